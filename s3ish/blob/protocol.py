@@ -1,0 +1,141 @@
+"""The lower waist: immutable byte strings, each with a small sidecar, under ids that the store mints.
+
+A blob store knows neither S3 nor the index. What a sidecar says is the caller's; the store guards it with a checksum
+and keeps beside it what it needs itself to read the blob without any index.
+"""
+
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager
+from typing import NamedTuple, Protocol
+
+from s3ish.model import BlobRef
+
+Buffer = bytes | bytearray | memoryview
+
+
+class BlobError(Exception):
+    """Base of what a blob store raises."""
+
+
+class Missing(BlobError):
+    """No such blob: none of its files are there."""
+
+
+class Corrupt(BlobError):
+    """More of the blob is damaged, lost or out of reach than its parity can make good."""
+
+
+class Full(BlobError):
+    """There is no room (bytes, inodes, quota) for the write; nothing was stored."""
+
+
+class Unwritable(BlobError):
+    """Too few volumes could be written (gone, read-only, I/O errors); nothing was stored."""
+
+
+class Health(NamedTuple):
+    """What a check found: numbers of the damaged and missing shards and sidecars, before repair.
+
+    ``readable`` says whether the blob can be served, ``repaired`` whether all damage was made good.
+    """
+
+    readable: bool
+    damaged: tuple[str, ...] = ()
+    repaired: bool = False
+
+    @property
+    def whole(self) -> bool:
+        """Whether nothing was wrong."""
+        return not self.damaged
+
+
+class BlobWriter(Protocol):
+    """A blob being written. It becomes visible and durable by ``seal``; leaving its context without that removes it."""
+
+    @property
+    def piece_bytes(self) -> int:
+        """The size in bytes of ``write`` calls that is cheapest: such pieces are stored without another copy."""
+
+    async def write(self, data: Buffer) -> None:
+        """Append ``data`` of any size; less than a stripe is buffered. Raises Full, Unwritable.
+
+        The caller must not change ``data`` until the call returns.
+        """
+
+    async def adopt(self, source: BlobRef) -> bool:
+        """Take the bytes of another blob, whole and without copying them, in place of any ``write``.
+
+        Returns False, having done nothing, where that is not possible; the caller then copies.
+        """
+
+    async def finish(self) -> BlobRef:
+        """End the data and make it durable. Returns the reference. Raises Full, Unwritable."""
+
+    @property
+    def inline(self) -> bytes | None:
+        """After ``finish``: the data of an inline blob, None for one with shards."""
+
+    async def seal(self, sidecar: bytes) -> None:
+        """Write the sidecar (any bytes of JSON text) durably, as the protocol's class text says.
+
+        May be called again with another sidecar before the context is left. Raises Full, Unwritable.
+        """
+
+
+class BlobReader(Protocol):
+    """An open range of a blob. Its files stay readable while it is open, even if the blob is deleted."""
+
+    def __aiter__(self) -> AsyncIterator[Buffer]:
+        """Yield the range in order, in pieces of at most a stripe, each verified before it is yielded.
+
+        Raises Corrupt in the middle if damage beyond parity is met there.
+        """
+
+    async def close(self) -> None:
+        """Release the files; idempotent."""
+
+
+class BlobStore(Protocol):
+    """Immutable byte strings with sidecars.
+
+    Required of every implementation:
+
+    * After ``seal`` returns, data and sidecar survive a loss of power and the loss of any ``m`` volumes. (On a single
+      volume the sidecar may be flushed a moment later: the caller's index is then its durable copy.)
+    * No wrong byte is ever returned: data is checked against its hashes before it is used.
+    * ``amend`` replaces a sidecar atomically: a reader sees the old or the new.
+    * ``delete`` is idempotent; afterwards ``scan`` does not show the blob.
+    """
+
+    def create(self, home: str, size: int | None) -> AbstractAsyncContextManager[BlobWriter]:
+        """Begin a blob.
+
+        Args:
+            home: where it should live, ``bucket`` or ``bucket/key``; any text.
+            size: the length in bytes if it is known, a hint for the layout.
+        """
+
+    async def open(self, ref: BlobRef, start: int = 0, stop: int | None = None) -> BlobReader:
+        """Open the bytes ``[start, stop)`` and verify the first stripe of them.
+
+        Raises:
+            Missing, Corrupt: before any byte flows.
+        """
+
+    async def read_sidecar(self, ref: BlobRef) -> bytes:
+        """Return the sidecar that was sealed or amended last. Raises Missing, Corrupt."""
+
+    async def amend(self, ref: BlobRef, sidecar: bytes) -> None:
+        """Replace the sidecar atomically and durably. Raises Missing, Full, Unwritable."""
+
+    async def delete(self, ref: BlobRef) -> None:
+        """Remove the sidecar, then the shards. Nothing happens if they are gone already."""
+
+    async def check(self, ref: BlobRef, *, repair: bool) -> Health:
+        """Verify every block of every shard and every sidecar; with ``repair``, rewrite what is damaged or missing."""
+
+    def scan(self, after: str | None = None) -> AsyncIterator[tuple[BlobRef, bytes]]:
+        """Yield every sealed blob with its sidecar, in an order that ``after`` (the last id seen) can resume."""
+
+    async def close(self) -> None:
+        """Flush what is pending and release the volumes."""

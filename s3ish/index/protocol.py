@@ -1,0 +1,89 @@
+"""The upper waist: ordered tables of bytes with atomic, serialisable, durable commits.
+
+An index knows neither S3 nor blobs. A commit is data, not a callback, so that an engine can merge the commits that are
+waiting into one transaction with one flush (group commit), and so that another engine can take SQLite's place.
+"""
+
+from collections.abc import Sequence
+from typing import NamedTuple, Protocol
+
+TABLES = ("buckets", "versions", "current", "nulls", "inline", "uploads", "parts", "garbage", "state")
+"""All tables. Keys and values are bytes; ``objects`` and ``index.keys`` say what they mean."""
+
+
+class Put(NamedTuple):
+    """Insert or replace one row."""
+
+    table: str
+    key: bytes
+    value: bytes
+
+
+class Delete(NamedTuple):
+    """Remove one row if it is there."""
+
+    table: str
+    key: bytes
+
+
+class Row(NamedTuple):
+    """Expect that a row has this value, or with ``None`` that it is absent."""
+
+    table: str
+    key: bytes
+    value: bytes | None
+
+
+class Empty(NamedTuple):
+    """Expect that no row has a key in ``[start, stop)``."""
+
+    table: str
+    start: bytes
+    stop: bytes
+
+
+Change = Put | Delete
+Expect = Row | Empty
+
+
+class IndexFailure(Exception):
+    """Base of what an index raises."""
+
+
+class Conflict(IndexFailure):
+    """An expectation of a commit did not hold; nothing was changed."""
+
+
+class Unavailable(IndexFailure):
+    """The index cannot be read or written now (disk full, I/O error, damaged file); the outcome of a commit that
+    raised it is that nothing was changed."""
+
+
+class Index(Protocol):
+    """Ordered tables of bytes.
+
+    Required of every implementation:
+
+    * A read sees every commit that was acknowledged before it began, in this or any other process on the same index.
+    * ``commit`` applies all changes or none. Expectations are checked and changes applied as one step in a serial
+      order of all commits. Expectations see the state before any change of the same commit.
+    * ``commit`` returns only when the changes survive a loss of power (if the index was opened as durable).
+    * Keys are ordered as byte strings. Keys may hold any bytes, and are at most 2,048 bytes long.
+    """
+
+    async def get(self, table: str, key: bytes) -> bytes | None:
+        """Return the value of a row, or None."""
+
+    async def scan(self, table: str, start: bytes, stop: bytes, limit: int) -> Sequence[tuple[bytes, bytes]]:
+        """Return up to ``limit`` rows with keys in ``[start, stop)``, in ascending order."""
+
+    async def commit(self, changes: Sequence[Change], expect: Sequence[Expect] = ()) -> None:
+        """Apply ``changes`` in order if every expectation holds.
+
+        Raises:
+            Conflict: an expectation did not hold.
+            Unavailable: the engine failed; nothing was changed.
+        """
+
+    async def close(self) -> None:
+        """Finish waiting commits and release the files."""

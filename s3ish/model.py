@@ -1,0 +1,165 @@
+"""The nouns of the store: what an index row and a sidecar say.
+
+They are immutable msgspec structures, so that one definition gives the type, the check on reading and the encoding
+(compact in the index, JSON in sidecars). They know nothing of HTTP, XML, SQL or files. A field that is added later
+needs a default, so that older records stay readable.
+"""
+
+from typing import Literal
+
+from msgspec import Struct
+
+ETag = str
+"""An entity tag without its quotes."""
+
+NULL_VERSION = "null"
+
+
+class Owner(Struct, frozen=True):
+    """Who owns a bucket, an object or an upload."""
+
+    id: str
+    display_name: str = ""
+
+
+class Tag(Struct, frozen=True):
+    """One tag of an object or bucket."""
+
+    key: str
+    value: str
+
+
+class Grant(Struct, frozen=True):
+    """One permission of an access control list."""
+
+    grantee: str
+    permission: str
+
+
+class Checksum(Struct, frozen=True):
+    """A checksum that a client gave or asked for.
+
+    ``value`` is base64, with ``-N`` behind it when it is a composite of N parts.
+    """
+
+    algorithm: str
+    value: str
+    kind: Literal["FULL_OBJECT", "COMPOSITE"] = "FULL_OBJECT"
+
+
+class BlobRef(Struct, frozen=True, array_like=True):
+    """Where the bytes of a version or a part are, and all that is needed to read them.
+
+    Minted by a blob store; opaque to everybody else except for ``size`` and ``inline``.
+
+    ``id`` names the blob, ``salt`` seeds its block hashes (hard links of the same shards share it), ``code`` names the
+    erasure code with its ``k`` data and ``m`` parity shards, ``stripe_bytes`` is the data that one stripe holds, and
+    ``volumes`` gives the position of the volume of each shard. An ``inline`` blob has no shards: its bytes stand in
+    its sidecar.
+    """
+
+    id: str
+    size: int
+    salt: int
+    code: str
+    k: int
+    m: int
+    stripe_bytes: int
+    volumes: tuple[int, ...]
+    inline: bool = False
+
+
+Versioning = Literal["", "Enabled", "Suspended"]
+
+
+class Bucket(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A bucket, with its configuration documents by name."""
+
+    name: str
+    created_ns: int
+    owner: Owner
+    blob: BlobRef
+    region: str
+    versioning: Versioning = ""
+    object_lock: bool = False
+    tags: tuple[Tag, ...] = ()
+    documents: dict[str, str] = {}
+
+
+class Part(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A part of an upload or of a completed multipart object."""
+
+    number: int
+    size: int
+    etag: ETag
+    modified_ns: int
+    blob: BlobRef
+    checksum: Checksum | None = None
+
+
+class Attributes(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What a client says about an object when it creates it, and gets back when it reads it.
+
+    ``headers`` holds the system headers to return (Content-Type, Cache-Control ...) by lower-case name, ``metadata``
+    the user metadata without its ``x-amz-meta-`` prefix.
+    """
+
+    headers: dict[str, str] = {}
+    metadata: dict[str, str] = {}
+    tags: tuple[Tag, ...] = ()
+    storage_class: str = "STANDARD"
+    encryption: dict[str, str] = {}
+    website_redirect: str = ""
+    acl: tuple[Grant, ...] = ()
+
+
+class Version(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One version of an object, or a delete marker.
+
+    Versions of a key are ordered by ``sequence``, the newest being the greatest. ``id`` is ``null`` for a version that
+    was written while versioning was off or suspended. A multipart object lists its ``parts``; its own blob then holds
+    no data.
+    """
+
+    bucket: str
+    key: str
+    id: str
+    sequence: int
+    modified_ns: int
+    owner: Owner
+    blob: BlobRef
+    marker: bool = False
+    size: int = 0
+    etag: ETag = ""
+    checksum: Checksum | None = None
+    attributes: Attributes = Attributes()
+    parts: tuple[Part, ...] = ()
+    upload: str = ""
+
+
+class Upload(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A multipart upload in progress."""
+
+    bucket: str
+    key: str
+    id: str
+    created_ns: int
+    owner: Owner
+    initiator: Owner
+    blob: BlobRef
+    attributes: Attributes = Attributes()
+    checksum_algorithm: str = ""
+    checksum_kind: Literal["", "FULL_OBJECT", "COMPOSITE"] = ""
+
+
+class Entry(Struct, frozen=True, array_like=True):
+    """What a listing shows of a current version; small, because a page reads a thousand of them."""
+
+    size: int
+    etag: ETag
+    modified_ns: int
+    storage_class: str
+    owner_id: str
+    owner_name: str
+    checksum_algorithm: str = ""
+    checksum_kind: str = ""
