@@ -8,6 +8,7 @@ and so makes every interleaving reproducible.
 import asyncio
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from threading import Thread
 from typing import TypeVar, TypeVarTuple
 
 T = TypeVar("T")
@@ -44,3 +45,15 @@ class InlineOffload(Offload):
 
     def close(self) -> None:
         pass
+
+
+class Lane:
+    """One thread of its own for one function that runs until it has nothing more to do."""
+
+    def __init__(self, name: str, function: Callable[[], None]) -> None:
+        self._thread = Thread(target=function, name=name, daemon=True)
+        self._thread.start()
+
+    def join(self) -> None:
+        """Wait for the function to return."""
+        self._thread.join()

@@ -33,6 +33,18 @@ class Unwritable(BlobError):
     """Too few volumes could be written (gone, read-only, I/O errors); nothing was stored."""
 
 
+class VolumeError(BlobError):
+    """A volume failed or holds something that it must not; the store goes on with the others while it can."""
+
+
+class InUse(BlobError):
+    """Another server has the volumes open."""
+
+
+class NewerFormat(BlobError):
+    """Written by a later version in a format that this one does not know; nothing about it may be changed."""
+
+
 class Health(NamedTuple):
     """What a check found: numbers of the damaged and missing shards and sidecars, before repair.
 

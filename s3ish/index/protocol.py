@@ -59,6 +59,14 @@ class Unavailable(IndexFailure):
     raised it is that nothing was changed."""
 
 
+class Damaged(IndexFailure):
+    """A row, or the index as a whole, is not what was written."""
+
+
+class NewerFormat(IndexFailure):
+    """The index was written by a newer release than this one."""
+
+
 class Index(Protocol):
     """Ordered tables of bytes.
 
@@ -68,7 +76,7 @@ class Index(Protocol):
     * ``commit`` applies all changes or none. Expectations are checked and changes applied as one step in a serial
       order of all commits. Expectations see the state before any change of the same commit.
     * ``commit`` returns only when the changes survive a loss of power (if the index was opened as durable).
-    * Keys are ordered as byte strings. Keys may hold any bytes, and are at most 2,048 bytes long.
+    * Keys are ordered as byte strings. Keys may hold any bytes, and are at most 8,192 bytes long.
     """
 
     async def get(self, table: str, key: bytes) -> bytes | None:

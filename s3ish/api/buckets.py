@@ -1,0 +1,218 @@
+"""Buckets: create, look, delete, place, versioning."""
+
+from s3ish.api.attributes import refuse_grants
+from s3ish.api.context import Context
+from s3ish.api.operation import operation
+from s3ish.api.shapes import BucketRequest, GrantHeaders
+from s3ish.errors import (
+    IllegalLocationConstraintException,
+    IllegalVersioningConfigurationException,
+    InvalidArgument,
+    InvalidLocationConstraint,
+    NotImplemented,
+)
+from s3ish.objects import buckets
+from s3ish.wire.shape import body, element, elements, header, label, shape, text
+
+CLASSIC_REGION = "us-east-1"
+"""The region whose location constraint is empty."""
+
+
+@shape
+class LocationElement:
+    """The zone of a directory bucket."""
+
+    type: str | None = element("Type")
+    name: str | None = element("Name")
+
+
+@shape
+class DirectoryElement:
+    """What a directory bucket would be."""
+
+    data_redundancy: str | None = element("DataRedundancy")
+    type: str | None = element("Type")
+
+
+@shape
+class TagElement:
+    """A tag."""
+
+    key: str = element("Key", default=...)
+    value: str = element("Value", default=...)
+
+
+@shape
+class CreateBucketConfiguration:
+    """The body of CreateBucket."""
+
+    location_constraint: str | None = element("LocationConstraint")
+    location: LocationElement | None = element("Location")
+    directory: DirectoryElement | None = element("Bucket")
+    tags: list[TagElement] = elements("Tag", wrapper="Tags")
+
+
+@shape
+class CreateBucketRequest(GrantHeaders):
+    """PUT /{Bucket}"""
+
+    bucket: str = label("Bucket")
+    configuration: CreateBucketConfiguration | None = body("CreateBucketConfiguration", required=False)
+    grant_write: str | None = header("x-amz-grant-write")
+    object_lock: bool | None = header("x-amz-bucket-object-lock-enabled")
+    ownership: str | None = header("x-amz-object-ownership")
+    namespace: str | None = header("x-amz-bucket-namespace")
+
+
+@shape
+class CreateBucketResponse:
+    """Where the new bucket is."""
+
+    location: str | None = header("Location")
+    arn: str | None = header("x-amz-bucket-arn")
+
+
+@operation("PUT /{Bucket}", action="s3:CreateBucket", needs_bucket=False)
+async def create_bucket(context: Context, request: CreateBucketRequest) -> CreateBucketResponse:
+    """https://docs.aws.amazon.com/AmazonS3/latest/API/API_CreateBucket.html"""
+    refuse_grants(request)
+    if request.object_lock or request.grant_write:
+        raise NotImplemented(Header="x-amz-bucket-object-lock-enabled" if request.object_lock else "x-amz-grant-write")
+    if request.namespace not in (None, "global"):
+        raise NotImplemented(Header="x-amz-bucket-namespace")
+    _check_ownership(request.ownership)
+    _check_configuration(request.configuration, context.store.region)
+    await buckets.create_bucket(context.store, request.bucket, context.user.owner, context.store.region)
+    return CreateBucketResponse(location=f"/{request.bucket}")
+
+
+def _check_ownership(ownership: str | None) -> None:
+    if ownership not in (None, "BucketOwnerEnforced", "BucketOwnerPreferred", "ObjectWriter"):
+        raise InvalidArgument(
+            f"Invalid x-amz-object-ownership header: {ownership[:64]}", ArgumentName="x-amz-object-ownership"
+        )
+    if ownership not in (None, "BucketOwnerEnforced"):
+        raise NotImplemented(Header="x-amz-object-ownership")
+
+
+def _check_configuration(configuration: CreateBucketConfiguration | None, region: str) -> None:
+    if configuration is None:
+        return
+    if configuration.location or configuration.directory or configuration.tags:
+        raise NotImplemented("Directory buckets and tags at creation are not implemented.")
+    wanted = configuration.location_constraint
+    if wanted is None:
+        return
+    if not wanted or wanted == CLASSIC_REGION:
+        if wanted:
+            raise InvalidLocationConstraint(LocationConstraint=wanted)
+        return
+    if wanted not in (region, "EU" if region == "eu-west-1" else region):
+        raise IllegalLocationConstraintException(
+            f"The {wanted[:64]} location constraint is incompatible for the region specific endpoint this request "
+            "was sent to."
+        )
+
+
+@shape
+class HeadBucketRequest(BucketRequest):
+    """HEAD /{Bucket}"""
+
+
+@shape
+class HeadBucketResponse:
+    """That the bucket exists, and where."""
+
+    region: str | None = header("x-amz-bucket-region")
+    arn: str | None = header("x-amz-bucket-arn")
+    alias: str | None = header("x-amz-access-point-alias")
+
+
+@operation("HEAD /{Bucket}", action="s3:ListBucket")
+async def head_bucket(context: Context, request: HeadBucketRequest) -> HeadBucketResponse:  # noqa: ARG001
+    """https://docs.aws.amazon.com/AmazonS3/latest/API/API_HeadBucket.html"""
+    return HeadBucketResponse(region=context.target.region, alias="false")
+
+
+@shape
+class DeleteBucketRequest(BucketRequest):
+    """DELETE /{Bucket}"""
+
+
+@operation("DELETE /{Bucket}", action="s3:DeleteBucket", status=204)
+async def delete_bucket(context: Context, request: DeleteBucketRequest) -> None:
+    """https://docs.aws.amazon.com/AmazonS3/latest/API/API_DeleteBucket.html"""
+    await buckets.delete_bucket(context.store, request.bucket)
+
+
+@shape
+class GetBucketLocationRequest(BucketRequest):
+    """GET /{Bucket}?location"""
+
+
+@shape(root="LocationConstraint")
+class GetBucketLocationResponse:
+    """The region, empty for the classic one."""
+
+    location: str = text()
+
+
+@operation("GET /{Bucket}?location", action="s3:GetBucketLocation")
+async def get_bucket_location(
+    context: Context,
+    request: GetBucketLocationRequest,  # noqa: ARG001
+) -> GetBucketLocationResponse:
+    """https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetBucketLocation.html"""
+    region = context.target.region
+    return GetBucketLocationResponse(location="" if region == CLASSIC_REGION else region)
+
+
+@shape
+class GetBucketVersioningRequest(BucketRequest):
+    """GET /{Bucket}?versioning"""
+
+
+@shape(root="VersioningConfiguration")
+class GetBucketVersioningResponse:
+    """The versioning state, nothing if it was never set."""
+
+    status: str | None = element("Status")
+    mfa_delete: str | None = element("MfaDelete")
+
+
+@operation("GET /{Bucket}?versioning", action="s3:GetBucketVersioning")
+async def get_bucket_versioning(
+    context: Context,
+    request: GetBucketVersioningRequest,  # noqa: ARG001
+) -> GetBucketVersioningResponse:
+    """https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetBucketVersioning.html"""
+    return GetBucketVersioningResponse(status=context.target.versioning or None)
+
+
+@shape
+class VersioningConfiguration:
+    """The body of PutBucketVersioning."""
+
+    status: str | None = element("Status", choices=("Enabled", "Suspended"))
+    mfa_delete: str | None = element("MfaDelete", choices=("Enabled", "Disabled"))
+
+
+@shape
+class PutBucketVersioningRequest(BucketRequest):
+    """PUT /{Bucket}?versioning"""
+
+    content_md5: str | None = header("Content-MD5")
+    checksum_algorithm: str | None = header("x-amz-sdk-checksum-algorithm")
+    mfa: str | None = header("x-amz-mfa")
+    configuration: VersioningConfiguration = body("VersioningConfiguration")
+
+
+@operation("PUT /{Bucket}?versioning", action="s3:PutBucketVersioning")
+async def put_bucket_versioning(context: Context, request: PutBucketVersioningRequest) -> None:
+    """https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutBucketVersioning.html"""
+    configuration = request.configuration
+    if configuration.status is None:
+        raise IllegalVersioningConfigurationException("The Versioning element must be specified")
+    if configuration.mfa_delete == "Enabled" or request.mfa:
+        raise NotImplemented(Header="x-amz-mfa")
+    await buckets.set_versioning(context.store, request.bucket, configuration.status == "Enabled")

@@ -1,0 +1,279 @@
+"""ListObjects, ListObjectsV2 and ListObjectVersions.
+
+https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjectsV2.html
+"""
+
+from s3ish.api.context import Context
+from s3ish.api.operation import operation
+from s3ish.api.shapes import BucketRequest, CommonPrefix, OwnerElement, owner_element, quoted
+from s3ish.api.token import read_token, write_token
+from s3ish.errors import InvalidArgument
+from s3ish.model import Entry, Owner
+from s3ish.objects import listing
+from s3ish.wire.scalars import Instant
+from s3ish.wire.shape import element, elements, header, query, shape
+
+MAX_KEYS = 1000
+
+
+@shape
+class ListingRequest(BucketRequest):
+    """What all listings of keys take."""
+
+    delimiter: str | None = query("delimiter")
+    encoding_type: str | None = query("encoding-type", choices=("url",))
+    max_keys: int | None = query("max-keys")
+    prefix: str | None = query("prefix")
+    request_payer: str | None = header("x-amz-request-payer")
+    optional_attributes: str | None = header("x-amz-optional-object-attributes")
+
+
+@shape
+class ObjectElement:
+    """An object in a listing."""
+
+    encoding_type: str | None = None
+    key: str = element("Key", default=..., url=True)
+    last_modified: Instant = element("LastModified", default=...)
+    etag: str = element("ETag", default=...)
+    checksum_algorithm: list[str] = elements("ChecksumAlgorithm")
+    checksum_type: str | None = element("ChecksumType")
+    size: int = element("Size", default=...)
+    owner: OwnerElement | None = element("Owner")
+    storage_class: str = element("StorageClass", default="STANDARD")
+
+
+def page_limit(asked: int | None, name: str = "max-keys") -> int:
+    """Return how many results a page may have. Raises InvalidArgument."""
+    if asked is None:
+        return MAX_KEYS
+    if not 0 <= asked <= 2**31 - 1:
+        raise InvalidArgument(
+            f"Argument {name} must be an integer between 0 and 2147483647",
+            ArgumentName=name,
+            ArgumentValue=asked,
+        )
+    return min(asked, MAX_KEYS)
+
+
+def _object(key: str, entry: Entry, encoding: str | None, *, owner: bool) -> ObjectElement:
+    return ObjectElement(
+        encoding_type=encoding,
+        key=key,
+        last_modified=Instant(entry.modified_ns),
+        etag=quoted(entry.etag),
+        checksum_algorithm=[entry.checksum_algorithm] if entry.checksum_algorithm else [],
+        checksum_type=entry.checksum_kind or None,
+        size=entry.size,
+        owner=owner_element(Owner(entry.owner_id, entry.owner_name)) if owner else None,
+        storage_class=entry.storage_class,
+    )
+
+
+def _prefixes(page_prefixes: list[str], encoding: str | None) -> list[CommonPrefix]:
+    return [CommonPrefix(encoding_type=encoding, prefix=prefix) for prefix in page_prefixes]
+
+
+@shape
+class ListObjectsRequest(ListingRequest):
+    """GET /{Bucket}"""
+
+    marker: str | None = query("marker")
+
+
+@shape(root="ListBucketResult")
+class ListObjectsResponse:
+    """A page of keys, the first way."""
+
+    name: str = element("Name", default=...)
+    prefix: str = element("Prefix", default=..., url=True)
+    marker: str = element("Marker", default=..., url=True)
+    next_marker: str | None = element("NextMarker", url=True)
+    max_keys: int = element("MaxKeys", default=...)
+    delimiter: str | None = element("Delimiter", url=True)
+    is_truncated: bool = element("IsTruncated", default=...)
+    encoding_type: str | None = element("EncodingType")
+    contents: list[ObjectElement] = elements("Contents")
+    common_prefixes: list[CommonPrefix] = elements("CommonPrefixes")
+
+
+@operation("GET /{Bucket}", action="s3:ListBucket")
+async def list_objects(context: Context, request: ListObjectsRequest) -> ListObjectsResponse:
+    """https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjects.html"""
+    limit = page_limit(request.max_keys)
+    wanted = listing.Query(request.bucket, request.prefix or "", request.delimiter or "", limit)
+    page = await listing.list_objects(context.store, wanted, request.marker or "")
+    encoding = request.encoding_type
+    return ListObjectsResponse(
+        name=request.bucket,
+        prefix=request.prefix or "",
+        marker=request.marker or "",
+        next_marker=page.last if page.truncated and request.delimiter else None,
+        max_keys=limit,
+        delimiter=request.delimiter or None,
+        is_truncated=page.truncated,
+        encoding_type=encoding,
+        contents=[_object(key, entry, encoding, owner=True) for key, entry in page.items],
+        common_prefixes=_prefixes(page.prefixes, encoding),
+    )
+
+
+@shape
+class ListObjectsV2Request(ListingRequest):
+    """GET /{Bucket}?list-type=2"""
+
+    continuation_token: str | None = query("continuation-token")
+    fetch_owner: bool | None = query("fetch-owner")
+    start_after: str | None = query("start-after")
+
+
+@shape(root="ListBucketResult")
+class ListObjectsV2Response:
+    """A page of keys, the second way."""
+
+    name: str = element("Name", default=...)
+    prefix: str = element("Prefix", default=..., url=True)
+    start_after: str | None = element("StartAfter", url=True)
+    continuation_token: str | None = element("ContinuationToken")
+    next_continuation_token: str | None = element("NextContinuationToken")
+    key_count: int = element("KeyCount", default=...)
+    max_keys: int = element("MaxKeys", default=...)
+    delimiter: str | None = element("Delimiter", url=True)
+    is_truncated: bool = element("IsTruncated", default=...)
+    encoding_type: str | None = element("EncodingType")
+    contents: list[ObjectElement] = elements("Contents")
+    common_prefixes: list[CommonPrefix] = elements("CommonPrefixes")
+
+
+@operation("GET /{Bucket}?list-type=2", action="s3:ListBucket")
+async def list_objects_v2(context: Context, request: ListObjectsV2Request) -> ListObjectsV2Response:
+    """https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjectsV2.html"""
+    limit = page_limit(request.max_keys)
+    after = request.start_after or ""
+    if request.continuation_token is not None:
+        after = read_token(request.bucket, request.continuation_token)
+    wanted = listing.Query(request.bucket, request.prefix or "", request.delimiter or "", limit)
+    page = await listing.list_objects(context.store, wanted, after)
+    encoding = request.encoding_type
+    return ListObjectsV2Response(
+        name=request.bucket,
+        prefix=request.prefix or "",
+        start_after=request.start_after,
+        continuation_token=request.continuation_token,
+        next_continuation_token=write_token(request.bucket, page.last) if page.truncated else None,
+        key_count=page.count,
+        max_keys=limit,
+        delimiter=request.delimiter or None,
+        is_truncated=page.truncated,
+        encoding_type=encoding,
+        contents=[_object(key, entry, encoding, owner=bool(request.fetch_owner)) for key, entry in page.items],
+        common_prefixes=_prefixes(page.prefixes, encoding),
+    )
+
+
+@shape
+class ListObjectVersionsRequest(ListingRequest):
+    """GET /{Bucket}?versions"""
+
+    key_marker: str | None = query("key-marker")
+    version_id_marker: str | None = query("version-id-marker")
+
+
+@shape
+class DeleteMarkerElement:
+    """A delete marker in a listing."""
+
+    encoding_type: str | None = None
+    key: str = element("Key", default=..., url=True)
+    version_id: str = element("VersionId", default=...)
+    is_latest: bool = element("IsLatest", default=...)
+    last_modified: Instant = element("LastModified", default=...)
+    owner: OwnerElement = element("Owner", default=...)
+
+
+@shape
+class VersionElement(ObjectElement):
+    """A version in a listing."""
+
+    version_id: str = element("VersionId", default=...)
+    is_latest: bool = element("IsLatest", default=...)
+
+
+@shape(root="ListVersionsResult")
+class ListObjectVersionsResponse:
+    """A page of versions."""
+
+    name: str = element("Name", default=...)
+    prefix: str = element("Prefix", default=..., url=True)
+    key_marker: str = element("KeyMarker", default=..., url=True)
+    version_id_marker: str = element("VersionIdMarker", default=...)
+    next_key_marker: str | None = element("NextKeyMarker", url=True)
+    next_version_id_marker: str | None = element("NextVersionIdMarker")
+    max_keys: int = element("MaxKeys", default=...)
+    delimiter: str | None = element("Delimiter", url=True)
+    is_truncated: bool = element("IsTruncated", default=...)
+    encoding_type: str | None = element("EncodingType")
+    versions: list[VersionElement] = elements("Version")
+    delete_markers: list[DeleteMarkerElement] = elements("DeleteMarker")
+    common_prefixes: list[CommonPrefix] = elements("CommonPrefixes")
+
+
+@operation("GET /{Bucket}?versions", action="s3:ListBucketVersions")
+async def list_object_versions(context: Context, request: ListObjectVersionsRequest) -> ListObjectVersionsResponse:
+    """https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjectVersions.html"""
+    if request.version_id_marker and not request.key_marker:
+        raise InvalidArgument(
+            "A version-id marker cannot be specified without a key marker.", ArgumentName="version-id-marker"
+        )
+    limit = page_limit(request.max_keys)
+    wanted = listing.Query(request.bucket, request.prefix or "", request.delimiter or "", limit)
+    page = await listing.list_versions(
+        context.store, wanted, request.key_marker or "", request.version_id_marker or ""
+    )
+    encoding = request.encoding_type
+    last_version = page.items[-1][1].version if page.items and page.items[-1][0] == page.last else None
+    return ListObjectVersionsResponse(
+        name=request.bucket,
+        prefix=request.prefix or "",
+        key_marker=request.key_marker or "",
+        version_id_marker=request.version_id_marker or "",
+        next_key_marker=page.last if page.truncated else None,
+        next_version_id_marker=last_version.id if page.truncated and last_version else None,
+        max_keys=limit,
+        delimiter=request.delimiter or None,
+        is_truncated=page.truncated,
+        encoding_type=encoding,
+        versions=[_version(item, encoding) for _, item in page.items if not item.version.marker],
+        delete_markers=[_marker(item, encoding) for _, item in page.items if item.version.marker],
+        common_prefixes=_prefixes(page.prefixes, encoding),
+    )
+
+
+def _version(item: listing.ListedVersion, encoding: str | None) -> VersionElement:
+    version = item.version
+    checksum = version.checksum
+    return VersionElement(
+        encoding_type=encoding,
+        key=version.key,
+        version_id=version.id,
+        is_latest=item.latest,
+        last_modified=Instant(version.modified_ns),
+        etag=quoted(version.etag),
+        checksum_algorithm=[checksum.algorithm] if checksum else [],
+        checksum_type=checksum.kind if checksum else None,
+        size=version.size,
+        owner=owner_element(version.owner),
+        storage_class=version.attributes.storage_class,
+    )
+
+
+def _marker(item: listing.ListedVersion, encoding: str | None) -> DeleteMarkerElement:
+    version = item.version
+    return DeleteMarkerElement(
+        encoding_type=encoding,
+        key=version.key,
+        version_id=version.id,
+        is_latest=item.latest,
+        last_modified=Instant(version.modified_ns),
+        owner=owner_element(version.owner),
+    )

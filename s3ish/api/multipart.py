@@ -1,0 +1,471 @@
+"""Multipart uploads.
+
+https://docs.aws.amazon.com/AmazonS3/latest/userguide/mpuoverview.html
+"""
+
+import re
+from typing import Any
+
+from s3ish import checksum as checksums
+from s3ish.api.attributes import attributes_of, refuse_customer_key
+from s3ish.api.context import Context
+from s3ish.api.listing import page_limit
+from s3ish.api.operation import operation
+from s3ish.api.shapes import (
+    ALGORITHMS,
+    CHECKSUM_TYPES,
+    AttributeHeaders,
+    BucketRequest,
+    ChecksumElements,
+    ChecksumHeaders,
+    CommonPrefix,
+    CopySourceHeaders,
+    CustomerKeyHeaders,
+    EncryptionEcho,
+    ObjectRequest,
+    OwnerElement,
+    checksum_fields,
+    encryption_fields,
+    given_checksums,
+    owner_element,
+    quoted,
+)
+from s3ish.api.writing import find_source, shown_version
+from s3ish.errors import InvalidArgument, InvalidRange, InvalidRequest, MalformedXML, PreconditionFailed
+from s3ish.model import Checksum, Part, Upload, Version
+from s3ish.objects import copy, listing, multipart
+from s3ish.objects.preconditions import WriteConditions
+from s3ish.wire.scalars import Instant
+from s3ish.wire.shape import body, element, elements, header, query, shape, stream
+
+MAX_PART_BYTES = 5 * 1024**3
+_SOURCE_RANGE = re.compile(r"bytes=(\d{1,19})-(\d{1,19})")
+
+
+@shape
+class CreateMultipartUploadRequest(ObjectRequest, AttributeHeaders):
+    """POST /{Bucket}/{Key+}?uploads"""
+
+    checksum_algorithm: str | None = header("x-amz-checksum-algorithm", choices=ALGORITHMS)
+    checksum_type: str | None = header("x-amz-checksum-type", choices=CHECKSUM_TYPES)
+
+
+@shape(root="InitiateMultipartUploadResult")
+class CreateMultipartUploadResponse(EncryptionEcho):
+    """The upload's id."""
+
+    bucket: str = element("Bucket", default=...)
+    key: str = element("Key", default=...)
+    upload_id: str = element("UploadId", default=...)
+    checksum_algorithm: str | None = header("x-amz-checksum-algorithm")
+    checksum_type: str | None = header("x-amz-checksum-type")
+    kms_context: str | None = header("x-amz-server-side-encryption-context")
+
+
+@operation("POST /{Bucket}/{Key+}?uploads", action="s3:PutObject")
+async def create_multipart_upload(
+    context: Context, request: CreateMultipartUploadRequest
+) -> CreateMultipartUploadResponse:
+    """https://docs.aws.amazon.com/AmazonS3/latest/API/API_CreateMultipartUpload.html"""
+    attributes = attributes_of(request)
+    algorithm, kind = request.checksum_algorithm or "", request.checksum_type or ""
+    if kind and not algorithm:
+        raise InvalidRequest("The x-amz-checksum-type header can only be used with the x-amz-checksum-algorithm header.")
+    if algorithm:
+        kind = kind or checksums.default_kind(algorithm)
+        if not checksums.supports(algorithm, kind):
+            raise InvalidRequest(
+                f"The {kind} checksum type cannot be used with the {algorithm.lower()} checksum algorithm."
+            )
+    draft = Upload(
+        bucket=request.bucket,
+        key=request.key,
+        id="",
+        created_ns=0,
+        owner=context.user.owner,
+        initiator=context.user.owner,
+        blob=context.target.blob,
+        attributes=attributes,
+        checksum_algorithm=algorithm,
+        checksum_kind=kind,  # type: ignore[arg-type]  # one of CHECKSUM_TYPES
+    )
+    upload = await multipart.create_upload(context.store, draft)
+    return CreateMultipartUploadResponse(
+        bucket=request.bucket,
+        key=request.key,
+        upload_id=upload.id,
+        checksum_algorithm=algorithm or None,
+        checksum_type=kind or None,
+        kms_context=attributes.encryption.get("context"),
+        **encryption_fields(attributes.encryption),
+    )
+
+
+@shape
+class PartRequest(ObjectRequest, CustomerKeyHeaders):
+    """A request on one part."""
+
+    part_number: int = query("partNumber", default=0)
+    upload_id: str = query("uploadId", default="")
+
+
+@shape
+class UploadPartRequest(PartRequest, ChecksumHeaders):
+    """PUT /{Bucket}/{Key+}?partNumber&uploadId; length and checksums are read with the body."""
+
+    content_length: int | None = header("Content-Length")
+    content_md5: str | None = header("Content-MD5")
+    checksum_algorithm: str | None = header("x-amz-sdk-checksum-algorithm")
+    body: Any = stream()
+
+
+@shape
+class UploadPartResponse(ChecksumHeaders, EncryptionEcho):
+    """What was stored."""
+
+    etag: str | None = header("ETag")
+
+
+@operation("PUT /{Bucket}/{Key+}?partNumber&uploadId", action="s3:PutObject")
+async def upload_part(context: Context, request: UploadPartRequest) -> UploadPartResponse:
+    """https://docs.aws.amazon.com/AmazonS3/latest/API/API_UploadPart.html"""
+    refuse_customer_key(request)
+    upload, part = await multipart.put_part(
+        context.store, request.bucket, request.key, request.upload_id, request.part_number, context.body
+    )
+    return UploadPartResponse(
+        etag=quoted(part.etag),
+        **checksum_fields(part.checksum),
+        **encryption_fields(upload.attributes.encryption),
+    )
+
+
+@shape
+class UploadPartCopyRequest(PartRequest, CopySourceHeaders):
+    """PUT /{Bucket}/{Key+}?partNumber&uploadId with x-amz-copy-source"""
+
+    copy_source_range: str | None = header("x-amz-copy-source-range")
+
+
+@shape
+class CopyPartResult(ChecksumElements):
+    """The new part."""
+
+    last_modified: Instant | None = element("LastModified")
+    etag: str | None = element("ETag")
+
+
+@shape
+class UploadPartCopyResponse(EncryptionEcho):
+    """What was copied."""
+
+    result: CopyPartResult = body("CopyPartResult")
+    source_version_id: str | None = header("x-amz-copy-source-version-id")
+
+
+@operation("PUT /{Bucket}/{Key+}?partNumber&uploadId", action="s3:PutObject", header="x-amz-copy-source")
+async def upload_part_copy(context: Context, request: UploadPartCopyRequest) -> UploadPartCopyResponse:
+    """https://docs.aws.amazon.com/AmazonS3/latest/API/API_UploadPartCopy.html"""
+    refuse_customer_key(request)
+    multipart.check_number(request.part_number)
+    source, source_id = await find_source(context, request)
+    start, stop = _source_range(request.copy_source_range, source)
+    upload, part = await copy.copy_part(
+        context.store, source, start, stop, request.bucket, request.key, request.upload_id, request.part_number
+    )
+    return UploadPartCopyResponse(
+        result=CopyPartResult(
+            last_modified=Instant(part.modified_ns), etag=quoted(part.etag), **checksum_fields(part.checksum)
+        ),
+        source_version_id=source_id,
+        **encryption_fields(upload.attributes.encryption),
+    )
+
+
+def _source_range(text: str | None, source: Version) -> tuple[int, int]:
+    """Return the bytes of the source that a part takes. Raises InvalidArgument, InvalidRange, InvalidRequest."""
+    if text is None:
+        if source.size > MAX_PART_BYTES:
+            raise InvalidRequest(f"The specified copy source is larger than the maximum part size: {MAX_PART_BYTES}")
+        return 0, source.size
+    matched = _SOURCE_RANGE.fullmatch(text)
+    if matched is None or int(matched[1]) > int(matched[2]):
+        raise InvalidArgument(
+            "The x-amz-copy-source-range value must be of the form bytes=first-last where first and last are the "
+            "zero-based offsets of the first and last bytes to copy",
+            ArgumentName="x-amz-copy-source-range",
+            ArgumentValue=text[:128],
+        )
+    start, stop = int(matched[1]), int(matched[2]) + 1
+    if stop > source.size:
+        raise InvalidRange(
+            f"Range specified is not valid for source object of size: {source.size}", RangeRequested=text
+        )
+    if stop - start > MAX_PART_BYTES:
+        raise InvalidRequest(f"The specified copy range is larger than the maximum part size: {MAX_PART_BYTES}")
+    return start, stop
+
+
+@shape
+class CompletedPart(ChecksumElements):
+    """A part that the object is made of."""
+
+    part_number: int = element("PartNumber", default=...)
+    etag: str = element("ETag", default=...)
+
+
+@shape
+class CompletedMultipartUpload:
+    """The body of CompleteMultipartUpload."""
+
+    parts: list[CompletedPart] = elements("Part")
+
+
+@shape
+class CompleteMultipartUploadRequest(ObjectRequest, ChecksumHeaders, CustomerKeyHeaders):
+    """POST /{Bucket}/{Key+}?uploadId"""
+
+    upload: CompletedMultipartUpload | None = body("CompleteMultipartUpload", required=False)
+    upload_id: str = query("uploadId", default="")
+    checksum_type: str | None = header("x-amz-checksum-type", choices=CHECKSUM_TYPES)
+    object_size: int | None = header("x-amz-mp-object-size")
+    if_match: str | None = header("If-Match")
+    if_none_match: str | None = header("If-None-Match")
+
+
+@shape(root="CompleteMultipartUploadResult")
+class CompleteMultipartUploadResponse(ChecksumElements, EncryptionEcho):
+    """The object."""
+
+    location: str = element("Location", default=...)
+    bucket: str = element("Bucket", default=...)
+    key: str = element("Key", default=...)
+    etag: str = element("ETag", default=...)
+    checksum_type: str | None = element("ChecksumType")
+    version_id: str | None = header("x-amz-version-id")
+
+
+@operation("POST /{Bucket}/{Key+}?uploadId", action="s3:PutObject", body_bytes=8 * 1024 * 1024)
+async def complete_multipart_upload(
+    context: Context, request: CompleteMultipartUploadRequest
+) -> CompleteMultipartUploadResponse:
+    """https://docs.aws.amazon.com/AmazonS3/latest/API/API_CompleteMultipartUpload.html"""
+    refuse_customer_key(request)
+    parts = request.upload.parts if request.upload else []
+    if not 1 <= len(parts) <= multipart.MAX_PARTS:
+        raise MalformedXML
+    given = given_checksums(request)
+    if len(given) > 1:
+        raise InvalidRequest("Expecting a single x-amz-checksum- header. Multiple checksum Types are not allowed.")
+    version = await multipart.complete_upload(
+        context.store,
+        request.bucket,
+        request.key,
+        request.upload_id,
+        [multipart.Chosen(part.part_number, part.etag, given_checksums(part)) for part in parts],
+        expected=Checksum(*next(iter(given.items()))) if given else None,
+        expected_kind=request.checksum_type,
+        expected_size=request.object_size,
+        conditions=WriteConditions(if_match=request.if_match, if_none_match=request.if_none_match),
+    )
+    checksum = version.checksum
+    return CompleteMultipartUploadResponse(
+        location=context.url,
+        bucket=request.bucket,
+        key=request.key,
+        etag=quoted(version.etag),
+        checksum_type=checksum.kind if checksum else None,
+        version_id=shown_version(version),
+        **checksum_fields(checksum),
+        **encryption_fields(version.attributes.encryption),
+    )
+
+
+@shape
+class AbortMultipartUploadRequest(ObjectRequest):
+    """DELETE /{Bucket}/{Key+}?uploadId"""
+
+    upload_id: str = query("uploadId", default="")
+    if_match_initiated: Instant | None = header("x-amz-if-match-initiated-time")
+
+
+@operation("DELETE /{Bucket}/{Key+}?uploadId", action="s3:AbortMultipartUpload", status=204)
+async def abort_multipart_upload(context: Context, request: AbortMultipartUploadRequest) -> None:
+    """https://docs.aws.amazon.com/AmazonS3/latest/API/API_AbortMultipartUpload.html"""
+    if request.if_match_initiated is not None:
+        held = await multipart.find_upload(context.store, request.bucket, request.key, request.upload_id)
+        if held.record.created_ns // 10**9 != request.if_match_initiated // 10**9:
+            raise PreconditionFailed(Condition="x-amz-if-match-initiated-time")
+    await multipart.abort_upload(context.store, request.bucket, request.key, request.upload_id)
+
+
+@shape
+class ListPartsRequest(ObjectRequest, CustomerKeyHeaders):
+    """GET /{Bucket}/{Key+}?uploadId"""
+
+    upload_id: str = query("uploadId", default="")
+    max_parts: int | None = query("max-parts")
+    part_number_marker: int | None = query("part-number-marker")
+
+
+@shape
+class PartElement(ChecksumElements):
+    """A part of an upload."""
+
+    part_number: int = element("PartNumber", default=...)
+    last_modified: Instant = element("LastModified", default=...)
+    etag: str = element("ETag", default=...)
+    size: int = element("Size", default=...)
+
+
+@shape(root="ListPartsResult")
+class ListPartsResponse:
+    """A page of parts."""
+
+    bucket: str = element("Bucket", default=...)
+    key: str = element("Key", default=...)
+    upload_id: str = element("UploadId", default=...)
+    initiator: OwnerElement = element("Initiator", default=...)
+    owner: OwnerElement = element("Owner", default=...)
+    storage_class: str = element("StorageClass", default=...)
+    part_number_marker: int = element("PartNumberMarker", default=...)
+    next_part_number_marker: int | None = element("NextPartNumberMarker")
+    max_parts: int = element("MaxParts", default=...)
+    is_truncated: bool = element("IsTruncated", default=...)
+    checksum_algorithm: str | None = element("ChecksumAlgorithm")
+    checksum_type: str | None = element("ChecksumType")
+    parts: list[PartElement] = elements("Part")
+
+
+@operation("GET /{Bucket}/{Key+}?uploadId", action="s3:ListMultipartUploadParts")
+async def list_parts(context: Context, request: ListPartsRequest) -> ListPartsResponse:
+    """https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListParts.html"""
+    limit = page_limit(request.max_parts, "max-parts")
+    marker = page_limit_marker(request.part_number_marker)
+    held = await multipart.find_upload(context.store, request.bucket, request.key, request.upload_id)
+    upload = held.record
+    parts, truncated = await multipart.list_parts(context.store, upload.id, marker, limit)
+    return ListPartsResponse(
+        bucket=request.bucket,
+        key=request.key,
+        upload_id=upload.id,
+        initiator=owner_element(upload.initiator),
+        owner=owner_element(upload.owner),
+        storage_class=upload.attributes.storage_class,
+        part_number_marker=marker,
+        next_part_number_marker=parts[-1].number if parts else None,
+        max_parts=limit,
+        is_truncated=truncated,
+        checksum_algorithm=upload.checksum_algorithm or None,
+        checksum_type=upload.checksum_kind or None,
+        parts=[_part(part, shown=bool(upload.checksum_algorithm)) for part in parts],
+    )
+
+
+def page_limit_marker(marker: int | None) -> int:
+    """Return a part number marker. Raises InvalidArgument."""
+    if marker is not None and not 0 <= marker <= 2**31 - 1:
+        raise InvalidArgument(
+            "Argument part-number-marker must be an integer between 0 and 2147483647",
+            ArgumentName="part-number-marker",
+            ArgumentValue=marker,
+        )
+    return marker or 0
+
+
+def _part(part: Part, *, shown: bool) -> PartElement:
+    return PartElement(
+        part_number=part.number,
+        last_modified=Instant(part.modified_ns),
+        etag=quoted(part.etag),
+        size=part.size,
+        **checksum_fields(part.checksum if shown else None),
+    )
+
+
+@shape
+class ListMultipartUploadsRequest(BucketRequest):
+    """GET /{Bucket}?uploads"""
+
+    delimiter: str | None = query("delimiter")
+    encoding_type: str | None = query("encoding-type", choices=("url",))
+    key_marker: str | None = query("key-marker")
+    max_uploads: int | None = query("max-uploads")
+    prefix: str | None = query("prefix")
+    upload_id_marker: str | None = query("upload-id-marker")
+    request_payer: str | None = header("x-amz-request-payer")
+
+
+@shape
+class UploadElement:
+    """An upload in progress."""
+
+    encoding_type: str | None = None
+    upload_id: str = element("UploadId", default=...)
+    key: str = element("Key", default=..., url=True)
+    initiated: Instant = element("Initiated", default=...)
+    storage_class: str = element("StorageClass", default=...)
+    owner: OwnerElement = element("Owner", default=...)
+    initiator: OwnerElement = element("Initiator", default=...)
+    checksum_algorithm: str | None = element("ChecksumAlgorithm")
+    checksum_type: str | None = element("ChecksumType")
+
+
+@shape(root="ListMultipartUploadsResult")
+class ListMultipartUploadsResponse:
+    """A page of uploads."""
+
+    bucket: str = element("Bucket", default=...)
+    key_marker: str = element("KeyMarker", default=..., url=True)
+    upload_id_marker: str = element("UploadIdMarker", default=...)
+    next_key_marker: str | None = element("NextKeyMarker", url=True)
+    next_upload_id_marker: str | None = element("NextUploadIdMarker")
+    prefix: str = element("Prefix", default=..., url=True)
+    delimiter: str | None = element("Delimiter", url=True)
+    max_uploads: int = element("MaxUploads", default=...)
+    is_truncated: bool = element("IsTruncated", default=...)
+    encoding_type: str | None = element("EncodingType")
+    uploads: list[UploadElement] = elements("Upload")
+    common_prefixes: list[CommonPrefix] = elements("CommonPrefixes")
+
+
+@operation("GET /{Bucket}?uploads", action="s3:ListBucketMultipartUploads")
+async def list_multipart_uploads(
+    context: Context, request: ListMultipartUploadsRequest
+) -> ListMultipartUploadsResponse:
+    """https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListMultipartUploads.html"""
+    limit = page_limit(request.max_uploads, "max-uploads")
+    wanted = listing.Query(request.bucket, request.prefix or "", request.delimiter or "", limit)
+    upload_marker = (request.upload_id_marker or "") if request.key_marker else ""
+    page = await listing.list_uploads(context.store, wanted, request.key_marker or "", upload_marker)
+    last = page.items[-1][1] if page.items and page.items[-1][0] == page.last else None
+    return ListMultipartUploadsResponse(
+        bucket=request.bucket,
+        key_marker=request.key_marker or "",
+        upload_id_marker=upload_marker,
+        next_key_marker=page.last if page.truncated else None,
+        next_upload_id_marker=last.id if page.truncated and last else None,
+        prefix=request.prefix or "",
+        delimiter=request.delimiter or None,
+        max_uploads=limit,
+        is_truncated=page.truncated,
+        encoding_type=request.encoding_type,
+        uploads=[_upload(upload, request.encoding_type) for _, upload in page.items],
+        common_prefixes=[
+            CommonPrefix(encoding_type=request.encoding_type, prefix=prefix) for prefix in page.prefixes
+        ],
+    )
+
+
+def _upload(upload: Upload, encoding: str | None) -> UploadElement:
+    return UploadElement(
+        encoding_type=encoding,
+        upload_id=upload.id,
+        key=upload.key,
+        initiated=Instant(upload.created_ns),
+        storage_class=upload.attributes.storage_class,
+        owner=owner_element(upload.owner),
+        initiator=owner_element(upload.initiator),
+        checksum_algorithm=upload.checksum_algorithm or None,
+        checksum_type=upload.checksum_kind or None,
+    )

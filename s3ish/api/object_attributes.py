@@ -1,0 +1,125 @@
+"""GetObjectAttributes: what an object is, without its bytes.
+
+https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObjectAttributes.html
+"""
+
+from s3ish.api.attributes import refuse_customer_key
+from s3ish.api.context import Context
+from s3ish.api.operation import operation
+from s3ish.api.shapes import ChecksumElements, CustomerKeyHeaders, ObjectRequest, checksum_fields
+from s3ish.errors import InvalidArgument
+from s3ish.model import Version
+from s3ish.objects import versions
+from s3ish.wire.scalars import Instant
+from s3ish.wire.shape import element, elements, header, query, shape
+
+NAMES = ("ETag", "Checksum", "ObjectParts", "StorageClass", "ObjectSize")
+MAX_PARTS = 1000
+
+
+@shape
+class GetObjectAttributesRequest(ObjectRequest, CustomerKeyHeaders):
+    """GET /{Bucket}/{Key+}?attributes"""
+
+    version_id: str | None = query("versionId")
+    max_parts: int | None = header("x-amz-max-parts")
+    part_number_marker: int | None = header("x-amz-part-number-marker")
+    names: str | None = header("x-amz-object-attributes")
+
+
+@shape
+class ChecksumElement(ChecksumElements):
+    """The checksum of the object."""
+
+    checksum_type: str | None = element("ChecksumType")
+
+
+@shape
+class PartElement(ChecksumElements):
+    """A part of the object."""
+
+    part_number: int = element("PartNumber", default=...)
+    size: int = element("Size", default=...)
+
+
+@shape
+class ObjectPartsElement:
+    """The parts of the object."""
+
+    total: int = element("PartsCount", default=...)
+    part_number_marker: int | None = element("PartNumberMarker")
+    next_part_number_marker: int | None = element("NextPartNumberMarker")
+    max_parts: int | None = element("MaxParts")
+    is_truncated: bool | None = element("IsTruncated")
+    parts: list[PartElement] = elements("Part")
+
+
+@shape(root="GetObjectAttributesResponse")
+class GetObjectAttributesResponse:
+    """What was asked for."""
+
+    last_modified: Instant | None = header("Last-Modified")
+    version_id: str | None = header("x-amz-version-id")
+    etag: str | None = element("ETag")
+    checksum: ChecksumElement | None = element("Checksum")
+    parts: ObjectPartsElement | None = element("ObjectParts")
+    storage_class: str | None = element("StorageClass")
+    size: int | None = element("ObjectSize")
+
+
+@operation(
+    "GET /{Bucket}/{Key+}?attributes",
+    action="s3:GetObjectAttributes",
+    version_action="s3:GetObjectVersionAttributes",
+)
+async def get_object_attributes(
+    context: Context, request: GetObjectAttributesRequest
+) -> GetObjectAttributesResponse:
+    """https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObjectAttributes.html"""
+    refuse_customer_key(request)
+    wanted = {name.strip() for name in (request.names or "").split(",")} - {""}
+    if not wanted:
+        raise InvalidArgument(
+            "The x-amz-object-attributes header specifying the attributes to be retrieved is either missing or empty",
+            ArgumentName="x-amz-object-attributes",
+        )
+    if not wanted.issubset(NAMES):
+        raise InvalidArgument(
+            "Invalid attribute name specified.", ArgumentName="x-amz-object-attributes", ArgumentValue=request.names or ""
+        )
+    version = await versions.get(context.store, request.bucket, request.key, request.version_id)
+    checksum = version.checksum
+    return GetObjectAttributesResponse(
+        last_modified=Instant(version.modified_ns),
+        version_id=version.id if context.target.versioning else None,
+        etag=version.etag if "ETag" in wanted else None,
+        checksum=ChecksumElement(checksum_type=checksum.kind, **checksum_fields(checksum))
+        if checksum and "Checksum" in wanted
+        else None,
+        parts=_parts(version, request) if version.parts and "ObjectParts" in wanted else None,
+        storage_class=version.attributes.storage_class if "StorageClass" in wanted else None,
+        size=version.size if "ObjectSize" in wanted else None,
+    )
+
+
+def _parts(version: Version, request: GetObjectAttributesRequest) -> ObjectPartsElement:
+    """Return the page of parts after a marker; their list only where they carry checksums, as S3 does."""
+    marker = request.part_number_marker or 0
+    limit = MAX_PARTS if request.max_parts is None else request.max_parts
+    if limit < 0 or marker < 0:
+        raise InvalidArgument(ArgumentName="x-amz-max-parts" if limit < 0 else "x-amz-part-number-marker")
+    limit = min(limit, MAX_PARTS)
+    following = [part for part in version.parts if part.number > marker]
+    page = following[:limit]
+    return ObjectPartsElement(
+        total=len(version.parts),
+        part_number_marker=marker,
+        next_part_number_marker=page[-1].number if page else 0,
+        max_parts=limit,
+        is_truncated=len(following) > limit,
+        parts=[
+            PartElement(part_number=part.number, size=part.size, **checksum_fields(part.checksum))
+            for part in page
+            if part.checksum
+        ],
+    )

@@ -1,0 +1,130 @@
+"""What an operation is: one declaration that routing, authorisation, parsing, metrics and docs all read.
+
+``@operation`` takes the route in AWS's own notation and the action that a policy names, and returns an ``Operation``
+value. The name is derived from the function's. An operation that is not built yet stands in the catalogue as
+``unsupported`` and answers an honest 501.
+"""
+
+import re
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any, Literal, get_type_hints
+
+from s3ish.errors import NotImplemented
+from s3ish.wire.shape import wire
+
+Level = Literal["service", "bucket", "object"]
+Handler = Callable[[Any, Any], Awaitable[Any]]
+
+DOCUMENT_BYTES = 256 * 1024
+"""The longest XML body that an operation reads unless it says otherwise."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Operation:
+    """One S3 operation.
+
+    ``query`` lists the query keys that select it, with the value where that matters; ``header`` a header that does;
+    ``action`` is what a policy must allow, ``version_action`` the same for a request with a version id. ``status`` is
+    that of a success, ``body_bytes`` the longest XML body, ``needs_digest`` whether the body must carry a checksum.
+    """
+
+    name: str
+    route: str
+    method: str
+    level: Level
+    query: tuple[tuple[str, str | None], ...]
+    header: str
+    action: str
+    version_action: str
+    status: int
+    body_bytes: int
+    needs_digest: bool
+    needs_bucket: bool
+    request: type
+    response: type | None
+    handler: Handler
+    supported: bool = True
+
+    @property
+    def reads_document(self) -> bool:
+        """Whether the request has an XML body."""
+        return bool(wire(self.request).body_field)
+
+    @property
+    def reads_stream(self) -> bool:
+        """Whether the request's body is the object's data."""
+        return bool(wire(self.request).stream_field)
+
+
+def operation(
+    route: str,
+    *,
+    action: str,
+    version_action: str = "",
+    header: str = "",
+    status: int = 200,
+    body_bytes: int = DOCUMENT_BYTES,
+    needs_digest: bool = False,
+    needs_bucket: bool = True,
+) -> Callable[[Handler], Operation]:
+    """Declare an operation; see ``Operation`` for the meaning of the arguments."""
+
+    def declare(handler: Handler) -> Operation:
+        hints = get_type_hints(handler)
+        method, level, query = _split(route)
+        response = hints["return"]
+        return Operation(
+            name="".join(word.capitalize() for word in handler.__name__.split("_")).replace("V2", "V2"),
+            route=route,
+            method=method,
+            level=level,
+            query=query,
+            header=header,
+            action=action,
+            version_action=version_action or action,
+            status=status,
+            body_bytes=body_bytes,
+            needs_digest=needs_digest,
+            needs_bucket=needs_bucket and level != "service",
+            request=hints["request"],
+            response=None if response is type(None) else response,
+            handler=handler,
+        )
+
+    return declare
+
+
+def unsupported(name: str, route: str, *, header: str = "") -> Operation:
+    """Declare an operation that answers 501 NotImplemented until it is built."""
+    method, level, query = _split(route)
+    return Operation(
+        name=name,
+        route=route,
+        method=method,
+        level=level,
+        query=query,
+        header=header,
+        action=f"s3:{name}",
+        version_action=f"s3:{name}",
+        status=501,
+        body_bytes=0,
+        needs_digest=False,
+        needs_bucket=False,
+        request=object,
+        response=None,
+        handler=_refuse,
+        supported=False,
+    )
+
+
+async def _refuse(context: Any, request: Any) -> None:  # noqa: ARG001
+    raise NotImplemented
+
+
+def _split(route: str) -> tuple[str, Level, tuple[tuple[str, str | None], ...]]:
+    method, target = route.split(" ")
+    path, _, query = target.partition("?")
+    level: Level = "object" if "{Key+}" in path else "bucket" if "{Bucket}" in path else "service"
+    pairs = [re.split("=", pair, maxsplit=1) for pair in query.split("&") if pair]
+    return method, level, tuple((pair[0], pair[1] if len(pair) > 1 else None) for pair in pairs)

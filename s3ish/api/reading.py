@@ -1,0 +1,178 @@
+"""GetObject and HeadObject.
+
+https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html
+https://docs.aws.amazon.com/AmazonS3/latest/API/API_HeadObject.html
+"""
+
+from collections.abc import AsyncIterator
+from email.header import Header
+from typing import Any
+
+from s3ish.api.attributes import refuse_customer_key
+from s3ish.api.context import Context
+from s3ish.api.operation import operation
+from s3ish.api.shapes import (
+    CHECKSUM_TYPES,
+    ChecksumHeaders,
+    CustomerKeyHeaders,
+    EncryptionEcho,
+    ObjectRequest,
+    checksum_fields,
+    encryption_fields,
+    quoted,
+)
+from s3ish.errors import InvalidArgument, NotModified, PreconditionFailed
+from s3ish.model import Version
+from s3ish.objects import read, versions
+from s3ish.objects.preconditions import ReadConditions
+from s3ish.wire.scalars import Instant, write_http_date
+from s3ish.wire.shape import header, headers, query, shape, status, stream
+
+
+@shape
+class GetObjectRequest(ObjectRequest, CustomerKeyHeaders):
+    """GET or HEAD /{Bucket}/{Key+}"""
+
+    if_match: str | None = header("If-Match")
+    if_modified_since: str | None = header("If-Modified-Since")
+    if_none_match: str | None = header("If-None-Match")
+    if_unmodified_since: str | None = header("If-Unmodified-Since")
+    range: str | None = header("Range")
+    response_cache_control: str | None = query("response-cache-control")
+    response_content_disposition: str | None = query("response-content-disposition")
+    response_content_encoding: str | None = query("response-content-encoding")
+    response_content_language: str | None = query("response-content-language")
+    response_content_type: str | None = query("response-content-type")
+    response_expires: str | None = query("response-expires")
+    version_id: str | None = query("versionId")
+    part_number: int | None = query("partNumber")
+    checksum_mode: str | None = header("x-amz-checksum-mode", choices=("ENABLED",))
+
+
+@shape
+class HeadObjectRequest(GetObjectRequest):
+    """HEAD /{Bucket}/{Key+}"""
+
+
+@shape
+class HeadObjectResponse(ChecksumHeaders, EncryptionEcho):
+    """Everything about an object but its bytes."""
+
+    code: int = status()
+    accept_ranges: str = header("accept-ranges", default="bytes")
+    last_modified: Instant | None = header("Last-Modified")
+    content_length: int | None = header("Content-Length")
+    etag: str | None = header("ETag")
+    checksum_type: str | None = header("x-amz-checksum-type", choices=CHECKSUM_TYPES)
+    version_id: str | None = header("x-amz-version-id")
+    cache_control: str | None = header("Cache-Control")
+    content_disposition: str | None = header("Content-Disposition")
+    content_encoding: str | None = header("Content-Encoding")
+    content_language: str | None = header("Content-Language")
+    content_range: str | None = header("Content-Range")
+    content_type: str | None = header("Content-Type")
+    expires: str | None = header("Expires")
+    website_redirect: str | None = header("x-amz-website-redirect-location")
+    metadata: dict[str, str] = headers("x-amz-meta-")
+    storage_class: str | None = header("x-amz-storage-class")
+    parts_count: int | None = header("x-amz-mp-parts-count")
+    tag_count: int | None = header("x-amz-tagging-count")
+    nosniff: str = header("x-content-type-options", default="nosniff")
+
+
+@shape
+class GetObjectResponse(HeadObjectResponse):
+    """An object."""
+
+    body: AsyncIterator[Any] | None = stream()
+
+
+@operation("GET /{Bucket}/{Key+}", action="s3:GetObject", version_action="s3:GetObjectVersion")
+async def get_object(context: Context, request: GetObjectRequest) -> GetObjectResponse:
+    """https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html"""
+    version, span = await _look(context, request)
+    flow = await read.open_span(context.store, version, span.start, span.stop)
+    return GetObjectResponse(body=flow, **_describe(context, request, version, span))
+
+
+@operation("HEAD /{Bucket}/{Key+}", action="s3:GetObject", version_action="s3:GetObjectVersion")
+async def head_object(context: Context, request: HeadObjectRequest) -> HeadObjectResponse:
+    """https://docs.aws.amazon.com/AmazonS3/latest/API/API_HeadObject.html"""
+    version, span = await _look(context, request)
+    return HeadObjectResponse(**_describe(context, request, version, span))
+
+
+async def _look(context: Context, request: GetObjectRequest) -> tuple[Version, read.Span]:
+    """Find the version, check the conditions and choose the bytes."""
+    refuse_customer_key(request)
+    version = await versions.get(context.store, request.bucket, request.key, request.version_id)
+    conditions = ReadConditions(
+        if_match=request.if_match,
+        if_none_match=request.if_none_match,
+        if_modified_since=_moment(request.if_modified_since),
+        if_unmodified_since=_moment(request.if_unmodified_since),
+    )
+    try:
+        conditions.check(version)
+    except (NotModified, PreconditionFailed) as refusal:
+        refusal.headers |= {"etag": quoted(version.etag), "last-modified": write_http_date(version.modified_ns)}
+        raise
+    return version, read.select(version, request.range, request.part_number)
+
+
+def _moment(text: str | None) -> int | None:
+    """Read a condition's date; one that cannot be read is ignored, as RFC 9110 says."""
+    from s3ish.wire.scalars import read_http_date
+
+    try:
+        return read_http_date(text) if text else None
+    except ValueError:
+        return None
+
+
+def _describe(context: Context, request: GetObjectRequest, version: Version, span: read.Span) -> dict[str, Any]:
+    """Return the fields of a response."""
+    attributes = version.attributes
+    stored = attributes.headers
+    described: dict[str, Any] = {
+        "code": 206 if span.partial else 200,
+        "last_modified": version.modified_ns,
+        "content_length": span.length,
+        "content_range": span.content_range,
+        "etag": quoted(version.etag),
+        "version_id": version.id if context.target.versioning else None,
+        "content_type": request.response_content_type or stored.get("content-type"),
+        "cache_control": request.response_cache_control or stored.get("cache-control"),
+        "content_disposition": request.response_content_disposition or stored.get("content-disposition"),
+        "content_encoding": request.response_content_encoding or stored.get("content-encoding"),
+        "content_language": request.response_content_language or stored.get("content-language"),
+        "expires": request.response_expires or stored.get("expires"),
+        "storage_class": None if attributes.storage_class == "STANDARD" else attributes.storage_class,
+        "website_redirect": attributes.website_redirect or None,
+        "metadata": {name: _metadata_text(value) for name, value in attributes.metadata.items()},
+        "tag_count": len(attributes.tags) or None,
+        "parts_count": len(version.parts) if request.part_number and version.parts else None,
+    }
+    if attributes.encryption:
+        described |= encryption_fields(attributes.encryption)
+    if request.checksum_mode and version.checksum and span.length == version.size:
+        described |= checksum_fields(version.checksum)
+        described["checksum_type"] = version.checksum.kind
+    if request.response_content_type is not None or request.response_content_disposition is not None:
+        _refuse_control(request)
+    return described
+
+
+def _refuse_control(request: GetObjectRequest) -> None:
+    for name in ("cache_control", "content_disposition", "content_encoding", "content_language", "content_type", "expires"):
+        value = getattr(request, f"response_{name}")
+        if value is not None and any(character < " " or character == "\x7f" for character in value):
+            raise InvalidArgument(
+                "Header value cannot contain control characters",
+                ArgumentName=f"response-{name.replace('_', '-')}",
+            )
+
+
+def _metadata_text(value: str) -> str:
+    """Return metadata as a header can carry it: encoded words where it is not ASCII (RFC 2047)."""
+    return value if value.isascii() else Header(value, "utf-8", maxlinelen=10_000).encode()

@@ -1,0 +1,68 @@
+"""The service itself: the list of buckets."""
+
+from s3ish.api.context import Context
+from s3ish.api.operation import operation
+from s3ish.api.shapes import OwnerElement, owner_element
+from s3ish.api.token import read_token, write_token
+from s3ish.errors import InvalidArgument
+from s3ish.objects import buckets
+from s3ish.wire.scalars import Instant
+from s3ish.wire.shape import element, elements, query, shape
+
+MAX_BUCKETS = 10_000
+
+
+@shape
+class BucketElement:
+    """A bucket in the list."""
+
+    name: str = element("Name", default=...)
+    creation_date: Instant = element("CreationDate", default=...)
+    region: str | None = element("BucketRegion")
+
+
+@shape
+class ListBucketsRequest:
+    """GET /"""
+
+    max_buckets: int | None = query("max-buckets")
+    continuation_token: str | None = query("continuation-token")
+    prefix: str | None = query("prefix")
+    bucket_region: str | None = query("bucket-region")
+
+
+@shape(root="ListAllMyBucketsResult")
+class ListBucketsResponse:
+    """The buckets of the caller."""
+
+    owner: OwnerElement = element("Owner", default=...)
+    buckets: list[BucketElement] = elements("Bucket", wrapper="Buckets")
+    continuation_token: str | None = element("ContinuationToken")
+    prefix: str | None = element("Prefix")
+
+
+@operation("GET /", action="s3:ListAllMyBuckets")
+async def list_buckets(context: Context, request: ListBucketsRequest) -> ListBucketsResponse:
+    """https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListBuckets.html"""
+    limit = MAX_BUCKETS if request.max_buckets is None else request.max_buckets
+    if not 1 <= limit <= MAX_BUCKETS:
+        raise InvalidArgument(
+            f"max-buckets must be between 1 and {MAX_BUCKETS}", ArgumentName="max-buckets", ArgumentValue=limit
+        )
+    after = read_token("buckets", request.continuation_token) if request.continuation_token else ""
+    found, more = await buckets.list_buckets(context.store, context.user.owner, request.prefix or "", after, limit)
+    shown = [bucket for bucket in found if request.bucket_region in (None, bucket.region)]
+    paged = request.max_buckets is not None or request.prefix is not None or request.continuation_token is not None
+    return ListBucketsResponse(
+        owner=owner_element(context.user.owner),
+        buckets=[
+            BucketElement(
+                name=bucket.name,
+                creation_date=Instant(bucket.created_ns),
+                region=bucket.region if paged or request.bucket_region else None,
+            )
+            for bucket in shown
+        ],
+        continuation_token=write_token("buckets", found[-1].name) if more and found else None,
+        prefix=request.prefix,
+    )

@@ -1,0 +1,191 @@
+"""Shapes that several operations share: where a request goes, what it says of an object, checksums."""
+
+from typing import Any
+
+from s3ish.model import Checksum, Owner
+from s3ish.wire.scalars import Instant
+from s3ish.wire.shape import element, header, headers, label, shape
+
+ALGORITHMS = (
+    "CRC32",
+    "CRC32C",
+    "CRC64NVME",
+    "SHA1",
+    "SHA256",
+    "SHA512",
+    "MD5",
+    "XXHASH64",
+    "XXHASH3",
+    "XXHASH128",
+)
+CHECKSUM_TYPES = ("COMPOSITE", "FULL_OBJECT")
+
+
+@shape
+class BucketRequest:
+    """A request on a bucket."""
+
+    bucket: str = label("Bucket")
+    expected_bucket_owner: str | None = header("x-amz-expected-bucket-owner")
+
+
+@shape
+class ObjectRequest(BucketRequest):
+    """A request on an object."""
+
+    key: str = label("Key")
+    request_payer: str | None = header("x-amz-request-payer")
+
+
+@shape
+class CustomerKeyHeaders:
+    """Encryption with a key of the client's own (SSE-C)."""
+
+    customer_algorithm: str | None = header("x-amz-server-side-encryption-customer-algorithm")
+    customer_key: str | None = header("x-amz-server-side-encryption-customer-key")
+    customer_key_md5: str | None = header("x-amz-server-side-encryption-customer-key-MD5")
+
+
+@shape
+class CopySourceHeaders:
+    """Where a copy takes its bytes from, and under which conditions."""
+
+    copy_source: str = header("x-amz-copy-source", default="")
+    copy_source_if_match: str | None = header("x-amz-copy-source-if-match")
+    copy_source_if_none_match: str | None = header("x-amz-copy-source-if-none-match")
+    copy_source_if_modified_since: Instant | None = header("x-amz-copy-source-if-modified-since")
+    copy_source_if_unmodified_since: Instant | None = header("x-amz-copy-source-if-unmodified-since")
+    source_customer_algorithm: str | None = header("x-amz-copy-source-server-side-encryption-customer-algorithm")
+    source_customer_key: str | None = header("x-amz-copy-source-server-side-encryption-customer-key")
+    source_customer_key_md5: str | None = header("x-amz-copy-source-server-side-encryption-customer-key-MD5")
+    expected_source_bucket_owner: str | None = header("x-amz-source-expected-bucket-owner")
+
+
+@shape
+class GrantHeaders:
+    """Access given at creation."""
+
+    acl: str | None = header("x-amz-acl")
+    grant_full_control: str | None = header("x-amz-grant-full-control")
+    grant_read: str | None = header("x-amz-grant-read")
+    grant_read_acp: str | None = header("x-amz-grant-read-acp")
+    grant_write_acp: str | None = header("x-amz-grant-write-acp")
+
+
+@shape
+class AttributeHeaders(GrantHeaders, CustomerKeyHeaders):
+    """What a client says about an object that it makes."""
+
+    cache_control: str | None = header("Cache-Control")
+    content_disposition: str | None = header("Content-Disposition")
+    content_encoding: str | None = header("Content-Encoding")
+    content_language: str | None = header("Content-Language")
+    content_type: str | None = header("Content-Type")
+    expires: str | None = header("Expires")
+    metadata: dict[str, str] = headers("x-amz-meta-")
+    server_side_encryption: str | None = header("x-amz-server-side-encryption")
+    kms_key_id: str | None = header("x-amz-server-side-encryption-aws-kms-key-id")
+    kms_context: str | None = header("x-amz-server-side-encryption-context")
+    bucket_key_enabled: bool | None = header("x-amz-server-side-encryption-bucket-key-enabled")
+    storage_class: str | None = header("x-amz-storage-class")
+    website_redirect: str | None = header("x-amz-website-redirect-location")
+    tagging: str | None = header("x-amz-tagging")
+    lock_mode: str | None = header("x-amz-object-lock-mode")
+    lock_until: Instant | None = header("x-amz-object-lock-retain-until-date")
+    legal_hold: str | None = header("x-amz-object-lock-legal-hold")
+    event_hold: str | None = header("x-amz-object-lock-event-hold")
+    event_hold_days: int | None = header("x-amz-object-lock-event-hold-duration-days")
+    event_hold_years: int | None = header("x-amz-object-lock-event-hold-duration-years")
+
+
+@shape
+class ChecksumHeaders:
+    """A checksum in headers, of a request or a response."""
+
+    checksum_crc32: str | None = header("x-amz-checksum-crc32")
+    checksum_crc32c: str | None = header("x-amz-checksum-crc32c")
+    checksum_crc64nvme: str | None = header("x-amz-checksum-crc64nvme")
+    checksum_sha1: str | None = header("x-amz-checksum-sha1")
+    checksum_sha256: str | None = header("x-amz-checksum-sha256")
+    checksum_sha512: str | None = header("x-amz-checksum-sha512")
+    checksum_md5: str | None = header("x-amz-checksum-md5")
+    checksum_xxhash64: str | None = header("x-amz-checksum-xxhash64")
+    checksum_xxhash3: str | None = header("x-amz-checksum-xxhash3")
+    checksum_xxhash128: str | None = header("x-amz-checksum-xxhash128")
+
+
+@shape
+class ChecksumElements:
+    """A checksum in XML."""
+
+    checksum_crc32: str | None = element("ChecksumCRC32")
+    checksum_crc32c: str | None = element("ChecksumCRC32C")
+    checksum_crc64nvme: str | None = element("ChecksumCRC64NVME")
+    checksum_sha1: str | None = element("ChecksumSHA1")
+    checksum_sha256: str | None = element("ChecksumSHA256")
+    checksum_sha512: str | None = element("ChecksumSHA512")
+    checksum_md5: str | None = element("ChecksumMD5")
+    checksum_xxhash64: str | None = element("ChecksumXXHASH64")
+    checksum_xxhash3: str | None = element("ChecksumXXHASH3")
+    checksum_xxhash128: str | None = element("ChecksumXXHASH128")
+
+
+@shape
+class EncryptionEcho:
+    """How an object says it is encrypted."""
+
+    server_side_encryption: str | None = header("x-amz-server-side-encryption")
+    kms_key_id: str | None = header("x-amz-server-side-encryption-aws-kms-key-id")
+    bucket_key_enabled: bool | None = header("x-amz-server-side-encryption-bucket-key-enabled")
+
+
+@shape
+class OwnerElement:
+    """An owner or initiator in XML."""
+
+    id: str = element("ID", default=...)
+    display_name: str | None = element("DisplayName")
+
+
+@shape
+class CommonPrefix:
+    """Keys rolled up at a delimiter."""
+
+    encoding_type: str | None = None
+    prefix: str = element("Prefix", default=..., url=True)
+
+
+def owner_element(owner: Owner) -> OwnerElement:
+    """Return an owner as S3 writes it."""
+    return OwnerElement(id=owner.id, display_name=owner.display_name or None)
+
+
+def checksum_fields(checksum: Checksum | None) -> dict[str, Any]:
+    """Return the one field of ``ChecksumHeaders`` or ``ChecksumElements`` that a checksum fills."""
+    return {f"checksum_{checksum.algorithm.lower()}": checksum.value} if checksum else {}
+
+
+def given_checksums(fields: ChecksumHeaders | ChecksumElements) -> dict[str, str]:
+    """Return the checksums that a request gives, by algorithm."""
+    found = {}
+    for algorithm in ALGORITHMS:
+        value = getattr(fields, f"checksum_{algorithm.lower()}")
+        if value is not None:
+            found[algorithm] = value
+    return found
+
+
+def encryption_fields(encryption: dict[str, str]) -> dict[str, Any]:
+    """Return the fields of ``EncryptionEcho``."""
+    if not encryption:
+        return {}
+    return {
+        "server_side_encryption": encryption.get("type"),
+        "kms_key_id": encryption.get("key"),
+        "bucket_key_enabled": True if encryption.get("bucket-key") == "true" else None,
+    }
+
+
+def quoted(etag: str) -> str:
+    """Return an entity tag as it stands on the wire."""
+    return f'"{etag}"'

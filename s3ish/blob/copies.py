@@ -1,0 +1,52 @@
+"""The copies of a blob's sidecar on its volumes: reading them, and choosing the one that holds. Synchronous.
+
+Copies may disagree after a volume was away: the valid one with the greatest revision holds. Which error speaks for all
+of them decides between Missing and Corrupt: a blob is only missing if none of its files can be where it is
+out of reach or damaged.
+"""
+
+from collections.abc import Iterable, Mapping
+
+from s3ish.blob import sidecar
+from s3ish.blob.protocol import BlobError, Corrupt, Missing, NewerFormat
+from s3ish.blob.sidecar import Sidecar
+from s3ish.blob.volumes import Volumes
+
+Copies = Mapping[int, Sidecar | BlobError]
+"""The sidecar at each position, or why there is none."""
+
+
+def read_copies(volumes: Volumes, blob: str, positions: Iterable[int]) -> Copies:
+    """Return all copies of a sidecar."""
+    return {position: read_copy(volumes, blob, position) for position in dict.fromkeys(positions)}
+
+
+def read_copy(volumes: Volumes, blob: str, position: int) -> Sidecar | BlobError:
+    """Return the copy at a position, or why there is none."""
+    try:
+        return sidecar.decode(volumes.at(position).read_file(blob, sidecar.NAME, sidecar.LIMIT_BYTES), blob)
+    except BlobError as error:
+        return error
+
+
+def newest(copies: Copies) -> Sidecar | None:
+    """Return the valid copy with the greatest revision, None if there is none. Raises NewerFormat if one is."""
+    for copy in copies.values():
+        if isinstance(copy, NewerFormat):
+            raise copy
+    valid = [copy for copy in copies.values() if isinstance(copy, Sidecar)]
+    return max(valid, key=lambda copy: copy.revision, default=None)
+
+
+def verdict(blob: str, errors: Iterable[BlobError], tolerated: int) -> Missing | Corrupt:
+    """Return the error that says why a blob cannot be read, from what went wrong with each of its files.
+
+    Args:
+        tolerated: how many files may be absent from a blob that was written.
+    """
+    causes = list(errors)
+    absent = sum(isinstance(cause, Missing) for cause in causes)
+    if absent == len(causes) or (absent > tolerated and not any(isinstance(cause, Corrupt) for cause in causes)):
+        return Missing(f"{blob} is not there")
+    reasons = "; ".join(dict.fromkeys(str(cause) for cause in causes))
+    return Corrupt(f"{blob} cannot be read: {reasons}")

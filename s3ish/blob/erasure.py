@@ -1,0 +1,218 @@
+"""The blob store on volumes: erasure-coded shards with a JSON sidecar, on one directory or many.
+
+It knows stripes, placement and quorum; not Galois fields (coder.py), nor files (volume.py). One directory without
+parity is k = 1, m = 0 of the same code. Each part of the work is its own module: writer, reader, repair, scan; this one
+holds what they share and the rest.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Sequence
+from typing import NamedTuple
+
+from s3ish.blob import sidecar as sidecars
+from s3ish.blob.coder import Coder, coder
+from s3ish.blob.copies import Copies, newest, read_copies, read_copy, verdict
+from s3ish.blob.flusher import Flusher
+from s3ish.blob.layout import damage_names, shard_name, sidecar_name
+from s3ish.blob.protocol import BlobError, BlobReader, Full, Health, Missing, Unwritable, VolumeError
+from s3ish.blob.reader import ErasureReader, InlineReader, ShardReader
+from s3ish.blob.repair import Repair
+from s3ish.blob.scan import Scan
+from s3ish.blob.sidecar import Sidecar
+from s3ish.blob.volumes import Volumes
+from s3ish.blob.writer import ErasureWriter
+from s3ish.clock import Clock
+from s3ish.model import BlobRef
+from s3ish.offload import Offload
+
+Reporter = Callable[[BlobRef, tuple[str, ...]], None]
+"""Told which files of a blob were found damaged or missing, or could not be written."""
+
+
+class Settings(NamedTuple):
+    """How new blobs are stored; existing ones say it themselves.
+
+    ``code`` names the erasure code, with ``k`` data and ``m`` parity shards. Up to ``inline_bytes`` the data lives in
+    the sidecar. ``stripe_bytes`` is the data in one stripe.
+    """
+
+    code: str = "rs-cauchy-11d"
+    k: int = 2
+    m: int = 1
+    stripe_bytes: int = 1 << 20
+    inline_bytes: int = 32 << 10
+
+
+def _ignore(_ref: BlobRef, _names: tuple[str, ...]) -> None:
+    pass
+
+
+class ErasureStore:
+    """A blob store on volumes.
+
+    Args:
+        volumes: the open set; the store owns it from now on.
+        settings: of new blobs.
+        on_damage: called on the event loop.
+
+    Raises:
+        ValueError: the settings do not fit each other or the number of volumes.
+        UnknownCodeError: there is no such code.
+    """
+
+    def __init__(
+        self,
+        volumes: Volumes,
+        settings: Settings = Settings(),  # noqa: B008 - immutable
+        *,
+        clock: Clock,
+        offload: Offload,
+        on_damage: Reporter = _ignore,
+    ) -> None:
+        needed = settings.k + settings.m
+        if 1 < len(volumes) < needed:
+            raise ValueError(f"k + m = {needed} shards need 1 or at least {needed} volumes, not {len(volumes)}")
+        if not 0 <= settings.inline_bytes < settings.stripe_bytes <= 64 << 20 or settings.inline_bytes > 1 << 20:
+            raise ValueError("needed: inline_bytes <= 1 MiB and inline_bytes < stripe_bytes <= 64 MiB")
+        self.volumes, self.settings, self.clock, self.offload = volumes, settings, clock, offload
+        self.report = on_damage
+        self.coder = coder(settings.code, settings.k, settings.m)
+        self.flusher = Flusher(volumes, offload)
+        self.lazy = len(volumes) == 1
+        self._coders = {(settings.code, settings.k, settings.m): self.coder}
+
+    def create(self, home: str, size: int | None) -> ErasureWriter:  # noqa: ARG002 - the layout needs no hint
+        return ErasureWriter(self, home)
+
+    async def open(self, ref: BlobRef, start: int = 0, stop: int | None = None) -> BlobReader:
+        end = ref.size if stop is None else stop
+        if not 0 <= start <= end <= ref.size:
+            raise ValueError(f"[{start}, {end}) is no range of {ref.size} bytes")
+        if ref.inline:
+            data = (await self.offload.run(self._read_inline, ref)).data
+            assert data is not None
+            return InlineReader(memoryview(data)[start:end])
+
+        def report(numbers: set[int]) -> None:
+            self.report(ref, tuple(shard_name(number, ref.k) for number in sorted(numbers)))
+
+        shards = ShardReader(self.volumes, ref, self.coder_of(ref))
+        reader = ErasureReader(shards, self.offload, start, end, report)
+        await reader.begin()
+        return reader
+
+    async def read_sidecar(self, ref: BlobRef) -> bytes:
+        return (await self.offload.run(self._newest, ref)).content
+
+    async def amend(self, ref: BlobRef, sidecar: bytes, *, inline: bytes | None = None) -> None:
+        copies = await self.offload.run(read_copies, self.volumes, ref.id, ref.volumes)
+        old = newest(copies)
+        if old is None and ref.inline and inline is None:
+            raise verdict(ref.id, _errors(copies), ref.m)
+        if old is None and not ref.inline and not await self.offload.run(self._any_shard, ref):
+            raise Missing(f"{ref.id} is not there")
+        revision = self.clock.sequence(after=old.revision if old else 0)
+        new = Sidecar(ref, revision, sidecar, old.data if old else inline, old.others if old else {})
+        text = await self.offload.run(sidecars.encode, new)
+        token = self.clock.token()
+        failures: dict[int, BlobError] = {}
+
+        def write(position: int) -> None:
+            try:
+                self.volumes.at(position).replace(ref.id, sidecars.NAME, text, token)
+            except BlobError as error:
+                failures[position] = error
+
+        positions = list(dict.fromkeys(ref.volumes))
+        await self.each(write, positions)
+        written = sum(position not in failures for position in ref.volumes)
+        if written < (1 if ref.inline else ref.k):
+            full = next((error for error in failures.values() if isinstance(error, Full)), None)
+            raise full or Unwritable("; ".join(str(error) for error in failures.values()))
+        if failures:
+            self.report(ref, damage_names(ref, failures))
+
+    async def delete(self, ref: BlobRef) -> None:
+        await self.discard(ref.id, ref.volumes)
+
+    async def discard(self, blob: str, positions: Sequence[int] | None = None) -> None:
+        """Remove all files of a blob by its id, wherever they are. Raises Unwritable if a volume within reach fails."""
+        await self.offload.run(self._remove, blob, positions)
+        self.flusher.soon()
+
+    async def check(self, ref: BlobRef, *, repair: bool) -> Health:
+        return await Repair(self, ref).check(repair=repair)
+
+    def scan(self, after: str | None = None) -> AsyncIterator[tuple[BlobRef, bytes]]:
+        return Scan(self.volumes, self.offload, after).sealed()
+
+    def strays(self, after: str | None = None) -> AsyncIterator[tuple[str, int]]:
+        """Yield what has files but no valid sidecar: the id, and when it changed last, in nanoseconds since the epoch.
+
+        It is being written, was left by a crash, or has lost its sidecar: the caller's index knows which, and
+        ``discard`` removes it.
+        """
+        return Scan(self.volumes, self.offload, after).strays()
+
+    async def close(self) -> None:
+        await self.flusher.close()
+        self.volumes.close()
+
+    # --- for the modules that share the work
+
+    def coder_of(self, ref: BlobRef) -> Coder:
+        """Return the coder of a blob. Raises UnknownCodeError."""
+        key = (ref.code, ref.k, ref.m)
+        if key not in self._coders:
+            self._coders[key] = coder(*key)
+        return self._coders[key]
+
+    async def each(self, function: Callable[[int], None], positions: Sequence[int]) -> None:
+        """Run a function for each position, on as many threads."""
+        if len(positions) == 1:
+            await self.offload.run(function, positions[0])
+        else:
+            await asyncio.gather(*(self.offload.run(function, position) for position in positions))
+
+    def _read_inline(self, ref: BlobRef) -> Sidecar:
+        copies: dict[int, Sidecar | BlobError] = {}
+        for position in ref.volumes:
+            copies[position] = copy = read_copy(self.volumes, ref.id, position)
+            if isinstance(copy, Sidecar) and copy.data is not None and copy.ref.salt == ref.salt:
+                return copy
+        newest(copies)  # a newer format is an error of its own
+        raise verdict(ref.id, _errors(copies), ref.m)
+
+    def _newest(self, ref: BlobRef) -> Sidecar:
+        copies = read_copies(self.volumes, ref.id, ref.volumes)
+        found = newest(copies)
+        if found is None:
+            raise verdict(ref.id, _errors(copies), ref.m)
+        return found
+
+    def _any_shard(self, ref: BlobRef) -> bool:
+        for number, position in enumerate(ref.volumes):
+            try:
+                volume = self.volumes.at(position)
+                volume.close_file(volume.open(ref.id, shard_name(number, ref.k)))
+            except BlobError:
+                continue
+            return True
+        return False
+
+    def _remove(self, blob: str, positions: Sequence[int] | None) -> None:
+        """Remove all sidecars before any shard, so that a crash in between leaves nothing that looks whole."""
+        wanted = [volume for volume in self.volumes.present if positions is None or volume.position in positions]
+        failures: list[VolumeError] = []
+        for step in ("sidecar", "rest"):
+            for volume in wanted:
+                try:
+                    volume.unlink(blob, sidecars.NAME) if step == "sidecar" else volume.remove(blob)
+                except VolumeError as error:
+                    failures.append(error)
+        if failures:
+            raise Unwritable("; ".join(dict.fromkeys(str(error) for error in failures)))
+
+
+def _errors(copies: Copies) -> list[BlobError]:
+    return [copy for copy in copies.values() if isinstance(copy, BlobError)]

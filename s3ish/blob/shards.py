@@ -1,0 +1,134 @@
+"""The files of one blob while it is written: its shards and its sidecar on their volumes. Synchronous.
+
+A volume that fails is given up for this blob; the write goes on while enough others are left (the write quorum: k
+shards, or one copy of an inline blob). Every method is one job on a thread and passes the gate, so that ``remove``
+leaves nothing behind whatever was still running.
+"""
+
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from functools import partial
+from typing import TypeVarTuple
+
+from s3ish.blob import sidecar
+from s3ish.blob.coder import Coder
+from s3ish.blob.gate import Gate
+from s3ish.blob.layout import HASH_BYTES, block_hash, shard_name
+from s3ish.blob.protocol import BlobError, Buffer, Full, Unwritable
+from s3ish.blob.volume import Volume
+from s3ish.blob.volumes import Volumes
+from s3ish.model import BlobRef
+
+Arguments = TypeVarTuple("Arguments")
+
+
+class BlobFiles:
+    """The files of a blob that is being written.
+
+    Args:
+        blob: its id.
+        positions: the volume of each shard, or of each copy of an inline blob.
+        quorum: how many of them must succeed.
+    """
+
+    def __init__(self, volumes: Volumes, blob: str, positions: Sequence[int], quorum: int) -> None:
+        self.failures: dict[int, BlobError] = {}
+        self._blob, self._positions, self._quorum = blob, tuple(positions), quorum
+        self._files: dict[int, int] = {}
+        self._volumes: dict[int, Volume] = {}
+        self._gate = Gate(self._close)
+        for position in set(positions):
+            try:
+                self._volumes[position] = volumes.at(position)
+            except BlobError as error:
+                self.failures[position] = error
+
+    @property
+    def live(self) -> list[int]:
+        """The positions of the volumes that have not failed."""
+        return [position for position in dict.fromkeys(self._positions) if position not in self.failures]
+
+    def write_stripe(self, coder: Coder, salt: int, stripe: int, stripe_bytes: int, chunks: Sequence[Buffer]) -> None:
+        """Encode the data of a stripe and write it to all shards. Raises Full, Unwritable."""
+        with self._gate:
+            data = chunks[0] if len(chunks) == 1 else b"".join(chunks)
+            offset = stripe * (HASH_BYTES + -(-stripe_bytes // coder.k))
+            for number, block in enumerate(coder.encode(data)):
+                buffers = [block_hash(salt, number, stripe, block), block]
+                self._try(self._positions[number], self._write, number, coder.k, buffers, offset)
+            self.require_quorum()
+
+    def sync(self, position: int) -> None:
+        """Make the content of the shards on a volume durable."""
+        with self._gate:
+            for number, descriptor in list(self._files.items()):
+                if self._positions[number] == position:
+                    self._try(position, Volume.sync, descriptor)
+
+    def sync_entries(self, position: int) -> None:
+        """Make the directory entries on a volume durable."""
+        with self._gate:
+            self._try(position, Volume.sync_entries, self._blob)
+
+    def link(self, source: BlobRef) -> bool:
+        """Give all shards of another blob names here as well. Returns False, leaving nothing, if one cannot have it."""
+        with self._gate:
+            try:
+                for number, position in enumerate(self._positions):
+                    self._volumes[position].link(source.id, self._blob, shard_name(number, source.k))
+            except (BlobError, KeyError):
+                self._remove_all()
+                return False
+            return True
+
+    def write_sidecar(self, position: int, text: bytes, token: str, *, again: bool, flush: bool) -> None:
+        """Write the sidecar on a volume, ``again`` in place of an earlier one."""
+        with self._gate:
+            if again:
+                self._try(position, Volume.replace, self._blob, sidecar.NAME, text, token)
+                return
+            self._try(position, partial(Volume.write_file, flush=flush), self._blob, sidecar.NAME, text)
+            if flush:
+                self._try(position, Volume.sync_entries, self._blob)
+
+    def require_quorum(self) -> None:
+        """Raise Full or Unwritable if too few volumes are left."""
+        left = sum(position not in self.failures for position in self._positions)
+        if left < self._quorum:
+            causes = list(self.failures.values())
+            full = next((cause for cause in causes if isinstance(cause, Full)), None)
+            reason = "; ".join(str(cause) for cause in causes)
+            raise Full(reason) if full else Unwritable(f"{left} of {self._quorum} needed writes succeeded: {reason}")
+
+    def close(self) -> None:
+        """Close the files as soon as no job is working on them."""
+        self._gate.shut()
+
+    def remove(self) -> None:
+        """Wait for the jobs that are running, then remove every file of the blob."""
+        self._gate.drain()
+        self._close()
+        self._remove_all()
+
+    def _remove_all(self) -> None:
+        for volume in self._volumes.values():
+            with suppress(BlobError):  # what cannot be removed now is a stray, for the sweep
+                volume.unlink(self._blob, sidecar.NAME)
+                volume.remove(self._blob)
+
+    def _close(self) -> None:
+        for number in list(self._files):
+            self._volumes[self._positions[number]].close_file(self._files.pop(number))
+
+    def _write(self, volume: Volume, number: int, k: int, buffers: list[Buffer], offset: int) -> None:
+        if number not in self._files:
+            self._files[number] = volume.create(self._blob, shard_name(number, k))
+        volume.write(self._files[number], buffers, offset)
+
+    def _try(self, position: int, action: Callable[[Volume, *Arguments], None], *arguments: *Arguments) -> None:
+        """Do something on a volume, unless it has failed before, and remember if it fails now."""
+        if position not in self.failures:
+            try:
+                action(self._volumes[position], *arguments)
+            except BlobError as error:
+                self.failures[position] = error

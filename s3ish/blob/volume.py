@@ -1,0 +1,428 @@
+"""One directory tree that holds shards and sidecars: names, links, renames and flushes, nothing of stripes.
+
+The only module that joins paths. Every call is relative to a descriptor of the root that is held open, so that a root
+that is renamed or unmounted is never confused with what appears in its place. Synchronous: called on threads.
+An ``OSError`` becomes ``Missing``, ``Full`` or ``VolumeError`` here and nowhere else.
+"""
+
+import ctypes
+import errno
+import fcntl
+import heapq
+import os
+import stat
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
+
+from s3ish.blob.identity import PRIVATE, Identity
+from s3ish.blob.protocol import Buffer, Corrupt, Full, InUse, Missing, VolumeError
+
+_READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
+_CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_SPACE = {errno.ENOSPC, errno.EDQUOT}
+_RETRIES = 100
+"""How often a creator loses against a deletion of the same empty folders before it gives up."""
+
+_WINDOW = 100_000
+"""How many names of one folder are held in memory at once while walking."""
+
+_DURABLE_FOLDERS = 100_000
+"""How many folders are remembered as flushed, to spare flushing them again."""
+
+
+class Volume:
+    """An open volume.
+
+    Args:
+        root: its path, for messages.
+        descriptor: of its root directory; the volume owns it from now on.
+        identity: which volume of which set this is.
+        fsync: False for throw-away stores: nothing is flushed.
+    """
+
+    def __init__(self, root: str, descriptor: int, identity: Identity, *, fsync: bool = True) -> None:
+        self.root, self.identity, self.fsync = root, identity, fsync
+        self.suspect = ""
+        self._root = descriptor
+        self._locks: list[int] = []
+        self._durable: set[str] = set()
+
+    def __repr__(self) -> str:
+        return f"volume {self.identity.position} at {self.root}"
+
+    @property
+    def position(self) -> int:
+        """The number of this volume in its set."""
+        return self.identity.position
+
+    # --- files of a blob
+
+    def create(self, blob: str, name: str) -> int:
+        """Create a file, with the blob's directory if need be, and return its descriptor. Raises Full, VolumeError."""
+        self._refuse_if_suspect()
+        path = _path(blob, name)
+        with self._translated(path):
+            for _ in range(_RETRIES):
+                try:
+                    return os.open(path, _CREATE, 0o640, dir_fd=self._root)
+                except FileNotFoundError:
+                    self._make_folders(blob)
+        raise VolumeError(f"{self}: cannot create {path!r}: its folders keep vanishing")
+
+    def open(self, blob: str, name: str) -> int:
+        """Return a descriptor for reading. Raises Missing; VolumeError, also if it is not a regular file."""
+        path = _path(blob, name)
+        with self._translated(path):
+            descriptor = os.open(path, _READ, dir_fd=self._root)
+            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+                os.close(descriptor)
+                raise VolumeError(f"{self}: {path!r} is not a regular file")
+            return descriptor
+
+    def read(self, descriptor: int, length: int, offset: int) -> bytes:
+        """Return ``length`` bytes at ``offset``, fewer only at the file's end. Raises VolumeError."""
+        with self._translated("a file"):
+            data = os.pread(descriptor, length, offset)
+            while 0 < len(data) < length:
+                more = os.pread(descriptor, length - len(data), offset + len(data))
+                if not more:
+                    break
+                data += more
+            return data
+
+    def write(self, descriptor: int, buffers: list[Buffer], offset: int) -> None:
+        """Write all of ``buffers`` one behind the other at ``offset``. Raises Full, VolumeError."""
+        with self._translated("a file"):
+            total = sum(map(len, buffers))
+            done = os.pwritev(descriptor, buffers, offset)
+            if done < total:
+                rest = memoryview(b"".join(buffers))[done:]
+                while rest:
+                    done = os.pwrite(descriptor, rest, offset + total - len(rest))
+                    rest = rest[done:]
+
+    def sync(self, descriptor: int) -> None:
+        """Make a file's content durable. Raises VolumeError, after which the volume takes no more writes."""
+        if self.fsync:
+            with self._translated("a file", flushing=True):
+                os.fsync(descriptor)
+
+    def close_file(self, descriptor: int) -> None:
+        """Close a descriptor that this volume gave."""
+        os.close(descriptor)
+
+    def size(self, descriptor: int) -> int:
+        """Return a file's size in bytes."""
+        with self._translated("a file"):
+            return os.fstat(descriptor).st_size
+
+    def read_file(self, blob: str, name: str, limit: int) -> bytes:
+        """Return a whole file. Raises Missing, VolumeError, Corrupt if it is longer than ``limit`` bytes."""
+        descriptor = self.open(blob, name)
+        try:
+            size = self.size(descriptor)
+            if size > limit:
+                raise Corrupt(f"{self}: {blob}/{name} is longer than {limit} bytes")
+            return self.read(descriptor, size, 0)
+        finally:
+            os.close(descriptor)
+
+    def write_file(self, blob: str, name: str, data: Buffer, *, flush: bool) -> None:
+        """Write a new file; ``sync_entries`` flushes its directory entry. Raises Full, VolumeError."""
+        descriptor = self.create(blob, name)
+        try:
+            self.write(descriptor, [data], 0)
+            if flush:
+                self.sync(descriptor)
+        finally:
+            os.close(descriptor)
+
+    def replace(self, blob: str, name: str, data: Buffer, token: str) -> None:
+        """Replace or create a file atomically and durably. Raises Full, VolumeError."""
+        temporary = temporary_name(name, token)
+        try:
+            self.write_file(blob, temporary, data, flush=True)
+            self.rename(blob, temporary, name)
+        except BaseException:
+            with suppress(Missing, VolumeError):
+                self.unlink(blob, temporary)
+            raise
+        self.sync_entries(blob)
+
+    def rename(self, blob: str, old: str, new: str) -> None:
+        """Give a file of a blob another name, in place of any file of that name. Raises Missing, VolumeError."""
+        source, target = _path(blob, old), _path(blob, new)
+        with self._translated(target):
+            try:
+                os.rename(source, target, src_dir_fd=self._root, dst_dir_fd=self._root)
+            except IsADirectoryError:  # planted: no file of ours is lost by its removal
+                self._discard(target)
+                os.rename(source, target, src_dir_fd=self._root, dst_dir_fd=self._root)
+
+    def link(self, source: str, blob: str, name: str) -> None:
+        """Give another blob's file a second name in ``blob``. Raises Missing, Full, VolumeError."""
+        self._refuse_if_suspect()
+        descriptor = self.open(source, name)  # proves that it is a regular file
+        os.close(descriptor)
+        old, new = _path(source, name), _path(blob, name)
+        with self._translated(new):
+            for _ in range(_RETRIES):
+                try:
+                    os.link(old, new, src_dir_fd=self._root, dst_dir_fd=self._root, follow_symlinks=False)
+                except FileNotFoundError:
+                    self._make_folders(blob)
+                else:
+                    return
+        raise Missing(f"{self}: {old!r}")
+
+    def sync_entries(self, blob: str) -> None:
+        """Make the directory entries that lead to a blob's files durable. Raises VolumeError."""
+        if not self.fsync:
+            return
+        self._sync_folder(blob)
+        folder, flushed = blob, []
+        while folder:
+            folder = folder.rpartition("/")[0]
+            self._sync_folder(folder)
+            if folder in self._durable:
+                break
+            flushed.append(folder)
+        if len(self._durable) > _DURABLE_FOLDERS:
+            self._durable.clear()
+        self._durable.update(flushed)
+
+    def sync_all(self) -> None:
+        """Make everything written so far durable. Raises VolumeError."""
+        if self.fsync:
+            with self._translated("the file system", flushing=True):
+                syncfs(self._root)
+
+    # --- removal
+
+    def unlink(self, blob: str, name: str) -> None:
+        """Remove a file; nothing happens if it is gone. Raises VolumeError."""
+        path = _path(blob, name)
+        with self._translated(path), suppress(FileNotFoundError):
+            self._discard(path)
+
+    def remove(self, blob: str) -> None:
+        """Remove a blob's files, its directory, and the folders above it that are empty then. Raises VolumeError."""
+        path = _path(blob)
+        with self._translated(path):
+            with suppress(FileNotFoundError, NotADirectoryError):
+                for name in self._list(path):
+                    with suppress(FileNotFoundError):
+                        self._discard(_path(blob, name))
+            while path:
+                try:
+                    os.rmdir(path, dir_fd=self._root)
+                except FileNotFoundError:
+                    pass
+                except OSError as error:
+                    if error.errno in {errno.ENOTEMPTY, errno.EEXIST, errno.EBUSY, errno.ENOTDIR}:
+                        return
+                    raise
+                self._durable.discard(path)
+                path = path.rpartition("/")[0]
+
+    def _discard(self, path: str) -> None:
+        """Unlink whatever is there; a planted directory with all that it holds."""
+        try:
+            os.unlink(path, dir_fd=self._root)
+        except (IsADirectoryError, PermissionError):
+            if not stat.S_ISDIR(os.stat(path, dir_fd=self._root, follow_symlinks=False).st_mode):
+                raise
+            for name in self._list(path):
+                self._discard(f"{path}/{name}")
+            os.rmdir(path, dir_fd=self._root)
+
+    # --- looking around
+
+    def names(self, blob: str) -> list[str]:
+        """Return the names of what is in a blob's directory; none if it is gone. Raises VolumeError."""
+        path = _path(blob)
+        with self._translated(path):
+            try:
+                return self._list(path)
+            except FileNotFoundError:
+                return []
+
+    def modified_ns(self, blob: str) -> int:
+        """Return when a blob's directory changed last, in nanoseconds since the epoch. Raises Missing, VolumeError."""
+        path = _path(blob)
+        with self._translated(path):
+            return os.stat(path, dir_fd=self._root, follow_symlinks=False).st_mtime_ns
+
+    def walk(self, after: str | None = None) -> Iterator[str]:
+        """Yield the ids of the blob directories, ordered by their components, from behind ``after``.
+
+        Raises VolumeError.
+        """
+        start = after.split("/") if after else []
+        stack = [("", self._sorted("", start[0] if start else ""))]
+        while stack:
+            folder, entries = stack[-1]
+            name = next(entries, None)
+            if name is None:
+                stack.pop()
+                continue
+            path = f"{folder}/{name}" if folder else name
+            if "@" in name:
+                if path != after:
+                    yield path
+                continue
+            depth = len(stack)
+            on_the_way = len(start) > depth and start[:depth] == path.split("/")
+            stack.append((path, self._sorted(path, start[depth] if on_the_way else "")))
+
+    def free_bytes(self) -> int:
+        """Return the space that is left for unprivileged writers. Raises VolumeError."""
+        with self._translated("the file system"):
+            found = os.fstatvfs(self._root)
+            return found.f_bavail * found.f_frsize
+
+    # --- locks and end
+
+    def lock_server(self) -> None:
+        """Take the volume for one server, until ``close``.
+
+        Raises:
+            InUse: another server holds it, or a worker of a server that died is still running.
+        """
+        self._lock("lock", fcntl.LOCK_EX, f"{self.root} is in use by another s3ish server")
+        workers = self._lock(
+            "workers.lock", fcntl.LOCK_EX, f"a worker of an s3ish server that ended is still using {self.root}"
+        )
+        self._locks.remove(workers)
+        os.close(workers)
+
+    def lock_worker(self) -> None:
+        """Say, until ``close``, that a worker of the server uses the volume. Raises InUse."""
+        self._lock("workers.lock", fcntl.LOCK_SH, f"another s3ish server is starting on {self.root}")
+
+    def _lock(self, name: str, kind: int, message: str) -> int:
+        flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
+        with self._translated(f"{PRIVATE}/{name}"):
+            descriptor = os.open(f"{PRIVATE}/{name}", flags, 0o640, dir_fd=self._root)
+            try:
+                fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
+            except BlockingIOError:
+                os.close(descriptor)
+                raise InUse(message) from None
+        self._locks.append(descriptor)
+        return descriptor
+
+    def close(self) -> None:
+        """Release the root and the locks; idempotent."""
+        for descriptor in [*self._locks, self._root]:
+            if descriptor >= 0:
+                os.close(descriptor)
+        self._locks.clear()
+        self._root = -1
+
+    # --- within
+
+    def _make_folders(self, blob: str) -> None:
+        """Create a blob's directory and its missing folders; they may vanish again before they are used."""
+        components = _path(blob).split("/")
+        for depth in range(len(components), 0, -1):
+            try:
+                self._make_folder("/".join(components[:depth]))
+            except FileNotFoundError:
+                continue
+            break
+        for below in range(depth + 1, len(components) + 1):
+            with suppress(FileNotFoundError):  # a deletion was faster; the caller tries again
+                self._make_folder("/".join(components[:below]))
+
+    def _make_folder(self, path: str) -> None:
+        with suppress(FileExistsError):
+            os.mkdir(path, 0o750, dir_fd=self._root)
+            self._durable.discard(path)
+
+    def _sync_folder(self, path: str) -> None:
+        if not path:
+            self.sync(self._root)
+            return
+        with self._translated(path):
+            descriptor = os.open(path, _DIRECTORY, dir_fd=self._root)
+        try:
+            self.sync(descriptor)
+        finally:
+            os.close(descriptor)
+
+    def _list(self, path: str) -> list[str]:
+        descriptor = os.open(path or ".", _DIRECTORY, dir_fd=self._root)
+        try:
+            return os.listdir(descriptor)
+        finally:
+            os.close(descriptor)
+
+    def _sorted(self, folder: str, start: str) -> Iterator[str]:
+        """Yield the names of the directories in a folder in order, from ``start`` on, with bounded memory."""
+        first = True
+        while True:
+            with self._translated(folder):
+                batch = heapq.nsmallest(_WINDOW, self._directories(folder, start, inclusive=first))
+            yield from batch
+            if len(batch) < _WINDOW:
+                return
+            first, start = False, batch[-1]
+
+    def _directories(self, folder: str, start: str, *, inclusive: bool) -> Iterable[str]:
+        try:
+            descriptor = os.open(folder or ".", _DIRECTORY, dir_fd=self._root)
+        except (FileNotFoundError, NotADirectoryError):
+            return
+        except PermissionError:
+            if folder == "lost+found":  # mkfs makes it for root alone
+                return
+            raise
+        try:
+            with os.scandir(descriptor) as entries:
+                for entry in entries:
+                    name = entry.name
+                    wanted = name > start or (inclusive and name == start)
+                    if wanted and name[0] != "." and entry.is_dir(follow_symlinks=False):
+                        yield name
+        finally:
+            os.close(descriptor)
+
+    def _refuse_if_suspect(self) -> None:
+        if self.suspect:
+            raise VolumeError(f"{self} takes no writes: {self.suspect}")
+
+    @contextmanager
+    def _translated(self, what: str, *, flushing: bool = False) -> Iterator[None]:
+        try:
+            yield
+        except FileNotFoundError as error:
+            raise Missing(f"{self}: {what!r}") from error
+        except OSError as error:
+            if error.errno in _SPACE:
+                raise Full(f"{self}: {error.strerror}") from error
+            if flushing:  # the kernel has dropped what it could not write: nothing written before can be trusted
+                self.suspect = f"flushing failed: {error.strerror}"
+            raise VolumeError(f"{self}: {what!r}: {error.strerror}") from error
+
+
+def temporary_name(name: str, token: str) -> str:
+    """Return the name of a file that will take the place of ``name``."""
+    return f".{name}.{token}"
+
+
+def syncfs(descriptor: int) -> None:
+    """Flush the file system of a descriptor; where the C library has no such call, all file systems."""
+    call = getattr(ctypes.CDLL(None, use_errno=True), "syncfs", None)
+    if call is None:
+        os.sync()
+    elif call(descriptor):
+        raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
+
+
+def _path(blob: str, name: str = "") -> str:
+    """Return the path of a blob's directory or file below a root. Raises Corrupt for what is no id of ours."""
+    if blob[:1] in {"", ".", "/"} or "/." in blob or "//" in blob or "\0" in blob or "@" not in blob.rpartition("/")[2]:
+        raise Corrupt(f"{blob!r} is not the id of a blob")
+    return f"{blob}/{name}" if name else blob

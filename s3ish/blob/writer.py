@@ -1,0 +1,191 @@
+"""Writing a blob: stripes to shards while data arrives, then the flush, then the sidecar.
+
+At most two stripes are in memory: one that a thread encodes, hashes and writes, and one that is being filled. What is
+short stays in memory and goes into the sidecar alone.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from functools import partial
+from types import TracebackType
+from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
+
+from s3ish.blob import sidecar
+from s3ish.blob.layout import damage_names
+from s3ish.blob.names import mint
+from s3ish.blob.protocol import Buffer
+from s3ish.blob.shards import BlobFiles
+from s3ish.blob.sidecar import Sidecar
+from s3ish.model import BlobRef
+
+if TYPE_CHECKING:
+    from s3ish.blob.erasure import ErasureStore
+
+LARGE_SIDECAR_BYTES = 64 << 10
+"""Longer sidecars are encoded on a thread."""
+
+
+class ErasureWriter:
+    """A blob being written; the context of ``ErasureStore.create``."""
+
+    def __init__(self, store: "ErasureStore", home: str) -> None:
+        settings = store.settings
+        blob = mint(home, store.clock.token())
+        salt = int.from_bytes(store.clock.random_bytes(8), "big") >> 1
+        volumes = store.volumes.place(blob, settings.k + settings.m)
+        self._store = store
+        self._ref = BlobRef(blob, 0, salt, settings.code, settings.k, settings.m, settings.stripe_bytes, volumes)
+        self._files: BlobFiles | None = None
+        self._running: asyncio.Task[None] | None = None
+        self._chunks: list[Buffer] = []
+        self._buffered = self._size = self._stripes = 0
+        self._inline: bytes | None = None
+        self._adopted = self._finished = self._written = self._sealed = False
+
+    async def __aenter__(self) -> "ErasureWriter":
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if not self._files:
+            return
+        if self._sealed:
+            self._files.close()
+            return
+        if self._running:
+            self._running.add_done_callback(_retrieve)
+        await asyncio.shield(asyncio.ensure_future(self._store.offload.run(self._files.remove)))
+
+    @property
+    def piece_bytes(self) -> int:
+        return self._ref.stripe_bytes
+
+    @property
+    def inline(self) -> bytes | None:
+        return self._inline
+
+    async def write(self, data: Buffer) -> None:
+        assert not self._finished, "written after finish"
+        assert not self._adopted, "written after adopt"
+        view = memoryview(data if _is_immutable(data) else bytes(data))
+        self._size += len(view)
+        while len(view) >= (room := self.piece_bytes - self._buffered):
+            self._chunks.append(data if isinstance(data, bytes) and len(data) == room else view[:room])
+            view = view[room:]
+            await self._start_stripe()
+        if view:
+            self._chunks.append(view)
+            self._buffered += len(view)
+
+    async def adopt(self, source: BlobRef) -> bool:
+        assert not self._size, "adopted after write"
+        if source.inline:
+            return False
+        files = self._open(source.volumes, source.k)
+        if not await self._store.offload.run(files.link, source):
+            self._files = None
+            return False
+        self._adopted, self._size = True, source.size
+        self._ref = replace(source, id=self._ref.id)
+        return True
+
+    async def finish(self) -> BlobRef:
+        assert not self._finished, "finished twice"
+        ref, short = self._ref, self._size <= self._store.settings.inline_bytes
+        if short and not self._stripes and not self._adopted:
+            self._inline = b"".join(self._chunks)
+            copies = tuple(dict.fromkeys(ref.volumes[: ref.m + 1]))
+            self._ref = replace(ref, size=self._size, volumes=copies, inline=True)
+            self._open(copies, 1)
+        else:
+            self._ref = replace(ref, size=self._size)
+            await self._finish_shards()
+        self._finished = True
+        return self._ref
+
+    async def seal(self, sidecar: bytes) -> None:
+        assert self._finished, "sealed before finish"
+        store, files = self._store, self._files
+        assert files
+        again, self._written, self._sealed = self._written, True, False
+        text = await self._encode(sidecar)
+        token, flush = store.clock.token(), not store.lazy
+
+        def write(position: int) -> None:
+            files.write_sidecar(position, text, token, again=again, flush=flush)
+
+        await store.each(write, files.live)
+        files.require_quorum()
+        if store.lazy:
+            store.flusher.soon()
+        self._sealed = True
+        if files.failures:
+            store.report(self._ref, damage_names(self._ref, files.failures))
+
+    async def _encode(self, content: bytes) -> bytes:
+        told = Sidecar(self._ref, self._store.clock.sequence(), content, self._inline)
+        if len(content) > LARGE_SIDECAR_BYTES:
+            return await self._store.offload.run(sidecar.encode, told)
+        return sidecar.encode(told)
+
+    async def _start_stripe(self) -> None:
+        """Hand the full buffer to a thread as soon as the stripe before it is written."""
+        await self._settle()
+        self._running = asyncio.ensure_future(self._store.offload.run(self._take_stripe()))
+
+    async def _settle(self) -> None:
+        if self._running:
+            await self._running
+            self._running = None
+
+    async def _finish_shards(self) -> None:
+        await self._settle()
+        store = self._store
+        files = self._files or self._open(self._ref.volumes, self._ref.k)
+        write_rest = self._take_stripe() if self._chunks else _nothing
+
+        def flush(position: int) -> None:
+            files.sync(position)
+            if store.lazy or self._adopted:
+                files.sync_entries(position)
+
+        def write_and_flush() -> None:
+            write_rest()
+            flush(files.live[0])
+
+        if len(files.live) == 1:
+            await store.offload.run(write_and_flush)
+        else:
+            await store.offload.run(write_rest)
+            await store.each(flush, files.live)
+        files.require_quorum()
+
+    def _take_stripe(self) -> partial[None]:
+        """Return the job that writes what is buffered as the next stripe."""
+        files = self._files or self._open(self._ref.volumes, self._ref.k)
+        stripe, chunks = self._stripes, self._chunks
+        self._stripes, self._chunks, self._buffered = stripe + 1, [], 0
+        ref = self._ref
+        return partial(files.write_stripe, self._store.coder, ref.salt, stripe, ref.stripe_bytes, chunks)
+
+    def _open(self, positions: Sequence[int], quorum: int) -> BlobFiles:
+        self._files = BlobFiles(self._store.volumes, self._ref.id, positions, quorum)
+        self._files.require_quorum()
+        return self._files
+
+
+def _is_immutable(data: Buffer) -> bool:
+    return isinstance(data, bytes) or (isinstance(data, memoryview) and isinstance(data.obj, bytes))
+
+
+def _nothing() -> None:
+    pass
+
+
+def _retrieve(task: "asyncio.Task[None]") -> None:
+    """Take note of a job's error, which the error that ended the context stands for."""
+    if not task.cancelled():
+        task.exception()

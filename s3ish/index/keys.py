@@ -1,0 +1,83 @@
+"""The keys of the index's tables, in the order in which S3 lists.
+
+Bucket names and object keys never contain NUL, so it separates the parts of a key and sorts before everything that a
+key may contain: the order of rows is the order of the keys' UTF-8 bytes.
+"""
+
+_TOP = 2**64 - 1
+_SEQUENCE_BYTES = 8
+
+
+def bucket_key(name: str) -> bytes:
+    """The row of a bucket."""
+    return name.encode()
+
+
+def object_key(bucket: str, key: str) -> bytes:
+    """The row of a key in the tables that have one row a key; with an empty key, where a bucket's rows begin."""
+    return bucket.encode() + b"\0" + key.encode()
+
+
+def split_object_key(row: bytes) -> tuple[str, str]:
+    """Return bucket and key of such a row."""
+    bucket, _, key = row.partition(b"\0")
+    return bucket.decode(), key.decode()
+
+
+def versions_prefix(bucket: str, key: str) -> bytes:
+    """What the rows of all versions of a key begin with."""
+    return object_key(bucket, key) + b"\0"
+
+
+def version_key(bucket: str, key: str, sequence: int) -> bytes:
+    """The row of a version; the newest of a key comes first."""
+    return versions_prefix(bucket, key) + (_TOP - sequence).to_bytes(_SEQUENCE_BYTES, "big")
+
+
+def upload_key(bucket: str, key: str, upload_id: str) -> bytes:
+    """The row of an upload in progress."""
+    return versions_prefix(bucket, key) + upload_id.encode()
+
+
+def part_key(upload_id: str, number: int) -> bytes:
+    """The row of a part of an upload."""
+    return upload_id.encode() + b"\0" + number.to_bytes(2, "big")
+
+
+def split_part_key(row: bytes) -> tuple[str, int]:
+    """Return upload id and part number of such a row."""
+    upload_id, _, number = row.partition(b"\0")
+    return upload_id.decode(), int.from_bytes(number, "big")
+
+
+def parts_range(upload_id: str) -> tuple[bytes, bytes]:
+    """The rows of all parts of an upload."""
+    return prefix_range(upload_id.encode() + b"\0")
+
+
+def inline_key(blob_id: str) -> bytes:
+    """The row of a small blob's bytes."""
+    return blob_id.encode()
+
+
+def garbage_key(blob_id: str) -> bytes:
+    """The row of a blob that is to be removed."""
+    return blob_id.encode()
+
+
+def bucket_range(bucket: str) -> tuple[bytes, bytes]:
+    """All rows of a bucket in the tables whose rows begin with bucket and NUL."""
+    return prefix_range(object_key(bucket, ""))
+
+
+def prefix_range(prefix: bytes) -> tuple[bytes, bytes]:
+    """The range ``[start, stop)`` of all keys that begin with ``prefix``."""
+    shortened = prefix.rstrip(b"\xff")
+    if not shortened:
+        return prefix, b"\xff" * (len(prefix) + 1)
+    return prefix, shortened[:-1] + bytes((shortened[-1] + 1,))
+
+
+def after(key: bytes) -> bytes:
+    """The least key greater than ``key``."""
+    return key + b"\0"

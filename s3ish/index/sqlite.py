@@ -1,0 +1,218 @@
+"""The index in SQLite: one file, write-ahead log, every commit flushed before it is acknowledged.
+
+Reads run at once on the caller's thread: the pages are in memory and a read takes microseconds. Writes go to one
+thread, which takes whatever is waiting, checks each commit's expectations against what came before it, and ends them
+all with one transaction and one flush (group commit). Several processes may open one file.
+"""
+
+import asyncio
+import os
+from collections import deque
+from collections.abc import Sequence
+from pathlib import Path
+from threading import Condition
+from typing import NamedTuple
+
+import apsw
+
+from s3ish.index.protocol import (
+    TABLES,
+    Change,
+    Conflict,
+    Damaged,
+    Empty,
+    Expect,
+    NewerFormat,
+    Put,
+    Unavailable,
+)
+from s3ish.offload import Lane
+
+FORMAT = 1
+BUSY_MILLISECONDS = 30_000
+"""How long a writer waits for another process's transaction."""
+
+_MAX_BATCH = 256
+_CACHE_KIB = 16 * 1024
+_CHECKPOINT_PAGES = 4000
+_ROWID_TABLES = ("inline",)
+"""Tables whose values are large: a B-tree of rows with an index suits them better than one of keys and values."""
+
+
+class _Waiting(NamedTuple):
+    changes: Sequence[Change]
+    expect: Sequence[Expect]
+    loop: asyncio.AbstractEventLoop
+    done: "asyncio.Future[None]"
+
+
+class SQLiteIndex:
+    """An index in one SQLite file.
+
+    Args:
+        path: the file; made if it is not there.
+        durable: flush every commit. False is for throw-away stores.
+
+    Raises:
+        Damaged: the file is not a database, or a broken one.
+        NewerFormat: it was made by a newer release.
+        Unavailable: it cannot be opened.
+    """
+
+    def __init__(self, path: Path, *, durable: bool = True) -> None:
+        self._path = path
+        self._durable = durable
+        try:
+            self._writer = _connect(path, durable=durable)
+            _prepare(self._writer)
+            self._reader = _connect(path, durable=durable)
+            self._reader.execute("PRAGMA query_only=ON")
+        except (apsw.NotADBError, apsw.CorruptError) as error:
+            raise Damaged(f"{path} is damaged: {error}. Remove it and run: s3ish index rebuild") from error
+        except apsw.Error as error:
+            raise Unavailable(f"{path} cannot be opened: {error}") from error
+        self._gets = {table: f"SELECT value FROM {table} WHERE key=?" for table in TABLES}
+        self._scans = {
+            table: f"SELECT key, value FROM {table} WHERE key>=? AND key<? ORDER BY key LIMIT ?" for table in TABLES
+        }
+        self._queue: deque[_Waiting] = deque()
+        self._wake = Condition()
+        self._closing = False
+        self._lane = Lane("index-writer", self._write_forever)
+
+    async def get(self, table: str, key: bytes) -> bytes | None:
+        """See ``Index.get``."""
+        try:
+            row = self._reader.execute(self._gets[table], (key,)).fetchone()
+        except apsw.Error as error:
+            raise _failure(error) from error
+        return None if row is None else row[0]
+
+    async def scan(self, table: str, start: bytes, stop: bytes, limit: int) -> Sequence[tuple[bytes, bytes]]:
+        """See ``Index.scan``."""
+        try:
+            return self._reader.execute(self._scans[table], (start, stop, limit)).fetchall()
+        except apsw.Error as error:
+            raise _failure(error) from error
+
+    async def commit(self, changes: Sequence[Change], expect: Sequence[Expect] = ()) -> None:
+        """See ``Index.commit``."""
+        loop = asyncio.get_running_loop()
+        waiting = _Waiting(changes, expect, loop, loop.create_future())
+        with self._wake:
+            if self._closing:
+                raise Unavailable("the index is closed")
+            self._queue.append(waiting)
+            self._wake.notify()
+        await asyncio.shield(waiting.done)
+
+    async def close(self) -> None:
+        """Finish waiting commits, then close the file."""
+        with self._wake:
+            self._closing = True
+            self._wake.notify()
+        self._lane.join()
+        self._reader.close()
+        self._writer.close()
+
+    # --- the writer's thread -----------------------------------------------------------------------------------------
+
+    def _write_forever(self) -> None:
+        while True:
+            with self._wake:
+                while not self._queue and not self._closing:
+                    self._wake.wait()
+                if not self._queue:
+                    return
+                batch = [self._queue.popleft() for _ in range(min(len(self._queue), _MAX_BATCH))]
+            _tell(batch, self._apply(batch))
+
+    def _apply(self, batch: list[_Waiting]) -> list[Exception | None]:
+        """Run one transaction; return the outcome of every commit in it."""
+        outcomes: list[Exception | None] = []
+        try:
+            self._writer.execute("BEGIN IMMEDIATE")
+            for waiting in batch:
+                outcomes.append(self._apply_one(waiting))
+            self._writer.execute("COMMIT")
+        except Exception as error:  # noqa: BLE001  whatever it is, every waiting caller must be told
+            self._roll_back()
+            return [_failure(error)] * len(batch)
+        return outcomes
+
+    def _apply_one(self, waiting: _Waiting) -> Exception | None:
+        if not all(self._holds(expectation) for expectation in waiting.expect):
+            return Conflict()
+        for change in waiting.changes:
+            if isinstance(change, Put):
+                self._writer.execute(f"INSERT OR REPLACE INTO {change.table} VALUES(?,?)", (change.key, change.value))
+            else:
+                self._writer.execute(f"DELETE FROM {change.table} WHERE key=?", (change.key,))
+        return None
+
+    def _holds(self, expectation: Expect) -> bool:
+        if isinstance(expectation, Empty):
+            found = self._writer.execute(self._scans[expectation.table], (expectation.start, expectation.stop, 1))
+            return found.fetchone() is None
+        row = self._writer.execute(self._gets[expectation.table], (expectation.key,)).fetchone()
+        return (None if row is None else row[0]) == expectation.value
+
+    def _roll_back(self) -> None:
+        """Leave the connection usable after a failure; some failures have rolled back already."""
+        if self._writer.in_transaction:
+            try:
+                self._writer.execute("ROLLBACK")
+            except apsw.Error:
+                self._writer = _connect(self._path, durable=self._durable)
+
+
+def _tell(batch: list[_Waiting], outcomes: list[Exception | None]) -> None:
+    """Wake all callers of a batch, one call per event loop."""
+
+    def settle() -> None:
+        for waiting, outcome in zip(batch, outcomes, strict=True):
+            if waiting.done.done():
+                continue
+            if outcome is None:
+                waiting.done.set_result(None)
+            else:
+                waiting.done.set_exception(outcome)
+
+    try:
+        batch[0].loop.call_soon_threadsafe(settle)
+    except RuntimeError:  # the loop has ended: nobody waits any more
+        return
+
+
+def _connect(path: Path, *, durable: bool) -> apsw.Connection:
+    connection = apsw.Connection(os.fspath(path), statementcachesize=64)
+    connection.set_busy_timeout(BUSY_MILLISECONDS)
+    connection.execute("PRAGMA page_size=4096")
+    connection.execute("PRAGMA journal_mode=WAL")
+    connection.execute(f"PRAGMA synchronous={'FULL' if durable else 'OFF'}")
+    connection.execute(f"PRAGMA cache_size=-{_CACHE_KIB}")
+    connection.execute(f"PRAGMA wal_autocheckpoint={_CHECKPOINT_PAGES}")
+    connection.execute("PRAGMA journal_size_limit=67108864")
+    return connection
+
+
+def _prepare(connection: apsw.Connection) -> None:
+    found = connection.execute("PRAGMA user_version").fetchone()
+    version = found[0] if found else 0
+    if version > FORMAT:
+        raise NewerFormat(f"the index has format {version}; this release reads {FORMAT}")
+    if version == FORMAT:
+        return
+    connection.execute("BEGIN IMMEDIATE")
+    for table in TABLES:
+        layout = "" if table in _ROWID_TABLES else " WITHOUT ROWID"
+        connection.execute(f"CREATE TABLE IF NOT EXISTS {table}(key BLOB PRIMARY KEY, value BLOB NOT NULL){layout}")
+    connection.execute(f"PRAGMA user_version={FORMAT}")
+    connection.execute("COMMIT")
+
+
+def _failure(error: BaseException) -> Exception:
+    if isinstance(error, apsw.CorruptError | apsw.NotADBError):
+        return Damaged(str(error))
+    return Unavailable(f"{type(error).__name__}: {error}")
+

@@ -1,0 +1,181 @@
+"""Building an index from the sidecars alone.
+
+One pass stores what every sidecar says; a second one goes through the versions in order and settles what only the whole
+can tell: which version is current, where the null version is, which parts have become objects.
+"""
+
+from collections import Counter
+from collections.abc import Iterator
+
+import structlog
+from msgspec.structs import replace
+
+from s3ish.blob.protocol import BlobError
+from s3ish.index import keys, records
+from s3ish.index.protocol import Change, Delete, Put
+from s3ish.model import NULL_VERSION, BlobRef, Bucket, Part, Upload, Version
+from s3ish.objects import seal, versions
+from s3ish.objects.store import Held, Store, drop_blobs, put_entry, put_inline, put_version
+
+log = structlog.get_logger()
+
+_BATCH = 500
+
+
+async def rebuild(store: Store) -> Counter[str]:
+    """Fill the store's empty index from its sidecars.
+
+    Returns:
+        How many buckets, versions, uploads and parts were found, and how many orphans were named as garbage.
+    """
+    found: Counter[str] = Counter()
+    changes: list[Change] = []
+    async for ref, sidecar in store.blobs.scan():
+        try:
+            sealed = seal.read(sidecar)
+        except ValueError:
+            log.error("sidecar of an unknown kind", blob=ref.id)
+            found["unknown"] += 1
+            continue
+        changes += await _rows_of(store, ref, sealed, found)
+        if len(changes) >= _BATCH:
+            await store.index.commit(changes)
+            changes = []
+    await store.index.commit(changes)
+    await _settle_versions(store, found)
+    await _settle_parts(store, found)
+    return found
+
+
+async def _rows_of(store: Store, ref: BlobRef, sealed: seal.Seal, found: Counter[str]) -> list[Change]:
+    """Return the rows that one sidecar stands for."""
+    if isinstance(sealed, seal.BucketSeal):
+        found["buckets"] += 1
+        return await _bucket_rows(store, replace(sealed.bucket, blob=ref))
+    if isinstance(sealed, seal.VersionSeal):
+        found["versions"] += 1
+        return [put_version(replace(sealed.version, blob=ref)), *await _inline_rows(store, ref)]
+    if isinstance(sealed, seal.UploadSeal):
+        found["uploads"] += 1
+        upload = replace(sealed.upload, blob=ref)
+        key = keys.upload_key(upload.bucket, upload.key, upload.id)
+        return [Put("uploads", key, records.encode("uploads", key, upload))]
+    found["parts"] += 1
+    return [*await _part_rows(store, sealed, ref), *await _inline_rows(store, ref)]
+
+
+async def _bucket_rows(store: Store, bucket: Bucket) -> list[Change]:
+    key = keys.bucket_key(bucket.name)
+    old = await store.index.get("buckets", key)
+    if old and records.decode("buckets", key, old, Bucket).created_ns > bucket.created_ns:
+        return drop_blobs([bucket.blob])
+    return [Put("buckets", key, records.encode("buckets", key, bucket))]
+
+
+async def _inline_rows(store: Store, ref: BlobRef) -> list[Change]:
+    if not ref.inline or not ref.size:
+        return []
+    try:
+        reader = await store.blobs.open(ref)
+        data = b"".join([bytes(piece) async for piece in reader])
+        await reader.close()
+    except BlobError:
+        return []
+    return put_inline(ref, data)
+
+
+async def _part_rows(store: Store, sealed: seal.PartSeal, ref: BlobRef) -> list[Change]:
+    if not sealed.upload:  # a part of a copied object; its version names it
+        return []
+    part = replace(sealed.part, blob=ref)
+    key = keys.part_key(sealed.upload, part.number)
+    old = await store.index.get("parts", key)
+    if old:
+        other = records.decode("parts", key, old, Part)
+        if other.modified_ns > part.modified_ns:
+            return []
+    return [Put("parts", key, records.encode("parts", key, part))]
+
+
+async def _settle_versions(store: Store, found: Counter[str]) -> None:
+    """Go through all versions, key by key, and write what follows from their order."""
+    start, carried = b"", list[Held]()
+    while rows := await store.index.scan("versions", start, b"\xff", _BATCH):
+        start = keys.after(rows[-1][0])
+        carried += [store.hold(key, value) for key, value in rows]
+        groups = list(_by_key(carried))
+        carried = groups.pop()  # the last key may go on in the next batch
+        for group in groups:
+            await _settle_key(store, group, found)
+    if carried:
+        await _settle_key(store, carried, found)
+
+
+def _by_key(held: list[Held]) -> Iterator[list[Held]]:
+    group: list[Held] = []
+    for item in held:
+        if group and (group[0].record.bucket, group[0].record.key) != (item.record.bucket, item.record.key):
+            yield group
+            group = []
+        group.append(item)
+    if group:
+        yield group
+
+
+async def _settle_key(store: Store, group: list[Held], found: Counter[str]) -> None:
+    bucket = await store.find_bucket(group[0].record.bucket)
+    if bucket is None:
+        found["orphans"] += len(group)
+        await store.index.commit([Delete("versions", held.key) for held in group])
+        return
+    changes: list[Change] = []
+    kept = _without_stale(group, versioned=bool(bucket.record.versioning))
+    for stale in group:
+        if stale not in kept:
+            found["orphans"] += 1
+            changes += [Delete("versions", stale.key), *drop_blobs([stale.record.blob])]
+    changes.append(put_entry(kept[0].record))
+    changes += [versions.cover_null(held.record) for held in kept[1:] if held.record.id == NULL_VERSION]
+    for held in kept:
+        changes += await _end_upload(store, held.record)
+    await store.index.commit(changes)
+
+
+def _without_stale(group: list[Held], *, versioned: bool) -> list[Held]:
+    """Keep the newest null version only, and in a bucket without versioning the newest version only."""
+    if not versioned:
+        return group[:1]
+    nulls = [held for held in group if held.record.id == NULL_VERSION]
+    return [held for held in group if held.record.id != NULL_VERSION or held is nulls[0]]
+
+
+async def _end_upload(store: Store, version: Version) -> list[Change]:
+    """A version that came of an upload owns its parts: the upload has ended."""
+    if not version.upload:
+        return []
+    key = keys.upload_key(version.bucket, version.key, version.upload)
+    changes: list[Change] = [Delete("parts", keys.part_key(version.upload, part.number)) for part in version.parts]
+    value = await store.index.get("uploads", key)
+    if value:
+        changes += [Delete("uploads", key), *drop_blobs([records.decode("uploads", key, value, Upload).blob])]
+    return changes
+
+
+async def _settle_parts(store: Store, found: Counter[str]) -> None:
+    """Parts of uploads that are no more are garbage."""
+    uploads: set[str] = set()
+    start = b""
+    while rows := await store.index.scan("uploads", start, b"\xff", _BATCH):
+        uploads.update(records.decode("uploads", key, value, Upload).id for key, value in rows)
+        start = keys.after(rows[-1][0])
+    start = b""
+    while rows := await store.index.scan("parts", start, b"\xff", _BATCH):
+        changes: list[Change] = []
+        for key, value in rows:
+            if keys.split_part_key(key)[0] not in uploads:
+                found["orphans"] += 1
+                changes += [Delete("parts", key), *drop_blobs([records.decode("parts", key, value, Part).blob])]
+        await store.index.commit(changes)
+        start = keys.after(rows[-1][0])
+
+

@@ -1,0 +1,104 @@
+"""Background work: a job does one bounded step at a time, the runner decides when and where.
+
+Every worker process has a runner, and a lease in the index lets one of them at a time do a job. Steps are short, so
+that stopping never waits long.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import Sequence
+from typing import NamedTuple, Protocol
+
+import msgspec
+import structlog
+
+from s3ish.index import records
+from s3ish.index.protocol import Conflict, Put, Row
+from s3ish.objects.store import Store
+
+log = structlog.get_logger()
+
+LEASE_SECONDS = 30
+"""How long a job belongs to a process that has stopped renewing its lease."""
+
+
+class Step(NamedTuple):
+    """The outcome of one step: whether there is more to do now, and if not, when to look again."""
+
+    more: bool
+    pause_seconds: float = 60.0
+
+
+class Job(Protocol):
+    """Background work that can be done a step at a time."""
+
+    @property
+    def name(self) -> str:
+        """Its name on the command line and in the log."""
+
+    async def step(self) -> Step:
+        """Do one bounded unit of work."""
+
+
+class Lease(msgspec.Struct, frozen=True):
+    """Who does a job, until when (nanoseconds of the wall clock)."""
+
+    holder: str
+    until_ns: int
+
+
+class Runner:
+    """Runs the jobs of one process.
+
+    Args:
+        store: the engines; leases stand in its index.
+        jobs: what to run.
+    """
+
+    def __init__(self, store: Store, jobs: Sequence[Job]) -> None:
+        self._store = store
+        self._jobs = jobs
+        self._holder = store.clock.token()
+        self._tasks: list[asyncio.Task[None]] = []
+
+    def start(self) -> None:
+        """Begin running all jobs."""
+        self._tasks = [asyncio.create_task(self._run(job), name=f"job {job.name}") for job in self._jobs]
+
+    async def stop(self) -> None:
+        """Stop between steps, or in the middle of one: a step that is cut off is done again."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def _run(self, job: Job) -> None:
+        while True:
+            pause: float = LEASE_SECONDS
+            try:
+                if await self.acquire(job):
+                    outcome = await job.step()
+                    pause = 0 if outcome.more else outcome.pause_seconds
+            except Exception:
+                log.exception("job failed", job=job.name)
+            await asyncio.sleep(pause)
+
+    async def acquire(self, job: Job) -> bool:
+        """Take or renew the lease of a job; tell whether this process has it now."""
+        key = b"lease/" + job.name.encode()
+        now = self._store.clock.now_ns()
+        value = await self._store.index.get("state", key)
+        if value is not None:
+            lease = records.decode("state", key, value, Lease)
+            if lease.holder != self._holder and lease.until_ns > now:
+                return False
+        mine = records.encode("state", key, Lease(self._holder, now + LEASE_SECONDS * 1_000_000_000))
+        with contextlib.suppress(Conflict):
+            await self._store.index.commit([Put("state", key, mine)], [Row("state", key, value)])
+            return True
+        return False
+
+
+async def run_once(job: Job) -> None:
+    """Run a job from the shell until it has nothing more to do."""
+    while (await job.step()).more:
+        pass

@@ -1,0 +1,125 @@
+"""Buckets: create, find, list, change, delete.
+
+A bucket's record, its configuration documents included, stands in the index and in a sidecar of its own.
+"""
+
+from collections.abc import Callable
+from contextlib import suppress
+
+from msgspec.structs import replace
+
+from s3ish.errors import BucketAlreadyExists, BucketAlreadyOwnedByYou, BucketNotEmpty, NoSuchBucket, NoSuchUpload
+from s3ish.index import keys, records
+from s3ish.index.protocol import Delete, Empty, Put, Row
+from s3ish.model import Bucket, Owner, Upload
+from s3ish.objects import multipart, seal
+from s3ish.objects.store import HeldBucket, Store, attempts, drop_blobs, translated
+
+
+def _put(bucket: Bucket) -> Put:
+    key = keys.bucket_key(bucket.name)
+    return Put("buckets", key, records.encode("buckets", key, bucket))
+
+
+async def create_bucket(store: Store, name: str, owner: Owner, region: str) -> Bucket:
+    """Create a bucket.
+
+    https://docs.aws.amazon.com/AmazonS3/latest/API/API_CreateBucket.html
+
+    Raises:
+        BucketAlreadyOwnedByYou, BucketAlreadyExists: there is one of that name.
+    """
+    await _refuse_existing(store, name, owner)
+    with translated():
+        async with store.blobs.create(name, 0) as writer:
+            ref = await writer.finish()
+            bucket = Bucket(name=name, created_ns=store.clock.now_ns(), owner=owner, blob=ref, region=region)
+            await writer.seal(seal.write(seal.BucketSeal(bucket)))
+            if await store.commit([_put(bucket)], [Row("buckets", keys.bucket_key(name), None)]):
+                return bucket
+    await _refuse_existing(store, name, owner)
+    raise BucketAlreadyExists(BucketName=name)
+
+
+async def _refuse_existing(store: Store, name: str, owner: Owner) -> None:
+    held = await store.find_bucket(name)
+    if held and held.record.owner.id == owner.id:
+        raise BucketAlreadyOwnedByYou(BucketName=name)
+    if held:
+        raise BucketAlreadyExists(BucketName=name)
+
+
+async def delete_bucket(store: Store, name: str) -> None:
+    """Delete an empty bucket; uploads in progress do not keep it, they are aborted.
+
+    https://docs.aws.amazon.com/AmazonS3/latest/API/API_DeleteBucket.html
+
+    Raises:
+        NoSuchBucket, BucketNotEmpty.
+    """
+    with translated():
+        for _ in attempts():
+            held = await store.bucket(name)
+            versions = keys.bucket_range(name)
+            if await store.index.scan("versions", *versions, 1):
+                raise BucketNotEmpty(BucketName=name)
+            await _abort_uploads(store, name)
+            changes = [Delete("buckets", held.row.key), *drop_blobs([held.record.blob])]
+            empty = [Empty("versions", *versions), Empty("uploads", *versions)]
+            if await store.commit(changes, [held.row, *empty]):
+                await store.discard([held.record.blob])
+                return
+
+
+async def _abort_uploads(store: Store, name: str) -> None:
+    for row_key, value in await store.index.scan("uploads", *keys.bucket_range(name), 1000):
+        upload = records.decode("uploads", row_key, value, Upload)
+        with suppress(NoSuchUpload):
+            await multipart.abort_upload(store, name, upload.key, upload.id)
+
+
+async def change_bucket(store: Store, name: str, change: Callable[[Bucket], Bucket]) -> Bucket:
+    """Replace a bucket's record by what ``change`` makes of it. Raises NoSuchBucket, and what ``change`` raises."""
+    with translated():
+        for _ in attempts():
+            held = await store.bucket(name)
+            changed = change(held.record)
+            if changed == held.record:
+                return changed
+            await store.blobs.amend(changed.blob, seal.write(seal.BucketSeal(changed)))
+            if await store.commit([_put(changed)], [held.row]):
+                return changed
+            await _restore(store, name)
+    raise NoSuchBucket(BucketName=name)
+
+
+async def _restore(store: Store, name: str) -> None:
+    """After a lost race the sidecar must say again what the index says."""
+    held = await store.find_bucket(name)
+    if held:
+        await store.blobs.amend(held.record.blob, seal.write(seal.BucketSeal(held.record)))
+
+
+async def set_versioning(store: Store, name: str, enabled: bool) -> Bucket:
+    """Enable or suspend versioning."""
+    state = "Enabled" if enabled else "Suspended"
+    return await change_bucket(store, name, lambda bucket: replace(bucket, versioning=state))
+
+
+async def list_buckets(store: Store, owner: Owner, prefix: str, after: str, limit: int) -> tuple[list[Bucket], bool]:
+    """Return up to ``limit`` buckets of an owner with a prefix, by name, after a name; and whether there are more."""
+    start, stop = keys.prefix_range(prefix.encode())
+    if after:
+        start = max(start, keys.after(after.encode()))
+    found: list[Bucket] = []
+    while True:
+        rows = await store.index.scan("buckets", start, stop, 1000)
+        for key, value in rows:
+            bucket = HeldBucket(records.decode("buckets", key, value, Bucket), Row("buckets", key, value)).record
+            if bucket.owner.id == owner.id:
+                if len(found) == limit:
+                    return found, True
+                found.append(bucket)
+        if len(rows) < 1000:
+            return found, False
+        start = keys.after(rows[-1][0])

@@ -1,0 +1,144 @@
+"""Copying an object on the server, without moving its bytes where that is possible.
+
+https://docs.aws.amazon.com/AmazonS3/latest/API/API_CopyObject.html
+"""
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+
+from msgspec.structs import replace
+
+from s3ish.blob.protocol import BlobWriter, Buffer
+from s3ish.model import Attributes, Owner, Part, Upload, Version
+from s3ish.objects import multipart, read, seal
+from s3ish.objects.ingest import Claims, Digests, ingest
+from s3ish.objects.preconditions import UNCONDITIONAL, WriteConditions
+from s3ish.objects.store import Store, translated
+from s3ish.objects.write import publish
+
+
+class VersionSource:
+    """The bytes of a range of a version, as a source for a write."""
+
+    def __init__(self, pieces: AsyncIterator[Buffer], size: int, algorithm: str | None) -> None:
+        self.size: int | None = size
+        self.algorithm = algorithm
+        self.expects_sha256 = False
+        self._pieces = pieces
+        self._held = bytearray()
+
+    async def read(self, limit: int) -> Buffer:
+        """Return the next ``limit`` bytes; see ``ingest.Source``."""
+        while len(self._held) < limit:
+            piece = await anext(self._pieces, None)
+            if piece is None:
+                break
+            if not self._held and len(piece) == limit:
+                return piece
+            self._held += piece
+        taken = bytes(self._held[:limit])
+        del self._held[:limit]
+        return taken
+
+    def claims(self) -> Claims:
+        """Nothing: the bytes were verified as they were read."""
+        return Claims()
+
+
+async def copy_object(
+    store: Store,
+    source: Version,
+    bucket: str,
+    key: str,
+    *,
+    owner: Owner,
+    attributes: Attributes,
+    algorithm: str | None = None,
+    conditions: WriteConditions = UNCONDITIONAL,
+) -> Version:
+    """Make a new version of ``bucket/key`` with the bytes of ``source``.
+
+    Args:
+        attributes: those of the new version, already chosen by the request's directives.
+        algorithm: the checksum to have; the source's own if None.
+
+    Raises:
+        NoSuchBucket, PreconditionFailed, NoSuchKey: as ``publish``.
+    """
+    conditions.check_form()
+    wanted = algorithm or (source.checksum.algorithm if source.checksum else None)
+    same_checksum = source.checksum is not None and source.checksum.algorithm == wanted
+    draft = replace(
+        source, bucket=bucket, key=key, owner=owner, attributes=attributes, upload="", id="", parts=(), marker=False
+    )
+    with translated():
+        async with AsyncExitStack() as stack:
+            writer = await stack.enter_async_context(store.blobs.create(f"{bucket}/{key}", _own_size(source)))
+            if source.parts and same_checksum:
+                parts = await _adopt_parts(store, source, bucket, key, stack)
+                if parts is not None:
+                    draft = replace(draft, parts=parts, blob=await writer.finish())
+                    return await publish(store, draft, writer, conditions)
+            elif same_checksum and await writer.adopt(source.blob):
+                draft = replace(draft, blob=await writer.finish())
+                return await publish(store, draft, writer, conditions)
+            draft = await _through(store, source, draft, writer, wanted)
+            return await publish(store, draft, writer, conditions)
+
+
+def _own_size(source: Version) -> int:
+    return 0 if source.parts else source.size
+
+
+async def _adopt_parts(
+    store: Store, source: Version, bucket: str, key: str, stack: AsyncExitStack
+) -> tuple[Part, ...] | None:
+    """Take every part's bytes without copying them; None where that is not possible."""
+    parts: list[Part] = []
+    for part in source.parts:
+        writer = await stack.enter_async_context(store.blobs.create(f"{bucket}/{key}", part.size))
+        if not await writer.adopt(part.blob):
+            return None
+        adopted = replace(part, blob=await writer.finish())
+        await writer.seal(seal.write(seal.PartSeal(bucket, key, "", adopted)))
+        parts.append(adopted)
+    return tuple(parts)
+
+
+async def _through(
+    store: Store, source: Version, draft: Version, writer: BlobWriter, algorithm: str | None
+) -> Version:
+    """Copy byte by byte, computing the digests anew."""
+    digests = await _pour(store, source, 0, source.size, writer, algorithm)
+    return replace(
+        draft,
+        blob=await writer.finish(),
+        size=digests.size,
+        etag=digests.etag,
+        checksum=digests.checksum,
+    )
+
+
+async def _pour(
+    store: Store, source: Version, start: int, stop: int, writer: BlobWriter, algorithm: str | None
+) -> Digests:
+    pieces = await read.open_span(store, source, start, stop)
+    return await ingest(VersionSource(pieces, stop - start, algorithm), writer, store.offload, algorithm)
+
+
+async def copy_part(
+    store: Store, source: Version, start: int, stop: int, bucket: str, key: str, upload_id: str, number: int
+) -> tuple[Upload, Part]:
+    """Store the bytes ``[start, stop)`` of a version as a part of an upload.
+
+    https://docs.aws.amazon.com/AmazonS3/latest/API/API_UploadPartCopy.html
+
+    Raises:
+        NoSuchUpload: no such upload.
+    """
+    held = await multipart.find_upload(store, bucket, key, upload_id)
+    pieces = await read.open_span(store, source, start, stop)
+    algorithm = held.record.checksum_algorithm or None
+    return await multipart.put_part(
+        store, bucket, key, upload_id, number, VersionSource(pieces, stop - start, algorithm)
+    )

@@ -1,0 +1,128 @@
+"""Removing versions, and covering them with delete markers.
+
+https://docs.aws.amazon.com/AmazonS3/latest/userguide/DeletingObjectVersions.html
+"""
+
+from dataclasses import dataclass
+
+from s3ish.index import keys
+from s3ish.index.protocol import Change, Delete, Expect
+from s3ish.model import NULL_VERSION, Owner, Version
+from s3ish.objects import versions
+from s3ish.objects.preconditions import UNCONDITIONAL, WriteConditions
+from s3ish.objects.store import (
+    Held,
+    Store,
+    attempts,
+    blobs_of,
+    drop_blobs,
+    is_newest,
+    put_entry,
+    translated,
+)
+from s3ish.objects.write import publish
+
+
+@dataclass(frozen=True, slots=True)
+class Deleted:
+    """What a delete did: the version that was removed or the marker that was made, if there was one.
+
+    ``marker`` says that the version is a delete marker, ``made`` that it is a new one.
+    """
+
+    version_id: str | None = None
+    marker: bool = False
+    made: bool = False
+
+
+async def delete_object(
+    store: Store,
+    bucket: str,
+    key: str,
+    version_id: str | None = None,
+    *,
+    owner: Owner,
+    conditions: WriteConditions = UNCONDITIONAL,
+) -> Deleted:
+    """Delete an object or one version of it.
+
+    https://docs.aws.amazon.com/AmazonS3/latest/API/API_DeleteObject.html
+
+    Raises:
+        InvalidArgument: not a version id.
+        NoSuchKey, PreconditionFailed: a condition does not hold.
+    """
+    with translated():
+        if version_id is not None:
+            return await _remove_version(store, bucket, key, version_id, conditions)
+        held = await store.bucket(bucket)
+        if held.record.versioning:
+            return await _mark(store, bucket, key, owner, conditions)
+        return await _remove_newest(store, bucket, key, conditions)
+
+
+async def _mark(store: Store, bucket: str, key: str, owner: Owner, conditions: WriteConditions) -> Deleted:
+    """Put a delete marker on top; with versioning suspended it takes the null version's place."""
+    async with store.blobs.create(f"{bucket}/{key}", 0) as writer:
+        ref = await writer.finish()
+        draft = Version(
+            bucket=bucket, key=key, id="", sequence=0, modified_ns=0, owner=owner, blob=ref, marker=True
+        )
+        version = await publish(store, draft, writer, conditions)
+    return Deleted(version.id, marker=True, made=True)
+
+
+async def _remove_newest(store: Store, bucket: str, key: str, conditions: WriteConditions) -> Deleted:
+    """Delete in a bucket that never was versioned: the object is gone."""
+    async with store.turn(bucket, key):
+        for _ in attempts():
+            held = await store.bucket(bucket)
+            newest = await store.newest(bucket, key, 2)
+            conditions.check(newest[0].record if newest else None, key)
+            if not newest:
+                return Deleted()
+            if await _remove(store, newest[0], newest, [held.row]):
+                return Deleted()
+    raise AssertionError  # attempts() raises before
+
+
+async def _remove_version(
+    store: Store, bucket: str, key: str, version_id: str, conditions: WriteConditions
+) -> Deleted:
+    """Delete one version for good; what lies below the newest comes up."""
+    async with store.turn(bucket, key):
+        for _ in attempts():
+            target = await versions.find(store, bucket, key, version_id)
+            if conditions.any:
+                conditions.check(target.record if target else None, key)
+            if target is None:
+                return Deleted(version_id)
+            newest = await store.newest(bucket, key, 2)
+            if await _remove(store, target, newest, []):
+                return Deleted(version_id, marker=target.record.marker)
+    raise AssertionError  # attempts() raises before
+
+
+async def _remove(store: Store, target: Held, newest: list[Held], expect: list[Expect]) -> bool:
+    """Commit the removal of one version, given the newest two of its key; tell whether it was done."""
+    version = target.record
+    changes: list[Change] = [Delete("versions", target.key), *drop_blobs(blobs_of(version))]
+    expect = [*expect, target.row]
+    if newest and newest[0].key == target.key:
+        below = newest[1] if len(newest) > 1 else None
+        expect += is_newest(version.bucket, version.key, newest[0])
+        changes.append(_entry_below(version, below))
+        if below:
+            expect.append(below.row)
+    if version.id == NULL_VERSION:
+        changes.append(Delete("nulls", keys.object_key(version.bucket, version.key)))
+    if not await store.commit(changes, expect):
+        return False
+    await store.discard(blobs_of(version))
+    return True
+
+
+def _entry_below(version: Version, below: Held | None) -> Change:
+    if below:
+        return put_entry(below.record)
+    return Delete("current", keys.object_key(version.bucket, version.key))

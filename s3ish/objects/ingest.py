@@ -1,0 +1,145 @@
+"""How the bytes of a request become a blob: read a piece, digest and store it while the next one arrives.
+
+At most two pieces (stripes) of a request are in memory, whatever the object's size.
+"""
+
+import asyncio
+import base64
+import hashlib
+import hmac
+from dataclasses import dataclass
+from typing import Protocol
+
+from s3ish.blob.protocol import BlobWriter, Buffer
+from s3ish.checksum import Hasher
+from s3ish.errors import BadDigest, XAmzContentSHA256Mismatch
+from s3ish.model import Checksum
+from s3ish.offload import Offload
+
+DEFAULT_ALGORITHM = "CRC64NVME"
+"""What S3 computes where the client names no algorithm."""
+
+_SMALL = 32 * 1024
+"""Below this many bytes digesting costs less than a thread hop."""
+
+
+@dataclass(frozen=True, slots=True)
+class Claims:
+    """What the sender says of the bytes: MD5 (16 bytes), SHA-256 (hex) and a checksum in base64."""
+
+    md5: bytes | None = None
+    sha256: str | None = None
+    checksum: str | None = None
+
+
+class Source(Protocol):
+    """Bytes on their way in."""
+
+    @property
+    def size(self) -> int | None:
+        """How many there are, in bytes, if the sender said so."""
+
+    @property
+    def algorithm(self) -> str | None:
+        """The checksum algorithm that the sender uses, if any."""
+
+    @property
+    def expects_sha256(self) -> bool:
+        """Whether ``claims`` will have a SHA-256."""
+
+    async def read(self, limit: int) -> Buffer:
+        """Return exactly ``limit`` bytes, fewer only at the end, none after it.
+
+        Raises an S3Error when the sender breaks its word (length, framing, chunk signatures) or goes away.
+        """
+
+    def claims(self) -> Claims:
+        """What the sender says of the bytes; complete after the end, because it may stand in a trailer."""
+
+
+class Digests:
+    """The digests of one stream: its MD5 (the ETag), one checksum, and SHA-256 where it is signed."""
+
+    def __init__(self, algorithm: str | None, *, sha256: bool) -> None:
+        self.size = 0
+        self.algorithm = algorithm or DEFAULT_ALGORITHM
+        self._md5 = hashlib.md5(usedforsecurity=False)
+        self._checksum = Hasher(self.algorithm)
+        self._sha256 = hashlib.sha256() if sha256 else None
+
+    def update(self, piece: Buffer) -> None:
+        """Add bytes; runs on a thread for large pieces."""
+        self.size += len(piece)
+        self._md5.update(piece)
+        self._checksum.update(piece)
+        if self._sha256:
+            self._sha256.update(piece)
+
+    @property
+    def etag(self) -> str:
+        """The MD5 in hex."""
+        return self._md5.hexdigest()
+
+    @property
+    def checksum(self) -> Checksum:
+        """The checksum of the whole."""
+        return Checksum(self.algorithm, self._checksum.value())
+
+    def verify(self, claims: Claims) -> None:
+        """Compare with what the sender says.
+
+        Raises:
+            XAmzContentSHA256Mismatch, BadDigest: not the bytes that the sender meant.
+        """
+        if self._sha256 and claims.sha256 is not None:
+            computed = self._sha256.hexdigest()
+            if not hmac.compare_digest(computed, claims.sha256):
+                raise XAmzContentSHA256Mismatch(
+                    ClientComputedContentSHA256=claims.sha256, S3ComputedContentSHA256=computed
+                )
+        if claims.md5 is not None and claims.md5 != self._md5.digest():
+            raise BadDigest(
+                "The Content-MD5 you specified did not match what we received.",
+                ExpectedDigest=base64.b64encode(claims.md5).decode(),
+                CalculatedDigest=base64.b64encode(self._md5.digest()).decode(),
+            )
+        if claims.checksum is not None and claims.checksum != self._checksum.value():
+            raise BadDigest(f"The {self.algorithm} you specified did not match the calculated checksum.")
+
+
+async def ingest(source: Source, writer: BlobWriter, offload: Offload, algorithm: str | None = None) -> Digests:
+    """Move all bytes of ``source`` into ``writer`` and verify them against the sender's claims.
+
+    Raises:
+        S3Error: what the source raises, or a digest that does not match.
+        Full, Unwritable: as the writer.
+    """
+    digests = Digests(algorithm or source.algorithm, sha256=source.expects_sha256)
+    storing: asyncio.Task[None] | None = None
+    try:
+        while piece := await source.read(writer.piece_bytes):
+            if storing:
+                await storing
+            if len(piece) <= _SMALL:
+                digests.update(piece)
+                await writer.write(piece)
+                storing = None
+            else:
+                storing = asyncio.create_task(_store(piece, digests, writer, offload))
+        if storing:
+            await storing
+    except BaseException:
+        if storing:
+            await asyncio.gather(storing, return_exceptions=True)
+        raise
+    digests.verify(source.claims())
+    return digests
+
+
+async def _store(piece: Buffer, digests: Digests, writer: BlobWriter, offload: Offload) -> None:
+    """Digest and write one piece at the same time."""
+    digesting = asyncio.ensure_future(offload.run(digests.update, piece))
+    try:
+        await writer.write(piece)
+    finally:
+        await digesting

@@ -1,0 +1,189 @@
+"""Listing keys, versions and uploads in the order of their UTF-8 bytes.
+
+A page costs the page: rows under a common prefix are skipped with one seek, and versions that are not current do not
+stand in the table that object listings read.
+
+https://docs.aws.amazon.com/AmazonS3/latest/userguide/ListingKeysUsingAPIs.html
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Generic, NamedTuple, TypeVar
+
+from s3ish.index import keys, records
+from s3ish.model import NULL_VERSION, Entry, Upload, Version
+from s3ish.objects import versions
+from s3ish.objects.store import Store
+
+T = TypeVar("T")
+
+_CHUNK_WITH_DELIMITER = 128
+"""Rows read at once when most may fall under common prefixes that are then skipped with a seek."""
+
+
+@dataclass(slots=True)
+class Page(Generic[T]):
+    """One page: ``items`` with their keys, ``prefixes``, and whether more follows after ``last``.
+
+    ``last`` is the key or common prefix that the page ends with.
+    """
+
+    items: list[tuple[str, T]] = field(default_factory=list)
+    prefixes: list[str] = field(default_factory=list)
+    truncated: bool = False
+    last: str = ""
+
+    @property
+    def count(self) -> int:
+        """Items and prefixes together: what ``max-keys`` limits."""
+        return len(self.items) + len(self.prefixes)
+
+
+class Query(NamedTuple):
+    """What a listing asks for: keys with ``prefix``, rolled up at ``delimiter``, at most ``limit`` results."""
+
+    bucket: str
+    prefix: str
+    delimiter: str
+    limit: int
+
+
+class _Walk(Generic[T]):
+    """One listing in progress over a table whose keys begin with bucket, NUL and the object key."""
+
+    def __init__(self, store: Store, table: str, query: Query, read: Callable[[bytes, bytes], tuple[str, T]]) -> None:
+        self._store = store
+        self._table = table
+        self._query = query
+        self._read = read
+        self._delimiter = query.delimiter.encode()
+        self._base = keys.object_key(query.bucket, "")
+        self._prefix_length = len(self._base) + len(query.prefix.encode())
+        self._page: Page[T] = Page()
+
+    async def run(self, start: bytes, hidden: str) -> Page[T]:
+        """Collect the page from row ``start`` on; the common prefix ``hidden`` was on an earlier page."""
+        first, stop = keys.prefix_range(self._base + self._query.prefix.encode())
+        position = max(first, start)
+        if hidden:
+            position = max(position, keys.prefix_range(self._base + hidden.encode())[1])
+        while position < stop:
+            wanted = self._query.limit - self._page.count + 1
+            chunk = min(wanted, _CHUNK_WITH_DELIMITER) if self._delimiter else wanted
+            rows = await self._store.index.scan(self._table, position, stop, chunk)
+            following = self._take(rows)
+            if self._page.truncated or (following is None and len(rows) < chunk):
+                break
+            position = following or keys.after(rows[-1][0])
+        return self._page
+
+    def _take(self, rows: list[tuple[bytes, bytes]]) -> bytes | None:
+        """Add rows to the page; return where to go on when the last ones lie under a common prefix."""
+        page, skip_until = self._page, None
+        for key, value in rows:
+            if skip_until and key < skip_until:
+                continue
+            skip_until = None
+            common = self._common_prefix(key)
+            if page.count == self._query.limit:
+                page.truncated = True
+                return None
+            if common is None:
+                name, item = self._read(key, value)
+                page.items.append((name, item))
+                page.last = name
+            else:
+                page.last = common[len(self._base) :].decode()
+                page.prefixes.append(page.last)
+                skip_until = keys.prefix_range(common)[1]
+        return skip_until
+
+    def _common_prefix(self, key: bytes) -> bytes | None:
+        if not self._delimiter:
+            return None
+        at = key.find(self._delimiter, self._prefix_length)
+        return key[: at + len(self._delimiter)] if at >= 0 and self._ends_within_key(key, at) else None
+
+    def _ends_within_key(self, key: bytes, at: int) -> bool:
+        """In tables whose rows go on after the object key, a delimiter counts only inside it."""
+        end = key.find(b"\0", len(self._base))
+        return end < 0 or at + len(self._delimiter) <= end
+
+
+async def list_objects(store: Store, query: Query, after: str) -> Page[Entry]:
+    """Return a page of current objects with keys greater than ``after``."""
+
+    def read(key: bytes, value: bytes) -> tuple[str, Entry]:
+        return keys.split_object_key(key)[1], records.decode("current", key, value, Entry)
+
+    if query.limit == 0:
+        return Page()
+    start = keys.after(keys.object_key(query.bucket, after)) if after else b""
+    return await _Walk(store, "current", query, read).run(start, _hidden(query, after))
+
+
+def _hidden(query: Query, after: str) -> str:
+    """A marker that is itself a common prefix hides everything under it."""
+    rolled = query.delimiter and after.endswith(query.delimiter) and len(after) > len(query.prefix)
+    if rolled and after.startswith(query.prefix) and after.find(query.delimiter, len(query.prefix)) == len(
+        after
+    ) - len(query.delimiter):
+        return after
+    return ""
+
+
+@dataclass(slots=True)
+class ListedVersion:
+    """A version in a listing, and whether it is the newest of its key."""
+
+    version: Version
+    latest: bool
+
+
+async def list_versions(store: Store, query: Query, key_marker: str, version_marker: str) -> Page[ListedVersion]:
+    """Return a page of versions after a key, or after one version of it.
+
+    Raises:
+        InvalidArgument: ``version_marker`` is not a version id.
+    """
+    if query.limit == 0:
+        return Page()
+    start, latest_key = b"", ""
+    if key_marker and version_marker:
+        start, latest_key = keys.after(await _version_row(store, query.bucket, key_marker, version_marker)), key_marker
+    elif key_marker:
+        start = keys.prefix_range(keys.versions_prefix(query.bucket, key_marker))[1]
+    seen = latest_key
+
+    def read(key: bytes, value: bytes) -> tuple[str, ListedVersion]:
+        nonlocal seen
+        version = records.decode("versions", key, value, Version)
+        listed = ListedVersion(version, latest=version.key != seen)
+        seen = version.key
+        return version.key, listed
+
+    return await _Walk(store, "versions", query, read).run(start, _hidden(query, key_marker))
+
+
+async def _version_row(store: Store, bucket: str, key: str, version_id: str) -> bytes:
+    if version_id == NULL_VERSION:
+        held = await versions.find(store, bucket, key, NULL_VERSION)
+        return held.key if held else keys.prefix_range(keys.versions_prefix(bucket, key))[1]
+    return keys.version_key(bucket, key, versions.sequence_of(version_id))
+
+
+async def list_uploads(store: Store, query: Query, key_marker: str, upload_marker: str) -> Page[Upload]:
+    """Return a page of uploads in progress after a key, or after one upload of it."""
+    if query.limit == 0:
+        return Page()
+    start = b""
+    if key_marker and upload_marker:
+        start = keys.after(keys.upload_key(query.bucket, key_marker, upload_marker))
+    elif key_marker:
+        start = keys.prefix_range(keys.object_key(query.bucket, key_marker) + b"\0")[1]
+
+    def read(key: bytes, value: bytes) -> tuple[str, Upload]:
+        upload = records.decode("uploads", key, value, Upload)
+        return upload.key, upload
+
+    return await _Walk(store, "uploads", query, read).run(start, _hidden(query, key_marker))

@@ -1,0 +1,344 @@
+"""Multipart uploads: create, add parts, complete or abort.
+
+A part is a blob with its own sidecar. Completing commits a list of part blobs and copies no byte, so that it costs the
+same for a kilobyte and a terabyte. All state stands in the index, so that workers share it and a restart keeps it.
+
+https://docs.aws.amazon.com/AmazonS3/latest/userguide/mpuoverview.html
+"""
+
+import hashlib
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from msgspec.structs import replace
+
+from s3ish import checksum
+from s3ish.errors import (
+    BadDigest,
+    EntityTooSmall,
+    InvalidArgument,
+    InvalidPart,
+    InvalidPartOrder,
+    InvalidRequest,
+    NoSuchUpload,
+)
+from s3ish.index import keys, records
+from s3ish.index.protocol import Change, Delete, Put, Row
+from s3ish.model import BlobRef, Checksum, Part, Upload, Version
+from s3ish.objects import seal
+from s3ish.objects.ingest import DEFAULT_ALGORITHM, Source, ingest
+from s3ish.objects.preconditions import UNCONDITIONAL, WriteConditions
+from s3ish.objects.store import Store, attempts, drop_blobs, put_inline, translated
+from s3ish.objects.write import Conflicted, publish
+
+MAX_PARTS = 10_000
+MIN_PART_BYTES = 5 * 1024 * 1024
+"""The least size of every part but the last."""
+
+
+class HeldUpload(NamedTuple):
+    """An upload together with its row."""
+
+    record: Upload
+    row: Row
+
+
+class HeldPart(NamedTuple):
+    """A part together with its row."""
+
+    record: Part
+    row: Row
+
+
+class Chosen(NamedTuple):
+    """A part as a CompleteMultipartUpload request names it."""
+
+    number: int
+    etag: str
+    checksum: dict[str, str]
+
+
+async def create_upload(store: Store, draft: Upload) -> Upload:
+    """Begin an upload.
+
+    Args:
+        draft: the upload without id, time and blob.
+
+    Raises:
+        NoSuchBucket.
+    """
+    upload = replace(draft, id=store.clock.token(20), created_ns=store.clock.now_ns())
+    with translated():
+        async with store.blobs.create(f"{upload.bucket}/{upload.key}", 0) as writer:
+            upload = replace(upload, blob=await writer.finish())
+            await writer.seal(seal.write(seal.UploadSeal(upload)))
+            key = keys.upload_key(upload.bucket, upload.key, upload.id)
+            put = Put("uploads", key, records.encode("uploads", key, upload))
+            for _ in attempts():
+                bucket = await store.bucket(upload.bucket)
+                if await store.commit([put], [bucket.row]):
+                    return upload
+    raise AssertionError  # attempts() raises before
+
+
+async def find_upload(store: Store, bucket: str, key: str, upload_id: str) -> HeldUpload:
+    """Return an upload in progress. Raises NoSuchUpload."""
+    if not (upload_id.isascii() and upload_id.isalnum() and len(upload_id) <= 64):
+        raise NoSuchUpload(UploadId=upload_id[:256])
+    row_key = keys.upload_key(bucket, key, upload_id)
+    value = await store.index.get("uploads", row_key)
+    if value is None:
+        raise NoSuchUpload(UploadId=upload_id)
+    return HeldUpload(records.decode("uploads", row_key, value, Upload), Row("uploads", row_key, value))
+
+
+async def put_part(
+    store: Store, bucket: str, key: str, upload_id: str, number: int, source: Source
+) -> tuple[Upload, Part]:
+    """Store one part; an earlier one of the same number is replaced.
+
+    Raises:
+        NoSuchUpload, InvalidArgument: no such upload, or not a part number.
+        InvalidRequest: the part's checksum is of another algorithm than the upload's.
+    """
+    check_number(number)
+    held = await find_upload(store, bucket, key, upload_id)
+    algorithm = held.record.checksum_algorithm
+    if algorithm and source.algorithm and source.algorithm != algorithm:
+        raise InvalidRequest(
+            f"Checksum Type mismatch occurred, expected checksum Type: {algorithm.lower()}, "
+            f"actual checksum Type: {source.algorithm.lower()}"
+        )
+    with translated():
+        async with store.blobs.create(f"{bucket}/{key}", source.size) as writer:
+            digests = await ingest(source, writer, store.offload, algorithm or None)
+            part = Part(
+                number=number,
+                size=digests.size,
+                etag=digests.etag,
+                modified_ns=store.clock.now_ns(),
+                blob=await writer.finish(),
+                checksum=digests.checksum,
+            )
+            await writer.seal(seal.write(seal.PartSeal(bucket, key, upload_id, part)))
+            await _commit_part(store, held, part, writer.inline)
+            return held.record, part
+
+
+def check_number(number: int) -> None:
+    """Raises InvalidArgument unless the part number is between 1 and 10,000."""
+    if not 1 <= number <= MAX_PARTS:
+        raise InvalidArgument(
+            f"Part number must be an integer between 1 and {MAX_PARTS}, inclusive",
+            ArgumentName="partNumber",
+            ArgumentValue=number,
+        )
+
+
+async def _commit_part(store: Store, upload: HeldUpload, part: Part, inline: bytes | None) -> None:
+    """Make a sealed part visible, unless its upload has ended meanwhile."""
+    record = upload.record
+    key = keys.part_key(record.id, part.number)
+    put = Put("parts", key, records.encode("parts", key, part))
+    for _ in attempts():
+        old = await store.index.get("parts", key)
+        garbage = [records.decode("parts", key, old, Part).blob] if old else []
+        changes = [put, *put_inline(part.blob, inline), *drop_blobs(garbage)]
+        if await store.commit(changes, [upload.row, Row("parts", key, old)]):
+            await store.discard(garbage)
+            return
+        await find_upload(store, record.bucket, record.key, record.id)
+
+
+async def list_parts(store: Store, upload_id: str, after: int, limit: int) -> tuple[list[Part], bool]:
+    """Return up to ``limit`` parts with numbers above ``after``, and whether there are more."""
+    start, stop = keys.parts_range(upload_id)
+    if after > 0:
+        start = keys.after(keys.part_key(upload_id, min(after, MAX_PARTS)))
+    rows = await store.index.scan("parts", start, stop, limit + 1)
+    parts = [records.decode("parts", key, value, Part) for key, value in rows[:limit]]
+    return parts, len(rows) > limit
+
+
+async def abort_upload(store: Store, bucket: str, key: str, upload_id: str) -> None:
+    """End an upload and remove its parts. Raises NoSuchUpload."""
+    with translated():
+        for _ in attempts():
+            held = await find_upload(store, bucket, key, upload_id)
+            parts = await _all_parts(store, upload_id)
+            garbage = [held.record.blob, *(part.record.blob for part in parts)]
+            changes: list[Change] = [Delete("uploads", held.row.key), *drop_blobs(garbage)]
+            changes += [Delete("parts", part.row.key) for part in parts]
+            if await store.commit(changes, [held.row, *(part.row for part in parts)]):
+                await store.discard(garbage)
+                return
+
+
+async def _all_parts(store: Store, upload_id: str) -> list[HeldPart]:
+    rows = await store.index.scan("parts", *keys.parts_range(upload_id), MAX_PARTS)
+    return [HeldPart(records.decode("parts", key, value, Part), Row("parts", key, value)) for key, value in rows]
+
+
+async def complete_upload(
+    store: Store,
+    bucket: str,
+    key: str,
+    upload_id: str,
+    chosen: Sequence[Chosen],
+    *,
+    expected: Checksum | None = None,
+    expected_kind: str | None = None,
+    expected_size: int | None = None,
+    conditions: WriteConditions = UNCONDITIONAL,
+) -> Version:
+    """Make an object of the chosen parts, in order; a repeated request gets the same answer.
+
+    https://docs.aws.amazon.com/AmazonS3/latest/API/API_CompleteMultipartUpload.html
+
+    Args:
+        expected, expected_kind, expected_size: what the client says of the whole object.
+
+    Raises:
+        NoSuchUpload, InvalidPart, InvalidPartOrder, EntityTooSmall, BadDigest, InvalidRequest: the request is wrong.
+        NoSuchKey, PreconditionFailed: a condition does not hold.
+    """
+    conditions.check_form()
+    _check_order(chosen)
+    with translated():
+        for _ in attempts():
+            try:
+                held = await find_upload(store, bucket, key, upload_id)
+            except NoSuchUpload:
+                return await _completed_before(store, bucket, key, upload_id, chosen)
+            stored = await _all_parts(store, upload_id)
+            parts = _choose(held.record, {part.record.number: part for part in stored}, chosen)
+            draft = _assemble(held.record, [part.record for part in parts])
+            _check_kind(held.record, expected_kind)
+            _check_whole(draft, held.record, expected, expected_size)
+            try:
+                return await _publish(store, held, draft, stored, parts, conditions)
+            except Conflicted:
+                continue
+    raise AssertionError  # attempts() raises before
+
+
+def _check_order(chosen: Sequence[Chosen]) -> None:
+    numbers = [part.number for part in chosen]
+    if any(later <= earlier for earlier, later in zip(numbers, numbers[1:], strict=False)):
+        raise InvalidPartOrder
+    for number in numbers:
+        check_number(number)
+
+
+def _choose(upload: Upload, stored: dict[int, HeldPart], chosen: Sequence[Chosen]) -> list[HeldPart]:
+    """Return the stored parts that the request names. Raises InvalidPart, EntityTooSmall."""
+    parts: list[HeldPart] = []
+    for position, wanted in enumerate(chosen):
+        held = stored.get(wanted.number)
+        etag = wanted.etag.strip('"')
+        if held is None or held.record.etag != etag or not _same_checksum(held.record, wanted):
+            raise InvalidPart(UploadId=upload.id, PartNumber=wanted.number, ETag=etag[:128])
+        if held.record.size < MIN_PART_BYTES and position < len(chosen) - 1:
+            raise EntityTooSmall(
+                ProposedSize=held.record.size, MinSizeAllowed=MIN_PART_BYTES, PartNumber=wanted.number, ETag=etag
+            )
+        parts.append(held)
+    return parts
+
+
+def _same_checksum(part: Part, wanted: Chosen) -> bool:
+    stored = part.checksum
+    return all(
+        stored is not None and stored.algorithm == algorithm and stored.value == value
+        for algorithm, value in wanted.checksum.items()
+    )
+
+
+def _assemble(upload: Upload, parts: list[Part]) -> Version:
+    """Return the version that the parts make, without id and blob."""
+    digest = hashlib.md5(b"".join(bytes.fromhex(part.etag) for part in parts), usedforsecurity=False).hexdigest()
+    return Version(
+        bucket=upload.bucket,
+        key=upload.key,
+        id="",
+        sequence=0,
+        modified_ns=0,
+        owner=upload.owner,
+        blob=upload.blob,
+        size=sum(part.size for part in parts),
+        etag=f"{digest}-{len(parts)}",
+        checksum=_checksum_of(upload, parts),
+        attributes=upload.attributes,
+        parts=tuple(parts),
+        upload=upload.id,
+    )
+
+
+def _checksum_of(upload: Upload, parts: list[Part]) -> Checksum | None:
+    first = parts[0].checksum
+    algorithm = upload.checksum_algorithm or (first.algorithm if first else DEFAULT_ALGORITHM)
+    values = [(part.checksum.value, part.size) for part in parts if part.checksum and part.checksum.algorithm == algorithm]
+    if len(values) != len(parts) or not checksum.supports(algorithm, upload.checksum_kind or "FULL_OBJECT"):
+        return None
+    if upload.checksum_kind == "COMPOSITE":
+        return Checksum(algorithm, checksum.composite(algorithm, [value for value, _ in values]), "COMPOSITE")
+    return Checksum(algorithm, checksum.combine(algorithm, values))
+
+
+def _check_kind(upload: Upload, kind: str | None) -> None:
+    actual = upload.checksum_kind or "FULL_OBJECT"
+    if kind is not None and kind != actual:
+        raise InvalidRequest(
+            f"The upload was created using the {actual} checksum mode. The complete request must use the same "
+            "checksum mode."
+        )
+
+
+def _check_whole(draft: Version, upload: Upload, expected: Checksum | None, size: int | None) -> None:
+    if size is not None and size != draft.size:
+        raise InvalidRequest(
+            f"The provided 'x-amz-mp-object-size' header value {size} does not match what was computed: {draft.size}"
+        )
+    if expected is None:
+        return
+    if upload.checksum_algorithm and expected.algorithm != upload.checksum_algorithm:
+        raise InvalidRequest("The checksum algorithm is not the one that the upload was created with.")
+    actual = draft.checksum
+    if actual is None or actual.algorithm != expected.algorithm or actual.value != expected.value:
+        raise BadDigest(f"The {expected.algorithm} you specified did not match the calculated checksum.")
+
+
+async def _publish(
+    store: Store,
+    held: HeldUpload,
+    draft: Version,
+    stored: list[HeldPart],
+    parts: list[HeldPart],
+    conditions: WriteConditions,
+) -> Version:
+    """Publish the version and end its upload in one commit; parts that were not chosen become garbage."""
+    used = {part.record.number for part in parts}
+    garbage: list[BlobRef] = [held.record.blob]
+    garbage += [part.record.blob for part in stored if part.record.number not in used]
+    changes: list[Change] = [Delete("uploads", held.row.key), *drop_blobs(garbage)]
+    changes += [Delete("parts", part.row.key) for part in stored]
+    async with store.blobs.create(f"{draft.bucket}/{draft.key}", 0) as writer:
+        draft = replace(draft, blob=await writer.finish())
+        version = await publish(
+            store, draft, writer, conditions, tuple(changes), (held.row, *(part.row for part in stored))
+        )
+    await store.discard(garbage)
+    return version
+
+
+async def _completed_before(
+    store: Store, bucket: str, key: str, upload_id: str, chosen: Sequence[Chosen]
+) -> Version:
+    """Return the object that this upload became, for a client that repeats its request. Raises NoSuchUpload."""
+    for held in await store.newest(bucket, key, 20):
+        version = held.record
+        if version.upload == upload_id and [(part.number, part.etag) for part in version.parts] == [
+            (part.number, part.etag.strip('"')) for part in chosen
+        ]:
+            return version
+    raise NoSuchUpload(UploadId=upload_id)

@@ -1,0 +1,101 @@
+"""Conditional requests: what must be true of an object before it is read, replaced or removed.
+
+https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-requests.html
+"""
+
+from dataclasses import dataclass
+
+from s3ish.errors import NoSuchKey, NotImplemented, NotModified, PreconditionFailed
+from s3ish.model import Version
+
+_SECOND = 1_000_000_000
+
+
+def _matches(condition: str, etag: str) -> bool:
+    """Whether a list of entity tags names this one; weak tags compare as strong ones do in S3."""
+    if condition.strip() == "*":
+        return True
+    return any(item.strip().removeprefix("W/").strip('"') == etag for item in condition.split(","))
+
+
+@dataclass(frozen=True, slots=True)
+class ReadConditions:
+    """The four conditions of a read, or of a copy's source. Moments are nanoseconds since the epoch."""
+
+    if_match: str | None = None
+    if_none_match: str | None = None
+    if_modified_since: int | None = None
+    if_unmodified_since: int | None = None
+
+    def check(self, version: Version, *, copy: bool = False) -> None:
+        """Compare with the version that would be read.
+
+        Args:
+            copy: for a copy's source, where "not modified" is a failure like the others.
+
+        Raises:
+            PreconditionFailed, NotModified: as RFC 9110 section 13.2.2 orders them.
+        """
+        modified = version.modified_ns // _SECOND
+        if self.if_match is not None:
+            if not _matches(self.if_match, version.etag):
+                raise PreconditionFailed(Condition="If-Match")
+        elif self.if_unmodified_since is not None and modified > self.if_unmodified_since // _SECOND:
+            raise PreconditionFailed(Condition="If-Unmodified-Since")
+        if self.if_none_match is not None:
+            if _matches(self.if_none_match, version.etag):
+                self._refuse(copy, "If-None-Match")
+        elif self.if_modified_since is not None and modified <= self.if_modified_since // _SECOND:
+            self._refuse(copy, "If-Modified-Since")
+
+    @staticmethod
+    def _refuse(copy: bool, condition: str) -> None:
+        if copy:
+            raise PreconditionFailed(Condition=condition)
+        raise NotModified
+
+
+@dataclass(frozen=True, slots=True)
+class WriteConditions:
+    """The conditions of a write. ``if_match`` also guards deletes, there with size and time as further tests."""
+
+    if_match: str | None = None
+    if_none_match: str | None = None
+    if_match_size: int | None = None
+    if_match_modified: int | None = None
+
+    @property
+    def any(self) -> bool:
+        """Whether there is a condition at all."""
+        return self != UNCONDITIONAL
+
+    def check_form(self) -> None:
+        """Refuse what S3 does not implement on writes: If-None-Match with anything but ``*``. Raises NotImplemented."""
+        if self.if_none_match is not None and self.if_none_match.strip() != "*":
+            raise NotImplemented(Header="If-None-Match")
+        if self.if_match is not None and self.if_none_match is not None:
+            raise NotImplemented("If-Match and If-None-Match cannot be combined.", Header="If-Match")
+
+    def check(self, current: Version | None, key: str) -> None:
+        """Compare with the key's current version, if any.
+
+        Raises:
+            PreconditionFailed: the object is there, or is another one.
+            NoSuchKey: If-Match on a key that has no object.
+        """
+        exists = current is not None and not current.marker
+        if self.if_none_match is not None and exists:
+            raise PreconditionFailed(Condition="If-None-Match")
+        if self.if_match is None and self.if_match_size is None and self.if_match_modified is None:
+            return
+        if current is None or not exists:
+            raise NoSuchKey(Key=key)
+        if self.if_match is not None and not _matches(self.if_match, current.etag):
+            raise PreconditionFailed(Condition="If-Match")
+        if self.if_match_size is not None and self.if_match_size != current.size:
+            raise PreconditionFailed(Condition="x-amz-if-match-size")
+        if self.if_match_modified is not None and self.if_match_modified // _SECOND != current.modified_ns // _SECOND:
+            raise PreconditionFailed(Condition="x-amz-if-match-last-modified-time")
+
+
+UNCONDITIONAL = WriteConditions()

@@ -1,0 +1,164 @@
+"""Reading: which bytes of a version a request means, and how they flow.
+
+https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html
+"""
+
+import re
+from collections.abc import AsyncIterator
+from typing import NamedTuple
+
+from s3ish.blob.protocol import BlobReader, Buffer
+from s3ish.errors import InvalidPartNumber, InvalidRange, InvalidRequest
+from s3ish.index import keys, records
+from s3ish.index.protocol import Damaged
+from s3ish.model import BlobRef, Version
+from s3ish.objects.store import Store, translated
+
+_RANGE = re.compile(r"bytes=(\d{0,19})-(\d{0,19})")
+
+
+class Span(NamedTuple):
+    """The bytes ``[start, stop)`` of an object of ``size`` bytes; ``partial`` when the answer is 206."""
+
+    start: int
+    stop: int
+    size: int
+    partial: bool = False
+
+    @property
+    def length(self) -> int:
+        """The number of bytes."""
+        return self.stop - self.start
+
+    @property
+    def content_range(self) -> str | None:
+        """The Content-Range header of a partial answer."""
+        return f"bytes {self.start}-{self.stop - 1}/{self.size}" if self.partial else None
+
+
+def select(version: Version, range_header: str | None, part_number: int | None) -> Span:
+    """Return the bytes that a Range header or a part number selects; all of them if neither does.
+
+    A Range that is malformed or names several ranges is ignored, as S3 does.
+
+    Raises:
+        InvalidRequest: both are given.
+        InvalidRange, InvalidPartNumber: they lie outside the object.
+    """
+    if part_number is not None:
+        if range_header is not None:
+            raise InvalidRequest("Cannot specify both Range header and partNumber query parameter")
+        return _select_part(version, part_number)
+    matched = _RANGE.fullmatch(range_header.strip()) if range_header and len(range_header) < 64 else None
+    if matched is None or not (matched[1] or matched[2]):
+        return Span(0, version.size, version.size)
+    return _select_range(version.size, matched[1], matched[2], range_header or "")
+
+
+def _select_range(size: int, first: str, last: str, header: str) -> Span:
+    if not first:
+        start, stop = max(0, size - int(last)), size
+    else:
+        start, stop = int(first), min(size, int(last) + 1) if last else size
+        if last and int(last) < start:
+            return Span(0, size, size)  # not a valid range: ignored
+    if start >= stop:
+        raise InvalidRange(
+            RangeRequested=header, ActualObjectSize=size, headers={"content-range": f"bytes */{size}"}
+        )
+    return Span(start, stop, size, partial=True)
+
+
+def _select_part(version: Version, number: int) -> Span:
+    if not version.parts:
+        if number != 1:
+            raise InvalidPartNumber(PartNumberRequested=number, ActualPartCount=1)
+        return Span(0, version.size, version.size, partial=version.size > 0)
+    start = 0
+    for position, part in enumerate(version.parts, 1):
+        if position == number:
+            return Span(start, start + part.size, version.size, partial=version.size > 0)
+        start += part.size
+    raise InvalidPartNumber(PartNumberRequested=number, ActualPartCount=len(version.parts))
+
+
+async def open_span(store: Store, version: Version, start: int, stop: int) -> AsyncIterator[Buffer]:
+    """Open the bytes ``[start, stop)`` of a version; what is returned yields them in order.
+
+    The first bytes are verified before this returns, so that an error can still be told.
+
+    Raises:
+        InternalError: the data is damaged beyond repair.
+    """
+    with translated():
+        if not version.parts:
+            return await _open_blob(store, version.blob, start, stop)
+        pieces = _pieces(version, start, stop)
+        if not pieces:
+            return _nothing()
+        first = await _open_blob(store, *pieces[0])
+    return _chain(store, first, pieces[1:])
+
+
+def _pieces(version: Version, start: int, stop: int) -> list[tuple[BlobRef, int, int]]:
+    """Which range of which part's blob to read, in order."""
+    pieces, offset = [], 0
+    for part in version.parts:
+        begin, end = max(start - offset, 0), min(stop - offset, part.size)
+        if begin < end:
+            pieces.append((part.blob, begin, end))
+        offset += part.size
+    return pieces
+
+
+async def _open_blob(store: Store, ref: BlobRef, start: int, stop: int) -> AsyncIterator[Buffer]:
+    if start >= stop:
+        return _nothing()
+    if ref.inline and (data := await _inline(store, ref)) is not None:
+        return _once(data[start:stop] if stop - start < len(data) else data)
+    return _flow(await store.blobs.open(ref, start, stop))
+
+
+async def _inline(store: Store, ref: BlobRef) -> bytes | None:
+    """Return the bytes that the index keeps of a small blob, or None if its sidecar must be asked."""
+    key = keys.inline_key(ref.id)
+    value = await store.index.get("inline", key)
+    if value is None:
+        return None
+    try:
+        data = records.decode_bytes("inline", key, value)
+    except Damaged:
+        return None
+    return data if len(data) == ref.size else None
+
+
+async def _nothing() -> AsyncIterator[Buffer]:
+    return
+    yield b""
+
+
+async def _once(data: Buffer) -> AsyncIterator[Buffer]:
+    yield data
+
+
+async def _flow(reader: BlobReader) -> AsyncIterator[Buffer]:
+    try:
+        async for piece in reader:
+            yield piece
+    finally:
+        await reader.close()
+
+
+async def _chain(
+    store: Store, first: AsyncIterator[Buffer], rest: list[tuple[BlobRef, int, int]]
+) -> AsyncIterator[Buffer]:
+    async for piece in first:
+        yield piece
+    for ref, start, stop in rest:
+        async for piece in await _open_blob(store, ref, start, stop):
+            yield piece
+
+
+async def read_all(store: Store, version: Version) -> bytes:
+    """Return all bytes of a small version."""
+    return b"".join([bytes(piece) async for piece in await open_span(store, version, 0, version.size)])

@@ -1,0 +1,50 @@
+"""What sidecars say: everything about a bucket, version, upload or part that an index would have to be rebuilt from."""
+
+import msgspec
+from msgspec import Struct
+
+from s3ish.model import Bucket, Part, Upload, Version
+
+
+class BucketSeal(Struct, frozen=True, tag="bucket", tag_field="kind"):
+    """The sidecar of a bucket."""
+
+    bucket: Bucket
+
+
+class VersionSeal(Struct, frozen=True, tag="version", tag_field="kind"):
+    """The sidecar of an object version or delete marker."""
+
+    version: Version
+
+
+class UploadSeal(Struct, frozen=True, tag="upload", tag_field="kind"):
+    """The sidecar of an upload in progress."""
+
+    upload: Upload
+
+
+class PartSeal(Struct, frozen=True, tag="part", tag_field="kind"):
+    """The sidecar of a part: of an upload in progress, or of a version that lists its blob."""
+
+    bucket: str
+    key: str
+    upload: str
+    part: Part
+
+
+Seal = BucketSeal | VersionSeal | UploadSeal | PartSeal
+
+
+def write(seal: Seal) -> bytes:
+    """Return the JSON text of a sidecar."""
+    return msgspec.json.encode(seal)
+
+
+def read(sidecar: bytes) -> Seal:
+    """Read a sidecar's JSON text.
+
+    Raises:
+        ValueError: not a sidecar of a known kind.
+    """
+    return msgspec.json.decode(sidecar, type=Seal)  # type: ignore[arg-type]

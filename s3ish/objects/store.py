@@ -1,0 +1,226 @@
+"""The store: the engines behind S3's semantics, and the few moves that all of its operations are made of.
+
+A write follows "seal, commit, answer": the bytes and the sidecar are durable first, then one commit of the index makes
+them visible, then the caller is told. Every commit states what it expects to find, so that several processes can work
+on one store without locks; when an expectation fails, the operation looks again and decides anew.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterable, Sequence
+from contextlib import asynccontextmanager, contextmanager
+from collections.abc import Iterator
+from typing import NamedTuple, TypeVar
+
+from s3ish.blob import protocol as blob
+from s3ish.blob.protocol import BlobStore
+from s3ish.clock import Clock
+from s3ish.errors import InsufficientStorage, InternalError, NoSuchBucket, ServiceUnavailable, SlowDown
+from s3ish.index import keys, records
+from s3ish.index.protocol import Change, Conflict, Delete, Empty, Expect, Index, Put, Row, Unavailable
+from s3ish.model import BlobRef, Bucket, Entry, Version
+from s3ish.offload import Offload
+
+T = TypeVar("T")
+
+MAX_ATTEMPTS = 1000
+"""How often a write looks again after losing a race, before the client is asked to slow down."""
+
+_BUCKETS_KEPT = 1024
+"""How many decoded bucket records a process keeps."""
+
+
+class Held(NamedTuple):
+    """A record together with its row, so that a commit can expect it unchanged."""
+
+    record: Version
+    key: bytes
+    value: bytes
+
+    @property
+    def row(self) -> Row:
+        """The expectation that it is still so."""
+        return Row("versions", self.key, self.value)
+
+
+class HeldBucket(NamedTuple):
+    """A bucket together with its row."""
+
+    record: Bucket
+    row: Row
+
+
+class Store:
+    """The engines, and what every operation needs of them.
+
+    Args:
+        index, blobs: the two waists.
+        clock, offload: the doors to time and threads.
+        region: what GetBucketLocation answers for new buckets.
+    """
+
+    def __init__(self, index: Index, blobs: BlobStore, clock: Clock, offload: Offload, region: str) -> None:
+        self.index = index
+        self.blobs = blobs
+        self.clock = clock
+        self.offload = offload
+        self.region = region
+        self._buckets: dict[bytes, Bucket] = {}
+        self._turns: dict[bytes, asyncio.Lock] = {}
+
+    # --- buckets ---------------------------------------------------------------------------------------------------
+
+    async def find_bucket(self, name: str) -> HeldBucket | None:
+        """Return a bucket, or None. Its decoded record is kept and reused while the row stays the same."""
+        key = keys.bucket_key(name)
+        value = await self.index.get("buckets", key)
+        if value is None:
+            return None
+        record = self._buckets.get(value)
+        if record is None:
+            record = records.decode("buckets", key, value, Bucket)
+            if len(self._buckets) >= _BUCKETS_KEPT:
+                self._buckets.clear()
+            self._buckets[value] = record
+        return HeldBucket(record, Row("buckets", key, value))
+
+    async def bucket(self, name: str) -> HeldBucket:
+        """Return a bucket. Raises NoSuchBucket."""
+        held = await self.find_bucket(name)
+        if held is None:
+            raise NoSuchBucket(BucketName=name)
+        return held
+
+    # --- versions --------------------------------------------------------------------------------------------------
+
+    async def newest(self, bucket: str, key: str, count: int = 1) -> list[Held]:
+        """Return up to ``count`` newest versions of a key, delete markers included, the newest first."""
+        prefix = keys.versions_prefix(bucket, key)
+        rows = await self.index.scan("versions", *keys.prefix_range(prefix), count)
+        return [self.hold(row_key, value) for row_key, value in rows]
+
+    def hold(self, key: bytes, value: bytes) -> Held:
+        """Decode a row of the versions table."""
+        return Held(records.decode("versions", key, value, Version), key, value)
+
+    async def by_sequence(self, bucket: str, key: str, sequence: int) -> Held | None:
+        """Return the version of a key with this sequence, or None."""
+        row_key = keys.version_key(bucket, key, sequence)
+        value = await self.index.get("versions", row_key)
+        return None if value is None else self.hold(row_key, value)
+
+    # --- writing ---------------------------------------------------------------------------------------------------
+
+    @asynccontextmanager
+    async def turn(self, bucket: str, key: str) -> AsyncIterator[None]:
+        """Let this process's writers of one key go one after the other.
+
+        Correctness does not rest on it (commits state what they expect); it spares them futile races.
+        """
+        name = keys.object_key(bucket, key)
+        lock = self._turns.setdefault(name, asyncio.Lock())
+        try:
+            async with lock:
+                yield
+        finally:
+            if not lock.locked() and self._turns.get(name) is lock:
+                del self._turns[name]
+
+    async def commit(self, changes: Sequence[Change], expect: Sequence[Expect]) -> bool:
+        """Commit, and tell whether the expectations held. Raises ServiceUnavailable, InsufficientStorage."""
+        try:
+            await self.index.commit(changes, expect)
+        except Conflict:
+            return False
+        return True
+
+    async def discard(self, refs: Iterable[BlobRef]) -> None:
+        """Remove blobs that a commit has made unreachable and named in the garbage table.
+
+        What cannot be removed now stays named there, for the garbage sweep.
+        """
+        removed: list[Change] = []
+        for ref in refs:
+            try:
+                await self.blobs.delete(ref)
+            except (blob.BlobError, OSError):
+                continue
+            removed.append(Delete("garbage", keys.garbage_key(ref.id)))
+        if removed:
+            await self.index.commit(removed)
+
+
+def attempts() -> Iterator[int]:
+    """Count the looks of a write that may lose races. Raises SlowDown when there were too many."""
+    yield from range(MAX_ATTEMPTS)
+    raise SlowDown
+
+
+def put_version(version: Version) -> Put:
+    """The change that stores a version's record."""
+    key = keys.version_key(version.bucket, version.key, version.sequence)
+    return Put("versions", key, records.encode("versions", key, version))
+
+
+def put_entry(version: Version) -> Change:
+    """The change that makes a version the one that listings show; none for a delete marker."""
+    key = keys.object_key(version.bucket, version.key)
+    if version.marker:
+        return Delete("current", key)
+    checksum = version.checksum
+    entry = Entry(
+        size=version.size,
+        etag=version.etag,
+        modified_ns=version.modified_ns,
+        storage_class=version.attributes.storage_class,
+        owner_id=version.owner.id,
+        owner_name=version.owner.display_name,
+        checksum_algorithm=checksum.algorithm if checksum else "",
+        checksum_kind=checksum.kind if checksum else "",
+    )
+    return Put("current", key, records.encode("current", key, entry))
+
+
+def put_inline(ref: BlobRef, data: bytes | None) -> list[Change]:
+    """The change that keeps a small blob's bytes in the index as well."""
+    if not data:
+        return []
+    key = keys.inline_key(ref.id)
+    return [Put("inline", key, records.encode_bytes("inline", key, data))]
+
+
+def drop_blobs(refs: Iterable[BlobRef]) -> list[Change]:
+    """The changes that name blobs as garbage; ``Store.discard`` then removes them."""
+    changes: list[Change] = []
+    for ref in refs:
+        key = keys.garbage_key(ref.id)
+        changes.append(Put("garbage", key, records.encode("garbage", key, ref)))
+        if ref.inline and ref.size:
+            changes.append(Delete("inline", keys.inline_key(ref.id)))
+    return changes
+
+
+def blobs_of(version: Version) -> list[BlobRef]:
+    """All blobs that exist only for this version: its own (the sidecar) first."""
+    return [version.blob, *(part.blob for part in version.parts)]
+
+
+def is_newest(bucket: str, key: str, newest: Held | None) -> list[Expect]:
+    """The expectations that ``newest`` (or nothing) is still the newest version of a key."""
+    prefix = keys.versions_prefix(bucket, key)
+    start, stop = keys.prefix_range(prefix)
+    if newest is None:
+        return [Empty("versions", start, stop)]
+    return [Empty("versions", start, newest.key), newest.row]
+
+
+@contextmanager
+def translated() -> Iterator[None]:
+    """Turn the failures of the engines into S3's errors."""
+    try:
+        yield
+    except blob.Full as error:
+        raise InsufficientStorage from error
+    except (blob.Unwritable, Unavailable) as error:
+        raise ServiceUnavailable from error
+    except (blob.Missing, blob.Corrupt) as error:
+        raise InternalError("The object's data is damaged beyond repair; the operator has been told.") from error

@@ -1,0 +1,101 @@
+"""Version ids, the null version, and finding a version by its id.
+
+A version id carries its sequence, so that finding a version is one read. The null version is either the newest of its
+key, or the ``nulls`` table says which one it is; that row is written when something newer covers it.
+"""
+
+import base64
+import binascii
+
+from s3ish.clock import Clock
+from s3ish.errors import InvalidArgument, MethodNotAllowed, NoSuchKey, NoSuchVersion
+from s3ish.index import keys
+from s3ish.index.protocol import Put, Row
+from s3ish.model import NULL_VERSION, Version
+from s3ish.objects.store import Held, Store
+from s3ish.wire.scalars import write_http_date
+
+_RANDOM_BYTES = 7
+_ID_BYTES = 8 + _RANDOM_BYTES
+
+
+def mint(sequence: int, clock: Clock) -> str:
+    """Return a new version id for a sequence."""
+    raw = sequence.to_bytes(8, "big") + clock.random_bytes(_RANDOM_BYTES)
+    return base64.b32encode(raw).decode().lower()
+
+
+def sequence_of(version_id: str) -> int:
+    """Return the sequence in a version id.
+
+    Raises:
+        InvalidArgument: not an id of ours.
+    """
+    try:
+        raw = base64.b32decode(version_id, casefold=True)
+    except (binascii.Error, ValueError) as error:
+        raise _invalid(version_id) from error
+    if len(raw) != _ID_BYTES:
+        raise _invalid(version_id)
+    return int.from_bytes(raw[:8], "big")
+
+
+def _invalid(version_id: str) -> InvalidArgument:
+    message = "Invalid version id specified" if version_id else "Version id cannot be the empty string"
+    return InvalidArgument(message, ArgumentName="versionId", ArgumentValue=version_id[:256])
+
+
+async def find_null(store: Store, bucket: str, key: str, newest: Held | None) -> Held | None:
+    """Return a key's null version, or None, given its newest version."""
+    if newest is None or newest.record.id == NULL_VERSION:
+        return newest
+    value = await store.index.get("nulls", keys.object_key(bucket, key))
+    return await store.by_sequence(bucket, key, int.from_bytes(value, "big")) if value else None
+
+
+def cover_null(version: Version) -> Put:
+    """The change that remembers where the null version is, now that it is no longer the newest."""
+    return Put("nulls", keys.object_key(version.bucket, version.key), version.sequence.to_bytes(8, "big"))
+
+
+def null_row(version: Version) -> Row:
+    """The expectation that the null version's place is still what it was."""
+    return Row("nulls", keys.object_key(version.bucket, version.key), version.sequence.to_bytes(8, "big"))
+
+
+async def find(store: Store, bucket: str, key: str, version_id: str | None) -> Held | None:
+    """Return the version with an id, the newest one where ``version_id`` is None, or None if there is none.
+
+    Raises:
+        InvalidArgument: not a version id.
+    """
+    if version_id is not None and version_id != NULL_VERSION:
+        held = await store.by_sequence(bucket, key, sequence_of(version_id))
+        return held if held and held.record.id == version_id else None
+    newest = await store.newest(bucket, key)
+    head = newest[0] if newest else None
+    return head if version_id is None else await find_null(store, bucket, key, head)
+
+
+async def get(store: Store, bucket: str, key: str, version_id: str | None) -> Version:
+    """Return the version to read.
+
+    Raises:
+        NoSuchKey: the key has no current object (with ``x-amz-delete-marker`` if a marker is the reason).
+        NoSuchVersion: no such version of the key.
+        MethodNotAllowed: the version asked for is a delete marker.
+    """
+    held = await find(store, bucket, key, version_id)
+    if held is None:
+        if version_id is None:
+            raise NoSuchKey(Key=key)
+        raise NoSuchVersion(Key=key, VersionId=version_id)
+    version = held.record
+    if version.marker:
+        marks = {"x-amz-delete-marker": "true", "x-amz-version-id": version.id}
+        if version_id is None:
+            raise NoSuchKey(Key=key, headers=marks)
+        marks["last-modified"] = write_http_date(version.modified_ns)
+        marks["allow"] = "DELETE"
+        raise MethodNotAllowed(headers=marks, Method="GET", ResourceType="DeleteMarker")
+    return version

@@ -1,0 +1,221 @@
+"""A request, from its first byte to its log line, in one place.
+
+Locate, route, identify, find the bucket, authorise, read, handle, respond: eight steps, the same for every operation,
+and no way around any of them.
+"""
+
+import contextlib
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import quote
+
+import structlog
+
+from s3ish.api.authorize import authorize
+from s3ish.api.context import Context
+from s3ish.api.operation import Operation
+from s3ish.auth.credentials import Credentials, User
+from s3ish.auth.identify import identify
+from s3ish.auth.request import HttpRequest
+from s3ish.auth.sigv4 import Payload, PayloadMode
+from s3ish.errors import InternalError, InvalidRequest, InvalidURI, NoSuchBucket, NotImplemented, S3Error
+from s3ish.index.protocol import IndexFailure
+from s3ish.blob.protocol import BlobError
+from s3ish.objects.store import Store, translated
+from s3ish.observe import Observer
+from s3ish.server import respond
+from s3ish.server.body import Disconnected, RequestBody
+from s3ish.server.query import read_query
+from s3ish.server.router import Router
+from s3ish.server.target import Target, locate
+from s3ish.wire import shape
+
+log = structlog.get_logger()
+
+DRAIN_BYTES = 1024 * 1024
+"""How much of a refused body is read and dropped to keep the connection; more is cut off."""
+
+_NO_PAYLOAD = Payload(PayloadMode.UNSIGNED)
+
+
+class Call:
+    """What is known of one request so far; the log line and the metrics are made of it."""
+
+    __slots__ = ("body", "bucket", "headers", "method", "operation", "path", "query", "received", "request_id", "user")
+
+    def __init__(self, scope: Mapping[str, Any], request_id: str) -> None:
+        self.request_id = request_id
+        self.method: str = scope["method"]
+        self.path: str = scope["raw_path"].decode("latin-1")
+        self.query: str = scope["query_string"].decode("latin-1")
+        self.headers, self.repeated = read_headers(scope["headers"])
+        self.operation: Operation | None = None
+        self.user: User | None = None
+        self.bucket = ""
+        self.body: RequestBody | None = None
+
+
+class S3Application:
+    """The ASGI application of the S3 endpoint.
+
+    Args:
+        store: where objects live.
+        router: which operation a request is.
+        credentials: who may sign.
+        observer: where metrics and log lines go.
+        domains: names for virtual-hosted addressing.
+        region: the region of the credential scope.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        router: Router,
+        credentials: Credentials,
+        observer: Observer,
+        *,
+        domains: tuple[str, ...],
+        region: str,
+    ) -> None:
+        self._store = store
+        self._router = router
+        self._credentials = credentials
+        self._observer = observer
+        self._domains = domains
+        self._region = region
+        self._host_id = store.clock.token(15)
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        clock = self._store.clock
+        started = clock.monotonic()
+        call = Call(scope, clock.token(10).upper())
+        status, sent = 0, 0
+        try:
+            written = await self._answer(call, receive)
+            status = written.status
+            close = await self._settle(call)
+            sent = await respond.send(
+                written, send, call.request_id, self._host_id, head=call.method == "HEAD", close=close
+            )
+        except Disconnected:
+            status = 499
+        finally:
+            self._observer.request(
+                operation=call.operation.name if call.operation else "Unknown",
+                bucket=call.bucket,
+                status=status,
+                received=call.body.received if call.body else 0,
+                sent=sent,
+                seconds=clock.monotonic() - started,
+                user=call.user.access_key if call.user else "",
+                request_id=call.request_id,
+            )
+
+    async def _answer(self, call: Call, receive: Any) -> shape.Written:
+        """Handle a request; every failure becomes an answer."""
+        try:
+            return await self._handle(call, receive)
+        except S3Error as error:
+            if error.status >= 500:
+                log.error("request failed", request_id=call.request_id, error=error.code, cause=_cause(error))
+            return self._refuse(call, error)
+        except (Disconnected, ConnectionError) as error:
+            raise Disconnected from error
+        except Exception:
+            log.exception("unhandled", request_id=call.request_id, operation=call.operation and call.operation.name)
+            return self._refuse(call, InternalError())
+
+    def _refuse(self, call: Call, error: S3Error) -> shape.Written:
+        return respond.describe(error, call.path, call.request_id, self._host_id)
+
+    async def _handle(self, call: Call, receive: Any) -> shape.Written:
+        call.body = RequestBody(receive, call.headers, _NO_PAYLOAD)
+        target = locate(call.headers.get("host", ""), call.path, self._domains)
+        call.bucket = target.bucket
+        query = read_query(call.query)
+        operation = self._router.route(call.method, target.level, query, call.headers)
+        call.operation = operation
+        request = HttpRequest(call.method, call.path, call.query, call.headers, call.repeated)
+        identity = identify(request, self._credentials, self._region, self._store.clock.now())
+        call.user = identity.user
+        with translated():
+            held = await self._store.find_bucket(target.bucket) if target.bucket else None
+        bucket = held.record if held else None
+        user = authorize(identity.user, operation, bucket, call.headers.get("x-amz-expected-bucket-owner"))
+        if operation.needs_bucket and bucket is None:
+            raise NoSuchBucket(BucketName=target.bucket)
+        if not operation.supported:
+            raise NotImplemented
+        call.body = RequestBody(receive, call.headers, identity.payload)
+        typed = await self._read(operation, call, target, query)
+        context = Context(
+            store=self._store,
+            user=user,
+            bucket=bucket,
+            headers=call.headers,
+            body=call.body,
+            request_id=call.request_id,
+            url=_url(call, target),
+        )
+        with translated():
+            response = await operation.handler(context, typed)
+        return shape.write(response, operation.status) if response is not None else shape.Written(operation.status, [])
+
+    async def _read(self, operation: Operation, call: Call, target: Target, query: Mapping[str, str]) -> Any:
+        """Read the typed request, its XML body included."""
+        assert call.body is not None
+        document = b""
+        if operation.reads_stream:
+            call.body.check_length()
+        elif operation.reads_document:
+            document = await call.body.document(operation.body_bytes, needs_digest=operation.needs_digest)
+        labels = {"Bucket": target.bucket, "Key": target.key}
+        return shape.wire(operation.request).read_request(labels, query, call.headers, document)
+
+    async def _settle(self, call: Call) -> bool:
+        """Deal with a body that was not read; tell whether the connection must end.
+
+        A client that waits for ``100 Continue`` has sent nothing yet, and what it sends next would be taken for the
+        body: the connection ends. A short rest is dropped to keep the connection.
+        """
+        body = call.body
+        if body is None or body.is_read:
+            return False
+        unread = body.unread_bytes
+        if "expect" in call.headers and body.received == 0:
+            return True
+        if unread is None or unread > DRAIN_BYTES:
+            return True
+        await body.drain()
+        return False
+
+
+def read_headers(raw: list[tuple[bytes, bytes]]) -> tuple[dict[str, str], frozenset[str]]:
+    """Return the headers by lower-case name, repeated ones joined by a comma, and the names of the repeated.
+
+    The copy is taken before the first byte of the body is asked for, because trailers would be added to the raw list.
+    """
+    headers: dict[str, str] = {}
+    repeated: set[str] = set()
+    for name_bytes, value_bytes in raw:
+        name = name_bytes.decode("latin-1")
+        try:
+            value = value_bytes.decode().strip(" \t")
+        except UnicodeDecodeError:
+            value = value_bytes.decode("latin-1").strip(" \t")
+        if name in headers:
+            repeated.add(name)
+            headers[name] += "," + value
+        else:
+            headers[name] = value
+    return headers, frozenset(repeated)
+
+
+def _url(call: Call, target: Target) -> str:
+    host = call.headers.get("host", "")
+    return f"http://{host}{call.path}"
+
+
+def _cause(error: BaseException) -> str:
+    cause = error.__cause__
+    return f"{type(cause).__name__}: {cause}" if cause else ""

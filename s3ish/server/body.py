@@ -1,0 +1,255 @@
+"""The body of a request: bytes as they arrive, unwrapped and held to what the headers say of them.
+
+It knows the three forms a body can have (plain, signed as a whole, aws-chunked) and the claims that come with it. It
+never buffers more than it was asked for.
+"""
+
+import base64
+import binascii
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+from s3ish import checksum
+from s3ish.auth.sigv4 import Payload, PayloadMode
+from s3ish.blob.protocol import Buffer
+from s3ish.errors import (
+    EntityTooLarge,
+    IncompleteBody,
+    InvalidDigest,
+    InvalidRequest,
+    MaxMessageLengthExceeded,
+    MissingContentLength,
+)
+from s3ish.objects.ingest import Claims, Digests
+from s3ish.wire.chunked import ChunkedDecoder
+
+Receive = Callable[[], Awaitable[Any]]
+
+MAX_BODY_BYTES = 5 * 1024**3
+"""The most that one PUT may carry."""
+
+_ALGORITHM_OF = {f"x-amz-checksum-{name.lower()}": name for name in checksum.ALGORITHMS}
+_STREAMING = (PayloadMode.STREAMING_SIGNED, PayloadMode.STREAMING_SIGNED_TRAILER, PayloadMode.STREAMING_UNSIGNED_TRAILER)
+
+
+class Disconnected(Exception):
+    """The client went away."""
+
+
+class RequestBody:
+    """One request's body; a ``Source`` for writes.
+
+    Args:
+        receive: ASGI's receive.
+        headers: the request's headers.
+        payload: how the signature covers the body.
+    """
+
+    def __init__(self, receive: Receive, headers: Mapping[str, str], payload: Payload) -> None:
+        self._receive = receive
+        self._headers = headers
+        self._payload = payload
+        self._wire_length = _length(headers.get("content-length"))
+        self._framed = headers.get("transfer-encoding") is not None
+        self._ended = False
+        self.received = 0
+        self._pieces: list[Buffer] = []
+        self._held = 0
+        self._decoder: ChunkedDecoder | None = None
+        self._trailer = headers.get("x-amz-trailer")
+        self.size = self._wire_length
+        self.algorithm, self._checksum = _claimed_checksum(headers, self._trailer)
+        self._md5 = _claimed_md5(headers.get("content-md5"))
+        self.expects_sha256 = payload.mode is PayloadMode.SIGNED
+        if payload.mode in _STREAMING:
+            self._unwrap()
+
+    def _unwrap(self) -> None:
+        """Prepare for aws-chunked. Raises MissingContentLength, InvalidRequest."""
+        decoded = self._headers.get("x-amz-decoded-content-length")
+        if decoded is None:
+            raise MissingContentLength
+        self.size = _length(decoded)
+        assert self.size is not None
+        announced = self._trailer if self._payload.mode is not PayloadMode.STREAMING_SIGNED else None
+        self._decoder = ChunkedDecoder(self.size, self._payload.signer, announced)
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether the headers announce no body at all."""
+        return not self._wire_length and not self._framed
+
+    @property
+    def is_read(self) -> bool:
+        """Whether nothing of it is left on the connection."""
+        return self._ended or self.is_empty
+
+    @property
+    def unread_bytes(self) -> int | None:
+        """How many bytes are left on the connection, if the headers say."""
+        return None if self._wire_length is None else self._wire_length - self.received
+
+    def check_length(self, limit: int = MAX_BODY_BYTES) -> None:
+        """Refuse a data body before it is read.
+
+        Raises:
+            MissingContentLength: neither a length nor chunked framing was announced.
+            EntityTooLarge: more than ``limit`` bytes are announced.
+        """
+        if self.size is None and not self._framed:
+            raise MissingContentLength
+        if self.size is not None and self.size > limit:
+            raise EntityTooLarge(ProposedSize=self.size, MaxSizeAllowed=limit)
+
+    async def read(self, limit: int) -> Buffer:
+        """Return exactly ``limit`` bytes, fewer only at the end.
+
+        Raises:
+            Disconnected: the client went away before the end.
+            S3Error: broken framing, or another length than announced.
+        """
+        while self._held < limit and not self._ended:
+            await self._pull()
+        return self._take(limit)
+
+    async def _pull(self) -> None:
+        message = await self._receive()
+        if message["type"] == "http.disconnect":
+            raise Disconnected
+        data = message.get("body", b"")
+        self.received += len(data)
+        if self._decoder is None:
+            self._keep(data)
+        elif data:
+            for piece in self._decoder.feed(data):
+                self._keep(piece)
+        if not message.get("more_body", False):
+            self._ended = True
+            self._finish()
+
+    def _finish(self) -> None:
+        if self._decoder is not None:
+            self._decoder.finish()
+            self._read_trailers(self._decoder.trailers)
+        elif self._wire_length is not None and self.received != self._wire_length:
+            raise IncompleteBody(NumberBytesExpected=self._wire_length, NumberBytesProvided=self.received)
+        if self.size is None and self.received > MAX_BODY_BYTES:
+            raise EntityTooLarge(MaxSizeAllowed=MAX_BODY_BYTES)
+
+    def _read_trailers(self, trailers: Mapping[str, str]) -> None:
+        for name, value in trailers.items():
+            algorithm = _ALGORITHM_OF.get(name)
+            if algorithm:
+                if not checksum.valid(algorithm, value):
+                    raise InvalidRequest(f"Value for {name} trailing header is invalid.")
+                self._checksum = value
+
+    def _keep(self, data: Buffer) -> None:
+        if data:
+            self._pieces.append(data)
+            self._held += len(data)
+            if self.size is None and self.received > MAX_BODY_BYTES:
+                raise EntityTooLarge(MaxSizeAllowed=MAX_BODY_BYTES)
+
+    def _take(self, limit: int) -> Buffer:
+        pieces, self._pieces = self._pieces, []
+        if len(pieces) == 1 and self._held <= limit:
+            self._held = 0
+            return pieces[0]
+        whole = b"".join(pieces)
+        self._held = max(0, len(whole) - limit)
+        if not self._held:
+            return whole
+        view = memoryview(whole)
+        self._pieces = [view[limit:]]
+        return view[:limit]
+
+    def claims(self) -> Claims:
+        """Return what the sender says of the bytes."""
+        return Claims(md5=self._md5, sha256=self._payload.sha256, checksum=self._checksum)
+
+    async def document(self, limit: int, *, needs_digest: bool) -> bytes:
+        """Return a whole body of at most ``limit`` bytes, verified against its claims.
+
+        Raises:
+            MaxMessageLengthExceeded: it is longer.
+            InvalidRequest: it has no digest although it needs one.
+            BadDigest, XAmzContentSHA256Mismatch: it is not what the sender meant.
+        """
+        if self.is_empty:
+            return b""
+        if needs_digest and self._md5 is None and self.algorithm is None:
+            raise InvalidRequest("Missing required header for this request: Content-MD5 OR x-amz-checksum-*")
+        if (self.size or 0) > limit:
+            raise MaxMessageLengthExceeded(MaxMessageLengthBytes=limit)
+        data = bytes(await self.read(limit + 1))
+        if len(data) > limit:
+            raise MaxMessageLengthExceeded(MaxMessageLengthBytes=limit)
+        digests = Digests(self.algorithm, sha256=self.expects_sha256)
+        digests.update(data)
+        digests.verify(self.claims())
+        return data
+
+    async def drain(self) -> None:
+        """Read and drop what is left. Raises Disconnected."""
+        self._decoder = None
+        while not self._ended:
+            message = await self._receive()
+            if message["type"] == "http.disconnect":
+                raise Disconnected
+            self.received += len(message.get("body", b""))
+            self._ended = not message.get("more_body", False)
+
+
+def _length(text: str | None) -> int | None:
+    if text is None:
+        return None
+    if not (text.isascii() and text.isdigit()) or len(text) > 18:
+        raise InvalidRequest("The length header is not valid.", HeaderValue=text[:32])
+    return int(text)
+
+
+def _claimed_md5(text: str | None) -> bytes | None:
+    if text is None:
+        return None
+    try:
+        digest = base64.b64decode(text, validate=True)
+    except binascii.Error as error:
+        raise InvalidDigest(**{"Content-MD5": text[:64]}) from error
+    if len(digest) != 16:
+        raise InvalidDigest(**{"Content-MD5": text[:64]})
+    return digest
+
+
+def _claimed_checksum(headers: Mapping[str, str], trailer: str | None) -> tuple[str | None, str | None]:
+    """Return the algorithm that the sender uses and its value, as far as the headers say.
+
+    Raises:
+        InvalidRequest: two checksums, a malformed one, or an algorithm without any.
+    """
+    found = [(name, headers[name]) for name in _ALGORITHM_OF if name in headers]
+    trailing = [name for name in _split(trailer) if name in _ALGORITHM_OF]
+    if len(found) + len(trailing) > 1:
+        raise InvalidRequest("Expecting a single x-amz-checksum- header. Multiple checksum Types are not allowed.")
+    announced = headers.get("x-amz-sdk-checksum-algorithm")
+    algorithm = _ALGORITHM_OF[found[0][0]] if found else _ALGORITHM_OF[trailing[0]] if trailing else None
+    if announced is not None:
+        if announced.upper() not in checksum.ALGORITHMS:
+            raise InvalidRequest("Value for x-amz-sdk-checksum-algorithm header is invalid.")
+        if algorithm is None:
+            raise InvalidRequest(
+                "x-amz-sdk-checksum-algorithm specified, but no corresponding x-amz-checksum-* or x-amz-trailer headers "
+                "were found."
+            )
+        if announced.upper() != algorithm:
+            raise InvalidRequest("Value for x-amz-sdk-checksum-algorithm header is invalid.")
+    if not found:
+        return algorithm, None
+    name, value = found[0]
+    if not checksum.valid(algorithm or "", value):
+        raise InvalidRequest(f"Value for {name} header is invalid.")
+    return algorithm, value
+
+
+def _split(trailer: str | None) -> list[str]:
+    return [name.strip().lower() for name in trailer.split(",")] if trailer else []

@@ -1,0 +1,71 @@
+"""From results and errors to bytes on the wire."""
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from s3ish.errors import S3Error
+from s3ish.wire.shape import Written
+from s3ish.wire.xml import DECLARATION, escape
+
+Send = Callable[[dict[str, Any]], Awaitable[None]]
+
+_MAX_ECHO = 1024
+"""The longest piece of a request that an error repeats."""
+
+
+def describe(error: S3Error, resource: str, request_id: str, host_id: str) -> Written:
+    """Return the answer to a request that failed.
+
+    https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html#RESTErrorResponses
+    """
+    headers = list(error.headers.items())
+    if error.status in (304,):
+        return Written(error.status, headers)
+    details = "".join(f"<{name}>{_clip(str(value))}</{name}>" for name, value in error.details.items())
+    body = (
+        f"{DECLARATION}<Error><Code>{error.code}</Code><Message>{_clip(error.message)}</Message>{details}"
+        f"<Resource>{_clip(resource)}</Resource><RequestId>{request_id}</RequestId><HostId>{host_id}</HostId></Error>"
+    ).encode("utf-8", "replace")
+    headers.append(("content-type", "application/xml"))
+    return Written(error.status, headers, body)
+
+
+def _clip(text: str) -> str:
+    return escape(text[:_MAX_ECHO])
+
+
+async def send(
+    written: Written, send: Send, request_id: str, host_id: str, *, head: bool, close: bool
+) -> int:
+    """Send an answer.
+
+    Args:
+        head: leave the body out, as HEAD wants it.
+        close: end the connection after it, because the request's body was not read.
+
+    Returns:
+        The number of body bytes sent.
+    """
+    headers = [(b"x-amz-request-id", request_id.encode()), (b"x-amz-id-2", host_id.encode()), (b"server", b"s3ish")]
+    known_length = False
+    for name, value in written.headers:
+        known_length = known_length or name == "content-length"
+        headers.append((name.encode("latin-1"), value.encode("utf-8")))
+    bodiless = written.status in (204, 304)
+    if not known_length and not bodiless and written.flow is None:
+        length = len(written.body)
+        if not head or length:
+            headers.append((b"content-length", b"%d" % length))
+    if close:
+        headers.append((b"connection", b"close"))
+    await send({"type": "http.response.start", "status": written.status, "headers": headers})
+    if written.flow is None or head:
+        body = b"" if head or bodiless else written.body
+        await send({"type": "http.response.body", "body": body})
+        return len(body)
+    sent = 0
+    async for piece in written.flow:
+        await send({"type": "http.response.body", "body": piece, "more_body": True})
+        sent += len(piece)
+    await send({"type": "http.response.body", "body": b""})
+    return sent

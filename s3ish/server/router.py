@@ -1,0 +1,45 @@
+"""Which operation a request is: by method, by what it names, by query keys, by one header."""
+
+from collections.abc import Iterable, Mapping
+
+from s3ish.api.operation import Operation
+from s3ish.errors import MethodNotAllowed
+
+
+class Router:
+    """A table from method and level to candidates, the most specific first."""
+
+    def __init__(self, catalogue: Iterable[Operation]) -> None:
+        self._plain: dict[tuple[str, str], list[Operation]] = {}
+        self._keyed: dict[tuple[str, str], list[Operation]] = {}
+        for operation in sorted(catalogue, key=_specificity, reverse=True):
+            table = self._keyed if operation.query else self._plain
+            table.setdefault((operation.method, operation.level), []).append(operation)
+        self.methods = frozenset(method for method, _ in [*self._plain, *self._keyed])
+
+    def route(self, method: str, level: str, query: Mapping[str, str], headers: Mapping[str, str]) -> Operation:
+        """Return the operation of a request.
+
+        Raises:
+            MethodNotAllowed: no operation has this method here.
+        """
+        place = (method, level)
+        if query:
+            for operation in self._keyed.get(place, ()):
+                if _selects(operation, query, headers):
+                    return operation
+        for operation in self._plain.get(place, ()):
+            if not operation.header or operation.header in headers:
+                return operation
+        raise MethodNotAllowed(Method=method[:32], ResourceType=level.upper())
+
+
+def _specificity(operation: Operation) -> tuple[int, int, bool]:
+    return (len(operation.query), sum(value is not None for _, value in operation.query), bool(operation.header))
+
+
+def _selects(operation: Operation, query: Mapping[str, str], headers: Mapping[str, str]) -> bool:
+    for name, value in operation.query:
+        if name not in query or (value is not None and query[name] != value):
+            return False
+    return not operation.header or operation.header in headers

@@ -1,0 +1,68 @@
+"""Which bucket and key a request names, from its Host and its raw path.
+
+Only the raw path is read: a decoded one has lost the difference between ``%2F`` and ``/`` in a bucket's name, and
+replaces invalid UTF-8.
+"""
+
+import re
+from typing import NamedTuple
+
+from s3ish.errors import InvalidBucketName, InvalidRequest, InvalidURI
+from s3ish.wire import names
+
+_HOST = re.compile(r"(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::([0-9]{1,5}))?")
+
+
+class Target(NamedTuple):
+    """What a request is about; empty texts where it names no bucket or no key."""
+
+    bucket: str
+    key: str
+
+    @property
+    def level(self) -> str:
+        """``service``, ``bucket`` or ``object``."""
+        return "object" if self.key else "bucket" if self.bucket else "service"
+
+
+def check_host(host: str) -> str:
+    """Return the host name in lower case without its port.
+
+    Raises:
+        InvalidRequest: the Host header is missing or not of the form ``name[:port]``.
+    """
+    matched = _HOST.fullmatch(host)
+    if matched is None or int(matched[1] or 0) > 65535:
+        raise InvalidRequest("The Host header is missing or not valid.")
+    name = host[: matched.start(1) - 1] if matched[1] else host
+    return name.lower()
+
+
+def locate(host: str, raw_path: str, domains: tuple[str, ...]) -> Target:
+    """Return what a request names.
+
+    Args:
+        host: the Host header.
+        raw_path: the path as sent, without the query.
+        domains: names under which ``bucket.name`` addresses a bucket (virtual-hosted style).
+
+    Raises:
+        InvalidURI, InvalidBucketName, KeyTooLongError, InvalidRequest: not a valid target.
+    """
+    name = check_host(host)
+    if not raw_path.startswith("/"):
+        raise InvalidURI
+    for domain in domains:
+        if name.endswith("." + domain):
+            bucket = name[: -len(domain) - 1]
+            return Target(names.check_bucket_name(bucket), _key(raw_path[1:]))
+    bucket, _, rest = raw_path[1:].partition("/")
+    if not bucket:
+        if rest:
+            raise InvalidBucketName(BucketName="")
+        return Target("", "")
+    return Target(names.check_bucket_name(names.decode_segment(bucket)), _key(rest))
+
+
+def _key(raw: str) -> str:
+    return names.check_key(names.decode_segment(raw)) if raw else ""

@@ -1,0 +1,92 @@
+"""The scalars of S3's formats: how a number, a truth value or a moment is written and read.
+
+Pure functions on text. Moments are nanoseconds since the epoch everywhere in the program; they become text here:
+ISO 8601 with milliseconds in XML, RFC 9110's IMF-fixdate in headers. A text that does not parse raises ``ValueError``;
+the caller knows which S3 error that is.
+"""
+
+import base64
+import binascii
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import NewType
+from urllib.parse import quote
+
+Instant = NewType("Instant", int)
+"""A moment in nanoseconds since the epoch, UTC."""
+
+_DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
+_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+_SECOND = 1_000_000_000
+
+
+def write_iso8601(moment: int) -> str:
+    """Write a moment as S3's XML does, for example ``2026-01-31T09:30:00.123Z``."""
+    seconds, rest = divmod(moment, _SECOND)
+    at = datetime.fromtimestamp(seconds, UTC)
+    return f"{at.year:04}-{at.month:02}-{at.day:02}T{at.hour:02}:{at.minute:02}:{at.second:02}.{rest // 1_000_000:03}Z"
+
+
+def write_http_date(moment: int) -> str:
+    """Write a moment as an HTTP header does, for example ``Sat, 31 Jan 2026 09:30:00 GMT``; fractions are dropped."""
+    at = datetime.fromtimestamp(moment // _SECOND, UTC)
+    return (
+        f"{_DAYS[at.weekday()]}, {at.day:02} {_MONTHS[at.month - 1]} {at.year:04} "
+        f"{at.hour:02}:{at.minute:02}:{at.second:02} GMT"
+    )
+
+
+def _instant(at: datetime) -> Instant:
+    at = at if at.tzinfo else at.replace(tzinfo=UTC)
+    whole = int(at.replace(microsecond=0).timestamp())
+    return Instant(whole * _SECOND + at.microsecond * 1000)
+
+
+def read_iso8601(text: str) -> Instant:
+    """Read an ISO 8601 moment with or without a fraction and a zone (UTC if none)."""
+    return _instant(datetime.fromisoformat(text))
+
+
+def read_http_date(text: str) -> Instant:
+    """Read any of HTTP's three date forms, or ISO 8601, which some clients send in headers."""
+    try:
+        return _instant(parsedate_to_datetime(text))
+    except (TypeError, ValueError, IndexError, OverflowError):
+        return read_iso8601(text)
+
+
+def read_integer(text: str) -> int:
+    """Read a decimal integer: an optional minus and ASCII digits, nothing else, at most 19 digits."""
+    digits = text[1:] if text[:1] == "-" else text
+    if not (digits.isascii() and digits.isdigit()) or len(digits) > 19:
+        raise ValueError(text[:32])
+    return int(text)
+
+
+def read_boolean(text: str) -> bool:
+    """Read ``true`` or ``false`` in any case."""
+    lowered = text.lower()
+    if lowered not in ("true", "false"):
+        raise ValueError(text[:32])
+    return lowered == "true"
+
+
+def write_boolean(value: bool) -> str:
+    """Write ``true`` or ``false``."""
+    return "true" if value else "false"
+
+
+def read_base64(text: str, length: int) -> bytes:
+    """Read base 64 of exactly ``length`` bytes."""
+    try:
+        value = base64.b64decode(text, validate=True)
+    except binascii.Error as error:
+        raise ValueError(text[:64]) from error
+    if len(value) != length:
+        raise ValueError(text[:64])
+    return value
+
+
+def write_url(text: str) -> str:
+    """Percent-encode a key as ``encoding-type=url`` does: slashes and unreserved characters stay."""
+    return quote(text, safe="/-_.~*")

@@ -1,0 +1,422 @@
+"""Shapes: what an operation takes and gives, declared once as a class.
+
+A shape is a dataclass whose fields say where they stand on the wire: in the path, the query, a header, the XML body.
+``@shape`` compiles it at import into flat readers and writers, as dataclasses compile ``__init__``, so that no request
+pays for introspection. Shapes nest: a field whose type is another shape is an XML structure.
+
+This module knows nothing of operations, of ASGI or of what the values mean.
+"""
+
+import types
+from collections.abc import AsyncIterator, Callable, Mapping
+from dataclasses import MISSING, dataclass, field, fields
+from typing import Any, Literal, TypeVar, Union, cast, dataclass_transform, get_args, get_origin, get_type_hints
+
+from lxml import etree
+
+from s3ish.errors import InvalidArgument, InvalidRequest, MalformedXML
+from s3ish.wire import scalars, xml
+
+T = TypeVar("T")
+Place = Literal["label", "query", "header", "headers", "element", "elements", "attribute", "text", "body", "stream", "status"]
+Headers = list[tuple[str, str]]
+
+
+@dataclass(frozen=True, slots=True)
+class Spec:
+    """Where a field stands on the wire.
+
+    ``wrapper`` is the element around a list's members, ``choices`` the values an enumeration allows, ``url`` whether
+    the text is percent-encoded when the instance's ``encoding_type`` is ``url``, ``limits`` the least and greatest
+    value of a number, and ``member`` of the model the name in AWS's API model where it is not the wire name.
+    """
+
+    place: Place
+    name: str
+    wrapper: str = ""
+    choices: tuple[str, ...] = ()
+    url: bool = False
+    member: str = ""
+
+
+def _specify(spec: Spec, default: Any) -> Any:
+    return field(default=default, metadata={"wire": spec}) if default is not MISSING else field(metadata={"wire": spec})
+
+
+def label(name: str) -> Any:
+    """A part of the path."""
+    return _specify(Spec("label", name), MISSING)
+
+
+def query(name: str, *, default: Any = None, choices: tuple[str, ...] = (), member: str = "") -> Any:
+    """A key of the query string."""
+    return _specify(Spec("query", name, choices=choices, member=member), default)
+
+
+def header(name: str, *, default: Any = None, choices: tuple[str, ...] = (), member: str = "") -> Any:
+    """A header, in a request or a response."""
+    return _specify(Spec("header", name, choices=choices, member=member), default)
+
+
+def headers(prefix: str, *, member: str = "") -> Any:
+    """All headers with a prefix, as a dictionary without it."""
+    return field(default_factory=dict, metadata={"wire": Spec("headers", prefix, member=member)})
+
+
+def element(name: str, *, default: Any = None, choices: tuple[str, ...] = (), url: bool = False) -> Any:
+    """An XML element; required where ``default=...`` (the ellipsis) is given."""
+    return _specify(Spec("element", name, choices=choices, url=url), MISSING if default is ... else default)
+
+
+def elements(name: str, *, wrapper: str = "", choices: tuple[str, ...] = (), url: bool = False) -> Any:
+    """A list of XML elements, one beside the other, or within ``wrapper``."""
+    spec = Spec("elements", name, wrapper=wrapper, choices=choices, url=url)
+    return field(default_factory=list, metadata={"wire": spec})
+
+
+def attribute(name: str) -> Any:
+    """An attribute of the structure's own element."""
+    return _specify(Spec("attribute", name), None)
+
+
+def text() -> Any:
+    """The text of the structure's own element."""
+    return _specify(Spec("text", ""), None)
+
+
+def body(name: str = "", *, required: bool = True) -> Any:
+    """The whole XML body as one structure, whose root element is ``name`` (the shape's own if empty)."""
+    return _specify(Spec("body", name), MISSING if required else None)
+
+
+def stream() -> Any:
+    """The body as bytes that flow: in a response an asynchronous iterator of buffers."""
+    return _specify(Spec("stream", ""), None)
+
+
+def status(default: int = 200) -> Any:
+    """The status code of a response whose operation has several."""
+    return _specify(Spec("status", ""), default)
+
+
+@dataclass(slots=True)
+class Written:
+    """A response on its way out: ``body`` is the whole of it, ``flow`` its source where it is streamed."""
+
+    status: int
+    headers: Headers
+    body: bytes = b""
+    flow: AsyncIterator[Any] | None = None
+
+
+class Compiled:
+    """The readers and writers of one shape; held by the class as ``__wire__``."""
+
+    def __init__(self, cls: type, root: str) -> None:
+        self.root = root
+        self.specs: dict[str, tuple[Spec, Any]] = {}
+        hints = get_type_hints(cls)
+        for item in fields(cls):
+            spec = item.metadata.get("wire")
+            if spec:
+                self.specs[item.name] = (spec, _bare(hints[item.name]))
+        self.read_request: Callable[..., Any] = _compile_request_reader(cls, self)
+        self.write_content: Callable[[Any, list[str]], None] = _compile_content_writer(self)
+        self.write_headers: Callable[[Any, Headers], None] = _compile_header_writer(self)
+        self.read_element: Callable[[etree._Element], Any] = _element_reader(cls, self)
+        self.body_field = next((name for name, (spec, _) in self.specs.items() if spec.place == "body"), "")
+        self.stream_field = next((name for name, (spec, _) in self.specs.items() if spec.place == "stream"), "")
+        self.status_field = next((name for name, (spec, _) in self.specs.items() if spec.place == "status"), "")
+        self.has_content = any(spec.place in ("element", "elements") for spec, _ in self.specs.values())
+
+
+@dataclass_transform(
+    kw_only_default=True,
+    field_specifiers=(label, query, header, headers, element, elements, attribute, text, body, stream, status),
+)
+def shape(cls: type[T] | None = None, *, root: str = "") -> Any:
+    """Make a class a shape. ``root`` names the XML root element of a response whose members are its content."""
+
+    def make(plain: type[T]) -> type[T]:
+        made = dataclass(slots=True, kw_only=True)(plain)
+        made.__wire__ = Compiled(made, root)  # type: ignore[attr-defined]
+        return made
+
+    return make(cls) if cls is not None else make
+
+
+def wire(cls: type) -> Compiled:
+    """Return what ``@shape`` compiled for a class."""
+    return cast("Compiled", cls.__wire__)  # type: ignore[attr-defined]
+
+
+def write(response: Any, default_status: int) -> Written:
+    """Write a response shape: its status, headers, and its XML or stream."""
+    compiled = wire(type(response))
+    written = Written(getattr(response, compiled.status_field) if compiled.status_field else default_status, [])
+    compiled.write_headers(response, written.headers)
+    if compiled.stream_field:
+        written.flow = getattr(response, compiled.stream_field)
+        return written
+    inner, root = response, compiled.root
+    if compiled.body_field:
+        inner = getattr(response, compiled.body_field)
+        root = compiled.specs[compiled.body_field][0].name or wire(type(inner)).root if inner is not None else ""
+    if inner is not None and root:
+        written.body = write_document(inner, root)
+        written.headers.append(("content-type", "application/xml"))
+    return written
+
+
+def write_document(structure: Any, root: str) -> bytes:
+    """Write a structure as an XML document in S3's namespace."""
+    out = [xml.DECLARATION, f'<{root} xmlns="{xml.NAMESPACE}">']
+    wire(type(structure)).write_content(structure, out)
+    out.append(f"</{root}>")
+    return "".join(out).encode("utf-8", "surrogatepass")
+
+
+def read_document(cls: type[T], document: bytes, root: str = "") -> T:
+    """Read an XML document as a structure.
+
+    Raises:
+        MalformedXML: not well-formed, another root, an unknown, repeated or missing element, or a wrong value.
+    """
+    parsed = xml.parse(document)
+    expected = root or wire(cls).root
+    if expected and xml.local_name(parsed) != expected:
+        raise MalformedXML
+    return cast("T", wire(cls).read_element(parsed))
+
+
+def _bare(hint: Any) -> Any:
+    """Drop ``| None``."""
+    if get_origin(hint) in (Union, types.UnionType):
+        rest = [argument for argument in get_args(hint) if argument is not type(None)]
+        return rest[0] if len(rest) == 1 else hint
+    return hint
+
+
+def _is_shape(kind: Any) -> bool:
+    return hasattr(kind, "__wire__")
+
+
+# --- reading -------------------------------------------------------------------------------------------------------
+
+
+def _scalar_reader(kind: Any, place: Place) -> Callable[[str], Any] | None:
+    if kind is scalars.Instant:
+        return scalars.read_iso8601 if place in ("element", "elements") else scalars.read_http_date
+    return {int: scalars.read_integer, bool: scalars.read_boolean}.get(kind)
+
+
+def _parameter(spec: Spec, kind: Any) -> Callable[[str], Any] | None:
+    """Return what turns the text of a query or header into a value, or None where the text is the value."""
+    convert = _scalar_reader(kind, spec.place)
+    if convert is None and not spec.choices:
+        return None
+
+    def read(text: str) -> Any:
+        if spec.choices and text not in spec.choices:
+            raise InvalidArgument(f"Invalid value for {spec.name}", ArgumentName=spec.name, ArgumentValue=text[:256])
+        try:
+            return convert(text) if convert else text
+        except ValueError as error:
+            expected = "an integer" if kind is int else "a valid value"
+            raise InvalidArgument(
+                f"Provided {spec.name} not {expected} or within its range",
+                ArgumentName=spec.name,
+                ArgumentValue=text[:256],
+            ) from error
+
+    return read
+
+
+def _compile_request_reader(cls: type, compiled: Compiled) -> Callable[..., Any]:
+    """Build ``read(labels, query, headers, document)``: one call of the class with every field in its place."""
+    space: dict[str, Any] = {"cls": cls, "take_prefix": _take_prefix, "read_body": _read_body}
+    arguments = []
+    for index, (name, (spec, kind)) in enumerate(compiled.specs.items()):
+        if spec.place == "label":
+            arguments.append(f"{name}=labels[{spec.name!r}]")
+        elif spec.place in ("query", "header"):
+            convert = _parameter(spec, kind)
+            default = cls.__dataclass_fields__[name].default  # type: ignore[attr-defined]
+            space[f"d{index}"] = None if default is MISSING else default
+            key = spec.name if spec.place == "query" else spec.name.lower()
+            source = "query" if spec.place == "query" else "headers"
+            if convert:
+                space[f"c{index}"] = convert
+                arguments.append(f"{name}=c{index}(v) if (v := {source}.get({key!r})) is not None else d{index}")
+            else:
+                arguments.append(f"{name}={source}.get({key!r}, d{index})")
+        elif spec.place == "headers":
+            arguments.append(f"{name}=take_prefix(headers, {spec.name.lower()!r})")
+        elif spec.place == "body":
+            required = cls.__dataclass_fields__[name].default is MISSING  # type: ignore[attr-defined]
+            space[f"k{index}"] = kind
+            arguments.append(f"{name}=read_body(k{index}, document, {spec.name!r}, {required})")
+    code = "def read(labels, query, headers, document=b''):\n    return cls(" + ", ".join(arguments) + ")\n"
+    exec(code, space)  # noqa: S102  the text is made of names in this package's own source
+    return cast("Callable[..., Any]", space["read"])
+
+
+def _take_prefix(source: Mapping[str, str], prefix: str) -> dict[str, str]:
+    return {name[len(prefix) :]: value for name, value in source.items() if name.startswith(prefix)}
+
+
+def _read_body(kind: type, document: bytes, root: str, required: bool) -> Any:
+    if not document:
+        if required:
+            raise InvalidRequest("Missing required body") if not root else MalformedXML
+        return None
+    return read_document(kind, document, root)
+
+
+def _text_reader(spec: Spec, kind: Any) -> Callable[[etree._Element], Any]:
+    convert = _scalar_reader(kind, spec.place)
+
+    def read(node: etree._Element) -> Any:
+        if len(node):
+            raise MalformedXML
+        text = node.text or ""
+        if spec.choices and text not in spec.choices:
+            raise MalformedXML
+        try:
+            return convert(text.strip()) if convert else text
+        except ValueError as error:
+            raise MalformedXML from error
+
+    return read
+
+
+def _value_reader(spec: Spec, kind: Any) -> Callable[[etree._Element], Any]:
+    if _is_shape(kind):
+        return wire(kind).read_element
+    return _text_reader(spec, kind)
+
+
+def _element_reader(cls: type, compiled: Compiled) -> Callable[[etree._Element], Any]:
+    singles: dict[str, tuple[str, Callable[[etree._Element], Any]]] = {}
+    lists: dict[str, tuple[str, Callable[[etree._Element], Any]]] = {}
+    wrapped: dict[str, tuple[str, str, Callable[[etree._Element], Any]]] = {}
+    attributes: dict[str, str] = {}
+    for name, (spec, kind) in compiled.specs.items():
+        if spec.place == "element":
+            singles[spec.name] = (name, _value_reader(spec, kind))
+        elif spec.place == "elements":
+            inner = _value_reader(spec, get_args(kind)[0])
+            if spec.wrapper:
+                wrapped[spec.wrapper] = (name, spec.name, inner)
+            else:
+                lists[spec.name] = (name, inner)
+        elif spec.place == "attribute":
+            attributes[spec.name] = name
+
+    def read(node: etree._Element) -> Any:
+        values: dict[str, Any] = {field_name: node.get(name) for name, field_name in attributes.items()}
+        for child in node:
+            tag = xml.local_name(child)
+            if tag in lists:
+                name, inner = lists[tag]
+                values.setdefault(name, []).append(inner(child))
+                continue
+            if tag in singles:
+                name, inner = singles[tag]
+                value: Any = inner(child)
+            elif tag in wrapped:
+                name, member, inner = wrapped[tag]
+                value = [inner(item) for item in child if xml.local_name(item) == member or _refuse()]
+            else:
+                raise MalformedXML
+            if name in values:
+                raise MalformedXML
+            values[name] = value
+        try:
+            return cls(**values)
+        except TypeError as error:  # a required element is missing
+            raise MalformedXML from error
+
+    return read
+
+
+def _refuse() -> bool:
+    raise MalformedXML
+
+
+# --- writing -------------------------------------------------------------------------------------------------------
+
+
+def _text_of(kind: Any, spec: Spec, value: str) -> str:
+    """Return the expression that turns a value into text on the wire."""
+    if kind is scalars.Instant:
+        return f"iso({value})" if spec.place in ("element", "elements") else f"date({value})"
+    if kind is int:
+        return f"str({value})"
+    if kind is bool:
+        return f"boolean({value})"
+    if spec.place in ("header", "headers"):
+        return value
+    return f"(escape(url({value})) if as_url else escape({value}))" if spec.url else f"escape({value})"
+
+
+def _write_value(kind: Any, spec: Spec, value: str, space: dict[str, Any], indent: str) -> str:
+    if _is_shape(kind):
+        function = f"write_{kind.__name__}"
+        space[function] = wire(kind).write_content
+        opening = f"f'<{spec.name}{_attributes_of(kind)}>'" if _attributes_of(kind) else f"'<{spec.name}>'"
+        return f"{indent}v = {value}\n{indent}out({opening}); {function}(v, o); out('</{spec.name}>')\n"
+    return f"{indent}out(f'<{spec.name}>{{{_text_of(kind, spec, value)}}}</{spec.name}>')\n"
+
+
+def _attributes_of(kind: Any) -> str:
+    text = ""
+    for name, (spec, _) in wire(kind).specs.items():
+        if spec.place == "attribute":
+            prefix = ' xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance"' if "schema-instance" in spec.name else ""
+            plain = spec.name.replace("{http://www.w3.org/2001/XMLSchema-instance}", "xsi:")
+            text += f'{prefix} {plain}="{{escape(v.{name} or "")}}"'
+    return text
+
+
+def _compile_content_writer(compiled: Compiled) -> Callable[[Any, list[str]], None]:
+    """Build ``write(value, out)``: append the elements of a structure."""
+    space: dict[str, Any] = {
+        "escape": xml.escape,
+        "url": scalars.write_url,
+        "iso": scalars.write_iso8601,
+        "date": scalars.write_http_date,
+        "boolean": scalars.write_boolean,
+    }
+    code = "def write(s, o):\n    out = o.append\n"
+    if any(spec.url for spec, _ in compiled.specs.values()):
+        code += "    as_url = s.encoding_type == 'url'\n"
+    for name, (spec, kind) in compiled.specs.items():
+        if spec.place == "element":
+            code += f"    if s.{name} is not None:\n" + _write_value(kind, spec, f"s.{name}", space, " " * 8)
+        elif spec.place == "text":
+            code += f"    out({_text_of(kind, spec, f's.{name}')})\n"
+        elif spec.place == "elements":
+            inner, indent = get_args(kind)[0], "    "
+            if spec.wrapper:
+                code += f"    if s.{name} is not None:\n        out('<{spec.wrapper}>')\n"
+                indent = "        "
+            code += f"{indent}for item in s.{name}:\n" + _write_value(inner, spec, "item", space, indent + "    ")
+            if spec.wrapper:
+                code += f"        out('</{spec.wrapper}>')\n"
+    exec(code, space)  # noqa: S102  the text is made of names in this package's own source
+    return cast("Callable[[Any, list[str]], None]", space["write"])
+
+
+def _compile_header_writer(compiled: Compiled) -> Callable[[Any, Headers], None]:
+    """Build ``write(value, out)``: append the headers of a response."""
+    space: dict[str, Any] = {"date": scalars.write_http_date, "boolean": scalars.write_boolean}
+    code = "def write(s, out):\n    pass\n"
+    for name, (spec, kind) in compiled.specs.items():
+        if spec.place == "header":
+            text = _text_of(kind, spec, "v")
+            code += f"    if (v := s.{name}) is not None:\n        out.append(({spec.name.lower()!r}, {text}))\n"
+        elif spec.place == "headers":
+            code += f"    for n, v in s.{name}.items():\n        out.append(({spec.name.lower()!r} + n, v))\n"
+    exec(code, space)  # noqa: S102  the text is made of names in this package's own source
+    return cast("Callable[[Any, Headers], None]", space["write"])
