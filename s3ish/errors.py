@@ -5,6 +5,7 @@ elements to the XML body; ``message=`` replaces the text where AWS says somethin
 response headers. The codes follow https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html
 """
 
+from collections.abc import Mapping
 from typing import ClassVar
 
 
@@ -21,10 +22,10 @@ class S3Error(Exception):
     status: ClassVar[int] = 500
     text: ClassVar[str] = "We encountered an internal error. Please try again."
 
-    def __init__(self, message: str = "", *, headers: dict[str, str] | None = None, **details: str | int) -> None:
+    def __init__(self, message: str = "", *, headers: Mapping[str, str] | None = None, **details: str | int) -> None:
         super().__init__(message or self.text)
         self.message = message or self.text
-        self.headers = headers or {}
+        self.headers = dict(headers or {})
         self.details = details
 
     def __init_subclass__(cls, *, status: int, message: str) -> None:

@@ -3,7 +3,6 @@
 https://docs.aws.amazon.com/AmazonS3/latest/userguide/UsingMetadata.html
 """
 
-
 from urllib.parse import parse_qsl
 
 from s3ish.api.shapes import AttributeHeaders, CustomerKeyHeaders, GrantHeaders
@@ -126,8 +125,11 @@ def _encryption_of(request: AttributeHeaders) -> dict[str, str]:
     kind = request.server_side_encryption
     if kind is None:
         if request.kms_key_id or request.kms_context:
-            raise InvalidArgument("Server Side Encryption with AWS KMS managed key requires HTTP header "
-                                  "x-amz-server-side-encryption : aws:kms", ArgumentName="x-amz-server-side-encryption")
+            raise InvalidArgument(
+                "Server Side Encryption with AWS KMS managed key requires HTTP header "
+                "x-amz-server-side-encryption : aws:kms",
+                ArgumentName="x-amz-server-side-encryption",
+            )
         return {}
     if kind not in _ENCRYPTIONS:
         raise InvalidArgument(
@@ -141,8 +143,10 @@ def _encryption_of(request: AttributeHeaders) -> dict[str, str]:
         kept |= {"context": request.kms_context} if request.kms_context else {}
         kept |= {"bucket-key": "true"} if request.bucket_key_enabled else {}
     elif request.kms_key_id:
-        raise InvalidArgument("Server Side Encryption with AES256 does not take a key id",
-                              ArgumentName="x-amz-server-side-encryption-aws-kms-key-id")
+        raise InvalidArgument(
+            "Server Side Encryption with AES256 does not take a key id",
+            ArgumentName="x-amz-server-side-encryption-aws-kms-key-id",
+        )
     return kept
 
 
@@ -188,5 +192,3 @@ def check_tags(tags: tuple[Tag, ...], limit: int) -> tuple[Tag, ...]:
         if len(tag.value) > 256:
             raise InvalidTag("The TagValue you have provided is invalid", TagKey=tag.key, TagValue=tag.value[:256])
     return tags
-
-

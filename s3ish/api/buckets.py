@@ -77,7 +77,8 @@ async def create_bucket(context: Context, request: CreateBucketRequest) -> Creat
     """https://docs.aws.amazon.com/AmazonS3/latest/API/API_CreateBucket.html"""
     refuse_grants(request)
     if request.object_lock or request.grant_write:
-        raise NotImplemented(Header="x-amz-bucket-object-lock-enabled" if request.object_lock else "x-amz-grant-write")
+        name = "x-amz-bucket-object-lock-enabled" if request.object_lock else "x-amz-grant-write"
+        raise NotImplemented(Header=name)
     if request.namespace not in (None, "global"):
         raise NotImplemented(Header="x-amz-bucket-namespace")
     _check_ownership(request.ownership)

@@ -41,9 +41,7 @@ class DeleteObjectResponse:
     version_id: str | None = header("x-amz-version-id")
 
 
-@operation(
-    "DELETE /{Bucket}/{Key+}", action="s3:DeleteObject", version_action="s3:DeleteObjectVersion", status=204
-)
+@operation("DELETE /{Bucket}/{Key+}", action="s3:DeleteObject", version_action="s3:DeleteObjectVersion", status=204)
 async def delete_object(context: Context, request: DeleteObjectRequest) -> DeleteObjectResponse:
     """https://docs.aws.amazon.com/AmazonS3/latest/API/API_DeleteObject.html"""
     deleted = await delete.delete_object(

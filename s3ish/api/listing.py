@@ -227,9 +227,7 @@ async def list_object_versions(context: Context, request: ListObjectVersionsRequ
         )
     limit = page_limit(request.max_keys)
     wanted = listing.Query(request.bucket, request.prefix or "", request.delimiter or "", limit)
-    page = await listing.list_versions(
-        context.store, wanted, request.key_marker or "", request.version_id_marker or ""
-    )
+    page = await listing.list_versions(context.store, wanted, request.key_marker or "", request.version_id_marker or "")
     encoding = request.encoding_type
     last_version = page.items[-1][1].version if page.items and page.items[-1][0] == page.last else None
     return ListObjectVersionsResponse(

@@ -70,7 +70,9 @@ async def create_multipart_upload(
     attributes = attributes_of(request)
     algorithm, kind = request.checksum_algorithm or "", request.checksum_type or ""
     if kind and not algorithm:
-        raise InvalidRequest("The x-amz-checksum-type header can only be used with the x-amz-checksum-algorithm header.")
+        raise InvalidRequest(
+            "The x-amz-checksum-type header can only be used with the x-amz-checksum-algorithm header."
+        )
     if algorithm:
         kind = kind or checksums.default_kind(algorithm)
         if not checksums.supports(algorithm, kind):
@@ -451,9 +453,7 @@ async def list_multipart_uploads(
         is_truncated=page.truncated,
         encoding_type=request.encoding_type,
         uploads=[_upload(upload, request.encoding_type) for _, upload in page.items],
-        common_prefixes=[
-            CommonPrefix(encoding_type=request.encoding_type, prefix=prefix) for prefix in page.prefixes
-        ],
+        common_prefixes=[CommonPrefix(encoding_type=request.encoding_type, prefix=prefix) for prefix in page.prefixes],
     )
 
 

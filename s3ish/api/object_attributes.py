@@ -72,9 +72,7 @@ class GetObjectAttributesResponse:
     action="s3:GetObjectAttributes",
     version_action="s3:GetObjectVersionAttributes",
 )
-async def get_object_attributes(
-    context: Context, request: GetObjectAttributesRequest
-) -> GetObjectAttributesResponse:
+async def get_object_attributes(context: Context, request: GetObjectAttributesRequest) -> GetObjectAttributesResponse:
     """https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObjectAttributes.html"""
     refuse_customer_key(request)
     wanted = {name.strip() for name in (request.names or "").split(",")} - {""}
@@ -85,7 +83,9 @@ async def get_object_attributes(
         )
     if not wanted.issubset(NAMES):
         raise InvalidArgument(
-            "Invalid attribute name specified.", ArgumentName="x-amz-object-attributes", ArgumentValue=request.names or ""
+            "Invalid attribute name specified.",
+            ArgumentName="x-amz-object-attributes",
+            ArgumentValue=request.names or "",
         )
     version = await versions.get(context.store, request.bucket, request.key, request.version_id)
     checksum = version.checksum

@@ -164,7 +164,14 @@ def _describe(context: Context, request: GetObjectRequest, version: Version, spa
 
 
 def _refuse_control(request: GetObjectRequest) -> None:
-    for name in ("cache_control", "content_disposition", "content_encoding", "content_language", "content_type", "expires"):
+    for name in (
+        "cache_control",
+        "content_disposition",
+        "content_encoding",
+        "content_language",
+        "content_type",
+        "expires",
+    ):
         value = getattr(request, f"response_{name}")
         if value is not None and any(character < " " or character == "\x7f" for character in value):
             raise InvalidArgument(

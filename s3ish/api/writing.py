@@ -173,8 +173,9 @@ async def find_source(context: Context, request: CopySourceHeaders) -> tuple[Ver
     if version_id is not None:
         found = await versions.find(context.store, bucket, key, version_id)
         if found and found.record.marker:
-            raise InvalidRequest("The source of a copy request may not specifically refer to a delete marker by "
-                                 "version id.")
+            raise InvalidRequest(
+                "The source of a copy request may not specifically refer to a delete marker by version id."
+            )
     version = await versions.get(context.store, bucket, key, version_id)
     ReadConditions(
         if_match=request.copy_source_if_match,

@@ -13,7 +13,7 @@ from s3ish.blob import sidecar as sidecars
 from s3ish.blob.coder import Coder, coder
 from s3ish.blob.copies import Copies, newest, read_copies, read_copy, verdict
 from s3ish.blob.flusher import Flusher
-from s3ish.blob.layout import damage_names, shard_name, sidecar_name
+from s3ish.blob.layout import damage_names, shard_name
 from s3ish.blob.protocol import BlobError, BlobReader, Full, Health, Missing, Unwritable, VolumeError
 from s3ish.blob.reader import ErasureReader, InlineReader, ShardReader
 from s3ish.blob.repair import Repair
@@ -137,14 +137,14 @@ class ErasureStore:
 
     async def discard(self, blob: str, positions: Sequence[int] | None = None) -> None:
         """Remove all files of a blob by its id, wherever they are. Raises Unwritable if a volume within reach fails."""
-        await self.offload.run(self._remove, blob, positions)
+        await self.offload.run(self.remove, blob, positions)
         self.flusher.soon()
 
     async def check(self, ref: BlobRef, *, repair: bool) -> Health:
         return await Repair(self, ref).check(repair=repair)
 
     def scan(self, after: str | None = None) -> AsyncIterator[tuple[BlobRef, bytes]]:
-        return Scan(self.volumes, self.offload, after).sealed()
+        return Scan(self.volumes, self.offload, after, self.settings.m).sealed()
 
     def strays(self, after: str | None = None) -> AsyncIterator[tuple[str, int]]:
         """Yield what has files but no valid sidecar: the id, and when it changed last, in nanoseconds since the epoch.
@@ -152,7 +152,7 @@ class ErasureStore:
         It is being written, was left by a crash, or has lost its sidecar: the caller's index knows which, and
         ``discard`` removes it.
         """
-        return Scan(self.volumes, self.offload, after).strays()
+        return Scan(self.volumes, self.offload, after, self.settings.m).strays()
 
     async def close(self) -> None:
         await self.flusher.close()
@@ -200,7 +200,7 @@ class ErasureStore:
             return True
         return False
 
-    def _remove(self, blob: str, positions: Sequence[int] | None) -> None:
+    def remove(self, blob: str, positions: Sequence[int] | None) -> None:
         """Remove all sidecars before any shard, so that a crash in between leaves nothing that looks whole."""
         wanted = [volume for volume in self.volumes.present if positions is None or volume.position in positions]
         failures: list[VolumeError] = []

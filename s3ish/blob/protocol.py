@@ -137,8 +137,17 @@ class BlobStore(Protocol):
     async def read_sidecar(self, ref: BlobRef) -> bytes:
         """Return the sidecar that was sealed or amended last. Raises Missing, Corrupt."""
 
-    async def amend(self, ref: BlobRef, sidecar: bytes) -> None:
-        """Replace the sidecar atomically and durably. Raises Missing, Full, Unwritable."""
+    async def amend(self, ref: BlobRef, sidecar: bytes, *, inline: bytes | None = None) -> None:
+        """Replace the sidecar atomically and durably, or write one anew where all its copies are lost.
+
+        Args:
+            inline: the data of an inline blob, if the caller has it: needed where all copies are lost.
+
+        Raises:
+            Missing: nothing is left of the blob, and ``inline`` was not given.
+            Corrupt: the data of an inline blob is lost, and ``inline`` was not given.
+            Full, Unwritable: too few copies could be written.
+        """
 
     async def delete(self, ref: BlobRef) -> None:
         """Remove the sidecar, then the shards. Nothing happens if they are gone already."""
@@ -148,6 +157,15 @@ class BlobStore(Protocol):
 
     def scan(self, after: str | None = None) -> AsyncIterator[tuple[BlobRef, bytes]]:
         """Yield every sealed blob with its sidecar, in an order that ``after`` (the last id seen) can resume."""
+
+    def strays(self, after: str | None = None) -> AsyncIterator[tuple[str, int]]:
+        """Yield what has files but no valid sidecar: its id, and when it changed last in nanoseconds since the epoch.
+
+        It is being written, was left by a crash, or has lost its sidecar: the caller, who has an index, knows which.
+        """
+
+    async def discard(self, blob: str) -> None:
+        """Remove all files of a blob by its id; as ``delete``, for what ``strays`` gave."""
 
     async def close(self) -> None:
         """Flush what is pending and release the volumes."""

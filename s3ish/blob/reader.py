@@ -49,7 +49,7 @@ class ShardReader:
         with self._gate:
             block = self.layout.block_bytes(stripe)
             first, last = start // block, max(start, stop - 1) // block
-            blocks = self.good_blocks(stripe, range(first, last + 1))
+            blocks = self._good_blocks(stripe, range(first, last + 1))
             pieces: list[Buffer] = []
             for number in range(first, last + 1):
                 base = number * block
@@ -57,21 +57,46 @@ class ShardReader:
                 pieces.append(view[max(start - base, 0) : min(stop - base, block)])
             return pieces
 
-    def good_blocks(self, stripe: int, wanted: Sequence[int]) -> dict[int, Buffer]:
-        """Return the ``wanted`` blocks of a stripe, rebuilt if need be. Raises Missing, Corrupt."""
-        blocks, lost = self.blocks(stripe, wanted)
+    def rebuild(self, stripe: int, wanted: Sequence[int]) -> dict[int, Buffer]:
+        """Return the ``wanted`` blocks of a stripe as they must be. Raises Missing, Corrupt."""
+        with self._gate:
+            return self._good_blocks(stripe, wanted)
+
+    def lost_blocks(self, stripe: int) -> list[int]:
+        """Return the numbers of the shards whose block of a stripe is not good."""
+        with self._gate:
+            return self._blocks(stripe, range(self.ref.k + self.ref.m))[1]
+
+    def wrong_lengths(self) -> list[int]:
+        """Return the numbers of the shards that are not there or not as long as they must be."""
+        with self._gate:
+            return [number for number in range(self.ref.k + self.ref.m) if not self._fits(number)]
+
+    def close(self) -> None:
+        """Close the files as soon as no job is working on them; idempotent."""
+        self._gate.shut()
+
+    def _fits(self, number: int) -> bool:
+        try:
+            volume, descriptor = self._open(number)
+            return volume.size(descriptor) == self.layout.shard_bytes
+        except BlobError:
+            return False
+
+    def _good_blocks(self, stripe: int, wanted: Sequence[int]) -> dict[int, Buffer]:
+        blocks, lost = self._blocks(stripe, wanted)
         if lost:
             for number in range(self.ref.k + self.ref.m):
                 if len(blocks) >= self.ref.k:
                     break
                 if number not in wanted:
-                    blocks |= self.blocks(stripe, [number])[0]
+                    blocks |= self._blocks(stripe, [number])[0]
             if len(blocks) < self.ref.k:
                 raise verdict(self.ref.id, self._errors.values(), self.ref.m)
             blocks |= self._coder.rebuild(blocks, lost)
         return blocks
 
-    def blocks(self, stripe: int, numbers: Sequence[int]) -> tuple[dict[int, Buffer], list[int]]:
+    def _blocks(self, stripe: int, numbers: Sequence[int]) -> tuple[dict[int, Buffer], list[int]]:
         """Return those of the blocks of a stripe that are good, and the numbers of the others."""
         good: dict[int, Buffer] = {}
         lost = []
@@ -83,10 +108,6 @@ class ShardReader:
                 self.damaged.add(number)
                 lost.append(number)
         return good, lost
-
-    def close(self) -> None:
-        """Close the files as soon as no job is working on them; idempotent."""
-        self._gate.shut()
 
     def _block(self, stripe: int, number: int) -> Buffer:
         volume, descriptor = self._open(number)
@@ -178,10 +199,11 @@ class ErasureReader:
         """Return the job that reads what the range has of its next stripe."""
         layout = self._shards.layout
         stripe, start = divmod(min(self._position, layout.size - 1), layout.stripe_bytes)
-        stop = max(start, min(self._stop - stripe * layout.stripe_bytes, layout.data_bytes(stripe)))
-        if self._position >= self._stop:
+        stop = min(self._stop - stripe * layout.stripe_bytes, layout.data_bytes(stripe))
+        if self._position == self._stop:  # an empty range, which must be there all the same
             stop = start
-        self._position = stripe * layout.stripe_bytes + stop
+        else:
+            self._position = stripe * layout.stripe_bytes + stop
         return partial(self._shards.read, stripe, start, stop)
 
     def _tell(self) -> None:

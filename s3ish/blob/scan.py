@@ -9,7 +9,7 @@ from itertools import groupby, islice
 from typing import NamedTuple
 
 from s3ish.blob.copies import newest, read_copies
-from s3ish.blob.protocol import BlobError, Corrupt
+from s3ish.blob.protocol import BlobError, Corrupt, VolumeError
 from s3ish.blob.sidecar import Sidecar
 from s3ish.blob.volumes import Volumes
 from s3ish.model import BlobRef
@@ -25,13 +25,17 @@ class _Found(NamedTuple):
 
 
 class Scan:
-    """One pass over all blobs, from behind the id ``after``."""
+    """One pass over all blobs.
 
-    def __init__(self, volumes: Volumes, offload: Offload, after: str | None) -> None:
-        self._volumes, self._offload = volumes, offload
+    Args:
+        after: the id behind which to begin.
+        tolerated: how many volumes may be out of reach; with more, blobs could be overlooked.
+    """
+
+    def __init__(self, volumes: Volumes, offload: Offload, after: str | None, tolerated: int) -> None:
+        self._volumes, self._offload, self._tolerated = volumes, offload, tolerated
         walks = [self._walk(position, after) for position in range(len(volumes))]
-        merged = heapq.merge(*walks)
-        self._blobs = groupby(merged, key=lambda item: item[0])
+        self._blobs = groupby(heapq.merge(*walks), key=lambda item: item[0])
         self._lost: list[BlobError] = []
 
     async def sealed(self) -> AsyncIterator[tuple[BlobRef, bytes]]:
@@ -49,11 +53,34 @@ class Scan:
     async def _all(self) -> AsyncIterator[_Found]:
         while batch := await self._offload.run(self._batch):
             for found in batch:
-                yield found
+                if found:
+                    yield found
 
-    def _batch(self) -> list[_Found]:
-        found = []
-        for parts, group in islice(self._blobs, _BATCH):
-            blob, positions = "/".join(parts), [position for _, position in group]
-            found.append(self._look(blob, positions))
-        return found
+    def _batch(self) -> list[_Found | None]:
+        """Return what comes next; nothing at the end."""
+        return [
+            self._look("/".join(parts), [position for _, position in group])
+            for parts, group in islice(self._blobs, _BATCH)
+        ]
+
+    def _walk(self, position: int, after: str | None) -> Iterator[tuple[list[str], int]]:
+        try:
+            for blob in self._volumes.at(position).walk(after):
+                yield blob.split("/"), position
+        except BlobError as error:
+            self._lost.append(error)
+            if len(self._lost) > self._tolerated:
+                raise Corrupt(f"too many volumes are out of reach to see all blobs: {error}") from error
+
+    def _look(self, blob: str, positions: list[int]) -> _Found | None:
+        """Return what a blob is; None if it vanished or a volume failed to say."""
+        copies = read_copies(self._volumes, blob, positions)
+        found = newest(copies)
+        if found:
+            return _Found(blob, found, 0)
+        if any(isinstance(copy, VolumeError) for copy in copies.values()):
+            return None
+        try:
+            return _Found(blob, None, max(self._volumes.at(position).modified_ns(blob) for position in positions))
+        except BlobError:
+            return None

@@ -8,7 +8,6 @@ leaves nothing behind whatever was still running.
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import partial
-from typing import TypeVarTuple
 
 from s3ish.blob import sidecar
 from s3ish.blob.coder import Coder
@@ -18,8 +17,6 @@ from s3ish.blob.protocol import BlobError, Buffer, Full, Unwritable
 from s3ish.blob.volume import Volume
 from s3ish.blob.volumes import Volumes
 from s3ish.model import BlobRef
-
-Arguments = TypeVarTuple("Arguments")
 
 
 class BlobFiles:
@@ -55,7 +52,7 @@ class BlobFiles:
             offset = stripe * (HASH_BYTES + -(-stripe_bytes // coder.k))
             for number, block in enumerate(coder.encode(data)):
                 buffers = [block_hash(salt, number, stripe, block), block]
-                self._try(self._positions[number], self._write, number, coder.k, buffers, offset)
+                self._try(self._positions[number], partial(self._write, number, coder.k, buffers, offset))
             self.require_quorum()
 
     def sync(self, position: int) -> None:
@@ -63,12 +60,12 @@ class BlobFiles:
         with self._gate:
             for number, descriptor in list(self._files.items()):
                 if self._positions[number] == position:
-                    self._try(position, Volume.sync, descriptor)
+                    self._try(position, partial(_sync, descriptor))
 
     def sync_entries(self, position: int) -> None:
         """Make the directory entries on a volume durable."""
         with self._gate:
-            self._try(position, Volume.sync_entries, self._blob)
+            self._try(position, lambda volume: volume.sync_entries(self._blob))
 
     def link(self, source: BlobRef) -> bool:
         """Give all shards of another blob names here as well. Returns False, leaving nothing, if one cannot have it."""
@@ -85,11 +82,11 @@ class BlobFiles:
         """Write the sidecar on a volume, ``again`` in place of an earlier one."""
         with self._gate:
             if again:
-                self._try(position, Volume.replace, self._blob, sidecar.NAME, text, token)
+                self._try(position, lambda volume: volume.replace(self._blob, sidecar.NAME, text, token))
                 return
-            self._try(position, partial(Volume.write_file, flush=flush), self._blob, sidecar.NAME, text)
+            self._try(position, lambda volume: volume.write_file(self._blob, sidecar.NAME, text, flush=flush))
             if flush:
-                self._try(position, Volume.sync_entries, self._blob)
+                self._try(position, lambda volume: volume.sync_entries(self._blob))
 
     def require_quorum(self) -> None:
         """Raise Full or Unwritable if too few volumes are left."""
@@ -99,6 +96,12 @@ class BlobFiles:
             full = next((cause for cause in causes if isinstance(cause, Full)), None)
             reason = "; ".join(str(cause) for cause in causes)
             raise Full(reason) if full else Unwritable(f"{left} of {self._quorum} needed writes succeeded: {reason}")
+
+    def remove_failed(self) -> None:
+        """Remove what volumes hold that have failed: it may look whole and yet not be durable."""
+        with self._gate:
+            for position in self.failures:
+                self._remove(position)
 
     def close(self) -> None:
         """Close the files as soon as no job is working on them."""
@@ -111,24 +114,31 @@ class BlobFiles:
         self._remove_all()
 
     def _remove_all(self) -> None:
-        for volume in self._volumes.values():
-            with suppress(BlobError):  # what cannot be removed now is a stray, for the sweep
-                volume.unlink(self._blob, sidecar.NAME)
-                volume.remove(self._blob)
+        for position in self._volumes:
+            self._remove(position)
+
+    def _remove(self, position: int) -> None:
+        with suppress(BlobError, KeyError):  # what cannot be removed now is a stray, for the sweep
+            self._volumes[position].unlink(self._blob, sidecar.NAME)
+            self._volumes[position].remove(self._blob)
 
     def _close(self) -> None:
         for number in list(self._files):
             self._volumes[self._positions[number]].close_file(self._files.pop(number))
 
-    def _write(self, volume: Volume, number: int, k: int, buffers: list[Buffer], offset: int) -> None:
+    def _write(self, number: int, k: int, buffers: list[Buffer], offset: int, volume: Volume) -> None:
         if number not in self._files:
             self._files[number] = volume.create(self._blob, shard_name(number, k))
         volume.write(self._files[number], buffers, offset)
 
-    def _try(self, position: int, action: Callable[[Volume, *Arguments], None], *arguments: *Arguments) -> None:
+    def _try(self, position: int, action: Callable[[Volume], None]) -> None:
         """Do something on a volume, unless it has failed before, and remember if it fails now."""
         if position not in self.failures:
             try:
-                action(self._volumes[position], *arguments)
+                action(self._volumes[position])
             except BlobError as error:
                 self.failures[position] = error
+
+
+def _sync(descriptor: int, volume: Volume) -> None:
+    volume.sync(descriptor)

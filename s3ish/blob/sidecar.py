@@ -68,7 +68,7 @@ def encode(sidecar: Sidecar) -> bytes:
     rest = b",\n".join(members) + b"}\n"
     if len(rest) > LIMIT_BYTES - 100:
         raise ValueError(f"a sidecar of {len(rest)} bytes is longer than the limit of {LIMIT_BYTES}")
-    return b'{"format":%d,"checksum":"%s",\n' % (FORMAT, _checksum(b"%d" % FORMAT, rest)) + rest
+    return b'{"format":%d,"checksum":"%s",\n' % (FORMAT, checksum(b"%d" % FORMAT, rest)) + rest
 
 
 def decode(text: bytes, blob: str) -> Sidecar:
@@ -77,7 +77,7 @@ def decode(text: bytes, blob: str) -> Sidecar:
     if not head:
         raise Corrupt(f"the sidecar of {blob} is damaged: it does not begin as one")
     rest = memoryview(text)[head.end() :]
-    if _checksum(head[1], rest) != head[2]:
+    if checksum(head[1], rest) != head[2]:
         raise Corrupt(f"the sidecar of {blob} is damaged: its checksum does not fit")
     if int(head[1]) > FORMAT:
         raise NewerFormat(f"the sidecar of {blob} has format {int(head[1])}; this version knows up to {FORMAT}")
@@ -109,7 +109,8 @@ def _ref(blob: _Blob) -> BlobRef:
     return BlobRef(**{name: getattr(blob, name) for name in _Blob.__struct_fields__})
 
 
-def _checksum(digits: bytes, rest: Buffer) -> bytes:
+def checksum(digits: bytes, rest: Buffer) -> bytes:
+    """Return the checksum of a format's digits and what stands behind the checksum's line."""
     state = xxhash.xxh3_128(digits + b"\n")
     state.update(rest)
     return state.hexdigest().encode()

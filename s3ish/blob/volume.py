@@ -71,13 +71,18 @@ class Volume:
         raise VolumeError(f"{self}: cannot create {path!r}: its folders keep vanishing")
 
     def open(self, blob: str, name: str) -> int:
-        """Return a descriptor for reading. Raises Missing; VolumeError, also if it is not a regular file."""
+        """Return a descriptor for reading. Raises Missing, VolumeError, Corrupt if it is not a regular file."""
         path = _path(blob, name)
         with self._translated(path):
-            descriptor = os.open(path, _READ, dir_fd=self._root)
+            try:
+                descriptor = os.open(path, _READ, dir_fd=self._root)
+            except OSError as error:
+                if error.errno in {errno.ELOOP, errno.ENXIO}:  # a symbolic link; a socket
+                    raise Corrupt(f"{self}: {path!r} is not a file") from error
+                raise
             if not stat.S_ISREG(os.fstat(descriptor).st_mode):
                 os.close(descriptor)
-                raise VolumeError(f"{self}: {path!r} is not a regular file")
+                raise Corrupt(f"{self}: {path!r} is not a file")
             return descriptor
 
     def read(self, descriptor: int, length: int, offset: int) -> bytes:
@@ -180,8 +185,8 @@ class Volume:
         """Make the directory entries that lead to a blob's files durable. Raises VolumeError."""
         if not self.fsync:
             return
-        self._sync_folder(blob)
-        folder, flushed = blob, []
+        folder, flushed = _path(blob), []
+        self._sync_folder(folder)
         while folder:
             folder = folder.rpartition("/")[0]
             self._sync_folder(folder)

@@ -8,11 +8,11 @@ import asyncio
 from collections.abc import Sequence
 from functools import partial
 from types import TracebackType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 from msgspec.structs import replace
 
-from s3ish.blob import sidecar
+from s3ish.blob import sidecar as sidecars
 from s3ish.blob.layout import damage_names
 from s3ish.blob.names import mint
 from s3ish.blob.protocol import Buffer
@@ -44,7 +44,7 @@ class ErasureWriter:
         self._inline: bytes | None = None
         self._adopted = self._finished = self._written = self._sealed = False
 
-    async def __aenter__(self) -> "ErasureWriter":
+    async def __aenter__(self) -> Self:
         return self
 
     async def __aexit__(
@@ -119,17 +119,18 @@ class ErasureWriter:
 
         await store.each(write, files.live)
         files.require_quorum()
+        if files.failures:
+            await store.offload.run(files.remove_failed)
+            store.report(self._ref, damage_names(self._ref, files.failures))
         if store.lazy:
             store.flusher.soon()
         self._sealed = True
-        if files.failures:
-            store.report(self._ref, damage_names(self._ref, files.failures))
 
     async def _encode(self, content: bytes) -> bytes:
         told = Sidecar(self._ref, self._store.clock.sequence(), content, self._inline)
         if len(content) > LARGE_SIDECAR_BYTES:
-            return await self._store.offload.run(sidecar.encode, told)
-        return sidecar.encode(told)
+            return await self._store.offload.run(sidecars.encode, told)
+        return sidecars.encode(told)
 
     async def _start_stripe(self) -> None:
         """Hand the full buffer to a thread as soon as the stripe before it is written."""

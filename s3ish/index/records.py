@@ -22,7 +22,7 @@ _encoder = msgspec.msgpack.Encoder()
 
 
 @cache
-def _decoder(kind: type) -> msgspec.msgpack.Decoder[Any]:
+def _decoder(kind: Any) -> msgspec.msgpack.Decoder[Any]:
     return msgspec.msgpack.Decoder(kind)
 
 
@@ -40,7 +40,7 @@ def decode(table: str, key: bytes, value: bytes, kind: type[T]) -> T:
     """
     payload = decode_bytes(table, key, value)
     try:
-        return cast("T", _decoder(kind).decode(payload))
+        return cast("T", _decoder(cast("Any", kind)).decode(payload))
     except msgspec.MsgspecError as error:
         raise Damaged(f"a row of table {table} is not a {kind.__name__}: {error}") from error
 

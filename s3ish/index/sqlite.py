@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import Sequence
 from pathlib import Path
 from threading import Condition
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import apsw
 
@@ -86,12 +86,13 @@ class SQLiteIndex:
             row = self._reader.execute(self._gets[table], (key,)).fetchone()
         except apsw.Error as error:
             raise _failure(error) from error
-        return None if row is None else row[0]
+        return None if row is None else cast("bytes", row[0])
 
     async def scan(self, table: str, start: bytes, stop: bytes, limit: int) -> Sequence[tuple[bytes, bytes]]:
         """See ``Index.scan``."""
         try:
-            return self._reader.execute(self._scans[table], (start, stop, limit)).fetchall()
+            rows = self._reader.execute(self._scans[table], (start, stop, limit)).fetchall()
+            return cast("list[tuple[bytes, bytes]]", rows)
         except apsw.Error as error:
             raise _failure(error) from error
 
@@ -132,8 +133,7 @@ class SQLiteIndex:
         outcomes: list[Exception | None] = []
         try:
             self._writer.execute("BEGIN IMMEDIATE")
-            for waiting in batch:
-                outcomes.append(self._apply_one(waiting))
+            outcomes.extend(self._apply_one(waiting) for waiting in batch)
             self._writer.execute("COMMIT")
         except Exception as error:  # noqa: BLE001  whatever it is, every waiting caller must be told
             self._roll_back()
@@ -215,4 +215,3 @@ def _failure(error: BaseException) -> Exception:
     if isinstance(error, apsw.CorruptError | apsw.NotADBError):
         return Damaged(str(error))
     return Unavailable(f"{type(error).__name__}: {error}")
-

@@ -1,7 +1,7 @@
 """After an unclean stop: blobs that no commit ever named are removed, sidecars that were not flushed are mended.
 
-Between sealing a blob and committing it a crash leaves an orphan. It costs space, and a rebuild of the index would bring
-it to light, so the next start looks through all sidecars once.
+Between sealing a blob and committing it a crash leaves an orphan. It costs space, and a rebuild of the index would
+bring it to light, so the next start looks through all sidecars once.
 """
 
 from collections.abc import AsyncIterator
@@ -19,6 +19,9 @@ log = structlog.get_logger()
 
 UNCLEAN = b"unclean"
 """The row of the state table that is there while a server runs; found at start, the last stop was not clean."""
+
+SWEEP = b"sweep"
+"""The row of the state table that asks for a look through all blobs."""
 
 _BATCH = 200
 
@@ -41,7 +44,7 @@ class OrphanJob:
 
     async def step(self) -> Step:
         """Look at a batch of blobs."""
-        if await self._store.index.get("state", b"sweep") is None:
+        if await self._store.index.get("state", SWEEP) is None:
             return Step(more=False, pause_seconds=3600)
         self._walk = self._walk or self._store.blobs.scan()
         for _ in range(_BATCH):
@@ -53,7 +56,7 @@ class OrphanJob:
 
     async def _finish(self) -> Step:
         self._walk = None
-        await self._store.index.commit([Delete("state", b"sweep")])
+        await self._store.index.commit([Delete("state", SWEEP)])
         log.info("sweep after unclean stop finished", removed=self.removed)
         return Step(more=False, pause_seconds=3600)
 

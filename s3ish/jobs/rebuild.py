@@ -177,5 +177,3 @@ async def _settle_parts(store: Store, found: Counter[str]) -> None:
                 changes += [Delete("parts", key), *drop_blobs([records.decode("parts", key, value, Part).blob])]
         await store.index.commit(changes)
         start = keys.after(rows[-1][0])
-
-

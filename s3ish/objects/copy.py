@@ -105,9 +105,7 @@ async def _adopt_parts(
     return tuple(parts)
 
 
-async def _through(
-    store: Store, source: Version, draft: Version, writer: BlobWriter, algorithm: str | None
-) -> Version:
+async def _through(store: Store, source: Version, draft: Version, writer: BlobWriter, algorithm: str | None) -> Version:
     """Copy byte by byte, computing the digests anew."""
     digests = await _pour(store, source, 0, source.size, writer, algorithm)
     return replace(

@@ -65,9 +65,7 @@ async def _mark(store: Store, bucket: str, key: str, owner: Owner, conditions: W
     """Put a delete marker on top; with versioning suspended it takes the null version's place."""
     async with store.blobs.create(f"{bucket}/{key}", 0) as writer:
         ref = await writer.finish()
-        draft = Version(
-            bucket=bucket, key=key, id="", sequence=0, modified_ns=0, owner=owner, blob=ref, marker=True
-        )
+        draft = Version(bucket=bucket, key=key, id="", sequence=0, modified_ns=0, owner=owner, blob=ref, marker=True)
         version = await publish(store, draft, writer, conditions)
     return Deleted(version.id, marker=True, made=True)
 
@@ -86,9 +84,7 @@ async def _remove_newest(store: Store, bucket: str, key: str, conditions: WriteC
     raise AssertionError  # attempts() raises before
 
 
-async def _remove_version(
-    store: Store, bucket: str, key: str, version_id: str, conditions: WriteConditions
-) -> Deleted:
+async def _remove_version(store: Store, bucket: str, key: str, version_id: str, conditions: WriteConditions) -> Deleted:
     """Delete one version for good; what lies below the newest comes up."""
     async with store.turn(bucket, key):
         for _ in attempts():

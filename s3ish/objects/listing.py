@@ -6,7 +6,7 @@ stand in the table that object listings read.
 https://docs.aws.amazon.com/AmazonS3/latest/userguide/ListingKeysUsingAPIs.html
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Generic, NamedTuple, TypeVar
 
@@ -77,7 +77,7 @@ class _Walk(Generic[T]):
             position = following or keys.after(rows[-1][0])
         return self._page
 
-    def _take(self, rows: list[tuple[bytes, bytes]]) -> bytes | None:
+    def _take(self, rows: Sequence[tuple[bytes, bytes]]) -> bytes | None:
         """Add rows to the page; return where to go on when the last ones lie under a common prefix."""
         page, skip_until = self._page, None
         for key, value in rows:
@@ -125,9 +125,11 @@ async def list_objects(store: Store, query: Query, after: str) -> Page[Entry]:
 def _hidden(query: Query, after: str) -> str:
     """A marker that is itself a common prefix hides everything under it."""
     rolled = query.delimiter and after.endswith(query.delimiter) and len(after) > len(query.prefix)
-    if rolled and after.startswith(query.prefix) and after.find(query.delimiter, len(query.prefix)) == len(
-        after
-    ) - len(query.delimiter):
+    if (
+        rolled
+        and after.startswith(query.prefix)
+        and after.find(query.delimiter, len(query.prefix)) == len(after) - len(query.delimiter)
+    ):
         return after
     return ""
 

@@ -8,6 +8,7 @@ https://docs.aws.amazon.com/AmazonS3/latest/userguide/mpuoverview.html
 
 import hashlib
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import NamedTuple
 
 from msgspec.structs import replace
@@ -224,7 +225,7 @@ async def complete_upload(
 
 def _check_order(chosen: Sequence[Chosen]) -> None:
     numbers = [part.number for part in chosen]
-    if any(later <= earlier for earlier, later in zip(numbers, numbers[1:], strict=False)):
+    if any(later <= earlier for earlier, later in pairwise(numbers)):
         raise InvalidPartOrder
     for number in numbers:
         check_number(number)
@@ -277,7 +278,9 @@ def _assemble(upload: Upload, parts: list[Part]) -> Version:
 def _checksum_of(upload: Upload, parts: list[Part]) -> Checksum | None:
     first = parts[0].checksum
     algorithm = upload.checksum_algorithm or (first.algorithm if first else DEFAULT_ALGORITHM)
-    values = [(part.checksum.value, part.size) for part in parts if part.checksum and part.checksum.algorithm == algorithm]
+    values = [
+        (part.checksum.value, part.size) for part in parts if part.checksum and part.checksum.algorithm == algorithm
+    ]
     if len(values) != len(parts) or not checksum.supports(algorithm, upload.checksum_kind or "FULL_OBJECT"):
         return None
     if upload.checksum_kind == "COMPOSITE":
@@ -331,9 +334,7 @@ async def _publish(
     return version
 
 
-async def _completed_before(
-    store: Store, bucket: str, key: str, upload_id: str, chosen: Sequence[Chosen]
-) -> Version:
+async def _completed_before(store: Store, bucket: str, key: str, upload_id: str, chosen: Sequence[Chosen]) -> Version:
     """Return the object that this upload became, for a client that repeats its request. Raises NoSuchUpload."""
     for held in await store.newest(bucket, key, 20):
         version = held.record

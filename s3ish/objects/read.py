@@ -63,9 +63,7 @@ def _select_range(size: int, first: str, last: str, header: str) -> Span:
         if last and int(last) < start:
             return Span(0, size, size)  # not a valid range: ignored
     if start >= stop:
-        raise InvalidRange(
-            RangeRequested=header, ActualObjectSize=size, headers={"content-range": f"bytes */{size}"}
-        )
+        raise InvalidRange(RangeRequested=header, ActualObjectSize=size, headers={"content-range": f"bytes */{size}"})
     return Span(start, stop, size, partial=True)
 
 

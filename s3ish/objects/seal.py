@@ -35,6 +35,8 @@ class PartSeal(Struct, frozen=True, tag="part", tag_field="kind"):
 
 Seal = BucketSeal | VersionSeal | UploadSeal | PartSeal
 
+_decoder: msgspec.json.Decoder[Seal] = msgspec.json.Decoder(Seal)
+
 
 def write(seal: Seal) -> bytes:
     """Return the JSON text of a sidecar."""
@@ -47,4 +49,4 @@ def read(sidecar: bytes) -> Seal:
     Raises:
         ValueError: not a sidecar of a known kind.
     """
-    return msgspec.json.decode(sidecar, type=Seal)  # type: ignore[arg-type]
+    return _decoder.decode(sidecar)

@@ -6,9 +6,8 @@ on one store without locks; when an expectation fails, the operation looks again
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
-from collections.abc import Iterator
 from typing import NamedTuple, TypeVar
 
 from s3ish.blob import protocol as blob

@@ -4,23 +4,19 @@ Locate, route, identify, find the bucket, authorise, read, handle, respond: eigh
 and no way around any of them.
 """
 
-import contextlib
 from collections.abc import Mapping
 from typing import Any
-from urllib.parse import quote
 
 import structlog
 
 from s3ish.api.authorize import authorize
 from s3ish.api.context import Context
 from s3ish.api.operation import Operation
-from s3ish.auth.credentials import Credentials, User
-from s3ish.auth.identify import identify
+from s3ish.auth.credentials import User
+from s3ish.auth.identify import Authenticator
 from s3ish.auth.request import HttpRequest
 from s3ish.auth.sigv4 import Payload, PayloadMode
-from s3ish.errors import InternalError, InvalidRequest, InvalidURI, NoSuchBucket, NotImplemented, S3Error
-from s3ish.index.protocol import IndexFailure
-from s3ish.blob.protocol import BlobError
+from s3ish.errors import InternalError, NoSuchBucket, NotImplemented, S3Error
 from s3ish.objects.store import Store, translated
 from s3ish.observe import Observer
 from s3ish.server import respond
@@ -41,7 +37,7 @@ _NO_PAYLOAD = Payload(PayloadMode.UNSIGNED)
 class Call:
     """What is known of one request so far; the log line and the metrics are made of it."""
 
-    __slots__ = ("body", "bucket", "headers", "method", "operation", "path", "query", "received", "request_id", "user")
+    __slots__ = ("body", "bucket", "headers", "method", "operation", "path", "query", "repeated", "request_id", "user")
 
     def __init__(self, scope: Mapping[str, Any], request_id: str) -> None:
         self.request_id = request_id
@@ -61,28 +57,25 @@ class S3Application:
     Args:
         store: where objects live.
         router: which operation a request is.
-        credentials: who may sign.
+        authenticator: who a request is from.
         observer: where metrics and log lines go.
         domains: names for virtual-hosted addressing.
-        region: the region of the credential scope.
     """
 
     def __init__(
         self,
         store: Store,
         router: Router,
-        credentials: Credentials,
+        authenticator: Authenticator,
         observer: Observer,
         *,
         domains: tuple[str, ...],
-        region: str,
     ) -> None:
         self._store = store
         self._router = router
-        self._credentials = credentials
+        self._authenticator = authenticator
         self._observer = observer
         self._domains = domains
-        self._region = region
         self._host_id = store.clock.token(15)
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
@@ -136,7 +129,7 @@ class S3Application:
         operation = self._router.route(call.method, target.level, query, call.headers)
         call.operation = operation
         request = HttpRequest(call.method, call.path, call.query, call.headers, call.repeated)
-        identity = identify(request, self._credentials, self._region, self._store.clock.now())
+        identity = self._authenticator.identify(request, self._store.clock.now())
         call.user = identity.user
         with translated():
             held = await self._store.find_bucket(target.bucket) if target.bucket else None
@@ -155,7 +148,7 @@ class S3Application:
             headers=call.headers,
             body=call.body,
             request_id=call.request_id,
-            url=_url(call, target),
+            url=f"http://{call.headers['host']}{call.path}",
         )
         with translated():
             response = await operation.handler(context, typed)
@@ -209,11 +202,6 @@ def read_headers(raw: list[tuple[bytes, bytes]]) -> tuple[dict[str, str], frozen
         else:
             headers[name] = value
     return headers, frozenset(repeated)
-
-
-def _url(call: Call, target: Target) -> str:
-    host = call.headers.get("host", "")
-    return f"http://{host}{call.path}"
 
 
 def _cause(error: BaseException) -> str:

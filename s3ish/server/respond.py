@@ -34,9 +34,7 @@ def _clip(text: str) -> str:
     return escape(text[:_MAX_ECHO])
 
 
-async def send(
-    written: Written, send: Send, request_id: str, host_id: str, *, head: bool, close: bool
-) -> int:
+async def send(written: Written, send: Send, request_id: str, host_id: str, *, head: bool, close: bool) -> int:
     """Send an answer.
 
     Args:

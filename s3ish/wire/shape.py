@@ -18,7 +18,9 @@ from s3ish.errors import InvalidArgument, InvalidRequest, MalformedXML
 from s3ish.wire import scalars, xml
 
 T = TypeVar("T")
-Place = Literal["label", "query", "header", "headers", "element", "elements", "attribute", "text", "body", "stream", "status"]
+Place = Literal[
+    "label", "query", "header", "headers", "element", "elements", "attribute", "text", "body", "stream", "status"
+]
 Headers = list[tuple[str, str]]
 
 
@@ -130,10 +132,7 @@ class Compiled:
         self.has_content = any(spec.place in ("element", "elements") for spec, _ in self.specs.values())
 
 
-@dataclass_transform(
-    kw_only_default=True,
-    field_specifiers=(label, query, header, headers, element, elements, attribute, text, body, stream, status),
-)
+@dataclass_transform(kw_only_default=True)
 def shape(cls: type[T] | None = None, *, root: str = "") -> Any:
     """Make a class a shape. ``root`` names the XML root element of a response whose members are its content."""
 

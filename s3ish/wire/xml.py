@@ -5,6 +5,7 @@ string building, because keys may hold characters that XML libraries refuse; S3 
 """
 
 import re
+from typing import Any
 
 from lxml import etree
 
@@ -46,9 +47,8 @@ def parse(body: bytes) -> etree._Element:
         root = etree.fromstring(body, parser)
     except (etree.XMLSyntaxError, ValueError) as error:
         raise MalformedXML from error
-    info = root.getroottree().docinfo
-    assert info is not None
-    if info.doctype or (info.encoding or "UTF-8").upper() not in ("UTF-8", "ASCII", "US-ASCII"):
+    info: Any = root.getroottree().docinfo
+    if info is None or info.doctype or (info.encoding or "UTF-8").upper() not in ("UTF-8", "ASCII", "US-ASCII"):
         raise MalformedXML
     _limit_depth(root)
     return root

@@ -1,0 +1,267 @@
+"""Where everything is put together: settings become engines, engines a store, the store an application.
+
+No logic lives here. ``prepare`` runs once before a server begins, in the process that supervises it; ``create`` makes
+the application of one worker.
+"""
+
+import asyncio
+import contextlib
+import os
+from collections import Counter
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from typing import Any
+
+import structlog
+from starlette.applications import Starlette
+
+from s3ish.api.catalogue import catalogue
+from s3ish.auth.credentials import Credentials, User
+from s3ish.auth.identify import Authenticator
+from s3ish.blob.erasure import ErasureStore
+from s3ish.blob.erasure import Settings as BlobSettings
+from s3ish.blob.opening import open_volumes
+from s3ish.blob.volumes import Volumes
+from s3ish.clock import Clock
+from s3ish.config import ConfigError, Settings
+from s3ish.errors import BucketAlreadyOwnedByYou
+from s3ish.index.protocol import Delete, IndexFailure, Put
+from s3ish.index.sqlite import SQLiteIndex
+from s3ish.jobs.garbage import GarbageJob
+from s3ish.jobs.orphans import SWEEP, UNCLEAN, OrphanJob
+from s3ish.jobs.rebuild import rebuild
+from s3ish.jobs.runner import Job, Runner, run_once
+from s3ish.model import BlobRef, Owner
+from s3ish.objects import buckets
+from s3ish.objects.store import Store
+from s3ish.observe import Observer, set_up_logs
+from s3ish.offload import Offload
+from s3ish.server.admin import PATHS, admin
+from s3ish.server.asgi import S3Application
+from s3ish.server.router import Router
+from s3ish.wire.names import check_bucket_name
+
+log = structlog.get_logger()
+
+ROOT_ID = "s3ish-root"
+_INDEX_FILES = ("", "-wal", "-shm")
+
+
+def users(settings: Settings) -> list[User]:
+    """Return all users, the root user first."""
+    access_key, secret_key = settings.root_keys
+    root = User(access_key, secret_key, Owner(ROOT_ID, access_key), root=True)
+    return [root] + [
+        User(user.access_key, user.secret_key.get_secret_value(), Owner(user.id, user.display_name or user.id))
+        for user in settings.auth.users
+    ]
+
+
+def _open_volumes(settings: Settings, clock: Clock, *, create: bool) -> Volumes:
+    return open_volumes(
+        settings.storage.volumes,
+        clock=clock,
+        create=create,
+        fsync=settings.storage.fsync,
+        missing=settings.erasure.parity if len(settings.storage.volumes) > 1 else 0,
+    )
+
+
+def _store(settings: Settings, volumes: Volumes, index: Path, clock: Clock, observer: Observer | None = None) -> Store:
+    erasure, storage = settings.erasure, settings.storage
+    offload = Offload()
+
+    def report(ref: BlobRef, files: tuple[str, ...]) -> None:
+        if observer:
+            observer.damage(ref.id, files)
+
+    blobs = ErasureStore(
+        volumes,
+        BlobSettings(erasure.code, erasure.data, erasure.parity, storage.stripe_bytes, storage.inline_bytes),
+        clock=clock,
+        offload=offload,
+        on_damage=report,
+    )
+    return Store(SQLiteIndex(index, durable=storage.fsync), blobs, clock, offload, settings.server.region)
+
+
+async def _close(store: Store) -> None:
+    await store.blobs.close()
+    await store.index.close()
+    store.offload.close()
+
+
+@contextlib.contextmanager
+def prepare(settings: Settings) -> Iterator[None]:
+    """Take the volumes for one server, make the index ready, and hold them until the server has ended.
+
+    Raises:
+        VolumeError, InUse, IndexFailure, ConfigError: the server cannot run; the text says why.
+    """
+    set_up_logs(settings.log.level, settings.log.format)
+    clock = Clock()
+    volumes = _open_volumes(settings, clock, create=True)
+    try:
+        volumes.lock_server()
+        path = settings.index_path
+        if not path.exists():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            _rebuild(settings, clock)
+        asyncio.run(_begin(settings, clock))
+        yield
+        asyncio.run(_end(settings, clock))
+    finally:
+        volumes.close()
+
+
+async def _begin(settings: Settings, clock: Clock) -> None:
+    """Before the first request: remember that a server runs, remove garbage, make the default buckets."""
+    store = _store(settings, _open_volumes(settings, clock, create=False), settings.index_path, clock)
+    try:
+        if await store.index.get("state", UNCLEAN) is not None:
+            log.warning("the last stop was not clean; looking through all sidecars in the background")
+            await store.index.commit([Put("state", SWEEP, b"1")])
+        await store.index.commit([Put("state", UNCLEAN, b"1")])
+        await GarbageJob(store).flush()
+        for name in settings.storage.default_buckets:
+            await _make_bucket(store, name, users(settings)[0].owner)
+    finally:
+        await _close(store)
+
+
+async def _make_bucket(store: Store, text: str, owner: Owner) -> None:
+    name, _, option = text.partition(":")
+    if option not in ("", "versioned"):
+        raise ConfigError(f"storage.default_buckets: {text} is not of the form name or name:versioned")
+    with contextlib.suppress(BucketAlreadyOwnedByYou):
+        await buckets.create_bucket(store, check_bucket_name(name), owner, store.region)
+    if option:
+        await buckets.set_versioning(store, name, enabled=True)
+
+
+async def _end(settings: Settings, clock: Clock) -> None:
+    index = SQLiteIndex(settings.index_path, durable=settings.storage.fsync)
+    await index.commit([Delete("state", UNCLEAN)])
+    await index.close()
+    del clock
+
+
+def rebuild_index(settings: Settings) -> Counter[str]:
+    """Build the index anew from the sidecars; no server may be running.
+
+    Returns:
+        What was found, by kind.
+
+    Raises:
+        VolumeError, InUse: the volumes cannot be used.
+    """
+    set_up_logs(settings.log.level, settings.log.format)
+    clock = Clock()
+    volumes = _open_volumes(settings, clock, create=False)
+    try:
+        volumes.lock_server()
+        return _rebuild(settings, clock)
+    finally:
+        volumes.close()
+
+
+def _rebuild(settings: Settings, clock: Clock) -> Counter[str]:
+    """Fill a new index file, then put it in the old one's place."""
+    path = settings.index_path
+    fresh = path.with_name(path.name + ".new")
+    for suffix in _INDEX_FILES:
+        Path(f"{fresh}{suffix}").unlink(missing_ok=True)
+
+    async def fill() -> Counter[str]:
+        store = _store(settings, _open_volumes(settings, clock, create=False), fresh, clock)
+        try:
+            return await rebuild(store)
+        finally:
+            await _close(store)
+
+    found = asyncio.run(fill())
+    for suffix in _INDEX_FILES[1:]:
+        Path(f"{path}{suffix}").unlink(missing_ok=True)
+    os.replace(fresh, path)
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+    return found
+
+
+def run_job(settings: Settings, name: str) -> None:
+    """Run one job from the shell until it has nothing more to do. Raises ConfigError for an unknown name."""
+    set_up_logs(settings.log.level, settings.log.format)
+    clock = Clock()
+
+    async def run() -> None:
+        store = _store(settings, _open_volumes(settings, clock, create=False), settings.index_path, clock)
+        try:
+            found = [job for job in _jobs(store) if job.name == name]
+            if not found:
+                raise ConfigError(f"no job {name}; there are: {', '.join(job.name for job in _jobs(store))}")
+            await run_once(found[0])
+        finally:
+            await _close(store)
+
+    asyncio.run(run())
+
+
+def _jobs(store: Store) -> list[Job]:
+    return [GarbageJob(store), OrphanJob(store, store.clock.now_ns())]
+
+
+class Application:
+    """The ASGI application of one worker."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._observer = Observer(shared=settings.server.workers > 1)
+        self._store: Store | None = None
+        self._s3: S3Application | None = None
+        self._admin = admin(self._observer, self._is_ready, settings.metrics.token.get_secret_value(), self._lifespan)
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] == "http" and scope["path"] not in PATHS and self._s3 is not None:
+            await self._s3(scope, receive, send)
+        else:
+            await self._admin(scope, receive, send)
+
+    @contextlib.asynccontextmanager
+    async def _lifespan(self, _app: Starlette) -> AsyncIterator[None]:
+        settings, clock = self._settings, Clock()
+        volumes = _open_volumes(settings, clock, create=False)
+        volumes.lock_worker()
+        store = _store(settings, volumes, settings.index_path, clock, self._observer)
+        runner = Runner(store, _jobs(store))
+        self._store = store
+        self._s3 = S3Application(
+            store,
+            Router(catalogue()),
+            Authenticator(Credentials(users(settings)), settings.server.region),
+            self._observer,
+            domains=settings.server.domains,
+        )
+        runner.start()
+        try:
+            yield
+        finally:
+            await runner.stop()
+            await _close(store)
+
+    async def _is_ready(self) -> bool:
+        if self._store is None:
+            return False
+        try:
+            await self._store.index.get("state", UNCLEAN)
+        except IndexFailure:
+            return False
+        return True
+
+
+def create(settings: Settings) -> Application:
+    """Return the application of one worker process."""
+    set_up_logs(settings.log.level, settings.log.format)
+    return Application(settings)

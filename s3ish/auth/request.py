@@ -1,0 +1,18 @@
+"""A request as far as signatures are concerned."""
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+
+class HttpRequest(NamedTuple):
+    """Method, raw path and query exactly as sent, and the headers.
+
+    ``headers`` has lower-case names and trimmed values, the values of a repeated header joined by commas; ``repeated``
+    names those.
+    """
+
+    method: str
+    raw_path: str
+    raw_query: str
+    headers: Mapping[str, str]
+    repeated: frozenset[str] = frozenset()

@@ -1,0 +1,163 @@
+"""Signature Version 4: canonical request, string to sign, keys and signatures. Arithmetic only; no decisions.
+
+https://docs.aws.amazon.com/AmazonS3/latest/API/sig-v4-authenticating-requests.html
+"""
+
+import enum
+import hashlib
+import hmac
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import NamedTuple
+from urllib.parse import quote, unquote_to_bytes
+
+ALGORITHM = "AWS4-HMAC-SHA256"
+UNSIGNED = "UNSIGNED-PAYLOAD"
+EMPTY_SHA256 = hashlib.sha256(b"").hexdigest()
+
+_KEYS_KEPT = 1024
+
+
+class PayloadMode(enum.Enum):
+    """How a signature covers the body."""
+
+    SIGNED = "signed"
+    UNSIGNED = UNSIGNED
+    STREAMING_SIGNED = "STREAMING-AWS4-HMAC-SHA256-PAYLOAD"
+    STREAMING_SIGNED_TRAILER = "STREAMING-AWS4-HMAC-SHA256-PAYLOAD-TRAILER"
+    STREAMING_UNSIGNED_TRAILER = "STREAMING-UNSIGNED-PAYLOAD-TRAILER"
+
+
+class Scope(NamedTuple):
+    """The credential scope of a signature."""
+
+    date: str
+    region: str
+    service: str = "s3"
+
+    def __str__(self) -> str:
+        return f"{self.date}/{self.region}/{self.service}/aws4_request"
+
+
+class ChunkSigner:
+    """The chain of signatures of an aws-chunked body.
+
+    https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-streaming.html
+    """
+
+    def __init__(self, key: bytes, timestamp: str, scope: Scope, seed: str) -> None:
+        self._key = key
+        self._prefix = f"{timestamp}\n{scope}\n"
+        self._previous = seed
+
+    def check_chunk(self, sha256: str, signature: str) -> bool:
+        """Whether ``signature`` is right for the next chunk, whose data has this SHA-256 in hex."""
+        return self._check(
+            f"AWS4-HMAC-SHA256-PAYLOAD\n{self._prefix}{self._previous}\n{EMPTY_SHA256}\n{sha256}", signature
+        )
+
+    def check_trailer(self, sha256: str, signature: str) -> bool:
+        """Whether ``signature`` is right for the trailer, whose text has this SHA-256 in hex."""
+        return self._check(f"AWS4-HMAC-SHA256-TRAILER\n{self._prefix}{self._previous}\n{sha256}", signature)
+
+    def _check(self, text: str, signature: str) -> bool:
+        self._previous = hmac.new(self._key, text.encode(), hashlib.sha256).hexdigest()
+        return hmac.compare_digest(self._previous.encode(), signature.encode())
+
+
+@dataclass(frozen=True, slots=True)
+class Payload:
+    """How a body is covered: ``sha256`` (hex) when signed as a whole, ``signer`` when signed chunk by chunk."""
+
+    mode: PayloadMode
+    sha256: str | None = None
+    signer: ChunkSigner | None = None
+
+
+class SigningKeys:
+    """Derived signing keys, kept because deriving one takes four hashes."""
+
+    def __init__(self) -> None:
+        self._keys: dict[tuple[str, Scope], bytes] = {}
+
+    def key(self, secret_key: str, scope: Scope) -> bytes:
+        """Return the signing key of a secret for a scope."""
+        found = self._keys.get((secret_key, scope))
+        if found is None:
+            found = derive(secret_key, scope)
+            if len(self._keys) >= _KEYS_KEPT:
+                self._keys.clear()
+            self._keys[secret_key, scope] = found
+        return found
+
+
+def derive(secret_key: str, scope: Scope) -> bytes:
+    """Derive a signing key."""
+    key = f"AWS4{secret_key}".encode()
+    for part in (scope.date, scope.region, scope.service, "aws4_request"):
+        key = hmac.digest(key, part.encode(), "sha256")
+    return key
+
+
+def canonical_path(raw_path: str) -> str:
+    """Return a path encoded once, as S3 signs it: never normalised, whatever way the client encoded it."""
+    if raw_path.isascii() and raw_path.replace("/", "").replace("-", "").replace(".", "").replace("_", "").isalnum():
+        return raw_path
+    return quote(unquote_to_bytes(raw_path), safe="/-_.~")
+
+
+def split_query(raw_query: str) -> list[tuple[str, str]]:
+    """Return the decoded pairs of a query string, in order; a plus is a space."""
+    pairs = []
+    for pair in raw_query.split("&"):
+        if pair:
+            name, _, value = pair.partition("=")
+            pairs.append((_decode(name), _decode(value)))
+    return pairs
+
+
+def _decode(text: str) -> str:
+    if "%" not in text and "+" not in text:
+        return text
+    return unquote_to_bytes(text.replace("+", " ")).decode("utf-8", "surrogateescape")
+
+
+def canonical_query(pairs: Iterable[tuple[str, str]]) -> str:
+    """Return query pairs encoded and sorted."""
+    return "&".join(
+        f"{name}={value}" for name, value in sorted((_encode(name), _encode(value)) for name, value in pairs)
+    )
+
+
+def _encode(text: str) -> str:
+    return text if text.isalnum() and text.isascii() else quote(text.encode("utf-8", "surrogateescape"), safe="-_.~")
+
+
+def canonical_request(
+    method: str, path: str, query: str, headers: Mapping[str, str], signed: Iterable[str], payload: str
+) -> str:
+    """Return the canonical request.
+
+    Args:
+        path, query: already canonical.
+        signed: names of the signed headers, lower-case and sorted; all of them are in ``headers``.
+        payload: what stands for the body.
+    """
+    names = list(signed)
+    lines = "".join(f"{name}:{_collapse(headers[name])}\n" for name in names)
+    return f"{method}\n{path}\n{query}\n{lines}\n{';'.join(names)}\n{payload}"
+
+
+def _collapse(value: str) -> str:
+    return " ".join(value.split()) if "  " in value or "\t" in value else value.strip()
+
+
+def string_to_sign(timestamp: str, scope: Scope, canonical: str) -> str:
+    """Return the string to sign."""
+    digest = hashlib.sha256(canonical.encode("utf-8", "surrogateescape")).hexdigest()
+    return f"{ALGORITHM}\n{timestamp}\n{scope}\n{digest}"
+
+
+def sign(key: bytes, text: str) -> str:
+    """Return the signature in hex."""
+    return hmac.new(key, text.encode(), hashlib.sha256).hexdigest()

@@ -1,0 +1,166 @@
+"""A blob store in memory: for tests, and for servers whose data may go with them."""
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Self
+
+import msgspec
+from msgspec import Raw
+
+from s3ish.blob.names import mint
+from s3ish.blob.protocol import Buffer, Health, Missing
+from s3ish.clock import Clock
+from s3ish.model import BlobRef
+
+
+@dataclass
+class _Blob:
+    ref: BlobRef
+    data: bytes
+    sidecar: bytes
+
+
+class MemoryBlobStore:
+    """A blob store in memory.
+
+    Args:
+        clock: mints ids.
+        inline_bytes: up to this size a blob is inline.
+        piece_bytes: what the writers ask for, and the most that readers yield at once.
+    """
+
+    def __init__(self, *, clock: Clock, inline_bytes: int = 32 << 10, piece_bytes: int = 1 << 20) -> None:
+        self.clock, self.inline_bytes, self.piece_bytes = clock, inline_bytes, piece_bytes
+        self._blobs: dict[str, _Blob] = {}
+
+    def create(self, home: str, size: int | None) -> "MemoryWriter":  # noqa: ARG002 - no layout to choose
+        return MemoryWriter(self, mint(home, self.clock.token()))
+
+    async def open(self, ref: BlobRef, start: int = 0, stop: int | None = None) -> "MemoryReader":
+        end = ref.size if stop is None else stop
+        if not 0 <= start <= end <= ref.size:
+            raise ValueError(f"[{start}, {end}) is no range of {ref.size} bytes")
+        return MemoryReader(memoryview(self.get(ref).data)[start:end], self.piece_bytes)
+
+    async def read_sidecar(self, ref: BlobRef) -> bytes:
+        return self.get(ref).sidecar
+
+    async def amend(self, ref: BlobRef, sidecar: bytes, *, inline: bytes | None = None) -> None:
+        require_json(sidecar)
+        if ref.id not in self._blobs and ref.inline and inline is not None:
+            self._blobs[ref.id] = _Blob(ref, inline, sidecar)
+        self.get(ref).sidecar = sidecar
+
+    async def delete(self, ref: BlobRef) -> None:
+        await self.discard(ref.id)
+
+    async def discard(self, blob: str) -> None:
+        self._blobs.pop(blob, None)
+
+    async def check(self, ref: BlobRef, *, repair: bool) -> Health:  # noqa: ARG002 - memory is whole or gone
+        return Health(readable=ref.id in self._blobs)
+
+    async def scan(self, after: str | None = None) -> AsyncIterator[tuple[BlobRef, bytes]]:
+        last = after.split("/") if after else []
+        for blob in sorted(self._blobs, key=lambda blob: blob.split("/")):
+            if blob.split("/") > last and (found := self._blobs.get(blob)):
+                yield found.ref, found.sidecar
+
+    async def strays(self, after: str | None = None) -> AsyncIterator[tuple[str, int]]:  # noqa: ARG002 - never any
+        nothing: tuple[tuple[str, int], ...] = ()
+        for stray in nothing:
+            yield stray
+
+    async def close(self) -> None:
+        pass
+
+    def get(self, ref: BlobRef) -> _Blob:
+        """Return a sealed blob. Raises Missing."""
+        if ref.id not in self._blobs:
+            raise Missing(f"{ref.id} is not there")
+        return self._blobs[ref.id]
+
+    def put(self, ref: BlobRef, data: bytes, sidecar: bytes) -> None:
+        """Store a sealed blob."""
+        self._blobs[ref.id] = _Blob(ref, data, sidecar)
+
+
+class MemoryWriter:
+    """A blob being written into memory; the context of ``MemoryBlobStore.create``."""
+
+    def __init__(self, store: MemoryBlobStore, blob: str) -> None:
+        self._store = store
+        self._chunks: list[bytes] = []
+        self._ref = BlobRef(blob, 0, 0, "memory", 1, 0, store.piece_bytes, ())
+        self._finished = self._adopted = False
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._chunks.clear()
+
+    @property
+    def piece_bytes(self) -> int:
+        return self._store.piece_bytes
+
+    @property
+    def inline(self) -> bytes | None:
+        return b"".join(self._chunks) if self._ref.inline else None
+
+    async def write(self, data: Buffer) -> None:
+        assert not self._finished, "written after finish"
+        assert not self._adopted, "written after adopt"
+        self._chunks.append(bytes(data))
+
+    async def adopt(self, source: BlobRef) -> bool:
+        assert not self._chunks, "adopted after write"
+        if source.inline:
+            return False
+        self._chunks = [self._store.get(source).data]
+        self._adopted = True
+        return True
+
+    async def finish(self) -> BlobRef:
+        assert not self._finished, "finished twice"
+        self._finished = True
+        size = sum(map(len, self._chunks))
+        self._chunks = [b"".join(self._chunks)]
+        inline = size <= self._store.inline_bytes and not self._adopted
+        self._ref = msgspec.structs.replace(self._ref, size=size, inline=inline)
+        return self._ref
+
+    async def seal(self, sidecar: bytes) -> None:
+        assert self._finished, "sealed before finish"
+        require_json(sidecar)
+        self._store.put(self._ref, self._chunks[0], sidecar)
+
+
+class MemoryReader:
+    """An open range of a blob in memory, in pieces."""
+
+    def __init__(self, data: memoryview, piece_bytes: int) -> None:
+        self._rest, self._piece_bytes = data, piece_bytes
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> Buffer:
+        piece, self._rest = self._rest[: self._piece_bytes], self._rest[self._piece_bytes :]
+        if not piece:
+            raise StopAsyncIteration
+        return piece
+
+    async def close(self) -> None:
+        self._rest = memoryview(b"")
+
+
+def require_json(sidecar: bytes) -> None:
+    """Raise ValueError if a sidecar is no JSON text."""
+    try:
+        msgspec.json.decode(sidecar, type=Raw)
+    except (msgspec.DecodeError, RecursionError) as error:
+        raise ValueError(f"a sidecar's content must be JSON: {error}") from error

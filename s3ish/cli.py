@@ -1,0 +1,228 @@
+"""The command line.
+
+Errors are one line on standard error that says what to do. Exit codes: 0 a clean end, 1 a failure, 2 wrong usage, 78 a
+configuration that cannot be used. What a command needs is imported when it runs.
+"""
+
+import sys
+from typing import Any, NoReturn
+
+import click
+
+from s3ish import __version__
+from s3ish.config import DEVELOPMENT_KEY, ConfigError, Settings, load
+
+EX_FAILURE = 1
+EX_CONFIG = 78
+
+
+def _fail(message: str, code: int = EX_FAILURE) -> NoReturn:
+    click.echo(f"s3ish: {message}", err=True)
+    sys.exit(code)
+
+
+def _load(config: str | None, **flags: Any) -> Settings:
+    try:
+        return load({name.replace("__", "."): value for name, value in flags.items()}, file=config)
+    except ConfigError as error:
+        _fail(str(error), EX_CONFIG)
+
+
+_config_option = click.option("--config", metavar="FILE", help="TOML file of settings.")
+_volumes_option = click.option(
+    "--volume", "volumes", multiple=True, metavar="DIR", help="A volume; give all, as for serve."
+)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="s3ish")
+def main() -> None:
+    """An S3-compatible object storage server."""
+
+
+@main.command()
+@click.argument("volumes", nargs=-1, metavar="[VOLUME]...")
+@click.option("--host", help="Address to listen on.  [env: S3ISH_HOST; default: 127.0.0.1]")
+@click.option("--port", type=int, help="Port to listen on, 0 for any.  [env: S3ISH_PORT; default: 9000]")
+@click.option("--workers", type=int, help="Processes that serve.  [env: S3ISH_WORKERS; default: 1]")
+@_config_option
+def serve(
+    volumes: tuple[str, ...], host: str | None, port: int | None, workers: int | None, config: str | None
+) -> None:
+    """Serve the given directories, one a drive (default: ./s3-data)."""
+    _serve(
+        _load(
+            config,
+            storage__volumes=volumes or None,
+            server__host=host,
+            server__port=port,
+            server__workers=workers,
+        )
+    )
+
+
+@main.command(hidden=True)
+@click.argument("volumes", nargs=-1, required=True)
+@click.option("--address", default=":9000", help="[HOST]:PORT to listen on.")
+@click.option("--console-address", help="Accepted for compatibility; there is no console yet.")
+@_config_option
+def server(volumes: tuple[str, ...], address: str, console_address: str | None, config: str | None) -> None:
+    """Start as other servers do: server DIR... --address :9000."""
+    host, _, port = address.rpartition(":")
+    if not port.isdigit():
+        raise click.UsageError(f"--address {address} is not of the form [HOST]:PORT")
+    if console_address:
+        click.echo("s3ish: there is no console yet; --console-address is ignored", err=True)
+    _serve(
+        _load(config, storage__volumes=volumes, server__host=host or "0.0.0.0", server__port=int(port))  # noqa: S104
+    )
+
+
+def _serve(settings: Settings) -> None:
+    from s3ish import app
+    from s3ish.blob.protocol import BlobError
+    from s3ish.errors import S3Error
+    from s3ish.index.protocol import IndexFailure
+    from s3ish.server import run
+
+    try:
+        with run.metrics_directory(settings.server.workers), app.prepare(settings):
+            try:
+                bound = run.bind(settings.server.host, settings.server.port)
+            except OSError as error:
+                _fail(
+                    f"cannot listen on {settings.server.host}:{settings.server.port}: {error.strerror}; choose another "
+                    "with --port or --host"
+                )
+            with bound:
+                _greet(settings, bound.getsockname()[1])
+                run.run(settings, app.create, bound)
+    except ConfigError as error:
+        _fail(str(error), EX_CONFIG)
+    except (BlobError, IndexFailure, S3Error, OSError) as error:
+        _fail(str(error))
+
+
+def _greet(settings: Settings, port: int) -> None:
+    """Print where the server is, and a line to paste."""
+    host = settings.server.host
+    shown = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, f"[{host}]" if ":" in host else host)  # noqa: S104
+    endpoint = f"http://{shown}:{port}"
+    access_key, _ = settings.root_keys
+    secret = DEVELOPMENT_KEY if settings.is_development else "…"
+    lines = [
+        f"s3ish {__version__} serves {', '.join(settings.storage.volumes)}",
+        f"  endpoint    {endpoint}",
+        f"  access key  {access_key}",
+    ]
+    if settings.is_development:
+        lines.append(f"  secret key  {secret}  (well known: for development on this machine only)")
+    if not settings.storage.fsync:
+        lines.append("  WARNING: storage.fsync is off: a power cut loses what was answered as stored")
+    lines.append(
+        f"  try         AWS_ACCESS_KEY_ID={access_key} AWS_SECRET_ACCESS_KEY={secret} "
+        f"AWS_DEFAULT_REGION={settings.server.region} aws --endpoint-url {endpoint} s3 ls"
+    )
+    click.echo("\n".join(lines), err=False)
+    sys.stdout.flush()
+
+
+@main.command()
+@click.argument("target", metavar="s3://BUCKET/KEY")
+@click.option("--method", default="GET", show_default=True, help="The method that the URL allows.")
+@click.option("--expires", default=3600, show_default=True, help="Seconds that the URL is valid, up to 604800.")
+@click.option("--endpoint", default="http://127.0.0.1:9000", show_default=True, envvar="AWS_ENDPOINT_URL_S3")
+@_config_option
+def presign(target: str, method: str, expires: int, endpoint: str, config: str | None) -> None:
+    """Print a URL that allows one request to whoever has it."""
+    from s3ish.auth.credentials import User
+    from s3ish.auth.presign import presign as make
+    from s3ish.clock import Clock
+    from s3ish.model import Owner
+
+    scheme, separator, path = target.partition("://")
+    bucket, _, key = path.partition("/")
+    if scheme != "s3" or not separator or not bucket:
+        raise click.UsageError(f"{target} is not of the form s3://BUCKET/KEY")
+    settings = _load(config)
+    access_key, secret_key = settings.root_keys
+    user = User(access_key, secret_key, Owner(access_key), root=True)
+    try:
+        url = make(
+            user,
+            method.upper(),
+            endpoint,
+            bucket,
+            key,
+            expires_seconds=expires,
+            now=Clock().now(),
+            region=settings.server.region,
+        )
+    except ValueError as error:
+        raise click.UsageError(str(error)) from error
+    click.echo(url)
+
+
+@main.command()
+@click.option("--endpoint", default="", help="The server to ask; that of the settings if empty.")
+@_config_option
+def healthcheck(endpoint: str, config: str | None) -> None:
+    """Tell by the exit code whether the server is ready."""
+    import http.client
+    from urllib.parse import urlsplit
+
+    if not endpoint:
+        settings = _load(config)
+        host = settings.server.host
+        endpoint = f"http://{'127.0.0.1' if host in ('0.0.0.0', '::') else host}:{settings.server.port}"  # noqa: S104
+    where = urlsplit(endpoint)
+    connection = http.client.HTTPConnection(where.hostname or "", where.port or 80, timeout=5)
+    try:
+        connection.request("GET", "/-/ready")
+        status = connection.getresponse().status
+    except OSError as error:
+        _fail(f"{endpoint} does not answer: {error}")
+    finally:
+        connection.close()
+    if status != 200:
+        _fail(f"{endpoint} is not ready: status {status}")
+
+
+@main.group()
+def index() -> None:
+    """The index of the store."""
+
+
+@index.command("rebuild")
+@click.argument("volumes", nargs=-1, metavar="[VOLUME]...")
+@_config_option
+def index_rebuild(volumes: tuple[str, ...], config: str | None) -> None:
+    """Build the index anew from the sidecars on the volumes; the server must be stopped."""
+    from s3ish import app
+    from s3ish.blob.protocol import BlobError
+    from s3ish.index.protocol import IndexFailure
+
+    settings = _load(config, storage__volumes=volumes or None)
+    try:
+        found = app.rebuild_index(settings)
+    except (BlobError, IndexFailure, OSError) as error:
+        _fail(str(error))
+    click.echo(", ".join(f"{count} {kind}" for kind, count in sorted(found.items())) or "the volumes are empty")
+
+
+@main.command()
+@click.argument("name")
+@click.option("--once", is_flag=True, required=True, help="Run until there is nothing more to do.")
+@_volumes_option
+@_config_option
+def job(name: str, once: bool, volumes: tuple[str, ...], config: str | None) -> None:  # noqa: ARG001
+    """Run a background job now."""
+    from s3ish import app
+    from s3ish.blob.protocol import BlobError
+
+    try:
+        app.run_job(_load(config, storage__volumes=volumes or None), name)
+    except ConfigError as error:
+        _fail(str(error), EX_CONFIG)
+    except BlobError as error:
+        _fail(str(error))

@@ -1,0 +1,107 @@
+"""Running the application under uvicorn: one process, or a supervisor with several workers."""
+
+import contextlib
+import gc
+import multiprocessing
+import os
+import signal
+import socket
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import uvicorn
+from uvicorn.supervisors import Multiprocess
+
+from s3ish.config import Settings
+from s3ish.server.protocol import LimitedProtocol
+
+BACKLOG = 2048
+
+
+class Factory:
+    """Makes the application in a worker; it travels to the worker, so it carries nothing but the settings."""
+
+    def __init__(self, create: Callable[[Settings], Any], settings: Settings) -> None:
+        self._create = create
+        self._settings = settings
+
+    def __call__(self) -> Any:
+        """Return the application."""
+        if multiprocessing.parent_process() is not None:
+            _end_with_parent()
+        application = self._create(self._settings)
+        gc.collect()
+        gc.freeze()  # what the start has made lives as long as the process: never look at it again
+        gc.set_threshold(20_000, 50, 50)
+        return application
+
+
+def bind(host: str, port: int) -> socket.socket:
+    """Return a listening socket's forerunner, bound; port 0 takes any free one. Raises OSError."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    bound = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        bound.bind((host, port))
+    except BaseException:
+        bound.close()
+        raise
+    bound.set_inheritable(True)
+    return bound
+
+
+def run(settings: Settings, create: Callable[[Settings], Any], bound: socket.socket) -> None:
+    """Serve until SIGTERM or SIGINT, then let requests finish for ``server.shutdown_seconds``."""
+    server = settings.server
+    protocol = LimitedProtocol.with_limits(
+        header_bytes=server.header_bytes,
+        header_timeout_seconds=server.header_timeout_seconds,
+        body_timeout_seconds=server.body_timeout_seconds,
+    )
+    config = uvicorn.Config(
+        Factory(create, settings),
+        factory=True,
+        workers=server.workers,
+        loop="uvloop" if sys.platform != "win32" else "asyncio",
+        http=protocol,
+        ws="none",
+        lifespan="on",
+        interface="asgi3",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        limit_concurrency=server.max_connections,
+        timeout_keep_alive=server.idle_timeout_seconds,
+        timeout_graceful_shutdown=server.shutdown_seconds,
+        backlog=BACKLOG,
+    )
+    if server.workers == 1:
+        uvicorn.Server(config).run(sockets=[bound])
+    else:
+        Multiprocess(config, target=uvicorn.Server(config).run, sockets=[bound]).run()
+
+
+def _end_with_parent() -> None:
+    """Ask the kernel to end this worker when its supervisor is gone, so that nothing serves behind its back."""
+    if sys.platform != "linux":
+        return
+    import ctypes
+
+    set_parent_death_signal = 1
+    ctypes.CDLL(None, use_errno=True).prctl(set_parent_death_signal, signal.SIGTERM)
+    if os.getppid() == 1:
+        os.kill(os.getpid(), signal.SIGTERM)
+
+
+@contextlib.contextmanager
+def metrics_directory(workers: int) -> Iterator[None]:
+    """Give several workers a place where their metrics meet; it must be named before metrics are imported."""
+    if workers == 1:
+        yield
+        return
+    with tempfile.TemporaryDirectory(prefix="s3ish-metrics-") as directory:
+        os.environ["PROMETHEUS_MULTIPROC_DIR"] = directory
+        yield

@@ -1,0 +1,187 @@
+"""aws-chunked: the framing inside a body that carries chunk signatures and trailing checksums.
+
+An incremental decoder: bytes go in as they arrive, pieces of the payload come out. A piece may come out before its
+chunk's signature was checked; nothing is made of it before ``finish`` has said that the whole is right.
+
+https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-streaming.html
+https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-streaming-trailers.html
+"""
+
+import hashlib
+from typing import Protocol
+
+from s3ish.errors import (
+    IncompleteBody,
+    InvalidChunkSizeError,
+    MalformedTrailerError,
+    SignatureDoesNotMatch,
+)
+
+MIN_CHUNK_BYTES = 8192
+"""The least size of every chunk but the last."""
+
+_MAX_LINE_BYTES = 1024
+_MAX_TRAILER_BYTES = 4096
+_MAX_SIZE_DIGITS = 16
+_SIGNATURE = b";chunk-signature="
+_TRAILER_SIGNATURE = "x-amz-trailer-signature"
+
+
+class Signer(Protocol):
+    """Checks the chain of signatures."""
+
+    def check_chunk(self, sha256: str, signature: str) -> bool:
+        """Whether a signature is right for the next chunk."""
+
+    def check_trailer(self, sha256: str, signature: str) -> bool:
+        """Whether a signature is right for the trailer."""
+
+
+class ChunkedDecoder:
+    """Decodes one body.
+
+    Args:
+        decoded_length: the payload's length in bytes, as ``x-amz-decoded-content-length`` says.
+        signer: checks signatures; None where chunks are not signed.
+        announced: the ``x-amz-trailer`` header; None where no trailer may come.
+    """
+
+    def __init__(self, decoded_length: int, signer: Signer | None, announced: str | None) -> None:
+        self._expected = decoded_length
+        self._signer = signer
+        self._announced = (
+            None if announced is None else {name.strip().lower() for name in announced.split(",") if name.strip()}
+        )
+        self._line = bytearray()
+        self._left = 0
+        self._size = 0
+        self._total = 0
+        self._small = False
+        self._signature = ""
+        self._digest = hashlib.sha256()
+        self._state = self._read_size
+        self._trailer_text = bytearray()
+        self._done = False
+        self.trailers: dict[str, str] = {}
+
+    def feed(self, data: bytes) -> list[memoryview]:
+        """Take bytes as they arrived and return the pieces of payload in them.
+
+        Raises:
+            IncompleteBody, InvalidChunkSizeError, MalformedTrailerError, SignatureDoesNotMatch: not a right body.
+        """
+        pieces: list[memoryview] = []
+        view = memoryview(data)
+        position = 0
+        while position < len(data):
+            if self._done:
+                raise IncompleteBody("There are bytes after the final chunk.")
+            if self._left:
+                taken = min(self._left, len(data) - position)
+                piece = view[position : position + taken]
+                if self._signer:
+                    self._digest.update(piece)
+                pieces.append(piece)
+                self._left -= taken
+                position += taken
+                if not self._left:
+                    self._state = self._end_chunk
+            else:
+                position = self._take_line(data, position)
+        return pieces
+
+    def finish(self) -> None:
+        """Declare the end of the body.
+
+        Raises:
+            IncompleteBody: it ended too early, or is not as long as announced.
+        """
+        if not self._done or self._total != self._expected:
+            raise IncompleteBody(
+                "The request body terminated unexpectedly"
+                if not self._done
+                else "The decoded length is not the one that x-amz-decoded-content-length announced.",
+            )
+
+    def _take_line(self, data: bytes, position: int) -> int:
+        """Collect bytes up to the next line end; act on the line when it is whole; return where to go on."""
+        end = data.find(b"\n", position)
+        stop = len(data) if end < 0 else end + 1
+        self._line += data[position:stop]
+        if len(self._line) > _MAX_LINE_BYTES:
+            raise IncompleteBody("A chunk header is too long.")
+        if end >= 0:
+            line = bytes(self._line)
+            self._line.clear()
+            if not line.endswith(b"\r\n"):
+                raise IncompleteBody("A line of the chunked body does not end with CRLF.")
+            self._state(line[:-2])
+        return stop
+
+    def _read_size(self, line: bytes) -> None:
+        digits, separator, rest = line.partition(b";")
+        if not 1 <= len(digits) <= _MAX_SIZE_DIGITS or not all(byte in b"0123456789abcdefABCDEF" for byte in digits):
+            raise IncompleteBody("A chunk size is not a hexadecimal number.")
+        self._size = self._left = int(digits, 16)
+        if self._total + self._size > self._expected:
+            raise IncompleteBody("The body is longer than x-amz-decoded-content-length announced.")
+        if self._small and self._size:
+            raise InvalidChunkSizeError(Chunk=self._size, BadChunkSize=self._size)
+        self._small = self._size < MIN_CHUNK_BYTES
+        self._total += self._size
+        self._read_signature((separator + rest).strip())
+        if not self._size:
+            self._check_signature()
+            self._state = self._read_trailer if self._announced is not None else self._read_end
+
+    def _read_signature(self, extension: bytes) -> None:
+        if self._signer is None:
+            return
+        if not extension.startswith(_SIGNATURE):
+            raise IncompleteBody("A chunk has no signature.")
+        self._signature = extension[len(_SIGNATURE) :].decode("latin-1")
+
+    def _end_chunk(self, line: bytes) -> None:
+        if line:
+            raise IncompleteBody("A chunk's data does not end with CRLF.")
+        self._check_signature()
+        self._state = self._read_size
+
+    def _check_signature(self) -> None:
+        if self._signer is None:
+            return
+        if not self._signer.check_chunk(self._digest.hexdigest(), self._signature):
+            raise SignatureDoesNotMatch
+        self._digest = hashlib.sha256()
+
+    def _read_end(self, line: bytes) -> None:
+        if line:
+            raise IncompleteBody("The final chunk is followed by something else than its end.")
+        self._done = True
+
+    def _read_trailer(self, line: bytes) -> None:
+        if not line:
+            self._end_trailer()
+            return
+        name_bytes, separator, value = line.partition(b":")
+        name = name_bytes.decode("latin-1").strip().lower()
+        if not separator or not name or name in self.trailers:
+            raise MalformedTrailerError
+        if len(self._trailer_text) + len(line) > _MAX_TRAILER_BYTES:
+            raise MalformedTrailerError
+        text = value.decode("latin-1").strip()
+        if name != _TRAILER_SIGNATURE:
+            self._trailer_text += f"{name}:{text}\n".encode("latin-1")
+        self.trailers[name] = text
+
+    def _end_trailer(self) -> None:
+        signature = self.trailers.pop(_TRAILER_SIGNATURE, None)
+        if self.trailers.keys() != self._announced:
+            raise MalformedTrailerError
+        if self._signer is not None:
+            digest = hashlib.sha256(self._trailer_text).hexdigest()
+            if signature is None or not self._signer.check_trailer(digest, signature):
+                raise SignatureDoesNotMatch
+        elif signature is not None:
+            raise MalformedTrailerError
+        self._done = True

@@ -1,0 +1,66 @@
+"""What the tests of the blob layer do again and again."""
+
+import asyncio
+
+from s3ish.blob.layout import shard_name
+
+SIDECAR = b'{"bucket":"b","key":"k","n":1}'
+
+
+def sample(size, seed=1):
+    block = bytes((i * 131 + i // 256 * 7 + seed * 29) % 256 for i in range(min(size, 5003)))
+    return (block * (size // 5003 + 1))[:size] if size else b""
+
+
+async def put(store, data, home="bucket/folder/key", sidecar=SIDECAR, piece=None):
+    async with store.create(home, len(data)) as writer:
+        step = piece or max(len(data), 1)
+        for start in range(0, len(data), step):
+            await writer.write(data[start : start + step])
+        ref = await writer.finish()
+        await writer.seal(sidecar)
+    return ref
+
+
+async def get(store, ref, start=0, stop=None):
+    reader = await store.open(ref, start, stop)
+    try:
+        return b"".join([bytes(piece) async for piece in reader])
+    finally:
+        await reader.close()
+
+
+async def scanned(store, after=None):
+    return [(ref.id, sidecar) async for ref, sidecar in store.scan(after)]
+
+
+def shard_file(store, ref, number):
+    volume = store.volumes.at(ref.volumes[number])
+    return f"{volume.root}/{ref.id}/{shard_name(number, ref.k)}"
+
+
+def sidecar_files(store, ref):
+    return [f"{store.volumes.at(position).root}/{ref.id}/metadata.json" for position in dict.fromkeys(ref.volumes)]
+
+
+def read(path):
+    with open(path, "rb") as file:
+        return file.read()
+
+
+def write(path, data):
+    with open(path, "wb") as file:
+        file.write(data)
+
+
+def flip(path, offset):
+    with open(path, "r+b") as file:
+        file.seek(offset)
+        byte = file.read(1)
+        file.seek(offset)
+        file.write(bytes([byte[0] ^ 0x10]))
+
+
+async def settle(turns=50):
+    for _ in range(turns):
+        await asyncio.sleep(0)
