@@ -4,6 +4,7 @@ The environment names a setting ``S3ISH_<SECTION>_<NAME>``; the commonest have s
 other servers have in their files are understood too. A key that is not known is an error that names it.
 """
 
+import ipaddress
 import os
 import tomllib
 from collections.abc import Mapping
@@ -14,8 +15,6 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, V
 
 DEVELOPMENT_KEY = "s3ishadmin"
 """Access key and secret key where none are configured; such a server listens on loopback only."""
-
-_LOOPBACK = ("127.", "::1", "localhost")
 
 
 class ConfigError(Exception):
@@ -110,12 +109,12 @@ class MetricsSettings(Section):
 class Settings(Section):
     """All settings."""
 
-    server: ServerSettings = ServerSettings()
-    storage: StorageSettings = StorageSettings()
-    erasure: ErasureSettings = ErasureSettings()
-    auth: AuthSettings = AuthSettings()
-    log: LogSettings = LogSettings()
-    metrics: MetricsSettings = MetricsSettings()
+    server: ServerSettings = ServerSettings.model_validate({})
+    storage: StorageSettings = StorageSettings.model_validate({})
+    erasure: ErasureSettings = ErasureSettings.model_validate({})
+    auth: AuthSettings = AuthSettings.model_validate({})
+    log: LogSettings = LogSettings.model_validate({})
+    metrics: MetricsSettings = MetricsSettings.model_validate({})
 
     @property
     def is_development(self) -> bool:
@@ -213,7 +212,7 @@ def check(settings: Settings) -> None:
     auth, host = settings.auth, settings.server.host
     if bool(auth.access_key) != bool(auth.secret_key.get_secret_value()):
         raise ConfigError("set both S3ISH_ACCESS_KEY and S3ISH_SECRET_KEY, or neither")
-    if settings.is_development and not host.startswith(_LOOPBACK):
+    if settings.is_development and not _is_loopback(host):
         raise ConfigError(
             f"refusing to listen on {host} with the well-known development credentials: set S3ISH_ACCESS_KEY and "
             "S3ISH_SECRET_KEY, or listen on 127.0.0.1"
@@ -227,6 +226,13 @@ def check(settings: Settings) -> None:
             f"{volumes} volumes cannot hold {settings.erasure.data} + {settings.erasure.parity} shards on different "
             f"drives: give 1 or at least {shards} volumes, or set erasure.data and erasure.parity"
         )
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 def _from_file(path: str | None) -> dict[str, Any]:

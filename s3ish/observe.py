@@ -6,6 +6,7 @@ that one request is one line whatever its key is called. Secrets never come here
 
 import logging
 import sys
+from collections.abc import MutableMapping
 from typing import Any, Literal
 
 import msgspec
@@ -99,7 +100,7 @@ class Observer:
         return CONTENT_TYPE_LATEST, generate_latest(self._registry)
 
 
-def _clean(_logger: Any, _method: str, event: dict[str, Any]) -> dict[str, Any]:
+def _clean(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
     """Clip texts and escape what could break a line or a terminal."""
     for name, value in event.items():
         if isinstance(value, str) and (len(value) > _MAX_VALUE or not value.isprintable()):
@@ -113,7 +114,7 @@ def _clean(_logger: Any, _method: str, event: dict[str, Any]) -> dict[str, Any]:
     return event
 
 
-def _as_json(_logger: Any, _method: str, event: dict[str, Any]) -> bytes:
+def _as_json(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> bytes:
     return _encoder.encode(event)
 
 

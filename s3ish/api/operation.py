@@ -118,7 +118,7 @@ def unsupported(name: str, route: str, *, header: str = "") -> Operation:
     )
 
 
-async def _refuse(context: Any, request: Any) -> None:
+async def _refuse(context: Any, request: Any) -> None:  # noqa: ARG001 - the form of every handler
     raise NotImplemented
 
 

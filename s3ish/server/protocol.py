@@ -5,45 +5,53 @@ byte. This subclass refuses them before the application sees anything, with S3's
 """
 
 import asyncio
-from typing import Any, ClassVar
+from typing import Any, NamedTuple
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from s3ish.errors import InvalidRequest, RequestHeaderSectionTooLarge, RequestTimeout, S3Error
+from s3ish.errors import InvalidRequest, RequestHeaderSectionTooLarge, RequestTimeout, S3Error, SlowDown
 from s3ish.wire.xml import DECLARATION, escape
 
 MAX_HEADERS = 256
 MAX_URL_BYTES = 16 * 1024
-_TICK_SECONDS = 1.0
-_REASONS = {400: b"Bad Request", 408: b"Request Timeout"}
+_MAX_TICK_SECONDS = 5.0
+_REASONS = {400: b"Bad Request", 503: b"Service Unavailable"}
+
+
+class Limits(NamedTuple):
+    """What one connection, and all of them together, may take."""
+
+    header_bytes: int
+    header_timeout_seconds: float
+    body_timeout_seconds: float
+    connections: int
 
 
 class LimitedProtocol(HttpToolsProtocol):
-    """One connection, with limits."""
+    """One connection, with limits.
 
-    header_bytes: ClassVar[int] = 16 * 1024
-    header_timeout_seconds: ClassVar[float] = 15.0
-    body_timeout_seconds: ClassVar[float] = 60.0
+    Args:
+        limits: what it may take.
+        arguments: what uvicorn's protocol takes.
+    """
 
-    @classmethod
-    def with_limits(
-        cls, *, header_bytes: int, header_timeout_seconds: float, body_timeout_seconds: float
-    ) -> "type[LimitedProtocol]":
-        """Return a subclass with these limits."""
-        cls.header_bytes = header_bytes
-        cls.header_timeout_seconds = header_timeout_seconds
-        cls.body_timeout_seconds = body_timeout_seconds
-        return cls
+    def __init__(self, *, limits: Limits, **arguments: Any) -> None:
+        super().__init__(**arguments)
+        self._limits = limits
+        self._tick_seconds = min(_MAX_TICK_SECONDS, limits.header_timeout_seconds / 4, limits.body_timeout_seconds / 4)
+        self._timer: asyncio.TimerHandle | None = None
+        self._refused = False
+        self._header_bytes = 0
+        self._in_headers = True
+        self._headers_since: float | None = None  # when the client began to owe us a header section
+        self._moved = 0.0  # when a byte of a body last moved, in or out
+        self._unsent = 0
 
-    def connection_made(self, transport: Any) -> None:
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Begin the connection's one timer."""
         super().connection_made(transport)
-        self._bytes_of_headers = 0
-        self._in_headers = True
-        self._refused = False
-        self._last_data = self.loop.time()
-        self._since = self._last_data
-        self._timer: asyncio.TimerHandle | None = self.loop.call_later(_TICK_SECONDS, self._tick)
+        self._moved = self._headers_since = self.loop.time()
+        self._timer = self.loop.call_later(self._tick_seconds, self._tick)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """End the timer."""
@@ -56,15 +64,15 @@ class LimitedProtocol(HttpToolsProtocol):
         """Pass bytes to the parser, unless the connection has been refused."""
         if self._refused:
             return
-        self._last_data = self.loop.time()
-        if self._in_headers and not self._bytes_of_headers:
-            self._since = self._last_data
+        self._moved = self.loop.time()
+        if self._in_headers and self._headers_since is None:
+            self._headers_since = self._moved
         super().data_received(data)
 
     def on_message_begin(self) -> None:
         """A new request begins on the connection."""
         super().on_message_begin()
-        self._bytes_of_headers = 1
+        self._header_bytes = 0
         self._in_headers = True
 
     def on_url(self, url: bytes) -> None:
@@ -78,23 +86,32 @@ class LimitedProtocol(HttpToolsProtocol):
         if not self._in_headers:
             return
         super().on_header(name, value)
-        self._bytes_of_headers += len(name) + len(value) + 4
-        if self._bytes_of_headers > self.header_bytes or len(self.headers) > MAX_HEADERS:
-            self._refuse(RequestHeaderSectionTooLarge(MaxSizeAllowed=self.header_bytes))
+        self._header_bytes += len(name) + len(value) + 4
+        if self._header_bytes > self._limits.header_bytes or len(self.headers) > MAX_HEADERS:
+            self._refuse(RequestHeaderSectionTooLarge(MaxSizeAllowed=self._limits.header_bytes))
 
     def on_headers_complete(self) -> None:
         """Check what the parser lets pass, then hand the request over."""
         self._in_headers = False
-        if self._refused:
-            return
+        self._headers_since = None
+        error = self._check_headers()
+        if error:
+            self._refuse(error)
+        if not self._refused:
+            super().on_headers_complete()
+
+    def _check_headers(self) -> S3Error | None:
         names = [name for name, _ in self.headers]
         codings = [value.strip().lower() for name, value in self.headers if name == b"transfer-encoding"]
-        if names.count(b"host") != 1 or names.count(b"content-length") > 1:
-            self._refuse(InvalidRequest("A request must have exactly one Host header."))
-        elif codings and (codings != [b"chunked"] or b"content-length" in names):
-            self._refuse(InvalidRequest("The transfer coding is not supported."))
-        else:
-            super().on_headers_complete()
+        if names.count(b"host") != 1:
+            return InvalidRequest("A request must have exactly one Host header.")
+        if names.count(b"content-length") > 1 or (codings and (codings != [b"chunked"] or b"content-length" in names)):
+            return InvalidRequest("The length of the body is not clear.")
+        if not self.url.startswith(b"/"):
+            return InvalidRequest("The request target must be a path.")
+        if len(self.connections) > self._limits.connections:
+            return SlowDown()
+        return None
 
     def on_body(self, body: bytes) -> None:
         """Pass body bytes on, unless refused."""
@@ -105,31 +122,38 @@ class LimitedProtocol(HttpToolsProtocol):
         """The request is whole."""
         if not self._refused:
             super().on_message_complete()
-        self._bytes_of_headers = 0
         self._in_headers = True
-        self._since = self.loop.time()
 
     def send_400_response(self, msg: str) -> None:
         """Answer what cannot be parsed with S3's error instead of plain text."""
-        if not self._refused:
-            self._refuse(InvalidRequest(f"The request is not valid HTTP/1.1: {msg[:100]}"))
+        self._refuse(InvalidRequest(f"The request is not valid HTTP/1.1: {msg[:100]}"))
 
     def _tick(self) -> None:
-        """Once a second: end connections whose headers or body do not come."""
-        now = self.loop.time()
+        """Now and then: end connections whose headers or body do not move."""
         self._timer = None
         if self.transport.is_closing():
             return
-        waiting_for_headers = self._in_headers and (self._bytes_of_headers > 0 or self.cycle is None)
-        if waiting_for_headers and now - self._since > self.header_timeout_seconds:
+        now = self.loop.time()
+        answered = self.cycle is None or self.cycle.response_complete
+        since = self._headers_since
+        if answered and since is not None and now - since > self._limits.header_timeout_seconds:
             self._refuse(RequestTimeout())
             return
-        cycle = self.cycle
-        reading = cycle is not None and not self._in_headers and not cycle.response_complete and cycle.more_body
-        if reading and not self.flow.read_paused and now - self._last_data > self.body_timeout_seconds:
-            self.transport.close()
+        if not answered and self._is_stuck(now):
+            self.transport.abort()
             return
-        self._timer = self.loop.call_later(_TICK_SECONDS, self._tick)
+        self._timer = self.loop.call_later(self._tick_seconds, self._tick)
+
+    def _is_stuck(self, now: float) -> bool:
+        """Whether the client has neither sent what it announced nor taken what it asked for, for too long."""
+        unsent = self.transport.get_write_buffer_size()
+        if unsent != self._unsent:
+            self._unsent, self._moved = unsent, now
+        waits_for_body = self.cycle.more_body and not self._in_headers and not self.flow.read_paused
+        waits_for_client = waits_for_body or self.flow.write_paused
+        if not waits_for_client:
+            self._moved = now
+        return now - self._moved > self._limits.body_timeout_seconds
 
     def _refuse(self, error: S3Error) -> None:
         """Answer and close; nothing more is read."""

@@ -1,6 +1,7 @@
 """Running the application under uvicorn: one process, or a supervisor with several workers."""
 
 import contextlib
+import functools
 import gc
 import multiprocessing
 import os
@@ -15,7 +16,7 @@ import uvicorn
 from uvicorn.supervisors import Multiprocess
 
 from s3ish.config import Settings
-from s3ish.server.protocol import LimitedProtocol
+from s3ish.server.protocol import LimitedProtocol, Limits
 
 BACKLOG = 2048
 
@@ -55,17 +56,15 @@ def bind(host: str, port: int) -> socket.socket:
 def run(settings: Settings, create: Callable[[Settings], Any], bound: socket.socket) -> None:
     """Serve until SIGTERM or SIGINT, then let requests finish for ``server.shutdown_seconds``."""
     server = settings.server
-    protocol = LimitedProtocol.with_limits(
-        header_bytes=server.header_bytes,
-        header_timeout_seconds=server.header_timeout_seconds,
-        body_timeout_seconds=server.body_timeout_seconds,
+    limits = Limits(
+        server.header_bytes, server.header_timeout_seconds, server.body_timeout_seconds, server.max_connections
     )
     config = uvicorn.Config(
         Factory(create, settings),
         factory=True,
         workers=server.workers,
         loop="uvloop" if sys.platform != "win32" else "asyncio",
-        http=protocol,
+        http=functools.partial(LimitedProtocol, limits=limits),  # type: ignore[arg-type]  # called like a class
         ws="none",
         lifespan="on",
         interface="asgi3",
@@ -73,7 +72,6 @@ def run(settings: Settings, create: Callable[[Settings], Any], bound: socket.soc
         access_log=False,
         server_header=False,
         proxy_headers=False,
-        limit_concurrency=server.max_connections,
         timeout_keep_alive=server.idle_timeout_seconds,
         timeout_graceful_shutdown=server.shutdown_seconds,
         backlog=BACKLOG,
@@ -81,7 +79,7 @@ def run(settings: Settings, create: Callable[[Settings], Any], bound: socket.soc
     if server.workers == 1:
         uvicorn.Server(config).run(sockets=[bound])
     else:
-        Multiprocess(config, target=uvicorn.Server(config).run, sockets=[bound]).run()
+        Multiprocess(config, sockets=[bound]).run()
 
 
 def _end_with_parent() -> None:

@@ -137,7 +137,7 @@ def shape(cls: type[T] | None = None, *, root: str = "") -> Any:
     """Make a class a shape. ``root`` names the XML root element of a response whose members are its content."""
 
     def make(plain: type[T]) -> type[T]:
-        made = dataclass(slots=True, kw_only=True)(plain)
+        made = dataclass(kw_only=True)(plain)  # no slots: shapes inherit from several
         made.__wire__ = Compiled(made, root)  # type: ignore[attr-defined]
         return made
 
