@@ -160,11 +160,11 @@ def bench_fsync(folder):
         os.fsync(descriptor)
         os.close(descriptor)
 
-    rates = []
     with ThreadPoolExecutor(16) as pool:
-        for turn in range(3):
-            rates.append(1000 / timed(lambda turn=turn: list(pool.map(one, range(turn * 1000, turn * 1000 + 1000)))))
-    return rates
+        return [
+            1000 / timed(lambda turn=turn: list(pool.map(one, range(turn * 1000, turn * 1000 + 1000))))
+            for turn in range(3)
+        ]
 
 
 def main():

@@ -41,7 +41,29 @@ async def test_buffers_may_be_changed_after_they_were_written(store):
 async def test_every_range_over_stripe_edges(store):  # case 121
     data = sample(2345)
     ref = await put(store, data)
-    edges = [0, 1, 249, 250, 251, 333, 334, 499, 500, 501, 999, 1000, 1001, 1500, 1999, 2000, 2001, 2172, 2173, 2344, 2345]
+    edges = [
+        0,
+        1,
+        249,
+        250,
+        251,
+        333,
+        334,
+        499,
+        500,
+        501,
+        999,
+        1000,
+        1001,
+        1500,
+        1999,
+        2000,
+        2001,
+        2172,
+        2173,
+        2344,
+        2345,
+    ]
     for start in edges:
         for stop in edges:
             if start <= stop:
@@ -172,7 +194,19 @@ async def test_adopt_says_no_to_inline_blobs_and_can_be_followed_by_a_copy(store
 
 
 async def test_scan_yields_each_blob_once_and_resumes(store):
-    homes = ["b", "b/a", "b/a/", "b/a//b", "b/a/b", "b/a.b", "b/a-b/c", "c/x", "b/..", "b/\u00e9", "b/" + "x" * 300 + "/y"]
+    homes = [
+        "b",
+        "b/a",
+        "b/a/",
+        "b/a//b",
+        "b/a/b",
+        "b/a.b",
+        "b/a-b/c",
+        "c/x",
+        "b/..",
+        "b/\u00e9",
+        "b/" + "x" * 300 + "/y",
+    ]
     for home in homes:
         await put(store, sample(len(home) * 7), home=home, sidecar=b'"%s"' % home.encode())
     await put(store, b"again", home="b/a", sidecar=b'"b/a"')

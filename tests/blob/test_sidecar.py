@@ -54,7 +54,9 @@ def test_a_sample_of_format_1_stays_readable():  # case 146
 
 @given(
     st.recursive(
-        st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.text(), lambda inner: st.lists(inner), max_leaves=9
+        st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.text(),
+        lambda inner: st.lists(inner),
+        max_leaves=9,
     ),
     st.integers(0, 2**63),
     st.binary(max_size=100),
@@ -83,6 +85,7 @@ def test_every_truncation_and_extension_is_found(place):
 
 
 BLOB = b'"blob":' + msgspec.json.encode({name: getattr(REF, name) for name in REF.__struct_fields__})
+INLINE = BLOB.replace(b'"inline":false', b'"inline":true')
 HOSTILE = {
     "empty": b"",
     "object": b"{}",
@@ -98,16 +101,20 @@ HOSTILE = {
     "infinite": enveloped(b'"revision":1e999,' + BLOB + b',"content":{}}'),
     "a string": enveloped(b'"revision":"1",' + BLOB + b',"content":{}}'),
     "a tail": enveloped(b'"revision":1,' + BLOB + b',"content":{}}}'),
-    "bad base 64": enveloped(b'"revision":1,' + BLOB.replace(b'"inline":false', b'"inline":true') + b',"content":{},"data":"*"}'),
-    "inline without data": enveloped(b'"revision":1,' + BLOB.replace(b'"inline":false', b'"inline":true') + b',"content":{}}'),
+    "bad base 64": enveloped(b'"revision":1,' + INLINE + b',"content":{},"data":"*"}'),
+    "inline without data": enveloped(b'"revision":1,' + INLINE + b',"content":{}}'),
     "another blob": enveloped(b'"revision":1,' + BLOB.replace(b"b/k@t", b"b/k@u") + b',"content":{}}'),
     "negative size": enveloped(b'"revision":1,' + BLOB.replace(b"5000", b"-5000") + b',"content":{}}'),
     "k of 0": enveloped(b'"revision":1,' + BLOB.replace(b'"k":2', b'"k":0') + b',"content":{}}'),
-    "no stripes": enveloped(b'"revision":1,' + BLOB.replace(b'"stripe_bytes":1000', b'"stripe_bytes":0') + b',"content":{}}'),
+    "no stripes": enveloped(
+        b'"revision":1,' + BLOB.replace(b'"stripe_bytes":1000', b'"stripe_bytes":0') + b',"content":{}}'
+    ),
     "too few volumes": enveloped(b'"revision":1,' + BLOB.replace(b"[2,0,1]", b"[2,0]") + b',"content":{}}'),
     "negative volume": enveloped(b'"revision":1,' + BLOB.replace(b"[2,0,1]", b"[2,0,-1]") + b',"content":{}}'),
-    "huge salt": enveloped(b'"revision":1,' + BLOB.replace(b"9223372036854775807", b"99999999999999999999") + b',"content":{}}'),
-}  # fmt: skip
+    "huge salt": enveloped(
+        b'"revision":1,' + BLOB.replace(b"9223372036854775807", b"99999999999999999999") + b',"content":{}}'
+    ),
+}
 
 
 @pytest.mark.parametrize("kind", HOSTILE)

@@ -177,7 +177,9 @@ def test_after_a_failed_flush_the_volume_takes_no_writes_but_reads(volume, monke
 def test_every_new_directory_and_the_parent_of_the_topmost_are_flushed(volume, root, monkeypatch):
     flushed = []
     real = os.fsync
-    monkeypatch.setattr(os, "fsync", lambda fd: (flushed.append(os.path.relpath(os.readlink(f"/proc/self/fd/{fd}"), root)), real(fd)))
+    monkeypatch.setattr(
+        os, "fsync", lambda fd: (flushed.append(os.path.relpath(os.readlink(f"/proc/self/fd/{fd}"), root)), real(fd))
+    )
     volume.write_file("b/x/y/k@1", "data.0", b"x", flush=True)
     volume.sync_entries("b/x/y/k@1")
     assert flushed == ["b/x/y/k@1/data.0", "b/x/y/k@1", "b/x/y", "b/x", "b", "."]

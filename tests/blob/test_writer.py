@@ -151,7 +151,9 @@ BREAKS = [("create", 0), ("write", 0), ("write", 2), ("sync", 0), ("sync_entries
 
 @pytest.mark.parametrize(("method", "after"), BREAKS)
 @pytest.mark.parametrize("size", [50, 3500])
-async def test_with_a_volume_failing_the_rest_is_written_and_the_loss_reported(make_store, method, after, size):  # case 134
+async def test_with_a_volume_failing_the_rest_is_written_and_the_loss_reported(
+    make_store, method, after, size
+):  # case 134
     store = make_store("three")
     for seed in range(6):
         store.damage.clear()
@@ -299,7 +301,7 @@ async def test_shards_lie_on_distinct_volumes_and_rotate(make_store):
 )
 def test_impossible_settings_are_refused(make_store, offload, settings):
     volumes = make_store("three").volumes
-    with pytest.raises(ValueError, match="needed|need"):
+    with pytest.raises(ValueError, match="need"):
         ErasureStore(volumes, settings, clock=Clock(), offload=offload)
 
 

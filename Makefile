@@ -1,0 +1,53 @@
+# Everything is one target away; each sets up what it needs.
+
+PYTHON ?= python3
+DATA ?= ./s3-data
+PORT ?= 9000
+WORKERS ?= 1
+BIN := .venv/bin
+
+.PHONY: serve test format lock compat bench clean help
+
+help:  ## Show the targets
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+serve: $(BIN)/s3ish  ## Serve ./s3-data on 127.0.0.1:9000 (PORT=, DATA=, WORKERS=)
+	@exec $(BIN)/s3ish serve "$(DATA)" --port $(PORT) --workers $(WORKERS)
+
+test: .venv/dev  ## Check format, lint, types and tidiness, and run the tests
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/pytest -n auto
+
+format: .venv/dev  ## Format the code and fix what the linter can
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+lock: .venv/dev  ## Renew the versions that CI installs
+	$(BIN)/uv pip compile --universal --quiet --upgrade --no-header --no-emit-index-url --no-annotate \
+		--all-extras pyproject.toml --output-file .ci/requirements.lock
+
+compat: .venv/dev  ## Run stock S3 clients against a server and write docs/compatibility.md
+	$(BIN)/python compat/run.py
+
+bench: .venv/dev  ## Time the layers one by one
+	for bench in tests/bench/bench_*.py; do $(BIN)/python $$bench; done
+
+clean:  ## Remove what the targets made, but never data
+	rm -rf .venv compat/.envs .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist
+
+.venv/pip: pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "s3ish needs Python 3.11 or newer; say which with: make PYTHON=python3.11 ..." >&2; exit 1; }
+	$(PYTHON) -m venv .venv
+	@touch $@
+
+$(BIN)/s3ish: .venv/pip
+	$(BIN)/python -m pip install --quiet --editable .
+	@touch $@
+
+.venv/dev: .venv/pip .ci/requirements.lock
+	$(BIN)/python -m pip install --quiet --requirement .ci/requirements.lock
+	$(BIN)/python -m pip install --quiet --no-deps --editable .
+	@touch $(BIN)/s3ish $@
