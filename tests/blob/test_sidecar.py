@@ -85,7 +85,7 @@ def test_every_truncation_and_extension_is_found(place):
 
 
 BLOB = b'"blob":' + msgspec.json.encode({name: getattr(REF, name) for name in REF.__struct_fields__})
-INLINE = BLOB.replace(b'"inline":false', b'"inline":true')
+INLINE_BLOB = BLOB.replace(b'"inline":false', b'"inline":true')
 HOSTILE = {
     "empty": b"",
     "object": b"{}",
@@ -101,8 +101,8 @@ HOSTILE = {
     "infinite": enveloped(b'"revision":1e999,' + BLOB + b',"content":{}}'),
     "a string": enveloped(b'"revision":"1",' + BLOB + b',"content":{}}'),
     "a tail": enveloped(b'"revision":1,' + BLOB + b',"content":{}}}'),
-    "bad base 64": enveloped(b'"revision":1,' + INLINE + b',"content":{},"data":"*"}'),
-    "inline without data": enveloped(b'"revision":1,' + INLINE + b',"content":{}}'),
+    "bad base 64": enveloped(b'"revision":1,' + INLINE_BLOB + b',"content":{},"data":"*"}'),
+    "inline without data": enveloped(b'"revision":1,' + INLINE_BLOB + b',"content":{}}'),
     "another blob": enveloped(b'"revision":1,' + BLOB.replace(b"b/k@t", b"b/k@u") + b',"content":{}}'),
     "negative size": enveloped(b'"revision":1,' + BLOB.replace(b"5000", b"-5000") + b',"content":{}}'),
     "k of 0": enveloped(b'"revision":1,' + BLOB.replace(b'"k":2', b'"k":0') + b',"content":{}}'),
