@@ -75,7 +75,7 @@ def operation(
         method, level, query = _split(route)
         response = hints["return"]
         return Operation(
-            name="".join(word.capitalize() for word in handler.__name__.split("_")).replace("V2", "V2"),
+            name="".join(word.capitalize() for word in handler.__name__.split("_")),
             route=route,
             method=method,
             level=level,

@@ -109,7 +109,7 @@ class S3Application:
         try:
             return await self._handle(call, receive)
         except S3Error as error:
-            if error.status >= 500:
+            if error.status >= 500 and error.status != 501:
                 log.error("request failed", request_id=call.request_id, error=error.code, cause=_cause(error))
             return self._refuse(call, error)
         except (Disconnected, ConnectionError) as error:

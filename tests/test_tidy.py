@@ -1,0 +1,163 @@
+"""The house rules of ``docs/architecture.md``, read from the source with ``ast``."""
+
+import ast
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+PACKAGE = ROOT / "s3ish"
+SOURCES = sorted(PACKAGE.rglob("*.py"))
+TREES = {path: ast.parse(path.read_text()) for path in SOURCES}
+
+LEAVES = {"errors", "model", "clock", "offload", "observe", "checksum"}
+MAY_IMPORT = {
+    "app": {"config", "server", "jobs", "api", "objects", "auth", "wire", "index", "blob"} | LEAVES,
+    "cli": {"app", "config", "server", "auth", "blob", "index", "wire"} | LEAVES,
+    "__main__": {"cli"},
+    "config": set(),
+    "server": {"config", "api", "auth", "wire", "objects", "blob"} | LEAVES,
+    "jobs": {"objects", "index", "blob"} | LEAVES,
+    "api": {"objects", "auth", "wire"} | LEAVES,
+    "objects": {"index", "blob", "wire"} | LEAVES,
+    "auth": {"wire"} | LEAVES,
+    "wire": LEAVES,
+    "index": LEAVES - {"errors"},
+    "blob": LEAVES - {"errors"},
+    "errors": set(),
+    "model": set(),
+    "clock": set(),
+    "offload": set(),
+    "observe": set(),
+    "checksum": set(),
+}
+"""Which part of the package may import which; every part may import itself."""
+
+DOORS = {
+    "clock.py": {"time", "random", "secrets", "uuid"},
+    "offload.py": {"threading.Thread", "concurrent.futures"},
+}
+"""Modules of the standard library that one file alone may import."""
+
+MAX_LINES = 600
+MAX_FUNCTION_LINES = 70
+
+
+def part(path):
+    relative = path.relative_to(PACKAGE)
+    return relative.parts[0].removesuffix(".py")
+
+
+def imports(tree):
+    """Yield every module that is imported, at the top or within a function."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from ((alias.name, node.lineno) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, "imports are absolute"
+            yield node.module, node.lineno
+            yield from ((f"{node.module}.{alias.name}", node.lineno) for alias in node.names)
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_imports_look_down_only(path):
+    own = part(path)
+    for name, line in imports(TREES[path]):
+        if name.startswith("s3ish.") and not name.startswith("s3ish.__version__"):
+            other = name.split(".")[1]
+            assert other == own or other in MAY_IMPORT[own], f"line {line}: {own} must not import {other}"
+
+
+def test_of_the_wire_auth_and_objects_know_scalars_alone():
+    for path in SOURCES:
+        if part(path) in ("auth", "objects"):
+            found = {name for name, _ in imports(TREES[path]) if name.startswith("s3ish.wire.")}
+            assert all(name.startswith("s3ish.wire.scalars") for name in found), path
+
+
+@pytest.mark.parametrize("door", DOORS)
+def test_time_ids_and_threads_have_one_door(door):
+    for path in SOURCES:
+        if str(path.relative_to(PACKAGE)) != door:
+            found = {name for name, _ in imports(TREES[path])} & DOORS[door]
+            assert not found, f"{path.relative_to(ROOT)} imports {found}"
+
+
+def test_no_clock_or_thread_behind_the_doors():
+    for path in SOURCES:
+        if path.name in DOORS:
+            continue
+        for node in ast.walk(TREES[path]):
+            if isinstance(node, ast.Attribute):
+                dotted = ast.unparse(node)
+                assert dotted not in {
+                    "datetime.now",
+                    "datetime.utcnow",
+                    "asyncio.to_thread",
+                    "os.urandom",
+                    "threading.Thread",
+                }, path
+
+
+def test_sql_stays_in_one_file():
+    statement = re.compile(r"\b(SELECT .* FROM|INSERT INTO|DELETE FROM|CREATE TABLE)\b")
+    for path in SOURCES:
+        if path.name != "sqlite.py":
+            assert not statement.search(path.read_text()), path
+
+
+def test_files_and_functions_fit():
+    for path, tree in TREES.items():
+        lines = path.read_text().count("\n")
+        assert lines <= MAX_LINES, f"{path.relative_to(ROOT)} has {lines} lines"
+        for node in ast.walk(tree):
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+                length = (node.end_lineno or 0) - node.lineno + 1
+                assert length <= MAX_FUNCTION_LINES, f"{path.relative_to(ROOT)}: {node.name} has {length} lines"
+
+
+def test_no_catch_all_module():
+    for path in SOURCES:
+        assert not {"utils", "helpers", "manager", "common", "misc"} & set(path.with_suffix("").parts), path
+
+
+def test_every_module_says_what_it_is():
+    for path, tree in TREES.items():
+        if path.name != "__init__.py":
+            assert ast.get_docstring(tree), path
+
+
+def test_public_functions_and_classes_have_docstrings():
+    """A method whose class implements a protocol is described there; private names and nested functions are exempt."""
+    for path, tree in TREES.items():
+        for node in tree.body:
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef) and not node.name.startswith(
+                "_"
+            ):
+                if isinstance(node, ast.ClassDef) and path.name == "errors.py":
+                    continue
+                assert ast.get_docstring(node), f"{path.relative_to(ROOT)}: {node.name}"
+
+
+def test_state_of_modules_does_not_change():
+    """A module's dictionaries, lists and sets are constants: named in capitals, and never assigned to again."""
+    for path, tree in TREES.items():
+        assert not [node for node in ast.walk(tree) if isinstance(node, ast.Global)], path
+        for node in tree.body:
+            if isinstance(node, ast.Assign) and isinstance(node.value, ast.Dict | ast.List | ast.Set):
+                for target in node.targets:
+                    name = ast.unparse(target)
+                    assert name.isupper() or name.startswith("__"), f"{path.relative_to(ROOT)}: {name}"
+
+
+def test_nothing_is_left_for_later():
+    listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=False)
+    names = listed.stdout.split("\n") if listed.returncode == 0 else []
+    mark = re.compile(r"\b(TO" + r"DO|FIX" + r"ME|XX" + r"X)\b")
+    for name in names:
+        if name.endswith((".py", ".md", ".toml", ".yaml", "Makefile", "Dockerfile")):
+            path = ROOT / name
+            if path.exists():
+                assert not mark.search(path.read_text()), name
