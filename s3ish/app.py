@@ -109,7 +109,7 @@ def prepare(settings: Settings) -> Iterator[None]:
             _rebuild(settings, clock)
         asyncio.run(_begin(settings, clock))
         yield
-        asyncio.run(_end(settings, clock))
+        asyncio.run(_end(settings))
     finally:
         volumes.close()
 
@@ -139,11 +139,10 @@ async def _make_bucket(store: Store, text: str, owner: Owner) -> None:
         await buckets.set_versioning(store, name, enabled=True)
 
 
-async def _end(settings: Settings, clock: Clock) -> None:
+async def _end(settings: Settings) -> None:
     index = SQLiteIndex(settings.index_path, durable=settings.storage.fsync)
     await index.commit([Delete("state", UNCLEAN)])
     await index.close()
-    del clock
 
 
 def rebuild_index(settings: Settings) -> Counter[str]:

@@ -95,8 +95,8 @@ def _serve(settings: Settings) -> None:
                     "with --port or --host"
                 )
             with bound:
-                _greet(settings, bound.getsockname()[1])
-                run.run(settings, app.create, bound)
+                port = bound.getsockname()[1]
+                run.run(settings, app.create, bound, lambda: _greet(settings, port))
     except ConfigError as error:
         _fail(str(error), EX_CONFIG)
     except (BlobError, IndexFailure, S3Error, OSError) as error:
@@ -128,7 +128,7 @@ def _greet(settings: Settings, port: int) -> None:
 
 
 @main.command()
-@click.argument("target", metavar="s3://BUCKET/KEY")
+@click.argument("target", metavar="s3://BUCKET[/KEY]")
 @click.option("--method", default="GET", show_default=True, help="The method that the URL allows.")
 @click.option("--expires", default=3600, show_default=True, help="Seconds that the URL is valid, up to 604800.")
 @click.option("--endpoint", default="http://127.0.0.1:9000", show_default=True, envvar="AWS_ENDPOINT_URL_S3")

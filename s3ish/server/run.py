@@ -42,12 +42,13 @@ class Factory:
 
 
 def bind(host: str, port: int) -> socket.socket:
-    """Return a listening socket's forerunner, bound; port 0 takes any free one. Raises OSError."""
+    """Return a socket that listens; port 0 takes any free one. From now on connections wait. Raises OSError."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     bound = socket.socket(family, socket.SOCK_STREAM)
     try:
         bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         bound.bind((host, port))
+        bound.listen(BACKLOG)
     except BaseException:
         bound.close()
         raise
@@ -55,8 +56,17 @@ def bind(host: str, port: int) -> socket.socket:
     return bound
 
 
-def run(settings: Settings, create: Callable[[Settings], Any], bound: socket.socket) -> None:
-    """Serve until SIGTERM or SIGINT, then let requests finish for ``server.shutdown_seconds``."""
+def run(
+    settings: Settings, create: Callable[[Settings], Any], bound: socket.socket, announce: Callable[[], None]
+) -> None:
+    """Serve until SIGTERM or SIGINT, then let requests finish for ``server.shutdown_seconds``.
+
+    Args:
+        settings: all settings.
+        create: makes the application in the process that serves.
+        bound: where to listen.
+        announce: called when signals are heeded and connections wait to be taken.
+    """
     server = settings.server
     limits = Limits(
         server.header_bytes, server.header_timeout_seconds, server.body_timeout_seconds, server.max_connections
@@ -79,9 +89,15 @@ def run(settings: Settings, create: Callable[[Settings], Any], bound: socket.soc
         backlog=BACKLOG,
     )
     if server.workers == 1:
-        uvicorn.Server(config).run(sockets=[bound])
+        single = uvicorn.Server(config)
+        for number in (signal.SIGTERM, signal.SIGINT):  # uvicorn raises them again when all is done: then end normally
+            signal.signal(number, lambda *_: setattr(single, "should_exit", True))
+        announce()
+        single.run(sockets=[bound])
     else:
-        Multiprocess(config, sockets=[bound]).run()
+        several = Multiprocess(config, sockets=[bound])
+        announce()
+        several.run()
 
 
 def _keep_memory_small() -> None:

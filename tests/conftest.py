@@ -1,0 +1,86 @@
+"""Servers as processes, for tests of what only a process shows."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+
+import pytest
+
+STOP_SECONDS = 20
+
+
+class ServerProcess:
+    """``s3ish serve`` as a user starts it, on a port of its own.
+
+    Args:
+        arguments: what follows ``s3ish serve``.
+        variables: the settings in the environment.
+    """
+
+    def __init__(self, *arguments, **variables):
+        environment = {
+            name: value for name, value in os.environ.items() if not name.startswith(("S3ISH", "AWS", "MINIO"))
+        }
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "s3ish", "serve", *map(str, arguments), "--port", "0"],
+            env=environment | {"S3ISH_FSYNC": "false", **variables},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        self.greeting = []
+        self.endpoint = ""
+        for line in self.process.stdout:
+            self.greeting.append(line)
+            if found := re.search(r"endpoint\s+(http://\S+)", line):
+                self.endpoint = found[1]
+            if " aws " in line:
+                break
+
+    def stop(self, number=signal.SIGTERM):
+        """Ask it to end; return the exit code and what it logged."""
+        if self.process.poll() is None:
+            self.process.send_signal(number)
+        try:
+            _, errors = self.process.communicate(timeout=STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            _, errors = self.process.communicate()
+        return self.process.returncode, errors
+
+
+@pytest.fixture(scope="session")
+def start_server():
+    """A function that starts a server; those still running at the end are ended."""
+    started = []
+
+    def start(*arguments, **variables):
+        started.append(ServerProcess(*arguments, **variables))
+        return started[-1]
+
+    yield start
+    for server in started:
+        server.stop()
+
+
+@pytest.fixture
+def run_s3ish(tmp_path):
+    """A function that runs one command of ``s3ish`` in an empty directory to its end."""
+
+    def run(*arguments, **variables):
+        environment = {
+            name: value for name, value in os.environ.items() if not name.startswith(("S3ISH", "AWS", "MINIO"))
+        }
+        return subprocess.run(
+            [sys.executable, "-m", "s3ish", *map(str, arguments)],
+            env=environment | variables,
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+
+    return run

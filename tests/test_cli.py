@@ -1,0 +1,241 @@
+"""The command line as a newcomer meets it: what it prints, how it ends."""
+
+import os
+import re
+import signal
+import socket
+import sqlite3
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+import boto3
+import pytest
+from botocore.config import Config
+
+from s3ish import __version__
+from s3ish.config import fields
+
+
+def client(endpoint, access_key="s3ishadmin", secret_key="s3ishadmin"):
+    return boto3.client(
+        "s3",
+        endpoint_url=endpoint,
+        aws_access_key_id=access_key,
+        aws_secret_access_key=secret_key,
+        region_name="us-east-1",
+        config=Config(retries={"max_attempts": 0}),
+    )
+
+
+def wait_until(condition, seconds=15):
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "it did not come true"
+        time.sleep(0.02)
+
+
+def children(pid):
+    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+def workers(pid):
+    return [child for child in children(pid) if b"spawn_main" in Path(f"/proc/{child}/cmdline").read_bytes()]
+
+
+def test_the_greeting_says_what_to_do_next(start_server, tmp_path):
+    server = start_server(tmp_path)
+    text = "".join(server.greeting)
+    assert f"s3ish {__version__} serves {tmp_path}" in text
+    assert "access key  s3ishadmin" in text
+    assert f"aws --endpoint-url {server.endpoint} s3 ls" in text
+    assert "storage.fsync is off" in text
+    code, _ = server.stop()
+    assert code == 0
+
+
+def test_a_configured_secret_is_never_printed(start_server, tmp_path):
+    server = start_server(tmp_path, S3ISH_ACCESS_KEY="root", S3ISH_SECRET_KEY="hush-hush")
+    client(server.endpoint, "root", "hush-hush").create_bucket(Bucket="seen")
+    with pytest.raises(Exception, match="SignatureDoesNotMatch"):
+        client(server.endpoint, "root", "hush-hust").list_buckets()
+    code, log = server.stop()
+    assert code == 0
+    assert "hush" not in "".join(server.greeting) + log
+    assert '"operation":"CreateBucket"' in log
+
+
+def test_data_is_there_after_a_restart_and_after_the_index_is_rebuilt(start_server, run_s3ish, tmp_path):
+    first = start_server(tmp_path)
+    s3 = client(first.endpoint)
+    s3.create_bucket(Bucket="kept")
+    s3.put_object(Bucket="kept", Key="small", Body=b"x", Metadata={"who": "me"})
+    large = os.urandom(3_000_000)
+    s3.put_object(Bucket="kept", Key="large", Body=large)
+    upload = s3.create_multipart_upload(Bucket="kept", Key="parts")["UploadId"]
+    etag = s3.upload_part(Bucket="kept", Key="parts", UploadId=upload, PartNumber=1, Body=b"part")["ETag"]
+    first.stop()
+    rebuilt = run_s3ish("index", "rebuild", tmp_path)
+    assert rebuilt.returncode == 0
+    assert "1 buckets" in rebuilt.stdout
+    s3 = client(start_server(tmp_path).endpoint)
+    assert s3.get_object(Bucket="kept", Key="large")["Body"].read() == large
+    assert s3.head_object(Bucket="kept", Key="small")["Metadata"] == {"who": "me"}
+    done = {"Parts": [{"PartNumber": 1, "ETag": etag}]}
+    s3.complete_multipart_upload(Bucket="kept", Key="parts", UploadId=upload, MultipartUpload=done)
+    assert s3.get_object(Bucket="kept", Key="parts")["Body"].read() == b"part"
+
+
+def test_a_lost_index_is_rebuilt_at_start(start_server, tmp_path):
+    first = start_server(tmp_path)
+    s3 = client(first.endpoint)
+    s3.create_bucket(Bucket="kept")
+    s3.put_object(Bucket="kept", Key="a", Body=b"x")
+    first.stop()
+    for file in (tmp_path / ".s3ish").glob("index.db*"):
+        file.unlink()
+    s3 = client(start_server(tmp_path).endpoint)
+    assert s3.get_object(Bucket="kept", Key="a")["Body"].read() == b"x"
+
+
+def test_a_second_server_on_the_same_data_is_refused(start_server, run_s3ish, tmp_path):  # case 40
+    start_server(tmp_path)
+    second = run_s3ish("serve", tmp_path, "--port", "0")
+    assert second.returncode == 1
+    assert second.stderr.count("\n") == 1
+    assert "in use by another s3ish server" in second.stderr
+
+
+def test_a_taken_port_is_named(run_s3ish, tmp_path):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        ended = run_s3ish("serve", tmp_path / "data", "--port", port)
+    assert ended.returncode == 1
+    assert f"cannot listen on 127.0.0.1:{port}: Address already in use" in ended.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "variables", "says"),
+    [
+        (["--host", "0.0.0.0"], {}, "S3ISH_SECRET_KEY"),
+        ([], {"S3ISH_COLOUR": "red"}, "unknown variable S3ISH_COLOUR"),
+        (["--config", "none.toml"], {}, "cannot read none.toml"),
+        (["--port", "70000"], {}, "server.port"),
+    ],
+)
+def test_settings_that_cannot_be_used_end_with_78_and_one_line(run_s3ish, arguments, variables, says):
+    ended = run_s3ish("serve", *arguments, **variables)
+    assert ended.returncode == 78
+    assert says in ended.stderr
+    assert ended.stderr.count("\n") == 1
+    assert ended.stdout == ""
+
+
+def test_a_directory_that_is_none_is_refused(run_s3ish, tmp_path):
+    (tmp_path / "file").write_text("")
+    ended = run_s3ish("serve", "file", "--port", "0")
+    assert ended.returncode == 1
+    assert ended.stderr.startswith("s3ish: ")
+    assert "Traceback" not in ended.stderr
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_ends_the_server_cleanly(start_server, tmp_path, number):
+    server = start_server(tmp_path, "--workers", "2" if number == signal.SIGTERM else "1")
+    client(server.endpoint).create_bucket(Bucket="bucket")
+    code, log = server.stop(number)
+    assert code == 0
+    assert "Traceback" not in log
+    database = sqlite3.connect(tmp_path / ".s3ish" / "index.db")
+    assert database.execute("select count(*) from sqlite_master").fetchone()[0] > 0
+    database.close()
+
+
+def test_a_killed_worker_is_replaced_while_the_others_serve(start_server, tmp_path):
+    server = start_server(tmp_path, "--workers", "2")
+    s3 = client(server.endpoint)
+    s3.create_bucket(Bucket="bucket")
+    pid = server.process.pid
+    wait_until(lambda: len(workers(pid)) == 2)
+    victim = workers(pid)[0]
+    os.kill(victim, signal.SIGKILL)
+    wait_until(lambda: len(workers(pid)) == 2 and victim not in workers(pid))
+    client(server.endpoint).put_object(Bucket="bucket", Key="after", Body=b"x")
+    assert server.stop()[0] == 0
+
+
+def test_healthcheck_tells_by_its_exit_code(start_server, run_s3ish, tmp_path):
+    server = start_server(tmp_path)
+    assert run_s3ish("healthcheck", "--endpoint", server.endpoint).returncode == 0
+    server.stop()
+    ended = run_s3ish("healthcheck", "--endpoint", server.endpoint)
+    assert ended.returncode == 1
+    assert "does not answer" in ended.stderr
+
+
+def test_presign_makes_urls_that_work(start_server, run_s3ish, tmp_path):
+    server = start_server(tmp_path)
+    client(server.endpoint).create_bucket(Bucket="bucket")
+    upload = run_s3ish("presign", "s3://bucket/a b+c", "--method", "put", "--endpoint", server.endpoint)
+    assert upload.returncode == 0
+    request = urllib.request.Request(upload.stdout.strip(), data=b"by url", method="PUT")
+    assert urllib.request.urlopen(request).status == 200
+    url = run_s3ish("presign", "s3://bucket/a b+c", "--endpoint", server.endpoint).stdout.strip()
+    assert urllib.request.urlopen(url).read() == b"by url"
+    with pytest.raises(urllib.error.HTTPError, match="403"):
+        urllib.request.urlopen(url.replace("Expires=3600", "Expires=3601"))
+
+
+@pytest.mark.parametrize("arguments", [["bucket/key"], ["s3://"], ["s3://bucket/key", "--expires", "604801"]])
+def test_presign_refuses_what_it_cannot_sign(run_s3ish, arguments):
+    ended = run_s3ish("presign", *arguments)
+    assert ended.returncode == 2
+    assert "Error: " in ended.stderr
+
+
+def test_rebuild_refuses_a_running_server(start_server, run_s3ish, tmp_path):
+    start_server(tmp_path)
+    ended = run_s3ish("index", "rebuild", tmp_path)
+    assert ended.returncode == 1
+    assert "in use" in ended.stderr
+
+
+def test_default_buckets_are_made_once(start_server, tmp_path):
+    for _ in range(2):
+        server = start_server(tmp_path, S3ISH_DEFAULT_BUCKETS="plain,history:versioned")
+        s3 = client(server.endpoint)
+        assert [bucket["Name"] for bucket in s3.list_buckets()["Buckets"]] == ["history", "plain"]
+        assert s3.get_bucket_versioning(Bucket="history")["Status"] == "Enabled"
+        assert "Status" not in s3.get_bucket_versioning(Bucket="plain")
+        server.stop()
+
+
+def test_the_garbage_job_can_be_run_by_hand(start_server, run_s3ish, tmp_path):
+    server = start_server(tmp_path)
+    s3 = client(server.endpoint)
+    s3.create_bucket(Bucket="bucket")
+    s3.put_object(Bucket="bucket", Key="a", Body=bytes(2_000_000))
+    s3.delete_object(Bucket="bucket", Key="a")
+    assert run_s3ish("job", "garbage", "--once", "--volume", tmp_path).returncode == 0
+    assert not list(tmp_path.rglob("data.*"))
+    unknown = run_s3ish("job", "sweeping", "--once", "--volume", tmp_path)
+    assert unknown.returncode == 78
+    assert "no job sweeping; there are: garbage" in unknown.stderr
+
+
+def test_help_is_there_for_every_command(run_s3ish):
+    text = run_s3ish("--help").stdout
+    commands = re.findall(r"^  ([a-z]+) ", text, re.M)
+    assert {"serve", "presign", "healthcheck", "index", "job"} <= set(commands)
+    for command in commands:
+        shown = run_s3ish(command, "--help")
+        assert shown.returncode == 0
+        assert "Usage: " in shown.stdout
+    assert run_s3ish("--version").stdout == f"s3ish, version {__version__}\n"
+
+
+def test_every_option_of_serve_names_a_setting(run_s3ish):
+    text = run_s3ish("serve", "--help").stdout
+    options = set(re.findall(r"--([a-z]+)", text)) - {"help", "config"}
+    assert options <= {dotted.split(".")[1] for dotted in fields()}
