@@ -10,7 +10,7 @@ from typing import Any, NoReturn
 import click
 
 from s3ish import __version__
-from s3ish.config import DEVELOPMENT_KEY, ConfigError, Settings, load
+from s3ish.config import DEVELOPMENT_KEY, ConfigError, Settings, key_source, load
 
 EX_FAILURE = 1
 EX_CONFIG = 78
@@ -113,7 +113,7 @@ def _greet(settings: Settings, port: int) -> None:
     lines = [
         f"s3ish {__version__} serves {', '.join(settings.storage.volumes)}",
         f"  endpoint    {endpoint}",
-        f"  access key  {access_key}",
+        f"  access key  {access_key}" + (f"  (from {source})" if (source := key_source()) else ""),
     ]
     if settings.is_development:
         lines.append(f"  secret key  {secret}  (well known: for development on this machine only)")

@@ -138,7 +138,7 @@ ALIASES: Mapping[str, tuple[str, ...]] = {
     "server.host": ("S3ISH_HOST",),
     "server.port": ("S3ISH_PORT",),
     "server.workers": ("S3ISH_WORKERS",),
-    "server.region": ("S3ISH_REGION", "MINIO_REGION", "AWS_REGION", "AWS_DEFAULT_REGION"),
+    "server.region": ("S3ISH_REGION", "MINIO_REGION"),
     "server.domains": ("S3ISH_DOMAINS", "MINIO_DOMAIN"),
     "storage.volumes": ("S3ISH_VOLUMES", "MINIO_VOLUMES"),
     "storage.fsync": ("S3ISH_FSYNC",),
@@ -157,6 +157,8 @@ ALIASES: Mapping[str, tuple[str, ...]] = {
     ),
 }
 """Other names of a setting in the environment, the first that is set winning; ours come first."""
+
+_PAIR = ("auth.access_key", "auth.secret_key")
 
 _META = ("S3ISH_CONFIG", "S3ISH_ENDPOINT")
 """Variables that are not settings."""
@@ -257,8 +259,8 @@ def _from_environment(environment: Mapping[str, str]) -> dict[str, str]:
         names = variables(dotted)
         known.update(names)
         known.update(f"{name}_FILE" for name in names)
-        if dotted == "server.region":  # a client's region in the shell must not move the server's
-            names = names[:2]
+        if dotted in _PAIR:
+            names = names[slice(*_family(environment))]
         for name in names:
             value = _value_of(environment, name)
             if value is not None:
@@ -268,6 +270,22 @@ def _from_environment(environment: Mapping[str, str]) -> dict[str, str]:
     if unknown:
         raise ConfigError(f"unknown variable {unknown[0]}; see config.toml for all settings")
     return found
+
+
+def key_source(environment: Mapping[str, str] | None = None) -> str:
+    """Return the variable that gives the root user's access key, empty if none does."""
+    environment = os.environ if environment is None else environment
+    names = variables(_PAIR[0])[slice(*_family(environment))]
+    return next((name for name in names if name in environment or f"{name}_FILE" in environment), "")
+
+
+def _family(environment: Mapping[str, str]) -> tuple[int, int]:
+    """Return which of their variables the two keys are taken from: both of one program, never a mixture."""
+    pairs = list(zip(*(variables(dotted) for dotted in _PAIR), strict=True))
+    for index, pair in enumerate(pairs):
+        if any(name in environment or f"{name}_FILE" in environment for name in pair):
+            return index, index + 1
+    return 0, 0
 
 
 def _value_of(environment: Mapping[str, str], name: str) -> str | None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from s3ish.config import ALIASES, DEVELOPMENT_KEY, ConfigError, Settings, fields, load, variables
+from s3ish.config import ALIASES, DEVELOPMENT_KEY, ConfigError, Settings, fields, key_source, load, variables
 
 ROOT = Path(__file__).parent.parent
 FILE = ROOT / "config.toml"
@@ -103,6 +103,16 @@ def test_the_region_of_a_client_in_the_shell_does_not_move_the_server():
     assert (
         load(environment={"AWS_REGION": "eu-north-1", "AWS_DEFAULT_REGION": "eu-north-1"}).server.region == "us-east-1"
     )
+
+
+def test_the_two_keys_are_never_mixed_from_two_programs():
+    aws = {"AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": "b"}
+    assert load(environment=aws).root_keys == ("a", "b")
+    assert key_source(aws) == "AWS_ACCESS_KEY_ID"
+    assert load(environment=aws | {"S3ISH_ACCESS_KEY": "c", "S3ISH_SECRET_KEY": "d"}).root_keys == ("c", "d")
+    with pytest.raises(ConfigError, match="set both"):
+        load(environment=aws | {"S3ISH_ACCESS_KEY": "c"})
+    assert key_source({}) == ""
 
 
 def test_one_half_of_a_pair_of_keys_is_refused():

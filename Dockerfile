@@ -1,0 +1,16 @@
+FROM python:3.13-slim AS build
+COPY pyproject.toml README.md LICENSE /source/
+COPY s3ish /source/s3ish
+RUN python -m venv /opt/s3ish && /opt/s3ish/bin/pip install --no-cache-dir /source
+
+FROM python:3.13-slim
+RUN useradd --system --uid 10001 --no-create-home s3ish && install -d -o s3ish -g s3ish /data
+COPY --from=build /opt/s3ish /opt/s3ish
+ENV PATH=/opt/s3ish/bin:$PATH S3ISH_HOST=0.0.0.0 S3ISH_VOLUMES=/data
+USER s3ish
+VOLUME /data
+EXPOSE 9000
+STOPSIGNAL SIGTERM
+HEALTHCHECK --interval=10s --timeout=5s --start-period=5s CMD ["s3ish", "healthcheck"]
+ENTRYPOINT ["s3ish"]
+CMD ["serve"]

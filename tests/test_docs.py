@@ -1,0 +1,118 @@
+"""The documents held against the program: everything that exists is told of, and nothing that does not."""
+
+import re
+from pathlib import Path
+
+import click
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from s3ish import errors
+from s3ish.api.catalogue import catalogue
+from s3ish.cli import main
+from s3ish.config import ALIASES, Settings, fields
+from s3ish.index.protocol import TABLES
+from s3ish.observe import Observer
+from s3ish.server.admin import PATHS
+
+ROOT = Path(__file__).parent.parent
+DOCS = ROOT / "docs"
+
+
+def rows(page, section=""):
+    """Yield the cells of every table row of a page, or of one of its sections."""
+    text = (DOCS / page).read_text()
+    if section:
+        text = text.partition(f"## {section}\n")[2].partition("\n## ")[0]
+    for line in text.splitlines():
+        if line.startswith("| ") and not line.startswith("| ---"):
+            yield [cell.strip() for cell in line.strip("|").split("|")]
+
+
+def test_every_operation_is_listed_with_its_request_and_where_it_belongs():
+    for section, supported in (("Built", True), ("Not built yet", False)):
+        listed = {re.sub(r"\[(\w+)\].*", r"\1", row[0]): row[1].strip("`") for row in rows("operations.md", section)}
+        listed.pop("operation")
+        assert listed == {item.name: item.route for item in catalogue() if item.supported is supported}
+    built = sum(item.supported for item in catalogue())
+    assert f"{len(catalogue())} operations; {built} are built" in (DOCS / "operations.md").read_text()
+    assert f"{built} of the {len(catalogue())} operations are built" in (ROOT / "README.md").read_text()
+
+
+def test_every_error_is_listed_with_its_status_and_text():
+    listed = {(row[0].strip("`"), row[1], row[2]) for row in rows("errors.md")} - {("code", "status", "message")}
+    known = {value for value in vars(errors).values() if isinstance(value, type) and issubclass(value, errors.S3Error)}
+    assert listed == {(kind.code, str(kind.status), kind.text) for kind in known - {errors.S3Error}}
+
+
+def test_every_metric_is_told_of():
+    observer = Observer()
+    observer.request(
+        operation="GetObject", bucket="", status=200, received=0, sent=0, seconds=0.0, user="", request_id=""
+    )
+    exposed = {family.name: family for family in text_string_to_metric_families(observer.render()[1].decode())}
+    names = {name + ("_total" if family.type == "counter" else "") for name, family in exposed.items()}
+    told = {row[0].strip("`") for row in rows("operating.md", "Health, metrics, logs")}
+    assert {name for name in told if name.startswith("s3ish_")} == {n for n in names if not n.endswith("_created")}
+
+
+def test_every_short_name_of_a_setting_is_told_of():
+    told = {}
+    for setting, short, others in (row for row in rows("operating.md", "Settings") if len(row) == 3):
+        told[setting.strip("`")] = (short.strip("`"), *re.findall(r"`(\w+)`", others))
+    told.pop("setting")
+    assert told == ALIASES
+
+
+def test_settings_named_in_the_documents_exist():
+    sections = set(Settings.model_fields)
+    for page in [ROOT / "README.md", *DOCS.rglob("*.md")]:
+        for section, name in re.findall(r"`([a-z]+)\.([a-z_]+)`", page.read_text()):
+            if section in sections and name not in {"py", "md"}:
+                assert f"{section}.{name}" in fields(), f"{page.name}: {section}.{name}"
+
+
+def commands(group, prefix=""):
+    for name, command in group.commands.items():
+        if command.hidden:
+            continue
+        if isinstance(command, click.Group):
+            yield from commands(command, f"{prefix}{name} ")
+        else:
+            yield f"{prefix}{name}"
+
+
+def test_every_command_is_told_of():
+    told = " ".join(row[0] for row in rows("operating.md", "Commands"))
+    for name in commands(main):
+        assert f"`s3ish {name}" in told
+
+
+def test_every_path_beside_s3_is_told_of():
+    told = set(re.findall(r"`(/[-\w/]+)`", " ".join(row[0] for row in rows("operating.md", "Health, metrics, logs"))))
+    assert told == set(PATHS)
+
+
+def test_every_table_of_the_index_is_told_of():
+    told = {row[0].strip("`") for row in rows("architecture.md", "The index")} - {"table"}
+    assert told == set(TABLES)
+
+
+@pytest.mark.parametrize("page", [ROOT / "README.md", *sorted(DOCS.rglob("*.md"))], ids=lambda page: page.name)
+def test_links_lead_somewhere(page):
+    for target in re.findall(r"\]\(([^)#\s]+)", page.read_text()):
+        if not target.startswith("http"):
+            assert (page.parent / target).exists(), target
+
+
+def test_the_container_file_starts_what_the_command_line_knows(run_s3ish):
+    text = (ROOT / "Dockerfile").read_text()
+    assert 'ENTRYPOINT ["s3ish"]' in text
+    assert 'CMD ["serve"]' in text
+    check = re.search(r'HEALTHCHECK .*CMD \["s3ish", "(\w+)"\]', text)
+    assert check
+    assert check[1] in main.commands
+    given = dict(re.findall(r"(S3ISH_\w+)=(\S+)", text))
+    refused = run_s3ish("serve", "--port", "0", **given)
+    assert refused.returncode == 78, "in a container the development keys must not be served to others"
+    assert "S3ISH_SECRET_KEY" in refused.stderr
