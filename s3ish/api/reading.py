@@ -25,8 +25,21 @@ from s3ish.errors import InvalidArgument, NotModified, PreconditionFailed
 from s3ish.model import Version
 from s3ish.objects import read, versions
 from s3ish.objects.preconditions import ReadConditions
-from s3ish.wire.scalars import Instant, write_http_date
+from s3ish.wire.scalars import Instant, read_http_date, write_http_date
 from s3ish.wire.shape import header, headers, query, shape, status, stream
+
+_SYSTEM_HEADERS = tuple(
+    (name.replace("-", "_"), name, "response_" + name.replace("-", "_"))
+    for name in (
+        "cache-control",
+        "content-disposition",
+        "content-encoding",
+        "content-language",
+        "content-type",
+        "expires",
+    )
+)
+"""Field, header, and the field that overrides it."""
 
 
 @shape
@@ -84,7 +97,7 @@ class HeadObjectResponse(ChecksumHeaders, EncryptionEcho):
 class GetObjectResponse(HeadObjectResponse):
     """An object."""
 
-    body: AsyncIterator[Any] | None = stream()
+    body: AsyncIterator[Any] | bytes | None = stream()
 
 
 @operation("GET /{Bucket}/{Key+}", action="s3:GetObject", version_action="s3:GetObjectVersion")
@@ -122,8 +135,6 @@ async def _look(context: Context, request: GetObjectRequest) -> tuple[Version, r
 
 def _moment(text: str | None) -> int | None:
     """Read a condition's date; one that cannot be read is ignored, as RFC 9110 says."""
-    from s3ish.wire.scalars import read_http_date
-
     try:
         return read_http_date(text) if text else None
     except ValueError:
@@ -133,7 +144,6 @@ def _moment(text: str | None) -> int | None:
 def _describe(context: Context, request: GetObjectRequest, version: Version, span: read.Span) -> dict[str, Any]:
     """Return the fields of a response."""
     attributes = version.attributes
-    stored = attributes.headers
     described: dict[str, Any] = {
         "code": 206 if span.partial else 200,
         "last_modified": version.modified_ns,
@@ -141,12 +151,7 @@ def _describe(context: Context, request: GetObjectRequest, version: Version, spa
         "content_range": span.content_range,
         "etag": quoted(version.etag),
         "version_id": version.id if context.target.versioning else None,
-        "content_type": request.response_content_type or stored.get("content-type"),
-        "cache_control": request.response_cache_control or stored.get("cache-control"),
-        "content_disposition": request.response_content_disposition or stored.get("content-disposition"),
-        "content_encoding": request.response_content_encoding or stored.get("content-encoding"),
-        "content_language": request.response_content_language or stored.get("content-language"),
-        "expires": request.response_expires or stored.get("expires"),
+        **_system_headers(request, attributes.headers),
         "storage_class": None if attributes.storage_class == "STANDARD" else attributes.storage_class,
         "website_redirect": attributes.website_redirect or None,
         "metadata": {name: _metadata_text(value) for name, value in attributes.metadata.items()},
@@ -158,26 +163,18 @@ def _describe(context: Context, request: GetObjectRequest, version: Version, spa
     if request.checksum_mode and version.checksum and span.length == version.size:
         described |= checksum_fields(version.checksum)
         described["checksum_type"] = version.checksum.kind
-    if request.response_content_type is not None or request.response_content_disposition is not None:
-        _refuse_control(request)
     return described
 
 
-def _refuse_control(request: GetObjectRequest) -> None:
-    for name in (
-        "cache_control",
-        "content_disposition",
-        "content_encoding",
-        "content_language",
-        "content_type",
-        "expires",
-    ):
-        value = getattr(request, f"response_{name}")
-        if value is not None and any(character < " " or character == "\x7f" for character in value):
-            raise InvalidArgument(
-                "Header value cannot contain control characters",
-                ArgumentName=f"response-{name.replace('_', '-')}",
-            )
+def _system_headers(request: GetObjectRequest, stored: dict[str, str]) -> dict[str, str | None]:
+    """Return the headers that were stored with the object, or that the request wants instead."""
+    chosen = {}
+    for field, name, override in _SYSTEM_HEADERS:
+        value = getattr(request, override)
+        if value is not None and not value.isprintable():
+            raise InvalidArgument("Header value cannot contain control characters", ArgumentName=f"response-{name}")
+        chosen[field] = value or stored.get(name)
+    return chosen
 
 
 def _metadata_text(value: str) -> str:

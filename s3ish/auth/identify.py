@@ -9,9 +9,10 @@ https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-query-string-auth.html
 
 import hmac
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
+from functools import lru_cache
+from typing import NamedTuple
 
 from s3ish.auth import sigv4
 from s3ish.auth.credentials import Credentials, User
@@ -41,8 +42,7 @@ _HEX = frozenset("0123456789abcdef")
 _MODES = {mode.value: mode for mode in PayloadMode if mode is not PayloadMode.SIGNED}
 
 
-@dataclass(frozen=True, slots=True)
-class Authentication:
+class Authentication(NamedTuple):
     """Who signed (None if nobody did), and how the signature covers the body."""
 
     user: User | None
@@ -50,8 +50,7 @@ class Authentication:
     presigned: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class _Claim:
+class _Claim(NamedTuple):
     """A signature as the request presents it."""
 
     access_key: str
@@ -61,6 +60,10 @@ class _Claim:
     timestamp: str
     payload: str
     query: str
+
+
+_TEXTS_KEPT = 1024
+"""How many texts that clients repeat from request to request stay parsed."""
 
 
 class Authenticator:
@@ -242,6 +245,7 @@ def _fields(text: str) -> dict[str, str]:
     return fields
 
 
+@lru_cache(_TEXTS_KEPT)
 def _credential(text: str, error: type[S3Error]) -> tuple[str, Scope]:
     parts = text.split("/")
     if len(parts) < 5:
@@ -256,17 +260,14 @@ def _credential(text: str, error: type[S3Error]) -> tuple[str, Scope]:
     return access_key, Scope(date, region, service)
 
 
+@lru_cache(_TEXTS_KEPT)
 def _timestamp(text: str) -> datetime | None:
     if len(text) != 16 or text[8] != "T" or text[15] != "Z" or not (text[:8] + text[9:15]).isdecimal():
         return None
     try:
-        return datetime(*_digits(text), tzinfo=UTC)  # type: ignore[misc,arg-type]
+        return datetime.fromisoformat(text)
     except ValueError:
         return None
-
-
-def _digits(text: str) -> tuple[int, ...]:
-    return tuple(int(text[first:last]) for first, last in ((0, 4), (4, 6), (6, 8), (9, 11), (11, 13), (13, 15)))
 
 
 def _header_time(headers: Mapping[str, str]) -> tuple[str, datetime]:
@@ -307,13 +308,21 @@ def _check_period(expires: str, at: datetime, now: datetime) -> None:
 
 def _signed_headers(text: str, headers: Mapping[str, str], error: type[S3Error]) -> tuple[str, ...]:
     """Return the names of the signed headers. Raises ``error``, SignatureDoesNotMatch."""
-    names = tuple(text.split(";"))
-    if list(names) != sorted(set(names)) or any(name != name.lower() or not name for name in names):
+    names = _split_names(text)
+    if not names:
         raise error("The list of signed headers must be lower-case, sorted, and without repetition.")
     for name in names:
         if name not in headers:
             raise SignatureDoesNotMatch(f"The signed header {name[:64]} is not in the request.")
     return names
+
+
+@lru_cache(_TEXTS_KEPT)
+def _split_names(text: str) -> tuple[str, ...]:
+    """Return the names in a list of signed headers, none if it is not of the right form."""
+    names = tuple(text.split(";"))
+    ordered = list(names) == sorted(set(names)) and all(name and name == name.lower() for name in names)
+    return names if ordered else ()
 
 
 def _check_all_signed(headers: Mapping[str, str], signed: tuple[str, ...]) -> None:

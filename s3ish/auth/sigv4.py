@@ -7,7 +7,6 @@ import enum
 import hashlib
 import hmac
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from typing import NamedTuple
 from urllib.parse import quote, unquote_to_bytes
 
@@ -61,12 +60,11 @@ class ChunkSigner:
         return self._check(f"AWS4-HMAC-SHA256-TRAILER\n{self._prefix}{self._previous}\n{sha256}", signature)
 
     def _check(self, text: str, signature: str) -> bool:
-        self._previous = hmac.new(self._key, text.encode(), hashlib.sha256).hexdigest()
+        self._previous = sign(self._key, text)
         return hmac.compare_digest(self._previous.encode(), signature.encode())
 
 
-@dataclass(frozen=True, slots=True)
-class Payload:
+class Payload(NamedTuple):
     """How a body is covered: ``sha256`` (hex) when signed as a whole, ``signer`` when signed chunk by chunk."""
 
     mode: PayloadMode
@@ -160,4 +158,4 @@ def string_to_sign(timestamp: str, scope: Scope, canonical: str) -> str:
 
 def sign(key: bytes, text: str) -> str:
     """Return the signature in hex."""
-    return hmac.new(key, text.encode(), hashlib.sha256).hexdigest()
+    return hmac.digest(key, text.encode(), "sha256").hex()

@@ -1,6 +1,8 @@
 """The index in SQLite: one file, write-ahead log, every commit flushed before it is acknowledged.
 
-Reads run at once on the caller's thread: the pages are in memory and a read takes microseconds. Writes go to one
+Reads run at once on the caller's thread: the pages are in memory and a read takes microseconds. Reads in one turn of
+the event loop share a snapshot, which spares each of them the locks; it begins after every request that it serves has
+arrived and ends before the next turn, so that whoever asks after a commit was acknowledged sees it. Writes go to one
 thread, which takes whatever is waiting, checks each commit's expectations against what came before it, and ends them
 all with one transaction and one flush (group commit). Several processes may open one file.
 """
@@ -9,6 +11,7 @@ import asyncio
 import os
 from collections import deque
 from collections.abc import Sequence
+from itertools import islice
 from pathlib import Path
 from threading import Condition
 from typing import NamedTuple, cast
@@ -72,17 +75,17 @@ class SQLiteIndex:
         except apsw.Error as error:
             raise Unavailable(f"{path} cannot be opened: {error}") from error
         self._gets = {table: f"SELECT value FROM {table} WHERE key=?" for table in TABLES}
-        self._scans = {
-            table: f"SELECT key, value FROM {table} WHERE key>=? AND key<? ORDER BY key LIMIT ?" for table in TABLES
-        }
+        self._scans = {table: f"SELECT key, value FROM {table} WHERE key>=? AND key<? ORDER BY key" for table in TABLES}
         self._queue: deque[_Waiting] = deque()
         self._wake = Condition()
         self._closing = False
+        self._snapshot = False
         self._lane = Lane("index-writer", self._write_forever)
 
     async def get(self, table: str, key: bytes) -> bytes | None:
         """See ``Index.get``."""
         try:
+            self._share_snapshot()
             row = self._reader.execute(self._gets[table], (key,)).fetchone()
         except apsw.Error as error:
             raise _failure(error) from error
@@ -91,8 +94,9 @@ class SQLiteIndex:
     async def scan(self, table: str, start: bytes, stop: bytes, limit: int) -> Sequence[tuple[bytes, bytes]]:
         """See ``Index.scan``."""
         try:
-            rows = self._reader.execute(self._scans[table], (start, stop, limit)).fetchall()
-            return cast("list[tuple[bytes, bytes]]", rows)
+            self._share_snapshot()
+            rows = self._reader.execute(self._scans[table], (start, stop))
+            return cast("list[tuple[bytes, bytes]]", list(islice(rows, limit)))  # a bound LIMIT costs microseconds
         except apsw.Error as error:
             raise _failure(error) from error
 
@@ -113,8 +117,21 @@ class SQLiteIndex:
             self._closing = True
             self._wake.notify()
         self._lane.join()
+        self._end_snapshot()
         self._reader.close()
         self._writer.close()
+
+    def _share_snapshot(self) -> None:
+        """Begin a snapshot, unless there is one already, that ends before the event loop's next turn."""
+        if not self._snapshot:
+            self._reader.execute("BEGIN")
+            self._snapshot = True
+            asyncio.get_running_loop().call_soon(self._end_snapshot)
+
+    def _end_snapshot(self) -> None:
+        if self._snapshot:
+            self._snapshot = False
+            self._reader.execute("COMMIT")
 
     # --- the writer's thread -----------------------------------------------------------------------------------------
 
@@ -152,7 +169,7 @@ class SQLiteIndex:
 
     def _holds(self, expectation: Expect) -> bool:
         if isinstance(expectation, Empty):
-            found = self._writer.execute(self._scans[expectation.table], (expectation.start, expectation.stop, 1))
+            found = self._writer.execute(self._scans[expectation.table], (expectation.start, expectation.stop))
             return found.fetchone() is None
         row = self._writer.execute(self._gets[expectation.table], (expectation.key,)).fetchone()
         return (None if row is None else row[0]) == expectation.value

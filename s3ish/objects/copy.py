@@ -120,7 +120,7 @@ async def _through(store: Store, source: Version, draft: Version, writer: BlobWr
 async def _pour(
     store: Store, source: Version, start: int, stop: int, writer: BlobWriter, algorithm: str | None
 ) -> Digests:
-    pieces = await read.open_span(store, source, start, stop)
+    pieces = read.as_flow(await read.open_span(store, source, start, stop))
     return await ingest(VersionSource(pieces, stop - start, algorithm), writer, store.offload, algorithm)
 
 
@@ -135,7 +135,7 @@ async def copy_part(
         NoSuchUpload: no such upload.
     """
     held = await multipart.find_upload(store, bucket, key, upload_id)
-    pieces = await read.open_span(store, source, start, stop)
+    pieces = read.as_flow(await read.open_span(store, source, start, stop))
     algorithm = held.record.checksum_algorithm or None
     return await multipart.put_part(
         store, bucket, key, upload_id, number, VersionSource(pieces, stop - start, algorithm)

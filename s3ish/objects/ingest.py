@@ -7,8 +7,7 @@ import asyncio
 import base64
 import hashlib
 import hmac
-from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from s3ish.blob.protocol import BlobWriter, Buffer
 from s3ish.checksum import Hasher
@@ -23,8 +22,7 @@ _SMALL = 32 * 1024
 """Below this many bytes digesting costs less than a thread hop."""
 
 
-@dataclass(frozen=True, slots=True)
-class Claims:
+class Claims(NamedTuple):
     """What the sender says of the bytes: MD5 (16 bytes), SHA-256 (hex) and a checksum in base64."""
 
     md5: bytes | None = None

@@ -80,8 +80,8 @@ def _select_part(version: Version, number: int) -> Span:
     raise InvalidPartNumber(PartNumberRequested=number, ActualPartCount=len(version.parts))
 
 
-async def open_span(store: Store, version: Version, start: int, stop: int) -> AsyncIterator[Buffer]:
-    """Open the bytes ``[start, stop)`` of a version; what is returned yields them in order.
+async def open_span(store: Store, version: Version, start: int, stop: int) -> AsyncIterator[Buffer] | bytes:
+    """Open the bytes ``[start, stop)`` of a version: what is returned yields them in order, or is all of them.
 
     The first bytes are verified before this returns, so that an error can still be told.
 
@@ -93,7 +93,9 @@ async def open_span(store: Store, version: Version, start: int, stop: int) -> As
             return await _open_blob(store, version.blob, start, stop)
         pieces = _pieces(version, start, stop)
         if not pieces:
-            return _nothing()
+            return b""
+        if len(pieces) == 1:
+            return await _open_blob(store, *pieces[0])
         first = await _open_blob(store, *pieces[0])
     return _chain(store, first, pieces[1:])
 
@@ -109,11 +111,11 @@ def _pieces(version: Version, start: int, stop: int) -> list[tuple[BlobRef, int,
     return pieces
 
 
-async def _open_blob(store: Store, ref: BlobRef, start: int, stop: int) -> AsyncIterator[Buffer]:
+async def _open_blob(store: Store, ref: BlobRef, start: int, stop: int) -> AsyncIterator[Buffer] | bytes:
     if start >= stop:
-        return _nothing()
+        return b""
     if ref.inline and (data := await _inline(store, ref)) is not None:
-        return _once(data[start:stop] if stop - start < len(data) else data)
+        return data[start:stop]
     return _flow(await store.blobs.open(ref, start, stop))
 
 
@@ -130,15 +132,6 @@ async def _inline(store: Store, ref: BlobRef) -> bytes | None:
     return data if len(data) == ref.size else None
 
 
-async def _nothing() -> AsyncIterator[Buffer]:
-    return
-    yield b""
-
-
-async def _once(data: Buffer) -> AsyncIterator[Buffer]:
-    yield data
-
-
 async def _flow(reader: BlobReader) -> AsyncIterator[Buffer]:
     try:
         async for piece in reader:
@@ -148,15 +141,19 @@ async def _flow(reader: BlobReader) -> AsyncIterator[Buffer]:
 
 
 async def _chain(
-    store: Store, first: AsyncIterator[Buffer], rest: list[tuple[BlobRef, int, int]]
+    store: Store, first: AsyncIterator[Buffer] | bytes, rest: list[tuple[BlobRef, int, int]]
 ) -> AsyncIterator[Buffer]:
-    async for piece in first:
+    async for piece in as_flow(first):
         yield piece
     for ref, start, stop in rest:
-        async for piece in await _open_blob(store, ref, start, stop):
+        async for piece in as_flow(await _open_blob(store, ref, start, stop)):
             yield piece
 
 
-async def read_all(store: Store, version: Version) -> bytes:
-    """Return all bytes of a small version."""
-    return b"".join([bytes(piece) async for piece in await open_span(store, version, 0, version.size)])
+async def as_flow(flow: AsyncIterator[Buffer] | bytes) -> AsyncIterator[Buffer]:
+    """Yield what ``open_span`` returned."""
+    if isinstance(flow, bytes):
+        yield flow
+        return
+    async for piece in flow:
+        yield piece

@@ -7,7 +7,7 @@ on one store without locks; when an expectation fails, the operation looks again
 
 import asyncio
 from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager
 from typing import NamedTuple, TypeVar
 
 from s3ish.blob import protocol as blob
@@ -212,14 +212,20 @@ def is_newest(bucket: str, key: str, newest: Held | None) -> list[Expect]:
     return [Empty("versions", start, newest.key), newest.row]
 
 
-@contextmanager
-def translated() -> Iterator[None]:
-    """Turn the failures of the engines into S3's errors."""
-    try:
-        yield
-    except blob.Full as error:
-        raise InsufficientStorage from error
-    except (blob.Unwritable, Unavailable) as error:
-        raise ServiceUnavailable from error
-    except (blob.Missing, blob.Corrupt) as error:
-        raise InternalError("The object's data is damaged beyond repair; the operator has been told.") from error
+class translated:  # noqa: N801 - reads as a verb, as contextlib's managers do
+    """A context that turns the failures of the engines into S3's errors."""
+
+    __slots__ = ()
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if error is None:
+            return
+        if isinstance(error, blob.Full):
+            raise InsufficientStorage from error
+        if isinstance(error, blob.Unwritable | Unavailable):
+            raise ServiceUnavailable from error
+        if isinstance(error, blob.Missing | blob.Corrupt):
+            raise InternalError("The object's data is damaged beyond repair; the operator has been told.") from error

@@ -15,7 +15,6 @@ from s3ish.api.operation import Operation
 from s3ish.auth.credentials import User
 from s3ish.auth.identify import Authenticator
 from s3ish.auth.request import HttpRequest
-from s3ish.auth.sigv4 import Payload, PayloadMode
 from s3ish.errors import InternalError, NoSuchBucket, NotImplemented, S3Error
 from s3ish.objects.store import Store, translated
 from s3ish.observe import Observer
@@ -30,8 +29,6 @@ log = structlog.get_logger()
 
 DRAIN_BYTES = 1024 * 1024
 """How much of a refused body is read and dropped to keep the connection; more is cut off."""
-
-_NO_PAYLOAD = Payload(PayloadMode.UNSIGNED)
 
 
 class Call:
@@ -81,12 +78,12 @@ class S3Application:
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         clock = self._store.clock
         started = clock.monotonic()
-        call = Call(scope, clock.token(10).upper())
+        call = Call(scope, clock.random_bytes(8).hex().upper())
         status, sent = 0, 0
         try:
             written = await self._answer(call, receive)
             status = written.status
-            close = await self._settle(call)
+            close = await self._settle(call, receive)
             sent = await respond.send(
                 written, send, call.request_id, self._host_id, head=call.method == "HEAD", close=close
             )
@@ -107,7 +104,8 @@ class S3Application:
     async def _answer(self, call: Call, receive: Any) -> shape.Written:
         """Handle a request; every failure becomes an answer."""
         try:
-            return await self._handle(call, receive)
+            with translated():
+                return await self._handle(call, receive)
         except S3Error as error:
             if error.status >= 500 and error.status != 501:
                 log.error("request failed", request_id=call.request_id, error=error.code, cause=_cause(error))
@@ -122,7 +120,6 @@ class S3Application:
         return respond.describe(error, call.path, call.request_id, self._host_id)
 
     async def _handle(self, call: Call, receive: Any) -> shape.Written:
-        call.body = RequestBody(receive, call.headers, _NO_PAYLOAD)
         target = locate(call.headers.get("host", ""), call.path, self._domains)
         call.bucket = target.bucket
         query = read_query(call.query)
@@ -131,48 +128,49 @@ class S3Application:
         request = HttpRequest(call.method, call.path, call.query, call.headers, call.repeated)
         identity = self._authenticator.identify(request, self._store.clock.now())
         call.user = identity.user
-        with translated():
-            held = await self._store.find_bucket(target.bucket) if target.bucket else None
+        held = await self._store.find_bucket(target.bucket) if target.bucket else None
         bucket = held.record if held else None
         user = authorize(identity.user, operation, bucket, call.headers.get("x-amz-expected-bucket-owner"))
         if operation.needs_bucket and bucket is None:
             raise NoSuchBucket(BucketName=target.bucket)
         if not operation.supported:
             raise NotImplemented
-        call.body = RequestBody(receive, call.headers, identity.payload)
-        typed = await self._read(operation, call, target, query)
+        body = call.body = RequestBody(receive, call.headers)
+        if not body.is_empty or operation.reads_stream:
+            body.read_claims(identity.payload)
+        typed = await self._read(operation, call, body, target, query)
         context = Context(
             store=self._store,
             user=user,
             bucket=bucket,
             headers=call.headers,
-            body=call.body,
+            body=body,
             request_id=call.request_id,
             url=f"http://{call.headers['host']}{call.path}",
         )
-        with translated():
-            response = await operation.handler(context, typed)
+        response = await operation.handler(context, typed)
         return shape.write(response, operation.status) if response is not None else shape.Written(operation.status, [])
 
-    async def _read(self, operation: Operation, call: Call, target: Target, query: Mapping[str, str]) -> Any:
+    async def _read(
+        self, operation: Operation, call: Call, body: RequestBody, target: Target, query: Mapping[str, str]
+    ) -> Any:
         """Read the typed request, its XML body included."""
-        assert call.body is not None
         document = b""
         if operation.reads_stream:
-            call.body.check_length()
+            body.check_length()
         elif operation.reads_document:
-            document = await call.body.document(operation.body_bytes, needs_digest=operation.needs_digest)
+            document = await body.document(operation.body_bytes, needs_digest=operation.needs_digest)
         labels = {"Bucket": target.bucket, "Key": target.key}
         return shape.wire(operation.request).read_request(labels, query, call.headers, document)
 
-    async def _settle(self, call: Call) -> bool:
+    async def _settle(self, call: Call, receive: Any) -> bool:
         """Deal with a body that was not read; tell whether the connection must end.
 
         A client that waits for ``100 Continue`` has sent nothing yet, and what it sends next would be taken for the
         body: the connection ends. A short rest is dropped to keep the connection.
         """
-        body = call.body
-        if body is None or body.is_read:
+        body = call.body = call.body or RequestBody(receive, call.headers)
+        if body.is_read:
             return False
         unread = body.unread_bytes
         if "expect" in call.headers and body.received == 0:

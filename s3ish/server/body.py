@@ -41,42 +41,51 @@ class Disconnected(Exception):
 
 
 class RequestBody:
-    """One request's body; a ``Source`` for writes.
+    """One request's body; a ``Source`` for writes once its claims are read.
 
     Args:
         receive: ASGI's receive.
         headers: the request's headers.
-        payload: how the signature covers the body.
     """
 
-    def __init__(self, receive: Receive, headers: Mapping[str, str], payload: Payload) -> None:
+    def __init__(self, receive: Receive, headers: Mapping[str, str]) -> None:
         self._receive = receive
         self._headers = headers
-        self._payload = payload
         self._wire_length = _length(headers.get("content-length"))
-        self._framed = headers.get("transfer-encoding") is not None
+        self._framed = "transfer-encoding" in headers
         self._ended = False
-        self.received = 0
         self._pieces: list[Buffer] = []
         self._held = 0
         self._decoder: ChunkedDecoder | None = None
-        self._trailer = headers.get("x-amz-trailer")
+        self._claims = Claims()
+        self.received = 0
         self.size = self._wire_length
-        self.algorithm, self._checksum = _claimed_checksum(headers, self._trailer)
-        self._md5 = _claimed_md5(headers.get("content-md5"))
+        self.algorithm: str | None = None
+        self.expects_sha256 = False
+
+    def read_claims(self, payload: Payload) -> None:
+        """Read what the headers say of the bytes; ``payload`` is how the signature covers them.
+
+        Raises:
+            S3Error: they contradict each other, or are malformed.
+        """
+        trailer = self._headers.get("x-amz-trailer")
+        self.algorithm, checksum_value = _claimed_checksum(self._headers, trailer)
+        md5 = _claimed_md5(self._headers.get("content-md5"))
+        self._claims = Claims(md5=md5, sha256=payload.sha256, checksum=checksum_value)
         self.expects_sha256 = payload.mode is PayloadMode.SIGNED
         if payload.mode in _STREAMING:
-            self._unwrap()
+            self._unwrap(payload, trailer)
 
-    def _unwrap(self) -> None:
+    def _unwrap(self, payload: Payload, trailer: str | None) -> None:
         """Prepare for aws-chunked. Raises MissingContentLength, InvalidRequest."""
         decoded = self._headers.get("x-amz-decoded-content-length")
         if decoded is None:
             raise MissingContentLength
         self.size = _length(decoded)
         assert self.size is not None
-        announced = self._trailer if self._payload.mode is not PayloadMode.STREAMING_SIGNED else None
-        self._decoder = ChunkedDecoder(self.size, self._payload.signer, announced)
+        announced = trailer if payload.mode is not PayloadMode.STREAMING_SIGNED else None
+        self._decoder = ChunkedDecoder(self.size, payload.signer, announced)
 
     @property
     def is_empty(self) -> bool:
@@ -146,7 +155,7 @@ class RequestBody:
             if algorithm:
                 if not checksum.valid(algorithm, value):
                     raise InvalidRequest(f"Value for {name} trailing header is invalid.")
-                self._checksum = value
+                self._claims = self._claims._replace(checksum=value)
 
     def _keep(self, data: Buffer) -> None:
         if data:
@@ -170,7 +179,7 @@ class RequestBody:
 
     def claims(self) -> Claims:
         """Return what the sender says of the bytes."""
-        return Claims(md5=self._md5, sha256=self._payload.sha256, checksum=self._checksum)
+        return self._claims
 
     async def document(self, limit: int, *, needs_digest: bool) -> bytes:
         """Return a whole body of at most ``limit`` bytes, verified against its claims.
@@ -182,7 +191,7 @@ class RequestBody:
         """
         if self.is_empty:
             return b""
-        if needs_digest and self._md5 is None and self.algorithm is None:
+        if needs_digest and self._claims.md5 is None and self.algorithm is None:
             raise InvalidRequest("Missing required header for this request: Content-MD5 OR x-amz-checksum-*")
         if (self.size or 0) > limit:
             raise MaxMessageLengthExceeded(MaxMessageLengthBytes=limit)

@@ -5,11 +5,13 @@ replaces invalid UTF-8.
 """
 
 import re
+from functools import lru_cache
 from typing import NamedTuple
 
 from s3ish.errors import InvalidBucketName, InvalidRequest, InvalidURI
 from s3ish.wire import names
 
+_HOSTS_KEPT = 256
 _HOST = re.compile(r"(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::([0-9]{1,5}))?")
 
 
@@ -25,6 +27,7 @@ class Target(NamedTuple):
         return "object" if self.key else "bucket" if self.bucket else "service"
 
 
+@lru_cache(_HOSTS_KEPT)
 def check_host(host: str) -> str:
     """Return the host name in lower case without its port.
 

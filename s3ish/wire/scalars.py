@@ -9,6 +9,7 @@ import base64
 import binascii
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from functools import lru_cache
 from typing import NewType
 from urllib.parse import quote
 
@@ -18,6 +19,7 @@ Instant = NewType("Instant", int)
 _DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 _SECOND = 1_000_000_000
+_DATES_KEPT = 1024
 
 
 def write_iso8601(moment: int) -> str:
@@ -27,6 +29,7 @@ def write_iso8601(moment: int) -> str:
     return f"{at.year:04}-{at.month:02}-{at.day:02}T{at.hour:02}:{at.minute:02}:{at.second:02}.{rest // 1_000_000:03}Z"
 
 
+@lru_cache(_DATES_KEPT)
 def write_http_date(moment: int) -> str:
     """Write a moment as an HTTP header does, for example ``Sat, 31 Jan 2026 09:30:00 GMT``; fractions are dropped."""
     at = datetime.fromtimestamp(moment // _SECOND, UTC)

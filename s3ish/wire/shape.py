@@ -92,7 +92,7 @@ def body(name: str = "", *, required: bool = True) -> Any:
 
 
 def stream() -> Any:
-    """The body as bytes that flow: in a response an asynchronous iterator of buffers."""
+    """The body as bytes that flow: in a response an asynchronous iterator of buffers, or bytes that are all there."""
     return _specify(Spec("stream", ""), None)
 
 
@@ -155,7 +155,11 @@ def write(response: Any, default_status: int) -> Written:
     written = Written(getattr(response, compiled.status_field) if compiled.status_field else default_status, [])
     compiled.write_headers(response, written.headers)
     if compiled.stream_field:
-        written.flow = getattr(response, compiled.stream_field)
+        source = getattr(response, compiled.stream_field)
+        if isinstance(source, bytes):
+            written.body = source
+        else:
+            written.flow = source
         return written
     inner, root = response, compiled.root
     if compiled.body_field:
