@@ -18,8 +18,8 @@ from starlette.applications import Starlette
 from s3ish.api.catalogue import catalogue
 from s3ish.auth.credentials import Credentials, User
 from s3ish.auth.identify import Authenticator
+from s3ish.blob.engine import Settings as BlobSettings
 from s3ish.blob.erasure import ErasureStore
-from s3ish.blob.erasure import Settings as BlobSettings
 from s3ish.blob.opening import open_volumes
 from s3ish.blob.volumes import Volumes
 from s3ish.clock import Clock

@@ -1,85 +1,27 @@
 """The blob store on volumes: erasure-coded shards with a JSON sidecar, on one directory or many.
 
 It knows stripes, placement and quorum; not Galois fields (coder.py), nor files (volume.py). One directory without
-parity is k = 1, m = 0 of the same code. Each part of the work is its own module: writer, reader, repair, scan; this one
-holds what they share and the rest.
+parity is k = 1, m = 0 of the same code. Each part of the work is its own module: writer, reader, repair, scan; what
+they share is engine.py; this one holds the rest.
 """
 
-import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
-from typing import NamedTuple
+from collections.abc import AsyncIterator, Sequence
 
 from s3ish.blob import sidecar as sidecars
-from s3ish.blob.coder import Coder, coder
 from s3ish.blob.copies import Copies, newest, read_copies, read_copy, verdict
-from s3ish.blob.flusher import Flusher
+from s3ish.blob.engine import Engine
 from s3ish.blob.layout import damage_names, shard_name
-from s3ish.blob.protocol import BlobError, BlobReader, Full, Health, Missing, Unwritable, VolumeError
+from s3ish.blob.protocol import BlobError, BlobReader, Full, Health, Missing, Unwritable
 from s3ish.blob.reader import ErasureReader, InlineReader, ShardReader
 from s3ish.blob.repair import Repair
 from s3ish.blob.scan import Scan
 from s3ish.blob.sidecar import Sidecar
-from s3ish.blob.volumes import Volumes
 from s3ish.blob.writer import ErasureWriter
-from s3ish.clock import Clock
 from s3ish.model import BlobRef
-from s3ish.offload import Offload
-
-Reporter = Callable[[BlobRef, tuple[str, ...]], None]
-"""Told which files of a blob were found damaged or missing, or could not be written."""
 
 
-class Settings(NamedTuple):
-    """How new blobs are stored; existing ones say it themselves.
-
-    ``code`` names the erasure code, with ``k`` data and ``m`` parity shards. Up to ``inline_bytes`` the data lives in
-    the sidecar. ``stripe_bytes`` is the data in one stripe.
-    """
-
-    code: str = "rs-cauchy-11d"
-    k: int = 2
-    m: int = 1
-    stripe_bytes: int = 1 << 20
-    inline_bytes: int = 32 << 10
-
-
-def _ignore(_ref: BlobRef, _names: tuple[str, ...]) -> None:
-    pass
-
-
-class ErasureStore:
-    """A blob store on volumes.
-
-    Args:
-        volumes: the open set; the store owns it from now on.
-        settings: of new blobs.
-        on_damage: called on the event loop.
-
-    Raises:
-        ValueError: the settings do not fit each other or the number of volumes.
-        UnknownCodeError: there is no such code.
-    """
-
-    def __init__(
-        self,
-        volumes: Volumes,
-        settings: Settings = Settings(),  # noqa: B008 - immutable
-        *,
-        clock: Clock,
-        offload: Offload,
-        on_damage: Reporter = _ignore,
-    ) -> None:
-        needed = settings.k + settings.m
-        if 1 < len(volumes) < needed:
-            raise ValueError(f"k + m = {needed} shards need 1 or at least {needed} volumes, not {len(volumes)}")
-        if not 0 <= settings.inline_bytes < settings.stripe_bytes <= 64 << 20 or settings.inline_bytes > 1 << 20:
-            raise ValueError("needed: inline_bytes <= 1 MiB and inline_bytes < stripe_bytes <= 64 MiB")
-        self.volumes, self.settings, self.clock, self.offload = volumes, settings, clock, offload
-        self.report = on_damage
-        self.coder = coder(settings.code, settings.k, settings.m)
-        self.flusher = Flusher(volumes, offload)
-        self.lazy = len(volumes) == 1
-        self._coders = {(settings.code, settings.k, settings.m): self.coder}
+class ErasureStore(Engine):
+    """A blob store on volumes; see ``Engine`` for what makes one."""
 
     def create(self, home: str, size: int | None) -> ErasureWriter:  # noqa: ARG002 - the layout needs no hint
         return ErasureWriter(self, home)
@@ -158,22 +100,6 @@ class ErasureStore:
         await self.flusher.close()
         self.volumes.close()
 
-    # --- for the modules that share the work
-
-    def coder_of(self, ref: BlobRef) -> Coder:
-        """Return the coder of a blob. Raises UnknownCodeError."""
-        key = (ref.code, ref.k, ref.m)
-        if key not in self._coders:
-            self._coders[key] = coder(*key)
-        return self._coders[key]
-
-    async def each(self, function: Callable[[int], None], positions: Sequence[int]) -> None:
-        """Run a function for each position, on as many threads."""
-        if len(positions) == 1:
-            await self.offload.run(function, positions[0])
-        else:
-            await asyncio.gather(*(self.offload.run(function, position) for position in positions))
-
     def _read_inline(self, ref: BlobRef) -> Sidecar:
         copies: dict[int, Sidecar | BlobError] = {}
         for position in ref.volumes:
@@ -199,19 +125,6 @@ class ErasureStore:
                 continue
             return True
         return False
-
-    def remove(self, blob: str, positions: Sequence[int] | None) -> None:
-        """Remove all sidecars before any shard, so that a crash in between leaves nothing that looks whole."""
-        wanted = [volume for volume in self.volumes.present if positions is None or volume.position in positions]
-        failures: list[VolumeError] = []
-        for step in ("sidecar", "rest"):
-            for volume in wanted:
-                try:
-                    volume.unlink(blob, sidecars.NAME) if step == "sidecar" else volume.remove(blob)
-                except VolumeError as error:
-                    failures.append(error)
-        if failures:
-            raise Unwritable("; ".join(dict.fromkeys(str(error) for error in failures)))
 
 
 def _errors(copies: Copies) -> list[BlobError]:

@@ -7,10 +7,10 @@ there fewer good shards than before.
 
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from typing import TYPE_CHECKING
 
 from s3ish.blob import sidecar as sidecars
 from s3ish.blob.copies import newest, read_copies
+from s3ish.blob.engine import Engine
 from s3ish.blob.gate import Gate
 from s3ish.blob.layout import block_hash, shard_name, sidecar_name
 from s3ish.blob.protocol import BlobError, Buffer, Health, Missing
@@ -20,14 +20,11 @@ from s3ish.blob.volume import Volume, temporary_name
 from s3ish.blob.volumes import Volumes
 from s3ish.model import BlobRef
 
-if TYPE_CHECKING:
-    from s3ish.blob.erasure import ErasureStore
-
 
 class Repair:
     """The check, and if wanted the repair, of one blob."""
 
-    def __init__(self, store: "ErasureStore", ref: BlobRef) -> None:
+    def __init__(self, store: Engine, ref: BlobRef) -> None:
         self._store, self._ref = store, ref
         self._run = store.offload.run
 

@@ -8,20 +8,18 @@ import asyncio
 from collections.abc import Sequence
 from functools import partial
 from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import Self
 
 from msgspec.structs import replace
 
 from s3ish.blob import sidecar as sidecars
+from s3ish.blob.engine import Engine
 from s3ish.blob.layout import damage_names
 from s3ish.blob.names import mint
 from s3ish.blob.protocol import Buffer
 from s3ish.blob.shards import BlobFiles
 from s3ish.blob.sidecar import Sidecar
 from s3ish.model import BlobRef
-
-if TYPE_CHECKING:
-    from s3ish.blob.erasure import ErasureStore
 
 LARGE_SIDECAR_BYTES = 64 << 10
 """Longer sidecars are encoded on a thread."""
@@ -30,7 +28,7 @@ LARGE_SIDECAR_BYTES = 64 << 10
 class ErasureWriter:
     """A blob being written; the context of ``ErasureStore.create``."""
 
-    def __init__(self, store: "ErasureStore", home: str) -> None:
+    def __init__(self, store: Engine, home: str) -> None:
         settings = store.settings
         blob = mint(home, store.clock.token())
         salt = int.from_bytes(store.clock.random_bytes(8), "big") >> 1

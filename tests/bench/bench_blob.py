@@ -15,7 +15,8 @@ import tempfile
 import time
 
 from s3ish.blob.coder import coder
-from s3ish.blob.erasure import ErasureStore, Settings
+from s3ish.blob.engine import Settings
+from s3ish.blob.erasure import ErasureStore
 from s3ish.blob.opening import open_volumes
 from s3ish.clock import Clock
 from s3ish.offload import Offload

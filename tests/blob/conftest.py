@@ -4,7 +4,8 @@ import os
 
 import pytest
 
-from s3ish.blob.erasure import ErasureStore, Settings
+from s3ish.blob.engine import Settings
+from s3ish.blob.erasure import ErasureStore
 from s3ish.blob.memory import MemoryBlobStore
 from s3ish.blob.opening import open_volumes
 from s3ish.clock import Clock

@@ -6,7 +6,8 @@ import threading
 
 import pytest
 
-from s3ish.blob.erasure import ErasureStore, Settings
+from s3ish.blob.engine import Settings
+from s3ish.blob.erasure import ErasureStore
 from s3ish.blob.protocol import Full, Missing, Unwritable, VolumeError
 from s3ish.clock import Clock
 from s3ish.offload import Offload
