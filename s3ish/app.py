@@ -8,7 +8,7 @@ import asyncio
 import contextlib
 import os
 from collections import Counter
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,13 +21,16 @@ from s3ish.auth.identify import Authenticator
 from s3ish.blob.engine import Settings as BlobSettings
 from s3ish.blob.erasure import ErasureStore
 from s3ish.blob.opening import open_volumes
+from s3ish.blob.protocol import InUse
 from s3ish.blob.volumes import Volumes
 from s3ish.clock import Clock
 from s3ish.config import ConfigError, Settings
 from s3ish.errors import BucketAlreadyOwnedByYou
 from s3ish.index.protocol import Delete, IndexFailure, Put
 from s3ish.index.sqlite import SQLiteIndex
+from s3ish.jobs.check import Check, Finding
 from s3ish.jobs.garbage import GarbageJob
+from s3ish.jobs.inventory import count_rows
 from s3ish.jobs.orphans import SWEEP, UNCLEAN, OrphanJob
 from s3ish.jobs.rebuild import rebuild
 from s3ish.jobs.runner import Job, Runner, run_once
@@ -44,6 +47,7 @@ from s3ish.wire.names import check_bucket_name
 log = structlog.get_logger()
 
 ROOT_ID = "s3ish-root"
+_YOUNG_NS = 15 * 60 * 1_000_000_000
 _INDEX_FILES = ("", "-wal", "-shm")
 
 
@@ -188,6 +192,58 @@ def _rebuild(settings: Settings, clock: Clock) -> Counter[str]:
     finally:
         os.close(folder)
     return found
+
+
+class StoreCheck:
+    """A check of a whole store from the shell, while a server runs or not.
+
+    Args:
+        repair: write anew what is damaged.
+        report: told every finding.
+        begin: told how many rows there are.
+        advance: told after every row.
+
+    Raises:
+        VolumeError, IndexFailure: the store cannot be opened.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        repair: bool,
+        report: Callable[[Finding], None],
+        begin: Callable[[int], None],
+        advance: Callable[[], None],
+    ) -> None:
+        self._settings, self._repair = settings, repair
+        self._report, self._begin, self._advance = report, begin, advance
+
+    def run(self) -> Counter[str]:
+        """Check everything; return the counts of blobs, bytes, and findings by state."""
+        set_up_logs(self._settings.log.level, self._settings.log.format)
+        clock = Clock()
+        volumes = _open_volumes(self._settings, clock, create=self._repair)
+        before_ns = clock.now_ns()
+        try:
+            volumes.lock_server()
+        except InUse:  # writes are under way: what is young may be about to be committed
+            before_ns -= _YOUNG_NS
+        return asyncio.run(self._check(_store(self._settings, volumes, self._settings.index_path, clock), before_ns))
+
+    async def _check(self, store: Store, before_ns: int) -> Counter[str]:
+        check = Check(store, repair=self._repair, before_ns=before_ns)
+        try:
+            self._begin(await count_rows(store))
+            async for findings in check.rows():
+                for finding in findings:
+                    self._report(finding)
+                self._advance()
+            async for finding in check.orphans():
+                self._report(finding)
+            return check.counts
+        finally:
+            await _close(store)
 
 
 def run_job(settings: Settings, name: str) -> None:

@@ -211,6 +211,58 @@ def index_rebuild(volumes: tuple[str, ...], config: str | None) -> None:
 
 
 @main.command()
+@click.argument("volumes", nargs=-1, metavar="[VOLUME]...")
+@click.option("--repair", is_flag=True, help="Write anew what is damaged, remove what nothing names.")
+@_config_option
+def check(volumes: tuple[str, ...], repair: bool, config: str | None) -> None:
+    """Verify every checksum of every shard, sidecar and row, each against the others.
+
+    Works beside a running server. Exit code 1 if something is damaged and was not repaired.
+    """
+    _check(_load(config, storage__volumes=volumes or None), repair=repair)
+
+
+@main.command()
+@click.argument("volumes", nargs=-1, metavar="[VOLUME]...")
+@_config_option
+def heal(volumes: tuple[str, ...], config: str | None) -> None:
+    """Give every drive what it should hold, after one was replaced by an empty directory: check --repair."""
+    _check(_load(config, storage__volumes=volumes or None), repair=True)
+
+
+def _check(settings: Settings, *, repair: bool) -> NoReturn:
+    from s3ish import app
+    from s3ish.blob.protocol import BlobError
+    from s3ish.index.protocol import IndexFailure
+    from s3ish.jobs.check import Finding
+
+    bar: Any = None
+
+    def begin(rows: int) -> None:
+        nonlocal bar
+        bar = click.progressbar(length=rows, label="checking", file=sys.stderr)
+        bar.render_progress()
+
+    def report(finding: Finding) -> None:
+        click.echo(f"{finding.state}: {_printable(finding.name)}: {', '.join(finding.problems)}")
+
+    try:
+        run = app.StoreCheck(settings, repair=repair, report=report, begin=begin, advance=lambda: bar.update(1))
+        counts = run.run()
+        bar.render_finish()
+    except (BlobError, IndexFailure, OSError) as error:
+        _fail(str(error))
+    states = ("damaged", "lost", "repaired", "orphan")
+    found = ", ".join(f"{counts[state]} {state}" for state in states if counts[state]) or "all good"
+    click.echo(f"{counts['blobs']} blobs of {counts['bytes']} bytes: {found}")
+    sys.exit(EX_FAILURE if counts["damaged"] or counts["lost"] else 0)
+
+
+def _printable(text: str) -> str:
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
+@main.command()
 @click.argument("name")
 @click.option("--once", is_flag=True, required=True, help="Run until there is nothing more to do.")
 @_volumes_option

@@ -66,19 +66,9 @@ class OrphanJob:
         except ValueError:
             log.error("sidecar of an unknown kind", blob=ref.id)
             return
-        if _made_ns(sealed) < self._before_ns and not await is_reachable(self._store, ref, sealed):
+        if seal.made_ns(sealed) < self._before_ns and not await is_reachable(self._store, ref, sealed):
             await self._store.blobs.delete(ref)
             self.removed += 1
-
-
-def _made_ns(sealed: seal.Seal) -> int:
-    if isinstance(sealed, seal.BucketSeal):
-        return sealed.bucket.created_ns
-    if isinstance(sealed, seal.VersionSeal):
-        return sealed.version.modified_ns
-    if isinstance(sealed, seal.UploadSeal):
-        return sealed.upload.created_ns
-    return sealed.part.modified_ns
 
 
 async def is_reachable(store: Store, ref: BlobRef, sealed: seal.Seal) -> bool:

@@ -50,3 +50,14 @@ def read(sidecar: bytes) -> Seal:
         ValueError: not a sidecar of a known kind.
     """
     return _decoder.decode(sidecar)
+
+
+def made_ns(sealed: Seal) -> int:
+    """Return when it was sealed, in nanoseconds since the epoch."""
+    if isinstance(sealed, BucketSeal):
+        return sealed.bucket.created_ns
+    if isinstance(sealed, VersionSeal):
+        return sealed.version.modified_ns
+    if isinstance(sealed, UploadSeal):
+        return sealed.upload.created_ns
+    return sealed.part.modified_ns
