@@ -194,6 +194,24 @@ def _rebuild(settings: Settings, clock: Clock) -> Counter[str]:
     return found
 
 
+def volume_states(settings: Settings) -> list[tuple[int, str, str, int | None]]:
+    """Return position, root, state and free bytes of every volume of the set, those out of reach included.
+
+    Raises:
+        VolumeError: none can be opened, or they do not belong together.
+    """
+    roots = settings.storage.volumes
+    volumes = open_volumes(roots, clock=Clock(), create=False, missing=len(roots) - 1)
+    try:
+        present = {volume.position: (volume.root, "ok", volume.free_bytes()) for volume in volumes.present}
+        lost = iter([root for root in roots if root not in {root for root, _, _ in present.values()}])
+        return [
+            (position, *(present.get(position) or (next(lost), "out of reach", None))) for position in range(len(roots))
+        ]
+    finally:
+        volumes.close()
+
+
 class StoreCheck:
     """A check of a whole store from the shell, while a server runs or not.
 

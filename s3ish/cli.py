@@ -230,6 +230,24 @@ def heal(volumes: tuple[str, ...], config: str | None) -> None:
     _check(_load(config, storage__volumes=volumes or None), repair=True)
 
 
+@main.command("volumes")
+@click.argument("volumes", nargs=-1, metavar="[VOLUME]...")
+@_config_option
+def list_volumes(volumes: tuple[str, ...], config: str | None) -> None:
+    """Show each volume's place in the set, its state and its free space. Exit code 1 if one is out of reach."""
+    from s3ish import app
+    from s3ish.blob.protocol import BlobError
+
+    try:
+        states = app.volume_states(_load(config, storage__volumes=volumes or None))
+    except BlobError as error:
+        _fail(str(error))
+    for position, root, state, free in states:
+        space = "" if free is None else f"{free / 2**30:10.1f} GiB free"
+        click.echo(f"{position:3}  {state:12} {space:20}  {root}")
+    sys.exit(EX_FAILURE if any(state != "ok" for _, _, state, _ in states) else 0)
+
+
 def _check(settings: Settings, *, repair: bool) -> NoReturn:
     from s3ish import app
     from s3ish.blob.protocol import BlobError

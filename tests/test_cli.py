@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import signal
 import socket
 import sqlite3
@@ -222,6 +223,34 @@ def test_the_garbage_job_can_be_run_by_hand(start_server, run_s3ish, tmp_path):
     unknown = run_s3ish("job", "sweeping", "--once", "--volume", tmp_path)
     assert unknown.returncode == 78
     assert "no job sweeping; there are: garbage" in unknown.stderr
+
+
+def test_check_names_damage_heal_repairs_it_and_volumes_says_what_is_missing(start_server, run_s3ish, tmp_path):
+    roots = [tmp_path / f"drive{number}" for number in range(3)]
+    server = start_server(*roots)
+    s3 = client(server.endpoint)
+    s3.create_bucket(Bucket="bucket")
+    data = os.urandom(2_500_000)
+    s3.put_object(Bucket="bucket", Key="large", Body=data)
+    s3.put_object(Bucket="bucket", Key="small", Body=b"x")
+    whole = run_s3ish("check", *roots)  # beside the running server
+    assert (whole.returncode, whole.stdout) == (0, "3 blobs of 2500001 bytes: all good\n")
+    server.stop()
+    shutil.rmtree(roots[1])
+    missing = run_s3ish("volumes", *roots)
+    assert missing.returncode == 1
+    assert "out of reach" in missing.stdout
+    healed = run_s3ish("heal", *roots)
+    assert healed.returncode == 0
+    assert "repaired: bucket/large" in healed.stdout
+    assert run_s3ish("volumes", *roots).returncode == 0
+    shard = next(roots[0].rglob("large@*/*.0"))
+    shard.write_bytes(b"\0" * shard.stat().st_size)
+    damaged = run_s3ish("check", *roots)
+    assert damaged.returncode == 1
+    assert f"damaged: bucket/large version null: {shard.name}" in damaged.stdout
+    assert run_s3ish("check", "--repair", *roots).returncode == 0
+    assert run_s3ish("check", *roots).returncode == 0
 
 
 def test_help_is_there_for_every_command(run_s3ish):
