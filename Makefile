@@ -4,9 +4,11 @@ PYTHON ?= python3
 DATA ?= ./s3-data
 PORT ?= 9000
 WORKERS ?= 1
+ROUNDS ?= 30
+SEED ?= 1
 BIN := .venv/bin
 
-.PHONY: serve test format lock compat bench clean help
+.PHONY: serve test format lock compat torture bench clean help
 
 help:  ## Show the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -30,6 +32,11 @@ lock: .venv/dev  ## Renew the versions that CI installs
 
 compat: .venv/dev  ## Run stock S3 clients against a server and write docs/compatibility.md
 	$(BIN)/python compat/run.py
+
+torture: .venv/dev  ## Cut the power again and again under load (as root; ROUNDS=, SEED=)
+	$(BIN)/python -m tests.torture.powercut --rounds $(ROUNDS) --seed $(SEED)
+	$(BIN)/python -m tests.torture.powercut --rounds $(ROUNDS) --seed $(SEED) --volumes 3
+	$(BIN)/python -m tests.torture.powercut --rounds $(ROUNDS) --seed $(SEED) --workers 2
 
 bench: .venv/dev  ## Time the layers one by one
 	for bench in tests/bench/bench_*.py; do $(BIN)/python $$bench; done

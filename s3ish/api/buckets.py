@@ -5,6 +5,7 @@ from s3ish.api.context import Context
 from s3ish.api.operation import operation
 from s3ish.api.shapes import BucketRequest, GrantHeaders
 from s3ish.errors import (
+    BucketAlreadyOwnedByYou,
     IllegalLocationConstraintException,
     IllegalVersioningConfigurationException,
     InvalidArgument,
@@ -83,7 +84,11 @@ async def create_bucket(context: Context, request: CreateBucketRequest) -> Creat
         raise NotImplemented(Header="x-amz-bucket-namespace")
     _check_ownership(request.ownership)
     _check_configuration(request.configuration, context.store.region)
-    await buckets.create_bucket(context.store, request.bucket, context.user.owner, context.store.region)
+    try:
+        await buckets.create_bucket(context.store, request.bucket, context.user.owner, context.store.region)
+    except BucketAlreadyOwnedByYou:
+        if context.store.region != CLASSIC_REGION:  # there, and only there, S3 has always answered 200
+            raise
     return CreateBucketResponse(location=f"/{request.bucket}")
 
 

@@ -31,7 +31,7 @@ from s3ish.api.shapes import (
     quoted,
 )
 from s3ish.api.writing import find_source, shown_version
-from s3ish.errors import InvalidArgument, InvalidRange, InvalidRequest, MalformedXML, PreconditionFailed
+from s3ish.errors import InvalidArgument, InvalidRequest, MalformedXML, PreconditionFailed
 from s3ish.model import Checksum, Part, Upload, Version
 from s3ish.objects import copy, listing, multipart
 from s3ish.objects.preconditions import WriteConditions
@@ -185,7 +185,7 @@ async def upload_part_copy(context: Context, request: UploadPartCopyRequest) -> 
 
 
 def _source_range(text: str | None, source: Version) -> tuple[int, int]:
-    """Return the bytes of the source that a part takes. Raises InvalidArgument, InvalidRange, InvalidRequest."""
+    """Return the bytes of the source that a part takes. Raises InvalidArgument, InvalidRequest."""
     if text is None:
         if source.size > MAX_PART_BYTES:
             raise InvalidRequest(f"The specified copy source is larger than the maximum part size: {MAX_PART_BYTES}")
@@ -200,8 +200,10 @@ def _source_range(text: str | None, source: Version) -> tuple[int, int]:
         )
     start, stop = int(matched[1]), int(matched[2]) + 1
     if stop > source.size:
-        raise InvalidRange(
-            f"Range specified is not valid for source object of size: {source.size}", RangeRequested=text
+        raise InvalidArgument(
+            f"Range specified is not valid for source object of size: {source.size}",
+            ArgumentName="x-amz-copy-source-range",
+            ArgumentValue=text[:128],
         )
     if stop - start > MAX_PART_BYTES:
         raise InvalidRequest(f"The specified copy range is larger than the maximum part size: {MAX_PART_BYTES}")

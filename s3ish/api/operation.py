@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, Literal, get_type_hints
 
+from s3ish.api.shapes import ChecksumHeaders
 from s3ish.errors import NotImplemented
 from s3ish.wire.shape import wire
 
@@ -55,6 +56,11 @@ class Operation:
     def reads_stream(self) -> bool:
         """Whether the request's body is the object's data."""
         return bool(wire(self.request).stream_field)
+
+    @property
+    def checksum_is_of_object(self) -> bool:
+        """Whether a checksum header speaks of the object that a document makes, not of the document."""
+        return self.reads_document and issubclass(self.request, ChecksumHeaders)
 
 
 def operation(

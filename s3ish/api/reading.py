@@ -24,6 +24,7 @@ from s3ish.api.shapes import (
 from s3ish.errors import InvalidArgument, NotModified, PreconditionFailed
 from s3ish.model import Version
 from s3ish.objects import read, versions
+from s3ish.objects.multipart import check_number
 from s3ish.objects.preconditions import ReadConditions
 from s3ish.wire.scalars import Instant, read_http_date, write_http_date
 from s3ish.wire.shape import header, headers, query, shape, status, stream
@@ -59,7 +60,7 @@ class GetObjectRequest(ObjectRequest, CustomerKeyHeaders):
     response_expires: str | None = query("response-expires")
     version_id: str | None = query("versionId")
     part_number: int | None = query("partNumber")
-    checksum_mode: str | None = header("x-amz-checksum-mode", choices=("ENABLED",))
+    checksum_mode: str | None = header("x-amz-checksum-mode", choices=("ENABLED", "enabled"))  # small: C++ SDK
 
 
 @shape
@@ -118,6 +119,8 @@ async def head_object(context: Context, request: HeadObjectRequest) -> HeadObjec
 async def _look(context: Context, request: GetObjectRequest) -> tuple[Version, read.Span]:
     """Find the version, check the conditions and choose the bytes."""
     refuse_customer_key(request)
+    if request.part_number is not None:
+        check_number(request.part_number)
     version = await versions.get(context.store, request.bucket, request.key, request.version_id)
     conditions = ReadConditions(
         if_match=request.if_match,

@@ -25,7 +25,7 @@ from s3ish.api.shapes import (
     encryption_fields,
     quoted,
 )
-from s3ish.errors import InvalidArgument, InvalidRequest, NotImplemented
+from s3ish.errors import InvalidArgument, InvalidBucketName, InvalidRequest, InvalidURI, NotImplemented
 from s3ish.model import Attributes, Version
 from s3ish.objects import copy, versions, write
 from s3ish.objects.preconditions import ReadConditions, WriteConditions
@@ -162,12 +162,16 @@ async def find_source(context: Context, request: CopySourceHeaders) -> tuple[Ver
 
     Raises:
         AccessDenied, NoSuchBucket, NoSuchKey, NoSuchVersion: it cannot be read by the caller.
+        InvalidArgument, KeyTooLongError: it is not the name of an object.
         InvalidRequest: it is a delete marker.
         PreconditionFailed: a condition on the source does not hold.
     """
     if request.source_customer_algorithm or request.source_customer_key or request.source_customer_key_md5:
         raise NotImplemented(Header="x-amz-copy-source-server-side-encryption-customer-algorithm")
-    bucket, key, version_id = split_copy_source(request.copy_source)
+    try:
+        bucket, key, version_id = split_copy_source(request.copy_source)
+    except (InvalidBucketName, InvalidURI) as error:
+        raise InvalidArgument("Invalid copy source bucket name or key", ArgumentName="x-amz-copy-source") from error
     held = await context.store.bucket(bucket)
     check_source(context.user, held.record, request.expected_source_bucket_owner)
     if version_id is not None:

@@ -62,7 +62,9 @@ class _Claim(NamedTuple):
     query: str
 
 
-_TEXTS_KEPT = 1024
+Pairs = list[tuple[str, str]]
+
+_TEXTS_KEPT = 128
 """How many texts that clients repeat from request to request stay parsed."""
 
 
@@ -90,25 +92,27 @@ class Authenticator:
             S3Error: it claims to be from somebody, and that is not so, or cannot be checked.
         """
         header = request.headers.get("authorization")
-        query = request.raw_query
-        presigned = "X-Amz-" in query and any(mark in query for mark in _PRESIGN_MARKS)
+        pairs = sigv4.split_query(request.raw_query) if request.raw_query else []
+        names = {name for name, _ in pairs}
+        presigned = not names.isdisjoint(_PRESIGN_MARKS)
         if header is None and not presigned:
-            return self._anonymous(request)
+            return self._anonymous(request, names)
         if not request.repeated.isdisjoint(_SINGLE_HEADERS):
             raise InvalidRequest("A header that must be unique is repeated.")
-        if header is not None and presigned:
+        if (header is not None and presigned) or not names.isdisjoint(_V2_MARKS):
             raise InvalidArgument(
                 "Only one auth mechanism allowed; only the X-Amz-Algorithm query parameter, Signature query string "
                 "parameter or the Authorization header should be specified",
                 ArgumentName="Authorization",
             )
-        claim = self._from_query(request, now) if header is None else self._from_header(request, header, now)
+        claim = (
+            self._from_query(request, pairs, now) if header is None else self._from_header(request, header, pairs, now)
+        )
         return self._verify(request, claim, presigned=header is None)
 
     @staticmethod
-    def _anonymous(request: HttpRequest) -> Authentication:
-        query = request.raw_query
-        if query and any(f"{mark}=" in query for mark in _V2_MARKS) and "Signature=" in query:
+    def _anonymous(request: HttpRequest, names: set[str]) -> Authentication:
+        if not names.isdisjoint(_V2_MARKS):
             raise InvalidRequest(
                 "The authorization mechanism you have provided is not supported. Please use AWS4-HMAC-SHA256."
             )
@@ -118,7 +122,7 @@ class Authenticator:
 
     # --- the two forms -----------------------------------------------------------------------------------------------
 
-    def _from_header(self, request: HttpRequest, header: str, now: datetime) -> _Claim:
+    def _from_header(self, request: HttpRequest, header: str, pairs: Pairs, now: datetime) -> _Claim:
         algorithm, _, rest = header.partition(" ")
         if algorithm != ALGORITHM:
             raise _wrong_mechanism(algorithm)
@@ -144,11 +148,10 @@ class Authenticator:
             fields["Signature"],
             timestamp,
             payload,
-            sigv4.canonical_query(sigv4.split_query(request.raw_query)) if request.raw_query else "",
+            sigv4.canonical_query(pairs),
         )
 
-    def _from_query(self, request: HttpRequest, now: datetime) -> _Claim:
-        pairs = sigv4.split_query(request.raw_query)
+    def _from_query(self, request: HttpRequest, pairs: Pairs, now: datetime) -> _Claim:
         query = dict(pairs)
         if len(query) != len(pairs):
             raise AuthorizationQueryParametersError("A query parameter must not be repeated.")
@@ -202,8 +205,6 @@ class Authenticator:
 
     def _verify(self, request: HttpRequest, claim: _Claim, *, presigned: bool) -> Authentication:
         mode, sha256 = _payload(claim.payload)
-        if presigned and mode not in (PayloadMode.SIGNED, PayloadMode.UNSIGNED):
-            raise InvalidRequest("A presigned request cannot have a streaming payload.")
         _check_all_signed(request.headers, claim.signed)
         user = self._credentials.find(claim.access_key)
         key = self._keys.key(user.secret_key if user else _DUMMY_SECRET, claim.scope)
@@ -217,6 +218,8 @@ class Authenticator:
             raise InvalidAccessKeyId(AWSAccessKeyId=claim.access_key[:128])
         if not right:
             raise _mismatch(claim, text, canonical)
+        if presigned and mode not in (PayloadMode.SIGNED, PayloadMode.UNSIGNED):
+            raise InvalidRequest("A presigned request cannot have a streaming payload.")
         signer = None
         if mode in (PayloadMode.STREAMING_SIGNED, PayloadMode.STREAMING_SIGNED_TRAILER):
             signer = sigv4.ChunkSigner(key, claim.timestamp, claim.scope, claim.signature)
@@ -278,15 +281,11 @@ def _header_time(headers: Mapping[str, str]) -> tuple[str, datetime]:
         if at is None:
             raise AccessDenied("AWS authentication requires a valid Date or x-amz-date header")
         return text, at
-    date = headers.get("date")
     try:
-        at = parsedate_to_datetime(date) if date else None
-    except (TypeError, ValueError):
-        at = None
-    if at is None:
-        raise AccessDenied("AWS authentication requires a valid Date or x-amz-date header")
-    at = at if at.tzinfo else at.replace(tzinfo=UTC)
-    at = at.astimezone(UTC)
+        at = parsedate_to_datetime(headers["date"])
+        at = (at if at.tzinfo else at.replace(tzinfo=UTC)).astimezone(UTC)
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
+        raise AccessDenied("AWS authentication requires a valid Date or x-amz-date header") from error
     return at.strftime("%Y%m%dT%H%M%SZ"), at
 
 

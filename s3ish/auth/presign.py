@@ -12,6 +12,8 @@ from s3ish.auth.credentials import User
 from s3ish.auth.identify import MAX_EXPIRES_SECONDS
 from s3ish.auth.sigv4 import ALGORITHM, UNSIGNED, Scope
 
+_OWN_PORTS = {"http": ":80", "https": ":443"}
+
 
 def presign(
     user: User,
@@ -52,8 +54,15 @@ def presign(
         "X-Amz-SignedHeaders": "host",
     }
     encoded = sigv4.canonical_query(pairs.items())
-    headers = {"host": urlsplit(endpoint).netloc}
-    canonical = sigv4.canonical_request(method, path, encoded, headers, ("host",), UNSIGNED)
+    scheme, host = _address(endpoint)
+    canonical = sigv4.canonical_request(method, path, encoded, {"host": host}, ("host",), UNSIGNED)
     text = sigv4.string_to_sign(timestamp, scope, canonical)
     signature = sigv4.sign(sigv4.derive(user.secret_key, scope), text)
-    return f"{endpoint.rstrip('/')}{path}?{encoded}&X-Amz-Signature={signature}"
+    return f"{scheme}://{host}{path}?{encoded}&X-Amz-Signature={signature}"
+
+
+def _address(endpoint: str) -> tuple[str, str]:
+    """Return scheme and host as clients send them: in lower case, without the scheme's own port."""
+    parts = urlsplit(endpoint)
+    host = parts.netloc.lower()
+    return parts.scheme, host.removesuffix(_OWN_PORTS.get(parts.scheme, ""))

@@ -6,6 +6,7 @@ https://docs.aws.amazon.com/AmazonS3/latest/API/sig-v4-authenticating-requests.h
 import enum
 import hashlib
 import hmac
+import re
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 from urllib.parse import quote, unquote_to_bytes
@@ -15,6 +16,7 @@ UNSIGNED = "UNSIGNED-PAYLOAD"
 EMPTY_SHA256 = hashlib.sha256(b"").hexdigest()
 
 _KEYS_KEPT = 1024
+_BLANKS = re.compile(r"[ \t]+")
 
 
 class PayloadMode(enum.Enum):
@@ -147,7 +149,8 @@ def canonical_request(
 
 
 def _collapse(value: str) -> str:
-    return " ".join(value.split()) if "  " in value or "\t" in value else value.strip()
+    """Trim blanks and make runs of them one space; other white space is content, which is stored as it is signed."""
+    return (_BLANKS.sub(" ", value) if "  " in value or "\t" in value else value).strip(" ")
 
 
 def string_to_sign(timestamp: str, scope: Scope, canonical: str) -> str:

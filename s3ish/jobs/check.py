@@ -12,7 +12,8 @@ from s3ish.blob.protocol import BlobError
 from s3ish.index import keys, records
 from s3ish.index.protocol import Damaged
 from s3ish.jobs.inventory import BrokenRow, Owned, inventory
-from s3ish.jobs.orphans import is_reachable
+from s3ish.jobs.reach import is_reachable
+from s3ish.model import BlobRef
 from s3ish.objects import seal
 from s3ish.objects.store import Store, put_inline
 
@@ -64,11 +65,17 @@ class Check:
             except ValueError:
                 yield self._count(Finding(ref.id, ("a sidecar of an unknown kind",), "damaged"))
                 continue
-            if seal.made_ns(sealed) < self._before_ns and not await is_reachable(self._store, ref, sealed):
+            if seal.made_ns(sealed) < self._before_ns and not await self._is_named(ref, sealed):
                 yield await self._drop(ref.id, "sealed, but named by no row")
         async for blob, modified_ns in self._store.blobs.strays():
             if modified_ns < self._before_ns and blob not in self._unsealed:
                 yield await self._drop(blob, "files without a sidecar, named by no row")
+
+    async def _is_named(self, ref: BlobRef, sealed: seal.Seal) -> bool:
+        try:
+            return await is_reachable(self._store, ref, sealed)
+        except Damaged:  # told of already; nothing is removed on a doubt
+            return True
 
     async def _look(self, item: Owned | BrokenRow) -> Finding | None:
         if isinstance(item, BrokenRow):

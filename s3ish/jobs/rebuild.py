@@ -13,9 +13,10 @@ from msgspec.structs import replace
 from s3ish.blob.protocol import BlobError
 from s3ish.index import keys, records
 from s3ish.index.protocol import Change, Delete, Put
+from s3ish.jobs.orphans import SWEEP
 from s3ish.model import NULL_VERSION, BlobRef, Bucket, Part, Upload, Version
 from s3ish.objects import seal, versions
-from s3ish.objects.store import Held, Store, drop_blobs, put_entry, put_inline, put_version
+from s3ish.objects.store import Held, Store, blobs_of, drop_blobs, put_entry, put_inline, put_version
 
 log = structlog.get_logger()
 
@@ -37,21 +38,24 @@ async def rebuild(store: Store) -> Counter[str]:
             log.error("sidecar of an unknown kind", blob=ref.id)
             found["unknown"] += 1
             continue
-        changes += await _rows_of(store, ref, sealed, found)
+        changes += await _rows_of(store, ref, sealed, found, changes)
         if len(changes) >= _BATCH:
             await store.index.commit(changes)
             changes = []
     await store.index.commit(changes)
     await _settle_versions(store, found)
     await _settle_parts(store, found)
+    await store.index.commit([Put("state", SWEEP, b"1")])  # what was garbage is now unknown to the index
     return found
 
 
-async def _rows_of(store: Store, ref: BlobRef, sealed: seal.Seal, found: Counter[str]) -> list[Change]:
+async def _rows_of(
+    store: Store, ref: BlobRef, sealed: seal.Seal, found: Counter[str], pending: list[Change]
+) -> list[Change]:
     """Return the rows that one sidecar stands for."""
     if isinstance(sealed, seal.BucketSeal):
         found["buckets"] += 1
-        return await _bucket_rows(store, replace(sealed.bucket, blob=ref))
+        return await _bucket_rows(store, replace(sealed.bucket, blob=ref), pending)
     if isinstance(sealed, seal.VersionSeal):
         found["versions"] += 1
         return [put_version(replace(sealed.version, blob=ref)), *await _inline_rows(store, ref)]
@@ -61,12 +65,20 @@ async def _rows_of(store: Store, ref: BlobRef, sealed: seal.Seal, found: Counter
         key = keys.upload_key(upload.bucket, upload.key, upload.id)
         return [Put("uploads", key, records.encode("uploads", key, upload))]
     found["parts"] += 1
-    return [*await _part_rows(store, sealed, ref), *await _inline_rows(store, ref)]
+    return [*await _part_rows(store, sealed, ref, pending), *await _inline_rows(store, ref)]
 
 
-async def _bucket_rows(store: Store, bucket: Bucket) -> list[Change]:
+async def _row(store: Store, table: str, key: bytes, pending: list[Change]) -> bytes | None:
+    """Return a row as it will be after the changes that are still to be committed."""
+    for change in reversed(pending):
+        if isinstance(change, Put) and change.key == key and change.table == table:
+            return change.value
+    return await store.index.get(table, key)
+
+
+async def _bucket_rows(store: Store, bucket: Bucket, pending: list[Change]) -> list[Change]:
     key = keys.bucket_key(bucket.name)
-    old = await store.index.get("buckets", key)
+    old = await _row(store, "buckets", key, pending)
     if old and records.decode("buckets", key, old, Bucket).created_ns > bucket.created_ns:
         return drop_blobs([bucket.blob])
     return [Put("buckets", key, records.encode("buckets", key, bucket))]
@@ -84,12 +96,12 @@ async def _inline_rows(store: Store, ref: BlobRef) -> list[Change]:
     return put_inline(ref, data)
 
 
-async def _part_rows(store: Store, sealed: seal.PartSeal, ref: BlobRef) -> list[Change]:
+async def _part_rows(store: Store, sealed: seal.PartSeal, ref: BlobRef, pending: list[Change]) -> list[Change]:
     if not sealed.upload:  # a part of a copied object; its version names it
         return []
     part = replace(sealed.part, blob=ref)
     key = keys.part_key(sealed.upload, part.number)
-    old = await store.index.get("parts", key)
+    old = await _row(store, "parts", key, pending)
     if old:
         other = records.decode("parts", key, old, Part)
         if other.modified_ns > part.modified_ns:
@@ -133,7 +145,7 @@ async def _settle_key(store: Store, group: list[Held], found: Counter[str]) -> N
     for stale in group:
         if stale not in kept:
             found["orphans"] += 1
-            changes += [Delete("versions", stale.key), *drop_blobs([stale.record.blob])]
+            changes += [Delete("versions", stale.key), *drop_blobs(blobs_of(stale.record))]
     changes.append(put_entry(kept[0].record))
     changes += [versions.cover_null(held.record) for held in kept[1:] if held.record.id == NULL_VERSION]
     for held in kept:

@@ -13,7 +13,7 @@ import msgspec
 import structlog
 
 from s3ish.index import records
-from s3ish.index.protocol import Conflict, Put, Row
+from s3ish.index.protocol import Conflict, Damaged, Put, Row
 from s3ish.objects.store import Store
 
 log = structlog.get_logger()
@@ -87,15 +87,22 @@ class Runner:
         key = b"lease/" + job.name.encode()
         now = self._store.clock.now_ns()
         value = await self._store.index.get("state", key)
-        if value is not None:
-            lease = records.decode("state", key, value, Lease)
-            if lease.holder != self._holder and lease.until_ns > now:
-                return False
-        mine = records.encode("state", key, Lease(self._holder, now + LEASE_SECONDS * 1_000_000_000))
+        until = now + LEASE_SECONDS * 1_000_000_000
+        if value is not None and self._is_held_elsewhere(key, value, now, until):
+            return False
+        mine = records.encode("state", key, Lease(self._holder, until))
         with contextlib.suppress(Conflict):
             await self._store.index.commit([Put("state", key, mine)], [Row("state", key, value)])
             return True
         return False
+
+    def _is_held_elsewhere(self, key: bytes, value: bytes, now: int, longest: int) -> bool:
+        """Whether another process has a lease; one longer than any that is given is from before a jump of the clock."""
+        try:
+            lease = records.decode("state", key, value, Lease)
+        except Damaged:
+            return False
+        return lease.holder != self._holder and now < lease.until_ns <= longest
 
 
 async def run_once(job: Job) -> None:

@@ -8,7 +8,13 @@ from contextlib import suppress
 
 from msgspec.structs import replace
 
-from s3ish.errors import BucketAlreadyExists, BucketAlreadyOwnedByYou, BucketNotEmpty, NoSuchBucket, NoSuchUpload
+from s3ish.errors import (
+    BucketAlreadyExists,
+    BucketAlreadyOwnedByYou,
+    BucketNotEmpty,
+    NoSuchUpload,
+    OperationAborted,
+)
 from s3ish.index import keys, records
 from s3ish.index.protocol import Delete, Empty, Put, Row
 from s3ish.model import Bucket, Owner, Upload
@@ -28,17 +34,19 @@ async def create_bucket(store: Store, name: str, owner: Owner, region: str) -> B
 
     Raises:
         BucketAlreadyOwnedByYou, BucketAlreadyExists: there is one of that name.
+        OperationAborted: one of that name was there for a moment meanwhile.
     """
     await _refuse_existing(store, name, owner)
     with translated():
         async with store.blobs.create(name, 0) as writer:
             ref = await writer.finish()
             bucket = Bucket(name=name, created_ns=store.clock.now_ns(), owner=owner, blob=ref, region=region)
-            await writer.seal(seal.write(seal.BucketSeal(bucket)))
-            if await store.commit([_put(bucket)], [Row("buckets", keys.bucket_key(name), None)]):
-                return bucket
-    await _refuse_existing(store, name, owner)
-    raise BucketAlreadyExists(BucketName=name)
+            async with store.provisional(ref):
+                await writer.seal(seal.write(seal.BucketSeal(bucket)))
+                if await store.commit([_put(bucket)], [Row("buckets", keys.bucket_key(name), None)]):
+                    return bucket
+                await _refuse_existing(store, name, owner)
+                raise OperationAborted(BucketName=name)
 
 
 async def _refuse_existing(store: Store, name: str, owner: Owner) -> None:
@@ -81,16 +89,17 @@ async def _abort_uploads(store: Store, name: str) -> None:
 async def change_bucket(store: Store, name: str, change: Callable[[Bucket], Bucket]) -> Bucket:
     """Replace a bucket's record by what ``change`` makes of it. Raises NoSuchBucket, and what ``change`` raises."""
     with translated():
-        for _ in attempts():
-            held = await store.bucket(name)
-            changed = change(held.record)
-            if changed == held.record:
-                return changed
-            await store.blobs.amend(changed.blob, seal.write(seal.BucketSeal(changed)))
-            if await store.commit([_put(changed)], [held.row]):
-                return changed
-            await _restore(store, name)
-    raise NoSuchBucket(BucketName=name)
+        async with store.turn(name, ""):
+            for _ in attempts():
+                held = await store.bucket(name)
+                changed = change(held.record)
+                if changed == held.record:
+                    return changed
+                await store.blobs.amend(changed.blob, seal.write(seal.BucketSeal(changed)))
+                if await store.commit([_put(changed)], [held.row]):
+                    return changed
+                await _restore(store, name)
+    raise AssertionError  # attempts() raises before
 
 
 async def _restore(store: Store, name: str) -> None:

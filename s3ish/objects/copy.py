@@ -8,12 +8,13 @@ from contextlib import AsyncExitStack
 
 from msgspec.structs import replace
 
-from s3ish.blob.protocol import BlobWriter, Buffer
-from s3ish.model import Attributes, Owner, Part, Upload, Version
+from s3ish.blob.protocol import BlobWriter, Buffer, Corrupt, Missing
+from s3ish.index.protocol import Change
+from s3ish.model import Attributes, BlobRef, Owner, Part, Upload, Version
 from s3ish.objects import multipart, read, seal
 from s3ish.objects.ingest import Claims, Digests, ingest
 from s3ish.objects.preconditions import UNCONDITIONAL, WriteConditions
-from s3ish.objects.store import Store, translated
+from s3ish.objects.store import Store, put_inline, translated
 from s3ish.objects.write import publish
 
 
@@ -74,34 +75,48 @@ async def copy_object(
     with translated():
         async with AsyncExitStack() as stack:
             writer = await stack.enter_async_context(store.blobs.create(f"{bucket}/{key}", _own_size(source)))
+            rows: list[Change] = []
             if source.parts and same_checksum:
-                parts = await _adopt_parts(store, source, bucket, key, stack)
-                if parts is not None:
-                    draft = replace(draft, parts=parts, blob=await writer.finish())
-                    return await publish(store, draft, writer, conditions)
-            elif same_checksum and await writer.adopt(source.blob):
+                parts = await _copy_parts(store, source, bucket, key, stack, rows)
+                draft = replace(draft, parts=parts, blob=await writer.finish())
+            elif same_checksum and await _adopt(store, source, writer, source.blob):
                 draft = replace(draft, blob=await writer.finish())
-                return await publish(store, draft, writer, conditions)
-            draft = await _through(store, source, draft, writer, wanted)
-            return await publish(store, draft, writer, conditions)
+            else:
+                draft = await _through(store, source, draft, writer, wanted)
+            return await publish(store, draft, writer, conditions, tuple(rows))
 
 
 def _own_size(source: Version) -> int:
     return 0 if source.parts else source.size
 
 
-async def _adopt_parts(
-    store: Store, source: Version, bucket: str, key: str, stack: AsyncExitStack
-) -> tuple[Part, ...] | None:
-    """Take every part's bytes without copying them; None where that is not possible."""
+async def _adopt(store: Store, source: Version, writer: BlobWriter, ref: BlobRef) -> bool:
+    """Take the bytes of a blob of the source without copying them; False where that is not possible."""
+    try:
+        return await writer.adopt(ref)
+    except (Missing, Corrupt) as error:
+        raise await read.cause(store, source, error) from error
+
+
+async def _copy_parts(
+    store: Store, source: Version, bucket: str, key: str, stack: AsyncExitStack, rows: list[Change]
+) -> tuple[Part, ...]:
+    """Give every part a blob of its own, without copying its bytes where that is possible.
+
+    ``rows`` collects the bytes of small parts, which the commit must make durable.
+    """
     parts: list[Part] = []
+    start = 0
     for part in source.parts:
         writer = await stack.enter_async_context(store.blobs.create(f"{bucket}/{key}", part.size))
-        if not await writer.adopt(part.blob):
-            return None
-        adopted = replace(part, blob=await writer.finish())
-        await writer.seal(seal.write(seal.PartSeal(bucket, key, "", adopted)))
-        parts.append(adopted)
+        if not await _adopt(store, source, writer, part.blob):
+            await _pour(store, source, start, start + part.size, writer, None)
+        copied = replace(part, blob=await writer.finish(), modified_ns=store.clock.now_ns())
+        await stack.enter_async_context(store.provisional(copied.blob))
+        await writer.seal(seal.write(seal.PartSeal(bucket, key, "", copied)))
+        rows += put_inline(copied.blob, writer.inline)
+        parts.append(copied)
+        start += part.size
     return tuple(parts)
 
 

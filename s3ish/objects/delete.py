@@ -104,7 +104,9 @@ async def _remove(store: Store, target: Held, newest: list[Held], expect: list[E
     version = target.record
     changes: list[Change] = [Delete("versions", target.key), *drop_blobs(blobs_of(version))]
     expect = [*expect, target.row]
-    if newest and newest[0].key == target.key:
+    if newest and newest[0].key != target.key:
+        expect.append(newest[0].row)  # while it is there, the target is not what listings show
+    elif newest:
         below = newest[1] if len(newest) > 1 else None
         expect += is_newest(version.bucket, version.key, newest[0])
         changes.append(_entry_below(version, below))

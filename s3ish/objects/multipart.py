@@ -29,8 +29,8 @@ from s3ish.model import BlobRef, Checksum, Part, Upload, Version
 from s3ish.objects import seal
 from s3ish.objects.ingest import DEFAULT_ALGORITHM, Source, ingest
 from s3ish.objects.preconditions import UNCONDITIONAL, WriteConditions
-from s3ish.objects.store import Store, attempts, drop_blobs, put_inline, translated
-from s3ish.objects.write import Conflicted, publish
+from s3ish.objects.store import Conflicted, Store, attempts, drop_blobs, put_inline, translated
+from s3ish.objects.write import publish
 
 MAX_PARTS = 10_000
 MIN_PART_BYTES = 5 * 1024 * 1024
@@ -68,17 +68,20 @@ async def create_upload(store: Store, draft: Upload) -> Upload:
     Raises:
         NoSuchBucket.
     """
-    upload = replace(draft, id=store.clock.token(20), created_ns=store.clock.now_ns())
+    created_ns = store.clock.now_ns()
+    upload_id = f"{created_ns:016x}{store.clock.token()}"  # uploads of a key are listed in the order of their beginning
+    upload = replace(draft, id=upload_id, created_ns=created_ns)
     with translated():
         async with store.blobs.create(f"{upload.bucket}/{upload.key}", 0) as writer:
             upload = replace(upload, blob=await writer.finish())
-            await writer.seal(seal.write(seal.UploadSeal(upload)))
             key = keys.upload_key(upload.bucket, upload.key, upload.id)
             put = Put("uploads", key, records.encode("uploads", key, upload))
-            for _ in attempts():
-                bucket = await store.bucket(upload.bucket)
-                if await store.commit([put], [bucket.row]):
-                    return upload
+            async with store.provisional(upload.blob):
+                await writer.seal(seal.write(seal.UploadSeal(upload)))
+                for _ in attempts():
+                    bucket = await store.bucket(upload.bucket)
+                    if await store.commit([put], [bucket.row]):
+                        return upload
     raise AssertionError  # attempts() raises before
 
 
@@ -121,8 +124,9 @@ async def put_part(
                 blob=await writer.finish(),
                 checksum=digests.checksum,
             )
-            await writer.seal(seal.write(seal.PartSeal(bucket, key, upload_id, part)))
-            await _commit_part(store, held, part, writer.inline)
+            async with store.provisional(part.blob):
+                await writer.seal(seal.write(seal.PartSeal(bucket, key, upload_id, part)))
+                await _commit_part(store, held, part, writer.inline)
             return held.record, part
 
 

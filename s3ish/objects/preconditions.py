@@ -89,6 +89,8 @@ class WriteConditions:
         if self.if_match is None and self.if_match_size is None and self.if_match_modified is None:
             return
         if current is None or not exists:
+            if self.if_match is None:
+                return  # as S3 has it: size and time guard an object, they do not require one
             raise NoSuchKey(Key=key)
         if self.if_match is not None and not _matches(self.if_match, current.etag):
             raise PreconditionFailed(Condition="If-Match")

@@ -7,14 +7,14 @@ import re
 from collections.abc import AsyncIterator
 from typing import NamedTuple
 
-from s3ish.blob.protocol import BlobReader, Buffer
-from s3ish.errors import InvalidPartNumber, InvalidRange, InvalidRequest
+from s3ish.blob.protocol import BlobReader, Buffer, Corrupt, Missing
+from s3ish.errors import InvalidPartNumber, InvalidRange, InvalidRequest, SlowDown
 from s3ish.index import keys, records
 from s3ish.index.protocol import Damaged
 from s3ish.model import BlobRef, Version
 from s3ish.objects.store import Store, translated
 
-_RANGE = re.compile(r"bytes=(\d{0,19})-(\d{0,19})")
+_RANGE = re.compile(r"bytes=([0-9]{0,19})-([0-9]{0,19})")
 
 
 class Span(NamedTuple):
@@ -87,17 +87,31 @@ async def open_span(store: Store, version: Version, start: int, stop: int) -> As
 
     Raises:
         InternalError: the data is damaged beyond repair.
+        SlowDown: the version was replaced or removed after the caller had found it.
     """
     with translated():
-        if not version.parts:
-            return await _open_blob(store, version.blob, start, stop)
-        pieces = _pieces(version, start, stop)
-        if not pieces:
-            return b""
-        if len(pieces) == 1:
-            return await _open_blob(store, *pieces[0])
-        first = await _open_blob(store, *pieces[0])
-    return _chain(store, first, pieces[1:])
+        try:
+            return await _open_span(store, version, start, stop)
+        except (Missing, Corrupt) as error:
+            raise await cause(store, version, error) from error
+
+
+async def cause(store: Store, version: Version, error: Exception) -> Exception:
+    """Return why a version's bytes are not there: it was removed since it was found, or they are damaged."""
+    held = await store.by_sequence(version.bucket, version.key, version.sequence)
+    if held and held.record.blob.id == version.blob.id:
+        return error
+    return SlowDown("The object was replaced or removed while it was being read. Please try again.")
+
+
+async def _open_span(store: Store, version: Version, start: int, stop: int) -> AsyncIterator[Buffer] | bytes:
+    if not version.parts:
+        return await _open_blob(store, version.blob, start, stop)
+    pieces = _pieces(version, start, stop)
+    if not pieces:
+        return b""
+    first = await _open_blob(store, *pieces[0])
+    return _chain(store, first, pieces[1:]) if len(pieces) > 1 else first
 
 
 def _pieces(version: Version, start: int, stop: int) -> list[tuple[BlobRef, int, int]]:

@@ -7,15 +7,15 @@ on one store without locks; when an expectation fails, the operation looks again
 
 import asyncio
 from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import NamedTuple, TypeVar
 
 from s3ish.blob import protocol as blob
 from s3ish.blob.protocol import BlobStore
 from s3ish.clock import Clock
-from s3ish.errors import InsufficientStorage, InternalError, NoSuchBucket, ServiceUnavailable, SlowDown
+from s3ish.errors import InsufficientStorage, InternalError, NoSuchBucket, S3Error, ServiceUnavailable, SlowDown
 from s3ish.index import keys, records
-from s3ish.index.protocol import Change, Conflict, Delete, Empty, Expect, Index, Put, Row, Unavailable
+from s3ish.index.protocol import Change, Conflict, Delete, Empty, Expect, Index, IndexFailure, Put, Row, Unavailable
 from s3ish.model import BlobRef, Bucket, Entry, Version
 from s3ish.offload import Offload
 
@@ -48,6 +48,18 @@ class HeldBucket(NamedTuple):
     row: Row
 
 
+class Conflicted(Exception):
+    """Somebody else changed what a write was told to expect."""
+
+
+class _Turn:
+    """Whose turn it is to write a key, and how many have it or wait for it."""
+
+    def __init__(self) -> None:
+        self.lock = asyncio.Lock()
+        self.users = 0
+
+
 class Store:
     """The engines, and what every operation needs of them.
 
@@ -64,7 +76,7 @@ class Store:
         self.offload = offload
         self.region = region
         self._buckets: dict[bytes, Bucket] = {}
-        self._turns: dict[bytes, asyncio.Lock] = {}
+        self._turns: dict[bytes, _Turn] = {}
 
     # --- buckets ---------------------------------------------------------------------------------------------------
 
@@ -116,12 +128,14 @@ class Store:
         Correctness does not rest on it (commits state what they expect); it spares them futile races.
         """
         name = keys.object_key(bucket, key)
-        lock = self._turns.setdefault(name, asyncio.Lock())
+        turn = self._turns.setdefault(name, _Turn())
+        turn.users += 1
         try:
-            async with lock:
+            async with turn.lock:
                 yield
         finally:
-            if not lock.locked() and self._turns.get(name) is lock:
+            turn.users -= 1
+            if not turn.users:
                 del self._turns[name]
 
     async def commit(self, changes: Sequence[Change], expect: Sequence[Expect]) -> bool:
@@ -132,10 +146,24 @@ class Store:
             return False
         return True
 
+    @asynccontextmanager
+    async def provisional(self, *refs: BlobRef) -> AsyncIterator[None]:
+        """Remove these blobs again if what they are sealed for is refused: a rebuild would take them for committed.
+
+        When the index fails, or the caller is cancelled, the commit may still have happened; they stay, for the sweep.
+        """
+        try:
+            yield
+        except (S3Error, Conflicted, blob.BlobError):
+            for ref in refs:
+                with suppress(blob.BlobError):
+                    await self.blobs.delete(ref)
+            raise
+
     async def discard(self, refs: Iterable[BlobRef]) -> None:
         """Remove blobs that a commit has made unreachable and named in the garbage table.
 
-        What cannot be removed now stays named there, for the garbage sweep.
+        What cannot be removed now stays named there, for the garbage sweep. It never fails: the commit stands.
         """
         removed: list[Change] = []
         for ref in refs:
@@ -145,7 +173,8 @@ class Store:
                 continue
             removed.append(Delete("garbage", keys.garbage_key(ref.id)))
         if removed:
-            await self.index.commit(removed)
+            with suppress(IndexFailure):
+                await self.index.commit(removed)
 
 
 def attempts() -> Iterator[int]:

@@ -12,6 +12,7 @@ from s3ish.objects import seal, versions
 from s3ish.objects.ingest import Source, ingest
 from s3ish.objects.preconditions import UNCONDITIONAL, WriteConditions
 from s3ish.objects.store import (
+    Conflicted,
     Held,
     Store,
     attempts,
@@ -90,7 +91,7 @@ async def publish(
         NoSuchBucket, NoSuchKey, PreconditionFailed: the commit's moment has come and it may not be.
         Conflicted: ``expect`` no longer holds.
     """
-    async with store.turn(draft.bucket, draft.key):
+    async with store.turn(draft.bucket, draft.key), store.provisional(draft.blob):
         for _ in attempts():
             bucket = await store.bucket(draft.bucket)
             newest = next(iter(await store.newest(draft.bucket, draft.key)), None)
@@ -114,10 +115,6 @@ async def publish(
                 return version
             await _still_expected(store, expect)
     raise AssertionError  # attempts() raises before
-
-
-class Conflicted(Exception):
-    """Somebody else changed what the caller of ``publish`` expected."""
 
 
 async def _still_expected(store: Store, expect: tuple[Expect, ...]) -> None:

@@ -4,6 +4,9 @@ Locate, route, identify, find the bucket, authorise, read, handle, respond: eigh
 and no way around any of them.
 """
 
+import asyncio
+import contextlib
+import functools
 from collections.abc import Mapping
 from typing import Any
 
@@ -29,6 +32,9 @@ log = structlog.get_logger()
 
 DRAIN_BYTES = 1024 * 1024
 """How much of a refused body is read and dropped to keep the connection; more is cut off."""
+LINGER_BYTES = 256 * 1024 * 1024
+LINGER_SECONDS = 15.0
+"""How much, and for how long, a client may go on sending after an early refusal before it is cut off."""
 
 
 class Call:
@@ -83,9 +89,9 @@ class S3Application:
         try:
             written = await self._answer(call, receive)
             status = written.status
-            close = await self._settle(call, receive)
+            linger = await self._settle(call, receive)
             sent = await respond.send(
-                written, send, call.request_id, self._host_id, head=call.method == "HEAD", close=close
+                written, send, call.request_id, self._host_id, head=call.method == "HEAD", linger=linger
             )
         except Disconnected:
             status = 499
@@ -137,7 +143,7 @@ class S3Application:
             raise NotImplemented
         body = call.body = RequestBody(receive, call.headers)
         if not body.is_empty or operation.reads_stream:
-            body.read_claims(identity.payload)
+            body.read_claims(identity.payload, checksum_is_of_body=not operation.checksum_is_of_object)
         typed = await self._read(operation, call, body, target, query)
         context = Context(
             store=self._store,
@@ -163,22 +169,32 @@ class S3Application:
         labels = {"Bucket": target.bucket, "Key": target.key}
         return shape.wire(operation.request).read_request(labels, query, call.headers, document)
 
-    async def _settle(self, call: Call, receive: Any) -> bool:
-        """Deal with a body that was not read; tell whether the connection must end.
+    async def _settle(self, call: Call, receive: Any) -> respond.Linger | None:
+        """Deal with a body that was not read; return what to do with it after the answer if the connection must end.
 
         A client that waits for ``100 Continue`` has sent nothing yet, and what it sends next would be taken for the
         body: the connection ends. A short rest is dropped to keep the connection.
         """
         body = call.body = call.body or RequestBody(receive, call.headers)
         if body.is_read:
-            return False
+            return None
         unread = body.unread_bytes
-        if "expect" in call.headers and body.received == 0:
-            return True
-        if unread is None or unread > DRAIN_BYTES:
-            return True
-        await body.drain()
-        return False
+        waits = "expect" in call.headers and body.received == 0
+        if waits or unread is None or unread > DRAIN_BYTES:
+            return functools.partial(_linger, body)
+        await body.drain(DRAIN_BYTES)
+        return None
+
+
+async def _linger(body: RequestBody) -> None:
+    """Go on taking what a client sends that has not seen its answer yet.
+
+    A connection that is closed with bytes unread is reset, and a client in the middle of sending would see the reset
+    instead of the answer.
+    """
+    with contextlib.suppress(Disconnected, TimeoutError):
+        async with asyncio.timeout(LINGER_SECONDS):
+            await body.drain(LINGER_BYTES)
 
 
 def read_headers(raw: list[tuple[bytes, bytes]]) -> tuple[dict[str, str], frozenset[str]]:

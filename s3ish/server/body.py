@@ -5,7 +5,6 @@ never buffers more than it was asked for.
 """
 
 import base64
-import binascii
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
@@ -29,11 +28,8 @@ MAX_BODY_BYTES = 5 * 1024**3
 """The most that one PUT may carry."""
 
 _ALGORITHM_OF = {f"x-amz-checksum-{name.lower()}": name for name in checksum.ALGORITHMS}
-_STREAMING = (
-    PayloadMode.STREAMING_SIGNED,
-    PayloadMode.STREAMING_SIGNED_TRAILER,
-    PayloadMode.STREAMING_UNSIGNED_TRAILER,
-)
+_TRAILING = (PayloadMode.STREAMING_SIGNED_TRAILER, PayloadMode.STREAMING_UNSIGNED_TRAILER)
+_STREAMING = (PayloadMode.STREAMING_SIGNED, *_TRAILING)
 
 
 class Disconnected(Exception):
@@ -63,14 +59,20 @@ class RequestBody:
         self.algorithm: str | None = None
         self.expects_sha256 = False
 
-    def read_claims(self, payload: Payload) -> None:
-        """Read what the headers say of the bytes; ``payload`` is how the signature covers them.
+    def read_claims(self, payload: Payload, *, checksum_is_of_body: bool = True) -> None:
+        """Read what the headers say of the bytes.
+
+        Args:
+            payload: how the signature covers them.
+            checksum_is_of_body: false where a checksum header speaks of something else.
 
         Raises:
             S3Error: they contradict each other, or are malformed.
         """
-        trailer = self._headers.get("x-amz-trailer")
-        self.algorithm, checksum_value = _claimed_checksum(self._headers, trailer)
+        trailer = _announced_trailer(self._headers.get("x-amz-trailer"), payload.mode)
+        checksum_value = None
+        if checksum_is_of_body:
+            self.algorithm, checksum_value = _claimed_checksum(self._headers, trailer)
         md5 = _claimed_md5(self._headers.get("content-md5"))
         self._claims = Claims(md5=md5, sha256=payload.sha256, checksum=checksum_value)
         self.expects_sha256 = payload.mode is PayloadMode.SIGNED
@@ -84,8 +86,7 @@ class RequestBody:
             raise MissingContentLength
         self.size = _length(decoded)
         assert self.size is not None
-        announced = trailer if payload.mode is not PayloadMode.STREAMING_SIGNED else None
-        self._decoder = ChunkedDecoder(self.size, payload.signer, announced)
+        self._decoder = ChunkedDecoder(self.size, payload.signer, trailer)
 
     @property
     def is_empty(self) -> bool:
@@ -131,13 +132,13 @@ class RequestBody:
             raise Disconnected
         data = message.get("body", b"")
         self.received += len(data)
+        self._ended = not message.get("more_body", False)  # before what may fail: nobody must wait for more
         if self._decoder is None:
             self._keep(data)
         elif data:
             for piece in self._decoder.feed(data):
                 self._keep(piece)
-        if not message.get("more_body", False):
-            self._ended = True
+        if self._ended:
             self._finish()
 
     def _finish(self) -> None:
@@ -203,10 +204,11 @@ class RequestBody:
         digests.verify(self.claims())
         return data
 
-    async def drain(self) -> None:
-        """Read and drop what is left. Raises Disconnected."""
+    async def drain(self, limit: int) -> None:
+        """Read and drop what is left, until ``limit`` bytes have been dropped. Raises Disconnected."""
         self._decoder = None
-        while not self._ended:
+        stop = self.received + limit
+        while not self._ended and self.received <= stop:
             message = await self._receive()
             if message["type"] == "http.disconnect":
                 raise Disconnected
@@ -227,7 +229,7 @@ def _claimed_md5(text: str | None) -> bytes | None:
         return None
     try:
         digest = base64.b64decode(text, validate=True)
-    except binascii.Error as error:
+    except ValueError as error:  # not base64, or not even ASCII
         raise InvalidDigest from error
     if len(digest) != 16:
         raise InvalidDigest
@@ -241,11 +243,10 @@ def _claimed_checksum(headers: Mapping[str, str], trailer: str | None) -> tuple[
         InvalidRequest: two checksums, a malformed one, or an algorithm without any.
     """
     found = [(name, headers[name]) for name in _ALGORITHM_OF if name in headers]
-    trailing = [name for name in _split(trailer) if name in _ALGORITHM_OF]
-    if len(found) + len(trailing) > 1:
+    if len(found) + bool(trailer) > 1:
         raise InvalidRequest("Expecting a single x-amz-checksum- header. Multiple checksum Types are not allowed.")
     announced = headers.get("x-amz-sdk-checksum-algorithm")
-    algorithm = _ALGORITHM_OF[found[0][0]] if found else _ALGORITHM_OF[trailing[0]] if trailing else None
+    algorithm = _ALGORITHM_OF[found[0][0]] if found else _ALGORITHM_OF[trailer] if trailer else None
     if announced is not None:
         if announced.upper() not in checksum.ALGORITHMS:
             raise InvalidRequest("Value for x-amz-sdk-checksum-algorithm header is invalid.")
@@ -264,5 +265,15 @@ def _claimed_checksum(headers: Mapping[str, str], trailer: str | None) -> tuple[
     return algorithm, value
 
 
-def _split(trailer: str | None) -> list[str]:
-    return [name.strip().lower() for name in trailer.split(",")] if trailer else []
+def _announced_trailer(text: str | None, mode: PayloadMode) -> str | None:
+    """Return the name of the checksum that will come behind the body.
+
+    Raises:
+        InvalidRequest: something else is announced, or for a body that has no such place: it would be left unchecked.
+    """
+    if text is None:
+        return None
+    name = text.strip().lower()
+    if mode not in _TRAILING or name not in _ALGORITHM_OF:
+        raise InvalidRequest("The value specified in the x-amz-trailer header is not supported")
+    return name

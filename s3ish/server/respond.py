@@ -1,5 +1,6 @@
 """From results and errors to bytes on the wire."""
 
+import re
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -8,9 +9,12 @@ from s3ish.wire.shape import Written
 from s3ish.wire.xml import DECLARATION, escape
 
 Send = Callable[[dict[str, Any]], Awaitable[None]]
+Linger = Callable[[], Awaitable[None]]
 
 _MAX_ECHO = 1024
 """The longest piece of a request that an error repeats."""
+_INEXPRESSIBLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")
+"""Characters that XML 1.0 has no form for: an error that repeated them could not be read."""
 
 
 def describe(error: S3Error, resource: str, request_id: str, host_id: str) -> Written:
@@ -31,15 +35,18 @@ def describe(error: S3Error, resource: str, request_id: str, host_id: str) -> Wr
 
 
 def _clip(text: str) -> str:
-    return escape(text[:_MAX_ECHO])
+    return escape(_INEXPRESSIBLE.sub("\ufffd", text[:_MAX_ECHO]))
 
 
-async def send(written: Written, send: Send, request_id: str, host_id: str, *, head: bool, close: bool) -> int:
+async def send(
+    written: Written, send: Send, request_id: str, host_id: str, *, head: bool, linger: Linger | None = None
+) -> int:
     """Send an answer.
 
     Args:
         head: leave the body out, as HEAD wants it.
-        close: end the connection after it, because the request's body was not read.
+        linger: given where the connection must end because the request's body was not read; awaited between the last
+            byte of the answer and that end.
 
     Returns:
         The number of body bytes sent.
@@ -54,16 +61,22 @@ async def send(written: Written, send: Send, request_id: str, host_id: str, *, h
         length = len(written.body)
         if not head or length:
             headers.append((b"content-length", b"%d" % length))
-    if close:
+    if linger:
         headers.append((b"connection", b"close"))
     await send({"type": "http.response.start", "status": written.status, "headers": headers})
+    sent = 0
     if written.flow is None or head:
         body = b"" if head or bodiless else written.body
-        await send({"type": "http.response.body", "body": body})
-        return len(body)
-    sent = 0
-    async for piece in written.flow:
-        await send({"type": "http.response.body", "body": piece, "more_body": True})
-        sent += len(piece)
+        if not linger:
+            await send({"type": "http.response.body", "body": body})
+            return len(body)
+        await send({"type": "http.response.body", "body": body, "more_body": True})
+        sent = len(body)
+    else:
+        async for piece in written.flow:
+            await send({"type": "http.response.body", "body": piece, "more_body": True})
+            sent += len(piece)
+    if linger:
+        await linger()
     await send({"type": "http.response.body", "body": b""})
     return sent

@@ -59,9 +59,9 @@ def locate(host: str, raw_path: str, domains: tuple[str, ...]) -> Target:
         if name.endswith("." + domain):
             bucket = name[: -len(domain) - 1]
             return Target(names.check_bucket_name(bucket), _key(raw_path[1:]))
-    bucket, _, rest = raw_path[1:].partition("/")
+    bucket, separator, rest = raw_path[1:].partition("/")
     if not bucket:
-        if rest:
+        if separator:
             raise InvalidBucketName(BucketName="")
         return Target("", "")
     return Target(names.check_bucket_name(names.decode_segment(bucket)), _key(rest))

@@ -96,21 +96,25 @@ def split_copy_source(text: str) -> tuple[str, str, str | None]:
     https://docs.aws.amazon.com/AmazonS3/latest/API/API_CopyObject.html
 
     Raises:
-        InvalidArgument: not of that form.
+        InvalidArgument: not of that form, or not encoded as a path is.
         InvalidBucketName, InvalidURI, KeyTooLongError: as for a request's own target.
     """
     path, _, version = text.partition("?versionId=")
     if not version and "?versionId=" in text:
         raise InvalidArgument("Version id cannot be the empty string", ArgumentName="x-amz-copy-source")
     bucket, separator, key = path.removeprefix("/").partition("/")
-    if not separator and "%2f" in path.lower():  # some clients encode the whole, slashes included
-        bucket, separator, key = decode_segment(path).removeprefix("/").partition("/")
-    else:
-        bucket, key = decode_segment(bucket), decode_segment(key)
+    try:
+        if not separator and "%2f" in path.lower():  # some clients encode the whole, slashes included
+            bucket, separator, key = decode_segment(path).removeprefix("/").partition("/")
+        else:
+            bucket, key = decode_segment(bucket), decode_segment(key)
+        version = decode_segment(version)
+    except InvalidURI as error:
+        raise InvalidArgument("Invalid copy source encoding.", ArgumentName="x-amz-copy-source") from error
     if not bucket or not key:
         raise InvalidArgument(
             "Copy Source must mention the source bucket and key: sourcebucket/sourcekey",
             ArgumentName="x-amz-copy-source",
             ArgumentValue=text[:1024],
         )
-    return check_bucket_name(bucket), check_key(key), decode_segment(version) or None
+    return check_bucket_name(bucket), check_key(key), version or None

@@ -23,6 +23,8 @@ Place = Literal[
 ]
 Headers = list[tuple[str, str]]
 
+_XSI = "http://www.w3.org/2001/XMLSchema-instance"
+
 
 @dataclass(frozen=True, slots=True)
 class Spec:
@@ -318,7 +320,9 @@ def _element_reader(cls: type, compiled: Compiled) -> Callable[[etree._Element],
 
     def read(node: etree._Element) -> Any:
         values: dict[str, Any] = {field_name: node.get(name) for name, field_name in attributes.items()}
+        _refuse_text(node.text)
         for child in node:
+            _refuse_text(child.tail)
             tag = xml.local_name(child)
             if tag in lists:
                 name, inner = lists[tag]
@@ -341,6 +345,11 @@ def _element_reader(cls: type, compiled: Compiled) -> Callable[[etree._Element],
             raise MalformedXML from error
 
     return read
+
+
+def _refuse_text(between: str | None) -> None:
+    if between and not between.isspace():
+        raise MalformedXML
 
 
 def _refuse() -> bool:
@@ -376,8 +385,8 @@ def _attributes_of(kind: Any) -> str:
     text = ""
     for name, (spec, _) in wire(kind).specs.items():
         if spec.place == "attribute":
-            prefix = ' xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance"' if "schema-instance" in spec.name else ""
-            plain = spec.name.replace("{http://www.w3.org/2001/XMLSchema-instance}", "xsi:")
+            plain = spec.name.replace(f"{{{_XSI}}}", "xsi:")
+            prefix = f' xmlns:xsi="{_XSI}"' if plain != spec.name else ""
             text += f'{prefix} {plain}="{{escape(v.{name} or "")}}"'
     return text
 

@@ -40,6 +40,8 @@ def parse(body: bytes) -> etree._Element:
     Raises:
         MalformedXML: not well-formed, with a document type, nested too deeply, or not in UTF-8.
     """
+    if b"\0" in body:  # UTF-16 and UTF-32, which the parser would find out by itself
+        raise MalformedXML
     parser = etree.XMLParser(
         resolve_entities=False, no_network=True, load_dtd=False, remove_comments=True, remove_pis=True, huge_tree=False
     )

@@ -262,6 +262,7 @@ def main():
     parser.add_argument("--volumes", type=int, default=1)
     parser.add_argument("--workers", type=int, default=1)
     chosen = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that the file system is unmounted
     started = time.monotonic()
     acknowledged, lost = run(chosen.rounds, chosen.seed, volumes=chosen.volumes, workers=chosen.workers)
     print(

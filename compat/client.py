@@ -1,0 +1,184 @@
+"""What the checks ask of an S3 client: one short method for each thing that people do with it.
+
+A script in ``compat/clients`` fills in what its client can do. What it leaves out is reported as not offered by the
+client, never passed over. Paths are local files, keys are names in a bucket. This module knows neither the checks nor
+any client.
+"""
+# ruff: noqa: ARG002 - what a client does not offer uses none of its arguments
+
+import os
+import subprocess
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar
+from urllib.parse import urlsplit
+
+PROGRAM_SECONDS = 900
+"""How long one run of a command-line client may take."""
+
+
+class NotOffered(Exception):
+    """The client has no such feature; the text says what is missing or what it does instead."""
+
+
+@dataclass(frozen=True)
+class Account:
+    """Where the server is and who asks: all that a client is told."""
+
+    endpoint: str
+    access_key: str
+    secret_key: str
+    region: str
+
+    @classmethod
+    def from_environment(cls) -> "Account":
+        """Read the variables that AWS's own tools read."""
+        names = ("AWS_ENDPOINT_URL", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_REGION")
+        return cls(*(os.environ[name] for name in names))
+
+    @property
+    def host(self) -> str:
+        """Host and port of the endpoint."""
+        return urlsplit(self.endpoint).netloc
+
+    @property
+    def is_tls(self) -> bool:
+        """Whether the endpoint is reached by HTTPS."""
+        return urlsplit(self.endpoint).scheme == "https"
+
+
+@dataclass(frozen=True)
+class Described:
+    """What a client tells of an object."""
+
+    content_type: str
+    metadata: Mapping[str, str]
+
+
+class Client:
+    """An S3 client with its stock settings: endpoint, keys and region, and nothing else.
+
+    Methods raise whatever the client raises; the harness turns it into a failed check.
+    """
+
+    name: ClassVar[str]
+    parallel_puts: ClassVar[int] = 8
+
+    def __init__(self, account: Account, home: Path) -> None:
+        """Make the client; ``home`` is an empty folder for files that it needs."""
+        self.account = account
+        self.home = home
+
+    def version(self) -> str:
+        """Return the version of the client."""
+        raise NotImplementedError
+
+    def create_bucket(self, bucket: str) -> None:
+        """Make a bucket."""
+        raise NotOffered("no call that makes a bucket")
+
+    def buckets(self) -> list[str]:
+        """Return the names of all buckets."""
+        raise NotOffered("no call that lists buckets")
+
+    def delete_bucket(self, bucket: str) -> None:
+        """Remove an empty bucket."""
+        raise NotOffered("no call that removes a bucket")
+
+    def put(self, bucket: str, key: str, path: Path) -> None:
+        """Store a file."""
+        raise NotImplementedError
+
+    def put_large(self, bucket: str, key: str, path: Path) -> None:
+        """Store a file in the way that makes the client upload it in parts."""
+        self.put(bucket, key, path)
+
+    def put_tree(self, folder: Path, bucket: str, prefix: str) -> None:
+        """Store all files of a folder under a prefix that ends with a slash."""
+        files = [path for path in folder.rglob("*") if path.is_file()]
+        with ThreadPoolExecutor(self.parallel_puts) as pool:
+            list(pool.map(lambda path: self.put(bucket, f"{prefix}{path.relative_to(folder).as_posix()}", path), files))
+
+    def get(self, bucket: str, key: str, path: Path) -> None:
+        """Fetch an object into a file."""
+        raise NotImplementedError
+
+    def get_range(self, bucket: str, key: str, start: int, length: int) -> bytes:
+        """Return ``length`` bytes of an object from ``start`` on."""
+        raise NotOffered("no call that reads a part of an object")
+
+    def keys(self, bucket: str, prefix: str) -> list[str]:
+        """Return all keys that begin with the prefix."""
+        raise NotImplementedError
+
+    def level(self, bucket: str, prefix: str) -> list[str]:
+        """Return keys and common prefixes (ending with a slash) right below a prefix that ends with a slash."""
+        raise NotOffered("no call that lists one level")
+
+    def sync_up(self, folder: Path, bucket: str, prefix: str) -> None:
+        """Make what is under the prefix equal to the folder."""
+        raise NotOffered("no synchronisation of folders")
+
+    def sync_down(self, bucket: str, prefix: str, folder: Path) -> None:
+        """Make the folder equal to what is under the prefix."""
+        raise NotOffered("no synchronisation of folders")
+
+    def copy(self, bucket: str, key: str, to_key: str) -> None:
+        """Copy an object within the server."""
+        raise NotOffered("no copy within the server")
+
+    def put_described(self, bucket: str, key: str, path: Path, described: Described) -> None:
+        """Store a file with a content type and metadata."""
+        raise NotOffered("no metadata")
+
+    def describe(self, bucket: str, key: str) -> Described:
+        """Return the content type and the metadata of an object."""
+        raise NotOffered("no metadata")
+
+    def presign(self, bucket: str, key: str, method: str) -> str:
+        """Return a URL that allows one GET or PUT without keys."""
+        raise NotOffered("no presigned URLs")
+
+    def delete(self, bucket: str, key: str) -> None:
+        """Delete an object."""
+        raise NotImplementedError
+
+    def delete_all(self, bucket: str, prefix: str) -> None:
+        """Delete everything under a prefix."""
+        raise NotImplementedError
+
+
+class Program(Client):
+    """A client that is a command."""
+
+    command: ClassVar[tuple[str, ...]]
+
+    def environment(self) -> dict[str, str]:
+        """Return what the command finds in its environment beyond the harness's own."""
+        return {}
+
+    def run(self, *arguments: object, stdin: Path | None = None) -> bytes:
+        """Run the command and return what it printed.
+
+        Raises:
+            RuntimeError: it ended with another code than 0; the text has the end of what it complained about.
+        """
+        with open(stdin or os.devnull, "rb") as source:
+            done = subprocess.run(
+                [*self.command, *map(str, arguments)],
+                env=os.environ | {"HOME": str(self.home)} | self.environment(),
+                stdin=source,
+                capture_output=True,
+                timeout=PROGRAM_SECONDS,
+                check=False,
+            )
+        if done.returncode:
+            said = (done.stderr or done.stdout).decode(errors="replace").strip()
+            raise RuntimeError(f"{self.command[0]} {arguments[0]} ended with {done.returncode}: {said[-600:]}")
+        return done.stdout
+
+    def lines(self, *arguments: object) -> list[str]:
+        """Run the command and return the lines that it printed."""
+        return self.run(*arguments).decode().splitlines()

@@ -1,0 +1,85 @@
+"""The AWS command line, version 1: ``aws s3`` for files and folders, ``aws s3api`` where that has no command.
+
+With stock settings version 1 signs URLs by SigV2, as boto3 does; ``signature_version = s3v4`` cures it.
+"""
+
+import json
+from pathlib import Path
+
+from compat.client import Described, NotOffered, Program
+from compat.harness import main
+
+
+class AwsCli(Program):
+    """``aws``; it reads endpoint, keys and region from the environment."""
+
+    name = "awscli"
+    command = ("aws",)
+
+    def version(self) -> str:
+        return self.lines("--version")[0].split()[0].removeprefix("aws-cli/")
+
+    def create_bucket(self, bucket: str) -> None:
+        self.run("s3", "mb", f"s3://{bucket}")
+
+    def buckets(self) -> list[str]:
+        return [line.split()[2] for line in self.lines("s3", "ls")]
+
+    def delete_bucket(self, bucket: str) -> None:
+        self.run("s3", "rb", f"s3://{bucket}")
+
+    def put(self, bucket: str, key: str, path: Path) -> None:
+        self.run("s3", "cp", path, f"s3://{bucket}/{key}")
+
+    def put_tree(self, folder: Path, bucket: str, prefix: str) -> None:
+        self.run("s3", "cp", "--recursive", folder, f"s3://{bucket}/{prefix}")
+
+    def get(self, bucket: str, key: str, path: Path) -> None:
+        self.run("s3", "cp", f"s3://{bucket}/{key}", path)
+
+    def get_range(self, bucket: str, key: str, start: int, length: int) -> bytes:
+        target = self.home / "range"
+        span = f"bytes={start}-{start + length - 1}"
+        self.run("s3api", "get-object", "--bucket", bucket, "--key", key, "--range", span, target)
+        return target.read_bytes()
+
+    def keys(self, bucket: str, prefix: str) -> list[str]:
+        query = ("--query", "Contents[].Key", "--output", "json")
+        return json.loads(self.run("s3api", "list-objects-v2", "--bucket", bucket, "--prefix", prefix, *query)) or []
+
+    def level(self, bucket: str, prefix: str) -> list[str]:
+        rows = [line.split(maxsplit=3) for line in self.lines("s3", "ls", f"s3://{bucket}/{prefix}")]
+        return [prefix + row[-1] for row in rows]
+
+    def sync_up(self, folder: Path, bucket: str, prefix: str) -> None:
+        self.run("s3", "sync", "--delete", folder, f"s3://{bucket}/{prefix}")
+
+    def sync_down(self, bucket: str, prefix: str, folder: Path) -> None:
+        self.run("s3", "sync", "--delete", f"s3://{bucket}/{prefix}", folder)
+
+    def copy(self, bucket: str, key: str, to_key: str) -> None:
+        self.run("s3", "cp", f"s3://{bucket}/{key}", f"s3://{bucket}/{to_key}")
+
+    def put_described(self, bucket: str, key: str, path: Path, described: Described) -> None:
+        told = ("--content-type", described.content_type, "--metadata", json.dumps(described.metadata))
+        self.run("s3", "cp", *told, path, f"s3://{bucket}/{key}")
+
+    def describe(self, bucket: str, key: str) -> Described:
+        answer = json.loads(self.run("s3api", "head-object", "--bucket", bucket, "--key", key))
+        return Described(answer["ContentType"], answer["Metadata"])
+
+    def presign(self, bucket: str, key: str, method: str) -> str:
+        if method != "GET":
+            raise NotOffered("aws s3 presign makes URLs for downloads only")
+        self.run("configure", "set", "default.s3.signature_version", "s3v4")
+        return self.lines("s3", "presign", f"s3://{bucket}/{key}")[0]
+
+    def delete(self, bucket: str, key: str) -> None:
+        self.run("s3", "rm", f"s3://{bucket}/{key}")
+
+    def delete_all(self, bucket: str, prefix: str) -> None:
+        self.run("s3", "rm", "--recursive", f"s3://{bucket}/{prefix}")
+
+
+if __name__ == "__main__":
+    main(AwsCli)

@@ -1,0 +1,100 @@
+"""boto3, AWS's SDK for Python, with its transfer manager. Presigned URLs need ``signature_version="s3v4"``.
+
+With stock settings boto3 signs URLs by SigV2 in the regions that once knew it, us-east-1 among them. AWS has retired
+SigV2, and s3ish does not speak it. All other requests use the stock settings.
+"""
+
+from pathlib import Path
+
+import boto3
+from botocore.config import Config
+
+from compat.client import Account, Client, Described
+from compat.harness import main
+
+
+class Boto3(Client):
+    """boto3."""
+
+    name = "boto3"
+
+    def __init__(self, account: Account, home: Path) -> None:
+        super().__init__(account, home)
+        self.s3 = self._client()
+
+    def _client(self, config: Config | None = None):
+        return boto3.client(
+            "s3",
+            endpoint_url=self.account.endpoint,
+            aws_access_key_id=self.account.access_key,
+            aws_secret_access_key=self.account.secret_key,
+            region_name=self.account.region,
+            config=config,
+        )
+
+    def version(self) -> str:
+        return boto3.__version__
+
+    def create_bucket(self, bucket: str) -> None:
+        self.s3.create_bucket(Bucket=bucket)
+
+    def buckets(self) -> list[str]:
+        return [found["Name"] for found in self.s3.list_buckets()["Buckets"]]
+
+    def delete_bucket(self, bucket: str) -> None:
+        self.s3.delete_bucket(Bucket=bucket)
+
+    def put(self, bucket: str, key: str, path: Path) -> None:
+        self.s3.upload_file(str(path), bucket, key)
+
+    def get(self, bucket: str, key: str, path: Path) -> None:
+        self.s3.download_file(bucket, key, str(path))
+
+    def get_range(self, bucket: str, key: str, start: int, length: int) -> bytes:
+        answer = self.s3.get_object(Bucket=bucket, Key=key, Range=f"bytes={start}-{start + length - 1}")
+        return answer["Body"].read()
+
+    def keys(self, bucket: str, prefix: str) -> list[str]:
+        pages = self.s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix)
+        return [found["Key"] for page in pages for found in page.get("Contents", ())]
+
+    def level(self, bucket: str, prefix: str) -> list[str]:
+        pages = self.s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix, Delimiter="/")
+        return [
+            name
+            for page in pages
+            for name in (
+                *(found["Prefix"] for found in page.get("CommonPrefixes", ())),
+                *(found["Key"] for found in page.get("Contents", ())),
+            )
+        ]
+
+    def copy(self, bucket: str, key: str, to_key: str) -> None:
+        self.s3.copy({"Bucket": bucket, "Key": key}, bucket, to_key)
+
+    def put_described(self, bucket: str, key: str, path: Path, described: Described) -> None:
+        extra = {"ContentType": described.content_type, "Metadata": dict(described.metadata)}
+        self.s3.upload_file(str(path), bucket, key, ExtraArgs=extra)
+
+    def describe(self, bucket: str, key: str) -> Described:
+        answer = self.s3.head_object(Bucket=bucket, Key=key)
+        return Described(answer["ContentType"], answer["Metadata"])
+
+    def presign(self, bucket: str, key: str, method: str) -> str:
+        signer = self._client(Config(signature_version="s3v4"))
+        return signer.generate_presigned_url(f"{method.lower()}_object", Params={"Bucket": bucket, "Key": key})
+
+    def delete(self, bucket: str, key: str) -> None:
+        self.s3.delete_object(Bucket=bucket, Key=key)
+
+    def delete_all(self, bucket: str, prefix: str) -> None:
+        keys = self.keys(bucket, prefix)
+        for start in range(0, len(keys), 1000):
+            batch = [{"Key": key} for key in keys[start : start + 1000]]
+            answer = self.s3.delete_objects(Bucket=bucket, Delete={"Objects": batch, "Quiet": True})
+            if answer.get("Errors"):
+                raise RuntimeError(f"{answer['Errors'][:3]}")
+
+
+if __name__ == "__main__":
+    main(Boto3)

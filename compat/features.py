@@ -1,0 +1,358 @@
+"""The checks: what a client must be able to do with the server, in the order in which they run.
+
+Each is a function of a client and its place; its docstring is the title of its row. It returns a word on what was
+seen and raises ``Failed`` where the server did not do what AWS does. Contents are compared by SHA-256. No check knows
+which client it has.
+"""
+
+import hashlib
+import random
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from compat.client import Client, Described, NotOffered
+from compat.traffic import Traffic
+
+KIB, MIB = 1 << 10, 1 << 20
+LARGE_BYTES = 100 * MIB
+MEDIUM_BYTES = MIB + 17
+SMALL_SIZES = (0, 1, 11, 70 * KIB)
+MANY_KEYS = 3000
+HTTP_SECONDS = 60
+
+ODD_NAMES = (
+    "plain.txt",
+    "with space.txt",
+    "plus+plus.txt",
+    "percent%20%41.txt",
+    "a&b=c;d,e'f(g)!@$.txt",
+    "tilde~under_score-dash.txt",
+    "hash#and-colon:.txt",
+    "umlaut-äöü-Straße.txt",
+    "日本語/ファイル.txt",
+    "deep/er/and/deep er/still.bin",
+)
+"""Names in which clients and servers are known to disagree about escaping."""
+
+
+class Failed(AssertionError):
+    """The server did not do what the client expects of S3."""
+
+
+@dataclass
+class Place:
+    """Where a client works: its bucket, a scratch folder and the server's count of requests."""
+
+    bucket: str
+    folder: Path
+    traffic: Traffic
+    _made: dict[str, Path] = field(default_factory=dict)
+
+    def file(self, name: str, size: int) -> Path:
+        """Return a file of ``size`` bytes that depend on its name alone."""
+        path = self.folder / "made" / name
+        if name not in self._made:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(random.Random(name).randbytes(size))
+            self._made[name] = path
+        return path
+
+    def scratch(self, name: str) -> Path:
+        """Return the path of a file that does not exist yet."""
+        path = self.folder / "scratch" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.unlink(missing_ok=True)
+        return path
+
+
+def digest(path: Path) -> str:
+    """Return the SHA-256 of a file."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def tree(folder: Path) -> dict[str, str]:
+    """Return the SHA-256 of each file below a folder, by its path."""
+    return {path.relative_to(folder).as_posix(): digest(path) for path in folder.rglob("*") if path.is_file()}
+
+
+def expect(ok: bool, text: str) -> None:
+    """Fail with a text unless it is so."""
+    if not ok:
+        raise Failed(text)
+
+
+def expect_same(found: Iterable[str], wanted: Iterable[str], what: str) -> None:
+    """Fail unless two collections hold the same, and say where they differ."""
+    got, want = sorted(found), sorted(wanted)
+    if got != want:
+        missing, extra = sorted(set(want) - set(got))[:5], sorted(set(got) - set(want))[:5]
+        raise Failed(f"{what}: {len(got)} instead of {len(want)}; missing {missing}, not expected {extra}")
+
+
+def expect_trees(found: Path, wanted: Path, what: str) -> None:
+    """Fail unless two folders hold the same files with the same contents."""
+    expect_same(
+        (f"{name} {sha}" for name, sha in tree(found).items()),
+        (f"{name} {sha}" for name, sha in tree(wanted).items()),
+        what,
+    )
+
+
+def expect_object(client: Client, place: Place, key: str, source: Path) -> None:
+    """Fail unless an object has the contents of a file."""
+    target = place.scratch("fetched")
+    client.get(place.bucket, key, target)
+    got, want = target.stat().st_size, source.stat().st_size
+    expect(digest(target) == digest(source), f"{key}: other contents came back ({got} bytes of {want})")
+    target.unlink()
+
+
+def buckets(client: Client, place: Place) -> str:
+    """Create a bucket, list buckets."""
+    client.create_bucket(place.bucket)
+    expect(place.bucket in client.buckets(), "the new bucket is not listed")
+    return ""
+
+
+def small(client: Client, place: Place) -> str:
+    """Small objects, also empty and with odd names."""
+    for size in SMALL_SIZES:
+        source = place.file(f"small-{size}", size)
+        client.put(place.bucket, f"small/{size}", source)
+        expect_object(client, place, f"small/{size}", source)
+    for name in ODD_NAMES:
+        source = place.file(f"odd/{name}", 100)
+        client.put(place.bucket, f"small/{name}", source)
+        expect_object(client, place, f"small/{name}", source)
+    return f"{len(SMALL_SIZES) + len(ODD_NAMES)} objects"
+
+
+def upload(client: Client, place: Place) -> str:
+    """Upload 100 MiB in parts."""
+    client.put_large(place.bucket, "large", place.file("large", LARGE_BYTES))
+    seen = place.traffic.seen()
+    if seen is None:
+        return "the server does not tell how"
+    parts = seen["UploadPart"]
+    expect(parts > 1 and seen["CompleteMultipartUpload"] >= 1, f"the server saw no parts but {dict(seen)}")
+    return f"{parts} parts"
+
+
+def download(client: Client, place: Place) -> str:
+    """Download 100 MiB."""
+    expect_object(client, place, "large", place.file("large", LARGE_BYTES))
+    seen = place.traffic.seen()
+    return f"{seen['GetObject']} requests" if seen else ""
+
+
+def listing(client: Client, place: Place) -> str:
+    """List 3,000 keys."""
+    folder = place.folder / "many"
+    names = [f"{number % 30:02}/{number:05}.txt" for number in range(MANY_KEYS)]
+    for name in names:
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(name)
+    client.put_tree(folder, place.bucket, "many/")
+    expect_same(client.keys(place.bucket, "many/"), (f"many/{name}" for name in names), "keys")
+    expect_same(
+        client.keys(place.bucket, "many/07/"),
+        (f"many/{name}" for name in names if name.startswith("07/")),
+        "keys of one prefix",
+    )
+    return f"{MANY_KEYS} keys"
+
+
+def level(client: Client, place: Place) -> str:
+    """List one level of folders."""
+    expect_same(client.level(place.bucket, "many/"), (f"many/{number:02}/" for number in range(30)), "folders")
+    expect(len(client.level(place.bucket, "many/11/")) == MANY_KEYS // 30, "a folder does not show its files")
+    return ""
+
+
+def _local_tree(place: Place) -> Path:
+    folder = place.folder / "tree"
+    for name in (*ODD_NAMES, *(f"many/{number}.bin" for number in range(30))):
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(random.Random(name).randbytes(1000))
+    (folder / "twelve.bin").write_bytes(random.Random("twelve").randbytes(12 * MIB))
+    return folder
+
+
+def sync_up(client: Client, place: Place) -> str:
+    """Sync a folder up, and again after changes."""
+    folder = _local_tree(place)
+    client.sync_up(folder, place.bucket, "sync/")
+    expect_same(client.keys(place.bucket, "sync/"), (f"sync/{name}" for name in tree(folder)), "keys")
+    (folder / "many/3.bin").write_bytes(b"changed")
+    (folder / "new file").write_bytes(b"new")
+    (folder / "many/4.bin").unlink()
+    client.sync_up(folder, place.bucket, "sync/")
+    expect_same(client.keys(place.bucket, "sync/"), (f"sync/{name}" for name in tree(folder)), "keys after changes")
+    for name in ("many/3.bin", "new file", "twelve.bin", *ODD_NAMES[:6]):
+        expect_object(client, place, f"sync/{name}", folder / name)
+    return f"{len(tree(folder))} files"
+
+
+def sync_down(client: Client, place: Place) -> str:
+    """Sync a folder down, and again after changes."""
+    folder, target = place.folder / "tree", place.folder / "down"
+    target.mkdir()
+    client.sync_down(place.bucket, "sync/", target)
+    expect_trees(target, folder, "files")
+    (target / "many/5.bin").unlink()
+    (target / "many/6.bin").write_bytes(b"changed here")
+    (target / "not there.txt").write_bytes(b"only here")
+    client.sync_down(place.bucket, "sync/", target)
+    expect_trees(target, folder, "files after changes")
+    return f"{len(tree(folder))} files"
+
+
+def copy(client: Client, place: Place) -> str:
+    """Copy 100 MiB and a small object within the server."""
+    client.copy(place.bucket, "large", "copied/large")
+    client.copy(place.bucket, "small/11", "copied/a b+c%20ü")
+    seen = place.traffic.seen()
+    if seen is not None:
+        carried = sum(seen[name] for name in ("GetObject", "PutObject", "UploadPart"))
+        expect(not carried, f"the client carried the bytes itself: {dict(seen)}")
+    expect_object(client, place, "copied/large", place.file("large", LARGE_BYTES))
+    expect_object(client, place, "copied/a b+c%20ü", place.file("small-11", 11))
+    return f"{seen['CopyObject']} CopyObject, {seen['UploadPartCopy']} UploadPartCopy" if seen else ""
+
+
+def content_type(client: Client, place: Place) -> str:
+    """Content type."""
+    wanted = Described("text/x-compat", {})
+    client.put_described(place.bucket, "typed", place.file("small-11", 11), wanted)
+    found = client.describe(place.bucket, "typed")
+    expect(found.content_type == wanted.content_type, f"content type {found.content_type}")
+    return ""
+
+
+def metadata(client: Client, place: Place) -> str:
+    """Metadata of the user's own."""
+    wanted = Described("text/x-compat", {"color": "deep blue", "batch-number": "17"})
+    source = place.file("small-11", 11)
+    client.put_described(place.bucket, "described", source, wanted)
+    found = client.describe(place.bucket, "described")
+    kept = {name.lower(): value for name, value in found.metadata.items()}
+    expect(wanted.metadata.items() <= kept.items(), f"metadata {kept}")
+    expect_object(client, place, "described", source)
+    return ""
+
+
+def ranges(client: Client, place: Place) -> str:
+    """Read ranges."""
+    source = place.file("medium", MEDIUM_BYTES)
+    data = source.read_bytes()
+    client.put(place.bucket, "medium", source)
+    for start, length in ((0, 1), (12345, 67890), (MIB - 5, 10), (MEDIUM_BYTES - 100, 100)):
+        found = client.get_range(place.bucket, "medium", start, length)
+        expect(found == data[start : start + length], f"bytes {start} + {length}: {len(found)} other bytes came back")
+    return ""
+
+
+def _http(method: str, url: str, body: bytes | None = None) -> tuple[int, bytes]:
+    request = urllib.request.Request(url, data=body, method=method)
+    if body is not None:
+        request.add_header("Content-Type", "")  # urllib would name one that the URL does not sign
+    try:
+        with urllib.request.urlopen(request, timeout=HTTP_SECONDS) as answer:
+            return answer.status, answer.read()
+    except urllib.error.HTTPError as error:
+        return error.code, error.read()
+
+
+def _spoiled(url: str) -> str:
+    """Return the URL with another signature."""
+    head, name, tail = url.partition("Signature=")
+    expect(bool(name), f"the URL has no signature: {url}")
+    return f"{head}{name}{'1' if tail[0] == '0' else '0'}{tail[1:]}"
+
+
+def presigned_get(client: Client, place: Place) -> str:
+    """Presigned download."""
+    source = place.file("medium", MEDIUM_BYTES)
+    client.put(place.bucket, "signed/a b+c.bin", source)
+    url = client.presign(place.bucket, "signed/a b+c.bin", "GET")
+    expect("X-Amz-Signature=" in url, f"not a SigV4 URL: {url.partition('?')[2].split('=')[0]}=…")
+    status, data = _http("GET", url)
+    expect(status == 200, f"status {status}: {data[:300]!r}")
+    expect(hashlib.sha256(data).hexdigest() == digest(source), "other contents came back")
+    status, _ = _http("GET", _spoiled(url))
+    expect(status == 403, f"a spoiled signature got status {status}")
+    return ""
+
+
+def presigned_put(client: Client, place: Place) -> str:
+    """Presigned upload."""
+    source = place.file("medium", MEDIUM_BYTES)
+    url = client.presign(place.bucket, "signed/up", "PUT")
+    status, data = _http("PUT", _spoiled(url), b"spoiled")
+    expect(status == 403, f"a spoiled signature got status {status}")
+    status, data = _http("PUT", url, source.read_bytes())
+    expect(status == 200, f"status {status}: {data[:300]!r}")
+    expect_object(client, place, "signed/up", source)
+    return ""
+
+
+def delete(client: Client, place: Place) -> str:
+    """Delete an object."""
+    client.put(place.bucket, "gone/a b+c%20ü", place.file("small-11", 11))
+    client.put(place.bucket, "gone/stays", place.file("small-11", 11))
+    client.delete(place.bucket, "gone/a b+c%20ü")
+    expect_same(client.keys(place.bucket, "gone/"), ["gone/stays"], "keys")
+    return ""
+
+
+def delete_all(client: Client, place: Place) -> str:
+    """Delete recursively."""
+    client.delete_all(place.bucket, "many/")
+    expect_same(client.keys(place.bucket, "many/"), [], "keys under the prefix")
+    expect("large" in client.keys(place.bucket, ""), "a key outside the prefix is gone")
+    client.delete_all(place.bucket, "")
+    expect_same(client.keys(place.bucket, ""), [], "keys in the bucket")
+    return ""
+
+
+def delete_bucket(client: Client, place: Place) -> str:
+    """Delete the bucket."""
+    client.delete_bucket(place.bucket)
+    try:
+        left = client.buckets()
+    except NotOffered:
+        return "not looked for in a list"
+    expect(place.bucket not in left, "the bucket is still listed")
+    return ""
+
+
+FEATURES: tuple[Callable[[Client, Place], str], ...] = (
+    buckets,
+    small,
+    upload,
+    download,
+    listing,
+    level,
+    sync_up,
+    sync_down,
+    copy,
+    content_type,
+    metadata,
+    ranges,
+    presigned_get,
+    presigned_put,
+    delete,
+    delete_all,
+    delete_bucket,
+)
+
+
+def title(feature: Callable[[Client, Place], str]) -> str:
+    """Return the title of a feature's row."""
+    return (feature.__doc__ or feature.__name__).strip().rstrip(".")

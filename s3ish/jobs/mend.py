@@ -1,0 +1,52 @@
+"""Writing sidecars anew that are lost, from what the index says."""
+
+from collections.abc import AsyncIterator
+
+import structlog
+
+from s3ish.blob.protocol import BlobError, Corrupt, Missing
+from s3ish.index import keys, records
+from s3ish.index.protocol import Damaged
+from s3ish.jobs.inventory import Owned, inventory
+from s3ish.model import BlobRef
+from s3ish.objects import seal
+from s3ish.objects.store import Store
+
+log = structlog.get_logger()
+
+
+async def mend(store: Store) -> AsyncIterator[bool]:
+    """Go through all that the index names; yield for each whether its sidecar was lost and is there again."""
+    async for row in inventory(store):
+        for item in row.items:
+            if isinstance(item, Owned):
+                yield await _mend_one(store, item)
+            else:
+                log.error("damaged row", row=item.name, problem=item.problem)
+
+
+async def _mend_one(store: Store, item: Owned) -> bool:
+    try:
+        await store.blobs.read_sidecar(item.ref)
+    except (Missing, Corrupt):
+        pass
+    else:
+        return False
+    try:
+        await store.blobs.amend(item.ref, seal.write(item.seal), inline=await _inline(store, item.ref))
+    except BlobError as error:
+        log.error("sidecar cannot be mended", name=item.name, blob=item.ref.id, error=str(error))
+        return False
+    return True
+
+
+async def _inline(store: Store, ref: BlobRef) -> bytes | None:
+    """Return the bytes of a small blob, if the index has them."""
+    if not ref.inline or not ref.size:
+        return b"" if ref.inline else None
+    key = keys.inline_key(ref.id)
+    value = await store.index.get("inline", key)
+    try:
+        return None if value is None else records.decode_bytes("inline", key, value)
+    except Damaged:
+        return None

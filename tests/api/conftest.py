@@ -1,0 +1,275 @@
+"""One real server per test process, clients that speak to it as any program does, and a door for bad requests."""
+
+import hashlib
+import http.client
+import os
+import re
+import signal
+import subprocess
+import sys
+import uuid
+from pathlib import Path
+from typing import NamedTuple
+from urllib.parse import urlsplit
+
+import boto3
+import pytest
+from botocore.auth import S3SigV4Auth, S3SigV4QueryAuth
+from botocore.awsrequest import AWSRequest
+from botocore.config import Config
+from botocore.credentials import Credentials
+from botocore.exceptions import ClientError
+from lxml import etree
+
+REGION = "us-east-1"
+DOMAIN = "s3.test"
+ROOT = ("s3ishadmin", "s3ishadmin")
+OTHER = ("OTHERACCESSKEY", "the-other-secret")
+NAMESPACE = "{http://s3.amazonaws.com/doc/2006-03-01/}"
+
+CONFIGURATION = f"""
+[server]
+domains = ["{DOMAIN}"]
+
+[[auth.users]]
+access_key = "{OTHER[0]}"
+secret_key = "{OTHER[1]}"
+id = "other"
+display_name = "Somebody Else"
+"""
+
+
+class Server(NamedTuple):
+    """Where a server listens, where it keeps its data, and where it logs."""
+
+    endpoint: str
+    data: Path
+    log: Path
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory):
+    """A running server: its endpoint, its data directory and its log; it ends with exit code 0 and logged no bug."""
+    folder = tmp_path_factory.mktemp("server")
+    (folder / "config.toml").write_text(CONFIGURATION)
+    data, log = folder / "data", folder / "log"
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("S3ISH", "AWS", "MINIO"))}
+    with log.open("wb") as errors:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "s3ish", "serve", data, "--port", "0", "--config", folder / "config.toml"],
+            env=environment | {"S3ISH_FSYNC": "false"},
+            stdout=subprocess.PIPE,
+            stderr=errors,
+            text=True,
+        )
+    greeting = (re.search(r"endpoint\s+(http://\S+)", line) for line in process.stdout)
+    endpoint = next((found[1] for found in greeting if found), None)
+    assert endpoint, log.read_text()
+    yield Server(endpoint, data, log)
+    process.send_signal(signal.SIGTERM)
+    process.communicate(timeout=20)
+    assert process.returncode == 0
+    assert "unhandled" not in log.read_text()
+    assert "Traceback" not in log.read_text()
+
+
+def _client(endpoint, keys, **settings):
+    return boto3.client(
+        "s3",
+        endpoint_url=endpoint,
+        aws_access_key_id=keys[0],
+        aws_secret_access_key=keys[1],
+        region_name=REGION,
+        config=Config(retries={"max_attempts": 0}, s3={"addressing_style": "path"}, **settings),
+    )
+
+
+@pytest.fixture(scope="session")
+def s3(server):
+    """A boto3 client of the root user, with stock settings but for retries."""
+    return _client(server.endpoint, ROOT)
+
+
+@pytest.fixture(scope="session")
+def plain(server):
+    """A client of the root user that adds no checksum of its own."""
+    return _client(server.endpoint, ROOT, request_checksum_calculation="when_required")
+
+
+@pytest.fixture(scope="session")
+def other(server):
+    """A client of another user."""
+    return _client(server.endpoint, OTHER)
+
+
+@pytest.fixture(scope="session")
+def stranger(server):
+    """A client whose access key nobody knows."""
+    return _client(server.endpoint, ("UNKNOWNACCESSKEY", "whatever"))
+
+
+@pytest.fixture
+def new_bucket(s3):
+    """A function that makes a bucket of a name that no other test has."""
+
+    def make(versioning=None):
+        name = f"t-{uuid.uuid4().hex[:20]}"
+        s3.create_bucket(Bucket=name)
+        if versioning:
+            s3.put_bucket_versioning(Bucket=name, VersioningConfiguration={"Status": versioning})
+        return name
+
+    return make
+
+
+@pytest.fixture
+def bucket(new_bucket):
+    """A bucket that never was versioned."""
+    return new_bucket()
+
+
+@pytest.fixture
+def versioned(new_bucket):
+    """A bucket with versioning enabled."""
+    return new_bucket("Enabled")
+
+
+@pytest.fixture(scope="session")
+def refused():
+    """A function that makes a call which must fail with a code and a status; it returns the whole answer."""
+
+    def check(code, status, call, **arguments):
+        with pytest.raises(ClientError) as caught:
+            call(**arguments)
+        answer = caught.value.response
+        assert (answer["Error"]["Code"], answer["ResponseMetadata"]["HTTPStatusCode"]) == (code, status)
+        return answer
+
+    return check
+
+
+class _Signer(S3SigV4Auth):
+    """botocore's signer, with a payload hash of the test's choice."""
+
+    def __init__(self, keys, payload):
+        super().__init__(Credentials(*keys), "s3", REGION)
+        self._chosen = payload
+
+    def payload(self, request):
+        return self._chosen
+
+
+class Answer:
+    """What came back: ``status``, ``headers`` (names in lower case), ``body``."""
+
+    def __init__(self, response):
+        self.status = response.status
+        self.headers = {name.lower(): value for name, value in response.getheaders()}
+        self.body = response.read()
+
+    @property
+    def xml(self):
+        """The body as an element whose names are without namespace."""
+        root = etree.fromstring(self.body)
+        for element in root.iter():
+            element.tag = element.tag.removeprefix(NAMESPACE)
+        return root
+
+    @property
+    def code(self):
+        """The error code in the body."""
+        return self.xml.findtext("Code")
+
+    @property
+    def outcome(self):
+        """Status and error code, to compare both at once."""
+        return self.status, self.code
+
+
+@pytest.fixture(scope="session")
+def raw(server):
+    """A function that signs a request with botocore and sends exactly these bytes.
+
+    ``path`` is sent as it is, with its query; ``signed_path`` is what is signed where that is another form of it.
+    ``keys`` None sends it unsigned; ``payload`` is the value of ``x-amz-content-sha256``, the right one by default;
+    ``unsigned`` are headers that the signature leaves out.
+    """
+    where = urlsplit(server.endpoint)
+
+    def send(
+        method, path, body=b"", headers=None, *, keys=ROOT, payload=None, host=None, unsigned=None, signed_path=None
+    ):
+        body = body.encode() if isinstance(body, str) else body
+        headers = {"Host": host or where.netloc, **(headers or {})}
+        request = AWSRequest(method, f"http://{where.netloc}{signed_path or path}", headers, body)
+        if keys:
+            _Signer(keys, payload or hashlib.sha256(body).hexdigest()).add_auth(request)
+        sent = {**dict(request.headers), **(unsigned or {})}
+        if body and "content-length" not in map(str.lower, sent):
+            sent["Content-Length"] = str(len(body))
+        connection = http.client.HTTPConnection(where.hostname, where.port, timeout=20)
+        try:
+            connection.putrequest(method, path, skip_host=True, skip_accept_encoding=True)
+            for name, value in sent.items():
+                connection.putheader(name, value.encode() if isinstance(value, str) else value)
+            connection.endheaders(body or None)
+            return Answer(connection.getresponse())
+        finally:
+            connection.close()
+
+    return send
+
+
+@pytest.fixture(scope="session")
+def presign(server):
+    """A function that signs a method and a path in the query, for sending with ``keys=None``."""
+
+    def sign(method, path, expires=60):
+        request = AWSRequest(method, server.endpoint + path)
+        S3SigV4QueryAuth(Credentials(*ROOT), "s3", REGION, expires=expires).add_auth(request)
+        return request.url.removeprefix(server.endpoint)
+
+    return sign
+
+
+def _content(raw, bucket):
+    """Everything that a client can see of a bucket, as it stands in the answers."""
+    versions, uploads = raw("GET", f"/{bucket}?versions="), raw("GET", f"/{bucket}?uploads=&encoding-type=url")
+    names = [(item.findtext("Key"), item.findtext("UploadId")) for item in uploads.xml.iter("Upload")]
+    parts = [raw("GET", f"/{bucket}/{key}?uploadId={upload}").body for key, upload in names]
+    return versions.body, uploads.body, parts
+
+
+def _files(data, bucket):
+    """Path and size of every file of a bucket and of the server's own; the index is left out, it is always writing."""
+    return {
+        (str(path.relative_to(data)), path.stat().st_size)
+        for folder in (data / bucket, data / ".s3ish")
+        for path in folder.rglob("*")
+        if path.is_file() and not path.name.startswith("index.db")
+    }
+
+
+@pytest.fixture
+def unchanged(raw, server):
+    """A context in which nothing may happen to a bucket: neither its listings nor the files on disk change."""
+
+    class Unchanged:
+        def __init__(self, bucket):
+            self.bucket = bucket
+
+        def __enter__(self):
+            self.before = _content(raw, self.bucket), _files(server.data, self.bucket)
+
+        def __exit__(self, *failure):
+            if failure == (None, None, None):
+                assert (_content(raw, self.bucket), _files(server.data, self.bucket)) == self.before
+
+    return Unchanged
+
+
+@pytest.fixture(scope="session")
+def big():
+    """Eight MiB that repeat at no power of two: several stripes, and enough for a part."""
+    block = bytes((i * 131 + i // 256 * 7) % 251 for i in range(65521))
+    return (block * 129)[: 8 * 1024 * 1024]

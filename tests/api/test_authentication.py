@@ -1,0 +1,249 @@
+"""Who is calling: the codes that a client sees. What is signed and how is tested with the package's ``auth``."""
+
+from datetime import UTC, datetime, timedelta
+from urllib.parse import urlencode, urlsplit
+
+import boto3
+import pytest
+from botocore.config import Config
+
+WRONG = ("s3ishadmin", "not the secret")
+
+
+@pytest.fixture
+def key(s3, bucket):
+    s3.put_object(Bucket=bucket, Key="k", Body=b"body")
+    return f"/{bucket}/k"
+
+
+@pytest.fixture(scope="session")
+def presigned(server):
+    """A function that makes the path of a presigned request on ``k``; boto3 must be told to use the newer form."""
+    client = boto3.client(
+        "s3",
+        endpoint_url=server.endpoint,
+        aws_access_key_id="s3ishadmin",
+        aws_secret_access_key="s3ishadmin",
+        region_name="us-east-1",
+        config=Config(signature_version="s3v4", s3={"addressing_style": "path"}),
+    )
+
+    def make(operation, bucket, **further):
+        url = client.generate_presigned_url(operation, Params={"Bucket": bucket, "Key": "k", **further}, ExpiresIn=60)
+        return url.removeprefix(server.endpoint)
+
+    return make
+
+
+# --- in the header --------------------------------------------------------------------------------------------------
+
+
+def test_users_come_in(s3, other):
+    assert s3.list_buckets()["Owner"] != other.list_buckets()["Owner"]
+
+
+def test_unknown_keys(stranger, refused):  # case 53
+    answer = refused("InvalidAccessKeyId", 403, stranger.list_buckets)
+    assert answer["Error"]["AWSAccessKeyId"] == "UNKNOWNACCESSKEY"
+
+
+@pytest.mark.parametrize(  # case 52
+    ("method", "query"),
+    [
+        ("GET", ""),
+        ("HEAD", ""),
+        ("PUT", ""),
+        ("DELETE", ""),
+        ("GET", "?acl"),
+        ("GET", "?attributes"),
+        ("GET", "?uploadId=x"),
+        ("POST", "?uploads"),
+        ("POST", "?uploadId=x"),
+        ("PUT", "?partNumber=1&uploadId=x"),
+        ("DELETE", "?uploadId=x"),
+        ("PUT", "?tagging"),
+    ],
+)
+@pytest.mark.parametrize("level", ["", "bucket", "key"])
+def test_a_wrong_secret_opens_nothing(raw, bucket, key, unchanged, method, query, level):
+    path = {"": "/", "bucket": f"/{bucket}", "key": key}[level]
+    with unchanged(bucket):
+        answer = raw(method, path + query, b"body" if method in ("PUT", "POST") else b"", keys=WRONG)
+        assert answer.status in ((403,) if level == "key" else (403, 405))
+        if method != "HEAD" and answer.status == 403:
+            assert answer.code == "SignatureDoesNotMatch"
+
+
+@pytest.mark.parametrize("query", ["", "?acl", "?uploads", "?versions", "?location", "?policy", "?list-type=2"])
+def test_anonymous_callers_are_refused(raw, bucket, key, query):  # case 75
+    for path in (f"/{bucket}{query}", f"{key}{query}"):
+        for method in ("GET", "PUT", "DELETE"):
+            answer = raw(method, path, b"x" if method == "PUT" else b"", keys=None)
+            assert answer.outcome in ((403, "AccessDenied"), (405, "MethodNotAllowed"))
+    assert raw("HEAD", key, keys=None).status == 403
+    assert raw("GET", key).body == b"body"
+
+
+@pytest.mark.parametrize(
+    ("authorization", "outcome"),
+    [
+        ("AWS AKIA:c2lnbmF0dXJl", (400, "InvalidRequest")),  # case 62
+        ("AWS4-ECDSA-P256-SHA256 Credential=a/b/c", (400, "InvalidRequest")),
+        ("Basic dXNlcjpwYXNz", (400, "InvalidArgument")),
+        ("Bearer abc", (400, "InvalidArgument")),
+        ("AWS4-HMAC-SHA256", (400, "AuthorizationHeaderMalformed")),
+        ("AWS4-HMAC-SHA256 nonsense", (400, "AuthorizationHeaderMalformed")),
+        ("AWS4-HMAC-SHA256 Credential=a, SignedHeaders=host, Signature=x", (400, "AuthorizationHeaderMalformed")),
+    ],
+)
+def test_headers_that_are_none(raw, key, authorization, outcome):
+    headers = {"Authorization": authorization, "x-amz-content-sha256": "UNSIGNED-PAYLOAD"}
+    assert raw("GET", key, headers=headers, keys=None).outcome == outcome
+
+
+def test_another_region(server, refused):  # case 54
+    client = boto3.client(
+        "s3",
+        endpoint_url=server.endpoint,
+        aws_access_key_id="s3ishadmin",
+        aws_secret_access_key="s3ishadmin",
+        region_name="eu-west-1",
+        config=Config(retries={"max_attempts": 0}),
+    )
+    answer = refused("AuthorizationHeaderMalformed", 400, client.list_buckets)
+    assert answer["Error"]["Region"] == "us-east-1"
+
+
+@pytest.mark.parametrize("minutes", [-16, 16, -60 * 24])  # case 56
+def test_a_clock_that_is_wrong(raw, key, monkeypatch, minutes):
+    moment = datetime.now(UTC) + timedelta(minutes=minutes)
+    monkeypatch.setattr("botocore.auth.get_current_datetime", lambda *_, **__: moment.replace(tzinfo=None))
+    answer = raw("GET", key)
+    assert answer.outcome == (403, "RequestTimeTooSkewed")
+    assert answer.xml.findtext("MaxAllowedSkewMilliseconds") == "900000"
+
+
+@pytest.mark.parametrize("minutes", [-14, 14])
+def test_a_clock_that_is_nearly_right(raw, key, monkeypatch, minutes):
+    moment = datetime.now(UTC) + timedelta(minutes=minutes)
+    monkeypatch.setattr("botocore.auth.get_current_datetime", lambda *_, **__: moment.replace(tzinfo=None))
+    assert raw("GET", key).status == 200
+
+
+@pytest.mark.parametrize(  # case 58
+    "name",
+    ["x-amz-acl", "x-amz-tagging", "x-amz-meta-x", "x-amz-copy-source", "x-amz-storage-class", "x-amz-security-token"],
+)
+def test_headers_that_were_not_signed(raw, bucket, key, unchanged, name):
+    with unchanged(bucket):
+        answer = raw("PUT", key, "new", unsigned={name: "STANDARD"})
+        assert answer.status in (400, 403)
+        assert answer.code in ("AccessDenied", "InvalidToken")
+
+
+def test_a_session_token(server, refused):  # case 68
+    client = boto3.client(
+        "s3",
+        endpoint_url=server.endpoint,
+        aws_access_key_id="s3ishadmin",
+        aws_secret_access_key="s3ishadmin",
+        aws_session_token="token",
+        region_name="us-east-1",
+        config=Config(retries={"max_attempts": 0}),
+    )
+    refused("InvalidToken", 400, client.list_buckets)
+
+
+# --- in the query ---------------------------------------------------------------------------------------------------
+
+
+def test_presigned(presigned, raw, bucket, key):
+    assert raw("GET", presigned("get_object", bucket), keys=None).body == b"body"
+    assert raw("PUT", presigned("put_object", bucket), "new", keys=None).status == 200
+    assert raw("GET", key).body == b"new"
+    assert raw("HEAD", presigned("head_object", bucket), keys=None).status == 200
+    assert raw("DELETE", presigned("delete_object", bucket), keys=None).status == 204
+
+
+def test_presigned_overrides(presigned, raw, bucket, key):
+    path = presigned("get_object", bucket, ResponseContentDisposition='attachment; filename="a b.txt"')
+    assert raw("GET", path, keys=None).headers["content-disposition"] == 'attachment; filename="a b.txt"'
+
+
+def test_presigned_for_another_method(presigned, raw, bucket, key, unchanged):  # case 64
+    path = presigned("get_object", bucket)
+    with unchanged(bucket):
+        for method in ("PUT", "DELETE"):
+            assert raw(method, path, b"x", keys=None).outcome == (403, "SignatureDoesNotMatch")
+
+
+@pytest.mark.parametrize("extra", ["&versionId=null", "&partNumber=1", "&acl", "&response-content-type=text%2Fhtml"])
+def test_presigned_and_changed(presigned, raw, bucket, key, extra):  # case 65
+    assert raw("GET", presigned("get_object", bucket) + extra, keys=None).outcome == (403, "SignatureDoesNotMatch")
+
+
+def test_presigned_for_another_key(presigned, raw, bucket, key):
+    path = presigned("get_object", bucket).replace("/k?", "/other?")
+    assert raw("GET", path, keys=None).outcome == (403, "SignatureDoesNotMatch")
+
+
+def test_presigned_headers(presigned, raw, bucket, key, unchanged):
+    path = presigned("put_object", bucket, Metadata={"a": "b"})
+    with unchanged(bucket):
+        assert raw("PUT", path, "new", {"x-amz-meta-a": "other"}, keys=None).outcome == (403, "SignatureDoesNotMatch")
+        assert raw("PUT", path, "new", keys=None).status in (400, 403)
+        answer = raw("PUT", path, "new", {"x-amz-meta-a": "b", "x-amz-acl": "private"}, keys=None)
+        assert answer.outcome == (403, "AccessDenied")
+    assert raw("PUT", path, "new", {"x-amz-meta-a": "b"}, keys=None).status == 200
+
+
+@pytest.mark.parametrize(  # case 66
+    ("expires", "outcome"),
+    [
+        ("0", (400, "AuthorizationQueryParametersError")),
+        ("-1", (400, "AuthorizationQueryParametersError")),
+        ("604801", (400, "AuthorizationQueryParametersError")),
+        ("1e3", (400, "AuthorizationQueryParametersError")),
+        ("", (400, "AuthorizationQueryParametersError")),
+        ("604800", (200, None)),
+        ("1", (200, None)),
+    ],
+)
+def test_how_long_a_url_is_valid(raw, key, presign, expires, outcome):
+    answer = raw("GET", presign("GET", key, expires), keys=None)
+    assert answer.status == outcome[0]
+    assert outcome[1] is None or answer.code == outcome[1]
+
+
+@pytest.mark.parametrize(("minutes", "message"), [(-2, "Request has expired"), (16, "Request is not valid yet")])
+def test_when_a_url_is_valid(raw, key, presign, monkeypatch, minutes, message):  # case 66
+    moment = datetime.now(UTC) + timedelta(minutes=minutes)
+    monkeypatch.setattr("botocore.auth.get_current_datetime", lambda *_, **__: moment.replace(tzinfo=None))
+    answer = raw("GET", presign("GET", key), keys=None)
+    assert answer.outcome == (403, "AccessDenied")
+    assert answer.xml.findtext("Message") == message
+
+
+def test_two_ways_at_once(presigned, raw, bucket, key):  # case 62
+    assert raw("GET", presigned("get_object", bucket)).outcome == (400, "InvalidArgument")
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["X-Amz-Algorithm", "X-Amz-Credential", "X-Amz-Date", "X-Amz-SignedHeaders", "X-Amz-Expires", "X-Amz-Signature"],
+)
+def test_without_one_of_the_parameters(presigned, raw, bucket, key, name):
+    path, _, query = presigned("get_object", bucket).partition("?")
+    rest = "&".join(pair for pair in query.split("&") if not pair.startswith(name + "="))
+    assert raw("GET", f"{path}?{rest}", keys=None).outcome == (400, "AuthorizationQueryParametersError")
+
+
+def test_the_older_form_is_refused(raw, key):  # case 62
+    query = urlencode({"AWSAccessKeyId": "s3ishadmin", "Expires": "9999999999", "Signature": "x"})
+    assert raw("GET", f"{key}?{query}", keys=None).outcome == (400, "InvalidRequest")
+
+
+def test_forwarded_hosts_have_no_effect(server, raw, bucket, key):  # case 79
+    headers = {"X-Forwarded-Host": f"{bucket}.s3.test", "X-Forwarded-For": "10.0.0.1"}
+    assert raw("GET", key, headers=headers).body == b"body"
+    assert urlsplit(server.endpoint).hostname == "127.0.0.1"

@@ -1,0 +1,245 @@
+"""CreateBucket, HeadBucket, DeleteBucket, GetBucketLocation."""
+
+import uuid
+
+import pytest
+
+NAMES_THAT_ARE_NOT = [  # case 35
+    "ab",
+    "a" * 64,
+    "Upper",
+    "under_score",
+    "a..b",
+    ".ab",
+    "ab.",
+    "-ab",
+    "ab-",
+    "1.2.3.4",
+    "xn--abc",
+    "sthree-abc",
+    "abc-s3alias",
+    "abc--ol-s3",
+    "abc%20d",
+    "abc%2Fd",
+    ".s3ish",
+    "..",
+    ".",
+]
+
+
+@pytest.fixture
+def name():
+    return f"b-{uuid.uuid4().hex[:20]}"
+
+
+def create(raw, name, constraint):
+    body = f"<CreateBucketConfiguration>{constraint}</CreateBucketConfiguration>"
+    return raw("PUT", f"/{name}", body)
+
+
+def test_create_answers_with_the_place(s3, name):
+    answer = s3.create_bucket(Bucket=name)
+    assert answer["Location"] == f"/{name}"
+    assert answer["ResponseMetadata"]["HTTPStatusCode"] == 200
+
+
+@pytest.mark.parametrize("length", [3, 63])
+def test_shortest_and_longest_name(s3, name, length):
+    wanted = (name.replace("-", "") * 4)[-length:]
+    s3.create_bucket(Bucket=wanted)
+    s3.head_bucket(Bucket=wanted)
+    s3.delete_bucket(Bucket=wanted)
+
+
+@pytest.mark.parametrize("method", ["PUT", "GET", "DELETE"])
+@pytest.mark.parametrize("wrong", NAMES_THAT_ARE_NOT)
+def test_names_that_are_not(raw, method, wrong):
+    assert raw(method, f"/{wrong}").outcome == (400, "InvalidBucketName")
+
+
+def test_create_again_is_no_error_where_it_never_was_one(s3, name):
+    """In us-east-1, and only there, S3 answers 200 to whom creates a bucket of its own again."""
+    s3.create_bucket(Bucket=name)
+    s3.put_object(Bucket=name, Key="kept", Body=b"x")
+    s3.create_bucket(Bucket=name)
+    assert s3.list_objects_v2(Bucket=name)["KeyCount"] == 1
+
+
+def test_create_what_belongs_to_another(s3, other, refused, name):
+    s3.create_bucket(Bucket=name)
+    answer = refused("BucketAlreadyExists", 409, other.create_bucket, Bucket=name)
+    assert answer["Error"]["BucketName"] == name
+
+
+def test_owners_do_not_see_each_others_buckets(s3, other, refused, name):
+    other.create_bucket(Bucket=name)
+    other.put_object(Bucket=name, Key="k", Body=b"x")
+    assert other.list_objects_v2(Bucket=name)["Contents"][0]["Key"] == "k"
+    assert s3.list_objects_v2(Bucket=name)["KeyCount"] == 1, "the root user may do everything"
+
+
+def test_a_bucket_of_another_is_closed(other, refused, bucket):  # case 77
+    refused("AccessDenied", 403, other.list_objects_v2, Bucket=bucket)
+    refused("AccessDenied", 403, other.get_object, Bucket=bucket, Key="k")
+    refused("AccessDenied", 403, other.put_object, Bucket=bucket, Key="k", Body=b"x")
+    refused("AccessDenied", 403, other.delete_object, Bucket=bucket, Key="k")
+    refused("AccessDenied", 403, other.delete_bucket, Bucket=bucket)
+    refused("403", 403, other.head_bucket, Bucket=bucket)
+
+
+@pytest.mark.parametrize("constraint", ["", "<LocationConstraint/>", "<LocationConstraint></LocationConstraint>"])
+def test_an_empty_constraint_is_the_classic_region(raw, s3, name, constraint):
+    assert create(raw, name, constraint).status == 200
+    assert s3.get_bucket_location(Bucket=name)["LocationConstraint"] is None
+
+
+def test_a_body_with_the_namespace(raw, name):
+    body = (
+        '<?xml version="1.0"?><CreateBucketConfiguration xmlns="http://s3.amazonaws.com/doc/2006-03-01/">'
+        "<LocationConstraint/></CreateBucketConfiguration>"
+    )
+    assert raw("PUT", f"/{name}", body).status == 200
+
+
+def test_the_classic_region_has_no_constraint_of_its_name(raw, refused, s3, name):
+    answer = create(raw, name, "<LocationConstraint>us-east-1</LocationConstraint>")
+    assert answer.outcome == (400, "InvalidLocationConstraint")
+    refused("404", 404, s3.head_bucket, Bucket=name)
+
+
+def test_a_constraint_of_another_region(raw, refused, s3, name):
+    answer = create(raw, name, "<LocationConstraint>eu-central-1</LocationConstraint>")
+    assert answer.outcome == (400, "IllegalLocationConstraintException")
+    refused("404", 404, s3.head_bucket, Bucket=name)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "no XML",
+        "<CreateBucketConfiguration>",
+        "<Other/>",
+        "<CreateBucketConfiguration><Unknown/></CreateBucketConfiguration>",
+        "<CreateBucketConfiguration><LocationConstraint/><LocationConstraint/></CreateBucketConfiguration>",
+        '<!DOCTYPE a [<!ENTITY b "c">]><CreateBucketConfiguration/>',
+    ],
+)
+def test_malformed_configuration(raw, refused, s3, name, body):  # case 128
+    assert raw("PUT", f"/{name}", body).outcome == (400, "MalformedXML")
+    refused("404", 404, s3.head_bucket, Bucket=name)
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"x-amz-bucket-object-lock-enabled": "true"},
+        {"x-amz-acl": "public-read"},
+        {"x-amz-grant-read": 'id="somebody"'},
+        {"x-amz-object-ownership": "ObjectWriter"},
+    ],
+)
+def test_what_is_not_built_is_refused_and_not_forgotten(raw, refused, s3, name, headers):
+    assert raw("PUT", f"/{name}", headers=headers).outcome == (501, "NotImplemented")
+    refused("404", 404, s3.head_bucket, Bucket=name)
+
+
+def test_headers_that_say_nothing_new(s3, name):
+    s3.create_bucket(Bucket=name, ACL="private", ObjectOwnership="BucketOwnerEnforced")
+
+
+def test_an_acl_that_is_none(raw, name):
+    assert raw("PUT", f"/{name}", headers={"x-amz-acl": "nonsense"}).outcome == (400, "InvalidArgument")
+
+
+def test_head(s3, raw, bucket):
+    assert s3.head_bucket(Bucket=bucket)["BucketRegion"] == "us-east-1"
+    answer = raw("HEAD", f"/{bucket}")
+    assert (answer.status, answer.body) == (200, b"")
+    assert answer.headers["x-amz-bucket-region"] == "us-east-1"
+
+
+def test_location(raw, s3, bucket):
+    assert s3.get_bucket_location(Bucket=bucket)["LocationConstraint"] is None
+    answer = raw("GET", f"/{bucket}?location")
+    assert answer.xml.tag == "LocationConstraint"
+    assert not answer.xml.text
+
+
+def test_delete(s3, refused, raw, bucket):
+    answer = raw("DELETE", f"/{bucket}")
+    assert (answer.status, answer.body) == (204, b"")
+    refused("404", 404, s3.head_bucket, Bucket=bucket)
+    refused("NoSuchBucket", 404, s3.delete_bucket, Bucket=bucket)
+
+
+def test_delete_what_is_not_empty(s3, refused, bucket):
+    s3.put_object(Bucket=bucket, Key="k", Body=b"x")
+    refused("BucketNotEmpty", 409, s3.delete_bucket, Bucket=bucket)
+    assert s3.get_object(Bucket=bucket, Key="k")["Body"].read() == b"x"
+    s3.delete_object(Bucket=bucket, Key="k")
+    s3.delete_bucket(Bucket=bucket)
+
+
+def test_versions_and_markers_keep_a_bucket(s3, refused, versioned):
+    s3.put_object(Bucket=versioned, Key="k", Body=b"x")
+    s3.delete_object(Bucket=versioned, Key="k")
+    assert s3.list_objects_v2(Bucket=versioned)["KeyCount"] == 0
+    refused("BucketNotEmpty", 409, s3.delete_bucket, Bucket=versioned)
+    found = s3.list_object_versions(Bucket=versioned)
+    for version in [*found["Versions"], *found["DeleteMarkers"]]:
+        s3.delete_object(Bucket=versioned, Key="k", VersionId=version["VersionId"])
+    s3.delete_bucket(Bucket=versioned)
+
+
+def test_uploads_in_progress_go_with_their_bucket(s3, refused, bucket):
+    upload = s3.create_multipart_upload(Bucket=bucket, Key="k")["UploadId"]
+    s3.delete_bucket(Bucket=bucket)
+    s3.create_bucket(Bucket=bucket)
+    assert "Uploads" not in s3.list_multipart_uploads(Bucket=bucket)
+    refused("NoSuchUpload", 404, s3.list_parts, Bucket=bucket, Key="k", UploadId=upload)
+
+
+def test_a_name_that_is_used_again_begins_anew(s3, new_bucket):
+    name = new_bucket("Enabled")
+    s3.delete_bucket(Bucket=name)
+    s3.create_bucket(Bucket=name)
+    assert "Status" not in s3.get_bucket_versioning(Bucket=name)
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        ("delete_bucket", {}),
+        ("get_bucket_location", {}),
+        ("get_bucket_versioning", {}),
+        ("list_objects", {}),
+        ("list_objects_v2", {}),
+        ("list_object_versions", {}),
+        ("list_multipart_uploads", {}),
+        ("put_object", {"Key": "k", "Body": b"x"}),
+        ("get_object", {"Key": "k"}),
+        ("delete_object", {"Key": "k"}),
+        ("create_multipart_upload", {"Key": "k"}),
+        ("get_object_attributes", {"Key": "k", "ObjectAttributes": ["ETag"]}),
+        ("delete_objects", {"Delete": {"Objects": [{"Key": "k"}]}}),
+        ("put_bucket_versioning", {"VersioningConfiguration": {"Status": "Enabled"}}),
+    ],
+    ids=lambda call: call[0],
+)
+def test_there_is_no_such_bucket(s3, refused, name, call):
+    operation, arguments = call
+    answer = refused("NoSuchBucket", 404, getattr(s3, operation), Bucket=name, **arguments)
+    assert answer["Error"]["BucketName"] == name
+
+
+def test_expected_owner(s3, refused, bucket):
+    owner = s3.list_buckets()["Owner"]["ID"]
+    s3.get_bucket_location(Bucket=bucket, ExpectedBucketOwner=owner)
+    refused("AccessDenied", 403, s3.get_bucket_location, Bucket=bucket, ExpectedBucketOwner="somebody")
+    refused("AccessDenied", 403, s3.put_object, Bucket=bucket, Key="k", Body=b"x", ExpectedBucketOwner="somebody")
+    assert s3.list_objects_v2(Bucket=bucket)["KeyCount"] == 0
+
+
+def test_the_slash_behind_a_bucket(raw, bucket):
+    assert raw("GET", f"/{bucket}/").xml.tag == "ListBucketResult"
+    assert raw("HEAD", f"/{bucket}/").status == 200

@@ -1,0 +1,30 @@
+"""Indexes of each kind, on a file that the test throws away."""
+
+import pytest
+
+from s3ish.index.memory import MemoryIndex
+from s3ish.index.sqlite import SQLiteIndex
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "index.db"
+
+
+@pytest.fixture
+async def open_index(path):
+    """A function that opens the SQLite index; another one on the same file if it is called again."""
+    opened = []
+
+    def make(where=path):
+        opened.append(SQLiteIndex(where, durable=False))
+        return opened[-1]
+
+    yield make
+    for index in opened:
+        await index.close()
+
+
+@pytest.fixture(params=["memory", "sqlite"])
+def index(request, open_index):
+    return MemoryIndex() if request.param == "memory" else open_index()

@@ -1,0 +1,126 @@
+"""One of many processes does a job, and another one takes over when it is gone."""
+
+import asyncio
+
+import pytest
+
+from s3ish.index.protocol import Put
+from s3ish.jobs.runner import LEASE_SECONDS, Runner, Step, run_once
+
+SECOND = 10**9
+
+
+class Counting:
+    """A job of so many steps."""
+
+    def __init__(self, name="job", steps=3):
+        self.name = name
+        self.done = 0
+        self._steps = steps
+        self.finished = asyncio.Event()
+
+    async def step(self):
+        self.done += 1
+        if self.done >= self._steps:
+            self.finished.set()
+            return Step(more=False, pause_seconds=3600)
+        return Step(more=True)
+
+
+class Failing(Counting):
+    """A job that always fails."""
+
+    async def step(self):
+        self.finished.set()
+        raise RuntimeError("broken")
+
+
+class Never(Counting):
+    """A job whose step does not end."""
+
+    async def step(self):
+        self.finished.set()
+        await asyncio.Event().wait()
+
+
+@pytest.fixture
+def runners(store, world):
+    """Runners of two processes on one index."""
+    return Runner(store, []), Runner(world.open(), [])
+
+
+async def test_one_of_two_has_a_job(runners):
+    first, second = runners
+    assert await first.acquire(Counting())
+    assert not await second.acquire(Counting())
+    assert await first.acquire(Counting()), "who has it may renew it"
+    assert await second.acquire(Counting("other")), "each job has its own lease"
+
+
+async def test_a_lease_runs_out_and_renewal_keeps_it(runners, world):
+    first, second = runners
+    await first.acquire(Counting())
+    world.clock.ns += (LEASE_SECONDS - 5) * SECOND
+    assert not await second.acquire(Counting())
+    assert await first.acquire(Counting())
+    world.clock.ns += (LEASE_SECONDS - 5) * SECOND
+    assert not await second.acquire(Counting())
+    world.clock.ns += 6 * SECOND
+    assert await second.acquire(Counting())
+    assert not await first.acquire(Counting()), "who was too slow has lost it"
+
+
+async def test_of_many_that_want_it_at_once_one_gets_it(store, world):
+    runners = [Runner(world.open() if number % 3 == 0 else store, []) for number in range(9)]
+    for _ in range(3):
+        got = await asyncio.gather(*(runner.acquire(Counting()) for runner in runners))
+        assert got.count(True) == 1
+        world.clock.ns += (LEASE_SECONDS + 1) * SECOND
+
+
+@pytest.mark.parametrize("jump_days", [-400, -1, 1, 400])
+async def test_a_clock_that_jumps_stops_no_job(runners, world, jump_days):  # case 143
+    first, second = runners
+    await first.acquire(Counting())
+    world.clock.ns += jump_days * 86_400 * SECOND
+    assert await second.acquire(Counting())
+
+
+async def test_a_damaged_lease_stops_no_job(runners, store):  # case 22
+    await store.index.commit([Put("state", b"lease/job", b"rubbish")])
+    assert await runners[0].acquire(Counting())
+    assert not await runners[1].acquire(Counting())
+
+
+async def test_jobs_run_until_they_have_nothing_more_to_do(store):
+    jobs = [Counting("a", 5), Counting("b", 2)]
+    runner = Runner(store, jobs)
+    runner.start()
+    await asyncio.wait_for(asyncio.gather(*(job.finished.wait() for job in jobs)), 10)
+    await runner.stop()
+    assert [job.done for job in jobs] == [5, 2]
+
+
+async def test_a_failing_job_is_logged_and_harms_no_other(store, logged):
+    jobs = [Failing("bad"), Counting("good")]
+    runner = Runner(store, jobs)
+    runner.start()
+    await asyncio.wait_for(asyncio.gather(*(job.finished.wait() for job in jobs)), 10)
+    await asyncio.sleep(0)
+    await runner.stop()
+    assert [(entry["event"], entry["job"]) for entry in logged] == [("job failed", "bad")]
+    assert jobs[1].done == 3
+
+
+async def test_stopping_does_not_wait_for_a_step(store):
+    job = Never()
+    runner = Runner(store, [job])
+    runner.start()
+    await asyncio.wait_for(job.finished.wait(), 10)
+    await asyncio.wait_for(runner.stop(), 10)
+
+
+async def test_a_job_can_be_run_to_its_end_from_the_shell():
+    job = Counting(steps=7)
+    await run_once(job)
+    assert job.done == 7

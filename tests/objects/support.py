@@ -1,0 +1,250 @@
+"""What the tests of the objects do again and again: a whole store on a directory, and the plain moves on it."""
+
+import hashlib
+import os
+
+from s3ish.blob.engine import Settings as BlobSettings
+from s3ish.blob.erasure import ErasureStore
+from s3ish.blob.layout import shard_name
+from s3ish.blob.opening import open_volumes
+from s3ish.clock import Clock
+from s3ish.errors import S3Error
+from s3ish.index.sqlite import SQLiteIndex
+from s3ish.jobs.garbage import GarbageJob
+from s3ish.jobs.orphans import SWEEP, OrphanJob
+from s3ish.model import Attributes, BlobRef, Owner, Upload
+from s3ish.objects import buckets, copy, delete, listing, multipart, read, versions, write
+from s3ish.objects.ingest import Claims
+from s3ish.objects.preconditions import UNCONDITIONAL
+from s3ish.objects.store import Store
+from s3ish.offload import InlineOffload, Offload
+
+OWNER = Owner("owner-id", "owner")
+OTHER = Owner("other-id", "other")
+STRIPE, INLINE = 1000, 100
+PLAIN = Attributes()
+NO_CLAIMS = Claims()
+NO_BLOB = BlobRef("", 0, 0, "", 1, 0, 1, ())
+
+
+class SteadyClock(Clock):
+    """Time and ids that are the same in every run: each look at the clock takes a millisecond."""
+
+    def __init__(self):
+        super().__init__()
+        self.ns = 1_700_000_000_000_000_000
+        self._drawn = 0
+
+    def now_ns(self):
+        self.ns += 1_000_000
+        return self.ns
+
+    def random_bytes(self, count):
+        self._drawn += 1
+        return hashlib.shake_128(self._drawn.to_bytes(8, "big")).digest(count)
+
+
+class Bytes:
+    """Bytes on their way in; ``size`` and claims as a client would give them."""
+
+    expects_sha256 = False
+
+    def __init__(self, data, *, algorithm=None, claims=NO_CLAIMS, sized=True):
+        self.size = len(data) if sized else None
+        self.algorithm = algorithm
+        self.expects_sha256 = claims.sha256 is not None
+        self._rest, self._claims = data, claims
+
+    async def read(self, limit):
+        piece, self._rest = self._rest[:limit], self._rest[limit:]
+        return piece
+
+    def claims(self):
+        return self._claims
+
+
+class World:
+    """A directory with the volumes and the index of one server, and its stores: one for each worker.
+
+    Args:
+        root: the directory.
+        volumes: how many.
+    """
+
+    def __init__(self, root, *, volumes=3, clock=None, inline_offload=True):
+        self.root, self.count = str(root), volumes
+        self.clock = clock or SteadyClock()
+        self.offload = InlineOffload() if inline_offload else Offload(8)
+        self.index_path = root / "index.db"
+        self._stores = []
+
+    @property
+    def volume_roots(self):
+        return [f"{self.root}/volume{number}" for number in range(self.count)]
+
+    def open(self, index_path=None, wrap=lambda index: index):
+        volumes = open_volumes(self.volume_roots, clock=self.clock, fsync=False)
+        settings = BlobSettings(k=2, m=1, stripe_bytes=STRIPE, inline_bytes=INLINE)
+        blobs = ErasureStore(volumes, settings, clock=self.clock, offload=self.offload)
+        index = wrap(SQLiteIndex(index_path or self.index_path, durable=False))
+        store = Store(index, blobs, self.clock, self.offload, "us-east-1")
+        self._stores.append(store)
+        return store
+
+    async def close(self):
+        for store in self._stores:
+            await store.blobs.close()
+            await store.index.close()
+        self._stores.clear()
+
+    def files(self):
+        """Return all files and folders of the volumes but the private ones."""
+        found = []
+        for root in self.volume_roots:
+            for folder, folders, names in os.walk(root):
+                folders[:] = [name for name in folders if name != ".s3ish"]
+                found += [os.path.relpath(os.path.join(folder, name), self.root) for name in [*folders, *names]]
+        return sorted(found)
+
+    def files_of(self, ref):
+        """Return the paths of the shards of a blob and of its sidecar's copies."""
+        shards = [] if ref.inline else [(number, position) for number, position in enumerate(ref.volumes)]
+        folders = self.volume_roots
+        paths = [f"{folders[position]}/{ref.id}/{shard_name(number, ref.k)}" for number, position in shards]
+        return paths + [f"{folders[position]}/{ref.id}/metadata.json" for position in dict.fromkeys(ref.volumes)]
+
+
+def sample(size, seed=1):
+    """Return bytes in which no two places look alike."""
+    return hashlib.shake_128(b"%d" % seed).digest(size)
+
+
+def md5(data):
+    return hashlib.md5(data).hexdigest()
+
+
+def multipart_etag(parts):
+    digests = b"".join(hashlib.md5(part).digest() for part in parts)
+    return f"{md5(digests)}-{len(parts)}"
+
+
+def flip(path, offset):
+    with open(path, "r+b") as file:
+        file.seek(offset)
+        byte = file.read(1)
+        file.seek(offset)
+        file.write(bytes([byte[0] ^ 0x10]))
+
+
+async def make_bucket(store, name="b", versioning=""):
+    bucket = await buckets.create_bucket(store, name, OWNER, "us-east-1")
+    if versioning:
+        bucket = await buckets.set_versioning(store, name, enabled=True)
+    if versioning == "Suspended":
+        bucket = await buckets.set_versioning(store, name, enabled=False)
+    return bucket
+
+
+async def put(store, key, data=b"data", *, bucket="b", conditions=UNCONDITIONAL, attributes=PLAIN, **source):
+    return await write.put_object(
+        store, bucket, key, Bytes(data, **source), owner=OWNER, attributes=attributes, conditions=conditions
+    )
+
+
+async def head(store, key, version_id=None, *, bucket="b"):
+    return await versions.get(store, bucket, key, version_id)
+
+
+async def get(store, key, version_id=None, *, bucket="b"):
+    return await read_all(store, await versions.get(store, bucket, key, version_id))
+
+
+async def read_all(store, version, start=0, stop=None):
+    """Return bytes of a version."""
+    flow = await read.open_span(store, version, start, version.size if stop is None else stop)
+    return b"".join([bytes(piece) async for piece in read.as_flow(flow)])
+
+
+async def remove(store, key, version_id=None, *, bucket="b", conditions=UNCONDITIONAL):
+    return await delete.delete_object(store, bucket, key, version_id, owner=OWNER, conditions=conditions)
+
+
+async def copy_to(store, source, key, *, bucket="b", attributes=None, **options):
+    return await copy.copy_object(
+        store, source, bucket, key, owner=OWNER, attributes=attributes or source.attributes, **options
+    )
+
+
+async def begin(store, key, *, bucket="b", **fields):
+    draft = Upload(bucket=bucket, key=key, id="", created_ns=0, owner=OWNER, initiator=OWNER, blob=NO_BLOB, **fields)
+    return await multipart.create_upload(store, draft)
+
+
+async def add_part(store, upload, number, data, **source):
+    return (await multipart.put_part(store, upload.bucket, upload.key, upload.id, number, Bytes(data, **source)))[1]
+
+
+async def complete(store, upload, parts, **options):
+    chosen = [multipart.Chosen(part.number, f'"{part.etag}"', {}) for part in parts]
+    return await multipart.complete_upload(store, upload.bucket, upload.key, upload.id, chosen, **options)
+
+
+async def keys_of(store, *, bucket="b"):
+    page = await listing.list_objects(store, listing.Query(bucket, "", "", 1000), "")
+    return [key for key, _ in page.items]
+
+
+async def versions_of(store, key=None, *, bucket="b"):
+    """Return key, id, latest and marker of all versions of a bucket or key."""
+    page = await listing.list_versions(store, listing.Query(bucket, key or "", "", 1000), "", "")
+    return [
+        (name, item.version.id, item.latest, item.version.marker)
+        for name, item in page.items
+        if key is None or name == key
+    ]
+
+
+async def sealed(store):
+    """Return the ids of all blobs that have a sidecar."""
+    return sorted([ref.id async for ref, _ in store.blobs.scan()])
+
+
+async def strays(store):
+    return [blob async for blob, _ in store.blobs.strays()]
+
+
+async def referenced(store):
+    """Return the ids of all blobs that the index names."""
+    from s3ish.index import records
+    from s3ish.model import Bucket, Part, Version
+
+    found = []
+    for table, kind in (("buckets", Bucket), ("versions", Version), ("uploads", Upload), ("parts", Part)):
+        for key, value in await store.index.scan(table, b"", b"\xff" * 9, 100_000):
+            record = records.decode(table, key, value, kind)
+            found += [record.blob.id, *(part.blob.id for part in getattr(record, "parts", ()))]
+    return sorted(found)
+
+
+async def run_jobs(store, clock):
+    """Run garbage and a sweep of orphans to their end."""
+    from s3ish.index.protocol import Put
+
+    garbage = GarbageJob(store)
+    await garbage.step()
+    clock.ns += 120 * 10**9
+    while (await garbage.step()).more:
+        pass
+    await store.index.commit([Put("state", SWEEP, b"1")])
+    orphans = OrphanJob(store, clock.now_ns())
+    while (await orphans.step()).more:
+        pass
+    return orphans.removed
+
+
+async def outcome(awaitable):
+    """Return what it gives, or the class of the S3 error that it raises."""
+    try:
+        return await awaitable
+    except S3Error as error:
+        return type(error)

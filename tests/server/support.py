@@ -1,0 +1,149 @@
+"""A tiny application behind the real protocol, and a client that speaks raw bytes."""
+
+import contextlib
+import functools
+import logging
+import re
+import socket
+import threading
+
+import uvicorn
+
+from s3ish.server.protocol import LimitedProtocol, Limits
+
+PATIENCE_SECONDS = 10
+"""How long a test waits for what must happen."""
+
+
+class Application:
+    """Answers ``/big`` without end, ``/refused`` without reading, everything else with the length of the body."""
+
+    def __init__(self):
+        self.requests = []
+        self.disconnected = threading.Event()
+        self.release = threading.Event()
+
+    async def __call__(self, scope, receive, send):
+        path = scope["raw_path"]
+        headers = list(scope["headers"])
+        if path == b"/big":
+            await self._stream(send, receive)
+            return
+        length = 0
+        while path != b"/refused":
+            message = await receive()
+            if message["type"] == "http.disconnect":
+                self.disconnected.set()
+                return
+            length += len(message["body"])
+            if not message["more_body"]:
+                break
+        self.requests.append((scope["method"], path.decode(), headers, length))
+        text = b"%s %d" % (path, length)
+        fields = [(b"content-length", b"%d" % len(text))]
+        await send({"type": "http.response.start", "status": 200, "headers": fields})
+        await send({"type": "http.response.body", "body": text})
+
+    async def _stream(self, send, receive):
+        pieces = 64 * 16
+        fields = [(b"content-length", b"%d" % (pieces * 65536))]
+        await send({"type": "http.response.start", "status": 200, "headers": fields})
+        for number in range(pieces):
+            await send({"type": "http.response.body", "body": bytes(65536), "more_body": number < pieces - 1})
+        await receive()
+        self.disconnected.set()
+
+
+class Server:
+    """uvicorn in a thread, on a free port of the loopback."""
+
+    def __init__(self, application, limits, *, idle_seconds=5):
+        config = uvicorn.Config(
+            application,
+            http=functools.partial(LimitedProtocol, limits=limits),
+            loop="uvloop",
+            ws="none",
+            lifespan="off",
+            interface="asgi3",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            timeout_keep_alive=idle_seconds,
+            timeout_graceful_shutdown=1,
+        )
+        logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)
+        self.application = application
+        self._listening = socket.create_server(("127.0.0.1", 0))
+        self.port = self._listening.getsockname()[1]
+        self._server = uvicorn.Server(config)
+        self._thread = threading.Thread(target=self._server.run, kwargs={"sockets": [self._listening]}, daemon=True)
+        self._thread.start()
+
+    def connect(self, *, receive_bytes=0):
+        """Return a new connection."""
+        opened = socket.socket()
+        if receive_bytes:
+            opened.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_bytes)
+        opened.settimeout(PATIENCE_SECONDS)
+        opened.connect(("127.0.0.1", self.port))
+        return opened
+
+    def talk(self, data):
+        """Send bytes on a new connection and return all that comes back until the server ends it."""
+        with self.connect() as connection:
+            send(connection, data)
+            return receive_all(connection)
+
+    def works(self):
+        """Whether a good request is answered."""
+        return self.talk(b"GET /ok HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n").endswith(b"/ok 0")
+
+    def stop(self):
+        self._server.should_exit = True
+        self._thread.join(PATIENCE_SECONDS)
+        self._listening.close()
+        assert not self._thread.is_alive()
+
+
+def send(connection, data):
+    """Send as much as the server takes."""
+    with contextlib.suppress(ConnectionError):
+        connection.sendall(data)
+
+
+def receive_all(connection):
+    received = b""
+    with contextlib.suppress(ConnectionResetError):
+        while piece := connection.recv(65536):
+            received += piece
+    return received
+
+
+def receive_answer(connection):
+    """Return one whole answer, of which the length is announced."""
+    received = b""
+    while b"\r\n\r\n" not in received:
+        piece = connection.recv(65536)
+        if not piece:
+            return received
+        received += piece
+    head, _, body = received.partition(b"\r\n\r\n")
+    length = int(re.search(rb"content-length: (\d+)", head)[1])
+    while len(body) < length:
+        piece = connection.recv(65536)
+        if not piece:
+            break
+        body += piece
+    return head + b"\r\n\r\n" + body
+
+
+def status_of(answer):
+    return int(answer.split(b" ", 2)[1]) if answer else 0
+
+
+def code_of(answer):
+    found = re.search(rb"<Code>(\w+)</Code>", answer)
+    return found[1].decode() if found else ""
+
+
+LIMITS = Limits(header_bytes=4096, header_timeout_seconds=0.3, body_timeout_seconds=0.3, connections=1000)

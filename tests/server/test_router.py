@@ -1,0 +1,92 @@
+"""Which operation a request is."""
+
+import pytest
+from botocore.loaders import Loader
+
+from s3ish.api.catalogue import catalogue
+from s3ish.errors import MethodNotAllowed
+from s3ish.server.router import Router
+
+ROUTER = Router(catalogue())
+
+
+@pytest.mark.parametrize(
+    ("method", "level", "query", "headers", "name"),
+    [
+        ("GET", "service", "", "", "ListBuckets"),
+        ("PUT", "bucket", "", "", "CreateBucket"),
+        ("DELETE", "bucket", "", "", "DeleteBucket"),
+        ("HEAD", "bucket", "", "", "HeadBucket"),
+        ("GET", "bucket", "", "", "ListObjects"),
+        ("GET", "bucket", "prefix=a", "", "ListObjects"),
+        ("GET", "bucket", "list-type=2&prefix=a", "", "ListObjectsV2"),
+        ("GET", "bucket", "list-type=1", "", "ListObjects"),
+        ("GET", "bucket", "versions", "", "ListObjectVersions"),
+        ("GET", "bucket", "uploads", "", "ListMultipartUploads"),
+        ("GET", "bucket", "location", "", "GetBucketLocation"),
+        ("PUT", "bucket", "versioning", "", "PutBucketVersioning"),
+        ("POST", "bucket", "delete", "", "DeleteObjects"),
+        ("GET", "object", "", "", "GetObject"),
+        ("GET", "object", "versionId=1", "", "GetObject"),
+        ("GET", "object", "partNumber=1", "", "GetObject"),
+        ("GET", "object", "uploadId=1", "", "ListParts"),
+        ("GET", "object", "attributes", "", "GetObjectAttributes"),
+        ("HEAD", "object", "", "", "HeadObject"),
+        ("PUT", "object", "", "", "PutObject"),
+        ("PUT", "object", "", "x-amz-copy-source", "CopyObject"),
+        ("PUT", "object", "partNumber=1&uploadId=1", "", "UploadPart"),
+        ("PUT", "object", "partNumber=1&uploadId=1", "x-amz-copy-source", "UploadPartCopy"),
+        ("POST", "object", "uploads", "", "CreateMultipartUpload"),
+        ("POST", "object", "uploadId=1", "", "CompleteMultipartUpload"),
+        ("DELETE", "object", "uploadId=1", "", "AbortMultipartUpload"),
+        ("DELETE", "object", "versionId=1", "", "DeleteObject"),
+        ("GET", "object", "x-id=GetObject", "", "GetObject"),
+    ],
+)
+def test_routes(method, level, query, headers, name):
+    pairs = dict(pair.partition("=")[::2] for pair in query.split("&") if pair)
+    assert ROUTER.route(method, level, pairs, dict.fromkeys(headers.split(), "x")).name == name
+
+
+# case 107
+@pytest.mark.parametrize("method", ["get", "FOO", "TRACE", "CONNECT", "__init__", "PROPFIND", "PATCH", "", "x" * 500])
+@pytest.mark.parametrize("level", ["service", "bucket", "object"])
+def test_other_methods(method, level):
+    with pytest.raises(MethodNotAllowed) as caught:
+        ROUTER.route(method, level, {}, {})
+    assert caught.value.details["ResourceType"] == level.upper()
+    assert len(caught.value.details["Method"]) <= 32
+
+
+@pytest.mark.parametrize(("method", "level"), [("DELETE", "service"), ("PUT", "service"), ("POST", "object")])
+def test_methods_that_a_level_does_not_have(method, level):
+    with pytest.raises(MethodNotAllowed):
+        ROUTER.route(method, level, {}, {})
+
+
+def model_requests():
+    """Every operation of AWS's model with the keys of its own route, as botocore would send it."""
+    model = Loader().load_service_model("s3", "service-2")
+    for name, operation in model["operations"].items():
+        path, _, query = operation["http"]["requestUri"].partition("?")
+        level = "object" if "{Key+}" in path else "bucket" if "{Bucket}" in path else "service"
+        pairs = dict(pair.partition("=")[::2] for pair in query.split("&") if pair)
+        members = model["shapes"][operation["input"]["shape"]] if "input" in operation else {}
+        for member in members.get("required", ()):
+            details = members["members"][member]
+            if details.get("location") == "querystring":
+                pairs.setdefault(details["locationName"], "1")
+        headers = {
+            members["members"][member]["locationName"].lower(): "x"
+            for member in members.get("required", ())
+            if members["members"][member].get("location") == "header"
+        }
+        yield pytest.param(name, operation["http"]["method"], level, pairs, headers, id=name)
+
+
+@pytest.mark.parametrize(("name", "method", "level", "query", "headers"), list(model_requests()))
+def test_every_operation_of_the_model_has_its_route(name, method, level, query, headers):
+    found = ROUTER.route(method, level, query, headers)
+    same = {"CreateSession", "ListDirectoryBuckets", "WriteGetObjectResponse"}  # of other services or endpoints
+    deprecated = {name.removesuffix("Configuration"), name + "Configuration"}
+    assert found.name == name or found.name in deprecated or name in same

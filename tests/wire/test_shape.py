@@ -1,0 +1,312 @@
+"""Shapes: declared once, written and read back the same, and nothing else let in."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from s3ish.errors import InvalidArgument, InvalidRequest, MalformedXML, S3Error
+from s3ish.wire import shape as shapes
+from s3ish.wire.scalars import Instant
+from s3ish.wire.shape import attribute, body, element, elements, header, headers, label, query, shape, status, stream
+from s3ish.wire.shape import text as text_of
+from s3ish.wire.xml import NAMESPACE
+
+XSI = "http://www.w3.org/2001/XMLSchema-instance"
+TEXT = st.text(
+    st.characters(
+        exclude_categories=["Cs"],
+        exclude_characters="".join(chr(code) for code in range(32) if chr(code) not in "\t\n\r") + "\ufffe\uffff",
+    ),
+    max_size=12,
+)
+
+
+@shape
+class Tag:
+    key: str = element("Key", default=...)
+    value: str = element("Value", default=...)
+
+
+@shape
+class Grantee:
+    kind: str | None = attribute(f"{{{XSI}}}type")
+    id: str | None = element("ID")
+
+
+@shape(root="Everything")
+class Everything:
+    name: str = element("Name", default=...)
+    count: int | None = element("Count")
+    flag: bool | None = element("Flag")
+    moment: Instant | None = element("Moment")
+    state: str | None = element("State", choices=("On", "Off"))
+    tag: Tag | None = element("Tag")
+    grantee: Grantee | None = element("Grantee")
+    colours: list[str] = elements("Colour")
+    numbers: list[int] = elements("Number", wrapper="Numbers")
+    tags: list[Tag] = elements("Member", wrapper="TagSet")
+
+
+@shape
+class Request:
+    bucket: str = label("Bucket")
+    limit: int = query("max-keys", default=1000)
+    quiet: bool | None = query("quiet")
+    kind: str | None = query("encoding-type", choices=("url",))
+    since: Instant | None = header("If-Modified-Since")
+    storage: str | None = header("x-amz-storage-class", choices=("STANDARD", "GLACIER"))
+    metadata: dict[str, str] = headers("x-amz-meta-")
+
+
+@shape
+class DocumentRequest:
+    document: Everything = body("Everything")
+
+
+@shape
+class OptionalRequest:
+    document: Everything | None = body("Everything", required=False)
+
+
+@shape
+class Response:
+    code: int = status(200)
+    etag: str | None = header("ETag")
+    moment: Instant | None = header("Last-Modified")
+    count: int | None = header("x-amz-mp-parts-count")
+    flag: bool | None = header("x-amz-delete-marker")
+    metadata: dict[str, str] = headers("x-amz-meta-")
+    content: object = stream()
+
+
+@shape(root="Page")
+class Page:
+    encoding_type: str | None = element("EncodingType")
+    prefix: str | None = element("Prefix", url=True)
+    keys: list[str] = elements("Key", url=True)
+
+
+@shape(root="Location")
+class Location:
+    region: str = text_of()
+
+
+@shape
+class Enclosing:
+    result: Everything | None = body("Result")
+
+
+def read(inner, root="Everything", namespace=f' xmlns="{NAMESPACE}"'):
+    return shapes.read_document(Everything, f"<{root}{namespace}>{inner}</{root}>".encode())
+
+
+NAME = "<Name>n</Name>"
+TAGS = st.builds(Tag, key=TEXT, value=TEXT)
+VALUES = st.builds(
+    Everything,
+    name=TEXT,
+    count=st.none() | st.integers(-(10**18), 10**18),
+    flag=st.none() | st.booleans(),
+    moment=st.none() | st.integers(0, 4 * 10**12).map(lambda number: number * 1_000_000),
+    state=st.sampled_from([None, "On", "Off"]),
+    tag=st.none() | TAGS,
+    grantee=st.none() | st.builds(Grantee, kind=TEXT.filter(bool), id=st.none() | TEXT),
+    colours=st.lists(TEXT, max_size=3),
+    numbers=st.lists(st.integers(0, 10), max_size=3),
+    tags=st.lists(TAGS, max_size=3),
+)
+
+
+# case 129
+@given(VALUES)
+def test_what_is_written_is_read_back(value):
+    assert shapes.read_document(Everything, shapes.write_document(value, "Everything")) == value
+
+
+def test_what_a_document_looks_like():
+    value = Everything(name="a<b", count=1, flag=True, moment=Instant(0), colours=["x", "y"], numbers=[1])
+    assert shapes.write_document(value, "Root").decode() == (
+        f'<?xml version="1.0" encoding="UTF-8"?>\n<Root xmlns="{NAMESPACE}"><Name>a&lt;b</Name><Count>1</Count>'
+        "<Flag>true</Flag><Moment>1970-01-01T00:00:00.000Z</Moment><Colour>x</Colour><Colour>y</Colour>"
+        "<Numbers><Number>1</Number></Numbers><TagSet></TagSet></Root>"
+    )
+
+
+def test_the_attribute_of_a_grantee():
+    value = Everything(name="", grantee=Grantee(kind='a"b'))
+    assert f'<Grantee xmlns:xsi="{XSI}" xsi:type="a&quot;b"></Grantee>' in shapes.write_document(value, "R").decode()
+
+
+@pytest.mark.parametrize("namespace", [f' xmlns="{NAMESPACE}"', "", f' xmlns:x="{NAMESPACE}"', ' xmlns=""'])
+def test_with_and_without_a_namespace(namespace):
+    assert read(NAME, namespace=namespace).name == "n"
+
+
+def test_order_and_white_space_do_not_matter():
+    found = read("\n <Count> 5 </Count>\n<!-- x --><Colour>a</Colour> <Name>n</Name><Colour> b</Colour>\n")
+    assert found == Everything(name="n", count=5, colours=["a", " b"])
+
+
+# case 128
+@pytest.mark.parametrize(
+    "inner",
+    [
+        "",
+        NAME + NAME,
+        NAME + "<Unknown/>",
+        NAME + "<name>n</name>",
+        f'{NAME}<Count xmlns="http://evil.example/">1</Count>',
+        NAME + "<Count>x</Count>",
+        NAME + "<Count>1.5</Count>",
+        NAME + "<Count></Count>",
+        NAME + "<Count>99999999999999999999</Count>",
+        NAME + "<Count><Deeper>1</Deeper></Count>",
+        NAME + "<Flag>maybe</Flag>",
+        NAME + "<Moment>yesterday</Moment>",
+        NAME + "<Moment>99999-01-01T00:00:00Z</Moment>",
+        NAME + "<State>on</State>",
+        NAME + "<State></State>",
+        NAME + "<Tag><Key>k</Key></Tag>",
+        NAME + "<Tag><Key>k</Key><Value>v</Value><Value>v</Value></Tag>",
+        NAME + "<Tag>text</Tag>",
+        NAME + "<TagSet><Other/></TagSet>",
+        NAME + "<TagSet/><TagSet/>",
+        NAME + "<Member><Key>k</Key><Value>v</Value></Member>",
+        NAME + "stray text",
+        "<Name><![CDATA[n]]><b/></Name>",
+    ],
+)
+def test_wrong_documents(inner):
+    with pytest.raises(MalformedXML):
+        read(inner)
+
+
+@pytest.mark.parametrize("root", ["Other", "everything", "EverythingElse"])
+def test_another_root(root):
+    with pytest.raises(MalformedXML):
+        read(NAME, root=root)
+
+
+@given(st.text(max_size=60))
+def test_any_content_is_read_or_refused(inner):
+    try:
+        assert isinstance(read(inner), Everything)
+    except MalformedXML:
+        return
+
+
+# --- requests --------------------------------------------------------------------------------------------------------
+
+
+def request(query_=None, headers_=None):
+    return shapes.wire(Request).read_request({"Bucket": "b"}, query_ or {}, headers_ or {})
+
+
+def test_a_request_takes_each_field_from_its_place():
+    found = request(
+        {"max-keys": "5", "quiet": "true", "encoding-type": "url", "other": "x"},
+        {
+            "if-modified-since": "Thu, 01 Jan 1970 00:00:01 GMT",
+            "x-amz-storage-class": "GLACIER",
+            "x-amz-meta-a": "1",
+            "x-amz-meta-b": "2",
+            "max-keys": "7",
+        },
+    )
+    assert found == Request(
+        bucket="b",
+        limit=5,
+        quiet=True,
+        kind="url",
+        since=Instant(10**9),
+        storage="GLACIER",
+        metadata={"a": "1", "b": "2"},
+    )
+
+
+def test_defaults():
+    assert request() == Request(bucket="b")
+    assert request().limit == 1000
+
+
+# case 126
+@pytest.mark.parametrize(
+    ("query_", "headers_"),
+    [
+        ({"max-keys": "a"}, {}),
+        ({"max-keys": ""}, {}),
+        ({"max-keys": "1e3"}, {}),
+        ({"max-keys": "9" * 5000}, {}),
+        ({"quiet": "1"}, {}),
+        ({"encoding-type": "URL"}, {}),
+        ({"encoding-type": ""}, {}),
+        ({}, {"if-modified-since": "yesterday"}),
+        ({}, {"x-amz-storage-class": "standard"}),
+    ],
+)
+def test_wrong_parameters(query_, headers_):
+    with pytest.raises(InvalidArgument) as caught:
+        request(query_, headers_)
+    assert len(str(caught.value.details["ArgumentValue"])) <= 256
+    assert caught.value.details["ArgumentName"] in [*query_, *headers_, "If-Modified-Since"]
+
+
+def test_bodies():
+    document = b"<Everything><Name>n</Name></Everything>"
+    for cls in (DocumentRequest, OptionalRequest):
+        assert shapes.wire(cls).read_request({}, {}, {}, document).document.name == "n"
+        with pytest.raises(MalformedXML):
+            shapes.wire(cls).read_request({}, {}, {}, b"<Other/>")
+    assert shapes.wire(OptionalRequest).read_request({}, {}, {}).document is None
+    with pytest.raises(S3Error) as caught:
+        shapes.wire(DocumentRequest).read_request({}, {}, {})
+    assert isinstance(caught.value, MalformedXML | InvalidRequest)
+
+
+# --- responses -------------------------------------------------------------------------------------------------------
+
+
+def test_headers_and_stream_of_a_response():
+    async def flow():
+        yield b"x"
+
+    source = flow()
+    written = shapes.write(
+        Response(code=206, etag='"e"', moment=Instant(0), count=3, flag=False, metadata={"a": "1"}, content=source),
+        200,
+    )
+    assert written.status == 206
+    assert written.headers == [
+        ("etag", '"e"'),
+        ("last-modified", "Thu, 01 Jan 1970 00:00:00 GMT"),
+        ("x-amz-mp-parts-count", "3"),
+        ("x-amz-delete-marker", "false"),
+        ("x-amz-meta-a", "1"),
+    ]
+    assert written.flow is source
+    assert written.body == b""
+
+
+def test_a_response_with_content_is_a_document():
+    written = shapes.write(Everything(name="n"), 200)
+    assert written.status == 200
+    assert shapes.read_document(Everything, written.body).name == "n"
+    assert written.headers == [("content-type", "application/xml")]
+
+
+def test_a_response_whose_body_is_one_structure():
+    written = shapes.write(Enclosing(result=Everything(name="n")), 201)
+    assert written.status == 201
+    assert shapes.read_document(Everything, written.body, "Result").name == "n"
+    assert shapes.write(Enclosing(result=None), 204).body == b""
+
+
+def test_the_text_of_a_root():
+    assert shapes.write_document(Location(region="a&b"), "Location").endswith(b">a&amp;b</Location>")
+
+
+# case 40
+@pytest.mark.parametrize(("encoding", "key"), [(None, "a b/&#1;&amp;"), ("url", "a%20b/%01%26")])
+def test_keys_are_encoded_where_the_client_asks(encoding, key):
+    document = shapes.write_document(Page(encoding_type=encoding, prefix="a b/\x01&", keys=["a b/\x01&"]), "Page")
+    assert f"<Prefix>{key}</Prefix><Key>{key}</Key>" in document.decode()
