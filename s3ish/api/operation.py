@@ -48,6 +48,12 @@ class Operation:
     supported: bool = True
 
     @property
+    def parameters(self) -> frozenset[str]:
+        """The query keys that it reads."""
+        specs = wire(self.request).specs.values() if self.supported else ()
+        return frozenset(spec.name for spec, _ in specs if spec.place == "query")
+
+    @property
     def reads_document(self) -> bool:
         """Whether the request has an XML body."""
         return bool(wire(self.request).body_field)

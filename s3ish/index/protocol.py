@@ -59,6 +59,10 @@ class Unavailable(IndexFailure):
     raised it is that nothing was changed."""
 
 
+class Full(Unavailable):
+    """There is no space for a commit; nothing was changed."""
+
+
 class Damaged(IndexFailure):
     """A row, or the index as a whole, is not what was written."""
 

@@ -1,4 +1,4 @@
-"""Row values: a format number, a checksum over table, key and payload, and the payload.
+"""Row values: a format number, a checksum over format, table, key and payload, and the payload.
 
 A database does not notice a flipped bit inside a value, nor a value that stands in another row's place; the checksum
 does, before anything is made of it.
@@ -47,7 +47,7 @@ def decode(table: str, key: bytes, value: bytes, kind: type[T]) -> T:
 
 def encode_bytes(table: str, key: bytes, payload: bytes) -> bytes:
     """Return the value of a row that holds bytes."""
-    return bytes((FORMAT,)) + _check(table, key, payload) + payload
+    return bytes((FORMAT,)) + _check(FORMAT, table, key, payload) + payload
 
 
 def decode_bytes(table: str, key: bytes, value: bytes) -> bytes:
@@ -55,15 +55,15 @@ def decode_bytes(table: str, key: bytes, value: bytes) -> bytes:
     if len(value) < _HEADER:
         raise Damaged(f"a row of table {table} is too short")
     payload = value[_HEADER:]
-    if value[1:_HEADER] != _check(table, key, payload):
+    if value[1:_HEADER] != _check(value[0], table, key, payload):
         raise Damaged(f"a row of table {table} has the wrong checksum")
     if value[0] != FORMAT:
         raise NewerFormat(f"a row of table {table} has format {value[0]}; this release reads {FORMAT}")
     return payload
 
 
-def _check(table: str, key: bytes, payload: bytes) -> bytes:
-    digest = xxhash.xxh3_64(table.encode())
+def _check(form: int, table: str, key: bytes, payload: bytes) -> bytes:
+    digest = xxhash.xxh3_64(f"{form} {table}".encode())
     digest.update(key)
     digest.update(payload)
     return digest.digest()

@@ -25,6 +25,7 @@ from s3ish.index.protocol import (
     Damaged,
     Empty,
     Expect,
+    Full,
     NewerFormat,
     Put,
     Unavailable,
@@ -231,4 +232,6 @@ def _prepare(connection: apsw.Connection) -> None:
 def _failure(error: BaseException) -> Exception:
     if isinstance(error, apsw.CorruptError | apsw.NotADBError):
         return Damaged(str(error))
+    if isinstance(error, apsw.FullError):
+        return Full("the disk of the index is full")
     return Unavailable(f"{type(error).__name__}: {error}")

@@ -9,11 +9,8 @@ from collections.abc import AsyncIterator
 from typing import Literal, NamedTuple
 
 from s3ish.blob.protocol import BlobError
-from s3ish.index import keys, records
-from s3ish.index.protocol import Damaged
 from s3ish.jobs.inventory import BrokenRow, Owned, inventory
-from s3ish.jobs.reach import is_reachable
-from s3ish.model import BlobRef
+from s3ish.jobs.reach import is_named, is_reachable
 from s3ish.objects import seal
 from s3ish.objects.store import Store, put_inline
 
@@ -43,7 +40,6 @@ class Check:
         self._store = store
         self._repair = repair
         self._before_ns = before_ns
-        self._unsealed: set[str] = set()
         self.counts: Counter[str] = Counter()
 
     async def rows(self) -> AsyncIterator[list[Finding]]:
@@ -65,17 +61,11 @@ class Check:
             except ValueError:
                 yield self._count(Finding(ref.id, ("a sidecar of an unknown kind",), "damaged"))
                 continue
-            if seal.made_ns(sealed) < self._before_ns and not await self._is_named(ref, sealed):
+            if seal.made_ns(sealed) < self._before_ns and not await is_reachable(self._store, ref, sealed):
                 yield await self._drop(ref.id, "sealed, but named by no row")
         async for blob, modified_ns in self._store.blobs.strays():
-            if modified_ns < self._before_ns and blob not in self._unsealed:
+            if modified_ns < self._before_ns and not await is_named(self._store, blob):
                 yield await self._drop(blob, "files without a sidecar, named by no row")
-
-    async def _is_named(self, ref: BlobRef, sealed: seal.Seal) -> bool:
-        try:
-            return await is_reachable(self._store, ref, sealed)
-        except Damaged:  # told of already; nothing is removed on a doubt
-            return True
 
     async def _look(self, item: Owned | BrokenRow) -> Finding | None:
         if isinstance(item, BrokenRow):
@@ -99,7 +89,6 @@ class Check:
             told = seal.read(await self._store.blobs.read_sidecar(item.ref))
         except BlobError:
             problem = "no valid sidecar"
-            self._unsealed.add(item.ref.id)
         except ValueError:
             problem = "a sidecar of an unknown kind"
         else:
@@ -108,27 +97,16 @@ class Check:
             problem = "the sidecar differs from the index"
         if self._repair:
             try:
-                await self._store.blobs.amend(item.ref, seal.write(item.seal), inline=await self._inline(item))
+                await self._store.blobs.amend(
+                    item.ref, seal.write(item.seal), inline=await self._store.inline(item.ref)
+                )
             except BlobError as error:
                 return [f"{problem}, and it cannot be written: {error}"]
         return [problem]
 
-    async def _inline(self, item: Owned) -> bytes | None:
-        """Return the bytes of a small blob as the index has them."""
-        if not item.ref.inline:
-            return None
-        if not item.ref.size:
-            return b""
-        key = keys.inline_key(item.ref.id)
-        value = await self._store.index.get("inline", key)
-        try:
-            return None if value is None else records.decode_bytes("inline", key, value)
-        except Damaged:
-            return None
-
     async def _check_inline(self, item: Owned) -> list[str]:
         """Check the row of a small blob's bytes, and write it anew from the sidecar."""
-        if not item.ref.inline or not item.ref.size or await self._inline(item) is not None:
+        if not item.ref.inline or await self._store.inline(item.ref) is not None:
             return []
         if self._repair:
             try:

@@ -5,10 +5,7 @@ from collections.abc import AsyncIterator
 import structlog
 
 from s3ish.blob.protocol import BlobError, Corrupt, Missing
-from s3ish.index import keys, records
-from s3ish.index.protocol import Damaged
 from s3ish.jobs.inventory import Owned, inventory
-from s3ish.model import BlobRef
 from s3ish.objects import seal
 from s3ish.objects.store import Store
 
@@ -33,20 +30,8 @@ async def _mend_one(store: Store, item: Owned) -> bool:
     else:
         return False
     try:
-        await store.blobs.amend(item.ref, seal.write(item.seal), inline=await _inline(store, item.ref))
+        await store.blobs.amend(item.ref, seal.write(item.seal), inline=await store.inline(item.ref))
     except BlobError as error:
         log.error("sidecar cannot be mended", name=item.name, blob=item.ref.id, error=str(error))
         return False
     return True
-
-
-async def _inline(store: Store, ref: BlobRef) -> bytes | None:
-    """Return the bytes of a small blob, if the index has them."""
-    if not ref.inline or not ref.size:
-        return b"" if ref.inline else None
-    key = keys.inline_key(ref.id)
-    value = await store.index.get("inline", key)
-    try:
-        return None if value is None else records.decode_bytes("inline", key, value)
-    except Damaged:
-        return None

@@ -9,8 +9,6 @@ from typing import NamedTuple
 
 from s3ish.blob.protocol import BlobReader, Buffer, Corrupt, Missing
 from s3ish.errors import InvalidPartNumber, InvalidRange, InvalidRequest, SlowDown
-from s3ish.index import keys, records
-from s3ish.index.protocol import Damaged
 from s3ish.model import BlobRef, Version
 from s3ish.objects.store import Store, translated
 
@@ -128,22 +126,9 @@ def _pieces(version: Version, start: int, stop: int) -> list[tuple[BlobRef, int,
 async def _open_blob(store: Store, ref: BlobRef, start: int, stop: int) -> AsyncIterator[Buffer] | bytes:
     if start >= stop:
         return b""
-    if ref.inline and (data := await _inline(store, ref)) is not None:
+    if ref.inline and (data := await store.inline(ref)) is not None:
         return data[start:stop]
     return _flow(await store.blobs.open(ref, start, stop))
-
-
-async def _inline(store: Store, ref: BlobRef) -> bytes | None:
-    """Return the bytes that the index keeps of a small blob, or None if its sidecar must be asked."""
-    key = keys.inline_key(ref.id)
-    value = await store.index.get("inline", key)
-    if value is None:
-        return None
-    try:
-        data = records.decode_bytes("inline", key, value)
-    except Damaged:
-        return None
-    return data if len(data) == ref.size else None
 
 
 async def _flow(reader: BlobReader) -> AsyncIterator[Buffer]:

@@ -15,7 +15,20 @@ from s3ish.blob.protocol import BlobStore
 from s3ish.clock import Clock
 from s3ish.errors import InsufficientStorage, InternalError, NoSuchBucket, S3Error, ServiceUnavailable, SlowDown
 from s3ish.index import keys, records
-from s3ish.index.protocol import Change, Conflict, Delete, Empty, Expect, Index, IndexFailure, Put, Row, Unavailable
+from s3ish.index.protocol import (
+    Change,
+    Conflict,
+    Damaged,
+    Delete,
+    Empty,
+    Expect,
+    Full,
+    Index,
+    IndexFailure,
+    Put,
+    Row,
+    Unavailable,
+)
 from s3ish.model import BlobRef, Bucket, Entry, Version
 from s3ish.offload import Offload
 
@@ -118,6 +131,18 @@ class Store:
         row_key = keys.version_key(bucket, key, sequence)
         value = await self.index.get("versions", row_key)
         return None if value is None else self.hold(row_key, value)
+
+    async def inline(self, ref: BlobRef) -> bytes | None:
+        """Return the bytes that the index keeps of a small blob; None if there is no valid row of them."""
+        if not ref.size:
+            return b""
+        key = keys.inline_key(ref.id)
+        value = await self.index.get("inline", key)
+        try:
+            data = None if value is None else records.decode_bytes("inline", key, value)
+        except Damaged:
+            return None
+        return data if data is not None and len(data) == ref.size else None
 
     # --- writing ---------------------------------------------------------------------------------------------------
 
@@ -252,9 +277,11 @@ class translated:  # noqa: N801 - reads as a verb, as contextlib's managers do
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
         if error is None:
             return
-        if isinstance(error, blob.Full):
+        if isinstance(error, blob.Full | Full):
             raise InsufficientStorage from error
         if isinstance(error, blob.Unwritable | Unavailable):
             raise ServiceUnavailable from error
         if isinstance(error, blob.Missing | blob.Corrupt):
             raise InternalError("The object's data is damaged beyond repair; the operator has been told.") from error
+        if isinstance(error, Damaged):
+            raise InternalError("The index is damaged; the operator has been told.") from error

@@ -10,15 +10,22 @@ class Router:
     """A table from method and level to candidates, the most specific first."""
 
     def __init__(self, catalogue: Iterable[Operation]) -> None:
-        self._plain: dict[tuple[str, str], list[Operation]] = {}
+        self._plain: dict[tuple[str, str], list[tuple[Operation, frozenset[str]]]] = {}
         self._keyed: dict[tuple[str, str], list[Operation]] = {}
-        for operation in sorted(catalogue, key=_specificity, reverse=True):
-            table = self._keyed if operation.query else self._plain
-            table.setdefault((operation.method, operation.level), []).append(operation)
+        operations = sorted(catalogue, key=_specificity, reverse=True)
+        resources = frozenset(name for operation in operations for name, value in operation.query[:1] if value is None)
+        for operation in operations:
+            place = (operation.method, operation.level)
+            if operation.query:
+                self._keyed.setdefault(place, []).append(operation)
+            else:
+                self._plain.setdefault(place, []).append((operation, resources - operation.parameters))
         self.methods = frozenset(method for method, _ in [*self._plain, *self._keyed])
 
     def route(self, method: str, level: str, query: Mapping[str, str], headers: Mapping[str, str]) -> Operation:
         """Return the operation of a request.
+
+        A request that names a part of a bucket or an object (``?acl``) never falls through to the whole.
 
         Raises:
             MethodNotAllowed: no operation has this method here.
@@ -28,8 +35,8 @@ class Router:
             for operation in self._keyed.get(place, ()):
                 if _selects(operation, query, headers):
                     return operation
-        for operation in self._plain.get(place, ()):
-            if not operation.header or operation.header in headers:
+        for operation, foreign in self._plain.get(place, ()):
+            if (not operation.header or operation.header in headers) and foreign.isdisjoint(query):
                 return operation
         raise MethodNotAllowed(Method=method[:32], ResourceType=level.upper())
 

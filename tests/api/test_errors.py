@@ -182,3 +182,22 @@ def test_methods_that_nobody_has(raw, bucket, query):  # case 107
     for method in ("PATCH", "TRACE", "PROPFIND"):
         answer = raw(method, f"/{bucket}/k{query}")
         assert answer.status in (400, 405, 501)
+
+
+@pytest.mark.parametrize("query", ["acl", "uploads", "uploadId=x", "versioning", "versions", "location", "attributes"])
+def test_a_part_is_never_taken_for_the_whole(raw, s3, filled, unchanged, query):
+    """What cannot be done to a part of a bucket or an object must not happen to the bucket or the object."""
+    bucket, _ = filled
+    with unchanged(bucket):
+        assert raw("DELETE", f"/{bucket}/k?{query}").status in (404, 405)
+        assert raw("PUT", f"/{bucket}/k?{query}", "new").status in (405, 501)
+        assert raw("PUT", f"/{bucket}?{query}").status in (400, 405, 501)
+    s3.delete_object(Bucket=bucket, Key="k")
+    assert raw("DELETE", f"/{bucket}?{query}").outcome == (405, "MethodNotAllowed")
+    s3.head_bucket(Bucket=bucket)
+
+
+def test_a_part_without_its_upload(raw, filled, unchanged):
+    with unchanged(filled[0]):
+        assert raw("PUT", f"/{filled[0]}/k?partNumber=1", "part").outcome == (405, "MethodNotAllowed")
+        assert raw("PUT", f"/{filled[0]}/k?uploadId={filled[1]}", "part").outcome == (405, "MethodNotAllowed")

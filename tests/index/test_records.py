@@ -111,10 +111,18 @@ def test_a_record_of_another_kind_is_damage():
         records.decode("versions", b"k", value, Version)
 
 
-def test_a_newer_format_is_refused_by_its_number():  # case 147
+def test_a_newer_format_is_refused_by_its_number(monkeypatch):  # case 147
+    monkeypatch.setattr(records, "FORMAT", 2)
     value = records.encode_bytes("versions", b"k", b"payload")
+    monkeypatch.setattr(records, "FORMAT", 1)
     with pytest.raises(NewerFormat, match="format 2; this release reads 1"):
-        records.decode_bytes("versions", b"k", b"\x02" + value[1:])
+        records.decode_bytes("versions", b"k", value)
+
+
+def test_a_flip_in_the_format_is_damage():
+    value = records.encode_bytes("versions", b"k", b"payload")
+    with pytest.raises(Damaged):
+        records.decode_bytes("versions", b"k", b"\x03" + value[1:])
 
 
 @given(st.binary(max_size=40))
