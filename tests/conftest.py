@@ -5,6 +5,7 @@ import re
 import signal
 import subprocess
 import sys
+import tempfile
 
 import pytest
 
@@ -23,11 +24,12 @@ class ServerProcess:
         environment = {
             name: value for name, value in os.environ.items() if not name.startswith(("S3ISH", "AWS", "MINIO"))
         }
+        self._log = tempfile.TemporaryFile("w+")  # noqa: SIM115 - a pipe that nobody drains would block the server
         self.process = subprocess.Popen(
             [sys.executable, "-m", "s3ish", "serve", *map(str, arguments), "--port", "0"],
             env=environment | {"S3ISH_FSYNC": "false", **variables},
             stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
+            stderr=self._log,
             text=True,
         )
         self.greeting = []
@@ -44,11 +46,16 @@ class ServerProcess:
         if self.process.poll() is None:
             self.process.send_signal(number)
         try:
-            _, errors = self.process.communicate(timeout=STOP_SECONDS)
+            self.process.wait(STOP_SECONDS)
         except subprocess.TimeoutExpired:
             self.process.kill()
-            _, errors = self.process.communicate()
-        return self.process.returncode, errors
+            self.process.wait()
+        self.process.stdout.close()
+        if not self._log.closed:
+            self._log.seek(0)
+            self.logged = self._log.read()
+            self._log.close()
+        return self.process.returncode, self.logged
 
 
 @pytest.fixture(scope="session")

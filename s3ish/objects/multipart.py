@@ -103,15 +103,17 @@ async def put_part(
 
     Raises:
         NoSuchUpload, InvalidArgument: no such upload, or not a part number.
-        InvalidRequest: the part's checksum is of another algorithm than the upload's.
+        InvalidRequest: the part's checksum is of another algorithm than the upload's, or missing where the whole's is
+            made of them.
     """
     check_number(number)
     held = await find_upload(store, bucket, key, upload_id)
     algorithm = held.record.checksum_algorithm
-    if algorithm and source.algorithm and source.algorithm != algorithm:
+    needed = held.record.checksum_kind == "COMPOSITE"
+    if algorithm and source.algorithm != algorithm and (source.algorithm or needed):
         raise InvalidRequest(
             f"Checksum Type mismatch occurred, expected checksum Type: {algorithm.lower()}, "
-            f"actual checksum Type: {source.algorithm.lower()}"
+            f"actual checksum Type: {(source.algorithm or 'null').lower()}"
         )
     with translated():
         async with store.blobs.create(f"{bucket}/{key}", source.size) as writer:
@@ -236,9 +238,14 @@ def _check_order(chosen: Sequence[Chosen]) -> None:
 
 
 def _choose(upload: Upload, stored: dict[int, HeldPart], chosen: Sequence[Chosen]) -> list[HeldPart]:
-    """Return the stored parts that the request names. Raises InvalidPart, EntityTooSmall."""
+    """Return the stored parts that the request names. Raises InvalidPart, InvalidRequest, EntityTooSmall."""
     parts: list[HeldPart] = []
     for position, wanted in enumerate(chosen):
+        if upload.checksum_kind == "COMPOSITE" and upload.checksum_algorithm not in wanted.checksum:
+            raise InvalidRequest(
+                f"The upload was created using a {upload.checksum_algorithm.lower()} checksum. The complete request "
+                f"must include the checksum for each part. It was missing for part {wanted.number} in the request."
+            )
         held = stored.get(wanted.number)
         etag = wanted.etag.strip('"')
         if held is None or held.record.etag != etag or not _same_checksum(held.record, wanted):

@@ -245,8 +245,12 @@ async def test_checksums_of_parts_make_that_of_the_whole(store):
         hasher = checksum.Hasher(algorithm)
         hasher.update(A + B + C)
         assert version.checksum == Checksum(algorithm, hasher.value(), kind)
-    upload, parts = await upload_of(store, A, B, checksum_algorithm="SHA256", checksum_kind="COMPOSITE")
-    version = await complete(store, upload, parts)
+    upload = await begin(store, "k", checksum_algorithm="SHA256", checksum_kind="COMPOSITE")
+    assert await outcome(add_part(store, upload, 1, A)) is InvalidRequest, "the whole's is made of the parts'"
+    parts = [await add_part(store, upload, n, data, algorithm="SHA256") for n, data in ((1, A), (2, B))]
+    assert await outcome(complete(store, upload, parts)) is InvalidRequest, "each must be named again"
+    chosen = [multipart.Chosen(part.number, part.etag, {"SHA256": part.checksum.value}) for part in parts]
+    version = await multipart.complete_upload(store, "b", "k", upload.id, chosen)
     hasher = checksum.Hasher("SHA256")
     hasher.update(hashlib.sha256(A).digest() + hashlib.sha256(B).digest())
     assert version.checksum == Checksum("SHA256", hasher.value() + "-2", "COMPOSITE")
