@@ -45,7 +45,8 @@ async def rebuild(store: Store) -> Counter[str]:
     await store.index.commit(changes)
     await _settle_versions(store, found)
     await _settle_parts(store, found)
-    await store.index.commit([Put("state", SWEEP, b"1")])  # what was garbage is now unknown to the index
+    if found or await anext(store.blobs.strays(), None):  # what was garbage is now unknown to the index
+        await store.index.commit([Put("state", SWEEP, b"1")])
     return found
 
 
