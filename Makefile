@@ -38,8 +38,8 @@ torture: .venv/dev  ## Cut the power again and again under load (as root; ROUNDS
 	$(BIN)/python -m tests.torture.powercut --rounds $(ROUNDS) --seed $(SEED) --volumes 3
 	$(BIN)/python -m tests.torture.powercut --rounds $(ROUNDS) --seed $(SEED) --workers 2
 
-bench: .venv/dev  ## Time the layers one by one
-	for bench in tests/bench/bench_*.py; do $(BIN)/python $$bench; done
+bench: .venv/dev  ## Measure s3ish beside its limits and peers, and write docs/performance.md (needs wrk)
+	$(BIN)/python -m compat.bench.run
 
 clean:  ## Remove what the targets made, but never data
 	rm -rf .venv compat/.envs .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist

@@ -230,11 +230,10 @@ def starts(rounds, folder):
 
 
 def report(rows, rounds):
-    machine = (
-        f"{os.cpu_count()} cores ({platform.machine()}), Python {platform.python_version()}, Linux {platform.release()}"
-    )
+    date = datetime.datetime.now(datetime.UTC).date()
+    machine = f"{os.cpu_count()} cores ({platform.machine()}), Python {platform.python_version()}"
     lines = [
-        f"{datetime.datetime.now(datetime.UTC).date()}, {machine}, medians of {rounds} interleaved rounds with their spread.",
+        f"{date}, {machine}, medians of {rounds} interleaved rounds with their spread.",
         "",
         "| what | unit | who | figure | s3ish / it |",
         "| --- | --- | --- | --- | --- |",
