@@ -33,10 +33,14 @@ lock: .venv/dev  ## Renew the versions that CI installs
 compat: .venv/dev  ## Run stock S3 clients against a server and write docs/compatibility.md
 	$(BIN)/python compat/run.py
 
-torture: .venv/dev  ## Cut the power again and again under load (as root; ROUNDS=, SEED=)
+torture: .venv/dev  ## Power cuts, crashes, faults, races and fuzzing at length (as root; ROUNDS=, SEED=)
 	$(BIN)/python -m tests.torture.powercut --rounds $(ROUNDS) --seed $(SEED)
 	$(BIN)/python -m tests.torture.powercut --rounds $(ROUNDS) --seed $(SEED) --volumes 3
 	$(BIN)/python -m tests.torture.powercut --rounds $(ROUNDS) --seed $(SEED) --workers 2
+	$(BIN)/python -m tests.torture.linear --rounds $(ROUNDS) --workers 4 --kill 3 --seed $(SEED)
+	$(BIN)/python -m tests.sim.run --seeds $(ROUNDS) --seed $(SEED) --all 2
+	$(BIN)/python -m tests.torture.syscalls
+	$(BIN)/python -m tests.fuzz.run --seconds 60 --requests 100000 --seed $(SEED)
 
 bench: .venv/dev  ## Measure s3ish beside its limits and peers, and write docs/performance.md (needs wrk)
 	$(BIN)/python -m compat.bench.run

@@ -12,12 +12,12 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import structlog
 from starlette.applications import Starlette
 
 from s3ish.api.catalogue import catalogue
 from s3ish.auth.credentials import Credentials, User
 from s3ish.auth.identify import Authenticator
+from s3ish.blob.engine import Reporter
 from s3ish.blob.engine import Settings as BlobSettings
 from s3ish.blob.erasure import ErasureStore
 from s3ish.blob.opening import open_volumes
@@ -26,14 +26,18 @@ from s3ish.blob.volumes import Volumes
 from s3ish.clock import Clock
 from s3ish.config import ConfigError, Settings
 from s3ish.errors import BucketAlreadyOwnedByYou
-from s3ish.index.protocol import Delete, IndexFailure, Put
+from s3ish.index.protocol import Delete, IndexFailure
 from s3ish.index.sqlite import SQLiteIndex
-from s3ish.jobs.check import Check, Finding
+from s3ish.jobs.check import Check
 from s3ish.jobs.garbage import GarbageJob
+from s3ish.jobs.inspection import Finding
 from s3ish.jobs.inventory import count_rows
-from s3ish.jobs.orphans import SWEEP, UNCLEAN, OrphanJob
+from s3ish.jobs.orphans import UNCLEAN, OrphanJob
 from s3ish.jobs.rebuild import rebuild
+from s3ish.jobs.recovery import recover
+from s3ish.jobs.repair import RepairJob, RepairQueue
 from s3ish.jobs.runner import Job, Runner, run_once
+from s3ish.jobs.scrub import ScrubJob
 from s3ish.model import BlobRef, Owner
 from s3ish.objects import buckets
 from s3ish.objects.store import Store
@@ -44,10 +48,7 @@ from s3ish.server.asgi import S3Application
 from s3ish.server.router import Router
 from s3ish.wire.names import check_bucket_name
 
-log = structlog.get_logger()
-
 ROOT_ID = "s3ish-root"
-_YOUNG_NS = 15 * 60 * 1_000_000_000
 _INDEX_FILES = ("", "-wal", "-shm")
 
 
@@ -71,22 +72,21 @@ def _open_volumes(settings: Settings, clock: Clock, *, create: bool) -> Volumes:
     )
 
 
-def _store(settings: Settings, volumes: Volumes, index: Path, clock: Clock, observer: Observer | None = None) -> Store:
+def _ignore(_ref: BlobRef, _files: tuple[str, ...]) -> None:
+    pass
+
+
+def _store(settings: Settings, volumes: Volumes, index: Path, clock: Clock, on_damage: Reporter = _ignore) -> Store:
     erasure, storage = settings.erasure, settings.storage
     offload = Offload()
-
-    def report(ref: BlobRef, files: tuple[str, ...]) -> None:
-        if observer:
-            observer.damage(ref.id, files)
-
     blobs = ErasureStore(
         volumes,
         BlobSettings(erasure.code, erasure.data, erasure.parity, storage.stripe_bytes, storage.inline_bytes),
         clock=clock,
         offload=offload,
-        on_damage=report,
+        on_damage=on_damage,
     )
-    return Store(SQLiteIndex(index, durable=storage.fsync), blobs, clock, offload, settings.server.region)
+    return Store(SQLiteIndex(index, durable=storage.fsync), blobs, clock, offload, settings.server.region, on_damage)
 
 
 async def _close(store: Store) -> None:
@@ -119,14 +119,10 @@ def prepare(settings: Settings) -> Iterator[None]:
 
 
 async def _begin(settings: Settings, clock: Clock) -> None:
-    """Before the first request: remember that a server runs, remove garbage, make the default buckets."""
+    """Before the first request: recover from what the last server left, make the default buckets."""
     store = _store(settings, _open_volumes(settings, clock, create=False), settings.index_path, clock)
     try:
-        if await store.index.get("state", UNCLEAN) is not None:
-            log.warning("the last stop was not clean; looking through all sidecars in the background")
-            await store.index.commit([Put("state", SWEEP, b"1")])
-        await store.index.commit([Put("state", UNCLEAN, b"1")])
-        await GarbageJob(store).flush()
+        await recover(store)
         for name in settings.storage.default_buckets:
             await _make_bucket(store, name, users(settings)[0].owner)
     finally:
@@ -242,16 +238,20 @@ class StoreCheck:
         set_up_logs(self._settings.log.level, self._settings.log.format)
         clock = Clock()
         volumes = _open_volumes(self._settings, clock, create=self._repair)
-        before_ns = clock.now_ns()
+        running = False
         try:
             volumes.lock_server()
-        except InUse:  # writes are under way: what is young may be about to be committed
-            before_ns -= _YOUNG_NS
-        return asyncio.run(self._check(_store(self._settings, volumes, self._settings.index_path, clock), before_ns))
+        except InUse:
+            running = True
+        return asyncio.run(self._check(_store(self._settings, volumes, self._settings.index_path, clock), running))
 
-    async def _check(self, store: Store, before_ns: int) -> Counter[str]:
-        check = Check(store, repair=self._repair, before_ns=before_ns)
+    async def _check(self, store: Store, running: bool) -> Counter[str]:
         try:
+            before_ns = store.clock.now_ns()
+            started = await store.index.get("state", UNCLEAN)
+            if running and started:  # what came since may be about to be committed
+                before_ns = int(started)
+            check = Check(store, repair=self._repair, before_ns=before_ns)
             self._begin(await count_rows(store))
             async for findings in check.rows():
                 for finding in findings:
@@ -307,8 +307,15 @@ class Application:
         settings, clock = self._settings, Clock()
         volumes = _open_volumes(settings, clock, create=False)
         volumes.lock_worker()
-        store = _store(settings, volumes, settings.index_path, clock, self._observer)
-        runner = Runner(store, _jobs(store))
+        repairs = RepairQueue(clock, self._observer)
+
+        def report(ref: BlobRef, files: tuple[str, ...]) -> None:
+            self._observer.damage(ref.id, files)
+            repairs.add(ref)
+
+        store = _store(settings, volumes, settings.index_path, clock, report)
+        scrub = ScrubJob(store, self._observer, settings.jobs.scrub_days * 86_400)
+        runner = Runner(store, [*_jobs(store), scrub], own=[RepairJob(store, repairs, self._observer)])
         self._store = store
         self._s3 = S3Application(
             store,

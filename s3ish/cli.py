@@ -252,7 +252,7 @@ def _check(settings: Settings, *, repair: bool) -> NoReturn:
     from s3ish import app
     from s3ish.blob.protocol import BlobError
     from s3ish.index.protocol import IndexFailure
-    from s3ish.jobs.check import Finding
+    from s3ish.jobs.inspection import Finding
 
     bar: Any = None
 

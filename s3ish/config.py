@@ -93,6 +93,12 @@ class AuthSettings(Section):
     users: tuple[UserSettings, ...] = Field((), description="Further users: access_key, secret_key, id, display_name.")
 
 
+class JobsSettings(Section):
+    """What is done in the background."""
+
+    scrub_days: float = Field(30, ge=0.001, le=3650, description="Days in which all data is verified once.")
+
+
 class LogSettings(Section):
     """What is logged, and how."""
 
@@ -113,6 +119,7 @@ class Settings(Section):
     storage: StorageSettings = StorageSettings.model_validate({})
     erasure: ErasureSettings = ErasureSettings.model_validate({})
     auth: AuthSettings = AuthSettings.model_validate({})
+    jobs: JobsSettings = JobsSettings.model_validate({})
     log: LogSettings = LogSettings.model_validate({})
     metrics: MetricsSettings = MetricsSettings.model_validate({})
 

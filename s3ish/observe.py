@@ -44,6 +44,21 @@ class Observer:
         self._damage = Counter(
             "s3ish_damage", "Damaged or missing shards and sidecars that were met.", registry=registry
         )
+        self._repaired = Counter("s3ish_repaired", "Damaged blobs that were repaired.", registry=registry)
+        self._unrepaired = Counter(
+            "s3ish_unrepaired", "Times that a damaged blob could not be repaired.", registry=registry
+        )
+        self._waiting = Gauge(
+            "s3ish_repairs_waiting", "Blobs that wait for a repair.", registry=registry, multiprocess_mode="livesum"
+        )
+        self._scrub = Gauge(
+            "s3ish_scrub_progress_ratio",
+            "How much of the store the current pass of the scrub has verified.",
+            registry=registry,
+            multiprocess_mode="livemostrecent",
+        )
+        self._scrubbed = Counter("s3ish_scrubbed_bytes", "Bytes of objects that the scrub verified.", registry=registry)
+        self._passes = Counter("s3ish_scrub_passes", "Passes of the scrub that came to their end.", registry=registry)
         self._info = Gauge(
             "s3ish_build_info", "The release.", ["version"], registry=registry, multiprocess_mode="livemax"
         )
@@ -90,6 +105,31 @@ class Observer:
         """Count and log damaged files of a blob."""
         self._damage.inc(len(files))
         self._log.error("damage", blob=blob, files=list(files))
+
+    def finding(self, name: str, problems: tuple[str, ...], state: str) -> None:
+        """Count and log what became of a damaged blob; ``name`` says whose it is."""
+        if state == "repaired":
+            self._repaired.inc()
+            self._log.warning("repaired", name=name, problems=list(problems))
+        else:
+            self._unrepaired.inc()
+            self._log.error("not repaired", name=name, problems=list(problems), state=state)
+
+    def repairs_waiting(self, count: int) -> None:
+        """Show how many blobs wait for a repair."""
+        self._waiting.set(count)
+
+    def scrubbed(self, size: int) -> None:
+        """Count the bytes of an object that the scrub has verified."""
+        self._scrubbed.inc(size)
+
+    def scrub_progress(self, ratio: float) -> None:
+        """Show how far the pass of the scrub is, from 0 to 1."""
+        self._scrub.set(ratio)
+
+    def scrub_passed(self) -> None:
+        """Count a pass of the scrub that has come to its end."""
+        self._passes.inc()
 
     def render(self) -> tuple[str, bytes]:
         """Return the content type and text of all metrics."""

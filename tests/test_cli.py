@@ -88,7 +88,7 @@ def test_data_is_there_after_a_restart_and_after_the_index_is_rebuilt(start_serv
     assert s3.get_object(Bucket="kept", Key="parts")["Body"].read() == b"part"
 
 
-def test_a_lost_index_is_rebuilt_at_start(start_server, tmp_path):
+def test_a_lost_index_is_rebuilt_at_start(start_server, tmp_path):  # case 23
     first = start_server(tmp_path)
     s3 = client(first.endpoint)
     s3.create_bucket(Bucket="kept")
@@ -100,7 +100,7 @@ def test_a_lost_index_is_rebuilt_at_start(start_server, tmp_path):
     assert s3.get_object(Bucket="kept", Key="a")["Body"].read() == b"x"
 
 
-def test_a_second_server_on_the_same_data_is_refused(start_server, run_s3ish, tmp_path):  # case 40
+def test_a_second_server_on_the_same_data_is_refused(start_server, run_s3ish, tmp_path):  # case 140
     start_server(tmp_path)
     second = run_s3ish("serve", tmp_path, "--port", "0")
     assert second.returncode == 1
@@ -153,7 +153,7 @@ def test_a_signal_ends_the_server_cleanly(start_server, tmp_path, number):
     database.close()
 
 
-def test_a_killed_worker_is_replaced_while_the_others_serve(start_server, tmp_path):
+def test_a_killed_worker_is_replaced_while_the_others_serve(start_server, tmp_path):  # case 10
     server = start_server(tmp_path, "--workers", "2")
     s3 = client(server.endpoint)
     s3.create_bucket(Bucket="bucket")

@@ -122,7 +122,7 @@ def test_one_half_of_a_pair_of_keys_is_refused():
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.7", "example.com", "127.evil.example", "localhost.evil"])
-def test_well_known_keys_never_listen_to_others(host):
+def test_well_known_keys_never_listen_to_others(host):  # case 136
     with pytest.raises(ConfigError, match="S3ISH_SECRET_KEY"):
         load({"server.host": host}, {})
     assert load({"server.host": host}, {"S3ISH_ACCESS_KEY": "a", "S3ISH_SECRET_KEY": "b"}).server.host == host

@@ -105,7 +105,7 @@ def test_links_lead_somewhere(page):
             assert (page.parent / target).exists(), target
 
 
-def test_the_container_file_starts_what_the_command_line_knows(run_s3ish):
+def test_the_container_file_starts_what_the_command_line_knows(run_s3ish):  # case 136
     text = (ROOT / "Dockerfile").read_text()
     assert 'ENTRYPOINT ["s3ish"]' in text
     assert 'CMD ["serve"]' in text

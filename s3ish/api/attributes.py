@@ -165,7 +165,7 @@ def read_tagging(text: str) -> tuple[Tag, ...]:
         InvalidArgument, InvalidTag, BadRequest: malformed, or beyond the limits.
     """
     try:
-        pairs = parse_qsl(text, keep_blank_values=True, strict_parsing=True, max_num_fields=100)
+        pairs = parse_qsl(text, keep_blank_values=True, strict_parsing=True, max_num_fields=100, errors="strict")
     except ValueError as error:
         raise InvalidArgument(
             "The header 'x-amz-tagging' shall be encoded as UTF-8 then URLEncoded URL query parameters without tag "

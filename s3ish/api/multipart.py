@@ -39,7 +39,7 @@ from s3ish.wire.scalars import Instant
 from s3ish.wire.shape import body, element, elements, header, query, shape, stream
 
 MAX_PART_BYTES = 5 * 1024**3
-_SOURCE_RANGE = re.compile(r"bytes=(\d{1,19})-(\d{1,19})")
+_SOURCE_RANGE = re.compile(r"bytes=([0-9]{1,19})-([0-9]{1,19})")
 
 
 @shape

@@ -238,7 +238,7 @@ def _fields(text: str) -> dict[str, str]:
     """Read ``Credential=…, SignedHeaders=…, Signature=…``. Raises AuthorizationHeaderMalformed."""
     fields: dict[str, str] = {}
     for item in text.split(","):
-        name, separator, value = item.strip().partition("=")
+        name, separator, value = item.strip(" \t").partition("=")
         if not separator or name in fields or name not in ("Credential", "SignedHeaders", "Signature"):
             raise AuthorizationHeaderMalformed
         fields[name] = value

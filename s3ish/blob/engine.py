@@ -11,6 +11,7 @@ from s3ish.blob import sidecar as sidecars
 from s3ish.blob.coder import Coder, coder
 from s3ish.blob.flusher import Flusher
 from s3ish.blob.protocol import Unwritable, VolumeError
+from s3ish.blob.volume import Volume
 from s3ish.blob.volumes import Volumes
 from s3ish.clock import Clock
 from s3ish.model import BlobRef
@@ -90,10 +91,16 @@ class Engine:
         """Remove all sidecars before any shard, so that a crash in between leaves nothing that looks whole."""
         wanted = [volume for volume in self.volumes.present if positions is None or volume.position in positions]
         failures: list[VolumeError] = []
-        for step in ("sidecar", "rest"):
+        steps: list[Callable[[Volume], None]] = [
+            lambda volume: volume.unlink(blob, sidecars.NAME),
+            lambda volume: volume.remove(blob),
+        ]
+        if not self.lazy:  # the index may go with its volume: then nothing but this says that the blob was removed
+            steps.insert(1, lambda volume: volume.sync_removal(blob))
+        for step in steps:
             for volume in wanted:
                 try:
-                    volume.unlink(blob, sidecars.NAME) if step == "sidecar" else volume.remove(blob)
+                    step(volume)
                 except VolumeError as error:
                     failures.append(error)
         if failures:

@@ -6,6 +6,7 @@ they share is engine.py; this one holds the rest.
 """
 
 from collections.abc import AsyncIterator, Sequence
+from contextlib import suppress
 
 from s3ish.blob import sidecar as sidecars
 from s3ish.blob.copies import Copies, newest, read_copies, read_copy, verdict
@@ -16,6 +17,7 @@ from s3ish.blob.reader import ErasureReader, InlineReader, ShardReader
 from s3ish.blob.repair import Repair
 from s3ish.blob.scan import Scan
 from s3ish.blob.sidecar import Sidecar
+from s3ish.blob.volume import is_temporary
 from s3ish.blob.writer import ErasureWriter
 from s3ish.model import BlobRef
 
@@ -31,8 +33,9 @@ class ErasureStore(Engine):
         if not 0 <= start <= end <= ref.size:
             raise ValueError(f"[{start}, {end}) is no range of {ref.size} bytes")
         if ref.inline:
-            data = (await self.offload.run(self._read_inline, ref)).data
-            assert data is not None
+            data, failed = await self.offload.run(self._read_inline, ref)
+            if failed:
+                self.report(ref, damage_names(ref, failed))
             return InlineReader(memoryview(data)[start:end])
 
         def report(numbers: set[int]) -> None:
@@ -85,6 +88,9 @@ class ErasureStore(Engine):
     async def check(self, ref: BlobRef, *, repair: bool) -> Health:
         return await Repair(self, ref).check(repair=repair)
 
+    async def tidy(self, ref: BlobRef, before_ns: int) -> None:
+        await self.offload.run(self._tidy, ref, before_ns)
+
     def scan(self, after: str | None = None) -> AsyncIterator[tuple[BlobRef, bytes]]:
         return Scan(self.volumes, self.offload, after, self.settings.m).sealed()
 
@@ -100,12 +106,14 @@ class ErasureStore(Engine):
         await self.flusher.close()
         self.volumes.close()
 
-    def _read_inline(self, ref: BlobRef) -> Sidecar:
+    def _read_inline(self, ref: BlobRef) -> tuple[bytes, list[int]]:
+        """Return the data, and the positions where it was looked for in vain."""
         copies: dict[int, Sidecar | BlobError] = {}
         for position in ref.volumes:
-            copies[position] = copy = read_copy(self.volumes, ref.id, position)
+            copy = read_copy(self.volumes, ref.id, position)
             if isinstance(copy, Sidecar) and copy.data is not None and copy.ref.salt == ref.salt:
-                return copy
+                return copy.data, list(copies)
+            copies[position] = copy
         newest(copies)  # a newer format is an error of its own
         raise verdict(ref.id, _errors(copies), ref.m)
 
@@ -115,6 +123,14 @@ class ErasureStore(Engine):
         if found is None:
             raise verdict(ref.id, _errors(copies), ref.m)
         return found
+
+    def _tidy(self, ref: BlobRef, before_ns: int) -> None:
+        for position in dict.fromkeys(ref.volumes):
+            with suppress(BlobError):
+                volume = self.volumes.at(position)
+                for name in volume.names(ref.id):
+                    if is_temporary(name) and volume.modified_ns(ref.id, name) < before_ns:
+                        volume.unlink(ref.id, name)
 
     def _any_shard(self, ref: BlobRef) -> bool:
         for number, position in enumerate(ref.volumes):

@@ -67,6 +67,9 @@ class MemoryBlobStore:
             if blob.split("/") > last and (found := self._blobs.get(blob)):
                 yield found.ref, found.sidecar
 
+    async def tidy(self, ref: BlobRef, before_ns: int) -> None:
+        """Nothing is ever left."""
+
     async def strays(self, after: str | None = None) -> AsyncIterator[tuple[str, int]]:  # noqa: ARG002 - never any
         nothing: tuple[tuple[str, int], ...] = ()
         for stray in nothing:

@@ -155,6 +155,13 @@ class BlobStore(Protocol):
     async def check(self, ref: BlobRef, *, repair: bool) -> Health:
         """Verify every block of every shard and every sidecar; with ``repair``, rewrite what is damaged or missing."""
 
+    async def tidy(self, ref: BlobRef, before_ns: int) -> None:
+        """Remove what replacements that were cut off have left beside a blob's files.
+
+        Args:
+            before_ns: a moment in nanoseconds since the epoch; what is younger may be about to take its place.
+        """
+
     def scan(self, after: str | None = None) -> AsyncIterator[tuple[BlobRef, bytes]]:
         """Yield every sealed blob with its sidecar, in an order that ``after`` (the last id seen) can resume."""
 

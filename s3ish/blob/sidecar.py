@@ -86,6 +86,7 @@ def decode(text: bytes, blob: str) -> Sidecar:
         ref = _ref(msgspec.json.decode(members.pop("blob"), type=_Blob))
         revision = msgspec.json.decode(members.pop("revision"), type=int)
         content = bytes(members.pop("content"))
+        content.decode()
         encoded = msgspec.json.decode(members.pop("data"), type=str) if "data" in members else None
         data = None if encoded is None else a2b_base64(encoded, strict_mode=True)
     except (KeyError, ValueError, RecursionError, Base64Error) as error:

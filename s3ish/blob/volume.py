@@ -24,6 +24,9 @@ _SPACE = {errno.ENOSPC, errno.EDQUOT}
 _RETRIES = 100
 """How often a creator loses against a deletion of the same empty folders before it gives up."""
 
+_RESERVE_BYTES, _RESERVE_SHARE = 32 << 20, 16
+"""What is never written on: so many bytes, on a small file system one of so many parts of it."""
+
 _WINDOW = 100_000
 """How many names of one folder are held in memory at once while walking."""
 
@@ -100,6 +103,7 @@ class Volume:
         """Write all of ``buffers`` one behind the other at ``offset``. Raises Full, VolumeError."""
         with self._translated("a file"):
             total = sum(map(len, buffers))
+            self._leave_reserve(total)
             done = os.pwritev(descriptor, buffers, offset)
             if done < total:
                 rest = memoryview(b"".join(buffers))[done:]
@@ -197,6 +201,12 @@ class Volume:
             self._durable.clear()
         self._durable.update(flushed)
 
+    def sync_removal(self, blob: str) -> None:
+        """Make durable that a file of a blob is gone. Raises VolumeError."""
+        if self.fsync:
+            with suppress(Missing):
+                self._sync_folder(_path(blob))
+
     def sync_all(self) -> None:
         """Make everything written so far durable. Raises VolumeError."""
         if self.fsync:
@@ -253,9 +263,12 @@ class Volume:
             except FileNotFoundError:
                 return []
 
-    def modified_ns(self, blob: str) -> int:
-        """Return when a blob's directory changed last, in nanoseconds since the epoch. Raises Missing, VolumeError."""
-        path = _path(blob)
+    def modified_ns(self, blob: str, name: str = "") -> int:
+        """Return when a blob's directory, or a file in it, changed last, in nanoseconds since the epoch.
+
+        Raises Missing, VolumeError.
+        """
+        path = _path(blob, name)
         with self._translated(path):
             return os.stat(path, dir_fd=self._root, follow_symlinks=False).st_mtime_ns
 
@@ -394,6 +407,13 @@ class Volume:
         finally:
             os.close(descriptor)
 
+    def _leave_reserve(self, wanted_bytes: int) -> None:
+        """Refuse what would take the space that an index beside the blobs needs to delete some. Raises Full."""
+        found = os.fstatvfs(self._root)
+        reserve = min(_RESERVE_BYTES, found.f_blocks * found.f_frsize // _RESERVE_SHARE)
+        if found.f_bavail * found.f_frsize - wanted_bytes < reserve:
+            raise Full(f"{self}: the last {reserve} bytes are kept for deletions")
+
     def _refuse_if_suspect(self) -> None:
         if self.suspect:
             raise VolumeError(f"{self} takes no writes: {self.suspect}")
@@ -415,6 +435,11 @@ class Volume:
 def temporary_name(name: str, token: str) -> str:
     """Return the name of a file that will take the place of ``name``."""
     return f".{name}.{token}"
+
+
+def is_temporary(name: str) -> bool:
+    """Whether a file is one that was to take the place of another."""
+    return name.startswith(".")
 
 
 def syncfs(descriptor: int) -> None:

@@ -41,7 +41,7 @@ def decode(table: str, key: bytes, value: bytes, kind: type[T]) -> T:
     payload = decode_bytes(table, key, value)
     try:
         return cast("T", _decoder(cast("Any", kind)).decode(payload))
-    except msgspec.MsgspecError as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise Damaged(f"a row of table {table} is not a {kind.__name__}: {error}") from error
 
 

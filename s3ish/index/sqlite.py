@@ -147,7 +147,21 @@ class SQLiteIndex:
             _tell(batch, self._apply(batch))
 
     def _apply(self, batch: list[_Waiting]) -> list[Exception | None]:
-        """Run one transaction; return the outcome of every commit in it."""
+        """Run one transaction, again if the log had to be emptied for it; return the outcome of every commit in it."""
+        outcomes = self._try(batch)
+        if isinstance(outcomes[0], Full) and self._empty_log():
+            return self._try(batch)
+        return outcomes
+
+    def _empty_log(self) -> bool:
+        """Let the log begin anew in the space that it has: a deletion must not need space. Tells whether it could."""
+        try:
+            self._writer.execute("PRAGMA wal_checkpoint(RESTART)")
+        except apsw.Error:
+            return False
+        return True
+
+    def _try(self, batch: list[_Waiting]) -> list[Exception | None]:
         outcomes: list[Exception | None] = []
         try:
             self._writer.execute("BEGIN IMMEDIATE")

@@ -1,28 +1,17 @@
 """Checking a whole store: every block of every shard, every sidecar, every row, and each against the others.
 
-With ``repair`` what is damaged is written anew from what is left: shards from parity, sidecars from their copies or
-from the index, rows of small objects from their sidecars. What is beyond that is reported as lost.
+With ``repair`` what is damaged is written anew from what is left, and what nothing names is removed. What is beyond
+that is reported as lost.
 """
 
 from collections import Counter
 from collections.abc import AsyncIterator
-from typing import Literal, NamedTuple
 
-from s3ish.blob.protocol import BlobError
-from s3ish.jobs.inventory import BrokenRow, Owned, inventory
-from s3ish.jobs.reach import is_named, is_reachable
+from s3ish.jobs.inspection import Finding, Inspector
+from s3ish.jobs.inventory import Owned, inventory
+from s3ish.jobs.reach import is_named, is_of_lost_bucket, is_reachable
 from s3ish.objects import seal
-from s3ish.objects.store import Store, put_inline
-
-State = Literal["damaged", "repaired", "lost", "orphan"]
-
-
-class Finding(NamedTuple):
-    """Something that is not as it should be: of what, which files or rows, and how it stands with it now."""
-
-    name: str
-    problems: tuple[str, ...]
-    state: State
+from s3ish.objects.store import Store
 
 
 class Check:
@@ -40,6 +29,7 @@ class Check:
         self._store = store
         self._repair = repair
         self._before_ns = before_ns
+        self._inspector = Inspector(store, repair=repair)
         self.counts: Counter[str] = Counter()
 
     async def rows(self) -> AsyncIterator[list[Finding]]:
@@ -47,10 +37,11 @@ class Check:
         async for row in inventory(self._store):
             findings = []
             for item in row.items:
-                finding = await self._look(item)
-                if finding:
-                    self.counts[finding.state] += 1
-                    findings.append(finding)
+                if isinstance(item, Owned):
+                    self.counts["blobs"] += 1
+                    self.counts["bytes"] += item.ref.size
+                if finding := await self._inspector.look(item):
+                    findings.append(self._count(finding))
             yield findings
 
     async def orphans(self) -> AsyncIterator[Finding]:
@@ -61,62 +52,15 @@ class Check:
             except ValueError:
                 yield self._count(Finding(ref.id, ("a sidecar of an unknown kind",), "damaged"))
                 continue
-            if seal.made_ns(sealed) < self._before_ns and not await is_reachable(self._store, ref, sealed):
+            if seal.made_ns(sealed) >= self._before_ns or await is_reachable(self._store, ref, sealed):
+                continue
+            if await is_of_lost_bucket(self._store, sealed):
+                yield self._count(Finding(ref.id, ("its bucket is lost; make a bucket of that name",), "damaged"))
+            else:
                 yield await self._drop(ref.id, "sealed, but named by no row")
         async for blob, modified_ns in self._store.blobs.strays():
             if modified_ns < self._before_ns and not await is_named(self._store, blob):
                 yield await self._drop(blob, "files without a sidecar, named by no row")
-
-    async def _look(self, item: Owned | BrokenRow) -> Finding | None:
-        if isinstance(item, BrokenRow):
-            return Finding(item.name, (f"{item.problem}; run: s3ish index rebuild",), "damaged")
-        self.counts["blobs"] += 1
-        self.counts["bytes"] += item.ref.size
-        lost_sidecar = await self._check_sidecar(item)
-        health = await self._store.blobs.check(item.ref, repair=self._repair)
-        problems = [*lost_sidecar, *health.damaged, *await self._check_inline(item)]
-        if not problems:
-            return None
-        readable = health.readable or (item.ref.inline and self._repair)
-        if not readable and item.ref.size:
-            return Finding(item.name, tuple(problems), "lost")
-        whole = self._repair and (not health.damaged or health.repaired)
-        return Finding(item.name, tuple(problems), "repaired" if whole else "damaged")
-
-    async def _check_sidecar(self, item: Owned) -> list[str]:
-        """Compare the sidecar with the row, and write it anew where it differs or is gone."""
-        try:
-            told = seal.read(await self._store.blobs.read_sidecar(item.ref))
-        except BlobError:
-            problem = "no valid sidecar"
-        except ValueError:
-            problem = "a sidecar of an unknown kind"
-        else:
-            if _same(told, item.seal):
-                return []
-            problem = "the sidecar differs from the index"
-        if self._repair:
-            try:
-                await self._store.blobs.amend(
-                    item.ref, seal.write(item.seal), inline=await self._store.inline(item.ref)
-                )
-            except BlobError as error:
-                return [f"{problem}, and it cannot be written: {error}"]
-        return [problem]
-
-    async def _check_inline(self, item: Owned) -> list[str]:
-        """Check the row of a small blob's bytes, and write it anew from the sidecar."""
-        if not item.ref.inline or await self._store.inline(item.ref) is not None:
-            return []
-        if self._repair:
-            try:
-                reader = await self._store.blobs.open(item.ref)
-                data = b"".join([bytes(piece) async for piece in reader])
-                await reader.close()
-                await self._store.index.commit(put_inline(item.ref, data))
-            except BlobError as error:
-                return [f"no valid row of its bytes, and none can be written: {error}"]
-        return ["no valid row of its bytes"]
 
     async def _drop(self, blob: str, problem: str) -> Finding:
         if not self._repair:
@@ -127,10 +71,3 @@ class Check:
     def _count(self, finding: Finding) -> Finding:
         self.counts[finding.state] += 1
         return finding
-
-
-def _same(told: seal.Seal, expected: seal.Seal) -> bool:
-    """Whether two seals say the same; a part may have been sealed for an upload that has become an object."""
-    if isinstance(told, seal.PartSeal) and isinstance(expected, seal.PartSeal):
-        return (told.bucket, told.key, told.part) == (expected.bucket, expected.key, expected.part)
-    return told == expected

@@ -3,24 +3,32 @@
 It reads rows a page at a time and raises nothing for a damaged one: it yields it as such, for the caller to report.
 """
 
+import asyncio
 from collections.abc import AsyncIterator, Iterator
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
+from s3ish.blob.names import home_of
 from s3ish.index import keys, records
 from s3ish.index.protocol import Damaged
+from s3ish.index.protocol import Row as Expected
 from s3ish.model import BlobRef, Bucket, Part, Upload, Version
 from s3ish.objects import seal
 from s3ish.objects.store import Store
 
+TABLES = ("buckets", "versions", "uploads")
+"""The tables that are gone through, in this order; parts are found with their uploads."""
+
 _PAGE = 200
+_END = b"\xff"
 
 
 class Owned(NamedTuple):
-    """A blob that a row names: ``name`` is for people, ``seal`` what the sidecar must say."""
+    """A blob, the row that names it as that was, and what the sidecar must say; ``name`` is for people."""
 
     name: str
     ref: BlobRef
     seal: seal.Seal
+    row: Expected
 
 
 class BrokenRow(NamedTuple):
@@ -33,78 +41,85 @@ class BrokenRow(NamedTuple):
 class Row(NamedTuple):
     """All that one row names."""
 
+    table: str
+    key: bytes
     items: list[Owned | BrokenRow]
 
 
 async def count_rows(store: Store) -> int:
     """Return how many rows ``inventory`` will yield."""
     total = 0
-    for table in ("buckets", "versions", "uploads", "parts"):
-        async for page in _pages(store, table):
-            total += len(page)
+    for table in TABLES:
+        async for _ in _rows(store, table):
+            total += 1
     return total
 
 
-async def inventory(store: Store) -> AsyncIterator[Row]:
-    """Yield what each row of the index names: buckets, versions with their parts, uploads, parts of uploads."""
-    async for page in _pages(store, "buckets"):
-        for key, value in page:
-            yield _row("buckets", key, value, Bucket, _of_bucket)
-    async for page in _pages(store, "versions"):
-        for key, value in page:
-            yield _row("versions", key, value, Version, _of_version)
-    uploads: dict[str, Upload] = {}
-    async for page in _pages(store, "uploads"):
-        for key, value in page:
-            yield _row("uploads", key, value, Upload, _of_upload)
-            upload = records.decode("uploads", key, value, Upload) if _is_whole("uploads", key, value) else None
-            if upload:
-                uploads[upload.id] = upload
-    async for page in _pages(store, "parts"):
-        for key, value in page:
-            owner = uploads.get(keys.split_part_key(key)[0])
-            yield _row("parts", key, value, Part, lambda part, owner=owner: _of_part(part, owner))
+async def inventory(store: Store, table: str = TABLES[0], key: bytes = b"") -> AsyncIterator[Row]:
+    """Yield what each row of the index names: buckets, versions with their parts, uploads with theirs.
+
+    Args:
+        store: the engines.
+        table, key: the row to begin with, or with what follows where it is gone.
+    """
+    for name in TABLES[TABLES.index(table) :]:
+        async for row_key, value in _rows(store, name, key if name == table else b""):
+            yield Row(name, row_key, await _items(store, name, row_key, value))
 
 
-async def _pages(store: Store, table: str) -> AsyncIterator[list[tuple[bytes, bytes]]]:
-    start = b""
-    while page := list(await store.index.scan(table, start, b"\xff", _PAGE)):
-        yield page
+async def find(store: Store, blob: str) -> Owned | None:
+    """Return what the index says of a blob of which nothing but the id is known; None if no valid row names it."""
+    bucket, _, key = home_of(blob).partition("/")
+    row = keys.bucket_key(bucket)
+    of_key = keys.prefix_range(keys.versions_prefix(bucket, key))
+    # uploads come before versions, because that is how a part moves: so it is not missed on its way
+    for table, start, stop in (("buckets", row, keys.after(row)), ("uploads", *of_key), ("versions", *of_key)):
+        async for row_key, value in _rows(store, table, start, stop):
+            for item in await _items(store, table, row_key, value):
+                if isinstance(item, Owned) and item.ref.id == blob:
+                    return item
+    return None
+
+
+async def _rows(store: Store, table: str, start: bytes = b"", stop: bytes = _END) -> AsyncIterator[tuple[bytes, bytes]]:
+    while page := await store.index.scan(table, start, stop, _PAGE):
+        for row in page:
+            yield row
         start = keys.after(page[-1][0])
+        await asyncio.sleep(0)  # a long pass over rows that are all there at once must not hold up requests
 
 
-def _is_whole(table: str, key: bytes, value: bytes) -> bool:
+async def _items(store: Store, table: str, key: bytes, value: bytes) -> list[Owned | BrokenRow]:
+    row = Expected(table, key, value)
     try:
-        records.decode_bytes(table, key, value)
-    except Damaged:
-        return False
-    return True
-
-
-def _row(table: str, key: bytes, value: bytes, kind: type[Any], owned: Any) -> Row:
-    try:
-        return Row(list(owned(records.decode(table, key, value, kind))))
+        if table == "buckets":
+            bucket = records.decode(table, key, value, Bucket)
+            return [Owned(f"bucket {bucket.name}", bucket.blob, seal.BucketSeal(bucket), row)]
+        if table == "versions":
+            return list(_of_version(records.decode(table, key, value, Version), row))
+        upload = records.decode(table, key, value, Upload)
     except Damaged as error:
-        return Row([BrokenRow(key.decode("utf-8", "replace").replace("\0", " "), str(error))])
+        return [BrokenRow(key.decode("utf-8", "replace").replace("\0", " "), str(error))]
+    name = f"{upload.bucket}/{upload.key} upload {upload.id}"
+    items: list[Owned | BrokenRow] = [Owned(name, upload.blob, seal.UploadSeal(upload), row)]
+    async for part_key, part_value in _rows(store, "parts", *keys.parts_range(upload.id)):
+        items.append(_of_part(upload, name, part_key, part_value))
+    return items
 
 
-def _of_bucket(bucket: Bucket) -> Iterator[Owned]:
-    yield Owned(f"bucket {bucket.name}", bucket.blob, seal.BucketSeal(bucket))
-
-
-def _of_version(version: Version) -> Iterator[Owned]:
+def _of_version(version: Version, row: Expected) -> Iterator[Owned]:
     name = f"{version.bucket}/{version.key} version {version.id}"
-    yield Owned(name, version.blob, seal.VersionSeal(version))
+    yield Owned(name, version.blob, seal.VersionSeal(version), row)
     for part in version.parts:
         sealed = seal.PartSeal(version.bucket, version.key, version.upload, part)
-        yield Owned(f"{name} part {part.number}", part.blob, sealed)
+        yield Owned(f"{name} part {part.number}", part.blob, sealed, row)
 
 
-def _of_upload(upload: Upload) -> Iterator[Owned]:
-    yield Owned(f"{upload.bucket}/{upload.key} upload {upload.id}", upload.blob, seal.UploadSeal(upload))
-
-
-def _of_part(part: Part, upload: Upload | None) -> Iterator[Owned]:
-    if upload:
-        sealed = seal.PartSeal(upload.bucket, upload.key, upload.id, part)
-        yield Owned(f"{upload.bucket}/{upload.key} upload {upload.id} part {part.number}", part.blob, sealed)
+def _of_part(upload: Upload, name: str, key: bytes, value: bytes) -> Owned | BrokenRow:
+    name = f"{name} part {keys.split_part_key(key)[1]}"
+    try:
+        part = records.decode("parts", key, value, Part)
+    except Damaged as error:
+        return BrokenRow(name, str(error))
+    sealed = seal.PartSeal(upload.bucket, upload.key, upload.id, part)
+    return Owned(name, part.blob, sealed, Expected("parts", key, value))

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 import structlog
 
 from s3ish.blob.protocol import BlobError, Corrupt, Missing
+from s3ish.jobs.inspection import stands
 from s3ish.jobs.inventory import Owned, inventory
 from s3ish.objects import seal
 from s3ish.objects.store import Store
@@ -34,4 +35,4 @@ async def _mend_one(store: Store, item: Owned) -> bool:
     except BlobError as error:
         log.error("sidecar cannot be mended", name=item.name, blob=item.ref.id, error=str(error))
         return False
-    return True
+    return await stands(store, item, remove=True)  # what was removed meanwhile must not come back

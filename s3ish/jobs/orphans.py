@@ -11,7 +11,7 @@ import structlog
 
 from s3ish.index.protocol import Delete
 from s3ish.jobs.mend import mend
-from s3ish.jobs.reach import is_named, is_reachable
+from s3ish.jobs.reach import is_named, is_of_lost_bucket, is_reachable
 from s3ish.jobs.runner import Step
 from s3ish.model import BlobRef
 from s3ish.objects import seal
@@ -20,7 +20,8 @@ from s3ish.objects.store import Store
 log = structlog.get_logger()
 
 UNCLEAN = b"unclean"
-"""The row of the state table that is there while a server runs; found at start, the last stop was not clean."""
+"""The row of the state table that is there while a server runs, and says since when, in nanoseconds since the epoch.
+Found at start, the last stop was not clean."""
 
 SWEEP = b"sweep"
 """The row of the state table that asks for a look through all blobs."""
@@ -33,7 +34,8 @@ class OrphanJob:
 
     Args:
         store: the engines.
-        before_ns: blobs that are younger than this moment are left alone: they may be about to be committed.
+        before_ns: blobs that are younger than this moment are left alone: they may be about to be committed. So are
+            those that are younger than the server, of whose workers this one may not be the first.
     """
 
     name = "orphans"
@@ -64,6 +66,9 @@ class OrphanJob:
 
     async def _look_through(self) -> AsyncIterator[None]:
         store = self._store
+        started = await store.index.get("state", UNCLEAN)
+        if started is not None:
+            self._before_ns = min(self._before_ns, int(started))
         async for mended in mend(store):
             self.mended += mended
             yield
@@ -82,16 +87,13 @@ class OrphanJob:
         except ValueError:
             log.error("sidecar of an unknown kind", blob=ref.id)
             return
-        if seal.made_ns(sealed) >= self._before_ns or await is_reachable(self._store, ref, sealed):
+        if seal.made_ns(sealed) >= self._before_ns:
             return
-        if not isinstance(sealed, seal.BucketSeal) and await self._store.find_bucket(_bucket(sealed)) is None:
-            log.error("object of an unknown bucket; kept, because the bucket may be what was lost", blob=ref.id)
+        if await is_reachable(self._store, ref, sealed):
+            await self._store.blobs.tidy(ref, self._before_ns)
+            return
+        if await is_of_lost_bucket(self._store, sealed):
+            log.error("object of an unknown bucket; kept, because the bucket is what was lost", blob=ref.id)
             return
         await self._store.blobs.delete(ref)
         self.removed += 1
-
-
-def _bucket(sealed: seal.VersionSeal | seal.UploadSeal | seal.PartSeal) -> str:
-    if isinstance(sealed, seal.VersionSeal):
-        return sealed.version.bucket
-    return sealed.upload.bucket if isinstance(sealed, seal.UploadSeal) else sealed.bucket

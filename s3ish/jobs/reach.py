@@ -43,14 +43,35 @@ async def _is_reachable(store: Store, ref: BlobRef, sealed: seal.Seal) -> bool:
 
 async def is_named(store: Store, blob: str) -> bool:
     """Whether the index names a blob of which nothing but the id is known: it lies where its bucket and key say."""
-    bucket, _, key = home_of(blob).partition("/")
     try:
+        bucket, _, key = home_of(blob).partition("/")
         held = await store.find_bucket(bucket)
         if held is not None and held.record.blob.id == blob:
             return True
-        return await _in_versions(store, bucket, key, blob) or await _in_uploads(store, bucket, key, blob)
-    except Damaged:
+        # uploads come first: a part moves from there to a version, and must not be missed on its way
+        return await _in_uploads(store, bucket, key, blob) or await _in_versions(store, bucket, key, blob)
+    except (Damaged, UnicodeDecodeError):  # the latter: a folder that is none of ours
         return True
+
+
+def lost_bucket(name: str) -> bytes:
+    """The row of the state table that says that a rebuild found objects of a bucket, but not the bucket itself."""
+    return b"lost bucket/" + name.encode()
+
+
+async def is_of_lost_bucket(store: Store, sealed: seal.Seal) -> bool:
+    """Whether a sidecar is of a bucket that is missing although nobody has deleted it."""
+    if isinstance(sealed, seal.BucketSeal):
+        return False
+    name = _bucket(sealed)
+    lost = await store.index.get("state", lost_bucket(name)) is not None
+    return lost and await store.find_bucket(name) is None
+
+
+def _bucket(sealed: seal.VersionSeal | seal.UploadSeal | seal.PartSeal) -> str:
+    if isinstance(sealed, seal.VersionSeal):
+        return sealed.version.bucket
+    return sealed.upload.bucket if isinstance(sealed, seal.UploadSeal) else sealed.bucket
 
 
 async def _in_versions(store: Store, bucket: str, key: str, blob: str) -> bool:

@@ -14,8 +14,10 @@ from s3ish.blob.protocol import BlobError
 from s3ish.index import keys, records
 from s3ish.index.protocol import Change, Delete, Put
 from s3ish.jobs.orphans import SWEEP
+from s3ish.jobs.reach import lost_bucket
 from s3ish.model import NULL_VERSION, BlobRef, Bucket, Part, Upload, Version
 from s3ish.objects import seal, versions
+from s3ish.objects.multipart import MAX_PARTS
 from s3ish.objects.store import Held, Store, blobs_of, drop_blobs, put_entry, put_inline, put_version
 
 log = structlog.get_logger()
@@ -45,7 +47,8 @@ async def rebuild(store: Store) -> Counter[str]:
     await store.index.commit(changes)
     await _settle_versions(store, found)
     await _settle_parts(store, found)
-    if found or await anext(store.blobs.strays(), None):  # what was garbage is now unknown to the index
+    stray = await anext(store.blobs.strays(), None)
+    if found or stray:  # what was garbage is now unknown to the index
         await store.index.commit([Put("state", SWEEP, b"1")])
     return found
 
@@ -139,14 +142,17 @@ async def _settle_key(store: Store, group: list[Held], found: Counter[str]) -> N
     bucket = await store.find_bucket(group[0].record.bucket)
     if bucket is None:
         found["orphans"] += len(group)
-        await store.index.commit([Delete("versions", held.key) for held in group])
+        lost = Put("state", lost_bucket(group[0].record.bucket), b"1")
+        await store.index.commit([lost, *(Delete("versions", held.key) for held in group)])
         return
     changes: list[Change] = []
     kept = _without_stale(group, versioned=bool(bucket.record.versioning))
+    owned = {ref.id for held in kept for ref in blobs_of(held.record)}
     for stale in group:
         if stale not in kept:
             found["orphans"] += 1
-            changes += [Delete("versions", stale.key), *drop_blobs(blobs_of(stale.record))]
+            unowned = [ref for ref in blobs_of(stale.record) if ref.id not in owned]
+            changes += [Delete("versions", stale.key), *drop_blobs(unowned)]
     changes.append(put_entry(kept[0].record))
     changes += [versions.cover_null(held.record) for held in kept[1:] if held.record.id == NULL_VERSION]
     for held in kept:
@@ -155,11 +161,23 @@ async def _settle_key(store: Store, group: list[Held], found: Counter[str]) -> N
 
 
 def _without_stale(group: list[Held], *, versioned: bool) -> list[Held]:
-    """Keep the newest null version only, and in a bucket without versioning the newest version only."""
+    """Keep the newest null version only, and in a bucket without versioning the newest version only.
+
+    Of several versions that came of one upload the newest holds as well: the others are completions that were cut off
+    before their commit, and name the same parts.
+    """
     if not versioned:
         return group[:1]
-    nulls = [held for held in group if held.record.id == NULL_VERSION]
-    return [held for held in group if held.record.id != NULL_VERSION or held is nulls[0]]
+    kept: list[Held] = []
+    seen: set[str] = set()
+    for held in group:
+        marks = {f"upload {held.record.upload}"} if held.record.upload else set()
+        if held.record.id == NULL_VERSION:
+            marks.add(NULL_VERSION)
+        if seen.isdisjoint(marks):
+            kept.append(held)
+        seen |= marks
+    return kept
 
 
 async def _end_upload(store: Store, version: Version) -> list[Change]:
@@ -174,13 +192,26 @@ async def _end_upload(store: Store, version: Version) -> list[Change]:
     return changes
 
 
-async def _settle_parts(store: Store, found: Counter[str]) -> None:
-    """Parts of uploads that are no more are garbage."""
+async def _settle_uploads(store: Store, found: Counter[str]) -> set[str]:
+    """Take out the uploads of buckets that are not there; return the ids of all."""
     uploads: set[str] = set()
     start = b""
     while rows := await store.index.scan("uploads", start, b"\xff", _BATCH):
-        uploads.update(records.decode("uploads", key, value, Upload).id for key, value in rows)
+        for key, value in rows:
+            upload = records.decode("uploads", key, value, Upload)
+            uploads.add(upload.id)
+            if await store.find_bucket(upload.bucket) is None:
+                found["orphans"] += 1
+                parts = await store.index.scan("parts", *keys.parts_range(upload.id), MAX_PARTS)
+                lost = Put("state", lost_bucket(upload.bucket), b"1")
+                await store.index.commit([lost, Delete("uploads", key), *(Delete("parts", row) for row, _ in parts)])
         start = keys.after(rows[-1][0])
+    return uploads
+
+
+async def _settle_parts(store: Store, found: Counter[str]) -> None:
+    """Parts of uploads that are no more are garbage."""
+    uploads = await _settle_uploads(store, found)
     start = b""
     while rows := await store.index.scan("parts", start, b"\xff", _BATCH):
         changes: list[Change] = []

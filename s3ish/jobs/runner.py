@@ -52,18 +52,20 @@ class Runner:
 
     Args:
         store: the engines; leases stand in its index.
-        jobs: what to run.
+        jobs: of which one process of many runs each.
+        own: what every process runs for itself, without a lease.
     """
 
-    def __init__(self, store: Store, jobs: Sequence[Job]) -> None:
+    def __init__(self, store: Store, jobs: Sequence[Job], own: Sequence[Job] = ()) -> None:
         self._store = store
         self._jobs = jobs
+        self._own = own
         self._holder = store.clock.token()
         self._tasks: list[asyncio.Task[None]] = []
 
     def start(self) -> None:
         """Begin running all jobs."""
-        self._tasks = [asyncio.create_task(self._run(job), name=f"job {job.name}") for job in self._jobs]
+        self._tasks = [asyncio.create_task(self._run(job), name=f"job {job.name}") for job in (*self._jobs, *self._own)]
 
     async def stop(self) -> None:
         """Stop between steps, or in the middle of one: a step that is cut off is done again."""
@@ -75,7 +77,7 @@ class Runner:
         while True:
             pause: float = LEASE_SECONDS
             try:
-                if await self.acquire(job):
+                if job in self._own or await self.acquire(job):
                     outcome = await job.step()
                     pause = 0 if outcome.more else outcome.pause_seconds
             except Exception:

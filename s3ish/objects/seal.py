@@ -49,7 +49,10 @@ def read(sidecar: bytes) -> Seal:
     Raises:
         ValueError: not a sidecar of a known kind.
     """
-    return _decoder.decode(sidecar)
+    try:
+        return _decoder.decode(sidecar)
+    except RecursionError as error:
+        raise ValueError("a sidecar is nested too deeply") from error
 
 
 def made_ns(sealed: Seal) -> int:

@@ -6,7 +6,7 @@ on one store without locks; when an expectation fails, the operation looks again
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from typing import NamedTuple, TypeVar
 
@@ -80,9 +80,19 @@ class Store:
         index, blobs: the two waists.
         clock, offload: the doors to time and threads.
         region: what GetBucketLocation answers for new buckets.
+        on_damage: told of a small blob whose row of bytes is not what was written.
     """
 
-    def __init__(self, index: Index, blobs: BlobStore, clock: Clock, offload: Offload, region: str) -> None:
+    def __init__(
+        self,
+        index: Index,
+        blobs: BlobStore,
+        clock: Clock,
+        offload: Offload,
+        region: str,
+        on_damage: Callable[[BlobRef, tuple[str, ...]], None] | None = None,
+    ) -> None:
+        self._on_damage = on_damage
         self.index = index
         self.blobs = blobs
         self.clock = clock
@@ -138,11 +148,15 @@ class Store:
             return b""
         key = keys.inline_key(ref.id)
         value = await self.index.get("inline", key)
-        try:
-            data = None if value is None else records.decode_bytes("inline", key, value)
-        except Damaged:
+        if value is None:
             return None
-        return data if data is not None and len(data) == ref.size else None
+        with suppress(Damaged):
+            data = records.decode_bytes("inline", key, value)
+            if len(data) == ref.size:
+                return data
+        if self._on_damage:
+            self._on_damage(ref, ("row of its bytes",))
+        return None
 
     # --- writing ---------------------------------------------------------------------------------------------------
 

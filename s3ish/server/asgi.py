@@ -18,7 +18,7 @@ from s3ish.api.operation import Operation
 from s3ish.auth.credentials import User
 from s3ish.auth.identify import Authenticator
 from s3ish.auth.request import HttpRequest
-from s3ish.errors import InternalError, NoSuchBucket, NotImplemented, S3Error
+from s3ish.errors import InternalError, NoSuchBucket, NotImplemented, S3Error, ServiceUnavailable
 from s3ish.objects.store import Store, translated
 from s3ish.observe import Observer
 from s3ish.server import respond
@@ -40,7 +40,19 @@ LINGER_SECONDS = 15.0
 class Call:
     """What is known of one request so far; the log line and the metrics are made of it."""
 
-    __slots__ = ("body", "bucket", "headers", "method", "operation", "path", "query", "repeated", "request_id", "user")
+    __slots__ = (
+        "body",
+        "bucket",
+        "cut_off",
+        "headers",
+        "method",
+        "operation",
+        "path",
+        "query",
+        "repeated",
+        "request_id",
+        "user",
+    )
 
     def __init__(self, scope: Mapping[str, Any], request_id: str) -> None:
         self.request_id = request_id
@@ -52,6 +64,7 @@ class Call:
         self.user: User | None = None
         self.bucket = ""
         self.body: RequestBody | None = None
+        self.cut_off = False  # the server stops and waits no longer
 
 
 class S3Application:
@@ -118,6 +131,9 @@ class S3Application:
             return self._refuse(call, error)
         except (Disconnected, ConnectionError) as error:
             raise Disconnected from error
+        except asyncio.CancelledError:
+            call.cut_off = True
+            return self._refuse(call, ServiceUnavailable())
         except Exception:
             log.exception("unhandled", request_id=call.request_id, operation=call.operation and call.operation.name)
             return self._refuse(call, InternalError())
@@ -178,12 +194,18 @@ class S3Application:
         body = call.body = call.body or RequestBody(receive, call.headers)
         if body.is_read:
             return None
+        if call.cut_off:
+            return _leave
         unread = body.unread_bytes
         waits = "expect" in call.headers and body.received == 0
         if waits or unread is None or unread > DRAIN_BYTES:
             return functools.partial(_linger, body)
         await body.drain(DRAIN_BYTES)
         return None
+
+
+async def _leave() -> None:
+    """End the connection at once."""
 
 
 async def _linger(body: RequestBody) -> None:

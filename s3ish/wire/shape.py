@@ -209,15 +209,15 @@ def _is_shape(kind: Any) -> bool:
 # --- reading -------------------------------------------------------------------------------------------------------
 
 
-def _scalar_reader(kind: Any, place: Place) -> Callable[[str], Any] | None:
+def _scalar_reader(kind: Any) -> Callable[[str], Any] | None:
     if kind is scalars.Instant:
-        return scalars.read_iso8601 if place in ("element", "elements") else scalars.read_http_date
+        return scalars.read_http_date  # DeleteObjects has such dates in its XML too
     return {int: scalars.read_integer, bool: scalars.read_boolean}.get(kind)
 
 
 def _parameter(spec: Spec, kind: Any) -> Callable[[str], Any] | None:
     """Return what turns the text of a query or header into a value, or None where the text is the value."""
-    convert = _scalar_reader(kind, spec.place)
+    convert = _scalar_reader(kind)
     if convert is None and not spec.choices:
         return None
 
@@ -279,7 +279,7 @@ def _read_body(kind: type, document: bytes, root: str, required: bool) -> Any:
 
 
 def _text_reader(spec: Spec, kind: Any) -> Callable[[etree._Element], Any]:
-    convert = _scalar_reader(kind, spec.place)
+    convert = _scalar_reader(kind)
 
     def read(node: etree._Element) -> Any:
         if len(node):

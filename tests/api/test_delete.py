@@ -64,6 +64,18 @@ def test_if_match_size_and_time(s3, refused, abc):
     assert keys_of(s3, abc) == ["b", "c"]
 
 
+def test_many_by_size_and_time(s3, abc):
+    """The moment is in HTTP's form, in XML too."""
+    modified = s3.head_object(Bucket=abc, Key="a")["LastModified"]
+    objects = [
+        {"Key": "a", "Size": 1, "LastModifiedTime": modified},
+        {"Key": "b", "LastModifiedTime": modified.replace(year=2000)},
+    ]
+    answer = s3.delete_objects(Bucket=abc, Delete={"Objects": objects})
+    assert [item["Key"] for item in answer["Deleted"]] == ["a"]
+    assert [(item["Key"], item["Code"]) for item in answer["Errors"]] == [("b", "PreconditionFailed")]
+
+
 def test_large_objects_leave_no_file(s3, server, bucket, big):
     s3.put_object(Bucket=bucket, Key="folder/k", Body=big)
     assert list((server.data / bucket / "folder").rglob("data.*"))

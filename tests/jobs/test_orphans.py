@@ -196,12 +196,21 @@ async def test_a_single_volume_is_mended_from_the_index(tmp_path, loss):  # case
     await world.close()
 
 
-async def test_an_object_of_an_unknown_bucket_is_kept(store, world, logged):
-    """A bucket's sidecar may be what was lost; its objects are not for us to remove."""
+async def test_an_object_of_a_bucket_that_was_lost_is_kept(store, world, logged):
+    """A bucket's sidecar may be what was lost before a rebuild; its objects are not for us to remove."""
     left = await orphan(store, name="unknown")
-    assert (await sweep(store)).removed == 0
-    assert left.blob.id in await sealed(store)
+    await rebuild(again := world.open(world.index_path.with_name("again.db")))
+    assert (await sweep(again)).removed == 0
+    assert left.blob.id in await sealed(again)
     assert any("unknown bucket" in entry["event"] for entry in logged)
+
+
+async def test_an_orphan_of_a_bucket_that_was_deleted_is_removed(store, world):
+    """The sweep is in the background: the bucket may be gone before it gets there."""
+    left = await orphan(store)
+    await buckets.delete_bucket(store, "b")
+    assert (await sweep(store)).removed == 1
+    assert left.blob.id not in await sealed(store)
 
 
 async def test_a_sidecar_of_another_kind_is_kept(store, logged):  # case 147

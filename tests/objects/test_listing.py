@@ -190,7 +190,7 @@ async def test_versions_of_a_key_that_looks_like_a_row_of_another(store):
     assert (len(page.items), page.prefixes) == (2, [])
 
 
-async def test_what_was_written_before_is_listed_and_what_was_removed_is_not(store):
+async def test_what_was_written_before_is_listed_and_what_was_removed_is_not(store):  # case 49
     for number in range(20):
         await put(store, f"{number:02}")
     for number in range(0, 20, 2):

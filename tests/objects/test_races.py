@@ -97,7 +97,7 @@ async def each(workers, count, make):
     return await asyncio.gather(*(outcome(make(workers[number % 2], number)) for number in range(count)))
 
 
-async def test_of_many_creators_exactly_one_wins(workers):  # case 6
+async def test_of_many_creators_exactly_one_wins(workers):  # cases 6, 45
     for size in (10, 1500):
         key = f"k{size}"
         made = await each(workers, 24, lambda s, n: put(s, key, sample(size, n), conditions=CREATE))  # noqa: B023
@@ -107,7 +107,7 @@ async def test_of_many_creators_exactly_one_wins(workers):  # case 6
     await settled(workers[1])
 
 
-async def test_no_compare_and_set_is_lost(workers):
+async def test_no_compare_and_set_is_lost(workers):  # case 46
     await put(workers[0], "counter", b"0")
 
     async def add(store, _):
@@ -126,7 +126,7 @@ async def test_no_compare_and_set_is_lost(workers):
     await settled(workers[0])
 
 
-async def test_plain_writers_all_succeed_and_the_last_stays(workers):
+async def test_plain_writers_all_succeed_and_the_last_stays(workers):  # case 44
     await buckets.set_versioning(workers[0], "b", enabled=True)
     made = await each(workers, 24, lambda s, n: put(s, "k", b"%d" % n))
     assert len({version.id for version in made}) == 24
@@ -138,7 +138,7 @@ async def test_plain_writers_all_succeed_and_the_last_stays(workers):
     await settled(workers[0])
 
 
-async def test_writers_and_removers_leave_one_truth(workers):
+async def test_writers_and_removers_leave_one_truth(workers):  # case 47
     async def one(store, number):
         if number % 3 == 2:
             return await remove(store, "k")
@@ -228,7 +228,7 @@ async def test_a_bucket_that_comes_and_goes_meanwhile(workers):
     await settled(first)
 
 
-async def test_a_bucket_is_deleted_or_written_into_never_both(workers):  # case 14
+async def test_a_bucket_is_deleted_or_written_into_never_both(workers):  # cases 14, 49
     for number in range(6):
         name = f"b{number}"
         await make_bucket(workers[0], name)
@@ -252,7 +252,7 @@ async def test_a_bucket_that_vanishes_at_the_last_moment(workers):
         await make_bucket(first)
 
 
-async def test_an_upload_is_completed_once(workers):
+async def test_an_upload_is_completed_once(workers):  # case 48
     upload = await begin(workers[0], "k")
     part = await add_part(workers[0], upload, 1, sample(1500))
     await buckets.set_versioning(workers[0], "b", enabled=True)
@@ -262,7 +262,7 @@ async def test_an_upload_is_completed_once(workers):
     await settled(workers[0])
 
 
-async def test_an_upload_is_completed_or_aborted(workers):
+async def test_an_upload_is_completed_or_aborted(workers):  # case 48
     for number in range(6):
         upload = await begin(workers[0], f"k{number}")
         part = await add_part(workers[0], upload, 1, sample(10 if number % 2 else 1500))
@@ -277,7 +277,7 @@ async def test_an_upload_is_completed_or_aborted(workers):
     await settled(workers[0])
 
 
-async def test_parts_that_arrive_while_the_upload_ends_leave_nothing(workers):
+async def test_parts_that_arrive_while_the_upload_ends_leave_nothing(workers):  # case 48
     first, second = workers
     for end in (
         lambda upload, part: complete(second, upload, [part]),
@@ -290,7 +290,7 @@ async def test_parts_that_arrive_while_the_upload_ends_leave_nothing(workers):
         await settled(first)
 
 
-async def test_a_part_that_is_replaced_while_the_upload_is_completed(workers):
+async def test_a_part_that_is_replaced_while_the_upload_is_completed(workers):  # case 48
     """Completion looks again: what it was told of is no longer there, or it is."""
     first, second = workers
     upload = await begin(first, "k")
@@ -302,7 +302,7 @@ async def test_a_part_that_is_replaced_while_the_upload_is_completed(workers):
     await settled(first)
 
 
-async def test_readers_get_a_whole_object_or_are_told_to_try_again(workers):
+async def test_readers_get_a_whole_object_or_are_told_to_try_again(workers):  # cases 44, 50
     contents = {sample(size, number) for number in range(5) for size in (50, 1500)}
     await put(workers[0], "k", sample(50, 0))
     read_whole = 0

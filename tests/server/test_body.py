@@ -100,7 +100,7 @@ def test_any_pieces_and_any_steps(pieces, steps):
     assert asyncio.run(read()) == b"".join(pieces)
 
 
-async def test_no_more_is_taken_from_the_wire_than_was_asked_for():
+async def test_no_more_is_taken_from_the_wire_than_was_asked_for():  # case 113
     wire = Wire(*[bytes(100)] * 50)
     body = RequestBody(wire, {"content-length": "5000"})
     body.read_claims(UNSIGNED)

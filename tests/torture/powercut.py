@@ -128,7 +128,10 @@ class Server:
 class Ledger:
     """What the clients were told of each key: the last acknowledged state, and what may have happened after it.
 
-    A state is a digest, or None for a key that is not there. Each key has one writer, so its history is a line.
+    A state is a digest, or None for a key that is not there. Each key has one writer, so its history is a line. In the
+    ``dark``, from the moment that the cut begins, no answer reaches a client any more: what arrives then may have
+    happened or not. (A flush that runs into the shutdown can return success: the kernel's journal takes a transaction
+    that was aborted for one that is complete.)
     """
 
     def __init__(self):
@@ -136,12 +139,15 @@ class Ledger:
         self.maybe = {}
         self.history = {}
         self.acknowledged = 0
+        self.dark = False
 
     def attempt(self, key, state, how):
         self.maybe.setdefault(key, []).append(state)
         self.history.setdefault(key, []).append(f"{how} {str(state)[:8]}")
 
     def acknowledge(self, key, state):
+        if self.dark:
+            return
         self.sure[key], self.maybe[key] = state, []
         self.history[key].append("done")
         self.acknowledged += 1
@@ -157,7 +163,7 @@ def write_until(stop, server, ledger, number, seed):
         key = f"w{number}/k{choose.randrange(12)}"
         try:
             choose.choice((put, put, put, remove, copy, multipart))(s3, ledger, key, choose)
-        except (ClientError, BotoCoreError, OSError):
+        except (ClientError, BotoCoreError, OSError, KeyError):  # KeyError: an answer that was cut off
             if stop.is_set():
                 return
 
@@ -241,6 +247,7 @@ def run(rounds, seed, *, volumes=1, workers=1, seconds=(0.3, 1.5), lose_index=Fa
             for writer in writers:
                 writer.start()
             time.sleep(choose.uniform(*seconds))
+            ledger.dark = True
             disk.cut()
             stop.set()
             server.kill()
@@ -253,6 +260,7 @@ def run(rounds, seed, *, volumes=1, workers=1, seconds=(0.3, 1.5), lose_index=Fa
                     file.unlink()
             server = Server(roots, workers)
             lost += [f"round {number}: {line}" for line in verify(server, ledger)]
+            ledger.dark = False
     return ledger.acknowledged, lost
 
 

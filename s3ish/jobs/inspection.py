@@ -1,0 +1,112 @@
+"""One blob held against the row that names it: its shards, all copies of its sidecar, and a small one's bytes in the
+index.
+
+What is damaged is written anew from what is left: shards from parity, sidecars from their copies or from the index,
+the row of a small blob's bytes from its sidecar. Requests go on meanwhile, so that what a repair wrote is removed again
+if the blob was removed in the middle of it.
+"""
+
+from contextlib import suppress
+from typing import Literal, NamedTuple
+
+from s3ish.blob.protocol import BlobError
+from s3ish.index.protocol import Conflict
+from s3ish.jobs.inventory import BrokenRow, Owned
+from s3ish.jobs.reach import is_named
+from s3ish.objects import seal
+from s3ish.objects.store import Store, put_inline
+
+State = Literal["damaged", "repaired", "lost", "orphan"]
+
+DIFFERS = "the sidecar differs from the index"
+
+
+class Finding(NamedTuple):
+    """Something that is not as it should be: of what, which files or rows, and how it stands with it now."""
+
+    name: str
+    problems: tuple[str, ...]
+    state: State
+
+
+class Inspector:
+    """Looks at blobs.
+
+    Args:
+        store: the engines.
+        repair: write anew what is damaged.
+        settled: whether a sidecar that differs from its row is written anew as well. A writer changes the sidecar
+            first and the row a moment later, so that while requests are served a difference may be one in the making.
+    """
+
+    def __init__(self, store: Store, *, repair: bool, settled: bool = True) -> None:
+        self._store, self._repair, self._settled = store, repair, settled
+
+    async def look(self, item: Owned | BrokenRow) -> Finding | None:
+        """Return what is wrong with a blob, None if nothing is or if its row has changed meanwhile."""
+        if isinstance(item, BrokenRow):
+            return Finding(item.name, (f"{item.problem}; run: s3ish index rebuild",), "damaged")
+        sidecar = await self._check_sidecar(item)
+        health = await self._store.blobs.check(item.ref, repair=self._repair)
+        problems = (*sidecar, *health.damaged, *await self._check_inline(item))
+        if not problems or not await stands(self._store, item, remove=self._repair):
+            return None
+        readable = health.readable or (item.ref.inline and self._repair)
+        if not readable and item.ref.size:
+            return Finding(item.name, problems, "lost")
+        whole = self._repair and (not health.damaged or health.repaired) and (self._settled or DIFFERS not in sidecar)
+        return Finding(item.name, problems, "repaired" if whole else "damaged")
+
+    async def _check_sidecar(self, item: Owned) -> list[str]:
+        """Compare the sidecar with the row, and write it anew where it differs or is gone."""
+        try:
+            told = seal.read(await self._store.blobs.read_sidecar(item.ref))
+        except BlobError:
+            problem = "no valid sidecar"
+        except ValueError:
+            problem = "a sidecar of an unknown kind"
+        else:
+            if _same(told, item.seal):
+                return []
+            problem = DIFFERS
+        if self._repair and (
+            problem != DIFFERS or (self._settled and await stands(self._store, item, remove=self._repair))
+        ):
+            try:
+                await self._store.blobs.amend(
+                    item.ref, seal.write(item.seal), inline=await self._store.inline(item.ref)
+                )
+            except BlobError as error:
+                return [f"{problem}, and it cannot be written: {error}"]
+        return [problem]
+
+    async def _check_inline(self, item: Owned) -> list[str]:
+        """Check the row of a small blob's bytes, and write it anew from the sidecar."""
+        if not item.ref.inline or await self._store.inline(item.ref) is not None:
+            return []
+        if self._repair:
+            try:
+                reader = await self._store.blobs.open(item.ref)
+                data = b"".join([bytes(piece) async for piece in reader])
+                await reader.close()
+            except BlobError as error:
+                return [f"no valid row of its bytes, and none can be written: {error}"]
+            with suppress(Conflict):  # removed meanwhile
+                await self._store.index.commit(put_inline(item.ref, data), [item.row])
+        return ["no valid row of its bytes"]
+
+
+async def stands(store: Store, item: Owned, *, remove: bool) -> bool:
+    """Whether the row is still what it was. With ``remove``, a blob that no row names any more is removed (again)."""
+    if await store.index.get(item.row.table, item.row.key) == item.row.value:
+        return True
+    if remove and not await is_named(store, item.ref.id):
+        await store.blobs.delete(item.ref)
+    return False
+
+
+def _same(told: seal.Seal, expected: seal.Seal) -> bool:
+    """Whether two seals say the same; a part may have been sealed for an upload that has become an object."""
+    if isinstance(told, seal.PartSeal) and isinstance(expected, seal.PartSeal):
+        return (told.bucket, told.key, told.part) == (expected.bucket, expected.key, expected.part)
+    return told == expected

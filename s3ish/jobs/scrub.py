@@ -1,0 +1,162 @@
+"""Verifying everything again and again at a steady, slow pace, so that damage is found before there is too much of it.
+
+A pass goes through all that the index names and repairs what it finds. Where it is stands in the index, so that it
+goes on after a restart, in whichever process. It is paced by weight: what a blob weighs of the whole is the share of
+the period that its look may take.
+"""
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from s3ish.blob.protocol import BlobError
+from s3ish.index import records
+from s3ish.index.protocol import Conflict, Damaged, Put, Row
+from s3ish.jobs.inspection import DIFFERS, Finding, Inspector
+from s3ish.jobs.inventory import TABLES, BrokenRow, Owned, inventory
+from s3ish.jobs.runner import Step
+from s3ish.objects.store import Store
+from s3ish.observe import Observer
+
+STATE = b"scrub"
+"""The row of the state table that holds the progress."""
+
+STEP_SECONDS = 10.0
+"""How much of the period a step covers, so that a store of many small objects does not commit for each of them."""
+
+SETTLE_SECONDS = 60.0
+"""How long a sidecar must differ from its unchanged row before it is written anew: no write takes as long."""
+
+_DAY_NS = 86_400_000_000_000
+_MAX_PAUSE_SECONDS = 3600.0
+_MAX_DOUBTS = 1000
+_LOOK_BYTES = 64 << 10
+"""What a blob weighs beyond its bytes: opening its files costs about as much as reading this."""
+
+
+class Progress(Struct, frozen=True):
+    """Where a pass is.
+
+    ``total`` is the weight of the whole and ``weighed_ns`` when that was found; ``done`` is the weight behind us.
+    ``table``, ``key`` and ``item`` say which blob is next. The step that began at ``at_ns`` looked at the weight
+    ``spent``, which pays for that much time. Times are nanoseconds of the wall clock.
+    """
+
+    total: int = 0
+    weighed_ns: int = 0
+    done: int = 0
+    table: str = TABLES[0]
+    key: bytes = b""
+    item: int = 0
+    at_ns: int = 0
+    spent: int = 0
+
+    @property
+    def ratio(self) -> float:
+        """How far the pass is; below 1, even where the store has grown since it was weighed."""
+        return min(self.done / self.total, 0.9999) if self.total else 0.0
+
+
+class ScrubJob:
+    """A pass over the whole store, without end.
+
+    Args:
+        store: the engines.
+        observer: shown the progress, and told of what is found.
+        period_seconds: how long a pass takes while a server runs; longer where the drives cannot read as fast.
+    """
+
+    name = "scrub"
+
+    def __init__(self, store: Store, observer: Observer, period_seconds: float) -> None:
+        self._store, self._observer, self._period = store, observer, period_seconds
+        self._inspector = Inspector(store, repair=True, settled=False)
+        self._settling = Inspector(store, repair=True)
+        self._doubts: dict[str, tuple[float, Owned]] = {}
+
+    async def step(self) -> Step:
+        """Look at what is due."""
+        await self._settle()
+        clock = self._store.clock
+        now, begun = clock.now_ns(), clock.monotonic()
+        value = await self._store.index.get("state", STATE)
+        progress = self._read(value)
+        if not 0 <= now - progress.weighed_ns < _DAY_NS:
+            total = sum([_weight(item) async for row in inventory(self._store) for item in row.items])
+            return await self._save(replace(progress, total=total, weighed_ns=now), value, Step(more=True))
+        self._observer.scrub_progress(progress.ratio)
+        share = self._share(progress)
+        if 0 <= now - progress.at_ns < share * 1e9:
+            return self._pause(share - (now - progress.at_ns) / 1e9)
+        after = replace(await self._go_on(progress), at_ns=now)
+        took = clock.monotonic() - begun
+        return await self._save(after, value, self._pause(max(self._share(after) - took, took / 4)))
+
+    def _read(self, value: bytes | None) -> Progress:
+        try:
+            return Progress() if value is None else records.decode("state", STATE, value, Progress)
+        except Damaged:
+            return Progress()
+
+    def _share(self, progress: Progress) -> float:
+        """Return the seconds that the last step pays for."""
+        if not progress.total:
+            return _DAY_NS / 1e9
+        return self._period * min(progress.spent / progress.total, 1)
+
+    def _pause(self, seconds: float) -> Step:
+        return Step(more=False, pause_seconds=min(seconds, SETTLE_SECONDS if self._doubts else _MAX_PAUSE_SECONDS))
+
+    async def _save(self, progress: Progress, old: bytes | None, outcome: Step) -> Step:
+        """Write where the pass is, unless another process did meanwhile."""
+        new = Put("state", STATE, records.encode("state", STATE, progress))
+        try:
+            await self._store.index.commit([new], [Row("state", STATE, old)])
+        except Conflict:
+            return Step(more=False)
+        return outcome
+
+    async def _go_on(self, progress: Progress) -> Progress:
+        """Look at the blobs of one step. Returns where the pass is then; at its end, where the next one begins."""
+        budget = max(1, int(progress.total * STEP_SECONDS / self._period))
+        spent = 0
+        async for row in inventory(self._store, progress.table, progress.key):
+            resumed = (row.table, row.key) == (progress.table, progress.key)
+            for number, item in enumerate(row.items):
+                if resumed and number < progress.item:
+                    continue
+                await self._look(item)
+                spent += _weight(item)
+                if spent >= budget:
+                    done = progress.done + spent
+                    at = Progress(progress.total, progress.weighed_ns, done, row.table, row.key, number + 1)
+                    return replace(at, spent=spent)
+        self._observer.scrub_passed()
+        return Progress(progress.total, spent=spent)
+
+    async def _look(self, item: Owned | BrokenRow) -> None:
+        try:
+            finding = await self._inspector.look(item)
+        except BlobError as error:  # one that cannot be judged must not hold up all behind it
+            finding = Finding(item.name, (str(error),), "damaged")
+        if isinstance(item, Owned):
+            self._observer.scrubbed(item.ref.size)
+            if finding and DIFFERS in finding.problems and len(self._doubts) < _MAX_DOUBTS:
+                self._doubts[item.ref.id] = self._store.clock.monotonic() + SETTLE_SECONDS, item
+                return
+        self._tell(finding)
+
+    async def _settle(self) -> None:
+        """Look again at the sidecars that differed: where the row is still the same, no write was under way."""
+        now = self._store.clock.monotonic()
+        for blob, (due, item) in list(self._doubts.items()):
+            if due <= now:
+                del self._doubts[blob]
+                self._tell(await self._settling.look(item))
+
+    def _tell(self, finding: Finding | None) -> None:
+        if finding:
+            self._observer.finding(finding.name, finding.problems, finding.state)
+
+
+def _weight(item: Owned | BrokenRow) -> int:
+    return _LOOK_BYTES + (item.ref.size if isinstance(item, Owned) else 0)

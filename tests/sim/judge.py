@@ -1,0 +1,212 @@
+"""The rule "seal, commit, answer", held against what a crash left.
+
+A restart, as a server does it, must find everything acknowledged, what was under way wholly or not at all, and nothing
+else changed. After the jobs no file is left that nothing names, every blob is whole, and an index that is built from
+the sidecars is the one that is there. Further restarts of the same image lose the index or a volume as well.
+"""
+
+from typing import NamedTuple
+
+from s3ish.blob.layout import shard_name
+from s3ish.blob.protocol import BlobError
+from s3ish.errors import S3Error
+from s3ish.index import records
+from s3ish.index.protocol import TABLES, IndexFailure
+from s3ish.jobs.rebuild import rebuild
+from s3ish.model import Bucket, Part, Upload, Version
+from tests.sim.client import Client
+from tests.sim.machine import Image, Machine
+from tests.sim.model import LOST, Violation, copied, items_of, observe
+
+FACTS = tuple(table for table in TABLES if table not in {"state", "garbage"})
+"""The tables that must be the same in an index that was built anew."""
+
+KINDS = {"buckets": Bucket, "versions": Version, "uploads": Upload, "parts": Part}
+"""What the rows are that name blobs."""
+
+
+class Case(NamedTuple):
+    """An image and what is known of it.
+
+    ``allowed`` are the states that it may show. ``flushed`` is what was there when everything had been flushed last,
+    ``since`` what may have been there at any time since then.
+    """
+
+    image: Image
+    allowed: list
+    flushed: frozenset
+    since: frozenset
+
+
+class Judge:
+    """Judges crashes; what cannot come out otherwise than before is not looked at again.
+
+    Args:
+        system: on which machines run.
+        choose: a ``random.Random`` for what is not done in every case.
+    """
+
+    def __init__(self, system, choose):
+        self._system, self._choose = system, choose
+        self._seen, self._settled = set(), set()
+        self.judged = 0
+
+    async def check(self, case):
+        """Check a case. Raises Violation."""
+        key = (case.image.key, len(case.allowed) > 1)
+        if key in self._seen:
+            return
+        self._seen.add(key)
+        self.judged += 1
+        try:
+            await self._restart(case)
+            await self._restart_without_index(case)
+            if len(case.image.trees) > 1:
+                await self._restart_without_volume(case, self._choose.randrange(len(case.image.trees)))
+        except (S3Error, BlobError, IndexFailure) as error:
+            raise Violation(f"{type(error).__name__}: {error}") from error
+
+    async def _restart(self, case):
+        machine = Machine(self._system, case.image)
+        await machine.start()
+        found = await observe(machine.store)
+        _require_allowed(found, case, "after the restart")
+        before = facts(machine)
+        await machine.work()
+        _require_equal("the jobs changed the index", before, facts(machine))
+        image = machine.image()
+        if image.key not in self._settled:
+            self._settled.add(image.key)
+            await check_whole(machine)
+            await self._rebuild(machine)
+            await _write_again(machine, found)
+        await machine.off()
+
+    async def _rebuild(self, machine):
+        """An index that is built from the sidecars equals the one that is there."""
+        again = Machine(self._system, machine.image()._replace(rows=frozenset()))
+        await rebuild(again.store)
+        await again.start()
+        await again.work()
+        _require_equal("the rebuilt index differs", facts(machine), facts(again))
+        _require_equal("the rebuild changed files", files(machine), files(again))
+        await again.off()
+
+    async def _restart_without_index(self, case):
+        """The index is lost together with the power."""
+        machine = Machine(self._system, case.image._replace(rows=frozenset()))
+        await rebuild(machine.store)
+        await machine.start()
+        have = items_of(await observe(machine.store, tolerant=True))
+        _require_rebuilt(have, case, "after the loss of the index", lazy=machine.store.blobs.lazy)
+        if self._choose.random() < 0.2:
+            await machine.work()
+            _require_equal(
+                "the jobs changed a rebuilt store", have, items_of(await observe(machine.store, tolerant=True))
+            )
+        await machine.off()
+
+    async def _restart_without_volume(self, case, lost):
+        """A volume is lost together with the power; with the first one goes the index."""
+        image = case.image if lost else case.image._replace(rows=frozenset())
+        machine = Machine(self._system, image, lost=(lost,))
+        if lost:
+            await machine.start()
+            _require_allowed(await observe(machine.store), case, f"without volume {lost}")
+        else:
+            await rebuild(machine.store)
+            await machine.start()
+            have = items_of(await observe(machine.store, tolerant=True))
+            _require_rebuilt(have, case, "after the loss of the first volume", lazy=False)
+        await machine.off()
+
+
+async def _write_again(machine, found):
+    """What is under way can be completed, every object replaced, and the store is whole again then."""
+    client = Client(machine, copied(found), count=1000)
+    for name in found:
+        operations = [("complete", name)] * len(found[name].uploads)
+        operations += [("put", name, key, "small") for key in found[name].keys] + [("put", name, "new", "large")]
+        for operation in operations:
+            if client.can(operation):
+                await client.do(operation)
+    _require_equal(
+        "a write after the restart went wrong", items_of(client.state), items_of(await observe(machine.store))
+    )
+    await check_whole(machine)
+
+
+async def check_whole(machine):
+    """Every blob that the index names is whole, and there is no other file. Raises Violation."""
+    expected = set()
+    for ref in refs(machine):
+        shards = () if ref.inline else enumerate(ref.volumes)
+        expected.update((position, f"{ref.id}/{shard_name(number, ref.k)}") for number, position in shards)
+        expected.update((position, f"{ref.id}/metadata.json") for position in ref.volumes)
+        health = await machine.store.blobs.check(ref, repair=False)
+        if not health.whole:
+            raise Violation(f"damaged after the jobs: {health.damaged} of {ref.id}")
+    _require_equal(
+        "wrong files after the jobs", expected, {place for place, data in files(machine) if data is not None}
+    )
+    garbage = [row for row in machine.index.rows if row[0] == "garbage"]
+    if garbage:
+        raise Violation(f"garbage is left: {garbage}")
+
+
+def refs(machine):
+    """Yield the references of all blobs that the index names."""
+    for table, key, value in machine.index.rows:
+        if table in KINDS:
+            record = records.decode(table, key, value, KINDS[table])
+            yield from (record.blob, *(part.blob for part in getattr(record, "parts", ())))
+
+
+def facts(machine):
+    """Return the rows that say what the store holds."""
+    return frozenset(row for row in machine.index.rows if row[0] in FACTS)
+
+
+def files(machine):
+    """Return all files with their volumes, and None for directories."""
+    trees = enumerate(machine.image().trees)
+    return {((number, path), data) for number, tree in trees for path, data in tree.items()}
+
+
+def _require_allowed(found, case, when):
+    if found in case.allowed:
+        return
+    have = items_of(found)
+    wanted = [items_of(state) for state in case.allowed]
+    if have in wanted:
+        raise Violation(f"{when}: the versions of a key are in another order: {found}")
+    least, most = set.intersection(*wanted), set.union(*wanted)
+    if least <= have <= most:
+        raise Violation(f"{when}: an operation was done in part: {_brief(have - least)}")
+    raise Violation(f"{when}: missing {_brief(least - have)}, unexpected {_brief(have - most)}")
+
+
+def _require_rebuilt(have, case, when, *, lazy):
+    """The index was lost in the same moment as the power.
+
+    Two things are flushed up to a second after the answer, and may be otherwise then: on a single volume sidecars,
+    whose rows are their durable copies; and everywhere the removal of files, so that what was removed may come back.
+    """
+    wanted = [items_of(state) for state in case.allowed]
+    least = set.intersection(*wanted)
+    if lazy:
+        least &= case.flushed
+    most = set.union(*wanted) | case.since
+    if missing := least - have:
+        raise Violation(f"{when}: missing {_brief(missing)}")
+    if unexpected := {item for item in have if LOST not in item} - most:
+        raise Violation(f"{when}: unexpected {_brief(unexpected)}")
+
+
+def _require_equal(message, expected, found):
+    if found != expected:
+        raise Violation(f"{message}: missing {_brief(expected - found)}, unexpected {_brief(found - expected)}")
+
+
+def _brief(items):
+    return [tuple(str(field)[:100] for field in item) for item in sorted(items, key=str)]

@@ -1,0 +1,184 @@
+"""A server without its HTTP side on simulated disks, an index in memory, a seeded clock; and its image after a crash.
+
+An image is what a restart finds: the trees of the disks and the rows of the index. The running machine goes on after
+an image has been taken of it, so that one run gives the image of a crash at each of its steps.
+"""
+
+import hashlib
+import logging
+from contextlib import contextmanager
+from functools import lru_cache
+from typing import NamedTuple
+
+import pytest
+import structlog
+
+from s3ish.blob import coder, engine, sidecar, volume
+from s3ish.blob.engine import Settings
+from s3ish.blob.erasure import ErasureStore
+from s3ish.blob.identity import Identity
+from s3ish.blob.volume import Volume
+from s3ish.blob.volumes import Volumes
+from s3ish.clock import Clock
+from s3ish.index import records
+from s3ish.index.memory import MemoryIndex
+from s3ish.jobs.garbage import GarbageJob
+from s3ish.jobs.orphans import OrphanJob
+from s3ish.jobs.recovery import recover
+from s3ish.objects import multipart
+from s3ish.objects.store import Store
+from s3ish.offload import InlineOffload
+from tests.sim.disk import Disk, Kept, System
+
+STRIPE, INLINE = 64, 16
+START_NS = 1_700_000_000_000_000_000
+TICK_NS, TICK_DRAWS = 10**12, 10**4
+"""A machine boots at the next of these, so that images that are alike go on alike."""
+
+
+class Image(NamedTuple):
+    """What a crash leaves: each disk as path -> bytes (None: a folder), the index's rows, the clock, the ids drawn."""
+
+    trees: tuple
+    rows: frozenset = frozenset()
+    ns: int = START_NS
+    draws: int = 0
+
+    @property
+    def key(self):
+        """Equal for images between which a restart cannot tell."""
+        return (*(frozenset(tree.items()) for tree in self.trees), self.rows)
+
+
+def blank(volumes):
+    """Return the image of a new machine."""
+    return Image(({},) * volumes)
+
+
+class SimClock(Clock):
+    """Time and ids that are the same in every run: each look at the clock takes a millisecond."""
+
+    def __init__(self, ns, draws):
+        super().__init__()
+        self.ns, self.draws = ns, draws
+
+    def now_ns(self):
+        self.ns += 1_000_000
+        return self.ns
+
+    def random_bytes(self, count):
+        self.draws += 1
+        return hashlib.shake_128(self.draws.to_bytes(8, "big")).digest(count)
+
+
+class SimIndex(MemoryIndex):
+    """An index whose commits are steps: a crash at one finds it undone, a crash at the next finds it durable."""
+
+    def __init__(self, machine, rows):
+        super().__init__()
+        self._machine, self._rows = machine, rows
+        for table in self._keys:
+            self._values[table] = {key: value for name, key, value in rows if name == table}
+            self._keys[table] = sorted(self._values[table])
+
+    async def commit(self, changes, expect=()):
+        self._machine.step("commit")
+        await super().commit(changes, expect)
+        self._rows = None
+
+    @property
+    def rows(self):
+        if self._rows is None:
+            self._rows = frozenset((table, *row) for table, rows in self._values.items() for row in rows.items())
+        return self._rows
+
+
+class Machine:
+    """A machine that boots from an image.
+
+    Args:
+        system: its operating system.
+        lost: positions of volumes that are out of reach.
+
+    ``watch(name)`` is called before every step.
+    """
+
+    index_type = SimIndex
+
+    def __init__(self, system, image, lost=()):
+        self.clock = SimClock((image.ns // TICK_NS + 1) * TICK_NS, (image.draws // TICK_DRAWS + 1) * TICK_DRAWS)
+        self.watch = None
+        self.disks = [Disk(self, tree) for tree in image.trees]
+        self.index = self.index_type(self, image.rows)
+        self._system = system
+        count = len(self.disks)
+        volumes = [
+            None
+            if position in lost
+            else Volume(f"/volume{position}", system.mount(disk), Identity("set", position, count, f"volume{position}"))
+            for position, disk in enumerate(self.disks)
+        ]
+        blobs = ErasureStore(
+            Volumes(volumes),
+            Settings(k=2, m=1, stripe_bytes=STRIPE, inline_bytes=INLINE),
+            clock=self.clock,
+            offload=InlineOffload(),
+        )
+        self.store = Store(self.index, blobs, self.clock, blobs.offload, "us-east-1")
+
+    def step(self, name):
+        if self.watch:
+            self.watch(name)
+
+    def image(self, choice=None):
+        """Return what a crash at this moment leaves; without a choice, what a clean stop leaves."""
+        choice = choice or Kept()
+        trees = tuple(disk.survivors(choice) for disk in self.disks)
+        return Image(trees, self.index.rows, self.clock.ns, self.clock.draws)
+
+    async def start(self):
+        """Do what a server does before its first request."""
+        await recover(self.store)
+
+    async def work(self):
+        """Do what a server does in the background, to the end."""
+        for job in (GarbageJob(self.store), OrphanJob(self.store, self.clock.now_ns())):
+            while (await job.step()).more:
+                pass
+
+    async def flush(self):
+        """Let the second pass after which nothing waits to be flushed."""
+        await self.store.blobs.flusher.close()
+
+    async def off(self):
+        """End: no timer and no descriptor of this machine is left."""
+        self.watch = None
+        await self.flush()
+        self.store.blobs.volumes.close()
+        for disk in self.disks:
+            self._system.forget(disk)
+
+
+@contextmanager
+def simulated():
+    """The system on which machines run, in the place of the real one."""
+    with pytest.MonkeyPatch.context() as patch, _silence():
+        system = System()
+        patch.setattr(volume, "os", system)
+        patch.setattr(volume, "syncfs", system.syncfs)
+        for module, pure in ((coder, "coder"), (sidecar, "decode"), (records, "decode")):  # for speed
+            patch.setattr(module, pure, lru_cache(10_000)(getattr(module, pure)))
+        patch.setattr(engine, "coder", coder.coder)
+        patch.setattr(multipart, "MIN_PART_BYTES", 0)
+        yield system
+
+
+@contextmanager
+def _silence():
+    """Let nothing be logged."""
+    old = structlog.get_config()
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
+    try:
+        yield
+    finally:
+        structlog.configure(**old)

@@ -1,0 +1,140 @@
+"""A short run of the simulation, and stores that are broken on purpose, which it must not let pass.
+
+``python -m tests.sim.run`` is the long one.
+"""
+
+import random
+
+import pytest
+
+from s3ish.blob.shards import BlobFiles
+from s3ish.blob.volume import Volume
+from s3ish.index.memory import MemoryIndex
+from s3ish.jobs import recovery
+from s3ish.jobs.garbage import GarbageJob
+from s3ish.jobs.orphans import OrphanJob
+from s3ish.jobs.runner import Step
+from s3ish.objects.store import Store
+from tests.sim.machine import Machine, SimIndex, simulated
+from tests.sim.run import PLAIN, VERSIONED, all_sequences, random_history
+
+
+@pytest.fixture
+def system():
+    with simulated() as system:
+        yield system
+
+
+async def crashes(system, volumes=3, *, limit=1, **options):
+    """Return what is wrong after crashes in single operations."""
+    beginning = PLAIN if volumes == 1 else VERSIONED
+    simulation = await all_sequences(system, volumes, beginning, 1, random.Random(1), limit=limit, **options)
+    return simulation.failures
+
+
+@pytest.mark.parametrize("volumes", [1, 3])
+async def test_a_crash_at_any_step_of_any_operation(system, volumes):  # cases 1 to 5, 14, 15
+    assert await crashes(system, volumes) == []
+    assert not system.open_descriptors
+
+
+@pytest.mark.parametrize("volumes", [1, 3])
+async def test_random_histories_over_several_crashes(system, volumes):  # cases 11, 12
+    simulation = await random_history(system, volumes, 4, operations=20)
+    assert simulation.failures == []
+    assert simulation.counts["crashes"]
+    assert not system.open_descriptors
+
+
+async def test_a_run_is_the_same_for_the_same_seed(system):
+    first, second = [await random_history(system, 1, 9, operations=6) for _ in range(2)]
+    assert (first.history, first.counts, first.judge.judged) == (second.history, second.counts, second.judge.judged)
+
+
+class HastyIndex(SimIndex):
+    """A commit is durable only with the next one."""
+
+    def __init__(self, machine, rows):
+        super().__init__(machine, rows)
+        self._durable = rows
+
+    async def commit(self, changes, expect=()):
+        self._durable = super().rows
+        await super().commit(changes, expect)
+
+    @property
+    def rows(self):
+        return self._durable
+
+
+class HastyMachine(Machine):
+    """Answers before the index is durable."""
+
+    index_type = HastyIndex
+
+
+class TestBrokenStores:
+    """Each is one promise less; the simulation must notice."""
+
+    async def test_answering_before_the_index_is_durable(self, system):
+        assert "missing" in (await crashes(system, machine=HastyMachine))[0]
+
+    @pytest.mark.parametrize("volumes", [1, 3])
+    async def test_not_syncing_shards(self, system, monkeypatch, volumes):
+        monkeypatch.setattr(BlobFiles, "sync", lambda self, position: None)
+        assert await crashes(system, volumes)
+
+    @pytest.mark.parametrize("volumes", [1, 3])
+    async def test_not_syncing_directories(self, system, monkeypatch, volumes):
+        monkeypatch.setattr(Volume, "sync_entries", lambda self, blob: None)
+        assert await crashes(system, volumes)
+
+    async def test_not_syncing_the_folders_above(self, system, monkeypatch):
+        monkeypatch.setattr(Volume, "sync_entries", lambda self, blob: self._sync_folder(blob))
+        assert await crashes(system)
+
+    async def test_not_syncing_sidecars(self, system, monkeypatch):
+        original = BlobFiles.write_sidecar
+        monkeypatch.setattr(
+            BlobFiles,
+            "write_sidecar",
+            lambda self, position, text, token, *, again, flush: original(
+                self, position, text, token, again=again, flush=False
+            ),
+        )
+        assert await crashes(system)
+
+    async def test_committing_in_two_steps(self, system, monkeypatch):
+        original = MemoryIndex.commit
+
+        async def commit(self, changes, expect=()):
+            await original(self, changes[:1], expect)
+            self._rows = None
+            self._machine.step("the rest of a commit")
+            await original(self, changes[1:])
+
+        monkeypatch.setattr(MemoryIndex, "commit", commit)
+        assert await crashes(system)
+
+    async def test_leaving_orphans(self, system, monkeypatch):
+        async def step(self):
+            return Step(more=False)
+
+        monkeypatch.setattr(OrphanJob, "step", step)
+        assert "wrong files" in "".join(await crashes(system))
+
+    async def test_leaving_what_was_overwritten(self, system, monkeypatch):
+        async def nothing(self, *_):
+            return Step(more=False)
+
+        monkeypatch.setattr(Store, "discard", nothing)
+        monkeypatch.setattr(GarbageJob, "step", nothing)
+        assert await crashes(system)
+
+    async def test_not_settling_a_change_of_a_bucket(self, system, monkeypatch):
+        async def settle(store):
+            pass
+
+        monkeypatch.setattr(recovery, "_settle_buckets", settle)
+        found = await crashes(system, alphabet=[("versioning", "b", "Suspended")], limit=20)
+        assert "the rebuilt index differs" in "".join(found)

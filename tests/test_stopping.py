@@ -1,0 +1,60 @@
+"""A server that is told to end while clients write: it ends in time, and keeps what it said it had stored."""
+
+import threading
+import time
+from itertools import count
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+
+CLIENTS = 4
+STOP_SECONDS = 15
+
+
+def client(endpoint):
+    return boto3.client(
+        "s3",
+        endpoint_url=endpoint,
+        aws_access_key_id="s3ishadmin",
+        aws_secret_access_key="s3ishadmin",
+        region_name="us-east-1",
+        config=Config(retries={"max_attempts": 0}, s3={"addressing_style": "path"}),
+    )
+
+
+def test_sigterm_under_load_loses_nothing(start_server, tmp_path):  # case 16
+    server = start_server(tmp_path, "--workers", "2")
+    client(server.endpoint).create_bucket(Bucket="bucket")
+    stored, failures, enough = [], [], threading.Event()
+
+    def write(number):
+        s3 = client(server.endpoint)
+        for round_ in count():
+            key, body = f"{number}/{round_}", bytes([round_ % 256]) * (100 if round_ % 3 else 300_000)
+            try:
+                s3.put_object(Bucket="bucket", Key=key, Body=body)
+            except (BotoCoreError, ClientError) as error:
+                failures.append(error)
+                return
+            stored.append((key, body))
+            if len(stored) >= 10 * CLIENTS:
+                enough.set()
+
+    threads = [threading.Thread(target=write, args=[number]) for number in range(CLIENTS)]
+    for thread in threads:
+        thread.start()
+    assert enough.wait(30)
+    begun = time.monotonic()
+    code, log = server.stop()
+    assert time.monotonic() - begun < STOP_SECONDS
+    assert code == 0
+    for thread in threads:
+        thread.join(10)
+    assert len(failures) == CLIENTS
+    assert "Traceback" not in log
+    again = client(start_server(tmp_path).endpoint)
+    for key, body in stored:
+        assert again.get_object(Bucket="bucket", Key=key)["Body"].read() == body
+    pages = again.get_paginator("list_objects_v2").paginate(Bucket="bucket")
+    assert {key for key, _ in stored} <= {item["Key"] for page in pages for item in page["Contents"]}

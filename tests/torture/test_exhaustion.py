@@ -1,0 +1,222 @@
+"""What a server can run out of: space, inodes, descriptors, time.
+
+S3 errors while it lasts, reads and deletes go on, and all is well soon after.
+"""
+
+import contextlib
+import os
+import resource
+import shutil
+import signal
+import subprocess
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.torture.client import CUT, Client
+
+DISK_BYTES = 48 << 20
+RELIEF_SECONDS = 5
+STOP_SECONDS = 8
+OBJECT = bytes(range(256)) * 400
+
+
+@pytest.fixture
+def disk(tmp_path):
+    """A small file system of its own."""
+    if os.geteuid() != 0:
+        pytest.skip("needs root to mount a tmpfs")
+    root = tmp_path / "disk"
+    root.mkdir()
+    done = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", f"size={DISK_BYTES},nr_inodes=2000", "tmpfs", root],
+        capture_output=True,
+        check=False,
+    )
+    if done.returncode:
+        pytest.skip(f"no tmpfs can be mounted: {done.stderr.decode().strip()}")
+    yield root
+    subprocess.run(["umount", "-l", root], check=True)
+
+
+@pytest.fixture
+def connect():
+    """A function that makes a client; all are closed at the end."""
+    made = []
+
+    def make(*arguments, **options):
+        made.append(Client(*arguments, **options))
+        return made[-1]
+
+    yield make
+    for client in made:
+        client.close()
+
+
+@pytest.fixture
+def serve(start_server, connect):
+    """A function that starts a server with a bucket in it; returns the server and a client."""
+    started = []
+
+    def start(root, *arguments, **variables):
+        started.append(start_server(root / "volume", *arguments, **variables))
+        client = connect(started[-1].endpoint)
+        client.request("PUT", "/bucket")
+        return started[-1], client
+
+    yield start
+    for server in started:
+        server.stop()
+
+
+def put_until_refused(client, body, limit=3000):
+    """Put objects until one is refused; return the answer and the keys that were stored."""
+    stored = []
+    for number in range(limit):
+        answer = client.request("PUT", f"/bucket/many/{number}", body)
+        if not answer.ok:
+            return answer, stored
+        stored.append(f"/bucket/many/{number}")
+    raise AssertionError("the disk never was full")
+
+
+def normal_again(client, path="/bucket/afterwards", body=OBJECT):
+    """Wait until a write succeeds; return how many seconds that took."""
+    started = time.monotonic()
+    while time.monotonic() < started + 2 * RELIEF_SECONDS:
+        if client.request("PUT", path, body).ok:
+            return time.monotonic() - started
+        time.sleep(0.05)
+    raise AssertionError("writes never succeed again")
+
+
+@pytest.mark.parametrize("body", [OBJECT, b"small " * 100], ids=["shards", "inline"])
+@pytest.mark.parametrize("how", ["space", "inodes"])
+def test_a_full_disk(disk, serve, body, how):  # cases 133, 154
+    server, client = serve(disk)
+    assert client.request("PUT", "/bucket/kept", OBJECT).ok
+    filler = disk / "filler"
+    if how == "space":
+        filler.write_bytes(bytes(shutil.disk_usage(disk).free - (2 << 20)))
+    else:
+        filler.mkdir()
+        for number in range(os.statvfs(disk).f_ffree - 60):
+            (filler / str(number)).touch()
+    refused, stored = put_until_refused(client, body)
+    assert (refused.status, refused.code) == (507, "InsufficientStorage")
+    again = client.request("PUT", "/bucket/kept", body * 10)
+    assert (again.status, again.code) == (507, "InsufficientStorage")
+    assert client.request("GET", "/bucket/kept").body == OBJECT
+    assert client.request("GET", "/bucket?list-type=2").ok
+    for path in stored:
+        assert client.request("GET", path).body == body
+    assert client.request("DELETE", "/bucket/kept").status == 204
+    for path in stored[::2]:
+        assert client.request("DELETE", path).status == 204
+    assert client.request("GET", "/bucket/kept").code == "NoSuchKey"
+    shutil.rmtree(filler) if filler.is_dir() else filler.unlink()
+    assert normal_again(client) < RELIEF_SECONDS
+    for path in stored[1::2]:
+        assert client.request("GET", path).body == body
+    code, log = server.stop()
+    assert code == 0
+    assert "Traceback" not in log
+
+
+def test_deletes_free_the_disk_that_objects_filled(disk, serve):  # case 133
+    _, client = serve(disk)
+    refused, stored = put_until_refused(client, OBJECT)
+    assert (refused.status, refused.code) == (507, "InsufficientStorage")
+    for path in stored:
+        answer = client.request("DELETE", path)
+        assert answer.status == 204, answer
+    assert normal_again(client) < RELIEF_SECONDS
+    _, stored_again = put_until_refused(client, OBJECT)
+    assert len(stored_again) > 0.6 * len(stored)  # the index's log keeps the size it has grown to
+
+
+def test_no_descriptors_left(tmp_path, serve, connect):  # cases 103, 135
+    server, client = serve(tmp_path)
+    assert client.request("PUT", "/bucket/kept", OBJECT).ok
+    process = server.process.pid
+    before = resource.prlimit(process, resource.RLIMIT_NOFILE)
+    used = len(list(Path(f"/proc/{process}/fd").iterdir()))
+    resource.prlimit(process, resource.RLIMIT_NOFILE, (used, before[1]))
+    for body in (OBJECT, b"small"):
+        answer = client.request("PUT", "/bucket/refused", body)
+        assert (answer.status, answer.code) == (503, "ServiceUnavailable")
+    answer = client.request("GET", "/bucket/kept")
+    assert answer.status in {500, 503}
+    assert answer.code
+    assert client.request("GET", "/bucket?list-type=2").ok
+    assert client.request("HEAD", "/bucket/kept").ok
+    assert client.request("DELETE", "/bucket/never-there").status == 204
+    more = [connect(server.endpoint, timeout_seconds=1) for _ in range(5)]
+    spent = cpu_seconds(process)
+    for other in more:
+        with pytest.raises(CUT):
+            other.request("GET", "/bucket/kept")
+    assert cpu_seconds(process) - spent < 2.5, "it does not wait for descriptors, it asks for them without end"
+    resource.prlimit(process, resource.RLIMIT_NOFILE, before)
+    assert normal_again(client) < RELIEF_SECONDS
+    assert client.request("GET", "/bucket/kept").body == OBJECT
+    assert connect(server.endpoint).request("GET", "/bucket/kept").body == OBJECT
+    code, log = server.stop()
+    assert code == 0
+    assert "Traceback" not in log
+
+
+def cpu_seconds(process):
+    fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def test_a_file_that_may_not_grow(tmp_path, serve):  # case 135
+    server, client = serve(tmp_path)
+    assert client.request("PUT", "/bucket/kept", OBJECT).ok
+    process = server.process.pid
+    before = resource.prlimit(process, resource.RLIMIT_FSIZE)
+    resource.prlimit(process, resource.RLIMIT_FSIZE, (30_000, before[1]))
+    answer = client.request("PUT", "/bucket/refused", OBJECT)
+    assert (answer.status, answer.code) == (503, "ServiceUnavailable")
+    assert client.request("GET", "/bucket/kept").body == OBJECT
+    assert client.request("GET", "/bucket/refused").code == "NoSuchKey"
+    resource.prlimit(process, resource.RLIMIT_FSIZE, before)
+    assert normal_again(client) < RELIEF_SECONDS
+    assert server.stop()[0] == 0
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_an_upload_that_never_ends_does_not_hold_up_the_stop(tmp_path, serve, workers):  # cases 16, 102
+    server, client = serve(tmp_path, "--workers", workers, S3ISH_SERVER_SHUTDOWN_SECONDS="1")
+    connection = client.begin("PUT", "/bucket/half", 1000)
+    connection.sendall(bytes(500))
+    time.sleep(0.1)
+    started = time.monotonic()
+    code, log = server.stop(signal.SIGTERM)
+    assert time.monotonic() - started < 1 + STOP_SECONDS  # a second for the upload, the rest for a slow machine
+    assert code == 0
+    assert "unhandled" not in log
+    assert "Traceback" not in log
+    with contextlib.suppress(*CUT):
+        assert client.finish().status >= 500
+    _, after = serve(tmp_path)
+    assert after.request("GET", "/bucket/half").code == "NoSuchKey"
+
+
+def test_an_upload_in_flight_is_finished_at_the_stop(tmp_path, serve):  # case 16
+    server, client = serve(tmp_path)
+    connection = client.begin("PUT", "/bucket/whole", len(OBJECT))
+    connection.sendall(OBJECT[:1000])
+    stopped = threading.Thread(target=server.stop)
+    stopped.start()
+    time.sleep(0.3)
+    connection.sendall(OBJECT[1000:])
+    answer = client.finish()
+    assert answer.ok
+    stopped.join()
+    assert server.process.returncode == 0
+    _, after = serve(tmp_path)
+    assert after.request("GET", "/bucket/whole").body == OBJECT
