@@ -18,15 +18,21 @@ KEYS = Credentials(ACCESS_KEY, SECRET_KEY)
 UNSIGNED = "UNSIGNED-PAYLOAD"
 
 
+class _BodyUnsigned(S3SigV4Auth):
+    """Signs everything but the body, as SDKs do over TLS."""
+
+    def payload(self, request):  # noqa: ARG002 - what it overrides
+        return UNSIGNED
+
+
 class Request:
     """A signed request for a server: method, target, headers, and the length of a body of zeros."""
 
-    def __init__(self, server, method, path, *, size=0, query="", presigned=False, payload=None):
+    def __init__(self, server, method, path, *, size=0, query="", presigned=False, sign_body=True):
         url = server.endpoint + path + (f"?{query}" if query else "")
-        request = AWSRequest(method, url, data=bytes(size) if payload is None else None)
-        if payload:
-            request.headers["X-Amz-Content-SHA256"] = payload
-        signer = S3SigV4QueryAuth(KEYS, "s3", REGION, expires=3600) if presigned else S3SigV4Auth(KEYS, "s3", REGION)
+        request = AWSRequest(method, url, data=bytes(size) if sign_body else None)
+        header_signer = S3SigV4Auth if sign_body else _BodyUnsigned
+        signer = S3SigV4QueryAuth(KEYS, "s3", REGION, expires=3600) if presigned else header_signer(KEYS, "s3", REGION)
         signer.add_auth(request)
         self.method, self.size = method, size
         self.target = request.url[len(server.endpoint) :]
@@ -87,8 +93,7 @@ def serial(server, request, seconds):
 def upload(server, path, file):
     """PUT a file in one stream; return bytes a second. The clock stops at the answer."""
     size = file.stat().st_size
-    request = Request(server, "PUT", path, payload=UNSIGNED)
-    request.size = size
+    request = Request(server, "PUT", path, size=size, sign_body=False)
     with socket.create_connection(("127.0.0.1", server.port)) as connection, file.open("rb") as source:
         started = time.perf_counter()
         connection.sendall(request.head())

@@ -264,7 +264,9 @@ def main():
         rows = []
         for name in [chosen.only] if chosen.only else parts:
             print(f"measuring: {name}", flush=True)
-            rows += parts[name]()
+            found = parts[name]()
+            print(report(found, chosen.rounds), flush=True)
+            rows += found
     text = report(rows, chosen.rounds)
     print(text)
     if not chosen.only:
