@@ -38,10 +38,11 @@ from s3ish.jobs.recovery import recover
 from s3ish.jobs.repair import RepairJob, RepairQueue
 from s3ish.jobs.runner import Job, Runner, run_once
 from s3ish.jobs.scrub import ScrubJob
+from s3ish.logs import RequestLog, set_up_logs
 from s3ish.model import BlobRef, Owner
 from s3ish.objects import buckets
 from s3ish.objects.store import Store
-from s3ish.observe import Observer, set_up_logs
+from s3ish.observe import Observer
 from s3ish.offload import Offload
 from s3ish.server.admin import PATHS, admin
 from s3ish.server.asgi import S3Application
@@ -289,9 +290,9 @@ def _jobs(store: Store) -> list[Job]:
 class Application:
     """The ASGI application of one worker."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, log: RequestLog) -> None:
         self._settings = settings
-        self._observer = Observer(shared=settings.server.workers > 1)
+        self._observer = Observer(shared=settings.server.workers > 1, log=log)
         self._store: Store | None = None
         self._s3: S3Application | None = None
         self._admin = admin(self._observer, self._is_ready, settings.metrics.token.get_secret_value(), self._lifespan)
@@ -330,6 +331,7 @@ class Application:
         finally:
             await runner.stop()
             await _close(store)
+            self._observer.flush()
 
     async def _is_ready(self) -> bool:
         if self._store is None:
@@ -343,5 +345,4 @@ class Application:
 
 def create(settings: Settings) -> Application:
     """Return the application of one worker process."""
-    set_up_logs(settings.log.level, settings.log.format)
-    return Application(settings)
+    return Application(settings, set_up_logs(settings.log.level, settings.log.format))

@@ -10,6 +10,30 @@ import os
 import time
 from datetime import UTC, datetime
 
+_POOL_BYTES = 4096
+
+
+class _Pool:
+    """Random bytes of the system, fetched many at a time; each is given out once, and none in two processes."""
+
+    def __init__(self) -> None:
+        self._bytes, self._next = b"", 0
+        os.register_at_fork(after_in_child=self._forget)
+
+    def _forget(self) -> None:
+        self._bytes, self._next = b"", 0
+
+    def take(self, count: int) -> bytes:
+        """Return ``count`` bytes."""
+        start = self._next
+        if start + count > len(self._bytes):
+            self._bytes, start = os.urandom(max(count, _POOL_BYTES)), 0
+        self._next = start + count
+        return self._bytes[start : start + count]
+
+
+_POOL = _Pool()
+
 
 class Clock:
     """The machine's clock."""
@@ -40,7 +64,7 @@ class Clock:
 
     def random_bytes(self, count: int) -> bytes:
         """Return ``count`` unpredictable bytes."""
-        return os.urandom(count)
+        return _POOL.take(count)
 
     def token(self, count: int = 10) -> str:
         """Return an unpredictable identifier of ``count`` random bytes in lower-case base 32, without padding."""

@@ -1,25 +1,19 @@
-"""What operators see: one structured log line and a few metrics for every request.
+"""What operators see of requests: a few metrics and a log line for each; and the metrics of everything else.
 
-Every metric is declared here and nowhere else. Values in log lines are clipped and stripped of control characters, so
-that one request is one line whatever its key is called. Secrets never come here.
+Every metric is declared here and nowhere else.
 """
 
-import logging
-import sys
-from collections.abc import MutableMapping
-from typing import Any, Literal
+import asyncio
+from typing import Any
 
-import msgspec
 import structlog
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest, multiprocess
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
 from s3ish import __version__
+from s3ish.logs import RequestLine, RequestLog
 
-_MAX_VALUE = 1024
 _BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10, 60)
-
-_encoder = msgspec.json.Encoder(enc_hook=str)
 
 
 class Observer:
@@ -27,10 +21,13 @@ class Observer:
 
     Args:
         shared: whether several processes serve, whose metrics are added up.
+        log: where the lines of requests go.
     """
 
-    def __init__(self, *, shared: bool = False) -> None:
+    def __init__(self, *, shared: bool = False, log: RequestLog | None = None) -> None:
         self._shared = shared
+        self._request_log = log or RequestLog()
+        self._lines: list[RequestLine] = []
         self._registry = CollectorRegistry()
         registry = None if shared else self._registry
         self._requests = Counter(
@@ -78,28 +75,35 @@ class Observer:
         user: str,
         request_id: str,
     ) -> None:
-        """Count and log one request; ``seconds`` is its duration, ``received`` and ``sent`` are body bytes."""
-        bound = self._bound.get((operation, status))
-        if bound is None:
-            bound = (self._requests.labels(operation, str(status)), self._seconds.labels(operation))
-            self._bound[operation, status] = bound
-        bound[0].inc()
-        bound[1].observe(seconds)
-        if received:
-            self._received.inc(received)
-        if sent:
-            self._sent.inc(sent)
-        self._log.info(
-            "request",
-            operation=operation,
-            bucket=bucket,
-            status=status,
-            received=received,
-            sent=sent,
-            seconds=round(seconds, 6),
-            user=user,
-            request_id=request_id,
-        )
+        """Count and log one request, together with the others that end in the same turn of the event loop.
+
+        Args:
+            seconds: its duration.
+            received, sent: its body bytes.
+        """
+        self._lines.append(RequestLine(operation, bucket, status, received, sent, round(seconds, 6), user, request_id))
+        if len(self._lines) == 1:
+            try:
+                asyncio.get_running_loop().call_soon(self.flush)
+            except RuntimeError:  # no event loop
+                self.flush()
+
+    def flush(self) -> None:
+        """Count and log the requests that have ended."""
+        lines, self._lines = self._lines, []
+        received = sent = 0
+        for line in lines:
+            bound = self._bound.get((line.operation, line.status))
+            if bound is None:
+                bound = (self._requests.labels(line.operation, str(line.status)), self._seconds.labels(line.operation))
+                self._bound[line.operation, line.status] = bound
+            bound[0].inc()
+            bound[1].observe(line.seconds)
+            received += line.received
+            sent += line.sent
+        self._received.inc(received)
+        self._sent.inc(sent)
+        self._request_log.write(lines)
 
     def damage(self, blob: str, files: tuple[str, ...]) -> None:
         """Count and log damaged files of a blob."""
@@ -138,52 +142,3 @@ class Observer:
             multiprocess.MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
             return CONTENT_TYPE_LATEST, generate_latest(registry)
         return CONTENT_TYPE_LATEST, generate_latest(self._registry)
-
-
-def _clean(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-    """Clip texts and escape what could break a line or a terminal."""
-    for name, value in event.items():
-        if isinstance(value, str) and (len(value) > _MAX_VALUE or not value.isprintable()):
-            clipped = value[: _MAX_VALUE * 8] if name == "exception" else value[:_MAX_VALUE]
-            event[name] = "".join(
-                character
-                if character.isprintable() or (name == "exception" and character == "\n")
-                else character.encode("unicode_escape").decode()
-                for character in clipped
-            )
-    return event
-
-
-def _as_json(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> bytes:
-    return _encoder.encode(event)
-
-
-def set_up_logs(level: str, form: Literal["auto", "json", "console"]) -> None:
-    """Configure structlog for this process, and send what libraries log through it."""
-    as_json = form == "json" or (form == "auto" and not sys.stderr.isatty())
-    renderer: Any = _as_json if as_json else structlog.dev.ConsoleRenderer()
-    factory: Any = (
-        structlog.BytesLoggerFactory(sys.stderr.buffer) if as_json else structlog.PrintLoggerFactory(sys.stderr)
-    )
-    structlog.configure(
-        processors=[
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
-            structlog.processors.format_exc_info,
-            _clean,
-            renderer,
-        ],
-        wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level.upper()]),
-        logger_factory=factory,
-        cache_logger_on_first_use=True,
-    )
-    logging.basicConfig(handlers=[_Forward()], level=logging.WARNING, force=True)
-
-
-class _Forward(logging.Handler):
-    """Sends records of the standard library's logging to structlog."""
-
-    def emit(self, record: logging.LogRecord) -> None:
-        structlog.get_logger(record.name).log(
-            record.levelno, record.getMessage(), logger=record.name, exc_info=record.exc_info
-        )

@@ -25,7 +25,12 @@ class Context:
     headers: Mapping[str, str]
     body: Body
     request_id: str
-    url: str
+    path: str
+
+    @property
+    def url(self) -> str:
+        """The address of the request, as its client wrote it."""
+        return f"http://{self.headers['host']}{self.path}"
 
     @property
     def target(self) -> Bucket:

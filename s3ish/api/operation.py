@@ -27,7 +27,8 @@ class Operation:
 
     ``query`` lists the query keys that select it, with the value where that matters; ``header`` a header that does;
     ``action`` is what a policy must allow, ``version_action`` the same for a request with a version id. ``status`` is
-    that of a success, ``body_bytes`` the longest XML body, ``needs_digest`` whether the body must carry a checksum.
+    that of a success, ``body_bytes`` the longest XML body, ``needs_digest`` whether the body must carry a checksum,
+    ``reads_document`` whether the body is XML, and ``reads_stream`` whether it is the object's data.
     """
 
     name: str
@@ -46,22 +47,14 @@ class Operation:
     response: type | None
     handler: Handler
     supported: bool = True
+    reads_document: bool = False
+    reads_stream: bool = False
 
     @property
     def parameters(self) -> frozenset[str]:
         """The query keys that it reads."""
         specs = wire(self.request).specs.values() if self.supported else ()
         return frozenset(spec.name for spec, _ in specs if spec.place == "query")
-
-    @property
-    def reads_document(self) -> bool:
-        """Whether the request has an XML body."""
-        return bool(wire(self.request).body_field)
-
-    @property
-    def reads_stream(self) -> bool:
-        """Whether the request's body is the object's data."""
-        return bool(wire(self.request).stream_field)
 
     @property
     def checksum_is_of_object(self) -> bool:
@@ -102,6 +95,8 @@ def operation(
             request=hints["request"],
             response=None if response is type(None) else response,
             handler=handler,
+            reads_document=bool(wire(hints["request"]).body_field),
+            reads_stream=bool(wire(hints["request"]).stream_field),
         )
 
     return declare

@@ -29,8 +29,8 @@ from s3ish.objects.preconditions import ReadConditions
 from s3ish.wire.scalars import Instant, read_http_date, write_http_date
 from s3ish.wire.shape import header, headers, query, shape, status, stream
 
-_SYSTEM_HEADERS = tuple(
-    (name.replace("-", "_"), name, "response_" + name.replace("-", "_"))
+_FIELDS = {
+    name: name.replace("-", "_")
     for name in (
         "cache-control",
         "content-disposition",
@@ -39,8 +39,11 @@ _SYSTEM_HEADERS = tuple(
         "content-type",
         "expires",
     )
-)
-"""Field, header, and the field that overrides it."""
+}
+"""The headers that are stored with an object, and the fields that give them back."""
+_OVERRIDES = {f"response_{field}": name for name, field in _FIELDS.items()}
+"""The fields with which a request wants others instead."""
+_CONDITIONS = frozenset(("if_match", "if_none_match", "if_modified_since", "if_unmodified_since"))
 
 
 @shape
@@ -128,6 +131,12 @@ async def _look(context: Context, request: GetObjectRequest) -> tuple[Version, r
     if request.part_number is not None:
         check_number(request.part_number)
     version = await versions.get(context.store, request.bucket, request.key, request.version_id)
+    if not _CONDITIONS.isdisjoint(vars(request)):
+        _check_conditions(request, version)
+    return version, read.select(version, request.range, request.part_number)
+
+
+def _check_conditions(request: GetObjectRequest, version: Version) -> None:
     conditions = ReadConditions(
         if_match=request.if_match,
         if_none_match=request.if_none_match,
@@ -139,7 +148,6 @@ async def _look(context: Context, request: GetObjectRequest) -> tuple[Version, r
     except (NotModified, PreconditionFailed) as refusal:
         refusal.headers |= {"etag": quoted(version.etag), "last-modified": write_http_date(version.modified_ns)}
         raise
-    return version, read.select(version, request.range, request.part_number)
 
 
 def _moment(text: str | None) -> int | None:
@@ -160,13 +168,17 @@ def _describe(context: Context, request: GetObjectRequest, version: Version, spa
         "content_range": span.content_range,
         "etag": quoted(version.etag),
         "version_id": version.id if context.target.versioning else None,
-        **_system_headers(request, attributes.headers),
         "storage_class": None if attributes.storage_class == "STANDARD" else attributes.storage_class,
         "website_redirect": attributes.website_redirect or None,
-        "metadata": {name: _metadata_text(value) for name, value in attributes.metadata.items()},
         "tag_count": len(attributes.tags) or None,
         "parts_count": len(version.parts) if request.part_number and version.parts else None,
     }
+    for name, value in attributes.headers.items():
+        described[_FIELDS[name]] = value
+    if not _OVERRIDES.keys().isdisjoint(vars(request)):
+        described |= _overrides(request)
+    if attributes.metadata:
+        described["metadata"] = {name: _metadata_text(value) for name, value in attributes.metadata.items()}
     if attributes.encryption:
         described |= encryption_fields(attributes.encryption)
     if request.checksum_mode and version.checksum and span.length == version.size:
@@ -175,14 +187,15 @@ def _describe(context: Context, request: GetObjectRequest, version: Version, spa
     return described
 
 
-def _system_headers(request: GetObjectRequest, stored: dict[str, str]) -> dict[str, str | None]:
-    """Return the headers that were stored with the object, or that the request wants instead."""
+def _overrides(request: GetObjectRequest) -> dict[str, str]:
+    """Return the fields that the request wants with other values. Raises InvalidArgument."""
     chosen = {}
-    for field, name, override in _SYSTEM_HEADERS:
+    for override, name in _OVERRIDES.items():
         value = getattr(request, override)
-        if value is not None and not value.isprintable():
+        if value and not value.isprintable():
             raise InvalidArgument("Header value cannot contain control characters", ArgumentName=f"response-{name}")
-        chosen[field] = value or stored.get(name)
+        if value:
+            chosen[_FIELDS[name]] = value
     return chosen
 
 

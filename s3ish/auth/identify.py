@@ -8,7 +8,9 @@ https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-query-string-auth.html
 """
 
 import hmac
+import re
 from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from functools import lru_cache
@@ -36,9 +38,10 @@ MAX_EXPIRES_SECONDS = 604_800
 
 _DUMMY_SECRET = "no user has this secret"  # noqa: S105  an unknown key costs the same time as a wrong signature
 _PRESIGN_MARKS = ("X-Amz-Algorithm", "X-Amz-Credential", "X-Amz-Signature", "X-Amz-Date", "X-Amz-SignedHeaders")
+_NO_NAMES: frozenset[str] = frozenset()
 _V2_MARKS = ("AWSAccessKeyId", "Signature")
 _SINGLE_HEADERS = frozenset(("authorization", "x-amz-date", "date", "host", "x-amz-content-sha256", "content-length"))
-_HEX = frozenset("0123456789abcdef")
+_SHA256 = re.compile("[0-9a-f]{64}")
 _MODES = {mode.value: mode for mode in PayloadMode if mode is not PayloadMode.SIGNED}
 
 
@@ -55,7 +58,7 @@ class _Claim(NamedTuple):
 
     access_key: str
     scope: Scope
-    signed: tuple[str, ...]
+    signed: "_Signed"
     signature: str
     timestamp: str
     payload: str
@@ -93,7 +96,7 @@ class Authenticator:
         """
         header = request.headers.get("authorization")
         pairs = sigv4.split_query(request.raw_query) if request.raw_query else []
-        names = {name for name, _ in pairs}
+        names = {name for name, _ in pairs} if pairs else _NO_NAMES
         presigned = not names.isdisjoint(_PRESIGN_MARKS)
         if header is None and not presigned:
             return self._anonymous(request, names)
@@ -111,7 +114,7 @@ class Authenticator:
         return self._verify(request, claim, presigned=header is None)
 
     @staticmethod
-    def _anonymous(request: HttpRequest, names: set[str]) -> Authentication:
+    def _anonymous(request: HttpRequest, names: AbstractSet[str]) -> Authentication:
         if not names.isdisjoint(_V2_MARKS):
             raise InvalidRequest(
                 "The authorization mechanism you have provided is not supported. Please use AWS4-HMAC-SHA256."
@@ -126,8 +129,12 @@ class Authenticator:
         algorithm, _, rest = header.partition(" ")
         if algorithm != ALGORITHM:
             raise _wrong_mechanism(algorithm)
-        fields = _fields(rest)
-        access_key, scope = _credential(fields["Credential"], AuthorizationHeaderMalformed)
+        before, mark, after = rest.partition("Signature=")  # alone differs from one request of a client to the next
+        signature, comma, behind = after.partition(",")
+        access_key, scope, signed = _signer(before + mark + comma + behind)
+        signature = signature.strip(" \t")
+        if not signature:
+            raise AuthorizationHeaderMalformed("The authorization header is malformed; missing Signature.")
         timestamp, at = _header_time(request.headers)
         self._check_scope(scope, timestamp, AuthorizationHeaderMalformed)
         if abs(now - at) > MAX_SKEW:
@@ -144,11 +151,11 @@ class Authenticator:
         return _Claim(
             access_key,
             scope,
-            _signed_headers(fields["SignedHeaders"], request.headers, AuthorizationHeaderMalformed),
-            fields["Signature"],
+            _signed_headers(signed, request.headers, AuthorizationHeaderMalformed),
+            signature,
             timestamp,
             payload,
-            sigv4.canonical_query(pairs),
+            sigv4.canonical_query(pairs) if pairs else "",
         )
 
     def _from_query(self, request: HttpRequest, pairs: Pairs, now: datetime) -> _Claim:
@@ -205,12 +212,12 @@ class Authenticator:
 
     def _verify(self, request: HttpRequest, claim: _Claim, *, presigned: bool) -> Authentication:
         mode, sha256 = _payload(claim.payload)
-        _check_all_signed(request.headers, claim.signed)
+        _check_all_signed(request.headers, claim.signed.all)
         user = self._credentials.find(claim.access_key)
         key = self._keys.key(user.secret_key if user else _DUMMY_SECRET, claim.scope)
         path = sigv4.canonical_path(request.raw_path)
         canonical = sigv4.canonical_request(
-            request.method, path, claim.query, request.headers, claim.signed, claim.payload
+            request.method, path, claim.query, request.headers, claim.signed.names, claim.payload
         )
         text = sigv4.string_to_sign(claim.timestamp, claim.scope, canonical)
         right = hmac.compare_digest(sigv4.sign(key, text).encode(), claim.signature.encode("utf-8", "replace"))
@@ -234,18 +241,26 @@ def _wrong_mechanism(scheme: str) -> S3Error:
     return InvalidArgument("Unsupported Authorization Type", ArgumentName="Authorization")
 
 
-def _fields(text: str) -> dict[str, str]:
-    """Read ``Credential=…, SignedHeaders=…, Signature=…``. Raises AuthorizationHeaderMalformed."""
+@lru_cache(_TEXTS_KEPT)
+def _signer(text: str) -> tuple[str, Scope, str]:
+    """Read ``Credential=…, SignedHeaders=…, Signature=``, the signature itself left out.
+
+    Returns:
+        Access key, scope, and the list of signed headers.
+
+    Raises:
+        AuthorizationHeaderMalformed: it is not of that form.
+    """
     fields: dict[str, str] = {}
     for item in text.split(","):
         name, separator, value = item.strip(" \t").partition("=")
         if not separator or name in fields or name not in ("Credential", "SignedHeaders", "Signature"):
             raise AuthorizationHeaderMalformed
         fields[name] = value
-    for name in ("Credential", "SignedHeaders", "Signature"):
+    for name in ("Credential", "SignedHeaders"):
         if not fields.get(name):
             raise AuthorizationHeaderMalformed(f"The authorization header is malformed; missing {name}.")
-    return fields
+    return *_credential(fields["Credential"], AuthorizationHeaderMalformed), fields["SignedHeaders"]
 
 
 @lru_cache(_TEXTS_KEPT)
@@ -305,26 +320,33 @@ def _check_period(expires: str, at: datetime, now: datetime) -> None:
         )
 
 
-def _signed_headers(text: str, headers: Mapping[str, str], error: type[S3Error]) -> tuple[str, ...]:
+class _Signed(NamedTuple):
+    """The names of the signed headers, in their order and as a set."""
+
+    names: tuple[str, ...]
+    all: frozenset[str]
+
+
+def _signed_headers(text: str, headers: Mapping[str, str], error: type[S3Error]) -> _Signed:
     """Return the names of the signed headers. Raises ``error``, SignatureDoesNotMatch."""
-    names = _split_names(text)
-    if not names:
+    signed = _split_names(text)
+    if not signed.names:
         raise error("The list of signed headers must be lower-case, sorted, and without repetition.")
-    for name in names:
-        if name not in headers:
-            raise SignatureDoesNotMatch(f"The signed header {name[:64]} is not in the request.")
-    return names
+    if not headers.keys() >= signed.all:
+        missing = next(name for name in signed.names if name not in headers)
+        raise SignatureDoesNotMatch(f"The signed header {missing[:64]} is not in the request.")
+    return signed
 
 
 @lru_cache(_TEXTS_KEPT)
-def _split_names(text: str) -> tuple[str, ...]:
+def _split_names(text: str) -> _Signed:
     """Return the names in a list of signed headers, none if it is not of the right form."""
     names = tuple(text.split(";"))
     ordered = list(names) == sorted(set(names)) and all(name and name == name.lower() for name in names)
-    return names if ordered else ()
+    return _Signed(names, frozenset(names)) if ordered else _Signed((), frozenset())
 
 
-def _check_all_signed(headers: Mapping[str, str], signed: tuple[str, ...]) -> None:
+def _check_all_signed(headers: Mapping[str, str], signed: frozenset[str]) -> None:
     unsigned = [
         name
         for name in headers
@@ -339,7 +361,7 @@ def _check_all_signed(headers: Mapping[str, str], signed: tuple[str, ...]) -> No
 
 def _payload(text: str) -> tuple[PayloadMode, str | None]:
     """Return what ``x-amz-content-sha256`` says of the body. Raises InvalidArgument."""
-    if len(text) == 64 and _HEX.issuperset(text):
+    if _SHA256.fullmatch(text):
         return PayloadMode.SIGNED, text
     mode = _MODES.get(text)
     if mode is None:

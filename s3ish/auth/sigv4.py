@@ -8,6 +8,7 @@ import hashlib
 import hmac
 import re
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from typing import NamedTuple
 from urllib.parse import quote, unquote_to_bytes
 
@@ -16,6 +17,7 @@ UNSIGNED = "UNSIGNED-PAYLOAD"
 EMPTY_SHA256 = hashlib.sha256(b"").hexdigest()
 
 _KEYS_KEPT = 1024
+_BLOCK_BYTES = 64
 _BLANKS = re.compile(r"[ \t]+")
 
 
@@ -144,7 +146,7 @@ def canonical_request(
         payload: what stands for the body.
     """
     names = list(signed)
-    lines = "".join(f"{name}:{_collapse(headers[name])}\n" for name in names)
+    lines = "".join([f"{name}:{_collapse(headers[name])}\n" for name in names])
     return f"{method}\n{path}\n{query}\n{lines}\n{';'.join(names)}\n{payload}"
 
 
@@ -161,4 +163,16 @@ def string_to_sign(timestamp: str, scope: Scope, canonical: str) -> str:
 
 def sign(key: bytes, text: str) -> str:
     """Return the signature in hex."""
-    return hmac.digest(key, text.encode(), "sha256").hex()
+    inner, outer = _prepared(key)
+    digest = inner.copy()
+    digest.update(text.encode())
+    signature = outer.copy()
+    signature.update(digest.digest())
+    return signature.hexdigest()
+
+
+@lru_cache(_KEYS_KEPT)
+def _prepared(key: bytes) -> tuple["hashlib._Hash", "hashlib._Hash"]:
+    """Return the two hashes of HMAC (RFC 2104) with the key's blocks taken in: half of the work of a signature."""
+    block = key.ljust(_BLOCK_BYTES, b"\0")
+    return hashlib.sha256(bytes(byte ^ 0x36 for byte in block)), hashlib.sha256(bytes(byte ^ 0x5C for byte in block))

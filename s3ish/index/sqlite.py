@@ -81,16 +81,22 @@ class SQLiteIndex:
         self._wake = Condition()
         self._closing = False
         self._snapshot = False
+        self._buckets: dict[bytes, bytes | None] = {}  # as the snapshot has them: every request of a turn asks for one
         self._lane = Lane("index-writer", self._write_forever)
 
     async def get(self, table: str, key: bytes) -> bytes | None:
         """See ``Index.get``."""
         try:
             self._share_snapshot()
+            if table == "buckets" and key in self._buckets:
+                return self._buckets[key]
             row = self._reader.execute(self._gets[table], (key,)).fetchone()
         except apsw.Error as error:
             raise _failure(error) from error
-        return None if row is None else cast("bytes", row[0])
+        value = None if row is None else cast("bytes", row[0])
+        if table == "buckets":
+            self._buckets[key] = value
+        return value
 
     async def scan(self, table: str, start: bytes, stop: bytes, limit: int) -> Sequence[tuple[bytes, bytes]]:
         """See ``Index.scan``."""
@@ -132,6 +138,7 @@ class SQLiteIndex:
     def _end_snapshot(self) -> None:
         if self._snapshot:
             self._snapshot = False
+            self._buckets.clear()
             self._reader.execute("COMMIT")
 
     # --- the writer's thread -----------------------------------------------------------------------------------------

@@ -168,7 +168,7 @@ class S3Application:
             headers=call.headers,
             body=body,
             request_id=call.request_id,
-            url=f"http://{call.headers['host']}{call.path}",
+            path=call.path,
         )
         response = await operation.handler(context, typed)
         return shape.write(response, operation.status) if response is not None else shape.Written(operation.status, [])

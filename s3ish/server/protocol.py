@@ -6,10 +6,12 @@ byte. This subclass refuses them before the application sees anything, with S3's
 
 import asyncio
 from typing import Any, NamedTuple
+from urllib.parse import unquote
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from s3ish.errors import InvalidRequest, RequestHeaderSectionTooLarge, RequestTimeout, S3Error, SlowDown
+from s3ish.server.exchange import WINDOW_BYTES, Exchange
 from s3ish.wire.xml import DECLARATION, escape
 
 MAX_HEADERS = 256
@@ -39,15 +41,21 @@ class LimitedProtocol(HttpToolsProtocol):
         arguments: what uvicorn's protocol takes.
     """
 
+    cycle: Exchange
+
     def __init__(self, *, limits: Limits, **arguments: Any) -> None:
         super().__init__(**arguments)
         self._limits = limits
-        self._tick_seconds = min(_MAX_TICK_SECONDS, limits.header_timeout_seconds / 4, limits.body_timeout_seconds / 4)
+        shortest = min(limits.header_timeout_seconds, limits.body_timeout_seconds, self.timeout_keep_alive)
+        self._tick_seconds = min(_MAX_TICK_SECONDS, shortest / 4)
         self._timer: asyncio.TimerHandle | None = None
         self._surplus = False  # more connections than allowed were open when this one began
         self._refused = False
         self._header_bytes = 0
+        self._message_ended = False
         self._in_headers = True
+        self._expects_100 = False
+        self._idle_since = 0.0
         self._headers_since: float | None = None  # when the client began to owe us a header section
         self._deadline = 0.0  # when the time is up for the body that moves now, in or out
         self._unsent = 0
@@ -75,12 +83,16 @@ class LimitedProtocol(HttpToolsProtocol):
         self._extend_deadline(now, len(data))
         if self._in_headers and self._headers_since is None:
             self._headers_since = now
+        self._message_ended = False
         super().data_received(data)
+        if self._in_headers and not self._message_ended:
+            self._header_bytes += len(data)
+            if self._header_bytes > self._limits.header_bytes:
+                self._refuse(_too_large(self._limits))
 
     def on_message_begin(self) -> None:
         """A new request begins on the connection."""
         super().on_message_begin()
-        self._header_bytes = 0
         self._in_headers = True
 
     def on_url(self, url: bytes) -> None:
@@ -90,27 +102,57 @@ class LimitedProtocol(HttpToolsProtocol):
             self._refuse(InvalidRequest("The request target is too long or not valid."))
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """Limit the header section; after it, headers would be trailers, which have no effect."""
-        if not self._in_headers:
-            return
-        super().on_header(name, value)
-        self._header_bytes += len(name) + len(value) + 4
-        if self._header_bytes > self._limits.header_bytes or len(self.headers) > MAX_HEADERS:
-            self._refuse(RequestHeaderSectionTooLarge(MaxSizeAllowed=self._limits.header_bytes))
+        """Take a header; after the header section, headers would be trailers, which have no effect."""
+        if self._in_headers:
+            self.headers.append((name.lower(), value))
 
     def on_headers_complete(self) -> None:
         """Check what the parser lets pass, then hand the request over."""
         error = self._check_headers()
+        self._expects_100 = any(name == b"expect" and value.lower() == b"100-continue" for name, value in self.headers)
         if error:
             self._refuse(error)
         self._in_headers = False
         self._headers_since = None
         if not self._refused:
-            super().on_headers_complete()
+            self._begin_exchange()
+
+    def _begin_exchange(self) -> None:
+        """Start the request at once, or behind those that the client sent before it."""
+        version = self.parser.get_http_version()
+        raw_path, _, query = self.url.partition(b"?")
+        path = raw_path.decode("latin-1")
+        self.scope["method"] = self.parser.get_method().decode("ascii")
+        self.scope["http_version"] = version
+        self.scope["path"] = unquote(path) if "%" in path else path
+        self.scope["raw_path"] = raw_path
+        self.scope["query_string"] = query
+        earlier = self.cycle
+        self.cycle = Exchange(
+            scope=self.scope,
+            transport=self.transport,
+            flow=self.flow,
+            logger=self.logger,
+            access_logger=self.access_logger,
+            access_log=False,
+            default_headers=self.server_state.default_headers,
+            message_event=asyncio.Event(),
+            expect_100_continue=self._expects_100,
+            keep_alive=version != "1.0" and self.parser.should_keep_alive(),
+            on_response=self.on_response_complete,
+        )
+        if earlier is None or earlier.response_complete:
+            self._start_asgi_task(self.cycle, self.app)
+        else:
+            self.flow.pause_reading()
+            self.pipeline.appendleft((self.cycle, self.app))
 
     def _check_headers(self) -> S3Error | None:
         names = [name for name, _ in self.headers]
         codings = [value.strip().lower() for name, value in self.headers if name == b"transfer-encoding"]
+        section_bytes = sum([len(name) + len(value) + 4 for name, value in self.headers])
+        if section_bytes > self._limits.header_bytes or len(names) > MAX_HEADERS:
+            return _too_large(self._limits)
         if self.parser.get_http_version() not in ("1.0", "1.1"):
             return InvalidRequest("The protocol must be HTTP/1.0 or HTTP/1.1.")
         if names.count(b"host") != 1:
@@ -124,15 +166,31 @@ class LimitedProtocol(HttpToolsProtocol):
         return None
 
     def on_body(self, body: bytes) -> None:
-        """Pass body bytes on, unless refused."""
-        if not self._refused:
-            super().on_body(body)
+        """Pass body bytes on, unless refused; hold the client back while too much of them waits to be taken."""
+        exchange = self.cycle
+        if self._refused or exchange.response_complete:
+            return
+        exchange.keep(body)
+        if exchange.held_bytes > WINDOW_BYTES:
+            self.flow.pause_reading()
 
     def on_message_complete(self) -> None:
         """The request is whole."""
         if not self._refused:
             super().on_message_complete()
         self._in_headers = True
+        self._message_ended = True
+        self._header_bytes = 0
+
+    def on_response_complete(self) -> None:
+        """Go on with what the client has sent meanwhile, or begin to be idle."""
+        self.server_state.total_requests += 1
+        if self.transport.is_closing():
+            return
+        self.flow.resume_reading()
+        self._idle_since = self.loop.time()
+        if self.pipeline:
+            self._start_asgi_task(*self.pipeline.pop())
 
     def send_400_response(self, msg: str) -> None:
         """Answer what cannot be parsed with S3's error instead of plain text."""
@@ -148,6 +206,9 @@ class LimitedProtocol(HttpToolsProtocol):
         since = self._headers_since
         if answered and since is not None and now - since > self._limits.header_timeout_seconds:
             self._refuse(RequestTimeout())
+            return
+        if answered and since is None and now - self._idle_since > self.timeout_keep_alive:
+            self.transport.close()
             return
         if not answered and self._is_stuck(now):
             self.transport.abort()
@@ -203,3 +264,7 @@ class LimitedProtocol(HttpToolsProtocol):
         if self._timer:
             self._timer.cancel()
         self._timer = self.loop.call_later(_LINGER_SECONDS, self.transport.abort)
+
+
+def _too_large(limits: Limits) -> S3Error:
+    return RequestHeaderSectionTooLarge(MaxSizeAllowed=limits.header_bytes)

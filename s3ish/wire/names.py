@@ -5,6 +5,7 @@ authorised is what is opened.
 """
 
 import re
+from functools import lru_cache
 from urllib.parse import unquote_to_bytes
 
 from s3ish.errors import InvalidArgument, InvalidBucketName, InvalidURI, KeyTooLongError
@@ -16,6 +17,8 @@ _ADDRESS = re.compile(r"\d+\.\d+\.\d+\.\d+")
 _BROKEN_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
 _RESERVED_PREFIXES = ("xn--", "sthree-", "amzn-s3-demo-")
 _RESERVED_SUFFIXES = ("-s3alias", "--ol-s3", ".mrap", "--x-s3", "--table-s3", "-an")
+_NAMES_KEPT = 1024
+"""How many names of buckets stay checked."""
 _HOST_LIKE = ("minio",)
 """Names that health probes of other servers use as the first path segment."""
 
@@ -52,6 +55,7 @@ def decode_segment(raw: str) -> str:
         raise InvalidURI from error
 
 
+@lru_cache(_NAMES_KEPT)
 def check_bucket_name(name: str) -> str:
     """Return the name, or raise InvalidBucketName."""
     if not is_bucket_name(name):

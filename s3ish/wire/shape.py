@@ -140,10 +140,30 @@ def shape(cls: type[T] | None = None, *, root: str = "") -> Any:
 
     def make(plain: type[T]) -> type[T]:
         made = dataclass(kw_only=True)(plain)  # no slots: shapes inherit from several
+        made.__init__ = _initializer(made)  # type: ignore[method-assign]
         made.__wire__ = Compiled(made, root)  # type: ignore[attr-defined]
         return made
 
     return make(cls) if cls is not None else make
+
+
+def _initializer(cls: type) -> Callable[..., None]:
+    """Return an ``__init__`` that sets what is given; the class has the rest: most of many fields are absent."""
+    items = fields(cast("Any", cls))
+    known = frozenset(item.name for item in items)
+    factories = [(item.name, item.default_factory) for item in items if item.default_factory is not MISSING]
+    required = frozenset(item.name for item in items if item.default is item.default_factory is MISSING)
+
+    def initialize(self: Any, **given: Any) -> None:
+        if not required <= given.keys() <= known:
+            raise TypeError(f"{cls.__name__} needs {sorted(required)} and was given {sorted(given)}")
+        values = self.__dict__
+        values.update(given)
+        for name, make in factories:
+            if name not in given:
+                values[name] = make()
+
+    return initialize
 
 
 def wire(cls: type) -> Compiled:
@@ -238,31 +258,31 @@ def _parameter(spec: Spec, kind: Any) -> Callable[[str], Any] | None:
 
 
 def _compile_request_reader(cls: type, compiled: Compiled) -> Callable[..., Any]:
-    """Build ``read(labels, query, headers, document)``: one call of the class with every field in its place."""
-    space: dict[str, Any] = {"cls": cls, "take_prefix": _take_prefix, "read_body": _read_body}
-    arguments = []
+    """Build ``read(labels, query, headers, document)``: it sets what the request has; the class has the defaults."""
+    space: dict[str, Any] = {"new": cls.__new__, "cls": cls, "take_prefix": _take_prefix, "read_body": _read_body}
+    always, of_query, of_headers = [], [], []
     for index, (name, (spec, kind)) in enumerate(compiled.specs.items()):
         if spec.place == "label":
-            arguments.append(f"{name}=labels[{spec.name!r}]")
+            always.append(f"fields[{name!r}] = labels[{spec.name!r}]")
         elif spec.place in ("query", "header"):
-            convert = _parameter(spec, kind)
-            default = cls.__dataclass_fields__[name].default  # type: ignore[attr-defined]
-            space[f"d{index}"] = None if default is MISSING else default
-            key = spec.name if spec.place == "query" else spec.name.lower()
-            source = "query" if spec.place == "query" else "headers"
-            if convert:
-                space[f"c{index}"] = convert
-                arguments.append(f"{name}=c{index}(v) if (v := {source}.get({key!r})) is not None else d{index}")
+            convert = space[f"c{index}"] = _parameter(spec, kind)
+            value = f"c{index}(v)" if convert else "v"
+            if spec.place == "query":
+                of_query.append(f"if (v := query.get({spec.name!r})) is not None: fields[{name!r}] = {value}")
             else:
-                arguments.append(f"{name}={source}.get({key!r}, d{index})")
+                key = spec.name.lower()
+                of_headers.append(f"if (v := headers.get({key!r})) is not None: fields[{name!r}] = {value}")
         elif spec.place == "headers":
-            arguments.append(f"{name}=take_prefix(headers, {spec.name.lower()!r})")
+            always.append(f"fields[{name!r}] = take_prefix(headers, {spec.name.lower()!r})")
         elif spec.place == "body":
             required = cls.__dataclass_fields__[name].default is MISSING  # type: ignore[attr-defined]
             space[f"k{index}"] = kind
-            arguments.append(f"{name}=read_body(k{index}, document, {spec.name!r}, {required})")
-    code = "def read(labels, query, headers, document=b''):\n    return cls(" + ", ".join(arguments) + ")\n"
-    exec(code, space)  # noqa: S102  the text is made of names in this package's own source
+            always.append(f"fields[{name!r}] = read_body(k{index}, document, {spec.name!r}, {required})")
+    lines = ["def read(labels, query, headers, document=b''):", " made = new(cls)", " fields = made.__dict__"]
+    if of_query:
+        lines += [" if query:", *("  " + line for line in of_query)]
+    lines += [" " + line for line in (*of_headers, *always)] + [" return made"]
+    exec("\n".join(lines), space)  # noqa: S102  the text is made of names in this package's own source
     return cast("Callable[..., Any]", space["read"])
 
 
