@@ -16,14 +16,19 @@ T = TypeVar("T")
 Arguments = TypeVarTuple("Arguments")
 
 
+_BRIEF_BATCH = 64
+"""After so many outcomes of brief calls their callers go on, even if more are waiting."""
+
+
 class _Job(NamedTuple):
     outcome: "asyncio.Future[Any]"
     function: Callable[..., Any]
     arguments: tuple[Any, ...]
+    brief: bool = False
 
 
 class _Done(NamedTuple):
-    outcome: "asyncio.Future[Any]"
+    job: _Job
     value: Any
     error: BaseException | None
 
@@ -42,6 +47,8 @@ class Offload:
         self._limit = threads
         self._threads: list[Thread] = []
         self._jobs: SimpleQueue[_Job | None] = SimpleQueue()
+        self._brief_jobs: SimpleQueue[_Job | None] = SimpleQueue()
+        self._brief_thread: Thread | None = None
         self._done: deque[_Done] = deque()
         self._waiting = 0
         self._told = False
@@ -52,39 +59,58 @@ class Offload:
 
         A caller that is cancelled goes on at once; a function that runs, runs to its end.
         """
-        loop = self._loop = asyncio.get_running_loop()
-        outcome = loop.create_future()
+        outcome = self._expect()
         self._waiting += 1
         if self._waiting > len(self._threads) < self._limit:
-            thread = Thread(target=self._work, name=f"offload-{len(self._threads)}", daemon=True)
-            self._threads.append(thread)
-            thread.start()
+            self._threads.append(_started(self._work, f"offload-{len(self._threads)}"))
         self._jobs.put(_Job(outcome, function, arguments))
+        return cast("T", await outcome)
+
+    async def run_brief(self, function: Callable[[*Arguments], T], *arguments: *Arguments) -> T:
+        """Do the same with a function that takes microseconds, such as a write into the page cache.
+
+        Such calls take turns on one thread: on many they would spend ten times as long handing the interpreter's lock
+        to each other.
+        """
+        outcome = self._expect()
+        if self._brief_thread is None:
+            self._brief_thread = _started(self._work_briefly, "offload-brief")
+        self._brief_jobs.put(_Job(outcome, function, arguments, brief=True))
         return cast("T", await outcome)
 
     def close(self) -> None:
         """Wait for running calls and end the threads."""
         for _ in self._threads:
             self._jobs.put(None)
-        for thread in self._threads:
+        self._brief_jobs.put(None)
+        for thread in [*self._threads, *filter(None, [self._brief_thread])]:
             thread.join()
         self._threads.clear()
+        self._brief_thread = None
+
+    def _expect(self) -> "asyncio.Future[Any]":
+        self._loop = asyncio.get_running_loop()
+        return self._loop.create_future()
 
     def _work(self) -> None:
         while (job := self._jobs.get()) is not None:
-            try:
-                done = _Done(job.outcome, job.function(*job.arguments), None)
-            except StopIteration as error:  # which no future can carry
-                done = _Done(job.outcome, None, RuntimeError(f"the function raised {error!r}"))
-            except BaseException as error:  # noqa: BLE001 - whatever it is, the caller must get it
-                done = _Done(job.outcome, None, error)
-            self._done.append(done)
-            del job, done
-            if not self._told:
-                self._told = True
+            self._done.append(_do(job))
+            del job
+            self._tell()
+
+    def _work_briefly(self) -> None:
+        """Do whatever is waiting, then tell of all of it at once."""
+        while (job := self._brief_jobs.get()) is not None:
+            self._done.append(_do(job))
+            del job
+            if self._brief_jobs.empty() or len(self._done) >= _BRIEF_BATCH:
                 self._tell()
+        self._tell()  # of the last: the end was waiting behind it
 
     def _tell(self) -> None:
+        if self._told:
+            return
+        self._told = True
         loop = self._loop
         assert loop is not None
         try:
@@ -95,14 +121,30 @@ class Offload:
     def _settle(self) -> None:
         self._told = False  # before the first look: what comes later tells again
         while self._done:
-            outcome, value, error = self._done.popleft()
-            self._waiting -= 1
+            job, value, error = self._done.popleft()
+            self._waiting -= not job.brief
+            outcome = job.outcome
             if outcome.done():  # its caller was cancelled
                 continue
             if error is None:
                 outcome.set_result(value)
             else:
                 outcome.set_exception(error)
+
+
+def _do(job: _Job) -> _Done:
+    try:
+        return _Done(job, job.function(*job.arguments), None)
+    except StopIteration as error:  # which no future can carry
+        return _Done(job, None, RuntimeError(f"the function raised {error!r}"))
+    except BaseException as error:  # noqa: BLE001 - whatever it is, the caller must get it
+        return _Done(job, None, error)
+
+
+def _started(function: Callable[[], None], name: str) -> Thread:
+    thread = Thread(target=function, name=name, daemon=True)
+    thread.start()
+    return thread
 
 
 class InlineOffload(Offload):
@@ -114,6 +156,9 @@ class InlineOffload(Offload):
     async def run(self, function: Callable[[*Arguments], T], *arguments: *Arguments) -> T:
         return function(*arguments)
 
+    async def run_brief(self, function: Callable[[*Arguments], T], *arguments: *Arguments) -> T:
+        return await self.run(function, *arguments)
+
     def close(self) -> None:
         pass
 
@@ -122,8 +167,7 @@ class Lane:
     """One thread of its own for one function that runs until it has nothing more to do."""
 
     def __init__(self, name: str, function: Callable[[], None]) -> None:
-        self._thread = Thread(target=function, name=name, daemon=True)
-        self._thread.start()
+        self._thread = _started(function, name)
 
     def join(self) -> None:
         """Wait for the function to return."""

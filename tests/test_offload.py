@@ -70,6 +70,32 @@ async def test_an_error_that_no_future_can_carry_is_still_an_error(offload):
     assert await offload.run(sum, [1, 2]) == 3
 
 
+async def test_brief_calls_take_turns_on_one_thread(offload):
+    order, threads = [], set()
+
+    def work(number):
+        threads.add(threading.get_ident())
+        order.append(number)
+        return 100 // number
+
+    outcomes = await asyncio.gather(
+        *(offload.run_brief(work, number - 20) for number in range(200)), return_exceptions=True
+    )
+    assert order == [number - 20 for number in range(200)]
+    assert len(threads) == 1
+    assert threading.get_ident() not in threads
+    assert isinstance(outcomes.pop(20), ZeroDivisionError)
+    assert outcomes == [100 // number for number in order if number]
+
+
+async def test_brief_calls_do_not_wait_for_long_ones(offload):
+    gate = threading.Event()
+    long = [asyncio.ensure_future(offload.run(gate.wait, 10)) for _ in range(10)]
+    assert await offload.run_brief(sum, [1, 2]) == 3
+    gate.set()
+    assert all(await asyncio.gather(*long))
+
+
 def test_one_pool_serves_one_loop_after_another():
     offload = Offload(2)
     for number in range(3):

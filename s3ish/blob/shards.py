@@ -84,7 +84,10 @@ class BlobFiles:
             if again:
                 self._try(position, lambda volume: volume.replace(self._blob, sidecar.NAME, text, token))
                 return
-            self._try(position, lambda volume: volume.write_file(self._blob, sidecar.NAME, text, flush=flush))
+            first = not self._files
+            self._try(
+                position, lambda volume: volume.write_file(self._blob, sidecar.NAME, text, flush=flush, first=first)
+            )
             if flush:
                 self._try(position, lambda volume: volume.sync_entries(self._blob))
 

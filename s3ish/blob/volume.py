@@ -61,11 +61,17 @@ class Volume:
 
     # --- files of a blob
 
-    def create(self, blob: str, name: str) -> int:
-        """Create a file, with the blob's directory if need be, and return its descriptor. Raises Full, VolumeError."""
+    def create(self, blob: str, name: str, *, first: bool = False) -> int:
+        """Create a file, with the blob's directory if need be, and return its descriptor. Raises Full, VolumeError.
+
+        ``first`` says that it is the blob's first, so that its directory is most likely not there yet.
+        """
         self._refuse_if_suspect()
         path = _path(blob, name)
         with self._translated(path):
+            if first:
+                with suppress(FileNotFoundError):
+                    self._make_folder(blob)
             for _ in range(_RETRIES):
                 try:
                     return os.open(path, _CREATE, 0o640, dir_fd=self._root)
@@ -137,9 +143,9 @@ class Volume:
         finally:
             os.close(descriptor)
 
-    def write_file(self, blob: str, name: str, data: Buffer, *, flush: bool) -> None:
+    def write_file(self, blob: str, name: str, data: Buffer, *, flush: bool, first: bool = False) -> None:
         """Write a new file; ``sync_entries`` flushes its directory entry. Raises Full, VolumeError."""
-        descriptor = self.create(blob, name)
+        descriptor = self.create(blob, name, first=first)
         try:
             self.write(descriptor, [data], 0)
             if flush:

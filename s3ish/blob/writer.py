@@ -110,12 +110,15 @@ class ErasureWriter:
         assert files
         again, self._written, self._sealed = self._written, True, False
         text = await self._encode(sidecar)
-        token, flush = store.clock.token(), not store.lazy
+        token, flush = store.clock.token() if again else "", not store.lazy
 
         def write(position: int) -> None:
             files.write_sidecar(position, text, token, again=again, flush=flush)
 
-        await store.each(write, files.live)
+        if store.lazy:
+            await store.offload.run_brief(write, files.live[0])
+        else:
+            await store.each(write, files.live)
         files.require_quorum()
         if files.failures:
             await store.offload.run(files.remove_failed)

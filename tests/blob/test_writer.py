@@ -26,9 +26,15 @@ class CancellingOffload(Offload):
         self.left, self.task, self.hit = at, None, False
 
     async def run(self, function, *arguments):
+        return await self._count(super().run, function, arguments)
+
+    async def run_brief(self, function, *arguments):
+        return await self._count(super().run_brief, function, arguments)
+
+    async def _count(self, run, function, arguments):
         self.left -= 1
         if self.left:
-            return await super().run(function, *arguments)
+            return await run(function, *arguments)
         loop, started, release = asyncio.get_running_loop(), asyncio.Event(), threading.Event()
         self.hit = True
 
@@ -45,7 +51,7 @@ class CancellingOffload(Offload):
             release.set()
 
         self.kept = asyncio.ensure_future(cancel())
-        return await super().run(held)
+        return await run(held)
 
 
 def with_offload(store, offload):
