@@ -19,9 +19,9 @@ T = TypeVar("T")
 
 Rows = Sequence[tuple[bytes, bytes]]
 
-_FIRST_CHUNK, _LEAST_CHUNK = 128, 4
-"""Rows read at once when many may fall under common prefixes that are then skipped with a seek: at first, and at
-least; in between it is twice as many as gave a result the time before."""
+_FIRST_CHUNK = 128
+"""Rows read at once, at first, when many may fall under common prefixes that are then skipped with a seek; from then on
+it is twice as many as gave a result the time before."""
 
 
 @dataclass(slots=True)
@@ -86,7 +86,7 @@ class _Walk(Generic[T]):
             if self._page.truncated or (following is None and len(rows) < chunk):
                 break
             position = following or keys.after(rows[-1][0])
-            chunk = max(_LEAST_CHUNK, 2 * used)
+            chunk = 2 * used
         return self._page
 
     def _add(self, rows: Rows) -> None:

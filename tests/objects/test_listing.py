@@ -146,7 +146,7 @@ async def test_rows_under_common_prefixes_are_hardly_read(store, counting):  # c
     page = await listing.list_objects(counted, listing.Query("b", "", "/", 1000), "")
     assert len(page.prefixes) == 50
     assert len(page.items) == 500
-    assert counter.rows <= 128 + 50 * 4 + 2 * 500, "few rows a prefix, and more at once where all are shown"
+    assert counter.rows <= 128 + 50 * 2 + 2 * 500, "few rows a prefix, and more at once where all are shown"
     assert counter.scans <= 70
 
 
