@@ -1,5 +1,6 @@
 """Load: signed requests replayed by wrk, single streams by raw sockets: clients that cost less than the server."""
 
+import http.client
 import re
 import shutil
 import socket
@@ -26,18 +27,22 @@ class _BodyUnsigned(S3SigV4Auth):
 
 
 class Request:
-    """A signed request for a server: method, target, headers, and the length of a body of zeros."""
+    """A signed request for a server: method, target, headers, and a body, or the length of one of zeros."""
 
-    def __init__(self, server, method, path, *, size=0, query="", presigned=False, sign_body=True):
+    def __init__(self, server, method, path, *, size=0, query="", presigned=False, sign_body=True, body=b""):
         url = server.endpoint + path + (f"?{query}" if query else "")
-        request = AWSRequest(method, url, data=bytes(size) if sign_body else None)
+        request = AWSRequest(method, url, data=(body or bytes(size)) if sign_body else None)
         header_signer = S3SigV4Auth if sign_body else _BodyUnsigned
         signer = S3SigV4QueryAuth(KEYS, "s3", REGION, expires=3600) if presigned else header_signer(KEYS, "s3", REGION)
         signer.add_auth(request)
-        self.method, self.size = method, size
+        self.method, self.size, self._body = method, len(body) or size, body
         self.target = request.url[len(server.endpoint) :]
         self.headers = {name: value for name, value in request.headers.items() if name.lower() != "content-length"}
         self.headers["Host"] = f"127.0.0.1:{server.port}"
+
+    @property
+    def body(self):
+        return self._body or bytes(self.size)
 
     def head(self):
         lines = [f"{self.method} {self.target} HTTP/1.1", *(f"{name}: {value}" for name, value in self.headers.items())]
@@ -88,6 +93,30 @@ def serial(server, request, seconds):
             _read_head(connection)
             count += 1
         return count / (time.perf_counter() - started)
+
+
+class Client:
+    """One connection that requests are sent on, one after another."""
+
+    def __init__(self, server):
+        self.server = server
+        self._connection = http.client.HTTPConnection("127.0.0.1", server.port)
+
+    def timed(self, request):
+        """Send a request and return the milliseconds until its answer was read."""
+        began = time.perf_counter()
+        self._connection.request(request.method, request.target, request.body, request.headers)
+        answer = self._connection.getresponse()
+        answer.read()
+        assert answer.status in (200, 204), f"{self.server.name} answered {answer.status}"
+        return (time.perf_counter() - began) * 1000
+
+    def rate(self, request, seconds):
+        """Send a request again and again, at least once; return requests a second."""
+        took = []
+        while sum(took) < seconds * 1000:
+            took.append(self.timed(request))
+        return 1000 * len(took) / sum(took)
 
 
 def upload(server, path, file):

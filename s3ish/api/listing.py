@@ -3,15 +3,17 @@
 https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjectsV2.html
 """
 
+from typing import Any
+
 from s3ish.api.context import Context
 from s3ish.api.operation import operation
-from s3ish.api.shapes import BucketRequest, CommonPrefix, OwnerElement, owner_element, quoted
+from s3ish.api.shapes import BucketRequest, CommonPrefix, OwnerElement, owner_element
 from s3ish.api.token import read_token, write_token
 from s3ish.errors import InvalidArgument
 from s3ish.model import Entry, Owner
 from s3ish.objects import listing
-from s3ish.wire.scalars import Instant
-from s3ish.wire.shape import element, elements, header, query, shape
+from s3ish.wire.scalars import EntityTag, Instant
+from s3ish.wire.shape import Rows, element, elements, header, query, rows, shape
 
 MAX_KEYS = 1000
 
@@ -32,10 +34,9 @@ class ListingRequest(BucketRequest):
 class ObjectElement:
     """An object in a listing."""
 
-    encoding_type: str | None = None
     key: str = element("Key", default=..., url=True)
     last_modified: Instant = element("LastModified", default=...)
-    etag: str = element("ETag", default=...)
+    etag: EntityTag = element("ETag", default=...)
     checksum_algorithm: list[str] = elements("ChecksumAlgorithm")
     checksum_type: str | None = element("ChecksumType")
     size: int = element("Size", default=...)
@@ -56,22 +57,18 @@ def page_limit(asked: int | None, name: str = "max-keys") -> int:
     return min(asked, MAX_KEYS)
 
 
-def _object(key: str, entry: Entry, encoding: str | None, *, owner: bool) -> ObjectElement:
-    return ObjectElement(
-        encoding_type=encoding,
-        key=key,
-        last_modified=Instant(entry.modified_ns),
-        etag=quoted(entry.etag),
-        checksum_algorithm=[entry.checksum_algorithm] if entry.checksum_algorithm else [],
-        checksum_type=entry.checksum_kind or None,
-        size=entry.size,
-        owner=owner_element(Owner(entry.owner_id, entry.owner_name)) if owner else None,
-        storage_class=entry.storage_class,
+def _object(key: str, entry: Entry, *, owner: bool) -> tuple[Any, ...]:
+    """Return the row of an ``ObjectElement``."""
+    return (
+        key,
+        entry.modified_ns,
+        entry.etag,
+        (entry.checksum_algorithm,) if entry.checksum_algorithm else (),
+        entry.checksum_kind or None,
+        entry.size,
+        owner_element(Owner(entry.owner_id, entry.owner_name)) if owner else None,
+        entry.storage_class,
     )
-
-
-def _prefixes(page_prefixes: list[str], encoding: str | None) -> list[CommonPrefix]:
-    return [CommonPrefix(encoding_type=encoding, prefix=prefix) for prefix in page_prefixes]
 
 
 @shape
@@ -93,8 +90,8 @@ class ListObjectsResponse:
     delimiter: str | None = element("Delimiter", url=True)
     is_truncated: bool = element("IsTruncated", default=...)
     encoding_type: str | None = element("EncodingType")
-    contents: list[ObjectElement] = elements("Contents")
-    common_prefixes: list[CommonPrefix] = elements("CommonPrefixes")
+    contents: Rows[ObjectElement] = rows("Contents")
+    common_prefixes: Rows[CommonPrefix] = rows("CommonPrefixes")
 
 
 @operation("GET /{Bucket}", action="s3:ListBucket")
@@ -103,7 +100,6 @@ async def list_objects(context: Context, request: ListObjectsRequest) -> ListObj
     limit = page_limit(request.max_keys)
     wanted = listing.Query(request.bucket, request.prefix or "", request.delimiter or "", limit)
     page = await listing.list_objects(context.store, wanted, request.marker or "")
-    encoding = request.encoding_type
     return ListObjectsResponse(
         name=request.bucket,
         prefix=request.prefix or "",
@@ -112,9 +108,9 @@ async def list_objects(context: Context, request: ListObjectsRequest) -> ListObj
         max_keys=limit,
         delimiter=request.delimiter or None,
         is_truncated=page.truncated,
-        encoding_type=encoding,
-        contents=[_object(key, entry, encoding, owner=True) for key, entry in page.items],
-        common_prefixes=_prefixes(page.prefixes, encoding),
+        encoding_type=request.encoding_type,
+        contents=[_object(key, entry, owner=True) for key, entry in page.items],
+        common_prefixes=[(prefix,) for prefix in page.prefixes],
     )
 
 
@@ -141,8 +137,8 @@ class ListObjectsV2Response:
     delimiter: str | None = element("Delimiter", url=True)
     is_truncated: bool = element("IsTruncated", default=...)
     encoding_type: str | None = element("EncodingType")
-    contents: list[ObjectElement] = elements("Contents")
-    common_prefixes: list[CommonPrefix] = elements("CommonPrefixes")
+    contents: Rows[ObjectElement] = rows("Contents")
+    common_prefixes: Rows[CommonPrefix] = rows("CommonPrefixes")
 
 
 @operation("GET /{Bucket}?list-type=2", action="s3:ListBucket")
@@ -154,7 +150,6 @@ async def list_objects_v2(context: Context, request: ListObjectsV2Request) -> Li
         after = read_token(request.bucket, request.continuation_token)
     wanted = listing.Query(request.bucket, request.prefix or "", request.delimiter or "", limit)
     page = await listing.list_objects(context.store, wanted, after)
-    encoding = request.encoding_type
     return ListObjectsV2Response(
         name=request.bucket,
         prefix=request.prefix or "",
@@ -165,9 +160,9 @@ async def list_objects_v2(context: Context, request: ListObjectsV2Request) -> Li
         max_keys=limit,
         delimiter=request.delimiter or None,
         is_truncated=page.truncated,
-        encoding_type=encoding,
-        contents=[_object(key, entry, encoding, owner=bool(request.fetch_owner)) for key, entry in page.items],
-        common_prefixes=_prefixes(page.prefixes, encoding),
+        encoding_type=request.encoding_type,
+        contents=[_object(key, entry, owner=bool(request.fetch_owner)) for key, entry in page.items],
+        common_prefixes=[(prefix,) for prefix in page.prefixes],
     )
 
 
@@ -183,7 +178,6 @@ class ListObjectVersionsRequest(ListingRequest):
 class DeleteMarkerElement:
     """A delete marker in a listing."""
 
-    encoding_type: str | None = None
     key: str = element("Key", default=..., url=True)
     version_id: str = element("VersionId", default=...)
     is_latest: bool = element("IsLatest", default=...)
@@ -213,9 +207,9 @@ class ListObjectVersionsResponse:
     delimiter: str | None = element("Delimiter", url=True)
     is_truncated: bool = element("IsTruncated", default=...)
     encoding_type: str | None = element("EncodingType")
-    versions: list[VersionElement] = elements("Version")
-    delete_markers: list[DeleteMarkerElement] = elements("DeleteMarker")
-    common_prefixes: list[CommonPrefix] = elements("CommonPrefixes")
+    versions: Rows[VersionElement] = rows("Version")
+    delete_markers: Rows[DeleteMarkerElement] = rows("DeleteMarker")
+    common_prefixes: Rows[CommonPrefix] = rows("CommonPrefixes")
 
 
 @operation("GET /{Bucket}?versions", action="s3:ListBucketVersions")
@@ -228,7 +222,6 @@ async def list_object_versions(context: Context, request: ListObjectVersionsRequ
     limit = page_limit(request.max_keys)
     wanted = listing.Query(request.bucket, request.prefix or "", request.delimiter or "", limit)
     page = await listing.list_versions(context.store, wanted, request.key_marker or "", request.version_id_marker or "")
-    encoding = request.encoding_type
     last_version = page.items[-1][1].version if page.items and page.items[-1][0] == page.last else None
     return ListObjectVersionsResponse(
         name=request.bucket,
@@ -240,38 +233,31 @@ async def list_object_versions(context: Context, request: ListObjectVersionsRequ
         max_keys=limit,
         delimiter=request.delimiter or None,
         is_truncated=page.truncated,
-        encoding_type=encoding,
-        versions=[_version(item, encoding) for _, item in page.items if not item.version.marker],
-        delete_markers=[_marker(item, encoding) for _, item in page.items if item.version.marker],
-        common_prefixes=_prefixes(page.prefixes, encoding),
+        encoding_type=request.encoding_type,
+        versions=[_version(item) for _, item in page.items if not item.version.marker],
+        delete_markers=[_marker(item) for _, item in page.items if item.version.marker],
+        common_prefixes=[(prefix,) for prefix in page.prefixes],
     )
 
 
-def _version(item: listing.ListedVersion, encoding: str | None) -> VersionElement:
+def _version(item: listing.ListedVersion) -> tuple[Any, ...]:
+    """Return the row of a ``VersionElement``."""
+    version, checksum = item.version, item.version.checksum
+    return (
+        version.key,
+        version.modified_ns,
+        version.etag,
+        (checksum.algorithm,) if checksum else (),
+        checksum.kind if checksum else None,
+        version.size,
+        owner_element(version.owner),
+        version.attributes.storage_class,
+        version.id,
+        item.latest,
+    )
+
+
+def _marker(item: listing.ListedVersion) -> tuple[Any, ...]:
+    """Return the row of a ``DeleteMarkerElement``."""
     version = item.version
-    checksum = version.checksum
-    return VersionElement(
-        encoding_type=encoding,
-        key=version.key,
-        version_id=version.id,
-        is_latest=item.latest,
-        last_modified=Instant(version.modified_ns),
-        etag=quoted(version.etag),
-        checksum_algorithm=[checksum.algorithm] if checksum else [],
-        checksum_type=checksum.kind if checksum else None,
-        size=version.size,
-        owner=owner_element(version.owner),
-        storage_class=version.attributes.storage_class,
-    )
-
-
-def _marker(item: listing.ListedVersion, encoding: str | None) -> DeleteMarkerElement:
-    version = item.version
-    return DeleteMarkerElement(
-        encoding_type=encoding,
-        key=version.key,
-        version_id=version.id,
-        is_latest=item.latest,
-        last_modified=Instant(version.modified_ns),
-        owner=owner_element(version.owner),
-    )
+    return version.key, version.id, item.latest, version.modified_ns, owner_element(version.owner)

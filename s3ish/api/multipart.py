@@ -36,7 +36,7 @@ from s3ish.model import Checksum, Part, Upload, Version
 from s3ish.objects import copy, listing, multipart
 from s3ish.objects.preconditions import WriteConditions
 from s3ish.wire.scalars import Instant
-from s3ish.wire.shape import body, element, elements, header, query, shape, stream
+from s3ish.wire.shape import Rows, body, element, elements, header, query, rows, shape, stream
 
 MAX_PART_BYTES = 5 * 1024**3
 _SOURCE_RANGE = re.compile(r"bytes=([0-9]{1,19})-([0-9]{1,19})")
@@ -430,7 +430,7 @@ class ListMultipartUploadsResponse:
     is_truncated: bool = element("IsTruncated", default=...)
     encoding_type: str | None = element("EncodingType")
     uploads: list[UploadElement] = elements("Upload")
-    common_prefixes: list[CommonPrefix] = elements("CommonPrefixes")
+    common_prefixes: Rows[CommonPrefix] = rows("CommonPrefixes")
 
 
 @operation("GET /{Bucket}?uploads", action="s3:ListBucketMultipartUploads")
@@ -455,7 +455,7 @@ async def list_multipart_uploads(
         is_truncated=page.truncated,
         encoding_type=request.encoding_type,
         uploads=[_upload(upload, request.encoding_type) for _, upload in page.items],
-        common_prefixes=[CommonPrefix(encoding_type=request.encoding_type, prefix=prefix) for prefix in page.prefixes],
+        common_prefixes=[(prefix,) for prefix in page.prefixes],
     )
 
 

@@ -1,5 +1,6 @@
 """Shapes that several operations share: where a request goes, what it says of an object, checksums."""
 
+from functools import lru_cache
 from typing import Any
 
 from s3ish.model import Checksum, Owner
@@ -151,10 +152,10 @@ class OwnerElement:
 class CommonPrefix:
     """Keys rolled up at a delimiter."""
 
-    encoding_type: str | None = None
     prefix: str = element("Prefix", default=..., url=True)
 
 
+@lru_cache(256)
 def owner_element(owner: Owner) -> OwnerElement:
     """Return an owner as S3 writes it."""
     return OwnerElement(id=owner.id, display_name=owner.display_name or None)

@@ -4,6 +4,7 @@ A database does not notice a flipped bit inside a value, nor a value that stands
 does, before anything is made of it.
 """
 
+from collections.abc import Sequence
 from functools import cache
 from typing import Any, TypeVar, cast
 
@@ -17,6 +18,8 @@ T = TypeVar("T")
 FORMAT = 1
 _CHECK_BYTES = 8
 _HEADER = 1 + _CHECK_BYTES
+_ARRAY = b"\xdd"
+"""How MessagePack begins an array whose length, in four bytes, and items follow."""
 
 _encoder = msgspec.msgpack.Encoder()
 
@@ -24,6 +27,13 @@ _encoder = msgspec.msgpack.Encoder()
 @cache
 def _decoder(kind: Any) -> msgspec.msgpack.Decoder[Any]:
     return msgspec.msgpack.Decoder(kind)
+
+
+def _parse(table: str, payload: bytes, form: Any, kind: type) -> Any:
+    try:
+        return _decoder(form).decode(payload)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        raise Damaged(f"a row of table {table} is not a {kind.__name__}: {error}") from error
 
 
 def encode(table: str, key: bytes, record: Any) -> bytes:
@@ -38,11 +48,25 @@ def decode(table: str, key: bytes, value: bytes, kind: type[T]) -> T:
         Damaged: the value is not what was written there.
         NewerFormat: it was written by a newer release.
     """
-    payload = decode_bytes(table, key, value)
-    try:
-        return cast("T", _decoder(cast("Any", kind)).decode(payload))
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-        raise Damaged(f"a row of table {table} is not a {kind.__name__}: {error}") from error
+    return cast("T", _parse(table, decode_bytes(table, key, value), kind, kind))
+
+
+def decode_rows(table: str, rows: Sequence[tuple[bytes, bytes]], kind: type[T]) -> list[T]:
+    """Return the structures in the values of many rows, in a fraction of the time that one after another takes.
+
+    Raises:
+        Damaged: one of the values is not what was written there.
+        NewerFormat: one was written by a newer release.
+    """
+    place, start, digest = _place(FORMAT, table), bytes((FORMAT,)), xxhash.xxh3_64_digest
+    payloads = []
+    for key, value in rows:
+        payload = value[_HEADER:]
+        if value[:_HEADER] != start + digest(place + key + payload):
+            decode_bytes(table, key, value)  # says what is wrong with it
+        payloads.append(payload)
+    array = _ARRAY + len(payloads).to_bytes(4, "big") + b"".join(payloads)
+    return cast("list[T]", _parse(table, array, list[kind], kind))  # type: ignore[valid-type]
 
 
 def encode_bytes(table: str, key: bytes, payload: bytes) -> bytes:
@@ -63,7 +87,12 @@ def decode_bytes(table: str, key: bytes, value: bytes) -> bytes:
 
 
 def _check(form: int, table: str, key: bytes, payload: bytes) -> bytes:
-    digest = xxhash.xxh3_64(f"{form} {table}".encode())
+    digest = xxhash.xxh3_64(_place(form, table))
     digest.update(key)
     digest.update(payload)
     return digest.digest()
+
+
+@cache
+def _place(form: int, table: str) -> bytes:
+    return f"{form} {table}".encode()

@@ -17,8 +17,11 @@ from s3ish.objects.store import Store
 
 T = TypeVar("T")
 
-_CHUNK_WITH_DELIMITER = 128
-"""Rows read at once when most may fall under common prefixes that are then skipped with a seek."""
+Rows = Sequence[tuple[bytes, bytes]]
+
+_FIRST_CHUNK = 128
+"""Rows read at once, at first, when many may fall under common prefixes that are then skipped with a seek; from then on
+it is twice as many as gave a result the time before."""
 
 
 @dataclass(slots=True)
@@ -49,9 +52,12 @@ class Query(NamedTuple):
 
 
 class _Walk(Generic[T]):
-    """One listing in progress over a table whose keys begin with bucket, NUL and the object key."""
+    """One listing in progress over a table whose keys begin with bucket, NUL and the object key.
 
-    def __init__(self, store: Store, table: str, query: Query, read: Callable[[bytes, bytes], tuple[str, T]]) -> None:
+    ``read`` makes keys and items of rows.
+    """
+
+    def __init__(self, store: Store, table: str, query: Query, read: Callable[[Rows], list[tuple[str, T]]]) -> None:
         self._store = store
         self._table = table
         self._query = query
@@ -67,40 +73,57 @@ class _Walk(Generic[T]):
         position = max(first, start)
         if hidden:
             position = max(position, keys.prefix_range(self._base + hidden.encode())[1])
+        if not self._delimiter:
+            rows = await self._store.index.scan(self._table, position, stop, self._query.limit + 1)
+            self._page.truncated = len(rows) > self._query.limit
+            self._add(rows[: self._query.limit])
+            return self._page
+        chunk = _FIRST_CHUNK
         while position < stop:
-            wanted = self._query.limit - self._page.count + 1
-            chunk = min(wanted, _CHUNK_WITH_DELIMITER) if self._delimiter else wanted
+            chunk = min(chunk, self._query.limit - self._page.count + 1)
             rows = await self._store.index.scan(self._table, position, stop, chunk)
-            following = self._take(rows)
+            used, following = self._take(rows)
             if self._page.truncated or (following is None and len(rows) < chunk):
                 break
             position = following or keys.after(rows[-1][0])
+            chunk = 2 * used
         return self._page
 
-    def _take(self, rows: Sequence[tuple[bytes, bytes]]) -> bytes | None:
-        """Add rows to the page; return where to go on when the last ones lie under a common prefix."""
-        page, skip_until = self._page, None
-        for key, value in rows:
-            if skip_until and key < skip_until:
+    def _add(self, rows: Rows) -> None:
+        if rows:
+            self._page.items += self._read(rows)
+            self._page.last = self._page.items[-1][0]
+
+    def _take(self, rows: Rows) -> tuple[int, bytes | None]:
+        """Add rows to the page, rolled up at the delimiter.
+
+        Returns:
+            How many gave a result, and where to go on when the last ones lie under a common prefix.
+        """
+        page, room, used = self._page, self._query.limit - self._page.count, 0
+        plain: list[tuple[bytes, bytes]] = []
+        last_prefix, skip_until = "", b""
+        for row in rows:
+            if row[0] < skip_until:
                 continue
-            skip_until = None
-            common = self._common_prefix(key)
-            if page.count == self._query.limit:
+            skip_until = b""
+            if used == room:
                 page.truncated = True
-                return None
+                break
+            used += 1
+            common = self._common_prefix(row[0])
             if common is None:
-                name, item = self._read(key, value)
-                page.items.append((name, item))
-                page.last = name
+                plain.append(row)
+                last_prefix = ""
             else:
-                page.last = common[len(self._base) :].decode()
-                page.prefixes.append(page.last)
+                last_prefix = common[len(self._base) :].decode()
+                page.prefixes.append(last_prefix)
                 skip_until = keys.prefix_range(common)[1]
-        return skip_until
+        self._add(plain)
+        page.last = last_prefix or page.last
+        return used, skip_until or None
 
     def _common_prefix(self, key: bytes) -> bytes | None:
-        if not self._delimiter:
-            return None
         at = key.find(self._delimiter, self._prefix_length)
         return key[: at + len(self._delimiter)] if at >= 0 and self._ends_within_key(key, at) else None
 
@@ -113,8 +136,11 @@ class _Walk(Generic[T]):
 async def list_objects(store: Store, query: Query, after: str) -> Page[Entry]:
     """Return a page of current objects with keys greater than ``after``."""
 
-    def read(key: bytes, value: bytes) -> tuple[str, Entry]:
-        return keys.split_object_key(key)[1], records.decode("current", key, value, Entry)
+    base = len(keys.object_key(query.bucket, ""))
+
+    def read(rows: Rows) -> list[tuple[str, Entry]]:
+        entries = records.decode_rows("current", rows, Entry)
+        return [(row[0][base:].decode(), entry) for row, entry in zip(rows, entries, strict=True)]
 
     if query.limit == 0:
         return Page()
@@ -134,8 +160,7 @@ def _hidden(query: Query, after: str) -> str:
     return ""
 
 
-@dataclass(slots=True)
-class ListedVersion:
+class ListedVersion(NamedTuple):
     """A version in a listing, and whether it is the newest of its key."""
 
     version: Version
@@ -157,12 +182,13 @@ async def list_versions(store: Store, query: Query, key_marker: str, version_mar
         start = keys.prefix_range(keys.versions_prefix(query.bucket, key_marker))[1]
     seen = latest_key
 
-    def read(key: bytes, value: bytes) -> tuple[str, ListedVersion]:
+    def read(rows: Rows) -> list[tuple[str, ListedVersion]]:
         nonlocal seen
-        version = records.decode("versions", key, value, Version)
-        listed = ListedVersion(version, latest=version.key != seen)
-        seen = version.key
-        return version.key, listed
+        found = []
+        for version in records.decode_rows("versions", rows, Version):
+            found.append((version.key, ListedVersion(version, latest=version.key != seen)))
+            seen = version.key
+        return found
 
     return await _Walk(store, "versions", query, read).run(start, _hidden(query, key_marker))
 
@@ -184,8 +210,7 @@ async def list_uploads(store: Store, query: Query, key_marker: str, upload_marke
     elif key_marker:
         start = keys.prefix_range(keys.object_key(query.bucket, key_marker) + b"\0")[1]
 
-    def read(key: bytes, value: bytes) -> tuple[str, Upload]:
-        upload = records.decode("uploads", key, value, Upload)
-        return upload.key, upload
+    def read(rows: Rows) -> list[tuple[str, Upload]]:
+        return [(upload.key, upload) for upload in records.decode_rows("uploads", rows, Upload)]
 
     return await _Walk(store, "uploads", query, read).run(start, _hidden(query, key_marker))

@@ -7,7 +7,8 @@ the caller knows which S3 error that is.
 
 import base64
 import binascii
-from datetime import UTC, datetime
+import re
+from datetime import UTC, date, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from functools import lru_cache
 from typing import NewType
@@ -16,17 +17,32 @@ from urllib.parse import quote
 Instant = NewType("Instant", int)
 """A moment in nanoseconds since the epoch, UTC."""
 
+EntityTag = NewType("EntityTag", str)
+"""An entity tag without its quotes: hexadecimal digits, with a dash and a number behind them for multipart objects."""
+
 _DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+_unsafe = re.compile("[^A-Za-z0-9/_.~*-]").search
 _SECOND = 1_000_000_000
 _DATES_KEPT = 1024
+_DAYS_KEPT = 4096
+_EPOCH = date(1970, 1, 1)
+_MINUTES = tuple(f"{minute // 60:02}:{minute % 60:02}:" for minute in range(24 * 60))
+_SECONDS = tuple(f"{second:02}." for second in range(60))
+_MILLISECONDS = tuple(f"{millisecond:03}Z" for millisecond in range(1000))
 
 
 def write_iso8601(moment: int) -> str:
     """Write a moment as S3's XML does, for example ``2026-01-31T09:30:00.123Z``."""
-    seconds, rest = divmod(moment, _SECOND)
-    at = datetime.fromtimestamp(seconds, UTC)
-    return f"{at.year:04}-{at.month:02}-{at.day:02}T{at.hour:02}:{at.minute:02}:{at.second:02}.{rest // 1_000_000:03}Z"
+    at = moment // 1_000_000
+    # A page of a listing writes a thousand moments: texts of days and tables cost a seventh of datetime.
+    day, minute = _day(at // 86_400_000), _MINUTES[at // 60_000 % 1440]
+    return f"{day}{minute}{_SECONDS[at // 1000 % 60]}{_MILLISECONDS[at % 1000]}"
+
+
+@lru_cache(_DAYS_KEPT)
+def _day(number: int) -> str:
+    return f"{_EPOCH + timedelta(number)}T"
 
 
 @lru_cache(_DATES_KEPT)
@@ -92,4 +108,4 @@ def read_base64(text: str, length: int) -> bytes:
 
 def write_url(text: str) -> str:
     """Percent-encode a key as ``encoding-type=url`` does: slashes and unreserved characters stay."""
-    return quote(text, safe="/-_.~*")
+    return quote(text, safe="/-_.~*") if _unsafe(text) else text

@@ -8,9 +8,20 @@ This module knows nothing of operations, of ASGI or of what the values mean.
 """
 
 import types
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from dataclasses import MISSING, dataclass, field, fields
-from typing import Any, Literal, TypeVar, Union, cast, dataclass_transform, get_args, get_origin, get_type_hints
+from typing import (
+    Any,
+    Literal,
+    Protocol,
+    TypeVar,
+    Union,
+    cast,
+    dataclass_transform,
+    get_args,
+    get_origin,
+    get_type_hints,
+)
 
 from lxml import etree
 
@@ -18,6 +29,7 @@ from s3ish.errors import InvalidArgument, InvalidRequest, MalformedXML
 from s3ish.wire import scalars, xml
 
 T = TypeVar("T")
+Member_co = TypeVar("Member_co", covariant=True)
 Place = Literal[
     "label", "query", "header", "headers", "element", "elements", "attribute", "text", "body", "stream", "status"
 ]
@@ -31,8 +43,8 @@ class Spec:
     """Where a field stands on the wire.
 
     ``wrapper`` is the element around a list's members, ``choices`` the values an enumeration allows, ``url`` whether
-    the text is percent-encoded when the instance's ``encoding_type`` is ``url``, ``limits`` the least and greatest
-    value of a number, and ``member`` of the model the name in AWS's API model where it is not the wire name.
+    the text is percent-encoded when the instance's ``encoding_type`` is ``url``, ``rows`` whether members come as
+    tuples, and ``member`` of the model the name in AWS's API model where it is not the wire name.
     """
 
     place: Place
@@ -40,6 +52,7 @@ class Spec:
     wrapper: str = ""
     choices: tuple[str, ...] = ()
     url: bool = False
+    rows: bool = False
     member: str = ""
 
 
@@ -76,6 +89,21 @@ def elements(name: str, *, wrapper: str = "", choices: tuple[str, ...] = (), url
     """A list of XML elements, one beside the other, or within ``wrapper``."""
     spec = Spec("elements", name, wrapper=wrapper, choices=choices, url=url)
     return field(default_factory=list, metadata={"wire": spec})
+
+
+class Rows(Protocol[Member_co]):
+    """Many structures of one shape, each as the tuple of its fields in their order.
+
+    For answers with a thousand members: making as many structures takes as long as writing them.
+    """
+
+    def __iter__(self) -> Iterator[tuple[Any, ...]]:
+        """Return the tuples."""
+
+
+def rows(name: str) -> Any:
+    """A list of XML elements, one beside the other, given as ``Rows``."""
+    return field(default=(), metadata={"wire": Spec("elements", name, rows=True)})
 
 
 def attribute(name: str) -> Any:
@@ -120,12 +148,13 @@ class Compiled:
         self.root = root
         self.specs: dict[str, tuple[Spec, Any]] = {}
         hints = get_type_hints(cls)
+        self.optional = {name for name, hint in hints.items() if _bare(hint) is not hint}
         for item in fields(cls):
             spec = item.metadata.get("wire")
             if spec:
                 self.specs[item.name] = (spec, _bare(hints[item.name]))
         self.read_request: Callable[..., Any] = _compile_request_reader(cls, self)
-        self.write_content: Callable[[Any, list[str]], None] = _compile_content_writer(self)
+        self.write_content: Callable[[Any], str] = _compile_content_writer(self)
         self.write_headers: Callable[[Any, Headers], None] = _compile_header_writer(self)
         self.read_element: Callable[[etree._Element], Any] = _element_reader(cls, self)
         self.body_field = next((name for name, (spec, _) in self.specs.items() if spec.place == "body"), "")
@@ -195,10 +224,9 @@ def write(response: Any, default_status: int) -> Written:
 
 def write_document(structure: Any, root: str) -> bytes:
     """Write a structure as an XML document in S3's namespace."""
-    out = [xml.DECLARATION, f'<{root} xmlns="{xml.NAMESPACE}">']
-    wire(type(structure)).write_content(structure, out)
-    out.append(f"</{root}>")
-    return "".join(out).encode("utf-8", "surrogatepass")
+    content = wire(type(structure)).write_content(structure)
+    text = f'{xml.DECLARATION}<{root} xmlns="{xml.NAMESPACE}">{content}</{root}>'
+    return text.encode("utf-8", "surrogatepass")
 
 
 def read_document(cls: type[T], document: bytes, root: str = "") -> T:
@@ -383,61 +411,88 @@ def _text_of(kind: Any, spec: Spec, value: str) -> str:
     """Return the expression that turns a value into text on the wire."""
     if kind is scalars.Instant:
         return f"iso({value})" if spec.place in ("element", "elements") else f"date({value})"
+    if kind is scalars.EntityTag:
+        return f"tag({value})"
     if kind is int:
         return f"str({value})"
     if kind is bool:
         return f"boolean({value})"
     if spec.place in ("header", "headers"):
         return value
-    return f"(escape(url({value})) if as_url else escape({value}))" if spec.url else f"escape({value})"
+    return f"key({value})" if spec.url else f"escape({value})"
 
 
-def _write_value(kind: Any, spec: Spec, value: str, space: dict[str, Any], indent: str) -> str:
+def _element_of(kind: Any, spec: Spec, value: str, space: dict[str, Any]) -> str:
+    """Return what stands in a template for one element with its text or content."""
     if _is_shape(kind):
         function = f"write_{kind.__name__}"
         space[function] = wire(kind).write_content
-        opening = f"f'<{spec.name}{_attributes_of(kind)}>'" if _attributes_of(kind) else f"'<{spec.name}>'"
-        return f"{indent}v = {value}\n{indent}out({opening}); {function}(v, o); out('</{spec.name}>')\n"
-    return f"{indent}out(f'<{spec.name}>{{{_text_of(kind, spec, value)}}}</{spec.name}>')\n"
+        return f"<{spec.name}{_attributes_of(kind, value)}>{{{function}({value})}}</{spec.name}>"
+    return f"<{spec.name}>{{{_text_of(kind, spec, value)}}}</{spec.name}>"
 
 
-def _attributes_of(kind: Any) -> str:
+def _attributes_of(kind: Any, value: str) -> str:
     text = ""
     for name, (spec, _) in wire(kind).specs.items():
         if spec.place == "attribute":
             plain = spec.name.replace(f"{{{_XSI}}}", "xsi:")
             prefix = f' xmlns:xsi="{_XSI}"' if plain != spec.name else ""
-            text += f'{prefix} {plain}="{{escape(v.{name} or "")}}"'
+            text += f'{prefix} {plain}="{{escape({value}.{name} or "")}}"'
     return text
 
 
-def _compile_content_writer(compiled: Compiled) -> Callable[[Any, list[str]], None]:
-    """Build ``write(value, out)``: append the elements of a structure."""
+def _compile_content_writer(compiled: Compiled) -> Callable[[Any], str]:
+    """Build ``write(value)``: the content of a structure as text."""
     space: dict[str, Any] = {
         "escape": xml.escape,
         "url": scalars.write_url,
         "iso": scalars.write_iso8601,
         "date": scalars.write_http_date,
+        "tag": xml.entity_tag,
         "boolean": scalars.write_boolean,
     }
-    code = "def write(s, o):\n    out = o.append\n"
-    if any(spec.url for spec, _ in compiled.specs.values()):
-        code += "    as_url = s.encoding_type == 'url'\n"
-    for name, (spec, kind) in compiled.specs.items():
-        if spec.place == "element":
-            code += f"    if s.{name} is not None:\n" + _write_value(kind, spec, f"s.{name}", space, " " * 8)
-        elif spec.place == "text":
-            code += f"    out({_text_of(kind, spec, f's.{name}')})\n"
+    code, template = _content_of(compiled, "s.", "t", space)
+    code = ["key = url if getattr(s, 'encoding_type', None) == 'url' else escape", *code, f"return f'{template}'"]
+    exec("\n    ".join(["def write(s):", *code]), space)  # noqa: S102  made of names in this package's own source
+    return cast("Callable[[Any], str]", space["write"])
+
+
+def _content_of(compiled: Compiled, source: str, made: str, space: dict[str, Any]) -> tuple[list[str], str]:
+    """Return code and the template of a structure's content. A field's value is at ``source`` and its name.
+
+    What may be absent, and what there may be many of, is made by the code in variables that begin with ``made``; the
+    template is all that is left to do.
+    """
+    code: list[str] = []
+    template = ""
+    for index, (name, (spec, kind)) in enumerate(compiled.specs.items()):
+        value, variable = f"{source}{name}", f"{made}{index}"
+        if spec.place == "text":
+            template += f"{{{_text_of(kind, spec, value)}}}"
+        elif spec.place == "element" and name not in compiled.optional:
+            template += _element_of(kind, spec, value, space)
+        elif spec.place == "element":
+            text = _element_of(kind, spec, "v", space)
+            code += [f"v = {value}", f"{variable} = f'{text}' if v is not None else ''"]
+            template += f"{{{variable}}}"
         elif spec.place == "elements":
-            inner, indent = get_args(kind)[0], "    "
-            if spec.wrapper:
-                code += f"    if s.{name} is not None:\n        out('<{spec.wrapper}>')\n"
-                indent = "        "
-            code += f"{indent}for item in s.{name}:\n" + _write_value(inner, spec, "item", space, indent + "    ")
-            if spec.wrapper:
-                code += f"        out('</{spec.wrapper}>')\n"
-    exec(code, space)  # noqa: S102  the text is made of names in this package's own source
-    return cast("Callable[[Any, list[str]], None]", space["write"])
+            code += [f"vs = {value}", *_many(get_args(kind)[0], spec, variable, space)]
+            template += f"{{{variable}}}"
+    return code, template
+
+
+def _many(kind: Any, spec: Spec, made: str, space: dict[str, Any]) -> list[str]:
+    """Return code that puts the elements of ``vs`` into the variable ``made``."""
+    if spec.rows:
+        code, template = _content_of(wire(kind), "f_", "r", space)
+        fields_of = ", ".join(f"f_{name}" for name in wire(kind).specs)
+        code.append(f"put(f'<{spec.name}>{template}</{spec.name}>')")
+        loop = [f"for {fields_of}, in vs:", *("    " + line for line in code)]
+        return ["texts = []; put = texts.append", *loop, f"{made} = ''.join(texts)"]
+    text = f"''.join([f'{_element_of(kind, spec, 'v', space)}' for v in vs])"
+    if spec.wrapper:
+        return [f"{made} = '<{spec.wrapper}>' + {text} + '</{spec.wrapper}>' if vs is not None else ''"]
+    return [f"{made} = {text} if vs else ''"]
 
 
 def _compile_header_writer(compiled: Compiled) -> Callable[[Any, Headers], None]:

@@ -16,13 +16,12 @@ DECLARATION = '<?xml version="1.0" encoding="UTF-8"?>\n'
 MAX_DEPTH = 24
 """No S3 document nests deeper than about ten elements."""
 
-_SPECIAL = re.compile('[\x00-\x1f&<>"\x7f-\x9f\u2028\ufffe\uffff]')
-_NAMED = {"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;"}
+_special = re.compile('[\x00-\x1f&<>"\x7f-\x9f\u2028\ufffe\uffff]').search
+_controls = re.compile("[\x00-\x1f\x7f-\x9f\u2028\ufffe\uffff]").sub
 
 
 def _reference(match: re.Match[str]) -> str:
-    character = match[0]
-    return _NAMED.get(character) or f"&#{ord(character)};"
+    return f"&#{ord(match[0])};"
 
 
 def escape(text: str) -> str:
@@ -31,7 +30,15 @@ def escape(text: str) -> str:
     Carriage returns and other control characters become character references, as S3 writes them; those below U+0020
     other than tab, LF and CR cannot be expressed in XML 1.0, and clients ask for ``encoding-type=url`` instead.
     """
-    return _SPECIAL.sub(_reference, text) if _SPECIAL.search(text) else text
+    if not _special(text):
+        return text
+    named = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;").replace('"', "&quot;")
+    return _controls(_reference, named)
+
+
+def entity_tag(tag: str) -> str:
+    """Return an entity tag between quotes, as XML character data. It is hexadecimal digits, perhaps with a count."""
+    return f"&quot;{tag}&quot;"
 
 
 def parse(body: bytes) -> etree._Element:

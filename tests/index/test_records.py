@@ -79,6 +79,28 @@ def test_bytes_come_back(payload, key):
     assert records.decode_bytes("inline", key, records.encode_bytes("inline", key, payload)) == payload
 
 
+@given(st.lists(VERSIONS, max_size=4))
+@repeatable
+def test_many_records_come_back(versions):
+    rows = [(b"%d" % n, records.encode("versions", b"%d" % n, version)) for n, version in enumerate(versions)]
+    assert records.decode_rows("versions", rows, Version) == versions
+
+
+def test_any_flipped_bit_in_one_of_many_rows_is_damage():  # case 22
+    rows = [(b"%d" % n, records.encode("state", b"%d" % n, Owner("id", "name"))) for n in range(3)]
+    for place, (key, value) in enumerate(rows):
+        for position in range(len(value)):
+            broken = bytearray(value)
+            broken[position] ^= 1
+            damaged = [*rows[:place], (key, bytes(broken)), *rows[place + 1 :]]
+            with pytest.raises((Damaged, NewerFormat)):
+                records.decode_rows("state", damaged, Owner)
+    with pytest.raises(Damaged, match="not a Version"):
+        records.decode_rows("state", rows, Version)
+    with pytest.raises(Damaged):
+        records.decode_rows("state", [(rows[0][0], rows[1][1])], Owner)
+
+
 def test_any_flipped_bit_is_damage():  # case 22
     value = records.encode("state", b"k", Owner("id", "name"))
     for position in range(len(value)):

@@ -139,6 +139,17 @@ async def test_a_page_costs_the_page_and_not_the_bucket(store, counting):  # cas
     assert (page.count, counter.scans, counter.rows) == (100, 1, 101)
 
 
+async def test_rows_under_common_prefixes_are_hardly_read(store, counting):  # case 126
+    counted, counter = counting
+    await fill(store, [fabricated(f"{n:02}/{m:03}") for n in range(50) for m in range(100)])
+    await fill(store, [fabricated(f"z{n:03}") for n in range(500)])
+    page = await listing.list_objects(counted, listing.Query("b", "", "/", 1000), "")
+    assert len(page.prefixes) == 50
+    assert len(page.items) == 500
+    assert counter.rows <= 128 + 50 * 2 + 2 * 500, "few rows a prefix, and more at once where all are shown"
+    assert counter.scans <= 70
+
+
 async def test_history_costs_a_listing_nothing(store, counting):
     counted, counter = counting
     await fill(store, [fabricated("old", sequence) for sequence in range(1, 500)])

@@ -29,6 +29,12 @@ def test_xml_moments_survive_to_the_millisecond(moment):
 
 
 @given(MOMENTS)
+def test_xml_moments_are_those_of_the_calendar(moment):
+    at = datetime.fromtimestamp(moment // 1_000_000_000, UTC).isoformat()[:19]
+    assert scalars.write_iso8601(moment) == f"{at}.{moment // 1_000_000 % 1000:03}Z"
+
+
+@given(MOMENTS)
 def test_header_moments_survive_to_the_second(moment):
     text = scalars.write_http_date(moment)
     assert scalars.read_http_date(text) == moment // 1_000_000_000 * 1_000_000_000

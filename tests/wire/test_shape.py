@@ -6,8 +6,22 @@ from hypothesis import strategies as st
 
 from s3ish.errors import InvalidArgument, InvalidRequest, MalformedXML, S3Error
 from s3ish.wire import shape as shapes
-from s3ish.wire.scalars import Instant
-from s3ish.wire.shape import attribute, body, element, elements, header, headers, label, query, shape, status, stream
+from s3ish.wire.scalars import EntityTag, Instant
+from s3ish.wire.shape import (
+    Rows,
+    attribute,
+    body,
+    element,
+    elements,
+    header,
+    headers,
+    label,
+    query,
+    rows,
+    shape,
+    status,
+    stream,
+)
 from s3ish.wire.shape import text as text_of
 from s3ish.wire.xml import NAMESPACE
 
@@ -84,6 +98,27 @@ class Page:
     encoding_type: str | None = element("EncodingType")
     prefix: str | None = element("Prefix", url=True)
     keys: list[str] = elements("Key", url=True)
+
+
+@shape
+class Row:
+    key: str = element("Key", default=..., url=True)
+    tag: EntityTag = element("ETag", default=...)
+    moment: Instant | None = element("Moment")
+    owner: Tag | None = element("Owner")
+    colours: list[str] = elements("Colour")
+
+
+@shape
+class Prefix:
+    prefix: str = element("Prefix", default=..., url=True)
+
+
+@shape(root="Table")
+class Table:
+    encoding_type: str | None = element("EncodingType")
+    found: Rows[Row] = rows("Row")
+    prefixes: Rows[Prefix] = rows("CommonPrefixes")
 
 
 @shape(root="Location")
@@ -310,3 +345,18 @@ def test_the_text_of_a_root():
 def test_keys_are_encoded_where_the_client_asks(encoding, key):
     document = shapes.write_document(Page(encoding_type=encoding, prefix="a b/\x01&", keys=["a b/\x01&"]), "Page")
     assert f"<Prefix>{key}</Prefix><Key>{key}</Key>" in document.decode()
+
+
+# case 40
+@pytest.mark.parametrize(("encoding", "key"), [(None, "a b/&#1;&amp;"), ("url", "a%20b/%01%26")])
+def test_rows_are_written_as_structures_are(encoding, key):
+    name = "a b/\x01&"
+    found = [(name, "0a-1", None, None, ()), ("k", "0b", Instant(0), Tag(key="<", value="v"), ["x", "y"])]
+    document = shapes.write_document(Table(encoding_type=encoding, found=found, prefixes=[(name,)]), "Table").decode()
+    assert document.endswith(
+        f"<Row><Key>{key}</Key><ETag>&quot;0a-1&quot;</ETag></Row>"
+        "<Row><Key>k</Key><ETag>&quot;0b&quot;</ETag><Moment>1970-01-01T00:00:00.000Z</Moment>"
+        "<Owner><Key>&lt;</Key><Value>v</Value></Owner><Colour>x</Colour><Colour>y</Colour></Row>"
+        f"<CommonPrefixes><Prefix>{key}</Prefix></CommonPrefixes></Table>"
+    )
+    assert shapes.write_document(Table(), "Table").decode().endswith(f'<Table xmlns="{NAMESPACE}"></Table>')
