@@ -26,7 +26,7 @@ from s3ish.blob.volumes import Volumes
 from s3ish.clock import Clock
 from s3ish.config import ConfigError, Settings
 from s3ish.errors import BucketAlreadyOwnedByYou
-from s3ish.index.protocol import Delete, IndexFailure
+from s3ish.index.protocol import Delete, IndexFailure, Row
 from s3ish.index.sqlite import SQLiteIndex
 from s3ish.jobs.check import Check
 from s3ish.jobs.garbage import GarbageJob
@@ -36,6 +36,7 @@ from s3ish.jobs.orphans import UNCLEAN, OrphanJob
 from s3ish.jobs.rebuild import rebuild
 from s3ish.jobs.recovery import recover
 from s3ish.jobs.repair import RepairJob, RepairQueue
+from s3ish.jobs.rows import name_of
 from s3ish.jobs.runner import Job, Runner, run_once
 from s3ish.jobs.scrub import ScrubJob
 from s3ish.model import BlobRef, Owner
@@ -76,7 +77,14 @@ def _ignore(_ref: BlobRef, _files: tuple[str, ...]) -> None:
     pass
 
 
-def _store(settings: Settings, volumes: Volumes, index: Path, clock: Clock, on_damage: Reporter = _ignore) -> Store:
+def _store(
+    settings: Settings,
+    volumes: Volumes,
+    index: Path,
+    clock: Clock,
+    on_damage: Reporter = _ignore,
+    on_broken_row: Callable[[Row], None] | None = None,
+) -> Store:
     erasure, storage = settings.erasure, settings.storage
     offload = Offload()
     blobs = ErasureStore(
@@ -86,7 +94,8 @@ def _store(settings: Settings, volumes: Volumes, index: Path, clock: Clock, on_d
         offload=offload,
         on_damage=on_damage,
     )
-    return Store(SQLiteIndex(index, durable=storage.fsync), blobs, clock, offload, settings.server.region, on_damage)
+    rows = SQLiteIndex(index, durable=storage.fsync)
+    return Store(rows, blobs, clock, offload, settings.server.region, on_damage, on_broken_row)
 
 
 async def _close(store: Store) -> None:
@@ -313,7 +322,11 @@ class Application:
             self._observer.damage(ref.id, files)
             repairs.add(ref)
 
-        store = _store(settings, volumes, settings.index_path, clock, report)
+        def report_row(row: Row) -> None:
+            self._observer.damage(name_of(row), (f"row of {row.table}",))
+            repairs.add(row)
+
+        store = _store(settings, volumes, settings.index_path, clock, report, report_row)
         scrub = ScrubJob(store, self._observer, settings.jobs.scrub_days * 86_400)
         runner = Runner(store, [*_jobs(store), scrub], own=[RepairJob(store, repairs, self._observer)])
         self._store = store

@@ -9,10 +9,11 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from s3ish.blob.protocol import BlobError
-from s3ish.index import records
+from s3ish.index import keys, records
 from s3ish.index.protocol import Conflict, Damaged, Put, Row
 from s3ish.jobs.inspection import DIFFERS, Finding, Inspector
 from s3ish.jobs.inventory import TABLES, BrokenRow, Owned, inventory
+from s3ish.jobs.inventory import Row as InventoryRow
 from s3ish.jobs.runner import Step
 from s3ish.objects.store import Store
 from s3ish.observe import Observer
@@ -31,6 +32,8 @@ _MAX_PAUSE_SECONDS = 3600.0
 _MAX_DOUBTS = 1000
 _LOOK_BYTES = 64 << 10
 """What a blob weighs beyond its bytes: opening its files costs about as much as reading this."""
+_ROW_BYTES = 64
+"""What a row weighs that names no blob."""
 
 
 class Progress(Struct, frozen=True):
@@ -81,7 +84,7 @@ class ScrubJob:
         value = await self._store.index.get("state", STATE)
         progress = self._read(value)
         if not 0 <= now - progress.weighed_ns < _DAY_NS:
-            total = sum([_weight(item) async for row in inventory(self._store) for item in row.items])
+            total = sum([_weight_of_row(row) async for row in inventory(self._store)])
             return await self._save(replace(progress, total=total, weighed_ns=now), value, Step(more=True))
         self._observer.scrub_progress(progress.ratio)
         share = self._share(progress)
@@ -121,15 +124,18 @@ class ScrubJob:
         spent = 0
         async for row in inventory(self._store, progress.table, progress.key):
             resumed = (row.table, row.key) == (progress.table, progress.key)
+            at = replace(progress, table=row.table, key=row.key)
             for number, item in enumerate(row.items):
                 if resumed and number < progress.item:
                     continue
                 await self._look(item)
                 spent += _weight(item)
                 if spent >= budget:
-                    done = progress.done + spent
-                    at = Progress(progress.total, progress.weighed_ns, done, row.table, row.key, number + 1)
-                    return replace(at, spent=spent)
+                    return replace(at, done=progress.done + spent, item=number + 1, spent=spent)
+            if not row.items:
+                spent += _ROW_BYTES
+                if spent >= budget:
+                    return replace(at, done=progress.done + spent, key=keys.after(row.key), item=0, spent=spent)
         self._observer.scrub_passed()
         return Progress(progress.total, spent=spent)
 
@@ -156,6 +162,10 @@ class ScrubJob:
     def _tell(self, finding: Finding | None) -> None:
         if finding:
             self._observer.finding(finding.name, finding.problems, finding.state)
+
+
+def _weight_of_row(row: InventoryRow) -> int:
+    return sum(map(_weight, row.items)) if row.items else _ROW_BYTES
 
 
 def _weight(item: Owned | BrokenRow) -> int:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Generic, NamedTuple, TypeVar
 
-from s3ish.index import keys, records
+from s3ish.index import keys
 from s3ish.model import NULL_VERSION, Entry, Upload, Version
 from s3ish.objects import versions
 from s3ish.objects.store import Store
@@ -114,7 +114,7 @@ async def list_objects(store: Store, query: Query, after: str) -> Page[Entry]:
     """Return a page of current objects with keys greater than ``after``."""
 
     def read(key: bytes, value: bytes) -> tuple[str, Entry]:
-        return keys.split_object_key(key)[1], records.decode("current", key, value, Entry)
+        return keys.split_object_key(key)[1], store.decode("current", key, value, Entry)
 
     if query.limit == 0:
         return Page()
@@ -159,7 +159,7 @@ async def list_versions(store: Store, query: Query, key_marker: str, version_mar
 
     def read(key: bytes, value: bytes) -> tuple[str, ListedVersion]:
         nonlocal seen
-        version = records.decode("versions", key, value, Version)
+        version = store.decode("versions", key, value, Version)
         listed = ListedVersion(version, latest=version.key != seen)
         seen = version.key
         return version.key, listed
@@ -185,7 +185,7 @@ async def list_uploads(store: Store, query: Query, key_marker: str, upload_marke
         start = keys.prefix_range(keys.object_key(query.bucket, key_marker) + b"\0")[1]
 
     def read(key: bytes, value: bytes) -> tuple[str, Upload]:
-        upload = records.decode("uploads", key, value, Upload)
+        upload = store.decode("uploads", key, value, Upload)
         return upload.key, upload
 
     return await _Walk(store, "uploads", query, read).run(start, _hidden(query, key_marker))

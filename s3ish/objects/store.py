@@ -81,6 +81,7 @@ class Store:
         clock, offload: the doors to time and threads.
         region: what GetBucketLocation answers for new buckets.
         on_damage: told of a small blob whose row of bytes is not what was written.
+        on_broken_row: told of any other row that is not what was written.
     """
 
     def __init__(
@@ -91,8 +92,10 @@ class Store:
         offload: Offload,
         region: str,
         on_damage: Callable[[BlobRef, tuple[str, ...]], None] | None = None,
+        on_broken_row: Callable[[Row], None] | None = None,
     ) -> None:
         self._on_damage = on_damage
+        self._on_broken_row = on_broken_row
         self.index = index
         self.blobs = blobs
         self.clock = clock
@@ -100,6 +103,15 @@ class Store:
         self.region = region
         self._buckets: dict[bytes, Bucket] = {}
         self._turns: dict[bytes, _Turn] = {}
+
+    def decode(self, table: str, key: bytes, value: bytes, kind: type[T]) -> T:
+        """Return the record in a row, and tell of a damaged one. Raises Damaged, NewerFormat."""
+        try:
+            return records.decode(table, key, value, kind)
+        except Damaged:
+            if self._on_broken_row:
+                self._on_broken_row(Row(table, key, value))
+            raise
 
     # --- buckets ---------------------------------------------------------------------------------------------------
 
@@ -111,7 +123,7 @@ class Store:
             return None
         record = self._buckets.get(value)
         if record is None:
-            record = records.decode("buckets", key, value, Bucket)
+            record = self.decode("buckets", key, value, Bucket)
             if len(self._buckets) >= _BUCKETS_KEPT:
                 self._buckets.clear()
             self._buckets[value] = record
@@ -134,7 +146,7 @@ class Store:
 
     def hold(self, key: bytes, value: bytes) -> Held:
         """Decode a row of the versions table."""
-        return Held(records.decode("versions", key, value, Version), key, value)
+        return Held(self.decode("versions", key, value, Version), key, value)
 
     async def by_sequence(self, bucket: str, key: str, sequence: int) -> Held | None:
         """Return the version of a key with this sequence, or None."""
