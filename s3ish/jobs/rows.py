@@ -25,11 +25,7 @@ async def restore(store: Store, row: Row) -> bool:
     """Write a damaged row anew, unless it is another one by now. Returns False where nothing says what it was."""
     try:
         change, expect = await (_entry(store, row) if row.table == "current" else _sealed(store, row))
-    except (
-        BlobError,
-        Damaged,
-        UnicodeDecodeError,
-    ):  # out of reach, or what it would be made of is damaged as well: for another time
+    except (BlobError, Damaged, UnicodeDecodeError):  # out of reach; or its key, or what it is made of, is damaged too
         return False
     if change is None:
         return False
