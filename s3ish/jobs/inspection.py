@@ -111,7 +111,7 @@ async def stands(store: Store, item: Owned, *, remove: bool) -> bool:
     if await store.index.get(item.row.table, item.row.key) == item.row.value:
         return True
     if remove and not await is_named(store, item.ref.id):
-        await store.blobs.delete(item.ref)
+        await store.condemn(item.ref)
     return False
 
 

@@ -11,7 +11,8 @@ from msgspec.structs import replace
 from s3ish.blob.protocol import BlobError
 from s3ish.index import keys, records
 from s3ish.index.protocol import Conflict, Damaged, Put, Row
-from s3ish.jobs.inspection import DIFFERS, Finding, Inspector
+from s3ish.jobs.doubts import SETTLE_SECONDS, Doubts
+from s3ish.jobs.inspection import Finding, Inspector
 from s3ish.jobs.inventory import TABLES, BrokenRow, Owned, inventory
 from s3ish.jobs.inventory import Row as InventoryRow
 from s3ish.jobs.runner import Step
@@ -24,12 +25,8 @@ STATE = b"scrub"
 STEP_SECONDS = 10.0
 """How much of the period a step covers, so that a store of many small objects does not commit for each of them."""
 
-SETTLE_SECONDS = 60.0
-"""How long a sidecar must differ from its unchanged row before it is written anew: no write takes as long."""
-
 _DAY_NS = 86_400_000_000_000
 _MAX_PAUSE_SECONDS = 3600.0
-_MAX_DOUBTS = 1000
 _LOOK_BYTES = 64 << 10
 """What a blob weighs beyond its bytes: opening its files costs about as much as reading this."""
 _ROW_BYTES = 64
@@ -73,12 +70,12 @@ class ScrubJob:
     def __init__(self, store: Store, observer: Observer, period_seconds: float) -> None:
         self._store, self._observer, self._period = store, observer, period_seconds
         self._inspector = Inspector(store, repair=True, settled=False)
-        self._settling = Inspector(store, repair=True)
-        self._doubts: dict[str, tuple[float, Owned]] = {}
+        self._doubts = Doubts(store)
 
     async def step(self) -> Step:
         """Look at what is due."""
-        await self._settle()
+        for finding in await self._doubts.settle():
+            self._tell(finding)
         clock = self._store.clock
         now, begun = clock.now_ns(), clock.monotonic()
         value = await self._store.index.get("state", STATE)
@@ -146,22 +143,13 @@ class ScrubJob:
             finding = Finding(item.name, (str(error),), "damaged")
         if isinstance(item, Owned):
             self._observer.scrubbed(item.ref.size)
-            if finding and DIFFERS in finding.problems and len(self._doubts) < _MAX_DOUBTS:
-                self._doubts[item.ref.id] = self._store.clock.monotonic() + SETTLE_SECONDS, item
+            if self._doubts.take(item, finding):
                 return
-        self._tell(finding)
-
-    async def _settle(self) -> None:
-        """Look again at the sidecars that differed: where the row is still the same, no write was under way."""
-        now = self._store.clock.monotonic()
-        for blob, (due, item) in list(self._doubts.items()):
-            if due <= now:
-                del self._doubts[blob]
-                self._tell(await self._settling.look(item))
-
-    def _tell(self, finding: Finding | None) -> None:
         if finding:
-            self._observer.finding(finding.name, finding.problems, finding.state)
+            self._tell(finding)
+
+    def _tell(self, finding: Finding) -> None:
+        self._observer.finding(finding.name, finding.problems, finding.state)
 
 
 def _weight_of_row(row: InventoryRow) -> int:

@@ -95,10 +95,14 @@ async def change_bucket(store: Store, name: str, change: Callable[[Bucket], Buck
                 changed = change(held.record)
                 if changed == held.record:
                     return changed
-                await store.blobs.amend(changed.blob, seal.write(seal.BucketSeal(changed)))
-                if await store.commit([_put(changed)], [held.row]):
-                    return changed
-                await _restore(store, name)
+                try:
+                    await store.blobs.amend(changed.blob, seal.write(seal.BucketSeal(changed)))
+                    if await store.commit([_put(changed)], [held.row]):
+                        return changed
+                    await _restore(store, name)
+                except BaseException:  # the sidecar may say what the row does not
+                    store.leftovers.add(changed.blob)
+                    raise
     raise AssertionError  # attempts() raises before
 
 

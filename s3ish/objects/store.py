@@ -30,6 +30,7 @@ from s3ish.index.protocol import (
     Unavailable,
 )
 from s3ish.model import BlobRef, Bucket, Entry, Version
+from s3ish.objects.leftovers import Leftovers
 from s3ish.offload import Offload
 
 T = TypeVar("T")
@@ -101,6 +102,7 @@ class Store:
         self.clock = clock
         self.offload = offload
         self.region = region
+        self.leftovers = Leftovers()
         self._buckets: dict[bytes, Bucket] = {}
         self._turns: dict[bytes, _Turn] = {}
 
@@ -201,15 +203,24 @@ class Store:
     async def provisional(self, *refs: BlobRef) -> AsyncIterator[None]:
         """Remove these blobs again if what they are sealed for is refused: a rebuild would take them for committed.
 
-        When the index fails, or the caller is cancelled, the commit may still have happened; they stay, for the sweep.
+        When the index fails, or the caller is cancelled, the commit may still have happened: they are left, as are
+        those that cannot be removed now.
         """
         try:
             yield
-        except (S3Error, Conflicted, blob.BlobError):
-            for ref in refs:
-                with suppress(blob.BlobError):
-                    await self.blobs.delete(ref)
+        except BaseException as error:
+            self.leftovers.add(*refs)
+            if isinstance(error, S3Error | Conflicted | blob.BlobError | Full):
+                for ref in refs:
+                    with suppress(blob.BlobError):
+                        await self.blobs.delete(ref)
+                        self.leftovers.settled(ref)
             raise
+
+    async def condemn(self, *refs: BlobRef) -> None:
+        """Remove blobs that no row names, now or as soon as it can be done. Raises Unavailable."""
+        await self.index.commit(drop_blobs(refs))
+        await self.discard(refs)
 
     async def discard(self, refs: Iterable[BlobRef]) -> None:
         """Remove blobs that a commit has made unreachable and named in the garbage table.

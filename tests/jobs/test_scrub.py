@@ -283,7 +283,7 @@ async def test_a_change_in_the_making_is_not_undone(world, store, scrub, watch, 
     world.clock.ns += 1
     with monkeypatch.context() as patched:
         patched.setattr(store.index, "commit", held_up)
-        patched.setattr("s3ish.jobs.scrub.SETTLE_SECONDS", 10 * PERIOD)
+        patched.setattr("s3ish.jobs.doubts.SETTLE_SECONDS", 10 * PERIOD)
         await buckets.set_versioning(store, "b", enabled=True)
     assert scrub._doubts
     world.clock.ns += int(11 * PERIOD * SECOND)
