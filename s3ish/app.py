@@ -20,6 +20,7 @@ from s3ish.auth.identify import Authenticator
 from s3ish.blob.engine import Reporter
 from s3ish.blob.engine import Settings as BlobSettings
 from s3ish.blob.erasure import ErasureStore
+from s3ish.blob.names import MARK_BYTES
 from s3ish.blob.opening import open_volumes
 from s3ish.blob.protocol import InUse
 from s3ish.blob.volumes import Volumes
@@ -32,9 +33,10 @@ from s3ish.jobs.check import Check
 from s3ish.jobs.garbage import GarbageJob
 from s3ish.jobs.inspection import Finding
 from s3ish.jobs.inventory import count_rows
+from s3ish.jobs.leftovers import LeftoverJob
 from s3ish.jobs.orphans import UNCLEAN, OrphanJob
 from s3ish.jobs.rebuild import rebuild
-from s3ish.jobs.recovery import recover
+from s3ish.jobs.recovery import join, recover
 from s3ish.jobs.repair import RepairJob, RepairQueue
 from s3ish.jobs.rows import name_of
 from s3ish.jobs.runner import Job, Runner, run_once
@@ -122,7 +124,7 @@ def prepare(settings: Settings) -> Iterator[None]:
             _rebuild(settings, clock)
         asyncio.run(_begin(settings, clock))
         yield
-        asyncio.run(_end(settings))
+        asyncio.run(_end(settings, volumes))
     finally:
         volumes.close()
 
@@ -148,7 +150,10 @@ async def _make_bucket(store: Store, text: str, owner: Owner) -> None:
         await buckets.set_versioning(store, name, enabled=True)
 
 
-async def _end(settings: Settings) -> None:
+async def _end(settings: Settings, volumes: Volumes) -> None:
+    """Remember a clean end, unless a worker died of which nobody has looked for what it left."""
+    if volumes.dead_workers():
+        return
     index = SQLiteIndex(settings.index_path, durable=settings.storage.fsync)
     await index.commit([Delete("state", UNCLEAN)])
     await index.close()
@@ -315,7 +320,7 @@ class Application:
     async def _lifespan(self, _app: Starlette) -> AsyncIterator[None]:
         settings, clock = self._settings, Clock()
         volumes = _open_volumes(settings, clock, create=False)
-        volumes.lock_worker()
+        volumes.lock_worker(clock.token(MARK_BYTES))
         repairs = RepairQueue(clock, self._observer)
 
         def report(ref: BlobRef, files: tuple[str, ...]) -> None:
@@ -328,7 +333,9 @@ class Application:
 
         store = _store(settings, volumes, settings.index_path, clock, report, report_row)
         scrub = ScrubJob(store, self._observer, settings.jobs.scrub_days * 86_400)
-        runner = Runner(store, [*_jobs(store), scrub], own=[RepairJob(store, repairs, self._observer)])
+        leftovers = LeftoverJob(store)
+        runner = Runner(store, [*_jobs(store), scrub], own=[RepairJob(store, repairs, self._observer), leftovers])
+        await join(store)
         self._store = store
         self._s3 = S3Application(
             store,
@@ -342,7 +349,12 @@ class Application:
             yield
         finally:
             await runner.stop()
-            await _close(store)
+            try:
+                await leftovers.step()
+                if not store.leftovers:
+                    volumes.forget_workers([volumes.mark])
+            finally:
+                await _close(store)
 
     async def _is_ready(self) -> bool:
         if self._store is None:

@@ -158,12 +158,34 @@ def test_a_killed_worker_is_replaced_while_the_others_serve(start_server, tmp_pa
     s3 = client(server.endpoint)
     s3.create_bucket(Bucket="bucket")
     pid = server.process.pid
-    wait_until(lambda: len(workers(pid)) == 2)
-    victim = workers(pid)[0]
+    marks = tmp_path / ".s3ish"
+    wait_until(lambda: len(workers(pid)) == len(list(marks.glob("worker.*"))) == 2)
+    before, victim = set(marks.glob("worker.*")), workers(pid)[0]
     os.kill(victim, signal.SIGKILL)
     wait_until(lambda: len(workers(pid)) == 2 and victim not in workers(pid))
     client(server.endpoint).put_object(Bucket="bucket", Key="after", Body=b"x")
+    wait_until(lambda: set(marks.glob("worker.*")) - before)
+    wait_until(lambda: "sweep" in states(tmp_path) or len(list(marks.glob("worker.*"))) == 2)
+    code, log = server.stop()
+    assert code == 0
+    assert "a worker died" in log
+    assert ("unclean" in states(tmp_path)) == bool(list(marks.glob("worker.*"))), "unless its sweep was done"
+
+
+def test_a_clean_stop_is_remembered(start_server, tmp_path):
+    server = start_server(tmp_path, "--workers", "2")
+    assert "unclean" in states(tmp_path)
     assert server.stop()[0] == 0
+    assert not {"unclean", "sweep"} & states(tmp_path)
+    assert not list((tmp_path / ".s3ish").glob("worker.*"))
+
+
+def states(root):
+    """Return the names of the marks in the index."""
+    database = sqlite3.connect(root / ".s3ish" / "index.db")
+    found = {bytes(key).decode() for (key,) in database.execute("select key from state")}
+    database.close()
+    return found
 
 
 def test_healthcheck_tells_by_its_exit_code(start_server, run_s3ish, tmp_path):

@@ -82,8 +82,19 @@ class World:
     def volume_roots(self):
         return [f"{self.root}/volume{number}" for number in range(self.count)]
 
-    def open(self, index_path=None, wrap=lambda index: index, on_damage=lambda ref, names: None, on_broken_row=None):
-        volumes = open_volumes(self.volume_roots, clock=self.clock, fsync=False)
+    def open(
+        self,
+        index_path=None,
+        wrap=lambda index: index,
+        on_damage=lambda ref, names: None,
+        on_broken_row=None,
+        *,
+        missing=0,
+        mark="",
+    ):
+        volumes = open_volumes(self.volume_roots, clock=self.clock, fsync=False, create=not missing, missing=missing)
+        if mark:
+            volumes.lock_worker(mark)
         settings = BlobSettings(k=2, m=1, stripe_bytes=STRIPE, inline_bytes=INLINE)
         blobs = ErasureStore(volumes, settings, clock=self.clock, offload=self.offload, on_damage=on_damage)
         index = wrap(SQLiteIndex(index_path or self.index_path, durable=False))
