@@ -21,7 +21,7 @@ from s3ish.blob.protocol import Buffer, Corrupt, Full, InUse, Missing, VolumeErr
 _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
 _CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
-_SPACE = {errno.ENOSPC, errno.EDQUOT}
+_SPACE = frozenset({errno.ENOSPC, errno.EDQUOT})
 _RETRIES = 100
 """How often a creator loses against a deletion of the same empty folders before it gives up."""
 
@@ -115,7 +115,13 @@ class Volume:
                     rest = rest[done:]
 
     def sync(self, descriptor: int) -> None:
-        """Make a file's content durable. Raises VolumeError, after which the volume takes no more writes."""
+        """Make a file's content durable.
+
+        Raises:
+            Full: there was no room for it. Its pages may have been dropped, so that no later flush can be believed: the
+                file is to be given up. The volume is not: every other file has a flush of its own to rely on.
+            VolumeError: the volume takes no more writes.
+        """
         if self.fsync:
             with self._translated("a file", flushing=True):
                 os.fsync(descriptor)
@@ -211,9 +217,9 @@ class Volume:
                 self._sync_folder(_path(blob))
 
     def sync_all(self) -> None:
-        """Make everything written so far durable. Raises VolumeError."""
+        """Make everything written so far durable. Raises Full, VolumeError: the volume takes no more writes."""
         if self.fsync:
-            with self._translated("the file system", flushing=True):
+            with self._translated("the file system", flushing=True, spared=frozenset()):
                 syncfs(self._root)
 
     # --- removal
@@ -477,16 +483,17 @@ class Volume:
             raise VolumeError(f"{self} takes no writes: {self.suspect}")
 
     @contextmanager
-    def _translated(self, what: str, *, flushing: bool = False) -> Iterator[None]:
+    def _translated(self, what: str, *, flushing: bool = False, spared: frozenset[int] = _SPACE) -> Iterator[None]:
+        """Turn an OSError into ours. A failed flush makes the volume suspect, but for the errors that are ``spared``."""
         try:
             yield
         except FileNotFoundError as error:
             raise Missing(f"{self}: {what!r}") from error
         except OSError as error:
+            if flushing and error.errno not in spared:  # the kernel has dropped what it could not write: but what?
+                self.suspect = f"flushing failed: {error.strerror}"
             if error.errno in _SPACE:
                 raise Full(f"{self}: {error.strerror}") from error
-            if flushing:  # the kernel has dropped what it could not write: nothing written before can be trusted
-                self.suspect = f"flushing failed: {error.strerror}"
             raise VolumeError(f"{self}: {what!r}: {error.strerror}") from error
 
 

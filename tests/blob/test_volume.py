@@ -174,6 +174,30 @@ def test_after_a_failed_flush_the_volume_takes_no_writes_but_reads(volume, monke
     volume.remove(BLOB)
 
 
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT])
+def test_a_flush_without_room_costs_the_file_and_not_the_volume(volume, monkeypatch, number):  # cases 29, 133
+    with monkeypatch.context() as patched:
+        failing(patched, "fsync", number)
+        with pytest.raises(Full):
+            volume.write_file(BLOB, "data.0", b"x", flush=True)
+    assert not volume.suspect
+    volume.write_file(BLOB, "data.1", b"x", flush=True)
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EIO])
+def test_a_failed_flush_of_everything_costs_the_volume(volume, monkeypatch, number):  # case 29
+    """Nobody can say which file it was whose pages were dropped."""
+
+    def fail(_):
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(volume_module, "syncfs", fail)
+    with pytest.raises((Full, VolumeError)):
+        volume.sync_all()
+    with pytest.raises(VolumeError, match="takes no writes"):
+        volume.create(BLOB, "data.0")
+
+
 def test_every_new_directory_and_the_parent_of_the_topmost_are_flushed(volume, root, monkeypatch):
     flushed = []
     real = os.fsync
