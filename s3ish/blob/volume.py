@@ -484,7 +484,7 @@ class Volume:
 
     @contextmanager
     def _translated(self, what: str, *, flushing: bool = False, spared: frozenset[int] = _SPACE) -> Iterator[None]:
-        """Turn an OSError into ours. A failed flush makes the volume suspect, but for the errors that are ``spared``."""
+        """Turn an OSError into ours. A failed flush makes the volume suspect, but for errors that are ``spared``."""
         try:
             yield
         except FileNotFoundError as error:
