@@ -10,7 +10,7 @@ import os
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from starlette.applications import Starlette
 
@@ -40,7 +40,7 @@ from s3ish.jobs.recovery import join, recover
 from s3ish.jobs.repair import RepairJob, RepairQueue
 from s3ish.jobs.rows import name_of
 from s3ish.jobs.runner import Job, Runner, run_once
-from s3ish.jobs.scrub import ScrubJob
+from s3ish.jobs.scrub import STATE, Progress, ScrubJob, note_look, read_progress
 from s3ish.model import BlobRef, Owner
 from s3ish.objects import buckets
 from s3ish.objects.store import Store
@@ -204,8 +204,17 @@ def _rebuild(settings: Settings, clock: Clock) -> Counter[str]:
     return found
 
 
-def volume_states(settings: Settings) -> list[tuple[int, str, str, int | None]]:
-    """Return position, root, state and free bytes of every volume of the set, those out of reach included.
+class VolumeState(NamedTuple):
+    """A volume of the set: its place, where it is, how it is, its free bytes if they are known."""
+
+    position: int
+    root: str
+    state: str
+    free_bytes: int | None
+
+
+def volume_states(settings: Settings) -> list[VolumeState]:
+    """Return the state of every volume of the set, those out of reach included.
 
     Raises:
         VolumeError: none can be opened, or they do not belong together.
@@ -216,10 +225,29 @@ def volume_states(settings: Settings) -> list[tuple[int, str, str, int | None]]:
         present = {volume.position: (volume.root, "ok", volume.free_bytes()) for volume in volumes.present}
         lost = iter([root for root in roots if root not in {root for root, _, _ in present.values()}])
         return [
-            (position, *(present.get(position) or (next(lost), "out of reach", None))) for position in range(len(roots))
+            VolumeState(position, *(present.get(position) or (next(lost), "out of reach", None)))
+            for position in range(len(roots))
         ]
     finally:
         volumes.close()
+
+
+def scrub_progress(settings: Settings) -> Progress:
+    """Return what scrub and checks know, so far as the index can be read."""
+    if not settings.index_path.exists():
+        return Progress()
+
+    async def read() -> Progress:
+        index = SQLiteIndex(settings.index_path, durable=settings.storage.fsync)
+        try:
+            return read_progress(await index.get("state", STATE))
+        finally:
+            await index.close()
+
+    try:
+        return asyncio.run(read())
+    except IndexFailure:
+        return Progress()
 
 
 class StoreCheck:
@@ -247,8 +275,8 @@ class StoreCheck:
         self._settings, self._repair = settings, repair
         self._report, self._begin, self._advance = report, begin, advance
 
-    def run(self) -> Counter[str]:
-        """Check everything; return the counts of blobs, bytes, and findings by state."""
+    def run(self) -> Check:
+        """Check everything; return the check, with its counts."""
         set_up_logs(self._settings.log.level, self._settings.log.format)
         clock = Clock()
         volumes = _open_volumes(self._settings, clock, create=self._repair)
@@ -259,7 +287,7 @@ class StoreCheck:
             running = True
         return asyncio.run(self._check(_store(self._settings, volumes, self._settings.index_path, clock), running))
 
-    async def _check(self, store: Store, running: bool) -> Counter[str]:
+    async def _check(self, store: Store, running: bool) -> Check:
         try:
             before_ns = store.clock.now_ns()
             started = await store.index.get("state", UNCLEAN)
@@ -273,7 +301,9 @@ class StoreCheck:
                 self._advance()
             async for finding in check.orphans():
                 self._report(finding)
-            return check.counts
+            with contextlib.suppress(IndexFailure):  # it is a report, which is given in any case
+                await note_look(store, check.lacking)
+            return check
         finally:
             await _close(store)
 

@@ -262,10 +262,18 @@ def test_check_names_damage_heal_repairs_it_and_volumes_says_what_is_missing(sta
     missing = run_s3ish("volumes", *roots)
     assert missing.returncode == 1
     assert "out of reach" in missing.stdout
+    found = run_s3ish("check", *roots)
+    assert found.returncode == 1
+    lacking = int(re.search(r"^volume 1: (\d+) blobs lacked a shard or sidecar: \1 damaged$", found.stdout, re.M)[1])
+    assert lacking >= 1
+    assert f" {lacking} incomplete blobs " in run_s3ish("volumes", *roots).stdout
     healed = run_s3ish("heal", *roots)
     assert healed.returncode == 0
     assert "repaired: bucket/large" in healed.stdout
-    assert run_s3ish("volumes", *roots).returncode == 0
+    assert f"volume 1: {lacking} blobs lacked a shard or sidecar: {lacking} repaired" in healed.stdout
+    complete = run_s3ish("volumes", *roots)
+    assert complete.returncode == 0
+    assert complete.stdout.count(" 0 incomplete blobs ") == 3
     shard = next(path for path in roots[0].rglob("large@*/*") if path.name != "metadata.json")
     shard.write_bytes(b"\0" * shard.stat().st_size)
     damaged = run_s3ish("check", *roots)

@@ -49,12 +49,14 @@ class NewerFormat(BlobError):
 class Health(NamedTuple):
     """What a check found: numbers of the damaged and missing shards and sidecars, before repair.
 
-    ``readable`` says whether the blob can be served, ``repaired`` whether all damage was made good.
+    ``readable`` says whether the blob can be served, ``repaired`` whether all damage was made good, ``volumes`` at
+    which positions something was damaged or missing.
     """
 
     readable: bool
     damaged: tuple[str, ...] = ()
     repaired: bool = False
+    volumes: tuple[int, ...] = ()
 
     @property
     def whole(self) -> bool:

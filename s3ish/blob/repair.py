@@ -38,7 +38,8 @@ class Repair:
             shards_done = not bad or (readable and await self._rewrite(bad))
             sidecars_done = not poor or (told is not None and await self._run(self._mend_sidecars, told, poor))
             repaired = shards_done and sidecars_done
-        return Health(readable, tuple(names), repaired)
+        volumes = {self._ref.volumes[number] for number in bad} | set(poor)
+        return Health(readable, tuple(names), repaired, tuple(sorted(volumes)))
 
     def _check_sidecars(self) -> tuple[Sidecar | None, list[int]]:
         """Return the newest sidecar and the positions that do not have it."""

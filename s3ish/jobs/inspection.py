@@ -23,11 +23,15 @@ DIFFERS = "the sidecar differs from the index"
 
 
 class Finding(NamedTuple):
-    """Something that is not as it should be: of what, which files or rows, and how it stands with it now."""
+    """Something that is not as it should be: of what, which files or rows, and how it stands with it now.
+
+    ``volumes`` are the positions where files were damaged or missing.
+    """
 
     name: str
     problems: tuple[str, ...]
     state: State
+    volumes: tuple[int, ...] = ()
 
 
 class Inspector:
@@ -54,9 +58,9 @@ class Inspector:
             return None
         readable = health.readable or (item.ref.inline and self._repair)
         if not readable and item.ref.size:
-            return Finding(item.name, problems, "lost")
+            return Finding(item.name, problems, "lost", health.volumes)
         whole = self._repair and (not health.damaged or health.repaired) and (self._settled or DIFFERS not in sidecar)
-        return Finding(item.name, problems, "repaired" if whole else "damaged")
+        return Finding(item.name, problems, "repaired" if whole else "damaged", health.volumes)
 
     async def _look_at_row(self, item: BrokenRow) -> Finding | None:
         """Write a damaged row anew; None if it is another one by now."""
