@@ -232,10 +232,10 @@ def volume_states(settings: Settings) -> list[VolumeState]:
         volumes.close()
 
 
-def scrub_progress(settings: Settings) -> Progress:
-    """Return what scrub and checks know, so far as the index can be read."""
+def scrub_progress(settings: Settings) -> Progress | None:
+    """Return what scrub and checks know; None if the index cannot be read."""
     if not settings.index_path.exists():
-        return Progress()
+        return None
 
     async def read() -> Progress:
         index = SQLiteIndex(settings.index_path, durable=settings.storage.fsync)
@@ -247,7 +247,7 @@ def scrub_progress(settings: Settings) -> Progress:
     try:
         return asyncio.run(read())
     except IndexFailure:
-        return Progress()
+        return None
 
 
 class StoreCheck:

@@ -252,10 +252,12 @@ def list_volumes(volumes: tuple[str, ...], config: str | None) -> None:
     known = app.scrub_progress(settings)
     for position, root, state, free in states:
         space = "" if free is None else f"{free / 2**30:10.1f} GiB free"
-        lacking = max(known.lacked.get(position, 0), known.lacking.get(position, 0))
-        click.echo(f"{position:3}  {state:12} {space:20}  {lacking:8} incomplete blobs  {root}")
-    looked = f"{datetime.fromtimestamp(known.looked_ns / 1e9, UTC):%Y-%m-%d %H:%M} UTC" if known.looked_ns else "never"
-    click.echo(f"everything was looked at: {looked}; the pass under way is at {known.ratio:.0%}")
+        lacking = max(known.lacked.get(position, 0), known.lacking.get(position, 0)) if known else "unknown"
+        click.echo(f"{position:3}  {state:12} {space:20}  {lacking:>8} incomplete blobs  {root}")
+    if known:
+        at = datetime.fromtimestamp(known.looked_ns / 1e9, UTC)
+        looked = f"{at:%Y-%m-%d %H:%M} UTC" if known.looked_ns else "never"
+        click.echo(f"everything was looked at: {looked}; the pass of the scrub is at {known.ratio:.0%}")
     sys.exit(EX_FAILURE if any(volume.state != "ok" for volume in states) else 0)
 
 
