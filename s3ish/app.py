@@ -10,7 +10,7 @@ import os
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from starlette.applications import Starlette
 
@@ -20,24 +20,27 @@ from s3ish.auth.identify import Authenticator
 from s3ish.blob.engine import Reporter
 from s3ish.blob.engine import Settings as BlobSettings
 from s3ish.blob.erasure import ErasureStore
+from s3ish.blob.names import MARK_BYTES
 from s3ish.blob.opening import open_volumes
 from s3ish.blob.protocol import InUse
 from s3ish.blob.volumes import Volumes
 from s3ish.clock import Clock
 from s3ish.config import ConfigError, Settings
 from s3ish.errors import BucketAlreadyOwnedByYou
-from s3ish.index.protocol import Delete, IndexFailure
+from s3ish.index.protocol import Delete, IndexFailure, Row
 from s3ish.index.sqlite import SQLiteIndex
 from s3ish.jobs.check import Check
 from s3ish.jobs.garbage import GarbageJob
 from s3ish.jobs.inspection import Finding
 from s3ish.jobs.inventory import count_rows
+from s3ish.jobs.leftovers import LeftoverJob
 from s3ish.jobs.orphans import UNCLEAN, OrphanJob
 from s3ish.jobs.rebuild import rebuild
-from s3ish.jobs.recovery import recover
+from s3ish.jobs.recovery import join, recover
 from s3ish.jobs.repair import RepairJob, RepairQueue
+from s3ish.jobs.rows import name_of
 from s3ish.jobs.runner import Job, Runner, run_once
-from s3ish.jobs.scrub import ScrubJob
+from s3ish.jobs.scrub import STATE, Progress, ScrubJob, note_look, read_progress
 from s3ish.logs import RequestLog, set_up_logs
 from s3ish.model import BlobRef, Owner
 from s3ish.objects import buckets
@@ -77,7 +80,14 @@ def _ignore(_ref: BlobRef, _files: tuple[str, ...]) -> None:
     pass
 
 
-def _store(settings: Settings, volumes: Volumes, index: Path, clock: Clock, on_damage: Reporter = _ignore) -> Store:
+def _store(
+    settings: Settings,
+    volumes: Volumes,
+    index: Path,
+    clock: Clock,
+    on_damage: Reporter = _ignore,
+    on_broken_row: Callable[[Row], None] | None = None,
+) -> Store:
     erasure, storage = settings.erasure, settings.storage
     offload = Offload()
     blobs = ErasureStore(
@@ -87,7 +97,8 @@ def _store(settings: Settings, volumes: Volumes, index: Path, clock: Clock, on_d
         offload=offload,
         on_damage=on_damage,
     )
-    return Store(SQLiteIndex(index, durable=storage.fsync), blobs, clock, offload, settings.server.region, on_damage)
+    rows = SQLiteIndex(index, durable=storage.fsync)
+    return Store(rows, blobs, clock, offload, settings.server.region, on_damage, on_broken_row)
 
 
 async def _close(store: Store) -> None:
@@ -114,7 +125,7 @@ def prepare(settings: Settings) -> Iterator[None]:
             _rebuild(settings, clock)
         asyncio.run(_begin(settings, clock))
         yield
-        asyncio.run(_end(settings))
+        asyncio.run(_end(settings, volumes))
     finally:
         volumes.close()
 
@@ -140,7 +151,10 @@ async def _make_bucket(store: Store, text: str, owner: Owner) -> None:
         await buckets.set_versioning(store, name, enabled=True)
 
 
-async def _end(settings: Settings) -> None:
+async def _end(settings: Settings, volumes: Volumes) -> None:
+    """Remember a clean end, unless a worker died of which nobody has looked for what it left."""
+    if volumes.dead_workers():
+        return
     index = SQLiteIndex(settings.index_path, durable=settings.storage.fsync)
     await index.commit([Delete("state", UNCLEAN)])
     await index.close()
@@ -191,8 +205,17 @@ def _rebuild(settings: Settings, clock: Clock) -> Counter[str]:
     return found
 
 
-def volume_states(settings: Settings) -> list[tuple[int, str, str, int | None]]:
-    """Return position, root, state and free bytes of every volume of the set, those out of reach included.
+class VolumeState(NamedTuple):
+    """A volume of the set: its place, where it is, how it is, its free bytes if they are known."""
+
+    position: int
+    root: str
+    state: str
+    free_bytes: int | None
+
+
+def volume_states(settings: Settings) -> list[VolumeState]:
+    """Return the state of every volume of the set, those out of reach included.
 
     Raises:
         VolumeError: none can be opened, or they do not belong together.
@@ -203,10 +226,29 @@ def volume_states(settings: Settings) -> list[tuple[int, str, str, int | None]]:
         present = {volume.position: (volume.root, "ok", volume.free_bytes()) for volume in volumes.present}
         lost = iter([root for root in roots if root not in {root for root, _, _ in present.values()}])
         return [
-            (position, *(present.get(position) or (next(lost), "out of reach", None))) for position in range(len(roots))
+            VolumeState(position, *(present.get(position) or (next(lost), "out of reach", None)))
+            for position in range(len(roots))
         ]
     finally:
         volumes.close()
+
+
+def scrub_progress(settings: Settings) -> Progress | None:
+    """Return what scrub and checks know; None if the index cannot be read."""
+    if not settings.index_path.exists():
+        return None
+
+    async def read() -> Progress:
+        index = SQLiteIndex(settings.index_path, durable=settings.storage.fsync)
+        try:
+            return read_progress(await index.get("state", STATE))
+        finally:
+            await index.close()
+
+    try:
+        return asyncio.run(read())
+    except IndexFailure:
+        return None
 
 
 class StoreCheck:
@@ -234,8 +276,8 @@ class StoreCheck:
         self._settings, self._repair = settings, repair
         self._report, self._begin, self._advance = report, begin, advance
 
-    def run(self) -> Counter[str]:
-        """Check everything; return the counts of blobs, bytes, and findings by state."""
+    def run(self) -> Check:
+        """Check everything; return the check, with its counts."""
         set_up_logs(self._settings.log.level, self._settings.log.format)
         clock = Clock()
         volumes = _open_volumes(self._settings, clock, create=self._repair)
@@ -246,7 +288,7 @@ class StoreCheck:
             running = True
         return asyncio.run(self._check(_store(self._settings, volumes, self._settings.index_path, clock), running))
 
-    async def _check(self, store: Store, running: bool) -> Counter[str]:
+    async def _check(self, store: Store, running: bool) -> Check:
         try:
             before_ns = store.clock.now_ns()
             started = await store.index.get("state", UNCLEAN)
@@ -260,7 +302,9 @@ class StoreCheck:
                 self._advance()
             async for finding in check.orphans():
                 self._report(finding)
-            return check.counts
+            with contextlib.suppress(IndexFailure):  # it is a report, which is given in any case
+                await note_look(store, check.lacking)
+            return check
         finally:
             await _close(store)
 
@@ -307,16 +351,22 @@ class Application:
     async def _lifespan(self, _app: Starlette) -> AsyncIterator[None]:
         settings, clock = self._settings, Clock()
         volumes = _open_volumes(settings, clock, create=False)
-        volumes.lock_worker()
+        volumes.lock_worker(clock.token(MARK_BYTES))
         repairs = RepairQueue(clock, self._observer)
 
         def report(ref: BlobRef, files: tuple[str, ...]) -> None:
             self._observer.damage(ref.id, files)
             repairs.add(ref)
 
-        store = _store(settings, volumes, settings.index_path, clock, report)
+        def report_row(row: Row) -> None:
+            self._observer.damage(name_of(row), (f"row of {row.table}",))
+            repairs.add(row)
+
+        store = _store(settings, volumes, settings.index_path, clock, report, report_row)
         scrub = ScrubJob(store, self._observer, settings.jobs.scrub_days * 86_400)
-        runner = Runner(store, [*_jobs(store), scrub], own=[RepairJob(store, repairs, self._observer)])
+        leftovers = LeftoverJob(store)
+        runner = Runner(store, [*_jobs(store), scrub], own=[RepairJob(store, repairs, self._observer), leftovers])
+        await join(store)
         self._store = store
         self._s3 = S3Application(
             store,
@@ -330,8 +380,13 @@ class Application:
             yield
         finally:
             await runner.stop()
-            await _close(store)
-            self._observer.flush()
+            try:
+                await leftovers.step()
+                if not store.leftovers:
+                    volumes.forget_workers([volumes.mark])
+            finally:
+                await _close(store)
+                self._observer.flush()
 
     async def _is_ready(self) -> bool:
         if self._store is None:

@@ -5,6 +5,8 @@ configuration that cannot be used. What a command needs is imported when it runs
 """
 
 import sys
+from collections import Counter
+from datetime import UTC, datetime
 from typing import Any, NoReturn
 
 import click
@@ -234,18 +236,29 @@ def heal(volumes: tuple[str, ...], config: str | None) -> None:
 @click.argument("volumes", nargs=-1, metavar="[VOLUME]...")
 @_config_option
 def list_volumes(volumes: tuple[str, ...], config: str | None) -> None:
-    """Show each volume's place in the set, its state and its free space. Exit code 1 if one is out of reach."""
+    """Show each volume's place in the set, its state, its free space and what it lacks.
+
+    What it lacks is what the last look at everything (a pass of the scrub, or a check) found, or the pass under way if
+    that has found more. Exit code 1 if a volume is out of reach.
+    """
     from s3ish import app
     from s3ish.blob.protocol import BlobError
 
+    settings = _load(config, storage__volumes=volumes or None)
     try:
-        states = app.volume_states(_load(config, storage__volumes=volumes or None))
+        states = app.volume_states(settings)
     except BlobError as error:
         _fail(str(error))
+    known = app.scrub_progress(settings)
     for position, root, state, free in states:
         space = "" if free is None else f"{free / 2**30:10.1f} GiB free"
-        click.echo(f"{position:3}  {state:12} {space:20}  {root}")
-    sys.exit(EX_FAILURE if any(state != "ok" for _, _, state, _ in states) else 0)
+        lacking = max(known.lacked.get(position, 0), known.lacking.get(position, 0)) if known else "unknown"
+        click.echo(f"{position:3}  {state:12} {space:20}  {lacking:>8} incomplete blobs  {root}")
+    if known:
+        at = datetime.fromtimestamp(known.looked_ns / 1e9, UTC)
+        looked = f"{at:%Y-%m-%d %H:%M} UTC" if known.looked_ns else "never"
+        click.echo(f"everything was looked at: {looked}; the pass of the scrub is at {known.ratio:.0%}")
+    sys.exit(EX_FAILURE if any(volume.state != "ok" for volume in states) else 0)
 
 
 def _check(settings: Settings, *, repair: bool) -> NoReturn:
@@ -266,14 +279,19 @@ def _check(settings: Settings, *, repair: bool) -> NoReturn:
 
     try:
         run = app.StoreCheck(settings, repair=repair, report=report, begin=begin, advance=lambda: bar.update(1))
-        counts = run.run()
+        done = run.run()
         bar.render_finish()
     except (BlobError, IndexFailure, OSError) as error:
         _fail(str(error))
-    states = ("damaged", "lost", "repaired", "orphan")
-    found = ", ".join(f"{counts[state]} {state}" for state in states if counts[state]) or "all good"
-    click.echo(f"{counts['blobs']} blobs of {counts['bytes']} bytes: {found}")
-    sys.exit(EX_FAILURE if counts["damaged"] or counts["lost"] else 0)
+
+    def told(counts: Counter[str]) -> str:
+        states = ("damaged", "lost", "repaired", "orphan")
+        return ", ".join(f"{counts[state]} {state}" for state in states if counts[state]) or "all good"
+
+    for position, states in sorted(done.volumes.items()):
+        click.echo(f"volume {position}: {states.total()} blobs lacked a shard or sidecar: {told(states)}")
+    click.echo(f"{done.counts['blobs']} blobs of {done.counts['bytes']} bytes: {told(done.counts)}")
+    sys.exit(EX_FAILURE if done.counts["damaged"] or done.counts["lost"] else 0)
 
 
 def _printable(text: str) -> str:

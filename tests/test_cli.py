@@ -30,7 +30,7 @@ def client(endpoint, access_key="s3ishadmin", secret_key="s3ishadmin"):
     )
 
 
-def wait_until(condition, seconds=15):
+def wait_until(condition, seconds=60):
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, "it did not come true"
@@ -41,8 +41,15 @@ def children(pid):
     return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
 
+def command_of(pid):
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes()
+    except FileNotFoundError:  # it has just ended
+        return b""
+
+
 def workers(pid):
-    return [child for child in children(pid) if b"spawn_main" in Path(f"/proc/{child}/cmdline").read_bytes()]
+    return [child for child in children(pid) if b"spawn_main" in command_of(child)]
 
 
 def test_the_greeting_says_what_to_do_next(start_server, tmp_path):
@@ -158,12 +165,34 @@ def test_a_killed_worker_is_replaced_while_the_others_serve(start_server, tmp_pa
     s3 = client(server.endpoint)
     s3.create_bucket(Bucket="bucket")
     pid = server.process.pid
-    wait_until(lambda: len(workers(pid)) == 2)
-    victim = workers(pid)[0]
+    marks = tmp_path / ".s3ish"
+    wait_until(lambda: len(workers(pid)) == len(list(marks.glob("worker.*"))) == 2)
+    before, victim = set(marks.glob("worker.*")), workers(pid)[0]
     os.kill(victim, signal.SIGKILL)
     wait_until(lambda: len(workers(pid)) == 2 and victim not in workers(pid))
     client(server.endpoint).put_object(Bucket="bucket", Key="after", Body=b"x")
+    wait_until(lambda: set(marks.glob("worker.*")) - before)
+    wait_until(lambda: "sweep" in states(tmp_path) or len(list(marks.glob("worker.*"))) == 2)
+    code, log = server.stop()
+    assert code == 0
+    assert "a worker died" in log
+    assert ("unclean" in states(tmp_path)) == bool(list(marks.glob("worker.*"))), "unless its sweep was done"
+
+
+def test_a_clean_stop_is_remembered(start_server, tmp_path):
+    server = start_server(tmp_path, "--workers", "2")
+    assert "unclean" in states(tmp_path)
     assert server.stop()[0] == 0
+    assert not {"unclean", "sweep"} & states(tmp_path)
+    assert not list((tmp_path / ".s3ish").glob("worker.*"))
+
+
+def states(root):
+    """Return the names of the marks in the index."""
+    database = sqlite3.connect(root / ".s3ish" / "index.db")
+    found = {bytes(key).decode() for (key,) in database.execute("select key from state")}
+    database.close()
+    return found
 
 
 def test_healthcheck_tells_by_its_exit_code(start_server, run_s3ish, tmp_path):
@@ -240,10 +269,18 @@ def test_check_names_damage_heal_repairs_it_and_volumes_says_what_is_missing(sta
     missing = run_s3ish("volumes", *roots)
     assert missing.returncode == 1
     assert "out of reach" in missing.stdout
+    found = run_s3ish("check", *roots)
+    assert found.returncode == 1
+    lacking = int(re.search(r"^volume 1: (\d+) blobs lacked a shard or sidecar: \1 damaged$", found.stdout, re.M)[1])
+    assert lacking >= 1
+    assert f" {lacking} incomplete blobs " in run_s3ish("volumes", *roots).stdout
     healed = run_s3ish("heal", *roots)
     assert healed.returncode == 0
     assert "repaired: bucket/large" in healed.stdout
-    assert run_s3ish("volumes", *roots).returncode == 0
+    assert f"volume 1: {lacking} blobs lacked a shard or sidecar: {lacking} repaired" in healed.stdout
+    complete = run_s3ish("volumes", *roots)
+    assert complete.returncode == 0
+    assert complete.stdout.count(" 0 incomplete blobs ") == 3
     shard = next(path for path in roots[0].rglob("large@*/*") if path.name != "metadata.json")
     shard.write_bytes(b"\0" * shard.stat().st_size)
     damaged = run_s3ish("check", *roots)

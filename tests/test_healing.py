@@ -1,12 +1,15 @@
-"""A running server with several workers repairs what a read has met, and shows it in its metrics."""
+"""A running server repairs what a read has met, and shows it in its metrics."""
 
 import http.client
 import re
+import sqlite3
 import time
 from urllib.parse import urlsplit
 
 import boto3
+import pytest
 from botocore.config import Config
+from botocore.exceptions import ClientError
 
 BODY = bytes(range(256)) * 2000
 
@@ -27,17 +30,40 @@ def wait_until(condition, seconds=15):
         time.sleep(0.02)
 
 
-def test_a_flipped_bit_is_repaired_by_reading_the_object(start_server, tmp_path):  # case 17
-    roots = [tmp_path / f"drive{number}" for number in range(3)]
-    server = start_server(*roots, "--workers", "2", S3ISH_LOG_FORMAT="json")
-    s3 = boto3.client(
+def connect(server):
+    return boto3.client(
         "s3",
         endpoint_url=server.endpoint,
         aws_access_key_id="s3ishadmin",
         aws_secret_access_key="s3ishadmin",
         region_name="us-east-1",
-        config=Config(s3={"addressing_style": "path"}),
+        config=Config(s3={"addressing_style": "path"}, retries={"total_max_attempts": 1}),
     )
+
+
+def test_a_damaged_row_is_repaired_by_asking_for_the_object(start_server, tmp_path):  # case 22
+    server = start_server(tmp_path)
+    s3 = connect(server)
+    s3.create_bucket(Bucket="bucket")
+    s3.put_object(Bucket="bucket", Key="k", Body=BODY)
+    database = sqlite3.connect(tmp_path / ".s3ish" / "index.db")
+    ((key, value),) = database.execute("select key, value from versions")
+    database.execute("update versions set value=?", (value[:-1] + bytes([value[-1] ^ 1]),))
+    database.commit()
+    with pytest.raises(ClientError, match="InternalError"):
+        s3.get_object(Bucket="bucket", Key="k")
+    wait_until(lambda: database.execute("select value from versions where key=?", (key,)).fetchone() == (value,))
+    database.close()
+    assert s3.get_object(Bucket="bucket", Key="k")["Body"].read() == BODY
+    code, log = server.stop()
+    assert code == 0
+    assert "Traceback" not in log
+
+
+def test_a_flipped_bit_is_repaired_by_reading_the_object(start_server, tmp_path):  # case 17
+    roots = [tmp_path / f"drive{number}" for number in range(3)]
+    server = start_server(*roots, "--workers", "2", S3ISH_LOG_FORMAT="json")
+    s3 = connect(server)
     s3.create_bucket(Bucket="bucket")
     s3.put_object(Bucket="bucket", Key="k", Body=BODY)
     shards = [path for root in roots for path in root.rglob("data.0")]

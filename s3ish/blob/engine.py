@@ -73,6 +73,10 @@ class Engine:
         self.lazy = len(volumes) == 1
         self._coders = {(settings.code, settings.k, settings.m): self.coder}
 
+    def token(self) -> str:
+        """Return an unpredictable token that tells which worker made it."""
+        return self.volumes.mark + self.clock.token()
+
     def coder_of(self, ref: BlobRef) -> Coder:
         """Return the coder of a blob. Raises UnknownCodeError."""
         key = (ref.code, ref.k, ref.m)

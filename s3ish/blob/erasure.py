@@ -5,13 +5,15 @@ parity is k = 1, m = 0 of the same code. Each part of the work is its own module
 they share is engine.py; this one holds the rest.
 """
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import suppress
+from itertools import islice
 
 from s3ish.blob import sidecar as sidecars
 from s3ish.blob.copies import Copies, newest, read_copies, read_copy, verdict
 from s3ish.blob.engine import Engine
 from s3ish.blob.layout import damage_names, shard_name
+from s3ish.blob.names import Past
 from s3ish.blob.protocol import BlobError, BlobReader, Full, Health, Missing, Unwritable
 from s3ish.blob.reader import ErasureReader, InlineReader, ShardReader
 from s3ish.blob.repair import Repair
@@ -20,6 +22,8 @@ from s3ish.blob.sidecar import Sidecar
 from s3ish.blob.volume import is_temporary
 from s3ish.blob.writer import ErasureWriter
 from s3ish.model import BlobRef
+
+PRUNED_AT_ONCE = 64
 
 
 class ErasureStore(Engine):
@@ -59,7 +63,7 @@ class ErasureStore(Engine):
         revision = self.clock.sequence(after=old.revision if old else 0)
         new = Sidecar(ref, revision, sidecar, old.data if old else inline, old.others if old else {})
         text = await self.offload.run(sidecars.encode, new)
-        token = self.clock.token()
+        token = self.token()
         failures: dict[int, BlobError] = {}
 
         def write(position: int) -> None:
@@ -88,8 +92,26 @@ class ErasureStore(Engine):
     async def check(self, ref: BlobRef, *, repair: bool) -> Health:
         return await Repair(self, ref).check(repair=repair)
 
-    async def tidy(self, ref: BlobRef, before_ns: int) -> None:
-        await self.offload.run(self._tidy, ref, before_ns)
+    async def tidy(self, ref: BlobRef, past: Past) -> None:
+        await self.offload.run(self._tidy, ref, past)
+
+    async def prune(self, before_ns: int) -> AsyncIterator[str]:
+        for volume in self.volumes.present:
+            folders = volume.prune(before_ns)
+            with suppress(BlobError):  # for another time
+                while batch := await self.offload.run(list, islice(folders, PRUNED_AT_ONCE)):
+                    for folder in batch:
+                        yield folder
+
+    @property
+    def away(self) -> tuple[int, ...]:
+        return self.volumes.away
+
+    async def dead_makers(self) -> frozenset[str]:
+        return await self.offload.run(self.volumes.dead_workers)
+
+    async def forget_makers(self, makers: Iterable[str]) -> None:
+        await self.offload.run(self.volumes.forget_workers, makers)
 
     def scan(self, after: str | None = None) -> AsyncIterator[tuple[BlobRef, bytes]]:
         return Scan(self.volumes, self.offload, after, self.settings.m).sealed()
@@ -124,12 +146,12 @@ class ErasureStore(Engine):
             raise verdict(ref.id, _errors(copies), ref.m)
         return found
 
-    def _tidy(self, ref: BlobRef, before_ns: int) -> None:
+    def _tidy(self, ref: BlobRef, past: Past) -> None:
         for position in dict.fromkeys(ref.volumes):
             with suppress(BlobError):
                 volume = self.volumes.at(position)
                 for name in volume.names(ref.id):
-                    if is_temporary(name) and volume.modified_ns(ref.id, name) < before_ns:
+                    if is_temporary(name) and past.holds(name, volume.modified_ns(ref.id, name)):
                         volume.unlink(ref.id, name)
 
     def _any_shard(self, ref: BlobRef) -> bool:

@@ -1,6 +1,6 @@
 """A blob store in memory: for tests, and for servers whose data may go with them."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
@@ -8,7 +8,7 @@ from typing import Self
 import msgspec
 from msgspec import Raw
 
-from s3ish.blob.names import mint
+from s3ish.blob.names import Past, mint
 from s3ish.blob.protocol import Buffer, Health, Missing
 from s3ish.clock import Clock
 from s3ish.model import BlobRef
@@ -67,8 +67,23 @@ class MemoryBlobStore:
             if blob.split("/") > last and (found := self._blobs.get(blob)):
                 yield found.ref, found.sidecar
 
-    async def tidy(self, ref: BlobRef, before_ns: int) -> None:
+    async def tidy(self, ref: BlobRef, past: Past) -> None:
         """Nothing is ever left."""
+
+    async def prune(self, before_ns: int) -> AsyncIterator[str]:  # noqa: ARG002 - there are no folders
+        nothing: tuple[str, ...] = ()
+        for folder in nothing:
+            yield folder
+
+    @property
+    def away(self) -> tuple[int, ...]:
+        return ()
+
+    async def dead_makers(self) -> frozenset[str]:
+        return frozenset()
+
+    async def forget_makers(self, makers: Iterable[str]) -> None:
+        """Who dies leaves nothing."""
 
     async def strays(self, after: str | None = None) -> AsyncIterator[tuple[str, int]]:  # noqa: ARG002 - never any
         nothing: tuple[tuple[str, int], ...] = ()

@@ -13,6 +13,13 @@ in ``@`` and the blob's random token, which alone makes it unique; folders hold 
 """
 
 import re
+from typing import NamedTuple
+
+MARK_BYTES = 5
+"""The random bytes of a process's mark."""
+
+_MARK_CHARACTERS, _MARKED_CHARACTERS = 8, 24
+"""A token begins with the mark of the process that made it; shorter tokens are from processes that have none."""
 
 PIECE_BYTES = 200
 """The longest component before its ``%+`` or its token, in bytes; with them it stays below 230, and NAME_MAX is 255."""
@@ -44,6 +51,26 @@ def home_of(blob: str) -> str:
     text = blob.rpartition("@")[0].replace("%+/", "").encode("utf-8", "surrogatepass")
     home = _ESCAPED.sub(lambda found: bytes([int(found[1], 16)]), text).decode("utf-8", "surrogatepass")
     return home[:-1] if home.find("/") == len(home) - 1 else home
+
+
+def maker_of(name: str) -> str:
+    """Return the mark of the process that made a blob, or a temporary file of one, given its id or name; or ""."""
+    token = re.split("[@.]", name)[-1]
+    return token[:_MARK_CHARACTERS] if len(token) == _MARKED_CHARACTERS else ""
+
+
+class Past(NamedTuple):
+    """What no living process works on: what is older than a moment, or was made by a process that has died.
+
+    ``before_ns`` is in nanoseconds since the epoch, ``dead`` are the marks of processes.
+    """
+
+    before_ns: int
+    dead: frozenset[str] = frozenset()
+
+    def holds(self, name: str, made_ns: int) -> bool:
+        """Whether it holds a blob, or a temporary file of one, given its id or name."""
+        return made_ns < self.before_ns or maker_of(name) in self.dead
 
 
 def escape(segment: str) -> list[str]:

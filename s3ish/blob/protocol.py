@@ -4,10 +4,11 @@ A blob store knows neither S3 nor the index. What a sidecar says is the caller's
 and keeps beside it what it needs itself to read the blob without any index.
 """
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from contextlib import AbstractAsyncContextManager
 from typing import NamedTuple, Protocol
 
+from s3ish.blob.names import Past
 from s3ish.model import BlobRef
 
 Buffer = bytes | bytearray | memoryview
@@ -48,12 +49,14 @@ class NewerFormat(BlobError):
 class Health(NamedTuple):
     """What a check found: numbers of the damaged and missing shards and sidecars, before repair.
 
-    ``readable`` says whether the blob can be served, ``repaired`` whether all damage was made good.
+    ``readable`` says whether the blob can be served, ``repaired`` whether all damage was made good, ``volumes`` at
+    which positions something was damaged or missing.
     """
 
     readable: bool
     damaged: tuple[str, ...] = ()
     repaired: bool = False
+    volumes: tuple[int, ...] = ()
 
     @property
     def whole(self) -> bool:
@@ -155,12 +158,25 @@ class BlobStore(Protocol):
     async def check(self, ref: BlobRef, *, repair: bool) -> Health:
         """Verify every block of every shard and every sidecar; with ``repair``, rewrite what is damaged or missing."""
 
-    async def tidy(self, ref: BlobRef, before_ns: int) -> None:
+    async def tidy(self, ref: BlobRef, past: Past) -> None:
         """Remove what replacements that were cut off have left beside a blob's files.
 
         Args:
-            before_ns: a moment in nanoseconds since the epoch; what is younger may be about to take its place.
+            past: what it does not hold may be about to take its place.
         """
+
+    def prune(self, before_ns: int) -> AsyncIterator[str]:
+        """Remove folders that hold no blob and have not changed since ``before_ns``; yield what was looked at."""
+
+    @property
+    def away(self) -> tuple[int, ...]:
+        """The positions of volumes out of reach: what is removed meanwhile comes back with them."""
+
+    async def dead_makers(self) -> frozenset[str]:
+        """Return the marks of processes that died: what they were making will never be finished (see ``Past``)."""
+
+    async def forget_makers(self, makers: Iterable[str]) -> None:
+        """Forget processes that died, after what they left has been dealt with."""
 
     def scan(self, after: str | None = None) -> AsyncIterator[tuple[BlobRef, bytes]]:
         """Yield every sealed blob with its sidecar, in an order that ``after`` (the last id seen) can resume."""

@@ -38,7 +38,8 @@ class Repair:
             shards_done = not bad or (readable and await self._rewrite(bad))
             sidecars_done = not poor or (told is not None and await self._run(self._mend_sidecars, told, poor))
             repaired = shards_done and sidecars_done
-        return Health(readable, tuple(names), repaired)
+        volumes = {self._ref.volumes[number] for number in bad} | set(poor)
+        return Health(readable, tuple(names), repaired, tuple(sorted(volumes)))
 
     def _check_sidecars(self) -> tuple[Sidecar | None, list[int]]:
         """Return the newest sidecar and the positions that do not have it."""
@@ -64,7 +65,7 @@ class Repair:
         """Write shards anew. Returns whether all of them could be."""
         store, ref = self._store, self._ref
         shards = ShardReader(store.volumes, ref, store.coder_of(ref))
-        fresh = FreshShards(store.volumes, ref, numbers, store.clock.token())
+        fresh = FreshShards(store.volumes, ref, numbers, store.token())
 
         def copy_stripe(stripe: int) -> None:
             fresh.write(stripe, shards.layout.offset(stripe), shards.rebuild(stripe, numbers))
@@ -82,7 +83,7 @@ class Repair:
     def _mend_sidecars(self, told: Sidecar, positions: Sequence[int]) -> bool:
         """Write the newest sidecar where it is not. Returns whether it is everywhere then."""
         volumes, blob = self._store.volumes, self._ref.id
-        text, token = sidecars.encode(told), self._store.clock.token()
+        text, token = sidecars.encode(told), self._store.token()
         done = True
         for position in positions:
             try:

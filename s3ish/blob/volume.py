@@ -10,6 +10,7 @@ import errno
 import fcntl
 import heapq
 import os
+import re
 import stat
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
@@ -20,12 +21,14 @@ from s3ish.blob.protocol import Buffer, Corrupt, Full, InUse, Missing, VolumeErr
 _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
 _CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
-_SPACE = {errno.ENOSPC, errno.EDQUOT}
+_SPACE = frozenset({errno.ENOSPC, errno.EDQUOT})
 _RETRIES = 100
 """How often a creator loses against a deletion of the same empty folders before it gives up."""
 
 _RESERVE_BYTES, _RESERVE_SHARE = 32 << 20, 16
 """What is never written on: so many bytes, on a small file system one of so many parts of it."""
+
+_WORKER = re.compile(r"worker\.([a-z2-7]+)\.lock")
 
 _WINDOW = 100_000
 """How many names of one folder are held in memory at once while walking."""
@@ -118,7 +121,13 @@ class Volume:
                     rest = rest[done:]
 
     def sync(self, descriptor: int) -> None:
-        """Make a file's content durable. Raises VolumeError, after which the volume takes no more writes."""
+        """Make a file's content durable.
+
+        Raises:
+            Full: there was no room for it. Its pages may have been dropped, so that no later flush can be believed: the
+                file is to be given up. The volume is not: every other file has a flush of its own to rely on.
+            VolumeError: the volume takes no more writes.
+        """
         if self.fsync:
             with self._translated("a file", flushing=True):
                 os.fsync(descriptor)
@@ -214,9 +223,9 @@ class Volume:
                 self._sync_folder(_path(blob))
 
     def sync_all(self) -> None:
-        """Make everything written so far durable. Raises VolumeError."""
+        """Make everything written so far durable. Raises Full, VolumeError: the volume takes no more writes."""
         if self.fsync:
-            with self._translated("the file system", flushing=True):
+            with self._translated("the file system", flushing=True, spared=frozenset()):
                 syncfs(self._root)
 
     # --- removal
@@ -235,17 +244,43 @@ class Volume:
                 for name in self._list(path):
                     with suppress(FileNotFoundError):
                         self._discard(_path(blob, name))
-            while path:
-                try:
-                    os.rmdir(path, dir_fd=self._root)
-                except FileNotFoundError:
-                    pass
-                except OSError as error:
-                    if error.errno in {errno.ENOTEMPTY, errno.EEXIST, errno.EBUSY, errno.ENOTDIR}:
-                        return
-                    raise
-                self._durable.discard(path)
+            while path and self._remove_folder(path):
                 path = path.rpartition("/")[0]
+
+    def prune(self, before_ns: int) -> Iterator[str]:
+        """Go through the folders of keys and remove those that hold nothing; yield each that was looked at.
+
+        One that changed after ``before_ns`` stays: a writer may have made it for what comes next. One that loses its
+        folder nevertheless makes it anew. Raises VolumeError.
+        """
+        stack = [("", before_ns, self._sorted("", ""))]
+        while stack:
+            folder, modified_ns, entries = stack[-1]
+            name = next((name for name in entries if "@" not in name and name != "lost+found"), None)
+            if name is not None:
+                path = f"{folder}/{name}" if folder else name
+                with suppress(Missing), self._translated(path):
+                    seen_ns = os.stat(path, dir_fd=self._root, follow_symlinks=False).st_mtime_ns
+                    stack.append((path, seen_ns, self._sorted(path, "")))
+                continue
+            stack.pop()
+            if modified_ns < before_ns:
+                with self._translated(folder):
+                    self._remove_folder(folder)
+            yield folder
+
+    def _remove_folder(self, path: str) -> bool:
+        """Remove a folder if it is empty; tell whether it is gone."""
+        try:
+            os.rmdir(path, dir_fd=self._root)
+        except FileNotFoundError:
+            pass
+        except OSError as error:
+            if error.errno in {errno.ENOTEMPTY, errno.EEXIST, errno.EBUSY, errno.ENOTDIR}:
+                return False
+            raise
+        self._durable.discard(path)
+        return True
 
     def _discard(self, path: str) -> None:
         """Unlink whatever is there; a planted directory with all that it holds."""
@@ -321,9 +356,38 @@ class Volume:
         self._locks.remove(workers)
         os.close(workers)
 
-    def lock_worker(self) -> None:
-        """Say, until ``close``, that a worker of the server uses the volume. Raises InUse."""
+    def lock_worker(self, mark: str = "") -> None:
+        """Say, until ``close``, that a worker of the server uses the volume. Raises InUse.
+
+        Args:
+            mark: by which others can tell whether the worker lives.
+        """
         self._lock("workers.lock", fcntl.LOCK_SH, f"another s3ish server is starting on {self.root}")
+        if mark:  # it gets its name when the lock is held: seen without one, the worker is dead
+            new, name = f"{PRIVATE}/.{mark}.lock", f"{PRIVATE}/{_worker_name(mark)}"
+            self._lock(f".{mark}.lock", fcntl.LOCK_EX, f"two workers on {self.root} have one mark")
+            with self._translated(name):
+                os.rename(new, name, src_dir_fd=self._root, dst_dir_fd=self._root)
+
+    def dead_workers(self) -> set[str]:
+        """Return the marks of the workers that ended without ``forget_worker``. Raises Missing, VolumeError."""
+        dead = set()
+        with self._translated(PRIVATE):
+            marks = [found[1] for found in map(_WORKER.fullmatch, self._list(PRIVATE)) if found]
+            for mark in marks:
+                with suppress(FileNotFoundError, BlockingIOError):  # it ended well meanwhile; it lives
+                    descriptor = os.open(f"{PRIVATE}/{_worker_name(mark)}", _READ, dir_fd=self._root)
+                    try:
+                        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                        dead.add(mark)
+                    finally:
+                        os.close(descriptor)
+        return dead
+
+    def forget_worker(self, mark: str) -> None:
+        """Forget a worker: it ends, or all that it left has been dealt with. Raises VolumeError."""
+        with self._translated(mark), suppress(FileNotFoundError):
+            os.unlink(f"{PRIVATE}/{_worker_name(mark)}", dir_fd=self._root)
 
     def _lock(self, name: str, kind: int, message: str) -> int:
         flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
@@ -425,17 +489,22 @@ class Volume:
             raise VolumeError(f"{self} takes no writes: {self.suspect}")
 
     @contextmanager
-    def _translated(self, what: str, *, flushing: bool = False) -> Iterator[None]:
+    def _translated(self, what: str, *, flushing: bool = False, spared: frozenset[int] = _SPACE) -> Iterator[None]:
+        """Turn an OSError into ours. A failed flush makes the volume suspect, but for errors that are ``spared``."""
         try:
             yield
         except FileNotFoundError as error:
             raise Missing(f"{self}: {what!r}") from error
         except OSError as error:
+            if flushing and error.errno not in spared:  # the kernel has dropped what it could not write: but what?
+                self.suspect = f"flushing failed: {error.strerror}"
             if error.errno in _SPACE:
                 raise Full(f"{self}: {error.strerror}") from error
-            if flushing:  # the kernel has dropped what it could not write: nothing written before can be trusted
-                self.suspect = f"flushing failed: {error.strerror}"
             raise VolumeError(f"{self}: {what!r}: {error.strerror}") from error
+
+
+def _worker_name(mark: str) -> str:
+    return f"worker.{mark}.lock"
 
 
 def temporary_name(name: str, token: str) -> str:

@@ -1,10 +1,11 @@
 """The volumes of a set by position, some of which may be out of reach, and who holds which shard of a blob."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
 
 import xxhash
 
-from s3ish.blob.protocol import VolumeError
+from s3ish.blob.protocol import BlobError, VolumeError
 from s3ish.blob.volume import Volume
 
 
@@ -13,10 +14,13 @@ class Volumes:
 
     Args:
         volumes: by position; None for one that is out of reach.
+
+    ``mark`` tells this process from others, once it is a worker.
     """
 
     def __init__(self, volumes: Sequence[Volume | None]) -> None:
         self._volumes = tuple(volumes)
+        self.mark = ""
 
     def __len__(self) -> int:
         return len(self._volumes)
@@ -32,6 +36,11 @@ class Volumes:
     def present(self) -> list[Volume]:
         """The volumes within reach, by position."""
         return [volume for volume in self._volumes if volume]
+
+    @property
+    def away(self) -> tuple[int, ...]:
+        """The positions of those out of reach."""
+        return tuple(position for position, volume in enumerate(self._volumes) if volume is None)
 
     def place(self, blob: str, count: int) -> tuple[int, ...]:
         """Return the positions for ``count`` files of a blob: distinct ones, or all on the only volume.
@@ -55,10 +64,26 @@ class Volumes:
         for volume in self.present:
             volume.lock_server()
 
-    def lock_worker(self) -> None:
-        """Say that a worker of the server uses the volumes. Raises InUse."""
+    def lock_worker(self, mark: str = "") -> None:
+        """Say that a worker of the server uses the volumes, known by a mark. Raises InUse."""
+        self.mark = mark
         for volume in self.present:
-            volume.lock_worker()
+            volume.lock_worker(mark)
+
+    def dead_workers(self) -> frozenset[str]:
+        """Return the marks of the workers that ended without ``forget_workers``."""
+        dead: set[str] = set()
+        for volume in self.present:
+            with suppress(BlobError):
+                dead |= volume.dead_workers()
+        return frozenset(dead)
+
+    def forget_workers(self, marks: Iterable[str]) -> None:
+        """Forget workers that end, or of which all that they left has been dealt with."""
+        for mark in marks:
+            for volume in self.present:
+                with suppress(BlobError):
+                    volume.forget_worker(mark)
 
     def close(self) -> None:
         """Release all volumes; idempotent."""

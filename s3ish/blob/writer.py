@@ -30,7 +30,7 @@ class ErasureWriter:
 
     def __init__(self, store: Engine, home: str) -> None:
         settings = store.settings
-        blob = mint(home, store.clock.token())
+        blob = mint(home, store.token())
         salt = int.from_bytes(store.clock.random_bytes(8), "big") >> 1
         volumes = store.volumes.place(blob, settings.k + settings.m)
         self._store = store
@@ -110,7 +110,7 @@ class ErasureWriter:
         assert files
         again, self._written, self._sealed = self._written, True, False
         text = await self._encode(sidecar)
-        token, flush = store.clock.token() if again else "", not store.lazy
+        token, flush = store.token() if again else "", not store.lazy
 
         def write(position: int) -> None:
             files.write_sidecar(position, text, token, again=again, flush=flush)

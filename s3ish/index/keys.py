@@ -34,9 +34,21 @@ def version_key(bucket: str, key: str, sequence: int) -> bytes:
     return versions_prefix(bucket, key) + (_TOP - sequence).to_bytes(_SEQUENCE_BYTES, "big")
 
 
+def split_version_key(row: bytes) -> tuple[str, str, int]:
+    """Return bucket, key and sequence of such a row."""
+    bucket, key = split_object_key(row[: -_SEQUENCE_BYTES - 1])
+    return bucket, key, _TOP - int.from_bytes(row[-_SEQUENCE_BYTES:], "big")
+
+
 def upload_key(bucket: str, key: str, upload_id: str) -> bytes:
     """The row of an upload in progress."""
     return versions_prefix(bucket, key) + upload_id.encode()
+
+
+def split_upload_key(row: bytes) -> tuple[str, str, str]:
+    """Return bucket, key and upload id of such a row."""
+    rest, _, upload_id = row.rpartition(b"\0")
+    return *split_object_key(rest), upload_id.decode()
 
 
 def part_key(upload_id: str, number: int) -> bytes:

@@ -4,7 +4,7 @@ With ``repair`` what is damaged is written anew from what is left, and what noth
 that is reported as lost.
 """
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import AsyncIterator
 
 from s3ish.jobs.inspection import Finding, Inspector
@@ -22,7 +22,8 @@ class Check:
         repair: write anew what is damaged, remove what nothing names.
         before_ns: blobs sealed later than this may be about to be committed and are no orphans.
 
-    ``counts`` tells how many blobs and bytes were looked at, and how many findings there were of each state.
+    ``counts`` tells how many blobs and bytes were looked at, and how many findings there were of each state;
+    ``volumes`` the same of the blobs that lacked a shard or sidecar at each position.
     """
 
     def __init__(self, store: Store, *, repair: bool, before_ns: int) -> None:
@@ -31,6 +32,7 @@ class Check:
         self._before_ns = before_ns
         self._inspector = Inspector(store, repair=repair)
         self.counts: Counter[str] = Counter()
+        self.volumes: defaultdict[int, Counter[str]] = defaultdict(Counter)
 
     async def rows(self) -> AsyncIterator[list[Finding]]:
         """Go through all that the index names; yield what was wrong with each row's blobs."""
@@ -43,6 +45,12 @@ class Check:
                 if finding := await self._inspector.look(item):
                     findings.append(self._count(finding))
             yield findings
+
+    @property
+    def lacking(self) -> dict[int, int]:
+        """How many blobs still lack a shard or sidecar at each position."""
+        left = {position: states.total() - states["repaired"] for position, states in self.volumes.items()}
+        return {position: count for position, count in left.items() if count}
 
     async def orphans(self) -> AsyncIterator[Finding]:
         """Go through all that lies on the volumes; yield what nothing names."""
@@ -70,4 +78,6 @@ class Check:
 
     def _count(self, finding: Finding) -> Finding:
         self.counts[finding.state] += 1
+        for position in finding.volumes:
+            self.volumes[position][finding.state] += 1
         return finding

@@ -2,7 +2,7 @@
 index.
 
 What is damaged is written anew from what is left: shards from parity, sidecars from their copies or from the index,
-the row of a small blob's bytes from its sidecar. Requests go on meanwhile, so that what a repair wrote is removed again
+rows from sidecars. Requests go on meanwhile, so that what a repair wrote is removed again
 if the blob was removed in the middle of it.
 """
 
@@ -13,6 +13,7 @@ from s3ish.blob.protocol import BlobError
 from s3ish.index.protocol import Conflict
 from s3ish.jobs.inventory import BrokenRow, Owned
 from s3ish.jobs.reach import is_named
+from s3ish.jobs.rows import restore
 from s3ish.objects import seal
 from s3ish.objects.store import Store, put_inline
 
@@ -22,11 +23,15 @@ DIFFERS = "the sidecar differs from the index"
 
 
 class Finding(NamedTuple):
-    """Something that is not as it should be: of what, which files or rows, and how it stands with it now."""
+    """Something that is not as it should be: of what, which files or rows, and how it stands with it now.
+
+    ``volumes`` are the positions where files were damaged or missing.
+    """
 
     name: str
     problems: tuple[str, ...]
     state: State
+    volumes: tuple[int, ...] = ()
 
 
 class Inspector:
@@ -45,7 +50,7 @@ class Inspector:
     async def look(self, item: Owned | BrokenRow) -> Finding | None:
         """Return what is wrong with a blob, None if nothing is or if its row has changed meanwhile."""
         if isinstance(item, BrokenRow):
-            return Finding(item.name, (f"{item.problem}; run: s3ish index rebuild",), "damaged")
+            return await self._look_at_row(item)
         sidecar = await self._check_sidecar(item)
         health = await self._store.blobs.check(item.ref, repair=self._repair)
         problems = (*sidecar, *health.damaged, *await self._check_inline(item))
@@ -53,9 +58,18 @@ class Inspector:
             return None
         readable = health.readable or (item.ref.inline and self._repair)
         if not readable and item.ref.size:
-            return Finding(item.name, problems, "lost")
+            return Finding(item.name, problems, "lost", health.volumes)
         whole = self._repair and (not health.damaged or health.repaired) and (self._settled or DIFFERS not in sidecar)
-        return Finding(item.name, problems, "repaired" if whole else "damaged")
+        return Finding(item.name, problems, "repaired" if whole else "damaged", health.volumes)
+
+    async def _look_at_row(self, item: BrokenRow) -> Finding | None:
+        """Write a damaged row anew; None if it is another one by now."""
+        if await self._store.index.get(item.row.table, item.row.key) != item.row.value:
+            return None
+        if self._repair and await restore(self._store, item.row):
+            return Finding(item.name, (item.problem,), "repaired")
+        remedy = "s3ish index rebuild" if self._repair else "s3ish check --repair, else s3ish index rebuild"
+        return Finding(item.name, (f"{item.problem}; run: {remedy}",), "damaged")
 
     async def _check_sidecar(self, item: Owned) -> list[str]:
         """Compare the sidecar with the row, and write it anew where it differs or is gone."""
@@ -101,7 +115,7 @@ async def stands(store: Store, item: Owned, *, remove: bool) -> bool:
     if await store.index.get(item.row.table, item.row.key) == item.row.value:
         return True
     if remove and not await is_named(store, item.ref.id):
-        await store.blobs.delete(item.ref)
+        await store.condemn(item.ref)
     return False
 
 

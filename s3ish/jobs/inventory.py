@@ -11,12 +11,14 @@ from s3ish.blob.names import home_of
 from s3ish.index import keys, records
 from s3ish.index.protocol import Damaged
 from s3ish.index.protocol import Row as Expected
-from s3ish.model import BlobRef, Bucket, Part, Upload, Version
+from s3ish.jobs.rows import name_of
+from s3ish.model import BlobRef, Bucket, Entry, Part, Upload, Version
 from s3ish.objects import seal
 from s3ish.objects.store import Store
 
-TABLES = ("buckets", "versions", "uploads")
-"""The tables that are gone through, in this order; parts are found with their uploads."""
+TABLES = ("buckets", "versions", "uploads", "current")
+"""The tables that are gone through, in this order; parts are found with their uploads. The last one names no blobs, but
+may be damaged as well; what it is written anew from comes before it."""
 
 _PAGE = 200
 _END = b"\xff"
@@ -36,6 +38,7 @@ class BrokenRow(NamedTuple):
 
     name: str
     problem: str
+    row: Expected
 
 
 class Row(NamedTuple):
@@ -97,9 +100,12 @@ async def _items(store: Store, table: str, key: bytes, value: bytes) -> list[Own
             return [Owned(f"bucket {bucket.name}", bucket.blob, seal.BucketSeal(bucket), row)]
         if table == "versions":
             return list(_of_version(records.decode(table, key, value, Version), row))
+        if table == "current":
+            records.decode(table, key, value, Entry)
+            return []
         upload = records.decode(table, key, value, Upload)
     except Damaged as error:
-        return [BrokenRow(key.decode("utf-8", "replace").replace("\0", " "), str(error))]
+        return [BrokenRow(name_of(row), str(error), row)]
     name = f"{upload.bucket}/{upload.key} upload {upload.id}"
     items: list[Owned | BrokenRow] = [Owned(name, upload.blob, seal.UploadSeal(upload), row)]
     async for part_key, part_value in _rows(store, "parts", *keys.parts_range(upload.id)):
@@ -116,10 +122,10 @@ def _of_version(version: Version, row: Expected) -> Iterator[Owned]:
 
 
 def _of_part(upload: Upload, name: str, key: bytes, value: bytes) -> Owned | BrokenRow:
-    name = f"{name} part {keys.split_part_key(key)[1]}"
+    name, row = f"{name} part {keys.split_part_key(key)[1]}", Expected("parts", key, value)
     try:
         part = records.decode("parts", key, value, Part)
     except Damaged as error:
-        return BrokenRow(name, str(error))
+        return BrokenRow(name, str(error), row)
     sealed = seal.PartSeal(upload.bucket, upload.key, upload.id, part)
-    return Owned(name, part.blob, sealed, Expected("parts", key, value))
+    return Owned(name, part.blob, sealed, row)

@@ -1,15 +1,21 @@
-"""After an unclean stop: sidecars that were not flushed are mended, blobs that no commit ever named are removed.
+"""After an unclean stop of a server or of one of its workers: sidecars that were not flushed are mended, blobs that no
+commit ever named are removed, and so are folders that hold nothing.
 
 Between sealing a blob and committing it a crash leaves an orphan. It costs space, and a rebuild of the index would
 bring it to light. On a single volume the sidecar of a small object may be lost in a power cut, and its row in the index
-is the copy that it is written anew from. So the next start looks through everything once.
+is the copy that it is written anew from. So everything is looked through once, beside the requests: what is old, or was
+made by a worker that has died, is about to be committed by nobody.
 """
 
 from collections.abc import AsyncIterator
 
 import structlog
 
-from s3ish.index.protocol import Delete
+from s3ish.blob.names import Past
+from s3ish.index.protocol import Conflict, Delete, Row
+from s3ish.jobs.doubts import Doubts
+from s3ish.jobs.inspection import Inspector
+from s3ish.jobs.inventory import Owned, inventory
 from s3ish.jobs.mend import mend
 from s3ish.jobs.reach import is_named, is_of_lost_bucket, is_reachable
 from s3ish.jobs.runner import Step
@@ -27,6 +33,8 @@ SWEEP = b"sweep"
 """The row of the state table that asks for a look through all blobs."""
 
 _BATCH = 200
+_SETTLING_SECONDS = 10
+"""How often it is asked whether doubts are due; shorter than a lease, which is kept that way."""
 
 
 class OrphanJob:
@@ -34,41 +42,63 @@ class OrphanJob:
 
     Args:
         store: the engines.
-        before_ns: blobs that are younger than this moment are left alone: they may be about to be committed. So are
-            those that are younger than the server, of whose workers this one may not be the first.
+        before_ns: blobs that are younger than this moment are left alone, unless their maker has died: they may be
+            about to be committed. So are those that are younger than the server, of whose workers this one may not be
+            the first.
     """
 
     name = "orphans"
 
     def __init__(self, store: Store, before_ns: int) -> None:
         self._store = store
-        self._before_ns = before_ns
+        self._past = Past(before_ns)
         self._pass: AsyncIterator[None] | None = None
+        self._asked: bytes | None = None
+        self._doubts = Doubts(store)
         self.removed = self.mended = 0
 
     async def step(self) -> Step:
         """Look at a batch of blobs."""
-        if await self._store.index.get("state", SWEEP) is None:
+        asked = await self._store.index.get("state", SWEEP)
+        if asked is None:
             return Step(more=False, pause_seconds=3600)
-        going_on, self._pass = self._pass or self._look_through(), None
+        going_on, self._pass = self._pass, None
+        if going_on is None:
+            going_on, self._asked = self._look_through(), asked
+        ended = False
         for _ in range(_BATCH):
             try:
                 await anext(going_on)
             except StopAsyncIteration:
-                return await self._finish()
+                ended = True
+                break
+        if ended and not await self._has_doubts():
+            return await self._finish()
         self._pass = going_on  # not after a failure, which ends the pass: the next step begins anew
-        return Step(more=True)
+        return Step(more=not ended, pause_seconds=_SETTLING_SECONDS)
+
+    async def _has_doubts(self) -> bool:
+        """Settle the doubts that are due; tell whether others are left."""
+        for finding in await self._doubts.settle():
+            log.warning("a change of a bucket was cut off and is undone", name=finding.name, state=finding.state)
+        return bool(self._doubts)
 
     async def _finish(self) -> Step:
-        await self._store.index.commit([Delete("state", SWEEP)])
+        await self._store.blobs.forget_makers(self._past.dead)
+        try:
+            await self._store.index.commit([Delete("state", SWEEP)], [Row("state", SWEEP, self._asked)])
+        except Conflict:  # asked for again meanwhile
+            return Step(more=True)
         log.info("sweep after unclean stop finished", removed=self.removed, mended=self.mended)
         return Step(more=False, pause_seconds=3600)
 
     async def _look_through(self) -> AsyncIterator[None]:
         store = self._store
         started = await store.index.get("state", UNCLEAN)
-        if started is not None:
-            self._before_ns = min(self._before_ns, int(started))
+        before_ns = self._past.before_ns if started is None else min(self._past.before_ns, int(started))
+        self._past = Past(before_ns, await store.blobs.dead_makers())
+        async for _ in self._doubt_buckets():
+            yield
         async for mended in mend(store):
             self.mended += mended
             yield
@@ -76,9 +106,22 @@ class OrphanJob:
             await self._look_at_sealed(ref, sidecar)
             yield
         async for blob, modified_ns in store.blobs.strays():
-            if modified_ns < self._before_ns and not await is_named(store, blob):
+            if self._past.holds(blob, modified_ns) and not await is_named(store, blob):
                 await store.blobs.discard(blob)
                 self.removed += 1
+            yield
+        async for _ in store.blobs.prune(before_ns):
+            yield
+
+    async def _doubt_buckets(self) -> AsyncIterator[None]:
+        """A worker that died may have changed a bucket's sidecar and not its row."""
+        inspector = Inspector(self._store, repair=False)
+        async for row in inventory(self._store):
+            if row.table != "buckets":
+                break
+            for item in row.items:
+                if isinstance(item, Owned):
+                    self._doubts.take(item, await inspector.look(item))
             yield
 
     async def _look_at_sealed(self, ref: BlobRef, sidecar: bytes) -> None:
@@ -87,13 +130,11 @@ class OrphanJob:
         except ValueError:
             log.error("sidecar of an unknown kind", blob=ref.id)
             return
-        if seal.made_ns(sealed) >= self._before_ns:
-            return
-        if await is_reachable(self._store, ref, sealed):
-            await self._store.blobs.tidy(ref, self._before_ns)
+        if not self._past.holds(ref.id, seal.made_ns(sealed)) or await is_reachable(self._store, ref, sealed):
+            await self._store.blobs.tidy(ref, self._past)
             return
         if await is_of_lost_bucket(self._store, sealed):
             log.error("object of an unknown bucket; kept, because the bucket is what was lost", blob=ref.id)
             return
-        await self._store.blobs.delete(ref)
+        await self._store.condemn(ref)
         self.removed += 1

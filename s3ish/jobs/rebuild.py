@@ -8,17 +8,17 @@ from collections import Counter
 from collections.abc import Iterator
 
 import structlog
-from msgspec.structs import replace
 
 from s3ish.blob.protocol import BlobError
 from s3ish.index import keys, records
 from s3ish.index.protocol import Change, Delete, Put
 from s3ish.jobs.orphans import SWEEP
 from s3ish.jobs.reach import lost_bucket
+from s3ish.jobs.rows import row_of
 from s3ish.model import NULL_VERSION, BlobRef, Bucket, Part, Upload, Version
 from s3ish.objects import seal, versions
 from s3ish.objects.multipart import MAX_PARTS
-from s3ish.objects.store import Held, Store, blobs_of, drop_blobs, put_entry, put_inline, put_version
+from s3ish.objects.store import Held, Store, blobs_of, drop_blobs, put_entry, put_inline
 
 log = structlog.get_logger()
 
@@ -57,35 +57,34 @@ async def _rows_of(
     store: Store, ref: BlobRef, sealed: seal.Seal, found: Counter[str], pending: list[Change]
 ) -> list[Change]:
     """Return the rows that one sidecar stands for."""
+    row = row_of(ref, sealed)
+    rows: list[Change] = [row] if row else []
     if isinstance(sealed, seal.BucketSeal):
         found["buckets"] += 1
-        return await _bucket_rows(store, replace(sealed.bucket, blob=ref), pending)
-    if isinstance(sealed, seal.VersionSeal):
-        found["versions"] += 1
-        return [put_version(replace(sealed.version, blob=ref)), *await _inline_rows(store, ref)]
+        assert row
+        old = await _row(store, row, pending)
+        if old and records.decode("buckets", row.key, old, Bucket).created_ns > sealed.bucket.created_ns:
+            return drop_blobs([ref])
+        return rows
     if isinstance(sealed, seal.UploadSeal):
         found["uploads"] += 1
-        upload = replace(sealed.upload, blob=ref)
-        key = keys.upload_key(upload.bucket, upload.key, upload.id)
-        return [Put("uploads", key, records.encode("uploads", key, upload))]
-    found["parts"] += 1
-    return [*await _part_rows(store, sealed, ref, pending), *await _inline_rows(store, ref)]
+        return rows
+    if isinstance(sealed, seal.VersionSeal):
+        found["versions"] += 1
+    else:
+        found["parts"] += 1
+        old = await _row(store, row, pending) if row else None
+        if row and old and records.decode("parts", row.key, old, Part).modified_ns > sealed.part.modified_ns:
+            rows = []
+    return [*rows, *await _inline_rows(store, ref)]
 
 
-async def _row(store: Store, table: str, key: bytes, pending: list[Change]) -> bytes | None:
-    """Return a row as it will be after the changes that are still to be committed."""
+async def _row(store: Store, row: Put, pending: list[Change]) -> bytes | None:
+    """Return the value in a row's place as it will be after the changes that are still to be committed."""
     for change in reversed(pending):
-        if isinstance(change, Put) and change.key == key and change.table == table:
+        if isinstance(change, Put) and (change.table, change.key) == (row.table, row.key):
             return change.value
-    return await store.index.get(table, key)
-
-
-async def _bucket_rows(store: Store, bucket: Bucket, pending: list[Change]) -> list[Change]:
-    key = keys.bucket_key(bucket.name)
-    old = await _row(store, "buckets", key, pending)
-    if old and records.decode("buckets", key, old, Bucket).created_ns > bucket.created_ns:
-        return drop_blobs([bucket.blob])
-    return [Put("buckets", key, records.encode("buckets", key, bucket))]
+    return await store.index.get(row.table, row.key)
 
 
 async def _inline_rows(store: Store, ref: BlobRef) -> list[Change]:
@@ -98,19 +97,6 @@ async def _inline_rows(store: Store, ref: BlobRef) -> list[Change]:
     except BlobError:
         return []
     return put_inline(ref, data)
-
-
-async def _part_rows(store: Store, sealed: seal.PartSeal, ref: BlobRef, pending: list[Change]) -> list[Change]:
-    if not sealed.upload:  # a part of a copied object; its version names it
-        return []
-    part = replace(sealed.part, blob=ref)
-    key = keys.part_key(sealed.upload, part.number)
-    old = await _row(store, "parts", key, pending)
-    if old:
-        other = records.decode("parts", key, old, Part)
-        if other.modified_ns > part.modified_ns:
-            return []
-    return [Put("parts", key, records.encode("parts", key, part))]
 
 
 async def _settle_versions(store: Store, found: Counter[str]) -> None:

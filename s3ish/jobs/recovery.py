@@ -1,12 +1,14 @@
 """What is done once at start, before the first request: while nothing else changes, it can be put right without care.
 
-It must stay short: what takes time is left to the jobs in the background.
+It must stay short: what takes time is left to the jobs in the background. Workers begin and die while others serve;
+what they ask for is done beside the requests.
 """
 
 import structlog
 
 from s3ish.blob.protocol import BlobError
-from s3ish.index.protocol import Put
+from s3ish.index import records
+from s3ish.index.protocol import Conflict, Damaged, Put, Row
 from s3ish.jobs.garbage import GarbageJob
 from s3ish.jobs.inspection import Inspector
 from s3ish.jobs.inventory import inventory
@@ -15,6 +17,10 @@ from s3ish.objects.store import Store
 
 log = structlog.get_logger()
 
+AWAY = b"away"
+"""The row of the state table that says which volumes are out of reach of the server or of one of its workers. What is
+removed meanwhile stays on them, and is looked for when they are back."""
+
 
 async def recover(store: Store) -> None:
     """Make a store ready to serve, after a clean stop or an unclean one, and remember that a server runs.
@@ -22,12 +28,55 @@ async def recover(store: Store) -> None:
     Raises:
         IndexFailure: the index cannot be used.
     """
-    if await store.index.get("state", UNCLEAN) is not None:
+    unclean = await store.index.get("state", UNCLEAN) is not None
+    away = set(store.blobs.away)
+    returned = _decoded(await store.index.get("state", AWAY)) - away
+    if unclean:
         log.warning("the last stop was not clean; looking through all sidecars in the background")
         await _settle_buckets(store)
-        await store.index.commit([Put("state", SWEEP, b"1")])
-    await store.index.commit([Put("state", UNCLEAN, b"%d" % store.clock.now_ns())])
+    if returned:
+        log.warning("volumes came back; looking for what was removed meanwhile", positions=sorted(returned))
+    began = [Put("state", UNCLEAN, b"%d" % store.clock.now_ns()), _away(away)]
+    await store.index.commit([*began, Put("state", SWEEP, b"1")] if unclean or returned else began)
     await GarbageJob(store).flush()
+
+
+async def join(store: Store) -> None:
+    """Begin as a worker: remember what this process does not reach, and ask for a sweep where another one has died.
+
+    Raises:
+        IndexFailure: the index cannot be used.
+    """
+    if store.blobs.away:
+        await _add_away(store, set(store.blobs.away))
+    if dead := await store.blobs.dead_makers():
+        log.warning("a worker died; looking in the background for what it left", workers=len(dead))
+        await store.index.commit([Put("state", SWEEP, store.clock.token().encode())])
+
+
+async def _add_away(store: Store, positions: set[int]) -> None:
+    while True:
+        value = await store.index.get("state", AWAY)
+        if positions <= (known := _decoded(value)):
+            return
+        try:
+            await store.index.commit([_away(known | positions)], [Row("state", AWAY, value)])
+        except Conflict:
+            continue
+        return
+
+
+def _away(positions: set[int]) -> Put:
+    return Put("state", AWAY, records.encode("state", AWAY, sorted(positions)))
+
+
+def _decoded(value: bytes | None) -> set[int]:
+    if value is None:
+        return set()
+    try:
+        return set(records.decode("state", AWAY, value, list[int]))
+    except Damaged:
+        return set()
 
 
 async def _settle_buckets(store: Store) -> None:

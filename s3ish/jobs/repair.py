@@ -10,8 +10,10 @@ import structlog
 
 from s3ish.blob.protocol import BlobError
 from s3ish.clock import Clock
+from s3ish.index.protocol import Row
 from s3ish.jobs.inspection import Finding, Inspector
-from s3ish.jobs.inventory import Owned, find
+from s3ish.jobs.inventory import BrokenRow, Owned, find
+from s3ish.jobs.rows import name_of
 from s3ish.jobs.runner import Step
 from s3ish.model import BlobRef
 from s3ish.objects.store import Store
@@ -27,8 +29,12 @@ FIRST_PAUSE_SECONDS = 60.0
 """Before the second attempt; it doubles with each further one."""
 
 
+Damage = str | Row
+"""What waits for a repair: a blob, by its id, or a damaged row."""
+
+
 class RepairQueue:
-    """The blobs that wait for a repair, each once.
+    """The blobs and rows that wait for a repair, each once.
 
     Args:
         clock: tells when an attempt is due.
@@ -37,51 +43,53 @@ class RepairQueue:
 
     def __init__(self, clock: Clock, observer: Observer) -> None:
         self._clock, self._observer = clock, observer
-        self._waiting: dict[str, tuple[float, int]] = {}
+        self._waiting: dict[Damage, tuple[float, int]] = {}
         self._arrived = asyncio.Event()
 
     def __len__(self) -> int:
         return len(self._waiting)
 
-    def add(self, ref: BlobRef) -> None:
-        """Ask for a repair as soon as possible. Nothing happens if the blob waits already, or too many do."""
-        if ref.id not in self._waiting and len(self._waiting) < CAPACITY:
-            self._put(ref.id, self._clock.monotonic(), 0)
+    def add(self, damage: BlobRef | Row) -> None:
+        """Ask for a repair as soon as possible. Nothing happens if it waits already, or too many do."""
+        wanted = damage.id if isinstance(damage, BlobRef) else damage
+        if wanted not in self._waiting and len(self._waiting) < CAPACITY:
+            self._put(wanted, self._clock.monotonic(), 0)
 
-    async def next(self) -> str:
-        """Return the id of a blob that is due, as soon as there is one. It stays in the queue."""
+    async def next(self) -> Damage:
+        """Return what is due, as soon as there is something. It stays in the queue."""
+        nothing: tuple[Damage, tuple[float, int]] = ("", (0.0, 0))
         while True:
             self._arrived.clear()
-            blob, (due, _) = min(self._waiting.items(), key=lambda item: item[1][0], default=("", (0.0, 0)))
-            seconds = due - self._clock.monotonic() if blob else None
+            damage, (due, _) = min(self._waiting.items(), key=lambda item: item[1][0], default=nothing)
+            seconds = due - self._clock.monotonic() if damage else None
             if seconds is not None and seconds <= 0:
-                return blob
+                return damage
             with suppress(TimeoutError):
                 async with asyncio.timeout(seconds):
                     await self._arrived.wait()
 
-    def done(self, blob: str) -> None:
-        """Take a blob off the queue."""
-        self._waiting.pop(blob, None)
+    def done(self, damage: Damage) -> None:
+        """Take a blob or row off the queue."""
+        self._waiting.pop(damage, None)
         self._observer.repairs_waiting(len(self._waiting))
 
-    def later(self, blob: str, attempts: int = ATTEMPTS) -> bool:
+    def later(self, damage: Damage, attempts: int = ATTEMPTS) -> bool:
         """Try again after a pause. Returns False if there were attempts enough: it is off the queue then."""
-        tried = self._waiting[blob][1] + 1
+        tried = self._waiting[damage][1] + 1
         if tried >= attempts:
-            self.done(blob)
+            self.done(damage)
             return False
-        self._put(blob, self._clock.monotonic() + FIRST_PAUSE_SECONDS * 2 ** (tried - 1), tried)
+        self._put(damage, self._clock.monotonic() + FIRST_PAUSE_SECONDS * 2 ** (tried - 1), tried)
         return True
 
-    def _put(self, blob: str, due: float, tried: int) -> None:
-        self._waiting[blob] = due, tried
+    def _put(self, damage: Damage, due: float, tried: int) -> None:
+        self._waiting[damage] = due, tried
         self._arrived.set()
         self._observer.repairs_waiting(len(self._waiting))
 
 
 class RepairJob:
-    """Repairs what is in the queue, one blob after the other. A step waits until there is something to do."""
+    """Repairs what is in the queue, one after the other. A step waits until there is something to do."""
 
     name = "repair"
 
@@ -90,23 +98,28 @@ class RepairJob:
         self._inspector = Inspector(store, repair=True, settled=False)
 
     async def step(self) -> Step:
-        """Repair the blob that is due next."""
-        blob = await self._queue.next()
+        """Repair what is due next."""
+        damage = await self._queue.next()
         try:
-            item = await find(self._store, blob)
+            item = await self._find(damage)
             if item is None:  # removed, or sealed and about to be committed
-                self._queue.later(blob, attempts=2)
+                self._queue.later(damage, attempts=2)
             elif await self._repair(item):
-                self._queue.done(blob)
-            elif not self._queue.later(blob):
+                self._queue.done(damage)
+            elif not self._queue.later(damage):
                 log.warning("repair given up; the scrub will come back to it", name=item.name)
         except Exception:
-            self._queue.later(blob)  # then the runner tells of it
+            self._queue.later(damage)  # then the runner tells of it
             raise
         return Step(more=True)
 
-    async def _repair(self, item: Owned) -> bool:
-        """Repair a blob. Returns whether it is whole now."""
+    async def _find(self, damage: Damage) -> Owned | BrokenRow | None:
+        if isinstance(damage, str):
+            return await find(self._store, damage)
+        return BrokenRow(name_of(damage), f"a row of table {damage.table} is damaged", damage)
+
+    async def _repair(self, item: Owned | BrokenRow) -> bool:
+        """Repair a blob or a row. Returns whether it is whole now."""
         try:
             finding = await self._inspector.look(item)
         except BlobError as error:

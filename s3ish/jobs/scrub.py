@@ -5,14 +5,19 @@ goes on after a restart, in whichever process. It is paced by weight: what a blo
 the period that its look may take.
 """
 
+from collections import Counter
+from contextlib import suppress
+
 from msgspec import Struct
 from msgspec.structs import replace
 
 from s3ish.blob.protocol import BlobError
-from s3ish.index import records
+from s3ish.index import keys, records
 from s3ish.index.protocol import Conflict, Damaged, Put, Row
-from s3ish.jobs.inspection import DIFFERS, Finding, Inspector
+from s3ish.jobs.doubts import SETTLE_SECONDS, Doubts
+from s3ish.jobs.inspection import Finding, Inspector
 from s3ish.jobs.inventory import TABLES, BrokenRow, Owned, inventory
+from s3ish.jobs.inventory import Row as InventoryRow
 from s3ish.jobs.runner import Step
 from s3ish.objects.store import Store
 from s3ish.observe import Observer
@@ -23,14 +28,12 @@ STATE = b"scrub"
 STEP_SECONDS = 10.0
 """How much of the period a step covers, so that a store of many small objects does not commit for each of them."""
 
-SETTLE_SECONDS = 60.0
-"""How long a sidecar must differ from its unchanged row before it is written anew: no write takes as long."""
-
 _DAY_NS = 86_400_000_000_000
 _MAX_PAUSE_SECONDS = 3600.0
-_MAX_DOUBTS = 1000
 _LOOK_BYTES = 64 << 10
 """What a blob weighs beyond its bytes: opening its files costs about as much as reading this."""
+_ROW_BYTES = 64
+"""What a row weighs that names no blob."""
 
 
 class Progress(Struct, frozen=True):
@@ -39,6 +42,9 @@ class Progress(Struct, frozen=True):
     ``total`` is the weight of the whole and ``weighed_ns`` when that was found; ``done`` is the weight behind us.
     ``table``, ``key`` and ``item`` say which blob is next. The step that began at ``at_ns`` looked at the weight
     ``spent``, which pays for that much time. Times are nanoseconds of the wall clock.
+
+    ``lacking`` says how many blobs were found in this pass that lack a shard or sidecar at a position and could not be
+    repaired; ``lacked`` says it of the last look at everything, which ended at ``looked_ns``: a pass, or a check.
     """
 
     total: int = 0
@@ -49,11 +55,32 @@ class Progress(Struct, frozen=True):
     item: int = 0
     at_ns: int = 0
     spent: int = 0
+    lacking: dict[int, int] = {}
+    lacked: dict[int, int] = {}
+    looked_ns: int = 0
 
     @property
     def ratio(self) -> float:
         """How far the pass is; below 1, even where the store has grown since it was weighed."""
         return min(self.done / self.total, 0.9999) if self.total else 0.0
+
+
+def read_progress(value: bytes | None) -> Progress:
+    """Return where a pass is, from the value of its row."""
+    try:
+        return Progress() if value is None else records.decode("state", STATE, value, Progress)
+    except Damaged:
+        return Progress()
+
+
+async def note_look(store: Store, lacking: dict[int, int]) -> None:
+    """Remember what a look at everything found that was not a pass of the scrub. Raises Unavailable."""
+    while True:
+        value = await store.index.get("state", STATE)
+        after = replace(read_progress(value), lacking={}, lacked=lacking, looked_ns=store.clock.now_ns())
+        with suppress(Conflict):
+            row = records.encode("state", STATE, after)
+            return await store.index.commit([Put("state", STATE, row)], [Row("state", STATE, value)])
 
 
 class ScrubJob:
@@ -70,18 +97,18 @@ class ScrubJob:
     def __init__(self, store: Store, observer: Observer, period_seconds: float) -> None:
         self._store, self._observer, self._period = store, observer, period_seconds
         self._inspector = Inspector(store, repair=True, settled=False)
-        self._settling = Inspector(store, repair=True)
-        self._doubts: dict[str, tuple[float, Owned]] = {}
+        self._doubts = Doubts(store)
 
     async def step(self) -> Step:
         """Look at what is due."""
-        await self._settle()
+        for finding in await self._doubts.settle():
+            self._tell(finding)
         clock = self._store.clock
         now, begun = clock.now_ns(), clock.monotonic()
         value = await self._store.index.get("state", STATE)
-        progress = self._read(value)
+        progress = read_progress(value)
         if not 0 <= now - progress.weighed_ns < _DAY_NS:
-            total = sum([_weight(item) async for row in inventory(self._store) for item in row.items])
+            total = sum([_weight_of_row(row) async for row in inventory(self._store)])
             return await self._save(replace(progress, total=total, weighed_ns=now), value, Step(more=True))
         self._observer.scrub_progress(progress.ratio)
         share = self._share(progress)
@@ -90,12 +117,6 @@ class ScrubJob:
         after = replace(await self._go_on(progress), at_ns=now)
         took = clock.monotonic() - begun
         return await self._save(after, value, self._pause(max(self._share(after) - took, took / 4)))
-
-    def _read(self, value: bytes | None) -> Progress:
-        try:
-            return Progress() if value is None else records.decode("state", STATE, value, Progress)
-        except Damaged:
-            return Progress()
 
     def _share(self, progress: Progress) -> float:
         """Return the seconds that the last step pays for."""
@@ -118,44 +139,48 @@ class ScrubJob:
     async def _go_on(self, progress: Progress) -> Progress:
         """Look at the blobs of one step. Returns where the pass is then; at its end, where the next one begins."""
         budget = max(1, int(progress.total * STEP_SECONDS / self._period))
-        spent = 0
+        spent, lacking = 0, Counter(progress.lacking)
         async for row in inventory(self._store, progress.table, progress.key):
             resumed = (row.table, row.key) == (progress.table, progress.key)
+            at = replace(progress, table=row.table, key=row.key)
             for number, item in enumerate(row.items):
                 if resumed and number < progress.item:
                     continue
-                await self._look(item)
+                lacking.update(await self._look(item))
                 spent += _weight(item)
                 if spent >= budget:
                     done = progress.done + spent
-                    at = Progress(progress.total, progress.weighed_ns, done, row.table, row.key, number + 1)
-                    return replace(at, spent=spent)
+                    return replace(at, done=done, item=number + 1, spent=spent, lacking=dict(lacking))
+            if not row.items:
+                spent += _ROW_BYTES
+                if spent >= budget:
+                    done = progress.done + spent
+                    return replace(at, done=done, key=keys.after(row.key), item=0, spent=spent, lacking=dict(lacking))
         self._observer.scrub_passed()
-        return Progress(progress.total, spent=spent)
+        looked_ns = self._store.clock.now_ns()
+        return Progress(progress.total, spent=spent, lacked=dict(lacking), looked_ns=looked_ns)
 
-    async def _look(self, item: Owned | BrokenRow) -> None:
+    async def _look(self, item: Owned | BrokenRow) -> tuple[int, ...]:
+        """Look at a blob, and repair it if need be. Returns where it still lacks something."""
         try:
             finding = await self._inspector.look(item)
         except BlobError as error:  # one that cannot be judged must not hold up all behind it
             finding = Finding(item.name, (str(error),), "damaged")
         if isinstance(item, Owned):
             self._observer.scrubbed(item.ref.size)
-            if finding and DIFFERS in finding.problems and len(self._doubts) < _MAX_DOUBTS:
-                self._doubts[item.ref.id] = self._store.clock.monotonic() + SETTLE_SECONDS, item
-                return
+            if self._doubts.take(item, finding):
+                return ()
+        if finding is None:
+            return ()
         self._tell(finding)
+        return () if finding.state == "repaired" else finding.volumes
 
-    async def _settle(self) -> None:
-        """Look again at the sidecars that differed: where the row is still the same, no write was under way."""
-        now = self._store.clock.monotonic()
-        for blob, (due, item) in list(self._doubts.items()):
-            if due <= now:
-                del self._doubts[blob]
-                self._tell(await self._settling.look(item))
+    def _tell(self, finding: Finding) -> None:
+        self._observer.finding(finding.name, finding.problems, finding.state)
 
-    def _tell(self, finding: Finding | None) -> None:
-        if finding:
-            self._observer.finding(finding.name, finding.problems, finding.state)
+
+def _weight_of_row(row: InventoryRow) -> int:
+    return sum(map(_weight, row.items)) if row.items else _ROW_BYTES
 
 
 def _weight(item: Owned | BrokenRow) -> int:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Generic, NamedTuple, TypeVar
 
-from s3ish.index import keys, records
+from s3ish.index import keys
 from s3ish.model import NULL_VERSION, Entry, Upload, Version
 from s3ish.objects import versions
 from s3ish.objects.store import Store
@@ -139,7 +139,7 @@ async def list_objects(store: Store, query: Query, after: str) -> Page[Entry]:
     base = len(keys.object_key(query.bucket, ""))
 
     def read(rows: Rows) -> list[tuple[str, Entry]]:
-        entries = records.decode_rows("current", rows, Entry)
+        entries = store.decode_rows("current", rows, Entry)
         return [(row[0][base:].decode(), entry) for row, entry in zip(rows, entries, strict=True)]
 
     if query.limit == 0:
@@ -185,7 +185,7 @@ async def list_versions(store: Store, query: Query, key_marker: str, version_mar
     def read(rows: Rows) -> list[tuple[str, ListedVersion]]:
         nonlocal seen
         found = []
-        for version in records.decode_rows("versions", rows, Version):
+        for version in store.decode_rows("versions", rows, Version):
             found.append((version.key, ListedVersion(version, latest=version.key != seen)))
             seen = version.key
         return found
@@ -211,6 +211,6 @@ async def list_uploads(store: Store, query: Query, key_marker: str, upload_marke
         start = keys.prefix_range(keys.object_key(query.bucket, key_marker) + b"\0")[1]
 
     def read(rows: Rows) -> list[tuple[str, Upload]]:
-        return [(upload.key, upload) for upload in records.decode_rows("uploads", rows, Upload)]
+        return [(upload.key, upload) for upload in store.decode_rows("uploads", rows, Upload)]
 
     return await _Walk(store, "uploads", query, read).run(start, _hidden(query, key_marker))

@@ -93,7 +93,7 @@ async def find_upload(store: Store, bucket: str, key: str, upload_id: str) -> He
     value = await store.index.get("uploads", row_key)
     if value is None:
         raise NoSuchUpload(UploadId=upload_id)
-    return HeldUpload(records.decode("uploads", row_key, value, Upload), Row("uploads", row_key, value))
+    return HeldUpload(store.decode("uploads", row_key, value, Upload), Row("uploads", row_key, value))
 
 
 async def put_part(
@@ -149,7 +149,8 @@ async def _commit_part(store: Store, upload: HeldUpload, part: Part, inline: byt
     put = Put("parts", key, records.encode("parts", key, part))
     for _ in attempts():
         old = await store.index.get("parts", key)
-        garbage = [records.decode("parts", key, old, Part).blob] if old else []
+        replaced = [store.decode("parts", key, old, Part).blob] if old else []
+        garbage = [ref for ref in replaced if ref.id != part.blob.id]  # ours, if a repair found its sidecar before us
         changes = [put, *put_inline(part.blob, inline), *drop_blobs(garbage)]
         if await store.commit(changes, [upload.row, Row("parts", key, old)]):
             await store.discard(garbage)
@@ -163,7 +164,7 @@ async def list_parts(store: Store, upload_id: str, after: int, limit: int) -> tu
     if after > 0:
         start = keys.after(keys.part_key(upload_id, min(after, MAX_PARTS)))
     rows = await store.index.scan("parts", start, stop, limit + 1)
-    parts = [records.decode("parts", key, value, Part) for key, value in rows[:limit]]
+    parts = [store.decode("parts", key, value, Part) for key, value in rows[:limit]]
     return parts, len(rows) > limit
 
 
@@ -183,7 +184,7 @@ async def abort_upload(store: Store, bucket: str, key: str, upload_id: str) -> N
 
 async def _all_parts(store: Store, upload_id: str) -> list[HeldPart]:
     rows = await store.index.scan("parts", *keys.parts_range(upload_id), MAX_PARTS)
-    return [HeldPart(records.decode("parts", key, value, Part), Row("parts", key, value)) for key, value in rows]
+    return [HeldPart(store.decode("parts", key, value, Part), Row("parts", key, value)) for key, value in rows]
 
 
 async def complete_upload(

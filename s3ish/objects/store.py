@@ -30,6 +30,7 @@ from s3ish.index.protocol import (
     Unavailable,
 )
 from s3ish.model import BlobRef, Bucket, Entry, Version
+from s3ish.objects.leftovers import Leftovers
 from s3ish.offload import Offload
 
 T = TypeVar("T")
@@ -81,6 +82,7 @@ class Store:
         clock, offload: the doors to time and threads.
         region: what GetBucketLocation answers for new buckets.
         on_damage: told of a small blob whose row of bytes is not what was written.
+        on_broken_row: told of any other row that is not what was written.
     """
 
     def __init__(
@@ -91,15 +93,36 @@ class Store:
         offload: Offload,
         region: str,
         on_damage: Callable[[BlobRef, tuple[str, ...]], None] | None = None,
+        on_broken_row: Callable[[Row], None] | None = None,
     ) -> None:
         self._on_damage = on_damage
+        self._on_broken_row = on_broken_row
         self.index = index
         self.blobs = blobs
         self.clock = clock
         self.offload = offload
         self.region = region
+        self.leftovers = Leftovers()
         self._buckets: dict[bytes, Bucket] = {}
         self._turns: dict[bytes, _Turn] = {}
+
+    def decode(self, table: str, key: bytes, value: bytes, kind: type[T]) -> T:
+        """Return the record in a row, and tell of a damaged one. Raises Damaged, NewerFormat."""
+        try:
+            return records.decode(table, key, value, kind)
+        except Damaged:
+            if self._on_broken_row:
+                self._on_broken_row(Row(table, key, value))
+            raise
+
+    def decode_rows(self, table: str, rows: Sequence[tuple[bytes, bytes]], kind: type[T]) -> list[T]:
+        """Return the records in many rows, and tell of a damaged one. Raises Damaged, NewerFormat."""
+        try:
+            return records.decode_rows(table, rows, kind)
+        except Damaged:
+            for key, value in rows:
+                self.decode(table, key, value, kind)  # tells which it is
+            raise
 
     # --- buckets ---------------------------------------------------------------------------------------------------
 
@@ -111,7 +134,7 @@ class Store:
             return None
         record = self._buckets.get(value)
         if record is None:
-            record = records.decode("buckets", key, value, Bucket)
+            record = self.decode("buckets", key, value, Bucket)
             if len(self._buckets) >= _BUCKETS_KEPT:
                 self._buckets.clear()
             self._buckets[value] = record
@@ -134,7 +157,7 @@ class Store:
 
     def hold(self, key: bytes, value: bytes) -> Held:
         """Decode a row of the versions table."""
-        return Held(records.decode("versions", key, value, Version), key, value)
+        return Held(self.decode("versions", key, value, Version), key, value)
 
     async def by_sequence(self, bucket: str, key: str, sequence: int) -> Held | None:
         """Return the version of a key with this sequence, or None."""
@@ -189,15 +212,24 @@ class Store:
     async def provisional(self, *refs: BlobRef) -> AsyncIterator[None]:
         """Remove these blobs again if what they are sealed for is refused: a rebuild would take them for committed.
 
-        When the index fails, or the caller is cancelled, the commit may still have happened; they stay, for the sweep.
+        When the index fails, or the caller is cancelled, the commit may still have happened: they are left, as are
+        those that cannot be removed now.
         """
         try:
             yield
-        except (S3Error, Conflicted, blob.BlobError):
-            for ref in refs:
-                with suppress(blob.BlobError):
-                    await self.blobs.delete(ref)
+        except BaseException as error:
+            self.leftovers.add(*refs)
+            if isinstance(error, S3Error | Conflicted | blob.BlobError | Full):
+                for ref in refs:
+                    with suppress(blob.BlobError):
+                        await self.blobs.delete(ref)
+                        self.leftovers.settled(ref)
             raise
+
+    async def condemn(self, *refs: BlobRef) -> None:
+        """Remove blobs that no row names, now or as soon as it can be done. Raises Unavailable."""
+        await self.index.commit(drop_blobs(refs))
+        await self.discard(refs)
 
     async def discard(self, refs: Iterable[BlobRef]) -> None:
         """Remove blobs that a commit has made unreachable and named in the garbage table.

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from s3ish.blob.names import home_of, mint
+from s3ish.blob.names import Past, home_of, maker_of, mint
 
 TOKEN = "abcdefghijklmnop"
 
@@ -90,3 +90,14 @@ def check(home):
 def test_different_homes_have_different_directories(one, other):
     same = {one, other} <= {"b", "b/"} or one == other
     assert (mint("b/" + one, TOKEN) == mint("b/" + other, TOKEN)) == same
+
+
+def test_what_a_process_made_is_known_by_its_mark():
+    mark = "m" * 8
+    for name in (mint("b/a.b@c", mark + TOKEN), f".data.0.{mark}{TOKEN}", f".metadata.json.{mark}{TOKEN}"):
+        assert maker_of(name) == mark
+        assert Past(5, frozenset({mark})).holds(name, 9)
+        assert not Past(5, frozenset({"n" * 8})).holds(name, 9)
+        assert Past(5).holds(name, 4)
+    for name in (mint("b/k", TOKEN), ".data.0.token", "b/planted@", "b/planted@x.y"):
+        assert maker_of(name) == ""

@@ -174,6 +174,30 @@ def test_after_a_failed_flush_the_volume_takes_no_writes_but_reads(volume, monke
     volume.remove(BLOB)
 
 
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT])
+def test_a_flush_without_room_costs_the_file_and_not_the_volume(volume, monkeypatch, number):  # cases 29, 133
+    with monkeypatch.context() as patched:
+        failing(patched, "fsync", number)
+        with pytest.raises(Full):
+            volume.write_file(BLOB, "data.0", b"x", flush=True)
+    assert not volume.suspect
+    volume.write_file(BLOB, "data.1", b"x", flush=True)
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EIO])
+def test_a_failed_flush_of_everything_costs_the_volume(volume, monkeypatch, number):  # case 29
+    """Nobody can say which file it was whose pages were dropped."""
+
+    def fail(_):
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(volume_module, "syncfs", fail)
+    with pytest.raises((Full, VolumeError)):
+        volume.sync_all()
+    with pytest.raises(VolumeError, match="takes no writes"):
+        volume.create(BLOB, "data.0")
+
+
 def test_every_new_directory_and_the_parent_of_the_topmost_are_flushed(volume, root, monkeypatch):
     flushed = []
     real = os.fsync
@@ -271,3 +295,51 @@ def test_one_server_and_its_workers(root):  # case 140
     fourth.lock_worker()
     fourth.close()
     fourth.close()
+
+
+def test_a_worker_that_died_is_known_by_its_mark(root):
+    first, second, third = (open_volumes([str(root)], clock=Clock()) for _ in range(3))
+    first.lock_worker("a" * 8)
+    second.lock_worker("b" * 8)
+    assert third.dead_workers() == set()
+    first.close()
+    assert third.dead_workers() == second.dead_workers() == {"a" * 8}
+    third.forget_workers(["a" * 8])
+    assert third.dead_workers() == set()
+    second.forget_workers([second.mark])
+    second.close()
+    assert third.dead_workers() == set()
+    assert not [name for name in os.listdir(root / ".s3ish") if "worker." in name]
+    third.close()
+
+
+def test_pruning_and_writing_do_not_disturb_each_other(volume):
+    errors, done = [], threading.Event()
+
+    def write(number):
+        try:
+            for turn in range(60):
+                blob = f"b/deep/er/key@{number}x{turn}"
+                volume.write_file(blob, "data.0", b"x", flush=True)
+                volume.sync_entries(blob)
+                assert volume.read_file(blob, "data.0", 1) == b"x"
+                volume.remove(blob)
+        except BaseException as error:
+            errors.append(error)
+
+    def prune():
+        try:
+            while not done.is_set():
+                list(volume.prune(2**62))
+        except BaseException as error:
+            errors.append(error)
+
+    threads = [threading.Thread(target=write, args=(number,)) for number in range(3)]
+    pruner = threading.Thread(target=prune)
+    for thread in [pruner, *threads]:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    done.set()
+    pruner.join()
+    assert errors == []

@@ -44,7 +44,7 @@ async def ref_of(store, key):
 
 
 async def test_a_whole_store_has_no_findings(store):
-    assert await count_rows(store) == 4, "a bucket, two versions, an upload"
+    assert await count_rows(store) == 6, "a bucket, two versions, an upload, and what listings show of the two"
     assert await check(store) == {}
 
 

@@ -7,7 +7,7 @@ import pytest
 from s3ish.blob.protocol import NewerFormat
 from s3ish.index import keys, records
 from s3ish.index.protocol import Delete, Put
-from s3ish.jobs.scrub import SETTLE_SECONDS, STATE, Progress, ScrubJob
+from s3ish.jobs.scrub import SETTLE_SECONDS, STATE, Progress, ScrubJob, note_look, read_progress
 from s3ish.objects import buckets, seal
 from s3ish.observe import Observer
 from tests.objects.support import SteadyClock, World, add_part, begin, flip, get, make_bucket, put, sample
@@ -238,7 +238,7 @@ async def test_a_store_that_grows_is_weighed_again(world, store, scrub, watch):
     world.clock.ns += 86_401 * SECOND
     await scrub.step()
     after = records.decode("state", STATE, await store.index.get("state", STATE), Progress).total
-    assert after == before + 50 * (65_536 + len(LARGE))
+    assert after == before + 50 * (65_536 + len(LARGE) + 64), "with the rows that listings show"
 
 
 async def test_what_is_lost_and_what_cannot_be_judged_hold_up_nothing(world, store, scrub, watch, monkeypatch):
@@ -283,7 +283,7 @@ async def test_a_change_in_the_making_is_not_undone(world, store, scrub, watch, 
     world.clock.ns += 1
     with monkeypatch.context() as patched:
         patched.setattr(store.index, "commit", held_up)
-        patched.setattr("s3ish.jobs.scrub.SETTLE_SECONDS", 10 * PERIOD)
+        patched.setattr("s3ish.jobs.doubts.SETTLE_SECONDS", 10 * PERIOD)
         await buckets.set_versioning(store, "b", enabled=True)
     assert scrub._doubts
     world.clock.ns += int(11 * PERIOD * SECOND)
@@ -294,3 +294,28 @@ async def test_a_change_in_the_making_is_not_undone(world, store, scrub, watch, 
     assert seal.read(await store.blobs.read_sidecar(bucket.blob)).bucket == bucket
     assert bucket.versioning == "Enabled"
     assert SETTLE_SECONDS >= 60
+
+
+async def test_a_pass_remembers_what_is_missing_where(world, store, scrub, watch):
+    ref = (await store.newest("b", "large"))[0].record.blob
+    for path in world.files_of(ref)[:2]:
+        os.unlink(path)
+    small = (await store.newest("b", "small"))[0].record.blob
+    os.unlink(world.files_of(small)[0])
+    await run_pass(world, scrub, watch)
+    found = read_progress(await store.index.get("state", STATE))
+    assert found.lacked == dict.fromkeys(ref.volumes[:2], 1), "what was repaired is not missing"
+    assert found.looked_ns
+    await note_look(store, {2: 7})
+    assert read_progress(await store.index.get("state", STATE)).lacked == {2: 7}
+
+
+async def test_a_pass_under_way_remembers_it_too(world, store, scrub, watch):
+    ref = (await store.newest("b", "large"))[0].record.blob
+    for path in world.files_of(ref)[:2]:
+        os.unlink(path)
+    while not (found := read_progress(await store.index.get("state", STATE))).lacking:
+        await scrub.step()
+        world.clock.ns += int(3600 * SECOND)
+        assert not watch.passes
+    assert found.lacking == dict.fromkeys(ref.volumes[:2], 1)

@@ -82,12 +82,23 @@ class World:
     def volume_roots(self):
         return [f"{self.root}/volume{number}" for number in range(self.count)]
 
-    def open(self, index_path=None, wrap=lambda index: index, on_damage=lambda ref, names: None):
-        volumes = open_volumes(self.volume_roots, clock=self.clock, fsync=False)
+    def open(
+        self,
+        index_path=None,
+        wrap=lambda index: index,
+        on_damage=lambda ref, names: None,
+        on_broken_row=None,
+        *,
+        missing=0,
+        mark="",
+    ):
+        volumes = open_volumes(self.volume_roots, clock=self.clock, fsync=False, create=not missing, missing=missing)
+        if mark:
+            volumes.lock_worker(mark)
         settings = BlobSettings(k=2, m=1, stripe_bytes=STRIPE, inline_bytes=INLINE)
         blobs = ErasureStore(volumes, settings, clock=self.clock, offload=self.offload, on_damage=on_damage)
         index = wrap(SQLiteIndex(index_path or self.index_path, durable=False))
-        store = Store(index, blobs, self.clock, self.offload, "us-east-1", on_damage)
+        store = Store(index, blobs, self.clock, self.offload, "us-east-1", on_damage, on_broken_row)
         self._stores.append(store)
         return store
 

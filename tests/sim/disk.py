@@ -46,10 +46,12 @@ class Disk:
     Args:
         machine: told of every step by ``step(name)``, and asked for the time by ``clock.ns``.
         tree: what is on it: path -> bytes of a file, or None for a directory.
+
+    One that is ``stopped`` answers every call with an I/O error, and changes no more.
     """
 
     def __init__(self, machine, tree):
-        self.machine, self._changes = machine, 0
+        self.machine, self._changes, self.stopped = machine, 0, False
         self.root = Folder()
         for path in sorted(tree):
             folder, _, name = path.rpartition("/")
@@ -218,6 +220,8 @@ class System:
     def _held(self, descriptor):
         if descriptor not in self._open:
             raise _error(errno.EBADF, str(descriptor))
+        if self._open[descriptor][0].stopped:
+            raise _error(errno.EIO, str(descriptor))
         return self._open[descriptor]
 
     def _disk(self, dir_fd, step=""):
@@ -244,8 +248,8 @@ class System:
         return self._hold(disk, node)
 
     def close(self, descriptor):
-        self._held(descriptor)
-        del self._open[descriptor]
+        if self._open.pop(descriptor, None) is None:
+            raise _error(errno.EBADF, str(descriptor))
 
     def pread(self, descriptor, length, offset):
         return bytes(self._held(descriptor)[1].data[offset : offset + length])

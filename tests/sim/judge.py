@@ -149,6 +149,9 @@ async def check_whole(machine):
     _require_equal(
         "wrong files after the jobs", expected, {place for place, data in files(machine) if data is not None}
     )
+    folders = {place for place, data in files(machine) if data is None}
+    needed = {(number, path[:at]) for number, path in expected for at in range(len(path)) if path[at] == "/"}
+    _require_equal("wrong folders after the jobs", needed, folders)
     garbage = [row for row in machine.index.rows if row[0] == "garbage"]
     if garbage:
         raise Violation(f"garbage is left: {garbage}")

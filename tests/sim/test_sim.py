@@ -123,6 +123,10 @@ class TestBrokenStores:
         monkeypatch.setattr(OrphanJob, "step", step)
         assert "wrong files" in "".join(await crashes(system))
 
+    async def test_leaving_folders(self, system, monkeypatch):
+        monkeypatch.setattr(Volume, "prune", lambda self, before_ns: iter(()))
+        assert "wrong folders" in "".join(await crashes(system, alphabet=[("make", "b2")]))
+
     async def test_leaving_what_was_overwritten(self, system, monkeypatch):
         async def nothing(self, *_):
             return Step(more=False)
