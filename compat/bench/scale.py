@@ -40,7 +40,7 @@ class Table:
         """Add a row and print it; ``few`` is None where there is nothing to compare with."""
         digits = 0 if many >= 100 else 2
         texts = ["" if few is None else f"{few:,.{digits}f}", f"{many:,.{digits}f}"]
-        ratio = "" if few is None else f"{many / few:.2f}"
+        ratio = f"{many / few:.2f}" if few else ""
         self.rows.append(f"| {what} | {unit} | {texts[0]} | {texts[1]} | {ratio} |")
         print(self.rows[-1], flush=True)
 
@@ -88,6 +88,8 @@ def compare_keys(table, folder):
         servers = {few: FEW, many: MANY}
         table.add(f"start to the first answer {note}", "ms", *(server.start_seconds * 1000 for server in servers))
         table.add("resident memory after the start", "MiB", *(server.memory_mib() for server in servers))
+        table.add("until the scrub has weighed the store", "s", *(server.settle() for server in servers))
+        table.add("resident memory then", "MiB", *(server.memory_mib() for server in servers))
         for bucket in ("flat", "tree"):
             for what, requests, number in (("GET 1 KiB", _gets, 400), ("PUT 1 KiB", _puts, 400), ("LIST", _pages, 60)):
                 sides = [(server, requests(server, bucket, count, number)) for server, count in servers.items()]
@@ -142,25 +144,30 @@ def compare_versions(table, folder):
 def compare_parts(table, folder):
     """Objects of parts whose bytes exist only in the index: nothing but GET would look for them."""
     filling.make(folder, {"bench": ["one"]})
-    counts = (10, PARTS)
-    made = [
-        [asyncio.run(filling.upload(folder, "bench", f"parts-{count}", count, PART_BYTES)) for _ in range(5)]
+    counts, turns = (10, PARTS), range(5)
+    uploads = {
+        (count, turn): asyncio.run(filling.upload(folder, "bench", f"parts-{count}-{turn}", count, PART_BYTES))
         for count in counts
-    ]
+        for turn in turns
+    }
     with Server("s3ish", folder) as server:
-        ends = [(server, _completions(server, count, uploads)) for count, uploads in zip(counts, made, strict=True)]
+        ends = [(server, [_completion(server, count, turn, uploads) for turn in turns]) for count in counts]
         table.add(f"CompleteMultipartUpload of 10 and of {PARTS:,} parts", "ms", *medians(*ends))
-        heads = [(server, [Request(server, "HEAD", f"/bench/parts-{count}")] * 20) for count in counts]
-        table.add(f"HEAD of an object of 10 and of {PARTS:,} parts", "ms", *medians(*heads))
-        table.add("resident memory after them", "MiB", None, server.memory_mib())
+        table.add("resident memory after five of them", "MiB", None, server.memory_mib())
+        for method, number in (("HEAD", 20), ("DELETE", 1)):
+            sides = [
+                (server, [Request(server, method, f"/bench/parts-{count}-{turn}") for turn in turns] * number)
+                for count in counts
+            ]
+            table.add(f"{method} of an object of 10 and of {PARTS:,} parts", "ms", *medians(*sides))
 
 
-def _completions(server, count, uploads):
+def _completion(server, count, turn, uploads):
     part = "<Part><PartNumber>{}</PartNumber><ETag>{}</ETag></Part>"
     parts = "".join(part.format(number, filling.ETAG) for number in range(1, count + 1))
     document = f'<CompleteMultipartUpload xmlns="{NAMESPACE}">{parts}</CompleteMultipartUpload>'.encode()
-    key = f"/bench/parts-{count}"
-    return [Request(server, "POST", key, query=f"uploadId={upload}", body=document) for upload in uploads]
+    query = f"uploadId={uploads[count, turn]}"
+    return Request(server, "POST", f"/bench/parts-{count}-{turn}", query=query, body=document)
 
 
 def compare_buckets(table, folder):

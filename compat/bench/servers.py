@@ -82,6 +82,20 @@ class Server:
             return False
         return True
 
+    def settle(self):
+        """Wait until what the server does by itself after its start is done; return the seconds of it."""
+        started, before = time.monotonic(), self._busy_seconds()
+        while True:
+            time.sleep(2)
+            now = self._busy_seconds()
+            if now - before < 0.1:
+                return time.monotonic() - started - 2
+            before = now
+
+    def _busy_seconds(self):
+        fields = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
     def memory_mib(self, what="VmRSS"):
         text = Path(f"/proc/{self.process.pid}/status").read_text()
         return int(text.partition(what + ":")[2].split()[0]) / 1024
