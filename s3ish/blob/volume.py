@@ -208,10 +208,14 @@ class Volume:
                 self._sync_folder(_path(blob))
 
     def sync_all(self) -> None:
-        """Make everything written so far durable. Raises VolumeError."""
+        """Make everything written so far durable. Raises VolumeError, after which the volume takes no more writes."""
         if self.fsync:
-            with self._translated("the file system", flushing=True):
-                syncfs(self._root)
+            try:
+                with self._translated("the file system", flushing=True):
+                    syncfs(self._root)
+            except Full as error:  # no writer is there to be refused: whose bytes were dropped is unknown
+                self.suspect = "flushing failed: no space"
+                raise VolumeError(str(error)) from error
 
     # --- removal
 

@@ -174,6 +174,20 @@ def test_after_a_failed_flush_the_volume_takes_no_writes_but_reads(volume, monke
     volume.remove(BLOB)
 
 
+@pytest.mark.parametrize("number", [errno.EIO, errno.ENOSPC])
+def test_after_a_failed_flush_of_everything_the_volume_takes_no_writes(volume, monkeypatch, number):  # case 29
+    """Whose bytes were dropped is unknown: no writer is there to be refused, also where the reason is space."""
+
+    def fail(_descriptor):
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(volume_module, "syncfs", fail)
+    with pytest.raises(VolumeError):
+        volume.sync_all()
+    with pytest.raises(VolumeError, match="takes no writes"):
+        volume.create(BLOB, "data.0")
+
+
 def test_every_new_directory_and_the_parent_of_the_topmost_are_flushed(volume, root, monkeypatch):
     flushed = []
     real = os.fsync
