@@ -7,7 +7,6 @@ key that was there all that time must be on it, one that was away all that time 
 
 import argparse
 import math
-import os
 import random
 import re
 import shutil
@@ -25,7 +24,7 @@ from urllib.parse import quote
 
 from tests.torture.client import CUT, Client
 from tests.torture.linear import kill_a_worker, unhandled
-from tests.torture.powercut import Server
+from tests.torture.powercut import IN_MEMORY, Server
 
 WRITERS, READERS = 6, 3
 PAGES = (1, 3, 10, 50, 1000)
@@ -262,8 +261,7 @@ def run(keys, seed, *, changes=None, workers=2, kill=False, place=None):
     """
     changes = keys // 2 if changes is None else changes
     with ExitStack() as stack:
-        shared = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None  # flushing costs nothing there
-        root = Path(tempfile.mkdtemp(prefix="listings-", dir=place or shared))
+        root = Path(tempfile.mkdtemp(prefix="listings-", dir=place or IN_MEMORY))
         stack.callback(shutil.rmtree, root, ignore_errors=True)
         errors = stack.enter_context((root / "log").open("w+"))
         server = Server([root / "volume"], workers, errors)

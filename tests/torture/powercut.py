@@ -33,6 +33,8 @@ NO_LOG_FLUSH = 2
 OPTIONS = {"ext4": "noauto_da_alloc", "xfs": "defaults"}
 """What to mount with: ext4 is not to flush the data of a file that replaces another on its own account."""
 IMAGE_BYTES = 512 << 20
+IN_MEMORY = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
+"""Where flushing costs nothing; the usual place for temporary files where there is no such."""
 SIZES = (0, 100, 5000, 40_000, 1_500_000)
 PART = 5 << 20
 WRITERS = 8
@@ -61,16 +63,18 @@ class Disk:
 
     Args:
         kind: one of OPTIONS.
+        size: in bytes.
+        place: the directory for the file.
     """
 
-    def __init__(self, kind="ext4"):
-        self.kind = kind
+    def __init__(self, kind="ext4", size=IMAGE_BYTES, place=None):
+        self.kind, self.size, self.place = kind, size, place
 
     def __enter__(self):
-        self.folder = Path(tempfile.mkdtemp(prefix="powercut-"))
+        self.folder = Path(tempfile.mkdtemp(prefix="powercut-", dir=self.place))
         image = self.folder / "image"
         with image.open("wb") as file:
-            file.truncate(IMAGE_BYTES)
+            file.truncate(self.size)
         attached = subprocess.run(["losetup", "-f", "--show", image], capture_output=True, text=True, check=True)
         self.device, self.root = attached.stdout.strip(), self.folder / "mnt"
         self.root.mkdir()
@@ -102,13 +106,19 @@ class Disk:
 
 
 class Server:
-    """s3ish on some directories, durable."""
+    """s3ish on some directories, durable.
 
-    def __init__(self, roots, workers, errors=subprocess.DEVNULL):
+    Args:
+        roots, workers: what to serve, and how many processes serve it.
+        errors: where its log goes.
+        variables: further settings in the environment.
+    """
+
+    def __init__(self, roots, workers, errors=subprocess.DEVNULL, **variables):
         plain = {name: value for name, value in os.environ.items() if not name.startswith(("S3ISH", "AWS", "MINIO"))}
         self.process = subprocess.Popen(
             [sys.executable, "-m", "s3ish", "serve", *map(str, roots), "--port", "0", "--workers", str(workers)],
-            env=plain | {"S3ISH_LOG_LEVEL": "error"},
+            env=plain | {"S3ISH_LOG_LEVEL": "error"} | variables,
             stdout=subprocess.PIPE,
             stderr=errors,
             text=True,

@@ -8,7 +8,7 @@ from email.message import Message
 
 import pytest
 
-from tests.torture import linear
+from tests.torture import linear, powercut
 from tests.torture.client import Answer
 from tests.torture.linear import History, Worker
 from tests.torture.register import ANY
@@ -23,6 +23,19 @@ def test_every_key_is_a_register_while_a_worker_dies():  # case 10
     assert counts["workers killed"] == 1
     assert counts["ok"] > 200
     assert counts["refused"] > 10
+
+
+def test_every_key_is_a_register_while_a_drive_fails_and_comes_back():  # cases 7, 26
+    if reason := linear.can_run() or powercut.can_run():
+        pytest.skip(reason)
+    counts, wrong = linear.run(2, seed=11, workers=1, operations=24, volumes=3, fail_every=1)
+    assert wrong == []
+    assert {name: count for name, count in counts.items() if "drives" in name} == {
+        "drives gone": 1,
+        "drives read-only": 1,
+    }
+    assert counts["ok"] > 200
+    assert counts["unknown"] < 20  # the others go on
 
 
 class Liar:
