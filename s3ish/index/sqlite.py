@@ -198,6 +198,14 @@ class SQLiteIndex:
                 self._writer = _connect(self._path, durable=self._durable)
 
 
+def is_blank(path: Path) -> bool:
+    """Whether there is no file, or an empty one, which SQLite would take for a new index."""
+    try:
+        return not path.stat().st_size
+    except FileNotFoundError:
+        return True
+
+
 def _tell(batch: list[_Waiting], outcomes: list[Exception | None]) -> None:
     """Wake all callers of a batch, one call per event loop."""
 

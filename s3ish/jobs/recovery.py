@@ -6,7 +6,7 @@ It must stay short: what takes time is left to the jobs in the background.
 import structlog
 
 from s3ish.blob.protocol import BlobError
-from s3ish.index.protocol import Put
+from s3ish.index.protocol import Damaged, Put
 from s3ish.jobs.garbage import GarbageJob
 from s3ish.jobs.inspection import Inspector
 from s3ish.jobs.inventory import inventory
@@ -14,6 +14,27 @@ from s3ish.jobs.orphans import SWEEP, UNCLEAN
 from s3ish.objects.store import Store
 
 log = structlog.get_logger()
+
+
+SET = b"set"
+"""The row of the state table that says of which set of volumes the index is."""
+
+
+async def bind(store: Store, volumes: str) -> None:
+    """Hold the index to a set of volumes: what it does not name will be removed.
+
+    Args:
+        store: the engines.
+        volumes: the id of the set.
+
+    Raises:
+        IndexFailure: the index is of another set, or cannot be used.
+    """
+    found = await store.index.get("state", SET)
+    if found is None:
+        await store.index.commit([Put("state", SET, volumes.encode())])
+    elif found != volumes.encode():
+        raise Damaged("the index is of another set of volumes. Remove it and run: s3ish index rebuild")
 
 
 async def recover(store: Store) -> None:
