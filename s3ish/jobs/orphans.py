@@ -69,9 +69,14 @@ class OrphanJob:
         started = await store.index.get("state", UNCLEAN)
         if started is not None:
             self._before_ns = min(self._before_ns, int(started))
+        damaged = 0
         async for mended in mend(store):
-            self.mended += mended
+            self.mended += bool(mended)
+            damaged += mended is None
             yield
+        if damaged:  # also a key may be: what such a row named would look as if nothing did
+            log.error("the index is damaged; nothing is removed. Run: s3ish index rebuild", rows=damaged)
+            return
         async for ref, sidecar in store.blobs.scan():
             await self._look_at_sealed(ref, sidecar)
             yield

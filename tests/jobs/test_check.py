@@ -104,6 +104,17 @@ async def test_more_damage_than_parity_is_lost_and_said_so(world, store):
         await get(store, "large")
 
 
+async def test_while_a_row_is_damaged_nothing_is_removed(store):  # case 22
+    key, value = (await store.index.scan("versions", b"", b"\xff", 1))[0]
+    flipped = key[:2] + bytes([key[2] ^ 1]) + key[3:]
+    await store.index.commit([Delete("versions", key), Put("versions", flipped, value)])
+    found = await check(store, repair=True)
+    assert sorted(state for _, state in found) == ["damaged", "orphan"]
+    await store.index.commit([Delete("versions", flipped), Put("versions", key, value)])
+    assert await check(store) == {}
+    assert await get(store, "large") == LARGE
+
+
 async def test_what_nothing_names_is_an_orphan_and_removed(world, store):
     async with store.blobs.create("b/orphan", None) as writer:
         await writer.write(LARGE)

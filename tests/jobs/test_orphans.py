@@ -263,6 +263,19 @@ async def test_a_damaged_row_is_told_and_its_blob_kept(store, logged):  # case 2
     assert any(entry["event"] == "damaged row" for entry in logged)
 
 
+async def test_a_row_whose_key_is_damaged_costs_nothing(store, logged):  # case 22
+    """The row is no longer found, but it still tells that the index does not say everything."""
+    written = await put(store, "k", sample(1500))
+    ((key, value),) = await store.index.scan("versions", b"", b"\xff", 2)
+    flipped = key[:2] + bytes([key[2] ^ 1]) + key[3:]
+    await store.index.commit([Delete("versions", key), Put("versions", flipped, value)])
+    await orphan(store, "other")
+    job = await sweep(store)
+    assert job.removed == 0
+    assert written.blob.id in await sealed(store)
+    assert any("nothing is removed" in entry["event"] for entry in logged)
+
+
 async def test_an_orphan_does_not_come_back_by_a_rebuild(store, world):  # case 151
     await buckets.set_versioning(store, "b", enabled=True)
     kept = await put(store, "k", b"kept")
