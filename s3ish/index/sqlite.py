@@ -11,6 +11,7 @@ import asyncio
 import os
 from collections import deque
 from collections.abc import Sequence
+from contextlib import suppress
 from itertools import islice
 from pathlib import Path
 from threading import Condition
@@ -132,7 +133,8 @@ class SQLiteIndex:
     def _end_snapshot(self) -> None:
         if self._snapshot:
             self._snapshot = False
-            self._reader.execute("COMMIT")
+            with suppress(apsw.Error):  # of a read that failed, which was told; the snapshot ends all the same
+                self._reader.execute("COMMIT")
 
     # --- the writer's thread -----------------------------------------------------------------------------------------
 

@@ -15,8 +15,8 @@ from s3ish.model import BlobRef, Bucket, Part, Upload, Version
 from s3ish.objects import seal
 from s3ish.objects.store import Store
 
-TABLES = ("buckets", "versions", "uploads")
-"""The tables that are gone through, in this order; parts are found with their uploads."""
+TABLES = ("buckets", "versions", "uploads", "current", "nulls")
+"""The tables that are gone through, in this order; parts are found with their uploads. The last two name no blob."""
 
 _PAGE = 200
 _END = b"\xff"
@@ -97,6 +97,9 @@ async def _items(store: Store, table: str, key: bytes, value: bytes) -> list[Own
             return [Owned(f"bucket {bucket.name}", bucket.blob, seal.BucketSeal(bucket), row)]
         if table == "versions":
             return list(_of_version(records.decode(table, key, value, Version), row))
+        if table != "uploads":
+            records.decode_bytes(table, key, value)
+            return []
         upload = records.decode(table, key, value, Upload)
     except Damaged as error:
         return [BrokenRow(key.decode("utf-8", "replace").replace("\0", " "), str(error))]

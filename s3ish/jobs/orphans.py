@@ -5,10 +5,11 @@ bring it to light. On a single volume the sidecar of a small object may be lost 
 is the copy that it is written anew from. So the next start looks through everything once.
 """
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable
 
 import structlog
 
+from s3ish.blob.protocol import Unwritable
 from s3ish.index.protocol import Delete
 from s3ish.jobs.mend import mend
 from s3ish.jobs.reach import is_named, is_of_lost_bucket, is_reachable
@@ -44,6 +45,7 @@ class OrphanJob:
         self._store = store
         self._before_ns = before_ns
         self._pass: AsyncIterator[None] | None = None
+        self._left = 0
         self.removed = self.mended = 0
 
     async def step(self) -> Step:
@@ -60,6 +62,9 @@ class OrphanJob:
         return Step(more=True)
 
     async def _finish(self) -> Step:
+        if self._left:
+            log.warning("sweep begins anew; a volume could not be written", left=self._left)
+            return Step(more=False)
         await self._store.index.commit([Delete("state", SWEEP)])
         log.info("sweep after unclean stop finished", removed=self.removed, mended=self.mended)
         return Step(more=False, pause_seconds=3600)
@@ -69,7 +74,7 @@ class OrphanJob:
         started = await store.index.get("state", UNCLEAN)
         if started is not None:
             self._before_ns = min(self._before_ns, int(started))
-        damaged = 0
+        self._left = damaged = 0
         async for mended in mend(store):
             self.mended += bool(mended)
             damaged += mended is None
@@ -82,8 +87,7 @@ class OrphanJob:
             yield
         async for blob, modified_ns in store.blobs.strays():
             if modified_ns < self._before_ns and not await is_named(store, blob):
-                await store.blobs.discard(blob)
-                self.removed += 1
+                await self._remove(store.blobs.discard(blob))
             yield
 
     async def _look_at_sealed(self, ref: BlobRef, sidecar: bytes) -> None:
@@ -100,5 +104,13 @@ class OrphanJob:
         if await is_of_lost_bucket(self._store, sealed):
             log.error("object of an unknown bucket; kept, because the bucket is what was lost", blob=ref.id)
             return
-        await self._store.blobs.delete(ref)
-        self.removed += 1
+        await self._remove(self._store.blobs.delete(ref))
+
+    async def _remove(self, removal: Awaitable[None]) -> None:
+        """Remove a blob, or remember that one is left: what a volume refuses must not hold up all behind it."""
+        try:
+            await removal
+        except Unwritable:
+            self._left += 1
+        else:
+            self.removed += 1

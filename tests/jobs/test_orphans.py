@@ -5,6 +5,7 @@ import shutil
 
 import pytest
 
+from s3ish.blob.protocol import Unwritable
 from s3ish.errors import InternalError
 from s3ish.index.protocol import Delete, Put
 from s3ish.jobs import orphans
@@ -274,6 +275,27 @@ async def test_a_row_whose_key_is_damaged_costs_nothing(store, logged):  # case 
     assert job.removed == 0
     assert written.blob.id in await sealed(store)
     assert any("nothing is removed" in entry["event"] for entry in logged)
+
+
+async def test_what_a_volume_refuses_to_remove_is_left_for_the_next_pass(store, monkeypatch):  # case 26
+    stuck, other = [(await orphan(store, key, sequence=number)).blob for number, key in enumerate(("a", "b"), 1)]
+    delete = store.blobs.delete
+
+    async def refuse(ref):
+        if ref.id == stuck.id:
+            raise Unwritable("gone")
+        await delete(ref)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(store.blobs, "delete", refuse)
+        assert (await sweep(store)).removed == 1
+    assert other.id not in await sealed(store)
+    assert await store.index.get("state", SWEEP) is not None
+    job = OrphanJob(store, FUTURE)
+    while (await job.step()).more:
+        pass
+    assert stuck.id not in await sealed(store)
+    assert await store.index.get("state", SWEEP) is None
 
 
 async def test_an_orphan_does_not_come_back_by_a_rebuild(store, world):  # case 151

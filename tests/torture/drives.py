@@ -10,7 +10,6 @@ from contextlib import ExitStack, suppress
 
 from tests.torture.powercut import IN_MEMORY, Disk, Server
 
-DRIVE_BYTES = 96 << 20
 FAILURES = ("read-only", "full", "gone")
 
 
@@ -18,7 +17,7 @@ class Drive(Disk):
     """A volume on a file system of its own. ``state`` is the failure, empty for none."""
 
     def __init__(self):
-        super().__init__(size=DRIVE_BYTES, place=IN_MEMORY)
+        super().__init__(place=IN_MEMORY)
         self.state = ""
 
     @property
