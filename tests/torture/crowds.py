@@ -2,8 +2,8 @@
 
 ``python -m tests.torture.crowds --failures 100000 --uploads 1000``. A failed signature must cost no more than a request
 that is answered, one line of the log, and no memory, and a bystander must go on being served. Uploads at once must take
-no more memory than two stripes each and what a connection holds, whatever their size, and none may fail. What is compared are ratios of one
-machine, not seconds.
+no more memory than two stripes each and what a connection holds, whatever their size, and none may fail. What is
+compared are ratios of one machine, not seconds.
 """
 
 import argparse
@@ -12,6 +12,7 @@ import hashlib
 import os
 import random
 import shutil
+import signal
 import sys
 import tempfile
 import threading
@@ -195,6 +196,7 @@ def main():
     parser.add_argument("--uploads", type=int, default=200)
     parser.add_argument("--place", type=Path, help="a directory for the data of the uploads")
     chosen = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that the server ends and its data goes
     failed = False
     for work, *arguments in ((fail_signatures, chosen.failures), (upload_at_once, chosen.uploads, chosen.place)):
         started = time.monotonic()

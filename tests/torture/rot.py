@@ -11,6 +11,7 @@ import argparse
 import asyncio
 import os
 import random
+import signal
 import sys
 import tempfile
 import time
@@ -371,6 +372,7 @@ def main():
     parser.add_argument("--seed", type=int, default=int(time.time()))
     parser.add_argument("--volumes", type=int, nargs="+", choices=SHAPES, default=list(SHAPES))
     chosen = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that the data goes
     failures = 0
     for volumes in chosen.volumes:
         started = time.monotonic()
