@@ -243,22 +243,34 @@ def record(clients, operations=OPERATIONS, after=math.inf, disturb=lambda: None)
 
 
 def record_failure(clients, host, operations, choose):
-    """Let clients work while a drive fails, while it is away, and when it is back. Returns how it failed."""
-    drive, how = choose.choice(host.drives), choose.choice(FAILURES)
-    record(clients, operations // 3, choose.randrange(CLIENTS * operations // 4), lambda: drive.fail(how))
-    if how == "gone" and choose.random() < 0.5:
+    """Let clients work while a drive fails, while it is away, and when it is back. Returns what happened.
+
+    Now and then there are two, one a moment after the other: more than parity makes good. What cannot be answered then
+    must be an error, and afterwards each key is as it was before or after what was under way.
+    """
+    drives = choose.sample(host.drives, choose.choice((1, 1, 1, 2)))
+    how = choose.choice(FAILURES) if len(drives) == 1 else "gone"
+
+    def fail():
+        for drive in drives:
+            drive.fail(how)
+            time.sleep(choose.uniform(0, 0.02))
+
+    record(clients, operations // 3, choose.randrange(CLIENTS * operations // 4), fail)
+    if how == "gone" and len(drives) == 1 and choose.random() < 0.5:
         host.kill()
         host.start()
         move(clients, host.endpoint)
-    record(clients, operations // 3)
+    record(clients, operations // (3 if len(drives) == 1 else 12))  # each unknown outcome makes it longer to decide
     if how == "gone":
         host.kill()
-    drive.recover()
+    for drive in drives:
+        drive.recover()
     if how == "gone":
         host.start()
         move(clients, host.endpoint)
     record(clients, operations // 3)
-    return how
+    return f"{len(drives)} drives {how}"
 
 
 def move(clients, endpoint):
@@ -297,7 +309,7 @@ def run(rounds, seed, *, workers=2, operations=OPERATIONS, kill_every=0, volumes
             bucket, history = BUCKETS[number % len(BUCKETS)], History()
             clients = [Worker(n, host.endpoint, history, bucket, f"r{number}-", seed) for n in range(CLIENTS)]
             if fail_every and number % fail_every == fail_every - 1:
-                counts[f"drives {record_failure(clients, host, operations, choose)}"] += 1
+                counts[record_failure(clients, host, operations, choose)] += 1
             else:
                 record(clients, operations, after, kill)
             refuted, undecided = history.verdicts()
