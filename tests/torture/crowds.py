@@ -196,6 +196,9 @@ def main():
     parser.add_argument("--uploads", type=int, default=200)
     parser.add_argument("--place", type=Path, help="a directory for the data of the uploads")
     chosen = parser.parse_args()
+    if reason := can_run():
+        print(f"skipped: {reason}")
+        return
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that the server ends and its data goes
     failed = False
     for work, *arguments in ((fail_signatures, chosen.failures), (upload_at_once, chosen.uploads, chosen.place)):

@@ -24,10 +24,9 @@ from contextlib import ExitStack
 from html import unescape
 from pathlib import Path
 
-from tests.torture import register
+from tests.torture import powercut, register
 from tests.torture.client import CUT, Client
 from tests.torture.drives import FAILURES, Host
-from tests.torture.powercut import IN_MEMORY
 from tests.torture.register import ANY, MISSING, OK, REFUSED, UNKNOWN, GaveUp, Operation
 
 CLIENTS = 8
@@ -292,7 +291,7 @@ def run(rounds, seed, *, workers=2, operations=OPERATIONS, kill_every=0, volumes
     """
     choose, counts, wrong = random.Random(seed), Counter(), []
     with ExitStack() as stack:
-        root = Path(tempfile.mkdtemp(prefix="linear-", dir=IN_MEMORY))
+        root = Path(tempfile.mkdtemp(prefix="linear-", dir=powercut.IN_MEMORY))
         stack.callback(shutil.rmtree, root, ignore_errors=True)
         errors = stack.enter_context((root / "log").open("w+"))
         host = Host(root, volumes, workers, errors)
@@ -365,6 +364,9 @@ def main():
     parser.add_argument("--volumes", type=int, default=1, help="more than one are drives of their own")
     parser.add_argument("--fail", type=int, default=0, metavar="N", help="let a drive fail in every Nth round")
     chosen = parser.parse_args()
+    if reason := can_run() or (chosen.volumes > 1 and powercut.can_run()):
+        print(f"skipped: {reason}")
+        return
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that the server ends and its data goes
     started = time.monotonic()
     counts, wrong = run(

@@ -295,6 +295,9 @@ def main():
     parser.add_argument("--volumes", type=int, default=1)
     parser.add_argument("--workers", type=int, default=1)
     chosen = parser.parse_args()
+    if reason := can_run(chosen.fs):
+        print(f"skipped: {reason}")
+        return
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that the file system is unmounted
     started = time.monotonic()
     acknowledged, lost = run(chosen.rounds, chosen.seed, kind=chosen.fs, volumes=chosen.volumes, workers=chosen.workers)
