@@ -27,8 +27,8 @@ from s3ish.blob.volumes import Volumes
 from s3ish.clock import Clock
 from s3ish.config import ConfigError, Settings
 from s3ish.errors import BucketAlreadyOwnedByYou
-from s3ish.index.protocol import Delete, IndexFailure, Row
-from s3ish.index.sqlite import SQLiteIndex
+from s3ish.index.protocol import Damaged, Delete, IndexFailure, Row
+from s3ish.index.sqlite import SQLiteIndex, is_blank
 from s3ish.jobs.check import Check
 from s3ish.jobs.garbage import GarbageJob
 from s3ish.jobs.inspection import Finding
@@ -36,7 +36,7 @@ from s3ish.jobs.inventory import count_rows
 from s3ish.jobs.leftovers import LeftoverJob
 from s3ish.jobs.orphans import UNCLEAN, OrphanJob
 from s3ish.jobs.rebuild import rebuild
-from s3ish.jobs.recovery import join, recover
+from s3ish.jobs.recovery import bind, join, recover
 from s3ish.jobs.repair import RepairJob, RepairQueue
 from s3ish.jobs.rows import name_of
 from s3ish.jobs.runner import Job, Runner, run_once
@@ -101,6 +101,20 @@ def _store(
     return Store(rows, blobs, clock, offload, settings.server.region, on_damage, on_broken_row)
 
 
+@contextlib.asynccontextmanager
+async def _opened(settings: Settings, volumes: Volumes, clock: Clock) -> AsyncIterator[Store]:
+    """Open the store with the index that it has. Raises IndexFailure if that is blank or of another set of volumes."""
+    if is_blank(settings.index_path):
+        volumes.close()
+        raise Damaged(f"{settings.index_path} is not there or empty. Run: s3ish index rebuild")
+    store = _store(settings, volumes, settings.index_path, clock)
+    try:
+        await bind(store, volumes.set)
+        yield store
+    finally:
+        await _close(store)
+
+
 async def _close(store: Store) -> None:
     await store.blobs.close()
     await store.index.close()
@@ -119,9 +133,7 @@ def prepare(settings: Settings) -> Iterator[None]:
     volumes = _open_volumes(settings, clock, create=True)
     try:
         volumes.lock_server()
-        path = settings.index_path
-        if not path.exists():
-            path.parent.mkdir(parents=True, exist_ok=True)
+        if is_blank(settings.index_path):
             _rebuild(settings, clock)
         asyncio.run(_begin(settings, clock))
         yield
@@ -132,13 +144,10 @@ def prepare(settings: Settings) -> Iterator[None]:
 
 async def _begin(settings: Settings, clock: Clock) -> None:
     """Before the first request: recover from what the last server left, make the default buckets."""
-    store = _store(settings, _open_volumes(settings, clock, create=False), settings.index_path, clock)
-    try:
+    async with _opened(settings, _open_volumes(settings, clock, create=False), clock) as store:
         await recover(store)
         for name in settings.storage.default_buckets:
             await _make_bucket(store, name, users(settings)[0].owner)
-    finally:
-        await _close(store)
 
 
 async def _make_bucket(store: Store, text: str, owner: Owner) -> None:
@@ -182,6 +191,7 @@ def rebuild_index(settings: Settings) -> Counter[str]:
 def _rebuild(settings: Settings, clock: Clock) -> Counter[str]:
     """Fill a new index file, then put it in the old one's place."""
     path = settings.index_path
+    path.parent.mkdir(parents=True, exist_ok=True)
     fresh = path.with_name(path.name + ".new")
     for suffix in _INDEX_FILES:
         Path(f"{fresh}{suffix}").unlink(missing_ok=True)
@@ -286,11 +296,13 @@ class StoreCheck:
             volumes.lock_server()
         except InUse:
             running = True
-        return asyncio.run(self._check(_store(self._settings, volumes, self._settings.index_path, clock), running))
+        if self._repair and not running and is_blank(self._settings.index_path):
+            _rebuild(self._settings, clock)
+        return asyncio.run(self._check(volumes, clock, running))
 
-    async def _check(self, store: Store, running: bool) -> Check:
-        try:
-            before_ns = store.clock.now_ns()
+    async def _check(self, volumes: Volumes, clock: Clock, running: bool) -> Check:
+        async with _opened(self._settings, volumes, clock) as store:
+            before_ns = clock.now_ns()
             started = await store.index.get("state", UNCLEAN)
             if running and started:  # what came since may be about to be committed
                 before_ns = int(started)
@@ -305,8 +317,6 @@ class StoreCheck:
             with contextlib.suppress(IndexFailure):  # it is a report, which is given in any case
                 await note_look(store, check.lacking)
             return check
-        finally:
-            await _close(store)
 
 
 def run_job(settings: Settings, name: str) -> None:
@@ -315,14 +325,11 @@ def run_job(settings: Settings, name: str) -> None:
     clock = Clock()
 
     async def run() -> None:
-        store = _store(settings, _open_volumes(settings, clock, create=False), settings.index_path, clock)
-        try:
+        async with _opened(settings, _open_volumes(settings, clock, create=False), clock) as store:
             found = [job for job in _jobs(store) if job.name == name]
             if not found:
                 raise ConfigError(f"no job {name}; there are: {', '.join(job.name for job in _jobs(store))}")
             await run_once(found[0])
-        finally:
-            await _close(store)
 
     asyncio.run(run())
 

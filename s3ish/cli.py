@@ -307,10 +307,11 @@ def job(name: str, once: bool, volumes: tuple[str, ...], config: str | None) -> 
     """Run a background job now."""
     from s3ish import app
     from s3ish.blob.protocol import BlobError
+    from s3ish.index.protocol import IndexFailure
 
     try:
         app.run_job(_load(config, storage__volumes=volumes or None), name)
     except ConfigError as error:
         _fail(str(error), EX_CONFIG)
-    except BlobError as error:
+    except (BlobError, IndexFailure) as error:
         _fail(str(error))

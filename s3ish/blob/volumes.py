@@ -33,6 +33,11 @@ class Volumes:
         return volume
 
     @property
+    def set(self) -> str:
+        """The id of the set."""
+        return self.present[0].identity.set
+
+    @property
     def present(self) -> list[Volume]:
         """The volumes within reach, by position."""
         return [volume for volume in self._volumes if volume]

@@ -11,6 +11,7 @@ import asyncio
 import os
 from collections import deque
 from collections.abc import Sequence
+from contextlib import suppress
 from itertools import islice
 from pathlib import Path
 from threading import Condition
@@ -139,7 +140,8 @@ class SQLiteIndex:
         if self._snapshot:
             self._snapshot = False
             self._buckets.clear()
-            self._reader.execute("COMMIT")
+            with suppress(apsw.Error):  # of a read that failed, which was told; the snapshot ends all the same
+                self._reader.execute("COMMIT")
 
     # --- the writer's thread -----------------------------------------------------------------------------------------
 
@@ -203,6 +205,14 @@ class SQLiteIndex:
                 self._writer.execute("ROLLBACK")
             except apsw.Error:
                 self._writer = _connect(self._path, durable=self._durable)
+
+
+def is_blank(path: Path) -> bool:
+    """Whether there is no file, or an empty one, which SQLite would take for a new index."""
+    try:
+        return not path.stat().st_size
+    except FileNotFoundError:
+        return True
 
 
 def _tell(batch: list[_Waiting], outcomes: list[Exception | None]) -> None:

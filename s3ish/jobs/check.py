@@ -31,6 +31,7 @@ class Check:
         self._repair = repair
         self._before_ns = before_ns
         self._inspector = Inspector(store, repair=repair)
+        self._damaged_rows = False
         self.counts: Counter[str] = Counter()
         self.volumes: defaultdict[int, Counter[str]] = defaultdict(Counter)
 
@@ -42,6 +43,8 @@ class Check:
                 if isinstance(item, Owned):
                     self.counts["blobs"] += 1
                     self.counts["bytes"] += item.ref.size
+                else:
+                    self._damaged_rows = True
                 if finding := await self._inspector.look(item):
                     findings.append(self._count(finding))
             yield findings
@@ -53,7 +56,10 @@ class Check:
         return {position: count for position, count in left.items() if count}
 
     async def orphans(self) -> AsyncIterator[Finding]:
-        """Go through all that lies on the volumes; yield what nothing names."""
+        """Go through all that lies on the volumes; yield what nothing names.
+
+        After ``rows`` has met a damaged one nothing is removed: what it named looks as if nothing did.
+        """
         async for ref, content in self._store.blobs.scan():
             try:
                 sealed = seal.read(content)
@@ -71,7 +77,7 @@ class Check:
                 yield await self._drop(blob, "files without a sidecar, named by no row")
 
     async def _drop(self, blob: str, problem: str) -> Finding:
-        if not self._repair:
+        if not self._repair or self._damaged_rows:
             return self._count(Finding(blob, (problem,), "orphan"))
         await self._store.blobs.discard(blob)
         return self._count(Finding(blob, (problem,), "repaired"))

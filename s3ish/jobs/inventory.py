@@ -16,9 +16,9 @@ from s3ish.model import BlobRef, Bucket, Entry, Part, Upload, Version
 from s3ish.objects import seal
 from s3ish.objects.store import Store
 
-TABLES = ("buckets", "versions", "uploads", "current")
-"""The tables that are gone through, in this order; parts are found with their uploads. The last one names no blobs, but
-may be damaged as well; what it is written anew from comes before it."""
+TABLES = ("buckets", "versions", "uploads", "current", "nulls")
+"""The tables that are gone through, in this order; parts are found with their uploads. The last two name no blob, but
+may be damaged as well; what an entry of a listing is written anew from comes before it."""
 
 _PAGE = 200
 _END = b"\xff"
@@ -102,6 +102,9 @@ async def _items(store: Store, table: str, key: bytes, value: bytes) -> list[Own
             return list(_of_version(records.decode(table, key, value, Version), row))
         if table == "current":
             records.decode(table, key, value, Entry)
+            return []
+        if table == "nulls":
+            records.decode_bytes(table, key, value)
             return []
         upload = records.decode(table, key, value, Upload)
     except Damaged as error:

@@ -13,14 +13,18 @@ from s3ish.objects.store import Store
 log = structlog.get_logger()
 
 
-async def mend(store: Store) -> AsyncIterator[bool]:
-    """Go through all that the index names; yield for each whether its sidecar was lost and is there again."""
+async def mend(store: Store) -> AsyncIterator[bool | None]:
+    """Go through all that the index names; yield for each whether its sidecar was lost and is there again.
+
+    For a row that is damaged it yields None.
+    """
     async for row in inventory(store):
         for item in row.items:
             if isinstance(item, Owned):
                 yield await _mend_one(store, item)
             else:
                 log.error("damaged row", row=item.name, problem=item.problem)
+                yield None
 
 
 async def _mend_one(store: Store, item: Owned) -> bool:

@@ -22,6 +22,27 @@ AWAY = b"away"
 removed meanwhile stays on them, and is looked for when they are back."""
 
 
+SET = b"set"
+"""The row of the state table that says of which set of volumes the index is."""
+
+
+async def bind(store: Store, volumes: str) -> None:
+    """Hold the index to a set of volumes: what it does not name will be removed.
+
+    Args:
+        store: the engines.
+        volumes: the id of the set.
+
+    Raises:
+        IndexFailure: the index is of another set, or cannot be used.
+    """
+    found = await store.index.get("state", SET)
+    if found is None:
+        await store.index.commit([Put("state", SET, volumes.encode())])
+    elif found != volumes.encode():
+        raise Damaged("the index is of another set of volumes. Remove it and run: s3ish index rebuild")
+
+
 async def recover(store: Store) -> None:
     """Make a store ready to serve, after a clean stop or an unclean one, and remember that a server runs.
 

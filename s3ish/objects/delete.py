@@ -104,6 +104,7 @@ async def _remove(store: Store, target: Held, newest: list[Held], expect: list[E
     version = target.record
     changes: list[Change] = [Delete("versions", target.key), *drop_blobs(blobs_of(version))]
     expect = [*expect, target.row]
+    below = None
     if newest and newest[0].key != target.key:
         expect.append(newest[0].row)  # while it is there, the target is not what listings show
     elif newest:
@@ -112,7 +113,7 @@ async def _remove(store: Store, target: Held, newest: list[Held], expect: list[E
         changes.append(_entry_below(version, below))
         if below:
             expect.append(below.row)
-    if version.id == NULL_VERSION:
+    if version.id == NULL_VERSION or (below and below.record.id == NULL_VERSION):  # it is the newest then
         changes.append(Delete("nulls", keys.object_key(version.bucket, version.key)))
     if not await store.commit(changes, expect):
         return False

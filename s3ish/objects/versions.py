@@ -9,7 +9,7 @@ import binascii
 
 from s3ish.clock import Clock
 from s3ish.errors import InvalidArgument, MethodNotAllowed, NoSuchKey, NoSuchVersion
-from s3ish.index import keys
+from s3ish.index import keys, records
 from s3ish.index.protocol import Put, Row
 from s3ish.model import NULL_VERSION, Version
 from s3ish.objects.store import Held, Store
@@ -49,18 +49,25 @@ async def find_null(store: Store, bucket: str, key: str, newest: Held | None) ->
     """Return a key's null version, or None, given its newest version."""
     if newest is None or newest.record.id == NULL_VERSION:
         return newest
-    value = await store.index.get("nulls", keys.object_key(bucket, key))
-    return await store.by_sequence(bucket, key, int.from_bytes(value, "big")) if value else None
+    row_key = keys.object_key(bucket, key)
+    value = await store.index.get("nulls", row_key)
+    if value is None:
+        return None
+    sequence = int.from_bytes(records.decode_bytes("nulls", row_key, value), "big")
+    return await store.by_sequence(bucket, key, sequence)
 
 
 def cover_null(version: Version) -> Put:
     """The change that remembers where the null version is, now that it is no longer the newest."""
-    return Put("nulls", keys.object_key(version.bucket, version.key), version.sequence.to_bytes(8, "big"))
+    row = null_row(version)
+    assert row.value is not None
+    return Put(row.table, row.key, row.value)
 
 
 def null_row(version: Version) -> Row:
     """The expectation that the null version's place is still what it was."""
-    return Row("nulls", keys.object_key(version.bucket, version.key), version.sequence.to_bytes(8, "big"))
+    key = keys.object_key(version.bucket, version.key)
+    return Row("nulls", key, records.encode_bytes("nulls", key, version.sequence.to_bytes(8, "big")))
 
 
 async def find(store: Store, bucket: str, key: str, version_id: str | None) -> Held | None:

@@ -212,13 +212,22 @@ async def test_after_damage_was_met_the_index_still_answers(open_index, path):  
         file.seek((root - 1) * 4096)
         file.write(b"\xee" * 4096)
     index = open_index()
+    unheard = []
+    asyncio.get_running_loop().set_exception_handler(lambda _loop, context: unheard.append(context))
     for _ in range(3):
+        with pytest.raises(Damaged):
+            await index.scan("versions", b"", END, 5000)
+        await asyncio.sleep(0)
         with pytest.raises(Damaged):
             await index.scan("versions", b"", END, 5000)
         assert await index.get("buckets", b"b") == b"here"
         await asyncio.sleep(0)
     await index.commit([Put("buckets", b"c", b"too")])
     assert await index.get("buckets", b"c") == b"too"
+    with pytest.raises(Damaged):
+        await index.scan("versions", b"", END, 5000)
+    await index.close()
+    assert unheard == []
 
 
 async def test_a_file_of_a_newer_release_is_refused_and_left_alone(open_index, path):  # case 146

@@ -6,9 +6,10 @@ import pytest
 
 from s3ish.errors import InternalError
 from s3ish.index import keys, records
-from s3ish.index.protocol import Delete, Put
+from s3ish.index.protocol import Damaged, Delete, NewerFormat, Put
 from s3ish.jobs.check import Check
 from s3ish.jobs.inventory import count_rows
+from s3ish.objects import buckets
 from tests.objects.support import World, add_part, begin, flip, get, make_bucket, put, sample
 
 SMALL, LARGE = sample(50), sample(2500, 2)
@@ -102,6 +103,41 @@ async def test_more_damage_than_parity_is_lost_and_said_so(world, store):
     assert ("b/large", "lost") in await check(store, repair=True)
     with pytest.raises(InternalError):
         await get(store, "large")
+
+
+@pytest.mark.parametrize("table", ["current", "nulls"])
+async def test_the_rows_that_name_no_blob_are_checked_as_well(store, table):  # case 22
+    await buckets.set_versioning(store, "b", enabled=True)
+    await put(store, "small", b"covers the null version")
+    key, value = (await store.index.scan(table, b"b\0small", b"\xff", 1))[0]
+    await store.index.commit([Put(table, key, value[:-1] + bytes([value[-1] ^ 1]))])
+    (((name, state), problems),) = (await check(store)).items()
+    assert (name, state) == ("b/small", "damaged")
+    assert f"a row of table {table} has the wrong checksum" in problems[0]
+
+
+async def test_a_damaged_row_of_a_null_version_is_an_error(store):  # case 22
+    await buckets.set_versioning(store, "b", enabled=True)
+    await put(store, "small", b"covers the null version")
+    ((key, value),) = await store.index.scan("nulls", b"", b"\xff", 9)
+    for bit in range(8 * len(value)):
+        flipped = (int.from_bytes(value, "big") ^ 1 << bit).to_bytes(len(value), "big")
+        await store.index.commit([Put("nulls", key, flipped)])
+        with pytest.raises((Damaged, NewerFormat)):
+            await get(store, "small", "null")
+    await store.index.commit([Put("nulls", key, value)])
+    assert await get(store, "small", "null") == SMALL
+
+
+async def test_while_a_row_is_damaged_nothing_is_removed(store):  # case 22
+    key, value = (await store.index.scan("versions", b"", b"\xff", 1))[0]
+    flipped = key[:2] + bytes([key[2] ^ 1]) + key[3:]
+    await store.index.commit([Delete("versions", key), Put("versions", flipped, value)])
+    found = await check(store, repair=True)
+    assert sorted(state for _, state in found) == ["damaged", "orphan"]
+    await store.index.commit([Delete("versions", flipped), Put("versions", key, value)])
+    assert await check(store) == {}
+    assert await get(store, "large") == LARGE
 
 
 async def test_what_nothing_names_is_an_orphan_and_removed(world, store):

@@ -5,9 +5,11 @@ import shutil
 
 import pytest
 
+from s3ish.blob.protocol import Unwritable
 from s3ish.errors import InternalError
 from s3ish.index.protocol import Delete, Put
 from s3ish.jobs import orphans
+from s3ish.jobs.garbage import GarbageJob
 from s3ish.jobs.orphans import SWEEP, OrphanJob
 from s3ish.jobs.rebuild import rebuild
 from s3ish.model import Version
@@ -261,6 +263,58 @@ async def test_a_damaged_row_is_told_and_its_blob_kept(store, logged):  # case 2
     await sweep(store)
     assert written.blob.id in await sealed(store)
     assert any(entry["event"] == "damaged row" for entry in logged)
+
+
+async def test_a_row_whose_key_is_damaged_costs_nothing(store, logged):  # case 22
+    """The row is no longer found, but it still tells that the index does not say everything."""
+    written = await put(store, "k", sample(1500))
+    ((key, value),) = await store.index.scan("versions", b"", b"\xff", 2)
+    flipped = key[:2] + bytes([key[2] ^ 1]) + key[3:]
+    await store.index.commit([Delete("versions", key), Put("versions", flipped, value)])
+    await orphan(store, "other")
+    job = await sweep(store)
+    assert job.removed == 0
+    assert written.blob.id in await sealed(store)
+    assert any("nothing is removed" in entry["event"] for entry in logged)
+
+
+async def test_what_a_volume_refuses_to_remove_is_left_to_the_garbage_job(store, monkeypatch):  # case 26
+    stuck, other = [(await orphan(store, key, sequence=number)).blob for number, key in enumerate(("a", "b"), 1)]
+    delete = store.blobs.delete
+
+    async def refuse(ref):
+        if ref.id == stuck.id:
+            raise Unwritable("gone")
+        await delete(ref)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(store.blobs, "delete", refuse)
+        await sweep(store)
+    left = await sealed(store)
+    assert (stuck.id in left, other.id in left) == (True, False)
+    await GarbageJob(store).step()
+    assert stuck.id not in await sealed(store)
+
+
+async def test_a_stray_that_a_volume_refuses_to_remove_makes_the_sweep_begin_anew(store, world, monkeypatch):  # case 26
+    dead = await orphan(store, "dead")
+    for path in world.files_of(dead.blob):
+        if path.endswith("metadata.json"):
+            os.unlink(path)
+    assert await strays(store) == [dead.blob.id]
+
+    async def refuse(_blob, _positions=None):
+        raise Unwritable("gone")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(store.blobs, "discard", refuse)
+        assert (await sweep(store)).removed == 0
+    assert await store.index.get("state", SWEEP) is not None
+    job = OrphanJob(store, FUTURE)
+    while (await job.step()).more:
+        pass
+    assert await strays(store) == []
+    assert await store.index.get("state", SWEEP) is None
 
 
 async def test_an_orphan_does_not_come_back_by_a_rebuild(store, world):  # case 151

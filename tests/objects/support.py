@@ -69,10 +69,11 @@ class World:
     Args:
         root: the directory.
         volumes: how many.
+        code: data and parity shards.
     """
 
-    def __init__(self, root, *, volumes=3, clock=None, inline_offload=True):
-        self.root, self.count = str(root), volumes
+    def __init__(self, root, *, volumes=3, clock=None, inline_offload=True, code=(2, 1)):
+        self.root, self.count, self.code = str(root), volumes, code
         self.clock = clock or SteadyClock()
         self.offload = InlineOffload() if inline_offload else Offload(8)
         self.index_path = root / "index.db"
@@ -95,7 +96,7 @@ class World:
         volumes = open_volumes(self.volume_roots, clock=self.clock, fsync=False, create=not missing, missing=missing)
         if mark:
             volumes.lock_worker(mark)
-        settings = BlobSettings(k=2, m=1, stripe_bytes=STRIPE, inline_bytes=INLINE)
+        settings = BlobSettings(k=self.code[0], m=self.code[1], stripe_bytes=STRIPE, inline_bytes=INLINE)
         blobs = ErasureStore(volumes, settings, clock=self.clock, offload=self.offload, on_damage=on_damage)
         index = wrap(SQLiteIndex(index_path or self.index_path, durable=False))
         store = Store(index, blobs, self.clock, self.offload, "us-east-1", on_damage, on_broken_row)

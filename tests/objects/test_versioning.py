@@ -76,6 +76,16 @@ async def test_enabling_keeps_the_null_version_below(store):
     assert await outcome(get(store, "k", "null")) is NoSuchVersion
 
 
+async def test_a_null_version_that_is_the_newest_again_has_no_row_of_its_place(store):
+    await put(store, "k", b"old")
+    await buckets.set_versioning(store, "b", enabled=True)
+    new = await put(store, "k", b"new")
+    assert await store.index.scan("nulls", b"", b"\xff", 9)
+    await remove(store, "k", new.id)
+    assert not await store.index.scan("nulls", b"", b"\xff", 9)
+    assert await get(store, "k", "null") == await get(store, "k") == b"old"
+
+
 async def test_suspending_replaces_the_null_version_wherever_it_is(store):
     await put(store, "k", b"oldest")
     await enable(store)

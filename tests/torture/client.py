@@ -77,6 +77,18 @@ class Client:
             self._connection.close()
             raise
 
+    def forge(self, choose):
+        """Sign what follows with a key that is not the user's, now and then as a user that there is not."""
+        access_key = KEY if choose.random() < 0.5 else choose.randbytes(10).hex()
+        self._signer = _Signer(Credentials(access_key, choose.randbytes(20).hex()), "s3", "us-east-1")
+
+    def head(self, method, path, length):
+        """Return the bytes of a request up to its body, for a connection of the caller's own."""
+        target, signed = self._signed(method, path, {"Content-Length": str(length)})
+        lines = [f"{method} {target} HTTP/1.1", *(f"{name}: {text}" for name, text in signed.items())]
+        lines.append(f"Host: {urlsplit(self.endpoint).netloc}")
+        return "\r\n".join([*lines, "", ""]).encode()
+
     def begin(self, method, path, length):
         """Send only the headers of a request with a body of ``length`` bytes; return the socket for the rest."""
         target, signed = self._signed(method, path, {"Content-Length": str(length)})

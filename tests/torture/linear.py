@@ -1,8 +1,9 @@
-"""One key is a linearizable register with compare-and-set over all workers, also while workers die.
+"""One key is a linearizable register with compare-and-set over all workers, also while workers and drives fail.
 
-``python -m tests.torture.linear --rounds 100 --workers 4 --kill 2``. Several clients work on a few keys of a real
-server at once and write down what they asked, what they were told and when; each key's history must have an order that
-explains it (``register.py``). A page of a listing is a read of every key that it covers.
+``python -m tests.torture.linear --rounds 100 --workers 4 --kill 2 --volumes 3 --fail 3``. Several clients work on a few
+keys of a real server at once and write down what they asked, what they were told and when; each key's history must have
+an order that explains it (``register.py``). A page of a listing is a read of every key that it covers. A round in which
+a drive fails has three parts: the drive fails in the first, is away in the second, and is back in the third.
 """
 
 import argparse
@@ -23,9 +24,9 @@ from contextlib import ExitStack
 from html import unescape
 from pathlib import Path
 
-from tests.torture import register
+from tests.torture import powercut, register
 from tests.torture.client import CUT, Client
-from tests.torture.powercut import Server
+from tests.torture.drives import FAILURES, Host
 from tests.torture.register import ANY, MISSING, OK, REFUSED, UNKNOWN, GaveUp, Operation
 
 CLIENTS = 8
@@ -169,9 +170,12 @@ class Worker:
         """Return when the request was sent, and its answer, None if the connection was cut."""
         start = time.monotonic()
         try:
-            return start, self.client.request(method, path, body, **headers)
+            answer = self.client.request(method, path, body, **headers)
         except CUT:
             return start, None
+        if answer.status >= 500:
+            self.history.outcomes[f"answers of {answer.status}"] += 1
+        return start, answer
 
     def outcome(self, answer, expected):
         """Return what an answer says of a write; None if it says that nothing was tried."""
@@ -218,14 +222,14 @@ def kill_a_worker(supervisor, choose):
     return time.monotonic() - started
 
 
-def record(endpoint, bucket, prefix, seed, operations=OPERATIONS, after=math.inf, disturb=lambda: None):
-    """Let the clients work on fresh keys; return their history.
+def record(clients, operations=OPERATIONS, after=math.inf, disturb=lambda: None):
+    """Let clients work, each doing so many operations.
 
     Args:
         after, disturb: what to do while they work, and after how many answers.
     """
-    history = History()
-    clients = [Worker(number, endpoint, history, bucket, prefix, seed) for number in range(CLIENTS)]
+    history = clients[0].history
+    after += history.outcomes.total()
     threads = [threading.Thread(target=client.run, args=(operations,)) for client in clients]
     for thread in threads:
         thread.start()
@@ -235,37 +239,78 @@ def record(endpoint, bucket, prefix, seed, operations=OPERATIONS, after=math.inf
         disturb()
     for thread in threads:
         thread.join()
-    return history
 
 
-def run(rounds, seed, *, workers=2, operations=OPERATIONS, kill_every=0, report=print):
+def record_failure(clients, host, operations, choose):
+    """Let clients work while a drive fails, while it is away, and when it is back. Returns what happened.
+
+    Now and then there are two, one a moment after the other: more than parity makes good. What cannot be answered then
+    must be an error, and afterwards each key is as it was before or after what was under way.
+    """
+    drives = choose.sample(host.drives, choose.choice((1, 1, 1, 2)))
+    how = choose.choice(FAILURES) if len(drives) == 1 else "gone"
+
+    def fail():
+        for drive in drives:
+            drive.fail(how)
+            time.sleep(choose.uniform(0, 0.02))
+
+    record(clients, operations // 3, choose.randrange(CLIENTS * operations // 4), fail)
+    if how == "gone" and len(drives) == 1 and choose.random() < 0.5:
+        host.kill()
+        host.start()
+        move(clients, host.endpoint)
+    record(clients, operations // (3 if len(drives) == 1 else 12))  # each unknown outcome makes it longer to decide
+    if how == "gone":
+        host.kill()
+    for drive in drives:
+        drive.recover()
+    if how == "gone":
+        host.start()
+        move(clients, host.endpoint)
+    record(clients, operations // 3)
+    return f"{len(drives)} drives {how}"
+
+
+def move(clients, endpoint):
+    """Let clients go on at another address."""
+    for client in clients:
+        client.client = Client(endpoint)
+
+
+def run(rounds, seed, *, workers=2, operations=OPERATIONS, kill_every=0, volumes=1, fail_every=0, report=print):
     """Record and check ``rounds`` times ``KEYS`` histories.
 
     Args:
         kill_every: kill a worker in every round of which the number is divisible by it; 0 for none.
+        volumes: how many; more than one are drives of their own, for which root is needed.
+        fail_every: as ``kill_every``, let a drive fail and come back.
 
     Returns:
         Counts, and what was wrong.
     """
     choose, counts, wrong = random.Random(seed), Counter(), []
     with ExitStack() as stack:
-        place = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None  # flushing costs nothing there
-        root = Path(tempfile.mkdtemp(prefix="linear-", dir=place))
+        root = Path(tempfile.mkdtemp(prefix="linear-", dir=powercut.IN_MEMORY))
         stack.callback(shutil.rmtree, root, ignore_errors=True)
         errors = stack.enter_context((root / "log").open("w+"))
-        server = Server([root / "volume"], workers, errors)
-        stack.callback(server.kill)
-        prepare(server.endpoint)
+        host = Host(root, volumes, workers, errors)
+        stack.callback(host.close)
+        prepare(host.endpoint)
 
         def kill():
-            kill_a_worker(server.process.pid, choose)
+            kill_a_worker(host.server.process.pid, choose)
             counts["workers killed"] += 1
 
         for number in range(rounds):
             deadly = kill_every and number % kill_every == kill_every - 1
             after = choose.randrange(CLIENTS * operations // 2) if deadly else math.inf
-            bucket = BUCKETS[number % len(BUCKETS)]
-            history = record(server.endpoint, bucket, f"r{number}-", seed, operations, after, kill)
+            bucket, history = BUCKETS[number % len(BUCKETS)], History()
+            clients = [Worker(n, host.endpoint, history, bucket, f"r{number}-", seed) for n in range(CLIENTS)]
+            if fail_every and number % fail_every == fail_every - 1:
+                counts[record_failure(clients, host, operations, choose)] += 1
+            else:
+                record(clients, operations, after, kill)
             refuted, undecided = history.verdicts()
             counts.update(history.outcomes)
             counts["histories"] += len(history.operations)
@@ -316,13 +361,25 @@ def main():
     parser.add_argument("--seed", type=int, default=int(time.time()))
     parser.add_argument("--workers", type=int, default=4)
     parser.add_argument("--kill", type=int, default=0, metavar="N", help="kill a worker in every Nth round")
+    parser.add_argument("--volumes", type=int, default=1, help="more than one are drives of their own")
+    parser.add_argument("--fail", type=int, default=0, metavar="N", help="let a drive fail in every Nth round")
     chosen = parser.parse_args()
+    if reason := can_run() or (chosen.volumes > 1 and powercut.can_run()):
+        print(f"skipped: {reason}")
+        return
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that the server ends and its data goes
     started = time.monotonic()
-    counts, wrong = run(chosen.rounds, chosen.seed, workers=chosen.workers, kill_every=chosen.kill)
+    counts, wrong = run(
+        chosen.rounds,
+        chosen.seed,
+        workers=chosen.workers,
+        kill_every=chosen.kill,
+        volumes=chosen.volumes,
+        fail_every=chosen.fail,
+    )
     told = ", ".join(f"{count} {name}" for name, count in counts.items())
     print(
-        f"{chosen.rounds} rounds, seed {chosen.seed}, {chosen.workers} workers: {told}; "
+        f"{chosen.rounds} rounds, seed {chosen.seed}, {chosen.workers} workers, {chosen.volumes} volumes: {told}; "
         f"{len(wrong)} wrong, {time.monotonic() - started:.0f} s"
     )
     print("\n".join(wrong))

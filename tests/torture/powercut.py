@@ -1,8 +1,9 @@
 """Power cuts: a file system of its own is shut down under load, and every acknowledged effect must be there afterwards.
 
-``python -m tests.torture.powercut --rounds 20`` as root. A loop device carries ext4; ``FS_IOC_SHUTDOWN`` without a log
-flush drops what the file system has not made durable, as a cut of the power does. Then the server is killed, the file
-system mounted again, the server started, and every key compared with what the clients were told.
+``python -m tests.torture.powercut --rounds 20 --fs xfs`` as root. A loop device carries ext4 or XFS;
+``FS_IOC_SHUTDOWN`` without a log flush drops what the file system has not made durable, as a cut of the power does.
+Then the server is killed, the file system mounted again, the server started, and every key compared with what the
+clients were told.
 """
 
 import argparse
@@ -26,21 +27,28 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
-EXT4_IOC_SHUTDOWN = 0x8004587D
+FS_IOC_SHUTDOWN = 0x8004587D
+"""XFS had it first, as XFS_IOC_GOINGDOWN; ext4 took number and flags over."""
 NO_LOG_FLUSH = 2
+OPTIONS = {"ext4": "noauto_da_alloc", "xfs": "defaults"}
+"""What to mount with: ext4 is not to flush the data of a file that replaces another on its own account."""
 IMAGE_BYTES = 512 << 20
+IN_MEMORY = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
+"""Where flushing costs nothing; the usual place for temporary files where there is no such."""
 SIZES = (0, 100, 5000, 40_000, 1_500_000)
 PART = 5 << 20
 WRITERS = 8
 
 
-def can_run():
-    """Return why power cuts cannot be made here, empty if they can."""
+def can_run(kind="ext4"):
+    """Return why power cuts cannot be made here on a kind of file system, empty if they can."""
     if os.geteuid() != 0:
         return "needs root for a loop device"
-    for tool in ("losetup", "mkfs.ext4", "mount"):
+    for tool in ("losetup", f"mkfs.{kind}", "mount"):
         if not shutil.which(tool):
             return f"needs {tool}"
+    if not re.search(rf"\t{kind}$", Path("/proc/filesystems").read_text(), re.MULTILINE):
+        return f"the kernel has no {kind}"
     with tempfile.NamedTemporaryFile() as probe:
         probe.truncate(1 << 20)
         found = subprocess.run(["losetup", "-f", "--show", probe.name], capture_output=True, text=True, check=False)
@@ -51,28 +59,37 @@ def can_run():
 
 
 class Disk:
-    """An ext4 file system in a file; the context unmounts it and removes everything."""
+    """A file system in a file; the context unmounts it and removes everything.
+
+    Args:
+        kind: one of OPTIONS.
+        size: in bytes.
+        place: the directory for the file.
+    """
+
+    def __init__(self, kind="ext4", size=IMAGE_BYTES, place=None):
+        self.kind, self.size, self.place = kind, size, place
 
     def __enter__(self):
-        self.folder = Path(tempfile.mkdtemp(prefix="powercut-"))
+        self.folder = Path(tempfile.mkdtemp(prefix="powercut-", dir=self.place))
         image = self.folder / "image"
         with image.open("wb") as file:
-            file.truncate(IMAGE_BYTES)
+            file.truncate(self.size)
         attached = subprocess.run(["losetup", "-f", "--show", image], capture_output=True, text=True, check=True)
         self.device, self.root = attached.stdout.strip(), self.folder / "mnt"
         self.root.mkdir()
-        subprocess.run(["mkfs.ext4", "-q", self.device], check=True)
+        subprocess.run([f"mkfs.{self.kind}", "-q", self.device], check=True)
         self.mount()
         return self
 
     def mount(self):
-        subprocess.run(["mount", "-o", "noauto_da_alloc", self.device, self.root], check=True)
+        subprocess.run(["mount", "-t", self.kind, "-o", OPTIONS[self.kind], self.device, self.root], check=True)
 
     def cut(self):
         """Let the file system forget what is not durable; nothing can be written from now on."""
         descriptor = os.open(self.root, os.O_RDONLY)
         try:
-            fcntl.ioctl(descriptor, EXT4_IOC_SHUTDOWN, struct.pack("I", NO_LOG_FLUSH))
+            fcntl.ioctl(descriptor, FS_IOC_SHUTDOWN, struct.pack("I", NO_LOG_FLUSH))
         finally:
             os.close(descriptor)
 
@@ -89,13 +106,19 @@ class Disk:
 
 
 class Server:
-    """s3ish on some directories, durable."""
+    """s3ish on some directories, durable.
 
-    def __init__(self, roots, workers, errors=subprocess.DEVNULL):
+    Args:
+        roots, workers: what to serve, and how many processes serve it.
+        errors: where its log goes.
+        variables: further settings in the environment.
+    """
+
+    def __init__(self, roots, workers, errors=subprocess.DEVNULL, **variables):
         plain = {name: value for name, value in os.environ.items() if not name.startswith(("S3ISH", "AWS", "MINIO"))}
         self.process = subprocess.Popen(
             [sys.executable, "-m", "s3ish", "serve", *map(str, roots), "--port", "0", "--workers", str(workers)],
-            env=plain | {"S3ISH_LOG_LEVEL": "error"},
+            env=plain | {"S3ISH_LOG_LEVEL": "error"} | variables,
             stdout=subprocess.PIPE,
             stderr=errors,
             text=True,
@@ -230,10 +253,10 @@ def verify(server, ledger):
     return wrong
 
 
-def run(rounds, seed, *, volumes=1, workers=1, seconds=(0.3, 1.5), lose_index=False):
+def run(rounds, seed, *, kind="ext4", volumes=1, workers=1, seconds=(0.3, 1.5), lose_index=False):
     """Cut the power ``rounds`` times; return the number of acknowledged writes and the list of what was lost."""
     choose, ledger, lost = random.Random(seed), Ledger(), []
-    with Disk() as disk, ExitStack() as stack:
+    with Disk(kind) as disk, ExitStack() as stack:
         roots = [disk.root / f"volume{number}" for number in range(volumes)]
         server = Server(roots, workers)
         stack.callback(lambda: server.kill())
@@ -268,15 +291,20 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=20)
     parser.add_argument("--seed", type=int, default=int(time.time()))
+    parser.add_argument("--fs", choices=OPTIONS, default="ext4")
     parser.add_argument("--volumes", type=int, default=1)
     parser.add_argument("--workers", type=int, default=1)
     chosen = parser.parse_args()
+    if reason := can_run(chosen.fs):
+        print(f"skipped: {reason}")
+        return
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that the file system is unmounted
     started = time.monotonic()
-    acknowledged, lost = run(chosen.rounds, chosen.seed, volumes=chosen.volumes, workers=chosen.workers)
+    acknowledged, lost = run(chosen.rounds, chosen.seed, kind=chosen.fs, volumes=chosen.volumes, workers=chosen.workers)
     print(
-        f"{chosen.rounds} power cuts, seed {chosen.seed}, {chosen.volumes} volumes, {chosen.workers} workers: "
-        f"{acknowledged} acknowledged writes, {len(lost)} lost, {time.monotonic() - started:.0f} s"
+        f"{chosen.rounds} power cuts on {chosen.fs}, seed {chosen.seed}, "
+        f"{chosen.volumes} volumes, {chosen.workers} workers: {acknowledged} "
+        f"acknowledged writes, {len(lost)} lost, {time.monotonic() - started:.0f} s"
     )
     print("\n".join(lost))
     sys.exit(bool(lost))

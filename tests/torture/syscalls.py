@@ -25,25 +25,27 @@ from tests.torture.client import CUT, Client
 from tests.torture.writes import OPERATIONS, PLACE
 
 KILL = "signal=KILL"
-EIO, ENOSPC, EMFILE = "error=EIO", "error=ENOSPC", "error=EMFILE"
+EIO, ENOSPC, EDQUOT, EROFS, EMFILE = (f"error={name}" for name in ("EIO", "ENOSPC", "EDQUOT", "EROFS", "EMFILE"))
 SHORT = "retval=0"
 """A write that writes nothing and says so: the shortest of short writes."""
 
+_CHANGES = (EIO, ENOSPC, EDQUOT, EROFS, KILL)
+_WRITES = (EIO, ENOSPC, EDQUOT, SHORT, KILL)
 FAULTS = {
-    "openat": (EIO, ENOSPC, EMFILE, KILL),
-    "mkdirat": (EIO, ENOSPC, KILL),
-    "pwritev2": (EIO, ENOSPC, SHORT, KILL),
-    "pwrite64": (EIO, ENOSPC, SHORT, KILL),
+    "openat": (*_CHANGES, EMFILE),
+    "mkdirat": _CHANGES,
+    "pwritev2": _WRITES,
+    "pwrite64": _WRITES,
     "pread64": (EIO,),
     "fsync": (EIO, ENOSPC, KILL),
     "fdatasync": (EIO, ENOSPC, KILL),
-    "syncfs": (EIO, KILL),
-    "linkat": (EIO, ENOSPC, KILL),
-    "renameat": (EIO, ENOSPC, KILL),
-    "unlinkat": (EIO, KILL),
+    "syncfs": (EIO, ENOSPC, KILL),
+    "linkat": _CHANGES,
+    "renameat": _CHANGES,
+    "unlinkat": (EIO, EROFS, KILL),
     "getdents64": (EIO, KILL),
     "newfstatat": (EIO, KILL),
-    "ftruncate": (EIO, KILL),
+    "ftruncate": (EIO, EROFS, KILL),
 }
 """What can happen to each system call."""
 

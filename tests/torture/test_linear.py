@@ -8,7 +8,7 @@ from email.message import Message
 
 import pytest
 
-from tests.torture import linear
+from tests.torture import linear, powercut
 from tests.torture.client import Answer
 from tests.torture.linear import History, Worker
 from tests.torture.register import ANY
@@ -23,6 +23,20 @@ def test_every_key_is_a_register_while_a_worker_dies():  # case 10
     assert counts["workers killed"] == 1
     assert counts["ok"] > 200
     assert counts["refused"] > 10
+
+
+@pytest.mark.parametrize(
+    ("seed", "happened"),
+    [(2, {"1 drives gone", "1 drives read-only"}), (17, {"2 drives gone", "1 drives read-only"})],
+)
+def test_every_key_is_a_register_while_drives_fail_and_come_back(seed, happened):  # cases 7, 8, 26
+    if reason := linear.can_run() or powercut.can_run():
+        pytest.skip(reason)
+    counts, wrong = linear.run(2, seed=seed, workers=1, operations=24, volumes=3, fail_every=1)
+    assert wrong == []
+    assert {name for name in counts if "drives" in name} == happened
+    assert counts["ok"] > 150
+    assert counts["unknown"] < 20 or "2 drives gone" in happened  # within parity the others go on
 
 
 class Liar:

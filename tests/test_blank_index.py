@@ -1,0 +1,122 @@
+"""An index that is gone, empty or of another store: rebuilt or refused, and never taken for the truth.
+
+What the index does not name is removed by sweeps and by ``check --repair``, so a blank one would cost everything.
+"""
+
+import asyncio
+import os
+import shutil
+
+import pytest
+
+from s3ish import app, config
+from s3ish.index.protocol import IndexFailure
+from s3ish.model import Owner
+from s3ish.objects import buckets
+from tests.objects.support import get, put, sample
+
+DATA = {"small": sample(1000), "large": sample(100_000)}
+
+
+@pytest.fixture
+def settings(tmp_path):
+    return settings_of(tmp_path / "volume")
+
+
+def settings_of(volume):
+    return config.load({"storage.volumes": [str(volume)], "storage.fsync": False}, {})
+
+
+def serve(settings, work):
+    """Do what ``work`` does with a store, between the start and the end of a server."""
+    with app.prepare(settings):
+
+        async def run():
+            store = app._store(
+                settings, app._open_volumes(settings, app.Clock(), create=False), settings.index_path, app.Clock()
+            )
+            try:
+                return await work(store)
+            finally:
+                await app._close(store)
+
+        return asyncio.run(run())
+
+
+async def fill(store):
+    await buckets.create_bucket(store, "b", Owner("id", "name"), "us-east-1")
+    for key, data in DATA.items():
+        await put(store, key, data)
+
+
+async def look(store):
+    return {key: await get(store, key) for key in DATA}
+
+
+def check(settings, *, repair):
+    """Do what ``s3ish check`` does; return the counts."""
+    ignore = {"report": lambda _: None, "begin": lambda _: None, "advance": lambda: None}
+    return app.StoreCheck(settings, repair=repair, **ignore).run()
+
+
+def lose(path):
+    for suffix in ("", "-wal", "-shm"):
+        path.with_name(path.name + suffix).unlink(missing_ok=True)
+
+
+def empty(path):
+    lose(path)
+    path.touch()
+
+
+@pytest.mark.parametrize("happens", [lose, empty])
+def test_what_is_gone_or_empty_is_rebuilt_at_start(settings, happens):  # cases 22, 23
+    serve(settings, fill)
+    happens(settings.index_path)
+    assert serve(settings, look) == DATA
+
+
+@pytest.mark.parametrize("happens", [lose, empty])
+def test_a_check_does_not_take_a_blank_index_for_the_truth(settings, happens):  # case 22
+    serve(settings, fill)
+    happens(settings.index_path)
+    with pytest.raises(IndexFailure, match="s3ish index rebuild"):
+        check(settings, repair=False)
+    with pytest.raises(IndexFailure, match="s3ish index rebuild"):
+        app.run_job(settings, "orphans")
+    assert serve(settings, look) == DATA
+
+
+@pytest.mark.parametrize("happens", [lose, empty])
+def test_a_repair_begins_with_the_index(settings, happens):  # cases 22, 23
+    serve(settings, fill)
+    happens(settings.index_path)
+    counts = check(settings, repair=True).counts
+    assert (counts["blobs"], counts["orphan"], counts["repaired"]) == (3, 0, 0)
+    assert serve(settings, look) == DATA
+
+
+def test_healing_an_empty_drive_that_held_the_index_keeps_everything(tmp_path):  # cases 23, 27
+    roots = [tmp_path / str(number) for number in range(3)]
+    settings = config.load({"storage.volumes": [*map(str, roots)], "storage.fsync": False}, {})
+    serve(settings, fill)
+    shutil.rmtree(roots[0])
+    counts = check(settings, repair=True).counts
+    assert counts["lost"] == counts["damaged"] == 0
+    assert serve(settings, look) == DATA
+    shutil.rmtree(roots[1])
+    check(settings, repair=True)
+    assert serve(settings, look) == DATA
+
+
+def test_the_index_of_another_store_is_refused(settings, tmp_path):  # case 22
+    serve(settings, fill)
+    other = settings_of(tmp_path / "other")
+    serve(other, fill)
+    shutil.copy(other.index_path, settings.index_path)
+    with pytest.raises(IndexFailure, match="another set of volumes"):
+        serve(settings, look)
+    with pytest.raises(IndexFailure, match="another set of volumes"):
+        check(settings, repair=True)
+    os.unlink(settings.index_path)
+    assert serve(settings, look) == DATA

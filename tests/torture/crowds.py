@@ -1,0 +1,215 @@
+"""Crowds: very many failed signatures from one peer, and very many uploads at once.
+
+``python -m tests.torture.crowds --failures 100000 --uploads 1000``. A failed signature must cost no more than a request
+that is answered, one line of the log, and no memory, and a bystander must go on being served. Uploads at once must take
+no more memory than two stripes each and what a connection holds, whatever their size, and none may fail. What is
+compared are ratios of one machine, not seconds.
+"""
+
+import argparse
+import asyncio
+import hashlib
+import os
+import random
+import shutil
+import signal
+import sys
+import tempfile
+import threading
+import time
+from contextlib import ExitStack
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from tests.torture.client import Client
+from tests.torture.linear import unhandled
+from tests.torture.powercut import IN_MEMORY, Server
+
+PEERS = 4
+UPLOAD_BYTES = 8 << 20
+STRIPE_BYTES = 128 << 10
+"""Of the server that takes the uploads: small, so that what is not bounded by stripes shows."""
+CONNECTION_BYTES = 512 << 10
+"""What a connection may hold besides: the event loop reads a quarter of a MiB at once."""
+PIECE_BYTES = 64 << 10
+WAIT_SECONDS = 300
+TICKS = os.sysconf("SC_CLK_TCK")
+
+
+def can_run():
+    """Return why a server's memory and time cannot be measured here, empty if they can."""
+    return "" if Path("/proc/self/status").exists() else "measures processes in /proc"
+
+
+class Host:
+    """A server of one process, and what it takes: memory, time, log."""
+
+    def __init__(self, stack, place=None, **variables):
+        root = Path(tempfile.mkdtemp(prefix="crowds-", dir=place or IN_MEMORY))
+        stack.callback(shutil.rmtree, root, ignore_errors=True)
+        self.errors = stack.enter_context((root / "log").open("w+"))
+        self.server = Server([root / "volume"], 1, self.errors, S3ISH_LOG_LEVEL="info", **variables)
+        stack.callback(self.server.kill)
+        self.client = Client(self.server.endpoint)
+        stack.callback(self.client.close)
+        assert self.client.request("PUT", "/bucket").ok
+
+    def memory(self, what="VmRSS"):
+        """Return the memory of the process in bytes; ``VmHWM`` is the most that it ever had."""
+        text = Path(f"/proc/{self.server.process.pid}/status").read_text()
+        return int(text.partition(f"{what}:")[2].split()[0]) << 10
+
+    def seconds(self):
+        """Return the processor time that it has taken."""
+        fields = Path(f"/proc/{self.server.process.pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / TICKS
+
+    def logged(self):
+        """Return the length of the log in bytes."""
+        return os.fstat(self.errors.fileno()).st_size
+
+
+def ask(host, count, signed):
+    """Let some peers ask for an object so many times in all, signed rightly or wrongly; return the statuses seen."""
+    statuses = set()
+
+    def peer(number):
+        client, choose = Client(host.server.endpoint), random.Random(number)
+        for _ in range(count // PEERS):
+            if not signed:
+                client.forge(choose)
+            statuses.add(client.request("GET", "/bucket/object").status)
+        client.close()
+
+    threads = [threading.Thread(target=peer, args=(number,)) for number in range(PEERS)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return statuses
+
+
+def fail_signatures(failures):
+    """Fail to sign so many requests while a bystander is served; return figures, and what was wrong."""
+    with ExitStack() as stack:
+        host = Host(stack)
+        assert host.client.request("PUT", "/bucket/object", b"bytes").ok
+        ask(host, 400, signed=True)  # what is made once is made
+        ask(host, 400, signed=False)
+        sample = max(400, min(failures // 10, 5000))
+        cost = -host.seconds()
+        ask(host, sample, signed=True)
+        cost = (cost + host.seconds()) / sample
+        memory, logged, spent = host.memory(), host.logged(), host.seconds()
+        over, served = threading.Event(), []
+
+        def stand_by():
+            client = Client(host.server.endpoint)
+            while not over.is_set():
+                served.append(client.request("GET", "/bucket/object").status)
+            client.close()
+
+        bystander = threading.Thread(target=stand_by)
+        bystander.start()
+        statuses = ask(host, failures, signed=False)
+        over.set()
+        bystander.join()
+        figures = {
+            "failures": failures,
+            "bystander served": len(served),
+            "cost of a failure in requests": round((host.seconds() - spent - cost * len(served)) / failures / cost, 2),
+            "bytes of log for each": round((host.logged() - logged) / (failures + len(served))),
+            "MiB grown": round((host.memory() - memory) / 2**20, 1),
+        }
+        wrong = unhandled(host.errors)
+    wrong += [f"statuses of failures: {statuses}"] if statuses != {403} else []
+    wrong += [f"statuses of the bystander: {set(served)}"] if set(served) != {200} else []
+    limits = {"cost of a failure in requests": 1.5, "bytes of log for each": 1000, "MiB grown": 16}
+    wrong += [f"{name}: {figures[name]}" for name, limit in limits.items() if figures[name] > limit]
+    return figures, wrong
+
+
+class Barrier:
+    """Where so many wait for each other."""
+
+    def __init__(self, number):
+        self._missing, self._all = number, asyncio.Event()
+
+    async def wait(self):
+        self._missing -= 1
+        if not self._missing:
+            self._all.set()
+        async with asyncio.timeout(WAIT_SECONDS):
+            await self._all.wait()
+
+
+async def upload(host, number, data, barrier):
+    """Upload an object: the headers, then at the server's pace the body; return the status."""
+    place = urlsplit(host.server.endpoint)
+    reader, writer = await asyncio.open_connection(place.hostname, place.port, limit=PIECE_BYTES)
+    try:
+        writer.transport.set_write_buffer_limits(high=PIECE_BYTES)
+        writer.write(host.client.head("PUT", f"/bucket/{number}", len(data)))
+        for start in range(0, len(data), PIECE_BYTES):
+            writer.write(data[start : start + PIECE_BYTES])
+            await writer.drain()
+            if start == UPLOAD_BYTES // 2:
+                await barrier.wait()  # from here on all are in the middle of it
+        return int((await reader.readuntil(b"\r\n")).split()[1])
+    finally:
+        writer.close()
+
+
+def upload_at_once(count, place=None):
+    """Upload so many objects at once; return figures, and what was wrong."""
+    data = random.Random(1).randbytes(1 << 16) * (UPLOAD_BYTES >> 16)
+
+    async def all_at_once(host, number):
+        barrier = Barrier(number)
+        work = [upload(host, n, data, barrier) for n in range(number)]
+        return await asyncio.gather(*work, return_exceptions=True)
+
+    with ExitStack() as stack:
+        host = Host(stack, place, S3ISH_STORAGE_STRIPE_BYTES=str(STRIPE_BYTES), S3ISH_FSYNC="false")
+        asyncio.run(all_at_once(host, 4))
+        before = host.memory()
+        answers = asyncio.run(all_at_once(host, count))
+        grown = host.memory("VmHWM") - before
+        found = host.client.request("GET", f"/bucket/{count - 1}")
+        wrong = unhandled(host.errors)
+    figures = {
+        "uploads": count,
+        "MiB at the most": round(grown / 2**20, 1),
+        "stripes each": round(grown / count / STRIPE_BYTES, 2),
+    }
+    failed = [answer for answer in answers if answer != 200]
+    wrong += [f"{len(failed)} failed, such as {failed[0]!r}"] if failed else []
+    wrong += ["other bytes"] if hashlib.md5(found.body).digest() != hashlib.md5(data).digest() else []
+    limit = count * (2 * STRIPE_BYTES + CONNECTION_BYTES) + (16 << 20)
+    wrong += [f"memory: {figures}"] if grown > limit else []
+    return figures, wrong
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--failures", type=int, default=10_000)
+    parser.add_argument("--uploads", type=int, default=200)
+    parser.add_argument("--place", type=Path, help="a directory for the data of the uploads")
+    chosen = parser.parse_args()
+    if reason := can_run():
+        print(f"skipped: {reason}")
+        return
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that the server ends and its data goes
+    failed = False
+    for work, *arguments in ((fail_signatures, chosen.failures), (upload_at_once, chosen.uploads, chosen.place)):
+        started = time.monotonic()
+        figures, wrong = work(*arguments)
+        told = ", ".join(f"{name}: {value}" for name, value in figures.items())
+        print(f"{told}; {len(wrong)} wrong, {time.monotonic() - started:.0f} s", flush=True)
+        print("\n".join(wrong))
+        failed = failed or bool(wrong)
+    sys.exit(failed)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,89 @@
+"""A server on drives that fail under it and come back: each is a small file system of its own.
+
+A drive takes no new files (``chattr +i``), or it is full, or it is gone: every call ends in an I/O error. The first two
+end as they began; after the last the file system must be mounted and the server started again.
+"""
+
+import os
+import subprocess
+from contextlib import ExitStack, suppress
+
+from tests.torture.powercut import IN_MEMORY, Disk, Server
+
+FAILURES = ("read-only", "full", "gone")
+
+
+class Drive(Disk):
+    """A volume on a file system of its own. ``state`` is the failure, empty for none."""
+
+    def __init__(self):
+        super().__init__(place=IN_MEMORY)
+        self.state = ""
+
+    @property
+    def volume(self):
+        return self.root / "volume"
+
+    def fail(self, how):
+        """Fail in one of the ways of FAILURES."""
+        self.state = how
+        if how == "read-only":
+            subprocess.run(["chattr", "+i", *self._folders()], check=True)
+        elif how == "full":
+            with (self.root / "filler").open("wb") as filler:
+                for unit in (1 << 20, 4096):
+                    with suppress(OSError):
+                        while True:
+                            os.posix_fallocate(filler.fileno(), filler.seek(0, os.SEEK_END), unit)
+        else:
+            self.cut()
+
+    def recover(self):
+        """Be as before; if it was gone, no server may be using it."""
+        if self.state == "read-only":
+            subprocess.run(["chattr", "-i", *self._folders()], check=True)
+        elif self.state == "full":
+            (self.root / "filler").unlink()
+        elif self.state == "gone":
+            self.unmount()
+            self.mount()
+        self.state = ""
+
+    def _folders(self):
+        """Return where new files would be made: the volume and its buckets."""
+        return [self.volume, *(folder for folder in self.volume.iterdir() if folder.name != ".s3ish")]
+
+
+class Host:
+    """A server, on one directory or on several drives, that can be started again.
+
+    Args:
+        folder: for the index, and for the directory if there is but one volume.
+        volumes: how many.
+        workers: how many processes serve.
+        errors: where the server's log goes.
+    """
+
+    def __init__(self, folder, volumes, workers, errors):
+        self._stack = ExitStack()
+        self.drives = [self._stack.enter_context(Drive()) for _ in range(volumes)] if volumes > 1 else []
+        self._roots = [drive.volume for drive in self.drives] or [folder / "volume"]
+        self._index, self._workers, self._errors = folder / "index.db", workers, errors
+        self.start()
+
+    @property
+    def endpoint(self):
+        return self.server.endpoint
+
+    def start(self):
+        """Start a server; its address is a new one."""
+        self.server = Server(self._roots, self._workers, self._errors, S3ISH_STORAGE_INDEX=str(self._index))
+
+    def kill(self):
+        """Kill the server."""
+        self.server.kill()
+
+    def close(self):
+        """Kill the server and remove the drives."""
+        self.kill()
+        self._stack.close()

@@ -1,0 +1,23 @@
+"""Small crowds; ``python -m tests.torture.crowds`` makes large ones."""
+
+import pytest
+
+from tests.torture import crowds
+
+
+@pytest.fixture(autouse=True)
+def _proc():
+    if reason := crowds.can_run():
+        pytest.skip(reason)
+
+
+def test_failed_signatures_cost_no_more_than_requests_and_harm_nobody():  # case 84
+    figures, wrong = crowds.fail_signatures(800)
+    assert wrong == []
+    assert figures["bystander served"] > 20
+
+
+def test_many_uploads_at_once_take_two_stripes_each():  # case 113
+    figures, wrong = crowds.upload_at_once(30)
+    assert wrong == []
+    assert figures["MiB at the most"] < 30 * crowds.UPLOAD_BYTES / 2**20 / 4
