@@ -90,20 +90,25 @@ class UploadPart(Write):
     size, old_size = LARGE, None
 
     def prepare(self, client):
-        self.upload = _must(client.request("POST", f"{self.path}?uploads")).element("UploadId")
-        self.may_be_complete = False
+        _must(self._begin(client))
         _must(self._put(client, b"an earlier part"))
 
     def perform(self, client):
         """Put the part; if that is acknowledged, complete the upload with it."""
         answer = self._put(client, self.data)
         if answer.code == "NoSuchUpload" and self.may_be_complete:
-            self.prepare(client)
-            answer = self._put(client, self.data)
+            begun = self._begin(client)
+            answer = self._put(client, self.data) if begun.ok else begun
         if not answer.ok:
             return answer
         self.may_be_complete = True
         return _complete(client, self.path, self.upload, [answer.etag])
+
+    def _begin(self, client):
+        answer = client.request("POST", f"{self.path}?uploads")
+        if answer.ok:
+            self.upload, self.may_be_complete = answer.element("UploadId"), False
+        return answer
 
     def _put(self, client, data):
         return client.request("PUT", f"{self.path}?partNumber=1&uploadId={self.upload}", data)
