@@ -76,7 +76,7 @@ def encode_bytes(table: str, key: bytes, payload: bytes) -> bytes:
 
 def decode_bytes(table: str, key: bytes, value: bytes) -> bytes:
     """Return the bytes in a row's value. Raises Damaged, NewerFormat."""
-    if len(value) < _HEADER:
+    if not isinstance(value, bytes) or len(value) < _HEADER:  # damage can make it a number or a text
         raise Damaged(f"a row of table {table} is too short")
     payload = value[_HEADER:]
     if value[1:_HEADER] != _check(value[0], table, key, payload):

@@ -152,3 +152,10 @@ def test_a_flip_in_the_format_is_damage():
 def test_random_bytes_are_damage(value):
     with pytest.raises((Damaged, NewerFormat)):
         records.decode("versions", b"k", value, Version)
+
+
+@pytest.mark.parametrize("value", [7, 0.5, "text", None])
+def test_what_is_no_bytes_is_damage(value):  # case 22
+    """A flipped bit in SQLite's header of a row can make a number of its value."""
+    with pytest.raises(Damaged):
+        records.decode_bytes("versions", b"key", value)

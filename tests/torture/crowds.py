@@ -175,6 +175,7 @@ def upload_at_once(count, place=None):
         before = host.memory()
         answers = asyncio.run(all_at_once(host, count))
         grown = host.memory("VmHWM") - before
+        host.client.close()  # the server has: it was idle for long
         found = host.client.request("GET", f"/bucket/{count - 1}")
         wrong = unhandled(host.errors)
     figures = {
