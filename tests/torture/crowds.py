@@ -32,7 +32,7 @@ STRIPE_BYTES = 128 << 10
 CONNECTION_BYTES = 512 << 10
 """What a connection may hold besides: the event loop reads a quarter of a MiB at once."""
 PIECE_BYTES = 64 << 10
-WAIT_SECONDS = 300
+WAIT_SECONDS = 600
 TICKS = os.sysconf("SC_CLK_TCK")
 
 
@@ -153,7 +153,7 @@ async def upload(host, number, data, barrier):
         for start in range(0, len(data), PIECE_BYTES):
             writer.write(data[start : start + PIECE_BYTES])
             await writer.drain()
-            if start == UPLOAD_BYTES // 2:
+            if start == UPLOAD_BYTES // 8:
                 await barrier.wait()  # from here on all are in the middle of it
         return int((await reader.readuntil(b"\r\n")).split()[1])
     finally:
