@@ -67,7 +67,7 @@ def prepare(server):
 
 def small_requests(rounds, seconds, folder):
     """4 KiB GET, PUT, HEAD, DELETE, presigned GET and 404."""
-    names = ("get", "get presigned", "get 404", "head, one connection", "put distinct", "delete")
+    names = ("get", "get presigned", "get 404", "get, one connection", "head, one connection", "put distinct", "delete")
     rows = {name: Row(f"4 KiB {name}", "requests/s") for name in names}
     with (
         Server("s3ish", f"{folder}/small-s3ish") as ours,
@@ -84,16 +84,18 @@ def small_requests(rounds, seconds, folder):
             for server in (ours, rclone):
                 missing = [Request(server, "GET", "/bench/none")]
                 rows["get 404"].add(server.name, wrk(server, missing, seconds)[0])
-                head = Request(server, "HEAD", "/bench/small")
-                rows["head, one connection"].add(server.name, serial(server, head, seconds))
+                for method in ("GET", "HEAD"):
+                    one = Request(server, method, "/bench/small")
+                    rows[f"{method.lower()}, one connection"].add(server.name, serial(server, one, seconds))
                 puts = [Request(server, "PUT", f"/bench/r{turn}-{n}", size=4096) for n in range(3000 * seconds)]
                 rows["put distinct"].add(server.name, wrk(server, puts, seconds)[0])
             presigned = [Request(ours, "GET", "/bench/small", presigned=True)]
             rows["get presigned"].add(ours.name, wrk(ours, presigned, seconds)[0])
-            deletes = [Request(ours, "DELETE", f"/bench/r{turn}-{n}") for n in range(3000 * seconds)]
+        for turn in range(rounds):
+            rows["put distinct"].add("16 threads, raw files", raw_files(f"{folder}/raw{turn}", seconds))
+        for turn in range(rounds):  # last: ext4 is slow to make files for seconds after many were removed
+            deletes = [Request(ours, "DELETE", f"/bench/r{turn}-{n}") for n in range(2000 * seconds)]
             rows["delete"].add(ours.name, wrk(ours, deletes, seconds)[0])
-    for _ in range(rounds):
-        rows["put distinct"].add("16 threads, raw files", raw_files(f"{folder}/raw", seconds))
     return list(rows.values())
 
 
@@ -109,7 +111,6 @@ def raw_files(folder, seconds):
             os.write(descriptor, bytes(4096))
             os.fsync(descriptor)
             os.close(descriptor)
-            os.unlink(path)
             counts[number] += 1
 
     threads = [threading.Thread(target=work, args=(number,)) for number in range(16)]
