@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import structlog
 from starlette.applications import Starlette
 
 from s3ish.api.catalogue import catalogue
@@ -36,7 +37,7 @@ from s3ish.jobs.inventory import count_rows
 from s3ish.jobs.leftovers import LeftoverJob
 from s3ish.jobs.orphans import UNCLEAN, OrphanJob
 from s3ish.jobs.rebuild import rebuild
-from s3ish.jobs.recovery import bind, join, recover
+from s3ish.jobs.recovery import Stale, adopt, bind, join, recover
 from s3ish.jobs.repair import RepairJob, RepairQueue
 from s3ish.jobs.rows import name_of
 from s3ish.jobs.runner import Job, Runner, run_once
@@ -51,6 +52,8 @@ from s3ish.server.admin import PATHS, admin
 from s3ish.server.asgi import S3Application
 from s3ish.server.router import Router
 from s3ish.wire.names import check_bucket_name
+
+log = structlog.get_logger()
 
 ROOT_ID = "s3ish-root"
 _INDEX_FILES = ("", "-wal", "-shm")
@@ -109,7 +112,7 @@ async def _opened(settings: Settings, volumes: Volumes, clock: Clock) -> AsyncIt
         raise Damaged(f"{settings.index_path} is not there or empty. Run: s3ish index rebuild")
     store = _store(settings, volumes, settings.index_path, clock)
     try:
-        await bind(store, volumes.set)
+        await bind(store, volumes.set, volumes.generation)
         yield store
     finally:
         await _close(store)
@@ -135,7 +138,12 @@ def prepare(settings: Settings) -> Iterator[None]:
         volumes.lock_server()
         if is_blank(settings.index_path):
             _rebuild(settings, clock)
-        asyncio.run(_begin(settings, clock))
+        try:
+            asyncio.run(_begin(settings, clock))
+        except Stale:
+            log.warning("the index is older than what is on the volumes; it is rebuilt")
+            _rebuild(settings, clock)
+            asyncio.run(_begin(settings, clock))
         yield
         asyncio.run(_end(settings, volumes))
     finally:
@@ -144,7 +152,11 @@ def prepare(settings: Settings) -> Iterator[None]:
 
 async def _begin(settings: Settings, clock: Clock) -> None:
     """Before the first request: recover from what the last server left, make the default buckets."""
-    async with _opened(settings, _open_volumes(settings, clock, create=False), clock) as store:
+    volumes = _open_volumes(settings, clock, create=False)
+    async with _opened(settings, volumes, clock) as store:
+        generation = volumes.generation + 1
+        await adopt(store, generation)  # the index first: whatever comes between, it is not the older one
+        volumes.write_generation(generation)
         await recover(store)
         for name in settings.storage.default_buckets:
             await _make_bucket(store, name, users(settings)[0].owner)
@@ -197,9 +209,12 @@ def _rebuild(settings: Settings, clock: Clock) -> Counter[str]:
         Path(f"{fresh}{suffix}").unlink(missing_ok=True)
 
     async def fill() -> Counter[str]:
-        store = _store(settings, _open_volumes(settings, clock, create=False), fresh, clock)
+        volumes = _open_volumes(settings, clock, create=False)
+        store = _store(settings, volumes, fresh, clock)
         try:
-            return await rebuild(store)
+            found = await rebuild(store)
+            await adopt(store, volumes.generation)
+            return found
         finally:
             await _close(store)
 

@@ -10,7 +10,8 @@ import shutil
 import pytest
 
 from s3ish import app, config
-from s3ish.index.protocol import IndexFailure
+from s3ish.index.protocol import IndexFailure, Put
+from s3ish.jobs.orphans import SWEEP, OrphanJob
 from s3ish.model import Owner
 from s3ish.objects import buckets
 from tests.objects.support import get, put, sample
@@ -120,3 +121,46 @@ def test_the_index_of_another_store_is_refused(settings, tmp_path):  # case 22
         check(settings, repair=True)
     os.unlink(settings.index_path)
     assert serve(settings, look) == DATA
+
+
+LATER = {"later": b"stored when the old index was away", "small": b"another one of the same key"}
+
+
+async def store_more(store):
+    for key, data in LATER.items():
+        await put(store, key, data)
+
+
+async def look_at_all(store):
+    job = OrphanJob(store, store.clock.now_ns())
+    await store.index.commit([Put("state", SWEEP, b"1")])
+    while (await job.step()).more:
+        pass
+    return {key: await get(store, key) for key in DATA | LATER}
+
+
+def test_an_index_from_the_past_is_rebuilt_at_start(settings, tmp_path):  # case 22
+    """As a drive brings it that was replaced and comes back: what it does not name must not be taken for garbage."""
+    serve(settings, fill)
+    old = tmp_path / "old.db"
+    shutil.copy(settings.index_path, old)
+    serve(settings, store_more)
+    shutil.copy(old, settings.index_path)
+    with pytest.raises(IndexFailure, match="older than what is on the volumes"):
+        check(settings, repair=True)
+    assert serve(settings, look_at_all) == DATA | LATER
+    assert serve(settings, look_at_all) == DATA | LATER, "and it stays the index"
+
+
+def test_a_volume_from_the_past_does_not_make_the_index_old(tmp_path):  # case 22
+    roots = [tmp_path / str(number) for number in range(3)]
+    settings = config.load({"storage.volumes": [*map(str, roots)], "storage.fsync": False}, {})
+    serve(settings, fill)
+    past = (roots[2] / ".s3ish" / "generation").read_text()
+    serve(settings, store_more)
+    inode = settings.index_path.stat().st_ino
+    (roots[2] / ".s3ish" / "generation").write_text(past)
+    (roots[1] / ".s3ish" / "generation").write_text("what is this")
+    assert serve(settings, look_at_all) == DATA | LATER
+    assert settings.index_path.stat().st_ino == inode, "it was not rebuilt"
+    assert len({(root / ".s3ish" / "generation").read_text() for root in roots}) == 1

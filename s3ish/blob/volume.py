@@ -21,6 +21,7 @@ from s3ish.blob.protocol import Buffer, Corrupt, Full, InUse, Missing, VolumeErr
 _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
 _CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_GENERATION = f"{PRIVATE}/generation"
 _SPACE = frozenset({errno.ENOSPC, errno.EDQUOT})
 _RETRIES = 100
 """How often a creator loses against a deletion of the same empty folders before it gives up."""
@@ -340,6 +341,33 @@ class Volume:
         with self._translated("the file system"):
             found = os.fstatvfs(self._root)
             return found.f_bavail * found.f_frsize
+
+    # --- the generation of the index
+
+    def read_generation(self) -> int:
+        """Return which generation of the index was the last to name what is here; 0 if that cannot be told."""
+        with suppress(OSError, ValueError):
+            descriptor = os.open(_GENERATION, _READ, dir_fd=self._root)
+            try:
+                return int(os.read(descriptor, 32))
+            finally:
+                os.close(descriptor)
+        return 0
+
+    def write_generation(self, generation: int) -> None:
+        """Write it durably. Raises Full, VolumeError."""
+        temporary = f"{_GENERATION}.new"
+        with self._translated(_GENERATION):
+            with suppress(FileNotFoundError):
+                os.unlink(temporary, dir_fd=self._root)
+            descriptor = os.open(temporary, _CREATE, 0o640, dir_fd=self._root)
+            try:
+                os.write(descriptor, b"%d\n" % generation)
+                self.sync(descriptor)
+            finally:
+                os.close(descriptor)
+            os.rename(temporary, _GENERATION, src_dir_fd=self._root, dst_dir_fd=self._root)
+        self._sync_folder(PRIVATE)
 
     # --- locks and end
 

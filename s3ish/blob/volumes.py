@@ -75,6 +75,17 @@ class Volumes:
         for volume in self.present:
             volume.lock_worker(mark)
 
+    @property
+    def generation(self) -> int:
+        """Which generation of the index was the last to name what is on the volumes within reach."""
+        return max((volume.read_generation() for volume in self.present), default=0)
+
+    def write_generation(self, generation: int) -> None:
+        """Write it to all volumes within reach; one that cannot take it learns it at the next start."""
+        for volume in self.present:
+            with suppress(BlobError):
+                volume.write_generation(generation)
+
     def dead_workers(self) -> frozenset[str]:
         """Return the marks of the workers that ended without ``forget_workers``."""
         dead: set[str] = set()

@@ -26,14 +26,25 @@ SET = b"set"
 """The row of the state table that says of which set of volumes the index is."""
 
 
-async def bind(store: Store, volumes: str) -> None:
+GENERATION = b"generation"
+"""The row of the state table that counts the starts of a server on this index. The volumes have the number too: an
+index with a lower one is from the past, and does not know what was stored since."""
+
+
+class Stale(Damaged):
+    """The index is from the past, like that of a drive that was replaced and comes back."""
+
+
+async def bind(store: Store, volumes: str, generation: int) -> None:
     """Hold the index to a set of volumes: what it does not name will be removed.
 
     Args:
         store: the engines.
         volumes: the id of the set.
+        generation: of the last index that named what is on them.
 
     Raises:
+        Stale: the index is older than that.
         IndexFailure: the index is of another set, or cannot be used.
     """
     found = await store.index.get("state", SET)
@@ -41,6 +52,13 @@ async def bind(store: Store, volumes: str) -> None:
         await store.index.commit([Put("state", SET, volumes.encode())])
     elif found != volumes.encode():
         raise Damaged("the index is of another set of volumes. Remove it and run: s3ish index rebuild")
+    if int(await store.index.get("state", GENERATION) or 0) < generation:
+        raise Stale("the index is older than what is on the volumes. Run: s3ish index rebuild")
+
+
+async def adopt(store: Store, generation: int) -> None:
+    """Make the index the one of a generation. Raises IndexFailure."""
+    await store.index.commit([Put("state", GENERATION, b"%d" % generation)])
 
 
 async def recover(store: Store) -> None:
