@@ -18,6 +18,9 @@ from s3ish.blob.volume import Volume
 from s3ish.blob.volumes import Volumes
 from s3ish.model import BlobRef
 
+_FLUSHED_BYTES = 4 << 20
+"""The kernel begins to write out a shard whenever so much more of it is there."""
+
 
 class BlobFiles:
     """The files of a blob that is being written.
@@ -132,7 +135,12 @@ class BlobFiles:
     def _write(self, number: int, k: int, buffers: list[Buffer], offset: int, volume: Volume) -> None:
         if number not in self._files:
             self._files[number] = volume.create(self._blob, shard_name(number, k))
-        volume.write(self._files[number], buffers, offset)
+        descriptor = self._files[number]
+        volume.write(descriptor, buffers, offset)
+        end = offset + sum(map(len, buffers))
+        if end // _FLUSHED_BYTES != offset // _FLUSHED_BYTES:
+            begin = max(0, offset // _FLUSHED_BYTES * _FLUSHED_BYTES)
+            volume.begin_flush(descriptor, begin, end - begin)
 
     def _try(self, position: int, action: Callable[[Volume], None]) -> None:
         """Do something on a volume, unless it has failed before, and remember if it fails now."""

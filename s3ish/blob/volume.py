@@ -121,6 +121,11 @@ class Volume:
                     done = os.pwrite(descriptor, rest, offset + total - len(rest))
                     rest = rest[done:]
 
+    def begin_flush(self, descriptor: int, offset: int, length: int) -> None:
+        """Have the kernel begin to write out a part of a file, so that ``sync`` waits for less. Promises nothing."""
+        if self.fsync and _sync_file_range:
+            _sync_file_range(descriptor, offset, length, _SYNC_FILE_RANGE_WRITE)
+
     def sync(self, descriptor: int) -> None:
         """Make a file's content durable.
 
@@ -543,6 +548,12 @@ def temporary_name(name: str, token: str) -> str:
 def is_temporary(name: str) -> bool:
     """Whether a file is one that was to take the place of another."""
     return name.startswith(".")
+
+
+_SYNC_FILE_RANGE_WRITE = 2
+_sync_file_range = getattr(ctypes.CDLL(None), "sync_file_range", None)
+if _sync_file_range:
+    _sync_file_range.argtypes = (ctypes.c_int, ctypes.c_int64, ctypes.c_int64, ctypes.c_uint)
 
 
 def syncfs(descriptor: int) -> None:

@@ -5,6 +5,7 @@ takes uvicorn's way.
 """
 
 import re
+from collections import deque
 from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCycle
@@ -26,7 +27,7 @@ class Exchange(RequestResponseCycle):
     def __init__(self, **arguments: Any) -> None:
         super().__init__(**arguments)
         self.held_bytes = 0
-        self._pieces: list[bytes] = []
+        self._pieces: deque[bytes] = deque()
         self._head: bytes | None = None
 
     def keep(self, piece: bytes) -> None:
@@ -46,9 +47,11 @@ class Exchange(RequestResponseCycle):
             self.message_event.clear()
         if self.disconnected or self.response_complete:
             return {"type": "http.disconnect"}
-        pieces, self._pieces, self.held_bytes = self._pieces, [], 0
-        body = pieces[0] if len(pieces) == 1 else b"".join(pieces)
-        return {"type": "http.request", "body": body, "more_body": self.more_body}
+        body = self._pieces.popleft() if self._pieces else b""
+        self.held_bytes -= len(body)
+        if self._pieces:
+            self.message_event.set()
+        return {"type": "http.request", "body": body, "more_body": self.more_body or bool(self._pieces)}
 
     async def send(self, message: Any) -> None:
         """See the ASGI specification."""
