@@ -185,25 +185,28 @@ def metadata(rounds, folder):
     """Operations that must not cost the bytes they are about, beside a metadata write."""
     write, copy = Row("versioning set (a metadata write)", "ms"), Row("CopyObject of 1 GiB", "ms")
     complete = Row("CompleteMultipartUpload of 200 parts of 5 MiB", "ms")
+    again = Row("CopyObject of 1 GiB over another, which is removed", "ms")
     with Server("s3ish", f"{folder}/meta") as ours:
         s3 = prepare(ours)
         for turn in range(rounds):
-            upload_id = s3.create_multipart_upload(Bucket="bench", Key="parts")["UploadId"]
+            upload_id = s3.create_multipart_upload(Bucket="bench", Key=f"parts{turn}")["UploadId"]
             told = []
             for number in range(1, 201):
-                chosen = {"Bucket": "bench", "Key": "parts", "UploadId": upload_id, "PartNumber": number}
+                chosen = {"Bucket": "bench", "Key": f"parts{turn}", "UploadId": upload_id, "PartNumber": number}
                 etag = s3.upload_part(Body=bytes(5 * MIB), **chosen)["ETag"]
                 told.append({"PartNumber": number, "ETag": etag})
             parts = {"Parts": told}
-            done = {"Bucket": "bench", "Key": "parts", "UploadId": upload_id, "MultipartUpload": parts}
+            done = {"Bucket": "bench", "Key": f"parts{turn}", "UploadId": upload_id, "MultipartUpload": parts}
             complete.add("s3ish", timed(lambda done=done: s3.complete_multipart_upload(**done)))
-            copy.add("s3ish", timed(lambda: s3.copy_object(Bucket="bench", Key="copy", CopySource="bench/parts")))
+            copied = {"Bucket": "bench", "Key": f"copy{turn}", "CopySource": f"bench/parts{turn}"}
+            for row in (copy, again):
+                row.add("s3ish", timed(lambda copied=copied: s3.copy_object(**copied)))
             status = {"Status": ("Enabled", "Suspended")[turn % 2]}
             state = {"Bucket": "other", "VersioningConfiguration": status}
             if turn == 0:
                 s3.create_bucket(Bucket="other")
             write.add("s3ish", timed(lambda state=state: s3.put_bucket_versioning(**state)))
-    return [write, complete, copy]
+    return [write, complete, copy, again]
 
 
 def timed(action):

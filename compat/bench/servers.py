@@ -13,6 +13,8 @@ from compat import environments
 
 ACCESS_KEY, SECRET_KEY, REGION = "bench", "bench-secret", "us-east-1"
 START_SECONDS = 60
+_FOREIGN = ("S3ISH", "AWS", "MINIO", "PYTHONDONTWRITEBYTECODE")
+"""Variables that would give a server other settings, or have Python compile it anew at every start."""
 
 
 def free_port():
@@ -54,7 +56,7 @@ class Server:
         self.name, self.port = name, free_port()
         self.endpoint = f"http://127.0.0.1:{self.port}"
         Path(folder).mkdir(parents=True, exist_ok=True)
-        own = {key: value for key, value in os.environ.items() if not key.startswith(("S3ISH", "AWS", "MINIO"))}
+        own = {key: value for key, value in os.environ.items() if not key.startswith(_FOREIGN)}
         settings = {"S3ISH_ACCESS_KEY": ACCESS_KEY, "S3ISH_SECRET_KEY": SECRET_KEY, "RCLONE_CONFIG": os.devnull}
         started = time.perf_counter()
         self.process = subprocess.Popen(

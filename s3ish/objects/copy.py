@@ -3,8 +3,10 @@
 https://docs.aws.amazon.com/AmazonS3/latest/API/API_CopyObject.html
 """
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
+from itertools import accumulate
 
 from msgspec.structs import replace
 
@@ -16,6 +18,8 @@ from s3ish.objects.ingest import Claims, Digests, ingest
 from s3ish.objects.preconditions import UNCONDITIONAL, WriteConditions
 from s3ish.objects.store import Store, put_inline, translated
 from s3ish.objects.write import publish
+
+_PARTS_AT_ONCE = 16
 
 
 class VersionSource:
@@ -103,21 +107,30 @@ async def _copy_parts(
 ) -> tuple[Part, ...]:
     """Give every part a blob of its own, without copying its bytes where that is possible.
 
-    ``rows`` collects the bytes of small parts, which the commit must make durable.
+    Several at once, so that they share flushes. ``rows`` collects the bytes of small parts, which the commit must make
+    durable.
     """
-    parts: list[Part] = []
-    start = 0
-    for part in source.parts:
-        writer = await stack.enter_async_context(store.blobs.create(f"{bucket}/{key}", part.size))
-        if not await _adopt(store, source, writer, part.blob):
-            await _pour(store, source, start, start + part.size, writer, None)
-        copied = replace(part, blob=await writer.finish(), modified_ns=store.clock.now_ns())
-        await stack.enter_async_context(store.provisional(copied.blob))
-        await writer.seal(seal.write(seal.PartSeal(bucket, key, "", copied)))
-        rows += put_inline(copied.blob, writer.inline)
-        parts.append(copied)
-        start += part.size
-    return tuple(parts)
+    turns = asyncio.Semaphore(_PARTS_AT_ONCE)
+
+    async def copy(part: Part, start: int) -> tuple[Part, list[Change]]:
+        async with turns:
+            writer = await stack.enter_async_context(store.blobs.create(f"{bucket}/{key}", part.size))
+            if not await _adopt(store, source, writer, part.blob):
+                await _pour(store, source, start, start + part.size, writer, None)
+            copied = replace(part, blob=await writer.finish(), modified_ns=store.clock.now_ns())
+            await stack.enter_async_context(store.provisional(copied.blob))
+            await writer.seal(seal.write(seal.PartSeal(bucket, key, "", copied)))
+            return copied, put_inline(copied.blob, writer.inline)
+
+    starts = accumulate((part.size for part in source.parts), initial=0)
+    try:
+        async with asyncio.TaskGroup() as group:  # waits for all of them, also when one fails
+            tasks = [group.create_task(copy(part, start)) for part, start in zip(source.parts, starts, strict=False)]
+    except ExceptionGroup as failures:
+        raise failures.exceptions[0] from failures
+    for task in tasks:
+        rows += task.result()[1]
+    return tuple(task.result()[0] for task in tasks)
 
 
 async def _through(store: Store, source: Version, draft: Version, writer: BlobWriter, algorithm: str | None) -> Version:

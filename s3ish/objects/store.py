@@ -38,6 +38,7 @@ T = TypeVar("T")
 MAX_ATTEMPTS = 1000
 """How often a write looks again after losing a race, before the client is asked to slow down."""
 
+_REMOVED_AT_ONCE = 16
 _BUCKETS_KEPT = 1024
 """How many decoded bucket records a process keeps."""
 
@@ -234,18 +235,27 @@ class Store:
     async def discard(self, refs: Iterable[BlobRef]) -> None:
         """Remove blobs that a commit has made unreachable and named in the garbage table.
 
-        What cannot be removed now stays named there, for the garbage sweep. It never fails: the commit stands.
+        The first goes before all others, because its sidecar speaks of them. What cannot be removed now stays named
+        there, for the garbage sweep. It never fails: the commit stands.
         """
         removed: list[Change] = []
-        for ref in refs:
-            try:
-                await self.blobs.delete(ref)
-            except (blob.BlobError, OSError):
-                continue
-            removed.append(Delete("garbage", keys.garbage_key(ref.id)))
+        for some in _groups(list(refs)):
+            outcomes = await asyncio.gather(*map(self.blobs.delete, some), return_exceptions=True)
+            for ref, failure in zip(some, outcomes, strict=True):
+                if failure is None:
+                    removed.append(Delete("garbage", keys.garbage_key(ref.id)))
+                elif not isinstance(failure, blob.BlobError | OSError):
+                    raise failure
         if removed:
             with suppress(IndexFailure):
                 await self.index.commit(removed)
+
+
+def _groups(refs: list[BlobRef]) -> Iterator[list[BlobRef]]:
+    """Yield the first alone, then the others, so many as are removed at once."""
+    yield refs[:1]
+    for start in range(1, len(refs), _REMOVED_AT_ONCE):
+        yield refs[start : start + _REMOVED_AT_ONCE]
 
 
 def attempts() -> Iterator[int]:
