@@ -18,6 +18,7 @@ EMPTY_SHA256 = hashlib.sha256(b"").hexdigest()
 
 _KEYS_KEPT = 1024
 _BLOCK_BYTES = 64
+_REPEATED_LENGTH, _REPEATED_KEPT = 256, 256
 _BLANKS = re.compile(r"[ \t]+")
 
 
@@ -132,7 +133,17 @@ def canonical_query(pairs: Iterable[tuple[str, str]]) -> str:
 
 
 def _encode(text: str) -> str:
-    return text if text.isalnum() and text.isascii() else quote(text.encode("utf-8", "surrogateescape"), safe="-_.~")
+    if text.isalnum() and text.isascii():
+        return text
+    return _repeated(text) if len(text) <= _REPEATED_LENGTH else _quote(text)
+
+
+def _quote(text: str) -> str:
+    return quote(text.encode("utf-8", "surrogateescape"), safe="-_.~")
+
+
+_repeated = lru_cache(_REPEATED_KEPT)(_quote)
+"""Names of parameters, credentials and lists of headers come again with every request."""
 
 
 def canonical_request(
