@@ -9,6 +9,7 @@ import base64
 import os
 import time
 from datetime import UTC, datetime
+from threading import Lock
 
 _POOL_BYTES = 4096
 
@@ -17,19 +18,20 @@ class _Pool:
     """Random bytes of the system, fetched many at a time; each is given out once, and none in two processes."""
 
     def __init__(self) -> None:
-        self._bytes, self._next = b"", 0
+        self._forget()
         os.register_at_fork(after_in_child=self._forget)
 
     def _forget(self) -> None:
-        self._bytes, self._next = b"", 0
+        self._bytes, self._next, self._lock = b"", 0, Lock()
 
     def take(self, count: int) -> bytes:
         """Return ``count`` bytes."""
-        start = self._next
-        if start + count > len(self._bytes):
-            self._bytes, start = os.urandom(max(count, _POOL_BYTES)), 0
-        self._next = start + count
-        return self._bytes[start : start + count]
+        with self._lock:  # two threads must never get the same
+            start = self._next
+            if start + count > len(self._bytes):
+                self._bytes, start = os.urandom(max(count, _POOL_BYTES)), 0
+            self._next = start + count
+            return self._bytes[start : start + count]
 
 
 _POOL = _Pool()

@@ -115,7 +115,7 @@ class ErasureWriter:
         def write(position: int) -> None:
             files.write_sidecar(position, text, token, again=again, flush=flush)
 
-        if store.lazy:
+        if store.lazy and files.live:  # all on the only volume
             await store.offload.run_brief(write, files.live[0])
         else:
             await store.each(write, files.live)

@@ -13,7 +13,7 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCy
 WINDOW_BYTES = 256 * 1024
 """How much of a body may wait to be taken before the client is held back."""
 _JOINED_BYTES = 64 * 1024
-"""Up to this size a body is copied behind its head; beyond it a second write costs less."""
+"""Up to this size bytes are copied to where they are wanted; beyond it another write or message costs less."""
 _FORBIDDEN = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 
 
@@ -42,16 +42,30 @@ class Exchange(RequestResponseCycle):
             self.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
             self.waiting_for_100_continue = False
         if not self.disconnected and not self.response_complete:
-            self.flow.resume_reading()
+            if not self._pieces:
+                self.flow.resume_reading()
             await self.message_event.wait()
             self.message_event.clear()
         if self.disconnected or self.response_complete:
             return {"type": "http.disconnect"}
-        body = self._pieces.popleft() if self._pieces else b""
-        self.held_bytes -= len(body)
+        body = self._take()
         if self._pieces:
             self.message_event.set()
+        if self.held_bytes <= WINDOW_BYTES:
+            self.flow.resume_reading()
         return {"type": "http.request", "body": body, "more_body": self.more_body or bool(self._pieces)}
+
+    def _take(self) -> bytes:
+        """Return the first bytes that are held: a long piece as it is, short ones joined, however many they are."""
+        if not self._pieces:
+            return b""
+        if len(self._pieces) == 1 or len(self._pieces[0]) >= _JOINED_BYTES:
+            body = self._pieces.popleft()
+        else:
+            body = b"".join(self._pieces)
+            self._pieces.clear()
+        self.held_bytes -= len(body)
+        return body
 
     async def send(self, message: Any) -> None:
         """See the ASGI specification."""
@@ -60,7 +74,7 @@ class Exchange(RequestResponseCycle):
         if self.disconnected:
             return
         if message["type"] == "http.response.start" and not self.response_started:
-            self._head = self._compose(message["status"], message["headers"])
+            self._head = self._compose(message["status"], message.get("headers", []))
             if self._head is None:
                 await super().send(message)
             self.waiting_for_100_continue = False

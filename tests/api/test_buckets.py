@@ -47,7 +47,7 @@ def test_create_answers_with_the_place(s3, name):
 def test_shortest_and_longest_name(s3, name, length):
     wanted = (name.replace("-", "") * 4)[-length:]
     s3.create_bucket(Bucket=wanted)
-    s3.head_bucket(Bucket=wanted)
+    assert s3.head_bucket(Bucket=wanted)["BucketRegion"] == "us-east-1"
     s3.delete_bucket(Bucket=wanted)
 
 
@@ -145,6 +145,7 @@ def test_what_is_not_built_is_refused_and_not_forgotten(raw, refused, s3, name, 
 
 def test_headers_that_say_nothing_new(s3, name):
     s3.create_bucket(Bucket=name, ACL="private", ObjectOwnership="BucketOwnerEnforced")
+    assert s3.list_objects_v2(Bucket=name)["KeyCount"] == 0
 
 
 def test_an_acl_that_is_none(raw, name):
