@@ -1,35 +1,32 @@
 """One directory tree that holds shards and sidecars: names, links, renames and flushes, nothing of stripes.
 
-The only module that joins paths. Every call is relative to a descriptor of the root that is held open, so that a root
-that is renamed or unmounted is never confused with what appears in its place. Synchronous: called on threads.
-An ``OSError`` becomes ``Missing``, ``Full`` or ``VolumeError`` here and nowhere else.
+The only module that joins the paths of blobs. Every call is relative to a descriptor of the root that is held open, so
+that a root that is renamed or unmounted is never confused with what appears in its place. Synchronous: called on
+threads.
 """
 
 import ctypes
 import errno
-import fcntl
 import heapq
 import os
-import re
 import stat
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 
+from s3ish.blob import generation
 from s3ish.blob.identity import PRIVATE, Identity
-from s3ish.blob.protocol import Buffer, Corrupt, Full, InUse, Missing, VolumeError
+from s3ish.blob.locks import Locks
+from s3ish.blob.protocol import Buffer, Corrupt, Full, Missing, VolumeError
+from s3ish.blob.translation import NO_ROOM, translated
 
 _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
 _CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
-_GENERATION = f"{PRIVATE}/generation"
-_SPACE = frozenset({errno.ENOSPC, errno.EDQUOT})
 _RETRIES = 100
 """How often a creator loses against a deletion of the same empty folders before it gives up."""
 
 _RESERVE_BYTES, _RESERVE_SHARE = 32 << 20, 16
 """What is never written on: so many bytes, on a small file system one of so many parts of it."""
-
-_WORKER = re.compile(r"worker\.([a-z2-7]+)\.lock")
 
 _WINDOW = 100_000
 """How many names of one folder are held in memory at once while walking."""
@@ -51,8 +48,8 @@ class Volume:
     def __init__(self, root: str, descriptor: int, identity: Identity, *, fsync: bool = True) -> None:
         self.root, self.identity, self.fsync = root, identity, fsync
         self.suspect = ""
+        self.locks = Locks(root, descriptor)
         self._root = descriptor
-        self._locks: list[int] = []
         self._durable: set[str] = set()
 
     def __repr__(self) -> str:
@@ -72,7 +69,7 @@ class Volume:
         """
         self._refuse_if_suspect()
         path = _path(blob, name)
-        with self._translated(path):
+        with translated(self, path):
             if first:
                 with suppress(FileNotFoundError):
                     self._make_folder(blob)
@@ -86,7 +83,7 @@ class Volume:
     def open(self, blob: str, name: str) -> int:
         """Return a descriptor for reading. Raises Missing, VolumeError, Corrupt if it is not a regular file."""
         path = _path(blob, name)
-        with self._translated(path):
+        with translated(self, path):
             try:
                 descriptor = os.open(path, _READ, dir_fd=self._root)
             except OSError as error:
@@ -100,7 +97,7 @@ class Volume:
 
     def read(self, descriptor: int, length: int, offset: int) -> bytes:
         """Return ``length`` bytes at ``offset``, fewer only at the file's end. Raises VolumeError."""
-        with self._translated("a file"):
+        with translated(self, "a file"):
             data = os.pread(descriptor, length, offset)
             while 0 < len(data) < length:
                 more = os.pread(descriptor, length - len(data), offset + len(data))
@@ -111,7 +108,7 @@ class Volume:
 
     def write(self, descriptor: int, buffers: list[Buffer], offset: int) -> None:
         """Write all of ``buffers`` one behind the other at ``offset``. Raises Full, VolumeError."""
-        with self._translated("a file"):
+        with translated(self, "a file"):
             total = sum(map(len, buffers))
             self._leave_reserve(total)
             done = os.pwritev(descriptor, buffers, offset)
@@ -135,7 +132,7 @@ class Volume:
             VolumeError: the volume takes no more writes.
         """
         if self.fsync:
-            with self._translated("a file", flushing=True):
+            with self._flushing("a file", spared=NO_ROOM):
                 os.fsync(descriptor)
 
     def close_file(self, descriptor: int) -> None:
@@ -144,7 +141,7 @@ class Volume:
 
     def size(self, descriptor: int) -> int:
         """Return a file's size in bytes."""
-        with self._translated("a file"):
+        with translated(self, "a file"):
             return os.fstat(descriptor).st_size
 
     def read_file(self, blob: str, name: str, limit: int) -> bytes:
@@ -183,7 +180,7 @@ class Volume:
     def rename(self, blob: str, old: str, new: str) -> None:
         """Give a file of a blob another name, in place of any file of that name. Raises Missing, VolumeError."""
         source, target = _path(blob, old), _path(blob, new)
-        with self._translated(target):
+        with translated(self, target):
             try:
                 os.rename(source, target, src_dir_fd=self._root, dst_dir_fd=self._root)
             except IsADirectoryError:  # planted: no file of ours is lost by its removal
@@ -196,7 +193,7 @@ class Volume:
         descriptor = self.open(source, name)  # proves that it is a regular file
         os.close(descriptor)
         old, new = _path(source, name), _path(blob, name)
-        with self._translated(new):
+        with translated(self, new):
             for _ in range(_RETRIES):
                 try:
                     os.link(old, new, src_dir_fd=self._root, dst_dir_fd=self._root, follow_symlinks=False)
@@ -231,7 +228,7 @@ class Volume:
     def sync_all(self) -> None:
         """Make everything written so far durable. Raises Full, VolumeError: the volume takes no more writes."""
         if self.fsync:
-            with self._translated("the file system", flushing=True, spared=frozenset()):
+            with self._flushing("the file system"):
                 syncfs(self._root)
 
     # --- removal
@@ -239,13 +236,13 @@ class Volume:
     def unlink(self, blob: str, name: str) -> None:
         """Remove a file; nothing happens if it is gone. Raises VolumeError."""
         path = _path(blob, name)
-        with self._translated(path), suppress(FileNotFoundError):
+        with translated(self, path), suppress(FileNotFoundError):
             self._discard(path)
 
     def remove(self, blob: str) -> None:
         """Remove a blob's files, its directory, and the folders above it that are empty then. Raises VolumeError."""
         path = _path(blob)
-        with self._translated(path):
+        with translated(self, path):
             with suppress(FileNotFoundError, NotADirectoryError):
                 for name in self._list(path):
                     with suppress(FileNotFoundError):
@@ -265,13 +262,13 @@ class Volume:
             name = next((name for name in entries if "@" not in name and name != "lost+found"), None)
             if name is not None:
                 path = f"{folder}/{name}" if folder else name
-                with suppress(Missing), self._translated(path):
+                with suppress(Missing), translated(self, path):
                     seen_ns = os.stat(path, dir_fd=self._root, follow_symlinks=False).st_mtime_ns
                     stack.append((path, seen_ns, self._sorted(path, "")))
                 continue
             stack.pop()
             if modified_ns < before_ns:
-                with self._translated(folder):
+                with translated(self, folder):
                     self._remove_folder(folder)
             yield folder
 
@@ -304,7 +301,7 @@ class Volume:
     def names(self, blob: str) -> list[str]:
         """Return the names of what is in a blob's directory; none if it is gone. Raises VolumeError."""
         path = _path(blob)
-        with self._translated(path):
+        with translated(self, path):
             try:
                 return self._list(path)
             except FileNotFoundError:
@@ -316,7 +313,7 @@ class Volume:
         Raises Missing, VolumeError.
         """
         path = _path(blob, name)
-        with self._translated(path):
+        with translated(self, path):
             return os.stat(path, dir_fd=self._root, follow_symlinks=False).st_mtime_ns
 
     def walk(self, after: str | None = None) -> Iterator[str]:
@@ -343,103 +340,27 @@ class Volume:
 
     def free_bytes(self) -> int:
         """Return the space that is left for unprivileged writers. Raises VolumeError."""
-        with self._translated("the file system"):
+        with translated(self, "the file system"):
             found = os.fstatvfs(self._root)
             return found.f_bavail * found.f_frsize
 
-    # --- the generation of the index
+    # --- what it says of itself, and its end
 
     def read_generation(self) -> int:
         """Return which generation of the index was the last to name what is here; 0 if that cannot be told."""
-        with suppress(OSError, ValueError):
-            descriptor = os.open(_GENERATION, _READ, dir_fd=self._root)
-            try:
-                return int(os.read(descriptor, 32))
-            finally:
-                os.close(descriptor)
-        return 0
+        return generation.read(self._root)
 
-    def write_generation(self, generation: int) -> None:
+    def write_generation(self, number: int) -> None:
         """Write it durably. Raises Full, VolumeError."""
-        temporary = f"{_GENERATION}.new"
-        with self._translated(_GENERATION):
-            with suppress(FileNotFoundError):
-                os.unlink(temporary, dir_fd=self._root)
-            descriptor = os.open(temporary, _CREATE, 0o640, dir_fd=self._root)
-            try:
-                os.write(descriptor, b"%d\n" % generation)
-                self.sync(descriptor)
-            finally:
-                os.close(descriptor)
-            os.rename(temporary, _GENERATION, src_dir_fd=self._root, dst_dir_fd=self._root)
+        with translated(self, generation.FILE):
+            generation.write(self._root, number, self.sync)
         self._sync_folder(PRIVATE)
-
-    # --- locks and end
-
-    def lock_server(self) -> None:
-        """Take the volume for one server, until ``close``.
-
-        Raises:
-            InUse: another server holds it, or a worker of a server that died is still running.
-        """
-        self._lock("lock", fcntl.LOCK_EX, f"{self.root} is in use by another s3ish server")
-        workers = self._lock(
-            "workers.lock", fcntl.LOCK_EX, f"a worker of an s3ish server that ended is still using {self.root}"
-        )
-        self._locks.remove(workers)
-        os.close(workers)
-
-    def lock_worker(self, mark: str = "") -> None:
-        """Say, until ``close``, that a worker of the server uses the volume. Raises InUse.
-
-        Args:
-            mark: by which others can tell whether the worker lives.
-        """
-        self._lock("workers.lock", fcntl.LOCK_SH, f"another s3ish server is starting on {self.root}")
-        if mark:  # it gets its name when the lock is held: seen without one, the worker is dead
-            new, name = f"{PRIVATE}/.{mark}.lock", f"{PRIVATE}/{_worker_name(mark)}"
-            self._lock(f".{mark}.lock", fcntl.LOCK_EX, f"two workers on {self.root} have one mark")
-            with self._translated(name):
-                os.rename(new, name, src_dir_fd=self._root, dst_dir_fd=self._root)
-
-    def dead_workers(self) -> set[str]:
-        """Return the marks of the workers that ended without ``forget_worker``. Raises Missing, VolumeError."""
-        dead = set()
-        with self._translated(PRIVATE):
-            marks = [found[1] for found in map(_WORKER.fullmatch, self._list(PRIVATE)) if found]
-            for mark in marks:
-                with suppress(FileNotFoundError, BlockingIOError):  # it ended well meanwhile; it lives
-                    descriptor = os.open(f"{PRIVATE}/{_worker_name(mark)}", _READ, dir_fd=self._root)
-                    try:
-                        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                        dead.add(mark)
-                    finally:
-                        os.close(descriptor)
-        return dead
-
-    def forget_worker(self, mark: str) -> None:
-        """Forget a worker: it ends, or all that it left has been dealt with. Raises VolumeError."""
-        with self._translated(mark), suppress(FileNotFoundError):
-            os.unlink(f"{PRIVATE}/{_worker_name(mark)}", dir_fd=self._root)
-
-    def _lock(self, name: str, kind: int, message: str) -> int:
-        flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
-        with self._translated(f"{PRIVATE}/{name}"):
-            descriptor = os.open(f"{PRIVATE}/{name}", flags, 0o640, dir_fd=self._root)
-            try:
-                fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
-            except BlockingIOError:
-                os.close(descriptor)
-                raise InUse(message) from None
-        self._locks.append(descriptor)
-        return descriptor
 
     def close(self) -> None:
         """Release the root and the locks; idempotent."""
-        for descriptor in [*self._locks, self._root]:
-            if descriptor >= 0:
-                os.close(descriptor)
-        self._locks.clear()
+        self.locks.release()
+        if self._root >= 0:
+            os.close(self._root)
         self._root = -1
 
     # --- within
@@ -466,7 +387,7 @@ class Volume:
         if not path:
             self.sync(self._root)
             return
-        with self._translated(path):
+        with translated(self, path):
             descriptor = os.open(path, _DIRECTORY, dir_fd=self._root)
         try:
             self.sync(descriptor)
@@ -484,7 +405,7 @@ class Volume:
         """Yield the names of the directories in a folder in order, from ``start`` on, with bounded memory."""
         first = True
         while True:
-            with self._translated(folder):
+            with translated(self, folder):
                 batch = heapq.nsmallest(_WINDOW, self._directories(folder, start, inclusive=first))
             yield from batch
             if len(batch) < _WINDOW:
@@ -522,22 +443,15 @@ class Volume:
             raise VolumeError(f"{self} takes no writes: {self.suspect}")
 
     @contextmanager
-    def _translated(self, what: str, *, flushing: bool = False, spared: frozenset[int] = _SPACE) -> Iterator[None]:
-        """Turn an OSError into ours. A failed flush makes the volume suspect, but for errors that are ``spared``."""
-        try:
-            yield
-        except FileNotFoundError as error:
-            raise Missing(f"{self}: {what!r}") from error
-        except OSError as error:
-            if flushing and error.errno not in spared:  # the kernel has dropped what it could not write: but what?
-                self.suspect = f"flushing failed: {error.strerror}"
-            if error.errno in _SPACE:
-                raise Full(f"{self}: {error.strerror}") from error
-            raise VolumeError(f"{self}: {what!r}: {error.strerror}") from error
-
-
-def _worker_name(mark: str) -> str:
-    return f"worker.{mark}.lock"
+    def _flushing(self, what: str, spared: frozenset[int] = frozenset()) -> Iterator[None]:
+        """Flush something. A failure makes the volume suspect, but for errors that are ``spared``."""
+        with translated(self, what):
+            try:
+                yield
+            except OSError as error:
+                if error.errno not in spared:  # the kernel has dropped what it could not write: but what?
+                    self.suspect = f"flushing failed: {error.strerror}"
+                raise
 
 
 def temporary_name(name: str, token: str) -> str:

@@ -67,13 +67,13 @@ class Volumes:
     def lock_server(self) -> None:
         """Take all volumes for one server. Raises InUse."""
         for volume in self.present:
-            volume.lock_server()
+            volume.locks.take_server()
 
     def lock_worker(self, mark: str = "") -> None:
         """Say that a worker of the server uses the volumes, known by a mark. Raises InUse."""
         self.mark = mark
         for volume in self.present:
-            volume.lock_worker(mark)
+            volume.locks.take_worker(mark)
 
     @property
     def generation(self) -> int:
@@ -91,7 +91,7 @@ class Volumes:
         dead: set[str] = set()
         for volume in self.present:
             with suppress(BlobError):
-                dead |= volume.dead_workers()
+                dead |= volume.locks.dead_workers()
         return frozenset(dead)
 
     def forget_workers(self, marks: Iterable[str]) -> None:
@@ -99,7 +99,7 @@ class Volumes:
         for mark in marks:
             for volume in self.present:
                 with suppress(BlobError):
-                    volume.forget_worker(mark)
+                    volume.locks.forget_worker(mark)
 
     def close(self) -> None:
         """Release all volumes; idempotent."""
