@@ -31,6 +31,7 @@ from s3ish.errors import BucketAlreadyOwnedByYou
 from s3ish.index.protocol import Damaged, Delete, IndexFailure, Row
 from s3ish.index.sqlite import SQLiteIndex, is_blank
 from s3ish.jobs.check import Check
+from s3ish.jobs.gaps import Gaps, read_gaps
 from s3ish.jobs.garbage import GarbageJob
 from s3ish.jobs.inspection import Finding
 from s3ish.jobs.inventory import count_rows
@@ -258,15 +259,15 @@ def volume_states(settings: Settings) -> list[VolumeState]:
         volumes.close()
 
 
-def scrub_progress(settings: Settings) -> Progress | None:
-    """Return what scrub and checks know; None if the index cannot be read."""
+def index_state(settings: Settings) -> tuple[Progress, Gaps] | None:
+    """Return what scrub and checks know, and the gaps of the index; None if that cannot be read."""
     if not settings.index_path.exists():
         return None
 
-    async def read() -> Progress:
+    async def read() -> tuple[Progress, Gaps]:
         index = SQLiteIndex(settings.index_path, durable=settings.storage.fsync)
         try:
-            return read_progress(await index.get("state", STATE))
+            return read_progress(await index.get("state", STATE)), await read_gaps(index)
         finally:
             await index.close()
 

@@ -239,7 +239,8 @@ def list_volumes(volumes: tuple[str, ...], config: str | None) -> None:
     """Show each volume's place in the set, its state, its free space and what it lacks.
 
     What it lacks is what the last look at everything (a pass of the scrub, or a check) found, or the pass under way if
-    that has found more. Exit code 1 if a volume is out of reach.
+    that has found more. Exit code 1 if a volume is out of reach or the
+    index has gaps.
     """
     from s3ish import app
     from s3ish.blob.protocol import BlobError
@@ -249,7 +250,7 @@ def list_volumes(volumes: tuple[str, ...], config: str | None) -> None:
         states = app.volume_states(settings)
     except BlobError as error:
         _fail(str(error))
-    known = app.scrub_progress(settings)
+    known, gaps = app.index_state(settings) or (None, ())
     for position, root, state, free in states:
         space = "" if free is None else f"{free / 2**30:10.1f} GiB free"
         lacking = max(known.lacked.get(position, 0), known.lacking.get(position, 0)) if known else "unknown"
@@ -258,7 +259,9 @@ def list_volumes(volumes: tuple[str, ...], config: str | None) -> None:
         at = datetime.fromtimestamp(known.looked_ns / 1e9, UTC)
         looked = f"{at:%Y-%m-%d %H:%M} UTC" if known.looked_ns else "never"
         click.echo(f"everything was looked at: {looked}; the pass of the scrub is at {known.ratio:.0%}")
-    sys.exit(EX_FAILURE if any(volume.state != "ok" for volume in states) else 0)
+    if gaps:
+        click.echo(f"the index has {len(gaps)} gaps; s3ish check tells of them")
+    sys.exit(EX_FAILURE if gaps or any(volume.state != "ok" for volume in states) else 0)
 
 
 def _check(settings: Settings, *, repair: bool) -> NoReturn:

@@ -290,6 +290,32 @@ def test_check_names_damage_heal_repairs_it_and_volumes_says_what_is_missing(sta
     assert run_s3ish("check", *roots).returncode == 0
 
 
+def test_what_a_rebuild_could_not_read_is_told_kept_and_found_again(start_server, run_s3ish, tmp_path):
+    server = start_server(tmp_path)
+    s3 = client(server.endpoint)
+    s3.create_bucket(Bucket="bucket")
+    s3.put_object(Bucket="bucket", Key="large", Body=bytes(2_000_000))
+    server.stop()
+    sidecar = next(path for path in tmp_path.rglob("large@*/metadata.json"))
+    text = sidecar.read_bytes()
+    sidecar.write_bytes(text[:100])
+    assert "1 unreadable" in run_s3ish("index", "rebuild", tmp_path).stdout
+    told = run_s3ish("volumes", tmp_path)
+    assert (told.returncode, "the index has 1 gaps" in told.stdout) == (1, True)
+    found = run_s3ish("check", "--repair", tmp_path)
+    assert found.returncode == 1
+    assert "damaged: bucket/large@: " in found.stdout
+    assert f"orphan: {sidecar.parent.relative_to(tmp_path)}" in found.stdout
+    server = start_server(tmp_path, S3ISH_DEFAULT_BUCKETS="bucket")
+    assert "index has gaps" in server.stop()[1]
+    sidecar.write_bytes(text)
+    assert "unreadable" not in run_s3ish("index", "rebuild", tmp_path).stdout
+    assert run_s3ish("check", tmp_path).returncode == 0
+    assert (
+        client(start_server(tmp_path).endpoint).get_object(Bucket="bucket", Key="large")["ContentLength"] == 2_000_000
+    )
+
+
 def test_help_is_there_for_every_command(run_s3ish):
     text = run_s3ish("--help").stdout
     commands = re.findall(r"^  ([a-z]+) ", text, re.M)

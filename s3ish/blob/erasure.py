@@ -14,7 +14,7 @@ from s3ish.blob.copies import Copies, newest, read_copies, read_copy, verdict
 from s3ish.blob.engine import Engine
 from s3ish.blob.layout import damage_names, shard_name
 from s3ish.blob.names import Past
-from s3ish.blob.protocol import BlobError, BlobReader, Full, Health, Missing, Unwritable
+from s3ish.blob.protocol import BlobError, BlobReader, Full, Health, Missing, Unread, Unwritable
 from s3ish.blob.reader import ErasureReader, InlineReader, ShardReader
 from s3ish.blob.repair import Repair
 from s3ish.blob.scan import Scan
@@ -113,8 +113,8 @@ class ErasureStore(Engine):
     async def forget_makers(self, makers: Iterable[str]) -> None:
         await self.offload.run(self.volumes.forget_workers, makers)
 
-    def scan(self, after: str | None = None) -> AsyncIterator[tuple[BlobRef, bytes]]:
-        return Scan(self.volumes, self.offload, after, self.settings.m).sealed()
+    def scan(self, after: str | None = None, unread: Unread | None = None) -> AsyncIterator[tuple[BlobRef, bytes]]:
+        return self._scan(after).sealed(unread)
 
     def strays(self, after: str | None = None) -> AsyncIterator[tuple[str, int]]:
         """Yield what has files but no valid sidecar: the id, and when it changed last, in nanoseconds since the epoch.
@@ -122,7 +122,7 @@ class ErasureStore(Engine):
         It is being written, was left by a crash, or has lost its sidecar: the caller's index knows which, and
         ``discard`` removes it.
         """
-        return Scan(self.volumes, self.offload, after, self.settings.m).strays()
+        return self._scan(after).strays()
 
     async def close(self) -> None:
         await self.flusher.close()
@@ -153,6 +153,10 @@ class ErasureStore(Engine):
                 for name in volume.names(ref.id):
                     if is_temporary(name) and past.holds(name, volume.modified_ns(ref.id, name)):
                         volume.unlink(ref.id, name)
+
+    def _scan(self, after: str | None) -> Scan:
+        tolerated = self.settings.m if len(self.volumes) > 1 else 0  # of a single one there is no other copy
+        return Scan(self.volumes, self.offload, after, tolerated)
 
     def _any_shard(self, ref: BlobRef) -> bool:
         for number, position in enumerate(ref.volumes):

@@ -9,7 +9,7 @@ import msgspec
 from msgspec import Raw
 
 from s3ish.blob.names import Past, mint
-from s3ish.blob.protocol import Buffer, Health, Missing
+from s3ish.blob.protocol import Buffer, Health, Missing, Unread
 from s3ish.clock import Clock
 from s3ish.model import BlobRef
 
@@ -61,7 +61,11 @@ class MemoryBlobStore:
     async def check(self, ref: BlobRef, *, repair: bool) -> Health:  # noqa: ARG002 - memory is whole or gone
         return Health(readable=ref.id in self._blobs)
 
-    async def scan(self, after: str | None = None) -> AsyncIterator[tuple[BlobRef, bytes]]:
+    async def scan(
+        self,
+        after: str | None = None,
+        unread: Unread | None = None,  # noqa: ARG002 - all can be read
+    ) -> AsyncIterator[tuple[BlobRef, bytes]]:
         last = after.split("/") if after else []
         for blob in sorted(self._blobs, key=lambda blob: blob.split("/")):
             if blob.split("/") > last and (found := self._blobs.get(blob)):

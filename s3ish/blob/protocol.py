@@ -4,7 +4,7 @@ A blob store knows neither S3 nor the index. What a sidecar says is the caller's
 and keeps beside it what it needs itself to read the blob without any index.
 """
 
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import AbstractAsyncContextManager
 from typing import NamedTuple, Protocol
 
@@ -62,6 +62,10 @@ class Health(NamedTuple):
     def whole(self) -> bool:
         """Whether nothing was wrong."""
         return not self.damaged
+
+
+Unread = Callable[[str, BlobError], None]
+"""Told what a scan could not read: the id of a blob, or "" where it may have overlooked some, and why."""
 
 
 class BlobWriter(Protocol):
@@ -178,8 +182,11 @@ class BlobStore(Protocol):
     async def forget_makers(self, makers: Iterable[str]) -> None:
         """Forget processes that died, after what they left has been dealt with."""
 
-    def scan(self, after: str | None = None) -> AsyncIterator[tuple[BlobRef, bytes]]:
-        """Yield every sealed blob with its sidecar, in an order that ``after`` (the last id seen) can resume."""
+    def scan(self, after: str | None = None, unread: Unread | None = None) -> AsyncIterator[tuple[BlobRef, bytes]]:
+        """Yield every sealed blob with its sidecar, in an order that ``after`` (the last id seen) can resume.
+
+        What cannot be read is left out, and told to ``unread``. Raises Corrupt where that may be too much.
+        """
 
     def strays(self, after: str | None = None) -> AsyncIterator[tuple[str, int]]:
         """Yield what has files but no valid sidecar: its id, and when it changed last in nanoseconds since the epoch.

@@ -5,11 +5,12 @@ Works through batches on a thread; one batch is in memory.
 
 import heapq
 from collections.abc import AsyncIterator, Iterator
+from contextlib import suppress
 from itertools import groupby, islice
 from typing import NamedTuple
 
 from s3ish.blob.copies import newest, read_copies
-from s3ish.blob.protocol import BlobError, Corrupt, VolumeError
+from s3ish.blob.protocol import BlobError, Corrupt, Missing, Unread, VolumeError
 from s3ish.blob.sidecar import Sidecar
 from s3ish.blob.volumes import Volumes
 from s3ish.model import BlobRef
@@ -19,9 +20,15 @@ _BATCH = 64
 
 
 class _Found(NamedTuple):
+    """A blob; one that has no valid sidecar and is a stray changed at ``modified_ns``.
+
+    ``error`` says why a file of it that may hold its sidecar could not be read; without ``blob``, a folder.
+    """
+
     blob: str
-    sidecar: Sidecar | None
-    modified_ns: int
+    sidecar: Sidecar | None = None
+    modified_ns: int | None = None
+    error: BlobError | None = None
 
 
 class Scan:
@@ -36,51 +43,61 @@ class Scan:
         self._volumes, self._offload, self._tolerated = volumes, offload, tolerated
         walks = [self._walk(position, after) for position in range(len(volumes))]
         self._blobs = groupby(heapq.merge(*walks), key=lambda item: item[0])
-        self._lost: list[BlobError] = []
+        self._lost: dict[int, BlobError] = {}
+        self._unlisted: list[_Found] = []
 
-    async def sealed(self) -> AsyncIterator[tuple[BlobRef, bytes]]:
+    async def sealed(self, unread: Unread | None = None) -> AsyncIterator[tuple[BlobRef, bytes]]:
         """Yield every blob that has a valid sidecar, with the newest. Raises NewerFormat, Corrupt."""
         async for found in self._all():
             if found.sidecar:
                 yield found.sidecar.ref, found.sidecar.content
+            elif found.error and unread:
+                unread(found.blob, found.error)
 
     async def strays(self) -> AsyncIterator[tuple[str, int]]:
         """Yield the id and the time of the last change of every blob that has no valid sidecar. Raises Corrupt."""
         async for found in self._all():
-            if not found.sidecar:
+            if found.modified_ns is not None:
                 yield found.blob, found.modified_ns
 
     async def _all(self) -> AsyncIterator[_Found]:
         while batch := await self._offload.run(self._batch):
             for found in batch:
-                if found:
-                    yield found
+                yield found
 
-    def _batch(self) -> list[_Found | None]:
+    def _batch(self) -> list[_Found]:
         """Return what comes next; nothing at the end."""
-        return [
+        found = [
             self._look("/".join(parts), [position for _, position in group])
             for parts, group in islice(self._blobs, _BATCH)
         ]
+        unlisted, self._unlisted = self._unlisted, []
+        return found + unlisted
 
     def _walk(self, position: int, after: str | None) -> Iterator[tuple[list[str], int]]:
         try:
             for blob in self._volumes.at(position).walk(after):
                 yield blob.split("/"), position
         except BlobError as error:
-            self._lost.append(error)
+            if position not in self._volumes.away:
+                self._unlisted.append(_Found("", error=error))
+            self._lost[position] = error
             if len(self._lost) > self._tolerated:
                 raise Corrupt(f"too many volumes are out of reach to see all blobs: {error}") from error
 
-    def _look(self, blob: str, positions: list[int]) -> _Found | None:
-        """Return what a blob is; None if it vanished or a volume failed to say."""
+    def _look(self, blob: str, positions: list[int]) -> _Found:
+        """Return what a blob is, given the volumes that list it."""
         copies = read_copies(self._volumes, blob, positions)
-        found = newest(copies)
-        if found:
-            return _Found(blob, found, 0)
+        if sidecar := newest(copies):
+            return _Found(blob, sidecar)
+        hidden = read_copies(self._volumes, blob, self._lost)
+        if sidecar := newest(hidden):
+            return _Found(blob, sidecar)
+        failures = [copy for copy in [*copies.values(), *hidden.values()] if isinstance(copy, BlobError)]
+        error = next((failure for failure in failures if not isinstance(failure, Missing)), None)
         if any(isinstance(copy, VolumeError) for copy in copies.values()):
-            return None
-        try:
-            return _Found(blob, None, max(self._volumes.at(position).modified_ns(blob) for position in positions))
-        except BlobError:
-            return None
+            return _Found(blob, error=error)
+        with suppress(BlobError):  # it vanished
+            modified_ns = max(self._volumes.at(position).modified_ns(blob) for position in positions)
+            return _Found(blob, modified_ns=modified_ns, error=error)
+        return _Found(blob, error=error)

@@ -7,9 +7,10 @@ that is reported as lost.
 from collections import Counter, defaultdict
 from collections.abc import AsyncIterator
 
+from s3ish.jobs.gaps import Gaps, read_gaps
 from s3ish.jobs.inspection import Finding, Inspector
 from s3ish.jobs.inventory import Owned, inventory
-from s3ish.jobs.reach import is_named, is_of_lost_bucket, is_reachable
+from s3ish.jobs.reach import is_named, is_reachable
 from s3ish.objects import seal
 from s3ish.objects.store import Store
 
@@ -32,6 +33,7 @@ class Check:
         self._before_ns = before_ns
         self._inspector = Inspector(store, repair=repair)
         self._damaged_rows = False
+        self._gaps = Gaps()
         self.counts: Counter[str] = Counter()
         self.volumes: defaultdict[int, Counter[str]] = defaultdict(Counter)
 
@@ -58,8 +60,12 @@ class Check:
     async def orphans(self) -> AsyncIterator[Finding]:
         """Go through all that lies on the volumes; yield what nothing names.
 
-        After ``rows`` has met a damaged one nothing is removed: what it named looks as if nothing did.
+        After ``rows`` has met a damaged one nothing is removed: what it named looks as if nothing did. The same holds
+        of what lies in a gap of the index; gaps are findings themselves.
         """
+        self._gaps = await read_gaps(self._store.index)
+        for prefix, problem in self._gaps:
+            yield self._count(Finding(prefix or "the whole store", (problem,), "damaged"))
         async for ref, content in self._store.blobs.scan():
             try:
                 sealed = seal.read(content)
@@ -68,16 +74,13 @@ class Check:
                 continue
             if seal.made_ns(sealed) >= self._before_ns or await is_reachable(self._store, ref, sealed):
                 continue
-            if await is_of_lost_bucket(self._store, sealed):
-                yield self._count(Finding(ref.id, ("its bucket is lost; make a bucket of that name",), "damaged"))
-            else:
-                yield await self._drop(ref.id, "sealed, but named by no row")
+            yield await self._drop(ref.id, "sealed, but named by no row")
         async for blob, modified_ns in self._store.blobs.strays():
             if modified_ns < self._before_ns and not await is_named(self._store, blob):
                 yield await self._drop(blob, "files without a sidecar, named by no row")
 
     async def _drop(self, blob: str, problem: str) -> Finding:
-        if not self._repair or self._damaged_rows:
+        if not self._repair or self._damaged_rows or self._gaps.cover(blob):
             return self._count(Finding(blob, (problem,), "orphan"))
         await self._store.blobs.discard(blob)
         return self._count(Finding(blob, (problem,), "repaired"))

@@ -15,10 +15,11 @@ from s3ish.blob.names import Past
 from s3ish.blob.protocol import Unwritable
 from s3ish.index.protocol import Conflict, Delete, Row
 from s3ish.jobs.doubts import Doubts
+from s3ish.jobs.gaps import Gaps, read_gaps
 from s3ish.jobs.inspection import Inspector
 from s3ish.jobs.inventory import Owned, inventory
 from s3ish.jobs.mend import mend
-from s3ish.jobs.reach import is_named, is_of_lost_bucket, is_reachable
+from s3ish.jobs.reach import is_named, is_reachable
 from s3ish.jobs.runner import Step
 from s3ish.model import BlobRef
 from s3ish.objects import seal
@@ -56,6 +57,7 @@ class OrphanJob:
         self._pass: AsyncIterator[None] | None = None
         self._asked: bytes | None = None
         self._doubts = Doubts(store)
+        self._gaps = Gaps()
         self._left = 0
         self.removed = self.mended = 0
 
@@ -102,6 +104,9 @@ class OrphanJob:
         started = await store.index.get("state", UNCLEAN)
         before_ns = self._past.before_ns if started is None else min(self._past.before_ns, int(started))
         self._past = Past(before_ns, await store.blobs.dead_makers())
+        self._gaps = await read_gaps(store.index)
+        for prefix, problem in self._gaps:
+            log.error("the index has gaps; nothing is removed from them", prefix=prefix, problem=problem)
         self._left = damaged = 0
         async for _ in self._doubt_buckets():
             yield
@@ -142,14 +147,14 @@ class OrphanJob:
         if not self._past.holds(ref.id, seal.made_ns(sealed)) or await is_reachable(self._store, ref, sealed):
             await self._store.blobs.tidy(ref, self._past)
             return
-        if await is_of_lost_bucket(self._store, sealed):
-            log.error("object of an unknown bucket; kept, because the bucket is what was lost", blob=ref.id)
-            return
-        await self._store.condemn(ref)
-        self.removed += 1
+        if not self._gaps.cover(ref.id):
+            await self._store.condemn(ref)
+            self.removed += 1
 
     async def _remove(self, blob: str) -> None:
         """Remove a blob, or remember that one is left: what a volume refuses must not hold up all behind it."""
+        if self._gaps.cover(blob):
+            return
         try:
             await self._store.blobs.discard(blob)
         except Unwritable:

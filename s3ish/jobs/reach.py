@@ -54,26 +54,6 @@ async def is_named(store: Store, blob: str) -> bool:
         return True
 
 
-def lost_bucket(name: str) -> bytes:
-    """The row of the state table that says that a rebuild found objects of a bucket, but not the bucket itself."""
-    return b"lost bucket/" + name.encode()
-
-
-async def is_of_lost_bucket(store: Store, sealed: seal.Seal) -> bool:
-    """Whether a sidecar is of a bucket that is missing although nobody has deleted it."""
-    if isinstance(sealed, seal.BucketSeal):
-        return False
-    name = _bucket(sealed)
-    lost = await store.index.get("state", lost_bucket(name)) is not None
-    return lost and await store.find_bucket(name) is None
-
-
-def _bucket(sealed: seal.VersionSeal | seal.UploadSeal | seal.PartSeal) -> str:
-    if isinstance(sealed, seal.VersionSeal):
-        return sealed.version.bucket
-    return sealed.upload.bucket if isinstance(sealed, seal.UploadSeal) else sealed.bucket
-
-
 async def _in_versions(store: Store, bucket: str, key: str, blob: str) -> bool:
     start, stop = keys.prefix_range(keys.versions_prefix(bucket, key))
     while rows := await store.index.scan("versions", start, stop, _BATCH):

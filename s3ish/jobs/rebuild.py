@@ -9,11 +9,12 @@ from collections.abc import Iterator
 
 import structlog
 
+from s3ish.blob.names import mint
 from s3ish.blob.protocol import BlobError
 from s3ish.index import keys, records
 from s3ish.index.protocol import Change, Delete, Put
+from s3ish.jobs.gaps import LOST_BUCKET, REMEDY, Gaps
 from s3ish.jobs.orphans import SWEEP
-from s3ish.jobs.reach import lost_bucket
 from s3ish.jobs.rows import row_of
 from s3ish.model import NULL_VERSION, BlobRef, Bucket, Part, Upload, Version
 from s3ish.objects import seal, versions
@@ -28,12 +29,25 @@ _BATCH = 500
 async def rebuild(store: Store) -> Counter[str]:
     """Fill the store's empty index from its sidecars.
 
+    What cannot be read leaves a gap in it, of which the index is told: see ``jobs.gaps``.
+
     Returns:
-        How many buckets, versions, uploads and parts were found, and how many orphans were named as garbage.
+        How many buckets, versions, uploads and parts were found, how many orphans were named as garbage, and how much
+        was unreadable.
+
+    Raises:
+        Corrupt: too many volumes are out of reach.
     """
     found: Counter[str] = Counter()
     changes: list[Change] = []
-    async for ref, sidecar in store.blobs.scan():
+    gaps = Gaps()
+
+    def unread(blob: str, error: BlobError) -> None:
+        log.error("a sidecar or folder cannot be read; what it tells of is missing now", blob=blob, error=str(error))
+        found["unreadable"] += 1
+        gaps.add(blob, f"{error}. {REMEDY}")
+
+    async for ref, sidecar in store.blobs.scan(unread=unread):
         try:
             sealed = seal.read(sidecar)
         except ValueError:
@@ -45,8 +59,9 @@ async def rebuild(store: Store) -> Counter[str]:
             await store.index.commit(changes)
             changes = []
     await store.index.commit(changes)
-    await _settle_versions(store, found)
-    await _settle_parts(store, found)
+    await _settle_versions(store, found, gaps)
+    await _settle_parts(store, found, gaps)
+    await store.index.commit(gaps.rows())
     stray = await anext(store.blobs.strays(), None)
     if found or stray:  # what was garbage is now unknown to the index
         await store.index.commit([Put("state", SWEEP, b"1")])
@@ -99,7 +114,7 @@ async def _inline_rows(store: Store, ref: BlobRef) -> list[Change]:
     return put_inline(ref, data)
 
 
-async def _settle_versions(store: Store, found: Counter[str]) -> None:
+async def _settle_versions(store: Store, found: Counter[str], gaps: Gaps) -> None:
     """Go through all versions, key by key, and write what follows from their order."""
     start, carried = b"", list[Held]()
     while rows := await store.index.scan("versions", start, b"\xff", _BATCH):
@@ -108,9 +123,9 @@ async def _settle_versions(store: Store, found: Counter[str]) -> None:
         groups = list(_by_key(carried))
         carried = groups.pop()  # the last key may go on in the next batch
         for group in groups:
-            await _settle_key(store, group, found)
+            await _settle_key(store, group, found, gaps)
     if carried:
-        await _settle_key(store, carried, found)
+        await _settle_key(store, carried, found, gaps)
 
 
 def _by_key(held: list[Held]) -> Iterator[list[Held]]:
@@ -124,12 +139,13 @@ def _by_key(held: list[Held]) -> Iterator[list[Held]]:
         yield group
 
 
-async def _settle_key(store: Store, group: list[Held], found: Counter[str]) -> None:
-    bucket = await store.find_bucket(group[0].record.bucket)
+async def _settle_key(store: Store, group: list[Held], found: Counter[str], gaps: Gaps) -> None:
+    bucket_name = group[0].record.bucket
+    bucket = await store.find_bucket(bucket_name)
     if bucket is None:
         found["orphans"] += len(group)
-        lost = Put("state", lost_bucket(group[0].record.bucket), b"1")
-        await store.index.commit([lost, *(Delete("versions", held.key) for held in group)])
+        gaps.add(mint(bucket_name, ""), LOST_BUCKET)
+        await store.index.commit([Delete("versions", held.key) for held in group])
         return
     changes: list[Change] = []
     kept = _without_stale(group, versioned=bool(bucket.record.versioning))
@@ -137,7 +153,7 @@ async def _settle_key(store: Store, group: list[Held], found: Counter[str]) -> N
     for stale in group:
         if stale not in kept:
             found["orphans"] += 1
-            unowned = [ref for ref in blobs_of(stale.record) if ref.id not in owned]
+            unowned = [ref for ref in blobs_of(stale.record) if ref.id not in owned and not gaps.cover(ref.id)]
             changes += [Delete("versions", stale.key), *drop_blobs(unowned)]
     changes.append(put_entry(kept[0].record))
     changes += [versions.cover_null(held.record) for held in kept[1:] if held.record.id == NULL_VERSION]
@@ -178,7 +194,7 @@ async def _end_upload(store: Store, version: Version) -> list[Change]:
     return changes
 
 
-async def _settle_uploads(store: Store, found: Counter[str]) -> set[str]:
+async def _settle_uploads(store: Store, found: Counter[str], gaps: Gaps) -> set[str]:
     """Take out the uploads of buckets that are not there; return the ids of all."""
     uploads: set[str] = set()
     start = b""
@@ -189,21 +205,22 @@ async def _settle_uploads(store: Store, found: Counter[str]) -> set[str]:
             if await store.find_bucket(upload.bucket) is None:
                 found["orphans"] += 1
                 parts = await store.index.scan("parts", *keys.parts_range(upload.id), MAX_PARTS)
-                lost = Put("state", lost_bucket(upload.bucket), b"1")
-                await store.index.commit([lost, Delete("uploads", key), *(Delete("parts", row) for row, _ in parts)])
+                gaps.add(mint(upload.bucket, ""), LOST_BUCKET)
+                await store.index.commit([Delete("uploads", key), *(Delete("parts", row) for row, _ in parts)])
         start = keys.after(rows[-1][0])
     return uploads
 
 
-async def _settle_parts(store: Store, found: Counter[str]) -> None:
-    """Parts of uploads that are no more are garbage."""
-    uploads = await _settle_uploads(store, found)
+async def _settle_parts(store: Store, found: Counter[str], gaps: Gaps) -> None:
+    """Parts of uploads that are no more are garbage, unless those are what could not be read."""
+    uploads = await _settle_uploads(store, found, gaps)
     start = b""
     while rows := await store.index.scan("parts", start, b"\xff", _BATCH):
         changes: list[Change] = []
         for key, value in rows:
             if keys.split_part_key(key)[0] not in uploads:
                 found["orphans"] += 1
-                changes += [Delete("parts", key), *drop_blobs([records.decode("parts", key, value, Part).blob])]
+                blob = records.decode("parts", key, value, Part).blob
+                changes += [Delete("parts", key), *([] if gaps.cover(blob.id) else drop_blobs([blob]))]
         await store.index.commit(changes)
         start = keys.after(rows[-1][0])

@@ -9,6 +9,7 @@ import structlog
 from s3ish.blob.protocol import BlobError
 from s3ish.index import records
 from s3ish.index.protocol import Conflict, Damaged, Put, Row
+from s3ish.jobs.gaps import read_gaps
 from s3ish.jobs.garbage import GarbageJob
 from s3ish.jobs.inspection import Inspector
 from s3ish.jobs.inventory import inventory
@@ -75,6 +76,8 @@ async def recover(store: Store) -> None:
         await _settle_buckets(store)
     if returned:
         log.warning("volumes came back; looking for what was removed meanwhile", positions=sorted(returned))
+    if gaps := await read_gaps(store.index):
+        log.error("the index has gaps; s3ish check tells of them", count=len(gaps))
     began = [Put("state", UNCLEAN, b"%d" % store.clock.now_ns()), _away(away)]
     await store.index.commit([*began, Put("state", SWEEP, b"1")] if unclean or returned else began)
     await GarbageJob(store).flush()

@@ -204,7 +204,7 @@ async def test_an_object_of_a_bucket_that_was_lost_is_kept(store, world, logged)
     await rebuild(again := world.open(world.index_path.with_name("again.db")))
     assert (await sweep(again)).removed == 0
     assert left.blob.id in await sealed(again)
-    assert any("unknown bucket" in entry["event"] for entry in logged)
+    assert any("The bucket is lost" in entry.get("problem", "") for entry in logged)
 
 
 async def test_an_orphan_of_a_bucket_that_was_deleted_is_removed(store, world):
