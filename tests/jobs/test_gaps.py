@@ -1,6 +1,7 @@
 """What a rebuild could not read is told of and not removed; a rebuild that can read it brings it back."""
 
 import os
+import shutil
 from contextlib import contextmanager
 from itertools import count
 
@@ -186,20 +187,22 @@ async def test_objects_of_a_bucket_that_was_lost_outlive_a_new_bucket_of_that_na
 @pytest.mark.parametrize("folder", ["", "b", "b/deep"])
 async def test_a_volume_that_cannot_be_listed_leaves_nothing_out(store, world, folder):
     """One of several: the others have it as well. But what they have not may be on it."""
-    only = await put(store, "deep/only", sample(10))
-    first, *others = sidecars_of(world, only.blob)
-    for path in others:
-        os.unlink(path)
+    hidden, named = await put(store, "deep/hidden", sample(10)), await put(store, "deep/named", sample(1500))
+    root = world.volume_roots[hidden.blob.volumes[0]]
+    for other in set(world.volume_roots) - {root}:
+        shutil.rmtree(f"{other}/{hidden.blob.id}", ignore_errors=True)
+        os.unlink(f"{other}/{named.blob.id}/metadata.json")
     for number in range(3):
         await put(store, f"deep/{number}", sample(1500, number))
-    root = first.removesuffix(f"/{only.blob.id}/metadata.json")
     with unlistable(f"{root}/{folder}"):
         store, found = await rebuilt(world)
     assert found["unreadable"] == 1
     assert [await get(store, f"deep/{number}") for number in range(3)] == [sample(1500, n) for n in range(3)]
+    assert await outcome(get(store, "deep/hidden")) is NoSuchKey
     await clean_up(store)
     store, _ = await rebuilt(world)
-    assert await get(store, "deep/only") == sample(10)
+    assert await get(store, "deep/hidden") == sample(10)
+    assert await get(store, "deep/named") == sample(1500)
 
 
 async def test_without_a_list_of_the_only_volume_there_is_no_index(tmp_path):
