@@ -120,6 +120,7 @@ async def _opened(settings: Settings, volumes: Volumes, clock: Clock) -> AsyncIt
 
 
 async def _close(store: Store) -> None:
+    await store.settle()
     await store.blobs.close()
     await store.index.close()
     store.offload.close()

@@ -5,13 +5,15 @@ simulation can replace it with one that is driven by a seed. No other module imp
 or ``uuid``.
 """
 
-import base64
 import os
 import time
 from datetime import UTC, datetime
 from threading import Lock
 
 _POOL_BYTES = 4096
+_BASE_32 = "abcdefghijklmnopqrstuvwxyz234567"
+_PAIRS = [first + second for first in _BASE_32 for second in _BASE_32]
+"""The two characters of each number of ten bits."""
 
 
 class _Pool:
@@ -69,5 +71,6 @@ class Clock:
         return _POOL.take(count)
 
     def token(self, count: int = 10) -> str:
-        """Return an unpredictable identifier of ``count`` random bytes in lower-case base 32, without padding."""
-        return base64.b32encode(self.random_bytes(count)).decode().rstrip("=").lower()
+        """Return an unpredictable identifier of ``count`` random bytes, a multiple of five, in lower-case base 32."""
+        number = int.from_bytes(self.random_bytes(count), "big")
+        return "".join([_PAIRS[number >> shift & 1023] for shift in range(count * 8 - 10, -1, -10)])

@@ -82,7 +82,9 @@ class ErasureStore(Engine):
             self.report(ref, damage_names(ref, failures))
 
     async def delete(self, ref: BlobRef) -> None:
-        await self.discard(ref.id, ref.volumes)
+        run = self.offload.run_brief if self.lazy and ref.inline else self.offload.run
+        await run(self.remove, ref.id, ref.volumes)
+        self.flusher.soon()
 
     async def discard(self, blob: str, positions: Sequence[int] | None = None) -> None:
         """Remove all files of a blob by its id, wherever they are. Raises Unwritable if a volume within reach fails."""

@@ -14,6 +14,7 @@ from collections.abc import Mapping
 import msgspec
 import xxhash
 from msgspec import Raw
+from msgspec.structs import asdict
 
 from s3ish.blob.protocol import Buffer, Corrupt, NewerFormat
 from s3ish.model import BlobRef
@@ -60,7 +61,7 @@ def encode(sidecar: Sidecar) -> bytes:
         sidecar.content.decode()
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
         raise ValueError(f"a sidecar's content must be JSON: {error}") from error
-    members = [b'"revision":%d' % sidecar.revision, b'"blob":' + msgspec.json.encode(_spelled(sidecar.ref))]
+    members = [b'"revision":%d' % sidecar.revision, b'"blob":' + msgspec.json.encode(asdict(sidecar.ref))]
     members += [msgspec.json.encode(name) + b":" + bytes(value) for name, value in sidecar.others.items()]
     members.append(b'"content":' + sidecar.content)
     if sidecar.data is not None:
@@ -96,10 +97,6 @@ def decode(text: bytes, blob: str) -> Sidecar:
     return Sidecar(ref, revision, content, data, members)
 
 
-def _spelled(ref: BlobRef) -> _Blob:
-    return _Blob(**{name: getattr(ref, name) for name in _Blob.__struct_fields__})
-
-
 def _ref(blob: _Blob) -> BlobRef:
     """Return the reference, whose numbers must be possible. Raises ValueError."""
     shards = len(blob.volumes)
@@ -107,7 +104,7 @@ def _ref(blob: _Blob) -> BlobRef:
     least = min((blob.size, blob.m, blob.salt, blob.k - 1, blob.stripe_bytes - 1, *blob.volumes))
     if not fits or least < 0 or blob.salt >> 64:
         raise ValueError("impossible geometry")
-    return BlobRef(**{name: getattr(blob, name) for name in _Blob.__struct_fields__})
+    return BlobRef(**asdict(blob))
 
 
 def checksum(digits: bytes, rest: Buffer) -> bytes:

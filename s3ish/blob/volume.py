@@ -243,12 +243,15 @@ class Volume:
         """Remove a blob's files, its directory, and the folders above it that are empty then. Raises VolumeError."""
         path = _path(blob)
         with translated(self, path):
-            with suppress(FileNotFoundError, NotADirectoryError):
-                for name in self._list(path):
-                    with suppress(FileNotFoundError):
-                        self._discard(_path(blob, name))
-            while path and self._remove_folder(path):
-                path = path.rpartition("/")[0]
+            gone = self._remove_folder(path)
+            if not gone:
+                with suppress(FileNotFoundError, NotADirectoryError):
+                    for name in self._list(path):
+                        with suppress(FileNotFoundError):
+                            self._discard(_path(blob, name))
+                gone = self._remove_folder(path)
+            while gone and (path := path.rpartition("/")[0]):
+                gone = self._remove_folder(path)
 
     def prune(self, before_ns: int) -> Iterator[str]:
         """Go through the folders of keys and remove those that hold nothing; yield each that was looked at.

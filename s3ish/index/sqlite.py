@@ -9,12 +9,11 @@ all with one transaction and one flush (group commit). Several processes may ope
 
 import asyncio
 import os
-from collections import deque
 from collections.abc import Sequence
 from contextlib import suppress
 from itertools import islice
 from pathlib import Path
-from threading import Condition
+from queue import SimpleQueue
 from typing import NamedTuple, cast
 
 import apsw
@@ -78,8 +77,7 @@ class SQLiteIndex:
             raise Unavailable(f"{path} cannot be opened: {error}") from error
         self._gets = {table: f"SELECT value FROM {table} WHERE key=?" for table in TABLES}
         self._scans = {table: f"SELECT key, value FROM {table} WHERE key>=? AND key<? ORDER BY key" for table in TABLES}
-        self._queue: deque[_Waiting] = deque()
-        self._wake = Condition()
+        self._queue: SimpleQueue[_Waiting | None] = SimpleQueue()
         self._closing = False
         self._snapshot = False
         self._buckets: dict[bytes, bytes | None] = {}  # as the snapshot has them: every request of a turn asks for one
@@ -112,18 +110,16 @@ class SQLiteIndex:
         """See ``Index.commit``."""
         loop = asyncio.get_running_loop()
         waiting = _Waiting(changes, expect, loop, loop.create_future())
-        with self._wake:
-            if self._closing:
-                raise Unavailable("the index is closed")
-            self._queue.append(waiting)
-            self._wake.notify()
-        await asyncio.shield(waiting.done)
+        if self._closing:
+            raise Unavailable("the index is closed")
+        self._queue.put(waiting)
+        await waiting.done
 
     async def close(self) -> None:
         """Finish waiting commits, then close the file."""
-        with self._wake:
+        if not self._closing:
             self._closing = True
-            self._wake.notify()
+            self._queue.put(None)
         self._lane.join()
         self._end_snapshot()
         self._reader.close()
@@ -146,13 +142,14 @@ class SQLiteIndex:
     # --- the writer's thread -----------------------------------------------------------------------------------------
 
     def _write_forever(self) -> None:
-        while True:
-            with self._wake:
-                while not self._queue and not self._closing:
-                    self._wake.wait()
-                if not self._queue:
-                    return
-                batch = [self._queue.popleft() for _ in range(min(len(self._queue), _MAX_BATCH))]
+        while (first := self._queue.get()) is not None:
+            batch = [first]
+            while len(batch) < _MAX_BATCH and not self._queue.empty():
+                following = self._queue.get()
+                if following is None:  # the end, once this is done
+                    self._queue.put(None)
+                    break
+                batch.append(following)
             _tell(batch, self._apply(batch))
 
     def _apply(self, batch: list[_Waiting]) -> list[Exception | None]:

@@ -31,6 +31,7 @@ class GarbageJob:
 
     async def step(self) -> Step:
         """Delete a batch; what cannot be deleted does not hold up what comes behind it."""
+        await self._store.settle()  # what is gone already need not be looked at
         rows = await self._store.index.scan("garbage", self._start, b"\xff", _BATCH)
         for key, value in rows:
             with suppress(Damaged):
@@ -38,6 +39,7 @@ class GarbageJob:
                 continue
             log.error("damaged row of garbage; looking through all blobs instead", blob=key.decode(errors="replace"))
             await self._store.index.commit([Delete("garbage", key), Put("state", SWEEP, b"1")])
+        await self._store.settle()
         more = len(rows) == _BATCH
         self._start = keys.after(rows[-1][0]) if more else b""
         return Step(more=more, pause_seconds=30)

@@ -6,8 +6,8 @@ on one store without locks; when an expectation fails, the operation looks again
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
-from contextlib import asynccontextmanager, suppress
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractAsyncContextManager, suppress
 from typing import NamedTuple, TypeVar
 
 from s3ish.blob import protocol as blob
@@ -31,6 +31,7 @@ from s3ish.index.protocol import (
 )
 from s3ish.model import BlobRef, Bucket, Entry, Version
 from s3ish.objects.leftovers import Leftovers
+from s3ish.objects.turns import Turns
 from s3ish.offload import Offload
 
 T = TypeVar("T")
@@ -39,6 +40,8 @@ MAX_ATTEMPTS = 1000
 """How often a write looks again after losing a race, before the client is asked to slow down."""
 
 _REMOVED_AT_ONCE = 16
+_REMOVED_KEPT = 64
+"""How many rows of garbage that is gone wait for another commit to go with."""
 _BUCKETS_KEPT = 1024
 """How many decoded bucket records a process keeps."""
 
@@ -67,12 +70,27 @@ class Conflicted(Exception):
     """Somebody else changed what a write was told to expect."""
 
 
-class _Turn:
-    """Whose turn it is to write a key, and how many have it or wait for it."""
+class _Provisional:
+    """The context of ``Store.provisional``."""
 
-    def __init__(self) -> None:
-        self.lock = asyncio.Lock()
-        self.users = 0
+    __slots__ = ("_refs", "_store")
+
+    def __init__(self, store: "Store", refs: tuple[BlobRef, ...]) -> None:
+        self._store, self._refs = store, refs
+
+    async def __aenter__(self) -> None:
+        pass
+
+    async def __aexit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if error is None:
+            return
+        store = self._store
+        store.leftovers.add(*self._refs)
+        if isinstance(error, S3Error | Conflicted | blob.BlobError | Full):
+            for ref in self._refs:
+                with suppress(blob.BlobError):
+                    await store.blobs.delete(ref)
+                    store.leftovers.settled(ref)
 
 
 class Store:
@@ -105,7 +123,8 @@ class Store:
         self.region = region
         self.leftovers = Leftovers()
         self._buckets: dict[bytes, Bucket] = {}
-        self._turns: dict[bytes, _Turn] = {}
+        self._removed: list[Change] = []  # rows of garbage that is gone
+        self.turns = Turns()
 
     def decode(self, table: str, key: bytes, value: bytes, kind: type[T]) -> T:
         """Return the record in a row, and tell of a damaged one. Raises Damaged, NewerFormat."""
@@ -184,48 +203,29 @@ class Store:
 
     # --- writing ---------------------------------------------------------------------------------------------------
 
-    @asynccontextmanager
-    async def turn(self, bucket: str, key: str) -> AsyncIterator[None]:
-        """Let this process's writers of one key go one after the other.
-
-        Correctness does not rest on it (commits state what they expect); it spares them futile races.
-        """
-        name = keys.object_key(bucket, key)
-        turn = self._turns.setdefault(name, _Turn())
-        turn.users += 1
-        try:
-            async with turn.lock:
-                yield
-        finally:
-            turn.users -= 1
-            if not turn.users:
-                del self._turns[name]
+    def turn(self, bucket: str, key: str) -> AbstractAsyncContextManager[None]:
+        """Let this process's writers of one key go one after the other."""
+        return self.turns.of(keys.object_key(bucket, key))
 
     async def commit(self, changes: Sequence[Change], expect: Sequence[Expect]) -> bool:
         """Commit, and tell whether the expectations held. Raises ServiceUnavailable, InsufficientStorage."""
+        removed, self._removed = self._removed, []
         try:
-            await self.index.commit(changes, expect)
-        except Conflict:
-            return False
+            await self.index.commit([*changes, *removed], expect)
+        except BaseException as error:
+            self._removed += removed
+            if isinstance(error, Conflict):
+                return False
+            raise
         return True
 
-    @asynccontextmanager
-    async def provisional(self, *refs: BlobRef) -> AsyncIterator[None]:
+    def provisional(self, *refs: BlobRef) -> AbstractAsyncContextManager[None]:
         """Remove these blobs again if what they are sealed for is refused: a rebuild would take them for committed.
 
         When the index fails, or the caller is cancelled, the commit may still have happened: they are left, as are
         those that cannot be removed now.
         """
-        try:
-            yield
-        except BaseException as error:
-            self.leftovers.add(*refs)
-            if isinstance(error, S3Error | Conflicted | blob.BlobError | Full):
-                for ref in refs:
-                    with suppress(blob.BlobError):
-                        await self.blobs.delete(ref)
-                        self.leftovers.settled(ref)
-            raise
+        return _Provisional(self, refs)
 
     async def condemn(self, *refs: BlobRef) -> None:
         """Remove blobs that no row names, now or as soon as it can be done. Raises Unavailable."""
@@ -236,24 +236,29 @@ class Store:
         """Remove blobs that a commit has made unreachable and named in the garbage table.
 
         The first goes before all others, because its sidecar speaks of them. What cannot be removed now stays named
-        there, for the garbage sweep. It never fails: the commit stands.
+        there, for the garbage sweep. The rows of the others go with the next commit. It never fails: the commit stands.
         """
-        removed: list[Change] = []
         for some in _groups(list(refs)):
             outcomes = await asyncio.gather(*map(self.blobs.delete, some), return_exceptions=True)
             for ref, failure in zip(some, outcomes, strict=True):
                 if failure is None:
-                    removed.append(Delete("garbage", keys.garbage_key(ref.id)))
+                    self._removed.append(Delete("garbage", keys.garbage_key(ref.id)))
                 elif not isinstance(failure, blob.BlobError | OSError):
                     raise failure
-        if removed:
+        if len(self._removed) >= _REMOVED_KEPT:
+            await self.settle()
+
+    async def settle(self) -> None:
+        """Forget the garbage that is removed, as far as the index lets it."""
+        if self._removed:
             with suppress(IndexFailure):
-                await self.index.commit(removed)
+                await self.commit([], [])
 
 
 def _groups(refs: list[BlobRef]) -> Iterator[list[BlobRef]]:
     """Yield the first alone, then the others, so many as are removed at once."""
-    yield refs[:1]
+    if refs:
+        yield refs[:1]
     for start in range(1, len(refs), _REMOVED_AT_ONCE):
         yield refs[start : start + _REMOVED_AT_ONCE]
 

@@ -333,7 +333,7 @@ async def test_writers_of_one_process_wait_for_their_turn(workers):
 
     await asyncio.gather(*(one(number) for number in range(30)))
     assert store.index.conflicts == 0
-    assert store._turns == {}
+    assert len(store.turns) == 0
 
 
 async def test_changes_of_a_bucket_are_not_lost_and_its_sidecar_agrees(workers):

@@ -152,6 +152,7 @@ async def check_whole(machine):
     folders = {place for place, data in files(machine) if data is None}
     needed = {(number, path[:at]) for number, path in expected for at in range(len(path)) if path[at] == "/"}
     _require_equal("wrong folders after the jobs", needed, folders)
+    await machine.store.settle()
     garbage = [row for row in machine.index.rows if row[0] == "garbage"]
     if garbage:
         raise Violation(f"garbage is left: {garbage}")
