@@ -101,7 +101,7 @@ def _store(
         offload=offload,
         on_damage=on_damage,
     )
-    rows = SQLiteIndex(index, durable=storage.fsync)
+    rows = SQLiteIndex(index, durable=storage.fsync, contended=settings.server.workers > 1)
     return Store(rows, blobs, clock, offload, settings.server.region, on_damage, on_broken_row)
 
 

@@ -10,7 +10,7 @@ all with one transaction and one flush (group commit). Several processes may ope
 import asyncio
 import os
 from collections.abc import Sequence
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from itertools import islice
 from pathlib import Path
 from queue import SimpleQueue
@@ -30,6 +30,7 @@ from s3ish.index.protocol import (
     Put,
     Unavailable,
 )
+from s3ish.index.queue import WriteQueue
 from s3ish.offload import Lane
 
 FORMAT = 1
@@ -56,6 +57,7 @@ class SQLiteIndex:
     Args:
         path: the file; made if it is not there.
         durable: flush every commit. False is for throw-away stores.
+        contended: several processes write all the time.
 
     Raises:
         Damaged: the file is not a database, or a broken one.
@@ -63,7 +65,7 @@ class SQLiteIndex:
         Unavailable: it cannot be opened.
     """
 
-    def __init__(self, path: Path, *, durable: bool = True) -> None:
+    def __init__(self, path: Path, *, durable: bool = True, contended: bool = False) -> None:
         self._path = path
         self._durable = durable
         try:
@@ -71,9 +73,10 @@ class SQLiteIndex:
             _prepare(self._writer)
             self._reader = _connect(path, durable=durable)
             self._reader.execute("PRAGMA query_only=ON")
+            self._others = WriteQueue(path.with_name(path.name + "-queue")) if contended else None
         except (apsw.NotADBError, apsw.CorruptError) as error:
             raise Damaged(f"{path} is damaged: {error}. Remove it and run: s3ish index rebuild") from error
-        except apsw.Error as error:
+        except (apsw.Error, OSError) as error:
             raise Unavailable(f"{path} cannot be opened: {error}") from error
         self._gets = {table: f"SELECT value FROM {table} WHERE key=?" for table in TABLES}
         self._scans = {table: f"SELECT key, value FROM {table} WHERE key>=? AND key<? ORDER BY key" for table in TABLES}
@@ -113,7 +116,14 @@ class SQLiteIndex:
         if self._closing:
             raise Unavailable("the index is closed")
         self._queue.put(waiting)
-        await waiting.done
+        if self._others is None:
+            await waiting.done
+            return
+        try:
+            async with asyncio.timeout(BUSY_MILLISECONDS / 1000):  # of another process's that hangs
+                await waiting.done
+        except TimeoutError as error:
+            raise Unavailable("another process holds the index") from error
 
     async def close(self) -> None:
         """Finish waiting commits, then close the file."""
@@ -124,6 +134,8 @@ class SQLiteIndex:
         self._end_snapshot()
         self._reader.close()
         self._writer.close()
+        if self._others:
+            self._others.close()
 
     def _share_snapshot(self) -> None:
         """Begin a snapshot, unless there is one already, that ends before the event loop's next turn."""
@@ -150,7 +162,9 @@ class SQLiteIndex:
                     self._queue.put(None)
                     break
                 batch.append(following)
-            _tell(batch, self._apply(batch))
+            with self._others or nullcontext():
+                outcomes = self._apply(batch)
+            _tell(batch, outcomes)
 
     def _apply(self, batch: list[_Waiting]) -> list[Exception | None]:
         """Run one transaction, again if the log had to be emptied for it; return the outcome of every commit in it."""

@@ -9,8 +9,9 @@ import sys
 import apsw
 import pytest
 
-from s3ish.index import records
+from s3ish.index import records, sqlite
 from s3ish.index.protocol import TABLES, Conflict, Damaged, IndexFailure, NewerFormat, Put, Row, Unavailable
+from s3ish.index.queue import WriteQueue
 from s3ish.index.sqlite import FORMAT, SQLiteIndex
 
 END = b"\xff" * 9
@@ -118,7 +119,7 @@ async def one(index):
             break
 
 async def main():
-    index = SQLiteIndex(Path(sys.argv[1]), durable=False)
+    index = SQLiteIndex(Path(sys.argv[1]), durable=False, contended=sys.argv[2] == "True")
     await asyncio.gather(*(one(index) for _ in range(5)))
     await index.close()
 
@@ -126,16 +127,31 @@ asyncio.run(main())
 """
 
 
-async def test_no_increment_of_several_processes_is_lost(open_index, path):
+@pytest.mark.parametrize("contended", [False, True])
+async def test_no_increment_of_several_processes_is_lost(open_index, path, contended):
     """They also make the file and its tables at the same time."""
-    running = [
-        subprocess.Popen([sys.executable, "-W", "error", "-c", PROCESS, str(path)], stderr=subprocess.PIPE)
-        for _ in range(3)
-    ]
+    command = [sys.executable, "-W", "error", "-c", PROCESS, str(path), str(contended)]
+    running = [subprocess.Popen(command, stderr=subprocess.PIPE) for _ in range(3)]
     for process in running:
         _, errors = process.communicate(timeout=60)
         assert process.returncode == 0, errors.decode()
     assert await open_index().get("state", b"counter") == b"150"
+
+
+async def test_a_process_that_hangs_while_it_writes_does_not_hang_the_others(path, monkeypatch):
+    """Their writers are told so, reads go on, and so do writes when it is gone."""
+    index = SQLiteIndex(path, durable=False, contended=True)
+    await index.commit([Put("state", b"a", b"1")])
+    hanging = WriteQueue(path.with_name("index.db-queue"))
+    with hanging, monkeypatch.context() as patch:
+        patch.setattr(sqlite, "BUSY_MILLISECONDS", 20)
+        with pytest.raises(Unavailable):
+            await index.commit([Put("state", b"a", b"2")])
+        assert await index.get("state", b"a") == b"1"
+    hanging.close()
+    await index.commit([Put("state", b"a", b"3")])
+    assert await index.get("state", b"a") == b"3"
+    await index.close()
 
 
 async def test_a_bit_that_flips_in_the_file_never_becomes_wrong_data(open_index, path, tmp_path):  # case 22
