@@ -120,6 +120,20 @@ def declared(kind):
     return found
 
 
+@pytest.mark.parametrize("name", BUILT)
+def test_every_shape_compiles(name):
+    """Shapes are compiled when they are first needed: a mistake in one must not wait for the first request."""
+    operation = OPERATIONS[name]
+    assert callable(wire(operation.request).read_request)
+    if operation.response:
+        compiled = wire(operation.response)
+        assert callable(compiled.write_headers)
+        inner = compiled.specs[compiled.body_field][1] if compiled.body_field else operation.response
+        assert callable(wire(inner).write_content)
+    if body := wire(operation.request).body_field:
+        assert callable(wire(wire(operation.request).specs[body][1]).read_element)
+
+
 def gaps(side):
     missing = set()
     for name in BUILT:

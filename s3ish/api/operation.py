@@ -8,7 +8,7 @@ value. The name is derived from the function's. An operation that is not built y
 import re
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Any, Literal, get_type_hints
+from typing import Any, Literal
 
 from s3ish.api.shapes import ChecksumHeaders
 from s3ish.errors import NotImplemented
@@ -76,9 +76,8 @@ def operation(
     """Declare an operation; see ``Operation`` for the meaning of the arguments."""
 
     def declare(handler: Handler) -> Operation:
-        hints = get_type_hints(handler)
+        hints = handler.__annotations__
         method, level, query = _split(route)
-        response = hints["return"]
         return Operation(
             name="".join(word.capitalize() for word in handler.__name__.split("_")),
             route=route,
@@ -93,7 +92,7 @@ def operation(
             needs_digest=needs_digest,
             needs_bucket=needs_bucket and level != "service",
             request=hints["request"],
-            response=None if response is type(None) else response,
+            response=hints["return"],
             handler=handler,
             reads_document=bool(wire(hints["request"]).body_field),
             reads_stream=bool(wire(hints["request"]).stream_field),

@@ -1,8 +1,9 @@
 """Shapes: what an operation takes and gives, declared once as a class.
 
 A shape is a dataclass whose fields say where they stand on the wire: in the path, the query, a header, the XML body.
-``@shape`` compiles it at import into flat readers and writers, as dataclasses compile ``__init__``, so that no request
-pays for introspection. Shapes nest: a field whose type is another shape is an XML structure.
+It is compiled into flat readers and writers, as dataclasses compile ``__init__``, so that no request pays for
+introspection; each when it is first needed (below a millisecond), so that the start does not pay for all of them.
+Shapes nest: a field whose type is another shape is an XML structure.
 
 This module knows nothing of operations, of ASGI or of what the values mean.
 """
@@ -10,6 +11,7 @@ This module knows nothing of operations, of ASGI or of what the values mean.
 import types
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from dataclasses import MISSING, dataclass, field, fields
+from functools import cached_property
 from typing import (
     Any,
     Literal,
@@ -142,25 +144,67 @@ class Written:
 
 
 class Compiled:
-    """The readers and writers of one shape; held by the class as ``__wire__``."""
+    """The readers and writers of one shape; held by the class as ``__wire__``. Each is made when first asked for."""
 
     def __init__(self, cls: type, root: str) -> None:
         self.root = root
-        self.specs: dict[str, tuple[Spec, Any]] = {}
-        hints = get_type_hints(cls)
-        self.optional = {name for name, hint in hints.items() if _bare(hint) is not hint}
-        for item in fields(cls):
-            spec = item.metadata.get("wire")
-            if spec:
-                self.specs[item.name] = (spec, _bare(hints[item.name]))
-        self.read_request: Callable[..., Any] = _compile_request_reader(cls, self)
-        self.write_content: Callable[[Any], str] = _compile_content_writer(self)
-        self.write_headers: Callable[[Any, Headers], None] = _compile_header_writer(self)
-        self.read_element: Callable[[etree._Element], Any] = _element_reader(cls, self)
-        self.body_field = next((name for name, (spec, _) in self.specs.items() if spec.place == "body"), "")
-        self.stream_field = next((name for name, (spec, _) in self.specs.items() if spec.place == "stream"), "")
-        self.status_field = next((name for name, (spec, _) in self.specs.items() if spec.place == "status"), "")
-        self.has_content = any(spec.place in ("element", "elements") for spec, _ in self.specs.values())
+        self._cls = cls
+
+    @cached_property
+    def _hints(self) -> dict[str, Any]:
+        return get_type_hints(self._cls)
+
+    @cached_property
+    def optional(self) -> frozenset[str]:
+        """The fields that may be None."""
+        return frozenset(name for name, hint in self._hints.items() if _bare(hint) is not hint)
+
+    @cached_property
+    def specs(self) -> dict[str, tuple[Spec, Any]]:
+        """Where each field stands on the wire, and its type."""
+        return {name: (spec, _bare(self._hints[name])) for name, spec in _specs_of(self._cls)}
+
+    @cached_property
+    def read_request(self) -> Callable[..., Any]:
+        """Return the typed request of labels, query, headers and document."""
+        return _compile_request_reader(self._cls, self)
+
+    @cached_property
+    def write_content(self) -> Callable[[Any], str]:
+        """Return the content of a structure as XML."""
+        return _compile_content_writer(self)
+
+    @cached_property
+    def write_headers(self) -> Callable[[Any, Headers], None]:
+        """Append the headers of a response to a list."""
+        return _compile_header_writer(self)
+
+    @cached_property
+    def read_element(self) -> Callable[[etree._Element], Any]:
+        """Return the structure of an XML element."""
+        return _element_reader(self._cls, self)
+
+    @cached_property
+    def body_field(self) -> str:
+        """The field that is the whole XML body, or empty."""
+        return self._field_at("body")
+
+    @cached_property
+    def stream_field(self) -> str:
+        """The field that is the body as bytes, or empty."""
+        return self._field_at("stream")
+
+    @cached_property
+    def status_field(self) -> str:
+        """The field that is the status of the response, or empty."""
+        return self._field_at("status")
+
+    def _field_at(self, place: Place) -> str:
+        return next((name for name, spec in _specs_of(self._cls) if spec.place == place), "")
+
+
+def _specs_of(cls: type) -> Iterator[tuple[str, Spec]]:
+    return ((item.name, item.metadata["wire"]) for item in fields(cast("Any", cls)) if "wire" in item.metadata)
 
 
 @dataclass_transform(kw_only_default=True)
@@ -168,12 +212,24 @@ def shape(cls: type[T] | None = None, *, root: str = "") -> Any:
     """Make a class a shape. ``root`` names the XML root element of a response whose members are its content."""
 
     def make(plain: type[T]) -> type[T]:
-        made = dataclass(kw_only=True)(plain)  # no slots: shapes inherit from several
-        made.__init__ = _initializer(made)  # type: ignore[method-assign]
-        made.__wire__ = Compiled(made, root)  # type: ignore[attr-defined]
-        return made
+        # no slots: shapes inherit from several; no methods: dataclasses would compile them for each shape at the start
+        made: Any = dataclass(kw_only=True, init=False, repr=False, eq=False)(plain)
+        made.__init__ = _initializer(made)
+        made.__eq__, made.__hash__, made.__repr__ = _equals, None, _show
+        made.__wire__ = Compiled(made, root)
+        return cast("type[T]", made)
 
     return make(cls) if cls is not None else make
+
+
+def _equals(self: Any, other: Any) -> Any:
+    if type(self) is not type(other):
+        return NotImplemented
+    return all(getattr(self, item.name) == getattr(other, item.name) for item in fields(self))
+
+
+def _show(self: Any) -> str:
+    return f"{type(self).__name__}({', '.join(f'{item.name}={getattr(self, item.name)!r}' for item in fields(self))})"
 
 
 def _initializer(cls: type) -> Callable[..., None]:

@@ -158,6 +158,12 @@ def test_what_is_written_is_read_back(value):
     assert shapes.read_document(Everything, shapes.write_document(value, "Everything")) == value
 
 
+def test_a_structure_equals_its_like_and_shows_its_fields():
+    assert Tag(key="a", value="b") == Tag(key="a", value="b") != Tag(key="a", value="c")
+    assert Tag(key="a", value="b") != ("a", "b")
+    assert repr(Tag(key="a", value="b")) == "Tag(key='a', value='b')"
+
+
 def test_what_a_document_looks_like():
     value = Everything(name="a<b", count=1, flag=True, moment=Instant(0), colours=["x", "y"], numbers=[1])
     assert shapes.write_document(value, "Root").decode() == (
