@@ -65,7 +65,7 @@ def users(settings: Settings) -> list[User]:
     access_key, secret_key = settings.root_keys
     root = User(access_key, secret_key, Owner(ROOT_ID, access_key), root=True)
     return [root] + [
-        User(user.access_key, user.secret_key.get_secret_value(), Owner(user.id, user.display_name or user.id))
+        User(user.access_key, user.secret_key.reveal(), Owner(user.id, user.display_name or user.id))
         for user in settings.auth.users
     ]
 
@@ -363,7 +363,7 @@ class Application:
         self._observer = Observer(shared=settings.server.workers > 1, log=log)
         self._store: Store | None = None
         self._s3: S3Application | None = None
-        self._admin = admin(self._observer, self._is_ready, settings.metrics.token.get_secret_value(), self._lifespan)
+        self._admin = admin(self._observer, self._is_ready, settings.metrics.token.reveal(), self._lifespan)
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         if scope["type"] == "http" and scope["path"] not in PATHS and self._s3 is not None:

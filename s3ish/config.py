@@ -4,14 +4,16 @@ The environment names a setting ``S3ISH_<SECTION>_<NAME>``; the commonest have s
 other servers have in their files are understood too. A key that is not known is an error that names it.
 """
 
+import functools
 import ipaddress
 import os
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args, get_origin
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError
+import msgspec
+from msgspec import Meta, structs
 
 DEVELOPMENT_KEY = "s3ishadmin"
 """Access key and secret key where none are configured; such a server listens on loopback only."""
@@ -21,53 +23,73 @@ class ConfigError(Exception):
     """The settings cannot be used; the text says which and what to do."""
 
 
-def _split(value: Any) -> Any:
-    return tuple(item.strip() for item in value.split(",") if item.strip()) if isinstance(value, str) else value
+class Secret:
+    """A text that is not shown by accident: not in a log, not in a traceback."""
+
+    __slots__ = ("_text",)
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+
+    def reveal(self) -> str:
+        """Return the text."""
+        return self._text
+
+    def __bool__(self) -> bool:
+        return bool(self._text)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Secret) and self._text == other._text
+
+    def __hash__(self) -> int:
+        return hash(self._text)
+
+    def __repr__(self) -> str:
+        return "Secret(…)"
 
 
-Names = Annotated[tuple[str, ...], BeforeValidator(_split)]
+Names = tuple[str, ...]
+"""In a variable, or where one text is given, separated by commas."""
 
 
-class Section(BaseModel):
+class Section(msgspec.Struct, frozen=True):
     """A table of the configuration file."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
-
-class ServerSettings(Section):
+class ServerSettings(Section, frozen=True):
     """Where and how the server listens."""
 
-    host: str = Field("127.0.0.1", description="Address to listen on; 0.0.0.0 for all.")
-    port: int = Field(9000, ge=0, le=65535, description="Port to listen on; 0 for any free one.")
-    workers: int = Field(1, ge=1, le=256, description="Number of processes that serve requests.")
-    region: str = Field("us-east-1", min_length=1, description="The region that requests are signed for.")
-    domains: Names = Field((), description="Names under which bucket.name addresses a bucket (virtual-hosted style).")
-    header_bytes: int = Field(16384, ge=1024, description="Longest header section of a request, in bytes.")
-    header_timeout_seconds: float = Field(15.0, gt=0, description="How long a client may take to send its headers.")
-    body_timeout_seconds: float = Field(60.0, gt=0, description="How long a client may send nothing within a body.")
-    idle_timeout_seconds: int = Field(75, gt=0, description="How long an idle connection is kept.")
-    shutdown_seconds: int = Field(8, gt=0, description="How long requests may take to finish after SIGTERM.")
-    max_connections: int = Field(10_000, ge=1, description="Connections that a worker holds at once.")
+    host: Annotated[str, "Address to listen on; 0.0.0.0 for all."] = "127.0.0.1"
+    port: Annotated[int, Meta(ge=0, le=65535), "Port to listen on; 0 for any free one."] = 9000
+    workers: Annotated[int, Meta(ge=1, le=256), "Number of processes that serve requests."] = 1
+    region: Annotated[str, Meta(min_length=1), "The region that requests are signed for."] = "us-east-1"
+    domains: Annotated[Names, "Names under which bucket.name addresses a bucket (virtual-hosted style)."] = ()
+    header_bytes: Annotated[int, Meta(ge=1024), "Longest header section of a request, in bytes."] = 16384
+    header_timeout_seconds: Annotated[float, Meta(gt=0), "How long a client may take to send its headers."] = 15.0
+    body_timeout_seconds: Annotated[float, Meta(gt=0), "How long a client may send nothing within a body."] = 60.0
+    idle_timeout_seconds: Annotated[int, Meta(gt=0), "How long an idle connection is kept."] = 75
+    shutdown_seconds: Annotated[int, Meta(gt=0), "How long requests may take to finish after SIGTERM."] = 8
+    max_connections: Annotated[int, Meta(ge=1), "Connections that a worker holds at once."] = 10_000
 
 
-class StorageSettings(Section):
+class StorageSettings(Section, frozen=True):
     """Where data lives."""
 
-    volumes: Names = Field(("./s3-data",), min_length=1, description="Directories that hold the data, one a drive.")
-    index: str = Field("", description="File of the index; empty for .s3ish/index.db on the first volume.")
-    fsync: bool = Field(True, description="Flush before answering; false only for throw-away test stacks.")
-    inline_bytes: int = Field(32768, ge=0, le=1048576, description="Objects up to this size live in index and sidecar.")
-    stripe_bytes: int = Field(1048576, ge=65536, description="Data in one stripe of an erasure-coded object.")
-    default_buckets: Names = Field((), description="Buckets made at start: name or name:versioned.")
+    volumes: Annotated[Names, Meta(min_length=1), "Directories that hold the data, one a drive."] = ("./s3-data",)
+    index: Annotated[str, "File of the index; empty for .s3ish/index.db on the first volume."] = ""
+    fsync: Annotated[bool, "Flush before answering; false only for throw-away test stacks."] = True
+    inline_bytes: Annotated[int, Meta(ge=0, le=1048576), "Objects up to this size live in index and sidecar."] = 32768
+    stripe_bytes: Annotated[int, Meta(ge=65536), "Data in one stripe of an erasure-coded object."] = 1048576
+    default_buckets: Annotated[Names, "Buckets made at start: name or name:versioned."] = ()
 
 
-class ErasureSettings(Section):
+class ErasureSettings(Section, frozen=True):
     """How objects are coded."""
 
-    data: int = Field(2, ge=1, le=32, description="Data shards of an object.")
-    parity: int = Field(1, ge=0, le=32, description="Parity shards: how many drives or shards may be lost.")
-    coder: Literal["rs-cauchy-11d", "rs-zfec", "zfec"] = Field(
-        "rs-cauchy-11d", description="The code; zfec needs the extra s3ish[zfec]."
+    data: Annotated[int, Meta(ge=1, le=32), "Data shards of an object."] = 2
+    parity: Annotated[int, Meta(ge=0, le=32), "Parity shards: how many drives or shards may be lost."] = 1
+    coder: Annotated[Literal["rs-cauchy-11d", "rs-zfec", "zfec"], "The code; zfec needs the extra s3ish[zfec]."] = (
+        "rs-cauchy-11d"
     )
 
     @property
@@ -76,52 +98,52 @@ class ErasureSettings(Section):
         return "rs-zfec" if self.coder == "zfec" else self.coder
 
 
-class UserSettings(Section):
+class UserSettings(Section, frozen=True):
     """A user beside the root user."""
 
-    access_key: str = Field(min_length=1)
-    secret_key: SecretStr = Field(min_length=1)
-    id: str = Field(min_length=1)
+    access_key: Annotated[str, Meta(min_length=1)]
+    secret_key: Secret
+    id: Annotated[str, Meta(min_length=1)]
     display_name: str = ""
 
 
-class AuthSettings(Section):
+class AuthSettings(Section, frozen=True):
     """Who may sign requests."""
 
-    access_key: str = Field("", description="Access key of the root user.")
-    secret_key: SecretStr = Field(SecretStr(""), description="Secret key of the root user.")
-    users: tuple[UserSettings, ...] = Field((), description="Further users: access_key, secret_key, id, display_name.")
+    access_key: Annotated[str, "Access key of the root user."] = ""
+    secret_key: Annotated[Secret, "Secret key of the root user."] = Secret("")
+    users: Annotated[tuple[UserSettings, ...], "Further users: access_key, secret_key, id, display_name."] = ()
 
 
-class JobsSettings(Section):
+class JobsSettings(Section, frozen=True):
     """What is done in the background."""
 
-    scrub_days: float = Field(30, ge=0.001, le=3650, description="Days in which all data is verified once.")
+    scrub_days: Annotated[float, Meta(ge=0.001, le=3650), "Days in which all data is verified once."] = 30
 
 
-class LogSettings(Section):
+class LogSettings(Section, frozen=True):
     """What is logged, and how."""
 
-    level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least level that is logged.")
-    format: Literal["auto", "json", "console"] = Field("auto", description="auto is JSON unless on a terminal.")
+    level: Annotated[Literal["debug", "info", "warning", "error"], "Least level that is logged."] = "info"
+    format: Annotated[Literal["auto", "json", "console"], "auto is JSON unless on a terminal."] = "auto"
 
 
-class MetricsSettings(Section):
+class MetricsSettings(Section, frozen=True):
     """Who may read metrics."""
 
-    token: SecretStr = Field(SecretStr(""), description="Bearer token for /-/metrics; empty allows loopback only.")
+    token: Annotated[Secret, "Bearer token for /-/metrics; empty allows loopback only."] = Secret("")
 
 
-class Settings(Section):
+class Settings(Section, frozen=True):
     """All settings."""
 
-    server: ServerSettings = ServerSettings.model_validate({})
-    storage: StorageSettings = StorageSettings.model_validate({})
-    erasure: ErasureSettings = ErasureSettings.model_validate({})
-    auth: AuthSettings = AuthSettings.model_validate({})
-    jobs: JobsSettings = JobsSettings.model_validate({})
-    log: LogSettings = LogSettings.model_validate({})
-    metrics: MetricsSettings = MetricsSettings.model_validate({})
+    server: ServerSettings = ServerSettings()
+    storage: StorageSettings = StorageSettings()
+    erasure: ErasureSettings = ErasureSettings()
+    auth: AuthSettings = AuthSettings()
+    jobs: JobsSettings = JobsSettings()
+    log: LogSettings = LogSettings()
+    metrics: MetricsSettings = MetricsSettings()
 
     @property
     def is_development(self) -> bool:
@@ -133,7 +155,7 @@ class Settings(Section):
         """Access key and secret key of the root user."""
         if self.is_development:
             return DEVELOPMENT_KEY, DEVELOPMENT_KEY
-        return self.auth.access_key, self.auth.secret_key.get_secret_value()
+        return self.auth.access_key, self.auth.secret_key.reveal()
 
     @property
     def index_path(self) -> Path:
@@ -167,20 +189,25 @@ ALIASES: Mapping[str, tuple[str, ...]] = {
 
 _PAIR = ("auth.access_key", "auth.secret_key")
 
+_BOOLEANS = {"yes": True, "on": True, "y": True, "t": True, "no": False, "off": False, "n": False, "f": False}
+"""Texts for true and false beside true, false, 1 and 0."""
+
 _META = ("S3ISH_CONFIG", "S3ISH_ENDPOINT")
 """Variables that are not settings."""
 
 
-def fields() -> dict[str, tuple[type[Section], str]]:
-    """Return every setting that a variable can name: its dotted name, its section and its own name."""
-    found = {}
-    for section, info in Settings.model_fields.items():
-        kind = info.annotation
-        assert isinstance(kind, type)
-        assert issubclass(kind, Section)
-        for name in kind.model_fields:
-            found[f"{section}.{name}"] = (kind, name)
-    return found
+@functools.cache
+def _members(section: type[Section]) -> dict[str, structs.FieldInfo]:
+    return {member.name: member for member in structs.fields(section)}
+
+
+def fields() -> dict[str, str]:
+    """Return every setting: its dotted name, and what it is."""
+    return {
+        f"{section}.{name}": next(text for text in get_args(member.type) if isinstance(text, str))
+        for section, table in _members(Settings).items()
+        for name, member in _members(table.type).items()
+    }
 
 
 def variables(dotted: str) -> tuple[str, ...]:
@@ -208,10 +235,10 @@ def load(
     for dotted, value in (flags or {}).items():
         if value is not None:
             _put(values, dotted, value)
-    try:
-        settings = Settings.model_validate(values)
-    except ValidationError as error:
-        raise ConfigError("; ".join(_explain(item) for item in error.errors())) from None
+    problems: list[str] = []
+    settings: Settings = _read(Settings, values, "", problems)
+    if problems:
+        raise ConfigError("; ".join(problems))
     check(settings)
     return settings
 
@@ -219,7 +246,7 @@ def load(
 def check(settings: Settings) -> None:
     """Refuse settings that are valid one by one but not together. Raises ConfigError."""
     auth, host = settings.auth, settings.server.host
-    if bool(auth.access_key) != bool(auth.secret_key.get_secret_value()):
+    if bool(auth.access_key) != bool(auth.secret_key.reveal()):
         raise ConfigError("set both S3ISH_ACCESS_KEY and S3ISH_SECRET_KEY, or neither")
     if settings.is_development and not _is_loopback(host):
         raise ConfigError(
@@ -229,6 +256,8 @@ def check(settings: Settings) -> None:
     keys = [settings.root_keys[0], *(user.access_key for user in auth.users)]
     if len(set(keys)) != len(keys):
         raise ConfigError("auth.users: two users have the same access key")
+    if not all(user.secret_key for user in auth.users):
+        raise ConfigError("auth.users: a secret key is empty")
     shards, volumes = settings.erasure.data + settings.erasure.parity, len(settings.storage.volumes)
     if 1 < volumes < shards:
         raise ConfigError(
@@ -315,8 +344,65 @@ def _put(values: dict[str, Any], dotted: str, value: Any) -> None:
         table[name] = value
 
 
-def _explain(error: Any) -> str:
-    where = ".".join(str(part) for part in error["loc"])
-    if error["type"] == "extra_forbidden":
-        return f"unknown setting {where}; see config.toml for all settings"
-    return f"{where}: {error['msg']}"
+def _read(section: type[Section], values: Any, where: str, problems: list[str]) -> Any:
+    """Return a table as its section; what is wrong with it is added to the problems."""
+    if not isinstance(values, dict):
+        problems.append(f"{where}: expected a table")
+        return None
+    members, given = _members(section), {}
+    for name, value in values.items():
+        dotted = f"{where}.{name}" if where else name
+        if name in members:
+            given[name] = _read_value(members[name].type, value, dotted, problems)
+        else:
+            problems.append(f"unknown setting {dotted}; see config.toml for all settings")
+    missing = [name for name, member in members.items() if member.required and name not in given]
+    problems += [f"{where}.{name} is missing" for name in missing]
+    return None if missing else section(**given)
+
+
+def _read_value(kind: Any, value: Any, dotted: str, problems: list[str]) -> Any:
+    bare, limits = (get_args(kind)[0], get_args(kind)[1:]) if get_origin(kind) is Annotated else (kind, ())
+    inner = get_args(bare)[0] if get_origin(bare) is tuple else bare
+    if isinstance(inner, type) and issubclass(inner, Section):
+        if inner is bare:
+            return _read(inner, value, dotted, problems)
+        if isinstance(value, list):
+            return tuple(_read(inner, item, f"{dotted}.{number}", problems) for number, item in enumerate(value))
+    elif isinstance(value, str):
+        value = _read_text(bare, value)
+    try:
+        return msgspec.convert(value, kind, strict=False, dec_hook=_read_secret)
+    except msgspec.ValidationError:
+        problems.append(f"{dotted}: expected {_expected(bare, limits)}")
+        return None
+
+
+def _read_text(bare: Any, text: str) -> Any:
+    """Prepare a text, as a variable has, for its conversion to a type."""
+    if bare is Names:
+        return tuple(item.strip() for item in text.split(",") if item.strip())
+    if bare is bool:
+        return _BOOLEANS.get(text.strip().lower(), text)
+    return text.strip() if bare in (int, float) else text
+
+
+def _read_secret(_kind: type, value: Any) -> Secret:
+    if not isinstance(value, str):
+        raise TypeError
+    return Secret(value)
+
+
+def _expected(bare: Any, limits: tuple[Any, ...]) -> str:
+    """Return what a value should have been, in words; never the value, which may be a secret."""
+    words = {int: "a whole number", float: "a number", bool: "true or false", Names: "names"}.get(bare, "a text")
+    if get_origin(bare) is Literal:
+        words = f"one of {', '.join(get_args(bare))}"
+    elif get_origin(bare) is tuple and bare is not Names:
+        words = "a list of tables"
+    for limit in limits:
+        if isinstance(limit, Meta):
+            bounds = ((" from", limit.ge), (" above", limit.gt), (" to", limit.le))
+            words += "".join(f"{word} {bound}" for word, bound in bounds if bound is not None)
+            words += ", not empty" if limit.min_length else ""
+    return words

@@ -26,13 +26,13 @@ def test_config_toml_holds_every_setting_with_its_default_and_description():
     text = FILE.read_text()
     given = tomllib.loads(text)
     assert load(environment={}, file=str(FILE)) == Settings()
-    for dotted, (kind, name) in fields().items():
+    for dotted, description in fields().items():
         if dotted == "auth.users":
             assert "[[auth.users]]" in text
             continue
-        section = dotted.split(".")[0]
+        section, name = dotted.split(".")
         assert name in given[section], dotted
-        assert re.search(rf"^{name} = .*  # {re.escape(kind.model_fields[name].description)}$", text, re.M), dotted
+        assert re.search(rf"^{name} = .*  # {re.escape(description)}$", text, re.M), dotted
 
 
 def test_a_flag_wins_over_a_variable_over_the_file_over_the_default(toml):
@@ -60,17 +60,61 @@ def test_every_setting_has_a_variable_and_all_are_different():
     [
         ("[server]\nprot = 1\n", "unknown setting server.prot"),
         ("[sever]\nport = 1\n", "unknown setting sever"),
-        ("[server]\nport = 'x'\n", "server.port"),
-        ("[server]\nport = 70000\n", "server.port"),
+        ("[server]\nport = 'x'\n", "server.port: expected a whole number from 0 to 65535"),
+        ("[server]\nport = 70000\n", "server.port: expected a whole number from 0 to 65535"),
+        ("[server]\nport = 1.5\n", "server.port: expected a whole number"),
+        ("[server]\nheader_timeout_seconds = 0\n", "server.header_timeout_seconds: expected a number above 0"),
+        ("[server]\nbody_timeout_seconds = nan\n", "server.body_timeout_seconds: expected a number above 0"),
+        ("[server]\nhost = 1\n", "server.host: expected a text"),
+        ("[server]\nregion = ''\n", "server.region: expected a text, not empty"),
+        ("[server]\nprot = 1\nport = -1\n", "see config.toml for all settings; server.port: expected"),
+        ("[storage]\nvolumes = []\n", "storage.volumes: expected names, not empty"),
+        ("[storage]\nvolumes = [1]\n", "storage.volumes: expected names"),
+        ("[storage]\nfsync = 'maybe'\n", "storage.fsync: expected true or false"),
         ("[server\n", "not valid TOML"),
-        ("server = 1\n", "server"),
-        ("[erasure]\ncoder = 'magic'\n", "erasure.coder"),
+        ("server = 1\n", "server: expected a table"),
+        ("[erasure]\ncoder = 'magic'\n", "erasure.coder: expected one of rs-cauchy-11d, rs-zfec, zfec"),
+        ("[auth]\nusers = 1\n", "auth.users: expected a list of tables"),
+        ("[auth]\nusers = [1]\n", "auth.users.0: expected a table"),
+        ("[[auth.users]]\naccess_key = 'a'\nid = 'c'\n", "auth.users.0.secret_key is missing"),
+        ("[[auth.users]]\naccess_key = ''\nsecret_key = 'b'\nid = 'c'\n", "auth.users.0.access_key: expected a text"),
+        ("[[auth.users]]\naccess_key = 'a'\nsecret_key = ''\nid = 'c'\n", "auth.users: a secret key is empty"),
         ("[[auth.users]]\naccess_key = 'a'\nsecret_key = 'b'\nid = 'c'\nname = 'd'\n", "auth.users.0.name"),
     ],
 )
 def test_a_wrong_file_is_refused_by_name_of_the_key(toml, text, says):
     with pytest.raises(ConfigError, match=re.escape(says)):
         load(environment={}, file=toml(text))
+
+
+def test_a_secret_of_the_wrong_type_is_refused_without_showing_it(toml):
+    with pytest.raises(ConfigError, match=r"auth\.secret_key: expected a text") as refused:
+        load(environment={}, file=toml("[auth]\naccess_key = 'a'\nsecret_key = 271828\n"))
+    assert "271828" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "dotted", "value"),
+    [
+        ("S3ISH_FSYNC", "false", "storage.fsync", False),
+        ("S3ISH_FSYNC", "Off", "storage.fsync", False),
+        ("S3ISH_FSYNC", "0", "storage.fsync", False),
+        ("S3ISH_FSYNC", "yes", "storage.fsync", True),
+        ("S3ISH_PORT", " 80 ", "server.port", 80),
+        ("S3ISH_JOBS_SCRUB_DAYS", "0.5", "jobs.scrub_days", 0.5),
+        ("S3ISH_VOLUMES", "/a, /b,/c,", "storage.volumes", ("/a", "/b", "/c")),
+        ("S3ISH_LOG_LEVEL", "debug", "log.level", "debug"),
+    ],
+)
+def test_variables_are_texts(name, text, dotted, value):
+    section, member = dotted.split(".")
+    assert getattr(getattr(load(environment={name: text}), section), member) == value
+
+
+def test_users_stand_in_the_file(toml):
+    file = toml("[[auth.users]]\naccess_key = 'a'\nsecret_key = 'b'\nid = 'c'\ndisplay_name = 'D'\n")
+    (user,) = load(environment={}, file=file).auth.users
+    assert (user.access_key, user.secret_key.reveal(), user.id, user.display_name) == ("a", "b", "c", "D")
 
 
 def test_a_missing_file_is_refused(tmp_path):
@@ -150,4 +194,5 @@ def test_fewer_volumes_than_shards_are_refused():
 def test_a_secret_is_never_shown():
     settings = load(environment={"S3ISH_ACCESS_KEY": "root", "S3ISH_SECRET_KEY": "hush", "S3ISH_METRICS_TOKEN": "hush"})
     assert "hush" not in repr(settings)
-    assert "hush" not in settings.model_dump_json()
+    assert "hush" not in f"{settings.auth} {settings.auth.secret_key}"
+    assert settings.auth.secret_key.reveal() == settings.metrics.token.reveal() == "hush"
