@@ -7,7 +7,6 @@ other servers have in their files are understood too. A key that is not known is
 import functools
 import ipaddress
 import os
-import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args, get_origin
@@ -276,6 +275,8 @@ def _is_loopback(host: str) -> bool:
 def _from_file(path: str | None) -> dict[str, Any]:
     if not path:
         return {}
+    import tomllib  # deferred: most servers are started without a file
+
     try:
         with Path(path).open("rb") as stream:
             return tomllib.load(stream)

@@ -35,9 +35,7 @@ class Factory:
             _end_with_parent()
         _keep_memory_small()
         application = self._create(self._settings)
-        gc.collect()
-        gc.freeze()  # what the start has made lives as long as the process: never look at it again
-        gc.set_threshold(20_000, 50, 50)
+        gc.freeze()  # what the start has made lives as long as the process and is no garbage: never look at it again
         return application
 
 
