@@ -6,6 +6,7 @@ the application of one worker.
 
 import asyncio
 import contextlib
+import functools
 import os
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -13,7 +14,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import structlog
-from starlette.applications import Starlette
 
 from s3ish.api.catalogue import catalogue
 from s3ish.auth.credentials import Credentials, User
@@ -51,6 +51,7 @@ from s3ish.observe import Observer
 from s3ish.offload import Offload
 from s3ish.server.admin import PATHS, admin
 from s3ish.server.asgi import S3Application
+from s3ish.server.lifespan import live
 from s3ish.server.router import Router
 from s3ish.wire.names import check_bucket_name
 
@@ -363,16 +364,22 @@ class Application:
         self._observer = Observer(shared=settings.server.workers > 1, log=log)
         self._store: Store | None = None
         self._s3: S3Application | None = None
-        self._admin = admin(self._observer, self._is_ready, settings.metrics.token.reveal(), self._lifespan)
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        if scope["type"] == "http" and scope["path"] not in PATHS and self._s3 is not None:
-            await self._s3(scope, receive, send)
-        else:
+        if scope["type"] == "lifespan":
+            await live(self._serving(), receive, send)
+        elif scope["path"] in PATHS:
             await self._admin(scope, receive, send)
+        else:
+            assert self._s3, "the server begins with the lifespan"
+            await self._s3(scope, receive, send)
+
+    @functools.cached_property
+    def _admin(self) -> Any:
+        return admin(self._observer, self._is_ready, self._settings.metrics.token.reveal())
 
     @contextlib.asynccontextmanager
-    async def _lifespan(self, _app: Starlette) -> AsyncIterator[None]:
+    async def _serving(self) -> AsyncIterator[None]:
         settings, clock = self._settings, Clock()
         volumes = _open_volumes(settings, clock, create=False)
         volumes.lock_worker(clock.token(MARK_BYTES))

@@ -1,0 +1,14 @@
+"""What a start does without, so that the first answer comes soon."""
+
+import subprocess
+import sys
+
+DEFERRED = ("anyio", "awscrt", "boto3", "jinja2", "pydantic", "rich", "starlette", "tomllib", "zfec")
+"""Packages that no first answer needs: each has cost a tenth of the start or more, or would."""
+
+
+def test_what_no_first_answer_needs_is_not_imported():
+    code = "import sys, s3ish.__main__, s3ish.app, s3ish.server.run; print(*sys.modules)"
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+    assert "s3ish.api.catalogue" in found
+    assert [name for name in DEFERRED if name in found] == []
