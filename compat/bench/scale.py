@@ -7,9 +7,6 @@ filled in process (``filling``).
 
 import asyncio
 import contextlib
-import datetime
-import os
-import platform
 import random
 import socket
 import statistics
@@ -19,6 +16,7 @@ from pathlib import Path
 from compat.bench import filling
 from compat.bench.load import Client, Request, wrk
 from compat.bench.pages import put_between_marks
+from compat.bench.rows import where
 from compat.bench.servers import Server
 
 PAGE = Path(__file__).parent.parent.parent / "docs" / "scaling.md"
@@ -27,7 +25,6 @@ PREFIXES = 1_000
 PARTS = 10_000
 MIB = 1 << 20
 PART_BYTES = 5 << 20
-NAMESPACE = "http://s3.amazonaws.com/doc/2006-03-01/"
 
 
 class Table:
@@ -45,10 +42,8 @@ class Table:
         print(self.rows[-1], flush=True)
 
     def text(self):
-        date = datetime.datetime.now(datetime.UTC).date()
-        machine = f"{os.cpu_count()} cores ({platform.machine()}), Python {platform.python_version()}"
         head = [
-            f"{date}, {machine}, one worker; latencies are medians of one client's requests, one after another.",
+            f"{where()}, one worker; latencies are medians of one client's requests, one after another.",
             "",
             "| what | unit | little | much | ratio |",
             "| --- | --- | --- | --- | --- |",
@@ -151,7 +146,16 @@ def compare_parts(table, folder):
         for turn in turns
     }
     with Server("s3ish", folder) as server:
-        ends = [(server, [_completion(server, count, turn, uploads) for turn in turns]) for count in counts]
+        ends = [
+            (
+                server,
+                [
+                    filling.completion(server, "bench", f"parts-{count}-{turn}", count, uploads[count, turn])
+                    for turn in turns
+                ],
+            )
+            for count in counts
+        ]
         table.add(f"CompleteMultipartUpload of 10 and of {PARTS:,} parts", "ms", *medians(*ends))
         table.add("resident memory after five of them", "MiB", None, server.memory_mib())
         for method, number in (("HEAD", 20), ("DELETE", 1)):
@@ -160,14 +164,6 @@ def compare_parts(table, folder):
                 for count in counts
             ]
             table.add(f"{method} of an object of 10 and of {PARTS:,} parts", "ms", *medians(*sides))
-
-
-def _completion(server, count, turn, uploads):
-    part = "<Part><PartNumber>{}</PartNumber><ETag>{}</ETag></Part>"
-    parts = "".join(part.format(number, filling.ETAG) for number in range(1, count + 1))
-    document = f'<CompleteMultipartUpload xmlns="{NAMESPACE}">{parts}</CompleteMultipartUpload>'.encode()
-    query = f"uploadId={uploads[count, turn]}"
-    return Request(server, "POST", f"/bench/parts-{count}-{turn}", query=query, body=document)
 
 
 def compare_buckets(table, folder):
@@ -204,7 +200,8 @@ def compare_connections(table, folder):
         rounds = []
         for _ in range(3):
             get = Request(server, "GET", "/bench/k")
-            rounds.append([wrk(server, [get], 4, connections=count) for count in (10, 1000)])
+            loads = [wrk(server, [get], 4, connections=count) for count in (10, 1000)]
+            rounds.append([(load.rate, load.p50) for load in loads])
         few, many = (
             [statistics.median(values) for values in zip(*side, strict=True)] for side in zip(*rounds, strict=True)
         )
