@@ -1,17 +1,20 @@
 """``make bench``: s3ish beside its limits and its peers, on this machine, in one run.
 
 Every row is measured in interleaved rounds; the table shows medians with their spread and the ratios that the goals
-are stated in. Writes ``docs/performance.md`` between two marks; what stands outside them is written by people.
+are stated in. Writes ``docs/performance.md`` between two marks, and the plots in ``docs/plots``; what stands outside
+the marks is written by people. ``--only`` measures a part: of it the plot is written, if it has one, but no table.
 """
 
 import argparse
 import tempfile
 from pathlib import Path
 
-from compat.bench import large, scale, small
+from compat.bench import curves, large, plots, scale, small
 from compat.bench.pages import put_between_marks
 from compat.bench.rows import report
 
+TABLED = ("start", "small", "list", "streams", "metadata", "coding", "memory")
+PLOTTED = ("sizes", "latency")
 PAGE = Path(__file__).parent.parent.parent / "docs" / "performance.md"
 
 
@@ -19,9 +22,13 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--seconds", type=int, default=2)
-    parser.add_argument("--only", choices=("start", "small", "list", "streams", "metadata", "coding", "scale"))
+    parser.add_argument("--only", choices=(*TABLED, *PLOTTED, "scale"))
+    parser.add_argument("--draw", action="store_true", help="draw the plots from their numbers, and measure nothing")
     chosen = parser.parse_args()
     rounds, seconds = chosen.rounds, chosen.seconds
+    if chosen.draw:
+        plots.draw()
+        return
     with tempfile.TemporaryDirectory(prefix="s3ish-bench-") as folder:
         if chosen.only == "scale":
             scale.run(folder)
@@ -33,13 +40,17 @@ def main():
             "streams": lambda: large.streams(rounds, folder),
             "metadata": lambda: large.metadata(rounds, folder),
             "coding": lambda: large.coding(rounds),
+            "memory": lambda: curves.memory(folder),
+            "sizes": lambda: curves.sizes(folder, 0.3),
+            "latency": lambda: curves.latency(folder, 1),
         }
         rows = []
         for name in [chosen.only] if chosen.only else parts:
             print(f"measuring: {name}", flush=True)
             found = parts[name]()
-            print(report(found, rounds), flush=True)
-            rows += found
+            if name in TABLED:
+                print(report(found, rounds), flush=True)
+                rows += found
     if not chosen.only:
         put_between_marks(PAGE, report(rows, rounds))
 

@@ -1,4 +1,5 @@
-"""What grows with the store: ``python -m compat.bench.run --only scale``. Writes the table of ``docs/scaling.md``.
+"""What grows with the store: ``python -m compat.bench.run --only scale``. Writes the table and the plot of
+``docs/scaling.md``.
 
 Servers with a little and with much, side by side: keys in a bucket, versions of a key, parts of an object, buckets,
 connections. Requests go to them in turn, one at a time, so that what else the machine does hits both alike. Stores are
@@ -16,11 +17,13 @@ from pathlib import Path
 from compat.bench import filling
 from compat.bench.load import Client, Request, wrk
 from compat.bench.pages import put_between_marks
+from compat.bench.plots import Panel, save
 from compat.bench.rows import where
 from compat.bench.servers import Server
 
 PAGE = Path(__file__).parent.parent.parent / "docs" / "scaling.md"
 FEW, MANY = 10_000, 1_000_000
+PLOTTED = (1_000, FEW, 100_000, MANY)
 PREFIXES = 1_000
 PARTS = 10_000
 MIB = 1 << 20
@@ -99,10 +102,27 @@ def compare_keys(table, folder):
         table.add("resident memory after listing all keys", "MiB", *(server.memory_mib() for server in servers))
 
 
+def plot_keys(folder):
+    """The median latency of small requests to buckets of 1,000 to 1,000,000 keys, for the plot."""
+    ticks = [(count, f"{count:,}") for count in PLOTTED]
+    panel = Panel("one client, 1 KiB; a page of 1,000 keys", "keys in the bucket", "median, ms", ticks=ticks)
+    for count in {*PLOTTED} - {FEW, MANY}:
+        filling.make(f"{folder}/{count}", {"flat": map(flat, range(count))})
+    with contextlib.ExitStack() as opened:
+        servers = [(opened.enter_context(Server("s3ish", f"{folder}/{count}")), count) for count in PLOTTED]
+        for server, _ in servers:
+            server.settle()
+        for what, requests, number in (("GET", _gets, 300), ("PUT", _puts, 300), ("LIST", _pages, 50)):
+            sides = [(server, requests(server, "flat", count, number)) for server, count in servers]
+            for count, took in zip(PLOTTED, medians(*sides), strict=True):
+                panel.add(what, count, took)
+    save("keys", [panel])
+
+
 def _names(bucket, count, number, margin=0):
     """Return that many names of keys that are there, by chance."""
     chance = random.Random(number)
-    places = [chance.randrange(count - margin) for _ in range(number)]
+    places = [chance.randrange(max(count - margin, 1)) for _ in range(number)]
     return [flat(place) if bucket == "flat" else under(place, count) for place in places]
 
 
@@ -218,4 +238,5 @@ def run(folder):
     compare_versions(table, f"{folder}/versions")
     compare_parts(table, f"{folder}/parts")
     compare_keys(table, folder)
+    plot_keys(folder)
     put_between_marks(PAGE, table.text())
