@@ -10,6 +10,8 @@ from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequenc
 from contextlib import asynccontextmanager, suppress
 from typing import NamedTuple, TypeVar
 
+from msgspec.structs import asdict
+
 from s3ish.blob import protocol as blob
 from s3ish.blob.protocol import BlobStore
 from s3ish.clock import Clock
@@ -29,7 +31,7 @@ from s3ish.index.protocol import (
     Row,
     Unavailable,
 )
-from s3ish.model import BlobRef, Bucket, Entry, Version
+from s3ish.model import BlobRef, Bucket, Entry, Garbage, Version
 from s3ish.objects.leftovers import Leftovers
 from s3ish.offload import Offload
 
@@ -39,6 +41,7 @@ MAX_ATTEMPTS = 1000
 """How often a write looks again after losing a race, before the client is asked to slow down."""
 
 _REMOVED_AT_ONCE = 16
+"""How many blobs are removed side by side, and for how many parts of one a request waits."""
 _BUCKETS_KEPT = 1024
 """How many decoded bucket records a process keeps."""
 
@@ -84,6 +87,8 @@ class Store:
         region: what GetBucketLocation answers for new buckets.
         on_damage: told of a small blob whose row of bytes is not what was written.
         on_broken_row: told of any other row that is not what was written.
+
+    ``left_garbage`` says that a request has left parts to the garbage job.
     """
 
     def __init__(
@@ -104,6 +109,7 @@ class Store:
         self.offload = offload
         self.region = region
         self.leftovers = Leftovers()
+        self.left_garbage = False
         self._buckets: dict[bytes, Bucket] = {}
         self._turns: dict[bytes, _Turn] = {}
 
@@ -232,29 +238,46 @@ class Store:
         await self.index.commit(drop_blobs(refs))
         await self.discard(refs)
 
-    async def discard(self, refs: Iterable[BlobRef]) -> None:
+    async def discard(self, refs: Iterable[BlobRef], *, all_parts: bool = False) -> None:
         """Remove blobs that a commit has made unreachable and named in the garbage table.
 
-        The first goes before all others, because its sidecar speaks of them. What cannot be removed now stays named
-        there, for the garbage sweep. It never fails: the commit stands.
+        Parts go after the blob whose sidecar speaks of them. No rebuild brings them back without it, so that where they
+        are many nobody needs to wait for them: unless ``all_parts`` is set, they stay named there for the garbage job,
+        as does what cannot be removed now. It never fails: the commit stands.
         """
-        removed: list[Change] = []
+        changes: list[Change] = []
         for some in _groups(list(refs)):
-            outcomes = await asyncio.gather(*map(self.blobs.delete, some), return_exceptions=True)
-            for ref, failure in zip(some, outcomes, strict=True):
-                if failure is None:
-                    removed.append(Delete("garbage", keys.garbage_key(ref.id)))
-                elif not isinstance(failure, blob.BlobError | OSError):
-                    raise failure
-        if removed:
+            outcomes = await asyncio.gather(*(self._remove(ref, all_parts) for ref in some))
+            changes += [change for change in outcomes if change]
+        if changes:
             with suppress(IndexFailure):
-                await self.index.commit(removed)
+                await self.index.commit(changes)
+
+    async def _remove(self, ref: BlobRef, all_parts: bool) -> Change | None:
+        """Remove a blob and then its parts; return what has become of its row."""
+        if await self._cannot_be_deleted([ref]):
+            return None
+        parts = ref.parts if isinstance(ref, Garbage) else ()
+        if len(parts) > _REMOVED_AT_ONCE and not all_parts:
+            self.left_garbage = True
+            return None
+        left = [part for some in _groups(parts) for part in await self._cannot_be_deleted(some)]
+        if not left:
+            return Delete("garbage", keys.garbage_key(ref.id))
+        return None if len(left) == len(parts) else _name_garbage(with_parts(ref, left))
+
+    async def _cannot_be_deleted(self, refs: Sequence[BlobRef]) -> list[BlobRef]:
+        """Delete blobs, all at once; return those where it failed."""
+        outcomes = await asyncio.gather(*map(self.blobs.delete, refs), return_exceptions=True)
+        for failure in outcomes:
+            if failure is not None and not isinstance(failure, blob.BlobError | OSError):
+                raise failure
+        return [ref for ref, failure in zip(refs, outcomes, strict=True) if failure]
 
 
-def _groups(refs: list[BlobRef]) -> Iterator[list[BlobRef]]:
-    """Yield the first alone, then the others, so many as are removed at once."""
-    yield refs[:1]
-    for start in range(1, len(refs), _REMOVED_AT_ONCE):
+def _groups(refs: Sequence[BlobRef]) -> Iterator[Sequence[BlobRef]]:
+    """Yield as many as are removed at once."""
+    for start in range(0, len(refs), _REMOVED_AT_ONCE):
         yield refs[start : start + _REMOVED_AT_ONCE]
 
 
@@ -301,11 +324,25 @@ def drop_blobs(refs: Iterable[BlobRef]) -> list[Change]:
     """The changes that name blobs as garbage; ``Store.discard`` then removes them."""
     changes: list[Change] = []
     for ref in refs:
-        key = keys.garbage_key(ref.id)
-        changes.append(Put("garbage", key, records.encode("garbage", key, ref)))
-        if ref.inline and ref.size:
-            changes.append(Delete("inline", keys.inline_key(ref.id)))
+        changes.append(_name_garbage(ref))
+        members = (ref, *ref.parts) if isinstance(ref, Garbage) else (ref,)
+        changes += [Delete("inline", keys.inline_key(member.id)) for member in members if member.inline and member.size]
     return changes
+
+
+def _name_garbage(ref: BlobRef) -> Put:
+    key = keys.garbage_key(ref.id)
+    return Put("garbage", key, records.encode("garbage", key, ref))
+
+
+def garbage_of(version: Version) -> BlobRef:
+    """What is to be removed with a version: its own blob, the sidecar, and after it those of its parts."""
+    return with_parts(version.blob, [part.blob for part in version.parts])
+
+
+def with_parts(ref: BlobRef, parts: Sequence[BlobRef]) -> BlobRef:
+    """Return a blob as garbage that takes others with it."""
+    return Garbage(**asdict(ref) | {"parts": tuple(parts)}) if parts else ref
 
 
 def blobs_of(version: Version) -> list[BlobRef]:
