@@ -32,7 +32,7 @@ from s3ish.index.protocol import Damaged, Delete, IndexFailure, Row
 from s3ish.index.sqlite import SQLiteIndex, is_blank
 from s3ish.jobs.check import Check
 from s3ish.jobs.gaps import Gaps, read_gaps
-from s3ish.jobs.garbage import GarbageJob
+from s3ish.jobs.garbage import GarbageJob, RemovalJob
 from s3ish.jobs.inspection import Finding
 from s3ish.jobs.inventory import count_rows
 from s3ish.jobs.leftovers import LeftoverJob
@@ -396,7 +396,8 @@ class Application:
         store = _store(settings, volumes, settings.index_path, clock, report, report_row)
         scrub = ScrubJob(store, self._observer, settings.jobs.scrub_days * 86_400)
         leftovers = LeftoverJob(store)
-        runner = Runner(store, [*_jobs(store), scrub], own=[RepairJob(store, repairs, self._observer), leftovers])
+        own: list[Job] = [RepairJob(store, repairs, self._observer), leftovers, RemovalJob(store)]
+        runner = Runner(store, [*_jobs(store), scrub], own=own)
         await join(store)
         self._store = store
         self._s3 = S3Application(

@@ -2,7 +2,8 @@
 
 They are immutable msgspec structures, so that one definition gives the type, the check on reading and the encoding
 (compact in the index, JSON in sidecars). They know nothing of HTTP, XML, SQL or files. A field that is added later
-needs a default, so that older records stay readable.
+needs a default, so that older records stay readable. Those of which a record may hold thousands can be in no cycle, and
+are kept from the garbage collector (``gc=False``), which would go through them again and again while they are read.
 """
 
 from typing import Literal
@@ -15,28 +16,28 @@ ETag = str
 NULL_VERSION = "null"
 
 
-class Owner(Struct, frozen=True):
+class Owner(Struct, frozen=True, gc=False):
     """Who owns a bucket, an object or an upload."""
 
     id: str
     display_name: str = ""
 
 
-class Tag(Struct, frozen=True):
+class Tag(Struct, frozen=True, gc=False):
     """One tag of an object or bucket."""
 
     key: str
     value: str
 
 
-class Grant(Struct, frozen=True):
+class Grant(Struct, frozen=True, gc=False):
     """One permission of an access control list."""
 
     grantee: str
     permission: str
 
 
-class Checksum(Struct, frozen=True):
+class Checksum(Struct, frozen=True, gc=False):
     """A checksum that a client gave or asked for.
 
     ``value`` is base64, with ``-N`` behind it when it is a composite of N parts.
@@ -47,7 +48,7 @@ class Checksum(Struct, frozen=True):
     kind: Literal["FULL_OBJECT", "COMPOSITE"] = "FULL_OBJECT"
 
 
-class BlobRef(Struct, frozen=True, array_like=True):
+class BlobRef(Struct, frozen=True, gc=False, array_like=True):
     """Where the bytes of a version or a part are, and all that is needed to read them.
 
     Minted by a blob store; opaque to everybody else except for ``size`` and ``inline``.
@@ -69,6 +70,12 @@ class BlobRef(Struct, frozen=True, array_like=True):
     inline: bool = False
 
 
+class Garbage(BlobRef, frozen=True, gc=False, array_like=True):
+    """A blob to remove, and after it the ``parts`` that its sidecar speaks of."""
+
+    parts: tuple[BlobRef, ...] = ()
+
+
 Versioning = Literal["", "Enabled", "Suspended"]
 
 
@@ -86,7 +93,7 @@ class Bucket(Struct, frozen=True, kw_only=True, omit_defaults=True):
     documents: dict[str, str] = {}
 
 
-class Part(Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Part(Struct, frozen=True, gc=False, kw_only=True, omit_defaults=True):
     """A part of an upload or of a completed multipart object."""
 
     number: int
@@ -152,7 +159,7 @@ class Upload(Struct, frozen=True, kw_only=True, omit_defaults=True):
     checksum_kind: Literal["", "FULL_OBJECT", "COMPOSITE"] = ""
 
 
-class Entry(Struct, frozen=True, array_like=True):
+class Entry(Struct, frozen=True, gc=False, array_like=True):
     """What a listing shows of a current version; small, because a page reads a thousand of them."""
 
     size: int

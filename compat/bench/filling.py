@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager
 from itertools import islice
 from pathlib import Path
 
+from compat.bench.load import Request
 from s3ish.app import ROOT_ID
 from s3ish.blob.engine import Settings
 from s3ish.blob.erasure import ErasureStore
@@ -30,6 +31,7 @@ ETAG = hashlib.md5(DATA).hexdigest()
 ATTRIBUTES = Attributes(headers={"content-type": "binary/octet-stream"})
 CHECKSUM = Checksum("CRC64NVME", "AAAAAAAAAAA=")
 _BATCH = 5_000
+_NAMESPACE = "http://s3.amazonaws.com/doc/2006-03-01/"
 
 
 @asynccontextmanager
@@ -104,3 +106,11 @@ async def upload(folder, bucket, key, count, size):
             changes.append(Put("parts", row, records.encode("parts", row, part)))
         await store.index.commit(changes)
         return made.id
+
+
+def completion(server, bucket, key, count, upload_id):
+    """Return the request that completes such an upload."""
+    part = "<Part><PartNumber>{}</PartNumber><ETag>{}</ETag></Part>"
+    parts = "".join(part.format(number, ETAG) for number in range(1, count + 1))
+    document = f'<CompleteMultipartUpload xmlns="{_NAMESPACE}">{parts}</CompleteMultipartUpload>'.encode()
+    return Request(server, "POST", f"/{bucket}/{key}", query=f"uploadId={upload_id}", body=document)

@@ -1,4 +1,5 @@
-"""What grows with the store: ``python -m compat.bench.run --only scale``. Writes the table of ``docs/scaling.md``.
+"""What grows with the store: ``python -m compat.bench.run --only scale``. Writes the table and the plot of
+``docs/scaling.md``.
 
 Servers with a little and with much, side by side: keys in a bucket, versions of a key, parts of an object, buckets,
 connections. Requests go to them in turn, one at a time, so that what else the machine does hits both alike. Stores are
@@ -7,9 +8,6 @@ filled in process (``filling``).
 
 import asyncio
 import contextlib
-import datetime
-import os
-import platform
 import random
 import socket
 import statistics
@@ -19,15 +17,17 @@ from pathlib import Path
 from compat.bench import filling
 from compat.bench.load import Client, Request, wrk
 from compat.bench.pages import put_between_marks
+from compat.bench.plots import Panel, save
+from compat.bench.rows import where
 from compat.bench.servers import Server
 
 PAGE = Path(__file__).parent.parent.parent / "docs" / "scaling.md"
 FEW, MANY = 10_000, 1_000_000
+PLOTTED = (1_000, FEW, 100_000, MANY)
 PREFIXES = 1_000
 PARTS = 10_000
 MIB = 1 << 20
 PART_BYTES = 5 << 20
-NAMESPACE = "http://s3.amazonaws.com/doc/2006-03-01/"
 
 
 class Table:
@@ -45,10 +45,8 @@ class Table:
         print(self.rows[-1], flush=True)
 
     def text(self):
-        date = datetime.datetime.now(datetime.UTC).date()
-        machine = f"{os.cpu_count()} cores ({platform.machine()}), Python {platform.python_version()}"
         head = [
-            f"{date}, {machine}, one worker; latencies are medians of one client's requests, one after another.",
+            f"{where()}, one worker; latencies are medians of one client's requests, one after another.",
             "",
             "| what | unit | little | much | ratio |",
             "| --- | --- | --- | --- | --- |",
@@ -104,10 +102,27 @@ def compare_keys(table, folder):
         table.add("resident memory after listing all keys", "MiB", *(server.memory_mib() for server in servers))
 
 
+def plot_keys(folder):
+    """The median latency of small requests to buckets of 1,000 to 1,000,000 keys, for the plot."""
+    ticks = [(count, f"{count:,}") for count in PLOTTED]
+    panel = Panel("one client, 1 KiB; a page of 1,000 keys", "keys in the bucket", "median, ms", ticks=ticks)
+    for count in {*PLOTTED} - {FEW, MANY}:
+        filling.make(f"{folder}/{count}", {"flat": map(flat, range(count))})
+    with contextlib.ExitStack() as opened:
+        servers = [(opened.enter_context(Server("s3ish", f"{folder}/{count}")), count) for count in PLOTTED]
+        for server, _ in servers:
+            server.settle()
+        for what, requests, number in (("GET", _gets, 300), ("PUT", _puts, 300), ("LIST", _pages, 50)):
+            sides = [(server, requests(server, "flat", count, number)) for server, count in servers]
+            for count, took in zip(PLOTTED, medians(*sides), strict=True):
+                panel.add(what, count, took)
+    save("keys", [panel])
+
+
 def _names(bucket, count, number, margin=0):
     """Return that many names of keys that are there, by chance."""
     chance = random.Random(number)
-    places = [chance.randrange(count - margin) for _ in range(number)]
+    places = [chance.randrange(max(count - margin, 1)) for _ in range(number)]
     return [flat(place) if bucket == "flat" else under(place, count) for place in places]
 
 
@@ -151,7 +166,16 @@ def compare_parts(table, folder):
         for turn in turns
     }
     with Server("s3ish", folder) as server:
-        ends = [(server, [_completion(server, count, turn, uploads) for turn in turns]) for count in counts]
+        ends = [
+            (
+                server,
+                [
+                    filling.completion(server, "bench", f"parts-{count}-{turn}", count, uploads[count, turn])
+                    for turn in turns
+                ],
+            )
+            for count in counts
+        ]
         table.add(f"CompleteMultipartUpload of 10 and of {PARTS:,} parts", "ms", *medians(*ends))
         table.add("resident memory after five of them", "MiB", None, server.memory_mib())
         for method, number in (("HEAD", 20), ("DELETE", 1)):
@@ -160,14 +184,6 @@ def compare_parts(table, folder):
                 for count in counts
             ]
             table.add(f"{method} of an object of 10 and of {PARTS:,} parts", "ms", *medians(*sides))
-
-
-def _completion(server, count, turn, uploads):
-    part = "<Part><PartNumber>{}</PartNumber><ETag>{}</ETag></Part>"
-    parts = "".join(part.format(number, filling.ETAG) for number in range(1, count + 1))
-    document = f'<CompleteMultipartUpload xmlns="{NAMESPACE}">{parts}</CompleteMultipartUpload>'.encode()
-    query = f"uploadId={uploads[count, turn]}"
-    return Request(server, "POST", f"/bench/parts-{count}-{turn}", query=query, body=document)
 
 
 def compare_buckets(table, folder):
@@ -204,7 +220,8 @@ def compare_connections(table, folder):
         rounds = []
         for _ in range(3):
             get = Request(server, "GET", "/bench/k")
-            rounds.append([wrk(server, [get], 4, connections=count) for count in (10, 1000)])
+            loads = [wrk(server, [get], 4, connections=count) for count in (10, 1000)]
+            rounds.append([(load.rate, load.p50) for load in loads])
         few, many = (
             [statistics.median(values) for values in zip(*side, strict=True)] for side in zip(*rounds, strict=True)
         )
@@ -221,4 +238,5 @@ def run(folder):
     compare_versions(table, f"{folder}/versions")
     compare_parts(table, f"{folder}/parts")
     compare_keys(table, folder)
+    plot_keys(folder)
     put_between_marks(PAGE, table.text())

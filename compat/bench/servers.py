@@ -9,6 +9,9 @@ import urllib.error
 import urllib.request
 from pathlib import Path
 
+import boto3
+from botocore.config import Config
+
 from compat import environments
 
 ACCESS_KEY, SECRET_KEY, REGION = "bench", "bench-secret", "us-east-1"
@@ -24,8 +27,9 @@ def free_port():
 
 def command(name, port, folder):
     """Return the command line of a server."""
-    if name == "s3ish":
-        return [sys.executable, "-m", "s3ish", "serve", folder, "--port", port]
+    if name.startswith("s3ish"):
+        workers = name.partition(", ")[2].removesuffix(" workers") or "1"
+        return [sys.executable, "-m", "s3ish", "serve", folder, "--port", port, "--workers", workers]
     if name == "bare uvicorn":
         return [sys.executable, Path(__file__).parent / "bare.py", port]
     if name == "rclone serve s3":
@@ -49,8 +53,15 @@ def command(name, port, folder):
     raise ValueError(name)
 
 
+def prepare(server):
+    """Make the bucket ``bench`` with the object ``small`` of 4 KiB."""
+    s3 = server.boto3()
+    s3.create_bucket(Bucket="bench")
+    s3.put_object(Bucket="bench", Key="small", Body=bytes(4096))
+
+
 class Server:
-    """A running server; the context ends it."""
+    """A running server; the context ends it. ``name`` is one of ``command``'s, or "s3ish, 2 workers"."""
 
     def __init__(self, name, folder):
         self.name, self.port = name, free_port()
@@ -86,17 +97,35 @@ class Server:
 
     def settle(self):
         """Wait until what the server does by itself after its start is done; return the seconds of it."""
-        started, before = time.monotonic(), self._busy_seconds()
+        started, before = time.monotonic(), self.processor_seconds()
         while True:
             time.sleep(2)
-            now = self._busy_seconds()
+            now = self.processor_seconds()
             if now - before < 0.1:
                 return time.monotonic() - started - 2
             before = now
 
-    def _busy_seconds(self):
-        fields = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+    def processor_seconds(self):
+        """Return the processor time that the server's processes have taken so far."""
+        ticks = 0
+        for pid in (self.process.pid, *self._children()):
+            fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+            ticks += int(fields[11]) + int(fields[12])
+        return ticks / os.sysconf("SC_CLK_TCK")
+
+    def _children(self):
+        return Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()
+
+    def boto3(self):
+        """Return a client of this server."""
+        return boto3.client(
+            "s3",
+            endpoint_url=self.endpoint,
+            aws_access_key_id=ACCESS_KEY,
+            aws_secret_access_key=SECRET_KEY,
+            region_name=REGION,
+            config=Config(request_checksum_calculation="when_required", s3={"addressing_style": "path"}),
+        )
 
     def memory_mib(self, what="VmRSS"):
         text = Path(f"/proc/{self.process.pid}/status").read_text()

@@ -14,8 +14,8 @@ from s3ish.objects.store import (
     Held,
     Store,
     attempts,
-    blobs_of,
     drop_blobs,
+    garbage_of,
     is_newest,
     put_entry,
     translated,
@@ -102,7 +102,8 @@ async def _remove_version(store: Store, bucket: str, key: str, version_id: str, 
 async def _remove(store: Store, target: Held, newest: list[Held], expect: list[Expect]) -> bool:
     """Commit the removal of one version, given the newest two of its key; tell whether it was done."""
     version = target.record
-    changes: list[Change] = [Delete("versions", target.key), *drop_blobs(blobs_of(version))]
+    garbage = [garbage_of(version)]
+    changes: list[Change] = [Delete("versions", target.key), *drop_blobs(garbage)]
     expect = [*expect, target.row]
     below = None
     if newest and newest[0].key != target.key:
@@ -117,7 +118,7 @@ async def _remove(store: Store, target: Held, newest: list[Held], expect: list[E
         changes.append(Delete("nulls", keys.object_key(version.bucket, version.key)))
     if not await store.commit(changes, expect):
         return False
-    await store.discard(blobs_of(version))
+    await store.discard(garbage)
     return True
 
 

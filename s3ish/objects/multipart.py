@@ -25,11 +25,11 @@ from s3ish.errors import (
 )
 from s3ish.index import keys, records
 from s3ish.index.protocol import Change, Delete, Put, Row
-from s3ish.model import BlobRef, Checksum, Part, Upload, Version
+from s3ish.model import Checksum, Part, Upload, Version
 from s3ish.objects import seal
 from s3ish.objects.ingest import DEFAULT_ALGORITHM, Source, ingest
 from s3ish.objects.preconditions import UNCONDITIONAL, WriteConditions
-from s3ish.objects.store import Conflicted, Store, attempts, drop_blobs, put_inline, translated
+from s3ish.objects.store import Conflicted, Store, attempts, drop_blobs, put_inline, translated, with_parts
 from s3ish.objects.write import publish
 
 MAX_PARTS = 10_000
@@ -164,8 +164,7 @@ async def list_parts(store: Store, upload_id: str, after: int, limit: int) -> tu
     if after > 0:
         start = keys.after(keys.part_key(upload_id, min(after, MAX_PARTS)))
     rows = await store.index.scan("parts", start, stop, limit + 1)
-    parts = [store.decode("parts", key, value, Part) for key, value in rows[:limit]]
-    return parts, len(rows) > limit
+    return store.decode_rows("parts", rows[:limit], Part), len(rows) > limit
 
 
 async def abort_upload(store: Store, bucket: str, key: str, upload_id: str) -> None:
@@ -174,7 +173,7 @@ async def abort_upload(store: Store, bucket: str, key: str, upload_id: str) -> N
         for _ in attempts():
             held = await find_upload(store, bucket, key, upload_id)
             parts = await _all_parts(store, upload_id)
-            garbage = [held.record.blob, *(part.record.blob for part in parts)]
+            garbage = [with_parts(held.record.blob, [part.record.blob for part in parts])]
             changes: list[Change] = [Delete("uploads", held.row.key), *drop_blobs(garbage)]
             changes += [Delete("parts", part.row.key) for part in parts]
             if await store.commit(changes, [held.row, *(part.row for part in parts)]):
@@ -184,7 +183,8 @@ async def abort_upload(store: Store, bucket: str, key: str, upload_id: str) -> N
 
 async def _all_parts(store: Store, upload_id: str) -> list[HeldPart]:
     rows = await store.index.scan("parts", *keys.parts_range(upload_id), MAX_PARTS)
-    return [HeldPart(store.decode("parts", key, value, Part), Row("parts", key, value)) for key, value in rows]
+    parts = store.decode_rows("parts", rows, Part)
+    return [HeldPart(part, Row("parts", *row)) for part, row in zip(parts, rows, strict=True)]
 
 
 async def complete_upload(
@@ -333,8 +333,8 @@ async def _publish(
 ) -> Version:
     """Publish the version and end its upload in one commit; parts that were not chosen become garbage."""
     used = {part.record.number for part in parts}
-    garbage: list[BlobRef] = [held.record.blob]
-    garbage += [part.record.blob for part in stored if part.record.number not in used]
+    unused = [part.record.blob for part in stored if part.record.number not in used]
+    garbage = [with_parts(held.record.blob, unused)]
     changes: list[Change] = [Delete("uploads", held.row.key), *drop_blobs(garbage)]
     changes += [Delete("parts", part.row.key) for part in stored]
     async with store.blobs.create(f"{draft.bucket}/{draft.key}", 0) as writer:

@@ -10,6 +10,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager, suppress
 from typing import NamedTuple, TypeVar
 
+from msgspec.structs import asdict
+
 from s3ish.blob import protocol as blob
 from s3ish.blob.protocol import BlobStore
 from s3ish.clock import Clock
@@ -29,7 +31,7 @@ from s3ish.index.protocol import (
     Row,
     Unavailable,
 )
-from s3ish.model import BlobRef, Bucket, Entry, Version
+from s3ish.model import BlobRef, Bucket, Entry, Garbage, Version
 from s3ish.objects.leftovers import Leftovers
 from s3ish.objects.turns import Turns
 from s3ish.offload import Offload
@@ -40,6 +42,7 @@ MAX_ATTEMPTS = 1000
 """How often a write looks again after losing a race, before the client is asked to slow down."""
 
 _REMOVED_AT_ONCE = 16
+"""How many blobs are removed side by side, and for how many parts of one a request waits."""
 _REMOVED_KEPT = 64
 """How many rows of garbage that is gone wait for another commit to go with."""
 _BUCKETS_KEPT = 1024
@@ -102,6 +105,8 @@ class Store:
         region: what GetBucketLocation answers for new buckets.
         on_damage: told of a small blob whose row of bytes is not what was written.
         on_broken_row: told of any other row that is not what was written.
+
+    ``left_garbage`` says that a request has left parts to the garbage job.
     """
 
     def __init__(
@@ -122,6 +127,7 @@ class Store:
         self.offload = offload
         self.region = region
         self.leftovers = Leftovers()
+        self.left_garbage = False
         self._buckets: dict[bytes, Bucket] = {}
         self._removed: list[Change] = []  # rows of garbage that is gone
         self.turns = Turns()
@@ -213,7 +219,7 @@ class Store:
         try:
             await self.index.commit([*changes, *removed], expect)
         except BaseException as error:
-            self._removed += removed
+            self._removed = removed + self._removed
             if isinstance(error, Conflict):
                 return False
             raise
@@ -232,19 +238,17 @@ class Store:
         await self.index.commit(drop_blobs(refs))
         await self.discard(refs)
 
-    async def discard(self, refs: Iterable[BlobRef]) -> None:
+    async def discard(self, refs: Iterable[BlobRef], *, all_parts: bool = False) -> None:
         """Remove blobs that a commit has made unreachable and named in the garbage table.
 
-        The first goes before all others, because its sidecar speaks of them. What cannot be removed now stays named
-        there, for the garbage sweep. The rows of the others go with the next commit. It never fails: the commit stands.
+        Parts go after the blob whose sidecar speaks of them. No rebuild brings them back without it, so that where they
+        are many nobody needs to wait for them: unless ``all_parts`` is set, they stay named there for the garbage job,
+        as does what cannot be removed now. The rows of what is gone go with the next commit. It never fails: the commit
+        stands.
         """
         for some in _groups(list(refs)):
-            outcomes = await asyncio.gather(*map(self.blobs.delete, some), return_exceptions=True)
-            for ref, failure in zip(some, outcomes, strict=True):
-                if failure is None:
-                    self._removed.append(Delete("garbage", keys.garbage_key(ref.id)))
-                elif not isinstance(failure, blob.BlobError | OSError):
-                    raise failure
+            outcomes = await asyncio.gather(*(self._remove(ref, all_parts) for ref in some))
+            self._removed += [change for change in outcomes if change]
         if len(self._removed) >= _REMOVED_KEPT:
             await self.settle()
 
@@ -254,12 +258,31 @@ class Store:
             with suppress(IndexFailure):
                 await self.commit([], [])
 
+    async def _remove(self, ref: BlobRef, all_parts: bool) -> Change | None:
+        """Remove a blob and then its parts; return what has become of its row."""
+        if await self._cannot_be_deleted([ref]):
+            return None
+        parts = ref.parts if isinstance(ref, Garbage) else ()
+        if len(parts) > _REMOVED_AT_ONCE and not all_parts:
+            self.left_garbage = True
+            return None
+        left = [part for some in _groups(parts) for part in await self._cannot_be_deleted(some)]
+        if not left:
+            return Delete("garbage", keys.garbage_key(ref.id))
+        return None if len(left) == len(parts) else _name_garbage(with_parts(ref, left))
 
-def _groups(refs: list[BlobRef]) -> Iterator[list[BlobRef]]:
-    """Yield the first alone, then the others, so many as are removed at once."""
-    if refs:
-        yield refs[:1]
-    for start in range(1, len(refs), _REMOVED_AT_ONCE):
+    async def _cannot_be_deleted(self, refs: Sequence[BlobRef]) -> list[BlobRef]:
+        """Delete blobs, all at once; return those where it failed."""
+        outcomes = await asyncio.gather(*map(self.blobs.delete, refs), return_exceptions=True)
+        for failure in outcomes:
+            if failure is not None and not isinstance(failure, blob.BlobError | OSError):
+                raise failure
+        return [ref for ref, failure in zip(refs, outcomes, strict=True) if failure]
+
+
+def _groups(refs: Sequence[BlobRef]) -> Iterator[Sequence[BlobRef]]:
+    """Yield as many as are removed at once."""
+    for start in range(0, len(refs), _REMOVED_AT_ONCE):
         yield refs[start : start + _REMOVED_AT_ONCE]
 
 
@@ -306,11 +329,25 @@ def drop_blobs(refs: Iterable[BlobRef]) -> list[Change]:
     """The changes that name blobs as garbage; ``Store.discard`` then removes them."""
     changes: list[Change] = []
     for ref in refs:
-        key = keys.garbage_key(ref.id)
-        changes.append(Put("garbage", key, records.encode("garbage", key, ref)))
-        if ref.inline and ref.size:
-            changes.append(Delete("inline", keys.inline_key(ref.id)))
+        changes.append(_name_garbage(ref))
+        members = (ref, *ref.parts) if isinstance(ref, Garbage) else (ref,)
+        changes += [Delete("inline", keys.inline_key(member.id)) for member in members if member.inline and member.size]
     return changes
+
+
+def _name_garbage(ref: BlobRef) -> Put:
+    key = keys.garbage_key(ref.id)
+    return Put("garbage", key, records.encode("garbage", key, ref))
+
+
+def garbage_of(version: Version) -> BlobRef:
+    """What is to be removed with a version: its own blob, the sidecar, and after it those of its parts."""
+    return with_parts(version.blob, [part.blob for part in version.parts])
+
+
+def with_parts(ref: BlobRef, parts: Sequence[BlobRef]) -> BlobRef:
+    """Return a blob as garbage that takes others with it."""
+    return Garbage(**asdict(ref) | {"parts": tuple(parts)}) if parts else ref
 
 
 def blobs_of(version: Version) -> list[BlobRef]:

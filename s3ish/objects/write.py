@@ -16,8 +16,8 @@ from s3ish.objects.store import (
     Held,
     Store,
     attempts,
-    blobs_of,
     drop_blobs,
+    garbage_of,
     is_newest,
     put_entry,
     put_inline,
@@ -42,7 +42,7 @@ class Publication:
         """Remove the null version that the new one takes the place of."""
         self.changes.append(Delete("versions", held.key))
         self.expect.append(held.row)
-        self.garbage = blobs_of(held.record)
+        self.garbage = [garbage_of(held.record)]
         if covered:
             row = versions.null_row(held.record)
             self.expect.append(row)

@@ -14,7 +14,6 @@ import sys
 import tempfile
 import time
 
-from s3ish.blob.coder import coder
 from s3ish.blob.engine import Settings
 from s3ish.blob.erasure import ErasureStore
 from s3ish.blob.opening import open_volumes
@@ -35,35 +34,6 @@ def show(name, values, unit, note=""):
     middle = statistics.median(values)
     print(f"{name:46} {middle:10.2f} {unit:6} ({min(values):.2f} to {max(values):.2f})  {note}")
     return middle
-
-
-def bench_coders():
-    stripe = os.urandom(MIB)
-    target = memoryview(bytearray(MIB))
-
-    def copy():
-        target[:] = stripe
-
-    def rate(work):
-        def fifty():
-            for _ in range(50):
-                work()
-
-        fifty()
-        return [MIB * 50 / timed(fifty) / 1e9 for _ in range(ROUNDS)]
-
-    limit = show("memcpy of a stripe", rate(copy), "GB/s")
-    for name in ("rs-cauchy-11d", "rs-zfec"):
-        for k, m in ((2, 1), (4, 2), (8, 4)):
-            one = coder(name, k, m)
-            shards = one.encode(stripe)
-            left = {number: shards[number] for number in range(m, k + m)}
-            for verb, work in (
-                ("encode", lambda one=one: one.encode(stripe)),
-                (f"rebuild {m} lost", lambda one=one, left=left, m=m: one.rebuild(left, range(m))),
-            ):
-                rates = rate(work)
-                show(f"{name} {k}+{m} {verb}", rates, "GB/s", f"{statistics.median(rates) / limit:.2f} of memcpy")
 
 
 def open_store(folder, count, settings, *, fsync=True):
@@ -174,7 +144,6 @@ def main():
     default, plain = Settings(), Settings(k=1, m=0)
     run = asyncio.run
     try:
-        bench_coders()
         data = os.urandom(64 * MIB)
         md5 = show("MD5 of one core", [64 / timed(lambda: hashlib.md5(data)) for _ in range(ROUNDS)], "MiB/s")
         if memory:

@@ -14,6 +14,7 @@ from tests.objects.support import (
     add_part,
     begin,
     complete,
+    copy_to,
     get,
     head,
     keys_of,
@@ -21,6 +22,7 @@ from tests.objects.support import (
     put,
     referenced,
     remove,
+    run_jobs,
     sample,
     sealed,
     versions_of,
@@ -192,3 +194,19 @@ async def test_a_rebuild_can_be_done_again(store, world):  # case 13
     assert await tables(first) == before
     assert keys.object_key("b", "k") in before["current"]
     assert (await first.bucket("b")).record.owner == OWNER
+
+
+@pytest.mark.parametrize("copied", [False, True])
+async def test_parts_that_wait_for_their_removal_do_not_bring_their_object_back(store, world, monkeypatch, copied):
+    monkeypatch.setattr(multipart, "MIN_PART_BYTES", 1)
+    upload = await begin(store, "k")
+    version = await complete(store, upload, [await add_part(store, upload, n, b"x") for n in range(1, 41)])
+    if copied:
+        await copy_to(store, version, "other")
+        await remove(store, "other")
+    await remove(store, "k")
+    assert len(await sealed(store)) == 1 + 40 * (1 + copied), "the bucket and all parts"
+    store, _ = await rebuilt(world)
+    assert await versions_of(store) == []
+    await run_jobs(store, world.clock)
+    assert await sealed(store) == await referenced(store)
