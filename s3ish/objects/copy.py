@@ -149,7 +149,7 @@ async def _pour(
     store: Store, source: Version, start: int, stop: int, writer: BlobWriter, algorithm: str | None
 ) -> Digests:
     pieces = read.as_flow(await read.open_span(store, source, start, stop))
-    return await ingest(VersionSource(pieces, stop - start, algorithm), writer, store.offload, algorithm)
+    return await ingest(VersionSource(pieces, stop - start, algorithm), writer, store.offload, store.room, algorithm)
 
 
 async def copy_part(

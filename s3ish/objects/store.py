@@ -31,6 +31,7 @@ from s3ish.index.protocol import (
 )
 from s3ish.model import BlobRef, Bucket, Entry, Version
 from s3ish.objects.leftovers import Leftovers
+from s3ish.objects.room import Room
 from s3ish.offload import Offload
 
 T = TypeVar("T")
@@ -104,6 +105,7 @@ class Store:
         self.offload = offload
         self.region = region
         self.leftovers = Leftovers()
+        self.room = Room()
         self._buckets: dict[bytes, Bucket] = {}
         self._turns: dict[bytes, _Turn] = {}
 

@@ -11,7 +11,7 @@ from urllib.parse import unquote
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from s3ish.errors import InvalidRequest, RequestHeaderSectionTooLarge, RequestTimeout, S3Error, SlowDown
-from s3ish.server.exchange import WINDOW_BYTES, Exchange
+from s3ish.server.exchange import CROWD, WINDOW_BYTES, Exchange
 from s3ish.wire.xml import DECLARATION, escape
 
 MAX_HEADERS = 256
@@ -171,7 +171,8 @@ class LimitedProtocol(HttpToolsProtocol):
         if self._refused or exchange.response_complete:
             return
         exchange.keep(body)
-        if exchange.held_bytes > WINDOW_BYTES:
+        exchange.window_bytes = WINDOW_BYTES if len(self.connections) <= CROWD else 0
+        if exchange.held_bytes > exchange.window_bytes:
             self.flow.pause_reading()
 
     def on_message_complete(self) -> None:
