@@ -33,7 +33,7 @@ lock: .venv/dev  ## Renew the versions that CI installs
 compat: .venv/dev  ## Run stock S3 clients against a server and write docs/compatibility.md
 	$(BIN)/python compat/run.py
 
-torture: .venv/dev  ## Power cuts, crashes, faults, rot, races, crowds and fuzzing at length (as root; ROUNDS=, SEED=)
+torture: .venv/dev  ## Power cuts, crashes, faults, rot, races, crowds, endurance and fuzzing at length (as root; ROUNDS=, SEED=)
 	for fs in ext4 xfs; do for more in "" "--volumes 3" "--workers 2"; do \
 		$(BIN)/python -m tests.torture.powercut --fs $$fs --rounds $(ROUNDS) --seed $(SEED) $$more || exit 1; done; done
 	$(BIN)/python -m tests.torture.linear --rounds $(ROUNDS) --workers 4 --kill 3 --seed $(SEED)
@@ -41,6 +41,7 @@ torture: .venv/dev  ## Power cuts, crashes, faults, rot, races, crowds and fuzzi
 	$(BIN)/python -m tests.torture.listings --keys 20000 --workers 4 --kill --seed $(SEED)
 	$(BIN)/python -m tests.torture.rot --damages 10000 --rebuilds 100 --seed $(SEED)
 	$(BIN)/python -m tests.torture.crowds --failures 100000 --uploads 1000
+	$(BIN)/python -m tests.torture.endurance --minutes 10 --seed $(SEED)
 	$(BIN)/python -m tests.sim.run --seeds $(ROUNDS) --seed $(SEED) --all 2
 	$(BIN)/python -m tests.torture.syscalls
 	$(BIN)/python -m tests.fuzz.run --seconds 60 --requests 100000 --seed $(SEED)

@@ -1,7 +1,7 @@
 """Writing a blob: stripes to shards while data arrives, then the flush, then the sidecar.
 
-At most two stripes are in memory: one that a thread encodes, hashes and writes, and one that is being filled. What is
-short stays in memory and goes into the sidecar alone.
+At most one stripe is in memory: whoever fills the next one while a thread encodes, hashes and writes it has a second.
+What is short stays in memory and goes into the sidecar alone.
 """
 
 import asyncio
@@ -36,7 +36,6 @@ class ErasureWriter:
         self._store = store
         self._ref = BlobRef(blob, 0, salt, settings.code, settings.k, settings.m, settings.stripe_bytes, volumes)
         self._files: BlobFiles | None = None
-        self._running: asyncio.Task[None] | None = None
         self._chunks: list[Buffer] = []
         self._buffered = self._size = self._stripes = 0
         self._inline: bytes | None = None
@@ -53,8 +52,6 @@ class ErasureWriter:
         if self._sealed:
             self._files.close()
             return
-        if self._running:
-            self._running.add_done_callback(_retrieve)
         await asyncio.shield(asyncio.ensure_future(self._store.offload.run(self._files.remove)))
 
     @property
@@ -73,7 +70,7 @@ class ErasureWriter:
         while len(view) >= (room := self.piece_bytes - self._buffered):
             self._chunks.append(data if isinstance(data, bytes) and len(data) == room else view[:room])
             view = view[room:]
-            await self._start_stripe()
+            await self._store.offload.run(self._take_stripe())
         if view:
             self._chunks.append(view)
             self._buffered += len(view)
@@ -133,18 +130,7 @@ class ErasureWriter:
             return await self._store.offload.run(sidecars.encode, told)
         return sidecars.encode(told)
 
-    async def _start_stripe(self) -> None:
-        """Hand the full buffer to a thread as soon as the stripe before it is written."""
-        await self._settle()
-        self._running = asyncio.ensure_future(self._store.offload.run(self._take_stripe()))
-
-    async def _settle(self) -> None:
-        if self._running:
-            await self._running
-            self._running = None
-
     async def _finish_shards(self) -> None:
-        await self._settle()
         store = self._store
         files = self._files or self._open(self._ref.volumes, self._ref.k)
         write_rest = self._take_stripe() if self._chunks else _nothing
@@ -185,9 +171,3 @@ def _is_immutable(data: Buffer) -> bool:
 
 def _nothing() -> None:
     pass
-
-
-def _retrieve(task: "asyncio.Task[None]") -> None:
-    """Take note of a job's error, which the error that ended the context stands for."""
-    if not task.cancelled():
-        task.exception()

@@ -51,6 +51,11 @@ def decode(table: str, key: bytes, value: bytes, kind: type[T]) -> T:
     return cast("T", _parse(table, decode_bytes(table, key, value), kind, kind))
 
 
+def peek(table: str, value: bytes, kind: type[T]) -> T:
+    """Return the structure in a row's value, unchecked, to find out whose row it is. Raises Damaged."""
+    return cast("T", _parse(table, value[_HEADER:], kind, kind))
+
+
 def decode_rows(table: str, rows: Sequence[tuple[bytes, bytes]], kind: type[T]) -> list[T]:
     """Return the structures in the values of many rows, in a fraction of the time that one after another takes.
 

@@ -10,12 +10,12 @@ from contextlib import suppress
 from typing import Literal, NamedTuple
 
 from s3ish.blob.protocol import BlobError
-from s3ish.index.protocol import Conflict
+from s3ish.index.protocol import Conflict, Damaged, Put
 from s3ish.jobs.inventory import BrokenRow, Owned
 from s3ish.jobs.reach import is_named
 from s3ish.jobs.rows import restore
 from s3ish.objects import seal
-from s3ish.objects.store import Store, put_inline
+from s3ish.objects.store import Store, is_newest, put_entry, put_inline
 
 State = Literal["damaged", "repaired", "lost", "orphan"]
 
@@ -53,7 +53,7 @@ class Inspector:
             return await self._look_at_row(item)
         sidecar = await self._check_sidecar(item)
         health = await self._store.blobs.check(item.ref, repair=self._repair)
-        problems = (*sidecar, *health.damaged, *await self._check_inline(item))
+        problems = (*sidecar, *health.damaged, *await self._check_inline(item), *await self._check_entry(item))
         if not problems or not await stands(self._store, item, remove=self._repair):
             return None
         readable = health.readable or (item.ref.inline and self._repair)
@@ -108,6 +108,25 @@ class Inspector:
             with suppress(Conflict):  # removed meanwhile
                 await self._store.index.commit(put_inline(item.ref, data), [item.row])
         return ["no valid row of its bytes"]
+
+    async def _check_entry(self, item: Owned) -> list[str]:
+        """Check that the newest version of a key has a row that listings show, and write it if it has none."""
+        if not isinstance(item.seal, seal.VersionSeal):
+            return []
+        entry = put_entry(item.seal.version)
+        if not isinstance(entry, Put) or await self._store.index.get(entry.table, entry.key) is not None:
+            return []
+        bucket, key = item.seal.version.bucket, item.seal.version.key
+        try:
+            newest = next(iter(await self._store.newest(bucket, key)), None)
+        except Damaged:
+            return []
+        if newest is None or newest.row != item.row:
+            return []
+        if self._repair:
+            with suppress(Conflict):  # there is a newer one by now
+                await self._store.index.commit([entry], is_newest(bucket, key, newest))
+        return ["listings do not show it"]
 
 
 async def stands(store: Store, item: Owned, *, remove: bool) -> bool:

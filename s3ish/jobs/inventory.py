@@ -5,6 +5,7 @@ It reads rows a page at a time and raises nothing for a damaged one: it yields i
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
+from contextlib import suppress
 from typing import NamedTuple
 
 from s3ish.blob.names import home_of
@@ -16,9 +17,10 @@ from s3ish.model import BlobRef, Bucket, Entry, Part, Upload, Version
 from s3ish.objects import seal
 from s3ish.objects.store import Store
 
-TABLES = ("buckets", "versions", "uploads", "current", "nulls")
-"""The tables that are gone through, in this order; parts are found with their uploads. The last two name no blob, but
-may be damaged as well; what an entry of a listing is written anew from comes before it."""
+TABLES = ("buckets", "versions", "uploads", "parts", "current", "nulls")
+"""The tables that are gone through, in this order. What parts name is found with their uploads; their own table is
+looked through for damaged ones. The last two name no blob, but may be damaged as well; what an entry of a listing is
+written anew from comes before it."""
 
 _PAGE = 200
 _END = b"\xff"
@@ -100,6 +102,9 @@ async def _items(store: Store, table: str, key: bytes, value: bytes) -> list[Own
             return [Owned(f"bucket {bucket.name}", bucket.blob, seal.BucketSeal(bucket), row)]
         if table == "versions":
             return list(_of_version(records.decode(table, key, value, Version), row))
+        if table == "parts":
+            records.decode_bytes(table, key, value)
+            return []
         if table == "current":
             records.decode(table, key, value, Entry)
             return []
@@ -112,7 +117,8 @@ async def _items(store: Store, table: str, key: bytes, value: bytes) -> list[Own
     name = f"{upload.bucket}/{upload.key} upload {upload.id}"
     items: list[Owned | BrokenRow] = [Owned(name, upload.blob, seal.UploadSeal(upload), row)]
     async for part_key, part_value in _rows(store, "parts", *keys.parts_range(upload.id)):
-        items.append(_of_part(upload, name, part_key, part_value))
+        with suppress(Damaged):
+            items.append(_of_part(upload, name, part_key, part_value))
     return items
 
 
@@ -124,11 +130,7 @@ def _of_version(version: Version, row: Expected) -> Iterator[Owned]:
         yield Owned(f"{name} part {part.number}", part.blob, sealed, row)
 
 
-def _of_part(upload: Upload, name: str, key: bytes, value: bytes) -> Owned | BrokenRow:
-    name, row = f"{name} part {keys.split_part_key(key)[1]}", Expected("parts", key, value)
-    try:
-        part = records.decode("parts", key, value, Part)
-    except Damaged as error:
-        return BrokenRow(name, str(error), row)
+def _of_part(upload: Upload, name: str, key: bytes, value: bytes) -> Owned:
+    part = records.decode("parts", key, value, Part)
     sealed = seal.PartSeal(upload.bucket, upload.key, upload.id, part)
-    return Owned(name, part.blob, sealed, row)
+    return Owned(f"{name} part {part.number}", part.blob, sealed, Expected("parts", key, value))

@@ -14,6 +14,7 @@ from s3ish.blob.names import home_of, mint
 from s3ish.blob.protocol import BlobError
 from s3ish.index import keys, records
 from s3ish.index.protocol import Change, Conflict, Damaged, Delete, Expect, Put, Row
+from s3ish.jobs.moved import put_back
 from s3ish.model import BlobRef
 from s3ish.objects import seal
 from s3ish.objects.store import Store, is_newest, put_entry, put_version
@@ -23,6 +24,8 @@ _BATCH = 1000
 
 async def restore(store: Store, row: Row) -> bool:
     """Write a damaged row anew, unless it is another one by now. Returns False where nothing says what it was."""
+    if await put_back(store, row):
+        return True
     try:
         change, expect = await (_entry(store, row) if row.table == "current" else _sealed(store, row))
     except (BlobError, Damaged, UnicodeDecodeError):  # out of reach; or its key, or what it is made of, is damaged too

@@ -32,6 +32,9 @@ class VersionSource:
         self._pieces = pieces
         self._held = bytearray()
 
+    async def gather(self, count: int) -> None:
+        """Nothing: of a version that is there nobody waits for bytes."""
+
     async def read(self, limit: int) -> Buffer:
         """Return the next ``limit`` bytes; see ``ingest.Source``."""
         while len(self._held) < limit:
@@ -149,7 +152,7 @@ async def _pour(
     store: Store, source: Version, start: int, stop: int, writer: BlobWriter, algorithm: str | None
 ) -> Digests:
     pieces = read.as_flow(await read.open_span(store, source, start, stop))
-    return await ingest(VersionSource(pieces, stop - start, algorithm), writer, store.offload, algorithm)
+    return await ingest(VersionSource(pieces, stop - start, algorithm), writer, store.offload, store.room, algorithm)
 
 
 async def copy_part(

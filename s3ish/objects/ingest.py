@@ -1,22 +1,28 @@
 """How the bytes of a request become a blob: read a piece, digest and store it while the next one arrives.
 
-At most two pieces (stripes) of a request are in memory, whatever the object's size.
+At most two pieces (stripes) of a request are in memory, whatever the object's size, and each has a place in the room
+that all share.
 """
 
 import asyncio
 import base64
 import hashlib
 import hmac
+from functools import partial
 from typing import NamedTuple, Protocol
 
 from s3ish.blob.protocol import BlobWriter, Buffer
 from s3ish.checksum import Hasher
 from s3ish.errors import BadDigest, XAmzContentSHA256Mismatch
 from s3ish.model import Checksum
+from s3ish.objects.room import FREE_BYTES, PATIENCE_SECONDS, Place, Room
 from s3ish.offload import Offload
 
 DEFAULT_ALGORITHM = "CRC64NVME"
 """What S3 computes where the client names no algorithm."""
+
+_BEGINNING_BYTES = 16 * 1024
+"""So much of a piece must have come before it gets a place in the room: who trickles holds none."""
 
 _SMALL = 32 * 1024
 """Below this many bytes digesting costs less than a thread hop."""
@@ -44,6 +50,9 @@ class Source(Protocol):
     @property
     def expects_sha256(self) -> bool:
         """Whether ``claims`` will have a SHA-256."""
+
+    async def gather(self, count: int) -> None:
+        """Wait until so many bytes have come, or all; ``read`` gives them. Raises as it does."""
 
     async def read(self, limit: int) -> Buffer:
         """Return exactly ``limit`` bytes, fewer only at the end, none after it.
@@ -105,7 +114,42 @@ class Digests:
             raise BadDigest(f"The {self.algorithm} you specified did not match the calculated checksum.")
 
 
-async def ingest(source: Source, writer: BlobWriter, offload: Offload, algorithm: str | None = None) -> Digests:
+class _Intake:
+    """Takes pieces from a source; ``place`` is what the last one has in the room."""
+
+    def __init__(self, source: Source, piece_bytes: int, room: Room) -> None:
+        self._source, self._piece_bytes, self._room = source, piece_bytes, room
+        self._left = source.size
+        self.place = Place(room, 0)
+
+    async def next(self) -> Buffer:
+        """Return the next piece, nothing at the end; whoever stores it leaves its place."""
+        expected = self._piece_bytes if self._left is None else min(self._piece_bytes, self._left)
+        if expected <= FREE_BYTES:
+            self.place = Place(self._room, 0)
+            return await self._source.read(self._piece_bytes)
+        await self._source.gather(min(expected, _BEGINNING_BYTES))
+        self.place = await self._room.enter(expected)
+        self._be_patient()
+        try:
+            piece = await self._source.read(self._piece_bytes)
+        finally:
+            self._patience.cancel()
+        if self._left is not None:
+            self._left -= len(piece)
+        return piece
+
+    def _be_patient(self) -> None:
+        self._patience = asyncio.get_running_loop().call_later(PATIENCE_SECONDS, self._lose_patience)
+
+    def _lose_patience(self) -> None:
+        self.place.give_way()
+        self._be_patient()
+
+
+async def ingest(
+    source: Source, writer: BlobWriter, offload: Offload, room: Room, algorithm: str | None = None
+) -> Digests:
     """Move all bytes of ``source`` into ``writer`` and verify them against the sender's claims.
 
     Raises:
@@ -113,9 +157,10 @@ async def ingest(source: Source, writer: BlobWriter, offload: Offload, algorithm
         Full, Unwritable: as the writer.
     """
     digests = Digests(algorithm or source.algorithm, sha256=source.expects_sha256)
+    intake = _Intake(source, writer.piece_bytes, room)
     storing: asyncio.Task[None] | None = None
     try:
-        while piece := await source.read(writer.piece_bytes):
+        while piece := await intake.next():
             if storing:
                 await storing
             if len(piece) <= _SMALL:
@@ -124,12 +169,16 @@ async def ingest(source: Source, writer: BlobWriter, offload: Offload, algorithm
                 storing = None
             else:
                 storing = asyncio.create_task(_store(piece, digests, writer, offload))
+                storing.add_done_callback(partial(_leave, intake.place))
+            del piece  # it must not stay in memory while the next one waits for its place
         if storing:
             await storing
     except BaseException:
         if storing:
             await asyncio.gather(storing, return_exceptions=True)
         raise
+    finally:
+        intake.place.leave()
     digests.verify(source.claims())
     return digests
 
@@ -141,3 +190,7 @@ async def _store(piece: Buffer, digests: Digests, writer: BlobWriter, offload: O
         await writer.write(piece)
     finally:
         await digesting
+
+
+def _leave(place: Place, _: object) -> None:
+    place.leave()

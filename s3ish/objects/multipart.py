@@ -117,7 +117,7 @@ async def put_part(
         )
     with translated():
         async with store.blobs.create(f"{bucket}/{key}", source.size) as writer:
-            digests = await ingest(source, writer, store.offload, algorithm or None)
+            digests = await ingest(source, writer, store.offload, store.room, algorithm or None)
             part = Part(
                 number=number,
                 size=digests.size,

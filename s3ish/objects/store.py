@@ -33,6 +33,7 @@ from s3ish.index.protocol import (
 )
 from s3ish.model import BlobRef, Bucket, Entry, Garbage, Version
 from s3ish.objects.leftovers import Leftovers
+from s3ish.objects.room import Room
 from s3ish.objects.turns import Turns
 from s3ish.offload import Offload
 
@@ -127,6 +128,7 @@ class Store:
         self.offload = offload
         self.region = region
         self.leftovers = Leftovers()
+        self.room = Room()
         self.left_garbage = False
         self._buckets: dict[bytes, Bucket] = {}
         self._removed: list[Change] = []  # rows of garbage that is gone

@@ -146,7 +146,7 @@ async def put_object(
         conditions.check(newest[0].record if newest else None, key)
     with translated():
         async with store.blobs.create(f"{bucket}/{key}", source.size) as writer:
-            digests = await ingest(source, writer, store.offload)
+            digests = await ingest(source, writer, store.offload, store.room)
             ref = await writer.finish()
             draft = Version(
                 bucket=bucket,

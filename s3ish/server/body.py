@@ -115,6 +115,11 @@ class RequestBody:
         if self.size is not None and self.size > limit:
             raise EntityTooLarge(ProposedSize=self.size, MaxSizeAllowed=limit)
 
+    async def gather(self, count: int) -> None:
+        """Wait until so many bytes have come, or all. Raises as ``read`` does."""
+        while self._held < count and not self._ended:
+            await self._pull()
+
     async def read(self, limit: int) -> Buffer:
         """Return exactly ``limit`` bytes, fewer only at the end.
 
@@ -122,8 +127,7 @@ class RequestBody:
             Disconnected: the client went away before the end.
             S3Error: broken framing, or another length than announced.
         """
-        while self._held < limit and not self._ended:
-            await self._pull()
+        await self.gather(limit)
         return self._take(limit)
 
     async def _pull(self) -> None:
@@ -167,16 +171,19 @@ class RequestBody:
 
     def _take(self, limit: int) -> Buffer:
         pieces, self._pieces = self._pieces, []
-        if len(pieces) == 1 and self._held <= limit:
+        if self._held <= limit:
             self._held = 0
-            return pieces[0]
-        whole = b"".join(pieces)
-        self._held = max(0, len(whole) - limit)
-        if not self._held:
-            return whole
-        view = memoryview(whole)
-        self._pieces = [view[limit:]]
-        return view[:limit]
+            return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+        room = limit
+        for number, piece in enumerate(pieces):
+            if len(piece) > room:  # cut it here, so that what is left keeps nothing else in memory
+                view = memoryview(piece)
+                self._pieces = [view[room:], *pieces[number + 1 :]]
+                pieces[number:] = [view[:room]]
+                break
+            room -= len(piece)
+        self._held -= limit
+        return b"".join(pieces)
 
     def claims(self) -> Claims:
         """Return what the sender says of the bytes."""

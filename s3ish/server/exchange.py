@@ -12,6 +12,8 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCy
 
 WINDOW_BYTES = 256 * 1024
 """How much of a body may wait to be taken before the client is held back."""
+CROWD = 64
+"""Beyond so many connections nothing of a body is read before it is asked for."""
 _JOINED_BYTES = 64 * 1024
 """Up to this size bytes are copied to where they are wanted; beyond it another write or message costs less."""
 _FORBIDDEN = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
@@ -27,6 +29,7 @@ class Exchange(RequestResponseCycle):
     def __init__(self, **arguments: Any) -> None:
         super().__init__(**arguments)
         self.held_bytes = 0
+        self.window_bytes = WINDOW_BYTES
         self._pieces: deque[bytes] = deque()
         self._head: bytes | None = None
 
@@ -51,7 +54,7 @@ class Exchange(RequestResponseCycle):
         body = self._take()
         if self._pieces:
             self.message_event.set()
-        if self.held_bytes <= WINDOW_BYTES:
+        if self.window_bytes and self.held_bytes <= self.window_bytes:
             self.flow.resume_reading()
         return {"type": "http.request", "body": body, "more_body": self.more_body or bool(self._pieces)}
 

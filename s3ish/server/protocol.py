@@ -11,7 +11,8 @@ from urllib.parse import unquote
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from s3ish.errors import InvalidRequest, RequestHeaderSectionTooLarge, RequestTimeout, S3Error, SlowDown
-from s3ish.server.exchange import WINDOW_BYTES, Exchange
+from s3ish.server.exchange import CROWD, WINDOW_BYTES, Exchange
+from s3ish.server.narrow import NarrowReading
 from s3ish.wire.xml import DECLARATION, escape
 
 MAX_HEADERS = 256
@@ -50,6 +51,7 @@ class LimitedProtocol(HttpToolsProtocol):
         self._tick_seconds = min(_MAX_TICK_SECONDS, shortest / 4)
         self._timer: asyncio.TimerHandle | None = None
         self._surplus = False  # more connections than allowed were open when this one began
+        self._narrow = False  # little is read at once
         self._refused = False
         self._header_bytes = 0
         self._message_ended = False
@@ -171,8 +173,13 @@ class LimitedProtocol(HttpToolsProtocol):
         if self._refused or exchange.response_complete:
             return
         exchange.keep(body)
-        if exchange.held_bytes > WINDOW_BYTES:
+        crowded = len(self.connections) > CROWD
+        exchange.window_bytes = 0 if crowded else WINDOW_BYTES
+        if exchange.held_bytes > exchange.window_bytes:
             self.flow.pause_reading()
+            if crowded != self._narrow:  # it reads otherwise when it goes on
+                self._narrow = crowded
+                self.transport.set_protocol(NarrowReading(self) if crowded else self)
 
     def on_message_complete(self) -> None:
         """The request is whole."""

@@ -55,6 +55,9 @@ class Bytes:
         self.expects_sha256 = claims.sha256 is not None
         self._rest, self._claims = data, claims
 
+    async def gather(self, count):
+        pass
+
     async def read(self, limit):
         piece, self._rest = self._rest[:limit], self._rest[limit:]
         return piece

@@ -19,7 +19,7 @@ class Application:
     """Answers ``/big`` without end, ``/refused`` without reading, everything else with the length of the body."""
 
     def __init__(self):
-        self.requests = []
+        self.requests, self.pieces = [], []
         self.disconnected = threading.Event()
         self.release = threading.Event()
 
@@ -36,6 +36,7 @@ class Application:
                 self.disconnected.set()
                 return
             length += len(message["body"])
+            self.pieces.append(len(message["body"]))
             if not message["more_body"]:
                 break
         self.requests.append((scope["method"], path.decode(), headers, length))

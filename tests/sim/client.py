@@ -24,6 +24,9 @@ class Bytes:
     def __init__(self, data):
         self.size, self._rest = len(data), data
 
+    async def gather(self, count):
+        pass
+
     async def read(self, limit):
         piece, self._rest = self._rest[:limit], self._rest[limit:]
         return piece
