@@ -36,6 +36,7 @@ from s3ish.jobs.garbage import GarbageJob, RemovalJob
 from s3ish.jobs.inspection import Finding
 from s3ish.jobs.inventory import count_rows
 from s3ish.jobs.leftovers import LeftoverJob
+from s3ish.jobs.mend import mend
 from s3ish.jobs.orphans import UNCLEAN, OrphanJob
 from s3ish.jobs.rebuild import rebuild
 from s3ish.jobs.recovery import Stale, adopt, bind, join, recover
@@ -198,9 +199,19 @@ def rebuild_index(settings: Settings) -> Counter[str]:
     volumes = _open_volumes(settings, clock, create=False)
     try:
         volumes.lock_server()
+        asyncio.run(_flush_rows(settings, clock))
         return _rebuild(settings, clock)
     finally:
         volumes.close()
+
+
+async def _flush_rows(settings: Settings, clock: Clock) -> None:
+    """Have the sidecars say what only the index may say: after a cut of the power its rows are the durable copies."""
+    with contextlib.suppress(IndexFailure):  # then there is nothing better than the sidecars
+        async with _opened(settings, _open_volumes(settings, clock, create=False), clock) as store:
+            if await store.index.get("state", UNCLEAN) is not None:
+                async for _ in mend(store):
+                    pass
 
 
 def _rebuild(settings: Settings, clock: Clock) -> Counter[str]:

@@ -290,6 +290,20 @@ def test_check_names_damage_heal_repairs_it_and_volumes_says_what_is_missing(sta
     assert run_s3ish("check", *roots).returncode == 0
 
 
+def test_a_rebuild_after_a_power_cut_begins_with_what_only_the_index_says(start_server, run_s3ish, tmp_path):
+    server = start_server(tmp_path)
+    s3 = client(server.endpoint)
+    s3.create_bucket(Bucket="bucket")
+    s3.put_object(Bucket="bucket", Key="small", Body=b"durable in its row")
+    server.stop(signal.SIGKILL)
+    for path in tmp_path.rglob("small@*/metadata.json"):
+        path.write_bytes(b"")  # it was not flushed
+    told = run_s3ish("index", "rebuild", tmp_path).stdout
+    assert "1 versions" in told
+    assert "unreadable" not in told
+    assert client(start_server(tmp_path).endpoint).get_object(Bucket="bucket", Key="small")["Body"].read()
+
+
 def test_what_a_rebuild_could_not_read_is_told_kept_and_found_again(start_server, run_s3ish, tmp_path):
     server = start_server(tmp_path)
     s3 = client(server.endpoint)
