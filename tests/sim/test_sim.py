@@ -128,11 +128,11 @@ class TestBrokenStores:
         assert "wrong folders" in "".join(await crashes(system, alphabet=[("make", "b2")]))
 
     async def test_leaving_what_was_overwritten(self, system, monkeypatch):
-        async def nothing(self, *_):
+        async def nothing(self, *_, **__):
             return Step(more=False)
 
         monkeypatch.setattr(Store, "discard", nothing)
-        monkeypatch.setattr(GarbageJob, "step", nothing)
+        monkeypatch.setattr(GarbageJob, "_step", nothing)
         assert await crashes(system)
 
     async def test_not_settling_a_change_of_a_bucket(self, system, monkeypatch):
