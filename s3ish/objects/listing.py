@@ -13,7 +13,6 @@ from typing import Generic, NamedTuple, TypeVar
 from s3ish.index import keys
 from s3ish.model import NULL_VERSION, Entry, Upload, Version
 from s3ish.objects import versions
-from s3ish.objects.parts import Packed
 from s3ish.objects.store import Store
 
 T = TypeVar("T")
@@ -186,7 +185,7 @@ async def list_versions(store: Store, query: Query, key_marker: str, version_mar
     def read(rows: Rows) -> list[tuple[str, ListedVersion]]:
         nonlocal seen
         found = []
-        for version in store.decode_rows("versions", rows, Packed):
+        for version in store.versions_in(rows):
             found.append((version.key, ListedVersion(version, latest=version.key != seen)))
             seen = version.key
         return found

@@ -169,6 +169,12 @@ class Store:
             return Held(self.decode("versions", key, value, Version), key, value)
         return Held(self.decode("versions", key, value, Packed).unpacked(), key, value)
 
+    def versions_in(self, rows: Sequence[tuple[bytes, bytes]]) -> list[Version]:
+        """Decode many rows of the versions table, but for the parts of long ones."""
+        if any(len(value) >= LONG_BYTES for _, value in rows):
+            return [self.hold(key, value).record for key, value in rows]
+        return self.decode_rows("versions", rows, Version)
+
     async def by_sequence(self, bucket: str, key: str, sequence: int) -> Held | None:
         """Return the version of a key with this sequence, or None."""
         row_key = keys.version_key(bucket, key, sequence)

@@ -71,6 +71,9 @@ def test_long_rows_alone_are_left_encoded(store):
         held = store.hold(row.key, row.value)
         assert isinstance(held.record.parts, parts.PackedParts) is left
         assert held.record == version(*[1] * count)
+        (listed,) = store.versions_in([(row.key, row.value)])
+        assert isinstance(listed.parts, parts.PackedParts) is left
+        assert (type(listed), listed) == (Version, held.record)
 
 
 def test_reading_decodes_no_part_but_those_that_are_read(monkeypatch):
