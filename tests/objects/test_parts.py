@@ -2,7 +2,7 @@
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
@@ -92,6 +92,7 @@ def test_reading_decodes_no_part_but_those_that_are_read(monkeypatch):
     assert len(decoded) == 3
 
 
+@settings(deadline=None)
 @given(st.lists(st.integers(0, 5), max_size=6), st.integers(0, 31), st.integers(0, 31))
 def test_a_range_is_the_bytes_that_it_would_be_of_the_whole(sizes, start, stop):
     made = version(*sizes)
