@@ -6,7 +6,8 @@ needs a default, so that older records stay readable. Those of which a record ma
 are kept from the garbage collector (``gc=False``), which would go through them again and again while they are read.
 """
 
-from typing import Literal
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Literal
 
 from msgspec import Struct
 
@@ -104,6 +105,13 @@ class Part(Struct, frozen=True, gc=False, kw_only=True, omit_defaults=True):
     checksum: Checksum | None = None
 
 
+if TYPE_CHECKING:
+    Parts = Sequence[Part]
+else:
+    Parts = tuple[Part, ...]
+"""Parts of an object: what is decoded is a tuple, but any sequence will do."""
+
+
 class Attributes(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What a client says about an object when it creates it, and gets back when it reads it.
 
@@ -140,7 +148,7 @@ class Version(Struct, frozen=True, kw_only=True, omit_defaults=True):
     etag: ETag = ""
     checksum: Checksum | None = None
     attributes: Attributes = Attributes()
-    parts: tuple[Part, ...] = ()
+    parts: Parts = ()
     upload: str = ""
 
 

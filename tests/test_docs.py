@@ -1,5 +1,6 @@
 """The documents held against the program: everything that exists is told of, and nothing that does not."""
 
+import json
 import re
 from pathlib import Path
 
@@ -116,3 +117,12 @@ def test_the_container_file_starts_what_the_command_line_knows(run_s3ish):  # ca
     refused = run_s3ish("serve", "--port", "0", **given)
     assert refused.returncode == 78, "in a container the development keys must not be served to others"
     assert "S3ISH_SECRET_KEY" in refused.stderr
+
+
+def test_every_plot_is_shown_and_small_and_has_its_numbers():
+    shown = set(re.findall(r"\]\((plots/\w+)\.svg\)", "".join(page.read_text() for page in DOCS.glob("*.md"))))
+    assert shown == {f"plots/{path.stem}" for path in (DOCS / "plots").iterdir()}
+    for name in shown:
+        assert (DOCS / f"{name}.svg").stat().st_size < 60_000
+        panels = json.loads((DOCS / f"{name}.json").read_text())["panels"]
+        assert all(panel["lines"] for panel in panels)

@@ -12,7 +12,7 @@ import matplotlib as mpl
 
 mpl.use("svg")
 from matplotlib import pyplot
-from matplotlib.ticker import FuncFormatter, NullLocator
+from matplotlib.ticker import FuncFormatter, NullFormatter, NullLocator
 
 INK = "#808890"
 COLOURS = ("#2f81f7", "#e0730d", "#2da44e", "#b35ad6")
@@ -44,16 +44,17 @@ def draw(source):
     told = json.loads(source.read_text())
     panels = told["panels"]
     figure, axes = pyplot.subplots(
-        1, len(panels), figsize=(4.4 * len(panels), 3.4), squeeze=False, layout="constrained"
+        1, len(panels), figsize=(4.4 * max(len(panels), 1.3), 3.4), squeeze=False, layout="constrained"
     )
     for place, panel in zip(axes[0], panels, strict=True):
-        for name, points in panel["lines"].items():
-            marker = "o" if len(points) < 20 else None
-            place.plot(*zip(*points, strict=True), label=name, marker=marker, markersize=3, linewidth=1.5)
         (x, x_scale), (y, y_scale) = panel["x"], panel["y"]
+        for name, points in panel["lines"].items():
+            marker = "o" if x_scale == "log" else None
+            place.plot(*zip(*points, strict=True), label=name, marker=marker, markersize=3, linewidth=1.5)
         place.set(title=panel["title"], xlabel=x, ylabel=y, xscale=x_scale, yscale=y_scale)
         place.yaxis.set_major_formatter(FuncFormatter(number))
         place.xaxis.set_major_formatter(FuncFormatter(number))
+        place.yaxis.set_minor_formatter(NullFormatter())
         if panel["ticks"]:
             values, texts = zip(*panel["ticks"], strict=True)
             place.set_xticks(values, texts)

@@ -105,7 +105,9 @@ def compare_keys(table, folder):
 def plot_keys(folder):
     """The median latency of small requests to buckets of 1,000 to 1,000,000 keys, for the plot."""
     ticks = [(count, f"{count:,}") for count in PLOTTED]
-    panel = Panel("one client, 1 KiB; a page of 1,000 keys", "keys in the bucket", "median, ms", ticks=ticks)
+    panel = Panel(
+        "GET and PUT 1 KiB, LIST 1,000 keys", "keys in the bucket", "median, ms", y_scale="linear", ticks=ticks
+    )
     for count in {*PLOTTED} - {FEW, MANY}:
         filling.make(f"{folder}/{count}", {"flat": map(flat, range(count))})
     with contextlib.ExitStack() as opened:

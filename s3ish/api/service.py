@@ -7,7 +7,7 @@ from s3ish.api.token import read_token, write_token
 from s3ish.errors import InvalidArgument
 from s3ish.objects import buckets
 from s3ish.wire.scalars import Instant
-from s3ish.wire.shape import element, elements, query, shape
+from s3ish.wire.shape import Rows, element, query, rows, shape
 
 MAX_BUCKETS = 10_000
 
@@ -36,7 +36,7 @@ class ListBucketsResponse:
     """The buckets of the caller."""
 
     owner: OwnerElement = element("Owner", default=...)
-    buckets: list[BucketElement] = elements("Bucket", wrapper="Buckets")
+    buckets: Rows[BucketElement] = rows("Bucket", wrapper="Buckets")
     continuation_token: str | None = element("ContinuationToken")
     prefix: str | None = element("Prefix")
 
@@ -51,17 +51,15 @@ async def list_buckets(context: Context, request: ListBucketsRequest) -> ListBuc
         )
     after = read_token("buckets", request.continuation_token) if request.continuation_token else ""
     found, more = await buckets.list_buckets(context.store, context.user.owner, request.prefix or "", after, limit)
-    shown = [bucket for bucket in found if request.bucket_region in (None, bucket.region)]
+    asked = request.bucket_region
     paged = request.max_buckets is not None or request.prefix is not None or request.continuation_token is not None
+    told = paged or bool(asked)
     return ListBucketsResponse(
         owner=owner_element(context.user.owner),
         buckets=[
-            BucketElement(
-                name=bucket.name,
-                creation_date=Instant(bucket.created_ns),
-                region=bucket.region if paged or request.bucket_region else None,
-            )
-            for bucket in shown
+            (bucket.name, bucket.created_ns, bucket.region if told else None)
+            for bucket in found
+            if asked in (None, bucket.region)
         ],
         continuation_token=write_token("buckets", found[-1].name) if more and found else None,
         prefix=request.prefix,

@@ -21,7 +21,7 @@ _HEADER = 1 + _CHECK_BYTES
 _ARRAY = b"\xdd"
 """How MessagePack begins an array whose length, in four bytes, and items follow."""
 
-_encoder = msgspec.msgpack.Encoder()
+_encoder = msgspec.msgpack.Encoder(enc_hook=list)  # what it does not know is a sequence of another kind
 
 
 @cache

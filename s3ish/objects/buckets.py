@@ -19,7 +19,9 @@ from s3ish.index import keys, records
 from s3ish.index.protocol import Delete, Empty, Put, Row
 from s3ish.model import Bucket, Owner, Upload
 from s3ish.objects import multipart, seal
-from s3ish.objects.store import HeldBucket, Store, attempts, drop_blobs, translated
+from s3ish.objects.store import Store, attempts, drop_blobs, translated
+
+_LISTED_AT_ONCE = 1000
 
 
 def _put(bucket: Bucket) -> Put:
@@ -126,13 +128,11 @@ async def list_buckets(store: Store, owner: Owner, prefix: str, after: str, limi
         start = max(start, keys.after(after.encode()))
     found: list[Bucket] = []
     while True:
-        rows = await store.index.scan("buckets", start, stop, 1000)
-        for key, value in rows:
-            bucket = HeldBucket(store.decode("buckets", key, value, Bucket), Row("buckets", key, value)).record
-            if bucket.owner.id == owner.id:
-                if len(found) == limit:
-                    return found, True
-                found.append(bucket)
-        if len(rows) < 1000:
+        wanted = min(limit - len(found) + 1, _LISTED_AT_ONCE)
+        rows = await store.index.scan("buckets", start, stop, wanted)
+        found += [bucket for bucket in store.decode_rows("buckets", rows, Bucket) if bucket.owner.id == owner.id]
+        if len(found) > limit:
+            return found[:limit], True
+        if len(rows) < wanted:
             return found, False
         start = keys.after(rows[-1][0])

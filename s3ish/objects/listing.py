@@ -185,7 +185,7 @@ async def list_versions(store: Store, query: Query, key_marker: str, version_mar
     def read(rows: Rows) -> list[tuple[str, ListedVersion]]:
         nonlocal seen
         found = []
-        for version in store.decode_rows("versions", rows, Version):
+        for version in store.versions_in(rows):
             found.append((version.key, ListedVersion(version, latest=version.key != seen)))
             seen = version.key
         return found

@@ -4,12 +4,14 @@ https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html
 """
 
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
+from itertools import chain
 from typing import NamedTuple
 
 from s3ish.blob.protocol import BlobReader, Buffer, Corrupt, Missing
 from s3ish.errors import InvalidPartNumber, InvalidRange, InvalidRequest, SlowDown
 from s3ish.model import BlobRef, Version
+from s3ish.objects import parts
 from s3ish.objects.store import Store, translated
 
 _RANGE = re.compile(r"bytes=([0-9]{0,19})-([0-9]{0,19})")
@@ -70,12 +72,11 @@ def _select_part(version: Version, number: int) -> Span:
         if number != 1:
             raise InvalidPartNumber(PartNumberRequested=number, ActualPartCount=1)
         return Span(0, version.size, version.size, partial=version.size > 0)
-    start = 0
-    for position, part in enumerate(version.parts, 1):
-        if position == number:
-            return Span(start, start + part.size, version.size, partial=version.size > 0)
-        start += part.size
-    raise InvalidPartNumber(PartNumberRequested=number, ActualPartCount=len(version.parts))
+    sizes = [piece.size for piece in parts.pieces(version)]
+    if not 1 <= number <= len(sizes):
+        raise InvalidPartNumber(PartNumberRequested=number, ActualPartCount=len(sizes))
+    start = sum(sizes[: number - 1])
+    return Span(start, start + sizes[number - 1], version.size, partial=version.size > 0)
 
 
 async def open_span(store: Store, version: Version, start: int, stop: int) -> AsyncIterator[Buffer] | bytes:
@@ -105,22 +106,12 @@ async def cause(store: Store, version: Version, error: Exception) -> Exception:
 async def _open_span(store: Store, version: Version, start: int, stop: int) -> AsyncIterator[Buffer] | bytes:
     if not version.parts:
         return await _open_blob(store, version.blob, start, stop)
-    pieces = _pieces(version, start, stop)
-    if not pieces:
+    pieces = parts.within(version, start, stop)
+    first, second = next(pieces, None), next(pieces, None)
+    if first is None:
         return b""
-    first = await _open_blob(store, *pieces[0])
-    return _chain(store, first, pieces[1:]) if len(pieces) > 1 else first
-
-
-def _pieces(version: Version, start: int, stop: int) -> list[tuple[BlobRef, int, int]]:
-    """Which range of which part's blob to read, in order."""
-    pieces, offset = [], 0
-    for part in version.parts:
-        begin, end = max(start - offset, 0), min(stop - offset, part.size)
-        if begin < end:
-            pieces.append((part.blob, begin, end))
-        offset += part.size
-    return pieces
+    opened = await _open_blob(store, *first)
+    return _chain(store, opened, chain([second], pieces)) if second else opened
 
 
 async def _open_blob(store: Store, ref: BlobRef, start: int, stop: int) -> AsyncIterator[Buffer] | bytes:
@@ -140,7 +131,7 @@ async def _flow(reader: BlobReader) -> AsyncIterator[Buffer]:
 
 
 async def _chain(
-    store: Store, first: AsyncIterator[Buffer] | bytes, rest: list[tuple[BlobRef, int, int]]
+    store: Store, first: AsyncIterator[Buffer] | bytes, rest: Iterable[tuple[BlobRef, int, int]]
 ) -> AsyncIterator[Buffer]:
     async for piece in as_flow(first):
         yield piece

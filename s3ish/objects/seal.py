@@ -40,7 +40,7 @@ _decoder: msgspec.json.Decoder[Seal] = msgspec.json.Decoder(Seal)
 
 def write(seal: Seal) -> bytes:
     """Return the JSON text of a sidecar."""
-    return msgspec.json.encode(seal)
+    return msgspec.json.encode(seal, enc_hook=list)  # as in ``records``
 
 
 def read(sidecar: bytes) -> Seal:

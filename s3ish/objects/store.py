@@ -33,6 +33,7 @@ from s3ish.index.protocol import (
 )
 from s3ish.model import BlobRef, Bucket, Entry, Garbage, Version
 from s3ish.objects.leftovers import Leftovers
+from s3ish.objects.parts import LONG_BYTES, Packed, pieces
 from s3ish.objects.room import Room
 from s3ish.objects.turns import Turns
 from s3ish.offload import Offload
@@ -184,8 +185,16 @@ class Store:
         return [self.hold(row_key, value) for row_key, value in rows]
 
     def hold(self, key: bytes, value: bytes) -> Held:
-        """Decode a row of the versions table."""
-        return Held(self.decode("versions", key, value, Version), key, value)
+        """Decode a row of the versions table, but for the parts of a long one."""
+        if len(value) < LONG_BYTES:
+            return Held(self.decode("versions", key, value, Version), key, value)
+        return Held(self.decode("versions", key, value, Packed).unpacked(), key, value)
+
+    def versions_in(self, rows: Sequence[tuple[bytes, bytes]]) -> list[Version]:
+        """Decode many rows of the versions table, but for the parts of long ones."""
+        if any(len(value) >= LONG_BYTES for _, value in rows):
+            return [self.hold(key, value).record for key, value in rows]
+        return self.decode_rows("versions", rows, Version)
 
     async def by_sequence(self, bucket: str, key: str, sequence: int) -> Held | None:
         """Return the version of a key with this sequence, or None."""
@@ -249,7 +258,10 @@ class Store:
         stands.
         """
         for some in _groups(list(refs)):
-            outcomes = await asyncio.gather(*(self._remove(ref, all_parts) for ref in some))
+            if len(some) == 1:
+                outcomes = [await self._remove(some[0], all_parts)]
+            else:
+                outcomes = await asyncio.gather(*(self._remove(ref, all_parts) for ref in some))
             self._removed += [change for change in outcomes if change]
         if len(self._removed) >= _REMOVED_KEPT:
             await self.settle()
@@ -262,24 +274,27 @@ class Store:
 
     async def _remove(self, ref: BlobRef, all_parts: bool) -> Change | None:
         """Remove a blob and then its parts; return what has become of its row."""
-        if await self._cannot_be_deleted([ref]):
+        if not await self._delete(ref):
             return None
         parts = ref.parts if isinstance(ref, Garbage) else ()
         if len(parts) > _REMOVED_AT_ONCE and not all_parts:
             self.left_garbage = True
             return None
-        left = [part for some in _groups(parts) for part in await self._cannot_be_deleted(some)]
+        left: list[BlobRef] = []
+        for some in _groups(parts):
+            outcomes = await asyncio.gather(*map(self._delete, some))
+            left += [part for part, gone in zip(some, outcomes, strict=True) if not gone]
         if not left:
             return Delete("garbage", keys.garbage_key(ref.id))
-        return None if len(left) == len(parts) else _name_garbage(with_parts(ref, left))
+        return _name_garbage(with_parts(ref, left)) if len(left) < len(parts) else None
 
-    async def _cannot_be_deleted(self, refs: Sequence[BlobRef]) -> list[BlobRef]:
-        """Delete blobs, all at once; return those where it failed."""
-        outcomes = await asyncio.gather(*map(self.blobs.delete, refs), return_exceptions=True)
-        for failure in outcomes:
-            if failure is not None and not isinstance(failure, blob.BlobError | OSError):
-                raise failure
-        return [ref for ref, failure in zip(refs, outcomes, strict=True) if failure]
+    async def _delete(self, ref: BlobRef) -> bool:
+        """Delete a blob; tell whether it could be done."""
+        try:
+            await self.blobs.delete(ref)
+        except (blob.BlobError, OSError):
+            return False
+        return True
 
 
 def _groups(refs: Sequence[BlobRef]) -> Iterator[Sequence[BlobRef]]:
@@ -344,7 +359,7 @@ def _name_garbage(ref: BlobRef) -> Put:
 
 def garbage_of(version: Version) -> BlobRef:
     """What is to be removed with a version: its own blob, the sidecar, and after it those of its parts."""
-    return with_parts(version.blob, [part.blob for part in version.parts])
+    return with_parts(version.blob, [piece.blob for piece in pieces(version)])
 
 
 def with_parts(ref: BlobRef, parts: Sequence[BlobRef]) -> BlobRef:

@@ -103,9 +103,9 @@ class Rows(Protocol[Member_co]):
         """Return the tuples."""
 
 
-def rows(name: str) -> Any:
-    """A list of XML elements, one beside the other, given as ``Rows``."""
-    return field(default=(), metadata={"wire": Spec("elements", name, rows=True)})
+def rows(name: str, *, wrapper: str = "") -> Any:
+    """A list of XML elements, one beside the other, or within ``wrapper``, given as ``Rows``."""
+    return field(default=(), metadata={"wire": Spec("elements", name, wrapper=wrapper, rows=True)})
 
 
 def attribute(name: str) -> Any:
@@ -544,7 +544,8 @@ def _many(kind: Any, spec: Spec, made: str, space: dict[str, Any]) -> list[str]:
         fields_of = ", ".join(f"f_{name}" for name in wire(kind).specs)
         code.append(f"put(f'<{spec.name}>{template}</{spec.name}>')")
         loop = [f"for {fields_of}, in vs:", *("    " + line for line in code)]
-        return ["texts = []; put = texts.append", *loop, f"{made} = ''.join(texts)"]
+        begin, end = (f"'<{spec.wrapper}>' + ", f" + '</{spec.wrapper}>'") if spec.wrapper else ("", "")
+        return ["texts = []; put = texts.append", *loop, f"{made} = {begin}''.join(texts){end}"]
     text = f"''.join([f'{_element_of(kind, spec, 'v', space)}' for v in vs])"
     if spec.wrapper:
         return [f"{made} = '<{spec.wrapper}>' + {text} + '</{spec.wrapper}>' if vs is not None else ''"]

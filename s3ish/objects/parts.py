@@ -1,0 +1,108 @@
+"""The parts of a multipart object, of which most who read its row want none, or the few that hold a range.
+
+A row that tells of 10,000 parts is 2 MB long, and making structures of them all takes ten times as long as all the rest
+of a request. So those of a long row stay encoded until somebody asks for one.
+"""
+
+from collections.abc import Iterator, Sequence
+from functools import cached_property
+from typing import Protocol, overload
+
+import msgspec
+from msgspec import Raw, Struct, field
+from msgspec.structs import asdict
+
+from s3ish.model import BlobRef, Part, Version
+
+LONG_BYTES = 4096
+"""From this length of a row on its parts are left encoded."""
+
+
+class Packed(Version, frozen=True, omit_defaults=True):
+    """A version as its row tells of it, with the parts still encoded."""
+
+    parts: Raw = Raw()  # type: ignore[assignment]  # that it is no sequence of parts is the point
+
+    def unpacked(self) -> Version:
+        """Return the version, whose parts are decoded when they are asked for."""
+        return Version(**asdict(self) | {"parts": PackedParts(self.parts) if self.parts else ()})
+
+
+class Piece(Protocol):
+    """What reading needs of a part."""
+
+    @property
+    def size(self) -> int:
+        """Its length in bytes."""
+
+    @property
+    def blob(self) -> BlobRef:
+        """Where they are."""
+
+
+class _Stub(Struct, frozen=True, gc=False):
+    """A part of which only the size is decoded."""
+
+    size: int
+    packed: Raw = field(name="blob")
+
+    @property
+    def blob(self) -> BlobRef:
+        return _refs.decode(self.packed)
+
+
+_refs = msgspec.msgpack.Decoder(BlobRef)
+_stubs = msgspec.msgpack.Decoder(tuple[_Stub, ...])
+_parts = msgspec.msgpack.Decoder(tuple[Part, ...])
+
+
+class PackedParts(Sequence[Part]):
+    """Parts as MessagePack, decoded as far as somebody asks."""
+
+    def __init__(self, packed: Raw) -> None:
+        self._packed = packed
+
+    @cached_property
+    def pieces(self) -> tuple[Piece, ...]:
+        """The parts, as far as reading needs them."""
+        return _stubs.decode(self._packed)
+
+    @cached_property
+    def _whole(self) -> tuple[Part, ...]:
+        return _parts.decode(self._packed)
+
+    def __len__(self) -> int:
+        return len(self.pieces)
+
+    @overload
+    def __getitem__(self, at: int) -> Part: ...
+    @overload
+    def __getitem__(self, at: slice) -> Sequence[Part]: ...
+    def __getitem__(self, at: int | slice) -> Part | Sequence[Part]:
+        return self._whole[at]
+
+    def __iter__(self) -> Iterator[Part]:
+        return iter(self._whole)
+
+    def __eq__(self, other: object) -> bool:
+        return self._whole == (other._whole if isinstance(other, PackedParts) else other)
+
+    def __hash__(self) -> int:
+        return hash(self._whole)
+
+
+def pieces(version: Version) -> Sequence[Piece]:
+    """Return a version's parts, as far as reading needs them; what is still encoded of them stays so."""
+    return version.parts.pieces if isinstance(version.parts, PackedParts) else version.parts
+
+
+def within(version: Version, start: int, stop: int) -> Iterator[tuple[BlobRef, int, int]]:
+    """Yield what of which part's blob holds the bytes ``[start, stop)`` of a multipart object, in order."""
+    offset = 0
+    for piece in pieces(version):
+        end = offset + piece.size
+        if offset >= stop or start >= stop:
+            return
+        if end > start and piece.size:
+            yield piece.blob, max(start - offset, 0), min(stop, end) - offset
+        offset = end
