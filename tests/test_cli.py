@@ -179,6 +179,21 @@ def test_a_killed_worker_is_replaced_while_the_others_serve(start_server, tmp_pa
     assert ("unclean" in states(tmp_path)) == bool(list(marks.glob("worker.*"))), "unless its sweep was done"
 
 
+def test_whichever_worker_is_asked_shows_the_metrics_of_all(start_server, tmp_path):
+    server = start_server(tmp_path, "--workers", "2")
+    wait_until(lambda: len(list((tmp_path / ".s3ish").glob("worker.*"))) == 2)
+    for _ in range(20):
+        with pytest.raises(urllib.error.HTTPError):
+            urllib.request.urlopen(server.endpoint)  # a connection each, so both workers get some
+
+    def counted():
+        with urllib.request.urlopen(f"{server.endpoint}/-/metrics") as answer:
+            return re.search(rb'^s3ish_requests_total{.*status="403"} (.*)$', answer.read(), re.M)[1]
+
+    wait_until(lambda: counted() == b"20.0")  # a request is counted just after its answer
+    assert {counted() for _ in range(10)} == {b"20.0"}
+
+
 def test_a_clean_stop_is_remembered(start_server, tmp_path):
     server = start_server(tmp_path, "--workers", "2")
     assert "unclean" in states(tmp_path)
