@@ -23,7 +23,7 @@ from s3ish.blob.engine import Settings as BlobSettings
 from s3ish.blob.erasure import ErasureStore
 from s3ish.blob.names import MARK_BYTES
 from s3ish.blob.opening import open_volumes
-from s3ish.blob.protocol import InUse
+from s3ish.blob.protocol import BlobError, InUse
 from s3ish.blob.volumes import Volumes
 from s3ish.clock import Clock
 from s3ish.config import ConfigError, Settings
@@ -378,7 +378,7 @@ class Application:
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         if scope["type"] == "lifespan":
-            await live(self._serving(), receive, send)
+            await live(self._serving(), receive, send, (BlobError, IndexFailure, OSError))
         elif scope["path"] in PATHS:
             await self._admin(scope, receive, send)
         else:

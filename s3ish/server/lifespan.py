@@ -5,10 +5,13 @@ from contextlib import AbstractAsyncContextManager
 from typing import Any
 
 
-async def live(context: AbstractAsyncContextManager[None], receive: Any, send: Any) -> None:
+async def live(
+    context: AbstractAsyncContextManager[None], receive: Any, send: Any, understood: tuple[type[Exception], ...] = ()
+) -> None:
     """Enter a context when the server starts, and leave it when the server has stopped.
 
-    A failure is told to the server, with its traceback, and raised.
+    A failure is told to the server: one that is ``understood`` by its text alone, any other with its traceback, and
+    raised.
 
     https://asgi.readthedocs.io/en/latest/specs/lifespan.html
     """
@@ -19,6 +22,9 @@ async def live(context: AbstractAsyncContextManager[None], receive: Any, send: A
             await send({"type": "lifespan.startup.complete"})
             stage = "shutdown"
             await receive()
+    except understood as error:
+        await send({"type": f"lifespan.{stage}.failed", "message": str(error)})
+        return
     except BaseException:
         await send({"type": f"lifespan.{stage}.failed", "message": traceback.format_exc()})
         raise

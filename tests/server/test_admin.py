@@ -58,7 +58,7 @@ async def test_who_may_read_metrics(token, client, given, status):
     assert (await ask("/-/metrics", token=token, client=client, headers=headers))[0] == status
 
 
-async def lived(*, fails=""):
+async def lived(*, fails="", understood=()):
     """Return what the server is told, and what happened to the application."""
     told, happened = [], []
 
@@ -79,7 +79,7 @@ async def lived(*, fails=""):
         told.append(message)
 
     with contextlib.suppress(OSError):
-        await live(serving(), receive, send)
+        await live(serving(), receive, send, understood)
         happened.append("returned")
     return told, happened
 
@@ -96,3 +96,10 @@ async def test_a_failure_is_told_to_the_server_and_raised(stage):
     assert told[-1]["type"] == f"lifespan.{stage}.failed"
     assert "no drive" in told[-1]["message"]
     assert "returned" not in happened
+
+
+@pytest.mark.parametrize("stage", ["startup", "shutdown"])
+async def test_a_failure_that_is_understood_is_told_in_a_line(stage):
+    told, happened = await lived(fails=stage, understood=(OSError,))
+    assert told[-1] == {"type": f"lifespan.{stage}.failed", "message": "no drive"}
+    assert "returned" in happened
