@@ -93,6 +93,8 @@ def _store(
     clock: Clock,
     on_damage: Reporter = _ignore,
     on_broken_row: Callable[[Row], None] | None = None,
+    *,
+    contended: bool = False,
 ) -> Store:
     erasure, storage = settings.erasure, settings.storage
     offload = Offload()
@@ -103,7 +105,7 @@ def _store(
         offload=offload,
         on_damage=on_damage,
     )
-    rows = SQLiteIndex(index, durable=storage.fsync, contended=settings.server.workers > 1)
+    rows = SQLiteIndex(index, durable=storage.fsync, contended=contended)
     return Store(rows, blobs, clock, offload, settings.server.region, on_damage, on_broken_row)
 
 
@@ -404,7 +406,8 @@ class Application:
             self._observer.damage(name_of(row), (f"row of {row.table}",))
             repairs.add(row)
 
-        store = _store(settings, volumes, settings.index_path, clock, report, report_row)
+        contended = settings.server.workers > 1
+        store = _store(settings, volumes, settings.index_path, clock, report, report_row, contended=contended)
         scrub = ScrubJob(store, self._observer, settings.jobs.scrub_days * 86_400)
         leftovers = LeftoverJob(store)
         own: list[Job] = [RepairJob(store, repairs, self._observer), leftovers, RemovalJob(store)]
