@@ -158,24 +158,29 @@ async def ingest(
     """
     digests = Digests(algorithm or source.algorithm, sha256=source.expects_sha256)
     intake = _Intake(source, writer.piece_bytes, room)
+    digesting: asyncio.Future[None] | None = None
     storing: asyncio.Task[None] | None = None
     try:
         while piece := await intake.next():
-            if storing:
-                await storing
+            if digesting:
+                await digesting
             if len(piece) <= _SMALL:
+                if storing:
+                    await storing
                 digests.update(piece)
                 await writer.write(piece)
-                storing = None
-            else:
-                storing = asyncio.create_task(_store(piece, digests, writer, offload))
+                digesting = storing = None
+            else:  # digested while the piece before is still being written, and written while the next one arrives
+                digesting = asyncio.ensure_future(offload.run(digests.update, piece))
+                if storing:
+                    await storing
+                storing = asyncio.create_task(_store(piece, digesting, writer))
                 storing.add_done_callback(partial(_leave, intake.place))
             del piece  # it must not stay in memory while the next one waits for its place
         if storing:
             await storing
     except BaseException:
-        if storing:
-            await asyncio.gather(storing, return_exceptions=True)
+        await asyncio.gather(*filter(None, (digesting, storing)), return_exceptions=True)
         raise
     finally:
         intake.place.leave()
@@ -183,9 +188,8 @@ async def ingest(
     return digests
 
 
-async def _store(piece: Buffer, digests: Digests, writer: BlobWriter, offload: Offload) -> None:
-    """Digest and write one piece at the same time."""
-    digesting = asyncio.ensure_future(offload.run(digests.update, piece))
+async def _store(piece: Buffer, digesting: "asyncio.Future[None]", writer: BlobWriter) -> None:
+    """Write a piece, and wait until it is digested as well: until then it is in memory."""
     try:
         await writer.write(piece)
     finally:
