@@ -162,9 +162,7 @@ class SQLiteIndex:
                     self._queue.put(None)
                     break
                 batch.append(following)
-            with self._others or nullcontext():
-                outcomes = self._apply(batch)
-            _tell(batch, outcomes)
+            _tell(batch, self._apply(batch))
 
     def _apply(self, batch: list[_Waiting]) -> list[Exception | None]:
         """Run one transaction, again if the log had to be emptied for it; return the outcome of every commit in it."""
@@ -184,9 +182,10 @@ class SQLiteIndex:
     def _try(self, batch: list[_Waiting]) -> list[Exception | None]:
         outcomes: list[Exception | None] = []
         try:
-            self._writer.execute("BEGIN IMMEDIATE")
-            outcomes.extend(self._apply_one(waiting) for waiting in batch)
-            self._writer.execute("COMMIT")
+            with self._others or nullcontext():
+                self._writer.execute("BEGIN IMMEDIATE")
+                outcomes.extend(self._apply_one(waiting) for waiting in batch)
+                self._writer.execute("COMMIT")
         except Exception as error:  # noqa: BLE001  whatever it is, every waiting caller must be told
             self._roll_back()
             return [_failure(error)] * len(batch)

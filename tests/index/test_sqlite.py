@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import os
 import shutil
 import subprocess
 import sys
@@ -151,6 +152,18 @@ async def test_a_process_that_hangs_while_it_writes_does_not_hang_the_others(pat
     hanging.close()
     await index.commit([Put("state", b"a", b"3")])
     assert await index.get("state", b"a") == b"3"
+    await index.close()
+
+
+async def test_a_queue_that_fails_is_told_and_ends_nothing(path, monkeypatch):
+    """As the locks of a network file system can: nobody may wait for an answer that never comes."""
+    index = SQLiteIndex(path, durable=False, contended=True)
+    with monkeypatch.context() as patch:
+        patch.setattr(WriteQueue, "__enter__", lambda self: os.open("/nowhere/at/all", os.O_RDONLY))
+        with pytest.raises(Unavailable):
+            await index.commit([Put("state", b"a", b"1")])
+    await index.commit([Put("state", b"a", b"2")])
+    assert await index.get("state", b"a") == b"2"
     await index.close()
 
 
