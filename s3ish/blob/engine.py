@@ -11,6 +11,7 @@ from s3ish.blob import sidecar as sidecars
 from s3ish.blob.coder import Coder, coder
 from s3ish.blob.flusher import Flusher
 from s3ish.blob.protocol import Unwritable, VolumeError
+from s3ish.blob.reader import Hold
 from s3ish.blob.volume import Volume
 from s3ish.blob.volumes import Volumes
 from s3ish.clock import Clock
@@ -20,12 +21,15 @@ from s3ish.offload import Offload
 Reporter = Callable[[BlobRef, tuple[str, ...]], None]
 """Told which files of a blob were found damaged or missing, or could not be written."""
 
+COMPACT_STRIPE_BYTES = 128 << 10
+"""Half of it is what reading and writing still do without costing much more for each byte."""
+
 
 class Settings(NamedTuple):
     """How new blobs are stored; existing ones say it themselves.
 
     ``code`` names the erasure code, with ``k`` data and ``m`` parity shards. Up to ``inline_bytes`` the data lives in
-    the sidecar. ``stripe_bytes`` is the data in one stripe.
+    the sidecar. ``stripe_bytes`` is the data in one stripe, of a compact blob at most 128 KiB.
     """
 
     code: str = "rs-cauchy-11d"
@@ -33,6 +37,11 @@ class Settings(NamedTuple):
     m: int = 1
     stripe_bytes: int = 1 << 20
     inline_bytes: int = 32 << 10
+
+    @property
+    def compact_stripe_bytes(self) -> int:
+        """The data in one stripe of a compact blob."""
+        return min(self.stripe_bytes, COMPACT_STRIPE_BYTES)
 
 
 def _ignore(_ref: BlobRef, _names: tuple[str, ...]) -> None:
@@ -70,6 +79,7 @@ class Engine:
         self.report = on_damage
         self.coder = coder(settings.code, settings.k, settings.m)
         self.flusher = Flusher(volumes, offload)
+        self.hold = Hold()
         self.lazy = len(volumes) == 1
         self._coders = {(settings.code, settings.k, settings.m): self.coder}
 

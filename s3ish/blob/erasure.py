@@ -29,8 +29,14 @@ PRUNED_AT_ONCE = 64
 class ErasureStore(Engine):
     """A blob store on volumes; see ``Engine`` for what makes one."""
 
-    def create(self, home: str, size: int | None) -> ErasureWriter:  # noqa: ARG002 - the layout needs no hint
-        return ErasureWriter(self, home)
+    def create(
+        self,
+        home: str,
+        size: int | None,  # noqa: ARG002 - the layout needs no hint
+        *,
+        compact: bool = False,
+    ) -> ErasureWriter:
+        return ErasureWriter(self, home, self.settings.compact_stripe_bytes if compact else self.settings.stripe_bytes)
 
     async def open(self, ref: BlobRef, start: int = 0, stop: int | None = None) -> BlobReader:
         end = ref.size if stop is None else stop
@@ -46,7 +52,7 @@ class ErasureStore(Engine):
             self.report(ref, tuple(shard_name(number, ref.k) for number in sorted(numbers)))
 
         shards = ShardReader(self.volumes, ref, self.coder_of(ref))
-        reader = ErasureReader(shards, self.offload, start, end, report)
+        reader = ErasureReader(shards, self.offload, self.hold, start, end, report)
         await reader.begin()
         return reader
 

@@ -34,7 +34,13 @@ class MemoryBlobStore:
         self.clock, self.inline_bytes, self.piece_bytes = clock, inline_bytes, piece_bytes
         self._blobs: dict[str, _Blob] = {}
 
-    def create(self, home: str, size: int | None) -> "MemoryWriter":  # noqa: ARG002 - no layout to choose
+    def create(
+        self,
+        home: str,
+        size: int | None,  # noqa: ARG002 - no layout to choose
+        *,
+        compact: bool = False,  # noqa: ARG002 - all is in memory anyway
+    ) -> "MemoryWriter":
         return MemoryWriter(self, mint(home, self.clock.token()))
 
     async def open(self, ref: BlobRef, start: int = 0, stop: int | None = None) -> "MemoryReader":

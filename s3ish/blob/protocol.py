@@ -126,12 +126,13 @@ class BlobStore(Protocol):
     * ``delete`` is idempotent; afterwards ``scan`` does not show the blob.
     """
 
-    def create(self, home: str, size: int | None) -> AbstractAsyncContextManager[BlobWriter]:
+    def create(self, home: str, size: int | None, *, compact: bool = False) -> AbstractAsyncContextManager[BlobWriter]:
         """Begin a blob.
 
         Args:
             home: where it should live, ``bucket`` or ``bucket/key``; any text.
             size: the length in bytes if it is known, a hint for the layout.
+            compact: take it in small pieces, because many are written at once.
         """
 
     async def open(self, ref: BlobRef, start: int = 0, stop: int | None = None) -> BlobReader:

@@ -19,6 +19,15 @@ from s3ish.blob.volumes import Volumes
 from s3ish.model import BlobRef
 from s3ish.offload import Offload
 
+HELD_BYTES = 26 << 20
+"""What the open readers of a process hold, all together."""
+
+READER_BYTES = 32 << 10
+"""What each of them takes of that in any case: there is a connection and a request to it."""
+
+LEAST_SHARE_BYTES = 8 << 10
+"""What one of them may hold however many there are."""
+
 
 class ShardReader:
     """The shard files of a blob, open for reading. Synchronous: each method is one job on a thread.
@@ -53,8 +62,8 @@ class ShardReader:
             pieces: list[Buffer] = []
             for number in range(first, last + 1):
                 base = number * block
-                view = memoryview(blocks[number])
-                pieces.append(view[max(start - base, 0) : min(stop - base, block)])
+                piece = memoryview(blocks[number])[max(start - base, 0) : min(stop - base, block)]
+                pieces.append(piece if len(piece) == block else bytes(piece))  # a view would keep the whole block
             return pieces
 
     def rebuild(self, stripe: int, wanted: Sequence[int]) -> dict[int, Buffer]:
@@ -136,28 +145,56 @@ class ShardReader:
             volume.close_file(descriptor)
 
 
+class Hold:
+    """What the open readers of a process hold for receivers, of whom some are slow: bounded for all together.
+
+    Args:
+        size: how many bytes that is.
+    """
+
+    def __init__(self, size: int = HELD_BYTES) -> None:
+        self._free = size
+
+    @property
+    def share(self) -> int:
+        """What the next to read may take, in bytes: the more is held, the less it is."""
+        return max(self._free // 8, LEAST_SHARE_BYTES)
+
+    def take(self, size: int) -> None:
+        """Count so many bytes more, or fewer."""
+        self._free -= size
+
+
 class ErasureReader:
     """An open range of a blob with shards.
 
     Args:
+        hold: where what it holds is counted.
         start, stop: the range in bytes.
         report: told the numbers of damaged shards when they are first met.
     """
 
     def __init__(
-        self, shards: ShardReader, offload: Offload, start: int, stop: int, report: Callable[[set[int]], None]
+        self,
+        shards: ShardReader,
+        offload: Offload,
+        hold: Hold,
+        start: int,
+        stop: int,
+        report: Callable[[set[int]], None],
     ) -> None:
-        self._shards, self._offload, self._report = shards, offload, report
+        self._shards, self._offload, self._hold, self._report = shards, offload, hold, report
         self._position, self._stop = start, stop
+        self._held = self._handed_out = 0  # bytes counted; those of them that may still be on their way
         self._pieces: deque[Buffer] = deque()
         self._reading: asyncio.Task[list[Buffer]] | None = None
         self._reported: set[int] = set()
 
     async def begin(self) -> None:
         """Open the files and verify the first stripe. Raises Missing, Corrupt."""
-        stripe_bytes = self._shards.layout.stripe_bytes
-        several = self._position // stripe_bytes < (self._stop - 1) // stripe_bytes
+        self._count(READER_BYTES)
         job = self._next_job()
+        several = self._position < self._stop
 
         def open_and_read() -> list[Buffer]:
             if several:
@@ -176,35 +213,58 @@ class ErasureReader:
         return self
 
     async def __anext__(self) -> Buffer:
-        if not self._pieces and self._reading:
-            try:
-                self._pieces.extend(await self._reading)
-            finally:
-                self._tell()
-                self._reading = None
-        if not self._reading and self._position < self._stop:
-            self._reading = asyncio.ensure_future(self._offload.run(self._next_job()))
+        self._count(-self._handed_out)
+        self._handed_out = 0
+        if not self._pieces:
+            self._read_on()
+            if self._reading:
+                try:
+                    self._pieces.extend(await self._reading)
+                finally:
+                    self._tell()
+                    self._reading = None
+        if self._hold.share >= self._shards.layout.stripe_bytes:
+            self._read_on()
         if not self._pieces:
             raise StopAsyncIteration
-        return self._pieces.popleft()
+        piece = self._pieces.popleft()
+        self._handed_out = len(piece)
+        return piece
+
+    def _read_on(self) -> None:
+        """Begin to read what comes next, unless that is under way or nothing comes."""
+        if not self._reading and self._position < self._stop:
+            self._reading = asyncio.ensure_future(self._offload.run(self._next_job()))
 
     async def close(self) -> None:
         if self._reading:
             self._reading.add_done_callback(_retrieve)
             self._reading.cancel()
             self._reading = None
+        self._count(-self._held)
+        self._handed_out = 0
         self._shards.close()
 
     def _next_job(self) -> Callable[[], list[Buffer]]:
-        """Return the job that reads what the range has of its next stripe."""
+        """Return the job that reads what the range has of its next stripe, or as much of it as its share allows."""
         layout = self._shards.layout
         stripe, start = divmod(min(self._position, layout.size - 1), layout.stripe_bytes)
-        stop = min(self._stop - stripe * layout.stripe_bytes, layout.data_bytes(stripe))
+        stop = min(self._stop - stripe * layout.stripe_bytes, layout.data_bytes(stripe), self._reach(stripe, start))
         if self._position == self._stop:  # an empty range, which must be there all the same
             stop = start
         else:
             self._position = stripe * layout.stripe_bytes + stop
+        self._count(stop - start)
         return partial(self._shards.read, stripe, start, stop)
+
+    def _reach(self, stripe: int, start: int) -> int:
+        """Return how far its share lets it go: whole blocks, if it can, since only they can be verified."""
+        block, reach = self._shards.layout.block_bytes(stripe), start + self._hold.share
+        return reach - reach % block if reach // block > start // block else reach
+
+    def _count(self, size: int) -> None:
+        self._held += size
+        self._hold.take(size)
 
     def _tell(self) -> None:
         if fresh := self._shards.damaged - self._reported:

@@ -28,13 +28,13 @@ LARGE_SIDECAR_BYTES = 64 << 10
 class ErasureWriter:
     """A blob being written; the context of ``ErasureStore.create``."""
 
-    def __init__(self, store: Engine, home: str) -> None:
+    def __init__(self, store: Engine, home: str, stripe_bytes: int) -> None:
         settings = store.settings
         blob = mint(home, store.token())
         salt = int.from_bytes(store.clock.random_bytes(8), "big") >> 1
         volumes = store.volumes.place(blob, settings.k + settings.m)
         self._store = store
-        self._ref = BlobRef(blob, 0, salt, settings.code, settings.k, settings.m, settings.stripe_bytes, volumes)
+        self._ref = BlobRef(blob, 0, salt, settings.code, settings.k, settings.m, stripe_bytes, volumes)
         self._files: BlobFiles | None = None
         self._chunks: list[Buffer] = []
         self._buffered = self._size = self._stripes = 0

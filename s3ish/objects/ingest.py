@@ -21,7 +21,7 @@ from s3ish.offload import Offload
 DEFAULT_ALGORITHM = "CRC64NVME"
 """What S3 computes where the client names no algorithm."""
 
-_BEGINNING_BYTES = 16 * 1024
+_BEGINNING_BYTES = 4 * 1024
 """So much of a piece must have come before it gets a place in the room: who trickles holds none."""
 
 _SMALL = 32 * 1024
@@ -125,7 +125,7 @@ class _Intake:
     async def next(self) -> Buffer:
         """Return the next piece, nothing at the end; whoever stores it leaves its place."""
         expected = self._piece_bytes if self._left is None else min(self._piece_bytes, self._left)
-        if expected <= FREE_BYTES:
+        if expected <= FREE_BYTES:  # the last
             self.place = Place(self._room, 0)
             return await self._source.read(self._piece_bytes)
         await self._source.gather(min(expected, _BEGINNING_BYTES))
@@ -157,7 +157,19 @@ async def ingest(
         Full, Unwritable: as the writer.
     """
     digests = Digests(algorithm or source.algorithm, sha256=source.expects_sha256)
-    intake = _Intake(source, writer.piece_bytes, room)
+    if source.size is not None and source.size <= FREE_BYTES:
+        whole = await source.read(FREE_BYTES + 1)
+        digests.update(whole)
+        await writer.write(whole)
+    else:
+        with room.upload():
+            await _move(_Intake(source, writer.piece_bytes, room), writer, offload, digests)
+    digests.verify(source.claims())
+    return digests
+
+
+async def _move(intake: _Intake, writer: BlobWriter, offload: Offload, digests: Digests) -> None:
+    """Digest and store all pieces, each while the next one arrives."""
     digesting: asyncio.Future[None] | None = None
     storing: asyncio.Task[None] | None = None
     try:
@@ -184,8 +196,6 @@ async def ingest(
         raise
     finally:
         intake.place.leave()
-    digests.verify(source.claims())
-    return digests
 
 
 async def _store(piece: Buffer, digesting: "asyncio.Future[None]", writer: BlobWriter) -> None:

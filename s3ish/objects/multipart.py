@@ -116,7 +116,7 @@ async def put_part(
             f"actual checksum Type: {(source.algorithm or 'null').lower()}"
         )
     with translated():
-        async with store.blobs.create(f"{bucket}/{key}", source.size) as writer:
+        async with store.blobs.create(f"{bucket}/{key}", source.size, compact=store.room.crowded) as writer:
             digests = await ingest(source, writer, store.offload, store.room, algorithm or None)
             part = Part(
                 number=number,

@@ -2,14 +2,22 @@
 
 However many upload at once, a process holds no more than so many bytes of them. A piece has a place before it is taken
 from its sender, until it is stored. So whoever has a place needs nothing but its sender and the drives, and no two wait
-for each other.
+for each other. In a crowd pieces are small, so that many have a place.
 """
 
 import asyncio
 from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
 
-ROOM_BYTES, SLOW_BYTES = 32 << 20, 64 << 20
+ROOM_BYTES, SLOW_BYTES = 32 << 20, 12 << 20
 """What a process holds of quick and of slow senders."""
+
+UPLOAD_BYTES = 24 << 10
+"""What each upload takes of the room, besides its pieces: it has a connection and its first bytes have come."""
+
+CROWD = 64
+"""More uploads than these are a crowd."""
 
 PATIENCE_SECONDS = 0.5
 """Who needs longer for a piece is slow, and gives its place to others: there is room besides for many of its kind."""
@@ -41,19 +49,34 @@ class Room:
     """The room of one process.
 
     Args:
-        size: in bytes; pieces that are large beside it still have room for four.
+        size: in bytes, a quarter of which is for pieces whatever the number of uploads; pieces that are large beside
+            it still have room for four.
         slow_size: the same for the pieces of slow senders.
     """
 
     def __init__(self, size: int = ROOM_BYTES, slow_size: int = SLOW_BYTES) -> None:
         self._size, self._slow_size = size, slow_size
-        self._quick = self._slow = 0
+        self._quick = self._slow = self._uploads = 0
         self._waiting: deque[tuple[int, asyncio.Future[None]]] = deque()
 
     @property
     def taken(self) -> int:
         """How many bytes have a place."""
         return self._quick + self._slow
+
+    @property
+    def crowded(self) -> bool:
+        """Whether so many upload that pieces should be small."""
+        return self._uploads >= CROWD
+
+    @contextmanager
+    def upload(self) -> Iterator[None]:
+        """The time from an upload's beginning to its end."""
+        self._uploads += 1
+        try:
+            yield
+        finally:
+            self._uploads -= 1
 
     async def enter(self, size: int) -> Place:
         """Take a place for so many bytes, as soon as all that came earlier have one."""
@@ -83,7 +106,8 @@ class Room:
                 turn.set_result(None)
 
     def _has(self, size: int) -> bool:
-        return self._quick + size <= max(self._size, 4 * size)
+        limit = max(self._size - self._uploads * UPLOAD_BYTES, self._size // 4)
+        return self._quick + size <= max(limit, 4 * size)
 
     async def _turn(self, size: int) -> None:
         turn = asyncio.get_running_loop().create_future()

@@ -145,7 +145,7 @@ async def put_object(
         newest = await store.newest(bucket, key)
         conditions.check(newest[0].record if newest else None, key)
     with translated():
-        async with store.blobs.create(f"{bucket}/{key}", source.size) as writer:
+        async with store.blobs.create(f"{bucket}/{key}", source.size, compact=store.room.crowded) as writer:
             digests = await ingest(source, writer, store.offload, store.room)
             ref = await writer.finish()
             draft = Version(

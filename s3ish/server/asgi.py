@@ -23,6 +23,7 @@ from s3ish.objects.store import Store, translated
 from s3ish.observe import Observer
 from s3ish.server import respond
 from s3ish.server.body import Disconnected, RequestBody
+from s3ish.server.narrow import Appetite
 from s3ish.server.query import read_query
 from s3ish.server.router import Router
 from s3ish.server.target import Target, locate
@@ -41,6 +42,7 @@ class Call:
     """What is known of one request so far; the log line and the metrics are made of it."""
 
     __slots__ = (
+        "appetite",
         "body",
         "bucket",
         "cut_off",
@@ -60,6 +62,7 @@ class Call:
         self.path: str = scope["raw_path"].decode("latin-1")
         self.query: str = scope["query_string"].decode("latin-1")
         self.headers, self.repeated = read_headers(scope["headers"])
+        self.appetite: Appetite | None = scope.get("extensions", {}).get("s3ish.appetite")
         self.operation: Operation | None = None
         self.user: User | None = None
         self.bucket = ""
@@ -157,7 +160,7 @@ class S3Application:
             raise NoSuchBucket(BucketName=target.bucket)
         if not operation.supported:
             raise NotImplemented
-        body = call.body = RequestBody(receive, call.headers)
+        body = call.body = RequestBody(receive, call.headers, call.appetite)
         if not body.is_empty or operation.reads_stream:
             body.read_claims(identity.payload, checksum_is_of_body=not operation.checksum_is_of_object)
         typed = await self._read(operation, call, body, target, query)
@@ -191,7 +194,7 @@ class S3Application:
         A client that waits for ``100 Continue`` has sent nothing yet, and what it sends next would be taken for the
         body: the connection ends. A short rest is dropped to keep the connection.
         """
-        body = call.body = call.body or RequestBody(receive, call.headers)
+        body = call.body = call.body or RequestBody(receive, call.headers, call.appetite)
         if body.is_read:
             return None
         if call.cut_off:

@@ -20,6 +20,7 @@ from s3ish.errors import (
     MissingContentLength,
 )
 from s3ish.objects.ingest import Claims, Digests
+from s3ish.server.narrow import Appetite
 from s3ish.wire.chunked import ChunkedDecoder
 
 Receive = Callable[[], Awaitable[Any]]
@@ -42,10 +43,12 @@ class RequestBody:
     Args:
         receive: ASGI's receive.
         headers: the request's headers.
+        appetite: where to say how much is wanted, if anybody wants to know.
     """
 
-    def __init__(self, receive: Receive, headers: Mapping[str, str]) -> None:
+    def __init__(self, receive: Receive, headers: Mapping[str, str], appetite: Appetite | None = None) -> None:
         self._receive = receive
+        self._appetite = appetite or Appetite()
         self._headers = headers
         self._wire_length = _length(headers.get("content-length"))
         self._framed = "transfer-encoding" in headers
@@ -118,6 +121,7 @@ class RequestBody:
     async def gather(self, count: int) -> None:
         """Wait until so many bytes have come, or all. Raises as ``read`` does."""
         while self._held < count and not self._ended:
+            self._appetite.wanted = count - self._held
             await self._pull()
 
     async def read(self, limit: int) -> Buffer:

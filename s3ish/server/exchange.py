@@ -85,6 +85,8 @@ class Exchange(RequestResponseCycle):
             self._begin(self._head, message.get("body", b""), more=message.get("more_body", False))
         else:
             await super().send(message)
+        if self.flow.write_paused and not self.response_complete:
+            await self.flow.drain()  # whoever sends may count on what it sent before being on its way
 
     def _compose(self, status: int, headers: list[tuple[bytes, bytes]]) -> bytes | None:
         """Return the status line and the header section; None for an answer whose length is not known."""

@@ -12,7 +12,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from s3ish.errors import InvalidRequest, RequestHeaderSectionTooLarge, RequestTimeout, S3Error, SlowDown
 from s3ish.server.exchange import CROWD, WINDOW_BYTES, Exchange
-from s3ish.server.narrow import NarrowReading
+from s3ish.server.narrow import Appetite, NarrowReading
 from s3ish.wire.xml import DECLARATION, escape
 
 MAX_HEADERS = 256
@@ -51,7 +51,9 @@ class LimitedProtocol(HttpToolsProtocol):
         self._tick_seconds = min(_MAX_TICK_SECONDS, shortest / 4)
         self._timer: asyncio.TimerHandle | None = None
         self._surplus = False  # more connections than allowed were open when this one began
-        self._narrow = False  # little is read at once
+        self._narrow = False  # no more is read than is wanted
+        self._appetite = Appetite()
+        self._extensions: Any = {"s3ish.appetite": self._appetite}
         self._refused = False
         self._header_bytes = 0
         self._message_ended = False
@@ -66,6 +68,7 @@ class LimitedProtocol(HttpToolsProtocol):
         """Begin the connection's one timer."""
         super().connection_made(transport)
         self._surplus = len(self.connections) > self._limits.connections
+        self._read_narrowly(len(self.connections) > CROWD)
         self._headers_since = self.loop.time()
         self._deadline = self._headers_since + self._limits.body_timeout_seconds
         self._timer = self.loop.call_later(self._tick_seconds, self._tick)
@@ -121,6 +124,8 @@ class LimitedProtocol(HttpToolsProtocol):
 
     def _begin_exchange(self) -> None:
         """Start the request at once, or behind those that the client sent before it."""
+        self._appetite.wanted = 0
+        self.scope["extensions"] = self._extensions
         version = self.parser.get_http_version()
         raw_path, _, query = self.url.partition(b"?")
         path = raw_path.decode("latin-1")
@@ -177,14 +182,19 @@ class LimitedProtocol(HttpToolsProtocol):
         exchange.window_bytes = 0 if crowded else WINDOW_BYTES
         if exchange.held_bytes > exchange.window_bytes:
             self.flow.pause_reading()
-            if crowded != self._narrow:  # it reads otherwise when it goes on
-                self._narrow = crowded
-                self.transport.set_protocol(NarrowReading(self) if crowded else self)
+            self._read_narrowly(crowded)
+
+    def _read_narrowly(self, narrow: bool) -> None:
+        """Read no more than is wanted from now on, or as much as the event loop gives."""
+        if narrow != self._narrow:
+            self._narrow = narrow
+            self.transport.set_protocol(NarrowReading(self, self._appetite) if narrow else self)
 
     def on_message_complete(self) -> None:
         """The request is whole."""
         if not self._refused:
             super().on_message_complete()
+        self._appetite.wanted = 0
         self._in_headers = True
         self._message_ended = True
         self._header_bytes = 0

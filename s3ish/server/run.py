@@ -99,10 +99,10 @@ def run(
 
 
 def _keep_memory_small() -> None:
-    """Let all threads share two arenas of glibc's allocator: an arena a thread holds on to several MiB each."""
+    """Let all threads share one arena of glibc's allocator: one a thread would hold on to several MiB each."""
     m_arena_max = -8
     with contextlib.suppress(OSError, AttributeError):
-        ctypes.CDLL(None).mallopt(m_arena_max, 2)
+        ctypes.CDLL(None).mallopt(m_arena_max, 1)
 
 
 def _end_with_parent() -> None:

@@ -1,14 +1,15 @@
 """Turns of uploads: first come first served, whoever is slow holds up nobody, and nothing is ever left taken."""
 
 import asyncio
+from contextlib import ExitStack
 
 import pytest
 
 from s3ish.errors import IncompleteBody
 from s3ish.objects import ingest as module
 from s3ish.objects.ingest import ingest
-from s3ish.objects.room import Room
-from tests.objects.support import Bytes, put, sample
+from s3ish.objects.room import CROWD, UPLOAD_BYTES, Room
+from tests.objects.support import Bytes, get, make_bucket, put, sample
 
 MIB = 1 << 20
 
@@ -153,3 +154,35 @@ async def test_a_sender_that_breaks_off_leaves_no_place_taken(store):
         with pytest.raises(IncompleteBody):
             await upload(store, "k", Sender(sample(5500), error=IncompleteBody()))
     assert store.room.taken == 0
+
+
+async def test_each_upload_takes_a_little_of_the_room_besides_its_pieces():
+    room = Room(8 * MIB)
+    with ExitStack() as uploads:
+        for _ in range(100):
+            uploads.enter_context(room.upload())
+        taken = 0
+        while (turn := entering(room, MIB // 4)) and not await is_waiting(turn):
+            taken += 1
+        turn.cancel()
+        assert taken * MIB // 4 <= 8 * MIB - 100 * UPLOAD_BYTES
+        assert taken >= 16
+
+
+async def is_waiting(turn):
+    await settle()
+    return not turn.done()
+
+
+async def test_in_a_crowd_objects_are_taken_in_small_pieces(world):
+    store = world.open()
+    store.blobs.settings = store.blobs.settings._replace(stripe_bytes=1 << 20)
+    await make_bucket(store)
+    data = sample(300_000)
+    with ExitStack() as uploads:
+        for _ in range(CROWD):
+            uploads.enter_context(store.room.upload())
+        crowded = await put(store, "crowded", data)
+    quiet = await put(store, "quiet", data)
+    assert (crowded.blob.stripe_bytes, quiet.blob.stripe_bytes) == (128 << 10, 1 << 20)
+    assert await get(store, "crowded") == data

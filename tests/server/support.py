@@ -20,6 +20,7 @@ class Application:
 
     def __init__(self):
         self.requests, self.pieces = [], []
+        self.wanted = 0  # bytes of a body, as it says
         self.disconnected = threading.Event()
         self.release = threading.Event()
 
@@ -30,6 +31,8 @@ class Application:
             await self._stream(send, receive)
             return
         length = 0
+        if self.wanted:
+            scope["extensions"]["s3ish.appetite"].wanted = self.wanted
         while path != b"/refused":
             message = await receive()
             if message["type"] == "http.disconnect":

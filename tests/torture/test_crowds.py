@@ -17,7 +17,8 @@ def test_failed_signatures_cost_no_more_than_requests_and_harm_nobody():  # case
     assert figures["bystander served"] > 20
 
 
-def test_many_uploads_at_once_share_a_bounded_room():  # case 113
-    figures, wrong = crowds.upload_at_once(80)
+@pytest.mark.parametrize("transfer", [crowds.upload, crowds.download])
+def test_many_transfers_at_once_share_a_bounded_room(transfer):  # case 113
+    figures, wrong = crowds.transfer_at_once(transfer, 150)
     assert wrong == []
-    assert figures["MiB at the most"] < 80 * crowds.UPLOAD_BYTES / 2**20 / 4
+    assert figures["MiB at the most"] < 150 * crowds.TRANSFER_BYTES / 2**20 / 10
