@@ -256,10 +256,11 @@ class Volume:
     def prune(self, before_ns: int) -> Iterator[str]:
         """Go through the folders of keys and remove those that hold nothing; yield each that was looked at.
 
-        One that changed after ``before_ns`` stays: a writer may have made it for what comes next. One that loses its
-        folder nevertheless makes it anew. Raises VolumeError.
+        One that changed after ``before_ns``, other than by this, stays: a writer may have made it for what comes next.
+        One that loses its folder nevertheless makes it anew. Raises VolumeError.
         """
         stack = [("", before_ns, self._sorted("", ""))]
+        emptied: set[str] = set()
         while stack:
             folder, modified_ns, entries = stack[-1]
             name = next((name for name in entries if "@" not in name and name != "lost+found"), None)
@@ -270,9 +271,11 @@ class Volume:
                     stack.append((path, seen_ns, self._sorted(path, "")))
                 continue
             stack.pop()
-            if modified_ns < before_ns:
+            if folder and (modified_ns < before_ns or folder in emptied):
                 with translated(self, folder):
-                    self._remove_folder(folder)
+                    if self._remove_folder(folder):
+                        emptied.add(folder.rpartition("/")[0])
+            emptied.discard(folder)
             yield folder
 
     def _remove_folder(self, path: str) -> bool:

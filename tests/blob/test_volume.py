@@ -313,6 +313,16 @@ def test_a_worker_that_died_is_known_by_its_mark(root):
     third.close()
 
 
+def test_pruning_leaves_what_is_new_but_not_what_it_emptied_itself(volume):
+    for folder in ("old/child", "new/child", "fresh"):
+        os.makedirs(f"{volume.root}/{folder}")
+    for folder in ("old/child", "old", "new/child"):
+        os.utime(f"{volume.root}/{folder}", ns=(1000, 1000))
+    assert list(volume.prune(2000)) == ["fresh", "new/child", "new", "old/child", "old", ""]
+    assert sorted(os.listdir(volume.root)) == sorted([".s3ish", "fresh"])
+    assert list(volume.prune(2000)) == ["fresh", ""]
+
+
 def test_pruning_and_writing_do_not_disturb_each_other(volume):
     errors, done = [], threading.Event()
 
