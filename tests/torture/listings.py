@@ -1,6 +1,7 @@
 """A listing shows every acknowledged key and no deleted one, also while writers write and delete and readers page.
 
-``python -m tests.torture.listings --keys 100000 --workers 4``. Each key has one writer, which notes when it asked for
+``python -m tests.torture.listings --keys 1000000 --filled 900000 --workers 4``. Some keys may be there before the server
+starts. Each key has one writer, which notes when it asked for
 what and when it was told that it is done. A page covers a range of keys in the time from its request to its answer: a
 key that was there all that time must be on it, one that was away all that time must not.
 """
@@ -22,6 +23,7 @@ from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import quote
 
+from compat.bench import filling
 from tests.torture.client import CUT, Client
 from tests.torture.linear import kill_a_worker, unhandled
 from tests.torture.powercut import IN_MEMORY, Server
@@ -66,11 +68,12 @@ class Ledger:
 
     Args:
         keys: all names that are ever used, in any order.
+        filled: those of them that are there from the beginning.
     """
 
-    def __init__(self, keys):
-        self.keys = sorted(keys)
-        self._changes = [(Change(-math.inf, -math.inf, present=False),)] * len(self.keys)
+    def __init__(self, keys, filled=()):
+        self.keys, there = sorted(keys), frozenset(filled)
+        self._changes = [(Change(-math.inf, -math.inf, present=key in there),) for key in self.keys]
 
     def present(self, number):
         """Whether a key is there after its last change."""
@@ -165,12 +168,13 @@ class Run:
             raise
 
     def write(self, writer, changes):
-        """Be a writer: put the own keys in any order, then delete and put some again."""
+        """Be a writer: put the own keys that are not there in any order, then delete and put some again."""
         choose, client = random.Random(f"{self.seed}/w{writer}"), Client(self.endpoint)
         own = list(range(writer, len(self.ledger.keys), WRITERS))
         choose.shuffle(own)
         for number in own:
-            self._change(client, number, present=True)
+            if not self.ledger.present(number):
+                self._change(client, number, present=True)
         doubtful = set()
         for _ in range(changes):
             number = choose.choice(own)
@@ -247,29 +251,30 @@ class Run:
         return Page(started, ended, after, entries, "<IsTruncated>true" in text, delimited), token
 
 
-def run(keys, seed, *, changes=None, workers=2, kill=False, place=None):
+def run(keys, seed, *, filled=0, changes=None, workers=2, kill=False, place=None):
     """Let writers and readers work on one bucket.
 
     Args:
         keys: how many.
-        changes: how many times a key is deleted or put again; without it half as many as there are keys.
+        filled: how many of them are there before the server starts.
+        changes: how many times a key is deleted or put again; without it half as many as there are keys to write.
         kill: whether workers are killed under way.
         place: the directory for the data; without it one in memory.
 
     Returns:
         Counts, and what was wrong.
     """
-    changes = keys // 2 if changes is None else changes
+    changes = (keys - filled) // 2 if changes is None else changes
+    everything = names(keys)
+    there = random.Random(seed).sample(everything, filled)
     with ExitStack() as stack:
         root = Path(tempfile.mkdtemp(prefix="listings-", dir=place or IN_MEMORY))
         stack.callback(shutil.rmtree, root, ignore_errors=True)
+        filling.make(root / "volume", {"bucket": there})
         errors = stack.enter_context((root / "log").open("w+"))
         server = Server([root / "volume"], workers, errors)
         stack.callback(server.kill)
-        client = Client(server.endpoint)
-        assert client.request("PUT", "/bucket").ok
-        client.close()
-        current = Run(server.endpoint, Ledger(names(keys)), seed)
+        current = Run(server.endpoint, Ledger(everything, there), seed)
         writers = [_thread(current, current.write, n, changes // WRITERS) for n in range(WRITERS)]
         readers = [_thread(current, current.read, n) for n in range(READERS)]
         choose = random.Random(seed)
@@ -294,6 +299,7 @@ def _thread(current, work, *arguments):
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--keys", type=int, default=20_000)
+    parser.add_argument("--filled", type=int, default=0, help="how many keys are there before the server starts")
     parser.add_argument("--changes", type=int, help="how many deletions and writes after all keys are there")
     parser.add_argument("--seed", type=int, default=int(time.time()))
     parser.add_argument("--workers", type=int, default=4)
@@ -305,6 +311,7 @@ def main():
     counts, wrong = run(
         chosen.keys,
         chosen.seed,
+        filled=chosen.filled,
         changes=chosen.changes,
         workers=chosen.workers,
         kill=chosen.kill,
@@ -312,7 +319,7 @@ def main():
     )
     told = ", ".join(f"{count} {name}" for name, count in sorted(counts.items()))
     print(
-        f"{chosen.keys} keys, seed {chosen.seed}, {chosen.workers} workers: {told}; "
+        f"{chosen.keys} keys, {chosen.filled} from the beginning, seed {chosen.seed}, {chosen.workers} workers: {told}; "
         f"{len(wrong)} wrong, {time.monotonic() - started:.0f} s"
     )
     print("\n".join(wrong[:FAILURES_TOLD]))

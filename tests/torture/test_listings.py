@@ -11,10 +11,11 @@ from tests.torture.listings import Ledger, Page
 KEYS = ["a", "b", "f/1", "f/2", "z"]
 
 
-def test_pages_are_true_while_writers_write_and_delete():  # case 49
+@pytest.mark.parametrize("filled", [0, 100])
+def test_pages_are_true_while_writers_write_and_delete(filled):  # case 49
     if reason := linear.can_run():
         pytest.skip(reason)
-    counts, wrong = listings.run(300, seed=5, workers=2)
+    counts, wrong = listings.run(300 + filled, seed=5, workers=2, filled=filled)
     assert wrong == []
     assert counts["writes"] == 450
     assert counts["pages"] > 20
