@@ -1,9 +1,9 @@
 """A listing shows every acknowledged key and no deleted one, also while writers write and delete and readers page.
 
-``python -m tests.torture.listings --keys 1000000 --filled 900000 --workers 4``. Some keys may be there before the server
-starts. Each key has one writer, which notes when it asked for
-what and when it was told that it is done. A page covers a range of keys in the time from its request to its answer: a
-key that was there all that time must be on it, one that was away all that time must not.
+``python -m tests.torture.listings --keys 1000000 --filled 900000 --workers 4``. Some keys may be there before the
+server starts. Each key has one writer, which notes when it asked for what and when it was told that it is done. A page
+covers a range of keys in the time from its request to its answer: a key that was there all that time must be on it, one
+that was away all that time must not.
 """
 
 import argparse
@@ -319,7 +319,7 @@ def main():
     )
     told = ", ".join(f"{count} {name}" for name, count in sorted(counts.items()))
     print(
-        f"{chosen.keys} keys, {chosen.filled} from the beginning, seed {chosen.seed}, {chosen.workers} workers: {told}; "
+        f"{chosen.keys} keys, {chosen.filled} there at first, seed {chosen.seed}, {chosen.workers} workers: {told}; "
         f"{len(wrong)} wrong, {time.monotonic() - started:.0f} s"
     )
     print("\n".join(wrong[:FAILURES_TOLD]))
