@@ -133,9 +133,15 @@ def _greet(settings: Settings, port: int) -> None:
 @click.argument("target", metavar="s3://BUCKET[/KEY]")
 @click.option("--method", default="GET", show_default=True, help="The method that the URL allows.")
 @click.option("--expires", default=3600, show_default=True, help="Seconds that the URL is valid, up to 604800.")
-@click.option("--endpoint", default="http://127.0.0.1:9000", show_default=True, envvar="AWS_ENDPOINT_URL_S3")
+@click.option(
+    "--endpoint-url",
+    default="http://127.0.0.1:9000",
+    show_default=True,
+    envvar=["AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"],
+    show_envvar=True,
+)
 @_config_option
-def presign(target: str, method: str, expires: int, endpoint: str, config: str | None) -> None:
+def presign(target: str, method: str, expires: int, endpoint_url: str, config: str | None) -> None:
     """Print a URL that allows one request to whoever has it."""
     from s3ish.auth.credentials import User
     from s3ish.auth.presign import presign as make
@@ -153,7 +159,7 @@ def presign(target: str, method: str, expires: int, endpoint: str, config: str |
         url = make(
             user,
             method.upper(),
-            endpoint,
+            endpoint_url,
             bucket,
             key,
             expires_seconds=expires,
@@ -166,28 +172,28 @@ def presign(target: str, method: str, expires: int, endpoint: str, config: str |
 
 
 @main.command()
-@click.option("--endpoint", default="", help="The server to ask; that of the settings if empty.")
+@click.option("--endpoint-url", default="", help="The server to ask; that of the settings if empty.")
 @_config_option
-def healthcheck(endpoint: str, config: str | None) -> None:
+def healthcheck(endpoint_url: str, config: str | None) -> None:
     """Tell by the exit code whether the server is ready."""
     import http.client
     from urllib.parse import urlsplit
 
-    if not endpoint:
+    if not endpoint_url:
         settings = _load(config)
         host = settings.server.host
-        endpoint = f"http://{'127.0.0.1' if host in ('0.0.0.0', '::') else host}:{settings.server.port}"  # noqa: S104
-    where = urlsplit(endpoint)
+        endpoint_url = f"http://{'127.0.0.1' if host in ('0.0.0.0', '::') else host}:{settings.server.port}"  # noqa: S104
+    where = urlsplit(endpoint_url)
     connection = http.client.HTTPConnection(where.hostname or "", where.port or 80, timeout=5)
     try:
         connection.request("GET", "/-/ready")
         status = connection.getresponse().status
     except OSError as error:
-        _fail(f"{endpoint} does not answer: {error}")
+        _fail(f"{endpoint_url} does not answer: {error}")
     finally:
         connection.close()
     if status != 200:
-        _fail(f"{endpoint} is not ready: status {status}")
+        _fail(f"{endpoint_url} is not ready: status {status}")
 
 
 @main.group()

@@ -214,9 +214,9 @@ def states(root):
 
 def test_healthcheck_tells_by_its_exit_code(start_server, run_s3ish, tmp_path):
     server = start_server(tmp_path)
-    assert run_s3ish("healthcheck", "--endpoint", server.endpoint).returncode == 0
+    assert run_s3ish("healthcheck", "--endpoint-url", server.endpoint).returncode == 0
     server.stop()
-    ended = run_s3ish("healthcheck", "--endpoint", server.endpoint)
+    ended = run_s3ish("healthcheck", "--endpoint-url", server.endpoint)
     assert ended.returncode == 1
     assert "does not answer" in ended.stderr
 
@@ -224,11 +224,11 @@ def test_healthcheck_tells_by_its_exit_code(start_server, run_s3ish, tmp_path):
 def test_presign_makes_urls_that_work(start_server, run_s3ish, tmp_path):
     server = start_server(tmp_path)
     client(server.endpoint).create_bucket(Bucket="bucket")
-    upload = run_s3ish("presign", "s3://bucket/a b+c", "--method", "put", "--endpoint", server.endpoint)
+    upload = run_s3ish("presign", "s3://bucket/a b+c", "--method", "put", "--endpoint-url", server.endpoint)
     assert upload.returncode == 0
     request = urllib.request.Request(upload.stdout.strip(), data=b"by url", method="PUT")
     assert urllib.request.urlopen(request).status == 200
-    url = run_s3ish("presign", "s3://bucket/a b+c", "--endpoint", server.endpoint).stdout.strip()
+    url = run_s3ish("presign", "s3://bucket/a b+c", AWS_ENDPOINT_URL=server.endpoint).stdout.strip()
     assert urllib.request.urlopen(url).read() == b"by url"
     with pytest.raises(urllib.error.HTTPError, match="403"):
         urllib.request.urlopen(url.replace("Expires=3600", "Expires=3601"))

@@ -25,10 +25,9 @@ from typing import (
     get_type_hints,
 )
 
-from lxml import etree
-
 from s3ish.errors import InvalidArgument, InvalidRequest, MalformedXML
 from s3ish.wire import scalars, xml
+from s3ish.wire.xml import Element
 
 T = TypeVar("T")
 Member_co = TypeVar("Member_co", covariant=True)
@@ -180,7 +179,7 @@ class Compiled:
         return _compile_header_writer(self)
 
     @cached_property
-    def read_element(self) -> Callable[[etree._Element], Any]:
+    def read_element(self) -> Callable[[Element], Any]:
         """Return the structure of an XML element."""
         return _element_reader(self._cls, self)
 
@@ -382,10 +381,10 @@ def _read_body(kind: type, document: bytes, root: str, required: bool) -> Any:
     return read_document(kind, document, root)
 
 
-def _text_reader(spec: Spec, kind: Any) -> Callable[[etree._Element], Any]:
+def _text_reader(spec: Spec, kind: Any) -> Callable[[Element], Any]:
     convert = _scalar_reader(kind)
 
-    def read(node: etree._Element) -> Any:
+    def read(node: Element) -> Any:
         if len(node):
             raise MalformedXML
         text = node.text or ""
@@ -399,16 +398,16 @@ def _text_reader(spec: Spec, kind: Any) -> Callable[[etree._Element], Any]:
     return read
 
 
-def _value_reader(spec: Spec, kind: Any) -> Callable[[etree._Element], Any]:
+def _value_reader(spec: Spec, kind: Any) -> Callable[[Element], Any]:
     if _is_shape(kind):
         return wire(kind).read_element
     return _text_reader(spec, kind)
 
 
-def _element_reader(cls: type, compiled: Compiled) -> Callable[[etree._Element], Any]:
-    singles: dict[str, tuple[str, Callable[[etree._Element], Any]]] = {}
-    lists: dict[str, tuple[str, Callable[[etree._Element], Any]]] = {}
-    wrapped: dict[str, tuple[str, str, Callable[[etree._Element], Any]]] = {}
+def _element_reader(cls: type, compiled: Compiled) -> Callable[[Element], Any]:
+    singles: dict[str, tuple[str, Callable[[Element], Any]]] = {}
+    lists: dict[str, tuple[str, Callable[[Element], Any]]] = {}
+    wrapped: dict[str, tuple[str, str, Callable[[Element], Any]]] = {}
     attributes: dict[str, str] = {}
     for name, (spec, kind) in compiled.specs.items():
         if spec.place == "element":
@@ -422,7 +421,7 @@ def _element_reader(cls: type, compiled: Compiled) -> Callable[[etree._Element],
         elif spec.place == "attribute":
             attributes[spec.name] = name
 
-    def read(node: etree._Element) -> Any:
+    def read(node: Element) -> Any:
         values: dict[str, Any] = {field_name: node.get(name) for name, field_name in attributes.items()}
         _refuse_text(node.text)
         for child in node:

@@ -5,11 +5,16 @@ string building, because keys may hold characters that XML libraries refuse; S3 
 """
 
 import re
-from typing import Any
-
-from lxml import etree
+from typing import TYPE_CHECKING, Any
 
 from s3ish.errors import MalformedXML
+
+if TYPE_CHECKING:
+    from lxml import etree
+
+    Element = etree._Element
+else:
+    Element = object  # lxml is imported when the first document comes: a start has no need of it
 
 NAMESPACE = "http://s3.amazonaws.com/doc/2006-03-01/"
 DECLARATION = '<?xml version="1.0" encoding="UTF-8"?>\n'
@@ -41,12 +46,14 @@ def entity_tag(tag: str) -> str:
     return f"&quot;{tag}&quot;"
 
 
-def parse(body: bytes) -> etree._Element:
+def parse(body: bytes) -> Element:
     """Parse a request body of capped size and return its root.
 
     Raises:
         MalformedXML: not well-formed, with a document type, nested too deeply, or not in UTF-8.
     """
+    from lxml import etree
+
     if b"\0" in body:  # UTF-16 and UTF-32, which the parser would find out by itself
         raise MalformedXML
     parser = etree.XMLParser(
@@ -59,19 +66,15 @@ def parse(body: bytes) -> etree._Element:
     info: Any = root.getroottree().docinfo
     if info is None or info.doctype or (info.encoding or "UTF-8").upper() not in ("UTF-8", "ASCII", "US-ASCII"):
         raise MalformedXML
-    _limit_depth(root)
-    return root
-
-
-def _limit_depth(root: etree._Element) -> None:
     depth = 0
     for event, _ in etree.iterwalk(root, events=("start", "end")):
         depth += 1 if event == "start" else -1
         if depth > MAX_DEPTH:
             raise MalformedXML
+    return root
 
 
-def local_name(element: etree._Element) -> str:
+def local_name(element: Element) -> str:
     """Return the element's name without its namespace, which must be S3's or none.
 
     Raises:
