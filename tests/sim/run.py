@@ -69,6 +69,7 @@ class Simulation:
 
     ``flushed`` is what was there when everything had been flushed last, and ``since`` what was there, or could have
     been after a crash, at any time since then. After a crash only a sweep gets everything flushed.
+    ``doubtful`` is what operations would have removed that a crash interrupted since then.
     """
 
     def __init__(self, system, volumes, choose, *, machine=Machine):
@@ -84,7 +85,7 @@ class Simulation:
         self.client = Client(self.machine, state, self.counts["operations"])
         self.swept = image is None
         if image is None:
-            self.history, self.flushed, self.since = [], frozenset(), frozenset()
+            self.history, self.flushed, self.since, self.doubtful = [], frozenset(), frozenset(), frozenset()
 
     async def end(self):
         """Leave the machine."""
@@ -112,11 +113,13 @@ class Simulation:
         self.counts["steps"] += steps
         self.since |= items_of(self.client.state)
         allowed = [before, *between, copied(self.client.state)]
+        self._removed = items_of(before) - items_of(self.client.state)
         for image, where in images.values():
             await self._check(image, allowed, where)
         self.swept = self.swept or operation[0] == "work"
         if operation[0] == "wait" and self.swept:
             self.flushed = self.since = frozenset(items_of(self.client.state))
+            self.doubtful = frozenset()
         if watched:
             await self._check_answered(allowed[-1])
         return [image for image, _ in images.values()]
@@ -127,6 +130,7 @@ class Simulation:
         self.history.append(("crash",))
         self.flushed, since = self._known_before
         self.since |= since
+        self.doubtful |= self._removed
         self.counts["crashes"] += 1
         image = self.choose.choice(images)
         machine = Machine(self._system, image)
@@ -161,7 +165,7 @@ class Simulation:
     async def _check(self, image, allowed, where):
         self.counts["images"] += 1
         try:
-            await self.judge.check(Case(image, allowed, self.flushed, self.since))
+            await self.judge.check(Case(image, allowed, self.flushed, self.since, self.doubtful))
         except Violation as error:
             history = "\n".join(f"    {operation}" for operation in self.history)
             self.failures.append(f"{self.volumes} volumes, crash at {where}:\n  {error}\n  after\n{history}")
