@@ -12,7 +12,7 @@ from s3ish.errors import MalformedXML
 if TYPE_CHECKING:
     from lxml import etree
 
-    Element = etree._Element
+    Element = etree._Element  # noqa: SLF001 - the type has no other name
 else:
     Element = object  # lxml is imported when the first document comes: a start has no need of it
 
