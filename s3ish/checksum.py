@@ -8,10 +8,10 @@ import binascii
 import hashlib
 import zlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any, Protocol, cast
 
 import xxhash
+from msgspec import Struct
 
 Buffer = bytes | bytearray | memoryview
 
@@ -49,8 +49,7 @@ def _crc64nvme() -> _Running:
     return _Cyclic(checksums.crc64nvme, 8)
 
 
-@dataclass(frozen=True, slots=True)
-class Algorithm:
+class Algorithm(Struct, frozen=True):
     """One algorithm: the length of its digest in bytes, and the kinds of multipart checksum it can make."""
 
     size: int

@@ -1,8 +1,9 @@
 """What a handler gets beside its typed request: who calls, on which bucket, and the store behind it."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Protocol
+
+from msgspec import Struct
 
 from s3ish.auth.credentials import User
 from s3ish.errors import NoSuchBucket
@@ -15,8 +16,7 @@ class Body(Source, Protocol):
     """The request's body."""
 
 
-@dataclass(slots=True)
-class Context:
+class Context(Struct):
     """One call. ``bucket`` is the bucket of the request's target, checked to exist where the operation needs it."""
 
     store: Store

@@ -7,8 +7,9 @@ value. The name is derived from the function's. An operation that is not built y
 
 import re
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from typing import Any, Literal
+
+from msgspec import Struct
 
 from s3ish.api.shapes import ChecksumHeaders
 from s3ish.errors import NotImplemented
@@ -21,8 +22,7 @@ DOCUMENT_BYTES = 256 * 1024
 """The longest XML body that an operation reads unless it says otherwise."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Operation:
+class Operation(Struct, frozen=True, eq=False):
     """One S3 operation.
 
     ``query`` lists the query keys that select it, with the value where that matters; ``header`` a header that does;

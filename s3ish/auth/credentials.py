@@ -1,19 +1,23 @@
 """Who may sign requests."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+
+from msgspec import Struct
 
 from s3ish.model import Owner
 
 
-@dataclass(frozen=True, slots=True)
-class User:
+class User(Struct, frozen=True):
     """A holder of keys. ``root`` may do everything."""
 
     access_key: str
-    secret_key: str = field(repr=False)
+    secret_key: str
     owner: Owner
     root: bool = False
+
+    def __repr__(self) -> str:
+        """Return what may be seen: not the secret."""
+        return f"User({self.access_key!r}, {self.owner!r}, root={self.root})"
 
 
 class Credentials:

@@ -1,7 +1,6 @@
 """A blob store in memory: for tests, and for servers whose data may go with them."""
 
 from collections.abc import AsyncIterator, Iterable
-from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
 
@@ -14,8 +13,7 @@ from s3ish.clock import Clock
 from s3ish.model import BlobRef
 
 
-@dataclass
-class _Blob:
+class _Blob(msgspec.Struct):
     ref: BlobRef
     data: bytes
     sidecar: bytes

@@ -3,7 +3,7 @@
 https://docs.aws.amazon.com/AmazonS3/latest/userguide/DeletingObjectVersions.html
 """
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from s3ish.index import keys
 from s3ish.index.protocol import Change, Delete, Expect
@@ -23,8 +23,7 @@ from s3ish.objects.store import (
 from s3ish.objects.write import publish
 
 
-@dataclass(frozen=True, slots=True)
-class Deleted:
+class Deleted(Struct, frozen=True):
     """What a delete did: the version that was removed or the marker that was made, if there was one.
 
     ``marker`` says that the version is a delete marker, ``made`` that it is a new one.

@@ -7,8 +7,9 @@ https://docs.aws.amazon.com/AmazonS3/latest/userguide/ListingKeysUsingAPIs.html
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from typing import Generic, NamedTuple, TypeVar
+
+from msgspec import Struct
 
 from s3ish.index import keys
 from s3ish.model import NULL_VERSION, Entry, Upload, Version
@@ -24,15 +25,14 @@ _FIRST_CHUNK = 128
 it is twice as many as gave a result the time before."""
 
 
-@dataclass(slots=True)
-class Page(Generic[T]):
+class Page(Struct, Generic[T]):
     """One page: ``items`` with their keys, ``prefixes``, and whether more follows after ``last``.
 
     ``last`` is the key or common prefix that the page ends with.
     """
 
-    items: list[tuple[str, T]] = field(default_factory=list)
-    prefixes: list[str] = field(default_factory=list)
+    items: list[tuple[str, T]] = []
+    prefixes: list[str] = []
     truncated: bool = False
     last: str = ""
 

@@ -3,7 +3,7 @@
 https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-requests.html
 """
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from s3ish.errors import NoSuchKey, NotImplemented, NotModified, PreconditionFailed
 from s3ish.model import Version
@@ -18,8 +18,7 @@ def _matches(condition: str, etag: str) -> bool:
     return any(item.strip().removeprefix("W/").strip('"') == etag for item in condition.split(","))
 
 
-@dataclass(frozen=True, slots=True)
-class ReadConditions:
+class ReadConditions(Struct, frozen=True):
     """The four conditions of a read, or of a copy's source. Moments are nanoseconds since the epoch."""
 
     if_match: str | None = None
@@ -55,8 +54,7 @@ class ReadConditions:
         raise NotModified
 
 
-@dataclass(frozen=True, slots=True)
-class WriteConditions:
+class WriteConditions(Struct, frozen=True):
     """The conditions of a write. ``if_match`` also guards deletes, there with size and time as further tests."""
 
     if_match: str | None = None

@@ -1,8 +1,8 @@
 """Shapes: what an operation takes and gives, declared once as a class.
 
-A shape is a dataclass whose fields say where they stand on the wire: in the path, the query, a header, the XML body.
-It is compiled into flat readers and writers, as dataclasses compile ``__init__``, so that no request pays for
-introspection; each when it is first needed (below a millisecond), so that the start does not pay for all of them.
+A shape is a class whose fields say where they stand on the wire: in the path, the query, a header, the XML body.
+It is compiled into flat readers and writers, so that no request pays for introspection; each when it is first needed
+(below a millisecond), so that the start does not pay for all of them.
 Shapes nest: a field whose type is another shape is an XML structure.
 
 This module knows nothing of operations, of ASGI or of what the values mean.
@@ -10,7 +10,6 @@ This module knows nothing of operations, of ASGI or of what the values mean.
 
 import types
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
-from dataclasses import MISSING, dataclass, field, fields
 from functools import cached_property
 from typing import (
     Any,
@@ -24,6 +23,8 @@ from typing import (
     get_origin,
     get_type_hints,
 )
+
+from msgspec import Struct
 
 from s3ish.errors import InvalidArgument, InvalidRequest, MalformedXML
 from s3ish.wire import scalars, xml
@@ -39,8 +40,7 @@ Headers = list[tuple[str, str]]
 _XSI = "http://www.w3.org/2001/XMLSchema-instance"
 
 
-@dataclass(frozen=True, slots=True)
-class Spec:
+class Spec(Struct, frozen=True):
     """Where a field stands on the wire.
 
     ``wrapper`` is the element around a list's members, ``choices`` the values an enumeration allows, ``url`` whether
@@ -57,39 +57,54 @@ class Spec:
     member: str = ""
 
 
-def _specify(spec: Spec, default: Any) -> Any:
-    return field(default=default, metadata={"wire": spec}) if default is not MISSING else field(metadata={"wire": spec})
+REQUIRED: Any = object()
+"""Stands for the default of a field that has none."""
+
+
+class Field(Struct, frozen=True):
+    """What a shape's class body says of a field; ``factory`` makes the default where each instance has its own.
+
+    ``spec`` is None for a field that is not on the wire: it has nothing but a default there.
+    """
+
+    spec: Spec | None
+    default: Any = REQUIRED
+    factory: Callable[[], Any] | None = None
+
+    @property
+    def required(self) -> bool:
+        """Whether it has no default."""
+        return self.default is REQUIRED and self.factory is None
 
 
 def label(name: str) -> Any:
     """A part of the path."""
-    return _specify(Spec("label", name), MISSING)
+    return Field(Spec("label", name))
 
 
 def query(name: str, *, default: Any = None, choices: tuple[str, ...] = (), member: str = "") -> Any:
     """A key of the query string."""
-    return _specify(Spec("query", name, choices=choices, member=member), default)
+    return Field(Spec("query", name, choices=choices, member=member), default)
 
 
 def header(name: str, *, default: Any = None, choices: tuple[str, ...] = (), member: str = "") -> Any:
     """A header, in a request or a response."""
-    return _specify(Spec("header", name, choices=choices, member=member), default)
+    return Field(Spec("header", name, choices=choices, member=member), default)
 
 
 def headers(prefix: str, *, member: str = "") -> Any:
     """All headers with a prefix, as a dictionary without it."""
-    return field(default_factory=dict, metadata={"wire": Spec("headers", prefix, member=member)})
+    return Field(Spec("headers", prefix, member=member), factory=dict)
 
 
 def element(name: str, *, default: Any = None, choices: tuple[str, ...] = (), url: bool = False) -> Any:
     """An XML element; required where ``default=...`` (the ellipsis) is given."""
-    return _specify(Spec("element", name, choices=choices, url=url), MISSING if default is ... else default)
+    return Field(Spec("element", name, choices=choices, url=url), REQUIRED if default is ... else default)
 
 
 def elements(name: str, *, wrapper: str = "", choices: tuple[str, ...] = (), url: bool = False) -> Any:
     """A list of XML elements, one beside the other, or within ``wrapper``."""
-    spec = Spec("elements", name, wrapper=wrapper, choices=choices, url=url)
-    return field(default_factory=list, metadata={"wire": spec})
+    return Field(Spec("elements", name, wrapper=wrapper, choices=choices, url=url), factory=list)
 
 
 class Rows(Protocol[Member_co]):
@@ -104,36 +119,35 @@ class Rows(Protocol[Member_co]):
 
 def rows(name: str, *, wrapper: str = "") -> Any:
     """A list of XML elements, one beside the other, or within ``wrapper``, given as ``Rows``."""
-    return field(default=(), metadata={"wire": Spec("elements", name, wrapper=wrapper, rows=True)})
+    return Field(Spec("elements", name, wrapper=wrapper, rows=True), ())
 
 
 def attribute(name: str) -> Any:
     """An attribute of the structure's own element."""
-    return _specify(Spec("attribute", name), None)
+    return Field(Spec("attribute", name), None)
 
 
 def text() -> Any:
     """The text of the structure's own element."""
-    return _specify(Spec("text", ""), None)
+    return Field(Spec("text", ""), None)
 
 
 def body(name: str = "", *, required: bool = True) -> Any:
     """The whole XML body as one structure, whose root element is ``name`` (the shape's own if empty)."""
-    return _specify(Spec("body", name), MISSING if required else None)
+    return Field(Spec("body", name), REQUIRED if required else None)
 
 
 def stream() -> Any:
     """The body as bytes that flow: in a response an asynchronous iterator of buffers, or bytes that are all there."""
-    return _specify(Spec("stream", ""), None)
+    return Field(Spec("stream", ""), None)
 
 
 def status(default: int = 200) -> Any:
     """The status code of a response whose operation has several."""
-    return _specify(Spec("status", ""), default)
+    return Field(Spec("status", ""), default)
 
 
-@dataclass(slots=True)
-class Written:
+class Written(Struct):
     """A response on its way out: ``body`` is the whole of it, ``flow`` its source where it is streamed."""
 
     status: int
@@ -202,41 +216,61 @@ class Compiled:
         return next((name for name, spec in _specs_of(self._cls) if spec.place == place), "")
 
 
+def fields_of(cls: type) -> dict[str, Field]:
+    """Return the fields of a shape, those of its bases first."""
+    return cast("dict[str, Field]", cls.__fields__)  # type: ignore[attr-defined]
+
+
 def _specs_of(cls: type) -> Iterator[tuple[str, Spec]]:
-    return ((item.name, item.metadata["wire"]) for item in fields(cast("Any", cls)) if "wire" in item.metadata)
+    return ((name, field.spec) for name, field in fields_of(cls).items() if field.spec)
 
 
 @dataclass_transform(kw_only_default=True)
 def shape(cls: type[T] | None = None, *, root: str = "") -> Any:
     """Make a class a shape. ``root`` names the XML root element of a response whose members are its content."""
 
-    def make(plain: type[T]) -> type[T]:
-        # no slots: shapes inherit from several; no methods: dataclasses would compile them for each shape at the start
-        made: Any = dataclass(kw_only=True, init=False, repr=False, eq=False)(plain)
-        made.__init__ = _initializer(made)
-        made.__eq__, made.__hash__, made.__repr__ = _equals, None, _show
-        made.__wire__ = Compiled(made, root)
-        return cast("type[T]", made)
+    def make(plain: Any) -> type[T]:
+        plain.__fields__ = _take_fields(plain)
+        plain.__init__ = _initializer(plain)
+        plain.__eq__, plain.__hash__, plain.__repr__ = _equals, None, _show
+        plain.__wire__ = Compiled(plain, root)
+        return cast("type[T]", plain)
 
     return make(cls) if cls is not None else make
+
+
+def _take_fields(cls: type) -> dict[str, Field]:
+    """Return the fields of a class with those of its bases, and leave in its body what they are by default."""
+    found: dict[str, Field] = {}
+    for base in reversed(cls.__mro__[1:]):
+        found |= vars(base).get("__fields__", {})
+    for name in cls.__annotations__:
+        said = vars(cls)[name]
+        field = found[name] = said if isinstance(said, Field) else Field(None, said)
+        if field.default is REQUIRED:
+            delattr(cls, name)
+        else:
+            setattr(cls, name, field.default)
+    return found
 
 
 def _equals(self: Any, other: Any) -> Any:
     if type(self) is not type(other):
         return NotImplemented
-    return all(getattr(self, item.name) == getattr(other, item.name) for item in fields(self))
+    return all(getattr(self, name) == getattr(other, name) for name in fields_of(type(self)))
 
 
 def _show(self: Any) -> str:
-    return f"{type(self).__name__}({', '.join(f'{item.name}={getattr(self, item.name)!r}' for item in fields(self))})"
+    told = (f"{name}={getattr(self, name)!r}" for name in fields_of(type(self)))
+    return f"{type(self).__name__}({', '.join(told)})"
 
 
 def _initializer(cls: type) -> Callable[..., None]:
     """Return an ``__init__`` that sets what is given; the class has the rest: most of many fields are absent."""
-    items = fields(cast("Any", cls))
-    known = frozenset(item.name for item in items)
-    factories = [(item.name, item.default_factory) for item in items if item.default_factory is not MISSING]
-    required = frozenset(item.name for item in items if item.default is item.default_factory is MISSING)
+    fields = fields_of(cls)
+    known = fields.keys()
+    factories = [(name, field.factory) for name, field in fields.items() if field.factory]
+    required = frozenset(name for name, field in fields.items() if field.required)
 
     def initialize(self: Any, **given: Any) -> None:
         if not required <= given.keys() <= known:
@@ -358,7 +392,7 @@ def _compile_request_reader(cls: type, compiled: Compiled) -> Callable[..., Any]
         elif spec.place == "headers":
             always.append(f"fields[{name!r}] = take_prefix(headers, {spec.name.lower()!r})")
         elif spec.place == "body":
-            required = cls.__dataclass_fields__[name].default is MISSING  # type: ignore[attr-defined]
+            required = fields_of(cls)[name].required
             space[f"k{index}"] = kind
             always.append(f"fields[{name!r}] = read_body(k{index}, document, {spec.name!r}, {required})")
     lines = ["def read(labels, query, headers, document=b''):", " made = new(cls)", " fields = made.__dict__"]
