@@ -13,7 +13,8 @@ from s3ish.errors import (
     NotImplemented,
 )
 from s3ish.objects import buckets
-from s3ish.wire.shape import body, element, elements, header, label, shape, text
+from s3ish.wire.fields import body, element, elements, header, label, text
+from s3ish.wire.shape import shape
 
 CLASSIC_REGION = "us-east-1"
 """The region whose location constraint is empty."""

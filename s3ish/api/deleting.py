@@ -12,9 +12,10 @@ from s3ish.api.shapes import BucketRequest, ObjectRequest
 from s3ish.errors import MalformedXML, S3Error
 from s3ish.objects import delete
 from s3ish.objects.preconditions import WriteConditions
+from s3ish.wire.fields import body, element, elements, header, query
 from s3ish.wire.names import check_key
 from s3ish.wire.scalars import Instant
-from s3ish.wire.shape import body, element, elements, header, query, shape
+from s3ish.wire.shape import shape
 
 MAX_KEYS = 1000
 _AT_ONCE = 32

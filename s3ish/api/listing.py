@@ -12,8 +12,9 @@ from s3ish.api.token import read_token, write_token
 from s3ish.errors import InvalidArgument
 from s3ish.model import Entry, Owner
 from s3ish.objects import listing
+from s3ish.wire.fields import Rows, element, elements, header, query, rows
 from s3ish.wire.scalars import EntityTag, Instant
-from s3ish.wire.shape import Rows, element, elements, header, query, rows, shape
+from s3ish.wire.shape import shape
 
 MAX_KEYS = 1000
 

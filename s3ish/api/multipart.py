@@ -35,8 +35,9 @@ from s3ish.errors import InvalidArgument, InvalidRequest, MalformedXML, Precondi
 from s3ish.model import Checksum, Part, Upload, Version
 from s3ish.objects import copy, listing, multipart
 from s3ish.objects.preconditions import WriteConditions
+from s3ish.wire.fields import Rows, body, element, elements, header, query, rows, stream
 from s3ish.wire.scalars import Instant
-from s3ish.wire.shape import Rows, body, element, elements, header, query, rows, shape, stream
+from s3ish.wire.shape import shape
 
 MAX_PART_BYTES = 5 * 1024**3
 _SOURCE_RANGE = re.compile(r"bytes=([0-9]{1,19})-([0-9]{1,19})")

@@ -10,8 +10,9 @@ from s3ish.api.shapes import ChecksumElements, CustomerKeyHeaders, ObjectRequest
 from s3ish.errors import InvalidArgument
 from s3ish.model import Version
 from s3ish.objects import versions
+from s3ish.wire.fields import element, elements, header, query
 from s3ish.wire.scalars import Instant
-from s3ish.wire.shape import element, elements, header, query, shape
+from s3ish.wire.shape import shape
 
 NAMES = ("ETag", "Checksum", "ObjectParts", "StorageClass", "ObjectSize")
 MAX_PARTS = 1000

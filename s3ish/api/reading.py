@@ -26,8 +26,9 @@ from s3ish.model import Version
 from s3ish.objects import read, versions
 from s3ish.objects.multipart import check_number
 from s3ish.objects.preconditions import ReadConditions
+from s3ish.wire.fields import header, headers, query, status, stream
 from s3ish.wire.scalars import Instant, read_http_date, write_http_date
-from s3ish.wire.shape import header, headers, query, shape, status, stream
+from s3ish.wire.shape import shape
 
 _FIELDS = {
     name: name.replace("-", "_")

@@ -6,8 +6,9 @@ from s3ish.api.shapes import OwnerElement, owner_element
 from s3ish.api.token import read_token, write_token
 from s3ish.errors import InvalidArgument
 from s3ish.objects import buckets
+from s3ish.wire.fields import Rows, element, query, rows
 from s3ish.wire.scalars import Instant
-from s3ish.wire.shape import Rows, element, query, rows, shape
+from s3ish.wire.shape import shape
 
 MAX_BUCKETS = 10_000
 

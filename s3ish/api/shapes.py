@@ -4,8 +4,9 @@ from functools import lru_cache
 from typing import Any
 
 from s3ish.model import Checksum, Owner
+from s3ish.wire.fields import element, header, headers, label
 from s3ish.wire.scalars import Instant
-from s3ish.wire.shape import element, header, headers, label, shape
+from s3ish.wire.shape import shape
 
 ALGORITHMS = (
     "CRC32",

@@ -29,9 +29,10 @@ from s3ish.errors import InvalidArgument, InvalidBucketName, InvalidRequest, Inv
 from s3ish.model import Attributes, Version
 from s3ish.objects import copy, versions, write
 from s3ish.objects.preconditions import ReadConditions, WriteConditions
+from s3ish.wire.fields import body, element, header, stream
 from s3ish.wire.names import split_copy_source
 from s3ish.wire.scalars import Instant
-from s3ish.wire.shape import body, element, header, shape, stream
+from s3ish.wire.shape import shape
 
 
 @shape

@@ -6,8 +6,7 @@ from hypothesis import strategies as st
 
 from s3ish.errors import InvalidArgument, InvalidRequest, MalformedXML, S3Error
 from s3ish.wire import shape as shapes
-from s3ish.wire.scalars import EntityTag, Instant
-from s3ish.wire.shape import (
+from s3ish.wire.fields import (
     Rows,
     attribute,
     body,
@@ -18,11 +17,12 @@ from s3ish.wire.shape import (
     label,
     query,
     rows,
-    shape,
     status,
     stream,
 )
-from s3ish.wire.shape import text as text_of
+from s3ish.wire.fields import text as text_of
+from s3ish.wire.scalars import EntityTag, Instant
+from s3ish.wire.shape import shape
 from s3ish.wire.xml import NAMESPACE
 
 XSI = "http://www.w3.org/2001/XMLSchema-instance"

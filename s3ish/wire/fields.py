@@ -1,0 +1,118 @@
+"""What the body of a shape's class says of a field: where it stands on the wire, and what it is by default."""
+
+from collections.abc import Callable, Iterator
+from typing import Any, Literal, Protocol, TypeVar
+
+from msgspec import Struct
+
+Member_co = TypeVar("Member_co", covariant=True)
+Place = Literal[
+    "label", "query", "header", "headers", "element", "elements", "attribute", "text", "body", "stream", "status"
+]
+
+
+class Spec(Struct, frozen=True):
+    """Where a field stands on the wire.
+
+    ``wrapper`` is the element around a list's members, ``choices`` the values an enumeration allows, ``url`` whether
+    the text is percent-encoded when the instance's ``encoding_type`` is ``url``, ``rows`` whether members come as
+    tuples, and ``member`` of the model the name in AWS's API model where it is not the wire name.
+    """
+
+    place: Place
+    name: str
+    wrapper: str = ""
+    choices: tuple[str, ...] = ()
+    url: bool = False
+    rows: bool = False
+    member: str = ""
+
+
+REQUIRED: Any = object()
+"""Stands for the default of a field that has none."""
+
+
+class Field(Struct, frozen=True):
+    """What a shape's class body says of a field; ``factory`` makes the default where each instance has its own.
+
+    ``spec`` is None for a field that is not on the wire: it has nothing but a default there.
+    """
+
+    spec: Spec | None
+    default: Any = REQUIRED
+    factory: Callable[[], Any] | None = None
+
+    @property
+    def required(self) -> bool:
+        """Whether it has no default."""
+        return self.default is REQUIRED and self.factory is None
+
+
+def label(name: str) -> Any:
+    """A part of the path."""
+    return Field(Spec("label", name))
+
+
+def query(name: str, *, default: Any = None, choices: tuple[str, ...] = (), member: str = "") -> Any:
+    """A key of the query string."""
+    return Field(Spec("query", name, choices=choices, member=member), default)
+
+
+def header(name: str, *, default: Any = None, choices: tuple[str, ...] = (), member: str = "") -> Any:
+    """A header, in a request or a response."""
+    return Field(Spec("header", name, choices=choices, member=member), default)
+
+
+def headers(prefix: str, *, member: str = "") -> Any:
+    """All headers with a prefix, as a dictionary without it."""
+    return Field(Spec("headers", prefix, member=member), factory=dict)
+
+
+def element(name: str, *, default: Any = None, choices: tuple[str, ...] = (), url: bool = False) -> Any:
+    """An XML element; required where ``default=...`` (the ellipsis) is given."""
+    return Field(Spec("element", name, choices=choices, url=url), REQUIRED if default is ... else default)
+
+
+def elements(name: str, *, wrapper: str = "", choices: tuple[str, ...] = (), url: bool = False) -> Any:
+    """A list of XML elements, one beside the other, or within ``wrapper``."""
+    return Field(Spec("elements", name, wrapper=wrapper, choices=choices, url=url), factory=list)
+
+
+class Rows(Protocol[Member_co]):
+    """Many structures of one shape, each as the tuple of its fields in their order.
+
+    For answers with a thousand members: making as many structures takes as long as writing them.
+    """
+
+    def __iter__(self) -> Iterator[tuple[Any, ...]]:
+        """Return the tuples."""
+
+
+def rows(name: str, *, wrapper: str = "") -> Any:
+    """A list of XML elements, one beside the other, or within ``wrapper``, given as ``Rows``."""
+    return Field(Spec("elements", name, wrapper=wrapper, rows=True), ())
+
+
+def attribute(name: str) -> Any:
+    """An attribute of the structure's own element."""
+    return Field(Spec("attribute", name), None)
+
+
+def text() -> Any:
+    """The text of the structure's own element."""
+    return Field(Spec("text", ""), None)
+
+
+def body(name: str = "", *, required: bool = True) -> Any:
+    """The whole XML body as one structure, whose root element is ``name`` (the shape's own if empty)."""
+    return Field(Spec("body", name), REQUIRED if required else None)
+
+
+def stream() -> Any:
+    """The body as bytes that flow: in a response an asynchronous iterator of buffers, or bytes that are all there."""
+    return Field(Spec("stream", ""), None)
+
+
+def status(default: int = 200) -> Any:
+    """The status code of a response whose operation has several."""
+    return Field(Spec("status", ""), default)
