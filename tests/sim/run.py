@@ -112,6 +112,8 @@ class Simulation:
         self.machine.watch = None
         self.counts["steps"] += steps
         self.since |= items_of(self.client.state)
+        if operation[0] == "part":  # what replaces one of the same content is not flushed yet
+            self.flushed = frozenset(item for item in self.flushed if item[0] != "part" or item[2] != operation[2])
         allowed = [before, *between, copied(self.client.state)]
         self._removed = items_of(before) - items_of(self.client.state)
         for image, where in images.values():

@@ -20,6 +20,7 @@ import time
 from collections import Counter
 from contextlib import ExitStack
 from pathlib import Path
+from urllib.parse import quote
 
 from tests.torture.client import CUT, Client
 from tests.torture.writes import OPERATIONS, PLACE
@@ -277,10 +278,11 @@ class Trial:
         after = ""
         while True:
             answer = self.victim.client.request("GET", f"/{PLACE}?list-type=2&prefix=folder{after}")
+            assert answer.ok, answer.body
             listed |= set(re.findall(r"<Key>([^<]*)</Key>", answer.body.decode()))
             if b"<IsTruncated>true" not in answer.body:
                 break
-            after = f"&start-after={max(listed)}"
+            after = f"&start-after={quote(max(listed), safe='')}"
         for key in sorted({*self._allowed, *listed}):
             state = self._check(key, self._allowed.get(key, {None}), label)
             if (state is None) != (key not in listed):
