@@ -198,10 +198,13 @@ def _require_rebuilt(have, case, when, *, lazy):
     Two things are flushed up to a second after the answer, and may be otherwise then: on a single volume sidecars,
     whose rows are their durable copies; and everywhere the removal of files, so that what was removed may come back.
     And what a crash interrupted before its commit may have been sealed: until a sweep removes that, an index built from
-    the sidecars takes it for done.
+    the sidecars takes it for done, and an upload that it completed has no more parts.
     """
     wanted = [items_of(state) for state in case.allowed]
-    least = set.intersection(*wanted) - case.doubtful
+    completed = {item[3] for item in case.doubtful if item[0] == "upload"}
+    least = {
+        item for item in set.intersection(*wanted) - case.doubtful if item[0] != "part" or item[1] not in completed
+    }
     if lazy:
         least &= case.flushed
     most = set.union(*wanted) | case.since
