@@ -22,10 +22,10 @@ from s3ish.offload import Offload
 HELD_BYTES = 26 << 20
 """What the open readers of a process hold, all together."""
 
-READER_BYTES = 32 << 10
+READER_BYTES = 28 << 10
 """What each of them takes of that in any case: there is a connection and a request to it."""
 
-LEAST_SHARE_BYTES = 8 << 10
+LEAST_SHARE_BYTES = 16 << 10
 """What one of them may hold however many there are."""
 
 
