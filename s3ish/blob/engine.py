@@ -11,7 +11,7 @@ from s3ish.blob import sidecar as sidecars
 from s3ish.blob.coder import Coder, coder
 from s3ish.blob.flusher import Flusher
 from s3ish.blob.protocol import Unwritable, VolumeError
-from s3ish.blob.reader import Hold
+from s3ish.blob.reader import HELD_BYTES, Hold
 from s3ish.blob.volume import Volume
 from s3ish.blob.volumes import Volumes
 from s3ish.clock import Clock
@@ -79,7 +79,7 @@ class Engine:
         self.report = on_damage
         self.coder = coder(settings.code, settings.k, settings.m)
         self.flusher = Flusher(volumes, offload)
-        self.hold = Hold()
+        self.hold = Hold(max(HELD_BYTES, 16 * settings.stripe_bytes))  # so that who reads alone reads whole stripes
         self.lazy = len(volumes) == 1
         self._coders = {(settings.code, settings.k, settings.m): self.coder}
 

@@ -79,3 +79,8 @@ async def test_who_reads_alone_is_given_whole_blocks_while_the_next_are_read(sto
     reader = await store.open(ref)
     assert [len(piece) async for piece in reader] == [500] * 8 + [250] * 2
     await reader.close()
+
+
+@pytest.mark.parametrize("stripe_bytes", [1 << 20, 64 << 20])
+def test_who_reads_alone_may_take_two_stripes_however_large(make_store, stripe_bytes):
+    assert make_store("three", stripe_bytes=stripe_bytes).hold.share >= 2 * stripe_bytes
