@@ -78,7 +78,9 @@ class StorageSettings(Section, frozen=True):
     index: Annotated[str, "File of the index; empty for .s3ish/index.db on the first volume."] = ""
     fsync: Annotated[bool, "Flush before answering; false only for throw-away test stacks."] = True
     inline_bytes: Annotated[int, Meta(ge=0, le=1048576), "Objects up to this size live in index and sidecar."] = 32768
-    stripe_bytes: Annotated[int, Meta(ge=65536), "Data in one stripe of an erasure-coded object."] = 1048576
+    stripe_bytes: Annotated[
+        int, Meta(ge=65536), "Data in one stripe of an erasure-coded object; in a crowd of uploads at most 128 KiB."
+    ] = 1048576
     default_buckets: Annotated[Names, "Buckets made at start: name or name:versioned."] = ()
 
 

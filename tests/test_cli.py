@@ -14,6 +14,7 @@ from pathlib import Path
 import boto3
 import pytest
 from botocore.config import Config
+from botocore.exceptions import ClientError
 
 from s3ish import __version__
 from s3ish.config import fields
@@ -362,3 +363,18 @@ def test_every_option_of_serve_names_a_setting(run_s3ish):
     text = run_s3ish("serve", "--help").stdout
     options = set(re.findall(r"--([a-z]+)", text)) - {"help", "config"}
     assert options <= {dotted.split(".")[1] for dotted in fields()}
+
+
+def test_reads_that_are_refused_leave_no_file_open(start_server, tmp_path):  # case 113
+    server = start_server(tmp_path)
+    s3 = client(server.endpoint)
+    s3.create_bucket(Bucket="bucket")
+    s3.put_object(Bucket="bucket", Key="large", Body=bytes(200_000))
+
+    def refuse():
+        with pytest.raises(ClientError, match="control characters"):
+            s3.get_object(Bucket="bucket", Key="large", ResponseContentType="a\x01b")
+        return len(os.listdir(f"/proc/{server.process.pid}/fd"))
+
+    before = refuse()
+    assert [refuse() for _ in range(5)][-1] <= before

@@ -110,13 +110,14 @@ async def get_object(context: Context, request: GetObjectRequest) -> GetObjectRe
     """https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html"""
     for last in (False, False, True):
         version, span = await _look(context, request)
+        described = _describe(context, request, version, span)  # before files are open: it may refuse the request
         try:
             flow = await read.open_span(context.store, version, span.start, span.stop)
             break
         except SlowDown:  # replaced since we looked: the newer version is as good
             if last:
                 raise
-    return GetObjectResponse(body=flow, **_describe(context, request, version, span))
+    return GetObjectResponse(body=flow, **described)
 
 
 @operation("HEAD /{Bucket}/{Key+}", action="s3:GetObject", version_action="s3:GetObjectVersion")

@@ -1,6 +1,7 @@
 """Who may sign requests."""
 
 from collections.abc import Iterable
+from typing import Any
 
 from msgspec import Struct
 
@@ -18,6 +19,10 @@ class User(Struct, frozen=True):
     def __repr__(self) -> str:
         """Return what may be seen: not the secret."""
         return f"User({self.access_key!r}, {self.owner!r}, root={self.root})"
+
+    def __rich_repr__(self) -> list[tuple[str, Any]]:
+        """Return the same for what shows values field by field."""
+        return [("access_key", self.access_key), ("owner", self.owner), ("root", self.root)]
 
 
 class Credentials:

@@ -22,7 +22,7 @@ Reporter = Callable[[BlobRef, tuple[str, ...]], None]
 """Told which files of a blob were found damaged or missing, or could not be written."""
 
 COMPACT_STRIPE_BYTES = 128 << 10
-"""Half of it is what reading and writing still do without costing much more for each byte."""
+"""Small enough that many have room at once, and large enough that a byte costs little more."""
 
 
 class Settings(NamedTuple):

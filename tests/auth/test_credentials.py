@@ -27,6 +27,7 @@ def test_an_access_key_has_one_holder():
 
 def test_a_user_in_a_log_line_shows_no_secret():
     assert ALICE.secret_key not in repr(ALICE)
+    assert ALICE.secret_key not in str(ALICE.__rich_repr__())
     assert ALICE.secret_key not in str(ALICE)
 
 
