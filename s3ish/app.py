@@ -18,12 +18,13 @@ import structlog
 from s3ish.api.catalogue import catalogue
 from s3ish.auth.credentials import Credentials, User
 from s3ish.auth.identify import Authenticator
-from s3ish.blob.engine import Reporter
+from s3ish.blob.engine import Reporter, StateReporter
 from s3ish.blob.engine import Settings as BlobSettings
 from s3ish.blob.erasure import ErasureStore
 from s3ish.blob.names import MARK_BYTES
 from s3ish.blob.opening import open_volumes
 from s3ish.blob.protocol import BlobError, InUse
+from s3ish.blob.volume import Volume
 from s3ish.blob.volumes import Volumes
 from s3ish.clock import Clock
 from s3ish.config import ConfigError, Settings
@@ -79,10 +80,11 @@ def _open_volumes(settings: Settings, clock: Clock, *, create: bool) -> Volumes:
         create=create,
         fsync=settings.storage.fsync,
         missing=settings.erasure.parity if len(settings.storage.volumes) > 1 else 0,
+        patience_seconds=settings.storage.drive_timeout_seconds,
     )
 
 
-def _ignore(_ref: BlobRef, _files: tuple[str, ...]) -> None:
+def _ignore(*_: object) -> None:
     pass
 
 
@@ -94,6 +96,7 @@ def _store(
     on_damage: Reporter = _ignore,
     on_broken_row: Callable[[Row], None] | None = None,
     *,
+    on_state: StateReporter = _ignore,
     contended: bool = False,
 ) -> Store:
     erasure, storage = settings.erasure, settings.storage
@@ -104,6 +107,7 @@ def _store(
         clock=clock,
         offload=offload,
         on_damage=on_damage,
+        on_state=on_state,
     )
     rows = SQLiteIndex(index, durable=storage.fsync, contended=contended)
     return Store(rows, blobs, clock, offload, settings.server.region, on_damage, on_broken_row)
@@ -145,20 +149,19 @@ def prepare(settings: Settings) -> Iterator[None]:
         if is_blank(settings.index_path):
             _rebuild(settings, clock)
         try:
-            asyncio.run(_begin(settings, clock))
+            asyncio.run(_begin(settings, volumes.again(), clock))
         except Stale:
             log.warning("the index is older than what is on the volumes; it is rebuilt")
             _rebuild(settings, clock)
-            asyncio.run(_begin(settings, clock))
+            asyncio.run(_begin(settings, volumes.again(), clock))
         yield
         asyncio.run(_end(settings, volumes))
     finally:
         volumes.close()
 
 
-async def _begin(settings: Settings, clock: Clock) -> None:
+async def _begin(settings: Settings, volumes: Volumes, clock: Clock) -> None:
     """Before the first request: recover from what the last server left, make the default buckets."""
-    volumes = _open_volumes(settings, clock, create=False)
     async with _opened(settings, volumes, clock) as store:
         generation = volumes.generation + 1
         await adopt(store, generation)  # the index first: whatever comes between, it is not the older one
@@ -262,9 +265,11 @@ def volume_states(settings: Settings) -> list[VolumeState]:
         VolumeError: none can be opened, or they do not belong together.
     """
     roots = settings.storage.volumes
-    volumes = open_volumes(roots, clock=Clock(), create=False, missing=len(roots) - 1)
+    patience = settings.storage.drive_timeout_seconds
+    volumes = open_volumes(roots, clock=Clock(), create=False, missing=len(roots) - 1, patience_seconds=patience)
     try:
-        present = {volume.position: (volume.root, "ok", volume.free_bytes()) for volume in volumes.present}
+        volumes.probe()
+        present = {it.position: (it.root, it.state, _free_bytes(it)) for it in volumes.present}
         lost = iter([root for root in roots if root not in {root for root, _, _ in present.values()}])
         return [
             VolumeState(position, *(present.get(position) or (next(lost), "out of reach", None)))
@@ -272,6 +277,12 @@ def volume_states(settings: Settings) -> list[VolumeState]:
         ]
     finally:
         volumes.close()
+
+
+def _free_bytes(volume: Volume) -> int | None:
+    with contextlib.suppress(BlobError):
+        return volume.free_bytes()
+    return None
 
 
 def index_state(settings: Settings) -> tuple[Progress, Gaps] | None:
@@ -396,6 +407,8 @@ class Application:
         settings, clock = self._settings, Clock()
         volumes = _open_volumes(settings, clock, create=False)
         volumes.lock_worker(clock.token(MARK_BYTES))
+        for position, state in volumes.states.items():
+            self._observer.volume(position, state)
         repairs = RepairQueue(clock, self._observer)
 
         def report(ref: BlobRef, files: tuple[str, ...]) -> None:
@@ -407,7 +420,16 @@ class Application:
             repairs.add(row)
 
         contended = settings.server.workers > 1
-        store = _store(settings, volumes, settings.index_path, clock, report, report_row, contended=contended)
+        store = _store(
+            settings,
+            volumes,
+            settings.index_path,
+            clock,
+            report,
+            report_row,
+            on_state=self._observer.volume,
+            contended=contended,
+        )
         scrub = ScrubJob(store, self._observer, settings.jobs.scrub_days * 86_400)
         leftovers = LeftoverJob(store)
         own: list[Job] = [RepairJob(store, repairs, self._observer), leftovers, RemovalJob(store)]

@@ -81,6 +81,11 @@ class StorageSettings(Section, frozen=True):
     stripe_bytes: Annotated[
         int, Meta(ge=65536), "Data in one stripe of an erasure-coded object; in a crowd of uploads at most 128 KiB."
     ] = 1048576
+    drive_timeout_seconds: Annotated[
+        float,
+        Meta(ge=0.1, le=3600),
+        "A drive that answers nothing for so long is done without, where parity allows it, until it does again.",
+    ] = 15.0
     default_buckets: Annotated[Names, "Buckets made at start: name or name:versioned."] = ()
 
 

@@ -48,6 +48,14 @@ class Observer:
         self._waiting = Gauge(
             "s3ish_repairs_waiting", "Blobs that wait for a repair.", registry=registry, multiprocess_mode="livesum"
         )
+        self._volumes = Gauge(
+            "s3ish_volume_ok",
+            "1 for a volume that is read and written, else 0.",
+            ["volume"],
+            registry=registry,
+            multiprocess_mode="livemin",
+        )
+        self._states: dict[int, str] = {}
         self._scrub = Gauge(
             "s3ish_scrub_progress_ratio",
             "How much of the store the current pass of the scrub has verified.",
@@ -122,6 +130,13 @@ class Observer:
     def repairs_waiting(self, count: int) -> None:
         """Show how many blobs wait for a repair."""
         self._waiting.set(count)
+
+    def volume(self, position: int, state: str) -> None:
+        """Show and log the state of a volume, "ok" or what is wrong."""
+        before, self._states[position] = self._states.get(position, "ok"), state
+        self._volumes.labels(position).set(state == "ok")
+        if state != before:
+            (self._log.warning if state == "ok" else self._log.error)("volume", volume=position, state=state)
 
     def scrubbed(self, size: int) -> None:
         """Count the bytes of an object that the scrub has verified."""

@@ -6,10 +6,11 @@ and so makes every interleaving reproducible.
 """
 
 import asyncio
+import functools
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from queue import SimpleQueue
-from threading import Thread
+from threading import Condition, Thread, get_ident
 from typing import Any, NamedTuple, TypeVar, TypeVarTuple, cast
 
 T = TypeVar("T")
@@ -18,6 +19,29 @@ Arguments = TypeVarTuple("Arguments")
 
 _BRIEF_BATCH = 64
 """After so many outcomes of brief calls their callers go on, even if more are waiting."""
+
+
+class GivenUp(BaseException):
+    """A job was given up, because its thread is in a call of the system that does not come back.
+
+    Its caller is told so at once; the job itself ends that way where it asks ``stop_if_given_up``, if ever the call
+    comes back. No error that jobs expect, so that none of them takes it for one.
+    """
+
+
+_given_up: set[int] = set()
+"""The threads whose jobs were given up."""
+
+
+def is_given_up(thread: int) -> bool:
+    """Whether the job of a thread was given up, and has not ended since."""
+    return thread in _given_up
+
+
+def stop_if_given_up() -> None:
+    """Raise GivenUp if the caller's job was given up: another may be doing its work."""
+    if _given_up and get_ident() in _given_up:
+        raise GivenUp
 
 
 class _Job(NamedTuple):
@@ -46,6 +70,7 @@ class Offload:
     def __init__(self, threads: int = 16) -> None:
         self._limit = threads
         self._threads: list[Thread] = []
+        self._running: dict[int, _Job] = {}
         self._jobs: SimpleQueue[_Job | None] = SimpleQueue()
         self._brief_jobs: SimpleQueue[_Job | None] = SimpleQueue()
         self._brief_thread: Thread | None = None
@@ -57,12 +82,11 @@ class Offload:
     async def run(self, function: Callable[[*Arguments], T], *arguments: *Arguments) -> T:
         """Run ``function(*arguments)`` on a thread and return its result or raise its error.
 
-        A caller that is cancelled goes on at once; a function that runs, runs to its end.
+        A caller that is cancelled goes on at once; a function that runs, runs to its end. Raises GivenUp.
         """
         outcome = self._expect()
         self._waiting += 1
-        if self._waiting > len(self._threads) < self._limit:
-            self._threads.append(_started(self._work, f"offload-{len(self._threads)}"))
+        self._grow()
         self._jobs.put(_Job(outcome, function, arguments))
         return cast("T", await outcome)
 
@@ -78,8 +102,21 @@ class Offload:
         self._brief_jobs.put(_Job(outcome, function, arguments, brief=True))
         return cast("T", await outcome)
 
+    def give_up(self, thread: int) -> None:
+        """Wait no longer for the job of a thread, if it has one; another thread takes its place."""
+        _given_up.add(thread)  # first: whoever takes the job off ``_running`` last, forgets it
+        job = self._running.pop(thread, None)
+        if job is None:
+            _given_up.discard(thread)
+            return
+        self._threads = [other for other in self._threads if other.ident != thread]
+        self._waiting -= 1
+        self._grow()
+        if not job.outcome.done():
+            job.outcome.set_exception(GivenUp())
+
     def close(self) -> None:
-        """Wait for running calls and end the threads."""
+        """Wait for running calls, but for those that were given up, and end the threads."""
         for _ in self._threads:
             self._jobs.put(None)
         self._brief_jobs.put(None)
@@ -92,10 +129,21 @@ class Offload:
         self._loop = asyncio.get_running_loop()
         return self._loop.create_future()
 
+    def _grow(self) -> None:
+        """Have a thread for each job that is running or waiting, as far as the limit allows."""
+        if self._waiting > len(self._threads) < self._limit:
+            self._threads.append(_started(self._work, f"offload-{len(self._threads)}"))
+
     def _work(self) -> None:
+        thread = get_ident()
         while (job := self._jobs.get()) is not None:
-            self._done.append(_do(job))
-            del job
+            self._running[thread] = job
+            done = _do(job)
+            if self._running.pop(thread, None) is None:  # given up: this thread has been replaced
+                _given_up.discard(thread)
+                return
+            self._done.append(done)
+            del job, done
             self._tell()
 
     def _work_briefly(self) -> None:
@@ -159,8 +207,46 @@ class InlineOffload(Offload):
     async def run_brief(self, function: Callable[[*Arguments], T], *arguments: *Arguments) -> T:
         return await self.run(function, *arguments)
 
+    def give_up(self, thread: int) -> None:
+        pass
+
     def close(self) -> None:
         pass
+
+
+def each_within(seconds: float | None, functions: Sequence[Callable[[], T]]) -> list[T | Exception]:
+    """Call functions at once, each on a thread of its own.
+
+    Args:
+        seconds: how long to wait for them; None to call them here, one after the other, however long that takes.
+
+    Returns:
+        What each of them returned or raised; TimeoutError for one that was not ready by then. It goes on, and its
+        outcome is lost.
+    """
+    if seconds is None:
+        return [_outcome(function) for function in functions]
+    outcomes: dict[int, T | Exception] = {}
+    changed = Condition()
+
+    def call(number: int, function: Callable[[], T]) -> None:
+        outcome = _outcome(function)
+        with changed:
+            outcomes[number] = outcome
+            changed.notify_all()
+
+    for number, function in enumerate(functions):
+        _started(functools.partial(call, number, function), f"within-{number}")
+    with changed:
+        changed.wait_for(lambda: len(outcomes) == len(functions), seconds)
+        return [outcomes.get(number, TimeoutError()) for number in range(len(functions))]
+
+
+def _outcome(function: Callable[[], T]) -> T | Exception:
+    try:
+        return function()
+    except Exception as error:  # noqa: BLE001 - whatever it is, the caller must get it
+        return error
 
 
 class Lane:
@@ -168,6 +254,11 @@ class Lane:
 
     def __init__(self, name: str, function: Callable[[], None]) -> None:
         self._thread = _started(function, name)
+
+    @property
+    def ended(self) -> bool:
+        """Whether the function has returned."""
+        return not self._thread.is_alive()
 
     def join(self) -> None:
         """Wait for the function to return."""

@@ -5,7 +5,7 @@ import threading
 
 import pytest
 
-from s3ish.offload import InlineOffload, Lane, Offload
+from s3ish.offload import GivenUp, InlineOffload, Lane, Offload, each_within, is_given_up, stop_if_given_up
 
 
 @pytest.fixture
@@ -124,3 +124,79 @@ def test_a_lane_runs_its_function_to_the_end():
     ran = threading.Event()
     Lane("test", ran.set).join()
     assert ran.is_set()
+
+
+async def test_a_job_that_hangs_is_given_up_and_its_thread_replaced(offload):
+    begun, gate, ends = threading.Event(), threading.Event(), []
+
+    def hang():
+        begun.set()
+        gate.wait()
+        try:
+            stop_if_given_up()
+        except GivenUp:
+            ends.append("given up")
+            raise
+
+    hanging = [asyncio.ensure_future(offload.run(hang)) for _ in range(4)]
+    while not begun.is_set():
+        await asyncio.sleep(0.001)
+    waiting = [asyncio.ensure_future(offload.run(divmod, number, 7)) for number in range(10)]
+    await asyncio.sleep(0.01)
+    lost = {thread.ident for thread in offload._threads}
+    for thread in lost:
+        assert not is_given_up(thread)
+        offload.give_up(thread)
+    assert await asyncio.gather(*waiting) == [divmod(number, 7) for number in range(10)]
+    for job in hanging:
+        with pytest.raises(GivenUp):
+            await job
+    assert all(map(is_given_up, lost))
+    gate.set()
+    while any(map(is_given_up, lost)):
+        await asyncio.sleep(0.001)
+    assert ends == ["given up"] * 4
+    assert await asyncio.gather(*(offload.run(sum, [number]) for number in range(20))) == list(range(20))
+
+
+async def test_who_has_no_job_cannot_be_given_up(offload):
+    await offload.run(sum, [1])
+    (thread,) = offload._threads
+    offload.give_up(thread.ident)
+    offload.give_up(threading.get_ident())
+    assert not is_given_up(thread.ident)
+    stop_if_given_up()
+    assert await offload.run(sum, [1, 2]) == 3
+    assert offload._threads == [thread]
+
+
+async def test_the_end_waits_for_no_job_that_was_given_up():
+    offload, begun, gate = Offload(1), threading.Event(), threading.Event()
+
+    def hang():
+        begun.set()
+        gate.wait()
+
+    hanging = asyncio.ensure_future(offload.run(hang))
+    while not begun.is_set():
+        await asyncio.sleep(0.001)
+    offload.give_up(offload._threads[0].ident)
+    with pytest.raises(GivenUp):
+        await hanging
+    offload.close()
+    gate.set()
+
+
+def test_each_is_called_at_once_and_waited_for_no_longer_than_that():
+    gate, both = threading.Event(), threading.Barrier(2, timeout=10)
+
+    def late():
+        gate.wait()
+        return "late"
+
+    outcomes = each_within(0.2, [both.wait, both.wait, late, lambda: 1 // 0])
+    assert sorted(outcomes[:2]) == [0, 1]
+    assert [type(outcome) for outcome in outcomes[2:]] == [TimeoutError, ZeroDivisionError]
+    gate.set()
+    assert each_within(None, [threading.get_ident, late]) == [threading.get_ident(), "late"]
+    assert each_within(5, []) == []

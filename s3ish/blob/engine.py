@@ -5,7 +5,7 @@ Writer and repair are made with it; the store itself is one with the rest of the
 
 import asyncio
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar, TypeVarTuple
 
 from s3ish.blob import sidecar as sidecars
 from s3ish.blob.coder import Coder, coder
@@ -14,12 +14,19 @@ from s3ish.blob.protocol import Unwritable, VolumeError
 from s3ish.blob.reader import HELD_BYTES, Hold
 from s3ish.blob.volume import Volume
 from s3ish.blob.volumes import Volumes
+from s3ish.blob.watch import Watch
 from s3ish.clock import Clock
 from s3ish.model import BlobRef
-from s3ish.offload import Offload
+from s3ish.offload import GivenUp, Offload
+
+T = TypeVar("T")
+Arguments = TypeVarTuple("Arguments")
 
 Reporter = Callable[[BlobRef, tuple[str, ...]], None]
 """Told which files of a blob were found damaged or missing, or could not be written."""
+
+StateReporter = Callable[[int, str], None]
+"""Told the position of a volume whose state has changed, and the state, "ok" or what is wrong."""
 
 COMPACT_STRIPE_BYTES = 128 << 10
 """Small enough that many have room at once, and large enough that a byte costs little more."""
@@ -44,7 +51,7 @@ class Settings(NamedTuple):
         return min(self.stripe_bytes, COMPACT_STRIPE_BYTES)
 
 
-def _ignore(_ref: BlobRef, _names: tuple[str, ...]) -> None:
+def _ignore(*_: object) -> None:
     pass
 
 
@@ -54,7 +61,7 @@ class Engine:
     Args:
         volumes: the open set; the store owns it from now on.
         settings: of new blobs.
-        on_damage: called on the event loop.
+        on_damage, on_state: called on the event loop.
 
     Raises:
         ValueError: the settings do not fit each other or the number of volumes.
@@ -69,6 +76,7 @@ class Engine:
         clock: Clock,
         offload: Offload,
         on_damage: Reporter = _ignore,
+        on_state: StateReporter = _ignore,
     ) -> None:
         needed = settings.k + settings.m
         if 1 < len(volumes) < needed:
@@ -78,7 +86,8 @@ class Engine:
         self.volumes, self.settings, self.clock, self.offload = volumes, settings, clock, offload
         self.report = on_damage
         self.coder = coder(settings.code, settings.k, settings.m)
-        self.flusher = Flusher(volumes, offload)
+        self.watch = Watch(volumes, offload, clock, on_state)
+        self.flusher = Flusher(volumes, self.run)
         self.hold = Hold(max(HELD_BYTES, 16 * settings.stripe_bytes))  # so that who reads alone reads whole stripes
         self.lazy = len(volumes) == 1
         self._coders = {(settings.code, settings.k, settings.m): self.coder}
@@ -94,12 +103,28 @@ class Engine:
             self._coders[key] = coder(*key)
         return self._coders[key]
 
+    async def run(self, function: Callable[[*Arguments], T], *arguments: *Arguments) -> T:
+        """Run a job that works on volumes on a thread.
+
+        One that hangs on a volume is given up and done once more, which goes on without that volume.
+        """
+        while True:
+            try:
+                return await self.run_once(function, *arguments)
+            except GivenUp:
+                continue
+
+    async def run_once(self, function: Callable[[*Arguments], T], *arguments: *Arguments) -> T:
+        """Do the same with a job that cannot be done once more. Raises GivenUp."""
+        self.watch.soon()
+        return await self.offload.run(function, *arguments)
+
     async def each(self, function: Callable[[int], None], positions: Sequence[int]) -> None:
         """Run a function for each position, on as many threads."""
         if len(positions) == 1:
-            await self.offload.run(function, positions[0])
+            await self.run(function, positions[0])
         else:
-            await asyncio.gather(*(self.offload.run(function, position) for position in positions))
+            await asyncio.gather(*(self.run(function, position) for position in positions))
 
     def remove(self, blob: str, positions: Sequence[int] | None) -> None:
         """Remove all sidecars before any shard, so that a crash in between leaves nothing that looks whole."""

@@ -22,6 +22,7 @@ from s3ish.blob.sidecar import Sidecar
 from s3ish.blob.volume import is_temporary
 from s3ish.blob.writer import ErasureWriter
 from s3ish.model import BlobRef
+from s3ish.offload import GivenUp
 
 PRUNED_AT_ONCE = 64
 
@@ -43,7 +44,7 @@ class ErasureStore(Engine):
         if not 0 <= start <= end <= ref.size:
             raise ValueError(f"[{start}, {end}) is no range of {ref.size} bytes")
         if ref.inline:
-            data, failed = await self.offload.run(self._read_inline, ref)
+            data, failed = await self.run(self._read_inline, ref)
             if failed:
                 self.report(ref, damage_names(ref, failed))
             return InlineReader(memoryview(data)[start:end])
@@ -52,23 +53,23 @@ class ErasureStore(Engine):
             self.report(ref, tuple(shard_name(number, ref.k) for number in sorted(numbers)))
 
         shards = ShardReader(self.volumes, ref, self.coder_of(ref))
-        reader = ErasureReader(shards, self.offload, self.hold, start, end, report)
+        reader = ErasureReader(shards, self.run, self.hold, start, end, report)
         await reader.begin()
         return reader
 
     async def read_sidecar(self, ref: BlobRef) -> bytes:
-        return (await self.offload.run(self._newest, ref)).content
+        return (await self.run(self._newest, ref)).content
 
     async def amend(self, ref: BlobRef, sidecar: bytes, *, inline: bytes | None = None) -> None:
-        copies = await self.offload.run(read_copies, self.volumes, ref.id, ref.volumes)
+        copies = await self.run(read_copies, self.volumes, ref.id, ref.volumes)
         old = newest(copies)
         if old is None and ref.inline and inline is None:
             raise verdict(ref.id, _errors(copies), ref.m)
-        if old is None and not ref.inline and not await self.offload.run(self._any_shard, ref):
+        if old is None and not ref.inline and not await self.run(self._any_shard, ref):
             raise Missing(f"{ref.id} is not there")
         revision = self.clock.sequence(after=old.revision if old else 0)
         new = Sidecar(ref, revision, sidecar, old.data if old else inline, old.others if old else {})
-        text = await self.offload.run(sidecars.encode, new)
+        text = await self.run(sidecars.encode, new)
         token = self.token()
         failures: dict[int, BlobError] = {}
 
@@ -88,26 +89,26 @@ class ErasureStore(Engine):
             self.report(ref, damage_names(ref, failures))
 
     async def delete(self, ref: BlobRef) -> None:
-        run = self.offload.run_brief if self.lazy and ref.inline else self.offload.run
+        run = self.offload.run_brief if self.lazy and ref.inline else self.run
         await run(self.remove, ref.id, ref.volumes)
         self.flusher.soon()
 
     async def discard(self, blob: str, positions: Sequence[int] | None = None) -> None:
         """Remove all files of a blob by its id, wherever they are. Raises Unwritable if a volume within reach fails."""
-        await self.offload.run(self.remove, blob, positions)
+        await self.run(self.remove, blob, positions)
         self.flusher.soon()
 
     async def check(self, ref: BlobRef, *, repair: bool) -> Health:
         return await Repair(self, ref).check(repair=repair)
 
     async def tidy(self, ref: BlobRef, past: Past) -> None:
-        await self.offload.run(self._tidy, ref, past)
+        await self.run(self._tidy, ref, past)
 
     async def prune(self, before_ns: int) -> AsyncIterator[str]:
         for volume in self.volumes.present:
             folders = volume.prune(before_ns)
-            with suppress(BlobError):  # for another time
-                while batch := await self.offload.run(list, islice(folders, PRUNED_AT_ONCE)):
+            with suppress(BlobError, GivenUp):  # for another time
+                while batch := await self.run_once(list, islice(folders, PRUNED_AT_ONCE)):
                     for folder in batch:
                         yield folder
 
@@ -116,10 +117,10 @@ class ErasureStore(Engine):
         return self.volumes.away
 
     async def dead_makers(self) -> frozenset[str]:
-        return await self.offload.run(self.volumes.dead_workers)
+        return await self.run(self.volumes.dead_workers)
 
     async def forget_makers(self, makers: Iterable[str]) -> None:
-        await self.offload.run(self.volumes.forget_workers, makers)
+        await self.run(self.volumes.forget_workers, makers)
 
     def scan(self, after: str | None = None, unread: Unread | None = None) -> AsyncIterator[tuple[BlobRef, bytes]]:
         return self._scan(after).sealed(unread)
@@ -134,6 +135,7 @@ class ErasureStore(Engine):
 
     async def close(self) -> None:
         await self.flusher.close()
+        self.watch.close()
         self.volumes.close()
 
     def _read_inline(self, ref: BlobRef) -> tuple[bytes, list[int]]:
@@ -164,7 +166,7 @@ class ErasureStore(Engine):
 
     def _scan(self, after: str | None) -> Scan:
         tolerated = self.settings.m if len(self.volumes) > 1 else 0  # of a single one there is no other copy
-        return Scan(self.volumes, self.offload, after, tolerated)
+        return Scan(self.volumes, self.run_once, after, tolerated)
 
     def _any_shard(self, ref: BlobRef) -> bool:
         for number, position in enumerate(ref.volumes):

@@ -4,22 +4,25 @@ One call for each file system a moment after the first change, however many chan
 """
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 
 from s3ish.blob.protocol import BlobError
 from s3ish.blob.volumes import Volumes
-from s3ish.offload import Offload
 
 
 class Flusher:
     """Makes changes durable soon.
 
     Args:
+        run: runs a function on a thread.
         delay_seconds: how long a change may wait.
     """
 
-    def __init__(self, volumes: Volumes, offload: Offload, *, delay_seconds: float = 1.0) -> None:
-        self._volumes, self._offload, self._delay = volumes, offload, delay_seconds
+    def __init__(
+        self, volumes: Volumes, run: Callable[[Callable[[], None]], Awaitable[None]], *, delay_seconds: float = 1.0
+    ) -> None:
+        self._volumes, self._run, self._delay = volumes, run, delay_seconds
         self._timer: asyncio.TimerHandle | None = None
         self._task: asyncio.Task[None] | None = None
 
@@ -44,7 +47,7 @@ class Flusher:
 
     async def _flush(self) -> None:
         self._timer = None
-        await self._offload.run(self._flush_all)
+        await self._run(self._flush_all)
 
     def _flush_all(self) -> None:
         for volume in self._volumes.present:

@@ -4,14 +4,15 @@ One server holds ``lock``, its workers share ``workers.lock``, and each worker h
 can tell whether it lives: what it was making when it died will never be finished.
 """
 
+import errno
 import fcntl
 import os
 import re
 from contextlib import suppress
 
+from s3ish.blob.calls import Calls
 from s3ish.blob.identity import PRIVATE
 from s3ish.blob.protocol import InUse
-from s3ish.blob.translation import translated
 
 _WORKER = re.compile(r"worker\.([a-z2-7]+)\.lock")
 
@@ -20,12 +21,12 @@ class Locks:
     """The locks that this process holds on one volume.
 
     Args:
-        volume: its path, for messages.
+        calls: of the volume.
         root: a descriptor of its root directory, open as long as the locks are used.
     """
 
-    def __init__(self, volume: str, root: int) -> None:
-        self._volume, self._root = volume, root
+    def __init__(self, calls: Calls, root: int) -> None:
+        self._calls, self._root = calls, root
         self._held: list[int] = []
 
     def take_server(self) -> None:
@@ -34,8 +35,8 @@ class Locks:
         Raises:
             InUse: another server holds it, or a worker of a server that died is still running.
         """
-        self._take("lock", fcntl.LOCK_EX, f"{self._volume} is in use by another s3ish server")
-        ended = f"a worker of an s3ish server that ended is still using {self._volume}"
+        self._take("lock", fcntl.LOCK_EX, f"{self._calls.volume} is in use by another s3ish server")
+        ended = f"a worker of an s3ish server that ended is still using {self._calls.volume}"
         workers = self._take("workers.lock", fcntl.LOCK_EX, ended)
         self._held.remove(workers)
         os.close(workers)
@@ -46,17 +47,17 @@ class Locks:
         Args:
             mark: by which others can tell whether the worker lives.
         """
-        self._take("workers.lock", fcntl.LOCK_SH, f"another s3ish server is starting on {self._volume}")
+        self._take("workers.lock", fcntl.LOCK_SH, f"another s3ish server is starting on {self._calls.volume}")
         if mark:  # it gets its name when the lock is held: seen without one, the worker is dead
             new, path = f"{PRIVATE}/.{mark}.lock", _path(mark)
-            self._take(f".{mark}.lock", fcntl.LOCK_EX, f"two workers on {self._volume} have one mark")
-            with translated(self._volume, path):
+            self._take(f".{mark}.lock", fcntl.LOCK_EX, f"two workers on {self._calls.volume} have one mark")
+            with self._calls.to(path):
                 os.rename(new, path, src_dir_fd=self._root, dst_dir_fd=self._root)
 
     def dead_workers(self) -> set[str]:
         """Return the marks of the workers that ended without ``forget_worker``. Raises Missing, VolumeError."""
         dead = set()
-        with translated(self._volume, PRIVATE):
+        with self._calls.to(PRIVATE):
             marks = [found[1] for found in map(_WORKER.fullmatch, self._names()) if found]
             for mark in marks:
                 with suppress(FileNotFoundError, BlockingIOError):  # it ended well meanwhile; it lives
@@ -71,7 +72,7 @@ class Locks:
 
     def forget_worker(self, mark: str) -> None:
         """Forget a worker: it ends, or all that it left has been dealt with. Raises VolumeError."""
-        with translated(self._volume, mark), suppress(FileNotFoundError):
+        with self._calls.to(mark), suppress(FileNotFoundError):
             os.unlink(_path(mark), dir_fd=self._root)
 
     def release(self) -> None:
@@ -83,8 +84,13 @@ class Locks:
 
     def _take(self, name: str, kind: int, message: str) -> int:
         flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
-        with translated(self._volume, f"{PRIVATE}/{name}"):
-            descriptor = os.open(f"{PRIVATE}/{name}", flags, 0o640, dir_fd=self._root)
+        with self._calls.to(f"{PRIVATE}/{name}"):
+            try:
+                descriptor = os.open(f"{PRIVATE}/{name}", flags, 0o640, dir_fd=self._root)
+            except OSError as error:
+                if error.errno != errno.EROFS:
+                    raise
+                descriptor = os.open(f"{PRIVATE}/{name}", flags & ~(os.O_RDWR | os.O_CREAT), dir_fd=self._root)
             try:
                 fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
             except BlockingIOError:

@@ -7,14 +7,16 @@ what looks like the mount point of a drive that is not mounted is refused with a
 
 import os
 from collections.abc import Sequence
+from functools import partial
 from typing import NamedTuple
 
 from s3ish.blob import identity as identities
 from s3ish.blob.identity import PRIVATE, Identity
 from s3ish.blob.protocol import VolumeError
 from s3ish.blob.volume import Volume
-from s3ish.blob.volumes import Volumes
+from s3ish.blob.volumes import PATIENCE_SECONDS, Volumes
 from s3ish.clock import Clock
+from s3ish.offload import each_within
 
 
 class _Root(NamedTuple):
@@ -24,7 +26,13 @@ class _Root(NamedTuple):
 
 
 def open_volumes(
-    roots: Sequence[str], *, clock: Clock, create: bool = True, fsync: bool = True, missing: int = 0
+    roots: Sequence[str],
+    *,
+    clock: Clock,
+    create: bool = True,
+    fsync: bool = True,
+    missing: int = 0,
+    patience_seconds: float = PATIENCE_SECONDS,
 ) -> Volumes:
     """Open the volumes of one set, ordered by their positions.
 
@@ -34,6 +42,7 @@ def open_volumes(
         create: whether empty and absent directories may become volumes.
         fsync: False for throw-away stores.
         missing: how many of the volumes may be out of reach.
+        patience_seconds: after which time a volume that does not answer counts as one of these.
 
     Raises:
         VolumeError: a root is unfit, of another set, or there are too few.
@@ -41,12 +50,21 @@ def open_volumes(
     """
     found: list[_Root] = []
     failures: list[VolumeError] = []
+    unexpected: list[Exception] = []
     try:
-        for path in roots:
-            try:
-                found.append(_open_root(path, create=create))
-            except VolumeError as error:
-                failures.append(error)
+        seconds = patience_seconds if missing else None
+        outcomes = each_within(seconds, [partial(_open_root, path, create=create) for path in roots])
+        for path, outcome in zip(roots, outcomes, strict=True):
+            if isinstance(outcome, _Root):
+                found.append(outcome)
+            elif isinstance(outcome, TimeoutError):
+                failures.append(VolumeError(f"{path} does not answer"))
+            elif isinstance(outcome, VolumeError):
+                failures.append(outcome)
+            else:
+                unexpected.append(outcome)
+        if unexpected:
+            raise unexpected[0]
         known = [root.identity for root in found if root.identity]
         if failures and (len(failures) > missing or not known):
             raise failures[0]
@@ -58,7 +76,7 @@ def open_volumes(
     volumes: list[Volume | None] = [None] * len(roots)
     for root, member in zip(found, members, strict=True):
         volumes[member.position] = Volume(root.path, root.descriptor, member, fsync=fsync)
-    return Volumes(volumes)
+    return Volumes(volumes, tolerated=missing, patience_seconds=patience_seconds)
 
 
 def _open_root(path: str, *, create: bool) -> _Root:

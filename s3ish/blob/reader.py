@@ -6,7 +6,7 @@ sends the current one. All files are opened before the first byte flows, so that
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 
 from s3ish.blob.coder import Coder
@@ -17,7 +17,9 @@ from s3ish.blob.protocol import BlobError, Buffer, Corrupt
 from s3ish.blob.volume import Volume
 from s3ish.blob.volumes import Volumes
 from s3ish.model import BlobRef
-from s3ish.offload import Offload
+
+Run = Callable[[Callable[[], list[Buffer]]], Awaitable[list[Buffer]]]
+"""Runs a job on a thread."""
 
 HELD_BYTES = 26 << 20
 """What the open readers of a process hold, all together."""
@@ -53,8 +55,11 @@ class ShardReader:
                 except BlobError:
                     self.damaged.add(number)
 
-    def read(self, stripe: int, start: int, stop: int) -> list[Buffer]:
-        """Return the bytes from ``start`` to ``stop`` within a stripe, in pieces. Raises Missing, Corrupt."""
+    def read(self, stripe: int, start: int, stop: int, *, final: bool = False) -> list[Buffer]:
+        """Return the bytes from ``start`` to ``stop`` within a stripe, in pieces. Raises Missing, Corrupt.
+
+        The files are closed then if nothing is read after these.
+        """
         with self._gate:
             block = self.layout.block_bytes(stripe)
             first, last = start // block, max(start, stop - 1) // block
@@ -64,6 +69,8 @@ class ShardReader:
                 base = number * block
                 piece = memoryview(blocks[number])[max(start - base, 0) : min(stop - base, block)]
                 pieces.append(piece if len(piece) == block else bytes(piece))  # a view would keep the whole block
+            if final:
+                self._gate.shut()
             return pieces
 
     def rebuild(self, stripe: int, wanted: Sequence[int]) -> dict[int, Buffer]:
@@ -80,6 +87,11 @@ class ShardReader:
         """Return the numbers of the shards that are not there or not as long as they must be."""
         with self._gate:
             return [number for number in range(self.ref.k + self.ref.m) if not self._fits(number)]
+
+    @property
+    def is_open(self) -> bool:
+        """Whether there are files to close, which may take a while if they were removed meanwhile."""
+        return bool(self._files)
 
     def close(self) -> None:
         """Close the files as soon as no job is working on them; idempotent."""
@@ -169,6 +181,7 @@ class ErasureReader:
     """An open range of a blob with shards.
 
     Args:
+        run: runs a job on a thread.
         hold: where what it holds is counted.
         start, stop: the range in bytes.
         report: told the numbers of damaged shards when they are first met.
@@ -177,13 +190,13 @@ class ErasureReader:
     def __init__(
         self,
         shards: ShardReader,
-        offload: Offload,
+        run: Run,
         hold: Hold,
         start: int,
         stop: int,
         report: Callable[[set[int]], None],
     ) -> None:
-        self._shards, self._offload, self._hold, self._report = shards, offload, hold, report
+        self._shards, self._run, self._hold, self._report = shards, run, hold, report
         self._position, self._stop = start, stop
         self._held = self._handed_out = 0  # bytes counted; those of them that may still be on their way
         self._pieces: deque[Buffer] = deque()
@@ -202,7 +215,7 @@ class ErasureReader:
             return job()
 
         try:
-            self._pieces.extend(await self._offload.run(open_and_read))
+            self._pieces.extend(await self._run(open_and_read))
         except BaseException:
             await self.close()
             raise
@@ -234,7 +247,7 @@ class ErasureReader:
     def _read_on(self) -> None:
         """Begin to read what comes next, unless that is under way or nothing comes."""
         if not self._reading and self._position < self._stop:
-            self._reading = asyncio.ensure_future(self._offload.run(self._next_job()))
+            self._reading = asyncio.ensure_future(self._run(self._next_job()))
 
     async def close(self) -> None:
         if self._reading:
@@ -243,7 +256,14 @@ class ErasureReader:
             self._reading = None
         self._count(-self._held)
         self._handed_out = 0
+        if self._shards.is_open:
+            await self._run(self._close)
+        else:
+            self._shards.close()
+
+    def _close(self) -> list[Buffer]:
         self._shards.close()
+        return []
 
     def _next_job(self) -> Callable[[], list[Buffer]]:
         """Return the job that reads what the range has of its next stripe, or as much of it as its share allows."""
@@ -255,7 +275,7 @@ class ErasureReader:
         else:
             self._position = stripe * layout.stripe_bytes + stop
         self._count(stop - start)
-        return partial(self._shards.read, stripe, start, stop)
+        return partial(self._shards.read, stripe, start, stop, final=self._position == self._stop)
 
     def _reach(self, stripe: int, start: int) -> int:
         """Return how far its share lets it go: whole blocks, if it can, since only they can be verified."""

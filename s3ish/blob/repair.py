@@ -26,7 +26,7 @@ class Repair:
 
     def __init__(self, store: Engine, ref: BlobRef) -> None:
         self._store, self._ref = store, ref
-        self._run = store.offload.run
+        self._run = store.run
 
     async def check(self, *, repair: bool) -> Health:
         """Return what was wrong, and whether it was made good. Raises NewerFormat."""

@@ -4,7 +4,7 @@ Works through batches on a thread; one batch is in memory.
 """
 
 import heapq
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import suppress
 from itertools import groupby, islice
 from typing import NamedTuple
@@ -14,7 +14,7 @@ from s3ish.blob.protocol import BlobError, Corrupt, Missing, Unread, VolumeError
 from s3ish.blob.sidecar import Sidecar
 from s3ish.blob.volumes import Volumes
 from s3ish.model import BlobRef
-from s3ish.offload import Offload
+from s3ish.offload import GivenUp
 
 _BATCH = 64
 
@@ -35,16 +35,27 @@ class Scan:
     """One pass over all blobs.
 
     Args:
+        run: runs a function on a thread.
         after: the id behind which to begin.
         tolerated: how many volumes may be out of reach; with more, blobs could be overlooked.
     """
 
-    def __init__(self, volumes: Volumes, offload: Offload, after: str | None, tolerated: int) -> None:
-        self._volumes, self._offload, self._tolerated = volumes, offload, tolerated
-        walks = [self._walk(position, after) for position in range(len(volumes))]
-        self._blobs = groupby(heapq.merge(*walks), key=lambda item: item[0])
+    def __init__(
+        self,
+        volumes: Volumes,
+        run: Callable[[Callable[[], list[_Found]]], Awaitable[list[_Found]]],
+        after: str | None,
+        tolerated: int,
+    ) -> None:
+        self._volumes, self._run, self._tolerated = volumes, run, tolerated
         self._lost: dict[int, BlobError] = {}
         self._unlisted: list[_Found] = []
+        self._begin(after)
+
+    def _begin(self, after: str | None) -> None:
+        self._last = after
+        walks = [self._walk(position, after) for position in range(len(self._volumes))]
+        self._blobs = groupby(heapq.merge(*walks), key=lambda item: item[0])
 
     async def sealed(self, unread: Unread | None = None) -> AsyncIterator[tuple[BlobRef, bytes]]:
         """Yield every blob that has a valid sidecar, with the newest. Raises NewerFormat, Corrupt."""
@@ -61,8 +72,16 @@ class Scan:
                 yield found.blob, found.modified_ns
 
     async def _all(self) -> AsyncIterator[_Found]:
-        while batch := await self._offload.run(self._batch):
+        while True:
+            try:
+                batch = await self._run(self._batch)
+            except GivenUp:  # the walks are still in the hands of the job that hangs
+                self._begin(self._last)
+                continue
+            if not batch:
+                return
             for found in batch:
+                self._last = found.blob or self._last
                 yield found
 
     def _batch(self) -> list[_Found]:

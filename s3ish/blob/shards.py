@@ -35,6 +35,7 @@ class BlobFiles:
         self.failures: dict[int, BlobError] = {}
         self._blob, self._positions, self._quorum = blob, tuple(positions), quorum
         self._files: dict[int, int] = {}
+        self._begun = False
         self._volumes: dict[int, Volume] = {}
         self._gate = Gate(self._close)
         for position in set(positions):
@@ -51,6 +52,7 @@ class BlobFiles:
     def write_stripe(self, coder: Coder, salt: int, stripe: int, stripe_bytes: int, chunks: Sequence[Buffer]) -> None:
         """Encode the data of a stripe and write it to all shards. Raises Full, Unwritable."""
         with self._gate:
+            self._begun = True
             data = chunks[0] if len(chunks) == 1 else b"".join(chunks)
             offset = stripe * (HASH_BYTES + -(-stripe_bytes // coder.k))
             for number, block in enumerate(coder.encode(data)):
@@ -59,11 +61,11 @@ class BlobFiles:
             self.require_quorum()
 
     def sync(self, position: int) -> None:
-        """Make the content of the shards on a volume durable."""
+        """Make the content of the shards on a volume durable, and close them."""
         with self._gate:
-            for number, descriptor in list(self._files.items()):
+            for number in list(self._files):
                 if self._positions[number] == position:
-                    self._try(position, partial(_sync, descriptor))
+                    self._try(position, partial(self._sync, number))
 
     def sync_entries(self, position: int) -> None:
         """Make the directory entries on a volume durable."""
@@ -73,6 +75,7 @@ class BlobFiles:
     def link(self, source: BlobRef) -> bool:
         """Give all shards of another blob names here as well. Returns False, leaving nothing, if one cannot have it."""
         with self._gate:
+            self._begun = True
             try:
                 for number, position in enumerate(self._positions):
                     self._volumes[position].link(source.id, self._blob, shard_name(number, source.k))
@@ -87,7 +90,7 @@ class BlobFiles:
             if again:
                 self._try(position, lambda volume: volume.replace(self._blob, sidecar.NAME, text, token))
                 return
-            first = not self._files
+            first = not self._begun
             self._try(
                 position, lambda volume: volume.write_file(self._blob, sidecar.NAME, text, flush=flush, first=first)
             )
@@ -116,7 +119,6 @@ class BlobFiles:
     def remove(self) -> None:
         """Wait for the jobs that are running, then remove every file of the blob."""
         self._gate.drain()
-        self._close()
         self._remove_all()
 
     def _remove_all(self) -> None:
@@ -142,6 +144,10 @@ class BlobFiles:
             begin = max(0, offset // _FLUSHED_BYTES * _FLUSHED_BYTES)
             volume.begin_flush(descriptor, begin, end - begin)
 
+    def _sync(self, number: int, volume: Volume) -> None:
+        volume.sync(self._files[number])
+        volume.close_file(self._files.pop(number))
+
     def _try(self, position: int, action: Callable[[Volume], None]) -> None:
         """Do something on a volume, unless it has failed before, and remember if it fails now."""
         if position not in self.failures:
@@ -149,7 +155,3 @@ class BlobFiles:
                 action(self._volumes[position])
             except BlobError as error:
                 self.failures[position] = error
-
-
-def _sync(descriptor: int, volume: Volume) -> None:
-    volume.sync(descriptor)

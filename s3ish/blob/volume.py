@@ -14,10 +14,10 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 
 from s3ish.blob import generation
+from s3ish.blob.calls import NO_ROOM, Calls
 from s3ish.blob.identity import PRIVATE, Identity
 from s3ish.blob.locks import Locks
 from s3ish.blob.protocol import Buffer, Corrupt, Full, Missing, VolumeError
-from s3ish.blob.translation import NO_ROOM, translated
 
 _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
 _CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -30,6 +30,8 @@ _RESERVE_BYTES, _RESERVE_SHARE = 32 << 20, 16
 
 _WINDOW = 100_000
 """How many names of one folder are held in memory at once while walking."""
+
+_PROBE = f"{PRIVATE}/probe"
 
 _DURABLE_FOLDERS = 100_000
 """How many folders are remembered as flushed, to spare flushing them again."""
@@ -48,9 +50,11 @@ class Volume:
     def __init__(self, root: str, descriptor: int, identity: Identity, *, fsync: bool = True) -> None:
         self.root, self.identity, self.fsync = root, identity, fsync
         self.suspect = ""
-        self.locks = Locks(root, descriptor)
+        self.calls = Calls(repr(self))
+        self.locks = Locks(self.calls, descriptor)
         self._root = descriptor
         self._durable: set[str] = set()
+        self._unclosed: list[int] = []
 
     def __repr__(self) -> str:
         return f"volume {self.identity.position} at {self.root}"
@@ -59,6 +63,13 @@ class Volume:
     def position(self) -> int:
         """The number of this volume in its set."""
         return self.identity.position
+
+    @property
+    def state(self) -> str:
+        """How it is, in words: "ok" or what is wrong."""
+        if self.calls.hung:
+            return "does not answer"
+        return f"takes no writes: {self.suspect}" if self.suspect else "ok"
 
     # --- files of a blob
 
@@ -69,7 +80,7 @@ class Volume:
         """
         self._refuse_if_suspect()
         path = _path(blob, name)
-        with translated(self, path):
+        with self.calls.to(path):
             if first:
                 with suppress(FileNotFoundError):
                     self._make_folder(blob)
@@ -83,7 +94,7 @@ class Volume:
     def open(self, blob: str, name: str) -> int:
         """Return a descriptor for reading. Raises Missing, VolumeError, Corrupt if it is not a regular file."""
         path = _path(blob, name)
-        with translated(self, path):
+        with self.calls.to(path):
             try:
                 descriptor = os.open(path, _READ, dir_fd=self._root)
             except OSError as error:
@@ -97,7 +108,7 @@ class Volume:
 
     def read(self, descriptor: int, length: int, offset: int) -> bytes:
         """Return ``length`` bytes at ``offset``, fewer only at the file's end. Raises VolumeError."""
-        with translated(self, "a file"):
+        with self.calls.to("a file"):
             data = os.pread(descriptor, length, offset)
             while 0 < len(data) < length:
                 more = os.pread(descriptor, length - len(data), offset + len(data))
@@ -108,7 +119,7 @@ class Volume:
 
     def write(self, descriptor: int, buffers: list[Buffer], offset: int) -> None:
         """Write all of ``buffers`` one behind the other at ``offset``. Raises Full, VolumeError."""
-        with translated(self, "a file"):
+        with self.calls.to("a file"):
             total = sum(map(len, buffers))
             self._leave_reserve(total)
             done = os.pwritev(descriptor, buffers, offset)
@@ -136,12 +147,20 @@ class Volume:
                 os.fsync(descriptor)
 
     def close_file(self, descriptor: int) -> None:
-        """Close a descriptor that this volume gave."""
-        os.close(descriptor)
+        """Close a descriptor that this volume gave; where the volume does not answer, as soon as it does."""
+        if self.calls.hung:  # the last descriptor of a removed file takes its blocks with it
+            self._unclosed.append(descriptor)
+            return
+        closing = self.calls.to("a file")
+        self.calls.begin(closing)  # never refused: who was given up must close what it has
+        try:
+            os.close(descriptor)
+        finally:
+            self.calls.leave(closing)
 
     def size(self, descriptor: int) -> int:
         """Return a file's size in bytes."""
-        with translated(self, "a file"):
+        with self.calls.to("a file"):
             return os.fstat(descriptor).st_size
 
     def read_file(self, blob: str, name: str, limit: int) -> bytes:
@@ -180,7 +199,7 @@ class Volume:
     def rename(self, blob: str, old: str, new: str) -> None:
         """Give a file of a blob another name, in place of any file of that name. Raises Missing, VolumeError."""
         source, target = _path(blob, old), _path(blob, new)
-        with translated(self, target):
+        with self.calls.to(target):
             try:
                 os.rename(source, target, src_dir_fd=self._root, dst_dir_fd=self._root)
             except IsADirectoryError:  # planted: no file of ours is lost by its removal
@@ -193,7 +212,7 @@ class Volume:
         descriptor = self.open(source, name)  # proves that it is a regular file
         os.close(descriptor)
         old, new = _path(source, name), _path(blob, name)
-        with translated(self, new):
+        with self.calls.to(new):
             for _ in range(_RETRIES):
                 try:
                     os.link(old, new, src_dir_fd=self._root, dst_dir_fd=self._root, follow_symlinks=False)
@@ -236,13 +255,13 @@ class Volume:
     def unlink(self, blob: str, name: str) -> None:
         """Remove a file; nothing happens if it is gone. Raises VolumeError."""
         path = _path(blob, name)
-        with translated(self, path), suppress(FileNotFoundError):
+        with self.calls.to(path), suppress(FileNotFoundError):
             self._discard(path)
 
     def remove(self, blob: str) -> None:
         """Remove a blob's files, its directory, and the folders above it that are empty then. Raises VolumeError."""
         path = _path(blob)
-        with translated(self, path):
+        with self.calls.to(path):
             gone = self._remove_folder(path)
             if not gone:
                 with suppress(FileNotFoundError, NotADirectoryError):
@@ -266,13 +285,13 @@ class Volume:
             name = next((name for name in entries if "@" not in name and name != "lost+found"), None)
             if name is not None:
                 path = f"{folder}/{name}" if folder else name
-                with suppress(Missing), translated(self, path):
+                with suppress(Missing), self.calls.to(path):
                     seen_ns = os.stat(path, dir_fd=self._root, follow_symlinks=False).st_mtime_ns
                     stack.append((path, seen_ns, self._sorted(path, "")))
                 continue
             stack.pop()
             if folder and (modified_ns < before_ns or folder in emptied):
-                with translated(self, folder):
+                with self.calls.to(folder):
                     if self._remove_folder(folder):
                         emptied.add(folder.rpartition("/")[0])
             emptied.discard(folder)
@@ -307,7 +326,7 @@ class Volume:
     def names(self, blob: str) -> list[str]:
         """Return the names of what is in a blob's directory; none if it is gone. Raises VolumeError."""
         path = _path(blob)
-        with translated(self, path):
+        with self.calls.to(path):
             try:
                 return self._list(path)
             except FileNotFoundError:
@@ -319,7 +338,7 @@ class Volume:
         Raises Missing, VolumeError.
         """
         path = _path(blob, name)
-        with translated(self, path):
+        with self.calls.to(path):
             return os.stat(path, dir_fd=self._root, follow_symlinks=False).st_mtime_ns
 
     def walk(self, after: str | None = None) -> Iterator[str]:
@@ -346,19 +365,51 @@ class Volume:
 
     def free_bytes(self) -> int:
         """Return the space that is left for unprivileged writers. Raises VolumeError."""
-        with translated(self, "the file system"):
+        with self.calls.to("the file system"):
             found = os.fstatvfs(self._root)
             return found.f_bavail * found.f_frsize
+
+    # --- how it is
+
+    def probe(self) -> None:
+        """Write, flush and remove a small file, to see whether that works; ``state`` then tells if it does not."""
+        with self.calls.to(_PROBE):
+            try:
+                self._probe()
+            except OSError as error:
+                self.suspect = error.strerror or str(error)
+
+    def try_again(self) -> None:
+        """Let calls in again as soon as the volume answers. Its thread waits as long as that takes."""
+        with suppress(OSError):  # that is an answer, too
+            self._probe()
+        self.calls.hung = False
+        while self._unclosed:
+            os.close(self._unclosed.pop())
+
+    def _probe(self) -> None:
+        descriptor = os.open(_PROBE, _CREATE & ~os.O_EXCL, 0o640, dir_fd=self._root)
+        try:
+            os.write(descriptor, b"answers")
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+        with suppress(FileNotFoundError):  # of another process
+            os.unlink(_PROBE, dir_fd=self._root)
 
     # --- what it says of itself, and its end
 
     def read_generation(self) -> int:
-        """Return which generation of the index was the last to name what is here; 0 if that cannot be told."""
-        return generation.read(self._root)
+        """Return which generation of the index was the last to name what is here; 0 if that cannot be told.
+
+        Raises VolumeError if the volume does not answer.
+        """
+        with self.calls.to(generation.FILE):
+            return generation.read(self._root)
 
     def write_generation(self, number: int) -> None:
         """Write it durably. Raises Full, VolumeError."""
-        with translated(self, generation.FILE):
+        with self.calls.to(generation.FILE):
             generation.write(self._root, number, self.sync)
         self._sync_folder(PRIVATE)
 
@@ -368,6 +419,12 @@ class Volume:
         if self._root >= 0:
             os.close(self._root)
         self._root = -1
+
+    def again(self) -> "Volume":
+        """Return the same volume, open once more."""
+        volume = Volume(self.root, os.dup(self._root), self.identity, fsync=self.fsync)
+        volume.calls.hung = self.calls.hung
+        return volume
 
     # --- within
 
@@ -393,7 +450,7 @@ class Volume:
         if not path:
             self.sync(self._root)
             return
-        with translated(self, path):
+        with self.calls.to(path):
             descriptor = os.open(path, _DIRECTORY, dir_fd=self._root)
         try:
             self.sync(descriptor)
@@ -411,7 +468,7 @@ class Volume:
         """Yield the names of the directories in a folder in order, from ``start`` on, with bounded memory."""
         first = True
         while True:
-            with translated(self, folder):
+            with self.calls.to(folder):
                 batch = heapq.nsmallest(_WINDOW, self._directories(folder, start, inclusive=first))
             yield from batch
             if len(batch) < _WINDOW:
@@ -451,7 +508,7 @@ class Volume:
     @contextmanager
     def _flushing(self, what: str, spared: frozenset[int] = frozenset()) -> Iterator[None]:
         """Flush something. A failure makes the volume suspect, but for errors that are ``spared``."""
-        with translated(self, what):
+        with self.calls.to(what):
             try:
                 yield
             except OSError as error:

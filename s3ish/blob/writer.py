@@ -52,7 +52,7 @@ class ErasureWriter:
         if self._sealed:
             self._files.close()
             return
-        await asyncio.shield(asyncio.ensure_future(self._store.offload.run(self._files.remove)))
+        await asyncio.shield(asyncio.ensure_future(self._store.run(self._files.remove)))
 
     @property
     def piece_bytes(self) -> int:
@@ -70,7 +70,7 @@ class ErasureWriter:
         while len(view) >= (room := self.piece_bytes - self._buffered):
             self._chunks.append(data if isinstance(data, bytes) and len(data) == room else view[:room])
             view = view[room:]
-            await self._store.offload.run(self._take_stripe())
+            await self._store.run(self._take_stripe())
         if view:
             self._chunks.append(view)
             self._buffered += len(view)
@@ -80,7 +80,7 @@ class ErasureWriter:
         if source.inline:
             return False
         files = self._open(source.volumes, source.k)
-        if not await self._store.offload.run(files.link, source):
+        if not await self._store.run(files.link, source):
             self._files = None
             return False
         self._adopted, self._size = True, source.size
@@ -118,7 +118,7 @@ class ErasureWriter:
             await store.each(write, files.live)
         files.require_quorum()
         if files.failures:
-            await store.offload.run(files.remove_failed)
+            await store.run(files.remove_failed)
             store.report(self._ref, damage_names(self._ref, files.failures))
         if store.lazy:
             store.flusher.soon()
@@ -127,7 +127,7 @@ class ErasureWriter:
     async def _encode(self, content: bytes) -> bytes:
         told = Sidecar(self._ref, self._store.clock.sequence(), content, self._inline)
         if len(content) > LARGE_SIDECAR_BYTES:
-            return await self._store.offload.run(sidecars.encode, told)
+            return await self._store.run(sidecars.encode, told)
         return sidecars.encode(told)
 
     async def _finish_shards(self) -> None:
@@ -145,9 +145,9 @@ class ErasureWriter:
             flush(files.live[0])
 
         if len(files.live) == 1:
-            await store.offload.run(write_and_flush)
+            await store.run(write_and_flush)
         else:
-            await store.offload.run(write_rest)
+            await store.run(write_rest)
             await store.each(flush, files.live)
         files.require_quorum()
 

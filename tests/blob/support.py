@@ -1,7 +1,10 @@
 """What the tests of the blob layer do again and again."""
 
 import asyncio
+import os
+import threading
 
+from s3ish.blob import generation, identity, locks, opening, volume
 from s3ish.blob.layout import shard_name
 
 SIDECAR = b'{"bucket":"b","key":"k","n":1}'
@@ -64,3 +67,55 @@ def flip(path, offset):
 async def settle(turns=50):
     for _ in range(turns):
         await asyncio.sleep(0)
+
+
+class HangingDrives:
+    """Drives that do not answer: calls on files below their roots wait, until ``release``."""
+
+    MODULES = (volume, locks, generation, identity, opening)
+
+    def __init__(self, monkeypatch):
+        self.roots, self.names, self.waiting = (), None, []
+        self._answered = threading.Condition()
+        for module in self.MODULES:
+            monkeypatch.setattr(module, "os", self)
+
+    def hang(self, *roots, names=None):
+        """Let calls of these names wait, or all of them, but for closing a file."""
+        self.roots, self.names = tuple(map(str, roots)), names
+
+    def release(self):
+        with self._answered:
+            self.roots = ()
+            self._answered.notify_all()
+
+    def __getattr__(self, name):
+        found = getattr(os, name)
+        if not callable(found):
+            return found
+
+        def call(*arguments, **options):
+            self._wait(name, [*arguments[:1], *options.values()])
+            return found(*arguments, **options)
+
+        return call
+
+    def _wait(self, name, arguments):
+        if self._hangs(name, arguments):
+            self.waiting.append(name)
+            with self._answered:
+                self._answered.wait_for(lambda: not self._hangs(name, arguments))
+
+    def _hangs(self, name, arguments):
+        if not self.roots or (name == "close" if self.names is None else name not in self.names):
+            return False
+        return any(f"{path}/".startswith(f"{root}/") for path in map(_path_of, arguments) for root in self.roots)
+
+
+def _path_of(argument):
+    if isinstance(argument, int):
+        try:
+            return os.readlink(f"/proc/self/fd/{argument}")
+        except OSError:
+            return ""
+    return str(argument)

@@ -57,7 +57,6 @@ class CancellingOffload(Offload):
 
 def with_offload(store, offload):
     store.offload = offload
-    store.flusher._offload = offload
     return store
 
 

@@ -1,0 +1,83 @@
+"""Watching over the calls to volumes: one that does not answer is left alone, so that the others go on without it.
+
+Whatever waits for it then fails at once, as on a volume that is out of reach: reads use parity, writes go on by their
+quorum, and what it lacks is repaired when it is back. It is back when all calls that hung have returned (until then an
+old one could still change something), it has had a rest, and a small file could be written. No more volumes are left
+alone than parity makes good: beyond that there is nothing to go on with.
+
+https://www.kernel.org/doc/html/latest/scsi/scsi_eh.html tells what the kernel does meanwhile.
+"""
+
+import asyncio
+from collections.abc import Callable
+
+from s3ish.blob.calls import Call
+from s3ish.blob.volume import Volume
+from s3ish.blob.volumes import Volumes
+from s3ish.clock import Clock
+from s3ish.offload import Lane, Offload
+
+_LOOKS = 15
+"""How often it looks while a volume's patience lasts: a call may hang for this part of it longer."""
+
+_REST = 4
+"""How much longer than that a volume is left alone."""
+
+
+class Watch:
+    """The watch over the volumes of a process. It sleeps while nobody works on them and all of them answer.
+
+    Args:
+        on_state: told the position and state of a volume that has begun or ceased to answer, or takes no more writes.
+    """
+
+    def __init__(self, volumes: Volumes, offload: Offload, clock: Clock, on_state: Callable[[int, str], None]) -> None:
+        self._volumes, self._offload, self._clock, self._on_state = volumes, offload, clock, on_state
+        self._seen: dict[Call, float] = {}
+        self._rests_until: dict[Volume, float] = {}
+        self._trying: dict[Volume, Lane] = {}
+        self._states = volumes.states
+        self._timer: asyncio.TimerHandle | None = None
+
+    def soon(self) -> None:
+        """Look at the calls in a moment: one is about to begin."""
+        if self._timer is None:
+            self._timer = asyncio.get_running_loop().call_later(self._volumes.patience_seconds / _LOOKS, self._look)
+
+    def close(self) -> None:
+        """Look no more."""
+        if self._timer:
+            self._timer.cancel()
+
+    def _look(self) -> None:
+        self._timer = None
+        now = self._clock.monotonic()
+        seen, self._seen = self._seen, {}
+        for volume in self._volumes.present:
+            calls = list(volume.calls.under_way.values())
+            self._seen |= {call: seen.get(call, now) for call in calls}
+            since = min((self._seen[call] for call in calls), default=now)
+            if volume.calls.hung:
+                self._try_again(volume, now)
+            if now - since >= self._volumes.patience_seconds:
+                self._give_up(volume, now)
+            if volume.state != self._states[volume.position]:
+                self._states[volume.position] = volume.state
+                self._on_state(volume.position, volume.state)
+        if self._seen or any(volume.calls.hung for volume in self._volumes.present):
+            self.soon()
+
+    def _give_up(self, volume: Volume, now: float) -> None:
+        """Leave a volume alone, and give up the jobs that hang on it."""
+        if not volume.calls.hung and self._volumes.missed >= self._volumes.tolerated:
+            return
+        self._rests_until[volume] = now + _REST * self._volumes.patience_seconds
+        for thread in volume.calls.leave_alone():
+            self._offload.give_up(thread)
+
+    def _try_again(self, volume: Volume, now: float) -> None:
+        """Try whether a volume answers, on a thread that may hang as long as it likes."""
+        if volume.calls.stuck or now < self._rests_until.get(volume, now):
+            return
+        if volume not in self._trying or self._trying[volume].ended:
+            self._trying[volume] = Lane(f"try-volume-{volume.position}", volume.try_again)
