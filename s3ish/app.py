@@ -9,7 +9,7 @@ import contextlib
 import functools
 import os
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -23,8 +23,8 @@ from s3ish.blob.engine import Settings as BlobSettings
 from s3ish.blob.erasure import ErasureStore
 from s3ish.blob.names import MARK_BYTES
 from s3ish.blob.opening import open_volumes
+from s3ish.blob.probe import SILENT, probe
 from s3ish.blob.protocol import BlobError, InUse
-from s3ish.blob.volume import Volume
 from s3ish.blob.volumes import Volumes
 from s3ish.clock import Clock
 from s3ish.config import ConfigError, Settings
@@ -266,23 +266,24 @@ def volume_states(settings: Settings) -> list[VolumeState]:
     """
     roots = settings.storage.volumes
     patience = settings.storage.drive_timeout_seconds
-    volumes = open_volumes(roots, clock=Clock(), create=False, missing=len(roots) - 1, patience_seconds=patience)
+    found = dict(zip(roots, probe(roots, patience), strict=True))
+    silent = [root for root, state in found.items() if state == SILENT]
+    volumes = open_volumes(
+        roots, clock=Clock(), create=False, missing=len(roots) - 1, patience_seconds=patience, silent=silent
+    )
     try:
-        volumes.probe()
-        present = {it.position: (it.root, it.state, _free_bytes(it)) for it in volumes.present}
+        present = {it.position: (it.root, found[it.root], it.free_bytes()) for it in volumes.present}
         lost = iter([root for root in roots if root not in {root for root, _, _ in present.values()}])
         return [
-            VolumeState(position, *(present.get(position) or (next(lost), "out of reach", None)))
+            VolumeState(position, *(present.get(position) or _lost(next(lost), silent)))
             for position in range(len(roots))
         ]
     finally:
         volumes.close()
 
 
-def _free_bytes(volume: Volume) -> int | None:
-    with contextlib.suppress(BlobError):
-        return volume.free_bytes()
-    return None
+def _lost(root: str, silent: Sequence[str]) -> tuple[str, str, None]:
+    return root, SILENT if root in silent else "out of reach", None
 
 
 def index_state(settings: Settings) -> tuple[Progress, Gaps] | None:

@@ -6,7 +6,7 @@ what looks like the mount point of a drive that is not mounted is refused with a
 """
 
 import os
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from functools import partial
 from typing import NamedTuple
 
@@ -33,6 +33,7 @@ def open_volumes(
     fsync: bool = True,
     missing: int = 0,
     patience_seconds: float = PATIENCE_SECONDS,
+    silent: Container[str] = (),
 ) -> Volumes:
     """Open the volumes of one set, ordered by their positions.
 
@@ -43,6 +44,7 @@ def open_volumes(
         fsync: False for throw-away stores.
         missing: how many of the volumes may be out of reach.
         patience_seconds: after which time a volume that does not answer counts as one of these.
+        silent: roots that are known not to answer, and are not tried.
 
     Raises:
         VolumeError: a root is unfit, of another set, or there are too few.
@@ -52,9 +54,11 @@ def open_volumes(
     failures: list[VolumeError] = []
     unexpected: list[Exception] = []
     try:
+        tried = [path for path in roots if path not in silent]
+        failures += [VolumeError(f"{path} does not answer") for path in roots if path in silent]
         seconds = patience_seconds if missing else None
-        outcomes = each_within(seconds, [partial(_open_root, path, create=create) for path in roots])
-        for path, outcome in zip(roots, outcomes, strict=True):
+        outcomes = each_within(seconds, [partial(_open_root, path, create=create) for path in tried])
+        for path, outcome in zip(tried, outcomes, strict=True):
             if isinstance(outcome, _Root):
                 found.append(outcome)
             elif isinstance(outcome, TimeoutError):

@@ -17,6 +17,7 @@ from s3ish.blob import generation
 from s3ish.blob.calls import NO_ROOM, Calls
 from s3ish.blob.identity import PRIVATE, Identity
 from s3ish.blob.locks import Locks
+from s3ish.blob.probe import SILENT, write_and_remove
 from s3ish.blob.protocol import Buffer, Corrupt, Full, Missing, VolumeError
 
 _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
@@ -30,8 +31,6 @@ _RESERVE_BYTES, _RESERVE_SHARE = 32 << 20, 16
 
 _WINDOW = 100_000
 """How many names of one folder are held in memory at once while walking."""
-
-_PROBE = f"{PRIVATE}/probe"
 
 _DURABLE_FOLDERS = 100_000
 """How many folders are remembered as flushed, to spare flushing them again."""
@@ -68,7 +67,7 @@ class Volume:
     def state(self) -> str:
         """How it is, in words: "ok" or what is wrong."""
         if self.calls.hung:
-            return "does not answer"
+            return SILENT
         return f"takes no writes: {self.suspect}" if self.suspect else "ok"
 
     # --- files of a blob
@@ -371,31 +370,13 @@ class Volume:
 
     # --- how it is
 
-    def probe(self) -> None:
-        """Write, flush and remove a small file, to see whether that works; ``state`` then tells if it does not."""
-        with self.calls.to(_PROBE):
-            try:
-                self._probe()
-            except OSError as error:
-                self.suspect = error.strerror or str(error)
-
     def try_again(self) -> None:
         """Let calls in again as soon as the volume answers. Its thread waits as long as that takes."""
         with suppress(OSError):  # that is an answer, too
-            self._probe()
+            write_and_remove(self._root)
         self.calls.hung = False
         while self._unclosed:
             os.close(self._unclosed.pop())
-
-    def _probe(self) -> None:
-        descriptor = os.open(_PROBE, _CREATE & ~os.O_EXCL, 0o640, dir_fd=self._root)
-        try:
-            os.write(descriptor, b"answers")
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
-        with suppress(FileNotFoundError):  # of another process
-            os.unlink(_PROBE, dir_fd=self._root)
 
     # --- what it says of itself, and its end
 

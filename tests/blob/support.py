@@ -4,7 +4,7 @@ import asyncio
 import os
 import threading
 
-from s3ish.blob import generation, identity, locks, opening, volume
+from s3ish.blob import generation, identity, locks, opening, probe, volume
 from s3ish.blob.layout import shard_name
 
 SIDECAR = b'{"bucket":"b","key":"k","n":1}'
@@ -72,7 +72,7 @@ async def settle(turns=50):
 class HangingDrives:
     """Drives that do not answer: calls on files below their roots wait, until ``release``."""
 
-    MODULES = (volume, locks, generation, identity, opening)
+    MODULES = (volume, locks, generation, identity, opening, probe)
 
     def __init__(self, monkeypatch):
         self.roots, self.names, self.waiting = (), None, []

@@ -8,6 +8,7 @@ import pytest
 
 from s3ish.blob.names import Past
 from s3ish.blob.opening import open_volumes
+from s3ish.blob.probe import SILENT, probe
 from s3ish.blob.protocol import Unwritable, VolumeError
 from s3ish.clock import Clock
 from s3ish.offload import Offload
@@ -244,11 +245,21 @@ def test_a_start_goes_on_when_a_drive_hangs_in_the_middle_of_it(tmp_path, drives
     volumes.close()
 
 
-def test_a_probe_tells_what_does_not_answer_and_what_takes_no_writes(tmp_path, drives):
+def test_a_probe_tells_what_takes_no_writes(tmp_path):
     roots = [str(tmp_path / f"v{number}") for number in range(3)]
-    volumes = open_volumes(roots, clock=Clock(), missing=2, patience_seconds=PATIENCE)
-    drives.hang(roots[2])
+    open_volumes(roots[:2], clock=Clock()).close()
     os.mkdir(f"{roots[0]}/.s3ish/probe")
-    volumes.probe()
-    assert volumes.states == {0: "takes no writes: Is a directory", 1: "ok", 2: "does not answer"}
-    volumes.close()
+    no_directory = "takes no writes: No such file or directory"
+    assert probe(roots, 5) == ["takes no writes: Is a directory", "ok", no_directory]
+    assert os.listdir(f"{roots[1]}/.s3ish") == ["volume.json"]
+
+
+def test_a_probe_waits_no_longer_than_it_should(tmp_path, monkeypatch):
+    root = str(tmp_path / "v")
+    open_volumes([root], clock=Clock()).close()
+    monkeypatch.setattr("s3ish.blob.probe.write_and_remove", lambda _: threading.Event().wait())
+    before = len(os.listdir("/proc/self/fd"))
+    assert probe([root, root], PATIENCE) == [SILENT, SILENT]
+    assert len(os.listdir("/proc/self/fd")) == before
+    with pytest.raises(VolumeError, match="v does not answer"):
+        open_volumes([root], clock=Clock(), silent=[root])

@@ -1,16 +1,20 @@
 """A server on drives that fail under it and come back: each is a small file system of its own.
 
-A drive takes no new files (``chattr +i``), or it is full, or it is gone: every call ends in an I/O error. The first two
-end as they began; after the last the file system must be mounted and the server started again.
+A drive takes no new files (``chattr +i``), or it is full, or it hangs: whatever changes it waits (``FIFREEZE``). These
+end as they began. Or it is gone: every call ends in an I/O error; then the file system must be mounted and the server
+started again.
 """
 
+import fcntl
 import os
 import subprocess
 from contextlib import ExitStack, suppress
 
 from tests.torture.powercut import IN_MEMORY, Disk, Server
 
-FAILURES = ("read-only", "full", "gone")
+FAILURES = ("read-only", "full", "hanging", "gone")
+FIFREEZE, FITHAW = 0xC0045877, 0xC0045878
+PATIENCE_SECONDS = 0.5
 
 
 class Drive(Disk):
@@ -35,6 +39,8 @@ class Drive(Disk):
                     with suppress(OSError):
                         while True:
                             os.posix_fallocate(filler.fileno(), filler.seek(0, os.SEEK_END), unit)
+        elif how == "hanging":
+            self._control(FIFREEZE)
         else:
             self.cut()
 
@@ -44,10 +50,19 @@ class Drive(Disk):
             subprocess.run(["chattr", "-i", *self._folders()], check=True)
         elif self.state == "full":
             (self.root / "filler").unlink()
+        elif self.state == "hanging":
+            self._control(FITHAW)
         elif self.state == "gone":
             self.unmount()
             self.mount()
         self.state = ""
+
+    def _control(self, request):
+        descriptor = os.open(self.root, os.O_RDONLY)
+        try:
+            fcntl.ioctl(descriptor, request, 0)
+        finally:
+            os.close(descriptor)
 
     def _folders(self):
         """Return where new files would be made: the volume and its buckets."""
@@ -77,10 +92,19 @@ class Host:
 
     def start(self):
         """Start a server; its address is a new one."""
-        self.server = Server(self._roots, self._workers, self._errors, S3ISH_STORAGE_INDEX=str(self._index))
+        self.server = Server(
+            self._roots,
+            self._workers,
+            self._errors,
+            S3ISH_STORAGE_INDEX=str(self._index),
+            S3ISH_STORAGE_DRIVE_TIMEOUT_SECONDS=str(PATIENCE_SECONDS),
+        )
 
     def kill(self):
-        """Kill the server."""
+        """Kill the server, which no process survives that waits for a drive."""
+        for drive in self.drives:
+            if drive.state == "hanging":
+                drive.recover()
         self.server.kill()
 
     def close(self):

@@ -1,0 +1,116 @@
+"""A server beside a drive that does not answer: a frozen file system, on which whatever writes waits."""
+
+import re
+import subprocess
+import sys
+import time
+import urllib.request
+from contextlib import closing
+
+import pytest
+
+from tests.torture.client import Client
+from tests.torture.drives import PATIENCE_SECONDS, Host
+from tests.torture.powercut import can_run
+
+SIZES = (100, 300_000)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    if reason := can_run():
+        pytest.skip(reason)
+    return tmp_path_factory.mktemp("hanging")
+
+
+@pytest.fixture
+def host(folder, tmp_path):
+    with (tmp_path / "log").open("w+") as errors:
+        host = Host(tmp_path, 3, 1, errors)
+        yield host
+        host.close()
+
+
+@pytest.fixture
+def client(host):
+    client = Client(host.endpoint)
+    yield client
+    client.close()
+
+
+def volumes_ok(host):
+    with urllib.request.urlopen(f"{host.endpoint}/-/metrics", timeout=10) as answer:
+        found = re.findall(r'^s3ish_volume_ok\{volume="(\d)"\} (\S+)$', answer.read().decode(), re.M)
+    return {int(position): float(value) == 1 for position, value in found}
+
+
+def wait_until(condition, seconds=20):
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def use(client, name):
+    """Write, read, list, overwrite and delete, all of which must work; two keys are left."""
+    for size in SIZES:
+        for step in ("first", "again"):
+            body = f"{name} {step} ".encode().ljust(size, b".")
+            assert client.request("PUT", f"/things/{name}-{size}", body).ok
+            assert client.request("GET", f"/things/{name}-{size}").body == body
+        assert client.request("PUT", f"/things/{name}-{size}-gone", body).ok
+        assert client.request("DELETE", f"/things/{name}-{size}-gone").ok
+        assert client.request("GET", f"/things/{name}-{size}-gone").status == 404
+    listing = client.request("GET", f"/things?prefix={name}").body
+    assert re.findall(rb"<Key>(.*?)</Key>", listing) == sorted(f"{name}-{size}".encode() for size in SIZES)
+
+
+def states(host, folder):
+    """Return what the command says of each volume."""
+    roots = [str(drive.volume) for drive in host.drives]
+    answer = subprocess.run(
+        [sys.executable, "-m", "s3ish", "volumes", *roots],
+        env={"S3ISH_STORAGE_INDEX": str(folder / "index.db"), "S3ISH_STORAGE_DRIVE_TIMEOUT_SECONDS": "0.5"},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=20,
+    )
+    return re.findall(r"^ +\d  (ok|does not answer)", answer.stdout, re.M), answer.returncode
+
+
+def test_requests_go_on_and_what_the_drive_lacks_is_repaired(host, client, tmp_path):  # case 29
+    assert client.request("PUT", "/things").ok
+    use(client, "before")
+    assert volumes_ok(host) == {0: True, 1: True, 2: True}
+    host.drives[1].fail("hanging")
+    begun = time.monotonic()
+    use(client, "meanwhile")
+    assert PATIENCE_SECONDS <= time.monotonic() - begun < 10
+    begun = time.monotonic()
+    use(client, "later")
+    assert time.monotonic() - begun < 10  # nothing waits for it any more
+    assert volumes_ok(host) == {0: True, 1: False, 2: True}
+    assert states(host, tmp_path) == (["ok", "does not answer", "ok"], 1)
+    host.drives[1].recover()
+    wait_until(lambda: volumes_ok(host)[1])
+    use(client, "after")
+    assert states(host, tmp_path) == (["ok", "ok", "ok"], 0)
+    for name in ("before", "meanwhile", "later"):
+        for size in SIZES:
+            found = client.request("GET", f"/things/{name}-{size}").body
+            assert found == f"{name} again ".encode().ljust(size, b".")
+
+
+def test_a_server_starts_beside_it(host, client):  # case 29
+    assert client.request("PUT", "/things").ok
+    use(client, "before")
+    host.kill()
+    host.drives[2].fail("hanging")
+    host.start()
+    with closing(Client(host.endpoint)) as client:
+        use(client, "meanwhile")
+        assert volumes_ok(host) == {0: True, 1: True, 2: False}
+        host.drives[2].recover()
+        wait_until(lambda: volumes_ok(host)[2])
+        use(client, "after")
