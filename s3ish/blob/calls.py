@@ -8,7 +8,7 @@ further call enters it, and the jobs that are in one are given up.
 import errno
 from threading import get_ident
 
-from s3ish.blob.protocol import BlobError, Full, Missing, VolumeError
+from s3ish.blob.protocol import Away, BlobError, Full, Missing, VolumeError
 from s3ish.offload import stop_if_given_up
 
 NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT})
@@ -49,10 +49,10 @@ class Calls:
         return bool(self._stuck)
 
     def enter(self, call: "Call") -> None:
-        """A call begins. Raises VolumeError if the volume does not answer."""
+        """A call begins. Raises Away if the volume does not answer."""
         stop_if_given_up()
         if self.hung:
-            raise VolumeError(f"{self.volume} does not answer")
+            raise Away(f"{self.volume} does not answer")
         self.begin(call)
 
     def begin(self, call: "Call") -> None:

@@ -8,7 +8,7 @@ out of reach or damaged.
 from collections.abc import Iterable, Mapping
 
 from s3ish.blob import sidecar
-from s3ish.blob.protocol import BlobError, Corrupt, Missing, NewerFormat
+from s3ish.blob.protocol import Away, BlobError, Corrupt, Missing, NewerFormat, OutOfReach
 from s3ish.blob.sidecar import Sidecar
 from s3ish.blob.volumes import Volumes
 
@@ -42,11 +42,12 @@ def verdict(blob: str, errors: Iterable[BlobError], tolerated: int) -> Missing |
     """Return the error that says why a blob cannot be read, from what went wrong with each of its files.
 
     Args:
-        tolerated: how many files may be absent from a blob that was written.
+        tolerated: how many files may be absent from a blob that was written, or damaged.
     """
     causes = list(errors)
     absent = sum(isinstance(cause, Missing) for cause in causes)
     if absent == len(causes) or (absent > tolerated and not any(isinstance(cause, Corrupt) for cause in causes)):
         return Missing(f"{blob} is not there")
     reasons = "; ".join(dict.fromkeys(str(cause) for cause in causes))
-    return Corrupt(f"{blob} cannot be read: {reasons}")
+    lost = sum(not isinstance(cause, Away) for cause in causes)
+    return (OutOfReach if lost <= tolerated else Corrupt)(f"{blob} cannot be read: {reasons}")

@@ -26,6 +26,10 @@ class Corrupt(BlobError):
     """More of the blob is damaged, lost or out of reach than its parity can make good."""
 
 
+class OutOfReach(Corrupt):
+    """Too much of the blob is on volumes that are out of reach; of the rest no more is lost than its parity can."""
+
+
 class Full(BlobError):
     """There is no room (bytes, inodes, quota) for the write; nothing was stored."""
 
@@ -36,6 +40,10 @@ class Unwritable(BlobError):
 
 class VolumeError(BlobError):
     """A volume failed or holds something that it must not; the store goes on with the others while it can."""
+
+
+class Away(VolumeError):
+    """A volume is out of reach, or does not answer: what it holds may well be whole."""
 
 
 class InUse(BlobError):

@@ -6,7 +6,7 @@ from typing import TypeVar
 
 import xxhash
 
-from s3ish.blob.protocol import BlobError, InUse, VolumeError
+from s3ish.blob.protocol import Away, BlobError, InUse
 from s3ish.blob.volume import Volume
 from s3ish.offload import each_within
 
@@ -38,10 +38,10 @@ class Volumes:
         return len(self._volumes)
 
     def at(self, position: int) -> Volume:
-        """Return the volume at a position. Raises VolumeError if it is out of reach."""
+        """Return the volume at a position. Raises Away if it is out of reach."""
         volume = self._volumes[position] if position < len(self._volumes) else None
         if volume is None:
-            raise VolumeError(f"volume {position} is out of reach")
+            raise Away(f"volume {position} is out of reach")
         return volume
 
     @property
@@ -145,7 +145,7 @@ class Volumes:
         seconds = self.patience_seconds if self.tolerated else None  # nothing goes on without one of them
         for volume, outcome in zip(volumes, each_within(seconds, [partial(action, it) for it in volumes]), strict=True):
             if isinstance(outcome, TimeoutError):
-                errors[volume.position] = VolumeError(f"{volume} does not answer")
+                errors[volume.position] = Away(f"{volume} does not answer")
                 if self.missed < self.tolerated:
                     volume.calls.leave_alone()
             elif isinstance(outcome, BlobError):

@@ -394,7 +394,7 @@ class translated:  # noqa: N801 - reads as a verb, as contextlib's managers do
             return
         if isinstance(error, blob.Full | Full):
             raise InsufficientStorage from error
-        if isinstance(error, blob.Unwritable | Unavailable):
+        if isinstance(error, blob.Unwritable | blob.OutOfReach | Unavailable):
             raise ServiceUnavailable from error
         if isinstance(error, blob.Missing | blob.Corrupt):
             raise InternalError("The object's data is damaged beyond repair; the operator has been told.") from error

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from s3ish.blob.protocol import Corrupt, Missing, NewerFormat
+from s3ish.blob.protocol import Corrupt, Missing, NewerFormat, OutOfReach
 from tests.blob.support import SIDECAR, flip, get, put, read, sample, scanned, shard_file, sidecar_files, write
 
 DAMAGE = {
@@ -215,6 +215,33 @@ async def test_the_newest_sidecar_wins_after_a_volume_was_away(make_store):  # c
     await store.amend(ref, b'{"n":3}')
     assert await store.read_sidecar(ref) == b'{"n":3}'
     assert (await store.check(ref, repair=False)).whole
+
+
+@pytest.mark.parametrize("size", [50, 2345])
+async def test_what_is_out_of_reach_is_told_from_what_is_lost(make_store, tmp_path, size):  # case 26
+    store = make_store("three")
+    ref = await put(store, sample(size))
+    await store.close()
+    for number in ref.volumes[:2]:
+        os.rename(tmp_path / "three" / f"volume{number}", tmp_path / "three" / f"away{number}")
+        write(tmp_path / "three" / f"volume{number}", b"a file where a directory was")
+    store = make_store("three", missing=2)
+    with pytest.raises(OutOfReach, match="out of reach"):
+        await get(store, ref)
+    if ref.inline:
+        return
+    flip(shard_file(store, ref, 2), 20)  # within parity, once the others are back
+    with pytest.raises(OutOfReach):
+        await get(store, ref)
+    await store.close()
+    back = ref.volumes[1]
+    os.unlink(tmp_path / "three" / f"volume{back}")
+    os.rename(tmp_path / "three" / f"away{back}", tmp_path / "three" / f"volume{back}")
+    store = make_store("three", missing=1)
+    flip(shard_file(store, ref, 1), 20)
+    with pytest.raises(Corrupt) as caught:
+        await get(store, ref)
+    assert not isinstance(caught.value, OutOfReach)
 
 
 async def test_a_sidecar_of_another_blob_is_not_believed(make_store):  # case 20

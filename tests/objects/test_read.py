@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from s3ish.errors import InvalidPartNumber, InvalidRange, InvalidRequest
+from s3ish.errors import InvalidPartNumber, InvalidRange, InvalidRequest, ServiceUnavailable
 from s3ish.model import Part, Version
 from s3ish.objects.read import Span, select
 from tests.objects.support import NO_BLOB, OWNER, flip, get, outcome, put, read_all, sample
@@ -126,6 +126,14 @@ async def test_every_single_damaged_shard_is_made_good(store, world, size):  # c
         flip(path, 20)
         assert await get(store, "k") == sample(size)
         await store.blobs.check(written.blob, repair=True)
+
+
+async def test_what_is_out_of_reach_is_unavailable_and_not_damaged(store, world):  # case 26
+    written = await put(store, "k", sample(500))
+    for position in written.blob.volumes[:2]:
+        store.blobs.volumes.at(position).calls.hung = True
+    with pytest.raises(ServiceUnavailable):
+        await read_all(store, written)
 
 
 async def test_two_damaged_shards_are_an_error_before_any_byte(store, world):  # case 18

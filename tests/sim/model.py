@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from s3ish.blob.protocol import Corrupt, Missing
-from s3ish.errors import InternalError
+from s3ish.errors import InternalError, ServiceUnavailable
 from s3ish.model import Owner
 from s3ish.objects import buckets, listing, multipart, read, versions
 
@@ -98,7 +98,7 @@ async def _bucket(store, record, tolerant):
         _expect(item.latest == (not group), f"{key}: the latest is not the first")
         try:
             group.append(await _version(store, item.version))
-        except (InternalError, Missing, Corrupt):  # the latter in the middle of a body
+        except (InternalError, ServiceUnavailable, Missing, Corrupt):  # the latter two in the middle of a body
             if not tolerant:
                 raise
             group.append(HeldVersion(item.version.id, LOST))

@@ -7,7 +7,10 @@ started again.
 
 import fcntl
 import os
+import re
 import subprocess
+import time
+import urllib.request
 from contextlib import ExitStack, suppress
 
 from tests.torture.powercut import IN_MEMORY, Disk, Server
@@ -99,6 +102,20 @@ class Host:
             S3ISH_STORAGE_INDEX=str(self._index),
             S3ISH_STORAGE_DRIVE_TIMEOUT_SECONDS=str(PATIENCE_SECONDS),
         )
+
+    @property
+    def in_use(self):
+        """The positions of the volumes that the server reads and writes."""
+        with urllib.request.urlopen(f"{self.endpoint}/-/metrics", timeout=10) as answer:
+            found = re.findall(r'^s3ish_volume_ok\{volume="(\d)"\} 1\.0$', answer.read().decode(), re.M)
+        return set(map(int, found))
+
+    def settle(self):
+        """Wait until the server uses all drives again."""
+        deadline = time.monotonic() + 20
+        while len(self.in_use) < len(self.drives):
+            assert time.monotonic() < deadline, "a drive that answers is not used"
+            time.sleep(0.05)
 
     def kill(self):
         """Kill the server, which no process survives that waits for a drive."""

@@ -247,6 +247,7 @@ def record_failure(clients, host, operations, choose):
     Now and then there are two, one a moment after the other: more than parity makes good. What cannot be answered then
     must be an error, and afterwards each key is as it was before or after what was under way.
     """
+    host.settle()  # a drive that was hanging is left alone for a while: with another one it would be too many
     drives = choose.sample(host.drives, choose.choice((1, 1, 1, 2)))
     how = choose.choice(FAILURES) if len(drives) == 1 else "gone"
 

@@ -4,7 +4,6 @@ import re
 import subprocess
 import sys
 import time
-import urllib.request
 from contextlib import closing
 
 import pytest
@@ -38,19 +37,6 @@ def client(host):
     client.close()
 
 
-def volumes_ok(host):
-    with urllib.request.urlopen(f"{host.endpoint}/-/metrics", timeout=10) as answer:
-        found = re.findall(r'^s3ish_volume_ok\{volume="(\d)"\} (\S+)$', answer.read().decode(), re.M)
-    return {int(position): float(value) == 1 for position, value in found}
-
-
-def wait_until(condition, seconds=20):
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
-
-
 def use(client, name):
     """Write, read, list, overwrite and delete, all of which must work; two keys are left."""
     for size in SIZES:
@@ -82,7 +68,7 @@ def states(host, folder):
 def test_requests_go_on_and_what_the_drive_lacks_is_repaired(host, client, tmp_path):  # case 29
     assert client.request("PUT", "/things").ok
     use(client, "before")
-    assert volumes_ok(host) == {0: True, 1: True, 2: True}
+    assert host.in_use == {0, 1, 2}
     host.drives[1].fail("hanging")
     begun = time.monotonic()
     use(client, "meanwhile")
@@ -90,10 +76,10 @@ def test_requests_go_on_and_what_the_drive_lacks_is_repaired(host, client, tmp_p
     begun = time.monotonic()
     use(client, "later")
     assert time.monotonic() - begun < 10  # nothing waits for it any more
-    assert volumes_ok(host) == {0: True, 1: False, 2: True}
+    assert host.in_use == {0, 2}
     assert states(host, tmp_path) == (["ok", "does not answer", "ok"], 1)
     host.drives[1].recover()
-    wait_until(lambda: volumes_ok(host)[1])
+    host.settle()
     use(client, "after")
     assert states(host, tmp_path) == (["ok", "ok", "ok"], 0)
     for name in ("before", "meanwhile", "later"):
@@ -110,7 +96,7 @@ def test_a_server_starts_beside_it(host, client):  # case 29
     host.start()
     with closing(Client(host.endpoint)) as client:
         use(client, "meanwhile")
-        assert volumes_ok(host) == {0: True, 1: True, 2: False}
+        assert host.in_use == {0, 1}
         host.drives[2].recover()
-        wait_until(lambda: volumes_ok(host)[2])
+        host.settle()
         use(client, "after")
