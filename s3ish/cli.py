@@ -244,9 +244,9 @@ def heal(volumes: tuple[str, ...], config: str | None) -> None:
 def list_volumes(volumes: tuple[str, ...], config: str | None) -> None:
     """Show each volume's place in the set, its state, its free space and what it lacks.
 
-    What it lacks is what the last look at everything (a pass of the scrub, or a check) found, or the pass under way if
-    that has found more. Exit code 1 if a volume is out of reach or the
-    index has gaps.
+    The state is what writing a small file to it shows. What it lacks is what the last look at everything (a pass of
+    the scrub, or a check) found, or the pass under way if that has found more. Exit code 1 if a volume is not ok or
+    the index has gaps.
     """
     from s3ish import app
     from s3ish.blob.protocol import BlobError

@@ -21,6 +21,10 @@ _BRIEF_BATCH = 64
 """After so many outcomes of brief calls their callers go on, even if more are waiting."""
 
 
+_END_SECONDS = 5.0
+"""How long the end waits for a call that is still running; it cannot be ended."""
+
+
 class GivenUp(BaseException):
     """A job was given up, because its thread is in a call of the system that does not come back.
 
@@ -116,12 +120,12 @@ class Offload:
             job.outcome.set_exception(GivenUp())
 
     def close(self) -> None:
-        """Wait for running calls, but for those that were given up, and end the threads."""
+        """Wait a while for running calls, but for those that were given up, and end the threads."""
         for _ in self._threads:
             self._jobs.put(None)
         self._brief_jobs.put(None)
         for thread in [*self._threads, *filter(None, [self._brief_thread])]:
-            thread.join()
+            thread.join(_END_SECONDS)
         self._threads.clear()
         self._brief_thread = None
 

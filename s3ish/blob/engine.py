@@ -86,7 +86,7 @@ class Engine:
         self.volumes, self.settings, self.clock, self.offload = volumes, settings, clock, offload
         self.report = on_damage
         self.coder = coder(settings.code, settings.k, settings.m)
-        self.watch = Watch(volumes, offload, clock, on_state)
+        self.watch = Watch(volumes, offload, on_state)
         self.flusher = Flusher(volumes, self.run)
         self.hold = Hold(max(HELD_BYTES, 16 * settings.stripe_bytes))  # so that who reads alone reads whole stripes
         self.lazy = len(volumes) == 1

@@ -88,7 +88,7 @@ class Locks:
             try:
                 descriptor = os.open(f"{PRIVATE}/{name}", flags, 0o640, dir_fd=self._root)
             except OSError as error:
-                if error.errno != errno.EROFS:
+                if error.errno != errno.EROFS or name not in self._names():
                     raise
                 descriptor = os.open(f"{PRIVATE}/{name}", flags & ~(os.O_RDWR | os.O_CREAT), dir_fd=self._root)
             try:

@@ -9,19 +9,22 @@ https://www.kernel.org/doc/html/latest/scsi/scsi_eh.html tells what the kernel d
 """
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable
 
 from s3ish.blob.calls import Call
 from s3ish.blob.volume import Volume
 from s3ish.blob.volumes import Volumes
-from s3ish.clock import Clock
 from s3ish.offload import Lane, Offload
 
 _LOOKS = 15
-"""How often it looks while a volume's patience lasts: a call may hang for this part of it longer."""
+"""In how many looks a call is seen, one after the other, before it counts as one that hangs.
 
-_REST = 4
-"""How much longer than that a volume is left alone."""
+They are counted, not the seconds: where the whole process stood still, nothing has hung.
+"""
+
+_REST = 4 * _LOOKS
+"""For how many looks a volume is left alone."""
 
 
 class Watch:
@@ -31,10 +34,10 @@ class Watch:
         on_state: told the position and state of a volume that has begun or ceased to answer, or takes no more writes.
     """
 
-    def __init__(self, volumes: Volumes, offload: Offload, clock: Clock, on_state: Callable[[int, str], None]) -> None:
-        self._volumes, self._offload, self._clock, self._on_state = volumes, offload, clock, on_state
-        self._seen: dict[Call, float] = {}
-        self._rests_until: dict[Volume, float] = {}
+    def __init__(self, volumes: Volumes, offload: Offload, on_state: Callable[[int, str], None]) -> None:
+        self._volumes, self._offload, self._on_state = volumes, offload, on_state
+        self._seen: Counter[Call] = Counter()
+        self._rest: Counter[Volume] = Counter()
         self._trying: dict[Volume, Lane] = {}
         self._states = volumes.states
         self._timer: asyncio.TimerHandle | None = None
@@ -51,33 +54,32 @@ class Watch:
 
     def _look(self) -> None:
         self._timer = None
-        now = self._clock.monotonic()
-        seen, self._seen = self._seen, {}
+        seen, self._seen = self._seen, Counter()
         for volume in self._volumes.present:
-            calls = list(volume.calls.under_way.values())
-            self._seen |= {call: seen.get(call, now) for call in calls}
-            since = min((self._seen[call] for call in calls), default=now)
             if volume.calls.hung:
-                self._try_again(volume, now)
-            if now - since >= self._volumes.patience_seconds:
-                self._give_up(volume, now)
+                self._try_again(volume)
+            calls = list(volume.calls.under_way.values())
+            self._seen.update({call: seen[call] + 1 for call in calls})
+            if any(self._seen[call] > _LOOKS for call in calls):
+                self._give_up(volume)
             if volume.state != self._states[volume.position]:
                 self._states[volume.position] = volume.state
                 self._on_state(volume.position, volume.state)
         if self._seen or any(volume.calls.hung for volume in self._volumes.present):
             self.soon()
 
-    def _give_up(self, volume: Volume, now: float) -> None:
+    def _give_up(self, volume: Volume) -> None:
         """Leave a volume alone, and give up the jobs that hang on it."""
         if not volume.calls.hung and self._volumes.missed >= self._volumes.tolerated:
             return
-        self._rests_until[volume] = now + _REST * self._volumes.patience_seconds
+        self._rest[volume] = _REST
         for thread in volume.calls.leave_alone():
             self._offload.give_up(thread)
 
-    def _try_again(self, volume: Volume, now: float) -> None:
+    def _try_again(self, volume: Volume) -> None:
         """Try whether a volume answers, on a thread that may hang as long as it likes."""
-        if volume.calls.stuck or now < self._rests_until.get(volume, now):
+        self._rest[volume] -= 1
+        if self._rest[volume] > 0 or volume.calls.stuck:
             return
         if volume not in self._trying or self._trying[volume].ended:
             self._trying[volume] = Lane(f"try-volume-{volume.position}", volume.try_again)

@@ -1,4 +1,7 @@
-"""A server beside a drive that does not answer: a frozen file system, on which whatever writes waits."""
+"""A server beside a drive that does not answer, or takes no writes.
+
+The first is a frozen file system, on which whatever writes waits; the other is mounted read-only.
+"""
 
 import re
 import subprocess
@@ -62,7 +65,7 @@ def states(host, folder):
         check=False,
         timeout=20,
     )
-    return re.findall(r"^ +\d  (ok|does not answer)", answer.stdout, re.M), answer.returncode
+    return re.findall(r"^ +\d  (.*?)  ", answer.stdout, re.M), answer.returncode
 
 
 def test_requests_go_on_and_what_the_drive_lacks_is_repaired(host, client, tmp_path):  # case 29
@@ -100,3 +103,21 @@ def test_a_server_starts_beside_it(host, client):  # case 29
         host.drives[2].recover()
         host.settle()
         use(client, "after")
+
+
+def test_a_server_starts_with_a_drive_that_is_read_only(host, client, tmp_path):  # cases 26, 135
+    assert client.request("PUT", "/things").ok
+    use(client, "before")
+    host.kill()
+    subprocess.run(["mount", "-o", "remount,ro", host.drives[0].root], check=True)
+    assert states(host, tmp_path) == (["takes no writes: Read-only file system", "ok", "ok"], 1)
+    host.start()
+    with closing(Client(host.endpoint)) as client:
+        use(client, "meanwhile")
+        assert client.request("GET", f"/things/before-{SIZES[1]}").ok
+    host.kill()
+    subprocess.run(["mount", "-o", "remount,rw", host.drives[0].root], check=True)
+    host.start()
+    with closing(Client(host.endpoint)) as client:
+        use(client, "after")
+    assert states(host, tmp_path) == (["ok", "ok", "ok"], 0)
