@@ -4,6 +4,8 @@ Every metric is declared here and nowhere else.
 """
 
 import asyncio
+import os
+from pathlib import Path
 from typing import Any
 
 import structlog
@@ -153,7 +155,18 @@ class Observer:
     def render(self) -> tuple[str, bytes]:
         """Return the content type and text of all metrics."""
         if self._shared:
+            _forget_dead_workers(Path(os.environ["PROMETHEUS_MULTIPROC_DIR"]))
             registry = CollectorRegistry()
             multiprocess.MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
             return CONTENT_TYPE_LATEST, generate_latest(registry)
         return CONTENT_TYPE_LATEST, generate_latest(self._registry)
+
+
+def _forget_dead_workers(directory: Path) -> None:
+    """Remove what workers that died told of themselves; what they counted stays."""
+    for file in directory.glob("gauge_live*.db"):
+        process = int(file.stem.rpartition("_")[2])
+        try:
+            os.kill(process, 0)
+        except ProcessLookupError:
+            multiprocess.mark_process_dead(process, str(directory))  # type: ignore[no-untyped-call]

@@ -2,15 +2,18 @@
 
 import contextlib
 import ctypes
+import fcntl
 import functools
 import gc
 import multiprocessing
 import os
+import shutil
 import signal
 import socket
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import uvicorn
@@ -20,6 +23,10 @@ from s3ish.config import Settings
 from s3ish.server.protocol import LimitedProtocol, Limits
 
 BACKLOG = 2048
+
+_METRICS = "s3ish-metrics-"
+_SWEPT_SECONDS = 60
+"""How old the metrics of a server must be before they count as left behind."""
 
 
 class Factory:
@@ -121,6 +128,29 @@ def metrics_directory(workers: int) -> Iterator[None]:
     if workers == 1:
         yield
         return
-    with tempfile.TemporaryDirectory(prefix="s3ish-metrics-") as directory:
-        os.environ["PROMETHEUS_MULTIPROC_DIR"] = directory
-        yield
+    with tempfile.TemporaryDirectory(prefix=_METRICS) as directory:
+        held = os.open(directory, os.O_RDONLY)
+        try:
+            fcntl.flock(held, fcntl.LOCK_EX)
+            _sweep_metrics(os.fstat(held).st_mtime)
+            os.environ["PROMETHEUS_MULTIPROC_DIR"] = directory
+            yield
+        finally:
+            os.close(held)
+
+
+def _sweep_metrics(now: float) -> None:
+    """Remove what servers have left that were killed; that of one that lives is locked, or a moment old.
+
+    Args:
+        now: in seconds since the epoch.
+    """
+    for directory in Path(tempfile.gettempdir()).glob(f"{_METRICS}*"):
+        with contextlib.suppress(OSError):
+            found = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+            try:
+                if now - os.fstat(found).st_mtime > _SWEPT_SECONDS:
+                    fcntl.flock(found, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    shutil.rmtree(directory, ignore_errors=True)
+            finally:
+                os.close(found)
