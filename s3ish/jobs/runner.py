@@ -22,6 +22,10 @@ LEASE_SECONDS = 30
 """How long a job belongs to a process that has stopped renewing its lease."""
 
 
+_START_SECONDS = 0.5
+"""How long the jobs let requests go first that came while the server was starting."""
+
+
 class Step(NamedTuple):
     """The outcome of one step: whether there is more to do now, and if not, when to look again."""
 
@@ -74,6 +78,7 @@ class Runner:
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
     async def _run(self, job: Job) -> None:
+        await asyncio.sleep(_START_SECONDS)
         while True:
             pause: float = LEASE_SECONDS
             try:

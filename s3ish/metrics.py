@@ -1,0 +1,85 @@
+"""The metrics, each declared here and nowhere else, and their text.
+
+Imported when the first request has been answered: prometheus-client takes a tenth of the time of a start.
+
+https://prometheus.github.io/client_python/multiprocess/
+"""
+
+import os
+from pathlib import Path
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest, multiprocess
+from prometheus_client.exposition import CONTENT_TYPE_LATEST
+
+from s3ish import __version__
+
+_BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10, 60)
+
+
+class Metrics:
+    """The metrics of one process.
+
+    Args:
+        shared: whether several processes serve, whose metrics are added up.
+    """
+
+    def __init__(self, *, shared: bool) -> None:
+        self._shared = shared
+        self._registry = CollectorRegistry()
+        registry = None if shared else self._registry
+        self.requests = Counter(
+            "s3ish_requests", "Requests by operation and status.", ["operation", "status"], registry=registry
+        )
+        self.seconds = Histogram(
+            "s3ish_request_duration_seconds", "Time to answer.", ["operation"], registry=registry, buckets=_BUCKETS
+        )
+        self.received = Counter("s3ish_received_bytes", "Body bytes received.", registry=registry)
+        self.sent = Counter("s3ish_sent_bytes", "Body bytes sent.", registry=registry)
+        self.damage = Counter(
+            "s3ish_damage", "Damaged or missing shards and sidecars that were met.", registry=registry
+        )
+        self.repaired = Counter("s3ish_repaired", "Damaged blobs that were repaired.", registry=registry)
+        self.unrepaired = Counter(
+            "s3ish_unrepaired", "Times that a damaged blob could not be repaired.", registry=registry
+        )
+        self.waiting = Gauge(
+            "s3ish_repairs_waiting", "Blobs that wait for a repair.", registry=registry, multiprocess_mode="livesum"
+        )
+        self.volumes = Gauge(
+            "s3ish_volume_ok",
+            "1 for a volume that is read and written, else 0.",
+            ["volume"],
+            registry=registry,
+            multiprocess_mode="livemin",
+        )
+        self.scrub = Gauge(
+            "s3ish_scrub_progress_ratio",
+            "How much of the store the current pass of the scrub has verified.",
+            registry=registry,
+            multiprocess_mode="livemostrecent",
+        )
+        self.scrubbed = Counter("s3ish_scrubbed_bytes", "Bytes of objects that the scrub verified.", registry=registry)
+        self.passes = Counter("s3ish_scrub_passes", "Passes of the scrub that came to their end.", registry=registry)
+        self.info = Gauge(
+            "s3ish_build_info", "The release.", ["version"], registry=registry, multiprocess_mode="livemax"
+        )
+        self.info.labels(__version__).set(1)
+
+    def render(self) -> tuple[str, bytes]:
+        """Return the content type and text of all metrics."""
+        if not self._shared:
+            return CONTENT_TYPE_LATEST, generate_latest(self._registry)
+        _forget_dead_workers(Path(os.environ["PROMETHEUS_MULTIPROC_DIR"]))
+        registry = CollectorRegistry()
+        multiprocess.MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
+        return CONTENT_TYPE_LATEST, generate_latest(registry)
+
+
+def _forget_dead_workers(directory: Path) -> None:
+    """Remove what workers that died told of themselves; what they counted stays."""
+    for file in directory.glob("gauge_live*.db"):
+        process = int(file.stem.rpartition("_")[2])
+        try:
+            os.kill(process, 0)
+        except ProcessLookupError:
+            multiprocess.mark_process_dead(process, str(directory))  # type: ignore[no-untyped-call]
