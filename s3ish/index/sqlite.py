@@ -9,12 +9,13 @@ all with one transaction and one flush (group commit). Several processes may ope
 
 import asyncio
 import os
+from collections import OrderedDict
 from collections.abc import Sequence
 from contextlib import nullcontext, suppress
 from itertools import islice
 from pathlib import Path
 from queue import SimpleQueue
-from typing import NamedTuple, cast
+from typing import Any, NamedTuple, cast
 
 import apsw
 
@@ -40,6 +41,8 @@ BUSY_MILLISECONDS = 30_000
 _MAX_BATCH = 256
 _CACHE_KIB = 16 * 1024
 _CHECKPOINT_PAGES = 4000
+_SEEN_BYTES, _ANSWER_BYTES = 8 << 20, 700
+"""What the answers take that are remembered, and what each of them takes beside the values in it."""
 _ROWID_TABLES = ("inline",)
 """Tables whose values are large: a B-tree of rows with an index suits them better than one of keys and values."""
 
@@ -49,6 +52,33 @@ class _Waiting(NamedTuple):
     expect: Sequence[Expect]
     loop: asyncio.AbstractEventLoop
     done: "asyncio.Future[None]"
+
+
+class Seen:
+    """What was read lately: it still holds in a later snapshot if nobody has written meanwhile."""
+
+    def __init__(self) -> None:
+        self._answers: OrderedDict[tuple[object, ...], tuple[Any, int]] = OrderedDict()
+        self._version: object = None
+        self._left = _SEEN_BYTES
+
+    def begin(self, version: object) -> None:
+        """A snapshot begins, of a version of the data."""
+        if version != self._version:
+            self._version, self._left = version, _SEEN_BYTES
+            self._answers.clear()
+
+    def get(self, *question: object) -> tuple[Any, int] | None:
+        """Return the answer to a question, and its size; None if it was not asked."""
+        return self._answers.get(question)
+
+    def add(self, *question: object, answer: object, size: int) -> None:
+        """Remember an answer of so many bytes, in place of the oldest ones."""
+        size += _ANSWER_BYTES
+        self._answers[question] = answer, size
+        self._left -= size
+        while self._left < 0:
+            self._left += self._answers.popitem(last=False)[1][1]
 
 
 class SQLiteIndex:
@@ -83,31 +113,35 @@ class SQLiteIndex:
         self._queue: SimpleQueue[_Waiting | None] = SimpleQueue()
         self._closing = False
         self._snapshot = False
-        self._buckets: dict[bytes, bytes | None] = {}  # as the snapshot has them: every request of a turn asks for one
+        self._seen = Seen()
         self._lane = Lane("index-writer", self._write_forever)
 
     async def get(self, table: str, key: bytes) -> bytes | None:
         """See ``Index.get``."""
         try:
             self._share_snapshot()
-            if table == "buckets" and key in self._buckets:
-                return self._buckets[key]
+            if seen := self._seen.get(table, key):
+                return cast("bytes | None", seen[0])
             row = self._reader.execute(self._gets[table], (key,)).fetchone()
         except apsw.Error as error:
             raise _failure(error) from error
         value = None if row is None else cast("bytes", row[0])
-        if table == "buckets":
-            self._buckets[key] = value
+        self._seen.add(table, key, answer=value, size=len(value or b""))
         return value
 
     async def scan(self, table: str, start: bytes, stop: bytes, limit: int) -> Sequence[tuple[bytes, bytes]]:
         """See ``Index.scan``."""
         try:
             self._share_snapshot()
+            if limit == 1 and (seen := self._seen.get(table, start, stop)):
+                return cast("list[tuple[bytes, bytes]]", seen[0])
             rows = self._reader.execute(self._scans[table], (start, stop))
-            return cast("list[tuple[bytes, bytes]]", list(islice(rows, limit)))  # a bound LIMIT costs microseconds
+            found = cast("list[tuple[bytes, bytes]]", list(islice(rows, limit)))  # a bound LIMIT costs microseconds
         except apsw.Error as error:
             raise _failure(error) from error
+        if limit == 1:
+            self._seen.add(table, start, stop, answer=found, size=sum(len(value) for _, value in found))
+        return found
 
     async def commit(self, changes: Sequence[Change], expect: Sequence[Expect] = ()) -> None:
         """See ``Index.commit``."""
@@ -141,13 +175,13 @@ class SQLiteIndex:
         """Begin a snapshot, unless there is one already, that ends before the event loop's next turn."""
         if not self._snapshot:
             self._reader.execute("BEGIN")
+            self._seen.begin(self._reader.execute("PRAGMA data_version").fetchone())
             self._snapshot = True
             asyncio.get_running_loop().call_soon(self._end_snapshot)
 
     def _end_snapshot(self) -> None:
         if self._snapshot:
             self._snapshot = False
-            self._buckets.clear()
             with suppress(apsw.Error):  # of a read that failed, which was told; the snapshot ends all the same
                 self._reader.execute("COMMIT")
 

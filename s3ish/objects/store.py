@@ -47,8 +47,8 @@ _REMOVED_AT_ONCE = 16
 """How many blobs are removed side by side, and for how many parts of one a request waits."""
 _REMOVED_KEPT = 64
 """How many rows of garbage that is gone wait for another commit to go with."""
-_BUCKETS_KEPT = 1024
-"""How many decoded bucket records a process keeps."""
+_DECODED_KEPT = 1024
+"""How many decoded records of buckets, and of versions, a process keeps."""
 
 
 class Held(NamedTuple):
@@ -131,7 +131,8 @@ class Store:
         self.leftovers = Leftovers()
         self.room = Room()
         self.left_garbage = False
-        self._buckets: dict[bytes, Bucket] = {}
+        self._buckets: dict[tuple[bytes, bytes], Bucket] = {}
+        self._versions: dict[tuple[bytes, bytes], Version] = {}
         self._removed: list[Change] = []  # rows of garbage that is gone
         self.turns = Turns()
 
@@ -161,12 +162,12 @@ class Store:
         value = await self.index.get("buckets", key)
         if value is None:
             return None
-        record = self._buckets.get(value)
+        record = self._buckets.get((key, value))
         if record is None:
             record = self.decode("buckets", key, value, Bucket)
-            if len(self._buckets) >= _BUCKETS_KEPT:
+            if len(self._buckets) >= _DECODED_KEPT:
                 self._buckets.clear()
-            self._buckets[value] = record
+            self._buckets[key, value] = record
         return HeldBucket(record, Row("buckets", key, value))
 
     async def bucket(self, name: str) -> HeldBucket:
@@ -186,9 +187,15 @@ class Store:
 
     def hold(self, key: bytes, value: bytes) -> Held:
         """Decode a row of the versions table, but for the parts of a long one."""
-        if len(value) < LONG_BYTES:
-            return Held(self.decode("versions", key, value, Version), key, value)
-        return Held(self.decode("versions", key, value, Packed).unpacked(), key, value)
+        if len(value) >= LONG_BYTES:
+            return Held(self.decode("versions", key, value, Packed).unpacked(), key, value)
+        record = self._versions.get((key, value))
+        if record is None:
+            record = self.decode("versions", key, value, Version)
+            if len(self._versions) >= _DECODED_KEPT:
+                self._versions.clear()
+            self._versions[key, value] = record
+        return Held(record, key, value)
 
     def versions_in(self, rows: Sequence[tuple[bytes, bytes]]) -> list[Version]:
         """Decode many rows of the versions table, but for the parts of long ones."""
