@@ -38,7 +38,7 @@ MAX_EXPIRES_SECONDS = 604_800
 
 _DUMMY_SECRET = "no user has this secret"  # noqa: S105  an unknown key costs the same time as a wrong signature
 _PRESIGN_MARKS = ("X-Amz-Algorithm", "X-Amz-Credential", "X-Amz-Signature", "X-Amz-Date", "X-Amz-SignedHeaders")
-_NO_NAMES: frozenset[str] = frozenset()
+_NO_QUERY = sigv4.Query((), frozenset(), "")
 _V2_MARKS = ("AWSAccessKeyId", "Signature")
 _SINGLE_HEADERS = frozenset(("authorization", "x-amz-date", "date", "host", "x-amz-content-sha256", "content-length"))
 _SHA256 = re.compile("[0-9a-f]{64}")
@@ -64,8 +64,6 @@ class _Claim(NamedTuple):
     payload: str
     query: str
 
-
-Pairs = list[tuple[str, str]]
 
 _TEXTS_KEPT = 128
 """How many texts that clients repeat from request to request stay parsed."""
@@ -95,8 +93,8 @@ class Authenticator:
             S3Error: it claims to be from somebody, and that is not so, or cannot be checked.
         """
         header = request.headers.get("authorization")
-        pairs = sigv4.split_query(request.raw_query) if request.raw_query else []
-        names = {name for name, _ in pairs} if pairs else _NO_NAMES
+        query = sigv4.read_query(request.raw_query) if request.raw_query else _NO_QUERY
+        names = query.names
         presigned = not names.isdisjoint(_PRESIGN_MARKS)
         if header is None and not presigned:
             return self._anonymous(request, names)
@@ -109,7 +107,7 @@ class Authenticator:
                 ArgumentName="Authorization",
             )
         claim = (
-            self._from_query(request, pairs, now) if header is None else self._from_header(request, header, pairs, now)
+            self._from_query(request, query, now) if header is None else self._from_header(request, header, query, now)
         )
         return self._verify(request, claim, presigned=header is None)
 
@@ -125,7 +123,7 @@ class Authenticator:
 
     # --- the two forms -----------------------------------------------------------------------------------------------
 
-    def _from_header(self, request: HttpRequest, header: str, pairs: Pairs, now: datetime) -> _Claim:
+    def _from_header(self, request: HttpRequest, header: str, query: sigv4.Query, now: datetime) -> _Claim:
         algorithm, _, rest = header.partition(" ")
         if algorithm != ALGORITHM:
             raise _wrong_mechanism(algorithm)
@@ -155,12 +153,12 @@ class Authenticator:
             signature,
             timestamp,
             payload,
-            sigv4.canonical_query(pairs) if pairs else "",
+            query.canonical,
         )
 
-    def _from_query(self, request: HttpRequest, pairs: Pairs, now: datetime) -> _Claim:
-        query = dict(pairs)
-        if len(query) != len(pairs):
+    def _from_query(self, request: HttpRequest, read: sigv4.Query, now: datetime) -> _Claim:
+        query = dict(read.pairs)
+        if len(query) != len(read.pairs):
             raise AuthorizationQueryParametersError("A query parameter must not be repeated.")
         missing = [name for name in (*_PRESIGN_MARKS, "X-Amz-Expires") if not query.get(name)]
         if query.get("X-Amz-Algorithm") not in (None, "", ALGORITHM):
@@ -188,7 +186,7 @@ class Authenticator:
             query["X-Amz-Signature"],
             query["X-Amz-Date"],
             payload,
-            sigv4.canonical_query(pair for pair in pairs if pair[0] != "X-Amz-Signature"),
+            read.canonical,
         )
 
     def _check_scope(self, scope: Scope, timestamp: str, error: type[S3Error]) -> None:

@@ -18,7 +18,7 @@ EMPTY_SHA256 = hashlib.sha256(b"").hexdigest()
 
 _KEYS_KEPT = 1024
 _BLOCK_BYTES = 64
-_REPEATED_LENGTH, _REPEATED_KEPT = 256, 256
+_REPEATED_LENGTH, _REPEATED_QUERY_LENGTH, _REPEATED_KEPT = 256, 1024, 256
 _BLANKS = re.compile(r"[ \t]+")
 
 
@@ -109,14 +109,35 @@ def canonical_path(raw_path: str) -> str:
     return quote(unquote_to_bytes(raw_path), safe="/-_.~")
 
 
-def split_query(raw_query: str) -> list[tuple[str, str]]:
-    """Return the decoded pairs of a query string, in order; a plus is a space."""
+class Query(NamedTuple):
+    """A query string as signatures see it.
+
+    ``pairs`` are decoded and in order, a plus being a space; ``canonical`` is all but the signature, encoded and
+    sorted.
+    """
+
+    pairs: tuple[tuple[str, str], ...]
+    names: frozenset[str]
+    canonical: str
+
+
+def read_query(raw: str) -> Query:
+    """Return what a query string says."""
+    return _repeated_query(raw) if len(raw) <= _REPEATED_QUERY_LENGTH else _read_query(raw)
+
+
+def _read_query(raw: str) -> Query:
     pairs = []
-    for pair in raw_query.split("&"):
+    for pair in raw.split("&"):
         if pair:
             name, _, value = pair.partition("=")
             pairs.append((_decode(name), _decode(value)))
-    return pairs
+    canonical = canonical_query(pair for pair in pairs if pair[0] != "X-Amz-Signature")
+    return Query(tuple(pairs), frozenset(name for name, _ in pairs), canonical)
+
+
+_repeated_query = lru_cache(_REPEATED_KEPT)(_read_query)
+"""What is presigned is often asked for piece by piece."""
 
 
 def _decode(text: str) -> str:

@@ -11,7 +11,7 @@ import apsw
 import pytest
 
 from s3ish.index import records, sqlite
-from s3ish.index.protocol import TABLES, Conflict, Damaged, IndexFailure, NewerFormat, Put, Row, Unavailable
+from s3ish.index.protocol import TABLES, Conflict, Damaged, Delete, IndexFailure, NewerFormat, Put, Row, Unavailable
 from s3ish.index.queue import WriteQueue
 from s3ish.index.sqlite import FORMAT, SQLiteIndex
 
@@ -80,6 +80,33 @@ async def test_two_indexes_on_one_file_see_each_others_commits(open_index):
         assert await second.get("state", b"a") == value
         await second.commit([Put("state", b"b", value)], [Row("state", b"a", value)])
         assert await first.scan("state", b"", END, 9) == [(b"a", value), (b"b", value)]
+
+
+async def test_what_was_read_before_is_read_again_when_anybody_has_written(open_index):
+    mine, other = open_index(), open_index()
+    question = ("versions", b"a", b"b", 1)
+    for number, writer in enumerate((mine, other, mine, other)):
+        value = None if number % 2 else b"%d" % number
+        for _ in range(3):
+            await writer.commit([Put("versions", b"a", value) if value else Delete("versions", b"a")])
+            await asyncio.sleep(0)  # a later turn of the event loop: another snapshot
+            for reader in (mine, other):
+                for _ in range(2):
+                    assert await reader.get("versions", b"a") == value
+                    assert await reader.scan(*question) == ([(b"a", value)] if value else [])
+                    assert await reader.get("buckets", b"a") is None
+
+
+async def test_what_was_read_takes_bounded_memory(open_index):
+    index = open_index()
+    rows = {b"%05d" % number: bytes(20_000) for number in range(1000)}
+    await index.commit([Put("inline", key, value) for key, value in rows.items()])
+    for _ in range(2):
+        for key, value in rows.items():  # all in one snapshot
+            assert await index.get("inline", key) == value
+    held = index._seen._answers
+    assert 300 < len(held) < sqlite._SEEN_BYTES / 20_000
+    assert await index.get("inline", b"00999") is await index.get("inline", b"00999")
 
 
 async def count_up(index, times):

@@ -4,6 +4,8 @@ import pytest
 from msgspec.structs import replace
 
 from s3ish.errors import BucketAlreadyExists, BucketAlreadyOwnedByYou, BucketNotEmpty, NoSuchBucket
+from s3ish.index import keys
+from s3ish.index.protocol import Damaged, Put
 from s3ish.objects import buckets
 from tests.objects.support import OTHER, OWNER, make_bucket, outcome, put, remove, sealed
 
@@ -69,3 +71,14 @@ async def test_an_unknown_bucket(store):
     assert await outcome(store.bucket("nowhere")) is NoSuchBucket
     assert await outcome(buckets.delete_bucket(store, "nowhere")) is NoSuchBucket
     assert await outcome(buckets.set_versioning(store, "nowhere", enabled=True)) is NoSuchBucket
+
+
+async def test_rows_that_change_places_are_damage_though_they_were_read_before(store):
+    for name in ("first", "second"):
+        await buckets.create_bucket(store, name, OWNER, "")
+        await store.bucket(name)
+    row = (await store.bucket("second")).row
+    await store.index.commit([Put("buckets", keys.bucket_key("first"), row.value)])
+    with pytest.raises(Damaged):
+        await store.bucket("first")
+    assert (await store.bucket("second")).record.name == "second"
