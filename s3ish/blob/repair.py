@@ -58,7 +58,7 @@ class Repair:
                 readable = readable and len(lost) <= self._ref.m
                 bad.update(lost)
         finally:
-            shards.close()
+            await self._run(shards.close)
         return readable, sorted(bad)
 
     async def _rewrite(self, numbers: Sequence[int]) -> bool:
@@ -77,8 +77,8 @@ class Repair:
         except BlobError:  # damaged further while we were at it
             return False
         finally:
-            shards.close()
-            fresh.close()
+            await self._run(shards.close)
+            await self._run(fresh.close)
 
     def _mend_sidecars(self, told: Sidecar, positions: Sequence[int]) -> bool:
         """Write the newest sidecar where it is not. Returns whether it is everywhere then."""
