@@ -174,8 +174,7 @@ class SQLiteIndex:
     def _share_snapshot(self) -> None:
         """Begin a snapshot, unless there is one already, that ends before the event loop's next turn."""
         if not self._snapshot:
-            self._reader.execute("BEGIN")
-            self._seen.begin(self._reader.execute("PRAGMA data_version").fetchone())
+            self._seen.begin(self._reader.execute("BEGIN; PRAGMA data_version").fetchone())
             self._snapshot = True
             asyncio.get_running_loop().call_soon(self._end_snapshot)
 
