@@ -8,7 +8,7 @@ on one store without locks; when an expectation fails, the operation looks again
 import asyncio
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager, suppress
-from typing import NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar, cast
 
 from msgspec.structs import asdict
 
@@ -47,8 +47,8 @@ _REMOVED_AT_ONCE = 16
 """How many blobs are removed side by side, and for how many parts of one a request waits."""
 _REMOVED_KEPT = 64
 """How many rows of garbage that is gone wait for another commit to go with."""
-_DECODED_KEPT = 1024
-"""How many decoded records of buckets, and of versions, a process keeps."""
+_RECORDS_KEPT = 1024
+"""How many decoded records of buckets and versions a process keeps."""
 
 
 class Held(NamedTuple):
@@ -131,8 +131,7 @@ class Store:
         self.leftovers = Leftovers()
         self.room = Room()
         self.left_garbage = False
-        self._buckets: dict[tuple[bytes, bytes], Bucket] = {}
-        self._versions: dict[tuple[bytes, bytes], Version] = {}
+        self._records: dict[tuple[str, bytes, bytes], Any] = {}
         self._removed: list[Change] = []  # rows of garbage that is gone
         self.turns = Turns()
 
@@ -154,21 +153,25 @@ class Store:
                 self.decode(table, key, value, kind)  # tells which it is
             raise
 
+    def _record(self, table: str, key: bytes, value: bytes, kind: type[T]) -> T:
+        """Decode a row; one that comes again is decoded once. Raises as ``decode``."""
+        record = self._records.get((table, key, value))
+        if record is None:
+            record = self.decode(table, key, value, kind)
+            if len(self._records) >= _RECORDS_KEPT:
+                self._records.clear()
+            self._records[table, key, value] = record
+        return cast("T", record)
+
     # --- buckets ---------------------------------------------------------------------------------------------------
 
     async def find_bucket(self, name: str) -> HeldBucket | None:
-        """Return a bucket, or None. Its decoded record is kept and reused while the row stays the same."""
+        """Return a bucket, or None."""
         key = keys.bucket_key(name)
         value = await self.index.get("buckets", key)
         if value is None:
             return None
-        record = self._buckets.get((key, value))
-        if record is None:
-            record = self.decode("buckets", key, value, Bucket)
-            if len(self._buckets) >= _DECODED_KEPT:
-                self._buckets.clear()
-            self._buckets[key, value] = record
-        return HeldBucket(record, Row("buckets", key, value))
+        return HeldBucket(self._record("buckets", key, value, Bucket), Row("buckets", key, value))
 
     async def bucket(self, name: str) -> HeldBucket:
         """Return a bucket. Raises NoSuchBucket."""
@@ -189,13 +192,7 @@ class Store:
         """Decode a row of the versions table, but for the parts of a long one."""
         if len(value) >= LONG_BYTES:
             return Held(self.decode("versions", key, value, Packed).unpacked(), key, value)
-        record = self._versions.get((key, value))
-        if record is None:
-            record = self.decode("versions", key, value, Version)
-            if len(self._versions) >= _DECODED_KEPT:
-                self._versions.clear()
-            self._versions[key, value] = record
-        return Held(record, key, value)
+        return Held(self._record("versions", key, value, Version), key, value)
 
     def versions_in(self, rows: Sequence[tuple[bytes, bytes]]) -> list[Version]:
         """Decode many rows of the versions table, but for the parts of long ones."""
