@@ -3,7 +3,19 @@
 import subprocess
 import sys
 
-DEFERRED = ("anyio", "awscrt", "boto3", "jinja2", "lxml", "pydantic", "rich", "starlette", "tomllib", "zfec")
+DEFERRED = (
+    "anyio",
+    "awscrt",
+    "boto3",
+    "jinja2",
+    "lxml",
+    "prometheus_client",
+    "pydantic",
+    "rich",
+    "starlette",
+    "tomllib",
+    "zfec",
+)
 """Packages that no first answer needs: each has cost a tenth of the start or more, or would."""
 
 
