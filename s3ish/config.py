@@ -85,7 +85,7 @@ class StorageSettings(Section, frozen=True):
         float,
         Meta(ge=0.1, le=3600),
         "A drive that answers nothing for so long is done without, where parity allows it, until it does again.",
-    ] = 15.0
+    ] = 30.0
     default_buckets: Annotated[Names, "Buckets made at start: name or name:versioned."] = ()
 
 

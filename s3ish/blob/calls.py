@@ -29,9 +29,14 @@ class Calls:
         self.under_way: dict[int, Call] = {}
         self._stuck: set[Call] = set()
 
-    def to(self, what: str) -> "Call":
-        """Return the context of a call that works on a path or thing."""
-        return Call(self, what)
+    def to(self, what: str, *, slow: bool = False) -> "Call":
+        """Return the context of a call that works on a path or thing; ``slow`` if it may take however long."""
+        return Call(self, what, slow)
+
+    def advance(self) -> None:
+        """Say that the caller's call has come further: it does not hang."""
+        if call := self.under_way.get(get_ident()):
+            call.steps += 1
 
     def leave_alone(self) -> list[int]:
         """Let no call in any more. Returns the threads that are in one."""
@@ -68,10 +73,11 @@ class Calls:
 class Call:
     """The context of one call, which turns an OSError into Missing, Full or VolumeError."""
 
-    __slots__ = ("_calls", "_what")
+    __slots__ = ("_calls", "_what", "slow", "steps")
 
-    def __init__(self, calls: Calls, what: str) -> None:
+    def __init__(self, calls: Calls, what: str, slow: bool) -> None:
         self._calls, self._what = calls, what
+        self.slow, self.steps = slow, 0
 
     def __enter__(self) -> None:
         self._calls.enter(self)

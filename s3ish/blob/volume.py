@@ -32,6 +32,9 @@ _RESERVE_BYTES, _RESERVE_SHARE = 32 << 20, 16
 _WINDOW = 100_000
 """How many names of one folder are held in memory at once while walking."""
 
+_ADVANCE = 1000
+"""After so many names of a folder the drive has shown that it answers."""
+
 _DURABLE_FOLDERS = 100_000
 """How many folders are remembered as flushed, to spare flushing them again."""
 
@@ -246,7 +249,7 @@ class Volume:
     def sync_all(self) -> None:
         """Make everything written so far durable. Raises Full, VolumeError: the volume takes no more writes."""
         if self.fsync:
-            with self._flushing("the file system"):
+            with self._flushing("the file system", slow=True):
                 syncfs(self._root)
 
     # --- removal
@@ -467,7 +470,9 @@ class Volume:
             raise
         try:
             with os.scandir(descriptor) as entries:
-                for entry in entries:
+                for number, entry in enumerate(entries):
+                    if not number % _ADVANCE:
+                        self.calls.advance()
                     name = entry.name
                     wanted = name > start or (inclusive and name == start)
                     if wanted and name[0] != "." and entry.is_dir(follow_symlinks=False):
@@ -487,9 +492,9 @@ class Volume:
             raise VolumeError(f"{self} takes no writes: {self.suspect}")
 
     @contextmanager
-    def _flushing(self, what: str, spared: frozenset[int] = frozenset()) -> Iterator[None]:
+    def _flushing(self, what: str, spared: frozenset[int] = frozenset(), *, slow: bool = False) -> Iterator[None]:
         """Flush something. A failure makes the volume suspect, but for errors that are ``spared``."""
-        with self.calls.to(what):
+        with self.calls.to(what, slow=slow):
             try:
                 yield
             except OSError as error:

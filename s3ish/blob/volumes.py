@@ -12,8 +12,8 @@ from s3ish.offload import each_within
 
 T = TypeVar("T")
 
-PATIENCE_SECONDS = 15.0
-"""How long a drive may take to answer: longer than one spins up, or tries to read a bad sector."""
+PATIENCE_SECONDS = 30.0
+"""How long a drive may take to answer: longer than one spins up, or tries to read a bad sector, or flushes a shard."""
 
 
 class Volumes:

@@ -36,7 +36,7 @@ class Watch:
 
     def __init__(self, volumes: Volumes, offload: Offload, on_state: Callable[[int, str], None]) -> None:
         self._volumes, self._offload, self._on_state = volumes, offload, on_state
-        self._seen: Counter[Call] = Counter()
+        self._seen: Counter[tuple[Call, int]] = Counter()
         self._rest: Counter[Volume] = Counter()
         self._trying: dict[Volume, Lane] = {}
         self._states = volumes.states
@@ -58,9 +58,9 @@ class Watch:
         for volume in self._volumes.present:
             if volume.calls.hung:
                 self._try_again(volume)
-            calls = list(volume.calls.under_way.values())
-            self._seen.update({call: seen[call] + 1 for call in calls})
-            if any(self._seen[call] > _LOOKS for call in calls):
+            steps = [(call, call.steps) for call in list(volume.calls.under_way.values()) if not call.slow]
+            self._seen.update({step: seen[step] + 1 for step in steps})
+            if any(self._seen[step] > _LOOKS for step in steps):
                 self._give_up(volume)
             if volume.state != self._states[volume.position]:
                 self._states[volume.position] = volume.state

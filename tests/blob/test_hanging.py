@@ -3,9 +3,11 @@
 import asyncio
 import os
 import threading
+import time
 
 import pytest
 
+from s3ish.blob import volume
 from s3ish.blob.names import Past
 from s3ish.blob.opening import open_volumes
 from s3ish.blob.probe import SILENT, probe
@@ -84,8 +86,8 @@ async def test_writes_go_on_without_the_drive_and_are_repaired_when_it_is_back(s
 @pytest.mark.parametrize("name", ["fsync", "rename"])
 async def test_a_flush_or_a_rename_that_hangs_is_one_that_failed(store, drives, name):  # case 29
     data = sample(LARGE)
-    for volume in store.volumes.present:
-        volume.fsync = True
+    for each in store.volumes.present:
+        each.fsync = True
     drives.hang(root(store, 2), names={name})
     ref = await put(store, data)
     await store.amend(ref, b'{"n":2}')
@@ -203,6 +205,42 @@ async def test_it_is_left_alone_for_a_while_and_tried_before_it_is_used(store, d
     assert store.states == [(position, "does not answer")]
     assert drives.waiting.count("fsync") == 1
     await answers_again(store, drives, position)
+
+
+async def test_what_takes_long_but_comes_further_does_not_hang(store, monkeypatch):
+    refs = [await put(store, sample(SMALL), home=f"b/{number:02}") for number in range(30)]
+    folders = os.scandir
+
+    class SlowFolder:
+        def __init__(self, folder):
+            self.entries = folders(folder)
+
+        def __enter__(self):
+            return self
+
+        def __exit__(self, *_):
+            self.entries.close()
+
+        def __iter__(self):
+            for entry in self.entries:
+                time.sleep(0.02)
+                yield entry
+
+    monkeypatch.setattr(volume, "_ADVANCE", 2)
+    monkeypatch.setattr(volume.os, "scandir", SlowFolder)
+    seen = [ref.id async for ref, _ in store.scan()]
+    assert seen == sorted(ref.id for ref in refs)
+    assert store.states == []
+
+
+async def test_flushing_a_whole_file_system_may_take_long(store, monkeypatch):
+    for each in store.volumes.present:
+        each.fsync = True
+    monkeypatch.setattr(volume, "syncfs", lambda _: time.sleep(3 * PATIENCE))
+    ref = await put(store, sample(LARGE))
+    await store.delete(ref)
+    await store.flusher.close()
+    assert store.states == []
 
 
 def test_a_start_does_without_what_does_not_answer(tmp_path, drives):  # case 29
