@@ -9,6 +9,7 @@ import asyncio
 import functools
 from collections import deque
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from queue import SimpleQueue
 from threading import Condition, Thread, get_ident
 from typing import Any, NamedTuple, TypeVar, TypeVarTuple, cast
@@ -52,7 +53,6 @@ class _Job(NamedTuple):
     outcome: "asyncio.Future[Any]"
     function: Callable[..., Any]
     arguments: tuple[Any, ...]
-    brief: bool = False
 
 
 class _Done(NamedTuple):
@@ -79,18 +79,17 @@ class Offload:
         self._brief_jobs: SimpleQueue[_Job | None] = SimpleQueue()
         self._brief_thread: Thread | None = None
         self._done: deque[_Done] = deque()
-        self._waiting = 0
         self._told = False
         self._loop: asyncio.AbstractEventLoop | None = None
 
     async def run(self, function: Callable[[*Arguments], T], *arguments: *Arguments) -> T:
         """Run ``function(*arguments)`` on a thread and return its result or raise its error.
 
-        A caller that is cancelled goes on at once; a function that runs, runs to its end. Raises GivenUp.
+        A caller that is cancelled goes on at once; a function that runs, runs to its end. Raises GivenUp, MemoryError.
         """
         outcome = self._expect()
-        self._waiting += 1
-        self._grow()
+        if len(self._threads) < self._limit:
+            self._fill()
         self._jobs.put(_Job(outcome, function, arguments))
         return cast("T", await outcome)
 
@@ -102,8 +101,8 @@ class Offload:
         """
         outcome = self._expect()
         if self._brief_thread is None:
-            self._brief_thread = _started(self._work_briefly, "offload-brief")
-        self._brief_jobs.put(_Job(outcome, function, arguments, brief=True))
+            self._fill()
+        self._brief_jobs.put(_Job(outcome, function, arguments))
         return cast("T", await outcome)
 
     def give_up(self, thread: int) -> None:
@@ -114,10 +113,10 @@ class Offload:
             _given_up.discard(thread)
             return
         self._threads = [other for other in self._threads if other.ident != thread]
-        self._waiting -= 1
-        self._grow()
         if not job.outcome.done():
             job.outcome.set_exception(GivenUp())
+        with suppress(MemoryError):
+            self._fill()
 
     def close(self) -> None:
         """Wait a while for running calls, but for those that were given up, and end the threads."""
@@ -133,10 +132,20 @@ class Offload:
         self._loop = asyncio.get_running_loop()
         return self._loop.create_future()
 
-    def _grow(self) -> None:
-        """Have a thread for each job that is running or waiting, as far as the limit allows."""
-        if self._waiting > len(self._threads) < self._limit:
-            self._threads.append(_started(self._work, f"offload-{len(self._threads)}"))
+    def _fill(self) -> None:
+        """Start all threads, as far as there is room for them. Raises MemoryError if there is for none.
+
+        None is left for later: when memory has become short, a thread may die at its very beginning, and whoever
+        started it waits for its sign of life for ever.
+        """
+        if self._brief_thread is None:
+            self._brief_thread = _started(self._work_briefly, "offload-brief")
+        try:
+            while len(self._threads) < self._limit:
+                self._threads.append(_started(self._work, f"offload-{len(self._threads)}"))
+        except MemoryError:
+            if not self._threads:
+                raise
 
     def _work(self) -> None:
         thread = get_ident()
@@ -174,7 +183,6 @@ class Offload:
         self._told = False  # before the first look: what comes later tells again
         while self._done:
             job, value, error = self._done.popleft()
-            self._waiting -= not job.brief
             outcome = job.outcome
             if outcome.done():  # its caller was cancelled
                 continue
@@ -194,8 +202,12 @@ def _do(job: _Job) -> _Done:
 
 
 def _started(function: Callable[[], None], name: str) -> Thread:
+    """Return a thread that runs a function. Raises MemoryError if there is no room for one."""
     thread = Thread(target=function, name=name, daemon=True)
-    thread.start()
+    try:
+        thread.start()
+    except RuntimeError as error:
+        raise MemoryError(str(error)) from error
     return thread
 
 

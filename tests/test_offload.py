@@ -161,13 +161,34 @@ async def test_a_job_that_hangs_is_given_up_and_its_thread_replaced(offload):
 
 async def test_who_has_no_job_cannot_be_given_up(offload):
     await offload.run(sum, [1])
-    (thread,) = offload._threads
-    offload.give_up(thread.ident)
-    offload.give_up(threading.get_ident())
-    assert not is_given_up(thread.ident)
+    threads = list(offload._threads)
+    for thread in [*threads, threading.current_thread()]:
+        offload.give_up(thread.ident)
+        assert not is_given_up(thread.ident)
     stop_if_given_up()
     assert await offload.run(sum, [1, 2]) == 3
-    assert offload._threads == [thread]
+    assert offload._threads == threads
+
+
+async def test_where_there_is_room_for_few_threads_these_do_the_work(offload, monkeypatch):
+    class Scarce(threading.Thread):
+        left = 3
+
+        def start(self):
+            Scarce.left -= 1
+            if Scarce.left < 0:
+                raise RuntimeError("can't start new thread")
+            super().start()
+
+    monkeypatch.setattr("s3ish.offload.Thread", Scarce)
+    assert await asyncio.gather(*(offload.run(sum, [number]) for number in range(20))) == list(range(20))
+    assert len(offload._threads) == 2  # and the one for brief calls
+    nowhere = Offload(4)
+    with pytest.raises(MemoryError):
+        await nowhere.run(sum, [1])
+    Scarce.left = 9
+    assert await nowhere.run(sum, [1]) == 1
+    nowhere.close()
 
 
 async def test_the_end_waits_for_no_job_that_was_given_up():

@@ -134,6 +134,9 @@ class S3Application:
             return self._refuse(call, error)
         except (Disconnected, ConnectionError) as error:
             raise Disconnected from error
+        except MemoryError as error:
+            log.error("out of memory", request_id=call.request_id, cause=str(error))
+            return self._refuse(call, ServiceUnavailable())
         except asyncio.CancelledError:
             call.cut_off = True
             return self._refuse(call, ServiceUnavailable())

@@ -5,12 +5,20 @@ byte. This subclass refuses them before the application sees anything, with S3's
 """
 
 import asyncio
+import sys
 from typing import Any, NamedTuple
 from urllib.parse import unquote
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from s3ish.errors import InvalidRequest, RequestHeaderSectionTooLarge, RequestTimeout, S3Error, SlowDown
+from s3ish.errors import (
+    InvalidRequest,
+    RequestHeaderSectionTooLarge,
+    RequestTimeout,
+    S3Error,
+    ServiceUnavailable,
+    SlowDown,
+)
 from s3ish.server.exchange import CROWD, WINDOW_BYTES, Exchange
 from s3ish.server.narrow import Appetite, NarrowReading
 from s3ish.wire.xml import DECLARATION, escape
@@ -210,7 +218,11 @@ class LimitedProtocol(HttpToolsProtocol):
             self._start_asgi_task(*self.pipeline.pop())
 
     def send_400_response(self, msg: str) -> None:
-        """Answer what cannot be parsed with S3's error instead of plain text."""
+        """Answer what cannot be parsed, or had no room, with S3's error instead of plain text."""
+        error = sys.exception()
+        if error and isinstance(error.__context__, MemoryError):  # of a callback of ours
+            self._refuse(ServiceUnavailable())
+            return
         self._refuse(InvalidRequest(f"The request is not valid HTTP/1.1: {msg[:100]}"))
 
     def _tick(self) -> None:

@@ -10,11 +10,14 @@ import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
-from s3ish.server.asgi import DRAIN_BYTES, read_headers
+from s3ish.clock import Clock
+from s3ish.observe import Observer
+from s3ish.server.asgi import DRAIN_BYTES, S3Application, read_headers
 from tests.auth.support import STREAMING, UNSIGNED_TRAILER
 from tests.server.support import PATIENCE_SECONDS, code_of, receive_all, receive_answer, send, status_of
 
 LARGE = 50 * 1024 * 1024
+HOST = [(b"host", b"h")]
 KEY = "s3ishadmin"
 
 
@@ -224,3 +227,24 @@ def test_headers_are_a_copy():
     headers, _ = read_headers(raw)
     raw.append((b"authorization", b"x"))
     assert "authorization" not in headers
+
+
+async def test_a_request_without_memory_is_refused():  # case 135
+    class Short:
+        def route(self, *_):
+            raise MemoryError("no room")
+
+    class Idle:
+        clock = Clock()
+
+    async def receive():
+        return {"type": "http.disconnect"}
+
+    async def send(message):
+        sent.append(message)
+
+    sent = []
+    scope = {"type": "http", "method": "GET", "path": "/", "raw_path": b"/", "query_string": b"", "headers": HOST}
+    await S3Application(Idle(), Short(), None, Observer(), domains=())(scope, receive, send)
+    assert sent[0]["status"] == 503
+    assert b"<Code>ServiceUnavailable</Code>" in sent[1]["body"]

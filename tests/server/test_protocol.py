@@ -5,7 +5,7 @@ import socket
 
 import pytest
 
-from s3ish.server.protocol import MAX_HEADERS, MAX_URL_BYTES
+from s3ish.server.protocol import MAX_HEADERS, MAX_URL_BYTES, LimitedProtocol
 from tests.server.support import PATIENCE_SECONDS, code_of, receive_all, receive_answer, send, status_of
 
 GOOD = b"GET /ok HTTP/1.1\r\nHost: h\r\n\r\n"
@@ -267,6 +267,14 @@ def test_bytes_after_a_body_are_the_next_request_or_nonsense(server):
 
 def test_a_refused_connection_takes_no_further_request(server):
     assert_refused(server, request(host=None) + GOOD + GOOD)
+
+
+def test_what_there_is_no_memory_for_is_not_called_nonsense(server, monkeypatch):  # case 135
+    def on_url(self, url):
+        raise MemoryError
+
+    monkeypatch.setattr(LimitedProtocol, "on_url", on_url)
+    assert_refused(server, GOOD, "ServiceUnavailable", 503)
 
 
 def test_upgrades_are_not_made(server):

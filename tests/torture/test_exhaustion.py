@@ -188,6 +188,43 @@ def test_a_file_that_may_not_grow(tmp_path, serve):  # case 135
     assert server.stop()[0] == 0
 
 
+@pytest.mark.parametrize("left_mib", [-100, 2, 16])
+def test_no_memory_left(tmp_path, serve, connect, left_mib):  # case 135
+    """Nothing new can be mapped, or little: what has no room is refused, and the rest goes on."""
+    server, client = serve(tmp_path)
+    assert client.request("PUT", "/bucket/kept", OBJECT).ok
+    process, stored, wrong = server.process.pid, [], []
+    before = resource.prlimit(process, resource.RLIMIT_AS)
+    taken = int(Path(f"/proc/{process}/statm").read_text().split()[0]) * os.sysconf("SC_PAGE_SIZE")
+    resource.prlimit(process, resource.RLIMIT_AS, (taken + (left_mib << 20), before[1]))
+
+    def use(number):
+        mine = connect(server.endpoint)
+        for path in (f"/bucket/{number}-{turn}" for turn in range(2)):
+            with contextlib.suppress(*CUT):
+                put = mine.request("PUT", path, OBJECT * 60)
+                got = mine.request("GET", "/bucket/kept")
+                stored.extend([path] if put.ok else [])
+                wrong.extend(answer for answer in (put, got) if not answer.ok and answer.status not in {500, 503})
+                wrong.extend([got] if got.ok and got.body != OBJECT else [])
+
+    threads = [threading.Thread(target=use, args=(number,)) for number in range(16)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert wrong == []
+    assert client.request("GET", "/bucket?list-type=2").ok
+    assert client.request("DELETE", "/bucket/never-there").status == 204
+    resource.prlimit(process, resource.RLIMIT_AS, before)
+    assert normal_again(client) < RELIEF_SECONDS
+    for path in ["/bucket/kept", *stored]:
+        assert client.request("GET", path).body in {OBJECT, OBJECT * 60}
+    code, log = server.stop()
+    assert code == 0
+    assert "unhandled" not in log
+
+
 @pytest.mark.parametrize("workers", [1, 2])
 def test_an_upload_that_never_ends_does_not_hold_up_the_stop(tmp_path, serve, workers):  # cases 16, 102
     server, client = serve(tmp_path, "--workers", workers, S3ISH_SERVER_SHUTDOWN_SECONDS="1")
