@@ -11,6 +11,7 @@ from contextlib import closing
 
 import pytest
 
+from tests.torture import hanging
 from tests.torture.client import Client
 from tests.torture.drives import PATIENCE_SECONDS, Host
 from tests.torture.powercut import can_run
@@ -121,3 +122,10 @@ def test_a_server_starts_with_a_drive_that_is_read_only(host, client, tmp_path):
     with closing(Client(host.endpoint)) as client:
         use(client, "after")
     assert states(host, tmp_path) == (["ok", "ok", "ok"], 0)
+
+
+def test_no_request_fails_while_a_drive_hangs(folder):  # case 29
+    phases, wrong = hanging.run(2, 4)
+    assert wrong == []
+    assert phases["until it is noticed"][3] >= PATIENCE_SECONDS
+    assert min(count for count, *_ in phases.values()) > 10
