@@ -63,8 +63,8 @@ class Seen:
         self._left = _SEEN_BYTES
 
     def begin(self, version: object) -> None:
-        """A snapshot begins, of a version of the data."""
-        if version != self._version:
+        """A snapshot begins, of a version of the data; None if that is not known."""
+        if version is None or version != self._version:
             self._version, self._left = version, _SEEN_BYTES
             self._answers.clear()
 
@@ -174,9 +174,13 @@ class SQLiteIndex:
     def _share_snapshot(self) -> None:
         """Begin a snapshot, unless there is one already, that ends before the event loop's next turn."""
         if not self._snapshot:
-            self._seen.begin(self._reader.execute("BEGIN; PRAGMA data_version").fetchone())
-            self._snapshot = True
+            self._snapshot = True  # first: if it fails half-way, what has begun ends nevertheless
             asyncio.get_running_loop().call_soon(self._end_snapshot)
+            version = None
+            try:
+                version = self._reader.execute("BEGIN; PRAGMA data_version").fetchone()
+            finally:
+                self._seen.begin(version)
 
     def _end_snapshot(self) -> None:
         if self._snapshot:

@@ -97,6 +97,31 @@ async def test_what_was_read_before_is_read_again_when_anybody_has_written(open_
                     assert await reader.get("buckets", b"a") is None
 
 
+async def test_a_snapshot_that_cannot_begin_leaves_nothing_behind(open_index, monkeypatch):
+    mine, other = open_index(), open_index()
+    await other.commit([Put("state", b"a", b"1")])
+    assert await mine.get("state", b"a") == b"1"
+    await asyncio.sleep(0)
+    await other.commit([Put("state", b"a", b"2")])
+    reader = mine._reader
+
+    class Failing:
+        def execute(self, text, *bindings):
+            if "data_version" in text:
+                reader.execute("BEGIN")
+                raise apsw.IOError("the drive fails")
+            return reader.execute(text, *bindings)
+
+    monkeypatch.setattr(mine, "_reader", Failing())
+    with pytest.raises(Unavailable):
+        await mine.get("state", b"a")
+    assert await mine.get("state", b"a") == b"2"  # in the same turn: nothing that was read before is believed
+    await asyncio.sleep(0)
+    monkeypatch.undo()
+    await other.commit([Put("state", b"a", b"3")])
+    assert await mine.get("state", b"a") == b"3"
+
+
 async def test_what_was_read_takes_bounded_memory(open_index):
     index = open_index()
     rows = {b"%05d" % number: bytes(20_000) for number in range(1000)}
