@@ -87,6 +87,7 @@ def _serve(settings: Settings) -> None:
     from s3ish.index.protocol import IndexFailure
     from s3ish.server import run
 
+    run.keep_memory_small()
     try:
         with run.metrics_directory(settings.server.workers), app.prepare(settings):
             try:

@@ -40,7 +40,7 @@ class Factory:
         """Return the application."""
         if multiprocessing.parent_process() is not None:
             _end_with_parent()
-        _keep_memory_small()
+        keep_memory_small()
         application = self._create(self._settings)
         gc.freeze()  # what the start has made lives as long as the process and is no garbage: never look at it again
         return application
@@ -105,8 +105,11 @@ def run(
         several.run()
 
 
-def _keep_memory_small() -> None:
-    """Let all threads share one arena of glibc's allocator: one a thread would hold on to several MiB each."""
+def keep_memory_small() -> None:
+    """Let all threads share one arena of glibc's allocator: one a thread would hold on to several MiB each.
+
+    To be called before the first thread is started.
+    """
     m_arena_max = -8
     with contextlib.suppress(OSError, AttributeError):
         ctypes.CDLL(None).mallopt(m_arena_max, 1)
