@@ -15,7 +15,7 @@ from s3ish.blob.protocol import Unwritable, VolumeError
 from s3ish.clock import Clock
 from tests.blob.support import SIDECAR, HangingDrives, get, put, sample, scanned, sidecar_files
 
-PATIENCE = 0.15
+PATIENCE = 0.3
 LARGE, SMALL = 3500, 50
 
 
