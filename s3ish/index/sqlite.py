@@ -36,7 +36,7 @@ from s3ish.offload import Lane
 
 FORMAT = 1
 BUSY_MILLISECONDS = 30_000
-"""How long a writer waits for another process's transaction."""
+"""How long a writer waits for another process's transaction, or for a drive that does not answer."""
 
 _MAX_BATCH = 256
 _CACHE_KIB = 16 * 1024
@@ -150,14 +150,11 @@ class SQLiteIndex:
         if self._closing:
             raise Unavailable("the index is closed")
         self._queue.put(waiting)
-        if self._others is None:
-            await waiting.done
-            return
         try:
-            async with asyncio.timeout(BUSY_MILLISECONDS / 1000):  # of another process's that hangs
+            async with asyncio.timeout(BUSY_MILLISECONDS / 1000):
                 await waiting.done
-        except TimeoutError as error:
-            raise Unavailable("another process holds the index") from error
+        except TimeoutError as error:  # it may be done all the same, later
+            raise Unavailable("the drive of the index does not answer, or another process holds it") from error
 
     async def close(self) -> None:
         """Finish waiting commits, then close the file."""

@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+import threading
 
 import apsw
 import pytest
@@ -205,6 +206,21 @@ async def test_a_process_that_hangs_while_it_writes_does_not_hang_the_others(pat
     await index.commit([Put("state", b"a", b"3")])
     assert await index.get("state", b"a") == b"3"
     await index.close()
+
+
+async def test_a_drive_that_hangs_is_told_and_reads_go_on(open_index, monkeypatch):  # case 29
+    index, answers = open_index(), threading.Event()
+    await index.commit([Put("state", b"a", b"1")])
+    monkeypatch.setattr(sqlite, "BUSY_MILLISECONDS", 100)
+    apply = index._apply
+    monkeypatch.setattr(index, "_apply", lambda batch: answers.wait() and apply(batch))
+    for _ in range(2):
+        with pytest.raises(Unavailable, match="does not answer"):
+            await index.commit([Put("state", b"a", b"2")])
+        assert await index.get("state", b"a") == b"1"
+    answers.set()
+    await index.commit([Put("state", b"b", b"3")])
+    assert await index.get("state", b"a") == b"2"  # it was done all the same
 
 
 async def test_a_queue_that_fails_is_told_and_ends_nothing(path, monkeypatch):
