@@ -208,7 +208,7 @@ async def test_a_process_that_hangs_while_it_writes_does_not_hang_the_others(pat
     await index.close()
 
 
-async def test_a_drive_that_hangs_is_told_and_reads_go_on(open_index, monkeypatch):  # case 29
+async def test_a_commit_that_hangs_is_told_and_reads_go_on(open_index, monkeypatch):  # case 29
     index, answers = open_index(), threading.Event()
     await index.commit([Put("state", b"a", b"1")])
     monkeypatch.setattr(sqlite, "BUSY_MILLISECONDS", 100)
