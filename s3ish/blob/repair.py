@@ -70,6 +70,10 @@ class Repair:
         def copy_stripe(stripe: int) -> None:
             fresh.write(stripe, shards.layout.offset(stripe), shards.rebuild(stripe, numbers))
 
+        def close() -> None:
+            shards.close()
+            fresh.close()
+
         try:
             for stripe in range(shards.layout.stripes):
                 await self._run(copy_stripe, stripe)
@@ -77,8 +81,7 @@ class Repair:
         except BlobError:  # damaged further while we were at it
             return False
         finally:
-            await self._run(shards.close)
-            await self._run(fresh.close)
+            await self._run(close)
 
     def _mend_sidecars(self, told: Sidecar, positions: Sequence[int]) -> bool:
         """Write the newest sidecar where it is not. Returns whether it is everywhere then."""

@@ -66,6 +66,8 @@ def decode_rows(table: str, rows: Sequence[tuple[bytes, bytes]], kind: type[T]) 
     place, start, digest = _place(FORMAT, table), bytes((FORMAT,)), xxhash.xxh3_64_digest
     payloads = []
     for key, value in rows:
+        if not isinstance(value, bytes):
+            decode_bytes(table, key, value)
         payload = value[_HEADER:]
         if value[:_HEADER] != start + digest(place + key + payload):
             decode_bytes(table, key, value)  # says what is wrong with it

@@ -126,7 +126,7 @@ class SQLiteIndex:
         except apsw.Error as error:
             raise _failure(error) from error
         value = None if row is None else cast("bytes", row[0])
-        self._seen.add(table, key, answer=value, size=len(value or b""))
+        self._seen.add(table, key, answer=value, size=_size(value))
         return value
 
     async def scan(self, table: str, start: bytes, stop: bytes, limit: int) -> Sequence[tuple[bytes, bytes]]:
@@ -140,7 +140,7 @@ class SQLiteIndex:
         except apsw.Error as error:
             raise _failure(error) from error
         if limit == 1:
-            self._seen.add(table, start, stop, answer=found, size=sum(len(value) for _, value in found))
+            self._seen.add(table, start, stop, answer=found, size=sum(_size(value) for _, value in found))
         return found
 
     async def commit(self, changes: Sequence[Change], expect: Sequence[Expect] = ()) -> None:
@@ -249,6 +249,11 @@ class SQLiteIndex:
                 self._writer.execute("ROLLBACK")
             except apsw.Error:
                 self._writer = _connect(self._path, durable=self._durable)
+
+
+def _size(value: object) -> int:
+    """Return the length of a value in bytes; damage can make it something else than bytes."""
+    return len(value) if isinstance(value, bytes) else 0
 
 
 def is_blank(path: Path) -> bool:

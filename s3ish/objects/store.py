@@ -190,13 +190,13 @@ class Store:
 
     def hold(self, key: bytes, value: bytes) -> Held:
         """Decode a row of the versions table, but for the parts of a long one."""
-        if len(value) >= LONG_BYTES:
+        if _is_long(value):
             return Held(self.decode("versions", key, value, Packed).unpacked(), key, value)
         return Held(self._record("versions", key, value, Version), key, value)
 
     def versions_in(self, rows: Sequence[tuple[bytes, bytes]]) -> list[Version]:
         """Decode many rows of the versions table, but for the parts of long ones."""
-        if any(len(value) >= LONG_BYTES for _, value in rows):
+        if any(_is_long(value) for _, value in rows):
             return [self.hold(key, value).record for key, value in rows]
         return self.decode_rows("versions", rows, Version)
 
@@ -299,6 +299,11 @@ class Store:
         except (blob.BlobError, OSError):
             return False
         return True
+
+
+def _is_long(value: object) -> bool:
+    """Whether the value of a row is so long that its parts are left encoded; damage can make it no bytes at all."""
+    return isinstance(value, bytes) and len(value) >= LONG_BYTES
 
 
 def _groups(refs: Sequence[BlobRef]) -> Iterator[Sequence[BlobRef]]:

@@ -123,6 +123,21 @@ async def test_a_snapshot_that_cannot_begin_leaves_nothing_behind(open_index, mo
     assert await mine.get("state", b"a") == b"3"
 
 
+@pytest.mark.parametrize("value", [5, 1.5, "text"])
+async def test_a_value_of_another_kind_is_damage(open_index, path, value):  # case 22
+    index = open_index()
+    (key,) = await fill(index, 1)
+    with contextlib.closing(apsw.Connection(str(path))) as other:
+        other.execute("UPDATE versions SET value=?", (value,))
+    found = await index.get("versions", key)
+    ((_, listed),) = await index.scan("versions", b"", END, 1)
+    for each in (found, listed):
+        with pytest.raises(Damaged):
+            records.decode_bytes("versions", key, each)
+    with pytest.raises(Damaged):
+        records.decode_rows("versions", [(key, found)], dict)
+
+
 async def test_what_was_read_takes_bounded_memory(open_index):
     index = open_index()
     rows = {b"%05d" % number: bytes(20_000) for number in range(1000)}

@@ -45,7 +45,7 @@ class Load:
             while not self._stopped.is_set():
                 turn += 1
                 for size in SIZES:
-                    path, body = f"/things/{number}-{turn % KEYS}-{size}", b"%d " % turn * (size // 4)
+                    path, body = f"/things/{number}-{turn % KEYS}-{size}", (b"%d " % turn).ljust(size, b".")
                     self._request(client, "PUT", path, body, b"")
                     self._request(client, "GET", path, b"", body)
 
