@@ -116,8 +116,12 @@ class Engine:
 
     async def run_once(self, function: Callable[[*Arguments], T], *arguments: *Arguments) -> T:
         """Do the same with a job that cannot be done once more. Raises GivenUp."""
+        self.watch.jobs += 1
         self.watch.soon()
-        return await self.offload.run(function, *arguments)
+        try:
+            return await self.offload.run(function, *arguments)
+        finally:
+            self.watch.jobs -= 1
 
     async def each(self, function: Callable[[int], None], positions: Sequence[int]) -> None:
         """Run a function for each position, on as many threads."""

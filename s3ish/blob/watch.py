@@ -41,6 +41,7 @@ class Watch:
         self._trying: dict[Volume, Lane] = {}
         self._states = volumes.states
         self._timer: asyncio.TimerHandle | None = None
+        self.jobs = 0  # under way, or waiting for a thread: their calls may begin after a look
 
     def soon(self) -> None:
         """Look at the calls in a moment: one is about to begin."""
@@ -65,7 +66,7 @@ class Watch:
             if volume.state != self._states[volume.position]:
                 self._states[volume.position] = volume.state
                 self._on_state(volume.position, volume.state)
-        if self._seen or any(volume.calls.hung for volume in self._volumes.present):
+        if self.jobs or self._seen or any(volume.calls.hung for volume in self._volumes.present):
             self.soon()
 
     def _give_up(self, volume: Volume) -> None:
