@@ -81,7 +81,7 @@ def server(volumes: tuple[str, ...], address: str, console_address: str | None, 
 
 
 def _serve(settings: Settings) -> None:
-    from s3ish import app
+    from s3ish import app, start
     from s3ish.blob.protocol import BlobError
     from s3ish.errors import S3Error
     from s3ish.index.protocol import IndexFailure
@@ -89,7 +89,7 @@ def _serve(settings: Settings) -> None:
 
     run.keep_memory_small()
     try:
-        with run.metrics_directory(settings.server.workers), app.prepare(settings):
+        with run.metrics_directory(settings.server.workers), start.prepare(settings) as preparation:
             try:
                 bound = run.bind(settings.server.host, settings.server.port)
             except OSError as error:
@@ -99,7 +99,7 @@ def _serve(settings: Settings) -> None:
                 )
             with bound:
                 port = bound.getsockname()[1]
-                run.run(settings, app.create, bound, lambda: _greet(settings, port))
+                run.run(settings, app.create, preparation, bound, lambda: _greet(settings, port))
     except ConfigError as error:
         _fail(str(error), EX_CONFIG)
     except (BlobError, IndexFailure, S3Error, OSError) as error:
@@ -207,13 +207,13 @@ def index() -> None:
 @_config_option
 def index_rebuild(volumes: tuple[str, ...], config: str | None) -> None:
     """Build the index anew from the sidecars on the volumes; the server must be stopped."""
-    from s3ish import app
+    from s3ish import start
     from s3ish.blob.protocol import BlobError
     from s3ish.index.protocol import IndexFailure
 
     settings = _load(config, storage__volumes=volumes or None)
     try:
-        found = app.rebuild_index(settings)
+        found = start.rebuild_index(settings)
     except (BlobError, IndexFailure, OSError) as error:
         _fail(str(error))
     click.echo(", ".join(f"{count} {kind}" for kind, count in sorted(found.items())) or "the volumes are empty")
@@ -249,15 +249,14 @@ def list_volumes(volumes: tuple[str, ...], config: str | None) -> None:
     the scrub, or a check) found, or the pass under way if that has found more. Exit code 1 if a volume is not ok or
     the index has gaps.
     """
-    from s3ish import app
+    from s3ish import commands
     from s3ish.blob.protocol import BlobError
 
     settings = _load(config, storage__volumes=volumes or None)
     try:
-        states = app.volume_states(settings)
+        states, known, gaps = commands.survey(settings)
     except BlobError as error:
         _fail(str(error))
-    known, gaps = app.index_state(settings) or (None, ())
     for position, root, state, free in states:
         space = "" if free is None else f"{free / 2**30:10.1f} GiB free"
         lacking = max(known.lacked.get(position, 0), known.lacking.get(position, 0)) if known else "unknown"
@@ -272,7 +271,7 @@ def list_volumes(volumes: tuple[str, ...], config: str | None) -> None:
 
 
 def _check(settings: Settings, *, repair: bool) -> NoReturn:
-    from s3ish import app
+    from s3ish import commands
     from s3ish.blob.protocol import BlobError
     from s3ish.index.protocol import IndexFailure
     from s3ish.jobs.inspection import Finding
@@ -288,7 +287,7 @@ def _check(settings: Settings, *, repair: bool) -> NoReturn:
         click.echo(f"{finding.state}: {_printable(finding.name)}: {', '.join(finding.problems)}")
 
     try:
-        run = app.StoreCheck(settings, repair=repair, report=report, begin=begin, advance=lambda: bar.update(1))
+        run = commands.StoreCheck(settings, repair=repair, report=report, begin=begin, advance=lambda: bar.update(1))
         done = run.run()
         bar.render_finish()
     except (BlobError, IndexFailure, OSError) as error:
@@ -315,12 +314,12 @@ def _printable(text: str) -> str:
 @_config_option
 def job(name: str, once: bool, volumes: tuple[str, ...], config: str | None) -> None:  # noqa: ARG001
     """Run a background job now."""
-    from s3ish import app
+    from s3ish import commands
     from s3ish.blob.protocol import BlobError
     from s3ish.index.protocol import IndexFailure
 
     try:
-        app.run_job(_load(config, storage__volumes=volumes or None), name)
+        commands.run_job(_load(config, storage__volumes=volumes or None), name)
     except ConfigError as error:
         _fail(str(error), EX_CONFIG)
     except (BlobError, IndexFailure) as error:

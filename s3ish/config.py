@@ -75,7 +75,9 @@ class StorageSettings(Section, frozen=True):
     """Where data lives."""
 
     volumes: Annotated[Names, Meta(min_length=1), "Directories that hold the data, one a drive."] = ("./s3-data",)
-    index: Annotated[str, "File of the index; empty for .s3ish/index.db on the first volume."] = ""
+    index: Annotated[
+        str, "File of the index; empty for .s3ish/index.db on a volume, from where it moves if that fails."
+    ] = ""
     fsync: Annotated[bool, "Flush before answering; false only for throw-away test stacks."] = True
     inline_bytes: Annotated[int, Meta(ge=0, le=1048576), "Objects up to this size live in index and sidecar."] = 32768
     stripe_bytes: Annotated[
@@ -162,11 +164,6 @@ class Settings(Section, frozen=True):
         if self.is_development:
             return DEVELOPMENT_KEY, DEVELOPMENT_KEY
         return self.auth.access_key, self.auth.secret_key.reveal()
-
-    @property
-    def index_path(self) -> Path:
-        """The file of the index."""
-        return Path(self.storage.index or Path(self.storage.volumes[0]) / ".s3ish" / "index.db")
 
 
 ALIASES: Mapping[str, tuple[str, ...]] = {

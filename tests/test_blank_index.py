@@ -9,7 +9,8 @@ import shutil
 
 import pytest
 
-from s3ish import app, config
+from s3ish import commands, config, engines, start
+from s3ish.clock import Clock
 from s3ish.index.protocol import IndexFailure, Put
 from s3ish.jobs.orphans import SWEEP, OrphanJob
 from s3ish.model import Owner
@@ -28,18 +29,21 @@ def settings_of(volume):
     return config.load({"storage.volumes": [str(volume)], "storage.fsync": False}, {})
 
 
+def index_of(settings):
+    return engines.place_on(settings.storage.volumes[0])
+
+
 def serve(settings, work):
     """Do what ``work`` does with a store, between the start and the end of a server."""
-    with app.prepare(settings):
+    with start.prepare(settings) as preparation:
 
         async def run():
-            store = app._store(
-                settings, app._open_volumes(settings, app.Clock(), create=False), settings.index_path, app.Clock()
-            )
+            volumes = engines.open_volumes(settings, Clock(), create=False)
+            store = engines.make_store(settings, volumes, preparation.index, Clock())
             try:
                 return await work(store)
             finally:
-                await app._close(store)
+                await engines.close(store)
 
         return asyncio.run(run())
 
@@ -57,7 +61,7 @@ async def look(store):
 def check(settings, *, repair):
     """Do what ``s3ish check`` does; return the counts."""
     ignore = {"report": lambda _: None, "begin": lambda _: None, "advance": lambda: None}
-    return app.StoreCheck(settings, repair=repair, **ignore).run()
+    return commands.StoreCheck(settings, repair=repair, **ignore).run()
 
 
 def lose(path):
@@ -73,25 +77,25 @@ def empty(path):
 @pytest.mark.parametrize("happens", [lose, empty])
 def test_what_is_gone_or_empty_is_rebuilt_at_start(settings, happens):  # cases 22, 23
     serve(settings, fill)
-    happens(settings.index_path)
+    happens(index_of(settings))
     assert serve(settings, look) == DATA
 
 
 @pytest.mark.parametrize("happens", [lose, empty])
 def test_a_check_does_not_take_a_blank_index_for_the_truth(settings, happens):  # case 22
     serve(settings, fill)
-    happens(settings.index_path)
+    happens(index_of(settings))
     with pytest.raises(IndexFailure, match="s3ish index rebuild"):
         check(settings, repair=False)
     with pytest.raises(IndexFailure, match="s3ish index rebuild"):
-        app.run_job(settings, "orphans")
+        commands.run_job(settings, "orphans")
     assert serve(settings, look) == DATA
 
 
 @pytest.mark.parametrize("happens", [lose, empty])
 def test_a_repair_begins_with_the_index(settings, happens):  # cases 22, 23
     serve(settings, fill)
-    happens(settings.index_path)
+    happens(index_of(settings))
     counts = check(settings, repair=True).counts
     assert (counts["blobs"], counts["orphan"], counts["repaired"]) == (3, 0, 0)
     assert serve(settings, look) == DATA
@@ -114,12 +118,12 @@ def test_the_index_of_another_store_is_refused(settings, tmp_path):  # case 22
     serve(settings, fill)
     other = settings_of(tmp_path / "other")
     serve(other, fill)
-    shutil.copy(other.index_path, settings.index_path)
+    shutil.copy(index_of(other), index_of(settings))
     with pytest.raises(IndexFailure, match="another set of volumes"):
         serve(settings, look)
     with pytest.raises(IndexFailure, match="another set of volumes"):
         check(settings, repair=True)
-    os.unlink(settings.index_path)
+    os.unlink(index_of(settings))
     assert serve(settings, look) == DATA
 
 
@@ -143,9 +147,9 @@ def test_an_index_from_the_past_is_rebuilt_at_start(settings, tmp_path):  # case
     """As a drive brings it that was replaced and comes back: what it does not name must not be taken for garbage."""
     serve(settings, fill)
     old = tmp_path / "old.db"
-    shutil.copy(settings.index_path, old)
+    shutil.copy(index_of(settings), old)
     serve(settings, store_more)
-    shutil.copy(old, settings.index_path)
+    shutil.copy(old, index_of(settings))
     with pytest.raises(IndexFailure, match="older than what is on the volumes"):
         check(settings, repair=True)
     assert serve(settings, look_at_all) == DATA | LATER
@@ -158,9 +162,9 @@ def test_a_volume_from_the_past_does_not_make_the_index_old(tmp_path):  # case 2
     serve(settings, fill)
     past = (roots[2] / ".s3ish" / "generation").read_text()
     serve(settings, store_more)
-    inode = settings.index_path.stat().st_ino
+    inode = index_of(settings).stat().st_ino
     (roots[2] / ".s3ish" / "generation").write_text(past)
     (roots[1] / ".s3ish" / "generation").write_text("what is this")
     assert serve(settings, look_at_all) == DATA | LATER
-    assert settings.index_path.stat().st_ino == inode, "it was not rebuilt"
+    assert index_of(settings).stat().st_ino == inode, "it was not rebuilt"
     assert len({(root / ".s3ish" / "generation").read_text() for root in roots}) == 1

@@ -14,8 +14,11 @@ TREES = {path: ast.parse(path.read_text()) for path in SOURCES}
 
 LEAVES = {"errors", "model", "clock", "offload", "logs", "observe", "metrics", "checksum"}
 MAY_IMPORT = {
-    "app": {"config", "server", "jobs", "api", "objects", "auth", "wire", "index", "blob"} | LEAVES,
-    "cli": {"app", "config", "server", "jobs", "auth", "blob", "index", "wire"} | LEAVES,
+    "cli": {"app", "start", "commands", "config", "server", "jobs", "auth", "blob", "index", "wire"} | LEAVES,
+    "commands": {"start", "app", "engines", "config", "jobs", "index", "blob"} | LEAVES,
+    "start": {"app", "engines", "config", "jobs", "objects", "wire", "index", "blob"} | LEAVES,
+    "app": {"engines", "config", "server", "jobs", "api", "objects", "auth", "index", "blob"} | LEAVES,
+    "engines": {"config", "jobs", "objects", "index", "blob"} | LEAVES,
     "__main__": {"cli"},
     "config": set(),
     "server": {"config", "api", "auth", "wire", "objects", "blob"} | LEAVES,

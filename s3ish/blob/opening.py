@@ -18,6 +18,8 @@ from s3ish.blob.volumes import PATIENCE_SECONDS, Volumes
 from s3ish.clock import Clock
 from s3ish.offload import each_within
 
+_NO_VOLUME = "{} is not a volume of s3ish"
+
 
 class _Root(NamedTuple):
     path: str
@@ -69,7 +71,12 @@ def open_volumes(
                 unexpected.append(outcome)
         if unexpected:
             raise unexpected[0]
-        known = [root.identity for root in found if root.identity]
+        known = [root for root in found if root.identity]
+        for root in [root for root in found if known and not root.identity]:
+            if reason := _absence(root, known, create=create):
+                failures.append(VolumeError(reason))
+                found.remove(root)
+                os.close(root.descriptor)
         if failures and (len(failures) > missing or not known):
             raise failures[0]
         members = _assign(found, len(roots), clock, create=create, failed=len(failures))
@@ -122,7 +129,7 @@ def _assign(found: list[_Root], count: int, clock: Clock, *, create: bool, faile
     if fresh and known and failed:
         raise VolumeError(f"{fresh[0].path} is empty, and which volume it replaces is unclear while others are missing")
     for root in fresh:
-        _refuse_unfit(root, known, create=create)
+        _refuse_unfit(root, create=create)
     free = (position for position in range(count) if position not in owners)
     members = []
     for root in found:
@@ -137,14 +144,26 @@ def _assign(found: list[_Root], count: int, clock: Clock, *, create: bool, faile
     return members
 
 
-def _refuse_unfit(root: _Root, known: list[_Root], *, create: bool) -> None:
+def _absence(root: _Root, known: list[_Root], *, create: bool) -> str:
+    """Return why a root without an identity stands for a volume that is out of reach; empty if it may be a new one."""
+    if not create:
+        return _NO_VOLUME.format(root.path)
+    if not _others(root) and not _is_mounted(root) and all(_is_mounted(other) for other in known):
+        return f"{root.path} is no mount point, unlike the other volumes: is its drive mounted?"
+    return ""
+
+
+def _refuse_unfit(root: _Root, *, create: bool) -> None:
     """Raise VolumeError if a root without an identity must not become a volume."""
     if not create:
-        raise VolumeError(f"{root.path} is not a volume of s3ish")
-    if others := set(os.listdir(root.descriptor)) - {PRIVATE, "lost+found"}:
+        raise VolumeError(_NO_VOLUME.format(root.path))
+    if others := _others(root):
         raise VolumeError(f"{root.path} holds other files ({min(others)!r} and more) and is not a volume of s3ish")
-    if known and not _is_mounted(root) and all(_is_mounted(other) for other in known):
-        raise VolumeError(f"{root.path} is no mount point, unlike the other volumes: is its drive mounted?")
+
+
+def _others(root: _Root) -> set[str]:
+    """Return the names in a root that a volume without an identity would not have."""
+    return set(os.listdir(root.descriptor)) - {PRIVATE, "lost+found"}
 
 
 def _is_mounted(root: _Root) -> bool:

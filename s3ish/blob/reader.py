@@ -13,7 +13,7 @@ from s3ish.blob.coder import Coder
 from s3ish.blob.copies import verdict
 from s3ish.blob.gate import Gate
 from s3ish.blob.layout import HASH_BYTES, block_hash, layout_of, shard_name
-from s3ish.blob.protocol import BlobError, Buffer, Corrupt
+from s3ish.blob.protocol import Away, BlobError, Buffer, Corrupt
 from s3ish.blob.volume import Volume
 from s3ish.blob.volumes import Volumes
 from s3ish.model import BlobRef
@@ -52,8 +52,8 @@ class ShardReader:
             for number in range(self.ref.k + self.ref.m):
                 try:
                     self._open(number)
-                except BlobError:
-                    self.damaged.add(number)
+                except BlobError as error:
+                    self._note(number, error)
 
     def read(self, stripe: int, start: int, stop: int, *, final: bool = False) -> list[Buffer]:
         """Return the bytes from ``start`` to ``stop`` within a stripe, in pieces. Raises Missing, Corrupt.
@@ -126,9 +126,14 @@ class ShardReader:
                 good[number] = self._block(stripe, number)
             except BlobError as error:
                 self._errors[number] = error
-                self.damaged.add(number)
+                self._note(number, error)
                 lost.append(number)
         return good, lost
+
+    def _note(self, number: int, error: BlobError) -> None:
+        """Remember a shard as damaged, unless its volume is away: it will be there again with it."""
+        if not isinstance(error, Away):
+            self.damaged.add(number)
 
     def _block(self, stripe: int, number: int) -> Buffer:
         volume, descriptor = self._open(number)

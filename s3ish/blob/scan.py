@@ -10,7 +10,7 @@ from itertools import groupby, islice
 from typing import NamedTuple
 
 from s3ish.blob.copies import newest, read_copies
-from s3ish.blob.protocol import BlobError, Corrupt, Missing, Unread, VolumeError
+from s3ish.blob.protocol import Away, BlobError, Corrupt, Missing, Unread, VolumeError
 from s3ish.blob.sidecar import Sidecar
 from s3ish.blob.volumes import Volumes
 from s3ish.model import BlobRef
@@ -98,7 +98,7 @@ class Scan:
             for blob in self._volumes.at(position).walk(after):
                 yield blob.split("/"), position
         except BlobError as error:
-            if position not in self._volumes.away:
+            if not isinstance(error, Away):
                 self._unlisted.append(_Found("", error=error))
             self._lost[position] = error
             if len(self._lost) > self._tolerated:

@@ -373,6 +373,11 @@ class Volume:
 
     # --- how it is
 
+    def probe(self) -> None:
+        """Write, flush and remove a small file. Raises Full, VolumeError."""
+        with self.calls.to("a probe"):
+            write_and_remove(self._root)
+
     def try_again(self) -> None:
         """Let calls in again as soon as the volume answers. Its thread waits as long as that takes."""
         with suppress(OSError):  # that is an answer, too

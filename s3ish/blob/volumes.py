@@ -118,6 +118,10 @@ class Volumes:
         """How each volume is, by position: "ok" or what is wrong."""
         return {position: volume.state if volume else "out of reach" for position, volume in enumerate(self._volumes)}
 
+    def probe(self) -> None:
+        """Find out which volumes do not answer, if any; they are left alone from then on."""
+        self._each(lambda volume: volume.probe())
+
     def again(self) -> "Volumes":
         """Return the same set, open once more; what is out of reach stays so."""
         volumes = [volume and volume.again() for volume in self._volumes]

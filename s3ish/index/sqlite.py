@@ -10,7 +10,7 @@ all with one transaction and one flush (group commit). Several processes may ope
 import asyncio
 import os
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext, suppress
 from itertools import islice
 from pathlib import Path
@@ -43,6 +43,9 @@ _CACHE_KIB = 16 * 1024
 _CHECKPOINT_PAGES = 4000
 _SEEN_BYTES, _ANSWER_BYTES = 8 << 20, 700
 """What the answers take that are remembered, and what each of them takes beside the values in it."""
+_LASTING = (apsw.IOError, apsw.ReadOnlyError, apsw.CorruptError, apsw.NotADBError, apsw.BusyError)
+_PASSING = (apsw.SQLITE_IOERR_NOMEM, apsw.SQLITE_IOERR_SHMSIZE)
+"""Failures of the file or its drive, and those among them that mean too little memory or room."""
 _ROWID_TABLES = ("inline",)
 """Tables whose values are large: a B-tree of rows with an index suits them better than one of keys and values."""
 
@@ -88,6 +91,7 @@ class SQLiteIndex:
         path: the file; made if it is not there.
         durable: flush every commit. False is for throw-away stores.
         contended: several processes write all the time.
+        on_failure: called, from any thread, when the file or its drive fails; not when there is no room.
 
     Raises:
         Damaged: the file is not a database, or a broken one.
@@ -95,9 +99,17 @@ class SQLiteIndex:
         Unavailable: it cannot be opened.
     """
 
-    def __init__(self, path: Path, *, durable: bool = True, contended: bool = False) -> None:
+    def __init__(
+        self,
+        path: Path,
+        *,
+        durable: bool = True,
+        contended: bool = False,
+        on_failure: Callable[[], None] = lambda: None,
+    ) -> None:
         self._path = path
         self._durable = durable
+        self._on_failure = on_failure
         try:
             self._writer = _connect(path, durable=durable)
             _prepare(self._writer)
@@ -124,7 +136,7 @@ class SQLiteIndex:
                 return cast("bytes | None", seen[0])
             row = self._reader.execute(self._gets[table], (key,)).fetchone()
         except apsw.Error as error:
-            raise _failure(error) from error
+            raise self._failure(error) from error
         value = None if row is None else cast("bytes", row[0])
         self._seen.add(table, key, answer=value, size=_size(value))
         return value
@@ -138,7 +150,7 @@ class SQLiteIndex:
             rows = self._reader.execute(self._scans[table], (start, stop))
             found = cast("list[tuple[bytes, bytes]]", list(islice(rows, limit)))  # a bound LIMIT costs microseconds
         except apsw.Error as error:
-            raise _failure(error) from error
+            raise self._failure(error) from error
         if limit == 1:
             self._seen.add(table, start, stop, answer=found, size=sum(_size(value) for _, value in found))
         return found
@@ -154,6 +166,7 @@ class SQLiteIndex:
             async with asyncio.timeout(BUSY_MILLISECONDS / 1000):
                 await waiting.done
         except TimeoutError as error:  # it may be done all the same, later
+            self._on_failure()
             raise Unavailable("the drive of the index does not answer, or another process holds it") from error
 
     async def close(self) -> None:
@@ -167,6 +180,12 @@ class SQLiteIndex:
         self._writer.close()
         if self._others:
             self._others.close()
+
+    def _failure(self, error: BaseException) -> Exception:
+        """Return what an error of SQLite's means, after telling of one that does not pass by itself."""
+        if isinstance(error, _LASTING) and getattr(error, "extendedresult", 0) not in _PASSING:
+            self._on_failure()
+        return _failure(error)
 
     def _share_snapshot(self) -> None:
         """Begin a snapshot, unless there is one already, that ends before the event loop's next turn."""
@@ -222,7 +241,7 @@ class SQLiteIndex:
                 self._writer.execute("COMMIT")
         except Exception as error:  # noqa: BLE001  whatever it is, every waiting caller must be told
             self._roll_back()
-            return [_failure(error)] * len(batch)
+            return [self._failure(error)] * len(batch)
         return outcomes
 
     def _apply_one(self, waiting: _Waiting) -> Exception | None:
@@ -262,6 +281,19 @@ def is_blank(path: Path) -> bool:
         return not path.stat().st_size
     except FileNotFoundError:
         return True
+
+
+def peek(path: Path, table: str, key: bytes) -> bytes | None:
+    """Return a row of the index in a file that may be in use. Raises Damaged, Unavailable; makes no file."""
+    try:
+        connection = apsw.Connection(os.fspath(path), flags=apsw.SQLITE_OPEN_READWRITE)
+        try:
+            row = connection.execute(f"SELECT value FROM {table} WHERE key=?", (key,)).fetchone()
+        finally:
+            connection.close()
+    except apsw.Error as error:
+        raise _failure(error) from error
+    return None if row is None else cast("bytes", row[0])
 
 
 def _tell(batch: list[_Waiting], outcomes: list[Exception | None]) -> None:

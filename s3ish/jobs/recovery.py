@@ -36,6 +36,10 @@ class Stale(Damaged):
     """The index is from the past, like that of a drive that was replaced and comes back."""
 
 
+class Foreign(Damaged):
+    """The index is of another set of volumes."""
+
+
 async def bind(store: Store, volumes: str, generation: int) -> None:
     """Hold the index to a set of volumes: what it does not name will be removed.
 
@@ -45,14 +49,15 @@ async def bind(store: Store, volumes: str, generation: int) -> None:
         generation: of the last index that named what is on them.
 
     Raises:
-        Stale: the index is older than that.
-        IndexFailure: the index is of another set, or cannot be used.
+        Foreign: the index is of another set.
+        Stale: it is older than that.
+        IndexFailure: it cannot be used.
     """
     found = await store.index.get("state", SET)
     if found is None:
         await store.index.commit([Put("state", SET, volumes.encode())])
     elif found != volumes.encode():
-        raise Damaged("the index is of another set of volumes. Remove it and run: s3ish index rebuild")
+        raise Foreign("the index is of another set of volumes. Remove it and run: s3ish index rebuild")
     if int(await store.index.get("state", GENERATION) or 0) < generation:
         raise Stale("the index is older than what is on the volumes. Run: s3ish index rebuild")
 

@@ -13,7 +13,7 @@ import msgspec
 import structlog
 
 from s3ish.index import records
-from s3ish.index.protocol import Conflict, Damaged, Put, Row
+from s3ish.index.protocol import Conflict, Damaged, IndexFailure, Put, Row
 from s3ish.objects.store import Store
 
 log = structlog.get_logger()
@@ -85,6 +85,8 @@ class Runner:
                 if job in self._own or await self.acquire(job):
                     outcome = await job.step()
                     pause = 0 if outcome.more else outcome.pause_seconds
+            except IndexFailure as error:
+                log.error("job failed", job=job.name, error=str(error))
             except Exception:
                 log.exception("job failed", job=job.name)
             await asyncio.sleep(pause)

@@ -14,13 +14,13 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import uvicorn
-from uvicorn.supervisors import Multiprocess
 
 from s3ish.config import Settings
 from s3ish.server.protocol import LimitedProtocol, Limits
+from s3ish.server.supervisor import Supervisor, leave
 
 BACKLOG = 2048
 
@@ -29,19 +29,38 @@ _SWEPT_SECONDS = 60
 """How old the metrics of a server must be before they count as left behind."""
 
 
-class Factory:
-    """Makes the application in a worker; it travels to the worker, so it carries nothing but the settings."""
+class Served(Protocol):
+    """What has been made ready to be served; see ``start.Preparation``."""
 
-    def __init__(self, create: Callable[[Settings], Any], settings: Settings) -> None:
-        self._create = create
-        self._settings = settings
+    @property
+    def index(self) -> Path:
+        """The file of the index."""
+
+    @property
+    def movable(self) -> bool:
+        """Whether ``move`` makes sense."""
+
+    def move(self) -> None:
+        """Make the index ready in another place, when no worker uses it."""
+
+
+Create = Callable[[Settings, Path, Callable[[], None] | None], Any]
+"""Makes an application of settings, the file of the index, and how to leave when that cannot be used."""
+
+
+class Factory:
+    """Makes the application in a worker; it travels to the worker, so it carries nothing but what describes it."""
+
+    def __init__(self, create: Create, settings: Settings, served: Served) -> None:
+        self._create, self._settings, self._index = create, settings, served.index
+        self._leave = leave if served.movable else None
 
     def __call__(self) -> Any:
         """Return the application."""
         if multiprocessing.parent_process() is not None:
             _end_with_parent()
         keep_memory_small()
-        application = self._create(self._settings)
+        application = self._create(self._settings, self._index, self._leave)
         gc.freeze()  # what the start has made lives as long as the process and is no garbage: never look at it again
         return application
 
@@ -61,23 +80,36 @@ def bind(host: str, port: int) -> socket.socket:
     return bound
 
 
-def run(
-    settings: Settings, create: Callable[[Settings], Any], bound: socket.socket, announce: Callable[[], None]
-) -> None:
+def run(settings: Settings, create: Create, served: Served, bound: socket.socket, announce: Callable[[], None]) -> None:
     """Serve until SIGTERM or SIGINT, then let requests finish for ``server.shutdown_seconds``.
 
     Args:
         settings: all settings.
         create: makes the application in the process that serves.
+        served: what it serves.
         bound: where to listen.
         announce: called when signals are heeded and connections wait to be taken.
     """
+    configure = functools.partial(_configure, settings, create, served)
+    if settings.server.workers == 1 and not served.movable:
+        single = uvicorn.Server(configure())
+        for number in (signal.SIGTERM, signal.SIGINT):  # uvicorn raises them again when all is done: then end normally
+            signal.signal(number, lambda *_: setattr(single, "should_exit", True))
+        announce()
+        single.run(sockets=[bound])
+    else:
+        supervisor = Supervisor(configure, bound, served.move if served.movable else None)
+        announce()
+        supervisor.run()
+
+
+def _configure(settings: Settings, create: Create, served: Served) -> uvicorn.Config:
     server = settings.server
     limits = Limits(
         server.header_bytes, server.header_timeout_seconds, server.body_timeout_seconds, server.max_connections
     )
-    config = uvicorn.Config(
-        Factory(create, settings),
+    return uvicorn.Config(
+        Factory(create, settings, served),
         factory=True,
         workers=server.workers,
         loop="uvloop" if sys.platform != "win32" else "asyncio",
@@ -93,16 +125,6 @@ def run(
         timeout_graceful_shutdown=server.shutdown_seconds,
         backlog=BACKLOG,
     )
-    if server.workers == 1:
-        single = uvicorn.Server(config)
-        for number in (signal.SIGTERM, signal.SIGINT):  # uvicorn raises them again when all is done: then end normally
-            signal.signal(number, lambda *_: setattr(single, "should_exit", True))
-        announce()
-        single.run(sockets=[bound])
-    else:
-        several = Multiprocess(config, sockets=[bound])
-        announce()
-        several.run()
 
 
 def keep_memory_small() -> None:

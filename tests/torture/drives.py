@@ -80,13 +80,15 @@ class Host:
         volumes: how many.
         workers: how many processes serve.
         errors: where the server's log goes.
+        apart: whether the index is on none of the drives.
     """
 
-    def __init__(self, folder, volumes, workers, errors):
+    def __init__(self, folder, volumes, workers, errors, *, apart=True):
         self._stack = ExitStack()
         self.drives = [self._stack.enter_context(Drive()) for _ in range(volumes)] if volumes > 1 else []
         self._roots = [drive.volume for drive in self.drives] or [folder / "volume"]
-        self._index, self._workers, self._errors = folder / "index.db", workers, errors
+        self._workers, self._errors = workers, errors
+        self._index = folder / "index.db" if apart else ""
         self.start()
 
     @property

@@ -1,0 +1,148 @@
+"""The engines that settings describe: volumes, a store on them, and where its index is.
+
+Where settings do not say, the index is on one of the volumes: each of them is a place where it may be, and the newest
+one found is the index. So it can be built anew on another one when its drive fails.
+"""
+
+import contextlib
+from collections.abc import AsyncIterator, Callable
+from functools import partial
+from pathlib import Path
+
+from s3ish.blob.engine import Reporter, StateReporter
+from s3ish.blob.engine import Settings as BlobSettings
+from s3ish.blob.erasure import ErasureStore
+from s3ish.blob.identity import PRIVATE
+from s3ish.blob.opening import open_volumes as open_set
+from s3ish.blob.volumes import Volumes
+from s3ish.clock import Clock
+from s3ish.config import Settings
+from s3ish.index.protocol import Damaged, Row
+from s3ish.index.sqlite import SQLiteIndex, is_blank, peek
+from s3ish.jobs.recovery import GENERATION, bind
+from s3ish.objects.store import Store
+from s3ish.offload import Offload, each_within
+
+
+def open_volumes(settings: Settings, clock: Clock, *, create: bool) -> Volumes:
+    """Open the volumes. Raises VolumeError if they do not belong together, or too many are out of reach."""
+    return open_set(
+        settings.storage.volumes,
+        clock=clock,
+        create=create,
+        fsync=settings.storage.fsync,
+        missing=settings.erasure.parity if len(settings.storage.volumes) > 1 else 0,
+        patience_seconds=settings.storage.drive_timeout_seconds,
+    )
+
+
+def ignore(*_: object) -> None:
+    """Take whatever is told."""
+
+
+def make_store(
+    settings: Settings,
+    volumes: Volumes,
+    index: Path,
+    clock: Clock,
+    on_damage: Reporter = ignore,
+    on_broken_row: Callable[[Row], None] | None = None,
+    *,
+    on_state: StateReporter = ignore,
+    on_index_failure: Callable[[], None] = ignore,
+    contended: bool = False,
+) -> Store:
+    """Return a store on volumes, which it owns from now on, with the index in a file.
+
+    Args:
+        on_damage, on_broken_row, on_state, on_index_failure: told what is met.
+        contended: several processes write to the index all the time.
+
+    Raises:
+        IndexFailure: the index cannot be used.
+    """
+    erasure, storage = settings.erasure, settings.storage
+    offload = Offload()
+    blobs = ErasureStore(
+        volumes,
+        BlobSettings(erasure.code, erasure.data, erasure.parity, storage.stripe_bytes, storage.inline_bytes),
+        clock=clock,
+        offload=offload,
+        on_damage=on_damage,
+        on_state=on_state,
+    )
+    rows = SQLiteIndex(index, durable=storage.fsync, contended=contended, on_failure=on_index_failure)
+    return Store(rows, blobs, clock, offload, settings.server.region, on_damage, on_broken_row)
+
+
+@contextlib.asynccontextmanager
+async def opened(settings: Settings, volumes: Volumes, index: Path, clock: Clock) -> AsyncIterator[Store]:
+    """Open the store with the index that it has. Raises IndexFailure if that is blank or of another set of volumes."""
+    try:
+        require(index)
+    except Damaged:
+        volumes.close()
+        raise
+    store = make_store(settings, volumes, index, clock)
+    try:
+        await bind(store, volumes.set, volumes.generation)
+        yield store
+    finally:
+        await close(store)
+
+
+async def close(store: Store) -> None:
+    """End what a store has under way, and release its files."""
+    await store.settle()
+    await store.blobs.close()
+    await store.index.close()
+    store.offload.close()
+
+
+# --- the place of the index
+
+
+def require(index: Path) -> None:
+    """Raise Damaged if there is no index: SQLite would make a blank one."""
+    if is_blank(index):
+        raise Damaged(f"{index} is not there or empty. Run: s3ish index rebuild")
+
+
+def place_on(root: str) -> Path:
+    """Return where the index is if it is on a volume."""
+    return Path(root) / PRIVATE / "index.db"
+
+
+def places(settings: Settings, volumes: Volumes) -> list[Path]:
+    """Return where the index may be, the preferred place first: where settings say, or on the volumes that answer."""
+    if settings.storage.index:
+        return [Path(settings.storage.index)]
+    return [place_on(volume.root) for volume in volumes.present if not volume.calls.hung]
+
+
+def is_movable(settings: Settings) -> bool:
+    """Whether the index can go to another drive when its own fails."""
+    return len(settings.storage.volumes) > 1 and not settings.storage.index
+
+
+def by_age(candidates: list[Path], patience_seconds: float) -> list[Path]:
+    """Return the places where there is an index that can be read, the newest first.
+
+    Args:
+        patience_seconds: after which time one does not count; no drive may hold up the others.
+    """
+    if len(candidates) == 1:
+        return [place for place in candidates if not is_blank(place)]
+    outcomes = each_within(patience_seconds, [partial(_generation, place) for place in candidates])
+    found = [(number, -turn) for turn, number in enumerate(outcomes) if isinstance(number, int)]
+    return [candidates[-turn] for _, turn in sorted(found, reverse=True)]
+
+
+def find_index(settings: Settings, volumes: Volumes) -> Path:
+    """Return where the index is, or where it should be."""
+    candidates = places(settings, volumes)
+    return [*by_age(candidates, settings.storage.drive_timeout_seconds), *candidates][0]
+
+
+def _generation(place: Path) -> int | None:
+    return None if is_blank(place) else int(peek(place, "state", GENERATION) or 0)

@@ -1,0 +1,146 @@
+"""The process over the workers: one that dies is replaced, and all begin anew with another index if it must move.
+
+A process that waits for a drive which does not answer cannot be killed before the kernel gives up, and a process whose
+threads were killed does no more harm: such a one is left behind. It ends when its drive lets it.
+"""
+
+import atexit
+import os
+import signal
+import socket
+import stat
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from threading import Event
+
+import structlog
+import uvicorn
+from uvicorn.config import STARTUP_FAILURE
+from uvicorn.supervisors import Multiprocess
+from uvicorn.supervisors.multiprocess import Process
+
+from s3ish.clock import Clock
+
+log = structlog.get_logger()
+
+_LOOK_SECONDS = 0.2
+"""How often it looks whether there is something to do."""
+
+_KILL_SECONDS = 1.0
+"""How long a process may take to end that was killed; and, before that, when it was told to because it cannot serve."""
+
+_GRACE_SECONDS = 2
+"""How long after its requests were given up a worker may take to end."""
+
+
+def leave() -> None:
+    """Tell the supervisor, from a worker, that the index cannot be used where it is; then end all connections.
+
+    Nothing else would end them if the process waits for a drive: it cannot be killed then.
+    """
+    os.kill(os.getppid(), signal.SIGUSR1)
+    Event().wait(_KILL_SECONDS / 2)  # for answers that are on their way
+    for name in os.listdir("/proc/self/fd"):
+        with suppress(OSError):
+            if stat.S_ISSOCK(os.fstat(int(name)).st_mode):
+                with socket.socket(fileno=os.dup(int(name))) as connection:
+                    if connection.family != socket.AF_UNIX:
+                        connection.getpeername()  # or it is the one that listens
+                        connection.shutdown(socket.SHUT_RDWR)
+
+
+class Supervisor(Multiprocess):
+    """Keeps workers running until SIGTERM or SIGINT.
+
+    Args:
+        configure: returns what workers are to run.
+        bound: where they listen.
+        move: moves the index, after which ``configure`` names its new place; None if it cannot move.
+    """
+
+    def __init__(
+        self, configure: Callable[[], uvicorn.Config], bound: socket.socket, move: Callable[[], None] | None
+    ) -> None:
+        super().__init__(configure(), sockets=[bound])
+        self._configure, self._move = configure, move
+        self._left: list[Process] = []
+        self._asked = False
+        self._moved = False  # and no worker has been ready since
+
+    def run(self) -> None:
+        """Serve. Raises what ``move`` raises; no worker is left then."""
+        try:
+            self.init_processes()
+            while not self.should_exit.wait(_LOOK_SECONDS):
+                self.handle_signals()
+                if self._asked:
+                    self._begin_anew()
+                self.keep_subprocess_alive()
+        finally:
+            self._end_all((self.config.timeout_graceful_shutdown or 0) + _GRACE_SECONDS)
+            if any(process.exitcode is None for process in self._left):
+                atexit.register(os._exit, 1)  # the end of this process does not wait for theirs
+
+    def keep_subprocess_alive(self) -> None:
+        """Replace workers that have died; see ``Multiprocess``."""
+        for number, process in enumerate(self.processes):
+            if self.should_exit.is_set():
+                return
+            if process.is_alive(self.config.timeout_worker_healthcheck):
+                self._moved = self._moved and not process.is_ready(self.config.timeout_worker_healthcheck)
+                continue
+            process.kill()
+            process.process.join(_KILL_SECONDS)
+            if process.exitcode in (None, STARTUP_FAILURE):  # it hangs, or cannot begin
+                self._begin_anew()
+                return
+            log.warning("a worker died and is replaced", pid=process.pid, exitcode=process.exitcode)
+            self.processes[number] = Process(self.config, self.sockets)
+            self.processes[number].start()
+
+    def handle_usr1(self) -> None:
+        """A worker cannot use the index."""
+        self._asked = True
+
+    def _begin_anew(self) -> None:
+        """Begin with the index elsewhere; end if that cannot help."""
+        if self._move is None or self._moved:
+            log.error("a worker cannot begin")
+            self.should_exit.set()
+            return
+        log.error("the index cannot be used where it is; it moves")
+        self._end_all(_KILL_SECONDS)
+        with _as_before():
+            self._move()
+        self.signal_queue = [number for number in self.signal_queue if number != signal.SIGUSR1]  # of those that ended
+        self._asked, self._moved = False, True
+        self.config = self._configure()
+        self.init_processes()
+
+    def _end_all(self, seconds: float) -> None:
+        """Tell all workers to end, kill those that do not in time, and leave behind what cannot be killed."""
+        self.terminate_all()
+        clock = Clock()
+        deadline = clock.monotonic() + seconds
+        for process in self.processes:
+            process.process.join(max(0.0, deadline - clock.monotonic()))
+        for process in self.processes:
+            process.process.kill()
+        for process in self.processes:
+            process.process.join(_KILL_SECONDS)
+            if process.exitcode is None:
+                log.error("a worker hangs on a drive that does not answer; it is left behind", pid=process.pid)
+                self._left.append(process)
+        self.processes.clear()
+
+
+@contextmanager
+def _as_before() -> Iterator[None]:
+    """Let signals end this process, as they do while it starts."""
+    on_term = signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    on_int = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, on_term)
+        signal.signal(signal.SIGINT, on_int)

@@ -1,0 +1,217 @@
+"""Making a store ready for a server, in the process that supervises it: volumes taken, index found or built.
+
+When the drive of the index fails under way, the same is done once more with what is left: see ``Preparation.move``.
+"""
+
+import asyncio
+import contextlib
+import os
+from collections import Counter
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+
+import structlog
+
+from s3ish.app import users
+from s3ish.blob.volumes import Volumes
+from s3ish.clock import Clock
+from s3ish.config import ConfigError, Settings
+from s3ish.engines import by_age, close, find_index, is_movable, make_store, open_volumes, opened, places
+from s3ish.errors import BucketAlreadyOwnedByYou
+from s3ish.index.protocol import Delete, Full, IndexFailure, NewerFormat, Unavailable
+from s3ish.index.sqlite import SQLiteIndex
+from s3ish.jobs.mend import mend
+from s3ish.jobs.orphans import UNCLEAN
+from s3ish.jobs.rebuild import rebuild
+from s3ish.jobs.recovery import Foreign, Stale, adopt, recover
+from s3ish.logs import set_up_logs
+from s3ish.model import Owner
+from s3ish.objects import buckets
+from s3ish.objects.store import Store
+from s3ish.offload import each_within
+from s3ish.wire.names import check_bucket_name
+
+log = structlog.get_logger()
+
+_INDEX_FILES = ("", "-wal", "-shm")
+
+
+class Preparation:
+    """What a server serves: volumes that it holds alone, and an index that is ready.
+
+    ``index`` is its file, ``movable`` whether it can go to another drive.
+    """
+
+    index: Path
+
+    def __init__(self, settings: Settings, clock: Clock) -> None:
+        self._settings, self._clock = settings, clock
+        self._failed: set[Path] = set()
+        self.movable = is_movable(settings)
+
+    def make_ready(self, volumes: Volumes) -> None:
+        """Find the index, or build it, and begin. Raises IndexFailure, OSError, BlobError, ConfigError."""
+        if self.movable:
+            volumes.probe()
+        candidates = [place for place in places(self._settings, volumes) if place not in self._failed]
+        newest = by_age(candidates, self._settings.storage.drive_timeout_seconds)[:1]
+        failure: Exception = Unavailable("no drive is left for the index")
+        for place, anew in [*((place, False) for place in newest), *((place, True) for place in candidates)]:
+            if place in self._failed:
+                continue
+            try:
+                if anew:
+                    build(self._settings, self._clock, volumes, place)
+                asyncio.run(_begin(self._settings, volumes.again(), place, self._clock))
+            except Stale:
+                log.warning("the index is older than what is on the volumes; it is rebuilt")
+            except (IndexFailure, OSError) as error:
+                if not self.movable or isinstance(error, Foreign | NewerFormat | Full):
+                    raise
+                log.warning("the index cannot be used where it is", index=str(place), error=str(error))
+                self._failed.add(place)
+                failure = error
+            else:
+                self.index = place
+                self._remove_others(volumes)
+                return
+        raise failure
+
+    def move(self) -> None:
+        """Make the index ready on another drive; no process may be using it any more. Raises as ``make_ready``."""
+        volumes = open_volumes(self._settings, self._clock, create=False)
+        try:
+            self._failed.add(self.index)
+            if self._failed.issuperset(places(self._settings, volumes)):
+                self._failed = {self.index}
+            self.make_ready(volumes)
+        finally:
+            volumes.close()
+        log.warning("the index is on another drive now", index=str(self.index))
+
+    def end(self, volumes: Volumes) -> None:
+        """Remember a clean end, unless a worker died of which nobody has looked for what it left."""
+        if not volumes.dead_workers():
+            asyncio.run(self._forget_start())
+
+    def _remove_others(self, volumes: Volumes) -> None:
+        """Remove what is left of an index in places where it is no more."""
+        others = [place for place in places(self._settings, volumes) if place != self.index]
+        unfinished = [_unfinished(place) for place in others]
+        removals = [partial(remove_index, path) for path in others + unfinished]
+        each_within(self._settings.storage.drive_timeout_seconds, removals)
+
+    async def _forget_start(self) -> None:
+        index = SQLiteIndex(self.index, durable=self._settings.storage.fsync)
+        await index.commit([Delete("state", UNCLEAN)])
+        await index.close()
+
+
+@contextlib.contextmanager
+def prepare(settings: Settings) -> Iterator[Preparation]:
+    """Take the volumes for one server, make the index ready, and hold them until the server has ended.
+
+    Raises:
+        VolumeError, InUse, IndexFailure, ConfigError: the server cannot run; the text says why.
+    """
+    set_up_logs(settings.log.level, settings.log.format)
+    clock = Clock()
+    volumes = open_volumes(settings, clock, create=True)
+    try:
+        volumes.lock_server()
+        preparation = Preparation(settings, clock)
+        preparation.make_ready(volumes)
+        yield preparation
+        preparation.end(volumes)
+    finally:
+        volumes.close()
+
+
+async def _begin(settings: Settings, volumes: Volumes, index: Path, clock: Clock) -> None:
+    """Before the first request: recover from what the last server left, make the default buckets."""
+    async with opened(settings, volumes, index, clock) as store:
+        generation = volumes.generation + 1
+        await adopt(store, generation)  # the index first: whatever comes between, it is not the older one
+        volumes.write_generation(generation)
+        await recover(store)
+        for name in settings.storage.default_buckets:
+            await _make_bucket(store, name, users(settings)[0].owner)
+
+
+async def _make_bucket(store: Store, text: str, owner: Owner) -> None:
+    name, _, option = text.partition(":")
+    if option not in ("", "versioned"):
+        raise ConfigError(f"storage.default_buckets: {text} is not of the form name or name:versioned")
+    with contextlib.suppress(BucketAlreadyOwnedByYou):
+        await buckets.create_bucket(store, check_bucket_name(name), owner, store.region)
+    if option:
+        await buckets.set_versioning(store, name, enabled=True)
+
+
+def rebuild_index(settings: Settings) -> Counter[str]:
+    """Build the index anew from the sidecars; no server may be running.
+
+    Returns:
+        What was found, by kind.
+
+    Raises:
+        VolumeError, InUse: the volumes cannot be used.
+    """
+    set_up_logs(settings.log.level, settings.log.format)
+    clock = Clock()
+    volumes = open_volumes(settings, clock, create=False)
+    try:
+        volumes.lock_server()
+        index = find_index(settings, volumes)
+        asyncio.run(_flush_rows(settings, volumes.again(), index, clock))
+        return build(settings, clock, volumes, index)
+    finally:
+        volumes.close()
+
+
+async def _flush_rows(settings: Settings, volumes: Volumes, index: Path, clock: Clock) -> None:
+    """Have the sidecars say what only the index may say: after a cut of the power its rows are the durable copies."""
+    with contextlib.suppress(IndexFailure):  # then there is nothing better than the sidecars
+        async with opened(settings, volumes, index, clock) as store:
+            if await store.index.get("state", UNCLEAN) is not None:
+                async for _ in mend(store):
+                    pass
+
+
+def build(settings: Settings, clock: Clock, volumes: Volumes, path: Path) -> Counter[str]:
+    """Fill a new index file, then put it in the old one's place."""
+    if settings.storage.index:  # on a volume there is a folder, or it is not that volume
+        path.parent.mkdir(parents=True, exist_ok=True)
+    fresh = _unfinished(path)
+    remove_index(fresh)
+
+    async def fill() -> Counter[str]:
+        store = make_store(settings, volumes.again(), fresh, clock)
+        try:
+            found = await rebuild(store)
+            await adopt(store, volumes.generation)
+            return found
+        finally:
+            await close(store)
+
+    found = asyncio.run(fill())
+    for suffix in _INDEX_FILES[1:]:
+        Path(f"{path}{suffix}").unlink(missing_ok=True)
+    os.replace(fresh, path)
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+    return found
+
+
+def _unfinished(path: Path) -> Path:
+    return path.with_name(path.name + ".new")
+
+
+def remove_index(path: Path) -> None:
+    """Remove the files of an index, if there are any. Raises OSError."""
+    for suffix in _INDEX_FILES:
+        Path(f"{path}{suffix}").unlink(missing_ok=True)
