@@ -51,12 +51,14 @@ def make_store(
     on_state: StateReporter = ignore,
     on_index_failure: Callable[[], None] = ignore,
     contended: bool = False,
+    durable: bool = True,
 ) -> Store:
     """Return a store on volumes, which it owns from now on, with the index in a file.
 
     Args:
         on_damage, on_broken_row, on_state, on_index_failure: told what is met.
         contended: several processes write to the index all the time.
+        durable: flush every commit of the index, unless settings say that nothing is flushed.
 
     Raises:
         IndexFailure: the index cannot be used.
@@ -71,7 +73,7 @@ def make_store(
         on_damage=on_damage,
         on_state=on_state,
     )
-    rows = SQLiteIndex(index, durable=storage.fsync, contended=contended, on_failure=on_index_failure)
+    rows = SQLiteIndex(index, durable=durable and storage.fsync, contended=contended, on_failure=on_index_failure)
     return Store(rows, blobs, clock, offload, settings.server.region, on_damage, on_broken_row)
 
 

@@ -187,7 +187,7 @@ def build(settings: Settings, clock: Clock, volumes: Volumes, path: Path) -> Cou
     remove_index(fresh)
 
     async def fill() -> Counter[str]:
-        store = make_store(settings, volumes.again(), fresh, clock)
+        store = make_store(settings, volumes.again(), fresh, clock, durable=False)
         try:
             found = await rebuild(store)
             await adopt(store, volumes.generation)
@@ -196,15 +196,20 @@ def build(settings: Settings, clock: Clock, volumes: Volumes, path: Path) -> Cou
             await close(store)
 
     found = asyncio.run(fill())
+    _sync(fresh)
     for suffix in _INDEX_FILES[1:]:
         Path(f"{path}{suffix}").unlink(missing_ok=True)
     os.replace(fresh, path)
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
+    _sync(path.parent)
     return found
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def _unfinished(path: Path) -> Path:

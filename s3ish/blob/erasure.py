@@ -14,7 +14,7 @@ from s3ish.blob.copies import Copies, newest, read_copies, read_copy, verdict
 from s3ish.blob.engine import Engine
 from s3ish.blob.layout import damage_names, shard_name
 from s3ish.blob.names import Past
-from s3ish.blob.protocol import BlobError, BlobReader, Full, Health, Missing, Unread, Unwritable
+from s3ish.blob.protocol import BlobError, BlobReader, Full, Health, Missing, Sealed, Unread, Unwritable
 from s3ish.blob.reader import ErasureReader, InlineReader, ShardReader
 from s3ish.blob.repair import Repair
 from s3ish.blob.scan import Scan
@@ -122,7 +122,7 @@ class ErasureStore(Engine):
     async def forget_makers(self, makers: Iterable[str]) -> None:
         await self.run(self.volumes.forget_workers, makers)
 
-    def scan(self, after: str | None = None, unread: Unread | None = None) -> AsyncIterator[tuple[BlobRef, bytes]]:
+    def scan(self, after: str | None = None, unread: Unread | None = None) -> AsyncIterator[Sealed]:
         return self._scan(after).sealed(unread)
 
     def strays(self, after: str | None = None) -> AsyncIterator[tuple[str, int]]:

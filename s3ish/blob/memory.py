@@ -8,7 +8,7 @@ import msgspec
 from msgspec import Raw
 
 from s3ish.blob.names import Past, mint
-from s3ish.blob.protocol import Buffer, Health, Missing, Unread
+from s3ish.blob.protocol import Buffer, Health, Missing, Sealed, Unread
 from s3ish.clock import Clock
 from s3ish.model import BlobRef
 
@@ -69,11 +69,11 @@ class MemoryBlobStore:
         self,
         after: str | None = None,
         unread: Unread | None = None,  # noqa: ARG002 - all can be read
-    ) -> AsyncIterator[tuple[BlobRef, bytes]]:
+    ) -> AsyncIterator[Sealed]:
         last = after.split("/") if after else []
         for blob in sorted(self._blobs, key=lambda blob: blob.split("/")):
             if blob.split("/") > last and (found := self._blobs.get(blob)):
-                yield found.ref, found.sidecar
+                yield Sealed(found.ref, found.sidecar, found.data if found.ref.inline else None)
 
     async def tidy(self, ref: BlobRef, past: Past) -> None:
         """Nothing is ever left."""

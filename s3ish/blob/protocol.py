@@ -76,6 +76,14 @@ Unread = Callable[[str, BlobError], None]
 """Told what a scan could not read: the id of a blob, or "" where it may have overlooked some, and why."""
 
 
+class Sealed(NamedTuple):
+    """A sealed blob: its reference, its sidecar, and its bytes if they are in that."""
+
+    ref: BlobRef
+    sidecar: bytes
+    data: bytes | None
+
+
 class BlobWriter(Protocol):
     """A blob being written. It becomes visible and durable by ``seal``; leaving its context without that removes it."""
 
@@ -191,8 +199,8 @@ class BlobStore(Protocol):
     async def forget_makers(self, makers: Iterable[str]) -> None:
         """Forget processes that died, after what they left has been dealt with."""
 
-    def scan(self, after: str | None = None, unread: Unread | None = None) -> AsyncIterator[tuple[BlobRef, bytes]]:
-        """Yield every sealed blob with its sidecar, in an order that ``after`` (the last id seen) can resume.
+    def scan(self, after: str | None = None, unread: Unread | None = None) -> AsyncIterator["Sealed"]:
+        """Yield every sealed blob, in an order that ``after`` (the last id seen) can resume.
 
         What cannot be read is left out, and told to ``unread``. Raises Corrupt where that may be too much.
         """

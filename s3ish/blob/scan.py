@@ -10,10 +10,9 @@ from itertools import groupby, islice
 from typing import NamedTuple
 
 from s3ish.blob.copies import newest, read_copies
-from s3ish.blob.protocol import Away, BlobError, Corrupt, Missing, Unread, VolumeError
+from s3ish.blob.protocol import Away, BlobError, Corrupt, Missing, Sealed, Unread, VolumeError
 from s3ish.blob.sidecar import Sidecar
 from s3ish.blob.volumes import Volumes
-from s3ish.model import BlobRef
 from s3ish.offload import GivenUp
 
 _BATCH = 64
@@ -57,11 +56,11 @@ class Scan:
         walks = [self._walk(position, after) for position in range(len(self._volumes))]
         self._blobs = groupby(heapq.merge(*walks), key=lambda item: item[0])
 
-    async def sealed(self, unread: Unread | None = None) -> AsyncIterator[tuple[BlobRef, bytes]]:
+    async def sealed(self, unread: Unread | None = None) -> AsyncIterator[Sealed]:
         """Yield every blob that has a valid sidecar, with the newest. Raises NewerFormat, Corrupt."""
         async for found in self._all():
             if found.sidecar:
-                yield found.sidecar.ref, found.sidecar.content
+                yield Sealed(found.sidecar.ref, found.sidecar.content, found.sidecar.data)
             elif found.error and unread:
                 unread(found.blob, found.error)
 

@@ -66,7 +66,7 @@ class Check:
         self._gaps = await read_gaps(self._store.index)
         for prefix, problem in self._gaps:
             yield self._count(Finding(prefix or "the whole store", (problem,), "damaged"))
-        async for ref, content in self._store.blobs.scan():
+        async for ref, content, _ in self._store.blobs.scan():
             try:
                 sealed = seal.read(content)
             except ValueError:

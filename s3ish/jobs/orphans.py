@@ -117,7 +117,7 @@ class OrphanJob:
         if damaged:  # also a key may be: what such a row named would look as if nothing did
             log.error("the index is damaged; nothing is removed. Run: s3ish index rebuild", rows=damaged)
             return
-        async for ref, sidecar in store.blobs.scan():
+        async for ref, sidecar, _ in store.blobs.scan():
             await self._look_at_sealed(ref, sidecar)
             yield
         async for blob, modified_ns in store.blobs.strays():

@@ -10,13 +10,13 @@ from collections.abc import Iterator
 import structlog
 
 from s3ish.blob.names import mint
-from s3ish.blob.protocol import BlobError
+from s3ish.blob.protocol import BlobError, Sealed
 from s3ish.index import keys, records
 from s3ish.index.protocol import Change, Delete, Put
 from s3ish.jobs.gaps import LOST_BUCKET, REMEDY, Gaps
 from s3ish.jobs.orphans import SWEEP
 from s3ish.jobs.rows import row_of
-from s3ish.model import NULL_VERSION, BlobRef, Bucket, Part, Upload, Version
+from s3ish.model import NULL_VERSION, Bucket, Part, Upload, Version
 from s3ish.objects import seal, versions
 from s3ish.objects.multipart import MAX_PARTS
 from s3ish.objects.store import Held, Store, blobs_of, drop_blobs, put_entry, put_inline
@@ -39,7 +39,7 @@ async def rebuild(store: Store) -> Counter[str]:
         Corrupt: too many volumes are out of reach.
     """
     found: Counter[str] = Counter()
-    changes: list[Change] = []
+    batch = _Batch(store)
     gaps = Gaps()
 
     def unread(blob: str, error: BlobError) -> None:
@@ -47,18 +47,15 @@ async def rebuild(store: Store) -> Counter[str]:
         found["unreadable"] += 1
         gaps.add(blob, f"{error}. {REMEDY}")
 
-    async for ref, sidecar in store.blobs.scan(unread=unread):
+    async for blob in store.blobs.scan(unread=unread):
         try:
-            sealed = seal.read(sidecar)
+            sealed = seal.read(blob.sidecar)
         except ValueError:
-            log.error("sidecar of an unknown kind", blob=ref.id)
+            log.error("sidecar of an unknown kind", blob=blob.ref.id)
             found["unknown"] += 1
             continue
-        changes += await _rows_of(store, ref, sealed, found, changes)
-        if len(changes) >= _BATCH:
-            await store.index.commit(changes)
-            changes = []
-    await store.index.commit(changes)
+        await batch.add(await _rows_of(batch, blob, sealed, found))
+    await batch.flush()
     await _settle_versions(store, found, gaps)
     await _settle_parts(store, found, gaps)
     await store.index.commit(gaps.rows())
@@ -68,18 +65,40 @@ async def rebuild(store: Store) -> Counter[str]:
     return found
 
 
-async def _rows_of(
-    store: Store, ref: BlobRef, sealed: seal.Seal, found: Counter[str], pending: list[Change]
-) -> list[Change]:
+class _Batch:
+    """Changes on their way to the index, many in one commit."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._changes: list[Change] = []
+
+    async def add(self, changes: list[Change]) -> None:
+        self._changes += changes
+        if len(self._changes) >= _BATCH:
+            await self.flush()
+
+    async def flush(self) -> None:
+        await self._store.index.commit(self._changes)
+        self._changes = []
+
+    async def value(self, row: Put) -> bytes | None:
+        """Return the value in a row's place as it will be after the changes that are still to be committed."""
+        for change in reversed(self._changes):
+            if isinstance(change, Put) and (change.table, change.key) == (row.table, row.key):
+                return change.value
+        return await self._store.index.get(row.table, row.key)
+
+
+async def _rows_of(batch: _Batch, blob: Sealed, sealed: seal.Seal, found: Counter[str]) -> list[Change]:
     """Return the rows that one sidecar stands for."""
-    row = row_of(ref, sealed)
+    row = row_of(blob.ref, sealed)
     rows: list[Change] = [row] if row else []
     if isinstance(sealed, seal.BucketSeal):
         found["buckets"] += 1
         assert row
-        old = await _row(store, row, pending)
+        old = await batch.value(row)
         if old and records.decode("buckets", row.key, old, Bucket).created_ns > sealed.bucket.created_ns:
-            return drop_blobs([ref])
+            return drop_blobs([blob.ref])
         return rows
     if isinstance(sealed, seal.UploadSeal):
         found["uploads"] += 1
@@ -88,44 +107,25 @@ async def _rows_of(
         found["versions"] += 1
     else:
         found["parts"] += 1
-        old = await _row(store, row, pending) if row else None
+        old = await batch.value(row) if row else None
         if row and old and records.decode("parts", row.key, old, Part).modified_ns > sealed.part.modified_ns:
             rows = []
-    return [*rows, *await _inline_rows(store, ref)]
-
-
-async def _row(store: Store, row: Put, pending: list[Change]) -> bytes | None:
-    """Return the value in a row's place as it will be after the changes that are still to be committed."""
-    for change in reversed(pending):
-        if isinstance(change, Put) and (change.table, change.key) == (row.table, row.key):
-            return change.value
-    return await store.index.get(row.table, row.key)
-
-
-async def _inline_rows(store: Store, ref: BlobRef) -> list[Change]:
-    if not ref.inline or not ref.size:
-        return []
-    try:
-        reader = await store.blobs.open(ref)
-        data = b"".join([bytes(piece) async for piece in reader])
-        await reader.close()
-    except BlobError:
-        return []
-    return put_inline(ref, data)
+    return [*rows, *(put_inline(blob.ref, blob.data) if blob.data else [])]
 
 
 async def _settle_versions(store: Store, found: Counter[str], gaps: Gaps) -> None:
     """Go through all versions, key by key, and write what follows from their order."""
-    start, carried = b"", list[Held]()
+    start, carried, batch = b"", list[Held](), _Batch(store)
     while rows := await store.index.scan("versions", start, b"\xff", _BATCH):
         start = keys.after(rows[-1][0])
         carried += [store.hold(key, value) for key, value in rows]
         groups = list(_by_key(carried))
         carried = groups.pop()  # the last key may go on in the next batch
         for group in groups:
-            await _settle_key(store, group, found, gaps)
+            await batch.add(await _settled(store, group, found, gaps))
     if carried:
-        await _settle_key(store, carried, found, gaps)
+        await batch.add(await _settled(store, carried, found, gaps))
+    await batch.flush()
 
 
 def _by_key(held: list[Held]) -> Iterator[list[Held]]:
@@ -139,14 +139,14 @@ def _by_key(held: list[Held]) -> Iterator[list[Held]]:
         yield group
 
 
-async def _settle_key(store: Store, group: list[Held], found: Counter[str], gaps: Gaps) -> None:
+async def _settled(store: Store, group: list[Held], found: Counter[str], gaps: Gaps) -> list[Change]:
+    """Return what follows from the versions of one key."""
     bucket_name = group[0].record.bucket
     bucket = await store.find_bucket(bucket_name)
     if bucket is None:
         found["orphans"] += len(group)
         gaps.add(mint(bucket_name, ""), LOST_BUCKET)
-        await store.index.commit([Delete("versions", held.key) for held in group])
-        return
+        return [Delete("versions", held.key) for held in group]
     changes: list[Change] = []
     kept = _without_stale(group, versioned=bool(bucket.record.versioning))
     owned = {ref.id for held in kept for ref in blobs_of(held.record)}
@@ -159,7 +159,7 @@ async def _settle_key(store: Store, group: list[Held], found: Counter[str], gaps
     changes += [versions.cover_null(held.record) for held in kept[1:] if held.record.id == NULL_VERSION]
     for held in kept:
         changes += await _end_upload(store, held.record)
-    await store.index.commit(changes)
+    return changes
 
 
 def _without_stale(group: list[Held], *, versioned: bool) -> list[Held]:

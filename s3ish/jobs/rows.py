@@ -91,7 +91,7 @@ async def _home(store: Store, row: Row) -> str | None:
 
 async def _sealed_at(store: Store, home: str) -> AsyncIterator[tuple[BlobRef, seal.Seal]]:
     """Yield the sidecars of all blobs of a bucket and key that are no garbage."""
-    async for ref, content in store.blobs.scan(mint(home, "")):
+    async for ref, content, _ in store.blobs.scan(mint(home, "")):
         if home_of(ref.id) != home:
             return
         if await store.index.get("garbage", keys.garbage_key(ref.id)) is None:

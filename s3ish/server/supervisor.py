@@ -76,9 +76,11 @@ class Supervisor(Multiprocess):
                 if self._asked:
                     self._begin_anew()
                 self.keep_subprocess_alive()
+                self._forget_those_that_ended()
         finally:
             self._end_all((self.config.timeout_graceful_shutdown or 0) + _GRACE_SECONDS)
-            if any(process.exitcode is None for process in self._left):
+            self._forget_those_that_ended()
+            if self._left:
                 atexit.register(os._exit, 1)  # the end of this process does not wait for theirs
 
     def keep_subprocess_alive(self) -> None:
@@ -116,6 +118,9 @@ class Supervisor(Multiprocess):
         self._asked, self._moved = False, True
         self.config = self._configure()
         self.init_processes()
+
+    def _forget_those_that_ended(self) -> None:
+        self._left = [process for process in self._left if process.exitcode is None]
 
     def _end_all(self, seconds: float) -> None:
         """Tell all workers to end, kill those that do not in time, and leave behind what cannot be killed."""

@@ -34,7 +34,7 @@ async def get(store, ref, start=0, stop=None):
 
 
 async def scanned(store, after=None):
-    return [(ref.id, sidecar) async for ref, sidecar in store.scan(after)]
+    return [(ref.id, sidecar) async for ref, sidecar, _ in store.scan(after)]
 
 
 def shard_file(store, ref, number):

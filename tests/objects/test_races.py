@@ -81,7 +81,7 @@ async def workers(tmp_path):
 async def settled(store):
     """Nothing is sealed that the index does not name, and every sidecar says what its row says."""
     assert await sealed(store) == await referenced(store)
-    async for ref, sidecar in store.blobs.scan():
+    async for ref, sidecar, _ in store.blobs.scan():
         told = seal.read(sidecar)
         if isinstance(told, seal.VersionSeal):
             version = told.version

@@ -134,7 +134,7 @@ async def test_removing_what_is_replaced_too_early_is_noticed(system, monkeypatc
     seal = ErasureWriter.seal
 
     async def hasty(self, sidecar):
-        for blob in [ref.id async for ref, _ in self._store.scan() if ref.id.startswith("b/c/d@")]:
+        for blob in [ref.id async for ref, _, _ in self._store.scan() if ref.id.startswith("b/c/d@")]:
             await self._store.discard(blob)
         await seal(self, sidecar)
 

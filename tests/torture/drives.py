@@ -83,7 +83,7 @@ class Host:
         apart: whether the index is on none of the drives.
     """
 
-    def __init__(self, folder, volumes, workers, errors, *, apart=True):
+    def __init__(self, folder, volumes, workers, errors, *, apart=False):
         self._stack = ExitStack()
         self.drives = [self._stack.enter_context(Drive()) for _ in range(volumes)] if volumes > 1 else []
         self._roots = [drive.volume for drive in self.drives] or [folder / "volume"]

@@ -20,7 +20,7 @@ import tempfile
 import threading
 import time
 from collections import Counter, defaultdict
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from html import unescape
 from pathlib import Path
 
@@ -36,6 +36,9 @@ OPERATIONS = 50
 SIZES = (40, 40, 40, 5000, 50_000)
 BUCKETS = ("plain", "versioned")
 REPLACED_SECONDS = 10
+DOUBTS, REST_SECONDS = 1, 3
+"""After so many outcomes that it does not learn a client stops, as each makes it longer to decide; how long it waits
+after each until the server answers again."""
 
 
 def can_run():
@@ -77,7 +80,7 @@ class Worker:
         self.choose = random.Random(f"{seed}/{prefix}/{number}")
         self.seen = dict.fromkeys(self.keys)
         self.client = Client(endpoint)
-        self.written = 0
+        self.written = self.doubts = 0
 
     def run(self, operations):
         moves = (
@@ -92,8 +95,11 @@ class Worker:
             self.delete,
             self.list,
         )
+        self.doubts = 0
         try:
             for _ in range(operations):
+                if self.doubts >= DOUBTS:
+                    break
                 self.choose.choice(moves)(self.choose.choice(self.keys))
         except BaseException as error:  # a thread must not end in silence
             self.history.strange.append(f"client {self.number}: {error!r}")
@@ -144,6 +150,9 @@ class Worker:
         outcome = self.outcome(answer, expected)
         if outcome is None:
             return
+        if outcome == UNKNOWN:
+            self.doubts += 1
+            self.rest()
         if outcome == OK:
             self.seen[key] = value
             if method == "PUT" and answer.etag != value:
@@ -177,9 +186,18 @@ class Worker:
             self.history.outcomes[f"answers of {answer.status}"] += 1
         return start, answer
 
+    def rest(self):
+        """Wait until the server answers reads."""
+        deadline = time.monotonic() + REST_SECONDS
+        while time.monotonic() < deadline:
+            with suppress(*CUT):
+                if self.client.request("GET", f"/{self.bucket}?list-type=2&prefix={self.prefix}").ok:
+                    return
+            time.sleep(0.05)
+
     def outcome(self, answer, expected):
         """Return what an answer says of a write; None if it says that nothing was tried."""
-        if answer is None or answer.status >= 500:
+        if answer is None or answer.status in {500, 503}:
             return UNKNOWN
         if answer.ok:
             return OK
@@ -187,7 +205,7 @@ class Worker:
             return REFUSED
         if answer.status == 404 and expected not in {ANY, None}:
             return MISSING
-        if answer.status != 409:
+        if answer.status not in {409, 507}:
             self.history.strange.append(f"{answer.status} {answer.body[:500]}")
         return None
 
@@ -261,7 +279,7 @@ def record_failure(clients, host, operations, choose):
         host.kill()
         host.start()
         move(clients, host.endpoint)
-    record(clients, operations // (3 if len(drives) == 1 else 12))  # each unknown outcome makes it longer to decide
+    record(clients, operations // 3)
     if how == "gone":
         host.kill()
     for drive in drives:
