@@ -511,7 +511,7 @@ class Machine(RuleBasedStateMachine):
         self.check_everything()
 
     async def scan(self):
-        return [item async for item in self.store.blobs.scan()]
+        return [blob.ref async for blob in self.store.blobs.scan()]
 
     async def heal(self, ref):
         health = await self.store.blobs.check(ref, repair=True)
@@ -525,7 +525,7 @@ class Machine(RuleBasedStateMachine):
         found = self.run(self.scan())
         if not found:
             return
-        ref, _ = found[pick % len(found)]
+        ref = found[pick % len(found)]
         spoil(ref)
         self.check_everything()
         self.run(self.heal(ref))
