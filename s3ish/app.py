@@ -32,6 +32,7 @@ from s3ish.objects.store import Store
 from s3ish.observe import Observer
 from s3ish.server.admin import PATHS, admin
 from s3ish.server.asgi import S3Application
+from s3ish.server.interim import Interim
 from s3ish.server.lifespan import live
 from s3ish.server.pulse import Pulse
 from s3ish.server.router import Router
@@ -154,3 +155,9 @@ def create(settings: Settings, index: Path, leave: Callable[[], None] | None) ->
         leave: called on a thread when it cannot be used, or the event loop stands still; None if that would not help.
     """
     return Application(settings, index, set_up_logs(settings.log.level, settings.log.format), leave)
+
+
+def create_interim(settings: Settings, _index: Path, _leave: Callable[[], None] | None) -> Interim:
+    """Return the application of the process that answers while the index moves."""
+    log = set_up_logs(settings.log.level, settings.log.format)
+    return Interim(Observer(shared=settings.server.workers > 1, log=log), settings.metrics.token.reveal())

@@ -99,7 +99,7 @@ def _serve(settings: Settings) -> None:
                 )
             with bound:
                 port = bound.getsockname()[1]
-                run.run(settings, app.create, preparation, bound, lambda: _greet(settings, port))
+                run.run(settings, app.create, app.create_interim, preparation, bound, lambda: _greet(settings, port))
     except ConfigError as error:
         _fail(str(error), EX_CONFIG)
     except (BlobError, IndexFailure, S3Error, OSError) as error:

@@ -205,7 +205,7 @@ class S3Application:
         unread = body.unread_bytes
         waits = "expect" in call.headers and body.received == 0
         if waits or unread is None or unread > DRAIN_BYTES:
-            return functools.partial(_linger, body)
+            return functools.partial(linger, body)
         await body.drain(DRAIN_BYTES)
         return None
 
@@ -214,7 +214,7 @@ async def _leave() -> None:
     """End the connection at once."""
 
 
-async def _linger(body: RequestBody) -> None:
+async def linger(body: RequestBody) -> None:
     """Go on taking what a client sends that has not seen its answer yet.
 
     A connection that is closed with bytes unread is reset, and a client in the middle of sending would see the reset

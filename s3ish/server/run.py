@@ -20,7 +20,7 @@ import uvicorn
 
 from s3ish.config import Settings
 from s3ish.server.protocol import LimitedProtocol, Limits
-from s3ish.server.supervisor import Supervisor, leave
+from s3ish.server.supervisor import Move, Supervisor, leave
 
 BACKLOG = 2048
 
@@ -80,12 +80,20 @@ def bind(host: str, port: int) -> socket.socket:
     return bound
 
 
-def run(settings: Settings, create: Create, served: Served, bound: socket.socket, announce: Callable[[], None]) -> None:
+def run(
+    settings: Settings,
+    create: Create,
+    create_interim: Create,
+    served: Served,
+    bound: socket.socket,
+    announce: Callable[[], None],
+) -> None:
     """Serve until SIGTERM or SIGINT, then let requests finish for ``server.shutdown_seconds``.
 
     Args:
         settings: all settings.
         create: makes the application in the process that serves.
+        create_interim: makes that of the process which answers while the index moves.
         served: what it serves.
         bound: where to listen.
         announce: called when signals are heeded and connections wait to be taken.
@@ -98,7 +106,8 @@ def run(settings: Settings, create: Create, served: Served, bound: socket.socket
         announce()
         single.run(sockets=[bound])
     else:
-        supervisor = Supervisor(configure, bound, served.move if served.movable else None)
+        interim = functools.partial(_configure, settings, create_interim, served)
+        supervisor = Supervisor(configure, bound, Move(served.move, interim) if served.movable else None)
         announce()
         supervisor.run()
 

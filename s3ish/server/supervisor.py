@@ -12,6 +12,7 @@ import stat
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from threading import Event
+from typing import NamedTuple
 
 import structlog
 import uvicorn
@@ -49,6 +50,13 @@ def leave() -> None:
                         connection.shutdown(socket.SHUT_RDWR)
 
 
+class Move(NamedTuple):
+    """How the index moves, and what a process is to run that answers meanwhile."""
+
+    move: Callable[[], None]
+    configure_interim: Callable[[], uvicorn.Config]
+
+
 class Supervisor(Multiprocess):
     """Keeps workers running until SIGTERM or SIGINT.
 
@@ -58,9 +66,7 @@ class Supervisor(Multiprocess):
         move: moves the index, after which ``configure`` names its new place; None if it cannot move.
     """
 
-    def __init__(
-        self, configure: Callable[[], uvicorn.Config], bound: socket.socket, move: Callable[[], None] | None
-    ) -> None:
+    def __init__(self, configure: Callable[[], uvicorn.Config], bound: socket.socket, move: Move | None) -> None:
         super().__init__(configure(), sockets=[bound])
         self._configure, self._move = configure, move
         self._left: list[Process] = []
@@ -111,9 +117,13 @@ class Supervisor(Multiprocess):
             self.should_exit.set()
             return
         log.error("the index cannot be used where it is; it moves")
+        interim = Process(self._move.configure_interim(), self.sockets)
+        interim.start()
         self._end_all(_KILL_SECONDS)
+        self.processes.append(interim)
         with _as_before():
-            self._move()
+            self._move.move()
+        self._end_all(_KILL_SECONDS)
         self.signal_queue = [number for number in self.signal_queue if number != signal.SIGUSR1]  # of those that ended
         self._asked, self._moved = False, True
         self.config = self._configure()
@@ -125,18 +135,21 @@ class Supervisor(Multiprocess):
     def _end_all(self, seconds: float) -> None:
         """Tell all workers to end, kill those that do not in time, and leave behind what cannot be killed."""
         self.terminate_all()
-        clock = Clock()
-        deadline = clock.monotonic() + seconds
-        for process in self.processes:
-            process.process.join(max(0.0, deadline - clock.monotonic()))
+        self._join_all(seconds)
         for process in self.processes:
             process.process.kill()
+        self._join_all(_KILL_SECONDS)
         for process in self.processes:
-            process.process.join(_KILL_SECONDS)
             if process.exitcode is None:
                 log.error("a worker hangs on a drive that does not answer; it is left behind", pid=process.pid)
                 self._left.append(process)
         self.processes.clear()
+
+    def _join_all(self, seconds: float) -> None:
+        clock = Clock()
+        deadline = clock.monotonic() + seconds
+        for process in self.processes:
+            process.process.join(max(0.0, deadline - clock.monotonic()))
 
 
 @contextmanager

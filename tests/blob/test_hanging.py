@@ -151,9 +151,9 @@ async def test_a_deletion_fails_until_the_drive_is_back(store, drives):
 async def test_a_scan_sees_all_blobs_nevertheless(store, drives):
     refs = [await put(store, sample(LARGE), home=f"b/{number:03}") for number in range(150)]
     scan = store.scan()
-    seen = [(await anext(scan))[0].id]
+    seen = [(await anext(scan)).ref.id]
     drives.hang(root(store, 0))
-    seen += [ref.id async for ref, _ in scan]
+    seen += [blob.ref.id async for blob in scan]
     assert seen == sorted(ref.id for ref in refs)
     assert drives.waiting
     assert [blob async for blob, _ in store.strays()] == []
