@@ -16,7 +16,7 @@ from s3ish.blob.names import MARK_BYTES
 from s3ish.blob.protocol import BlobError
 from s3ish.clock import Clock
 from s3ish.config import Settings
-from s3ish.engines import close, ignore, make_store, open_volumes, require
+from s3ish.engines import close, make_store, open_volumes, require
 from s3ish.index.protocol import IndexFailure, Row
 from s3ish.jobs.garbage import GarbageJob, RemovalJob
 from s3ish.jobs.leftovers import LeftoverJob
@@ -106,7 +106,7 @@ class Application:
             report,
             report_row,
             on_state=self._observer.volume,
-            on_index_failure=pulse.fail if pulse else ignore,
+            monitor=pulse,
             contended=contended,
         )
         scrub = ScrubJob(store, self._observer, settings.jobs.scrub_days * 86_400)

@@ -17,7 +17,7 @@ from s3ish.blob.opening import open_volumes as open_set
 from s3ish.blob.volumes import Volumes
 from s3ish.clock import Clock
 from s3ish.config import Settings
-from s3ish.index.protocol import Damaged, Row
+from s3ish.index.protocol import Damaged, Monitor, Row
 from s3ish.index.sqlite import SQLiteIndex, is_blank, peek
 from s3ish.jobs.recovery import GENERATION, bind
 from s3ish.objects.store import Store
@@ -36,8 +36,8 @@ def open_volumes(settings: Settings, clock: Clock, *, create: bool) -> Volumes:
     )
 
 
-def ignore(*_: object) -> None:
-    """Take whatever is told."""
+def _ignore(*_: object) -> None:
+    pass
 
 
 def make_store(
@@ -45,18 +45,19 @@ def make_store(
     volumes: Volumes,
     index: Path,
     clock: Clock,
-    on_damage: Reporter = ignore,
+    on_damage: Reporter = _ignore,
     on_broken_row: Callable[[Row], None] | None = None,
     *,
-    on_state: StateReporter = ignore,
-    on_index_failure: Callable[[], None] = ignore,
+    on_state: StateReporter = _ignore,
+    monitor: Monitor | None = None,
     contended: bool = False,
     durable: bool = True,
 ) -> Store:
     """Return a store on volumes, which it owns from now on, with the index in a file.
 
     Args:
-        on_damage, on_broken_row, on_state, on_index_failure: told what is met.
+        on_damage, on_broken_row, on_state: told what is met.
+        monitor: told how the index is.
         contended: several processes write to the index all the time.
         durable: flush every commit of the index, unless settings say that nothing is flushed.
 
@@ -73,7 +74,7 @@ def make_store(
         on_damage=on_damage,
         on_state=on_state,
     )
-    rows = SQLiteIndex(index, durable=durable and storage.fsync, contended=contended, on_failure=on_index_failure)
+    rows = SQLiteIndex(index, durable=durable and storage.fsync, contended=contended, monitor=monitor)
     return Store(rows, blobs, clock, offload, settings.server.region, on_damage, on_broken_row)
 
 

@@ -71,6 +71,19 @@ class NewerFormat(IndexFailure):
     """The index was written by a newer release than this one."""
 
 
+class Monitor(Protocol):
+    """Told, from any thread, how an index is: whoever can do something about one that does not work."""
+
+    def begin(self) -> None:
+        """A transaction begins."""
+
+    def end(self) -> None:
+        """It has ended, well or not."""
+
+    def fail(self) -> None:
+        """The index cannot be read or written, for a reason that does not pass by itself."""
+
+
 class Index(Protocol):
     """Ordered tables of bytes.
 

@@ -10,7 +10,7 @@ all with one transaction and one flush (group commit). Several processes may ope
 import asyncio
 import os
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import nullcontext, suppress
 from itertools import islice
 from pathlib import Path
@@ -27,6 +27,7 @@ from s3ish.index.protocol import (
     Empty,
     Expect,
     Full,
+    Monitor,
     NewerFormat,
     Put,
     Unavailable,
@@ -84,6 +85,17 @@ class Seen:
             self._left += self._answers.popitem(last=False)[1][1]
 
 
+class _NoMonitor:
+    def begin(self) -> None:
+        pass
+
+    def end(self) -> None:
+        pass
+
+    def fail(self) -> None:
+        pass
+
+
 class SQLiteIndex:
     """An index in one SQLite file.
 
@@ -91,7 +103,7 @@ class SQLiteIndex:
         path: the file; made if it is not there.
         durable: flush every commit. False is for throw-away stores.
         contended: several processes write all the time.
-        on_failure: called, from any thread, when the file or its drive fails; not when there is no room.
+        monitor: told of transactions, and when the file or its drive fails; not when there is no room.
 
     Raises:
         Damaged: the file is not a database, or a broken one.
@@ -105,11 +117,11 @@ class SQLiteIndex:
         *,
         durable: bool = True,
         contended: bool = False,
-        on_failure: Callable[[], None] = lambda: None,
+        monitor: Monitor | None = None,
     ) -> None:
         self._path = path
         self._durable = durable
-        self._on_failure = on_failure
+        self._monitor = monitor or _NoMonitor()
         try:
             self._writer = _connect(path, durable=durable)
             _prepare(self._writer)
@@ -166,7 +178,6 @@ class SQLiteIndex:
             async with asyncio.timeout(BUSY_MILLISECONDS / 1000):
                 await waiting.done
         except TimeoutError as error:  # it may be done all the same, later
-            self._on_failure()
             raise Unavailable("the drive of the index does not answer, or another process holds it") from error
 
     async def close(self) -> None:
@@ -184,7 +195,7 @@ class SQLiteIndex:
     def _failure(self, error: BaseException) -> Exception:
         """Return what an error of SQLite's means, after telling of one that does not pass by itself."""
         if isinstance(error, _LASTING) and getattr(error, "extendedresult", 0) not in _PASSING:
-            self._on_failure()
+            self._monitor.fail()
         return _failure(error)
 
     def _share_snapshot(self) -> None:
@@ -215,7 +226,10 @@ class SQLiteIndex:
                     self._queue.put(None)
                     break
                 batch.append(following)
-            _tell(batch, self._apply(batch))
+            self._monitor.begin()
+            outcomes = self._apply(batch)
+            self._monitor.end()
+            _tell(batch, outcomes)
 
     def _apply(self, batch: list[_Waiting]) -> list[Exception | None]:
         """Run one transaction, again if the log had to be emptied for it; return the outcome of every commit in it."""

@@ -30,6 +30,9 @@ _LOOK_SECONDS = 0.2
 _KILL_SECONDS = 1.0
 """How long a process may take to end that was killed; and, before that, when it was told to because it cannot serve."""
 
+_MOVES = 3
+"""How often the index moves before it is believed that this does not help."""
+
 _GRACE_SECONDS = 2
 """How long after its requests were given up a worker may take to end."""
 
@@ -71,7 +74,7 @@ class Supervisor(Multiprocess):
         self._configure, self._move = configure, move
         self._left: list[Process] = []
         self._asked = False
-        self._moved = False  # and no worker has been ready since
+        self._moves = 0  # since a worker was ready
 
     def run(self) -> None:
         """Serve. Raises what ``move`` raises; no worker is left then."""
@@ -95,7 +98,8 @@ class Supervisor(Multiprocess):
             if self.should_exit.is_set():
                 return
             if process.is_alive(self.config.timeout_worker_healthcheck):
-                self._moved = self._moved and not process.is_ready(self.config.timeout_worker_healthcheck)
+                if self._moves and process.is_ready(self.config.timeout_worker_healthcheck):
+                    self._moves = 0
                 continue
             process.kill()
             process.process.join(_KILL_SECONDS)
@@ -112,7 +116,7 @@ class Supervisor(Multiprocess):
 
     def _begin_anew(self) -> None:
         """Begin with the index elsewhere; end if that cannot help."""
-        if self._move is None or self._moved:
+        if self._move is None or self._moves == _MOVES:
             log.error("a worker cannot begin")
             self.should_exit.set()
             return
@@ -125,7 +129,7 @@ class Supervisor(Multiprocess):
             self._move.move()
         self._end_all(_KILL_SECONDS)
         self.signal_queue = [number for number in self.signal_queue if number != signal.SIGUSR1]  # of those that ended
-        self._asked, self._moved = False, True
+        self._asked, self._moves = False, self._moves + 1
         self.config = self._configure()
         self.init_processes()
 

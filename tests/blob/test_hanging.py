@@ -111,6 +111,46 @@ async def test_more_wait_for_it_than_there_are_threads(store, drives):  # case 2
     await until(lambda: not [thread for thread in threading.enumerate() if thread.name.startswith("try-volume")])
 
 
+async def test_a_call_that_begins_long_after_its_job_is_seen(store, drives):  # case 29
+    """The watch must not go to sleep while a job is under way that will only later work on a volume."""
+    volume, looked = store.volumes.at(1), asyncio.Event()
+    look, looks, go = store.watch._look, [], threading.Event()
+
+    def count():
+        look()
+        looks.append(len(volume.calls.under_way))
+        if len(looks) == 3:
+            looked.set()
+
+    store.watch._look = count
+    drives.hang(root(store, 1), names={"fstatvfs"})
+
+    def late():
+        go.wait(10)
+        return volume.free_bytes()
+
+    job = asyncio.ensure_future(store.run(late))
+    await looked.wait()
+    assert looks == [0, 0, 0]
+    go.set()
+    with pytest.raises(VolumeError, match="does not answer"):
+        await job
+    await answers_again(store, drives, 1)
+    drained = len(looks)
+    await asyncio.sleep(PATIENCE)
+    assert len(looks) - drained <= 1  # and it does, when there is none
+
+
+async def test_a_drive_that_is_away_is_no_damage_to_what_is_read(store, drives):
+    data = sample(LARGE)
+    ref = await put(store, data)
+    drives.hang(root(store, ref.volumes[0]))
+    assert await get(store, ref) == data  # this one has met it
+    store.damage.clear()
+    assert await get(store, ref) == data
+    assert store.damage == []
+
+
 async def test_what_parity_cannot_make_good_waits_for_its_drive(store, drives):
     data = sample(LARGE)
     ref = await put(store, data)

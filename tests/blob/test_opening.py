@@ -108,6 +108,20 @@ def test_an_unmounted_mount_point_is_refused(tmp_path, monkeypatch):  # cases 28
     assert os.listdir(fresh) == []
 
 
+def test_a_volume_that_is_not_mounted_may_be_missing(tmp_path, monkeypatch):  # cases 26, 28
+    roots = paths(tmp_path, 3)
+    opened(roots)
+    mount_point = str(tmp_path / "mount point")
+    monkeypatch.setattr(opening, "_is_mounted", lambda root: root.path != mount_point)
+    for create in (True, False):
+        found = opened([roots[0], mount_point, roots[2]], missing=1, create=create)
+        assert [member.position for _, member in found] == [0, 2]
+        assert os.listdir(mount_point) == []
+    os.mkdir(os.path.join(mount_point, "letters"))
+    with pytest.raises(VolumeError, match="holds other files"):
+        opened([roots[0], mount_point, roots[2]], missing=1)
+
+
 def test_some_volumes_may_be_missing(tmp_path):  # case 26
     roots = paths(tmp_path, 3)
     first = opened(roots)

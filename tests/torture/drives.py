@@ -76,19 +76,17 @@ class Host:
     """A server, on one directory or on several drives, that can be started again.
 
     Args:
-        folder: for the index, and for the directory if there is but one volume.
+        folder: for the directory if there is but one volume.
         volumes: how many.
         workers: how many processes serve.
         errors: where the server's log goes.
-        apart: whether the index is on none of the drives.
     """
 
-    def __init__(self, folder, volumes, workers, errors, *, apart=False):
+    def __init__(self, folder, volumes, workers, errors):
         self._stack = ExitStack()
         self.drives = [self._stack.enter_context(Drive()) for _ in range(volumes)] if volumes > 1 else []
         self._roots = [drive.volume for drive in self.drives] or [folder / "volume"]
         self._workers, self._errors = workers, errors
-        self._index = folder / "index.db" if apart else ""
         self.start()
 
     @property
@@ -101,7 +99,6 @@ class Host:
             self._roots,
             self._workers,
             self._errors,
-            S3ISH_STORAGE_INDEX=str(self._index),
             S3ISH_STORAGE_DRIVE_TIMEOUT_SECONDS=str(PATIENCE_SECONDS),
         )
 

@@ -7,16 +7,17 @@ import re
 import subprocess
 import sys
 import time
-from contextlib import closing
+from contextlib import closing, suppress
 
 import pytest
 
 from tests.torture import hanging
-from tests.torture.client import Client
+from tests.torture.client import CUT, Client
 from tests.torture.drives import PATIENCE_SECONDS, Host
 from tests.torture.powercut import can_run
 
 SIZES = (100, 300_000)
+MOVED_SECONDS = 30
 
 
 @pytest.fixture(scope="module")
@@ -55,12 +56,12 @@ def use(client, name):
     assert re.findall(rb"<Key>(.*?)</Key>", listing) == sorted(f"{name}-{size}".encode() for size in SIZES)
 
 
-def states(host, folder):
+def states(host):
     """Return what the command says of each volume."""
     roots = [str(drive.volume) for drive in host.drives]
     answer = subprocess.run(
         [sys.executable, "-m", "s3ish", "volumes", *roots],
-        env={"S3ISH_STORAGE_INDEX": str(folder / "index.db"), "S3ISH_STORAGE_DRIVE_TIMEOUT_SECONDS": "0.5"},
+        env={"S3ISH_STORAGE_DRIVE_TIMEOUT_SECONDS": "0.5"},
         capture_output=True,
         text=True,
         check=False,
@@ -69,7 +70,15 @@ def states(host, folder):
     return re.findall(r"^ +\d  (.*?)  ", answer.stdout, re.M), answer.returncode
 
 
-def test_requests_go_on_and_what_the_drive_lacks_is_repaired(host, client, tmp_path):  # case 29
+def remount_read_only(root):
+    """Wait until no process that was killed holds a file open, then mount a file system anew."""
+    deadline = time.monotonic() + 10
+    while subprocess.run(["mount", "-o", "remount,ro", root], capture_output=True, check=False).returncode:
+        assert time.monotonic() < deadline, "the drive stays in use"
+        time.sleep(0.02)
+
+
+def test_requests_go_on_and_what_the_drive_lacks_is_repaired(host, client):  # case 29
     assert client.request("PUT", "/things").ok
     use(client, "before")
     assert host.in_use == {0, 1, 2}
@@ -81,11 +90,11 @@ def test_requests_go_on_and_what_the_drive_lacks_is_repaired(host, client, tmp_p
     use(client, "later")
     assert time.monotonic() - begun < 10  # nothing waits for it any more
     assert host.in_use == {0, 2}
-    assert states(host, tmp_path) == (["ok", "does not answer", "ok"], 1)
+    assert states(host) == (["ok", "does not answer", "ok"], 1)
     host.drives[1].recover()
     host.settle()
     use(client, "after")
-    assert states(host, tmp_path) == (["ok", "ok", "ok"], 0)
+    assert states(host) == (["ok", "ok", "ok"], 0)
     for name in ("before", "meanwhile", "later"):
         for size in SIZES:
             found = client.request("GET", f"/things/{name}-{size}").body
@@ -106,12 +115,12 @@ def test_a_server_starts_beside_it(host, client):  # case 29
         use(client, "after")
 
 
-def test_a_server_starts_with_a_drive_that_is_read_only(host, client, tmp_path):  # cases 26, 135
+def test_a_server_starts_with_a_drive_that_is_read_only(host, client):  # cases 26, 135
     assert client.request("PUT", "/things").ok
     use(client, "before")
     host.kill()
-    subprocess.run(["mount", "-o", "remount,ro", host.drives[0].root], check=True)
-    assert states(host, tmp_path) == (["takes no writes: Read-only file system", "ok", "ok"], 1)
+    remount_read_only(host.drives[0].root)
+    assert states(host) == (["takes no writes: Read-only file system", "ok", "ok"], 1)
     host.start()
     with closing(Client(host.endpoint)) as client:
         use(client, "meanwhile")
@@ -121,7 +130,7 @@ def test_a_server_starts_with_a_drive_that_is_read_only(host, client, tmp_path):
     host.start()
     with closing(Client(host.endpoint)) as client:
         use(client, "after")
-    assert states(host, tmp_path) == (["ok", "ok", "ok"], 0)
+    assert states(host) == (["ok", "ok", "ok"], 0)
 
 
 def test_no_request_fails_while_a_drive_hangs(folder):  # case 29
@@ -129,3 +138,42 @@ def test_no_request_fails_while_a_drive_hangs(folder):  # case 29
     assert wrong == []
     assert phases["until it is noticed"][3] >= PATIENCE_SECONDS
     assert min(count for count, *_ in phases.values()) > 10
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+@pytest.mark.parametrize("how", ["hanging", "gone"])
+def test_requests_go_on_without_the_drive_of_the_index(folder, tmp_path, how, workers):  # cases 26, 29
+    with (tmp_path / "log").open("w+") as errors, closing(Host(tmp_path, 3, workers, errors)) as host:
+        with closing(Client(host.endpoint)) as client:
+            assert client.request("PUT", "/things").ok
+            use(client, "before")
+        host.drives[0].fail(how)
+        begun = time.monotonic()
+        while not writes(host):
+            assert time.monotonic() < begun + MOVED_SECONDS, "the index has not moved"
+        with closing(Client(host.endpoint)) as client:
+            for size in SIZES:
+                found = client.request("GET", f"/things/before-{size}").body
+                assert found == b"before again ".ljust(size, b".")
+            use(client, "meanwhile")
+            assert host.in_use == {1, 2}
+            if how == "hanging":
+                host.drives[0].recover()
+                host.settle()
+                use(client, "after")
+        host.kill()
+        if how == "gone":
+            host.drives[0].recover()
+        host.start()
+        with closing(Client(host.endpoint)) as client:
+            use(client, "again")
+            for size in SIZES:
+                found = client.request("GET", f"/things/meanwhile-{size}").body
+                assert found == b"meanwhile again ".ljust(size, b".")
+
+
+def writes(host):
+    """Whether requests are served, by a connection of their own."""
+    with suppress(*CUT), closing(Client(host.endpoint, timeout_seconds=5)) as client:
+        return client.request("PUT", "/things/probe", b"").ok
+    return False
