@@ -62,7 +62,7 @@ class Preparation:
                 continue
             try:
                 if anew:
-                    build(self._settings, self._clock, volumes, place)
+                    build(self._settings, self._clock, volumes, place, whole=self.movable)
                 asyncio.run(_begin(self._settings, volumes.again(), place, self._clock))
             except Stale:
                 log.warning("the index is older than what is on the volumes; it is rebuilt")
@@ -179,8 +179,16 @@ async def _flush_rows(settings: Settings, volumes: Volumes, index: Path, clock: 
                     pass
 
 
-def build(settings: Settings, clock: Clock, volumes: Volumes, path: Path) -> Counter[str]:
-    """Fill a new index file, then put it in the old one's place."""
+def build(settings: Settings, clock: Clock, volumes: Volumes, path: Path, *, whole: bool = False) -> Counter[str]:
+    """Fill a new index file, then put it in the old one's place.
+
+    Args:
+        whole: whether it may lack nothing that is out of reach: it could take the place of one that does not.
+
+    Raises:
+        Unavailable: it would.
+        IndexFailure, BlobError, OSError: it cannot be built there, or of these volumes.
+    """
     if settings.storage.index:  # on a volume there is a folder, or it is not that volume
         path.parent.mkdir(parents=True, exist_ok=True)
     fresh = _unfinished(path)
@@ -196,6 +204,9 @@ def build(settings: Settings, clock: Clock, volumes: Volumes, path: Path) -> Cou
             await close(store)
 
     found = asyncio.run(fill())
+    if whole and found["out of reach"]:
+        remove_index(fresh)
+        raise Unavailable("the index cannot be rebuilt: too many volumes are out of reach")
     _sync(fresh)
     for suffix in _INDEX_FILES[1:]:
         Path(f"{path}{suffix}").unlink(missing_ok=True)
@@ -218,5 +229,5 @@ def _unfinished(path: Path) -> Path:
 
 def remove_index(path: Path) -> None:
     """Remove the files of an index, if there are any. Raises OSError."""
-    for suffix in _INDEX_FILES:
+    for suffix in (*_INDEX_FILES, "-queue"):
         Path(f"{path}{suffix}").unlink(missing_ok=True)

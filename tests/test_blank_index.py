@@ -20,6 +20,13 @@ from tests.objects.support import get, put, sample
 DATA = {"small": sample(1000), "large": sample(100_000)}
 
 
+@pytest.fixture(autouse=True)
+def plain_logs(monkeypatch):
+    """Leave the logs of this process as other tests expect them."""
+    for module in (start, commands):
+        monkeypatch.setattr(module, "set_up_logs", lambda level, style: None)
+
+
 @pytest.fixture
 def settings(tmp_path):
     return settings_of(tmp_path / "volume")

@@ -3,11 +3,13 @@
 import shutil
 import sqlite3
 import time
-from contextlib import closing, suppress
+from contextlib import closing, contextmanager, suppress
 
 import pytest
 
 from s3ish import config, engines, start
+from s3ish.blob.protocol import VolumeError
+from s3ish.blob.volume import Volume
 from s3ish.clock import Clock
 from s3ish.index.protocol import IndexFailure, Unavailable
 from tests.test_blank_index import DATA, fill, look, look_at_all, serve, store_more
@@ -15,6 +17,12 @@ from tests.torture.client import CUT, Client
 
 MOVED_SECONDS = 20
 BODIES = {f"key {number}": bytes([number]) * (100 if number % 2 else 100_000) for number in range(20)}
+
+
+@pytest.fixture(autouse=True)
+def plain_logs(monkeypatch):
+    """Leave the logs of this process as other tests expect them."""
+    monkeypatch.setattr(start, "set_up_logs", lambda level, style: None)
 
 
 @pytest.fixture
@@ -177,6 +185,34 @@ def test_where_it_failed_before_it_may_go_when_it_failed_everywhere(settings, ro
         for turn in (1, 2, 0, 1):
             preparation.move()
             assert [index_on(root).exists() for root in roots] == [number == turn for number in range(3)]
+    assert serve(settings, look) == DATA
+
+
+@contextmanager
+def failing(*lost):
+    """Let drives fail where the sidecars of objects are read."""
+    real = Volume.read_file
+
+    def read_file(self, blob, name, limit):
+        if self.position in lost and blob.startswith("b/"):
+            raise VolumeError(f"{self}: Input/output error")
+        return real(self, blob, name, limit)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Volume, "read_file", read_file)
+        yield
+
+
+def test_an_index_that_would_lack_something_takes_no_place(settings, roots):
+    """The one that is lost may come back, and what it names must not be answered as not there."""
+    serve(settings, fill)
+    index_on(roots[0]).unlink()
+    with failing(0):
+        assert serve(settings, look) == DATA
+    index_on(roots[0]).unlink()
+    with failing(0, 1, 2), pytest.raises(IndexFailure, match="too many volumes are out of reach"):
+        serve(settings, look)
+    assert not [path for root in roots for path in root.glob(".s3ish/index.db*")]
     assert serve(settings, look) == DATA
 
 

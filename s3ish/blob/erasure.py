@@ -114,7 +114,8 @@ class ErasureStore(Engine):
 
     @property
     def away(self) -> tuple[int, ...]:
-        return self.volumes.away
+        hung = [volume.position for volume in self.volumes.present if volume.calls.hung]
+        return (*self.volumes.away, *hung)
 
     async def dead_makers(self) -> frozenset[str]:
         return await self.run(self.volumes.dead_workers)

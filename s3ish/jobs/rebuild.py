@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import structlog
 
 from s3ish.blob.names import mint
-from s3ish.blob.protocol import BlobError, Sealed
+from s3ish.blob.protocol import BlobError, Sealed, VolumeError
 from s3ish.index import keys, records
 from s3ish.index.protocol import Change, Delete, Put
 from s3ish.jobs.gaps import LOST_BUCKET, REMEDY, Gaps
@@ -33,7 +33,7 @@ async def rebuild(store: Store) -> Counter[str]:
 
     Returns:
         How many buckets, versions, uploads and parts were found, how many orphans were named as garbage, and how much
-        was unreadable.
+        was unreadable, and of that, as its drive failed, out of reach.
 
     Raises:
         Corrupt: too many volumes are out of reach.
@@ -45,6 +45,8 @@ async def rebuild(store: Store) -> Counter[str]:
     def unread(blob: str, error: BlobError) -> None:
         log.error("a sidecar or folder cannot be read; what it tells of is missing now", blob=blob, error=str(error))
         found["unreadable"] += 1
+        if blob and isinstance(error, VolumeError):  # of a folder the other volumes have copies
+            found["out of reach"] += 1
         gaps.add(blob, f"{error}. {REMEDY}")
 
     async for blob in store.blobs.scan(unread=unread):

@@ -36,6 +36,7 @@ OPERATIONS = 50
 SIZES = (40, 40, 40, 5000, 50_000)
 BUCKETS = ("plain", "versioned")
 REPLACED_SECONDS = 10
+DARK_SECONDS = 0.03
 DOUBTS, REST_SECONDS = 1, 3
 """After so many outcomes that it does not learn a client stops, as each makes it longer to decide; how long it waits
 after each until the server answers again."""
@@ -47,12 +48,16 @@ def can_run():
 
 
 class History:
-    """What the clients of one round did, by key."""
+    """What the clients of one round did, by key.
+
+    In the ``dark``, while drives are being shut down, what was answered as done is not known: see ``powercut.Ledger``.
+    """
 
     def __init__(self):
         self.operations = defaultdict(list)
         self.outcomes = Counter()
         self.strange = []
+        self.dark = False
 
     def add(self, key, operation):
         self.operations[key].append(operation)
@@ -200,7 +205,7 @@ class Worker:
         if answer is None or answer.status in {500, 503}:
             return UNKNOWN
         if answer.ok:
-            return OK
+            return UNKNOWN if self.history.dark else OK
         if answer.status == 412 and expected is not ANY:
             return REFUSED
         if answer.status == 404 and expected not in {ANY, None}:
@@ -270,9 +275,12 @@ def record_failure(clients, host, operations, choose):
     how = choose.choice(FAILURES) if len(drives) == 1 else "gone"
 
     def fail():
+        clients[0].history.dark = len(drives) > 1  # one alone takes nothing with it
         for drive in drives:
             drive.fail(how)
             time.sleep(choose.uniform(0, 0.02))
+        time.sleep(DARK_SECONDS)
+        clients[0].history.dark = False
 
     record(clients, operations // 3, choose.randrange(CLIENTS * operations // 4), fail)
     if how == "gone" and len(drives) == 1 and choose.random() < 0.5:
