@@ -17,16 +17,27 @@ Copies = Mapping[int, Sidecar | BlobError]
 
 
 def read_copies(volumes: Volumes, blob: str, positions: Iterable[int]) -> Copies:
-    """Return all copies of a sidecar."""
-    return {position: read_copy(volumes, blob, position) for position in dict.fromkeys(positions)}
+    """Return all copies of a sidecar. Those that are alike, as most are, are decoded once."""
+    copies: dict[int, Sidecar | BlobError] = {}
+    known: tuple[bytes, Sidecar] | None = None
+    for position in dict.fromkeys(positions):
+        try:
+            text = _read(volumes, blob, position)
+            if known is None or known[0] != text:
+                known = text, sidecar.decode(text, blob)
+            copies[position] = known[1]
+        except BlobError as error:
+            copies[position] = error
+    return copies
 
 
 def read_copy(volumes: Volumes, blob: str, position: int) -> Sidecar | BlobError:
     """Return the copy at a position, or why there is none."""
-    try:
-        return sidecar.decode(volumes.at(position).read_file(blob, sidecar.NAME, sidecar.LIMIT_BYTES), blob)
-    except BlobError as error:
-        return error
+    return read_copies(volumes, blob, [position])[position]
+
+
+def _read(volumes: Volumes, blob: str, position: int) -> bytes:
+    return volumes.at(position).read_file(blob, sidecar.NAME, sidecar.LIMIT_BYTES)
 
 
 def newest(copies: Copies) -> Sidecar | None:

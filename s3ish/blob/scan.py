@@ -9,8 +9,8 @@ from contextlib import suppress
 from itertools import groupby, islice
 from typing import NamedTuple
 
-from s3ish.blob.copies import newest, read_copies
-from s3ish.blob.protocol import Away, BlobError, Corrupt, Missing, Sealed, Unread, VolumeError
+from s3ish.blob.copies import Copies, newest, read_copies
+from s3ish.blob.protocol import Away, BlobError, Corrupt, Missing, OutOfReach, Sealed, Unread, VolumeError
 from s3ish.blob.sidecar import Sidecar
 from s3ish.blob.volumes import Volumes
 from s3ish.offload import GivenUp
@@ -48,6 +48,7 @@ class Scan:
     ) -> None:
         self._volumes, self._run, self._tolerated = volumes, run, tolerated
         self._lost: dict[int, BlobError] = {}
+        self._failing: set[int] = set()
         self._unlisted: list[_Found] = []
         self._begin(after)
 
@@ -111,11 +112,19 @@ class Scan:
         hidden = read_copies(self._volumes, blob, self._lost)
         if sidecar := newest(hidden):
             return _Found(blob, sidecar)
-        failures = [copy for copy in [*copies.values(), *hidden.values()] if isinstance(copy, BlobError)]
-        error = next((failure for failure in failures if not isinstance(failure, Missing)), None)
+        error = self._verdict({**copies, **hidden})
         if any(isinstance(copy, VolumeError) for copy in copies.values()):
             return _Found(blob, error=error)
         with suppress(BlobError):  # it vanished
             modified_ns = max(self._volumes.at(position).modified_ns(blob) for position in positions)
             return _Found(blob, modified_ns=modified_ns, error=error)
         return _Found(blob, error=error)
+
+    def _verdict(self, copies: Copies) -> BlobError | None:
+        """Return why no copy could be read of a sidecar that may be there; OutOfReach if parity cannot make that good."""
+        failures = (copy for copy in copies.values() if isinstance(copy, BlobError))
+        error = next((failure for failure in failures if not isinstance(failure, Missing)), None)
+        self._failing |= {position for position, copy in copies.items() if isinstance(copy, VolumeError)}
+        if error and len(self._failing | self._lost.keys()) > self._tolerated:
+            return OutOfReach(str(error))
+        return error

@@ -97,27 +97,12 @@ class Volume:
         """Return a descriptor for reading. Raises Missing, VolumeError, Corrupt if it is not a regular file."""
         path = _path(blob, name)
         with self.calls.to(path):
-            try:
-                descriptor = os.open(path, _READ, dir_fd=self._root)
-            except OSError as error:
-                if error.errno in {errno.ELOOP, errno.ENXIO}:  # a symbolic link; a socket
-                    raise Corrupt(f"{self}: {path!r} is not a file") from error
-                raise
-            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-                os.close(descriptor)
-                raise Corrupt(f"{self}: {path!r} is not a file")
-            return descriptor
+            return self._open(path)[0]
 
     def read(self, descriptor: int, length: int, offset: int) -> bytes:
         """Return ``length`` bytes at ``offset``, fewer only at the file's end. Raises VolumeError."""
         with self.calls.to("a file"):
-            data = os.pread(descriptor, length, offset)
-            while 0 < len(data) < length:
-                more = os.pread(descriptor, length - len(data), offset + len(data))
-                if not more:
-                    break
-                data += more
-            return data
+            return _read(descriptor, length, offset)
 
     def write(self, descriptor: int, buffers: list[Buffer], offset: int) -> None:
         """Write all of ``buffers`` one behind the other at ``offset``. Raises Full, VolumeError."""
@@ -167,14 +152,15 @@ class Volume:
 
     def read_file(self, blob: str, name: str, limit: int) -> bytes:
         """Return a whole file. Raises Missing, VolumeError, Corrupt if it is longer than ``limit`` bytes."""
-        descriptor = self.open(blob, name)
-        try:
-            size = self.size(descriptor)
-            if size > limit:
-                raise Corrupt(f"{self}: {blob}/{name} is longer than {limit} bytes")
-            return self.read(descriptor, size, 0)
-        finally:
-            os.close(descriptor)
+        path = _path(blob, name)
+        with self.calls.to(path):
+            descriptor, size = self._open(path)
+            try:
+                if size > limit:
+                    raise Corrupt(f"{self}: {path} is longer than {limit} bytes")
+                return _read(descriptor, size, 0)
+            finally:
+                os.close(descriptor)
 
     def write_file(self, blob: str, name: str, data: Buffer, *, flush: bool, first: bool = False) -> None:
         """Write a new file; ``sync_entries`` flushes its directory entry. Raises Full, VolumeError."""
@@ -417,6 +403,20 @@ class Volume:
 
     # --- within
 
+    def _open(self, path: str) -> tuple[int, int]:
+        """Return a descriptor of a regular file and its size in bytes."""
+        try:
+            descriptor = os.open(path, _READ, dir_fd=self._root)
+        except OSError as error:
+            if error.errno in {errno.ELOOP, errno.ENXIO}:  # a symbolic link; a socket
+                raise Corrupt(f"{self}: {path!r} is not a file") from error
+            raise
+        found = os.fstat(descriptor)
+        if not stat.S_ISREG(found.st_mode):
+            os.close(descriptor)
+            raise Corrupt(f"{self}: {path!r} is not a file")
+        return descriptor, found.st_size
+
     def _make_folders(self, blob: str) -> None:
         """Create a blob's directory and its missing folders; they may vanish again before they are used."""
         components = _path(blob).split("/")
@@ -506,6 +506,16 @@ class Volume:
                 if error.errno not in spared:  # the kernel has dropped what it could not write: but what?
                     self.suspect = f"flushing failed: {error.strerror}"
                 raise
+
+
+def _read(descriptor: int, length: int, offset: int) -> bytes:
+    data = os.pread(descriptor, length, offset)
+    while 0 < len(data) < length:
+        more = os.pread(descriptor, length - len(data), offset + len(data))
+        if not more:
+            break
+        data += more
+    return data
 
 
 def temporary_name(name: str, token: str) -> str:

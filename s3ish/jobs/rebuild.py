@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import structlog
 
 from s3ish.blob.names import mint
-from s3ish.blob.protocol import BlobError, Sealed, VolumeError
+from s3ish.blob.protocol import BlobError, OutOfReach, Sealed
 from s3ish.index import keys, records
 from s3ish.index.protocol import Change, Delete, Put
 from s3ish.jobs.gaps import LOST_BUCKET, REMEDY, Gaps
@@ -33,7 +33,7 @@ async def rebuild(store: Store) -> Counter[str]:
 
     Returns:
         How many buckets, versions, uploads and parts were found, how many orphans were named as garbage, and how much
-        was unreadable, and of that, as its drive failed, out of reach.
+        was unreadable, and of that out of reach on more volumes than may be lost.
 
     Raises:
         Corrupt: too many volumes are out of reach.
@@ -45,7 +45,7 @@ async def rebuild(store: Store) -> Counter[str]:
     def unread(blob: str, error: BlobError) -> None:
         log.error("a sidecar or folder cannot be read; what it tells of is missing now", blob=blob, error=str(error))
         found["unreadable"] += 1
-        if blob and isinstance(error, VolumeError):  # of a folder the other volumes have copies
+        if isinstance(error, OutOfReach):
             found["out of reach"] += 1
         gaps.add(blob, f"{error}. {REMEDY}")
 
@@ -61,8 +61,7 @@ async def rebuild(store: Store) -> Counter[str]:
     await _settle_versions(store, found, gaps)
     await _settle_parts(store, found, gaps)
     await store.index.commit(gaps.rows())
-    stray = await anext(store.blobs.strays(), None)
-    if found or stray:  # what was garbage is now unknown to the index
+    if found or [stray async for stray in store.blobs.strays()]:  # what was garbage is now unknown to the index
         await store.index.commit([Put("state", SWEEP, b"1")])
     return found
 
