@@ -121,7 +121,7 @@ class Scan:
         return _Found(blob, error=error)
 
     def _verdict(self, copies: Copies) -> BlobError | None:
-        """Return why no copy could be read of a sidecar that may be there; OutOfReach if parity cannot make that good."""
+        """Return why no copy of a sidecar could be read; OutOfReach if more volumes fail than may be lost."""
         failures = (copy for copy in copies.values() if isinstance(copy, BlobError))
         error = next((failure for failure in failures if not isinstance(failure, Missing)), None)
         self._failing |= {position for position, copy in copies.items() if isinstance(copy, VolumeError)}

@@ -1,7 +1,8 @@
 """Requests while a drive does not answer: none fails, and none waits longer than the drive is given.
 
 ``python -m tests.torture.hanging --seconds 15`` as root. Clients write and read small and large objects without pause,
-one of three drives is frozen in the middle, and answers again. Each phase has its latencies.
+one of three drives is frozen in the middle, and answers again. Each phase has its latencies. Then the drive of the
+index hangs, or is gone: how long until requests are served again.
 """
 
 import argparse
@@ -9,7 +10,7 @@ import shutil
 import tempfile
 import threading
 import time
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, suppress
 from pathlib import Path
 
 from tests.torture import powercut
@@ -18,6 +19,7 @@ from tests.torture.drives import PATIENCE_SECONDS, Host
 
 SIZES = (500, 300_000)
 KEYS = 20
+MOVED_SECONDS = 60
 NOTICED_SECONDS = PATIENCE_SECONDS + 0.5
 """After so long the drive is known to hang."""
 
@@ -95,10 +97,38 @@ def run(seconds, clients):
         return phases, load.wrong
 
 
+def pause(how, objects):
+    """Return for how many seconds no write was answered well after the drive of the index had failed."""
+    with ExitStack() as stack:
+        folder = Path(tempfile.mkdtemp(prefix="hanging-", dir=powercut.IN_MEMORY))
+        stack.callback(shutil.rmtree, folder, ignore_errors=True)
+        host = Host(folder, 3, 1, stack.enter_context((folder / "log").open("w+")))
+        stack.callback(host.close)
+        with closing(Client(host.endpoint)) as client:
+            assert client.request("PUT", "/things").ok
+            for number in range(objects):
+                assert client.request("PUT", f"/things/{number}", b"some bytes").ok
+        host.drives[0].fail(how)
+        begun = time.monotonic()
+        while not serves(host, objects):
+            assert time.monotonic() < begun + MOVED_SECONDS, "the index has not moved"
+            time.sleep(0.02)
+        return time.monotonic() - begun
+
+
+def serves(host, objects):
+    """Whether a write is answered well, and a listing is not empty."""
+    with suppress(*CUT), closing(Client(host.endpoint, timeout_seconds=5)) as client:
+        listed = client.request("GET", f"/things?list-type=2&start-after={objects}")
+        return client.request("PUT", "/things/probe", b"").ok and b"<Contents>" in listed.body
+    return False
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--seconds", type=float, default=15)
     parser.add_argument("--clients", type=int, default=24)
+    parser.add_argument("--objects", type=int, default=1000, help="in the index that moves")
     chosen = parser.parse_args()
     if reason := powercut.can_run():
         print(f"skipped: {reason}")
@@ -106,6 +136,10 @@ def main():
     phases, wrong = run(chosen.seconds, chosen.clients)
     for name, (count, median, late, slowest) in phases.items():
         print(f"{name}: {count} requests, median {median} s, p99 {late} s, slowest {slowest} s")
+    for how in ("hanging", "gone"):
+        seconds = [pause(how, chosen.objects) for _ in range(3)]
+        told = ", ".join(f"{value:.1f}" for value in sorted(seconds))
+        print(f"the drive of the index {how}, {chosen.objects} objects: no service for {told} s")
     print(f"{len(wrong)} wrong")
     for line in wrong[:20]:
         print(line)
