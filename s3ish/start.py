@@ -1,6 +1,6 @@
 """Making a store ready for a server, in the process that supervises it: volumes taken, index found or built.
 
-When the drive of the index fails under way, the same is done once more with what is left: see ``Preparation.move``.
+When the drive of the index fails under way, the same is done once more with what is left: see ``make_ready_again``.
 """
 
 import asyncio
@@ -78,17 +78,22 @@ class Preparation:
                 return
         raise failure
 
-    def move(self) -> None:
-        """Make the index ready on another drive; no process may be using it any more. Raises as ``make_ready``."""
+    def make_ready_again(self, elsewhere: bool) -> None:
+        """Make the index ready once more; no process may be using it. Raises as ``make_ready``.
+
+        Args:
+            elsewhere: whether it has failed where it is.
+        """
         volumes = open_volumes(self._settings, self._clock, create=False)
         try:
-            self._failed.add(self.index)
-            if self._failed.issuperset(places(self._settings, volumes)):
-                self._failed = {self.index}
+            if elsewhere:
+                self._failed.add(self.index)
+                if self._failed.issuperset(places(self._settings, volumes)):
+                    self._failed = {self.index}
             self.make_ready(volumes)
         finally:
             volumes.close()
-        log.warning("the index is on another drive now", index=str(self.index))
+        log.warning("the index is ready again", index=str(self.index))
 
     def end(self, volumes: Volumes) -> None:
         """Remember a clean end, unless a worker died of which nobody has looked for what it left."""

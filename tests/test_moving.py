@@ -1,6 +1,8 @@
 """The index moves to another drive when it cannot be used where it is, while a server runs and when one starts."""
 
+import os
 import shutil
+import signal
 import sqlite3
 import time
 from contextlib import closing, contextmanager, suppress
@@ -14,6 +16,7 @@ from s3ish.clock import Clock
 from s3ish.index.protocol import IndexFailure, Unavailable
 from tests.test_blank_index import DATA, fill, look, look_at_all, serve, store_more
 from tests.torture.client import CUT, Client
+from tests.torture.linear import workers_of
 
 MOVED_SECONDS = 20
 BODIES = {f"key {number}": bytes([number]) * (100 if number % 2 else 100_000) for number in range(20)}
@@ -96,6 +99,21 @@ def test_it_can_move_more_than_once(start_server, roots):
         spoil(roots[turn])
         assert ask(server.endpoint, "GET", f"/things/{turn}").body == b"data"
     assert server.stop()[0] == 0
+
+
+def test_workers_that_cannot_begin_begin_anew_where_the_index_was(start_server, roots):
+    server = start_server(*roots)
+    assert ask(server.endpoint, "PUT", "/things").ok
+    assert ask(server.endpoint, "PUT", "/things/key", b"data").ok
+    for path in (roots[0] / ".s3ish").glob("index.db*"):
+        path.unlink()
+    for worker in workers_of(server.process.pid):
+        os.kill(worker, signal.SIGKILL)
+    assert ask(server.endpoint, "GET", "/things/key").body == b"data"
+    assert index_on(roots[0]).exists()
+    code, log = server.stop()
+    assert code == 0
+    assert "workers cannot begin; once more" in log
 
 
 def test_a_server_ends_when_there_is_no_place_for_the_index(start_server, roots):
@@ -183,7 +201,7 @@ def test_where_it_failed_before_it_may_go_when_it_failed_everywhere(settings, ro
     with start.prepare(settings) as preparation:
         assert preparation.index == index_on(roots[0])
         for turn in (1, 2, 0, 1):
-            preparation.move()
+            preparation.make_ready_again(True)
             assert [index_on(root).exists() for root in roots] == [number == turn for number in range(3)]
     assert serve(settings, look) == DATA
 

@@ -20,7 +20,7 @@ import uvicorn
 
 from s3ish.config import Settings
 from s3ish.server.protocol import LimitedProtocol, Limits
-from s3ish.server.supervisor import Move, Supervisor, leave
+from s3ish.server.supervisor import Remedy, Supervisor, leave
 
 BACKLOG = 2048
 
@@ -38,10 +38,10 @@ class Served(Protocol):
 
     @property
     def movable(self) -> bool:
-        """Whether ``move`` makes sense."""
+        """Whether the index can be made ready in another place."""
 
-    def move(self) -> None:
-        """Make the index ready in another place, when no worker uses it."""
+    def make_ready_again(self, elsewhere: bool) -> None:
+        """Make the index ready once more, in another place if it failed where it is; no worker uses it."""
 
 
 Create = Callable[[Settings, Path, Callable[[], None] | None], Any]
@@ -107,7 +107,7 @@ def run(
         single.run(sockets=[bound])
     else:
         interim = functools.partial(_configure, settings, create_interim, served)
-        supervisor = Supervisor(configure, bound, Move(served.move, interim) if served.movable else None)
+        supervisor = Supervisor(configure, bound, Remedy(served.make_ready_again, interim) if served.movable else None)
         announce()
         supervisor.run()
 

@@ -1,4 +1,4 @@
-"""The process over the workers: one that dies is replaced, and all begin anew with another index if it must move.
+"""The process over the workers: one that dies is replaced; if the index fails, all begin anew with it elsewhere.
 
 A process that waits for a drive which does not answer cannot be killed before the kernel gives up, and a process whose
 threads were killed does no more harm: such a one is left behind. It ends when its drive lets it.
@@ -30,8 +30,8 @@ _LOOK_SECONDS = 0.2
 _KILL_SECONDS = 1.0
 """How long a process may take to end that was killed; and, before that, when it was told to because it cannot serve."""
 
-_MOVES = 3
-"""How often the index moves before it is believed that this does not help."""
+_ATTEMPTS = 3
+"""How often workers begin anew before it is believed that this does not help."""
 
 _GRACE_SECONDS = 2
 """How long after its requests were given up a worker may take to end."""
@@ -53,10 +53,11 @@ def leave() -> None:
                         connection.shutdown(socket.SHUT_RDWR)
 
 
-class Move(NamedTuple):
-    """How the index moves, and what a process is to run that answers meanwhile."""
+class Remedy(NamedTuple):
+    """How to make ready once more what is served, ``elsewhere`` if the index failed where it is; and what a process is
+    to run that answers meanwhile."""
 
-    move: Callable[[], None]
+    make_ready: Callable[[bool], None]
     configure_interim: Callable[[], uvicorn.Config]
 
 
@@ -66,24 +67,24 @@ class Supervisor(Multiprocess):
     Args:
         configure: returns what workers are to run.
         bound: where they listen.
-        move: moves the index, after which ``configure`` names its new place; None if it cannot move.
+        remedy: for workers that cannot go on, after which ``configure`` names the new place; None if there is none.
     """
 
-    def __init__(self, configure: Callable[[], uvicorn.Config], bound: socket.socket, move: Move | None) -> None:
+    def __init__(self, configure: Callable[[], uvicorn.Config], bound: socket.socket, remedy: Remedy | None) -> None:
         super().__init__(configure(), sockets=[bound])
-        self._configure, self._move = configure, move
+        self._configure, self._remedy = configure, remedy
         self._left: list[Process] = []
         self._asked = False
-        self._moves = 0  # since a worker was ready
+        self._begun = 0  # how often since a worker was ready
 
     def run(self) -> None:
-        """Serve. Raises what ``move`` raises; no worker is left then."""
+        """Serve. Raises ChildProcessError if workers cannot, and what the remedy raises; no worker is left then."""
         try:
             self.init_processes()
             while not self.should_exit.wait(_LOOK_SECONDS):
                 self.handle_signals()
                 if self._asked:
-                    self._begin_anew()
+                    self._begin_anew(elsewhere=True)
                 self.keep_subprocess_alive()
                 self._forget_those_that_ended()
         finally:
@@ -98,13 +99,13 @@ class Supervisor(Multiprocess):
             if self.should_exit.is_set():
                 return
             if process.is_alive(self.config.timeout_worker_healthcheck):
-                if self._moves and process.is_ready(self.config.timeout_worker_healthcheck):
-                    self._moves = 0
+                if self._begun and process.is_ready(self.config.timeout_worker_healthcheck):
+                    self._begun = 0
                 continue
             process.kill()
             process.process.join(_KILL_SECONDS)
-            if process.exitcode in (None, STARTUP_FAILURE):  # it hangs, or cannot begin
-                self._begin_anew()
+            if process.exitcode in (None, STARTUP_FAILURE):
+                self._begin_anew(elsewhere=process.exitcode is None)  # or it waits for a drive
                 return
             log.warning("a worker died and is replaced", pid=process.pid, exitcode=process.exitcode)
             self.processes[number] = Process(self.config, self.sockets)
@@ -114,22 +115,20 @@ class Supervisor(Multiprocess):
         """A worker cannot use the index."""
         self._asked = True
 
-    def _begin_anew(self) -> None:
-        """Begin with the index elsewhere; end if that cannot help."""
-        if self._move is None or self._moves == _MOVES:
-            log.error("a worker cannot begin")
-            self.should_exit.set()
-            return
-        log.error("the index cannot be used where it is; it moves")
-        interim = Process(self._move.configure_interim(), self.sockets)
+    def _begin_anew(self, *, elsewhere: bool) -> None:
+        """Begin as after a start. Raises ChildProcessError if that cannot help."""
+        if self._remedy is None or self._begun == _ATTEMPTS:
+            raise ChildProcessError("workers cannot serve; the log says why")
+        log.error("the index cannot be used where it is; it moves" if elsewhere else "workers cannot begin; once more")
+        interim = Process(self._remedy.configure_interim(), self.sockets)
         interim.start()
         self._end_all(_KILL_SECONDS)
         self.processes.append(interim)
         with _as_before():
-            self._move.move()
+            self._remedy.make_ready(elsewhere)
         self._end_all(_KILL_SECONDS)
         self.signal_queue = [number for number in self.signal_queue if number != signal.SIGUSR1]  # of those that ended
-        self._asked, self._moves = False, self._moves + 1
+        self._asked, self._begun = False, self._begun + 1
         self.config = self._configure()
         self.init_processes()
 
