@@ -1,13 +1,15 @@
 """Going through all blobs of a set: the union of what the volumes hold, each once, in an order that can be resumed.
 
-Works through batches on a thread; one batch is in memory.
+Works through batches on threads; one batch is in memory.
 """
 
+import asyncio
 import heapq
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import suppress
-from itertools import groupby, islice
-from typing import NamedTuple
+from functools import partial
+from itertools import chain, groupby, islice
+from typing import Any, NamedTuple
 
 from s3ish.blob.copies import Copies, newest, read_copies
 from s3ish.blob.protocol import Away, BlobError, Corrupt, Missing, OutOfReach, Sealed, Unread, VolumeError
@@ -15,7 +17,7 @@ from s3ish.blob.sidecar import Sidecar
 from s3ish.blob.volumes import Volumes
 from s3ish.offload import GivenUp
 
-_BATCH = 64
+_BATCH, _AT_ONCE = 64, 4
 
 
 class _Found(NamedTuple):
@@ -30,6 +32,17 @@ class _Found(NamedTuple):
     error: BlobError | None = None
 
 
+_Name = tuple[str, list[int]]
+"""The id of a blob, and the positions of the volumes that list it."""
+
+
+def _shares(names: Sequence[_Name]) -> Iterator[Sequence[_Name]]:
+    """Yield what is looked at at once, in order: drives are faster when they are asked for several things."""
+    share = -(-_BATCH // _AT_ONCE)
+    for start in range(0, len(names), share):
+        yield names[start : start + share]
+
+
 class Scan:
     """One pass over all blobs.
 
@@ -42,7 +55,7 @@ class Scan:
     def __init__(
         self,
         volumes: Volumes,
-        run: Callable[[Callable[[], list[_Found]]], Awaitable[list[_Found]]],
+        run: Callable[[Callable[[], list[Any]]], Awaitable[list[Any]]],
         after: str | None,
         tolerated: int,
     ) -> None:
@@ -74,24 +87,25 @@ class Scan:
     async def _all(self) -> AsyncIterator[_Found]:
         while True:
             try:
-                batch = await self._run(self._batch)
-            except GivenUp:  # the walks are still in the hands of the job that hangs
+                names = await self._run(self._names)
+                looks = (self._run(partial(self._look_at, some)) for some in _shares(names))
+                batch = list(chain.from_iterable(await asyncio.gather(*looks)))
+            except GivenUp:  # the walks may still be in the hands of the job that hangs
                 self._begin(self._last)
                 continue
-            if not batch:
+            unlisted, self._unlisted = self._unlisted, []
+            if not names and not unlisted:
                 return
-            for found in batch:
+            for found in batch + unlisted:
                 self._last = found.blob or self._last
                 yield found
 
-    def _batch(self) -> list[_Found]:
+    def _names(self) -> list[_Name]:
         """Return what comes next; nothing at the end."""
-        found = [
-            self._look("/".join(parts), [position for _, position in group])
-            for parts, group in islice(self._blobs, _BATCH)
-        ]
-        unlisted, self._unlisted = self._unlisted, []
-        return found + unlisted
+        return [("/".join(parts), [position for _, position in group]) for parts, group in islice(self._blobs, _BATCH)]
+
+    def _look_at(self, names: Sequence[_Name]) -> list[_Found]:
+        return [self._look(blob, positions) for blob, positions in names]
 
     def _walk(self, position: int, after: str | None) -> Iterator[tuple[list[str], int]]:
         try:
