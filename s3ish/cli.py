@@ -212,10 +212,18 @@ def index_rebuild(volumes: tuple[str, ...], config: str | None) -> None:
     from s3ish.index.protocol import IndexFailure
 
     settings = _load(config, storage__volumes=volumes or None)
+    shown = sys.stderr.isatty()
+
+    def progress(blobs: int) -> None:
+        if shown:
+            click.echo(f"\rrebuilding: {blobs:,} blobs read", err=True, nl=False)
+
     try:
-        found = start.rebuild_index(settings)
+        found = start.rebuild_index(settings, progress)
     except (BlobError, IndexFailure, OSError) as error:
         _fail(str(error))
+    if shown:
+        click.echo("\r\033[K", err=True, nl=False)
     click.echo(", ".join(f"{count} {kind}" for kind, count in sorted(found.items())) or "the volumes are empty")
 
 

@@ -23,7 +23,7 @@ from s3ish.index.protocol import Delete, Full, IndexFailure, NewerFormat, Unavai
 from s3ish.index.sqlite import SQLiteIndex
 from s3ish.jobs.mend import mend
 from s3ish.jobs.orphans import UNCLEAN
-from s3ish.jobs.rebuild import rebuild
+from s3ish.jobs.rebuild import STEP_BLOBS, Progress, rebuild
 from s3ish.jobs.recovery import Foreign, Stale, adopt, recover
 from s3ish.logs import set_up_logs
 from s3ish.model import Owner
@@ -35,6 +35,8 @@ from s3ish.wire.names import check_bucket_name
 log = structlog.get_logger()
 
 _INDEX_FILES = ("", "-wal", "-shm")
+_TOLD_BLOBS = 100_000
+"""After how many blobs the log tells again how far a rebuild has come."""
 
 
 class Preparation:
@@ -122,13 +124,20 @@ def prepare(settings: Settings) -> Iterator[Preparation]:
     """
     set_up_logs(settings.log.level, settings.log.format)
     clock = Clock()
-    volumes = open_volumes(settings, clock, create=True)
-    try:
-        volumes.lock_server()
+    with _taken(settings, clock, create=True) as volumes:
         preparation = Preparation(settings, clock)
         preparation.make_ready(volumes)
         yield preparation
         preparation.end(volumes)
+
+
+@contextlib.contextmanager
+def _taken(settings: Settings, clock: Clock, *, create: bool) -> Iterator[Volumes]:
+    """Open the volumes and hold them, as one server does. Raises VolumeError, InUse."""
+    volumes = open_volumes(settings, clock, create=create)
+    try:
+        volumes.lock_server()
+        yield volumes
     finally:
         volumes.close()
 
@@ -154,8 +163,11 @@ async def _make_bucket(store: Store, text: str, owner: Owner) -> None:
         await buckets.set_versioning(store, name, enabled=True)
 
 
-def rebuild_index(settings: Settings) -> Counter[str]:
+def rebuild_index(settings: Settings, progress: Progress) -> Counter[str]:
     """Build the index anew from the sidecars; no server may be running.
+
+    Args:
+        progress: told now and then how many blobs have been read.
 
     Returns:
         What was found, by kind.
@@ -165,14 +177,10 @@ def rebuild_index(settings: Settings) -> Counter[str]:
     """
     set_up_logs(settings.log.level, settings.log.format)
     clock = Clock()
-    volumes = open_volumes(settings, clock, create=False)
-    try:
-        volumes.lock_server()
+    with _taken(settings, clock, create=False) as volumes:
         index = find_index(settings, volumes)
         asyncio.run(_flush_rows(settings, volumes.again(), index, clock))
-        return build(settings, clock, volumes, index)
-    finally:
-        volumes.close()
+        return build(settings, clock, volumes, index, progress)
 
 
 async def _flush_rows(settings: Settings, volumes: Volumes, index: Path, clock: Clock) -> None:
@@ -184,10 +192,19 @@ async def _flush_rows(settings: Settings, volumes: Volumes, index: Path, clock: 
                     pass
 
 
-def build(settings: Settings, clock: Clock, volumes: Volumes, path: Path, *, whole: bool = False) -> Counter[str]:
+def build(
+    settings: Settings,
+    clock: Clock,
+    volumes: Volumes,
+    path: Path,
+    progress: Progress | None = None,
+    *,
+    whole: bool = False,
+) -> Counter[str]:
     """Fill a new index file, then put it in the old one's place.
 
     Args:
+        progress: told now and then how many blobs have been read, in place of the log.
         whole: whether it may lack nothing that is out of reach: it could take the place of one that does not.
 
     Raises:
@@ -202,7 +219,7 @@ def build(settings: Settings, clock: Clock, volumes: Volumes, path: Path, *, who
     async def fill() -> Counter[str]:
         store = make_store(settings, volumes.again(), fresh, clock, durable=False)
         try:
-            found = await rebuild(store)
+            found = await rebuild(store, progress or _tell)
             await adopt(store, volumes.generation)
             return found
         finally:
@@ -226,6 +243,12 @@ def _sync(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def _tell(blobs: int) -> None:
+    """Let the log say that a rebuild goes on, if it takes longer than a moment."""
+    if blobs == STEP_BLOBS or blobs % _TOLD_BLOBS == 0:
+        log.warning("the index is rebuilt from the sidecars", blobs_read=blobs)
 
 
 def _unfinished(path: Path) -> Path:

@@ -8,6 +8,8 @@ import time
 from contextlib import closing, contextmanager, suppress
 
 import pytest
+import structlog
+from structlog.testing import capture_logs
 
 from s3ish import config, engines, start
 from s3ish.blob.protocol import VolumeError
@@ -243,3 +245,11 @@ def test_no_drive_is_left(settings, roots):
         pytest.raises(Unavailable, match="no drive is left"),
     ):
         preparation.make_ready(volumes)
+
+
+def test_the_log_tells_of_a_rebuild_that_takes_long(monkeypatch):
+    with capture_logs() as logged:
+        monkeypatch.setattr(start, "log", structlog.get_logger())
+        for blobs in range(1000, 250_000, 1000):
+            start._tell(blobs)
+    assert [entry["blobs_read"] for entry in logged] == [1000, 100_000, 200_000]

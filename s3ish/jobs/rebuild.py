@@ -5,7 +5,7 @@ can tell: which version is current, where the null version is, which parts have 
 """
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import structlog
 
@@ -26,10 +26,24 @@ log = structlog.get_logger()
 _BATCH = 500
 
 
-async def rebuild(store: Store) -> Counter[str]:
+Progress = Callable[[int], None]
+"""Told how many blobs have been read, whenever that is a multiple of ``STEP_BLOBS``."""
+
+STEP_BLOBS = 1000
+
+
+def _ignore(_: int) -> None:
+    pass
+
+
+async def rebuild(store: Store, progress: Progress = _ignore) -> Counter[str]:
     """Fill the store's empty index from its sidecars.
 
     What cannot be read leaves a gap in it, of which the index is told: see ``jobs.gaps``.
+
+    Args:
+        store: the engines.
+        progress: told how far it has come.
 
     Returns:
         How many buckets, versions, uploads and parts were found, how many orphans were named as garbage, and how much
@@ -49,7 +63,11 @@ async def rebuild(store: Store) -> Counter[str]:
             found["out of reach"] += 1
         gaps.add(blob, f"{error}. {REMEDY}")
 
+    read = 0
     async for blob in store.blobs.scan(unread=unread):
+        read += 1
+        if read % STEP_BLOBS == 0:
+            progress(read)
         try:
             sealed = seal.read(blob.sidecar)
         except ValueError:

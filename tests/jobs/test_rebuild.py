@@ -210,3 +210,12 @@ async def test_parts_that_wait_for_their_removal_do_not_bring_their_object_back(
     assert await versions_of(store) == []
     await run_jobs(store, world.clock)
     assert await sealed(store) == await referenced(store)
+
+
+async def test_it_tells_how_far_it_has_come(store, world, monkeypatch):
+    monkeypatch.setattr(module, "STEP_BLOBS", 2)
+    for number in range(4):
+        await put(store, f"k{number}", b"data")
+    told = []
+    await rebuild(world.open(world.index_path.with_name("told.db")), told.append)
+    assert told == [2, 4]  # of five: the bucket is one

@@ -68,15 +68,21 @@ class Load:
         return len(found), *(round(found[int(len(found) * share) - 1], 2) for share in (0.5, 0.99, 1))
 
 
+def served(stack):
+    """Return a server of three drives with a bucket, until the stack is left."""
+    folder = Path(tempfile.mkdtemp(prefix="hanging-", dir=powercut.IN_MEMORY))
+    stack.callback(shutil.rmtree, folder, ignore_errors=True)
+    host = Host(folder, 3, 1, stack.enter_context((folder / "log").open("w+")))
+    stack.callback(host.close)
+    with closing(Client(host.endpoint)) as client:
+        assert client.request("PUT", "/things").ok
+    return host
+
+
 def run(seconds, clients):
     """Let a drive hang for so long; return the latencies of each phase, and what was wrong."""
     with ExitStack() as stack:
-        folder = Path(tempfile.mkdtemp(prefix="hanging-", dir=powercut.IN_MEMORY))
-        stack.callback(shutil.rmtree, folder, ignore_errors=True)
-        host = Host(folder, 3, 1, stack.enter_context((folder / "log").open("w+")))
-        stack.callback(host.close)
-        with closing(Client(host.endpoint)) as client:
-            assert client.request("PUT", "/things").ok
+        host = served(stack)
         load = Load(host.endpoint, clients)
         stack.callback(load.stop)
         time.sleep(seconds / 4 + NOTICED_SECONDS)
@@ -100,12 +106,8 @@ def run(seconds, clients):
 def pause(how, objects):
     """Return for how many seconds no write was answered well after the drive of the index had failed."""
     with ExitStack() as stack:
-        folder = Path(tempfile.mkdtemp(prefix="hanging-", dir=powercut.IN_MEMORY))
-        stack.callback(shutil.rmtree, folder, ignore_errors=True)
-        host = Host(folder, 3, 1, stack.enter_context((folder / "log").open("w+")))
-        stack.callback(host.close)
+        host = served(stack)
         with closing(Client(host.endpoint)) as client:
-            assert client.request("PUT", "/things").ok
             for number in range(objects):
                 assert client.request("PUT", f"/things/{number}", b"some bytes").ok
         host.drives[0].fail(how)
