@@ -44,13 +44,19 @@ def leave() -> None:
     """
     os.kill(os.getppid(), signal.SIGUSR1)
     Event().wait(_KILL_SECONDS / 2)  # for answers that are on their way
-    for name in os.listdir("/proc/self/fd"):
-        with suppress(OSError):
-            if stat.S_ISSOCK(os.fstat(int(name)).st_mode):
-                with socket.socket(fileno=os.dup(int(name))) as connection:
-                    if connection.family != socket.AF_UNIX:
-                        connection.getpeername()  # or it is the one that listens
-                        connection.shutdown(socket.SHUT_RDWR)
+    with suppress(FileNotFoundError):  # where there is no such folder, connections end when the process does
+        for name in os.listdir("/proc/self/fd"):
+            with suppress(OSError):
+                _hang_up(int(name))
+
+
+def _hang_up(descriptor: int) -> None:
+    """End the connection that a descriptor is of, if it is of one. Raises OSError."""
+    if stat.S_ISSOCK(os.fstat(descriptor).st_mode):
+        with socket.socket(fileno=os.dup(descriptor)) as connection:
+            if connection.family != socket.AF_UNIX:
+                connection.getpeername()  # or it is the one that listens
+                connection.shutdown(socket.SHUT_RDWR)
 
 
 class Remedy(NamedTuple):
