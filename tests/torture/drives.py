@@ -1,8 +1,8 @@
 """A server on drives that fail under it and come back: each is a small file system of its own.
 
 A drive takes no new files (``chattr +i``), or it is full, or it hangs: whatever changes it waits (``FIFREEZE``). These
-end as they began. Or it is gone: every call ends in an I/O error; then the file system must be mounted and the server
-started again.
+end as they began. Or its journal is aborted, after which the kernel lets nothing be written, or it is gone: every call
+ends in an I/O error. Then the file system must be mounted and the server started again.
 """
 
 import fcntl
@@ -15,7 +15,8 @@ from contextlib import ExitStack, suppress
 
 from tests.torture.powercut import IN_MEMORY, Disk, Server
 
-FAILURES = ("read-only", "full", "hanging", "gone")
+LASTING = ("aborted", "gone")
+FAILURES = ("read-only", "full", "hanging", *LASTING)
 FIFREEZE, FITHAW = 0xC0045877, 0xC0045878
 PATIENCE_SECONDS = 0.5
 
@@ -44,18 +45,21 @@ class Drive(Disk):
                             os.posix_fallocate(filler.fileno(), filler.seek(0, os.SEEK_END), unit)
         elif how == "hanging":
             self._control(FIFREEZE)
+        elif how == "aborted":
+            for option in ("errors=remount-ro", "abort"):
+                subprocess.run(["mount", "-o", f"remount,{option}", self.root], check=True)
         else:
             self.cut()
 
     def recover(self):
-        """Be as before; if it was gone, no server may be using it."""
+        """Be as before; if the failure was a lasting one, no server may be using it."""
         if self.state == "read-only":
             subprocess.run(["chattr", "-i", *self._folders()], check=True)
         elif self.state == "full":
             (self.root / "filler").unlink()
         elif self.state == "hanging":
             self._control(FITHAW)
-        elif self.state == "gone":
+        elif self.state in LASTING:
             self.unmount()
             self.mount()
         self.state = ""

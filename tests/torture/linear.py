@@ -26,7 +26,7 @@ from pathlib import Path
 
 from tests.torture import powercut, register
 from tests.torture.client import CUT, Client
-from tests.torture.drives import FAILURES, Host
+from tests.torture.drives import FAILURES, LASTING, Host
 from tests.torture.register import ANY, MISSING, OK, REFUSED, UNKNOWN, GaveUp, Operation
 
 CLIENTS = 8
@@ -283,16 +283,16 @@ def record_failure(clients, host, operations, choose):
         clients[0].history.dark = False
 
     record(clients, operations // 3, choose.randrange(CLIENTS * operations // 4), fail)
-    if how == "gone" and len(drives) == 1 and choose.random() < 0.5:
+    if how in LASTING and len(drives) == 1 and choose.random() < 0.5:
         host.kill()
         host.start()
         move(clients, host.endpoint)
     record(clients, operations // 3)
-    if how == "gone":
+    if how in LASTING:
         host.kill()
     for drive in drives:
         drive.recover()
-    if how == "gone":
+    if how in LASTING:
         host.start()
         move(clients, host.endpoint)
     record(clients, operations // 3)
