@@ -101,16 +101,19 @@ def test_requests_go_on_and_what_the_drive_lacks_is_repaired(host, client):  # c
             assert found == f"{name} again ".encode().ljust(size, b".")
 
 
-def test_a_server_starts_beside_it(host, client):  # case 29
+@pytest.mark.parametrize("drive", [0, 2])  # the first has the index
+def test_a_server_starts_beside_it(host, client, drive):  # case 29
     assert client.request("PUT", "/things").ok
     use(client, "before")
     host.kill()
-    host.drives[2].fail("hanging")
+    host.drives[drive].fail("hanging")
     host.start()
     with closing(Client(host.endpoint)) as client:
         use(client, "meanwhile")
-        assert host.in_use == {0, 1}
-        host.drives[2].recover()
+        for size in SIZES:
+            assert client.request("GET", f"/things/before-{size}").body == b"before again ".ljust(size, b".")
+        assert host.in_use == {0, 1, 2} - {drive}
+        host.drives[drive].recover()
         host.settle()
         use(client, "after")
 
