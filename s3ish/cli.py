@@ -222,8 +222,9 @@ def index_rebuild(volumes: tuple[str, ...], config: str | None) -> None:
         found = start.rebuild_index(settings, progress)
     except (BlobError, IndexFailure, OSError) as error:
         _fail(str(error))
-    if shown:
-        click.echo("\r\033[K", err=True, nl=False)
+    finally:
+        if shown:
+            click.echo("\r\033[K", err=True, nl=False)
     click.echo(", ".join(f"{count} {kind}" for kind, count in sorted(found.items())) or "the volumes are empty")
 
 

@@ -17,7 +17,7 @@ from s3ish.blob.opening import open_volumes as open_set
 from s3ish.blob.volumes import Volumes
 from s3ish.clock import Clock
 from s3ish.config import Settings
-from s3ish.index.protocol import Damaged, Monitor, Row
+from s3ish.index.protocol import Damaged, IndexFailure, Monitor, Row
 from s3ish.index.sqlite import SQLiteIndex, is_blank, peek
 from s3ish.jobs.recovery import GENERATION, bind
 from s3ish.objects.store import Store
@@ -65,6 +65,11 @@ def make_store(
         IndexFailure: the index cannot be used.
     """
     erasure, storage = settings.erasure, settings.storage
+    try:
+        rows = SQLiteIndex(index, durable=durable and storage.fsync, contended=contended, monitor=monitor)
+    except IndexFailure:
+        volumes.close()  # whoever tries another place opens them again
+        raise
     offload = Offload()
     blobs = ErasureStore(
         volumes,
@@ -74,7 +79,6 @@ def make_store(
         on_damage=on_damage,
         on_state=on_state,
     )
-    rows = SQLiteIndex(index, durable=durable and storage.fsync, contended=contended, monitor=monitor)
     return Store(rows, blobs, clock, offload, settings.server.region, on_damage, on_broken_row)
 
 

@@ -69,7 +69,9 @@ class Preparation:
             except Stale:
                 log.warning("the index is older than what is on the volumes; it is rebuilt")
             except (IndexFailure, OSError) as error:
-                if not self.movable or isinstance(error, Foreign | NewerFormat | Full):
+                if not self.movable or isinstance(error, Foreign | NewerFormat):
+                    raise
+                if isinstance(error, Full) and not anew:  # it is whole, and needs room, not another drive
                     raise
                 log.warning("the index cannot be used where it is", index=str(place), error=str(error))
                 self._failed.add(place)

@@ -15,7 +15,7 @@ from s3ish import config, engines, start
 from s3ish.blob.protocol import VolumeError
 from s3ish.blob.volume import Volume
 from s3ish.clock import Clock
-from s3ish.index.protocol import IndexFailure, Unavailable
+from s3ish.index.protocol import Full, IndexFailure, Unavailable
 from tests.test_blank_index import DATA, fill, look, look_at_all, serve, store_more
 from tests.torture.client import CUT, Client
 from tests.torture.linear import workers_of
@@ -196,6 +196,21 @@ def test_an_index_that_settings_place_stays_there(roots, tmp_path):
     with pytest.raises(IndexFailure, match="index rebuild"):
         serve(settings, look)
     assert not any(index_on(root).exists() for root in roots)
+
+
+def test_a_place_without_room_is_passed_over(settings, roots, monkeypatch):
+    serve(settings, fill)
+    build = start.build
+
+    def crowded(settings, clock, volumes, path, **options):
+        if path == index_on(roots[0]):
+            raise Full("no room")
+        return build(settings, clock, volumes, path, **options)
+
+    monkeypatch.setattr(start, "build", crowded)
+    index_on(roots[0]).unlink()
+    assert serve(settings, look) == DATA
+    assert index_on(roots[1]).exists()
 
 
 def test_where_it_failed_before_it_may_go_when_it_failed_everywhere(settings, roots):
