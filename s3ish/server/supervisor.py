@@ -5,6 +5,7 @@ threads were killed does no more harm: such a one is left behind. It ends when i
 """
 
 import atexit
+import multiprocessing
 import os
 import signal
 import socket
@@ -42,7 +43,9 @@ def leave() -> None:
 
     Nothing else would end them if the process waits for a drive: it cannot be killed then.
     """
-    os.kill(os.getppid(), signal.SIGUSR1)
+    supervisor = multiprocessing.parent_process()
+    if supervisor and supervisor.pid == os.getppid():  # or that has ended, and this process belongs to another one
+        os.kill(supervisor.pid, signal.SIGUSR1)
     Event().wait(_KILL_SECONDS / 2)  # for answers that are on their way
     with suppress(FileNotFoundError):  # where there is no such folder, connections end when the process does
         for name in os.listdir("/proc/self/fd"):

@@ -4,6 +4,7 @@ import os
 import signal
 import socket
 import threading
+from types import SimpleNamespace
 
 from s3ish.server import supervisor
 
@@ -11,6 +12,7 @@ from s3ish.server import supervisor
 def test_a_worker_that_leaves_tells_its_parent_and_hangs_up(monkeypatch):
     told, parent = threading.Event(), os.getppid()
     monkeypatch.setattr(supervisor.os, "kill", lambda *asked: told.set() if asked == (parent, signal.SIGUSR1) else None)
+    monkeypatch.setattr(supervisor.multiprocessing, "parent_process", lambda: SimpleNamespace(pid=parent))
     monkeypatch.setattr(supervisor, "_KILL_SECONDS", 0.0)
     with socket.create_server(("127.0.0.1", 0)) as listening, socket.create_connection(listening.getsockname()) as peer:
         monkeypatch.setattr(supervisor.os, "listdir", lambda _: [str(found) for found in descriptors])
