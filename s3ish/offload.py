@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from queue import SimpleQueue
-from threading import Condition, Thread, get_ident
+from threading import Condition, Lock, Thread, get_ident
 from typing import Any, NamedTuple, TypeVar, TypeVarTuple, cast
 
 T = TypeVar("T")
@@ -61,6 +61,28 @@ class _Done(NamedTuple):
     error: BaseException | None
 
 
+class Strand:
+    """Calls that are done one after the other; see ``Offload.run_after``."""
+
+    def __init__(self) -> None:
+        self._jobs: deque[_Job] = deque()
+        self._busy = False
+        self._lock = Lock()
+
+    def add(self, job: _Job) -> bool:
+        """Add the last; returns whether no thread is at work on the others."""
+        with self._lock:
+            self._jobs.append(job)
+            idle, self._busy = not self._busy, True
+            return idle
+
+    def take(self) -> _Job | None:
+        """Return the next; with nothing the thread's work ends."""
+        with self._lock:
+            self._busy = bool(self._jobs)
+            return self._jobs.popleft() if self._jobs else None
+
+
 class Offload:
     """A bounded pool of threads.
 
@@ -91,6 +113,18 @@ class Offload:
         if len(self._threads) < self._limit:
             self._fill()
         self._jobs.put(_Job(outcome, function, arguments))
+        return cast("T", await outcome)
+
+    async def run_after(self, strand: Strand, function: Callable[[*Arguments], T], *arguments: *Arguments) -> T:
+        """Do the same when all that was given with this strand before is done.
+
+        The thread that has done one of them goes on with the next by itself: the event loop need not be quick.
+        """
+        outcome = self._expect()
+        if len(self._threads) < self._limit:
+            self._fill()
+        if strand.add(_Job(outcome, function, arguments)):
+            self._jobs.put(_Job(self._expect(), self._follow, (strand,)))
         return cast("T", await outcome)
 
     async def run_brief(self, function: Callable[[*Arguments], T], *arguments: *Arguments) -> T:
@@ -159,6 +193,12 @@ class Offload:
             del job, done
             self._tell()
 
+    def _follow(self, strand: Strand) -> None:
+        while (job := strand.take()) is not None:
+            self._done.append(_do(job))
+            del job
+            self._tell()
+
     def _work_briefly(self) -> None:
         """Do whatever is waiting, then tell of all of it at once."""
         while (job := self._brief_jobs.get()) is not None:
@@ -219,6 +259,9 @@ class InlineOffload(Offload):
 
     async def run(self, function: Callable[[*Arguments], T], *arguments: *Arguments) -> T:
         return function(*arguments)
+
+    async def run_after(self, strand: Strand, function: Callable[[*Arguments], T], *arguments: *Arguments) -> T:  # noqa: ARG002
+        return await self.run(function, *arguments)
 
     async def run_brief(self, function: Callable[[*Arguments], T], *arguments: *Arguments) -> T:
         return await self.run(function, *arguments)

@@ -5,7 +5,7 @@ import threading
 
 import pytest
 
-from s3ish.offload import GivenUp, InlineOffload, Lane, Offload, each_within, is_given_up, stop_if_given_up
+from s3ish.offload import GivenUp, InlineOffload, Lane, Offload, Strand, each_within, is_given_up, stop_if_given_up
 
 
 @pytest.fixture
@@ -62,6 +62,42 @@ async def test_a_cancelled_caller_goes_on_while_the_function_runs_to_its_end(off
     gate.set()
     assert await offload.run(ended.wait, 5)
     assert await offload.run(sum, [1, 2]) == 3
+
+
+async def test_calls_of_a_strand_are_done_one_after_the_other(offload):
+    strand, gate, seen, inside = Strand(), threading.Event(), [], []
+
+    def work(number):
+        inside.append(number)
+        gate.wait(5)
+        seen.append((number, len(inside), threading.get_ident()))
+        inside.remove(number)
+        return 1 // (number - 3)
+
+    calls = [asyncio.ensure_future(offload.run_after(strand, work, number)) for number in range(50)]
+    assert await offload.run(sum, [1, 2]) == 3, "others need not wait"
+    calls[7].cancel()
+    gate.set()
+    outcomes = await asyncio.gather(*calls, return_exceptions=True)
+    assert [(number, together) for number, together, _ in seen] == [(number, 1) for number in range(50)]
+    assert len({thread for _, _, thread in seen}) == 1, "none waits for the event loop"
+    assert isinstance(outcomes[3], ZeroDivisionError)
+    assert isinstance(outcomes[7], asyncio.CancelledError)
+    assert outcomes[4:7] + outcomes[8:] == [1, 0, 0] + [0] * 42
+
+
+async def test_a_strand_goes_on_after_a_pause(offload):
+    strand, seen = Strand(), []
+    for number in range(200):
+        await offload.run_after(strand, seen.append, number)
+    assert seen == list(range(200))
+
+
+async def test_strands_do_not_wait_for_each_other(offload):
+    first, second, gate = Strand(), Strand(), threading.Event()
+    waiting = asyncio.ensure_future(offload.run_after(first, gate.wait, 5))
+    await offload.run_after(second, gate.set)
+    assert await waiting
 
 
 async def test_an_error_that_no_future_can_carry_is_still_an_error(offload):

@@ -94,7 +94,7 @@ class BlobWriter(Protocol):
     async def write(self, data: Buffer) -> None:
         """Append ``data`` of any size; less than a stripe is buffered. Raises Full, Unwritable.
 
-        The caller must not change ``data`` until the call returns.
+        ``data`` is the writer's from now on: the caller must not change it any more.
         """
 
     async def adopt(self, source: BlobRef) -> bool:

@@ -65,10 +65,10 @@ class ErasureWriter:
     async def write(self, data: Buffer) -> None:
         assert not self._finished, "written after finish"
         assert not self._adopted, "written after adopt"
-        view = memoryview(data if _is_immutable(data) else bytes(data))
+        view = memoryview(data)
         self._size += len(view)
         while len(view) >= (room := self.piece_bytes - self._buffered):
-            self._chunks.append(data if isinstance(data, bytes) and len(data) == room else view[:room])
+            self._chunks.append(view[:room])
             view = view[room:]
             await self._store.run(self._take_stripe())
         if view:
@@ -163,10 +163,6 @@ class ErasureWriter:
         self._files = BlobFiles(self._store.volumes, self._ref.id, positions, quorum)
         self._files.require_quorum()
         return self._files
-
-
-def _is_immutable(data: Buffer) -> bool:
-    return isinstance(data, bytes) or (isinstance(data, memoryview) and isinstance(data.obj, bytes))
 
 
 def _nothing() -> None:

@@ -1,6 +1,6 @@
-"""How the bytes of a request become a blob: read a piece, digest and store it while the next one arrives.
+"""How the bytes of a request become a blob: read a piece, digest and store it while the next ones arrive.
 
-At most two pieces (stripes) of a request are in memory, whatever the object's size, and each has a place in the room
+At most four pieces (stripes) of a request are in memory, whatever the object's size, and each has a place in the room
 that all share.
 """
 
@@ -8,6 +8,8 @@ import asyncio
 import base64
 import hashlib
 import hmac
+from collections import deque
+from collections.abc import Callable
 from functools import partial
 from typing import NamedTuple, Protocol
 
@@ -16,13 +18,17 @@ from s3ish.checksum import Hasher
 from s3ish.errors import BadDigest, XAmzContentSHA256Mismatch
 from s3ish.model import Checksum
 from s3ish.objects.room import FREE_BYTES, PATIENCE_SECONDS, Place, Room
-from s3ish.offload import Offload
+from s3ish.offload import Offload, Strand
 
 DEFAULT_ALGORITHM = "CRC64NVME"
 """What S3 computes where the client names no algorithm."""
 
 _BEGINNING_BYTES = 4 * 1024
 """So much of a piece must have come before it gets a place in the room: who trickles holds none."""
+
+_AHEAD = 3
+"""So many pieces may wait to be stored while another one arrives: digests are computed without a pause, though the
+event loop, the drives and the sender are late now and then."""
 
 _SMALL = 32 * 1024
 """Below this many bytes digesting costs less than a thread hop."""
@@ -75,9 +81,20 @@ class Digests:
         self._sha256 = hashlib.sha256() if sha256 else None
 
     def update(self, piece: Buffer) -> None:
-        """Add bytes; runs on a thread for large pieces."""
+        """Add bytes."""
+        for part in self.parts:
+            part(piece)
+
+    @property
+    def parts(self) -> tuple[Callable[[Buffer], None], ...]:
+        """What ``update`` does, as functions that may run at the same time; each must see all bytes in order."""
+        return self._update_etag, self._update_others
+
+    def _update_etag(self, piece: Buffer) -> None:
         self.size += len(piece)
         self._md5.update(piece)
+
+    def _update_others(self, piece: Buffer) -> None:
         self._checksum.update(piece)
         if self._sha256:
             self._sha256.update(piece)
@@ -169,38 +186,44 @@ async def ingest(
 
 
 async def _move(intake: _Intake, writer: BlobWriter, offload: Offload, digests: Digests) -> None:
-    """Digest and store all pieces, each while the next one arrives."""
-    digesting: asyncio.Future[None] | None = None
-    storing: asyncio.Task[None] | None = None
+    """Digest and store all pieces, each while the next ones arrive."""
+    parts = [(Strand(), part) for part in digests.parts]
+    storing: deque[asyncio.Task[None]] = deque()
     try:
         while piece := await intake.next():
-            if digesting:
-                await digesting
             if len(piece) <= _SMALL:
-                if storing:
-                    await storing
+                await _shorten(storing, 0)
                 digests.update(piece)
                 await writer.write(piece)
-                digesting = storing = None
-            else:  # digested while the piece before is still being written, and written while the next one arrives
-                digesting = asyncio.ensure_future(offload.run(digests.update, piece))
-                if storing:
-                    await storing
-                storing = asyncio.create_task(_store(piece, digesting, writer))
-                storing.add_done_callback(partial(_leave, intake.place))
+            else:
+                digesting = asyncio.gather(*(offload.run_after(strand, part, piece) for strand, part in parts))
+                before = storing[-1] if storing else None
+                storing.append(asyncio.create_task(_store(piece, before, digesting, writer)))
+                storing[-1].add_done_callback(partial(_leave, intake.place))
+                await _shorten(storing, _AHEAD)
             del piece  # it must not stay in memory while the next one waits for its place
-        if storing:
-            await storing
+        await _shorten(storing, 0)
     except BaseException:
-        await asyncio.gather(*filter(None, (digesting, storing)), return_exceptions=True)
+        await asyncio.gather(*storing, return_exceptions=True)
         raise
     finally:
         intake.place.leave()
 
 
-async def _store(piece: Buffer, digesting: "asyncio.Future[None]", writer: BlobWriter) -> None:
-    """Write a piece, and wait until it is digested as well: until then it is in memory."""
+async def _shorten(storing: deque[asyncio.Task[None]], length: int) -> None:
+    """Wait for the first tasks until no more than so many are left. Raises what they raise."""
+    while len(storing) > length:
+        await storing[0]
+        storing.popleft()
+
+
+async def _store(
+    piece: Buffer, before: asyncio.Task[None] | None, digesting: asyncio.Future[list[None]], writer: BlobWriter
+) -> None:
+    """Write a piece after the one before, and wait until it is digested as well: until then it is in memory."""
     try:
+        if before:
+            await before
         await writer.write(piece)
     finally:
         await digesting

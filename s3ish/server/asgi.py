@@ -23,8 +23,8 @@ from s3ish.objects.store import Store, translated
 from s3ish.observe import Observer
 from s3ish.server import respond
 from s3ish.server.body import Disconnected, RequestBody
-from s3ish.server.narrow import Appetite
 from s3ish.server.query import read_query
+from s3ish.server.reading import Appetite
 from s3ish.server.router import Router
 from s3ish.server.target import Target, locate
 from s3ish.wire import shape

@@ -20,7 +20,7 @@ from s3ish.errors import (
     MissingContentLength,
 )
 from s3ish.objects.ingest import Claims, Digests
-from s3ish.server.narrow import Appetite
+from s3ish.server.reading import Appetite
 from s3ish.wire.chunked import ChunkedDecoder
 
 Receive = Callable[[], Awaitable[Any]]
@@ -29,6 +29,8 @@ MAX_BODY_BYTES = 5 * 1024**3
 """The most that one PUT may carry."""
 
 _ALGORITHM_OF = {f"x-amz-checksum-{name.lower()}": name for name in checksum.ALGORITHMS}
+_TARGET_BYTES = 64 * 1024
+"""So much is worth being read to where it stays."""
 _TRAILING = (PayloadMode.STREAMING_SIGNED_TRAILER, PayloadMode.STREAMING_UNSIGNED_TRAILER)
 _STREAMING = (PayloadMode.STREAMING_SIGNED, *_TRAILING)
 
@@ -131,15 +133,43 @@ class RequestBody:
             Disconnected: the client went away before the end.
             S3Error: broken framing, or another length than announced.
         """
+        if self._wire_length is not None and self._decoder is None:
+            count = min(limit, self._held + self._wire_length - self.received)
+            if count - self._held >= _TARGET_BYTES:
+                return await self._fill(count)
         await self.gather(limit)
         return self._take(limit)
 
+    async def _fill(self, count: int) -> Buffer:
+        """Return the next ``count`` bytes, which are announced, having them read to where they stay if possible."""
+        piece = bytearray(count)
+        rest, appetite = self._pour(memoryview(piece)), self._appetite
+        try:
+            while rest:
+                appetite.wanted, appetite.target = len(rest), rest
+                await self._pull()
+                rest = self._pour(appetite.target)
+        finally:
+            appetite.target = None
+        return piece
+
+    def _pour(self, target: memoryview) -> memoryview:
+        """Move what is held to a target, and return the rest of the target."""
+        while self._held and target:
+            first = memoryview(self._take(len(target)))
+            target[: len(first)] = first
+            target = target[len(first) :]
+        return target
+
     async def _pull(self) -> None:
+        target = self._appetite.target
         message = await self._receive()
         if message["type"] == "http.disconnect":
             raise Disconnected
         data = message.get("body", b"")
         self.received += len(data)
+        if target and self._appetite.target is not None:
+            self.received += len(target) - len(self._appetite.target)
         self._ended = not message.get("more_body", False)  # before what may fail: nobody must wait for more
         if self._decoder is None:
             self._keep(data)
@@ -207,7 +237,8 @@ class RequestBody:
             raise InvalidRequest("Missing required header for this request: Content-MD5 OR x-amz-checksum-*")
         if (self.size or 0) > limit:
             raise MaxMessageLengthExceeded(MaxMessageLengthBytes=limit)
-        data = bytes(await self.read(limit + 1))
+        await self.gather(limit + 1)  # nothing is reserved for what may never come
+        data = bytes(self._take(limit + 1))
         if len(data) > limit:
             raise MaxMessageLengthExceeded(MaxMessageLengthBytes=limit)
         digests = Digests(self.algorithm, sha256=self.expects_sha256)

@@ -9,6 +9,7 @@ import sys
 from typing import Any, NamedTuple
 from urllib.parse import unquote
 
+import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from s3ish.errors import (
@@ -19,8 +20,8 @@ from s3ish.errors import (
     ServiceUnavailable,
     SlowDown,
 )
-from s3ish.server.exchange import CROWD, WINDOW_BYTES, Exchange
-from s3ish.server.narrow import Appetite, NarrowReading
+from s3ish.server.exchange import CROWD, Exchange
+from s3ish.server.reading import Appetite, Reading
 from s3ish.wire.xml import DECLARATION, escape
 
 MAX_HEADERS = 256
@@ -30,6 +31,7 @@ MIN_BYTES_A_SECOND = 1024
 _MAX_TICK_SECONDS = 5.0
 _LINGER_SECONDS = 2.0
 """How long a refused client may go on sending: if it were cut off at once, it might not see why."""
+_FRAMING = frozenset((b"content-length", b"expect", b"host", b"transfer-encoding"))
 _REASONS = {400: b"Bad Request", 503: b"Service Unavailable"}
 
 
@@ -59,13 +61,15 @@ class LimitedProtocol(HttpToolsProtocol):
         self._tick_seconds = min(_MAX_TICK_SECONDS, shortest / 4)
         self._timer: asyncio.TimerHandle | None = None
         self._surplus = False  # more connections than allowed were open when this one began
-        self._narrow = False  # no more is read than is wanted
         self._appetite = Appetite()
+        self._reading = Reading(self, self, self._appetite)
         self._extensions: Any = {"s3ish.appetite": self._appetite}
         self._refused = False
         self._header_bytes = 0
         self._message_ended = False
         self._in_headers = True
+        self._body_left = 0  # bytes of a body that are still to come; the parser sees none but those behind the headers
+        self._queued = False  # the request that comes now waits for the answers to others
         self._expects_100 = False
         self._idle_since = 0.0
         self._headers_since: float | None = None  # when the client began to owe us a header section
@@ -76,7 +80,8 @@ class LimitedProtocol(HttpToolsProtocol):
         """Begin the connection's one timer."""
         super().connection_made(transport)
         self._surplus = len(self.connections) > self._limits.connections
-        self._read_narrowly(len(self.connections) > CROWD)
+        self._reading.narrow = len(self.connections) > CROWD
+        transport.set_protocol(self._reading)
         self._headers_since = self.loop.time()
         self._deadline = self._headers_since + self._limits.body_timeout_seconds
         self._timer = self.loop.call_later(self._tick_seconds, self._tick)
@@ -97,11 +102,53 @@ class LimitedProtocol(HttpToolsProtocol):
         if self._in_headers and self._headers_since is None:
             self._headers_since = now
         self._message_ended = False
+        if self._body_left:
+            body, data = data[: self._body_left], data[self._body_left :]
+            self._pass_body(body)
+            if not data:
+                return
         super().data_received(data)
         if self._in_headers and not self._message_ended:
             self._header_bytes += len(data)
             if self._header_bytes > self._limits.header_bytes:
                 self._refuse(_too_large(self._limits))
+
+    def _pass_body(self, body: bytes) -> None:
+        """Take bytes of the body that the parser does not see."""
+        try:
+            self.on_body(body)
+        except MemoryError:
+            self._refuse(ServiceUnavailable())
+        if not self._body_left:
+            self._end_body()
+
+    def _end_body(self) -> None:
+        """The parser waits for the end of a body that went past it: a new one takes its place."""
+        self.parser = httptools.HttpRequestParser(self)
+        self.parser.set_dangerous_leniencies(lenient_data_after_close=True)  # as the one before
+        self.on_message_complete()
+
+    def target(self) -> memoryview | None:
+        """Return where the next bytes of the body belong, if that is known; see ``Reading``."""
+        if not self._body_left or self._queued or self._refused:
+            return None
+        target = self._appetite.target
+        return target[: self._body_left] if target else None
+
+    def target_filled(self, count: int) -> None:
+        """So many bytes of the body are where they belong. No more is read when all is there."""
+        self._extend_deadline(self.loop.time(), count)
+        exchange, appetite = self.cycle, self._appetite
+        assert appetite.target
+        appetite.target = appetite.target[count:]
+        self._body_left -= count
+        exchange.window_bytes = 0
+        self._reading.narrow = True
+        if not self._body_left:
+            self._end_body()
+        if not appetite.target:
+            self.flow.pause_reading()
+            exchange.message_event.set()
 
     def on_message_begin(self) -> None:
         """A new request begins on the connection."""
@@ -122,7 +169,6 @@ class LimitedProtocol(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         """Check what the parser lets pass, then hand the request over."""
         error = self._check_headers()
-        self._expects_100 = any(name == b"expect" and value.lower() == b"100-continue" for name, value in self.headers)
         if error:
             self._refuse(error)
         self._in_headers = False
@@ -156,53 +202,60 @@ class LimitedProtocol(HttpToolsProtocol):
             keep_alive=version != "1.0" and self.parser.should_keep_alive(),
             on_response=self.on_response_complete,
         )
-        if earlier is None or earlier.response_complete:
+        self._queued = not (earlier is None or earlier.response_complete)
+        if not self._queued:
             self._start_asgi_task(self.cycle, self.app)
         else:
             self.flow.pause_reading()
             self.pipeline.appendleft((self.cycle, self.app))
 
     def _check_headers(self) -> S3Error | None:
-        names = [name for name, _ in self.headers]
-        codings = [value.strip().lower() for name, value in self.headers if name == b"transfer-encoding"]
-        section_bytes = sum([len(name) + len(value) + 4 for name, value in self.headers])
-        if section_bytes > self._limits.header_bytes or len(names) > MAX_HEADERS:
+        """Return what is wrong with them; else the length of the body is known, and whether a 100 is expected."""
+        section_bytes, framing = 4 * len(self.headers), []
+        for field in self.headers:
+            section_bytes += len(field[0]) + len(field[1])
+            if field[0] in _FRAMING:
+                framing.append(field)
+        if section_bytes > self._limits.header_bytes or len(self.headers) > MAX_HEADERS:
             return _too_large(self._limits)
+        names = [name for name, _ in framing]
+        codings = [value.strip().lower() for name, value in framing if name == b"transfer-encoding"]
+        lengths = [value for name, value in framing if name == b"content-length"]
+        self._expects_100 = (b"expect", b"100-continue") in [(name, value.lower()) for name, value in framing]
         if self.parser.get_http_version() not in ("1.0", "1.1"):
             return InvalidRequest("The protocol must be HTTP/1.0 or HTTP/1.1.")
         if names.count(b"host") != 1:
             return InvalidRequest("A request must have exactly one Host header.")
-        if names.count(b"content-length") > 1 or (codings and (codings != [b"chunked"] or b"content-length" in names)):
+        if len(lengths) > 1 or (codings and (codings != [b"chunked"] or lengths)):
             return InvalidRequest("The length of the body is not clear.")
         if not self.url.startswith(b"/"):
             return InvalidRequest("The request target must be a path.")
         if self._surplus:
             return SlowDown()
+        self._body_left = int(lengths[0]) if lengths and not self.parser.should_upgrade() else 0
         return None
 
     def on_body(self, body: bytes) -> None:
         """Pass body bytes on, unless refused; hold the client back while too much of them waits to be taken."""
         exchange = self.cycle
+        if self._body_left:
+            self._body_left -= len(body)
         if self._refused or exchange.response_complete:
             return
         exchange.keep(body)
-        crowded = len(self.connections) > CROWD
-        exchange.window_bytes = 0 if crowded else WINDOW_BYTES
+        if len(self.connections) > CROWD:
+            exchange.window_bytes = 0
+            self._reading.narrow = True
         if exchange.held_bytes > exchange.window_bytes:
             self.flow.pause_reading()
-            self._read_narrowly(crowded)
-
-    def _read_narrowly(self, narrow: bool) -> None:
-        """Read no more than is wanted from now on, or as much as the event loop gives."""
-        if narrow != self._narrow:
-            self._narrow = narrow
-            self.transport.set_protocol(NarrowReading(self, self._appetite) if narrow else self)
 
     def on_message_complete(self) -> None:
         """The request is whole."""
         if not self._refused:
             super().on_message_complete()
         self._appetite.wanted = 0
+        self._body_left = 0
+        self._reading.narrow = len(self.connections) > CROWD
         self._in_headers = True
         self._message_ended = True
         self._header_bytes = 0

@@ -2,6 +2,7 @@
 
 import contextlib
 import functools
+import hashlib
 import logging
 import re
 import socket
@@ -9,6 +10,7 @@ import threading
 
 import uvicorn
 
+from s3ish.server.body import Disconnected, RequestBody
 from s3ish.server.protocol import LimitedProtocol, Limits
 
 PATIENCE_SECONDS = 10
@@ -16,12 +18,16 @@ PATIENCE_SECONDS = 10
 
 
 class Application:
-    """Answers ``/big`` without end, ``/refused`` without reading, everything else with the length of the body."""
+    """Answers ``/big`` without end, ``/refused`` without reading, everything else with the length of the body.
+
+    ``/stored`` takes the body as uploads do, in pieces of 300,000 bytes, and answers with its MD5.
+    """
 
     def __init__(self):
         self.requests, self.pieces = [], []
         self.wanted = 0  # bytes of a body, as it says
         self.disconnected = threading.Event()
+        self.begun = threading.Semaphore(0)  # of requests whose body is stored
         self.release = threading.Event()
 
     async def __call__(self, scope, receive, send):
@@ -29,6 +35,9 @@ class Application:
         headers = list(scope["headers"])
         if path == b"/big":
             await self._stream(send, receive)
+            return
+        if path == b"/stored":
+            await self._store(scope, receive, send)
             return
         length = 0
         if self.wanted:
@@ -44,6 +53,22 @@ class Application:
                 break
         self.requests.append((scope["method"], path.decode(), headers, length))
         text = b"%s %d" % (path, length)
+        fields = [(b"content-length", b"%d" % len(text))]
+        await send({"type": "http.response.start", "status": 200, "headers": fields})
+        await send({"type": "http.response.body", "body": text})
+
+    async def _store(self, scope, receive, send):
+        headers = {name.decode(): value.decode() for name, value in scope["headers"]}
+        body, digest = RequestBody(receive, headers, scope["extensions"]["s3ish.appetite"]), hashlib.md5()
+        self.begun.release()
+        try:
+            while piece := await body.read(300_000):
+                digest.update(piece)
+                self.pieces.append(len(piece))
+        except Disconnected:
+            self.disconnected.set()
+            return
+        text = digest.hexdigest().encode()
         fields = [(b"content-length", b"%d" % len(text))]
         await send({"type": "http.response.start", "status": 200, "headers": fields})
         await send({"type": "http.response.body", "body": text})

@@ -1,0 +1,74 @@
+"""Reading from a connection: how much at once, and to where.
+
+The event loop reads a quarter of a MiB at once. Of an upload that waits for its turn so much would lie in memory; with
+a thousand of them that is more than all that is being stored. And whoever knows where the bytes of a body will stay
+has them read to there, past the parser and without a copy on the way.
+"""
+
+import asyncio
+from typing import ClassVar, Protocol
+
+LEAST_BYTES, MOST_BYTES = 8 << 10, 256 << 10
+"""So much is read at once whatever is wanted, and not more whatever is wanted."""
+
+
+class Appetite:
+    """What of a body is wanted next; the extension ``s3ish.appetite`` of a request's scope.
+
+    ``wanted`` is how many bytes. ``target`` is where they are to stay, if that is known: a server that can puts them
+    there, takes that part off ``target``, and has ``receive`` return without them when it is full.
+    """
+
+    __slots__ = ("target", "wanted")
+
+    def __init__(self) -> None:
+        self.wanted = 0
+        self.target: memoryview | None = None
+
+
+class Connection(Protocol):
+    """What reads for itself no longer."""
+
+    def target(self) -> memoryview | None:
+        """Return where the next bytes of a body belong, if that is known."""
+
+    def target_filled(self, count: int) -> None:
+        """So many bytes are there."""
+
+    def data_received(self, data: bytes) -> None:
+        """Take bytes that belong nowhere yet."""
+
+
+class Reading(asyncio.BufferedProtocol):
+    """Stands before a connection's protocol, and reads for it; ``narrow`` has it read no more than is wanted.
+
+    Args:
+        protocol: the connection's own.
+        appetite: says how much is wanted.
+    """
+
+    _buffer: ClassVar = memoryview(bytearray(MOST_BYTES))  # one for all: the loop fills it and tells at once
+
+    def __init__(self, protocol: asyncio.Protocol, connection: Connection, appetite: Appetite) -> None:
+        self._connection, self._appetite = connection, appetite
+        self.narrow = False
+        self._to_target = False
+        self.connection_lost = protocol.connection_lost  # type: ignore[method-assign]
+        self.eof_received = protocol.eof_received  # type: ignore[method-assign]
+        self.pause_writing = protocol.pause_writing  # type: ignore[method-assign]
+        self.resume_writing = protocol.resume_writing  # type: ignore[method-assign]
+
+    def get_buffer(self, _sizehint: int) -> memoryview:
+        """Return where the loop may read to."""
+        target = self._connection.target()
+        self._to_target = target is not None
+        if target is not None:
+            return target
+        return self._buffer[: max(LEAST_BYTES, self._appetite.wanted)] if self.narrow else self._buffer
+
+    def buffer_updated(self, nbytes: int) -> None:
+        """Tell of so many bytes, or pass them on."""
+        if self._to_target:
+            self._connection.target_filled(nbytes)
+        else:
+            self._connection.data_received(bytes(self._buffer[:nbytes]))

@@ -1,0 +1,102 @@
+"""Pieces of an upload on their way: ahead of the drives, but not far; in order; and none is left behind."""
+
+import asyncio
+import hashlib
+
+import pytest
+
+from s3ish.blob.protocol import Full
+from s3ish.objects.ingest import _AHEAD, ingest
+from s3ish.objects.room import Room
+from s3ish.offload import Offload
+from tests.objects.support import Bytes, sample
+
+PIECE_BYTES = 64 << 10
+PIECES = 12
+
+
+class Writer:
+    """Stores pieces when it is let, one at a time; ``fails_at`` is the number of the one that it cannot store."""
+
+    piece_bytes = PIECE_BYTES
+
+    def __init__(self, fails_at=None):
+        self.turns, self.stored, self.begun = asyncio.Semaphore(0), [], 0
+        self._fails_at, self._writing = fails_at, False
+
+    async def write(self, piece):
+        assert not self._writing, "two at once"
+        self._writing, self.begun = True, self.begun + 1
+        try:
+            await self.turns.acquire()
+            if len(self.stored) == self._fails_at:
+                raise Full
+            self.stored.append(bytes(piece))
+        finally:
+            self._writing = False
+
+    def let(self, count=PIECES):
+        for _ in range(count):
+            self.turns.release()
+
+
+class Sender(Bytes):
+    """Counts the pieces that it was asked for."""
+
+    asked = 0
+
+    async def read(self, limit):
+        self.asked += 1
+        return await super().read(limit)
+
+
+@pytest.fixture
+def offload():
+    offload = Offload(4)
+    yield offload
+    offload.close()
+
+
+async def until(condition):
+    for _ in range(5000):
+        if condition():
+            return
+        await asyncio.sleep(0.001)
+    raise AssertionError("it did not come to be")
+
+
+async def test_no_more_than_four_pieces_are_in_memory(offload):  # case 113
+    data, writer, room = sample(PIECES * PIECE_BYTES - 10_000), Writer(), Room()
+    sender = Sender(data)
+    upload = asyncio.ensure_future(ingest(sender, writer, offload, room))
+    await until(lambda: sender.asked == _AHEAD + 1)
+    await asyncio.sleep(0.01)
+    assert (sender.asked, room.taken) == (_AHEAD + 1, (_AHEAD + 1) * PIECE_BYTES)
+    writer.let(1)
+    await until(lambda: sender.asked == _AHEAD + 2)
+    writer.let()
+    digests = await upload
+    assert b"".join(writer.stored) == data
+    assert (digests.etag, digests.size, room.taken) == (hashlib.md5(data).hexdigest(), len(data), 0)
+
+
+@pytest.mark.parametrize("fails_at", [0, 2, PIECES - 1])
+async def test_a_writer_that_fails_ends_all(offload, fails_at):  # case 133
+    writer, room = Writer(fails_at), Room()
+    writer.let()
+    with pytest.raises(Full):
+        await ingest(Sender(sample(PIECES * PIECE_BYTES)), writer, offload, room)
+    assert writer.begun == fails_at + 1, "what comes after it would be in its place"
+    assert room.taken == 0
+    assert len(asyncio.all_tasks()) == 1
+
+
+async def test_a_cancelled_upload_leaves_nothing_under_way(offload):
+    writer, room, sender = Writer(), Room(), Sender(sample(PIECES * PIECE_BYTES))
+    upload = asyncio.ensure_future(ingest(sender, writer, offload, room))
+    await until(lambda: sender.asked == _AHEAD + 1)
+    upload.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await upload
+    assert (writer.stored, writer.begun, room.taken) == ([], 1, 0)
+    assert len(asyncio.all_tasks()) == 1
