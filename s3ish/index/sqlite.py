@@ -9,7 +9,7 @@ all with one transaction and one flush (group commit). Several processes may ope
 
 import asyncio
 import os
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from collections.abc import Sequence
 from contextlib import nullcontext, suppress
 from itertools import islice
@@ -85,6 +85,42 @@ class Seen:
             self._left += self._answers.popitem(last=False)[1][1]
 
 
+class Patience:
+    """Ends what is waited for too long, with one timer for all: it is waited for in the order in which it comes."""
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+        self._waiting: deque[tuple[float, asyncio.Future[None]]] = deque()
+        self._timer: asyncio.TimerHandle | None = None
+
+    def wait_for(self, done: "asyncio.Future[None]") -> None:
+        """Have a future raise Unavailable if it is not done in time: it may be done all the same, later."""
+        loop = done.get_loop()
+        while self._waiting and self._waiting[0][1].done():
+            self._waiting.popleft()
+        self._waiting.append((loop.time() + self._seconds, done))
+        if self._timer is None:
+            self._timer = loop.call_later(self._seconds, self._look)
+
+    def _look(self) -> None:
+        self._timer = None
+        while self._waiting:
+            until, done = self._waiting[0]
+            loop = done.get_loop()
+            if not done.done() and until > loop.time():
+                self._timer = loop.call_at(until, self._look)
+                return
+            self._waiting.popleft()
+            if not done.done():
+                done.set_exception(Unavailable("the drive of the index does not answer, or another process holds it"))
+
+    def close(self) -> None:
+        """End the timer."""
+        if self._timer:
+            self._timer.cancel()
+            self._timer = None
+
+
 class _NoMonitor:
     def begin(self) -> None:
         pass
@@ -136,6 +172,7 @@ class SQLiteIndex:
         self._scans = {table: f"SELECT key, value FROM {table} WHERE key>=? AND key<? ORDER BY key" for table in TABLES}
         self._queue: SimpleQueue[_Waiting | None] = SimpleQueue()
         self._closing = False
+        self._patience = Patience(BUSY_MILLISECONDS / 1000)
         self._snapshot = False
         self._seen = Seen()
         self._lane = Lane("index-writer", self._write_forever)
@@ -174,11 +211,8 @@ class SQLiteIndex:
         if self._closing:
             raise Unavailable("the index is closed")
         self._queue.put(waiting)
-        try:
-            async with asyncio.timeout(BUSY_MILLISECONDS / 1000):
-                await waiting.done
-        except TimeoutError as error:  # it may be done all the same, later
-            raise Unavailable("the drive of the index does not answer, or another process holds it") from error
+        self._patience.wait_for(waiting.done)
+        await waiting.done
 
     async def close(self) -> None:
         """Finish waiting commits, then close the file."""
@@ -186,6 +220,7 @@ class SQLiteIndex:
             self._closing = True
             self._queue.put(None)
         self._lane.join()
+        self._patience.close()
         self._end_snapshot()
         self._reader.close()
         self._writer.close()

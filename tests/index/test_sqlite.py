@@ -14,7 +14,7 @@ import pytest
 from s3ish.index import records, sqlite
 from s3ish.index.protocol import TABLES, Conflict, Damaged, Delete, IndexFailure, NewerFormat, Put, Row, Unavailable
 from s3ish.index.queue import WriteQueue
-from s3ish.index.sqlite import FORMAT, SQLiteIndex
+from s3ish.index.sqlite import FORMAT, Patience, SQLiteIndex
 
 END = b"\xff" * 9
 
@@ -209,11 +209,11 @@ async def test_no_increment_of_several_processes_is_lost(open_index, path, conte
 
 async def test_a_process_that_hangs_while_it_writes_does_not_hang_the_others(path, monkeypatch):
     """Their writers are told so, reads go on, and so do writes when it is gone."""
+    monkeypatch.setattr(sqlite, "BUSY_MILLISECONDS", 500)
     index = SQLiteIndex(path, durable=False, contended=True)
     await index.commit([Put("state", b"a", b"1")])
     hanging = WriteQueue(path.with_name("index.db-queue"))
-    with hanging, monkeypatch.context() as patch:
-        patch.setattr(sqlite, "BUSY_MILLISECONDS", 20)
+    with hanging:
         with pytest.raises(Unavailable):
             await index.commit([Put("state", b"a", b"2")])
         assert await index.get("state", b"a") == b"1"
@@ -224,9 +224,9 @@ async def test_a_process_that_hangs_while_it_writes_does_not_hang_the_others(pat
 
 
 async def test_a_commit_that_hangs_is_told_and_reads_go_on(open_index, monkeypatch):  # case 29
+    monkeypatch.setattr(sqlite, "BUSY_MILLISECONDS", 500)
     index, answers = open_index(), threading.Event()
     await index.commit([Put("state", b"a", b"1")])
-    monkeypatch.setattr(sqlite, "BUSY_MILLISECONDS", 100)
     apply = index._apply
     monkeypatch.setattr(index, "_apply", lambda batch: answers.wait() and apply(batch))
     for _ in range(2):
@@ -236,6 +236,38 @@ async def test_a_commit_that_hangs_is_told_and_reads_go_on(open_index, monkeypat
     answers.set()
     await index.commit([Put("state", b"b", b"3")])
     assert await index.get("state", b"a") == b"2"  # it was done all the same
+
+
+async def test_who_waits_too_long_is_told_in_time_and_nobody_else():
+    patience, loop = Patience(0.1), asyncio.get_running_loop()
+    first, quick, second, given_up = (loop.create_future() for _ in range(4))
+    for future in (first, quick, given_up):
+        patience.wait_for(future)
+    quick.set_result(None)
+    given_up.cancel()
+    await asyncio.sleep(0.05)
+    patience.wait_for(second)
+    began = loop.time()
+    for future in (first, second):
+        with pytest.raises(Unavailable):
+            await future
+        began, took = loop.time(), loop.time() - began
+        assert took >= 0.03
+    assert quick.result() is None
+    patience.wait_for(third := loop.create_future())
+    patience.close()
+    await asyncio.sleep(0.15)
+    assert not third.done()
+
+
+async def test_what_is_done_is_not_remembered():
+    patience, loop = Patience(60), asyncio.get_running_loop()
+    done = [loop.create_future() for _ in range(1000)]
+    for future in done:
+        patience.wait_for(future)
+        future.set_result(None)
+    assert len(patience._waiting) == 1
+    patience.close()
 
 
 async def test_a_queue_that_fails_is_told_and_ends_nothing(path, monkeypatch):

@@ -1,4 +1,4 @@
-"""What is read from a connection, and to where: in a crowd little at once and nothing ahead; a body to where it stays."""
+"""What is read from a connection, and to where: in a crowd little at once; a body to where it stays."""
 
 import asyncio
 import hashlib
