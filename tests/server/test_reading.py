@@ -182,7 +182,10 @@ async def test_a_cancelled_reader_leaves_no_target():
 
 
 async def test_a_body_in_the_queue_is_not_read_to_where_an_earlier_one_stays():
-    config = uvicorn.Config(Mock(return_value=asyncio.Event().wait()), ws="none", lifespan="off", log_config=None)
+    async def application(_scope, receive, _send):
+        assert (await receive())["type"] == "http.disconnect"
+
+    config = uvicorn.Config(application, ws="none", lifespan="off", interface="asgi3", log_config=None)
     config.load()
     limits = protocol.Limits(1 << 14, 60, 60, 10)
     connection = protocol.LimitedProtocol(config=config, server_state=ServerState(), app_state={}, limits=limits)
