@@ -62,10 +62,12 @@ class _Done(NamedTuple):
 
 
 class Strand:
-    """Calls that are done one after the other; see ``Offload.run_after``."""
+    """Calls that are done one after the other, of which few wait at a time; see ``Offload.run_after``."""
+
+    __slots__ = ("_busy", "_jobs", "_lock")
 
     def __init__(self) -> None:
-        self._jobs: deque[_Job] = deque()
+        self._jobs: list[_Job] = []  # a deque takes half a KiB
         self._busy = False
         self._lock = Lock()
 
@@ -80,7 +82,7 @@ class Strand:
         """Return the next; with nothing the thread's work ends."""
         with self._lock:
             self._busy = bool(self._jobs)
-            return self._jobs.popleft() if self._jobs else None
+            return self._jobs.pop(0) if self._jobs else None
 
 
 class Offload:

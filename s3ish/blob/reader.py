@@ -21,7 +21,7 @@ from s3ish.model import BlobRef
 Run = Callable[[Callable[[], list[Buffer]]], Awaitable[list[Buffer]]]
 """Runs a job on a thread."""
 
-HELD_BYTES = 22 << 20
+HELD_BYTES = 16 << 20
 """What the open readers of a process hold, all together."""
 
 READER_BYTES = 28 << 10

@@ -8,7 +8,6 @@ import asyncio
 import base64
 import hashlib
 import hmac
-from collections import deque
 from collections.abc import Callable
 from functools import partial
 from typing import NamedTuple, Protocol
@@ -188,7 +187,7 @@ async def ingest(
 async def _move(intake: _Intake, writer: BlobWriter, offload: Offload, digests: Digests) -> None:
     """Digest and store all pieces, each while the next ones arrive."""
     parts = [(Strand(), part) for part in digests.parts]
-    storing: deque[asyncio.Task[None]] = deque()
+    storing: list[asyncio.Task[None]] = []
     try:
         while piece := await intake.next():
             if len(piece) <= _SMALL:
@@ -210,11 +209,11 @@ async def _move(intake: _Intake, writer: BlobWriter, offload: Offload, digests: 
         intake.place.leave()
 
 
-async def _shorten(storing: deque[asyncio.Task[None]], length: int) -> None:
+async def _shorten(storing: list[asyncio.Task[None]], length: int) -> None:
     """Wait for the first tasks until no more than so many are left. Raises what they raise."""
     while len(storing) > length:
         await storing[0]
-        storing.popleft()
+        storing.pop(0)
 
 
 async def _store(

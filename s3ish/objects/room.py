@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-ROOM_BYTES, SLOW_BYTES = 28 << 20, 8 << 20
+ROOM_BYTES, SLOW_BYTES = 26 << 20, 6 << 20
 """What a process holds of quick and of slow senders."""
 
 UPLOAD_BYTES = 24 << 10

@@ -5,6 +5,7 @@ never buffers more than it was asked for.
 """
 
 import base64
+import mmap
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
@@ -142,8 +143,8 @@ class RequestBody:
 
     async def _fill(self, count: int) -> Buffer:
         """Return the next ``count`` bytes, which are announced, having them read to where they stay if possible."""
-        piece = bytearray(count)
-        rest, appetite = self._pour(memoryview(piece)), self._appetite
+        piece = _untouched(count)
+        rest, appetite = self._pour(piece), self._appetite
         try:
             while rest:
                 appetite.wanted, appetite.target = len(rest), rest
@@ -256,6 +257,14 @@ class RequestBody:
                 raise Disconnected
             self.received += len(message.get("body", b""))
             self._ended = not message.get("more_body", False)
+
+
+def _untouched(count: int) -> memoryview:
+    """Return room for so many bytes, which takes memory only as far as it is filled. Raises MemoryError."""
+    try:
+        return memoryview(mmap.mmap(-1, count, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS))
+    except OSError as error:
+        raise MemoryError(str(error)) from error
 
 
 def _length(text: str | None) -> int | None:

@@ -62,7 +62,6 @@ class LimitedProtocol(HttpToolsProtocol):
         self._timer: asyncio.TimerHandle | None = None
         self._surplus = False  # more connections than allowed were open when this one began
         self._appetite = Appetite()
-        self._reading = Reading(self, self, self._appetite)
         self._extensions: Any = {"s3ish.appetite": self._appetite}
         self._refused = False
         self._header_bytes = 0
@@ -80,8 +79,8 @@ class LimitedProtocol(HttpToolsProtocol):
         """Begin the connection's one timer."""
         super().connection_made(transport)
         self._surplus = len(self.connections) > self._limits.connections
-        self._reading.narrow = len(self.connections) > CROWD
-        transport.set_protocol(self._reading)
+        self._appetite.narrow = len(self.connections) > CROWD
+        transport.set_protocol(Reading(self, self._appetite))
         self._headers_since = self.loop.time()
         self._deadline = self._headers_since + self._limits.body_timeout_seconds
         self._timer = self.loop.call_later(self._tick_seconds, self._tick)
@@ -143,7 +142,7 @@ class LimitedProtocol(HttpToolsProtocol):
         appetite.target = appetite.target[count:]
         self._body_left -= count
         exchange.window_bytes = 0
-        self._reading.narrow = True
+        self._appetite.narrow = True
         if not self._body_left:
             self._end_body()
         if not appetite.target:
@@ -245,7 +244,7 @@ class LimitedProtocol(HttpToolsProtocol):
         exchange.keep(body)
         if len(self.connections) > CROWD:
             exchange.window_bytes = 0
-            self._reading.narrow = True
+            self._appetite.narrow = True
         if exchange.held_bytes > exchange.window_bytes:
             self.flow.pause_reading()
 
@@ -255,7 +254,7 @@ class LimitedProtocol(HttpToolsProtocol):
             super().on_message_complete()
         self._appetite.wanted = 0
         self._body_left = 0
-        self._reading.narrow = len(self.connections) > CROWD
+        self._appetite.narrow = len(self.connections) > CROWD
         self._in_headers = True
         self._message_ended = True
         self._header_bytes = 0

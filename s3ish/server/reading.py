@@ -15,19 +15,21 @@ LEAST_BYTES, MOST_BYTES = 8 << 10, 256 << 10
 class Appetite:
     """What of a body is wanted next; the extension ``s3ish.appetite`` of a request's scope.
 
-    ``wanted`` is how many bytes. ``target`` is where they are to stay, if that is known: a server that can puts them
-    there, takes that part off ``target``, and has ``receive`` return without them when it is full.
+    ``wanted`` is how many bytes; ``narrow`` says that no more is to be read. ``target`` is where they are to stay, if
+    that is known: a server that can puts them there, takes that part off ``target``, and has ``receive`` return without
+    them when it is full.
     """
 
-    __slots__ = ("target", "wanted")
+    __slots__ = ("narrow", "target", "wanted")
 
     def __init__(self) -> None:
         self.wanted = 0
+        self.narrow = False
         self.target: memoryview | None = None
 
 
 class Connection(Protocol):
-    """What reads for itself no longer."""
+    """A protocol of asyncio's that knows where the bytes of a body belong."""
 
     def target(self) -> memoryview | None:
         """Return where the next bytes of a body belong, if that is known."""
@@ -38,37 +40,61 @@ class Connection(Protocol):
     def data_received(self, data: bytes) -> None:
         """Take bytes that belong nowhere yet."""
 
+    def eof_received(self) -> bool | None:
+        """See ``asyncio.Protocol``, as for the others."""
+
+    def connection_lost(self, exc: Exception | None) -> None: ...
+
+    def pause_writing(self) -> None: ...
+
+    def resume_writing(self) -> None: ...
+
 
 class Reading(asyncio.BufferedProtocol):
-    """Stands before a connection's protocol, and reads for it; ``narrow`` has it read no more than is wanted.
+    """Stands before a connection's protocol, and reads for it.
+
+    Nothing but the transport may hold it, so that it goes with the connection.
 
     Args:
         protocol: the connection's own.
         appetite: says how much is wanted.
     """
 
+    __slots__ = ("_appetite", "_protocol", "_to_target")
+
     _buffer: ClassVar = memoryview(bytearray(MOST_BYTES))  # one for all: the loop fills it and tells at once
 
-    def __init__(self, protocol: asyncio.Protocol, connection: Connection, appetite: Appetite) -> None:
-        self._connection, self._appetite = connection, appetite
-        self.narrow = False
+    def __init__(self, protocol: Connection, appetite: Appetite) -> None:
+        self._protocol, self._appetite = protocol, appetite
         self._to_target = False
-        self.connection_lost = protocol.connection_lost  # type: ignore[method-assign]
-        self.eof_received = protocol.eof_received  # type: ignore[method-assign]
-        self.pause_writing = protocol.pause_writing  # type: ignore[method-assign]
-        self.resume_writing = protocol.resume_writing  # type: ignore[method-assign]
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Pass it on."""
+        self._protocol.connection_lost(exc)
+
+    def eof_received(self) -> bool | None:
+        """Pass it on."""
+        return self._protocol.eof_received()
+
+    def pause_writing(self) -> None:
+        """Pass it on."""
+        self._protocol.pause_writing()
+
+    def resume_writing(self) -> None:
+        """Pass it on."""
+        self._protocol.resume_writing()
 
     def get_buffer(self, _sizehint: int) -> memoryview:
         """Return where the loop may read to."""
-        target = self._connection.target()
+        target = self._protocol.target()
         self._to_target = target is not None
         if target is not None:
             return target
-        return self._buffer[: max(LEAST_BYTES, self._appetite.wanted)] if self.narrow else self._buffer
+        return self._buffer[: max(LEAST_BYTES, self._appetite.wanted)] if self._appetite.narrow else self._buffer
 
     def buffer_updated(self, nbytes: int) -> None:
         """Tell of so many bytes, or pass them on."""
         if self._to_target:
-            self._connection.target_filled(nbytes)
+            self._protocol.target_filled(nbytes)
         else:
-            self._connection.data_received(bytes(self._buffer[:nbytes]))
+            self._protocol.data_received(bytes(self._buffer[:nbytes]))

@@ -61,9 +61,9 @@ def test_a_client_that_leaves_a_crowd_is_missed(server, monkeypatch, sent):
 @pytest.mark.parametrize(("wanted", "given"), [(0, LEAST_BYTES), (50_000, 50_000), (1 << 30, MOST_BYTES)])
 def test_no_more_is_read_than_is_wanted(wanted, given):
     appetite = Appetite()
-    reading = Reading(asyncio.Protocol(), Mock(target=lambda: None), appetite)
+    reading = Reading(Mock(target=lambda: None), appetite)
     assert len(reading.get_buffer(-1)) == MOST_BYTES
-    reading.narrow = True
+    appetite.narrow = True
     appetite.wanted = wanted
     assert len(reading.get_buffer(-1)) == given
 
