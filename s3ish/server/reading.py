@@ -6,7 +6,8 @@ has them read to there, past the parser and without a copy on the way.
 """
 
 import asyncio
-from typing import ClassVar, Protocol
+import threading
+from typing import Protocol
 
 LEAST_BYTES, MOST_BYTES = 8 << 10, 256 << 10
 """So much is read at once whatever is wanted, and not more whatever is wanted."""
@@ -50,6 +51,16 @@ class Connection(Protocol):
     def resume_writing(self) -> None: ...
 
 
+class _Shared(threading.local):
+    """The buffer of all connections of one event loop, which fills it and tells at once."""
+
+    def __init__(self) -> None:
+        self.buffer = memoryview(bytearray(MOST_BYTES))
+
+
+_shared = _Shared()
+
+
 class Reading(asyncio.BufferedProtocol):
     """Stands before a connection's protocol, and reads for it.
 
@@ -60,12 +71,11 @@ class Reading(asyncio.BufferedProtocol):
         appetite: says how much is wanted.
     """
 
-    __slots__ = ("_appetite", "_protocol", "_to_target")
-
-    _buffer: ClassVar = memoryview(bytearray(MOST_BYTES))  # one for all: the loop fills it and tells at once
+    __slots__ = ("_appetite", "_buffer", "_protocol", "_to_target")
 
     def __init__(self, protocol: Connection, appetite: Appetite) -> None:
         self._protocol, self._appetite = protocol, appetite
+        self._buffer = _shared.buffer
         self._to_target = False
 
     def connection_lost(self, exc: Exception | None) -> None:

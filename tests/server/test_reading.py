@@ -2,6 +2,7 @@
 
 import asyncio
 import hashlib
+from concurrent.futures import ThreadPoolExecutor
 from unittest.mock import Mock
 
 import pytest
@@ -66,6 +67,16 @@ def test_no_more_is_read_than_is_wanted(wanted, given):
     appetite.narrow = True
     appetite.wanted = wanted
     assert len(reading.get_buffer(-1)) == given
+
+
+def test_servers_in_one_process_do_not_share_what_they_read_to():
+    def buffer():
+        return Reading(Mock(target=lambda: None), Appetite()).get_buffer(-1).obj
+
+    with ThreadPoolExecutor(1) as thread:
+        assert thread.submit(buffer).result() is thread.submit(buffer).result()
+        assert thread.submit(buffer).result() is not buffer()
+    assert buffer() is buffer(), "one for all connections"
 
 
 async def test_a_body_says_how_much_of_it_is_wanted():
