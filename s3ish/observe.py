@@ -1,15 +1,18 @@
 """What operators see of requests and of everything else: the metrics, and lines of the log."""
 
-import asyncio
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import structlog
 
+from s3ish.gathered import Gathered
 from s3ish.logs import RequestLine, RequestLog
 
 if TYPE_CHECKING:
     from s3ish.metrics import Metrics
+
+_MOST_LINES = 1024
+"""So many requests are counted and logged at once."""
 
 
 class Observer:
@@ -23,7 +26,7 @@ class Observer:
     def __init__(self, *, shared: bool = False, log: RequestLog | None = None) -> None:
         self._shared = shared
         self._request_log = log or RequestLog()
-        self._lines: list[RequestLine] = []
+        self._lines = Gathered(self._tell, _MOST_LINES)
         self._states: dict[int, str] = {}
         self._bound: dict[tuple[str, int], Any] = {}
         self._log = structlog.get_logger().bind()  # bound once: the lazy proxy costs microseconds a call
@@ -55,16 +58,13 @@ class Observer:
             seconds: its duration.
             received, sent: its body bytes.
         """
-        self._lines.append(RequestLine(operation, bucket, status, received, sent, round(seconds, 6), user, request_id))
-        if len(self._lines) == 1:
-            try:
-                asyncio.get_running_loop().call_soon(self.flush)
-            except RuntimeError:  # no event loop
-                self.flush()
+        self._lines.add(RequestLine(operation, bucket, status, received, sent, round(seconds, 6), user, request_id))
 
     def flush(self) -> None:
         """Count and log the requests that have ended."""
-        lines, self._lines = self._lines, []
+        self._lines.flush()
+
+    def _tell(self, lines: list[RequestLine]) -> None:
         received = sent = 0
         for line in lines:
             bound = self._bound.get((line.operation, line.status))

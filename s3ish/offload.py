@@ -14,12 +14,14 @@ from queue import SimpleQueue
 from threading import Condition, Lock, Thread, get_ident
 from typing import Any, NamedTuple, TypeVar, TypeVarTuple, cast
 
+from s3ish.gathered import Gathered
+
 T = TypeVar("T")
 Arguments = TypeVarTuple("Arguments")
 
 
 _BRIEF_BATCH = 64
-"""After so many outcomes of brief calls their callers go on, even if more are waiting."""
+"""So many brief calls are done before the first of their callers goes on."""
 
 
 _END_SECONDS = 5.0
@@ -100,7 +102,8 @@ class Offload:
         self._threads: list[Thread] = []
         self._running: dict[int, _Job] = {}
         self._jobs: SimpleQueue[_Job | None] = SimpleQueue()
-        self._brief_jobs: SimpleQueue[_Job | None] = SimpleQueue()
+        self._brief_jobs: SimpleQueue[list[_Job] | None] = SimpleQueue()
+        self._brief = Gathered(self._brief_jobs.put, _BRIEF_BATCH)
         self._brief_thread: Thread | None = None
         self._done: deque[_Done] = deque()
         self._told = False
@@ -138,7 +141,7 @@ class Offload:
         outcome = self._expect()
         if self._brief_thread is None:
             self._fill()
-        self._brief_jobs.put(_Job(outcome, function, arguments))
+        self._brief.add(_Job(outcome, function, arguments))
         return cast("T", await outcome)
 
     def give_up(self, thread: int) -> None:
@@ -158,6 +161,7 @@ class Offload:
         """Wait a while for running calls, but for those that were given up, and end the threads."""
         for _ in self._threads:
             self._jobs.put(None)
+        self._brief.flush()
         self._brief_jobs.put(None)
         for thread in [*self._threads, *filter(None, [self._brief_thread])]:
             thread.join(_END_SECONDS)
@@ -203,12 +207,10 @@ class Offload:
 
     def _work_briefly(self) -> None:
         """Do whatever is waiting, then tell of all of it at once."""
-        while (job := self._brief_jobs.get()) is not None:
-            self._done.append(_do(job))
-            del job
-            if self._brief_jobs.empty() or len(self._done) >= _BRIEF_BATCH:
-                self._tell()
-        self._tell()  # of the last: the end was waiting behind it
+        while (jobs := self._brief_jobs.get()) is not None:
+            self._done.extend(map(_do, jobs))
+            del jobs
+            self._tell()
 
     def _tell(self) -> None:
         if self._told:

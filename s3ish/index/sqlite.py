@@ -19,6 +19,7 @@ from typing import Any, NamedTuple, cast
 
 import apsw
 
+from s3ish.gathered import Gathered
 from s3ish.index.protocol import (
     TABLES,
     Change,
@@ -170,7 +171,8 @@ class SQLiteIndex:
             raise Unavailable(f"{path} cannot be opened: {error}") from error
         self._gets = {table: f"SELECT value FROM {table} WHERE key=?" for table in TABLES}
         self._scans = {table: f"SELECT key, value FROM {table} WHERE key>=? AND key<? ORDER BY key" for table in TABLES}
-        self._queue: SimpleQueue[_Waiting | None] = SimpleQueue()
+        self._queue: SimpleQueue[list[_Waiting] | None] = SimpleQueue()
+        self._gathered = Gathered(self._queue.put, _MAX_BATCH)
         self._closing = False
         self._patience = Patience(BUSY_MILLISECONDS / 1000)
         self._snapshot = False
@@ -210,7 +212,7 @@ class SQLiteIndex:
         waiting = _Waiting(changes, expect, loop, loop.create_future())
         if self._closing:
             raise Unavailable("the index is closed")
-        self._queue.put(waiting)
+        self._gathered.add(waiting)
         self._patience.wait_for(waiting.done)
         await waiting.done
 
@@ -218,6 +220,7 @@ class SQLiteIndex:
         """Finish waiting commits, then close the file."""
         if not self._closing:
             self._closing = True
+            self._gathered.flush()
             self._queue.put(None)
         self._lane.join()
         self._patience.close()
@@ -254,13 +257,13 @@ class SQLiteIndex:
 
     def _write_forever(self) -> None:
         while (first := self._queue.get()) is not None:
-            batch = [first]
+            batch = first
             while len(batch) < _MAX_BATCH and not self._queue.empty():
                 following = self._queue.get()
                 if following is None:  # the end, once this is done
                     self._queue.put(None)
                     break
-                batch.append(following)
+                batch += following
             self._monitor.begin()
             outcomes = self._apply(batch)
             self._monitor.end()

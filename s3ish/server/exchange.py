@@ -6,9 +6,12 @@ takes uvicorn's way.
 
 import re
 from collections import deque
+from collections.abc import Set as AbstractSet
 from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCycle
+
+from s3ish.server.outbox import outbox
 
 WINDOW_BYTES = 256 * 1024
 """How much of a body may wait to be taken before the client is held back."""
@@ -23,11 +26,13 @@ class Exchange(RequestResponseCycle):
     """One request and its answer.
 
     Args:
+        running: the requests that are being answered, on all connections.
         arguments: what uvicorn's cycle takes.
     """
 
-    def __init__(self, **arguments: Any) -> None:
+    def __init__(self, *, running: AbstractSet[object], **arguments: Any) -> None:
         super().__init__(**arguments)
+        self._running = running
         self.held_bytes = 0
         self.window_bytes = WINDOW_BYTES
         self._pieces: deque[bytes] = deque()
@@ -120,7 +125,11 @@ class Exchange(RequestResponseCycle):
             raise RuntimeError("the body of an answer is not as long as its head says")
         self.response_started = True
         if len(body) <= _JOINED_BYTES:
-            self.transport.write(b"%b%b" % (head, body))
+            whole = b"%b%b" % (head, body)
+            if more or not self.keep_alive or len(self._running) == 1:
+                self.transport.write(whole)
+            else:  # others are on their way as well
+                outbox.add(self.transport, whole)
         else:
             self.transport.write(head)
             self.transport.write(body)

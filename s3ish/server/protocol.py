@@ -21,6 +21,7 @@ from s3ish.errors import (
     SlowDown,
 )
 from s3ish.server.exchange import CROWD, Exchange
+from s3ish.server.outbox import outbox
 from s3ish.server.reading import Appetite, Reading
 from s3ish.wire.xml import DECLARATION, escape
 
@@ -91,6 +92,11 @@ class LimitedProtocol(HttpToolsProtocol):
             self._timer.cancel()
             self._timer = None
         super().connection_lost(exc)
+
+    def shutdown(self) -> None:
+        """End the connection when what was asked for is answered."""
+        outbox.flush()
+        super().shutdown()
 
     def data_received(self, data: bytes) -> None:
         """Pass bytes to the parser, unless the connection has been refused."""
@@ -189,6 +195,7 @@ class LimitedProtocol(HttpToolsProtocol):
         self.scope["query_string"] = query
         earlier = self.cycle
         self.cycle = Exchange(
+            running=self.tasks,
             scope=self.scope,
             transport=self.transport,
             flow=self.flow,
@@ -317,6 +324,7 @@ class LimitedProtocol(HttpToolsProtocol):
         if self._refused:
             return
         self._refused = True
+        outbox.flush()
         if self.cycle is not None and not self.cycle.response_complete:
             if self._in_headers:
                 self.cycle.keep_alive = False

@@ -7,8 +7,10 @@ import logging
 import re
 import socket
 import threading
+from unittest.mock import Mock
 
 import uvicorn
+from uvicorn.server import ServerState
 
 from s3ish.server.body import Disconnected, RequestBody
 from s3ish.server.protocol import LimitedProtocol, Limits
@@ -176,3 +178,14 @@ def code_of(answer):
 
 
 LIMITS = Limits(header_bytes=4096, header_timeout_seconds=0.3, body_timeout_seconds=0.3, connections=1000)
+
+
+def connection_of(application):
+    """Return the protocol of a connection without a socket, and its transport, which remembers what is asked of it."""
+    config = uvicorn.Config(application, ws="none", lifespan="off", interface="asgi3", log_config=None)
+    config.load()
+    limits = Limits(1 << 14, 60, 60, 10)
+    connection = LimitedProtocol(config=config, server_state=ServerState(), app_state={}, limits=limits)
+    transport = Mock(get_extra_info=Mock(return_value=None), is_closing=Mock(return_value=False))
+    connection.connection_made(transport)
+    return connection, transport

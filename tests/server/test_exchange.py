@@ -40,8 +40,14 @@ def wire():
 
 
 @pytest.fixture
-def exchange(wire):
+def running():
+    return {"this"}
+
+
+@pytest.fixture
+def exchange(wire, running):
     return Exchange(
+        running=running,
         scope={"method": "PUT"},
         transport=wire,
         flow=wire,
@@ -106,4 +112,35 @@ async def test_a_body_of_another_length_than_its_head_says_is_not_sent(exchange,
     await exchange.send({"type": "http.response.start", "status": 200, "headers": HEADERS})
     with pytest.raises(RuntimeError):
         await exchange.send({"type": "http.response.body", "body": body})
+    assert wire.written == []
+
+
+async def answer(exchange):
+    await exchange.send({"type": "http.response.start", "status": 200, "headers": HEADERS})
+    await exchange.send({"type": "http.response.body", "body": b"hello"})
+
+
+async def test_answers_of_one_turn_leave_together_before_anything_that_is_begun_then(exchange, wire, running):
+    running.add("another")
+    await answer(exchange)
+    assert exchange.response_complete
+    assert wire.written == []
+    asyncio.get_running_loop().call_soon(wire.written.append, "later")
+    await asyncio.sleep(0)
+    assert wire.written == [b"HTTP/1.1 200 OK\r\ndate: now\r\ncontent-length: 5\r\n\r\nhello", "later"]
+
+
+async def test_the_last_answer_of_a_connection_leaves_before_its_end(exchange, wire, running):
+    running.add("another")
+    exchange.keep_alive = False
+    await answer(exchange)
+    assert len(wire.written) == 1
+    assert wire.closed
+
+
+async def test_an_answer_to_a_client_that_has_gone_meanwhile_is_dropped(exchange, wire, running):
+    running.add("another")
+    await answer(exchange)
+    wire.close()
+    await asyncio.sleep(0)
     assert wire.written == []

@@ -1,12 +1,13 @@
 """Limits and deadlines, over real sockets: what the parser lets pass is refused before the application sees it."""
 
+import asyncio
 import contextlib
 import socket
 
 import pytest
 
 from s3ish.server.protocol import MAX_HEADERS, MAX_URL_BYTES, LimitedProtocol
-from tests.server.support import PATIENCE_SECONDS, code_of, receive_all, receive_answer, send, status_of
+from tests.server.support import PATIENCE_SECONDS, code_of, connection_of, receive_all, receive_answer, send, status_of
 
 GOOD = b"GET /ok HTTP/1.1\r\nHost: h\r\n\r\n"
 LAST = b"GET /last HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n"
@@ -454,3 +455,34 @@ def test_continue_is_said_when_the_body_is_wanted(server):
         assert connection.recv(1000) == b"HTTP/1.1 100 Continue\r\n\r\n"
         send(connection, b"abc")
         assert receive_all(connection).endswith(b"/x 3")
+
+
+@pytest.fixture
+async def answered():
+    """A connection whose client was answered in this turn of the event loop; nothing of it has left yet."""
+
+    async def application(_scope, _receive, send):
+        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"2")]})
+        await send({"type": "http.response.body", "body": b"ok"})
+
+    connection, transport = connection_of(application)
+    connection.tasks.add("another")
+    connection.data_received(GOOD)
+    while not connection.cycle.response_complete:
+        await asyncio.sleep(0)
+    assert transport.write.mock_calls == []
+    yield connection, transport
+    connection.connection_lost(None)
+
+
+async def test_an_answer_is_sent_before_what_follows_it_is_refused(answered):
+    connection, transport = answered
+    connection.data_received(b"nonsense\r\n\r\n")
+    assert [status_of(sent.args[0]) for sent in transport.write.mock_calls] == [200, 400]
+
+
+async def test_an_answer_is_sent_before_the_server_ends_the_connection(answered):
+    connection, transport = answered
+    connection.shutdown()
+    called = [name for name, *_ in transport.mock_calls]
+    assert called.index("write") < called.index("close")

@@ -6,13 +6,11 @@ from concurrent.futures import ThreadPoolExecutor
 from unittest.mock import Mock
 
 import pytest
-import uvicorn
-from uvicorn.server import ServerState
 
 from s3ish.server import protocol
 from s3ish.server.body import RequestBody
 from s3ish.server.reading import LEAST_BYTES, MOST_BYTES, Appetite, Reading
-from tests.server.support import receive_all, receive_answer, send
+from tests.server.support import connection_of, receive_all, receive_answer, send
 
 BODY = bytes(range(256)) * (12 << 10)
 MD5 = hashlib.md5(BODY).hexdigest().encode()
@@ -196,12 +194,7 @@ async def test_a_body_in_the_queue_is_not_read_to_where_an_earlier_one_stays():
     async def application(_scope, receive, _send):
         assert (await receive())["type"] == "http.disconnect"
 
-    config = uvicorn.Config(application, ws="none", lifespan="off", interface="asgi3", log_config=None)
-    config.load()
-    limits = protocol.Limits(1 << 14, 60, 60, 10)
-    connection = protocol.LimitedProtocol(config=config, server_state=ServerState(), app_state={}, limits=limits)
-    transport = Mock(get_extra_info=Mock(return_value=None), is_closing=Mock(return_value=False))
-    connection.connection_made(transport)
+    connection, transport = connection_of(application)
     reading = transport.set_protocol.call_args.args[0]
     head = request(b"/1")[: -len(BODY)]
     connection.data_received(head)
