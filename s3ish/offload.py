@@ -210,7 +210,9 @@ class Offload:
         while (jobs := self._brief_jobs.get()) is not None:
             self._done.extend(map(_do, jobs))
             del jobs
-            self._tell()
+            if self._brief_jobs.empty() or len(self._done) >= _BRIEF_BATCH:
+                self._tell()  # not before: small groups of callers would cost more on their further way
+        self._tell()  # of the last: the end was waiting behind it
 
     def _tell(self) -> None:
         if self._told:
