@@ -1,9 +1,11 @@
 """What operators see of requests and of everything else: the metrics, and lines of the log."""
 
+from collections import Counter
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import structlog
+from msgspec import Struct
 
 from s3ish.gathered import Gathered
 from s3ish.logs import RequestLine, RequestLog
@@ -13,6 +15,11 @@ if TYPE_CHECKING:
 
 _MOST_LINES = 1024
 """So many requests are counted and logged at once."""
+
+
+class _Bound(Struct, frozen=True):
+    requests: Any
+    seconds: Any
 
 
 class Observer:
@@ -28,7 +35,7 @@ class Observer:
         self._request_log = log or RequestLog()
         self._lines = Gathered(self._tell, _MOST_LINES)
         self._states: dict[int, str] = {}
-        self._bound: dict[tuple[str, int], Any] = {}
+        self._bound: dict[tuple[str, int], _Bound] = {}
         self._log = structlog.get_logger().bind()  # bound once: the lazy proxy costs microseconds a call
 
     @cached_property
@@ -66,21 +73,25 @@ class Observer:
 
     def _tell(self, lines: list[RequestLine]) -> None:
         received = sent = 0
+        counts: Counter[Any] = Counter()
         for line in lines:
-            bound = self._bound.get((line.operation, line.status))
-            if bound is None:
-                bound = (
-                    self._metrics.requests.labels(line.operation, str(line.status)),
-                    self._metrics.seconds.labels(line.operation),
-                )
-                self._bound[line.operation, line.status] = bound
-            bound[0].inc()
-            bound[1].observe(line.seconds)
+            bound = self._bound.get((line.operation, line.status)) or self._bind(line.operation, line.status)
+            counts[bound.requests] += 1
+            bound.seconds.observe(line.seconds)
             received += line.received
             sent += line.sent
+        for requests, count in counts.items():
+            requests.inc(count)
         self._metrics.received.inc(received)
         self._metrics.sent.inc(sent)
         self._request_log.write(lines)
+
+    def _bind(self, operation: str, status: int) -> _Bound:
+        """Return the metrics of requests of one kind, and keep them: to look them up costs microseconds."""
+        metrics = self._metrics
+        bound = _Bound(metrics.requests.labels(operation, str(status)), metrics.seconds.labels(operation))
+        self._bound[operation, status] = bound
+        return bound
 
     def damage(self, blob: str, files: tuple[str, ...]) -> None:
         """Count and log damaged files of a blob."""

@@ -12,7 +12,9 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from queue import SimpleQueue
 from threading import Condition, Lock, Thread, get_ident
-from typing import Any, NamedTuple, TypeVar, TypeVarTuple, cast
+from typing import Any, TypeVar, TypeVarTuple, cast
+
+from msgspec import Struct
 
 from s3ish.gathered import Gathered
 
@@ -51,13 +53,13 @@ def stop_if_given_up() -> None:
         raise GivenUp
 
 
-class _Job(NamedTuple):
+class _Job(Struct, frozen=True):
     outcome: "asyncio.Future[Any]"
     function: Callable[..., Any]
     arguments: tuple[Any, ...]
 
 
-class _Done(NamedTuple):
+class _Done(Struct, frozen=True):
     job: _Job
     value: Any
     error: BaseException | None
@@ -228,12 +230,12 @@ class Offload:
     def _settle(self) -> None:
         self._told = False  # before the first look: what comes later tells again
         while self._done:
-            job, value, error = self._done.popleft()
-            outcome = job.outcome
+            done = self._done.popleft()
+            outcome, error = done.job.outcome, done.error
             if outcome.done():  # its caller was cancelled
                 continue
             if error is None:
-                outcome.set_result(value)
+                outcome.set_result(done.value)
             else:
                 outcome.set_exception(error)
 

@@ -14,7 +14,8 @@ from collections.abc import Set as AbstractSet
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from functools import lru_cache
-from typing import NamedTuple
+
+from msgspec import Struct
 
 from s3ish.auth import sigv4
 from s3ish.auth.credentials import Credentials, User
@@ -45,7 +46,7 @@ _SHA256 = re.compile("[0-9a-f]{64}")
 _MODES = {mode.value: mode for mode in PayloadMode if mode is not PayloadMode.SIGNED}
 
 
-class Authentication(NamedTuple):
+class Authentication(Struct, frozen=True):
     """Who signed (None if nobody did), and how the signature covers the body."""
 
     user: User | None
@@ -53,7 +54,7 @@ class Authentication(NamedTuple):
     presigned: bool = False
 
 
-class _Claim(NamedTuple):
+class _Claim(Struct, frozen=True):
     """A signature as the request presents it."""
 
     access_key: str
@@ -318,7 +319,7 @@ def _check_period(expires: str, at: datetime, now: datetime) -> None:
         )
 
 
-class _Signed(NamedTuple):
+class _Signed(Struct, frozen=True):
     """The names of the signed headers, in their order and as a set."""
 
     names: tuple[str, ...]

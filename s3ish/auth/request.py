@@ -1,10 +1,11 @@
 """A request as far as signatures are concerned."""
 
 from collections.abc import Mapping
-from typing import NamedTuple
+
+from msgspec import Struct
 
 
-class HttpRequest(NamedTuple):
+class HttpRequest(Struct, frozen=True):
     """Method, raw path and query exactly as sent, and the headers.
 
     ``headers`` has lower-case names and trimmed values, the values of a repeated header joined by commas; ``repeated``

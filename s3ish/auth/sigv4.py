@@ -12,6 +12,8 @@ from functools import lru_cache
 from typing import NamedTuple
 from urllib.parse import quote, unquote_to_bytes
 
+from msgspec import Struct
+
 ALGORITHM = "AWS4-HMAC-SHA256"
 UNSIGNED = "UNSIGNED-PAYLOAD"
 EMPTY_SHA256 = hashlib.sha256(b"").hexdigest()
@@ -69,7 +71,7 @@ class ChunkSigner:
         return hmac.compare_digest(self._previous.encode(), signature.encode())
 
 
-class Payload(NamedTuple):
+class Payload(Struct, frozen=True):
     """How a body is covered: ``sha256`` (hex) when signed as a whole, ``signer`` when signed chunk by chunk."""
 
     mode: PayloadMode

@@ -5,13 +5,15 @@ waiting into one transaction with one flush (group commit), and so that another 
 """
 
 from collections.abc import Sequence
-from typing import NamedTuple, Protocol
+from typing import Protocol
+
+from msgspec import Struct
 
 TABLES = ("buckets", "versions", "current", "nulls", "inline", "uploads", "parts", "garbage", "state")
 """All tables. Keys and values are bytes; ``objects`` and ``index.keys`` say what they mean."""
 
 
-class Put(NamedTuple):
+class Put(Struct, frozen=True):
     """Insert or replace one row."""
 
     table: str
@@ -19,14 +21,14 @@ class Put(NamedTuple):
     value: bytes
 
 
-class Delete(NamedTuple):
+class Delete(Struct, frozen=True):
     """Remove one row if it is there."""
 
     table: str
     key: bytes
 
 
-class Row(NamedTuple):
+class Row(Struct, frozen=True):
     """Expect that a row has this value, or with ``None`` that it is absent."""
 
     table: str
@@ -34,7 +36,7 @@ class Row(NamedTuple):
     value: bytes | None
 
 
-class Empty(NamedTuple):
+class Empty(Struct, frozen=True):
     """Expect that no row has a key in ``[start, stop)``."""
 
     table: str

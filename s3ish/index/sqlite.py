@@ -15,9 +15,10 @@ from contextlib import nullcontext, suppress
 from itertools import islice
 from pathlib import Path
 from queue import SimpleQueue
-from typing import Any, NamedTuple, cast
+from typing import Any, cast
 
 import apsw
+from msgspec import Struct
 
 from s3ish.gathered import Gathered
 from s3ish.index.protocol import (
@@ -52,7 +53,7 @@ _ROWID_TABLES = ("inline",)
 """Tables whose values are large: a B-tree of rows with an index suits them better than one of keys and values."""
 
 
-class _Waiting(NamedTuple):
+class _Waiting(Struct, frozen=True):
     changes: Sequence[Change]
     expect: Sequence[Expect]
     loop: asyncio.AbstractEventLoop

@@ -10,7 +10,9 @@ import hashlib
 import hmac
 from collections.abc import Callable
 from functools import partial
-from typing import NamedTuple, Protocol
+from typing import Protocol
+
+from msgspec import Struct
 
 from s3ish.blob.protocol import BlobWriter, Buffer
 from s3ish.checksum import Hasher
@@ -33,7 +35,7 @@ _SMALL = 32 * 1024
 """Below this many bytes digesting costs less than a thread hop."""
 
 
-class Claims(NamedTuple):
+class Claims(Struct, frozen=True):
     """What the sender says of the bytes: MD5 (16 bytes), SHA-256 (hex) and a checksum in base64."""
 
     md5: bytes | None = None

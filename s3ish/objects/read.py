@@ -6,7 +6,8 @@ https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html
 import re
 from collections.abc import AsyncIterator, Iterable
 from itertools import chain
-from typing import NamedTuple
+
+from msgspec import Struct
 
 from s3ish.blob.protocol import BlobReader, Buffer, Corrupt, Missing
 from s3ish.errors import InvalidPartNumber, InvalidRange, InvalidRequest, SlowDown
@@ -17,7 +18,7 @@ from s3ish.objects.store import Store, translated
 _RANGE = re.compile(r"bytes=([0-9]{0,19})-([0-9]{0,19})")
 
 
-class Span(NamedTuple):
+class Span(Struct, frozen=True):
     """The bytes ``[start, stop)`` of an object of ``size`` bytes; ``partial`` when the answer is 206."""
 
     start: int

@@ -8,8 +8,9 @@ on one store without locks; when an expectation fails, the operation looks again
 import asyncio
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager, suppress
-from typing import Any, NamedTuple, TypeVar, cast
+from typing import Any, TypeVar, cast
 
+from msgspec import Struct
 from msgspec.structs import asdict
 
 from s3ish.blob import protocol as blob
@@ -51,7 +52,7 @@ _RECORDS_KEPT = 1024
 """How many decoded records of buckets and versions a process keeps."""
 
 
-class Held(NamedTuple):
+class Held(Struct, frozen=True):
     """A record together with its row, so that a commit can expect it unchanged."""
 
     record: Version
@@ -64,7 +65,7 @@ class Held(NamedTuple):
         return Row("versions", self.key, self.value)
 
 
-class HeldBucket(NamedTuple):
+class HeldBucket(Struct, frozen=True):
     """A bucket together with its row."""
 
     record: Bucket

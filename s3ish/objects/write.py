@@ -6,7 +6,7 @@ https://docs.aws.amazon.com/AmazonS3/latest/userguide/versioning-workflows.html
 from msgspec.structs import replace
 
 from s3ish.blob.protocol import BlobWriter
-from s3ish.index.protocol import Change, Delete, Expect
+from s3ish.index.protocol import Change, Delete, Expect, Row
 from s3ish.model import NULL_VERSION, Attributes, BlobRef, Bucket, Owner, Version
 from s3ish.objects import seal, versions
 from s3ish.objects.ingest import Source, ingest
@@ -74,7 +74,7 @@ async def publish(
     writer: BlobWriter,
     conditions: WriteConditions = UNCONDITIONAL,
     changes: tuple[Change, ...] = (),
-    expect: tuple[Expect, ...] = (),
+    expect: tuple[Row, ...] = (),
 ) -> Version:
     """Seal a finished blob as the newest version of its key and commit it.
 
@@ -117,9 +117,9 @@ async def publish(
     raise AssertionError  # attempts() raises before
 
 
-async def _still_expected(store: Store, expect: tuple[Expect, ...]) -> None:
+async def _still_expected(store: Store, expect: tuple[Row, ...]) -> None:
     for expectation in expect:
-        if await store.index.get(expectation.table, expectation[1]) != expectation[2]:
+        if await store.index.get(expectation.table, expectation.key) != expectation.value:
             raise Conflicted
 
 

@@ -9,6 +9,8 @@ import mmap
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
+from msgspec.structs import replace
+
 from s3ish import checksum
 from s3ish.auth.sigv4 import Payload, PayloadMode
 from s3ish.blob.protocol import Buffer
@@ -195,7 +197,7 @@ class RequestBody:
             if algorithm:
                 if not checksum.valid(algorithm, value):
                     raise InvalidRequest(f"Value for {name} trailing header is invalid.")
-                self._claims = self._claims._replace(checksum=value)
+                self._claims = replace(self._claims, checksum=value)
 
     def _keep(self, data: Buffer) -> None:
         if data:

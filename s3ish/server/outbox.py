@@ -6,7 +6,6 @@ as they are made, each would wake it again, which takes longer than to send it.
 
 import asyncio
 import threading
-from typing import NamedTuple
 
 from s3ish.gathered import Gathered
 
@@ -14,9 +13,7 @@ _MOST = 16
 """So many answers are sent at once: more would spare little and let the first of them wait."""
 
 
-class _Answer(NamedTuple):
-    transport: asyncio.Transport
-    data: bytes
+_Answer = tuple[asyncio.Transport, bytes]
 
 
 def _send(answers: list[_Answer]) -> None:
@@ -33,7 +30,7 @@ class Outbox(threading.local):
 
     def add(self, transport: asyncio.Transport, data: bytes) -> None:
         """Send all of an answer when the turn ends."""
-        self._gathered.add(_Answer(transport, data))
+        self._gathered.add((transport, data))
 
     def flush(self) -> None:
         """Send what there is: something is to happen to a connection that must come after its answers."""

@@ -6,7 +6,8 @@ replaces invalid UTF-8.
 
 import re
 from functools import lru_cache
-from typing import NamedTuple
+
+from msgspec import Struct
 
 from s3ish.errors import InvalidBucketName, InvalidRequest, InvalidURI
 from s3ish.wire import names
@@ -15,7 +16,7 @@ _HOSTS_KEPT = 256
 _HOST = re.compile(r"(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::([0-9]{1,5}))?")
 
 
-class Target(NamedTuple):
+class Target(Struct, frozen=True):
     """What a request is about; empty texts where it names no bucket or no key."""
 
     bucket: str

@@ -9,6 +9,7 @@ from urllib.parse import quote
 from botocore.auth import S3SigV4Auth, S3SigV4QueryAuth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials as BotoCredentials
+from msgspec.structs import replace
 
 from s3ish.auth.credentials import Credentials, User
 from s3ish.auth.identify import Authenticator
@@ -93,7 +94,7 @@ def with_headers(request, **changes):
     """The request with headers set (underscores are hyphens) or, where the value is None, removed."""
     named = {name.replace("_", "-"): value for name, value in changes.items()}
     merged = {**request.headers, **named}
-    return request._replace(headers={name: value for name, value in merged.items() if value is not None})
+    return replace(request, headers={name: value for name, value in merged.items() if value is not None})
 
 
 def with_authorization(request, old, new):
@@ -106,7 +107,7 @@ def with_authorization(request, old, new):
 def with_query(request, old, new):
     """The request with a text in its query replaced."""
     assert old in request.raw_query
-    return request._replace(raw_query=request.raw_query.replace(old, new))
+    return replace(request, raw_query=request.raw_query.replace(old, new))
 
 
 def signature_of(request):

@@ -77,7 +77,7 @@ def broken(row):
 
 async def damage(store, row):
     bad = broken(row)
-    await store.index.commit([Put(*bad)])
+    await store.index.commit([Put(bad.table, bad.key, bad.value)])
     return bad
 
 
@@ -202,7 +202,7 @@ async def test_every_row_whose_key_is_damaged_is_put_back(store, at):  # case 22
         bad = moved(row, at)
         if bad.key in {other.key for other in before}:
             continue
-        await store.index.commit([Delete(row.table, row.key), Put(*bad)])
+        await store.index.commit([Delete(row.table, row.key), Put(bad.table, bad.key, bad.value)])
         found = {state for _, state in await check(store, repair=False)}
         assert "damaged" in found, row
         await check(store, repair=True)
@@ -215,7 +215,7 @@ async def test_a_row_is_not_put_back_where_something_newer_is(store):
     """Its bytes are replaced; a sweep removes them when the index is whole again."""
     (row,) = [found.row for found in await store.newest("b", "folder/k10")]
     bad = moved(row, 0)
-    await store.index.commit([Delete(row.table, row.key), Put(*bad)])
+    await store.index.commit([Delete(row.table, row.key), Put(bad.table, bad.key, bad.value)])
     await put(store, "folder/k10", b"newer")
     await check(store, repair=True)
     assert await get(store, "folder/k10") == b"newer"

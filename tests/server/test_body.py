@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from s3ish.auth.sigv4 import Payload, PayloadMode
 from s3ish.errors import S3Error
+from s3ish.objects.ingest import Claims
 from s3ish.server.body import MAX_BODY_BYTES, Disconnected, RequestBody
 
 DATA = b"some data to store"
@@ -188,7 +189,7 @@ async def test_chunked_framing_needs_no_length():
 def test_claims():
     payload = Payload(PayloadMode.SIGNED, SHA256)
     body = body_of(DATA, payload=payload, content_md5=MD5, x_amz_checksum_crc32=CRC32)
-    assert body.claims() == (hashlib.md5(DATA).digest(), SHA256, CRC32)
+    assert body.claims() == Claims(hashlib.md5(DATA).digest(), SHA256, CRC32)
     assert body.algorithm == "CRC32"
     assert body.expects_sha256
 
