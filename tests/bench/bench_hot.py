@@ -140,12 +140,12 @@ async def bench_requests(app):
     await whole("request: LIST of 1,000 common prefixes", lambda _: call(app, rolled), 20)
 
 
-async def bench(folder):
+async def bench(folder, log):
     async with filling.opened(folder) as store:
         router, authenticator = Router(catalogue()), Authenticator(Credentials([USER]), store.region)
         bench_steps(authenticator, router, (await store.bucket("bench")).record)
         await bench_listing(store)
-        await bench_requests(S3Application(store, router, authenticator, Observer(), domains=()))
+        await bench_requests(S3Application(store, router, authenticator, Observer(log=log), domains=()))
 
 
 def main():
@@ -154,7 +154,7 @@ def main():
         open(os.devnull, "w") as nowhere,
         contextlib.redirect_stderr(nowhere),
     ):
-        set_up_logs("info", "json")  # log lines are made and written, as in a server
+        log = set_up_logs("info", "json")  # log lines are made and written, as in a server
         names = {
             "bench": (f"k{number:06}" for number in range(10_000)),
             "tree": (f"p{number // 10:04}/k{number:06}" for number in range(10_000)),
@@ -162,7 +162,7 @@ def main():
         filling.make(f"{folder}/store", names)
         gc.freeze()
         gc.set_threshold(20_000, 50, 50)  # as the server has it
-        asyncio.run(bench(f"{folder}/store"))
+        asyncio.run(bench(f"{folder}/store", log))
 
 
 if __name__ == "__main__":
