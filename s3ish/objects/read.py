@@ -127,6 +127,7 @@ async def _flow(reader: BlobReader) -> AsyncIterator[Buffer]:
     try:
         async for piece in reader:
             yield piece
+            del piece  # it has been sent: many wait long for their next one
     finally:
         await reader.close()
 
@@ -136,9 +137,11 @@ async def _chain(
 ) -> AsyncIterator[Buffer]:
     async for piece in as_flow(first):
         yield piece
+        del piece
     for ref, start, stop in rest:
         async for piece in as_flow(await _open_blob(store, ref, start, stop)):
             yield piece
+            del piece
 
 
 async def as_flow(flow: AsyncIterator[Buffer] | bytes) -> AsyncIterator[Buffer]:
@@ -148,3 +151,4 @@ async def as_flow(flow: AsyncIterator[Buffer] | bytes) -> AsyncIterator[Buffer]:
         return
     async for piece in flow:
         yield piece
+        del piece

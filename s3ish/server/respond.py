@@ -76,6 +76,7 @@ async def send(
         async for piece in written.flow:
             await send({"type": "http.response.body", "body": piece, "more_body": True})
             sent += len(piece)
+            del piece  # the next may come much later
     if linger:
         await linger()
     await send({"type": "http.response.body", "body": b""})

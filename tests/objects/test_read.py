@@ -1,4 +1,7 @@
-"""Which bytes a request means."""
+"""Which bytes a request means, and that no more of them are held than are on their way."""
+
+import weakref
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import given, settings
@@ -6,7 +9,9 @@ from hypothesis import strategies as st
 
 from s3ish.errors import InvalidPartNumber, InvalidRange, InvalidRequest, ServiceUnavailable
 from s3ish.model import Part, Version
-from s3ish.objects.read import Span, select
+from s3ish.objects.read import Span, as_flow, open_span, select
+from s3ish.server import respond
+from s3ish.wire.shape import Written
 from tests.objects.support import NO_BLOB, OWNER, flip, get, outcome, put, read_all, sample
 
 
@@ -143,3 +148,47 @@ async def test_two_damaged_shards_are_an_error_before_any_byte(store, world):  #
     for path in world.files_of(written.blob)[:2]:
         flip(path, 20)
     assert await outcome(read_all(store, written)) is InternalError
+
+
+class Piece(bytearray):
+    """Bytes that can be seen to go."""
+
+
+class Pieces:
+    """A reader of three pieces, which notes how many of those before are still held when the next is asked for."""
+
+    def __init__(self):
+        self.held, self._given = [], []
+
+    def __aiter__(self):
+        return self
+
+    async def __anext__(self):
+        self.held.append(sum(given() is not None for given in self._given))
+        if len(self._given) == 3:
+            raise StopAsyncIteration
+        piece = Piece(b"piece")
+        self._given.append(weakref.ref(piece))
+        return piece
+
+    async def close(self):
+        pass
+
+
+@pytest.mark.parametrize("read", [version(15), version(30, 15, 15)], ids=["one blob", "parts"])
+async def test_what_was_sent_is_not_held_while_the_next_is_waited_for(read):  # case 113
+    readers = []
+
+    async def open_blob(_ref, _start, _stop):
+        readers.append(Pieces())
+        return readers[-1]
+
+    async def leave_alone(_message):
+        pass
+
+    store = SimpleNamespace(blobs=SimpleNamespace(open=open_blob))
+    flow = await open_span(store, read, 0, read.size)
+    await respond.send(
+        Written(200, [("content-length", str(read.size))], flow=as_flow(flow)), leave_alone, "", "", head=False
+    )
+    assert [reader.held for reader in readers] == [[0, 0, 0, 0]] * max(len(read.parts), 1)
