@@ -27,7 +27,7 @@ HELD_BYTES = 16 << 20
 READER_BYTES = 28 << 10
 """What each of them takes of that in any case: there is a connection and a request to it."""
 
-LEAST_SHARE_BYTES = 16 << 10
+LEAST_SHARE_BYTES = 24 << 10
 """What one of them may hold however many there are."""
 
 
