@@ -40,6 +40,7 @@ ROUNDS = 7
 USER = User("bench", "bench-secret", filling.OWNER, root=True)
 PAGE = "list-type=2&encoding-type=url&start-after=k000500"
 BODY = bytes(1024)
+STRIPE = bytes(1 << 20)
 
 
 def show(name, seconds, count):
@@ -144,6 +145,7 @@ async def bench(folder, log):
     async with filling.opened(folder) as store:
         router, authenticator = Router(catalogue()), Authenticator(Credentials([USER]), store.region)
         bench_steps(authenticator, router, (await store.bucket("bench")).record)
+        step("encode 1 MiB, 2 + 1", lambda: store.blobs.coder.encode(STRIPE), 100)
         await bench_listing(store)
         await bench_requests(S3Application(store, router, authenticator, Observer(log=log), domains=()))
 
