@@ -10,8 +10,8 @@ from typing import NamedTuple, TypeVar, TypeVarTuple
 from s3ish.blob import sidecar as sidecars
 from s3ish.blob.coder import Coder, coder
 from s3ish.blob.flusher import Flusher
+from s3ish.blob.hold import HELD_BYTES, Hold
 from s3ish.blob.protocol import Unwritable, VolumeError
-from s3ish.blob.reader import HELD_BYTES, Hold
 from s3ish.blob.volume import Volume
 from s3ish.blob.volumes import Volumes
 from s3ish.blob.watch import Watch

@@ -1,7 +1,8 @@
 """Reading a blob: verified blocks in order, rebuilt from parity where some are damaged.
 
-On the healthy path only the data blocks that the range touches are read. The next stripe is read while the caller
-sends the current one. All files are opened before the first byte flows, so that a deletion does not disturb.
+On the healthy path only the data blocks that the range touches are read. What is in memory is read by the event loop
+itself, which takes less time than to ask a thread for it; else a thread reads the next stripe while the caller sends
+the current one. All files are opened before the first byte flows, so that a deletion does not disturb.
 """
 
 import asyncio
@@ -12,6 +13,7 @@ from functools import partial
 from s3ish.blob.coder import Coder
 from s3ish.blob.copies import verdict
 from s3ish.blob.gate import Gate
+from s3ish.blob.hold import Hold, Room
 from s3ish.blob.layout import HASH_BYTES, block_hash, layout_of, shard_name
 from s3ish.blob.protocol import Away, BlobError, Buffer, Corrupt
 from s3ish.blob.volume import Volume
@@ -21,14 +23,14 @@ from s3ish.model import BlobRef
 Run = Callable[[Callable[[], list[Buffer]]], Awaitable[list[Buffer]]]
 """Runs a job on a thread."""
 
-HELD_BYTES = 16 << 20
-"""What the open readers of a process hold, all together."""
-
 READER_BYTES = 28 << 10
-"""What each of them takes of that in any case: there is a connection and a request to it."""
+"""What each reader holds in any case: there is a connection and a request to it."""
 
-LEAST_SHARE_BYTES = 24 << 10
-"""What one of them may hold however many there are."""
+AT_ONCE_BYTES = 2 << 20
+"""The longest stripe that the event loop reads itself: others wait for as long as that takes."""
+
+LOOK_AGAIN_STRIPES = 16
+"""What was not in memory is looked for there again at every so many stripes."""
 
 
 class ShardReader:
@@ -72,6 +74,22 @@ class ShardReader:
             if final:
                 self._gate.shut()
             return pieces
+
+    def read_cached(self, stripe: int, room: Room) -> Buffer | None:
+        """Return the bytes of a stripe if its data blocks are in memory and good. Waits for no drive."""
+        with self._gate:
+            block, offset = self.layout.block_bytes(stripe), self.layout.offset(stripe)
+            data, found_hash = room.take(block * self.ref.k), bytearray(HASH_BYTES)
+            for number in range(self.ref.k):
+                if number not in self._files:
+                    return None
+                volume, descriptor = self._files[number]
+                part = data[number * block : (number + 1) * block]
+                if not volume.read_cached(descriptor, [found_hash, part], offset):
+                    return None
+                if block_hash(self.ref.salt, number, stripe, part) != found_hash:
+                    return None
+            return data[: self.layout.data_bytes(stripe)]
 
     def rebuild(self, stripe: int, wanted: Sequence[int]) -> dict[int, Buffer]:
         """Return the ``wanted`` blocks of a stripe as they must be. Raises Missing, Corrupt."""
@@ -162,26 +180,6 @@ class ShardReader:
             volume.close_file(descriptor)
 
 
-class Hold:
-    """What the open readers of a process hold for receivers, of whom some are slow: bounded for all together.
-
-    Args:
-        size: how many bytes that is.
-    """
-
-    def __init__(self, size: int = HELD_BYTES) -> None:
-        self._free = size
-
-    @property
-    def share(self) -> int:
-        """What the next to read may take, in bytes: the more is held, the less it is."""
-        return max(self._free // 8, LEAST_SHARE_BYTES)
-
-    def take(self, size: int) -> None:
-        """Count so many bytes more, or fewer."""
-        self._free -= size
-
-
 class ErasureReader:
     """An open range of a blob with shards.
 
@@ -206,6 +204,8 @@ class ErasureReader:
         self._held = self._handed_out = 0  # bytes counted; those of them that may still be on their way
         self._pieces: deque[Buffer] = deque()
         self._reading: asyncio.Task[list[Buffer]] | None = None
+        self._room: Room | None = None
+        self._cached = True  # what was looked for in memory was there
         self._reported: set[int] = set()
 
     async def begin(self) -> None:
@@ -233,6 +233,8 @@ class ErasureReader:
     async def __anext__(self) -> Buffer:
         self._count(-self._handed_out)
         self._handed_out = 0
+        if not self._pieces and not self._reading and self._looks:
+            await self._read_at_once()
         if not self._pieces:
             self._read_on()
             if self._reading:
@@ -241,13 +243,44 @@ class ErasureReader:
                 finally:
                     self._tell()
                     self._reading = None
-        if self._hold.share >= self._shards.layout.stripe_bytes:
-            self._read_on()
+        if not self._looks:
+            self._room = None
+            if self._may_hold_a_stripe:
+                self._read_on()
         if not self._pieces:
             raise StopAsyncIteration
         piece = self._pieces.popleft()
         self._handed_out = len(piece)
         return piece
+
+    @property
+    def _may_hold_a_stripe(self) -> bool:
+        return self._hold.share >= self._shards.layout.stripe_bytes
+
+    @property
+    def _looks(self) -> bool:
+        """Whether to look for the next stripe in memory: after one that was not there, only now and then.
+
+        The last is for a thread, because it closes the files then, which may take a while.
+        """
+        layout = self._shards.layout
+        stripe, start = divmod(self._position, layout.stripe_bytes)
+        likely = self._cached or not stripe % LOOK_AGAIN_STRIPES
+        fits = layout.stripe_bytes <= AT_ONCE_BYTES and self._may_hold_a_stripe
+        return likely and fits and not start and self._position + layout.stripe_bytes < self._stop
+
+    async def _read_at_once(self) -> None:
+        """Take the next stripe from memory, if it is there and good."""
+        layout = self._shards.layout
+        self._room = self._room or Room()
+        async with self._hold.turn:
+            await asyncio.sleep(0)  # whatever else is to be done has its turn between any two stripes
+            piece = self._shards.read_cached(self._position // layout.stripe_bytes, self._room)
+        self._cached = piece is not None
+        if piece is not None:
+            self._pieces.append(piece)
+            self._position += len(piece)
+            self._count(len(piece))
 
     def _read_on(self) -> None:
         """Begin to read what comes next, unless that is under way or nothing comes."""

@@ -10,7 +10,7 @@ import errno
 import heapq
 import os
 import stat
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 
 from s3ish.blob import generation
@@ -21,6 +21,9 @@ from s3ish.blob.probe import SILENT, write_and_remove
 from s3ish.blob.protocol import Buffer, Corrupt, Full, Missing, VolumeError
 
 _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
+_NO_TRACE = getattr(os, "O_NOATIME", 0)
+"""Reading writes no time of access: that is a write, which may have to wait, on behalf of nobody."""
+_CACHED = getattr(os, "RWF_NOWAIT", 0)
 _CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _RETRIES = 100
@@ -103,6 +106,18 @@ class Volume:
         """Return ``length`` bytes at ``offset``, fewer only at the file's end. Raises VolumeError."""
         with self.calls.to("a file"):
             return _read(descriptor, length, offset)
+
+    def read_cached(self, descriptor: int, buffers: Sequence[Buffer], offset: int) -> bool:
+        """Fill buffers, one behind the other, from what is in memory; tell whether all of it was there.
+
+        Never waits for the drive, so that the event loop may call it.
+        """
+        if not _CACHED or self.calls.hung:
+            return False
+        try:
+            return os.preadv(descriptor, buffers, offset, _CACHED) == sum(map(len, buffers))
+        except OSError:  # it is not there, or the file system cannot tell: to be read on a thread
+            return False
 
     def write(self, descriptor: int, buffers: list[Buffer], offset: int) -> None:
         """Write all of ``buffers`` one behind the other at ``offset``. Raises Full, VolumeError."""
@@ -406,7 +421,7 @@ class Volume:
     def _open(self, path: str) -> tuple[int, int]:
         """Return a descriptor of a regular file and its size in bytes."""
         try:
-            descriptor = os.open(path, _READ, dir_fd=self._root)
+            descriptor = self._open_quietly(path)
         except OSError as error:
             if error.errno in {errno.ELOOP, errno.ENXIO}:  # a symbolic link; a socket
                 raise Corrupt(f"{self}: {path!r} is not a file") from error
@@ -416,6 +431,12 @@ class Volume:
             os.close(descriptor)
             raise Corrupt(f"{self}: {path!r} is not a file")
         return descriptor, found.st_size
+
+    def _open_quietly(self, path: str) -> int:
+        try:
+            return os.open(path, _READ | _NO_TRACE, dir_fd=self._root)
+        except PermissionError:  # only a file's owner may leave no trace
+            return os.open(path, _READ, dir_fd=self._root)
 
     def _make_folders(self, blob: str) -> None:
         """Create a blob's directory and its missing folders; they may vanish again before they are used."""

@@ -69,6 +69,20 @@ async def settle(turns=50):
         await asyncio.sleep(0)
 
 
+def keep_in_memory(monkeypatch, there=lambda: True):
+    """Let the drives' files be in memory, or not, whatever the file system of this machine knows of it."""
+    real = os.preadv
+
+    def preadv(descriptor, buffers, offset, flags):
+        assert flags == volume._CACHED
+        if not there():
+            raise BlockingIOError
+        return real(descriptor, buffers, offset)
+
+    monkeypatch.setattr(volume, "_CACHED", 8)
+    monkeypatch.setattr(os, "preadv", preadv)
+
+
 class HangingDrives:
     """Drives that do not answer: calls on files below their roots wait, until ``release``."""
 
@@ -102,6 +116,8 @@ class HangingDrives:
 
     def _wait(self, name, arguments):
         if self._hangs(name, arguments):
+            if name == "preadv":  # which is told not to wait
+                raise BlockingIOError
             self.waiting.append(name)
             with self._answered:
                 self._answered.wait_for(lambda: not self._hangs(name, arguments))

@@ -1,10 +1,15 @@
 """What readers hold for slow receivers: bounded for all together, and never at the cost of a byte."""
 
+import asyncio
+import errno
+import os
+
 import pytest
 
-from s3ish.blob import reader as module
-from s3ish.blob.reader import Hold
-from tests.blob.support import flip, put, sample, shard_file
+from s3ish.blob import hold
+from s3ish.blob import reader as reading
+from s3ish.blob.hold import Hold, Room
+from tests.blob.support import flip, get, keep_in_memory, put, sample, shard_file
 
 SIZE = 4500
 HELD = 16_000
@@ -13,8 +18,8 @@ HELD = 16_000
 @pytest.fixture
 def store(make_store, monkeypatch):
     """A store with stripes of 1,000 bytes whose readers may hold 16 of them."""
-    monkeypatch.setattr(module, "LEAST_SHARE_BYTES", 64)
-    monkeypatch.setattr(module, "READER_BYTES", 20)
+    monkeypatch.setattr(hold, "LEAST_SHARE_BYTES", 64)
+    monkeypatch.setattr(reading, "READER_BYTES", 20)
     store = make_store("three")
     store.hold = Hold(HELD)
     return store
@@ -31,6 +36,18 @@ async def finish(reader, data):
         data += bytes(piece)
     await reader.close()
     return data
+
+
+def counted_jobs(store, monkeypatch):
+    """Return a list that will have the name of every job that is given to a thread."""
+    jobs, run = [], store.offload.run
+
+    def count(function, *arguments):
+        jobs.append(getattr(function, "func", function).__name__)
+        return run(function, *arguments)
+
+    monkeypatch.setattr(store.offload, "run", count)
+    return jobs
 
 
 async def test_however_many_read_slowly_they_hold_little_and_get_every_byte(store):
@@ -74,11 +91,118 @@ async def test_readers_that_are_given_up_hold_nothing(store):
     assert store.hold._free == HELD
 
 
-async def test_who_reads_alone_is_given_whole_blocks_while_the_next_are_read(store):
+async def test_who_reads_alone_is_given_whole_blocks_while_the_next_are_read(store, monkeypatch):
+    keep_in_memory(monkeypatch, lambda: False)
     ref = await put(store, sample(SIZE))
     reader = await store.open(ref)
     assert [len(piece) async for piece in reader] == [500] * 8 + [250] * 2
     await reader.close()
+
+
+async def test_whole_stripes_that_are_in_memory_need_no_thread(store, monkeypatch):
+    keep_in_memory(monkeypatch)
+    data = sample(SIZE)
+    ref = await put(store, data)
+    reader = await store.open(ref)
+    jobs = counted_jobs(store, monkeypatch)
+    pieces = [bytes(piece) async for piece in reader]
+    assert [len(piece) for piece in pieces] == [500] * 2 + [1000] * 3 + [250] * 2
+    assert b"".join(pieces) == data
+    assert jobs == ["read"], "the last stripe is read on a thread, which closes the files"
+    await reader.close()
+
+
+@pytest.mark.parametrize(("start", "stop"), [(0, 4000), (1, 3999), (999, 2001), (1000, 4500), (2500, 2501), (0, 4500)])
+async def test_ranges_in_memory_are_exact(store, monkeypatch, start, stop):
+    keep_in_memory(monkeypatch)
+    data = sample(SIZE)
+    ref = await put(store, data)
+    assert await get(store, ref, start, stop) == data[start:stop]
+    assert store.hold._free == HELD
+
+
+async def test_what_is_not_in_memory_is_read_by_threads_and_looked_for_again_later(store, monkeypatch):
+    there = True
+    keep_in_memory(monkeypatch, lambda: there)
+    data = sample(40_000)
+    ref = await put(store, data)
+    reader = await store.open(ref)
+    jobs = counted_jobs(store, monkeypatch)
+    taken = b"".join([bytes(await anext(reader)) for _ in range(4)])
+    assert len(taken) == 3000, "the first stripe in two blocks, and two from memory"
+    assert jobs == []
+    there = False
+    taken += bytes(await anext(reader))
+    there = True
+    assert await finish(reader, taken) == data
+    assert len(jobs) == len(range(3, 16)) + 1, "and the last"
+
+
+async def test_damage_in_memory_is_read_around_and_told(store, monkeypatch):
+    keep_in_memory(monkeypatch)
+    data = sample(SIZE)
+    ref = await put(store, data)
+    flip(shard_file(store, ref, 1), (16 + 500) * 2 + 40)
+    assert await get(store, ref) == data
+    assert store.damage == [(ref.id, ("data.1",))]
+
+
+async def test_a_file_that_ends_too_early_in_memory_is_read_around(store, monkeypatch):
+    keep_in_memory(monkeypatch)
+    data = sample(SIZE)
+    ref = await put(store, data)
+    os.truncate(shard_file(store, ref, 0), 16 + 500 + 100)
+    assert await get(store, ref) == data
+    assert store.damage == [(ref.id, ("data.0",))]
+
+
+async def test_a_file_system_that_cannot_tell_what_is_in_memory_is_read_by_threads(store, monkeypatch):
+    def refuse(*_):
+        raise OSError(errno.EOPNOTSUPP, "no")
+
+    data = sample(SIZE)
+    ref = await put(store, data)
+    monkeypatch.setattr(os, "preadv", refuse)
+    assert await get(store, ref) == data
+    assert not store.damage
+
+
+async def test_between_two_stripes_from_memory_others_have_their_turn(store, monkeypatch):
+    keep_in_memory(monkeypatch)
+    ref = await put(store, sample(20_000))
+    turns = stripes = 0
+
+    async def others():
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    async def drain():
+        nonlocal stripes
+        reader = await store.open(ref)
+        async for _ in reader:
+            stripes += 1
+        await reader.close()
+
+    ticking = asyncio.ensure_future(others())
+    await asyncio.gather(*(drain() for _ in range(4)))
+    ticking.cancel()
+    assert stripes >= 4 * 20
+    assert turns >= 4 * 18, "four readers do not read in one turn"
+
+
+def test_room_is_used_again_only_when_nobody_looks_at_it():
+    room = Room()
+    view = room.take(8)
+    view[:] = b"12345678"
+    part = view[2:4]
+    del view
+    assert room.take(8).obj is not part.obj
+    assert bytes(part) == b"34"
+    first = room.take(8).obj
+    assert room.take(8).obj is first
+    assert len(room.take(5)) == 5
 
 
 @pytest.mark.parametrize("stripe_bytes", [1 << 20, 64 << 20])

@@ -254,6 +254,15 @@ class System:
     def pread(self, descriptor, length, offset):
         return bytes(self._held(descriptor)[1].data[offset : offset + length])
 
+    def preadv(self, descriptor, buffers, offset, flags):
+        assert flags == os.RWF_NOWAIT
+        start = offset
+        for buffer in buffers:
+            data = self.pread(descriptor, len(buffer), offset)
+            memoryview(buffer)[: len(data)] = data
+            offset += len(data)
+        return offset - start
+
     def pwrite(self, descriptor, data, offset):
         return self.pwritev(descriptor, [data], offset)
 
