@@ -50,26 +50,30 @@ def _crc64nvme() -> _Running:
 
 
 class Algorithm(Struct, frozen=True):
-    """One algorithm: the length of its digest in bytes, and the kinds of multipart checksum it can make."""
+    """One algorithm: the length of its digest in bytes, and the kinds of multipart checksum it can make.
+
+    A ``quick`` one takes less time, some 25 µs a MiB, than to have another thread compute it.
+    """
 
     size: int
     start: Callable[[], _Running]
     kinds: tuple[str, ...]
+    quick: bool = False
 
 
 _FULL, _COMPOSITE = "FULL_OBJECT", "COMPOSITE"
 
 ALGORITHMS: dict[str, Algorithm] = {
     "CRC32": Algorithm(4, lambda: _Cyclic(zlib.crc32, 4), (_COMPOSITE, _FULL)),
-    "CRC32C": Algorithm(4, _crc32c, (_COMPOSITE, _FULL)),
-    "CRC64NVME": Algorithm(8, _crc64nvme, (_FULL,)),
+    "CRC32C": Algorithm(4, _crc32c, (_COMPOSITE, _FULL), quick=True),
+    "CRC64NVME": Algorithm(8, _crc64nvme, (_FULL,), quick=True),
     "SHA1": Algorithm(20, lambda: hashlib.sha1(usedforsecurity=False), (_COMPOSITE,)),
     "SHA256": Algorithm(32, hashlib.sha256, (_COMPOSITE,)),
     "SHA512": Algorithm(64, hashlib.sha512, (_COMPOSITE,)),
     "MD5": Algorithm(16, lambda: hashlib.md5(usedforsecurity=False), (_COMPOSITE,)),
     "XXHASH64": Algorithm(8, xxhash.xxh64, (_COMPOSITE,)),
-    "XXHASH3": Algorithm(8, xxhash.xxh3_64, (_COMPOSITE,)),
-    "XXHASH128": Algorithm(16, xxhash.xxh3_128, (_COMPOSITE,)),
+    "XXHASH3": Algorithm(8, xxhash.xxh3_64, (_COMPOSITE,), quick=True),
+    "XXHASH128": Algorithm(16, xxhash.xxh3_128, (_COMPOSITE,), quick=True),
 }
 
 

@@ -30,20 +30,3 @@ class Hold:
     def take(self, size: int) -> None:
         """Count so many bytes more, or fewer."""
         self._free -= size
-
-
-class Room:
-    """Memory for one stripe after the other: fresh pages would cost as much as to fill them."""
-
-    def __init__(self) -> None:
-        self._bytes = bytearray()
-
-    def take(self, size: int) -> memoryview:
-        """Return room for so many bytes: the room that was returned last, if nobody has a view of it any more."""
-        try:
-            if len(self._bytes) != size:
-                raise BufferError
-            self._bytes.append(self._bytes.pop())  # refused while there are views
-        except BufferError:
-            self._bytes = bytearray(size)
-        return memoryview(self._bytes)

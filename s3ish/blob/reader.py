@@ -13,11 +13,12 @@ from functools import partial
 from s3ish.blob.coder import Coder
 from s3ish.blob.copies import verdict
 from s3ish.blob.gate import Gate
-from s3ish.blob.hold import Hold, Room
+from s3ish.blob.hold import Hold
 from s3ish.blob.layout import HASH_BYTES, block_hash, layout_of, shard_name
 from s3ish.blob.protocol import Away, BlobError, Buffer, Corrupt
 from s3ish.blob.volume import Volume
 from s3ish.blob.volumes import Volumes
+from s3ish.buffers import buffers
 from s3ish.model import BlobRef
 
 Run = Callable[[Callable[[], list[Buffer]]], Awaitable[list[Buffer]]]
@@ -75,11 +76,11 @@ class ShardReader:
                 self._gate.shut()
             return pieces
 
-    def read_cached(self, stripe: int, room: Room) -> Buffer | None:
+    def read_cached(self, stripe: int) -> Buffer | None:
         """Return the bytes of a stripe if its data blocks are in memory and good. Waits for no drive."""
         with self._gate:
             block, offset = self.layout.block_bytes(stripe), self.layout.offset(stripe)
-            data, found_hash = room.take(block * self.ref.k), bytearray(HASH_BYTES)
+            data, found_hash = buffers.take(block * self.ref.k), bytearray(HASH_BYTES)
             for number in range(self.ref.k):
                 if number not in self._files:
                     return None
@@ -204,7 +205,6 @@ class ErasureReader:
         self._held = self._handed_out = 0  # bytes counted; those of them that may still be on their way
         self._pieces: deque[Buffer] = deque()
         self._reading: asyncio.Task[list[Buffer]] | None = None
-        self._room: Room | None = None
         self._cached = True  # what was looked for in memory was there
         self._reported: set[int] = set()
 
@@ -243,10 +243,8 @@ class ErasureReader:
                 finally:
                     self._tell()
                     self._reading = None
-        if not self._looks:
-            self._room = None
-            if self._may_hold_a_stripe:
-                self._read_on()
+        if not self._looks and self._may_hold_a_stripe:
+            self._read_on()
         if not self._pieces:
             raise StopAsyncIteration
         piece = self._pieces.popleft()
@@ -272,10 +270,9 @@ class ErasureReader:
     async def _read_at_once(self) -> None:
         """Take the next stripe from memory, if it is there and good."""
         layout = self._shards.layout
-        self._room = self._room or Room()
         async with self._hold.turn:
             await asyncio.sleep(0)  # whatever else is to be done has its turn between any two stripes
-            piece = self._shards.read_cached(self._position // layout.stripe_bytes, self._room)
+            piece = self._shards.read_cached(self._position // layout.stripe_bytes)
         self._cached = piece is not None
         if piece is not None:
             self._pieces.append(piece)

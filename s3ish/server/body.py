@@ -5,7 +5,6 @@ never buffers more than it was asked for.
 """
 
 import base64
-import mmap
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
@@ -14,6 +13,7 @@ from msgspec.structs import replace
 from s3ish import checksum
 from s3ish.auth.sigv4 import Payload, PayloadMode
 from s3ish.blob.protocol import Buffer
+from s3ish.buffers import buffers
 from s3ish.errors import (
     EntityTooLarge,
     IncompleteBody,
@@ -145,7 +145,7 @@ class RequestBody:
 
     async def _fill(self, count: int) -> Buffer:
         """Return the next ``count`` bytes, which are announced, having them read to where they stay if possible."""
-        piece = _untouched(count)
+        piece = buffers.take(count)
         rest, appetite = self._pour(piece), self._appetite
         try:
             while rest:
@@ -259,14 +259,6 @@ class RequestBody:
                 raise Disconnected
             self.received += len(message.get("body", b""))
             self._ended = not message.get("more_body", False)
-
-
-def _untouched(count: int) -> memoryview:
-    """Return room for so many bytes, which takes memory only as far as it is filled. Raises MemoryError."""
-    try:
-        return memoryview(mmap.mmap(-1, count, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS))
-    except OSError as error:
-        raise MemoryError(str(error)) from error
 
 
 def _length(text: str | None) -> int | None:

@@ -8,7 +8,7 @@ import pytest
 
 from s3ish.blob import hold
 from s3ish.blob import reader as reading
-from s3ish.blob.hold import Hold, Room
+from s3ish.blob.hold import Hold
 from tests.blob.support import flip, get, keep_in_memory, put, sample, shard_file
 
 SIZE = 4500
@@ -190,19 +190,6 @@ async def test_between_two_stripes_from_memory_others_have_their_turn(store, mon
     ticking.cancel()
     assert stripes >= 4 * 20
     assert turns >= 4 * 18, "four readers do not read in one turn"
-
-
-def test_room_is_used_again_only_when_nobody_looks_at_it():
-    room = Room()
-    view = room.take(8)
-    view[:] = b"12345678"
-    part = view[2:4]
-    del view
-    assert room.take(8).obj is not part.obj
-    assert bytes(part) == b"34"
-    first = room.take(8).obj
-    assert room.take(8).obj is first
-    assert len(room.take(5)) == 5
 
 
 @pytest.mark.parametrize("stripe_bytes", [1 << 20, 64 << 20])
