@@ -10,6 +10,7 @@ from collections.abc import Container, Sequence
 from functools import partial
 from typing import NamedTuple
 
+from s3ish.blob import cached
 from s3ish.blob import identity as identities
 from s3ish.blob.identity import PRIVATE, Identity
 from s3ish.blob.protocol import VolumeError
@@ -85,8 +86,10 @@ def open_volumes(
             os.close(root.descriptor)
         raise
     volumes: list[Volume | None] = [None] * len(roots)
-    for root, member in zip(found, members, strict=True):
-        volumes[member.position] = Volume(root.path, root.descriptor, member, fsync=fsync)
+    tells = each_within(seconds, [partial(cached.supported, identities.FILE, root.descriptor) for root in found])
+    for root, member, told in zip(found, members, tells, strict=True):
+        tells_cached = told is True
+        volumes[member.position] = Volume(root.path, root.descriptor, member, fsync=fsync, tells_cached=tells_cached)
     return Volumes(volumes, tolerated=missing, patience_seconds=patience_seconds)
 
 

@@ -7,7 +7,7 @@ the current one. All files are opened before the first byte flows, so that a del
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from functools import partial
 
 from s3ish.blob.coder import Coder
@@ -29,6 +29,9 @@ READER_BYTES = 28 << 10
 
 AT_ONCE_BYTES = 2 << 20
 """The longest stripe that the event loop reads itself: others wait for as long as that takes."""
+
+BRIEF_BYTES = 128 << 10
+"""So much it reads at the beginning without giving others their turn before."""
 
 LOOK_AGAIN_STRIPES = 16
 """What was not in memory is looked for there again at every so many stripes."""
@@ -64,11 +67,10 @@ class ShardReader:
         The files are closed then if nothing is read after these.
         """
         with self._gate:
-            block = self.layout.block_bytes(stripe)
-            first, last = start // block, max(start, stop - 1) // block
-            blocks = self._good_blocks(stripe, range(first, last + 1))
+            block, numbers = self.layout.block_bytes(stripe), self.numbers(stripe, start, stop)
+            blocks = self._good_blocks(stripe, numbers)
             pieces: list[Buffer] = []
-            for number in range(first, last + 1):
+            for number in numbers:
                 base = number * block
                 piece = memoryview(blocks[number])[max(start - base, 0) : min(stop - base, block)]
                 pieces.append(piece if len(piece) == block else bytes(piece))  # a view would keep the whole block
@@ -76,21 +78,55 @@ class ShardReader:
                 self._gate.shut()
             return pieces
 
-    def read_cached(self, stripe: int) -> Buffer | None:
-        """Return the bytes of a stripe if its data blocks are in memory and good. Waits for no drive."""
+    def open_cached(self, numbers: Iterable[int]) -> bool:
+        """Open shards, if all of them can be opened without waiting for a drive; tell whether they are open."""
+        with self._gate:
+            for number in numbers:
+                if number in self._files:
+                    continue
+                try:
+                    volume = self._volumes.at(self.ref.volumes[number])
+                except BlobError:
+                    return False
+                descriptor = volume.open_cached(self.ref.id, shard_name(number, self.ref.k))
+                if descriptor is None:
+                    return False
+                self._files[number] = volume, descriptor
+            return True
+
+    def read_cached(self, stripe: int, start: int, stop: int) -> Buffer | None:
+        """Return the bytes from ``start`` to ``stop`` within a stripe if their blocks are in memory and good.
+
+        Waits for no drive. The shards must be open.
+        """
         with self._gate:
             block, offset = self.layout.block_bytes(stripe), self.layout.offset(stripe)
-            data, found_hash = buffers.take(block * self.ref.k), bytearray(HASH_BYTES)
-            for number in range(self.ref.k):
+            numbers = self.numbers(stripe, start, stop)
+            data, found_hash = buffers.take(block * len(numbers)), bytearray(HASH_BYTES)
+            for place, number in enumerate(numbers):
                 if number not in self._files:
                     return None
                 volume, descriptor = self._files[number]
-                part = data[number * block : (number + 1) * block]
+                part = data[place * block : (place + 1) * block]
                 if not volume.read_cached(descriptor, [found_hash, part], offset):
                     return None
                 if block_hash(self.ref.salt, number, stripe, part) != found_hash:
                     return None
-            return data[: self.layout.data_bytes(stripe)]
+            base = numbers[0] * block
+            piece = data[start - base : stop - base]
+            return piece if 2 * len(piece) >= len(data) else bytes(piece)  # a view would keep all of it
+
+    def close_cached(self) -> None:
+        """Close the files that can be closed without waiting for a drive."""
+        with self._gate:
+            for number, (volume, descriptor) in list(self._files.items()):
+                if volume.close_cached(descriptor):
+                    del self._files[number]
+
+    def numbers(self, stripe: int, start: int, stop: int) -> range:
+        """Return the numbers of the data shards that hold bytes of a stripe."""
+        block = self.layout.block_bytes(stripe)
+        return range(start // block, max(start, stop - 1) // block + 1)
 
     def rebuild(self, stripe: int, wanted: Sequence[int]) -> dict[int, Buffer]:
         """Return the ``wanted`` blocks of a stripe as they must be. Raises Missing, Corrupt."""
@@ -201,7 +237,7 @@ class ErasureReader:
         report: Callable[[set[int]], None],
     ) -> None:
         self._shards, self._run, self._hold, self._report = shards, run, hold, report
-        self._position, self._stop = start, stop
+        self._begin, self._position, self._stop = start, start, stop
         self._held = self._handed_out = 0  # bytes counted; those of them that may still be on their way
         self._pieces: deque[Buffer] = deque()
         self._reading: asyncio.Task[list[Buffer]] | None = None
@@ -211,6 +247,32 @@ class ErasureReader:
     async def begin(self) -> None:
         """Open the files and verify the first stripe. Raises Missing, Corrupt."""
         self._count(READER_BYTES)
+        try:
+            if not await self._begin_at_once():
+                await self._begin_on_a_thread()
+        except BaseException:
+            await self.close()
+            raise
+        finally:
+            self._tell()
+
+    async def _begin_at_once(self) -> bool:
+        """Open the files and take the first stripe from memory, if all that is in memory and good."""
+        layout, shards = self._shards.layout, self._shards
+        if self._position >= self._stop or not self._may_read_at_once:
+            return False
+        stripe, start = divmod(self._position, layout.stripe_bytes)
+        stop = min(self._stop - stripe * layout.stripe_bytes, layout.data_bytes(stripe))
+        last = self._position + stop - start == self._stop
+        if not shards.open_cached(shards.numbers(stripe, start, stop) if last else range(shards.ref.k + shards.ref.m)):
+            return False
+        if not await self._take_cached(stripe, start, stop):
+            return False
+        if last:
+            shards.close_cached()
+        return True
+
+    async def _begin_on_a_thread(self) -> None:
         job = self._next_job()
         several = self._position < self._stop
 
@@ -219,13 +281,7 @@ class ErasureReader:
                 self._shards.open_all()
             return job()
 
-        try:
-            self._pieces.extend(await self._run(open_and_read))
-        except BaseException:
-            await self.close()
-            raise
-        finally:
-            self._tell()
+        self._pieces.extend(await self._run(open_and_read))
 
     def __aiter__(self) -> "ErasureReader":
         return self
@@ -234,7 +290,8 @@ class ErasureReader:
         self._count(-self._handed_out)
         self._handed_out = 0
         if not self._pieces and not self._reading and self._looks:
-            await self._read_at_once()
+            stripe_bytes = self._shards.layout.stripe_bytes
+            await self._take_cached(self._position // stripe_bytes, 0, stripe_bytes)
         if not self._pieces:
             self._read_on()
             if self._reading:
@@ -256,28 +313,34 @@ class ErasureReader:
         return self._hold.share >= self._shards.layout.stripe_bytes
 
     @property
+    def _may_read_at_once(self) -> bool:
+        return self._may_hold_a_stripe and self._shards.layout.stripe_bytes <= AT_ONCE_BYTES
+
+    @property
     def _looks(self) -> bool:
         """Whether to look for the next stripe in memory: after one that was not there, only now and then.
 
         The last is for a thread, because it closes the files then, which may take a while.
         """
-        layout = self._shards.layout
-        stripe, start = divmod(self._position, layout.stripe_bytes)
+        stripe_bytes = self._shards.layout.stripe_bytes
+        stripe, start = divmod(self._position, stripe_bytes)
         likely = self._cached or not stripe % LOOK_AGAIN_STRIPES
-        fits = layout.stripe_bytes <= AT_ONCE_BYTES and self._may_hold_a_stripe
-        return likely and fits and not start and self._position + layout.stripe_bytes < self._stop
+        return likely and not start and self._position + stripe_bytes < self._stop and self._may_read_at_once
 
-    async def _read_at_once(self) -> None:
-        """Take the next stripe from memory, if it is there and good."""
-        layout = self._shards.layout
-        async with self._hold.turn:
-            await asyncio.sleep(0)  # whatever else is to be done has its turn between any two stripes
-            piece = self._shards.read_cached(self._position // layout.stripe_bytes)
+    async def _take_cached(self, stripe: int, start: int, stop: int) -> bool:
+        """Take bytes of a stripe, which come next, from memory, if they are there and good."""
+        if self._position == self._begin and stop - start <= BRIEF_BYTES:
+            piece = self._shards.read_cached(stripe, start, stop)
+        else:
+            async with self._hold.turn:
+                await asyncio.sleep(0)  # whatever else is to be done has its turn between any two stripes
+                piece = self._shards.read_cached(stripe, start, stop)
         self._cached = piece is not None
         if piece is not None:
             self._pieces.append(piece)
             self._position += len(piece)
             self._count(len(piece))
+        return self._cached
 
     def _read_on(self) -> None:
         """Begin to read what comes next, unless that is under way or nothing comes."""

@@ -13,7 +13,7 @@ import stat
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 
-from s3ish.blob import generation
+from s3ish.blob import cached, generation
 from s3ish.blob.calls import NO_ROOM, Calls
 from s3ish.blob.identity import PRIVATE, Identity
 from s3ish.blob.locks import Locks
@@ -23,7 +23,6 @@ from s3ish.blob.protocol import Buffer, Corrupt, Full, Missing, VolumeError
 _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
 _NO_TRACE = getattr(os, "O_NOATIME", 0)
 """Reading writes no time of access: that is a write, which may have to wait, on behalf of nobody."""
-_CACHED = getattr(os, "RWF_NOWAIT", 0)
 _CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _RETRIES = 100
@@ -50,10 +49,13 @@ class Volume:
         descriptor: of its root directory; the volume owns it from now on.
         identity: which volume of which set this is.
         fsync: False for throw-away stores: nothing is flushed.
+        tells_cached: whether its file system tells what it has in memory, see ``cached``.
     """
 
-    def __init__(self, root: str, descriptor: int, identity: Identity, *, fsync: bool = True) -> None:
-        self.root, self.identity, self.fsync = root, identity, fsync
+    def __init__(
+        self, root: str, descriptor: int, identity: Identity, *, fsync: bool = True, tells_cached: bool = False
+    ) -> None:
+        self.root, self.identity, self.fsync, self.tells_cached = root, identity, fsync, tells_cached
         self.suspect = ""
         self.calls = Calls(repr(self))
         self.locks = Locks(self.calls, descriptor)
@@ -107,17 +109,22 @@ class Volume:
         with self.calls.to("a file"):
             return _read(descriptor, length, offset)
 
-    def read_cached(self, descriptor: int, buffers: Sequence[Buffer], offset: int) -> bool:
-        """Fill buffers, one behind the other, from what is in memory; tell whether all of it was there.
+    def open_cached(self, blob: str, name: str) -> int | None:
+        """Return a descriptor for reading if the file can be opened without waiting for the drive, else nothing."""
+        if not self.tells_cached or self.calls.hung:
+            return None
+        return cached.open_file(_path(blob, name), _READ | _NO_TRACE, self._root)
 
-        Never waits for the drive, so that the event loop may call it.
-        """
-        if not _CACHED or self.calls.hung:
+    def read_cached(self, descriptor: int, buffers: Sequence[Buffer], offset: int) -> bool:
+        """Fill buffers, one behind the other, from what is in memory of the file; tell whether all of it was."""
+        return not self.calls.hung and cached.read(descriptor, buffers, offset)
+
+    def close_cached(self, descriptor: int) -> bool:
+        """Close a descriptor if that can be done without waiting for the drive; tell whether it was."""
+        if self.calls.hung or not cached.is_named(descriptor):
             return False
-        try:
-            return os.preadv(descriptor, buffers, offset, _CACHED) == sum(map(len, buffers))
-        except OSError:  # it is not there, or the file system cannot tell: to be read on a thread
-            return False
+        os.close(descriptor)
+        return True
 
     def write(self, descriptor: int, buffers: list[Buffer], offset: int) -> None:
         """Write all of ``buffers`` one behind the other at ``offset``. Raises Full, VolumeError."""
@@ -412,7 +419,8 @@ class Volume:
 
     def again(self) -> "Volume":
         """Return the same volume, open once more."""
-        volume = Volume(self.root, os.dup(self._root), self.identity, fsync=self.fsync)
+        root = os.dup(self._root)
+        volume = Volume(self.root, root, self.identity, fsync=self.fsync, tells_cached=self.tells_cached)
         volume.calls.hung = self.calls.hung
         return volume
 

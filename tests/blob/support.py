@@ -4,7 +4,7 @@ import asyncio
 import os
 import threading
 
-from s3ish.blob import generation, identity, locks, opening, probe, volume
+from s3ish.blob import cached, generation, identity, locks, opening, probe, volume
 from s3ish.blob.layout import shard_name
 
 SIDECAR = b'{"bucket":"b","key":"k","n":1}'
@@ -74,12 +74,20 @@ def keep_in_memory(monkeypatch, there=lambda: True):
     real = os.preadv
 
     def preadv(descriptor, buffers, offset, flags):
-        assert flags == volume._CACHED
+        assert flags == cached._NOWAIT
         if not there():
             raise BlockingIOError
         return real(descriptor, buffers, offset)
 
-    monkeypatch.setattr(volume, "_CACHED", 8)
+    def opener(path, flags, dir_fd):
+        try:
+            return os.open(path, flags, dir_fd=dir_fd) if there() else -1
+        except OSError:
+            return -1
+
+    monkeypatch.setattr(volume.Volume, "tells_cached", property(lambda _: True, lambda *_: None), raising=False)
+    monkeypatch.setattr(cached, "_NOWAIT", 8)
+    monkeypatch.setattr(cached, "_opener", opener)
     monkeypatch.setattr(os, "preadv", preadv)
 
 

@@ -105,7 +105,7 @@ async def test_cancelled_while_it_removes_a_writer_leaves_nothing(make_store, fi
 
 
 @pytest.mark.parametrize("shape", ["one", "six"])
-@pytest.mark.parametrize(("in_memory", "jobs"), [(True, 2), (False, 5)])
+@pytest.mark.parametrize(("in_memory", "jobs"), [(True, 1), (False, 5)])
 async def test_cancelled_readers_close_their_files(make_store, monkeypatch, shape, in_memory, jobs):
     keep_in_memory(monkeypatch, lambda: in_memory)
     store = make_store(shape)
