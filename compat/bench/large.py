@@ -5,6 +5,7 @@ import hashlib
 import os
 import subprocess
 import tempfile
+import threading
 import time
 
 from compat.bench import filling
@@ -22,7 +23,7 @@ _STRIPES = 400
 def streams(rounds, folder):
     """256 MiB in one stream, and what bounds it."""
     put_memory, put_disk = Row("PUT 256 MiB, on tmpfs", "MiB/s"), Row("PUT 256 MiB, on disk", "MiB/s")
-    get = Row("GET 256 MiB", "MiB/s")
+    get, four = Row("GET 256 MiB", "MiB/s"), Row("GET 256 MiB, four at once", "MiB/s")
     with tempfile.TemporaryDirectory(dir="/dev/shm") as memory:
         source = zeros(memory, 256 * MIB)
         with (
@@ -41,7 +42,19 @@ def streams(rounds, folder):
                 put_disk.add("dd of 1.5 x the bytes", 256 / dd_seconds(folder, 384))
                 for server in (disk, rclone, bare):
                     get.add(server.name, 256 / Stream(server).get("/bench/large"))
-    return [put_memory, put_disk, get]
+                    four.add(server.name, 4 * 256 / at_once([Stream(server) for _ in range(4)]))
+    return [put_memory, put_disk, get, four]
+
+
+def at_once(streams):
+    """GET the large object on several connections at once; return the seconds until all have it."""
+    threads = [threading.Thread(target=stream.get, args=("/bench/large",)) for stream in streams]
+    started = time.perf_counter()
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return time.perf_counter() - started
 
 
 def md5_rate():

@@ -34,7 +34,7 @@ BRIEF_BYTES = 128 << 10
 """So much it reads at the beginning without giving others their turn before."""
 
 LOOK_AGAIN_STRIPES = 16
-"""What was not in memory is looked for there again at every so many stripes."""
+"""At most so many stripes are read by threads before the next is looked for in memory again."""
 
 
 class ShardReader:
@@ -241,7 +241,7 @@ class ErasureReader:
         self._held = self._handed_out = 0  # bytes counted; those of them that may still be on their way
         self._pieces: deque[Buffer] = deque()
         self._reading: asyncio.Task[list[Buffer]] | None = None
-        self._cached = True  # what was looked for in memory was there
+        self._look_from, self._pause = 0, 1  # the stripe to look for in memory next; after how many the one after that
         self._reported: set[int] = set()
 
     async def begin(self) -> None:
@@ -318,13 +318,13 @@ class ErasureReader:
 
     @property
     def _looks(self) -> bool:
-        """Whether to look for the next stripe in memory: after one that was not there, only now and then.
+        """Whether to look for the next stripe in memory: the more were not there, the more rarely.
 
         The last is for a thread, because it closes the files then, which may take a while.
         """
         stripe_bytes = self._shards.layout.stripe_bytes
         stripe, start = divmod(self._position, stripe_bytes)
-        likely = self._cached or not stripe % LOOK_AGAIN_STRIPES
+        likely = stripe >= self._look_from
         return likely and not start and self._position + stripe_bytes < self._stop and self._may_read_at_once
 
     async def _take_cached(self, stripe: int, start: int, stop: int) -> bool:
@@ -335,12 +335,15 @@ class ErasureReader:
             async with self._hold.turn:
                 await asyncio.sleep(0)  # whatever else is to be done has its turn between any two stripes
                 piece = self._shards.read_cached(stripe, start, stop)
-        self._cached = piece is not None
-        if piece is not None:
-            self._pieces.append(piece)
-            self._position += len(piece)
-            self._count(len(piece))
-        return self._cached
+        if piece is None:
+            self._look_from = stripe + self._pause
+            self._pause = min(2 * self._pause, LOOK_AGAIN_STRIPES)
+            return False
+        self._pause = 1
+        self._pieces.append(piece)
+        self._position += len(piece)
+        self._count(len(piece))
+        return True
 
     def _read_on(self) -> None:
         """Begin to read what comes next, unless that is under way or nothing comes."""
