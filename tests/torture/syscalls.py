@@ -38,6 +38,7 @@ FAULTS = {
     "pwritev2": _WRITES,
     "pwrite64": _WRITES,
     "pread64": (EIO,),
+    "openat2": (EIO, EMFILE),
     "preadv2": (EIO,),
     "fsync": (EIO, ENOSPC, KILL),
     "fdatasync": (EIO, ENOSPC, KILL),
