@@ -38,8 +38,6 @@ FAULTS = {
     "pwritev2": _WRITES,
     "pwrite64": _WRITES,
     "pread64": (EIO,),
-    "openat2": (EIO, EMFILE),
-    "preadv2": (EIO,),
     "fsync": (EIO, ENOSPC, KILL),
     "fdatasync": (EIO, ENOSPC, KILL),
     "syncfs": (EIO, ENOSPC, KILL),
