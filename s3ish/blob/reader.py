@@ -37,6 +37,11 @@ LOOK_AGAIN_STRIPES = 16
 """At most so many stripes are read by threads before the next is looked for in memory again."""
 
 
+def _room(size: int) -> memoryview:
+    """Return room for blocks. Short ones, of any length, would displace those that are worth being kept."""
+    return buffers.take(size) if size > BRIEF_BYTES else memoryview(bytearray(size))
+
+
 class ShardReader:
     """The shard files of a blob, open for reading. Synchronous: each method is one job on a thread.
 
@@ -102,7 +107,7 @@ class ShardReader:
         with self._gate:
             block, offset = self.layout.block_bytes(stripe), self.layout.offset(stripe)
             numbers = self.numbers(stripe, start, stop)
-            data, found_hash = buffers.take(block * len(numbers)), bytearray(HASH_BYTES)
+            data, found_hash = _room(block * len(numbers)), bytearray(HASH_BYTES)
             for place, number in enumerate(numbers):
                 if number not in self._files:
                     return None

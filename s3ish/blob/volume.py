@@ -117,7 +117,7 @@ class Volume:
 
     def read_cached(self, descriptor: int, buffers: Sequence[Buffer], offset: int) -> bool:
         """Fill buffers, one behind the other, from what is in memory of the file; tell whether all of it was."""
-        return not self.calls.hung and cached.read(descriptor, buffers, offset)
+        return self.tells_cached and not self.calls.hung and cached.read(descriptor, buffers, offset)
 
     def close_cached(self, descriptor: int) -> bool:
         """Close a descriptor if that can be done without waiting for the drive; tell whether it was."""
