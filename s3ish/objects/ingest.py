@@ -198,6 +198,7 @@ async def _move(intake: _Intake, writer: BlobWriter, offload: Offload, digests: 
                 await _shorten(storing, 0)
                 digests.update(piece)
                 await writer.write(piece)
+                intake.place.leave()
             else:
                 digesting = asyncio.gather(*(offload.run_after(strand, part, piece) for strand, part in parts))
                 before = storing[-1] if storing else None

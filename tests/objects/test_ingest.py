@@ -80,6 +80,16 @@ async def test_no_more_than_four_pieces_are_in_memory(offload):  # case 113
     assert (digests.etag, digests.size, room.taken) == (hashlib.md5(data).hexdigest(), len(data), 0)
 
 
+@pytest.mark.parametrize("size", [0, 1, 10_000, 32 << 10, 40_000, PIECE_BYTES, PIECE_BYTES + 10_000, 2 * PIECE_BYTES])
+@pytest.mark.parametrize("announced", [True, False])
+async def test_an_upload_leaves_all_its_places_whether_or_not_its_size_is_announced(offload, size, announced):
+    data, writer, room = sample(size), Writer(), Room()
+    writer.let()
+    digests = await ingest(Sender(data, sized=announced), writer, offload, room)
+    assert b"".join(map(bytes, writer.stored)) == data
+    assert (digests.size, room.taken) == (size, 0)
+
+
 @pytest.mark.parametrize("fails_at", [0, 2, PIECES - 1])
 async def test_a_writer_that_fails_ends_all(offload, fails_at):  # case 133
     writer, room = Writer(fails_at), Room()
