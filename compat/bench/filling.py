@@ -6,6 +6,7 @@ are not written; a store that was filled this way is for measuring, and no rebui
 
 import asyncio
 import hashlib
+import os
 from contextlib import asynccontextmanager
 from itertools import islice
 from pathlib import Path
@@ -88,6 +89,7 @@ def make(folder, contents, *, versioned=()):
 
     Path(folder, ".s3ish").mkdir(parents=True)
     asyncio.run(run())
+    os.sync()  # else the first flush of a server would wait for all of it
 
 
 async def upload(folder, bucket, key, count, size):
