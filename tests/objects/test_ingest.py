@@ -82,7 +82,7 @@ async def test_no_more_than_four_pieces_are_in_memory(offload):  # case 113
 
 @pytest.mark.parametrize("size", [0, 1, 10_000, 32 << 10, 40_000, PIECE_BYTES, PIECE_BYTES + 10_000, 2 * PIECE_BYTES])
 @pytest.mark.parametrize("announced", [True, False])
-async def test_an_upload_leaves_all_its_places_whether_or_not_its_size_is_announced(offload, size, announced):
+async def test_an_upload_leaves_all_its_places_announced_or_not(offload, size, announced):  # case 113
     data, writer, room = sample(size), Writer(), Room()
     writer.let()
     digests = await ingest(Sender(data, sized=announced), writer, offload, room)
