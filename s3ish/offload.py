@@ -22,8 +22,8 @@ T = TypeVar("T")
 Arguments = TypeVarTuple("Arguments")
 
 
-_BRIEF_BATCH = 64
-"""So many brief calls are done before the first of their callers goes on."""
+_TURNS = 64
+"""So many calls that take turns are done before the first of their callers goes on."""
 
 
 _END_SECONDS = 5.0
@@ -89,8 +89,19 @@ class Strand:
             return self._jobs.pop(0) if self._jobs else None
 
 
+class _Queue:
+    """Calls that take turns on one thread, which is handed all those of a turn of the event loop together."""
+
+    __slots__ = ("calls", "jobs", "thread")
+
+    def __init__(self) -> None:
+        self.jobs: SimpleQueue[list[_Job] | None] = SimpleQueue()
+        self.calls = Gathered(self.jobs.put, _TURNS)
+        self.thread: Thread | None = None
+
+
 class Offload:
-    """A bounded pool of threads.
+    """A bounded pool of threads, and two for calls that take turns.
 
     Outcomes go back to the event loop in batches: one wake-up serves all that have come meanwhile, which costs a
     fraction of what the standard library's executors do for each call.
@@ -104,9 +115,7 @@ class Offload:
         self._threads: list[Thread] = []
         self._running: dict[int, _Job] = {}
         self._jobs: SimpleQueue[_Job | None] = SimpleQueue()
-        self._brief_jobs: SimpleQueue[list[_Job] | None] = SimpleQueue()
-        self._brief = Gathered(self._brief_jobs.put, _BRIEF_BATCH)
-        self._brief_thread: Thread | None = None
+        self._brief, self._short = _Queue(), _Queue()
         self._done: deque[_Done] = deque()
         self._told = False
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -140,11 +149,11 @@ class Offload:
         Such calls take turns on one thread: on many they would spend ten times as long handing the interpreter's lock
         to each other.
         """
-        outcome = self._expect()
-        if self._brief_thread is None:
-            self._fill()
-        self._brief.add(_Job(outcome, function, arguments))
-        return cast("T", await outcome)
+        return await self._take_turns(self._brief, function, arguments)
+
+    async def run_short(self, function: Callable[[*Arguments], T], *arguments: *Arguments) -> T:
+        """Do the same with a function that takes up to a millisecond, on another thread: brief calls do not wait."""
+        return await self._take_turns(self._short, function, arguments)
 
     def give_up(self, thread: int) -> None:
         """Wait no longer for the job of a thread, if it has one; another thread takes its place."""
@@ -163,12 +172,20 @@ class Offload:
         """Wait a while for running calls, but for those that were given up, and end the threads."""
         for _ in self._threads:
             self._jobs.put(None)
-        self._brief.flush()
-        self._brief_jobs.put(None)
-        for thread in [*self._threads, *filter(None, [self._brief_thread])]:
+        for queue in (self._brief, self._short):
+            queue.calls.flush()
+            queue.jobs.put(None)
+        for thread in [*self._threads, *filter(None, [self._brief.thread, self._short.thread])]:
             thread.join(_END_SECONDS)
         self._threads.clear()
-        self._brief_thread = None
+        self._brief.thread = self._short.thread = None
+
+    async def _take_turns(self, queue: _Queue, function: Callable[..., T], arguments: tuple[Any, ...]) -> T:
+        outcome = self._expect()
+        if queue.thread is None:
+            self._fill()
+        queue.calls.add(_Job(outcome, function, arguments))
+        return cast("T", await outcome)
 
     def _expect(self) -> "asyncio.Future[Any]":
         self._loop = asyncio.get_running_loop()
@@ -180,8 +197,9 @@ class Offload:
         None is left for later: when memory has become short, a thread may die at its very beginning, and whoever
         started it waits for its sign of life for ever.
         """
-        if self._brief_thread is None:
-            self._brief_thread = _started(self._work_briefly, "offload-brief")
+        for queue, name in ((self._brief, "offload-brief"), (self._short, "offload-short")):
+            if queue.thread is None:
+                queue.thread = _started(functools.partial(self._work_in_turns, queue.jobs), name)
         try:
             while len(self._threads) < self._limit:
                 self._threads.append(_started(self._work, f"offload-{len(self._threads)}"))
@@ -207,13 +225,17 @@ class Offload:
             del job
             self._tell()
 
-    def _work_briefly(self) -> None:
+    def _work_in_turns(self, queue: "SimpleQueue[list[_Job] | None]") -> None:
         """Do whatever is waiting, then tell of all of it at once."""
-        while (jobs := self._brief_jobs.get()) is not None:
-            self._done.extend(map(_do, jobs))
+        done: list[_Done] = []
+        while (jobs := queue.get()) is not None:
+            done.extend(map(_do, jobs))
             del jobs
-            if self._brief_jobs.empty() or len(self._done) >= _BRIEF_BATCH:
-                self._tell()  # not before: small groups of callers would cost more on their further way
+            if queue.empty() or len(done) >= _TURNS:  # not before: small groups would cost more on their further way
+                self._done.extend(done)
+                done.clear()
+                self._tell()
+        self._done.extend(done)
         self._tell()  # of the last: the end was waiting behind it
 
     def _tell(self) -> None:
@@ -272,6 +294,9 @@ class InlineOffload(Offload):
         return await self.run(function, *arguments)
 
     async def run_brief(self, function: Callable[[*Arguments], T], *arguments: *Arguments) -> T:
+        return await self.run(function, *arguments)
+
+    async def run_short(self, function: Callable[[*Arguments], T], *arguments: *Arguments) -> T:
         return await self.run(function, *arguments)
 
     def give_up(self, thread: int) -> None:

@@ -106,7 +106,8 @@ async def test_an_error_that_no_future_can_carry_is_still_an_error(offload):
     assert await offload.run(sum, [1, 2]) == 3
 
 
-async def test_brief_calls_take_turns_on_one_thread(offload):
+@pytest.mark.parametrize("kind", ["run_brief", "run_short"])
+async def test_brief_and_short_calls_take_turns_on_one_thread(offload, kind):
     order, threads = [], set()
 
     def work(number):
@@ -115,7 +116,7 @@ async def test_brief_calls_take_turns_on_one_thread(offload):
         return 100 // number
 
     outcomes = await asyncio.gather(
-        *(offload.run_brief(work, number - 20) for number in range(200)), return_exceptions=True
+        *(getattr(offload, kind)(work, number - 20) for number in range(200)), return_exceptions=True
     )
     assert order == [number - 20 for number in range(200)]
     assert len(threads) == 1
@@ -124,12 +125,14 @@ async def test_brief_calls_take_turns_on_one_thread(offload):
     assert outcomes == [100 // number for number in order if number]
 
 
-async def test_brief_calls_do_not_wait_for_long_ones(offload):
-    gate = threading.Event()
-    long = [asyncio.ensure_future(offload.run(gate.wait, 10)) for _ in range(10)]
+async def test_brief_calls_do_not_wait_for_long_or_short_ones(offload):
+    gate, many = threading.Event(), range(10)
+    others = [asyncio.ensure_future(offload.run(gate.wait, 10)) for _ in many]
+    assert await offload.run_short(sum, [1, 2]) == 3
+    others += [asyncio.ensure_future(offload.run_short(gate.wait, 10)) for _ in many]
     assert await offload.run_brief(sum, [1, 2]) == 3
     gate.set()
-    assert all(await asyncio.gather(*long))
+    assert all(await asyncio.gather(*others))
 
 
 def test_one_pool_serves_one_loop_after_another():
@@ -208,7 +211,7 @@ async def test_who_has_no_job_cannot_be_given_up(offload):
 
 async def test_where_there_is_room_for_few_threads_these_do_the_work(offload, monkeypatch):
     class Scarce(threading.Thread):
-        left = 3
+        left = 4
 
         def start(self):
             Scarce.left -= 1
@@ -218,7 +221,7 @@ async def test_where_there_is_room_for_few_threads_these_do_the_work(offload, mo
 
     monkeypatch.setattr("s3ish.offload.Thread", Scarce)
     assert await asyncio.gather(*(offload.run(sum, [number]) for number in range(20))) == list(range(20))
-    assert len(offload._threads) == 2  # and the one for brief calls
+    assert len(offload._threads) == 2  # and those for brief and for short calls
     nowhere = Offload(4)
     with pytest.raises(MemoryError):
         await nowhere.run(sum, [1])

@@ -1,6 +1,6 @@
 """A blob store in memory: for tests, and for servers whose data may go with them."""
 
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable
 from types import TracebackType
 from typing import Self
 
@@ -141,6 +141,14 @@ class MemoryWriter:
         assert not self._finished, "written after finish"
         assert not self._adopted, "written after adopt"
         self._chunks.append(bytes(data))
+
+    @property
+    def short_bytes(self) -> int:
+        return self.piece_bytes
+
+    async def write_whole(self, data: Buffer, digest: Callable[[Buffer], None]) -> None:
+        digest(data)
+        await self.write(data)
 
     async def adopt(self, source: BlobRef) -> bool:
         assert not self._chunks, "adopted after write"

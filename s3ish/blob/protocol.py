@@ -97,6 +97,16 @@ class BlobWriter(Protocol):
         ``data`` is the writer's from now on: the caller must not change it any more.
         """
 
+    @property
+    def short_bytes(self) -> int:
+        """Up to so many bytes are stored more cheaply by ``write_whole``."""
+
+    async def write_whole(self, data: Buffer, digest: Callable[[Buffer], None]) -> None:
+        """Write all of the data, at most ``short_bytes``, in place of any ``write``. Raises Full, Unwritable.
+
+        ``digest`` is called with it once, on the thread that stores it; what it raises is raised here.
+        """
+
     async def adopt(self, source: BlobRef) -> bool:
         """Take the bytes of another blob, whole and without copying them, in place of any ``write``.
 

@@ -121,6 +121,7 @@ class FreshShards:
                     try:
                         volume, descriptor = self._open(number)
                         block = blocks[number]
+                        volume.leave_reserve(len(block))
                         volume.write(descriptor, [block_hash(self._ref.salt, number, stripe, block), block], offset)
                     except BlobError:
                         self._failed.add(number)

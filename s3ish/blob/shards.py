@@ -5,13 +5,14 @@ shards, or one copy of an inline blob). Every method is one job on a thread and 
 leaves nothing behind whatever was still running.
 """
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import partial
 
 from s3ish.blob import sidecar
 from s3ish.blob.coder import Coder
-from s3ish.blob.gate import Gate
+from s3ish.blob.gate import Gate, ShutError
 from s3ish.blob.layout import HASH_BYTES, block_hash, shard_name
 from s3ish.blob.protocol import BlobError, Buffer, Full, Unwritable
 from s3ish.blob.volume import Volume
@@ -55,22 +56,30 @@ class BlobFiles:
             self._begun = True
             data = chunks[0] if len(chunks) == 1 else b"".join(chunks)
             offset = stripe * (HASH_BYTES + -(-stripe_bytes // coder.k))
-            for number, block in enumerate(coder.encode(data)):
+            blocks = coder.encode(data)
+            for position, shards in Counter(self._positions).items():
+                self._try(position, partial(_leave_reserve, shards * (HASH_BYTES + len(blocks[0]))))
+            for number, block in enumerate(blocks):
                 buffers = [block_hash(salt, number, stripe, block), block]
                 self._try(self._positions[number], partial(self._write, number, coder.k, buffers, offset))
             self.require_quorum()
 
+    def begin_flush(self, position: int) -> None:
+        """Have the kernel begin to write out the shards on a volume, so that ``sync`` waits for all of them at once."""
+        with self._gate:
+            for number in self._on(position):
+                self._try(position, partial(_begin_flush, self._files[number]))
+
     def sync(self, position: int) -> None:
         """Make the content of the shards on a volume durable, and close them."""
         with self._gate:
-            for number in list(self._files):
-                if self._positions[number] == position:
-                    self._try(position, partial(self._sync, number))
+            for number in self._on(position):
+                self._try(position, partial(self._sync, number))
 
-    def sync_entries(self, position: int) -> None:
-        """Make the directory entries on a volume durable."""
+    def sync_entries(self, position: int, done: set[str] | None = None) -> None:
+        """Make the directory entries on a volume durable; ``done`` as of ``Volume.sync_entries``."""
         with self._gate:
-            self._try(position, lambda volume: volume.sync_entries(self._blob))
+            self._try(position, lambda volume: volume.sync_entries(self._blob, done))
 
     def link(self, source: BlobRef) -> bool:
         """Give all shards of another blob names here as well. Returns False, leaving nothing, if one cannot have it."""
@@ -134,9 +143,14 @@ class BlobFiles:
         for number in list(self._files):
             self._volumes[self._positions[number]].close_file(self._files.pop(number))
 
+    def _on(self, position: int) -> list[int]:
+        """Return the numbers of the shards on a volume that are open."""
+        return [number for number in self._files if self._positions[number] == position]
+
     def _write(self, number: int, k: int, buffers: list[Buffer], offset: int, volume: Volume) -> None:
         if number not in self._files:
-            self._files[number] = volume.create(self._blob, shard_name(number, k))
+            first = not self._on(self._positions[number])
+            self._files[number] = volume.create(self._blob, shard_name(number, k), first=first)
         descriptor = self._files[number]
         volume.write(descriptor, buffers, offset)
         end = offset + sum(map(len, buffers))
@@ -155,3 +169,28 @@ class BlobFiles:
                 action(self._volumes[position])
             except BlobError as error:
                 self.failures[position] = error
+
+
+def _leave_reserve(size: int, volume: Volume) -> None:
+    volume.leave_reserve(size)
+
+
+def _begin_flush(descriptor: int, volume: Volume) -> None:
+    volume.begin_flush(descriptor)
+
+
+def flush_together(blobs: Sequence[BlobFiles], position: int) -> None:
+    """Make the shards of blobs on a volume durable, close them, and flush the directory entries that lead to them.
+
+    All are on their way before one is waited for, and a folder of several is flushed once.
+    """
+    done: set[str] = set()
+    steps: list[Callable[[BlobFiles], None]] = [
+        lambda files: files.begin_flush(position),
+        lambda files: files.sync(position),
+        lambda files: files.sync_entries(position, done),
+    ]
+    for step in steps:
+        for files in blobs:
+            with suppress(ShutError):  # its writer was cancelled
+                step(files)

@@ -127,10 +127,12 @@ class Volume:
         return True
 
     def write(self, descriptor: int, buffers: list[Buffer], offset: int) -> None:
-        """Write all of ``buffers`` one behind the other at ``offset``. Raises Full, VolumeError."""
+        """Write all of ``buffers`` one behind the other at ``offset``. Raises Full, VolumeError.
+
+        Whether there is room for them beside the reserve is asked before, with ``leave_reserve``.
+        """
         with self.calls.to("a file"):
             total = sum(map(len, buffers))
-            self._leave_reserve(total)
             done = os.pwritev(descriptor, buffers, offset)
             if done < total:
                 rest = memoryview(b"".join(buffers))[done:]
@@ -138,10 +140,25 @@ class Volume:
                     done = os.pwrite(descriptor, rest, offset + total - len(rest))
                     rest = rest[done:]
 
-    def begin_flush(self, descriptor: int, offset: int, length: int) -> None:
-        """Have the kernel begin to write out a part of a file, so that ``sync`` waits for less. Promises nothing."""
+    def leave_reserve(self, wanted_bytes: int) -> None:
+        """Refuse what would take the space that an index beside the blobs needs to delete some.
+
+        Raises Full, VolumeError.
+        """
+        with self.calls.to("the file system"):
+            found = os.fstatvfs(self._root)
+            reserve = min(_RESERVE_BYTES, found.f_blocks * found.f_frsize // _RESERVE_SHARE)
+            if found.f_bavail * found.f_frsize - wanted_bytes < reserve:
+                raise Full(f"{self}: the last {reserve} bytes are kept for deletions")
+
+    def begin_flush(self, descriptor: int, offset: int = 0, length: int = 0) -> None:
+        """Have the kernel begin to write out a part of a file, or all, so that ``sync`` waits for less.
+
+        Promises nothing. Raises VolumeError if the volume does not answer.
+        """
         if self.fsync and _sync_file_range:
-            _sync_file_range(descriptor, offset, length, _SYNC_FILE_RANGE_WRITE)
+            with self.calls.to("a file"):
+                _sync_file_range(descriptor, offset, length, _SYNC_FILE_RANGE_WRITE)
 
     def sync(self, descriptor: int) -> None:
         """Make a file's content durable.
@@ -186,6 +203,7 @@ class Volume:
 
     def write_file(self, blob: str, name: str, data: Buffer, *, flush: bool, first: bool = False) -> None:
         """Write a new file; ``sync_entries`` flushes its directory entry. Raises Full, VolumeError."""
+        self.leave_reserve(len(data))
         descriptor = self.create(blob, name, first=first)
         try:
             self.write(descriptor, [data], 0)
@@ -232,15 +250,22 @@ class Volume:
                     return
         raise Missing(f"{self}: {old!r}")
 
-    def sync_entries(self, blob: str) -> None:
-        """Make the directory entries that lead to a blob's files durable. Raises VolumeError."""
+    def sync_entries(self, blob: str, done: set[str] | None = None) -> None:
+        """Make the directory entries that lead to a blob's files durable. Raises VolumeError.
+
+        ``done`` are folders above it that were flushed since its directory is there; those that are, are added.
+        """
         if not self.fsync:
             return
+        done = set() if done is None else done
         folder, flushed = _path(blob), []
         self._sync_folder(folder)
         while folder:
             folder = folder.rpartition("/")[0]
+            if folder in done:
+                break
             self._sync_folder(folder)
+            done.add(folder)
             if folder in self._durable:
                 break
             flushed.append(folder)
@@ -513,13 +538,6 @@ class Volume:
                         yield name
         finally:
             os.close(descriptor)
-
-    def _leave_reserve(self, wanted_bytes: int) -> None:
-        """Refuse what would take the space that an index beside the blobs needs to delete some. Raises Full."""
-        found = os.fstatvfs(self._root)
-        reserve = min(_RESERVE_BYTES, found.f_blocks * found.f_frsize // _RESERVE_SHARE)
-        if found.f_bavail * found.f_frsize - wanted_bytes < reserve:
-            raise Full(f"{self}: the last {reserve} bytes are kept for deletions")
 
     def _refuse_if_suspect(self) -> None:
         if self.suspect:

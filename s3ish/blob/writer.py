@@ -5,7 +5,7 @@ What is short stays in memory and goes into the sidecar alone.
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from types import TracebackType
 from typing import Self
@@ -17,12 +17,15 @@ from s3ish.blob.engine import Engine
 from s3ish.blob.layout import damage_names
 from s3ish.blob.names import mint
 from s3ish.blob.protocol import Buffer
-from s3ish.blob.shards import BlobFiles
+from s3ish.blob.shards import BlobFiles, flush_together
 from s3ish.blob.sidecar import Sidecar
 from s3ish.model import BlobRef
 
 LARGE_SIDECAR_BYTES = 64 << 10
 """Longer sidecars are encoded on a thread."""
+
+SHORT_BYTES = 256 << 10
+"""Up to so many bytes it costs more to have several threads at work on several blobs than is won."""
 
 
 class ErasureWriter:
@@ -39,7 +42,7 @@ class ErasureWriter:
         self._chunks: list[Buffer] = []
         self._buffered = self._size = self._stripes = 0
         self._inline: bytes | None = None
-        self._adopted = self._finished = self._written = self._sealed = False
+        self._whole = self._adopted = self._finished = self._written = self._sealed = False
 
     async def __aenter__(self) -> Self:
         return self
@@ -74,6 +77,23 @@ class ErasureWriter:
         if view:
             self._chunks.append(view)
             self._buffered += len(view)
+
+    @property
+    def short_bytes(self) -> int:
+        return SHORT_BYTES
+
+    async def write_whole(self, data: Buffer, digest: Callable[[Buffer], None]) -> None:
+        assert not self._size, "written before"
+        offload = self._store.offload
+        if not self._store.lazy:
+            await offload.run(digest, data)  # not with what may be given up and done once more
+            await self.write(data)
+        elif len(data) <= self._store.settings.inline_bytes:
+            await offload.run_short(digest, data)
+            await self.write(data)
+        else:
+            self._size, self._whole = len(data), True
+            await offload.run_short(_in_turn(partial(digest, data), *self._take_stripes(memoryview(data))))
 
     async def adopt(self, source: BlobRef) -> bool:
         assert not self._size, "adopted after write"
@@ -137,19 +157,23 @@ class ErasureWriter:
 
         def flush(position: int) -> None:
             files.sync(position)
-            if store.lazy or self._adopted:
+            if self._adopted:
                 files.sync_entries(position)
 
-        def write_and_flush() -> None:
-            write_rest()
-            flush(files.live[0])
-
-        if len(files.live) == 1:
-            await store.run(write_and_flush)
+        if self._whole:
+            await store.together.flush(files)
+        elif store.lazy:
+            await store.run(_in_turn(write_rest, partial(flush_together, [files], files.live[0])))
         else:
             await store.run(write_rest)
             await store.each(flush, files.live)
         files.require_quorum()
+
+    def _take_stripes(self, data: memoryview) -> Iterator[Callable[[], None]]:
+        """Yield the jobs that write all of the data."""
+        for start in range(0, len(data), self.piece_bytes):
+            self._chunks = [data[start : start + self.piece_bytes]]
+            yield self._take_stripe()
 
     def _take_stripe(self) -> partial[None]:
         """Return the job that writes what is buffered as the next stripe."""
@@ -163,6 +187,14 @@ class ErasureWriter:
         self._files = BlobFiles(self._store.volumes, self._ref.id, positions, quorum)
         self._files.require_quorum()
         return self._files
+
+
+def _in_turn(*steps: Callable[[], None]) -> Callable[[], None]:
+    def job() -> None:
+        for step in steps:
+            step()
+
+    return job
 
 
 def _nothing() -> None:

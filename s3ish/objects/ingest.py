@@ -181,11 +181,22 @@ async def ingest(
         whole = await source.read(FREE_BYTES + 1)
         digests.update(whole)
         await writer.write(whole)
+    elif source.size is not None and source.size <= writer.short_bytes:
+        with room.upload():
+            await _move_whole(_Intake(source, source.size, room), writer, digests)
     else:
         with room.upload():
             await _move(_Intake(source, writer.piece_bytes, room), writer, offload, digests)
     digests.verify(source.claims())
     return digests
+
+
+async def _move_whole(intake: _Intake, writer: BlobWriter, digests: Digests) -> None:
+    """Digest and store all in one."""
+    try:
+        await writer.write_whole(await intake.next(), digests.update)
+    finally:
+        intake.place.leave()
 
 
 async def _move(intake: _Intake, writer: BlobWriter, offload: Offload, digests: Digests) -> None:

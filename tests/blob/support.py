@@ -15,11 +15,15 @@ def sample(size, seed=1):
     return (block * (size // 5003 + 1))[:size] if size else b""
 
 
-async def put(store, data, home="bucket/folder/key", sidecar=SIDECAR, piece=None):
+async def put(store, data, home="bucket/folder/key", sidecar=SIDECAR, piece=None, digest=None):
+    """Store a blob: in pieces of a length, or with a ``digest`` in one, which must then be short."""
     async with store.create(home, len(data)) as writer:
-        step = piece or max(len(data), 1)
-        for start in range(0, len(data), step):
-            await writer.write(data[start : start + step])
+        if digest:
+            await writer.write_whole(data, digest)
+        else:
+            step = piece or max(len(data), 1)
+            for start in range(0, len(data), step):
+                await writer.write(data[start : start + step])
         ref = await writer.finish()
         await writer.seal(sidecar)
     return ref

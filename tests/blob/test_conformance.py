@@ -19,6 +19,26 @@ async def test_what_is_written_is_read(store, size):  # case 120
     assert (await store.check(ref, repair=False)).whole
 
 
+@pytest.mark.parametrize("size", SIZES)
+async def test_what_is_written_in_one_is_read_and_digested_once(store, size):  # case 120
+    data, digested = sample(size), []
+    ref = await put(store, data, digest=lambda piece: digested.append(bytes(piece)))
+    assert (ref.size, ref.inline) == (size, size <= 100)
+    assert digested == [data]
+    assert await get(store, ref) == data
+    assert (await store.check(ref, repair=False)).whole
+
+
+@pytest.mark.parametrize("size", [50, 2500])
+async def test_a_digest_that_fails_is_the_writers_error(store, size):
+    def digest(piece):
+        raise KeyError
+
+    with pytest.raises(KeyError):
+        await put(store, sample(size), digest=digest)
+    assert await scanned(store) == []
+
+
 @pytest.mark.parametrize("piece", [1, 7, 250, 999, 1000, 1001, 2500, 3000])
 async def test_pieces_of_any_size_can_be_written(store, piece):
     data = sample(3001)

@@ -32,6 +32,9 @@ class CancellingOffload(Offload):
     async def run_brief(self, function, *arguments):
         return await self._count(super().run_brief, function, arguments)
 
+    async def run_short(self, function, *arguments):
+        return await self._count(super().run_short, function, arguments)
+
     async def _count(self, run, function, arguments):
         self.left -= 1
         if self.left:
@@ -62,13 +65,14 @@ def with_offload(store, offload):
 
 @pytest.mark.parametrize("shape", ["one", "three"])
 @pytest.mark.parametrize("size", [50, 900, 3500])
-async def test_cancelled_at_any_job_a_writer_leaves_nothing(make_store, files, shape, size):  # case 109
+@pytest.mark.parametrize("digest", [None, len])
+async def test_cancelled_at_any_job_a_writer_leaves_nothing(make_store, files, shape, size, digest):  # case 109
     store = make_store(shape)
     before = descriptors()
     for at in range(1, 40):
         offload = CancellingOffload(at)
         with_offload(store, offload)
-        offload.task = asyncio.ensure_future(put(store, sample(size)))
+        offload.task = asyncio.ensure_future(put(store, sample(size), digest=digest))
         if not offload.hit:
             await asyncio.wait([offload.task])
         if not offload.hit:
@@ -160,15 +164,16 @@ BREAKS = [("create", 0), ("write", 0), ("write", 2), ("sync", 0), ("sync_entries
 
 @pytest.mark.parametrize(("method", "after"), BREAKS)
 @pytest.mark.parametrize("size", [50, 3500])
+@pytest.mark.parametrize("digest", [None, len])
 async def test_with_a_volume_failing_the_rest_is_written_and_the_loss_reported(
-    make_store, method, after, size
+    make_store, method, after, size, digest
 ):  # case 134
     store = make_store("three")
     for seed in range(6):
         store.damage.clear()
         broken = store.volumes.at(seed % 3)
         fail(broken, method, VolumeError("broken"), after if size > 50 else 0)
-        ref = await put(store, sample(size, seed), home=f"b/{seed}")
+        ref = await put(store, sample(size, seed), home=f"b/{seed}", digest=digest)
         del broken.__dict__[method]
         damaged = set((await store.check(ref, repair=False)).damaged)
         assert [(blob, set(names)) for blob, names in store.damage] == ([(ref.id, damaged)] if damaged else [])
@@ -180,29 +185,99 @@ async def test_with_a_volume_failing_the_rest_is_written_and_the_loss_reported(
 @pytest.mark.parametrize("error", [VolumeError("broken"), Full("full")])
 @pytest.mark.parametrize(("method", "after"), BREAKS)
 @pytest.mark.parametrize("size", [50, 3500])
-async def test_below_the_quorum_nothing_is_stored(make_store, files, method, after, size, error):  # cases 26, 133
+@pytest.mark.parametrize("digest", [None, len])
+async def test_below_the_quorum_nothing_is_stored(
+    make_store, files, method, after, size, digest, error
+):  # cases 26, 133
     store = make_store("three")
     for volume in store.volumes.present:
         fail(volume, method, error, after if size > 50 else 0)
     with pytest.raises(Full if isinstance(error, Full) else Unwritable, match=str(error)):
-        await put(store, sample(size))
+        await put(store, sample(size), digest=digest)
     assert files() == []
 
 
 @pytest.mark.parametrize("method", ["create", "write"])
 @pytest.mark.parametrize("size", [50, 3500])
-async def test_one_full_volume_is_a_full_store(make_store, files, method, size):  # case 133
+@pytest.mark.parametrize("digest", [None, len])
+async def test_one_full_volume_is_a_full_store(make_store, files, method, size, digest):  # case 133
     store = make_store("one")
     ref = await put(store, sample(size), home="b/old")
     kept = files()
     fail(store.volumes.at(0), method, Full("no room"), 1 if size > 50 else 0)
     with pytest.raises(Full, match="no room"):
-        await put(store, sample(size))
+        await put(store, sample(size), digest=digest)
     assert files() == kept
     assert await get(store, ref) == sample(size)
     await store.delete(ref)
     del store.volumes.at(0).__dict__[method]
     assert await get(store, await put(store, sample(size))) == sample(size)
+
+
+def flushes(store, monkeypatch, broken=""):
+    """Let a store on one volume flush; return the list of what it has flushed. A path with ``broken`` in it fails."""
+    volume = store.volumes.at(0)
+    volume.fsync, flushed = True, []
+
+    def fsync(descriptor):
+        path = os.path.relpath(os.readlink(f"/proc/self/fd/{descriptor}"), volume.root)
+        if broken and broken in path:
+            raise OSError(errno.ENOSPC, "no room")
+        flushed.append(path)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    return flushed
+
+
+async def test_short_blobs_that_come_together_flush_their_folder_once(make_store, monkeypatch):
+    store = make_store("one")
+    await put(store, sample(2000), home="b/folder/first")
+    flushed = flushes(store, monkeypatch)
+    refs = await asyncio.gather(*(put(store, sample(2500, n), home=f"b/folder/{n}", digest=len) for n in range(8)))
+    names = ["data.0", "data.1", "parity.0"]
+    expected = [f"{ref.id}/{name}" for ref in refs for name in names] + [ref.id for ref in refs]
+    assert sorted(flushed) == sorted([*expected, "b/folder", "b", "."])
+    for number, ref in enumerate(refs):
+        assert await get(store, ref) == sample(2500, number)
+
+
+async def test_of_short_blobs_that_come_together_the_one_without_room_fails(make_store, files, monkeypatch):
+    store = make_store("one")
+    flushes(store, monkeypatch, broken="/3@")
+    putting = [put(store, sample(2500, n), home=f"b/{n}", digest=len) for n in range(8)]
+    outcomes = await asyncio.gather(*putting, return_exceptions=True)
+    assert isinstance(outcomes.pop(3), Full)
+    assert sum(path.endswith("metadata.json") for path in files()) == 7
+    assert not [path for path in files() if "/3@" in path]
+    for number, ref in zip([0, 1, 2, 4, 5, 6, 7], outcomes, strict=True):
+        assert await get(store, ref) == sample(2500, number)
+
+
+async def test_of_short_blobs_that_come_together_a_cancelled_one_disturbs_nobody(make_store, files, monkeypatch):
+    store = make_store("one")
+    flushed, first, release = flushes(store, monkeypatch), threading.Event(), threading.Event()
+    real = os.fsync
+
+    def fsync(descriptor):
+        first.set()
+        release.wait(30)
+        real(descriptor)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    putting = [asyncio.ensure_future(put(store, sample(2500, n), home=f"b/{n}/k", digest=len)) for n in range(8)]
+    while not first.is_set():
+        await asyncio.sleep(0.001)
+    putting[3].cancel()
+    await asyncio.sleep(0.01)
+    release.set()
+    outcomes = await asyncio.gather(*putting, return_exceptions=True)
+    assert isinstance(outcomes.pop(3), asyncio.CancelledError)
+    for ref in outcomes:
+        assert {ref.id, ref.id.rpartition("/")[0]} <= set(flushed)
+    async with asyncio.timeout(10):
+        while any("b/3" in path for path in files()):
+            await asyncio.sleep(0.001)
+    assert sum(path.endswith("metadata.json") for path in files()) == 7
 
 
 async def test_a_failed_second_seal_takes_the_blob_away(make_store, files):

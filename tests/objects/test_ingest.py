@@ -20,7 +20,8 @@ class Writer:
 
     piece_bytes = PIECE_BYTES
 
-    def __init__(self, fails_at=None):
+    def __init__(self, fails_at=None, short_bytes=0):
+        self.short_bytes, self.wholes = short_bytes, 0
         self.turns, self.stored, self.begun = asyncio.Semaphore(0), [], 0
         self._fails_at, self._writing = fails_at, False
 
@@ -34,6 +35,11 @@ class Writer:
             self.stored.append(bytes(piece))
         finally:
             self._writing = False
+
+    async def write_whole(self, data, digest):
+        self.wholes += 1
+        digest(data)
+        await self.write(data)
 
     def let(self, count=PIECES):
         for _ in range(count):
@@ -88,6 +94,33 @@ async def test_an_upload_leaves_all_its_places_announced_or_not(offload, size, a
     digests = await ingest(Sender(data, sized=announced), writer, offload, room)
     assert b"".join(map(bytes, writer.stored)) == data
     assert (digests.size, room.taken) == (size, 0)
+
+
+@pytest.mark.parametrize(
+    ("size", "announced", "whole"),
+    [
+        (32 << 10, True, False),
+        ((32 << 10) + 1, True, True),
+        (2 * PIECE_BYTES, True, True),
+        (2 * PIECE_BYTES + 1, True, False),
+        (PIECE_BYTES, False, False),
+    ],
+)
+async def test_a_short_body_that_was_announced_is_stored_in_one(offload, size, announced, whole):  # case 113
+    data, writer, room = sample(size), Writer(short_bytes=2 * PIECE_BYTES), Room()
+    writer.let()
+    digests = await ingest(Sender(data, sized=announced), writer, offload, room)
+    assert b"".join(map(bytes, writer.stored)) == data
+    assert (digests.etag, digests.size) == (hashlib.md5(data).hexdigest(), size)
+    assert (writer.wholes, room.taken) == (whole, 0)
+
+
+async def test_a_short_body_that_cannot_be_stored_leaves_its_place(offload):  # case 133
+    writer, room = Writer(0, short_bytes=PIECE_BYTES), Room()
+    writer.let()
+    with pytest.raises(Full):
+        await ingest(Sender(sample(PIECE_BYTES)), writer, offload, room)
+    assert (writer.wholes, room.taken) == (1, 0)
 
 
 @pytest.mark.parametrize("fails_at", [0, 2, PIECES - 1])

@@ -16,13 +16,13 @@ SIZES = {"empty": 0, "small": 10, "large": 150}
 
 
 class Bytes:
-    """Bytes on their way in."""
+    """Bytes on their way in: those whose length is announced are stored in one, others in pieces."""
 
     expects_sha256 = False
     algorithm = None
 
-    def __init__(self, data):
-        self.size, self._rest = len(data), data
+    def __init__(self, data, *, announced):
+        self.size, self._rest = len(data) if announced else None, data
 
     async def gather(self, count):
         pass
@@ -111,7 +111,9 @@ class Client:
     async def put(self, name, key, size):
         data, note = self._fresh(size)
         attributes = Attributes(metadata={"n": note})
-        version = await write.put_object(self.store, name, key, Bytes(data), owner=OWNER, attributes=attributes)
+        version = await write.put_object(
+            self.store, name, key, Bytes(data, announced=True), owner=OWNER, attributes=attributes
+        )
         self.state[name].add(key, HeldVersion(version.id, data, note))
 
     async def remove(self, name, key):
@@ -163,7 +165,7 @@ class Client:
     async def part(self, name, number, size):
         data, _ = self._fresh(size)
         upload_id, upload = self._upload(name)
-        await multipart.put_part(self.store, name, upload.key, upload_id, number, Bytes(data))
+        await multipart.put_part(self.store, name, upload.key, upload_id, number, Bytes(data, announced=False))
         upload.parts[number] = data
 
     def can_part(self, name, *_):
