@@ -145,7 +145,8 @@ class BlobFiles:
 
     def _on(self, position: int) -> list[int]:
         """Return the numbers of the shards on a volume that are open."""
-        return [number for number in self._files if self._positions[number] == position]
+        numbers = list(self._files)  # other threads close those on other volumes
+        return [number for number in numbers if self._positions[number] == position]
 
     def _write(self, number: int, k: int, buffers: list[Buffer], offset: int, volume: Volume) -> None:
         if number not in self._files:
