@@ -12,7 +12,6 @@ from s3ish.blob.coder import Coder, coder
 from s3ish.blob.flusher import Flusher
 from s3ish.blob.hold import HELD_BYTES, Hold
 from s3ish.blob.protocol import Unwritable, VolumeError
-from s3ish.blob.together import FlushTogether
 from s3ish.blob.volume import Volume
 from s3ish.blob.volumes import Volumes
 from s3ish.blob.watch import Watch
@@ -89,7 +88,6 @@ class Engine:
         self.coder = coder(settings.code, settings.k, settings.m)
         self.watch = Watch(volumes, offload, on_state)
         self.flusher = Flusher(volumes, self.run)
-        self.together = FlushTogether(self.run)
         self.hold = Hold(max(HELD_BYTES, 16 * settings.stripe_bytes))  # so that who reads alone reads whole stripes
         self.lazy = len(volumes) == 1
         self._coders = {(settings.code, settings.k, settings.m): self.coder}

@@ -12,7 +12,7 @@ from functools import partial
 
 from s3ish.blob import sidecar
 from s3ish.blob.coder import Coder
-from s3ish.blob.gate import Gate, ShutError
+from s3ish.blob.gate import Gate
 from s3ish.blob.layout import HASH_BYTES, block_hash, shard_name
 from s3ish.blob.protocol import BlobError, Buffer, Full, Unwritable
 from s3ish.blob.volume import Volume
@@ -64,22 +64,20 @@ class BlobFiles:
                 self._try(self._positions[number], partial(self._write, number, coder.k, buffers, offset))
             self.require_quorum()
 
-    def begin_flush(self, position: int) -> None:
-        """Have the kernel begin to write out the shards on a volume, so that ``sync`` waits for all of them at once."""
-        with self._gate:
-            for number in self._on(position):
-                self._try(position, partial(_begin_flush, self._files[number]))
-
     def sync(self, position: int) -> None:
         """Make the content of the shards on a volume durable, and close them."""
         with self._gate:
-            for number in self._on(position):
+            numbers = self._open_on(position)
+            if len(numbers) > 1:  # all are on their way to the drive before one is waited for
+                for number in numbers:
+                    self._try(position, partial(_begin_flush, self._files[number]))
+            for number in numbers:
                 self._try(position, partial(self._sync, number))
 
-    def sync_entries(self, position: int, done: set[str] | None = None) -> None:
-        """Make the directory entries on a volume durable; ``done`` as of ``Volume.sync_entries``."""
+    def sync_entries(self, position: int) -> None:
+        """Make the directory entries on a volume durable."""
         with self._gate:
-            self._try(position, lambda volume: volume.sync_entries(self._blob, done))
+            self._try(position, lambda volume: volume.sync_entries(self._blob))
 
     def link(self, source: BlobRef) -> bool:
         """Give all shards of another blob names here as well. Returns False, leaving nothing, if one cannot have it."""
@@ -143,14 +141,14 @@ class BlobFiles:
         for number in list(self._files):
             self._volumes[self._positions[number]].close_file(self._files.pop(number))
 
-    def _on(self, position: int) -> list[int]:
+    def _open_on(self, position: int) -> list[int]:
         """Return the numbers of the shards on a volume that are open."""
         numbers = list(self._files)  # other threads close those on other volumes
         return [number for number in numbers if self._positions[number] == position]
 
     def _write(self, number: int, k: int, buffers: list[Buffer], offset: int, volume: Volume) -> None:
         if number not in self._files:
-            first = not self._on(self._positions[number])
+            first = not self._open_on(self._positions[number])
             self._files[number] = volume.create(self._blob, shard_name(number, k), first=first)
         descriptor = self._files[number]
         volume.write(descriptor, buffers, offset)
@@ -178,20 +176,3 @@ def _leave_reserve(size: int, volume: Volume) -> None:
 
 def _begin_flush(descriptor: int, volume: Volume) -> None:
     volume.begin_flush(descriptor)
-
-
-def flush_together(blobs: Sequence[BlobFiles], position: int) -> None:
-    """Make the shards of blobs on a volume durable, close them, and flush the directory entries that lead to them.
-
-    All are on their way before one is waited for, and a folder of several is flushed once.
-    """
-    done: set[str] = set()
-    steps: list[Callable[[BlobFiles], None]] = [
-        lambda files: files.begin_flush(position),
-        lambda files: files.sync(position),
-        lambda files: files.sync_entries(position, done),
-    ]
-    for step in steps:
-        for files in blobs:
-            with suppress(ShutError):  # its writer was cancelled
-                step(files)

@@ -250,22 +250,15 @@ class Volume:
                     return
         raise Missing(f"{self}: {old!r}")
 
-    def sync_entries(self, blob: str, done: set[str] | None = None) -> None:
-        """Make the directory entries that lead to a blob's files durable. Raises VolumeError.
-
-        ``done`` are folders above it that were flushed since its directory is there; those that are, are added.
-        """
+    def sync_entries(self, blob: str) -> None:
+        """Make the directory entries that lead to a blob's files durable. Raises VolumeError."""
         if not self.fsync:
             return
-        done = set() if done is None else done
         folder, flushed = _path(blob), []
         self._sync_folder(folder)
         while folder:
             folder = folder.rpartition("/")[0]
-            if folder in done:
-                break
             self._sync_folder(folder)
-            done.add(folder)
             if folder in self._durable:
                 break
             flushed.append(folder)

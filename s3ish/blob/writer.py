@@ -17,7 +17,7 @@ from s3ish.blob.engine import Engine
 from s3ish.blob.layout import damage_names
 from s3ish.blob.names import mint
 from s3ish.blob.protocol import Buffer
-from s3ish.blob.shards import BlobFiles, flush_together
+from s3ish.blob.shards import BlobFiles
 from s3ish.blob.sidecar import Sidecar
 from s3ish.model import BlobRef
 
@@ -42,7 +42,7 @@ class ErasureWriter:
         self._chunks: list[Buffer] = []
         self._buffered = self._size = self._stripes = 0
         self._inline: bytes | None = None
-        self._whole = self._adopted = self._finished = self._written = self._sealed = False
+        self._adopted = self._finished = self._written = self._sealed = False
 
     async def __aenter__(self) -> Self:
         return self
@@ -84,16 +84,13 @@ class ErasureWriter:
 
     async def write_whole(self, data: Buffer, digest: Callable[[Buffer], None]) -> None:
         assert not self._size, "written before"
-        offload = self._store.offload
-        if not self._store.lazy:
-            await offload.run(digest, data)  # not with what may be given up and done once more
+        store = self._store
+        if store.lazy and len(data) > store.settings.inline_bytes:
+            self._size = len(data)
+            await store.offload.run_short(_in_turn(partial(digest, data), *self._take_stripes(memoryview(data))))
+        else:  # of several volumes one may hang: what is given up and done once more must not digest twice
+            await store.offload.run_short(digest, data)
             await self.write(data)
-        elif len(data) <= self._store.settings.inline_bytes:
-            await offload.run_short(digest, data)
-            await self.write(data)
-        else:
-            self._size, self._whole = len(data), True
-            await offload.run_short(_in_turn(partial(digest, data), *self._take_stripes(memoryview(data))))
 
     async def adopt(self, source: BlobRef) -> bool:
         assert not self._size, "adopted after write"
@@ -157,13 +154,15 @@ class ErasureWriter:
 
         def flush(position: int) -> None:
             files.sync(position)
-            if self._adopted:
+            if store.lazy or self._adopted:
                 files.sync_entries(position)
 
-        if self._whole:
-            await store.together.flush(files)
-        elif store.lazy:
-            await store.run(_in_turn(write_rest, partial(flush_together, [files], files.live[0])))
+        def write_and_flush() -> None:
+            write_rest()
+            flush(files.live[0])
+
+        if len(files.live) == 1:
+            await store.run(write_and_flush)
         else:
             await store.run(write_rest)
             await store.each(flush, files.live)

@@ -86,7 +86,7 @@ class TestBrokenStores:
 
     @pytest.mark.parametrize("volumes", [1, 3])
     async def test_not_syncing_directories(self, system, monkeypatch, volumes):
-        monkeypatch.setattr(Volume, "sync_entries", lambda self, blob, done=None: None)
+        monkeypatch.setattr(Volume, "sync_entries", lambda self, blob: None)
         assert await crashes(system, volumes)
 
     async def test_not_syncing_the_folders_above(self, system, monkeypatch):
