@@ -73,7 +73,10 @@ class Load(NamedTuple):
 _SCRIPT = """
 local i, threads = 0, {}
 function setup(thread) threads[1] = thread end
-function request() began = began or os.clock() i = i % #r + 1 return r[i] end
+function request()
+  began, i = began or os.clock(), i % #heads + 1
+  return sizes[i] == 0 and heads[i] or heads[i] .. bodies[sizes[i]]
+end
 function done(summary, latency)
   local e, spent = summary.errors, os.clock() - threads[1]:get("began")
   io.write(string.format("told %d %d %d %d %d %d %d %d\\n", summary.requests, summary.duration, latency:percentile(50),
@@ -91,12 +94,10 @@ def wrk(server, requests, seconds, connections=32):
     program = shutil.which("wrk")
     if not program:
         raise RuntimeError("wrk is needed: apt-get install wrk")
-    lines = ["local r = {}", "local b = {}"]
-    lines += [f"b[{size}] = string.rep('\\0', {size})" for size in {request.size for request in requests}]
-    for number, request in enumerate(requests, 1):
-        headers = ", ".join(f"[{name!r}]={value!r}" for name, value in request.headers.items())
-        body = f"b[{request.size}]" if request.size else "nil"
-        lines.append(f"r[{number}] = wrk.format({request.method!r}, {request.target!r}, {{{headers}}}, {body})")
+    lines = ["local heads, sizes, bodies = {}, {}, {}"]
+    lines += [f"bodies[{size}] = string.rep('\\0', {size})" for size in {request.size for request in requests}]
+    for number, request in enumerate(requests, 1):  # bodies are joined when they are sent: all would be gigabytes
+        lines.append(f"heads[{number}], sizes[{number}] = {request.head().decode()!r}, {request.size}")
     lines.append(_SCRIPT)
     with tempfile.NamedTemporaryFile("w", suffix=".lua") as script:
         script.write("\n".join(lines))

@@ -9,11 +9,11 @@ import argparse
 import tempfile
 from pathlib import Path
 
-from compat.bench import curves, large, plots, scale, small
+from compat.bench import curves, large, medium, plots, scale, small
 from compat.bench.pages import put_between_marks
 from compat.bench.rows import report
 
-TABLED = ("start", "small", "list", "streams", "metadata", "coding", "memory")
+TABLED = ("start", "small", "medium", "list", "streams", "metadata", "coding", "memory")
 PLOTTED = ("sizes", "latency")
 PAGE = Path(__file__).parent.parent.parent / "docs" / "performance.md"
 
@@ -36,6 +36,7 @@ def main():
         parts = {
             "start": lambda: small.starts(rounds, folder),
             "small": lambda: small.small_requests(rounds, seconds, folder),
+            "medium": lambda: medium.medium_requests(rounds, seconds, folder),
             "list": lambda: small.listings(rounds, seconds, folder),
             "streams": lambda: large.streams(rounds, folder),
             "metadata": lambda: large.metadata(rounds, folder),
