@@ -38,6 +38,8 @@ FAULTS = {
     "pwritev2": _WRITES,
     "pwrite64": _WRITES,
     "pread64": (EIO,),
+    "fstatfs": (EIO, KILL),
+    "sync_file_range": (EIO, KILL),
     "fsync": (EIO, ENOSPC, KILL),
     "fdatasync": (EIO, ENOSPC, KILL),
     "syncfs": (EIO, ENOSPC, KILL),

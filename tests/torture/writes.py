@@ -7,8 +7,8 @@ import hashlib
 import random
 
 PLACE = "bucket"
-SMALL, LARGE, PART = 1000, 1_300_000, 5 << 20
-"""Bytes: within the sidecar, two stripes, and the least that a part may have which is not the last."""
+SMALL, SHORT, LARGE, PART = 1000, 100_000, 1_300_000, 5 << 20
+"""Bytes: within the sidecar, written in one, two stripes, and the least that a part may have which is not the last."""
 
 _NAMESPACE = "http://s3.amazonaws.com/doc/2006-03-01/"
 
@@ -44,12 +44,20 @@ class Write:
         return client.request("PUT", self.path, self.data)
 
 
+class PutShort(Write):
+    size = SHORT
+
+
 class PutLarge(Write):
     size = LARGE
 
 
 class OverwriteSmall(Write):
     old_size = SMALL
+
+
+class OverwriteShort(Write):
+    size, old_size = SHORT, SHORT
 
 
 class OverwriteLarge(Write):
@@ -133,8 +141,10 @@ class Complete(Write):
 
 OPERATIONS = {
     "put": Write,
+    "put short": PutShort,
     "put large": PutLarge,
     "overwrite": OverwriteSmall,
+    "overwrite short": OverwriteShort,
     "overwrite large": OverwriteLarge,
     "delete": DeleteSmall,
     "delete large": Delete,
