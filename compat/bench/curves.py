@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from itertools import count
 
 from compat.bench.load import Request, Stream, wrk, zeros
+from compat.bench.peers import peers
 from compat.bench.plots import Panel, save, size_text
 from compat.bench.rows import Row
 from compat.bench.servers import Server, prepare
@@ -30,11 +31,12 @@ def sizes(folder, seconds):
     with (
         Server("s3ish", f"{folder}/sizes-s3ish") as ours,
         Server("rclone serve s3", f"{folder}/sizes-rclone") as rclone,
+        peers() as others,
     ):
         for server in (ours, rclone):
             prepare(server)
         for size in SIZES:
-            for server in (ours, rclone):
+            for server in (ours, rclone, *others):
                 stream, number = Stream(server), count()
                 took = _repeat(lambda: stream.put(f"/bench/{size}-{next(number)}", source, size), seconds)  # noqa: B023
                 puts.add(server.name, size, size / MIB / took)

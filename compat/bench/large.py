@@ -10,6 +10,7 @@ import time
 
 from compat.bench import filling
 from compat.bench.load import Client, Stream, zeros
+from compat.bench.peers import peers
 from compat.bench.rows import Row, timed
 from compat.bench.servers import Server, prepare
 from s3ish.blob.coder import coder
@@ -31,6 +32,7 @@ def streams(rounds, folder):
             Server("s3ish", f"{memory}/stream") as ours,
             Server("rclone serve s3", f"{folder}/stream-rclone") as rclone,
             Server("bare uvicorn", folder) as bare,
+            peers() as others,
         ):
             for server in (disk, ours, rclone):
                 prepare(server)
@@ -38,9 +40,10 @@ def streams(rounds, folder):
                 put_memory.add("s3ish", 256 / Stream(ours).put("/bench/large", source, 256 * MIB))
                 put_memory.add("MD5 of one core", md5_rate() / MIB)
                 put_disk.add("s3ish", 256 / Stream(disk).put("/bench/large", source, 256 * MIB))
-                put_disk.add("rclone serve s3", 256 / Stream(rclone).put("/bench/large", source, 256 * MIB))
+                for server in (rclone, *others):
+                    put_disk.add(server.name, 256 / Stream(server).put("/bench/large", source, 256 * MIB))
                 put_disk.add("dd of 1.5 x the bytes", 256 / dd_seconds(folder, 384))
-                for server in (disk, rclone, bare):
+                for server in (disk, rclone, *others, bare):
                     get.add(server.name, 256 / Stream(server).get("/bench/large"))
                     four.add(server.name, 4 * 256 / at_once([Stream(server) for _ in range(4)]))
     return [put_memory, put_disk, get, four]

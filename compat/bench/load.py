@@ -14,11 +14,7 @@ from typing import NamedTuple
 
 from botocore.auth import S3SigV4Auth, S3SigV4QueryAuth
 from botocore.awsrequest import AWSRequest
-from botocore.credentials import Credentials
 
-from compat.bench.servers import ACCESS_KEY, REGION, SECRET_KEY
-
-KEYS = Credentials(ACCESS_KEY, SECRET_KEY)
 UNSIGNED = "UNSIGNED-PAYLOAD"
 
 
@@ -36,12 +32,13 @@ class Request:
         url = server.endpoint + path + (f"?{query}" if query else "")
         request = AWSRequest(method, url, data=(body or bytes(size)) if sign_body else None)
         header_signer = S3SigV4Auth if sign_body else _BodyUnsigned
-        signer = S3SigV4QueryAuth(KEYS, "s3", REGION, expires=3600) if presigned else header_signer(KEYS, "s3", REGION)
+        scope = server.keys, "s3", server.region
+        signer = S3SigV4QueryAuth(*scope, expires=3600) if presigned else header_signer(*scope)
         signer.add_auth(request)
         self.method, self.size, self._body = method, len(body) or size, body
         self.target = request.url[len(server.endpoint) :]
         self.headers = {name: value for name, value in request.headers.items() if name.lower() != "content-length"}
-        self.headers["Host"] = f"127.0.0.1:{server.port}"
+        self.headers["Host"] = f"{server.host}:{server.port}"
 
     @property
     def body(self):
@@ -122,7 +119,7 @@ def crowd(server, request, seconds, connections=32):
     head, count, expected = request.head(), 0, None
     poll, opened, got = select.epoll(), {}, {}
     for _ in range(connections):
-        connection = socket.create_connection(("127.0.0.1", server.port))
+        connection = socket.create_connection((server.host, server.port))
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         opened[connection.fileno()] = connection
         poll.register(connection, select.EPOLLIN)
@@ -152,7 +149,7 @@ class Client:
 
     def __init__(self, server):
         self.server = server
-        self._connection = http.client.HTTPConnection("127.0.0.1", server.port)
+        self._connection = http.client.HTTPConnection(server.host, server.port)
 
     def timed(self, request):
         """Send a request and return the milliseconds until its answer was read."""
@@ -176,7 +173,7 @@ class Stream:
 
     def __init__(self, server):
         self.server = server
-        self._connection = socket.create_connection(("127.0.0.1", server.port))
+        self._connection = socket.create_connection((server.host, server.port))
         self._connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._buffer = bytearray(1 << 20)
         self._gets = {}

@@ -1,6 +1,7 @@
 """Objects of 64 KiB to 1 MiB, too long for the index: written and read by many clients at once."""
 
 from compat.bench.load import Request, wrk
+from compat.bench.peers import peers
 from compat.bench.plots import size_text
 from compat.bench.rows import Row
 from compat.bench.servers import Server, prepare
@@ -26,17 +27,19 @@ def medium_requests(rounds, seconds, folder):
         Server("s3ish", f"{folder}/medium-s3ish") as ours,
         Server("s3ish, 2 workers", f"{folder}/medium-s3ish-2") as two,
         Server("rclone serve s3", f"{folder}/medium-rclone") as rclone,
+        peers() as others,
     ):
         for server in (ours, two, rclone):
             prepare(server)
         for turn in range(rounds):
             for size, most in SIZES.items():
-                for server in (ours, two, rclone):
+                for server in (ours, two, rclone, *others):
                     names = [f"/bench/r{turn}-{size}-{number}" for number in range(most * seconds)]
                     writes = [Request(server, "PUT", name, size=size) for name in names]
                     reads = [Request(server, "GET", name) for name in names[_READ]]
                     load = wrk(server, writes, seconds, CONNECTIONS)
                     puts[size].add(server.name, load.rate)
-                    costs[size].add(server.name, load.server_us)
+                    if load.server_us:
+                        costs[size].add(server.name, load.server_us)
                     gets[size].add(server.name, wrk(server, reads, seconds, CONNECTIONS).rate)
     return [row for size in SIZES for row in (puts[size], gets[size], costs[size])]

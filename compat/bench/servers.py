@@ -11,6 +11,7 @@ from pathlib import Path
 
 import boto3
 from botocore.config import Config
+from botocore.credentials import Credentials
 
 from compat import environments
 
@@ -60,12 +61,35 @@ def prepare(server):
     s3.put_object(Bucket="bench", Key="small", Body=bytes(4096))
 
 
-class Server:
+class Target:
+    """What is measured: a name, where it listens, and the keys to it."""
+
+    def __init__(self, name, host, port, access_key=ACCESS_KEY, secret_key=SECRET_KEY, region=REGION):
+        self.name, self.host, self.port, self.region = name, host, port, region
+        self.endpoint = f"http://{host}:{port}"
+        self.keys = Credentials(access_key, secret_key)
+
+    def boto3(self):
+        """Return a client of this server."""
+        return boto3.client(
+            "s3",
+            endpoint_url=self.endpoint,
+            aws_access_key_id=self.keys.access_key,
+            aws_secret_access_key=self.keys.secret_key,
+            region_name=self.region,
+            config=Config(request_checksum_calculation="when_required", s3={"addressing_style": "path"}),
+        )
+
+    def processor_seconds(self):
+        """Return the processor time that the server's processes have taken so far; nothing where that is not known."""
+        return 0.0
+
+
+class Server(Target):
     """A running server; the context ends it. ``name`` is one of ``command``'s, or "s3ish, 2 workers"."""
 
     def __init__(self, name, folder):
-        self.name, self.port = name, free_port()
-        self.endpoint = f"http://127.0.0.1:{self.port}"
+        super().__init__(name, "127.0.0.1", free_port())
         Path(folder).mkdir(parents=True, exist_ok=True)
         own = {key: value for key, value in os.environ.items() if not key.startswith(_FOREIGN)}
         settings = {"S3ISH_ACCESS_KEY": ACCESS_KEY, "S3ISH_SECRET_KEY": SECRET_KEY, "RCLONE_CONFIG": os.devnull}
@@ -106,7 +130,6 @@ class Server:
             before = now
 
     def processor_seconds(self):
-        """Return the processor time that the server's processes have taken so far."""
         ticks = 0
         for pid in (self.process.pid, *self._children()):
             fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
@@ -115,17 +138,6 @@ class Server:
 
     def _children(self):
         return Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()
-
-    def boto3(self):
-        """Return a client of this server."""
-        return boto3.client(
-            "s3",
-            endpoint_url=self.endpoint,
-            aws_access_key_id=ACCESS_KEY,
-            aws_secret_access_key=SECRET_KEY,
-            region_name=REGION,
-            config=Config(request_checksum_calculation="when_required", s3={"addressing_style": "path"}),
-        )
 
     def memory_mib(self, what="VmRSS"):
         text = Path(f"/proc/{self.process.pid}/status").read_text()

@@ -3,10 +3,12 @@
 import os
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from compat.bench import filling
 from compat.bench.load import Client, Request, crowd, wrk
+from compat.bench.peers import peers
 from compat.bench.rows import Row
 from compat.bench.servers import Server, prepare
 
@@ -38,6 +40,7 @@ def small_requests(rounds, seconds, folder):
         Server("rclone serve s3", f"{folder}/small-rclone") as rclone,
         Server("bare uvicorn", folder) as bare,
         Server("moto_server", folder) as moto,
+        peers() as others,
     ):
         for server in (ours, two, rclone, moto):
             prepare(server)
@@ -53,15 +56,15 @@ def small_requests(rounds, seconds, folder):
 
         made = {}
         for turn in range(rounds):
-            for server in (ours, two, rclone, bare, moto):
+            for server in (ours, two, rclone, *others, bare, moto):
                 replay("get", server, [Request(server, "GET", "/bench/small")])
-            for server in (ours, rclone):
+            for server in (ours, rclone, *others):
                 get, head = (Request(server, method, "/bench/small") for method in ("GET", "HEAD"))
                 replay("get 404", server, [Request(server, "GET", "/bench/none")])
                 rows["get, one connection"].add(server.name, crowd(server, get, seconds, connections=1))
                 rows["get, epoll client"].add(server.name, crowd(server, get, seconds))
                 rows["head, epoll client"].add(server.name, crowd(server, head, seconds))
-            for server in (ours, two, rclone):
+            for server in (ours, two, rclone, *others):
                 puts = [Request(server, "PUT", f"/bench/r{turn}-{n}", size=4096) for n in range(_PUTS * seconds)]
                 made[turn, server] = replay("put distinct", server, puts)
             replay("get presigned", ours, [Request(ours, "GET", "/bench/small", presigned=True)])
@@ -98,7 +101,7 @@ def raw_files(folder, seconds):
 
 
 def listings(rounds, seconds, folder):
-    """A page from the middle of a bucket. Both stores are filled behind the servers' backs, to save an hour."""
+    """A page from the middle of a bucket. Our store and rclone's are filled behind the servers' backs, to save time."""
     row = Row(f"page of 1,000 keys among {LISTED:,}, one connection", "pages/s")
     names = [f"k{number:06}" for number in range(LISTED)]
     filling.make(f"{folder}/list-s3ish", {"bench": names})
@@ -109,9 +112,24 @@ def listings(rounds, seconds, folder):
     with (
         Server("s3ish", f"{folder}/list-s3ish") as ours,
         Server("rclone serve s3", f"{folder}/list-rclone") as rclone,
+        peers() as others,
     ):
+        for peer in others:
+            put_all(peer, names)
         for _ in range(rounds):
-            for server in (ours, rclone):
+            for server in (ours, rclone, *others):
                 page = Request(server, "GET", "/bench", query=f"list-type=2&start-after=k{LISTED // 2:06}")
                 row.add(server.name, Client(server).rate(page, seconds))
     return [row]
+
+
+def put_all(server, names):
+    """Store an object of one byte under each name, by 16 clients at once."""
+
+    def work(number):
+        client = Client(server)
+        for name in names[number::16]:
+            client.timed(Request(server, "PUT", f"/bench/{name}", body=bytes(1)))
+
+    with ThreadPoolExecutor(16) as pool:
+        list(pool.map(work, range(16)))
