@@ -13,6 +13,7 @@ from compat.bench.peers import peers
 from compat.bench.plots import Panel, save, size_text
 from compat.bench.rows import Row
 from compat.bench.servers import Server, prepare
+from tests.torture.crowds import download, transfer_at_once, upload
 
 MIB, GIB = 1 << 20, 1 << 30
 SIZES = [1024 << (2 * step) for step in range(11)]
@@ -20,6 +21,7 @@ CLIENTS = [1 << step for step in range(9)]
 _SIGNED = 2000
 """PUTs that are signed for each second of measuring."""
 _MEMORY_BYTES, _MEMORY_PART, _MEMORY_CLIENTS = 5 * GIB, 8 * MIB, 10
+_CROWD = 1000
 _IDLE_SECONDS, _SAMPLE_SECONDS = 3, 0.25
 
 
@@ -51,6 +53,18 @@ def _repeat(action, seconds):
     while sum(took) < seconds:
         took.append(action())
     return statistics.median(took)
+
+
+def crowds():
+    """What a server's memory grows by when a thousand objects of 8 MiB are transferred at once, on tmpfs."""
+    rows = []
+    for transfer, direction in ((upload, "up"), (download, "down")):
+        figures, wrong = transfer_at_once(transfer, _CROWD)
+        if wrong:
+            raise RuntimeError("; ".join(wrong))
+        rows.append(Row(f"{_CROWD:,} x 8 MiB {direction} at once: resident memory above idle, at the peak", "MiB"))
+        rows[-1].add("s3ish", figures["MiB at the most"])
+    return rows
 
 
 def latency(folder, seconds):

@@ -1,8 +1,8 @@
 """``make bench``: s3ish beside its limits and its peers, on this machine, in one run.
 
 Every row is measured in interleaved rounds; the table shows medians with their spread and the ratios that the goals
-are stated in. Writes ``docs/performance.md`` between two marks, and the plots in ``docs/plots``; what stands outside
-the marks is written by people. ``--only`` measures a part: of it the plot is written, if it has one, but no table.
+are stated in. Writes ``docs/performance.md`` and ``docs/scaling.md`` between two marks, and the plots in ``docs/plots``;
+what stands outside the marks is written by people. ``--only`` measures a part: of it the plot is written, if it has one, but no table.
 """
 
 import argparse
@@ -13,7 +13,7 @@ from compat.bench import curves, large, medium, plots, scale, small
 from compat.bench.pages import put_between_marks
 from compat.bench.rows import report
 
-TABLED = ("start", "small", "medium", "list", "streams", "metadata", "coding", "memory")
+TABLED = ("start", "small", "medium", "list", "streams", "metadata", "coding", "memory", "crowds")
 PLOTTED = ("sizes", "latency")
 PAGE = Path(__file__).parent.parent.parent / "docs" / "performance.md"
 
@@ -30,9 +30,6 @@ def main():
         plots.draw()
         return
     with tempfile.TemporaryDirectory(prefix="s3ish-bench-") as folder:
-        if chosen.only == "scale":
-            scale.run(folder)
-            return
         parts = {
             "start": lambda: small.starts(rounds, folder),
             "small": lambda: small.small_requests(rounds, seconds, folder),
@@ -42,18 +39,21 @@ def main():
             "metadata": lambda: large.metadata(rounds, folder),
             "coding": lambda: large.coding(rounds),
             "memory": lambda: curves.memory(folder),
+            "crowds": curves.crowds,
             "sizes": lambda: curves.sizes(folder, 0.3),
             "latency": lambda: curves.latency(folder, 1),
         }
         rows = []
-        for name in [chosen.only] if chosen.only else parts:
+        for name in parts if not chosen.only else parts.keys() & {chosen.only}:
             print(f"measuring: {name}", flush=True)
             found = parts[name]()
             if name in TABLED:
                 print(report(found, rounds), flush=True)
                 rows += found
-    if not chosen.only:
-        put_between_marks(PAGE, report(rows, rounds))
+        if not chosen.only:
+            put_between_marks(PAGE, report(rows, rounds))
+        if chosen.only in (None, "scale"):
+            scale.run(folder)
 
 
 main()

@@ -1,4 +1,4 @@
-"""What grows with the store: ``python -m compat.bench.run --only scale``. Writes the table and the plot of
+"""What grows with the store; ``--only scale`` measures it alone. Writes the table and the plot of
 ``docs/scaling.md``.
 
 Servers with a little and with much, side by side: keys in a bucket, versions of a key, parts of an object, buckets,
