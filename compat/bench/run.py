@@ -1,8 +1,9 @@
 """``make bench``: s3ish beside its limits and its peers, on this machine, in one run.
 
-Every row is measured in interleaved rounds; the table shows medians with their spread and the ratios that the goals
-are stated in. Writes ``docs/performance.md`` and ``docs/scaling.md`` between two marks, and the plots in ``docs/plots``;
-what stands outside the marks is written by people. ``--only`` measures a part: of it the plot is written, if it has one, but no table.
+Every row is measured in interleaved rounds; the tables show medians with their spread and the ratios that the goals
+are stated in. Writes ``docs/performance.md`` and ``docs/scaling.md`` between two marks, and the plots in
+``docs/plots``; what stands outside the marks is written by people. ``--only`` measures a part: of it the plot is
+written, if it has one, and the table of ``scale``, but not that of the others.
 """
 
 import argparse
