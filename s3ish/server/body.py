@@ -77,7 +77,7 @@ class RequestBody:
         Raises:
             S3Error: they contradict each other, or are malformed.
         """
-        trailer = _announced_trailer(self._headers.get("x-amz-trailer"), payload.mode)
+        trailer = _announced_trailer(self._headers, payload.mode)
         checksum_value = None
         if checksum_is_of_body:
             self.algorithm, checksum_value = _claimed_checksum(self._headers, trailer)
@@ -94,7 +94,8 @@ class RequestBody:
             raise MissingContentLength
         self.size = _length(decoded)
         assert self.size is not None
-        self._decoder = ChunkedDecoder(self.size, payload.signer, trailer)
+        announced = (trailer or "") if payload.mode in _TRAILING else None
+        self._decoder = ChunkedDecoder(self.size, payload.signer, announced)
 
     @property
     def is_empty(self) -> bool:
@@ -310,15 +311,20 @@ def _claimed_checksum(headers: Mapping[str, str], trailer: str | None) -> tuple[
     return algorithm, value
 
 
-def _announced_trailer(text: str | None, mode: PayloadMode) -> str | None:
+def _announced_trailer(headers: Mapping[str, str], mode: PayloadMode) -> str | None:
     """Return the name of the checksum that will come behind the body.
 
     Raises:
         InvalidRequest: something else is announced, or for a body that has no such place: it would be left unchecked.
     """
+    text = headers.get("x-amz-trailer")
     if text is None:
         return None
-    name = text.strip().lower()
-    if mode not in _TRAILING or name not in _ALGORITHM_OF:
+    names = {name.strip().lower() for name in text.split(",")} - {""}
+    if mode not in _TRAILING and names and names <= _ALGORITHM_OF.keys() & headers.keys():
+        return None  # some clients announce what they send as a header after all
+    if mode not in _TRAILING or not names or not names <= _ALGORITHM_OF.keys():
         raise InvalidRequest("The value specified in the x-amz-trailer header is not supported")
-    return name
+    if len(names) > 1:
+        raise InvalidRequest("Expecting a single x-amz-checksum- header. Multiple checksum Types are not allowed.")
+    return names.pop()

@@ -23,7 +23,10 @@ MIN_CHUNK_BYTES = 8192
 _MAX_LINE_BYTES = 1024
 _MAX_TRAILER_BYTES = 4096
 _MAX_SIZE_DIGITS = 16
-_SIGNATURE = b";chunk-signature="
+_MAX_REST_BYTES = 1024
+"""So much behind the end is dropped unseen, as S3 drops it; whoever sends more means something else."""
+_BLANKS = b" \t"
+_SIGNATURE = b"chunk-signature"
 _TRAILER_SIGNATURE = "x-amz-trailer-signature"
 
 
@@ -43,7 +46,7 @@ class ChunkedDecoder:
     Args:
         decoded_length: the payload's length in bytes, as ``x-amz-decoded-content-length`` says.
         signer: checks signatures; None where chunks are not signed.
-        announced: the ``x-amz-trailer`` header; None where no trailer may come.
+        announced: the ``x-amz-trailer`` header, empty if there is none; None where the form has no place for trailers.
     """
 
     def __init__(self, decoded_length: int, signer: Signer | None, announced: str | None) -> None:
@@ -61,6 +64,8 @@ class ChunkedDecoder:
         self._digest = hashlib.sha256()
         self._state = self._read_size
         self._trailer_text = bytearray()
+        self._trailer_bytes = 0
+        self._rest_bytes = 0
         self._done = False
         self.trailers: dict[str, str] = {}
 
@@ -75,7 +80,8 @@ class ChunkedDecoder:
         position = 0
         while position < len(data):
             if self._done:
-                raise IncompleteBody("There are bytes after the final chunk.")
+                self._drop(len(data) - position)
+                break
             if self._left:
                 taken = min(self._left, len(data) - position)
                 piece = view[position : position + taken]
@@ -95,13 +101,21 @@ class ChunkedDecoder:
 
         Raises:
             IncompleteBody: it ended too early, or is not as long as announced.
+            MalformedTrailerError, SignatureDoesNotMatch: the trailers that its end closes are not right.
         """
+        if self._trailer_bytes and not self._done and not self._line.strip():
+            self._end_trailer()  # the empty line behind the trailers may be left out
         if not self._done or self._total != self._expected:
             raise IncompleteBody(
                 "The request body terminated unexpectedly"
                 if not self._done
                 else "The decoded length is not the one that x-amz-decoded-content-length announced.",
             )
+
+    def _drop(self, count: int) -> None:
+        self._rest_bytes += count
+        if self._rest_bytes > _MAX_REST_BYTES:
+            raise IncompleteBody("There are bytes after the final chunk.")
 
     def _take_line(self, data: bytes, position: int) -> int:
         """Collect bytes up to the next line end; act on the line when it is whole; return where to go on."""
@@ -113,13 +127,17 @@ class ChunkedDecoder:
         if end >= 0:
             line = bytes(self._line)
             self._line.clear()
-            if not line.endswith(b"\r\n"):
+            if self._state == self._read_trailer:  # S3 takes a bare LF here, and some clients count on it
+                self._read_trailer(line)
+            elif line.endswith(b"\r\n"):
+                self._state(line[:-2])
+            else:
                 raise IncompleteBody("A line of the chunked body does not end with CRLF.")
-            self._state(line[:-2])
         return stop
 
     def _read_size(self, line: bytes) -> None:
-        digits, separator, rest = line.partition(b";")
+        digits, separator, extension = line.partition(b";")
+        digits = digits.rstrip(_BLANKS) if separator else digits
         if not 1 <= len(digits) <= _MAX_SIZE_DIGITS or not all(byte in b"0123456789abcdefABCDEF" for byte in digits):
             raise IncompleteBody("A chunk size is not a hexadecimal number.")
         self._size = self._left = int(digits, 16)
@@ -129,7 +147,7 @@ class ChunkedDecoder:
             raise InvalidChunkSizeError(Chunk=self._size, BadChunkSize=self._size)
         self._small = self._size < MIN_CHUNK_BYTES
         self._total += self._size
-        self._read_signature((separator + rest).strip())
+        self._read_signature(extension)
         if not self._size:
             self._check_signature()
             self._state = self._read_trailer if self._announced is not None else self._read_end
@@ -137,9 +155,10 @@ class ChunkedDecoder:
     def _read_signature(self, extension: bytes) -> None:
         if self._signer is None:
             return
-        if not extension.startswith(_SIGNATURE):
+        name, _, value = extension.partition(b"=")
+        if name.strip(_BLANKS) != _SIGNATURE:
             raise IncompleteBody("A chunk has no signature.")
-        self._signature = extension[len(_SIGNATURE) :].decode("latin-1")
+        self._signature = value.strip(_BLANKS).decode("latin-1")
 
     def _end_chunk(self, line: bytes) -> None:
         if line:
@@ -160,25 +179,31 @@ class ChunkedDecoder:
         self._done = True
 
     def _read_trailer(self, line: bytes) -> None:
-        if not line:
-            self._end_trailer()
+        """Take one line with its end.
+
+        An empty line ends the trailers, but not those of a signed body before their signature: there it stands
+        between the two where lines end with LF.
+        """
+        self._trailer_bytes += len(line)
+        if self._trailer_bytes > _MAX_TRAILER_BYTES:
+            raise MalformedTrailerError
+        if not line.strip(b"\r\n"):
+            if self._signer is None or not self.trailers or _TRAILER_SIGNATURE in self.trailers:
+                self._end_trailer()
             return
-        name_bytes, separator, value = line.partition(b":")
-        name = name_bytes.decode("latin-1").strip().lower()
-        if not separator or not name or name in self.trailers:
+        name, separator, value = (part.decode("latin-1").strip(" \t\r\n") for part in line.partition(b":"))
+        name = name.lower()
+        if not separator or not name:
             raise MalformedTrailerError
-        if len(self._trailer_text) + len(line) > _MAX_TRAILER_BYTES:
-            raise MalformedTrailerError
-        text = value.decode("latin-1").strip()
         if name != _TRAILER_SIGNATURE:
-            self._trailer_text += f"{name}:{text}\n".encode("latin-1")
-        self.trailers[name] = text
+            self._trailer_text += f"{name}:{value}\n".encode("latin-1")
+        self.trailers[name] = value  # of one that is given twice the last counts
 
     def _end_trailer(self) -> None:
         signature = self.trailers.pop(_TRAILER_SIGNATURE, None)
         if self.trailers.keys() != self._announced:
             raise MalformedTrailerError
-        if self._signer is not None:
+        if self._signer is not None and (self._announced or signature is not None):
             digest = hashlib.sha256(self._trailer_text).hexdigest()
             if signature is None or not self._signer.check_trailer(digest, signature):
                 raise SignatureDoesNotMatch

@@ -240,6 +240,26 @@ def test_a_trailer_where_none_can_come(mode):
     assert error == (400, "InvalidRequest")
 
 
+@pytest.mark.parametrize("announced", ["x-amz-checksum-crc32,", ", X-Amz-Checksum-CRC32", " ,x-amz-checksum-crc32 ,, "])
+def test_empty_items_of_what_is_announced_mean_nothing(announced):
+    body = body_of(payload=TRAILING, x_amz_trailer=announced, x_amz_decoded_content_length=5)
+    assert body.algorithm == "CRC32"
+
+
+def test_two_checksums_are_announced():  # case 92
+    announced = "x-amz-checksum-crc32,x-amz-checksum-sha1"
+    error = claim_error(TRAILING, x_amz_trailer=announced, x_amz_decoded_content_length=5)
+    assert error == (400, "InvalidRequest")
+
+
+@pytest.mark.parametrize("mode", [PayloadMode.UNSIGNED, PayloadMode.STREAMING_SIGNED])
+def test_a_trailer_is_announced_and_sent_as_a_header(mode):
+    """The Java SDK does so where it signs chunks."""
+    headers = {"x_amz_trailer": "x-amz-checksum-crc32", "x_amz_checksum_crc32": CRC32}
+    body = body_of(payload=Payload(mode), x_amz_decoded_content_length=len(DATA), **headers)
+    assert (body.algorithm, body.claims().checksum) == ("CRC32", CRC32)
+
+
 # case 88
 @pytest.mark.parametrize(
     "mode",

@@ -156,6 +156,8 @@ def test_forms_of_a_size(digits):
         b"5;" + b"e" * 5000,
         b"5" * 5000,
         b"5\r",
+        b" ;x=1",
+        b"5\r;x=1",
     ],
 )
 def test_bad_sizes(head):
@@ -225,11 +227,20 @@ def test_small_chunks_come_last():
 
 
 # case 91
-@pytest.mark.parametrize("more", [b"x", b"\r\n", b"0\r\n\r\n", b"GET / HTTP/1.1\r\n\r\n"])
+@pytest.mark.parametrize("more", [b"x", b"\r\n", b"0\r\n\r\n", b"GET / HTTP/1.1\r\n\r\n", b"\r\n" * 512])
 @pytest.mark.parametrize("form", FORMS)
-def test_bytes_after_the_end(form, more):
+def test_bytes_after_the_end_are_dropped(form, more):
+    body, signed, announced, trailers = FORMS[form]
+    for cuts in ((), (len(body) - 1,), (len(body),), (len(body) + 1,) if len(more) > 1 else ()):
+        signer = Signer() if signed else None
+        found = decode(body + more, 8195, signer=signer, announced=announced, cuts=cuts)
+        assert found == (BIG + b"end", trailers)
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_many_bytes_after_the_end_are_refused(form):  # case 91
     body, signed, announced, _ = FORMS[form]
-    assert code_of(body + more, 8195, signed=signed, announced=announced) == "IncompleteBody"
+    assert code_of(body + bytes(1025), 8195, signed=signed, announced=announced) == "IncompleteBody"
 
 
 # --- signatures ------------------------------------------------------------------------------------------------------
@@ -298,6 +309,15 @@ def test_chunks_without_a_signature(extension):
     assert code_of(b"5%s\r\nhello\r\n0%s\r\n\r\n" % (extension, extension), 5, signed=True) == "IncompleteBody"
 
 
+@pytest.mark.parametrize("form", [b" ;chunk-signature=%s", b"; chunk-signature=%s", b";\tchunk-signature = %s  "])
+def test_blanks_in_an_extension_mean_nothing(form):
+    chain = ChunkChain(SEED)
+    body = b"".join(
+        b"%x%b\r\n%b\r\n" % (len(data), form % chain.chunk(data).encode(), data) for data in (b"hello", b"")
+    )
+    assert decode(body, 5, signer=Signer())[0] == b"hello"
+
+
 def test_extensions_of_unsigned_chunks_mean_nothing():
     assert decode(b"5;chunk-signature=made-up\r\nhello\r\n0;x=1\r\n\r\n", 5)[0] == b"hello"
 
@@ -311,7 +331,6 @@ def test_extensions_of_unsigned_chunks_mean_nothing():
     [
         b"",
         b"x-amz-checksum-crc32c:AAAAAA==\r\n",
-        b"x-amz-checksum-crc32:AAAAAA==\r\nx-amz-checksum-crc32:AAAAAA==\r\n",
         b"x-amz-checksum-crc32:AAAAAA==\r\nx-amz-checksum-sha1:AAAA\r\n",
         b"x-amz-checksum-crc32:AAAAAA==\r\nx-amz-acl:public-read\r\n",
         b"x-amz-checksum-crc32:AAAAAA==\r\nx-amz-meta-x:1\r\n",
@@ -330,6 +349,11 @@ def test_trailers_that_were_not_announced():  # case 92
     body = plain(b"hello", trailers=TRAILERS)
     assert code_of(body, 5) == "IncompleteBody"
     assert code_of(body, 5, announced="") == "MalformedTrailerError"
+
+
+def test_a_body_whose_form_has_trailers_may_have_none():
+    assert decode(plain(b"hello"), 5, announced="")[0] == b"hello"
+    assert decode(signed_body([b"hello"], ChunkChain(SEED)), 5, signer=Signer(), announced="")[0] == b"hello"
 
 
 # case 92
@@ -353,6 +377,44 @@ def test_forms_of_a_trailer(line):
     body = b"5\r\nhello\r\n0\r\n" + line.encode() + b"\r\n\r\n"
     for announced in (TRAILER, "X-Amz-Checksum-Crc32", f" {TRAILER} ,"):
         assert decode(body, 5, announced=announced) == (b"hello", dict(TRAILERS))
+
+
+ENDS = [b"\r\n", b"\n", b" \r\n", b"\n\r\n"]
+"""How clients end the line of a trailer; minio-go ends it with LF and puts CRLF behind that."""
+
+
+@pytest.mark.parametrize("end", ENDS)
+@pytest.mark.parametrize("last", [b"\r\n", b"\n", b"\r", b"", b"\r\n\r\n"])
+def test_how_the_lines_of_trailers_end(end, last):
+    body = b"5\r\nhello\r\n0\r\n" + f"{TRAILER}:AAAAAA==".encode() + end + last
+    for cuts in ((), range(1, len(body))):
+        assert decode(body, 5, announced=TRAILER, cuts=cuts) == (b"hello", dict(TRAILERS))
+
+
+@pytest.mark.parametrize("end", ENDS)
+@pytest.mark.parametrize("last", [b"\r\n\r\n", b"\n\n", b"\r\n", b"\n", b"\r\n\r\n\r\n"])
+def test_how_the_lines_of_signed_trailers_end(end, last):
+    body = signed_body([b"hello"], ChunkChain(SEED), TRAILERS)
+    body = body.replace(b"AAAAAA==\r\n", b"AAAAAA==" + end).removesuffix(b"\r\n\r\n") + last
+    for cuts in ((), range(1, len(body))):
+        assert decode(body, 5, signer=Signer(), announced=TRAILER, cuts=cuts) == (b"hello", dict(TRAILERS))
+
+
+@pytest.mark.parametrize("cut", [b"x-amz-checksum-crc32", b"x-amz-checksum-crc32:AAAAAA==", b""])
+def test_a_trailer_whose_line_does_not_end(cut):
+    assert code_of(b"5\r\nhello\r\n0\r\n" + cut, 5, announced=TRAILER) == "IncompleteBody"
+
+
+def test_empty_lines_without_end():  # case 92
+    body = signed_body([b"hello"], ChunkChain(SEED), TRAILERS).replace(b"AAAAAA==\r\n", b"AAAAAA==" + b"\r\n" * 5000)
+    assert code_of(body, 5, signed=True, announced=TRAILER) == "MalformedTrailerError"
+
+
+def test_of_a_trailer_that_is_given_twice_the_last_counts():
+    twice = [(TRAILER, "AAAAAA=="), (TRAILER, "BBBBBB==")]
+    assert decode(plain(b"hello", trailers=twice), 5, announced=TRAILER)[1] == {TRAILER: "BBBBBB=="}
+    body = signed_body([b"hello"], ChunkChain(SEED), twice)
+    assert decode(body, 5, signer=Signer(), announced=TRAILER)[1] == {TRAILER: "BBBBBB=="}
 
 
 # case 93
