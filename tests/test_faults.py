@@ -12,7 +12,7 @@ from pathlib import Path
 
 TESTS = Path(__file__).parent
 PAGE = TESTS.parent / "docs" / "faults.md"
-CASES = range(1, 156)
+CASES = range(1, 168)
 COMMENT = re.compile(r"#.*?\bcases? (\d+(?:(?:, (?:case )?| to | and )\d+)*)")
 ROW = re.compile(r"\| (\d+) \| (.+?) \| (.+?) \|")
 

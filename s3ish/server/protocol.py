@@ -71,6 +71,7 @@ class LimitedProtocol(HttpToolsProtocol):
         self._body_left = 0  # bytes of a body that are still to come; the parser sees none but those behind the headers
         self._queued = False  # the request that comes now waits for the answers to others
         self._expects_100 = False
+        self._offer: list[tuple[bytes, bytes]] = []  # Upgrade headers that are kept from the parser
         self._idle_since = 0.0
         self._headers_since: float | None = None  # when the client began to owe us a header section
         self._deadline = 0.0  # when the time is up for the body that moves now, in or out
@@ -112,11 +113,38 @@ class LimitedProtocol(HttpToolsProtocol):
             self._pass_body(body)
             if not data:
                 return
-        super().data_received(data)
+        self._parse(data)
         if self._in_headers and not self._message_ended:
             self._header_bytes += len(data)
             if self._header_bytes > self._limits.header_bytes:
                 self._refuse(_too_large(self._limits))
+
+    def _parse(self, data: bytes) -> None:
+        """Feed the parser. It stops behind a head that offers another protocol: the request begins again without it."""
+        left = memoryview(data)
+        try:
+            while (end := self._feed(left)) is not None and not self._refused:
+                left, head = left[end:], self._head_without_offer()
+                self._renew_parser()
+                self._feed(head)
+        except httptools.HttpParserError:
+            self.send_400_response("Invalid HTTP request received.")
+
+    def _feed(self, data: memoryview | bytes) -> int | None:
+        """Feed the parser; return where it stopped at the end of a head."""
+        try:
+            self.parser.feed_data(data)
+        except httptools.HttpParserUpgrade as stopped:
+            return int(stopped.args[0])
+        return None
+
+    def _head_without_offer(self) -> bytes:
+        """Return the head that the parser read last, without its offer, which may be ignored (RFC 9110 section 7.8)."""
+        method, version = self.parser.get_method(), self.parser.get_http_version().encode()
+        kept = [field for field in self.headers if field[0] != b"upgrade"]
+        self._offer = [field for field in self.headers if field[0] == b"upgrade"]
+        lines = [b"%b: %b\r\n" % field for field in kept]
+        return b"%b %b HTTP/%b\r\n%b\r\n" % (method, self.url, version, b"".join(lines))
 
     def _pass_body(self, body: bytes) -> None:
         """Take bytes of the body that the parser does not see."""
@@ -129,9 +157,13 @@ class LimitedProtocol(HttpToolsProtocol):
 
     def _end_body(self) -> None:
         """The parser waits for the end of a body that went past it: a new one takes its place."""
-        self.parser = httptools.HttpRequestParser(self)
-        self.parser.set_dangerous_leniencies(lenient_data_after_close=True)  # as the one before
+        self._renew_parser()
         self.on_message_complete()
+
+    def _renew_parser(self) -> None:
+        """Put a new parser in the place of one that has stopped, or waits for what it does not get."""
+        self.parser = httptools.HttpRequestParser(self)
+        self.parser.set_dangerous_leniencies(lenient_data_after_close=True)  # as uvicorn does
 
     def target(self) -> memoryview | None:
         """Return where the next bytes of the body belong, if that is known; see ``Reading``."""
@@ -158,6 +190,8 @@ class LimitedProtocol(HttpToolsProtocol):
     def on_message_begin(self) -> None:
         """A new request begins on the connection."""
         super().on_message_begin()
+        self.headers += self._offer
+        self._offer = []
         self._in_headers = True
 
     def on_url(self, url: bytes) -> None:
@@ -173,6 +207,8 @@ class LimitedProtocol(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         """Check what the parser lets pass, then hand the request over."""
+        if self._is_offer():
+            return
         error = self._check_headers()
         if error:
             self._refuse(error)
@@ -180,6 +216,10 @@ class LimitedProtocol(HttpToolsProtocol):
         self._headers_since = None
         if not self._refused:
             self._begin_exchange()
+
+    def _is_offer(self) -> bool:
+        """Whether the parser stops behind this head, to see it again without its offer; CONNECT is no offer."""
+        return bool(self.parser.should_upgrade()) and self.parser.get_method() != b"CONNECT"
 
     def _begin_exchange(self) -> None:
         """Start the request at once, or behind those that the client sent before it."""
@@ -234,11 +274,11 @@ class LimitedProtocol(HttpToolsProtocol):
             return InvalidRequest("A request must have exactly one Host header.")
         if len(lengths) > 1 or (codings and (codings != [b"chunked"] or lengths)):
             return InvalidRequest("The length of the body is not clear.")
-        if not self.url.startswith(b"/"):
+        if not self.url.startswith(b"/") or self.parser.get_method() == b"CONNECT":
             return InvalidRequest("The request target must be a path.")
         if self._surplus:
             return SlowDown()
-        self._body_left = int(lengths[0]) if lengths and not self.parser.should_upgrade() else 0
+        self._body_left = int(lengths[0]) if lengths else 0
         return None
 
     def on_body(self, body: bytes) -> None:
@@ -257,6 +297,8 @@ class LimitedProtocol(HttpToolsProtocol):
 
     def on_message_complete(self) -> None:
         """The request is whole."""
+        if self._is_offer():
+            return
         if not self._refused:
             super().on_message_complete()
         self._appetite.wanted = 0
