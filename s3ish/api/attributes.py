@@ -17,6 +17,7 @@ from s3ish.errors import (
     NotImplemented,
 )
 from s3ish.model import Attributes, Tag
+from s3ish.wire.headers import check_metadata, check_value
 
 MAX_METADATA_BYTES = 2048
 MAX_TAGS = 10
@@ -41,6 +42,7 @@ _HEADERS = (
     ("cache-control", "cache_control"),
     ("content-disposition", "content_disposition"),
     ("content-language", "content_language"),
+    ("content-type", "content_type"),
     ("expires", "expires"),
 )
 
@@ -69,29 +71,28 @@ def attributes_of(request: AttributeHeaders) -> Attributes:
 
 
 def _headers_of(request: AttributeHeaders) -> dict[str, str]:
-    kept = {"content-type": request.content_type or DEFAULT_TYPE}
+    kept = {"content-type": DEFAULT_TYPE}
     for name, attribute in _HEADERS:
         value = getattr(request, attribute)
         if value:
-            kept[name] = value
+            kept[name] = check_value(name, value)
     encoding = request.content_encoding
     if encoding:
         codings = [coding.strip() for coding in encoding.split(",")]
         kept_codings = ",".join(coding for coding in codings if coding and coding.lower() != "aws-chunked")
         if kept_codings:
-            kept["content-encoding"] = kept_codings
+            kept["content-encoding"] = check_value("content-encoding", kept_codings)
     return kept
 
 
 def _metadata_of(metadata: dict[str, str]) -> dict[str, str]:
     if not metadata:
         return {}
+    for name, value in metadata.items():
+        check_metadata(name, value)
     size = sum(len(name.encode()) + len(value.encode()) for name, value in metadata.items())
     if size > MAX_METADATA_BYTES:
         raise MetadataTooLarge(Size=size, MaxSizeAllowed=MAX_METADATA_BYTES)
-    for name, value in metadata.items():
-        if not name or any(character < " " and character != "\t" for character in value):
-            raise InvalidArgument("A metadata name or value is not valid.", ArgumentName=f"x-amz-meta-{name[:64]}")
     return metadata
 
 
@@ -139,8 +140,12 @@ def _encryption_of(request: AttributeHeaders) -> dict[str, str]:
         )
     kept = {"type": kind}
     if kind != "AES256":
-        kept |= {"key": request.kms_key_id} if request.kms_key_id else {}
-        kept |= {"context": request.kms_context} if request.kms_context else {}
+        for name, value, header in (
+            ("key", request.kms_key_id, "x-amz-server-side-encryption-aws-kms-key-id"),
+            ("context", request.kms_context, "x-amz-server-side-encryption-context"),
+        ):
+            if value:
+                kept[name] = check_value(header, value)
         kept |= {"bucket-key": "true"} if request.bucket_key_enabled else {}
     elif request.kms_key_id:
         raise InvalidArgument(
@@ -155,7 +160,7 @@ def _redirect_of(location: str | None) -> str:
         return ""
     if not location.startswith(("/", "http://", "https://")) or len(location) > 2048:
         raise InvalidRedirectLocation
-    return location
+    return check_value("x-amz-website-redirect-location", location)
 
 
 def read_tagging(text: str) -> tuple[Tag, ...]:

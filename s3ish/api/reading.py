@@ -5,7 +5,6 @@ https://docs.aws.amazon.com/AmazonS3/latest/API/API_HeadObject.html
 """
 
 from collections.abc import AsyncIterator
-from email.header import Header
 from typing import Any
 
 from s3ish.api.attributes import refuse_customer_key
@@ -21,12 +20,13 @@ from s3ish.api.shapes import (
     encryption_fields,
     quoted,
 )
-from s3ish.errors import InvalidArgument, NotModified, PreconditionFailed, SlowDown
+from s3ish.errors import NotModified, PreconditionFailed, SlowDown
 from s3ish.model import Version
 from s3ish.objects import read, versions
 from s3ish.objects.multipart import check_number
 from s3ish.objects.preconditions import ReadConditions
 from s3ish.wire.fields import header, headers, query, status, stream
+from s3ish.wire.headers import check_value, write_metadata
 from s3ish.wire.scalars import Instant, read_http_date, write_http_date
 from s3ish.wire.shape import shape
 
@@ -180,7 +180,7 @@ def _describe(context: Context, request: GetObjectRequest, version: Version, spa
     if not _OVERRIDES.keys().isdisjoint(vars(request)):
         described |= _overrides(request)
     if attributes.metadata:
-        described["metadata"] = {name: _metadata_text(value) for name, value in attributes.metadata.items()}
+        described["metadata"] = {name: write_metadata(value) for name, value in attributes.metadata.items()}
     if attributes.encryption:
         described |= encryption_fields(attributes.encryption)
     if request.checksum_mode and version.checksum and span.length == version.size:
@@ -194,13 +194,6 @@ def _overrides(request: GetObjectRequest) -> dict[str, str]:
     chosen = {}
     for override, name in _OVERRIDES.items():
         value = getattr(request, override)
-        if value and not value.isprintable():
-            raise InvalidArgument("Header value cannot contain control characters", ArgumentName=f"response-{name}")
         if value:
-            chosen[_FIELDS[name]] = value
+            chosen[_FIELDS[name]] = check_value(f"response-{name}", value)
     return chosen
-
-
-def _metadata_text(value: str) -> str:
-    """Return metadata as a header can carry it: encoded words where it is not ASCII (RFC 2047)."""
-    return value if value.isascii() else Header(value, "utf-8", maxlinelen=10_000).encode()

@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from s3ish.errors import S3Error
+from s3ish.wire.headers import encode_value
 from s3ish.wire.shape import Written
 from s3ish.wire.xml import DECLARATION, escape
 
@@ -55,7 +56,7 @@ async def send(
     known_length = False
     for name, value in written.headers:
         known_length = known_length or name == "content-length"
-        headers.append((name.encode("latin-1"), value.encode("utf-8")))
+        headers.append((name.encode("latin-1"), encode_value(value)))
     bodiless = written.status in (204, 304)
     if not known_length and not bodiless and written.flow is None:
         length = len(written.body)

@@ -158,6 +158,10 @@ class _Signer(S3SigV4Auth):
     def payload(self, request):
         return self._chosen
 
+    def _header_value(self, value):
+        """Only blanks are trimmed: botocore takes away every white space of Unicode."""
+        return re.sub("[ \t]+", " ", value).strip(" ")
+
 
 class Answer:
     """What came back: ``status``, ``headers`` (names in lower case), ``body``."""

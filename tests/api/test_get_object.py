@@ -258,6 +258,17 @@ def test_overrides_make_no_headers(raw, key, value):
         assert "set-cookie" not in answer.headers
 
 
+def test_overrides_hold_iso_8859_1(raw, key):  # case 162
+    name = "response-content-disposition"
+    answer = raw("GET", f"{key}?{name}=attachment%3B%20filename%3D%E8%A1%8C.pdf")
+    assert answer.outcome == (400, "InvalidArgument")
+    assert answer.xml.findtext("Message") == "Header value cannot be represented using ISO-8859-1."
+    assert answer.xml.findtext("ArgumentName") == name
+    assert answer.xml.findtext("ArgumentValue") == "attachment; filename=行.pdf"
+    found = raw("GET", f"{key}?{name}=attachment%3B%20filename%3Dcaf%C3%A9%C2%A0.pdf")
+    assert found.headers["content-disposition"] == "attachment; filename=caf\xe9\xa0.pdf"
+
+
 def test_anonymous_overrides(raw, key):
     answer = raw("GET", f"{key}?response-content-type=text%2Fhtml", keys=None)
     assert answer.status in (400, 403)

@@ -112,6 +112,30 @@ def test_metadata_beyond_ascii_comes_as_an_encoded_word(raw, bucket):  # case 10
     assert str(make_header(decode_header(found))) == "Grüße aus 東京"
 
 
+@pytest.mark.parametrize(
+    "text", ["a\x85b", "a\u2028b", "a\u2029b", "e\u0301", "\u202eabc", "\U0001faa3" * 100, "a\xa0b"]
+)
+def test_metadata_of_any_script_is_readable(raw, bucket, text):  # case 162
+    assert raw("PUT", f"/{bucket}/k", "x", {"x-amz-meta-a": text}).status == 200
+    for method in ("HEAD", "GET"):
+        found = raw(method, f"/{bucket}/k")
+        assert (found.status, str(make_header(decode_header(found.headers["x-amz-meta-a"])))) == (200, text)
+
+
+@pytest.mark.parametrize(
+    "name", ["Cache-Control", "Content-Disposition", "Content-Encoding", "Content-Language", "Content-Type", "Expires"]
+)
+def test_system_headers_hold_iso_8859_1(raw, bucket, unchanged, name):  # case 162
+    assert raw("PUT", f"/{bucket}/k", "x", {name: "caf\xe9"}).status == 200
+    assert raw("GET", f"/{bucket}/k").headers[name.lower()] == "caf\xe9"
+    with unchanged(bucket):
+        answer = raw("PUT", f"/{bucket}/k", "y", {name: "東京\u2028"})
+        assert answer.outcome == (400, "InvalidArgument")
+        assert answer.xml.findtext("ArgumentName") == name.lower()
+        redirect = {"x-amz-website-redirect-location": "/東京"}
+        assert raw("PUT", f"/{bucket}/k", "y", redirect).outcome == (400, "InvalidArgument")
+
+
 def test_an_encoded_word_stays_one(s3, bucket):
     s3.put_object(Bucket=bucket, Key="k", Body=b"x", Metadata={"a": "=?utf-8?q?Gr=C3=BC=C3=9Fe?="})
     assert s3.head_object(Bucket=bucket, Key="k")["Metadata"] == {"a": "=?utf-8?q?Gr=C3=BC=C3=9Fe?="}
