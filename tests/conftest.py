@@ -6,10 +6,13 @@ import signal
 import subprocess
 import sys
 import tempfile
+import time
 
 import pytest
 
 STOP_SECONDS = 20
+WAIT_SECONDS = 120
+"""How long a test waits for what must come: far longer than it takes, for machines that do much else."""
 
 
 class ServerProcess:
@@ -91,3 +94,16 @@ def run_s3ish(tmp_path):
         )
 
     return run
+
+
+@pytest.fixture(scope="session")
+def wait_until():
+    """A function that waits until a condition holds, and fails if it never does."""
+
+    def wait(condition, seconds=WAIT_SECONDS):
+        end = time.monotonic() + seconds
+        while not condition():
+            assert time.monotonic() < end, "it did not come true"
+            time.sleep(0.02)
+
+    return wait
