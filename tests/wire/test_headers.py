@@ -6,7 +6,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from s3ish.errors import S3Error
+from s3ish.errors import InvalidArgument
 from s3ish.wire.headers import check_metadata, check_value, encode_value, write_metadata
 
 LINE_BREAKS = ["\n", "\r", "\v", "\f", "\x1c", "\x1d", "\x1e", "\x85", "\u2028", "\u2029"]
@@ -23,8 +23,7 @@ def decoded(text):
 def accepted(check, *arguments):
     try:
         check(*arguments)
-    except S3Error as error:
-        assert (error.status, error.code) == (400, "InvalidArgument")
+    except InvalidArgument:
         return False
     return True
 
@@ -80,7 +79,7 @@ def test_a_header_carries_all_of_iso_8859_1(text):
     ],
 )
 def test_what_no_header_carries(text, message):  # case 106
-    with pytest.raises(S3Error) as caught:
+    with pytest.raises(InvalidArgument) as caught:
         check_value("response-expires", text)
     assert caught.value.message == message
     assert caught.value.details == {"ArgumentName": "response-expires", "ArgumentValue": text}
