@@ -40,6 +40,8 @@ from s3ish.wire.scalars import Instant
 from s3ish.wire.shape import shape
 
 MAX_PART_BYTES = 5 * 1024**3
+_COUNT = re.compile(r"[1-9][0-9]{0,4}")
+"""How many parts stand behind a composite checksum."""
 _SOURCE_RANGE = re.compile(r"bytes=([0-9]{1,19})-([0-9]{1,19})")
 
 
@@ -259,16 +261,13 @@ async def complete_multipart_upload(
     parts = request.upload.parts if request.upload else []
     if not 1 <= len(parts) <= multipart.MAX_PARTS:
         raise MalformedXML
-    given = given_checksums(request)
-    if len(given) > 1:
-        raise InvalidRequest("Expecting a single x-amz-checksum- header. Multiple checksum Types are not allowed.")
     version = await multipart.complete_upload(
         context.store,
         request.bucket,
         request.key,
         request.upload_id,
         [multipart.Chosen(part.part_number, part.etag, given_checksums(part)) for part in parts],
-        expected=Checksum(*next(iter(given.items()))) if given else None,
+        expected=_expected(request),
         expected_kind=request.checksum_type,
         expected_size=request.object_size,
         conditions=WriteConditions(if_match=request.if_match, if_none_match=request.if_none_match),
@@ -284,6 +283,19 @@ async def complete_multipart_upload(
         **checksum_fields(checksum),
         **encryption_fields(version.attributes.encryption),
     )
+
+
+def _expected(request: CompleteMultipartUploadRequest) -> Checksum | None:
+    """Return the checksum that the client says the object has. Raises InvalidRequest."""
+    given = given_checksums(request)
+    if len(given) > 1:
+        raise InvalidRequest("Expecting a single x-amz-checksum- header. Multiple checksum Types are not allowed.")
+    for algorithm, text in given.items():
+        value, dash, count = text.partition("-")
+        if not checksums.valid(algorithm, value) or (dash and not _COUNT.fullmatch(count)):
+            raise InvalidRequest(f"Value for x-amz-checksum-{algorithm.lower()} header is invalid.")
+        return Checksum(algorithm, text)
+    return None
 
 
 @shape

@@ -318,9 +318,14 @@ def _check_whole(draft: Version, upload: Upload, expected: Checksum | None, size
         return
     if upload.checksum_algorithm and expected.algorithm != upload.checksum_algorithm:
         raise InvalidRequest("The checksum algorithm is not the one that the upload was created with.")
-    actual = draft.checksum
-    if actual is None or actual.algorithm != expected.algorithm or actual.value != expected.value:
+    if draft.checksum is None or not _confirms(expected, draft.checksum):
         raise BadDigest(f"The {expected.algorithm} you specified did not match the calculated checksum.")
+
+
+def _confirms(expected: Checksum, actual: Checksum) -> bool:
+    """Whether a client means this checksum; it may leave out how many parts stand behind a composite one."""
+    forms = {actual.value, actual.value.partition("-")[0]}
+    return expected.algorithm == actual.algorithm and expected.value in forms
 
 
 async def _publish(

@@ -293,6 +293,35 @@ def test_composite(raw, begin, bodies, name):
     assert told(head) == {header(name): expected, "x-amz-checksum-type": "COMPOSITE"}
 
 
+@pytest.mark.parametrize("name", COMPOSITE)
+@pytest.mark.parametrize("count", ["", "-2"])
+def test_a_composite_is_confirmed_with_its_count_and_without(begin, bodies, name, count):
+    digest = DIGESTS[name](b"".join(DIGESTS[name](body) for body in bodies))
+    expected = base64.b64encode(digest).decode()
+    answer = begin(name, "COMPOSITE").complete({header(name): expected + count, "x-amz-checksum-type": "COMPOSITE"})
+    assert (answer.status, answer.xml.findtext(f"Checksum{name}")) == (200, f"{expected}-2")
+
+
+@pytest.mark.parametrize("name", ["CRC32", "SHA256"])
+def test_composites_that_are_wrong(begin, bodies, name):
+    digest = DIGESTS[name](b"".join(DIGESTS[name](body) for body in bodies))
+    expected, other = base64.b64encode(digest).decode(), value(name, b"other")
+    upload = begin(name, "COMPOSITE")
+    for wrong in (f"{expected}-1", f"{expected}-3", other, f"{other}-2"):
+        assert upload.complete({header(name): wrong}).outcome == (400, "BadDigest")
+    for malformed in (f"{expected}-", f"{expected}-x", f"{expected}-02", f"{expected}-2-2", "-2", "", "AAAA", "!"):
+        assert upload.complete({header(name): malformed}).outcome == (400, "InvalidRequest")
+    assert upload.complete({header(name): expected}).status == 200
+
+
+@pytest.mark.parametrize("name", FULL)
+def test_a_count_says_nothing_of_a_whole(begin, bodies, name):
+    upload = begin(name, "FULL_OBJECT")
+    whole = value(name, b"".join(bodies))
+    assert upload.complete({header(name): f"{whole}-2"}).outcome == (400, "BadDigest")
+    assert upload.complete({header(name): whole}).status == 200
+
+
 @pytest.mark.parametrize("name", FULL)
 def test_full_object(raw, begin, bodies, name):
     upload = begin(name, "FULL_OBJECT")
