@@ -5,6 +5,7 @@ byte. This subclass refuses them before the application sees anything, with S3's
 """
 
 import asyncio
+import re
 import sys
 from typing import Any, NamedTuple
 from urllib.parse import unquote
@@ -33,6 +34,8 @@ _MAX_TICK_SECONDS = 5.0
 _LINGER_SECONDS = 2.0
 """How long a refused client may go on sending: if it were cut off at once, it might not see why."""
 _FRAMING = frozenset((b"content-length", b"expect", b"host", b"transfer-encoding"))
+_ABSOLUTE = re.compile(rb"https?://([^/?]*)(.*)", re.IGNORECASE)
+"""A target in absolute form; https as well, because whoever ended the TLS before us may have passed it on."""
 _REASONS = {400: b"Bad Request", 503: b"Service Unavailable"}
 
 
@@ -274,12 +277,29 @@ class LimitedProtocol(HttpToolsProtocol):
             return InvalidRequest("A request must have exactly one Host header.")
         if len(lengths) > 1 or (codings and (codings != [b"chunked"] or lengths)):
             return InvalidRequest("The length of the body is not clear.")
-        if not self.url.startswith(b"/") or self.parser.get_method() == b"CONNECT":
-            return InvalidRequest("The request target must be a path.")
+        if not self._has_path() or self.parser.get_method() == b"CONNECT":
+            return InvalidRequest("The request target must be a path, or a URL of http or https.")
         if self._surplus:
             return SlowDown()
         self._body_left = int(lengths[0]) if lengths else 0
         return None
+
+    def _has_path(self) -> bool:
+        """Whether the target is a path, which one in absolute form becomes (RFC 9112 section 3.2.2).
+
+        The host that it names takes the place of the Host header. So the signature covers it: otherwise a request that
+        was signed for one bucket's host could be sent again with another's in the target.
+        """
+        if self.url.startswith(b"/"):
+            return True
+        absolute = _ABSOLUTE.fullmatch(self.url)
+        if absolute is None:
+            return False
+        host, rest = absolute.groups()
+        self.url = rest if rest.startswith(b"/") else b"/" + rest
+        place = [name for name, _ in self.headers].index(b"host")
+        self.headers[place] = (b"host", host)
+        return True
 
     def on_body(self, body: bytes) -> None:
         """Pass body bytes on, unless refused; hold the client back while too much of them waits to be taken."""

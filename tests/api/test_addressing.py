@@ -287,3 +287,46 @@ def test_boto3_with_virtual_hosted_buckets(server, bucket, s3):
     client.put_object(Bucket=bucket, Key="a b/c", Body=b"body")
     assert s3.get_object(Bucket=bucket, Key="a b/c")["Body"].read() == b"body"
     assert [item["Key"] for item in client.list_objects_v2(Bucket=bucket)["Contents"]] == ["a b/c"]
+
+
+# --- targets in absolute form (RFC 9112 section 3.2.2) -------------------------------------------------------------
+
+
+def test_a_client_that_takes_the_server_for_its_proxy(server, s3, bucket):
+    """Such a client names the host in the target."""
+    client = boto3.client(
+        "s3",
+        endpoint_url="http://s3.test:9000",
+        aws_access_key_id="s3ishadmin",
+        aws_secret_access_key="s3ishadmin",
+        region_name="us-east-1",
+        config=Config(
+            retries={"max_attempts": 0}, s3={"addressing_style": "virtual"}, proxies={"http": server.endpoint}
+        ),
+    )
+    client.put_object(Bucket=bucket, Key="a b/c", Body=b"body")
+    assert s3.get_object(Bucket=bucket, Key="a b/c")["Body"].read() == b"body"
+    assert [item["Key"] for item in client.list_objects_v2(Bucket=bucket, Prefix="a b")["Contents"]] == ["a b/c"]
+
+
+@pytest.mark.parametrize("scheme", ["http", "https", "HTTP"])
+def test_a_target_in_absolute_form(raw, bucket, scheme):
+    raw("PUT", f"/{bucket}/k", "body")
+    host = f"{bucket}.s3.test"
+    assert raw("GET", f"{scheme}://{host}/k", host=host, signed_path="/k").body == b"body"
+    assert raw("GET", f"{scheme}://s3.test", host="s3.test", signed_path="/").xml.tag == "ListAllMyBucketsResult"
+
+
+def test_a_signature_for_one_host_opens_no_other(raw, new_bucket):
+    """The host of the target counts, not that of the header: with the signature as with the bucket."""
+    mine, other = new_bucket(), new_bucket()
+    raw("PUT", f"/{other}/k", "body")
+    answer = raw("GET", f"http://{other}.s3.test/k", host=f"{mine}.s3.test", signed_path="/k")
+    assert answer.outcome == (403, "SignatureDoesNotMatch")
+
+
+# case 99
+@pytest.mark.parametrize("authority", ["", "user@s3.test", "user:password@s3.test", "s3.test:99999", "a_b;.s3.test"])
+def test_targets_of_hosts_that_are_none(raw, authority):
+    answer = raw("GET", f"http://{authority}/", host="s3.test", signed_path="/")
+    assert answer.outcome == (400, "InvalidRequest")

@@ -84,7 +84,14 @@ def test_chunked_framing(server, coding):
         request(b"Host: h"),
         request(b"host: h"),
         b"GET /x HTTP/1.0\r\n\r\n",
-        request(target=b"http://evil/b/k"),
+        request(target=b"http://h/x", host=None),
+        request(b"Host: h", target=b"http://h/x"),
+        request(target=b"ftp://h/x"),
+        request(target=b"http:/x"),
+        request(target=b"http:h/x"),
+        request(target=b"http://h/x#fragment"),
+        request(target=b"http://h", method=b"CONNECT"),
+        request(target=b"x/y"),
         request(target=b"*", method=b"OPTIONS"),
         request(target=b"/b/k#fragment"),
         request(target=b"/#"),
@@ -93,6 +100,41 @@ def test_chunked_framing(server, coding):
 )
 def test_hosts_and_targets(server, data):
     assert_refused(server, data)
+
+
+# case 99
+@pytest.mark.parametrize(
+    ("target", "host", "path", "query"),
+    [
+        (b"http://h/x", b"h", b"/x", b""),
+        (b"http://h/x?a=http://b/c", b"h", b"/x", b"a=http://b/c"),
+        (b"http://other:9000/b/k%2F?a=b", b"other:9000", b"/b/k%2F", b"a=b"),
+        (b"https://h/x", b"h", b"/x", b""),
+        (b"HTTP://H/X", b"H", b"/X", b""),
+        (b"http://[::1]:80//b//k", b"[::1]:80", b"//b//k", b""),
+        (b"http://h", b"h", b"/", b""),
+        (b"http://h/", b"h", b"/", b""),
+        (b"http://h?a", b"h", b"/", b"a"),
+        (b"http://h/http://b/c", b"h", b"/http://b/c", b""),
+    ],
+)
+async def test_targets_in_absolute_form(target, host, path, query):
+    """The host is that of the target, whatever the Host header says; a signature that covers the header covers it."""
+    scopes = []
+
+    async def application(scope, _receive, _send):
+        scopes.append(scope)
+
+    for offer in [], [b"Connection: Upgrade", b"Upgrade: h2c"]:
+        connection, _ = connection_of(application)
+        connection.data_received(request(b"X: 1", *offer, target=target))
+        await asyncio.gather(*connection.tasks, return_exceptions=True)
+        connection.connection_lost(None)
+    for scope in scopes:
+        assert (scope["raw_path"], scope["query_string"]) == (path, query)
+        assert [value for name, value in scope["headers"] if name == b"host"] == [host]
+        assert (b"x", b"1") in scope["headers"]
+    assert len(scopes) == 2
 
 
 # case 98, case 106, case 107, case 108
