@@ -6,7 +6,7 @@ RUN python -m venv /opt/s3ish && /opt/s3ish/bin/pip install --no-cache-dir /sour
 FROM python:3.13-slim
 RUN useradd --system --uid 10001 --no-create-home s3ish && install -d -o s3ish -g s3ish /data
 COPY --from=build /opt/s3ish /opt/s3ish
-ENV PATH=/opt/s3ish/bin:$PATH S3ISH_HOST=0.0.0.0 S3ISH_VOLUMES=/data
+ENV PATH=/opt/s3ish/bin:$PATH S3ISH_HOST=0.0.0.0 S3ISH_VOLUMES=/data container=oci
 USER s3ish
 VOLUME /data
 EXPOSE 9000

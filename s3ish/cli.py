@@ -7,12 +7,14 @@ configuration that cannot be used. What a command needs is imported when it runs
 import sys
 from collections import Counter
 from datetime import UTC, datetime
+from shlex import quote
 from typing import Any, NoReturn
 
 import click
 
 from s3ish import __version__
-from s3ish.config import DEVELOPMENT_KEY, ConfigError, Settings, key_source, load
+from s3ish.config import ConfigError, Settings
+from s3ish.config_sources import key_source, load, shell_secret
 
 EX_FAILURE = 1
 EX_CONFIG = 78
@@ -108,41 +110,52 @@ def _serve(settings: Settings) -> None:
 
 def _greet(settings: Settings, port: int) -> None:
     """Print where the server is, and a line to paste."""
-    host = settings.server.host
-    shown = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, f"[{host}]" if ":" in host else host)  # noqa: S104
-    endpoint = f"http://{shown}:{port}"
-    access_key, _ = settings.root_keys
-    secret = DEVELOPMENT_KEY if settings.is_development else "…"
+    endpoint = _endpoint(settings, port)
+    access_key, secret = settings.root_keys
     lines = [
         f"s3ish {__version__} serves {', '.join(settings.storage.volumes)}",
         f"  endpoint    {endpoint}",
-        f"  access key  {access_key}" + (f"  (from {source})" if (source := key_source()) else ""),
+        f"  access key  {access_key}",
+        f"  keys        {key_source(settings)}",
     ]
     if settings.is_development:
-        lines.append(f"  secret key  {secret}  (well known: for development on this machine only)")
+        lines.insert(-1, f"  secret key  {secret}  (well known: for development on this machine only)")
     if not settings.storage.fsync:
         lines.append("  WARNING: storage.fsync is off: a power cut loses what was answered as stored")
+    variables = f"AWS_ACCESS_KEY_ID={quote(access_key)} AWS_SECRET_ACCESS_KEY={shell_secret(settings)}"
     lines.append(
-        f"  try         AWS_ACCESS_KEY_ID={access_key} AWS_SECRET_ACCESS_KEY={secret} "
-        f"AWS_DEFAULT_REGION={settings.server.region} aws --endpoint-url {endpoint} s3 ls"
+        f"  try         {variables} AWS_DEFAULT_REGION={quote(settings.server.region)} "
+        f"aws --endpoint-url {quote(endpoint)} s3 ls"
     )
-    click.echo("\n".join(lines), err=False)
+    click.echo("\n".join(map(_printable, lines)), err=False)
     sys.stdout.flush()
+
+
+def _endpoint(settings: Settings, port: int | None = None) -> str:
+    """Return where clients on this machine reach a server; ``port`` if it is not that of the settings."""
+    host = settings.server.host
+    shown = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, f"[{host}]" if ":" in host else host)  # noqa: S104
+    return f"http://{shown}:{port or settings.server.port}"
 
 
 @main.command()
 @click.argument("target", metavar="s3://BUCKET[/KEY]")
-@click.option("--method", default="GET", show_default=True, help="The method that the URL allows.")
+@click.option(
+    "--method",
+    type=click.Choice(("GET", "HEAD", "PUT", "POST", "DELETE"), case_sensitive=False),
+    default="GET",
+    show_default=True,
+    help="The method that the URL allows.",
+)
 @click.option("--expires", default=3600, show_default=True, help="Seconds that the URL is valid, up to 604800.")
 @click.option(
     "--endpoint-url",
-    default="http://127.0.0.1:9000",
-    show_default=True,
     envvar=["AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"],
     show_envvar=True,
+    help="Where the server is reached; host and port of the settings if it is not given.",
 )
 @_config_option
-def presign(target: str, method: str, expires: int, endpoint_url: str, config: str | None) -> None:
+def presign(target: str, method: str, expires: int, endpoint_url: str | None, config: str | None) -> None:
     """Print a URL that allows one request to whoever has it."""
     from s3ish.auth.credentials import User
     from s3ish.auth.presign import presign as make
@@ -154,13 +167,15 @@ def presign(target: str, method: str, expires: int, endpoint_url: str, config: s
     if scheme != "s3" or not separator or not bucket:
         raise click.UsageError(f"{target} is not of the form s3://BUCKET/KEY")
     settings = _load(config)
+    if not endpoint_url and not settings.server.port:
+        raise click.UsageError("server.port is 0, any free one: give --endpoint-url")
     access_key, secret_key = settings.root_keys
     user = User(access_key, secret_key, Owner(access_key), root=True)
     try:
         url = make(
             user,
-            method.upper(),
-            endpoint_url,
+            method,
+            endpoint_url or _endpoint(settings),
             bucket,
             key,
             expires_seconds=expires,
@@ -181,9 +196,7 @@ def healthcheck(endpoint_url: str, config: str | None) -> None:
     from urllib.parse import urlsplit
 
     if not endpoint_url:
-        settings = _load(config)
-        host = settings.server.host
-        endpoint_url = f"http://{'127.0.0.1' if host in ('0.0.0.0', '::') else host}:{settings.server.port}"  # noqa: S104
+        endpoint_url = _endpoint(_load(config))
     where = urlsplit(endpoint_url)
     connection = http.client.HTTPConnection(where.hostname or "", where.port or 80, timeout=5)
     try:

@@ -1,15 +1,12 @@
-"""Settings: one model, read from flags, environment, a TOML file and defaults, in that order of precedence.
+"""Settings: every one declared here, once, with its limits, its default and what it is.
 
 The environment names a setting ``S3ISH_<SECTION>_<NAME>``; the commonest have short names, and the names that users of
-other servers have in their files are understood too. A key that is not known is an error that names it.
+other servers have in their files are understood too. ``config_sources`` reads them.
 """
 
 import functools
-import ipaddress
-import os
 from collections.abc import Mapping
-from pathlib import Path
-from typing import Annotated, Any, Literal, get_args, get_origin
+from typing import Annotated, Literal, get_args
 
 import msgspec
 from msgspec import Meta, structs
@@ -58,7 +55,7 @@ class Section(msgspec.Struct, frozen=True):
 class ServerSettings(Section, frozen=True):
     """Where and how the server listens."""
 
-    host: Annotated[str, "Address to listen on; 0.0.0.0 for all."] = "127.0.0.1"
+    host: Annotated[str, Meta(min_length=1), "Address to listen on; 0.0.0.0 for all."] = "127.0.0.1"
     port: Annotated[int, Meta(ge=0, le=65535), "Port to listen on; 0 for any free one."] = 9000
     workers: Annotated[int, Meta(ge=1, le=256), "Number of processes that serve requests."] = 1
     region: Annotated[str, Meta(min_length=1), "The region that requests are signed for."] = "us-east-1"
@@ -120,6 +117,10 @@ class AuthSettings(Section, frozen=True):
 
     access_key: Annotated[str, "Access key of the root user."] = ""
     secret_key: Annotated[Secret, "Secret key of the root user."] = Secret("")
+    from_aws_environment: Annotated[
+        bool,
+        "Whether AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY give the root user's keys where no other variable does.",
+    ] = False
     users: Annotated[tuple[UserSettings, ...], "Further users: access_key, secret_key, id, display_name."] = ()
 
 
@@ -179,28 +180,19 @@ ALIASES: Mapping[str, tuple[str, ...]] = {
         "S3ISH_ACCESS_KEY",
         "MINIO_ROOT_USER",
         "MINIO_ACCESS_KEY",
-        "AWS_ACCESS_KEY_ID",
     ),
     "auth.secret_key": (
         "S3ISH_SECRET_KEY",
         "MINIO_ROOT_PASSWORD",
         "MINIO_SECRET_KEY",
-        "AWS_SECRET_ACCESS_KEY",
     ),
 }
 """Other names of a setting in the environment, the first that is set winning; ours come first."""
 
-_PAIR = ("auth.access_key", "auth.secret_key")
-
-_BOOLEANS = {"yes": True, "on": True, "y": True, "t": True, "no": False, "off": False, "n": False, "f": False}
-"""Texts for true and false beside true, false, 1 and 0."""
-
-_META = ("S3ISH_CONFIG", "S3ISH_ENDPOINT")
-"""Variables that are not settings."""
-
 
 @functools.cache
-def _members(section: type[Section]) -> dict[str, structs.FieldInfo]:
+def members(section: type[Section]) -> dict[str, structs.FieldInfo]:
+    """Return the settings of a section, or the sections of all settings, by name."""
     return {member.name: member for member in structs.fields(section)}
 
 
@@ -208,206 +200,11 @@ def fields() -> dict[str, str]:
     """Return every setting: its dotted name, and what it is."""
     return {
         f"{section}.{name}": next(text for text in get_args(member.type) if isinstance(text, str))
-        for section, table in _members(Settings).items()
-        for name, member in _members(table.type).items()
+        for section, table in members(Settings).items()
+        for name, member in members(table.type).items()
     }
 
 
 def variables(dotted: str) -> tuple[str, ...]:
     """Return the environment variables of a setting, by precedence."""
     return (*(ALIASES.get(dotted, ())[:1]), "S3ISH_" + dotted.replace(".", "_").upper(), *ALIASES.get(dotted, ())[1:])
-
-
-def load(
-    flags: Mapping[str, Any] | None = None, environment: Mapping[str, str] | None = None, file: str | None = None
-) -> Settings:
-    """Return the settings.
-
-    Args:
-        flags: values by dotted name; None means not given.
-        environment: the variables; the process's own if None.
-        file: the TOML file; that of S3ISH_CONFIG if None, and none if that is not set.
-
-    Raises:
-        ConfigError: a key is unknown, a value is wrong, or a server would be open to others with well-known keys.
-    """
-    environment = os.environ if environment is None else environment
-    values = _from_file(file or environment.get("S3ISH_CONFIG"))
-    for dotted, value in _from_environment(environment).items():
-        _put(values, dotted, value)
-    for dotted, value in (flags or {}).items():
-        if value is not None:
-            _put(values, dotted, value)
-    problems: list[str] = []
-    settings: Settings = _read(Settings, values, "", problems)
-    if problems:
-        raise ConfigError("; ".join(problems))
-    check(settings)
-    return settings
-
-
-def check(settings: Settings) -> None:
-    """Refuse settings that are valid one by one but not together. Raises ConfigError."""
-    auth, host = settings.auth, settings.server.host
-    if bool(auth.access_key) != bool(auth.secret_key.reveal()):
-        raise ConfigError("set both S3ISH_ACCESS_KEY and S3ISH_SECRET_KEY, or neither")
-    if settings.is_development and not _is_loopback(host):
-        raise ConfigError(
-            f"refusing to listen on {host} with the well-known development credentials: set S3ISH_ACCESS_KEY and "
-            "S3ISH_SECRET_KEY, or listen on 127.0.0.1"
-        )
-    keys = [settings.root_keys[0], *(user.access_key for user in auth.users)]
-    if len(set(keys)) != len(keys):
-        raise ConfigError("auth.users: two users have the same access key")
-    if not all(user.secret_key for user in auth.users):
-        raise ConfigError("auth.users: a secret key is empty")
-    shards, volumes = settings.erasure.data + settings.erasure.parity, len(settings.storage.volumes)
-    if 1 < volumes < shards:
-        raise ConfigError(
-            f"{volumes} volumes cannot hold {settings.erasure.data} + {settings.erasure.parity} shards on different "
-            f"drives: give 1 or at least {shards} volumes, or set erasure.data and erasure.parity"
-        )
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
-
-
-def _from_file(path: str | None) -> dict[str, Any]:
-    if not path:
-        return {}
-    import tomllib  # deferred: most servers are started without a file
-
-    try:
-        with Path(path).open("rb") as stream:
-            return tomllib.load(stream)
-    except OSError as error:
-        raise ConfigError(f"cannot read {path}: {error.strerror}") from error
-    except tomllib.TOMLDecodeError as error:
-        raise ConfigError(f"{path} is not valid TOML: {error}") from error
-
-
-def _from_environment(environment: Mapping[str, str]) -> dict[str, str]:
-    """Return the settings that variables give. Raises ConfigError for an unknown variable of ours."""
-    found: dict[str, str] = {}
-    known = set(_META)
-    for dotted in fields():
-        if dotted == "auth.users":
-            continue
-        names = variables(dotted)
-        known.update(names)
-        known.update(f"{name}_FILE" for name in names)
-        if dotted in _PAIR:
-            names = names[slice(*_family(environment))]
-        for name in names:
-            value = _value_of(environment, name)
-            if value is not None:
-                found[dotted] = value
-                break
-    unknown = sorted(name for name in environment if name.startswith("S3ISH_") and name not in known)
-    if unknown:
-        raise ConfigError(f"unknown variable {unknown[0]}; see config.toml for all settings")
-    return found
-
-
-def key_source(environment: Mapping[str, str] | None = None) -> str:
-    """Return the variable that gives the root user's access key, empty if none does."""
-    environment = os.environ if environment is None else environment
-    names = variables(_PAIR[0])[slice(*_family(environment))]
-    return next((name for name in names if name in environment or f"{name}_FILE" in environment), "")
-
-
-def _family(environment: Mapping[str, str]) -> tuple[int, int]:
-    """Return which of their variables the two keys are taken from: both of one program, never a mixture."""
-    pairs = list(zip(*(variables(dotted) for dotted in _PAIR), strict=True))
-    for index, pair in enumerate(pairs):
-        if any(name in environment or f"{name}_FILE" in environment for name in pair):
-            return index, index + 1
-    return 0, 0
-
-
-def _value_of(environment: Mapping[str, str], name: str) -> str | None:
-    """Return a variable, or the content of the file that ``<name>_FILE`` names."""
-    if name in environment:
-        return environment[name]
-    path = environment.get(f"{name}_FILE")
-    if path is None:
-        return None
-    try:
-        return Path(path).read_text().strip()
-    except OSError as error:
-        raise ConfigError(f"cannot read {path} ({name}_FILE): {error.strerror}") from error
-
-
-def _put(values: dict[str, Any], dotted: str, value: Any) -> None:
-    section, name = dotted.split(".")
-    table = values.setdefault(section, {})
-    if isinstance(table, dict):
-        table[name] = value
-
-
-def _read(section: type[Section], values: Any, where: str, problems: list[str]) -> Any:
-    """Return a table as its section; what is wrong with it is added to the problems."""
-    if not isinstance(values, dict):
-        problems.append(f"{where}: expected a table")
-        return None
-    members, given = _members(section), {}
-    for name, value in values.items():
-        dotted = f"{where}.{name}" if where else name
-        if name in members:
-            given[name] = _read_value(members[name].type, value, dotted, problems)
-        else:
-            problems.append(f"unknown setting {dotted}; see config.toml for all settings")
-    missing = [name for name, member in members.items() if member.required and name not in given]
-    problems += [f"{where}.{name} is missing" for name in missing]
-    return None if missing else section(**given)
-
-
-def _read_value(kind: Any, value: Any, dotted: str, problems: list[str]) -> Any:
-    bare, limits = (get_args(kind)[0], get_args(kind)[1:]) if get_origin(kind) is Annotated else (kind, ())
-    inner = get_args(bare)[0] if get_origin(bare) is tuple else bare
-    if isinstance(inner, type) and issubclass(inner, Section):
-        if inner is bare:
-            return _read(inner, value, dotted, problems)
-        if isinstance(value, list):
-            return tuple(_read(inner, item, f"{dotted}.{number}", problems) for number, item in enumerate(value))
-    elif isinstance(value, str):
-        value = _read_text(bare, value)
-    try:
-        return msgspec.convert(value, kind, strict=False, dec_hook=_read_secret)
-    except msgspec.ValidationError:
-        problems.append(f"{dotted}: expected {_expected(bare, limits)}")
-        return None
-
-
-def _read_text(bare: Any, text: str) -> Any:
-    """Prepare a text, as a variable has, for its conversion to a type."""
-    if bare is Names:
-        return tuple(item.strip() for item in text.split(",") if item.strip())
-    if bare is bool:
-        return _BOOLEANS.get(text.strip().lower(), text)
-    return text.strip() if bare in (int, float) else text
-
-
-def _read_secret(_kind: type, value: Any) -> Secret:
-    if not isinstance(value, str):
-        raise TypeError
-    return Secret(value)
-
-
-def _expected(bare: Any, limits: tuple[Any, ...]) -> str:
-    """Return what a value should have been, in words; never the value, which may be a secret."""
-    words = {int: "a whole number", float: "a number", bool: "true or false", Names: "names"}.get(bare, "a text")
-    if get_origin(bare) is Literal:
-        words = f"one of {', '.join(get_args(bare))}"
-    elif get_origin(bare) is tuple and bare is not Names:
-        words = "a list of tables"
-    for limit in limits:
-        if isinstance(limit, Meta):
-            bounds = ((" from", limit.ge), (" above", limit.gt), (" to", limit.le))
-            words += "".join(f"{word} {bound}" for word, bound in bounds if bound is not None)
-            words += ", not empty" if limit.min_length else ""
-    return words

@@ -16,7 +16,7 @@ import structlog
 from s3ish.app import users
 from s3ish.blob.volumes import Volumes
 from s3ish.clock import Clock
-from s3ish.config import ConfigError, Settings
+from s3ish.config import Settings
 from s3ish.engines import by_age, close, find_index, is_movable, make_store, open_volumes, opened, places
 from s3ish.errors import BucketAlreadyOwnedByYou
 from s3ish.index.protocol import Delete, Full, IndexFailure, NewerFormat, Unavailable
@@ -30,7 +30,6 @@ from s3ish.model import Owner
 from s3ish.objects import buckets
 from s3ish.objects.store import Store
 from s3ish.offload import each_within
-from s3ish.wire.names import check_bucket_name
 
 log = structlog.get_logger()
 
@@ -53,7 +52,7 @@ class Preparation:
         self.movable = is_movable(settings)
 
     def make_ready(self, volumes: Volumes) -> None:
-        """Find the index, or build it, and begin. Raises IndexFailure, OSError, BlobError, ConfigError."""
+        """Find the index, or build it, and begin. Raises IndexFailure, OSError, BlobError, S3Error."""
         if self.movable:
             volumes.probe()
         candidates = [place for place in places(self._settings, volumes) if place not in self._failed]
@@ -122,7 +121,7 @@ def prepare(settings: Settings) -> Iterator[Preparation]:
     """Take the volumes for one server, make the index ready, and hold them until the server has ended.
 
     Raises:
-        VolumeError, InUse, IndexFailure, ConfigError: the server cannot run; the text says why.
+        VolumeError, InUse, IndexFailure, S3Error: the server cannot run; the text says why.
     """
     set_up_logs(settings.log.level, settings.log.format)
     clock = Clock()
@@ -157,10 +156,8 @@ async def _begin(settings: Settings, volumes: Volumes, index: Path, clock: Clock
 
 async def _make_bucket(store: Store, text: str, owner: Owner) -> None:
     name, _, option = text.partition(":")
-    if option not in ("", "versioned"):
-        raise ConfigError(f"storage.default_buckets: {text} is not of the form name or name:versioned")
     with contextlib.suppress(BucketAlreadyOwnedByYou):
-        await buckets.create_bucket(store, check_bucket_name(name), owner, store.region)
+        await buckets.create_bucket(store, name, owner, store.region)
     if option:
         await buckets.set_versioning(store, name, enabled=True)
 

@@ -58,6 +58,7 @@ def test_the_greeting_says_what_to_do_next(start_server, tmp_path):
     text = "".join(server.greeting)
     assert f"s3ish {__version__} serves {tmp_path}" in text
     assert "access key  s3ishadmin" in text
+    assert "keys        none in S3ISH_ACCESS_KEY, " in text
     assert f"aws --endpoint-url {server.endpoint} s3 ls" in text
     assert "storage.fsync is off" in text
     code, _ = server.stop()
@@ -72,6 +73,7 @@ def test_a_configured_secret_is_never_printed(start_server, tmp_path):
     code, log = server.stop()
     assert code == 0
     assert "hush" not in "".join(server.greeting) + log
+    assert 'AWS_ACCESS_KEY_ID=root AWS_SECRET_ACCESS_KEY="${S3ISH_SECRET_KEY:?}" ' in server.greeting[-1]
     assert '"operation":"CreateBucket"' in log
 
 
@@ -235,7 +237,36 @@ def test_presign_makes_urls_that_work(start_server, run_s3ish, tmp_path):
         urllib.request.urlopen(url.replace("Expires=3600", "Expires=3601"))
 
 
-@pytest.mark.parametrize("arguments", [["bucket/key"], ["s3://"], ["s3://bucket/key", "--expires", "604801"]])
+def test_presign_addresses_the_server_of_its_own_settings(run_s3ish, tmp_path):
+    def address(**variables):
+        ended = run_s3ish("presign", "s3://bucket/key", **variables)
+        return ended.stdout.partition("/bucket/")[0] or ended.stderr
+
+    assert address() == "http://127.0.0.1:9000"
+    assert address(S3ISH_PORT="9001") == "http://127.0.0.1:9001"
+    keys = {"S3ISH_ACCESS_KEY": "a", "S3ISH_SECRET_KEY": "b"}
+    assert address(S3ISH_HOST="0.0.0.0", **keys) == "http://127.0.0.1:9000"
+    assert address(S3ISH_HOST="s3.test", S3ISH_PORT="80", **keys) == "http://s3.test"
+    assert address(S3ISH_HOST="::1", S3ISH_PORT="9001") == "http://[::1]:9001"
+    assert address(S3ISH_PORT="9001", AWS_ENDPOINT_URL="https://s3.example") == "https://s3.example"
+    assert "server.port is 0, any free one: give --endpoint-url" in address(S3ISH_PORT="0")
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["bucket/key"],
+        ["s3://"],
+        ["s3://bucket/key", "--expires", "604801"],
+        ["s3://bucket/key", "--method", "FETCH"],
+        ["s3://bucket/key", "--method", "GET "],
+        ["s3://bucket/key", "--method", ""],
+        ["s3://bucket/key", "--endpoint-url", "127.0.0.1:9000"],
+        ["s3://bucket/key", "--endpoint-url", "ftp://s3.test"],
+        ["s3://bucket/key", "--endpoint-url", "http://"],
+        ["s3://bucket/key", "--endpoint-url", "http://s3.test/path"],
+    ],
+)
 def test_presign_refuses_what_it_cannot_sign(run_s3ish, arguments):
     ended = run_s3ish("presign", *arguments)
     assert ended.returncode == 2

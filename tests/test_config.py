@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from s3ish.config import ALIASES, DEVELOPMENT_KEY, ConfigError, Settings, fields, key_source, load, variables
+from s3ish.config import ALIASES, DEVELOPMENT_KEY, ConfigError, Settings, fields, variables
+from s3ish.config_sources import WELL_KNOWN_SECRETS, key_source, load, shell_secret
 
 ROOT = Path(__file__).parent.parent
 FILE = ROOT / "config.toml"
@@ -61,13 +62,32 @@ def test_every_setting_has_a_variable_and_all_are_different():
         ("[server]\nprot = 1\n", "unknown setting server.prot"),
         ("[sever]\nport = 1\n", "unknown setting sever"),
         ("[server]\nport = 'x'\n", "server.port: expected a whole number from 0 to 65535"),
-        ("[server]\nport = 70000\n", "server.port: expected a whole number from 0 to 65535"),
+        ("[server]\nport = 70000\n", "s3ish.toml: server.port: expected a whole number from 0 to 65535, not 70000"),
+        ("[server]\nport = 'a\\nb'\n", "s3ish.toml: server.port: expected a whole number from 0 to 65535, not a\\nb"),
+        ("[server]\nport = '" + "x" * 999 + "'\n", "not " + "x" * 100 + "…"),
+        ("[server]\nhost = ''\n", "s3ish.toml: server.host: expected a text, not empty, not ''"),
+        (
+            "[server]\ndomains = ['s3.test', 'http://s3.test']\n",
+            "s3ish.toml: server.domains: http://s3.test is not a host",
+        ),
+        ("[server]\ndomains = ['s3.test:9000']\n", "server.domains: s3.test:9000 is not a host name"),
+        ("[server]\ndomains = ['*.s3.test']\n", "server.domains: *.s3.test is not a host name"),
+        ("[server]\ndomains = ['S3.test']\n", "server.domains: S3.test is not a host name in lower case"),
+        ("[server]\ndomains = ['.s3.test']\n", "server.domains: .s3.test is not a host name"),
+        ("[storage]\nvolumes = ['a', '']\n", "s3ish.toml: storage.volumes: '' is not a path"),
+        ('[storage]\nvolumes = ["a\\u0000b"]\n', "s3ish.toml: storage.volumes: a\\x00b is not a path"),
+        (
+            "[storage]\ndefault_buckets = ['Big_Name']\n",
+            "s3ish.toml: storage.default_buckets: Big_Name is not a name that",
+        ),
+        ("[storage]\ndefault_buckets = ['b:versoined']\n", "storage.default_buckets: b:versoined is not of the form"),
+        ("[storage]\ndefault_buckets = ['']\n", "storage.default_buckets: '' is not a name that"),
         ("[server]\nport = 1.5\n", "server.port: expected a whole number"),
         ("[server]\nheader_timeout_seconds = 0\n", "server.header_timeout_seconds: expected a number above 0"),
         ("[server]\nbody_timeout_seconds = nan\n", "server.body_timeout_seconds: expected a number above 0"),
         ("[server]\nhost = 1\n", "server.host: expected a text"),
         ("[server]\nregion = ''\n", "server.region: expected a text, not empty"),
-        ("[server]\nprot = 1\nport = -1\n", "see config.toml for all settings; server.port: expected"),
+        ("[server]\nprot = 1\nport = -1\n", "server.prot; see config.toml for all settings; "),
         ("[storage]\nvolumes = []\n", "storage.volumes: expected names, not empty"),
         ("[storage]\nvolumes = [1]\n", "storage.volumes: expected names"),
         ("[storage]\nfsync = 'maybe'\n", "storage.fsync: expected true or false"),
@@ -150,13 +170,108 @@ def test_the_region_of_a_client_in_the_shell_does_not_move_the_server():
 
 
 def test_the_two_keys_are_never_mixed_from_two_programs():
-    aws = {"AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": "b"}
-    assert load(environment=aws).root_keys == ("a", "b")
-    assert key_source(aws) == "AWS_ACCESS_KEY_ID"
-    assert load(environment=aws | {"S3ISH_ACCESS_KEY": "c", "S3ISH_SECRET_KEY": "d"}).root_keys == ("c", "d")
+    minio = {"MINIO_ROOT_USER": "a", "MINIO_ROOT_PASSWORD": "b"}
+    assert load(environment=minio | {"S3ISH_ACCESS_KEY": "c", "S3ISH_SECRET_KEY": "d"}).root_keys == ("c", "d")
     with pytest.raises(ConfigError, match="set both"):
-        load(environment=aws | {"S3ISH_ACCESS_KEY": "c"})
-    assert key_source({}) == ""
+        load(environment=minio | {"S3ISH_ACCESS_KEY": "c"})
+
+
+AWS = {"AWS_ACCESS_KEY_ID": "theirs", "AWS_SECRET_ACCESS_KEY": "hush"}
+
+
+def test_keys_of_clients_are_root_keys_only_when_that_is_asked_for(toml):
+    asked = {"S3ISH_AUTH_FROM_AWS_ENVIRONMENT": "true"}
+    assert load(environment=AWS).is_development
+    assert load(environment=AWS | asked).root_keys == ("theirs", "hush")
+    assert load(environment=AWS, file=toml("[auth]\nfrom_aws_environment = true\n")).root_keys == ("theirs", "hush")
+    assert load(environment=AWS | asked | {"MINIO_ROOT_USER": "a", "MINIO_ROOT_PASSWORD": "b"}).root_keys == ("a", "b")
+    for name in AWS:
+        with pytest.raises(ConfigError, match="set both AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"):
+            load(environment={name: "x"} | asked)
+
+
+def test_it_is_told_which_names_were_looked_at_for_keys_and_no_value(toml):
+    ours = "S3ISH_ACCESS_KEY, S3ISH_AUTH_ACCESS_KEY, MINIO_ROOT_USER, MINIO_ACCESS_KEY"
+
+    def told(environment, file=None):
+        return key_source(load(environment=environment, file=file), environment)
+
+    assert told({}) == f"none in {ours}"
+    assert told(AWS) == f"none in {ours}; AWS_ACCESS_KEY_ID is for clients unless auth.from_aws_environment"
+    asked = AWS | {"S3ISH_AUTH_FROM_AWS_ENVIRONMENT": "1"}
+    assert told(asked) == f"from AWS_ACCESS_KEY_ID, of {ours}, AWS_ACCESS_KEY_ID"
+    assert told({"MINIO_ACCESS_KEY": "a", "MINIO_SECRET_KEY": "b"}) == f"from MINIO_ACCESS_KEY, of {ours}"
+    file = toml("[auth]\naccess_key = 'theirs'\nsecret_key = 'hush'\n")
+    assert told({}, file) == f"from the configuration file; none in {ours}"
+
+
+def test_a_line_for_the_shell_names_the_variable_and_not_the_secret(tmp_path):
+    def shown(environment):
+        return shell_secret(load(environment=environment), environment)
+
+    assert shown({}) == DEVELOPMENT_KEY
+    assert shown({"S3ISH_ACCESS_KEY": "a", "S3ISH_SECRET_KEY": "hush"}) == '"${S3ISH_SECRET_KEY:?}"'
+    assert shown({"MINIO_ROOT_USER": "a", "MINIO_ROOT_PASSWORD": "hush"}) == '"${MINIO_ROOT_PASSWORD:?}"'
+    assert shown(AWS | {"S3ISH_AUTH_FROM_AWS_ENVIRONMENT": "1"}) == '"${AWS_SECRET_ACCESS_KEY:?}"'
+    (tmp_path / "a file").write_text("hush")
+    path = str(tmp_path / "a file")
+    assert shown({"S3ISH_ACCESS_KEY": "a", "S3ISH_SECRET_KEY_FILE": path}) == f"\"$(cat '{path}')\""
+
+
+def test_what_kubernetes_says_of_services_is_no_setting():
+    port = {
+        "S3ISH_PORT": "tcp://10.0.0.7:9000",
+        "S3ISH_SERVICE_HOST": "10.0.0.7",
+        "S3ISH_SERVICE_PORT": "9000",
+        "S3ISH_SERVICE_PORT_HTTP_API": "9000",
+        "S3ISH_PORT_9000_TCP": "tcp://10.0.0.7:9000",
+        "S3ISH_PORT_9000_TCP_PROTO": "tcp",
+        "S3ISH_PORT_9000_TCP_PORT": "9000",
+        "S3ISH_PORT_9000_TCP_ADDR": "10.0.0.7",
+    }
+    other = {name.replace("S3ISH", "S3ISH_SERVER"): text.replace("tcp", "udp") for name, text in port.items()}
+    assert load(environment=port | other) == Settings()
+    assert load(environment=port | other | {"S3ISH_SERVER_PORT": "9001"}).server.port == 9001
+    with pytest.raises(
+        ConfigError, match=r"S3ISH_PORT: server.port: expected a whole number from 0 to 65535, not 10.0.0"
+    ):
+        load(environment={"S3ISH_PORT": "10.0.0.7:9000"})
+    for name in ("S3ISH_PORT_HTTP", "S3ISH_SERVICE", "S3ISH_SERVICES_HOST"):
+        with pytest.raises(ConfigError, match=f"unknown variable {name};"):
+            load(environment={name: "1"})
+
+
+def test_the_place_of_a_wrong_value_is_named(toml):
+    with pytest.raises(ConfigError, match=r"^S3ISH_SERVER_PORT: server.port: expected .*, not high$"):
+        load(environment={"S3ISH_SERVER_PORT": "high"})
+    with pytest.raises(ConfigError, match=r"^the command line: server.port: expected .*, not -1$"):
+        load({"server.port": -1}, {"S3ISH_PORT": "1"})
+    with pytest.raises(ConfigError, match=r"^MINIO_DEFAULT_BUCKETS: storage.default_buckets: A is not"):
+        load(environment={"MINIO_DEFAULT_BUCKETS": "fine,A"})
+
+
+def test_texts_that_are_not_utf_8_are_refused_in_one_line(tmp_path):
+    path = tmp_path / "odd.toml"
+    for text in (b"[server]\nregion = '\xff'\n", b"\xff\xfe[\0", b"x = " + b"[" * 9999, b"x = 1" + b"0" * 9999):
+        path.write_bytes(text)
+        with pytest.raises(ConfigError, match=r"odd\.toml is not valid TOML: ") as refused:
+            load(environment={}, file=str(path))
+        assert "\n" not in str(refused.value)
+    keys = {"S3ISH_ACCESS_KEY": "a", "S3ISH_SECRET_KEY_FILE": str(path)}
+    path.write_bytes(b"\xff")
+    with pytest.raises(ConfigError, match=r"S3ISH_SECRET_KEY_FILE: .* is not a file of UTF-8 text"):
+        load(environment=keys)
+    with pytest.raises(ConfigError, match="S3ISH_SECRET_KEY is not UTF-8"):
+        load(environment={"S3ISH_ACCESS_KEY": "a", "S3ISH_SECRET_KEY": "hush\udcff"})
+
+
+def test_a_coder_that_is_not_installed_is_refused(monkeypatch):
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with pytest.raises(
+        ConfigError, match=r"^S3ISH_ERASURE_CODER: erasure.coder: zfec is not installed: pip install 's3i"
+    ):
+        load(environment={"S3ISH_ERASURE_CODER": "zfec"})
+    assert load(environment={"S3ISH_ERASURE_CODER": "rs-zfec"}).erasure.code == "rs-zfec"
 
 
 def test_one_half_of_a_pair_of_keys_is_refused():
@@ -167,9 +282,54 @@ def test_one_half_of_a_pair_of_keys_is_refused():
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.7", "example.com", "127.evil.example", "localhost.evil"])
 def test_well_known_keys_never_listen_to_others(host):  # case 136
-    with pytest.raises(ConfigError, match="S3ISH_SECRET_KEY"):
+    with pytest.raises(ConfigError, match=f"refusing to listen on {host} .* MINIO_ROOT_USER, .*S3ISH_SECRET_KEY"):
         load({"server.host": host}, {})
     assert load({"server.host": host}, {"S3ISH_ACCESS_KEY": "a", "S3ISH_SECRET_KEY": "b"}).server.host == host
+
+
+PAIRS = [
+    ("s3ishadmin", "s3ishadmin"),
+    ("minioadmin", "minioadmin"),
+    ("minio", "minio123"),
+    ("test", "test"),
+    ("testing", "testing"),
+    ("root", "MinioAdmin"),
+    ("AKIAIOSFODNN7EXAMPLE", "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY"),
+    ("as-long-as-random", "as-long-as-random"),
+]
+
+
+@pytest.mark.parametrize(("access_key", "secret"), PAIRS)
+@pytest.mark.parametrize("source", ["variables", "MinIO's variables", "AWS's variables", "files", "config", "a user"])
+def test_well_known_keys_are_refused_wherever_they_come_from(toml, tmp_path, access_key, secret, source):  # case 167
+    (tmp_path / "secret").write_text(secret + "\n")
+    own = {"S3ISH_ACCESS_KEY": "root-key", "S3ISH_SECRET_KEY": "long and random"}
+    asked = {"S3ISH_AUTH_FROM_AWS_ENVIRONMENT": "on"}
+    keys = f"access_key = '{access_key}'\nsecret_key = '{secret}'\n"
+    environment, text = {
+        "variables": ({"S3ISH_ACCESS_KEY": access_key, "S3ISH_SECRET_KEY": secret}, ""),
+        "MinIO's variables": ({"MINIO_ROOT_USER": access_key, "MINIO_ROOT_PASSWORD": secret}, ""),
+        "AWS's variables": ({"AWS_ACCESS_KEY_ID": access_key, "AWS_SECRET_ACCESS_KEY": secret} | asked, ""),
+        "files": ({"S3ISH_ACCESS_KEY": access_key, "S3ISH_SECRET_KEY_FILE": str(tmp_path / "secret")}, ""),
+        "config": ({}, "[auth]\n" + keys),
+        "a user": (own, "[[auth.users]]\nid = 'u'\n" + keys),
+    }[source]
+    file = toml(text)
+    whose = "the user u" if source == "a user" else "the root user"
+    with pytest.raises(ConfigError, match=f"refusing to listen on 0.0.0.0 with well-known keys of {whose}") as refused:
+        load({"server.host": "0.0.0.0"}, environment, file)
+    assert "\n" not in str(refused.value)
+    assert load({}, environment, file).server.host == "127.0.0.1"
+
+
+def test_every_well_known_secret_can_be_met():
+    assert {secret.lower() for secret in WELL_KNOWN_SECRETS} == WELL_KNOWN_SECRETS
+
+
+def test_a_container_without_keys_says_what_to_do_in_a_container():
+    for mark in ({"container": "oci"}, {"KUBERNETES_SERVICE_HOST": "10.0.0.1"}):
+        with pytest.raises(ConfigError, match="docker run -e S3ISH_ACCESS_KEY=… -e S3ISH_SECRET_KEY=…"):
+            load(environment={"S3ISH_HOST": "0.0.0.0"} | mark)
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.1.2.3", "::1", "localhost"])

@@ -14,13 +14,15 @@ TREES = {path: ast.parse(path.read_text()) for path in SOURCES}
 
 LEAVES = {"errors", "model", "clock", "offload", "gathered", "buffers", "logs", "observe", "metrics", "checksum"}
 MAY_IMPORT = {
-    "cli": {"app", "start", "commands", "config", "server", "jobs", "auth", "blob", "index", "wire"} | LEAVES,
+    "cli": {"app", "start", "commands", "config", "config_sources", "server", "jobs", "auth", "blob", "index", "wire"}
+    | LEAVES,
     "commands": {"start", "app", "engines", "config", "jobs", "index", "blob"} | LEAVES,
-    "start": {"app", "engines", "config", "jobs", "objects", "wire", "index", "blob"} | LEAVES,
+    "start": {"app", "engines", "config", "jobs", "objects", "index", "blob"} | LEAVES,
     "app": {"engines", "config", "server", "jobs", "api", "objects", "auth", "index", "blob"} | LEAVES,
     "engines": {"config", "jobs", "objects", "index", "blob"} | LEAVES,
     "__main__": {"cli"},
     "config": set(),
+    "config_sources": {"config", "wire"},
     "server": {"config", "api", "auth", "wire", "objects", "blob"} | LEAVES,
     "jobs": {"objects", "index", "blob"} | LEAVES,
     "api": {"objects", "auth", "wire"} | LEAVES,

@@ -38,7 +38,7 @@ def presign(
         query: further parameters, such as ``versionId``.
 
     Raises:
-        ValueError: ``expires_seconds`` is out of range.
+        ValueError: ``expires_seconds`` is out of range, or ``endpoint`` is no scheme and host.
     """
     if not 1 <= expires_seconds <= MAX_EXPIRES_SECONDS:
         raise ValueError(f"a presigned URL is valid for 1 to {MAX_EXPIRES_SECONDS} seconds")
@@ -65,4 +65,6 @@ def _address(endpoint: str) -> tuple[str, str]:
     """Return scheme and host as clients send them: in lower case, without the scheme's own port."""
     parts = urlsplit(endpoint)
     host = parts.netloc.lower()
+    if parts.scheme not in _OWN_PORTS or not host or parts.path not in ("", "/") or parts.query or parts.fragment:
+        raise ValueError(f"{endpoint} is not of the form http://HOST:PORT")
     return parts.scheme, host.removesuffix(_OWN_PORTS.get(parts.scheme, ""))

@@ -1,0 +1,377 @@
+"""Where settings come from: flags, environment, a TOML file and defaults, in that order of precedence.
+
+A key that is not known is an error that names it. Every error is one line that names where the value was given, the
+setting and, unless it may be a secret, the value.
+"""
+
+import importlib.util
+import ipaddress
+import os
+import re
+import shlex
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal, get_args, get_origin
+
+import msgspec
+from msgspec import Meta, structs
+
+from s3ish.config import DEVELOPMENT_KEY, ConfigError, Names, Secret, Section, Settings, fields, members, variables
+from s3ish.wire.names import is_bucket_name
+
+WELL_KNOWN_SECRETS = frozenset(
+    {
+        "changeme",
+        "localstack",
+        "minio123",
+        "minioadmin",
+        "minio-secret",
+        "miniosecret",
+        "mock",
+        "password",
+        "rustfsadmin",
+        DEVELOPMENT_KEY,
+        "secret",
+        "secretkey",
+        "test",
+        "testing",
+        "verysecretkey1",
+        "wjalrxutnfemi/k7mdeng/bpxrficyexamplekey",
+    }
+)
+"""Secret keys that programs have as defaults or that documents show, in lower case, whatever the access key is."""
+
+_PAIR = ("auth.access_key", "auth.secret_key")
+_AWS_PAIR = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
+"""What clients in the same shell sign with; it gives the root user's keys only where ``auth.from_aws_environment``."""
+
+_BOOLEANS = {"yes": True, "on": True, "y": True, "t": True, "no": False, "off": False, "n": False, "f": False}
+"""Texts for true and false beside true, false, 1 and 0."""
+
+_META = ("S3ISH_CONFIG", "S3ISH_ENDPOINT")
+"""Variables that are not settings."""
+
+_SERVICE = re.compile(r"S3ISH(_\w+)?_(SERVICE_(HOST|PORT(_\w+)?)|PORT_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)")
+_SERVICE_ADDRESS = re.compile(r"(tcp|udp|sctp)://.*")
+
+_DOMAIN = re.compile(r"[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?(\.[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?)*")
+_SHOWN_CHARACTERS = 100
+_COMMAND_LINE = "the command line"
+
+
+def load(
+    flags: Mapping[str, Any] | None = None, environment: Mapping[str, str] | None = None, file: str | None = None
+) -> Settings:
+    """Return the settings.
+
+    Args:
+        flags: values by dotted name; None means not given.
+        environment: the variables; the process's own if None.
+        file: the TOML file; that of S3ISH_CONFIG if None, and none if that is not set.
+
+    Raises:
+        ConfigError: a key is unknown, a value is wrong, or a server would be open to others with well-known keys.
+    """
+    environment = os.environ if environment is None else environment
+    file = file or environment.get("S3ISH_CONFIG")
+    values, sources = _from_file(file), dict[str, str]()
+    for dotted, (name, text) in _from_environment(environment).items():
+        _put(values, dotted, text)
+        sources[dotted] = name
+    for dotted, value in (flags or {}).items():
+        if value is not None:
+            _put(values, dotted, value)
+            sources[dotted] = _COMMAND_LINE
+    problems: list[_Problem] = []
+    settings: Settings = _read(Settings, values, "", problems)
+    if not problems:
+        settings = _with_aws_keys(settings, environment)
+        problems += check(settings, environment)
+    if problems:
+        raise ConfigError("; ".join(_told(dotted, text, sources, file) for dotted, text in problems))
+    return settings
+
+
+_Problem = tuple[str, str]
+"""The dotted name of a setting, and what is wrong with it."""
+
+
+def _told(dotted: str, text: str, sources: Mapping[str, str], file: str | None) -> str:
+    """Return a problem with the place where the value was given."""
+    source = dotted and (sources.get(".".join(dotted.split(".")[:2])) or file)
+    return f"{_shown(source)}: {text}" if source else text
+
+
+def check(settings: Settings, environment: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    """Yield what is wrong with settings that can be read: the setting, empty if it is several, and a text."""
+    auth, storage = settings.auth, settings.storage
+    if bool(auth.access_key) != bool(auth.secret_key.reveal()):
+        yield "", "set both S3ISH_ACCESS_KEY and S3ISH_SECRET_KEY, or neither"
+    elif well_known := _well_known(settings):
+        yield "", _refusal(settings, environment, well_known)
+    keys = [settings.root_keys[0], *(user.access_key for user in auth.users)]
+    if len(set(keys)) != len(keys):
+        yield "auth.users", "auth.users: two users have the same access key"
+    if not all(user.secret_key for user in auth.users):
+        yield "auth.users", "auth.users: a secret key is empty"
+    for domain in settings.server.domains:
+        if not _DOMAIN.fullmatch(domain):
+            yield "server.domains", f"server.domains: {_shown(domain)} is not a host name in lower case without port"
+    for path in storage.volumes:
+        if not path or "\0" in path:
+            yield "storage.volumes", f"storage.volumes: {_shown(path)} is not a path"
+    for text in storage.default_buckets:
+        name, _, option = text.partition(":")
+        if option not in ("", "versioned") or not is_bucket_name(name):
+            problem = "is not of the form name or name:versioned" if option else "is not a name that a bucket may have"
+            yield "storage.default_buckets", f"storage.default_buckets: {_shown(text)} {problem}"
+    if settings.erasure.coder == "zfec" and not importlib.util.find_spec("zfec"):
+        yield "erasure.coder", "erasure.coder: zfec is not installed: pip install 's3ish[zfec]', or choose rs-zfec"
+    shards, volumes = settings.erasure.data + settings.erasure.parity, len(storage.volumes)
+    if 1 < volumes < shards:
+        split = f"{settings.erasure.data} + {settings.erasure.parity} shards"
+        remedy = f"give 1 or at least {shards} volumes, or set erasure.data and erasure.parity"
+        yield "", f"{volumes} volumes cannot hold {split} on different drives: {remedy}"
+
+
+# --- keys that others know
+
+
+def _well_known(settings: Settings) -> list[str]:
+    """Return whose keys are well known: those of the root user, or of another one, by name."""
+    pairs = {"the root user": settings.root_keys}
+    pairs |= {f"the user {user.id}": (user.access_key, user.secret_key.reveal()) for user in settings.auth.users}
+    if _is_loopback(settings.server.host):
+        return []
+    return [whose for whose, (access_key, secret) in pairs.items() if _is_well_known(access_key, secret)]
+
+
+def _is_well_known(access_key: str, secret: str) -> bool:
+    """Whether others know a secret key: by documents, or because it is the access key, which every request shows."""
+    return secret.lower() in WELL_KNOWN_SECRETS or secret == access_key
+
+
+def _refusal(settings: Settings, environment: Mapping[str, str], whose: list[str]) -> str:
+    """Return why a server does not listen to others with well-known keys, and what to do."""
+    told = f"refusing to listen on {_shown(settings.server.host)} with well-known keys of {_shown(whose[0])}"
+    if settings.is_development:
+        told += f" ({key_source(settings, environment)})"
+    if "container" in environment or "KUBERNETES_SERVICE_HOST" in environment:
+        return (
+            f"{told}: give keys of your own to the container: docker run -e S3ISH_ACCESS_KEY=… -e S3ISH_SECRET_KEY=…, "
+            "environment: in a compose file, or env: in a pod"
+        )
+    return f"{told}: set S3ISH_ACCESS_KEY and S3ISH_SECRET_KEY to keys of your own, or listen on 127.0.0.1"
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+# --- the environment and the file
+
+
+def _from_file(path: str | None) -> dict[str, Any]:
+    if not path:
+        return {}
+    import tomllib  # deferred: most servers are started without a file
+
+    try:
+        with Path(path).open("rb") as stream:
+            return tomllib.load(stream)
+    except OSError as error:
+        raise ConfigError(f"cannot read {_shown(path)}: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{_shown(path)} is not valid TOML: byte {error.start} is not UTF-8") from error
+    except (ValueError, RecursionError) as error:
+        raise ConfigError(f"{_shown(path)} is not valid TOML: {error}") from error
+
+
+def _from_environment(environment: Mapping[str, str]) -> dict[str, tuple[str, str]]:
+    """Return the settings that variables give, and which do. Raises ConfigError for an unknown variable of ours."""
+    found: dict[str, tuple[str, str]] = {}
+    known = set(_META)
+    own = {name: text for name, text in environment.items() if not _is_of_a_service(name, text)}
+    for dotted in fields():
+        if dotted == "auth.users":
+            continue
+        names = variables(dotted)
+        known.update(names)
+        known.update(f"{name}_FILE" for name in names)
+        if dotted in _PAIR:
+            names = names[slice(*_family(own))]
+        for name in names:
+            value = _value_of(own, name)
+            if value is not None:
+                found[dotted] = name, value
+                break
+    unknown = sorted(name for name in own if name.startswith("S3ISH_") and name not in known)
+    if unknown:
+        raise ConfigError(f"unknown variable {_shown(unknown[0])}; see config.toml for all settings")
+    return found
+
+
+def _is_of_a_service(name: str, text: str) -> bool:
+    """Whether a variable is one that Kubernetes gives to pods beside a Service whose name begins with ``s3ish``.
+
+    https://kubernetes.io/docs/concepts/services-networking/service/#environment-variables
+    """
+    if name.startswith("S3ISH") and name.endswith("_PORT") and _SERVICE_ADDRESS.fullmatch(text):
+        return True
+    return _SERVICE.fullmatch(name) is not None
+
+
+def _with_aws_keys(settings: Settings, environment: Mapping[str, str]) -> Settings:
+    """Return settings with the keys of AWS's clients, where that is asked for. Raises ConfigError if there are none."""
+    if not settings.auth.from_aws_environment or _family(environment) != (0, 0):
+        return settings
+    access_key, secret = (_value_of(environment, name) for name in _AWS_PAIR)
+    if not access_key or not secret:
+        raise ConfigError(f"auth.from_aws_environment: set both {' and '.join(_AWS_PAIR)}")
+    return structs.replace(
+        settings, auth=structs.replace(settings.auth, access_key=access_key, secret_key=Secret(secret))
+    )
+
+
+def key_source(settings: Settings, environment: Mapping[str, str] | None = None) -> str:
+    """Return in words where the root user's keys come from, and which variables were looked at; no value is told."""
+    environment = os.environ if environment is None else environment
+    asked = settings.auth.from_aws_environment
+    names = variables(_PAIR[0]) + (_AWS_PAIR[:1] if asked else ())
+    given = [name for name in names if name in environment or f"{name}_FILE" in environment]
+    listed = ", ".join(names)
+    if given:
+        told = f"from {given[0]}, of {listed}"
+    elif settings.is_development:
+        told = f"none in {listed}"
+    else:
+        told = f"from the configuration file; none in {listed}"
+    aside = not asked and _AWS_PAIR[0] in environment
+    return told + (f"; {_AWS_PAIR[0]} is for clients unless auth.from_aws_environment" if aside else "")
+
+
+def shell_secret(settings: Settings, environment: Mapping[str, str] | None = None) -> str:
+    """Return what stands for the root user's secret key in a line for a shell; the key itself only if it is known.
+
+    A shell that lacks the variable says so, by its name.
+    """
+    environment = os.environ if environment is None else environment
+    if settings.is_development:
+        return DEVELOPMENT_KEY
+    names = variables(_PAIR[1]) + (_AWS_PAIR[1:] if settings.auth.from_aws_environment else ())
+    for name in names:
+        if name not in environment and (path := environment.get(f"{name}_FILE")) is not None:
+            return f'"$(cat {shlex.quote(path)})"'
+        if name in environment:
+            return f'"${{{name}:?}}"'
+    return f'"${{{names[0]}:?}}"'
+
+
+def _family(environment: Mapping[str, str]) -> tuple[int, int]:
+    """Return which of their variables the two keys are taken from: both of one program, never a mixture."""
+    pairs = list(zip(*(variables(dotted) for dotted in _PAIR), strict=True))
+    for index, pair in enumerate(pairs):
+        if any(name in environment or f"{name}_FILE" in environment for name in pair):
+            return index, index + 1
+    return 0, 0
+
+
+def _value_of(environment: Mapping[str, str], name: str) -> str | None:
+    """Return a variable, or the content of the file that ``<name>_FILE`` names. Raises ConfigError."""
+    text = environment.get(name)
+    if text is None and (path := environment.get(f"{name}_FILE")) is not None:
+        try:
+            text = Path(path).read_text("utf-8").strip()
+        except OSError as error:
+            raise ConfigError(f"cannot read {_shown(path)} ({name}_FILE): {error.strerror}") from error
+        except ValueError as error:
+            raise ConfigError(f"{name}_FILE: {_shown(path)} is not a file of UTF-8 text") from error
+    if text is not None and any("\ud800" <= character <= "\udfff" for character in text):  # bytes that are not UTF-8
+        raise ConfigError(f"{name} is not UTF-8")
+    return text
+
+
+def _put(values: dict[str, Any], dotted: str, value: Any) -> None:
+    section, name = dotted.split(".")
+    table = values.setdefault(section, {})
+    if isinstance(table, dict):
+        table[name] = value
+
+
+# --- from values to settings
+
+
+def _read(section: type[Section], values: Any, where: str, problems: list[_Problem]) -> Any:
+    """Return a table as its section; what is wrong with it is added to the problems."""
+    if not isinstance(values, dict):
+        problems.append((where, f"{where}: expected a table"))
+        return None
+    known, given = members(section), {}
+    for name, value in values.items():
+        dotted = f"{where}.{name}" if where else name
+        if name in known:
+            given[name] = _read_value(known[name].type, value, dotted, problems)
+        else:
+            problems.append((dotted, f"unknown setting {_shown(dotted)}; see config.toml for all settings"))
+    missing = [name for name, member in known.items() if member.required and name not in given]
+    problems += [(where, f"{where}.{name} is missing") for name in missing]
+    return None if missing else section(**given)
+
+
+def _read_value(kind: Any, value: Any, dotted: str, problems: list[_Problem]) -> Any:
+    bare, limits = (get_args(kind)[0], get_args(kind)[1:]) if get_origin(kind) is Annotated else (kind, ())
+    inner = get_args(bare)[0] if get_origin(bare) is tuple else bare
+    if isinstance(inner, type) and issubclass(inner, Section):
+        if inner is bare:
+            return _read(inner, value, dotted, problems)
+        if isinstance(value, list):
+            return tuple(_read(inner, item, f"{dotted}.{number}", problems) for number, item in enumerate(value))
+    elif isinstance(value, str):
+        value = _read_text(bare, value)
+    try:
+        return msgspec.convert(value, kind, strict=False, dec_hook=_read_secret)
+    except msgspec.ValidationError:
+        is_secret = dotted.startswith("auth.") or bare is Secret or not isinstance(value, str | int | float)
+        problem = f"{dotted}: expected {_expected(bare, limits)}"
+        problems.append((dotted, problem if is_secret else f"{problem}, not {_shown(value)}"))
+        return None
+
+
+def _read_text(bare: Any, text: str) -> Any:
+    """Prepare a text, as a variable has, for its conversion to a type."""
+    if bare is Names:
+        return tuple(item.strip() for item in text.split(",") if item.strip())
+    if bare is bool:
+        return _BOOLEANS.get(text.strip().lower(), text)
+    return text.strip() if bare in (int, float) else text
+
+
+def _read_secret(_kind: type, value: Any) -> Secret:
+    if not isinstance(value, str):
+        raise TypeError
+    return Secret(value)
+
+
+def _shown(value: object) -> str:
+    """Return a value for a message: short, and in one line whatever is in it."""
+    text = value if isinstance(value, str) and value else repr(value)
+    escaped = "".join(it if it.isprintable() else it.encode("unicode_escape").decode() for it in text)
+    return escaped if len(escaped) <= _SHOWN_CHARACTERS else escaped[:_SHOWN_CHARACTERS] + "…"
+
+
+def _expected(bare: Any, limits: tuple[Any, ...]) -> str:
+    """Return what a value should have been, in words."""
+    words = {int: "a whole number", float: "a number", bool: "true or false", Names: "names"}.get(bare, "a text")
+    if get_origin(bare) is Literal:
+        words = f"one of {', '.join(get_args(bare))}"
+    elif get_origin(bare) is tuple and bare is not Names:
+        words = "a list of tables"
+    for limit in limits:
+        if isinstance(limit, Meta):
+            bounds = ((" from", limit.ge), (" above", limit.gt), (" to", limit.le))
+            words += "".join(f"{word} {bound}" for word, bound in bounds if bound is not None)
+            words += ", not empty" if limit.min_length else ""
+    return words
