@@ -36,13 +36,13 @@ from s3ish.model import Checksum, Part, Upload, Version
 from s3ish.objects import copy, listing, multipart
 from s3ish.objects.preconditions import WriteConditions
 from s3ish.wire.fields import Rows, body, element, elements, header, query, rows, stream
-from s3ish.wire.scalars import Instant
+from s3ish.wire.scalars import Instant, read_position
 from s3ish.wire.shape import shape
 
 MAX_PART_BYTES = 5 * 1024**3
 _COUNT = re.compile(r"[1-9][0-9]{0,4}")
 """How many parts stand behind a composite checksum."""
-_SOURCE_RANGE = re.compile(r"bytes=([0-9]{1,19})-([0-9]{1,19})")
+_SOURCE_RANGE = re.compile(r"bytes=([0-9]+)-([0-9]+)")
 
 
 @shape
@@ -194,14 +194,15 @@ def _source_range(text: str | None, source: Version) -> tuple[int, int]:
             raise InvalidRequest(f"The specified copy source is larger than the maximum part size: {MAX_PART_BYTES}")
         return 0, source.size
     matched = _SOURCE_RANGE.fullmatch(text)
-    if matched is None or int(matched[1]) > int(matched[2]):
+    first, last = map(read_position, matched.groups()) if matched else (1, 0)
+    if first > last:
         raise InvalidArgument(
             "The x-amz-copy-source-range value must be of the form bytes=first-last where first and last are the "
             "zero-based offsets of the first and last bytes to copy",
             ArgumentName="x-amz-copy-source-range",
             ArgumentValue=text[:128],
         )
-    start, stop = int(matched[1]), int(matched[2]) + 1
+    start, stop = first, last + 1
     if stop > source.size:
         raise InvalidArgument(
             f"Range specified is not valid for source object of size: {source.size}",

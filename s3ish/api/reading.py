@@ -134,11 +134,11 @@ async def _look(context: Context, request: GetObjectRequest) -> tuple[Version, r
         check_number(request.part_number)
     version = await versions.get(context.store, request.bucket, request.key, request.version_id)
     if not _CONDITIONS.isdisjoint(vars(request)):
-        _check_conditions(request, version)
+        _check_conditions(request, version, context.store.clock.now_ns())
     return version, read.select(version, request.range, request.part_number)
 
 
-def _check_conditions(request: GetObjectRequest, version: Version) -> None:
+def _check_conditions(request: GetObjectRequest, version: Version, now_ns: int) -> None:
     conditions = ReadConditions(
         if_match=request.if_match,
         if_none_match=request.if_none_match,
@@ -146,7 +146,7 @@ def _check_conditions(request: GetObjectRequest, version: Version) -> None:
         if_unmodified_since=_moment(request.if_unmodified_since),
     )
     try:
-        conditions.check(version)
+        conditions.check(version, now_ns)
     except (NotModified, PreconditionFailed) as refusal:
         refusal.headers |= {"etag": quoted(version.etag), "last-modified": write_http_date(version.modified_ns)}
         raise

@@ -26,10 +26,12 @@ class ReadConditions(Struct, frozen=True):
     if_modified_since: int | None = None
     if_unmodified_since: int | None = None
 
-    def check(self, version: Version, *, copy: bool = False) -> None:
+    def check(self, version: Version, now_ns: int, *, copy: bool = False) -> None:
         """Compare with the version that would be read.
 
         Args:
+            now_ns: the moment of the request: If-Modified-Since with a later one is ignored, as RFC 9110
+                section 13.1.3 has it.
             copy: for a copy's source, where "not modified" is a failure like the others.
 
         Raises:
@@ -44,7 +46,7 @@ class ReadConditions(Struct, frozen=True):
         if self.if_none_match is not None:
             if _matches(self.if_none_match, version.etag):
                 self._refuse(copy, "If-None-Match")
-        elif self.if_modified_since is not None and modified <= self.if_modified_since // _SECOND:
+        elif self.if_modified_since is not None and modified <= self.if_modified_since // _SECOND <= now_ns // _SECOND:
             self._refuse(copy, "If-Modified-Since")
 
     @staticmethod

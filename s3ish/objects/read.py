@@ -14,8 +14,9 @@ from s3ish.errors import InvalidPartNumber, InvalidRange, InvalidRequest, SlowDo
 from s3ish.model import BlobRef, Version
 from s3ish.objects import parts
 from s3ish.objects.store import Store, translated
+from s3ish.wire.scalars import read_position
 
-_RANGE = re.compile(r"bytes=([0-9]{0,19})-([0-9]{0,19})")
+_RANGE = re.compile(r"bytes=([0-9]*)-([0-9]*)")
 
 
 class Span(Struct, frozen=True):
@@ -50,7 +51,7 @@ def select(version: Version, range_header: str | None, part_number: int | None) 
         if range_header is not None:
             raise InvalidRequest("Cannot specify both Range header and partNumber query parameter")
         return _select_part(version, part_number)
-    matched = _RANGE.fullmatch(range_header.strip()) if range_header and len(range_header) < 64 else None
+    matched = _RANGE.fullmatch(range_header.strip()) if range_header else None
     if matched is None or not (matched[1] or matched[2]):
         return Span(0, version.size, version.size)
     return _select_range(version.size, matched[1], matched[2], range_header or "")
@@ -58,10 +59,10 @@ def select(version: Version, range_header: str | None, part_number: int | None) 
 
 def _select_range(size: int, first: str, last: str, header: str) -> Span:
     if not first:
-        start, stop = max(0, size - int(last)), size
+        start, stop = max(0, size - read_position(last)), size
     else:
-        start, stop = int(first), min(size, int(last) + 1) if last else size
-        if last and int(last) < start:
+        start, stop = read_position(first), min(size, read_position(last) + 1) if last else size
+        if last and read_position(last) < start:
             return Span(0, size, size)  # not a valid range: ignored
     if start >= stop:
         raise InvalidRange(RangeRequested=header, ActualObjectSize=size, headers={"content-range": f"bytes */{size}"})

@@ -82,6 +82,12 @@ def read_integer(text: str) -> int:
     return int(text)
 
 
+def read_position(text: str) -> int:
+    """Read ASCII digits of any number; what lies beyond every object is 2^63."""
+    digits = text.lstrip("0")
+    return int(digits or "0") if len(digits) <= 18 else 1 << 63
+
+
 def read_boolean(text: str) -> bool:
     """Read ``true`` or ``false`` in any case."""
     lowered = text.lower()

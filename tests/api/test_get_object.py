@@ -71,6 +71,9 @@ def test_there_is_no_such_key(raw, s3, refused, bucket):
         ("bytes=-99999", 0, 9),
         ("bytes=8-99999", 8, 9),
         ("bytes=0-9999999999999999999", 0, 9),
+        (f"bytes=-{'9' * 3000}", 0, 9),
+        (f"bytes=8-{'9' * 3000}", 8, 9),
+        (f"bytes={'0' * 3000}2-5", 2, 5),
     ],
 )
 def test_ranges(raw, key, header, first, last):
@@ -84,7 +87,7 @@ def test_ranges(raw, key, header, first, last):
     assert head.headers["content-length"] == str(last - first + 1)
 
 
-@pytest.mark.parametrize("header", ["bytes=10-", "bytes=10-20", "bytes=-0", "bytes=9999999999999999999-"])
+@pytest.mark.parametrize("header", ["bytes=10-", "bytes=10-20", "bytes=-0", f"bytes={'9' * 900}-"])
 def test_ranges_outside_the_object(raw, key, header):
     answer = raw("GET", key, headers={"Range": header})
     assert answer.outcome == (416, "InvalidRange")
@@ -186,7 +189,7 @@ def test_if_modified_since(raw, key, etag, modified):
 
     assert get(modified - timedelta(seconds=1)).status == 200
     is_not_modified(get(modified), etag)
-    is_not_modified(get(modified + timedelta(seconds=1)), etag)
+    assert get(modified + timedelta(hours=1)).status == 200, "a moment to come is ignored"
 
 
 def test_if_unmodified_since(raw, key, modified):

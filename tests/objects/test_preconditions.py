@@ -30,6 +30,7 @@ def result(check, *arguments, **options):
 
 MATCH = {None: None, "yes": '"e"', "no": '"x"'}
 BEFORE, SAME, LATER = MODIFIED - SECOND, MODIFIED // SECOND * SECOND, MODIFIED + SECOND
+NOW = MODIFIED + 10 * SECOND
 
 
 ALL = list(itertools.product(MATCH, MATCH, [None, BEFORE, SAME], [None, BEFORE, SAME]))
@@ -43,9 +44,9 @@ def test_reads_follow_the_order_of_the_rfc(match, none, since, unmodified):
         expected = PreconditionFailed
     elif none == "yes" or (none is None and since == SAME):
         expected = NotModified
-    assert result(conditions.check, version()) is expected
+    assert result(conditions.check, version(), NOW) is expected
     in_a_copy = PreconditionFailed if expected is NotModified else expected
-    assert result(conditions.check, version(), copy=True) is in_a_copy
+    assert result(conditions.check, version(), NOW, copy=True) is in_a_copy
 
 
 @pytest.mark.parametrize(
@@ -53,21 +54,31 @@ def test_reads_follow_the_order_of_the_rfc(match, none, since, unmodified):
     [(BEFORE, None, PreconditionFailed), (SAME, NotModified, None), (LATER, NotModified, None)],
 )
 def test_dates_compare_by_whole_seconds(moment, modified, unmodified):
-    assert result(ReadConditions(if_modified_since=moment).check, version()) is modified
-    assert result(ReadConditions(if_unmodified_since=moment).check, version()) is unmodified
+    assert result(ReadConditions(if_modified_since=moment).check, version(), NOW) is modified
+    assert result(ReadConditions(if_unmodified_since=moment).check, version(), NOW) is unmodified
+
+
+@pytest.mark.parametrize("copy", [False, True])
+def test_a_moment_to_come_says_nothing_of_what_was_modified_since(copy):
+    refusal = PreconditionFailed if copy else NotModified
+    for moment, expected in ((NOW + SECOND, None), (NOW, refusal), (NOW // SECOND * SECOND + SECOND - 1, refusal)):
+        assert result(ReadConditions(if_modified_since=moment).check, version(), NOW, copy=copy) is expected
+    both = ReadConditions(if_none_match='"e"', if_modified_since=NOW + SECOND)
+    assert result(both.check, version(), NOW, copy=copy) is refusal
+    assert result(ReadConditions(if_unmodified_since=NOW + SECOND).check, version(), NOW, copy=copy) is None
 
 
 @pytest.mark.parametrize("text", ['"e"', "e", "*", ' "e" ', '"x", "e"', '"x","y" , "e"', 'W/"e"'])
 def test_entity_tags_that_match(text):
-    assert result(ReadConditions(if_match=text).check, version()) is None
-    assert result(ReadConditions(if_none_match=text).check, version()) is NotModified
+    assert result(ReadConditions(if_match=text).check, version(), NOW) is None
+    assert result(ReadConditions(if_none_match=text).check, version(), NOW) is NotModified
     assert result(WriteConditions(if_match=text).check, version(), "k") is None
 
 
 @pytest.mark.parametrize("text", ['"x"', "", '""', "ee", '"e', '"x","y"', "E", "**"])
 def test_entity_tags_that_do_not_match(text):
     expected = None if text == '"e' else PreconditionFailed
-    assert result(ReadConditions(if_match=text).check, version()) is expected
+    assert result(ReadConditions(if_match=text).check, version(), NOW) is expected
     assert result(WriteConditions(if_match=text).check, version(), "k") is expected
 
 

@@ -111,3 +111,9 @@ def test_base64():
 def test_keys_in_listings_that_ask_for_url_encoding():
     assert scalars.write_url("a/b-_.~*") == "a/b-_.~*"
     assert scalars.write_url("a b+é\x01&") == "a%20b%2B%C3%A9%01%26"
+
+
+@given(st.integers(0, 10**30))
+def test_positions_of_any_length(number):
+    for text in (str(number), f"{number:0>5000}"):
+        assert scalars.read_position(text) == (number if number < 10**18 else 1 << 63)
