@@ -35,6 +35,7 @@ STORAGE_CLASSES = frozenset(
         "GLACIER_IR",
     )
 )
+_CHUNKED = "aws-chunked"
 _ENCRYPTIONS = ("AES256", "aws:kms", "aws:kms:dsse")
 _PRIVATE_ACLS = ("private", "bucket-owner-read", "bucket-owner-full-control")
 _KNOWN_ACLS = (*_PRIVATE_ACLS, "public-read", "public-read-write", "authenticated-read", "aws-exec-read")
@@ -76,13 +77,17 @@ def _headers_of(request: AttributeHeaders) -> dict[str, str]:
         value = getattr(request, attribute)
         if value:
             kept[name] = check_value(name, value)
-    encoding = request.content_encoding
+    encoding = _encoding_of(request.content_encoding or "")
     if encoding:
-        codings = [coding.strip() for coding in encoding.split(",")]
-        kept_codings = ",".join(coding for coding in codings if coding and coding.lower() != "aws-chunked")
-        if kept_codings:
-            kept["content-encoding"] = check_value("content-encoding", kept_codings)
+        kept["content-encoding"] = check_value("content-encoding", encoding)
     return kept
+
+
+def _encoding_of(text: str) -> str:
+    """Return the codings of the object itself, as the client wrote them: ``aws-chunked`` is the request's own."""
+    if _CHUNKED not in text.lower():
+        return text
+    return ",".join(item for item in text.split(",") if item.strip().lower() != _CHUNKED).strip()
 
 
 def _metadata_of(metadata: dict[str, str]) -> dict[str, str]:

@@ -63,6 +63,26 @@ def test_system_headers_are_kept(s3, bucket):
         assert headers_of(found)["expires"] == "Wed, 02 Jan 2030 03:04:05 GMT"
 
 
+@pytest.mark.parametrize(  # case 95
+    ("given", "kept"),
+    [
+        ("deflate, gzip", "deflate, gzip"),
+        ("gzip,deflate", "gzip,deflate"),
+        ("GZip ,, x-own", "GZip ,, x-own"),
+        ("x-aws-chunked", "x-aws-chunked"),
+        ("aws-chunked, deflate, gzip", "deflate, gzip"),
+        ("gzip, AWS-Chunked", "gzip"),
+        ("gzip,aws-chunked, deflate", "gzip, deflate"),
+        ("aws-chunked", None),
+        (" aws-chunked ,aws-chunked", None),
+        ("", None),
+    ],
+)
+def test_codings_are_kept_as_they_are(raw, bucket, given, kept):
+    assert raw("PUT", f"/{bucket}/k", "x", {"Content-Encoding": given}).status == 200
+    assert raw("HEAD", f"/{bucket}/k").headers.get("content-encoding") == kept
+
+
 def test_expires_is_kept_as_it_is(raw, bucket):
     raw("PUT", f"/{bucket}/k", "x", {"Expires": "tomorrow, maybe"})
     assert raw("GET", f"/{bucket}/k").headers["expires"] == "tomorrow, maybe"

@@ -62,7 +62,9 @@ def test_ranges(header, span):  # case 114
     assert select(version(10), header, None) == span
 
 
-@pytest.mark.parametrize("header", ["bytes=10-", "bytes=10-20", "bytes=9999999999999999999-", "bytes=-0", "bytes=" + "9" * 10**4 + "-"])
+@pytest.mark.parametrize(
+    "header", ["bytes=10-", "bytes=10-20", "bytes=9999999999999999999-", "bytes=-0", "bytes=" + "9" * 10**4 + "-"]
+)
 def test_ranges_outside(header):  # case 114
     with pytest.raises(InvalidRange) as refused:
         select(version(10), header, None)
