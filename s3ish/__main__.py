@@ -6,7 +6,7 @@ import gc
 # again would be an eighth of the start. Afterwards requests make little that only the collector finds.
 gc.set_threshold(20_000, 50, 50)
 
-from s3ish.cli import main  # noqa: E402
+from s3ish.cli.main import main  # noqa: E402
 
 if __name__ == "__main__":
     main()

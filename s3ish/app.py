@@ -12,29 +12,29 @@ from typing import Any
 from s3ish.api.catalogue import catalogue
 from s3ish.auth.credentials import Credentials, User
 from s3ish.auth.identify import Authenticator
-from s3ish.blob.names import MARK_BYTES
+from s3ish.blob.paths import MARK_BYTES
 from s3ish.blob.protocol import BlobError
 from s3ish.clock import Clock
 from s3ish.config import Settings
 from s3ish.engines import close, make_store, open_volumes, require
-from s3ish.index.protocol import IndexFailure, Row
-from s3ish.jobs.garbage import GarbageJob, RemovalJob
-from s3ish.jobs.leftovers import LeftoverJob
-from s3ish.jobs.orphans import UNCLEAN, OrphanJob
-from s3ish.jobs.recovery import join
-from s3ish.jobs.repair import RepairJob, RepairQueue
-from s3ish.jobs.rows import name_of
+from s3ish.index.protocol import IndexFailure, RowIs
+from s3ish.integrity.garbage import GarbageJob, RemovalJob
+from s3ish.integrity.repair_queue import RepairJob, RepairQueue
+from s3ish.integrity.restore_rows import name_of
+from s3ish.integrity.scrub import ScrubJob
+from s3ish.integrity.startup import join
+from s3ish.integrity.sweep import UNCLEAN, SweepJob
+from s3ish.integrity.unresolved import UnresolvedJob
 from s3ish.jobs.runner import Job, Runner
-from s3ish.jobs.scrub import ScrubJob
-from s3ish.logs import RequestLog, set_up_logs
 from s3ish.model import BlobRef, Owner
 from s3ish.objects.store import Store
-from s3ish.observe import Observer
-from s3ish.server.admin import PATHS, admin
-from s3ish.server.asgi import S3Application
-from s3ish.server.interim import Interim
-from s3ish.server.lifespan import live
-from s3ish.server.pulse import Pulse
+from s3ish.observe.logs import RequestLog, set_up_logs
+from s3ish.observe.observer import Observer
+from s3ish.process.heartbeat import Heartbeat
+from s3ish.process.lifespan import live
+from s3ish.process.standby import Standby
+from s3ish.server.control import PATHS, admin
+from s3ish.server.pipeline import S3Application
 from s3ish.server.router import Router
 
 ROOT_ID = "s3ish-root"
@@ -52,7 +52,7 @@ def users(settings: Settings) -> list[User]:
 
 def jobs(store: Store) -> list[Job]:
     """Return the jobs of which one process of many does each."""
-    return [GarbageJob(store), OrphanJob(store, store.clock.now_ns())]
+    return [GarbageJob(store), SweepJob(store, store.clock.now_ns())]
 
 
 class Application:
@@ -92,12 +92,12 @@ class Application:
             self._observer.damage(ref.id, files)
             repairs.add(ref)
 
-        def report_row(row: Row) -> None:
+        def report_row(row: RowIs) -> None:
             self._observer.damage(name_of(row), (f"row of {row.table}",))
             repairs.add(row)
 
         contended = settings.server.workers > 1
-        pulse = Pulse(settings.storage.drive_timeout_seconds, self._leave) if self._leave else None
+        pulse = Heartbeat(settings.storage.drive_timeout_seconds, self._leave) if self._leave else None
         store = make_store(
             settings,
             volumes,
@@ -110,7 +110,7 @@ class Application:
             contended=contended,
         )
         scrub = ScrubJob(store, self._observer, settings.jobs.scrub_days * 86_400)
-        leftovers = LeftoverJob(store)
+        leftovers = UnresolvedJob(store)
         own: list[Job] = [RepairJob(store, repairs, self._observer), leftovers, RemovalJob(store)]
         runner = Runner(store, [*jobs(store), scrub], own=own)
         await join(store)
@@ -157,7 +157,7 @@ def create(settings: Settings, index: Path, leave: Callable[[], None] | None) ->
     return Application(settings, index, set_up_logs(settings.log.level, settings.log.format), leave)
 
 
-def create_interim(settings: Settings, _index: Path, _leave: Callable[[], None] | None) -> Interim:
+def create_standby(settings: Settings, _index: Path, _leave: Callable[[], None] | None) -> Standby:
     """Return the application of the process that answers while the index moves."""
     log = set_up_logs(settings.log.level, settings.log.format)
-    return Interim(Observer(shared=settings.server.workers > 1, log=log), settings.metrics.token.reveal())
+    return Standby(Observer(shared=settings.server.workers > 1, log=log), settings.metrics.token.reveal())

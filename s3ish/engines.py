@@ -9,19 +9,18 @@ from collections.abc import AsyncIterator, Callable
 from functools import partial
 from pathlib import Path
 
-from s3ish.blob.engine import Reporter, StateReporter
-from s3ish.blob.engine import Settings as BlobSettings
-from s3ish.blob.erasure import ErasureStore
-from s3ish.blob.identity import PRIVATE
-from s3ish.blob.opening import open_volumes as open_set
-from s3ish.blob.volumes import Volumes
+from s3ish.blob.erasure.core import BlobSettings, Reporter, StateReporter
+from s3ish.blob.erasure.store import ErasureStore
+from s3ish.blob.volumes.identity import PRIVATE
+from s3ish.blob.volumes.open_set import open_volumes as open_set
+from s3ish.blob.volumes.volume_set import Volumes
 from s3ish.clock import Clock
 from s3ish.config import Settings
-from s3ish.index.protocol import Damaged, IndexFailure, Monitor, Row
+from s3ish.index.protocol import Damaged, IndexFailure, Monitor, RowIs
 from s3ish.index.sqlite import SQLiteIndex, is_blank, peek
-from s3ish.jobs.recovery import GENERATION, bind
+from s3ish.integrity.startup import GENERATION, bind
 from s3ish.objects.store import Store
-from s3ish.offload import Offload, each_within
+from s3ish.threads import ThreadPool, each_within
 
 
 def open_volumes(settings: Settings, clock: Clock, *, create: bool) -> Volumes:
@@ -46,7 +45,7 @@ def make_store(
     index: Path,
     clock: Clock,
     on_damage: Reporter = _ignore,
-    on_broken_row: Callable[[Row], None] | None = None,
+    on_broken_row: Callable[[RowIs], None] | None = None,
     *,
     on_state: StateReporter = _ignore,
     monitor: Monitor | None = None,
@@ -70,7 +69,7 @@ def make_store(
     except IndexFailure:
         volumes.close()  # whoever tries another place opens them again
         raise
-    offload = Offload()
+    offload = ThreadPool()
     blobs = ErasureStore(
         volumes,
         BlobSettings(erasure.code, erasure.data, erasure.parity, storage.stripe_bytes, storage.inline_bytes),

@@ -10,11 +10,11 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from s3ish import errors
 from s3ish.api.catalogue import catalogue
-from s3ish.cli import main
+from s3ish.cli.main import main
 from s3ish.config import ALIASES, fields
 from s3ish.index.protocol import TABLES
-from s3ish.observe import Observer
-from s3ish.server.admin import PATHS
+from s3ish.observe.observer import Observer
+from s3ish.server.control import PATHS
 
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"

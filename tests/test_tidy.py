@@ -46,7 +46,7 @@ MAY_IMPORT = {
 
 DOORS = {
     "clock.py": {"time", "random", "secrets", "uuid"},
-    "offload.py": {"threading.Thread", "concurrent.futures"},
+    "threads.py": {"threading.Thread", "concurrent.futures"},
 }
 """Modules of the standard library that one file alone may import."""
 

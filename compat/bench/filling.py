@@ -13,18 +13,18 @@ from pathlib import Path
 
 from compat.bench.load import Request
 from s3ish.app import ROOT_ID
-from s3ish.blob.engine import Settings
-from s3ish.blob.erasure import ErasureStore
-from s3ish.blob.opening import open_volumes
+from s3ish.blob.erasure.core import BlobSettings
+from s3ish.blob.erasure.store import ErasureStore
+from s3ish.blob.volumes.open_set import open_volumes
 from s3ish.clock import Clock
-from s3ish.index import keys as rows
-from s3ish.index import records
 from s3ish.index.protocol import Put
 from s3ish.index.sqlite import SQLiteIndex
 from s3ish.model import NULL_VERSION, Attributes, BlobRef, Checksum, Owner, Part, Upload, Version
 from s3ish.objects import buckets, multipart, versions
 from s3ish.objects.store import Store, put_entry, put_inline, put_version
-from s3ish.offload import Offload
+from s3ish.tables import keys as rows
+from s3ish.tables import records
+from s3ish.threads import ThreadPool
 
 OWNER = Owner(ROOT_ID, "bench")
 DATA = bytes(1024)
@@ -38,9 +38,9 @@ _NAMESPACE = "http://s3.amazonaws.com/doc/2006-03-01/"
 @asynccontextmanager
 async def opened(folder):
     """The store in a folder, as a server with the default settings would open it, but that commits are not flushed."""
-    clock, offload = Clock(), Offload()
+    clock, offload = Clock(), ThreadPool()
     volumes = open_volumes([str(folder)], clock=clock, create=True)
-    blobs = ErasureStore(volumes, Settings(), clock=clock, offload=offload)
+    blobs = ErasureStore(volumes, BlobSettings(), clock=clock, offload=offload)
     store = Store(SQLiteIndex(Path(folder, ".s3ish", "index.db"), durable=False), blobs, clock, offload, "us-east-1")
     try:
         yield store

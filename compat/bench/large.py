@@ -13,7 +13,7 @@ from compat.bench.load import Client, Stream, zeros
 from compat.bench.peers import peers
 from compat.bench.rows import Row, timed
 from compat.bench.servers import Server, prepare
-from s3ish.blob.coder import coder
+from s3ish.blob.erasure.coder import coder
 
 MIB = 1 << 20
 PART_BYTES = 5 * MIB

@@ -1,7 +1,7 @@
 """Buckets: create, look, delete, place, versioning."""
 
-from s3ish.api.attributes import refuse_grants
 from s3ish.api.context import Context
+from s3ish.api.object_headers import refuse_grants
 from s3ish.api.operation import operation
 from s3ish.api.shapes import BucketRequest, GrantHeaders
 from s3ish.errors import (

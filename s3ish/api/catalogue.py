@@ -2,18 +2,13 @@
 
 from types import ModuleType
 
-from s3ish.api import (
-    buckets,
-    deleting,
-    listing,
-    multipart,
-    object_attributes,
-    reading,
-    service,
-    writing,
-)
+from s3ish.api import attributes as object_attributes
+from s3ish.api import buckets, listing, multipart, service
+from s3ish.api import delete as deleting
+from s3ish.api import get as reading
+from s3ish.api import put as writing
+from s3ish.api.not_built import unbuilt
 from s3ish.api.operation import Operation
-from s3ish.api.unbuilt import unbuilt
 
 _MODULES: tuple[ModuleType, ...] = (
     service,

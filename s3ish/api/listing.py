@@ -7,8 +7,8 @@ from typing import Any
 
 from s3ish.api.context import Context
 from s3ish.api.operation import operation
+from s3ish.api.page_tokens import read_token, write_token
 from s3ish.api.shapes import BucketRequest, CommonPrefix, OwnerElement, owner_element
-from s3ish.api.token import read_token, write_token
 from s3ish.errors import InvalidArgument
 from s3ish.model import Entry, Owner
 from s3ish.objects import listing

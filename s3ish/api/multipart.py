@@ -7,10 +7,11 @@ import re
 from typing import Any
 
 from s3ish import checksum as checksums
-from s3ish.api.attributes import attributes_of, refuse_customer_key
 from s3ish.api.context import Context
 from s3ish.api.listing import page_limit
+from s3ish.api.object_headers import attributes_of, refuse_customer_key
 from s3ish.api.operation import operation
+from s3ish.api.put import find_source, shown_version
 from s3ish.api.shapes import (
     ALGORITHMS,
     CHECKSUM_TYPES,
@@ -30,11 +31,10 @@ from s3ish.api.shapes import (
     owner_element,
     quoted,
 )
-from s3ish.api.writing import find_source, shown_version
 from s3ish.errors import InvalidArgument, InvalidRequest, MalformedXML, PreconditionFailed
 from s3ish.model import Checksum, Part, Upload, Version
 from s3ish.objects import copy, listing, multipart
-from s3ish.objects.preconditions import WriteConditions
+from s3ish.objects.conditions import WriteConditions
 from s3ish.wire.fields import Rows, body, element, elements, header, query, rows, stream
 from s3ish.wire.scalars import Instant, read_position
 from s3ish.wire.shape import shape

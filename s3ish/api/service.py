@@ -2,8 +2,8 @@
 
 from s3ish.api.context import Context
 from s3ish.api.operation import operation
+from s3ish.api.page_tokens import read_token, write_token
 from s3ish.api.shapes import OwnerElement, owner_element
-from s3ish.api.token import read_token, write_token
 from s3ish.errors import InvalidArgument
 from s3ish.objects import buckets
 from s3ish.wire.fields import Rows, element, query, rows

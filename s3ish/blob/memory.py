@@ -7,7 +7,7 @@ from typing import Self
 import msgspec
 from msgspec import Raw
 
-from s3ish.blob.names import Past, mint
+from s3ish.blob.paths import Past, mint
 from s3ish.blob.protocol import Buffer, Health, Missing, Sealed, Unread
 from s3ish.clock import Clock
 from s3ish.model import BlobRef

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import AbstractAsyncContextManager
 from typing import NamedTuple, Protocol
 
-from s3ish.blob.names import Past
+from s3ish.blob.paths import Past
 from s3ish.model import BlobRef
 
 Buffer = bytes | bytearray | memoryview
@@ -30,7 +30,7 @@ class OutOfReach(Corrupt):
     """Too much of the blob is on volumes that are out of reach; of the rest no more is lost than its parity can."""
 
 
-class Full(BlobError):
+class VolumesFull(BlobError):
     """There is no room (bytes, inodes, quota) for the write; nothing was stored."""
 
 

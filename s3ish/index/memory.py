@@ -3,7 +3,7 @@
 from bisect import bisect_left, insort
 from collections.abc import Sequence
 
-from s3ish.index.protocol import TABLES, Change, Conflict, Empty, Expect, Put
+from s3ish.index.protocol import TABLES, Change, Conflict, Expect, Put, RangeEmpty
 
 
 class MemoryIndex:
@@ -38,7 +38,7 @@ class MemoryIndex:
                 del keys[bisect_left(keys, change.key)]
 
     def _holds(self, expectation: Expect) -> bool:
-        if isinstance(expectation, Empty):
+        if isinstance(expectation, RangeEmpty):
             keys = self._keys[expectation.table]
             return bisect_left(keys, expectation.start) >= bisect_left(keys, expectation.stop)
         return self._values[expectation.table].get(expectation.key) == expectation.value

@@ -28,7 +28,7 @@ class Delete(Struct, frozen=True):
     key: bytes
 
 
-class Row(Struct, frozen=True):
+class RowIs(Struct, frozen=True):
     """Expect that a row has this value, or with ``None`` that it is absent."""
 
     table: str
@@ -36,7 +36,7 @@ class Row(Struct, frozen=True):
     value: bytes | None
 
 
-class Empty(Struct, frozen=True):
+class RangeEmpty(Struct, frozen=True):
     """Expect that no row has a key in ``[start, stop)``."""
 
     table: str
@@ -45,7 +45,7 @@ class Empty(Struct, frozen=True):
 
 
 Change = Put | Delete
-Expect = Row | Empty
+Expect = RowIs | RangeEmpty
 
 
 class IndexFailure(Exception):
@@ -61,7 +61,7 @@ class Unavailable(IndexFailure):
     raised it is that nothing was changed."""
 
 
-class Full(Unavailable):
+class IndexFull(Unavailable):
     """There is no space for a commit; nothing was changed."""
 
 

@@ -20,22 +20,22 @@ from typing import Any, cast
 import apsw
 from msgspec import Struct
 
-from s3ish.gathered import Gathered
+from s3ish.batching import TurnBatch
 from s3ish.index.protocol import (
     TABLES,
     Change,
     Conflict,
     Damaged,
-    Empty,
     Expect,
-    Full,
+    IndexFull,
     Monitor,
     NewerFormat,
     Put,
+    RangeEmpty,
     Unavailable,
 )
-from s3ish.index.queue import WriteQueue
-from s3ish.offload import Lane
+from s3ish.index.write_lock import WriteLock
+from s3ish.threads import OwnThread
 
 FORMAT = 1
 BUSY_MILLISECONDS = 30_000
@@ -165,7 +165,7 @@ class SQLiteIndex:
             _prepare(self._writer)
             self._reader = _connect(path, durable=durable)
             self._reader.execute("PRAGMA query_only=ON")
-            self._others = WriteQueue(path.with_name(path.name + "-queue")) if contended else None
+            self._others = WriteLock(path.with_name(path.name + "-queue")) if contended else None
         except (apsw.NotADBError, apsw.CorruptError) as error:
             raise Damaged(f"{path} is damaged: {error}. Remove it and run: s3ish index rebuild") from error
         except (apsw.Error, OSError) as error:
@@ -173,12 +173,12 @@ class SQLiteIndex:
         self._gets = {table: f"SELECT value FROM {table} WHERE key=?" for table in TABLES}
         self._scans = {table: f"SELECT key, value FROM {table} WHERE key>=? AND key<? ORDER BY key" for table in TABLES}
         self._queue: SimpleQueue[list[_Waiting] | None] = SimpleQueue()
-        self._gathered = Gathered(self._queue.put, _MAX_BATCH)
+        self._gathered = TurnBatch(self._queue.put, _MAX_BATCH)
         self._closing = False
         self._patience = Patience(BUSY_MILLISECONDS / 1000)
         self._snapshot = False
         self._seen = Seen()
-        self._lane = Lane("index-writer", self._write_forever)
+        self._lane = OwnThread("index-writer", self._write_forever)
 
     async def get(self, table: str, key: bytes) -> bytes | None:
         """See ``Index.get``."""
@@ -273,7 +273,7 @@ class SQLiteIndex:
     def _apply(self, batch: list[_Waiting]) -> list[Exception | None]:
         """Run one transaction, again if the log had to be emptied for it; return the outcome of every commit in it."""
         outcomes = self._try(batch)
-        if isinstance(outcomes[0], Full) and self._empty_log():
+        if isinstance(outcomes[0], IndexFull) and self._empty_log():
             return self._try(batch)
         return outcomes
 
@@ -308,7 +308,7 @@ class SQLiteIndex:
         return None
 
     def _holds(self, expectation: Expect) -> bool:
-        if isinstance(expectation, Empty):
+        if isinstance(expectation, RangeEmpty):
             found = self._writer.execute(self._scans[expectation.table], (expectation.start, expectation.stop))
             return found.fetchone() is None
         row = self._writer.execute(self._gets[expectation.table], (expectation.key,)).fetchone()
@@ -398,5 +398,5 @@ def _failure(error: BaseException) -> Exception:
     if isinstance(error, apsw.CorruptError | apsw.NotADBError):
         return Damaged(str(error))
     if isinstance(error, apsw.FullError):
-        return Full("the disk of the index is full")
+        return IndexFull("the disk of the index is full")
     return Unavailable(f"{type(error).__name__}: {error}")

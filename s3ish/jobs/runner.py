@@ -12,9 +12,9 @@ from typing import NamedTuple, Protocol
 import msgspec
 import structlog
 
-from s3ish.index import records
-from s3ish.index.protocol import Conflict, Damaged, IndexFailure, Put, Row
+from s3ish.index.protocol import Conflict, Damaged, IndexFailure, Put, RowIs
 from s3ish.objects.store import Store
+from s3ish.tables import records
 
 log = structlog.get_logger()
 
@@ -101,7 +101,7 @@ class Runner:
             return False
         mine = records.encode("state", key, Lease(self._holder, until))
         with contextlib.suppress(Conflict):
-            await self._store.index.commit([Put("state", key, mine)], [Row("state", key, value)])
+            await self._store.index.commit([Put("state", key, mine)], [RowIs("state", key, value)])
             return True
         return False
 

@@ -8,18 +8,12 @@ from contextlib import suppress
 
 from msgspec.structs import replace
 
-from s3ish.errors import (
-    BucketAlreadyExists,
-    BucketAlreadyOwnedByYou,
-    BucketNotEmpty,
-    NoSuchUpload,
-    OperationAborted,
-)
-from s3ish.index import keys, records
-from s3ish.index.protocol import Delete, Empty, Put, Row
+from s3ish.errors import BucketAlreadyExists, BucketAlreadyOwnedByYou, BucketNotEmpty, NoSuchUpload, OperationAborted
+from s3ish.index.protocol import Delete, Put, RangeEmpty, RowIs
 from s3ish.model import Bucket, Owner, Upload
-from s3ish.objects import multipart, seal
+from s3ish.objects import multipart
 from s3ish.objects.store import Store, attempts, drop_blobs, translated
+from s3ish.tables import keys, records, sidecars
 
 _LISTED_AT_ONCE = 1000
 
@@ -44,8 +38,8 @@ async def create_bucket(store: Store, name: str, owner: Owner, region: str) -> B
             ref = await writer.finish()
             bucket = Bucket(name=name, created_ns=store.clock.now_ns(), owner=owner, blob=ref, region=region)
             async with store.provisional(ref):
-                await writer.seal(seal.write(seal.BucketSeal(bucket)))
-                if await store.commit([_put(bucket)], [Row("buckets", keys.bucket_key(name), None)]):
+                await writer.seal(sidecars.write(sidecars.BucketSidecar(bucket)))
+                if await store.commit([_put(bucket)], [RowIs("buckets", keys.bucket_key(name), None)]):
                     return bucket
                 await _refuse_existing(store, name, owner)
                 raise OperationAborted(BucketName=name)
@@ -75,7 +69,7 @@ async def delete_bucket(store: Store, name: str) -> None:
                 raise BucketNotEmpty(BucketName=name)
             await _abort_uploads(store, name)
             changes = [Delete("buckets", held.row.key), *drop_blobs([held.record.blob])]
-            empty = [Empty("versions", *versions), Empty("uploads", *versions)]
+            empty = [RangeEmpty("versions", *versions), RangeEmpty("uploads", *versions)]
             if await store.commit(changes, [held.row, *empty]):
                 await store.discard([held.record.blob])
                 return
@@ -98,7 +92,7 @@ async def change_bucket(store: Store, name: str, change: Callable[[Bucket], Buck
                 if changed == held.record:
                     return changed
                 try:
-                    await store.blobs.amend(changed.blob, seal.write(seal.BucketSeal(changed)))
+                    await store.blobs.amend(changed.blob, sidecars.write(sidecars.BucketSidecar(changed)))
                     if await store.commit([_put(changed)], [held.row]):
                         return changed
                     await _restore(store, name)
@@ -112,7 +106,7 @@ async def _restore(store: Store, name: str) -> None:
     """After a lost race the sidecar must say again what the index says."""
     held = await store.find_bucket(name)
     if held:
-        await store.blobs.amend(held.record.blob, seal.write(seal.BucketSeal(held.record)))
+        await store.blobs.amend(held.record.blob, sidecars.write(sidecars.BucketSidecar(held.record)))
 
 
 async def set_versioning(store: Store, name: str, enabled: bool) -> Bucket:

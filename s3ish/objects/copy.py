@@ -13,11 +13,13 @@ from msgspec.structs import replace
 from s3ish.blob.protocol import BlobWriter, Buffer, Corrupt, Missing
 from s3ish.index.protocol import Change
 from s3ish.model import Attributes, BlobRef, Owner, Part, Upload, Version
-from s3ish.objects import multipart, read, seal
+from s3ish.objects import get as read
+from s3ish.objects import multipart
+from s3ish.objects.conditions import UNCONDITIONAL, WriteConditions
 from s3ish.objects.ingest import Claims, Digests, ingest
-from s3ish.objects.preconditions import UNCONDITIONAL, WriteConditions
+from s3ish.objects.put import publish
 from s3ish.objects.store import Store, put_inline, translated
-from s3ish.objects.write import publish
+from s3ish.tables import sidecars
 
 _PARTS_AT_ONCE = 16
 
@@ -122,7 +124,7 @@ async def _copy_parts(
                 await _pour(store, source, start, start + part.size, writer, None)
             copied = replace(part, blob=await writer.finish(), modified_ns=store.clock.now_ns())
             await stack.enter_async_context(store.provisional(copied.blob))
-            await writer.seal(seal.write(seal.PartSeal(bucket, key, "", copied)))
+            await writer.seal(sidecars.write(sidecars.PartSidecar(bucket, key, "", copied)))
             return copied, put_inline(copied.blob, writer.inline)
 
     starts = accumulate((part.size for part in source.parts), initial=0)

@@ -5,22 +5,13 @@ https://docs.aws.amazon.com/AmazonS3/latest/userguide/DeletingObjectVersions.htm
 
 from msgspec import Struct
 
-from s3ish.index import keys
 from s3ish.index.protocol import Change, Delete, Expect
 from s3ish.model import NULL_VERSION, Owner, Version
 from s3ish.objects import versions
-from s3ish.objects.preconditions import UNCONDITIONAL, WriteConditions
-from s3ish.objects.store import (
-    Held,
-    Store,
-    attempts,
-    drop_blobs,
-    garbage_of,
-    is_newest,
-    put_entry,
-    translated,
-)
-from s3ish.objects.write import publish
+from s3ish.objects.conditions import UNCONDITIONAL, WriteConditions
+from s3ish.objects.put import publish
+from s3ish.objects.store import Held, Store, attempts, drop_blobs, garbage_of, is_newest, put_entry, translated
+from s3ish.tables import keys
 
 
 class Deleted(Struct, frozen=True):

@@ -19,7 +19,7 @@ from s3ish.checksum import ALGORITHMS, Hasher
 from s3ish.errors import BadDigest, XAmzContentSHA256Mismatch
 from s3ish.model import Checksum
 from s3ish.objects.room import FREE_BYTES, PATIENCE_SECONDS, Place, Room
-from s3ish.offload import Offload, Strand
+from s3ish.threads import Serial, ThreadPool
 
 DEFAULT_ALGORITHM = "CRC64NVME"
 """What S3 computes where the client names no algorithm."""
@@ -168,7 +168,7 @@ class _Intake:
 
 
 async def ingest(
-    source: Source, writer: BlobWriter, offload: Offload, room: Room, algorithm: str | None = None
+    source: Source, writer: BlobWriter, offload: ThreadPool, room: Room, algorithm: str | None = None
 ) -> Digests:
     """Move all bytes of ``source`` into ``writer`` and verify them against the sender's claims.
 
@@ -199,9 +199,9 @@ async def _move_whole(intake: _Intake, writer: BlobWriter, digests: Digests) -> 
         intake.place.leave()
 
 
-async def _move(intake: _Intake, writer: BlobWriter, offload: Offload, digests: Digests) -> None:
+async def _move(intake: _Intake, writer: BlobWriter, offload: ThreadPool, digests: Digests) -> None:
     """Digest and store all pieces, each while the next ones arrive."""
-    parts = [(Strand(), part) for part in digests.parts]
+    parts = [(Serial(), part) for part in digests.parts]
     storing: list[asyncio.Task[None]] = []
     try:
         while piece := await intake.next():

@@ -11,10 +11,10 @@ from typing import Generic, NamedTuple, TypeVar
 
 from msgspec import Struct
 
-from s3ish.index import keys
 from s3ish.model import NULL_VERSION, Entry, Upload, Version
 from s3ish.objects import versions
 from s3ish.objects.store import Store
+from s3ish.tables import keys
 
 T = TypeVar("T")
 

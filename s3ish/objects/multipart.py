@@ -23,14 +23,13 @@ from s3ish.errors import (
     InvalidRequest,
     NoSuchUpload,
 )
-from s3ish.index import keys, records
-from s3ish.index.protocol import Change, Delete, Put, Row
+from s3ish.index.protocol import Change, Delete, Put, RowIs
 from s3ish.model import Checksum, Part, Upload, Version
-from s3ish.objects import seal
+from s3ish.objects.conditions import UNCONDITIONAL, WriteConditions
 from s3ish.objects.ingest import DEFAULT_ALGORITHM, Source, ingest
-from s3ish.objects.preconditions import UNCONDITIONAL, WriteConditions
+from s3ish.objects.put import publish
 from s3ish.objects.store import Conflicted, Store, attempts, drop_blobs, put_inline, translated, with_parts
-from s3ish.objects.write import publish
+from s3ish.tables import keys, records, sidecars
 
 MAX_PARTS = 10_000
 MIN_PART_BYTES = 5 * 1024 * 1024
@@ -41,14 +40,14 @@ class HeldUpload(NamedTuple):
     """An upload together with its row."""
 
     record: Upload
-    row: Row
+    row: RowIs
 
 
 class HeldPart(NamedTuple):
     """A part together with its row."""
 
     record: Part
-    row: Row
+    row: RowIs
 
 
 class Chosen(NamedTuple):
@@ -77,7 +76,7 @@ async def create_upload(store: Store, draft: Upload) -> Upload:
             key = keys.upload_key(upload.bucket, upload.key, upload.id)
             put = Put("uploads", key, records.encode("uploads", key, upload))
             async with store.provisional(upload.blob):
-                await writer.seal(seal.write(seal.UploadSeal(upload)))
+                await writer.seal(sidecars.write(sidecars.UploadSidecar(upload)))
                 for _ in attempts():
                     bucket = await store.bucket(upload.bucket)
                     if await store.commit([put], [bucket.row]):
@@ -93,7 +92,7 @@ async def find_upload(store: Store, bucket: str, key: str, upload_id: str) -> He
     value = await store.index.get("uploads", row_key)
     if value is None:
         raise NoSuchUpload(UploadId=upload_id)
-    return HeldUpload(store.decode("uploads", row_key, value, Upload), Row("uploads", row_key, value))
+    return HeldUpload(store.decode("uploads", row_key, value, Upload), RowIs("uploads", row_key, value))
 
 
 async def put_part(
@@ -127,7 +126,7 @@ async def put_part(
                 checksum=digests.checksum,
             )
             async with store.provisional(part.blob):
-                await writer.seal(seal.write(seal.PartSeal(bucket, key, upload_id, part)))
+                await writer.seal(sidecars.write(sidecars.PartSidecar(bucket, key, upload_id, part)))
                 await _commit_part(store, held, part, writer.inline)
             return held.record, part
 
@@ -152,7 +151,7 @@ async def _commit_part(store: Store, upload: HeldUpload, part: Part, inline: byt
         replaced = [store.decode("parts", key, old, Part).blob] if old else []
         garbage = [ref for ref in replaced if ref.id != part.blob.id]  # ours, if a repair found its sidecar before us
         changes = [put, *put_inline(part.blob, inline), *drop_blobs(garbage)]
-        if await store.commit(changes, [upload.row, Row("parts", key, old)]):
+        if await store.commit(changes, [upload.row, RowIs("parts", key, old)]):
             await store.discard(garbage)
             return
         await find_upload(store, record.bucket, record.key, record.id)
@@ -184,7 +183,7 @@ async def abort_upload(store: Store, bucket: str, key: str, upload_id: str) -> N
 async def _all_parts(store: Store, upload_id: str) -> list[HeldPart]:
     rows = await store.index.scan("parts", *keys.parts_range(upload_id), MAX_PARTS)
     parts = store.decode_rows("parts", rows, Part)
-    return [HeldPart(part, Row("parts", *row)) for part, row in zip(parts, rows, strict=True)]
+    return [HeldPart(part, RowIs("parts", *row)) for part, row in zip(parts, rows, strict=True)]
 
 
 async def complete_upload(

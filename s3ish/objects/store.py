@@ -17,27 +17,27 @@ from s3ish.blob import protocol as blob
 from s3ish.blob.protocol import BlobStore
 from s3ish.clock import Clock
 from s3ish.errors import InsufficientStorage, InternalError, NoSuchBucket, S3Error, ServiceUnavailable, SlowDown
-from s3ish.index import keys, records
 from s3ish.index.protocol import (
     Change,
     Conflict,
     Damaged,
     Delete,
-    Empty,
     Expect,
-    Full,
     Index,
     IndexFailure,
+    IndexFull,
     Put,
-    Row,
+    RangeEmpty,
+    RowIs,
     Unavailable,
 )
 from s3ish.model import BlobRef, Bucket, Entry, Garbage, Version
-from s3ish.objects.leftovers import Leftovers
-from s3ish.objects.parts import LONG_BYTES, Packed, pieces
+from s3ish.objects.key_queue import KeyQueue
 from s3ish.objects.room import Room
-from s3ish.objects.turns import Turns
-from s3ish.offload import Offload
+from s3ish.objects.unresolved import UnresolvedWrites
+from s3ish.tables import keys, records
+from s3ish.tables.part_list import LONG_BYTES, Packed, pieces
+from s3ish.threads import ThreadPool
 
 T = TypeVar("T")
 
@@ -60,16 +60,16 @@ class Held(Struct, frozen=True):
     value: bytes
 
     @property
-    def row(self) -> Row:
+    def row(self) -> RowIs:
         """The expectation that it is still so."""
-        return Row("versions", self.key, self.value)
+        return RowIs("versions", self.key, self.value)
 
 
 class HeldBucket(Struct, frozen=True):
     """A bucket together with its row."""
 
     record: Bucket
-    row: Row
+    row: RowIs
 
 
 class Conflicted(Exception):
@@ -92,7 +92,7 @@ class _Provisional:
             return
         store = self._store
         store.leftovers.add(*self._refs)
-        if isinstance(error, S3Error | Conflicted | blob.BlobError | Full):
+        if isinstance(error, S3Error | Conflicted | blob.BlobError | IndexFull):
             for ref in self._refs:
                 with suppress(blob.BlobError):
                     await store.blobs.delete(ref)
@@ -117,10 +117,10 @@ class Store:
         index: Index,
         blobs: BlobStore,
         clock: Clock,
-        offload: Offload,
+        offload: ThreadPool,
         region: str,
         on_damage: Callable[[BlobRef, tuple[str, ...]], None] | None = None,
-        on_broken_row: Callable[[Row], None] | None = None,
+        on_broken_row: Callable[[RowIs], None] | None = None,
     ) -> None:
         self._on_damage = on_damage
         self._on_broken_row = on_broken_row
@@ -129,12 +129,12 @@ class Store:
         self.clock = clock
         self.offload = offload
         self.region = region
-        self.leftovers = Leftovers()
+        self.leftovers = UnresolvedWrites()
         self.room = Room()
         self.left_garbage = False
         self._records: dict[tuple[str, bytes, bytes], Any] = {}
         self._removed: list[Change] = []  # rows of garbage that is gone
-        self.turns = Turns()
+        self.turns = KeyQueue()
 
     def decode(self, table: str, key: bytes, value: bytes, kind: type[T]) -> T:
         """Return the record in a row, and tell of a damaged one. Raises Damaged, NewerFormat."""
@@ -142,7 +142,7 @@ class Store:
             return records.decode(table, key, value, kind)
         except Damaged:
             if self._on_broken_row:
-                self._on_broken_row(Row(table, key, value))
+                self._on_broken_row(RowIs(table, key, value))
             raise
 
     def decode_rows(self, table: str, rows: Sequence[tuple[bytes, bytes]], kind: type[T]) -> list[T]:
@@ -172,7 +172,7 @@ class Store:
         value = await self.index.get("buckets", key)
         if value is None:
             return None
-        return HeldBucket(self._record("buckets", key, value, Bucket), Row("buckets", key, value))
+        return HeldBucket(self._record("buckets", key, value, Bucket), RowIs("buckets", key, value))
 
     async def bucket(self, name: str) -> HeldBucket:
         """Return a bucket. Raises NoSuchBucket."""
@@ -387,8 +387,8 @@ def is_newest(bucket: str, key: str, newest: Held | None) -> list[Expect]:
     prefix = keys.versions_prefix(bucket, key)
     start, stop = keys.prefix_range(prefix)
     if newest is None:
-        return [Empty("versions", start, stop)]
-    return [Empty("versions", start, newest.key), newest.row]
+        return [RangeEmpty("versions", start, stop)]
+    return [RangeEmpty("versions", start, newest.key), newest.row]
 
 
 class translated:  # noqa: N801 - reads as a verb, as contextlib's managers do
@@ -402,7 +402,7 @@ class translated:  # noqa: N801 - reads as a verb, as contextlib's managers do
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
         if error is None:
             return
-        if isinstance(error, blob.Full | Full):
+        if isinstance(error, blob.VolumesFull | IndexFull):
             raise InsufficientStorage from error
         if isinstance(error, blob.Unwritable | blob.OutOfReach | Unavailable):
             raise ServiceUnavailable from error

@@ -9,10 +9,10 @@ import binascii
 
 from s3ish.clock import Clock
 from s3ish.errors import InvalidArgument, MethodNotAllowed, NoSuchKey, NoSuchVersion
-from s3ish.index import keys, records
-from s3ish.index.protocol import Put, Row
+from s3ish.index.protocol import Put, RowIs
 from s3ish.model import NULL_VERSION, Version
 from s3ish.objects.store import Held, Store
+from s3ish.tables import keys, records
 from s3ish.wire.scalars import write_http_date
 
 _RANDOM_BYTES = 7
@@ -64,10 +64,10 @@ def cover_null(version: Version) -> Put:
     return Put(row.table, row.key, row.value)
 
 
-def null_row(version: Version) -> Row:
+def null_row(version: Version) -> RowIs:
     """The expectation that the null version's place is still what it was."""
     key = keys.object_key(version.bucket, version.key)
-    return Row("nulls", key, records.encode_bytes("nulls", key, version.sequence.to_bytes(8, "big")))
+    return RowIs("nulls", key, records.encode_bytes("nulls", key, version.sequence.to_bytes(8, "big")))
 
 
 async def find(store: Store, bucket: str, key: str, version_id: str | None) -> Held | None:

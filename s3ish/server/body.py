@@ -22,8 +22,8 @@ from s3ish.errors import (
     MaxMessageLengthExceeded,
     MissingContentLength,
 )
+from s3ish.http.receive_buffer import Demand
 from s3ish.objects.ingest import Claims, Digests
-from s3ish.server.reading import Appetite
 from s3ish.wire.chunked import ChunkedDecoder
 
 Receive = Callable[[], Awaitable[Any]]
@@ -51,9 +51,9 @@ class RequestBody:
         appetite: where to say how much is wanted, if anybody wants to know.
     """
 
-    def __init__(self, receive: Receive, headers: Mapping[str, str], appetite: Appetite | None = None) -> None:
+    def __init__(self, receive: Receive, headers: Mapping[str, str], appetite: Demand | None = None) -> None:
         self._receive = receive
-        self._appetite = appetite or Appetite()
+        self._appetite = appetite or Demand()
         self._headers = headers
         self._wire_length = _length(headers.get("content-length"))
         self._framed = "transfer-encoding" in headers

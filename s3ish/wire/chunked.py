@@ -10,12 +10,7 @@ https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-streaming-trailers.html
 import hashlib
 from typing import Protocol
 
-from s3ish.errors import (
-    IncompleteBody,
-    InvalidChunkSizeError,
-    MalformedTrailerError,
-    SignatureDoesNotMatch,
-)
+from s3ish.errors import IncompleteBody, InvalidChunkSizeError, MalformedTrailerError, SignatureDoesNotMatch
 
 MIN_CHUNK_BYTES = 8192
 """The least size of every chunk but the last."""

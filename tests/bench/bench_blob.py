@@ -14,11 +14,11 @@ import sys
 import tempfile
 import time
 
-from s3ish.blob.engine import Settings
-from s3ish.blob.erasure import ErasureStore
-from s3ish.blob.opening import open_volumes
+from s3ish.blob.erasure.core import BlobSettings
+from s3ish.blob.erasure.store import ErasureStore
+from s3ish.blob.volumes.open_set import open_volumes
 from s3ish.clock import Clock
-from s3ish.offload import Offload
+from s3ish.threads import ThreadPool
 
 MIB = 1 << 20
 ROUNDS = 5
@@ -39,7 +39,7 @@ def show(name, values, unit, note=""):
 def open_store(folder, count, settings, *, fsync=True):
     roots = [os.path.join(folder, f"volume{number}") for number in range(count)]
     volumes = open_volumes(roots, clock=Clock(), fsync=fsync)
-    return ErasureStore(volumes, settings, clock=Clock(), offload=Offload())
+    return ErasureStore(volumes, settings, clock=Clock(), offload=ThreadPool())
 
 
 async def write_blob(store, home, pieces, *, digest=False):
@@ -141,7 +141,7 @@ def bench_fsync(folder):
 def main():
     folder = tempfile.mkdtemp(dir=sys.argv[1] if len(sys.argv) > 1 else None)
     memory = tempfile.mkdtemp(dir="/dev/shm") if os.path.isdir("/dev/shm") else None
-    default, plain = Settings(), Settings(k=1, m=0)
+    default, plain = BlobSettings(), BlobSettings(k=1, m=0)
     run = asyncio.run
     try:
         data = os.urandom(64 * MIB)

@@ -26,15 +26,15 @@ from s3ish.api.catalogue import catalogue
 from s3ish.auth.credentials import Credentials, User
 from s3ish.auth.identify import Authenticator
 from s3ish.auth.request import HttpRequest
-from s3ish.index import records
-from s3ish.logs import set_up_logs
 from s3ish.model import Entry
 from s3ish.objects import listing
-from s3ish.observe import Observer
-from s3ish.server.asgi import S3Application, read_headers
+from s3ish.observe.logs import set_up_logs
+from s3ish.observe.observer import Observer
+from s3ish.server.pipeline import S3Application, read_headers
 from s3ish.server.query import read_query
 from s3ish.server.router import Router
 from s3ish.server.target import locate
+from s3ish.tables import records
 
 ROUNDS = 7
 USER = User("bench", "bench-secret", filling.OWNER, root=True)

@@ -4,27 +4,27 @@ import os
 
 import pytest
 
-from s3ish.blob.engine import Settings
-from s3ish.blob.erasure import ErasureStore
+from s3ish.blob.erasure.core import BlobSettings
+from s3ish.blob.erasure.store import ErasureStore
 from s3ish.blob.memory import MemoryBlobStore
-from s3ish.blob.opening import open_volumes
+from s3ish.blob.volumes.open_set import open_volumes
 from s3ish.clock import Clock
-from s3ish.offload import Offload
+from s3ish.threads import ThreadPool
 
 SMALL = {"stripe_bytes": 1000, "inline_bytes": 100}
 SHAPES = {
-    "one": (1, Settings(k=2, m=1, **SMALL)),
-    "plain": (1, Settings(k=1, m=0, **SMALL)),
-    "three": (3, Settings(k=2, m=1, **SMALL)),
-    "three-zfec": (3, Settings(code="rs-zfec", k=2, m=1, **SMALL)),
-    "six": (6, Settings(k=4, m=2, **SMALL)),
-    "eight": (8, Settings(k=3, m=3, **SMALL)),
+    "one": (1, BlobSettings(k=2, m=1, **SMALL)),
+    "plain": (1, BlobSettings(k=1, m=0, **SMALL)),
+    "three": (3, BlobSettings(k=2, m=1, **SMALL)),
+    "three-zfec": (3, BlobSettings(code="rs-zfec", k=2, m=1, **SMALL)),
+    "six": (6, BlobSettings(k=4, m=2, **SMALL)),
+    "eight": (8, BlobSettings(k=3, m=3, **SMALL)),
 }
 
 
 @pytest.fixture
 def offload():
-    offload = Offload(8)
+    offload = ThreadPool(8)
     yield offload
     offload.close()
 

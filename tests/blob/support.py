@@ -4,8 +4,8 @@ import asyncio
 import os
 import threading
 
-from s3ish.blob import cached, generation, identity, locks, opening, probe, volume
-from s3ish.blob.layout import shard_name
+from s3ish.blob.erasure.layout import shard_name
+from s3ish.blob.volumes import generation, identity, locks, open_set, page_cache, probe, volume
 
 SIDECAR = b'{"bucket":"b","key":"k","n":1}'
 
@@ -78,7 +78,7 @@ def keep_in_memory(monkeypatch, there=lambda: True):
     real = os.preadv
 
     def preadv(descriptor, buffers, offset, flags):
-        assert flags == cached._NOWAIT
+        assert flags == page_cache._NOWAIT
         if not there():
             raise BlockingIOError
         return real(descriptor, buffers, offset)
@@ -90,15 +90,15 @@ def keep_in_memory(monkeypatch, there=lambda: True):
             return -1
 
     monkeypatch.setattr(volume.Volume, "tells_cached", property(lambda _: True, lambda *_: None), raising=False)
-    monkeypatch.setattr(cached, "_NOWAIT", 8)
-    monkeypatch.setattr(cached, "_opener", opener)
+    monkeypatch.setattr(page_cache, "_NOWAIT", 8)
+    monkeypatch.setattr(page_cache, "_opener", opener)
     monkeypatch.setattr(os, "preadv", preadv)
 
 
 class HangingDrives:
     """Drives that do not answer: calls on files below their roots wait, until ``release``."""
 
-    MODULES = (volume, locks, generation, identity, opening, probe)
+    MODULES = (volume, locks, generation, identity, open_set, probe)
 
     def __init__(self, monkeypatch):
         self.roots, self.names, self.waiting = (), None, []

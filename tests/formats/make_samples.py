@@ -25,18 +25,18 @@ from pathlib import Path
 import boto3
 import msgspec
 from botocore.config import Config
+from s3ish.blob.identity import Identity
+from s3ish.jobs.gaps import Gaps
+from s3ish.jobs.recovery import adopt, recover
+from s3ish.jobs.scrub import Progress
 
 from s3ish import app, engines
 from s3ish.blob import identity, sidecar
-from s3ish.blob.identity import Identity
 from s3ish.clock import Clock
 from s3ish.config import load
 from s3ish.index import keys, records
 from s3ish.index.sqlite import SQLiteIndex
-from s3ish.jobs.gaps import Gaps
-from s3ish.jobs.recovery import adopt, recover
 from s3ish.jobs.runner import Lease
-from s3ish.jobs.scrub import Progress
 from s3ish.model import (
     Attributes,
     BlobRef,

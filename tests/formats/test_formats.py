@@ -14,16 +14,16 @@ import msgspec
 import pytest
 from botocore.config import Config
 
-from s3ish.blob import identity, sidecar
-from s3ish.index import keys, records
+from s3ish.blob.erasure import sidecar
+from s3ish.blob.volumes import identity
 from s3ish.index.memory import MemoryIndex
 from s3ish.index.protocol import Put
-from s3ish.jobs.gaps import read_gaps
+from s3ish.integrity.blind_spots import read_blind_spots
+from s3ish.integrity.scrub import Progress
 from s3ish.jobs.runner import Lease
-from s3ish.jobs.scrub import Progress
 from s3ish.model import BlobRef, Bucket, Entry, Garbage, Part, Upload, Version
-from s3ish.objects import seal
-from s3ish.objects.parts import LONG_BYTES, Packed
+from s3ish.tables import keys, records, sidecars
+from s3ish.tables.part_list import LONG_BYTES, Packed
 
 SAMPLES = Path(__file__).parent / "1"
 ROWS = json.loads((SAMPLES / "rows.json").read_text())
@@ -85,7 +85,7 @@ async def test_the_gaps_of_an_index_are_still_known():
     index = MemoryIndex()
     rows = [(bytes.fromhex(it["key"]), bytes.fromhex(it["value"])) for it in ROWS if it["table"] == "state"]
     await index.commit([Put("state", key, value) for key, value in rows])
-    found = await read_gaps(index)
+    found = await read_blind_spots(index)
     assert dict(found) == {"bucket/gap@": "the sidecar is damaged", "\udcff": "no text"}
 
 
@@ -105,7 +105,7 @@ def test_a_sidecar_says_what_it_said(sample):
     assert found.revision == sample["revision"]
     assert spelled(found.data) == sample["data"]
     assert list(found.others) == sample["others"]
-    assert spelled(seal.read(found.content)) == sample["says"]
+    assert spelled(sidecars.read(found.content)) == sample["says"]
 
 
 # --- whole stores

@@ -10,24 +10,25 @@ from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
-from s3ish.api.attributes import read_tagging
 from s3ish.api.catalogue import catalogue
 from s3ish.api.multipart import _source_range
-from s3ish.api.token import read_token
+from s3ish.api.object_headers import read_tagging
+from s3ish.api.page_tokens import read_token
 from s3ish.auth import sigv4
 from s3ish.auth.request import HttpRequest
-from s3ish.blob import identity, sidecar
-from s3ish.blob.names import home_of, mint
+from s3ish.blob.erasure import sidecar
+from s3ish.blob.paths import home_of, mint
 from s3ish.blob.protocol import BlobError
+from s3ish.blob.volumes import identity
 from s3ish.errors import S3Error
-from s3ish.index import records
 from s3ish.index.protocol import IndexFailure
+from s3ish.integrity.scrub import Progress
 from s3ish.jobs.runner import Lease
-from s3ish.jobs.scrub import Progress
 from s3ish.model import Attributes, BlobRef, Bucket, Entry, Owner, Part, Upload, Version
-from s3ish.objects import read, seal
+from s3ish.objects import get
 from s3ish.server.query import read_query
 from s3ish.server.target import locate
+from s3ish.tables import records, sidecars
 from s3ish.wire import scalars, shape
 from s3ish.wire.chunked import ChunkedDecoder
 from s3ish.wire.names import split_copy_source
@@ -152,7 +153,7 @@ VERSIONS = [
 def read_range(data):
     for version in VERSIONS:
         try:
-            span = read.select(version, text_of(data), None)
+            span = get.select(version, text_of(data), None)
         except S3Error:
             continue
         assert 0 <= span.start <= span.stop <= version.size
@@ -228,7 +229,7 @@ def read_sealed_sidecar(data):
 
 
 def read_seal(data):
-    seal.read(data)
+    sidecars.read(data)
 
 
 def read_row(data):

@@ -16,8 +16,8 @@ import httptools
 import structlog
 
 from s3ish.api.catalogue import catalogue
-from s3ish.observe import Observer
-from s3ish.server.asgi import S3Application
+from s3ish.observe.observer import Observer
+from s3ish.server.pipeline import S3Application
 from s3ish.server.router import Router
 from tests.auth.support import (
     NOW,

@@ -7,7 +7,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from s3ish.index.memory import MemoryIndex
-from s3ish.index.protocol import TABLES, Conflict, Delete, Empty, Index, Put, Row
+from s3ish.index.protocol import TABLES, Conflict, Delete, Index, Put, RangeEmpty, RowIs
 from s3ish.index.sqlite import SQLiteIndex
 
 EDGES = [
@@ -98,20 +98,20 @@ async def test_changes_apply_in_their_order(index):
 @pytest.mark.parametrize(
     ("expected", "holds"),
     [
-        (Row("state", b"k", b"v"), True),
-        (Row("state", b"k", b"w"), False),
-        (Row("state", b"k", b""), False),
-        (Row("state", b"k", None), False),
-        (Row("state", b"other", None), True),
-        (Row("state", b"other", b""), False),
-        (Row("buckets", b"k", None), True),
-        (Empty("state", b"a", b"k"), True),
-        (Empty("state", b"k", b"l"), False),
-        (Empty("state", b"k\0", END), True),
-        (Empty("state", b"", END), False),
-        (Empty("state", b"z", b"a"), True),
-        (Empty("state", b"k", b"k"), True),
-        (Empty("buckets", b"", END), True),
+        (RowIs("state", b"k", b"v"), True),
+        (RowIs("state", b"k", b"w"), False),
+        (RowIs("state", b"k", b""), False),
+        (RowIs("state", b"k", None), False),
+        (RowIs("state", b"other", None), True),
+        (RowIs("state", b"other", b""), False),
+        (RowIs("buckets", b"k", None), True),
+        (RangeEmpty("state", b"a", b"k"), True),
+        (RangeEmpty("state", b"k", b"l"), False),
+        (RangeEmpty("state", b"k\0", END), True),
+        (RangeEmpty("state", b"", END), False),
+        (RangeEmpty("state", b"z", b"a"), True),
+        (RangeEmpty("state", b"k", b"k"), True),
+        (RangeEmpty("buckets", b"", END), True),
     ],
 )
 async def test_a_commit_happens_only_if_what_it_expects_is_so(index, expected, holds):
@@ -130,7 +130,12 @@ async def test_a_commit_happens_only_if_what_it_expects_is_so(index, expected, h
 
 async def test_one_broken_expectation_of_many_undoes_all(index):
     await index.commit([put(b"a", b"1"), put(b"b", b"2")])
-    expect = [Row("state", b"a", b"1"), Row("state", b"b", b"2"), Empty("state", b"c", END), Row("state", b"a", b"3")]
+    expect = [
+        RowIs("state", b"a", b"1"),
+        RowIs("state", b"b", b"2"),
+        RangeEmpty("state", b"c", END),
+        RowIs("state", b"a", b"3"),
+    ]
     with pytest.raises(Conflict):
         await index.commit([Delete("state", b"a"), Delete("state", b"b"), put(b"c")], expect)
     assert await everything(index) == [(b"a", b"1"), (b"b", b"2")]
@@ -138,15 +143,15 @@ async def test_one_broken_expectation_of_many_undoes_all(index):
 
 async def test_expectations_see_the_state_before_the_changes_of_their_commit(index):
     await index.commit([put(b"a", b"1")])
-    await index.commit([put(b"a", b"2"), put(b"b")], [Row("state", b"a", b"1"), Empty("state", b"b", END)])
+    await index.commit([put(b"a", b"2"), put(b"b")], [RowIs("state", b"a", b"1"), RangeEmpty("state", b"b", END)])
     with pytest.raises(Conflict):
-        await index.commit([Delete("state", b"a")], [Row("state", b"a", None)])
+        await index.commit([Delete("state", b"a")], [RowIs("state", b"a", None)])
 
 
 async def test_an_expectation_alone_may_be_committed(index):
-    await index.commit([], [Row("state", b"a", None)])
+    await index.commit([], [RowIs("state", b"a", None)])
     with pytest.raises(Conflict):
-        await index.commit([], [Row("state", b"a", b"")])
+        await index.commit([], [RowIs("state", b"a", b"")])
 
 
 async def test_what_a_task_committed_it_reads(index):
@@ -166,7 +171,7 @@ async def add(index, key, times):
         while True:
             old = await index.get("state", key)
             try:
-                await index.commit([put(key, b"%d" % (int(old or 0) + 1))], [Row("state", key, old)])
+                await index.commit([put(key, b"%d" % (int(old or 0) + 1))], [RowIs("state", key, old)])
             except Conflict:
                 refused += 1
             else:
@@ -182,7 +187,7 @@ async def test_no_increment_of_many_tasks_is_lost(index):
 async def test_of_many_that_expect_nothing_exactly_one_creates(index):
     async def create(number):
         try:
-            await index.commit([put(b"k", b"%d" % number)], [Row("state", b"k", None)])
+            await index.commit([put(b"k", b"%d" % number)], [RowIs("state", b"k", None)])
         except Conflict:
             return None
         return number
@@ -196,7 +201,7 @@ async def test_of_many_that_expect_nothing_exactly_one_creates(index):
 async def test_of_many_that_expect_an_empty_range_exactly_one_writes_into_it(index):
     async def create(number):
         try:
-            await index.commit([put(b"r/%d" % number)], [Empty("state", b"r/", b"r0")])
+            await index.commit([put(b"r/%d" % number)], [RangeEmpty("state", b"r/", b"r0")])
         except Conflict:
             return 0
         return 1
@@ -219,7 +224,7 @@ async def test_readers_never_see_half_a_commit(index):
             try:
                 await index.commit(
                     [put(source, b"%d" % (int(here) - 1)), put(target, b"%d" % (int(there) + 1))],
-                    [Row("state", source, here), Row("state", target, there)],
+                    [RowIs("state", source, here), RowIs("state", target, there)],
                 )
             except Conflict:
                 continue
@@ -240,8 +245,8 @@ CHANGES = st.lists(
     max_size=4,
 )
 EXPECTATIONS = st.lists(
-    st.builds(Row, st.just("state"), KEYS, st.none() | st.binary(max_size=1))
-    | st.builds(Empty, st.just("state"), KEYS, KEYS),
+    st.builds(RowIs, st.just("state"), KEYS, st.none() | st.binary(max_size=1))
+    | st.builds(RangeEmpty, st.just("state"), KEYS, KEYS),
     max_size=1,
 )
 COMMITS = st.lists(st.tuples(CHANGES, EXPECTATIONS, KEYS, KEYS, st.integers(0, 5)), max_size=8)

@@ -11,10 +11,11 @@ import threading
 import apsw
 import pytest
 
-from s3ish.index import records, sqlite
-from s3ish.index.protocol import TABLES, Conflict, Damaged, Delete, IndexFailure, NewerFormat, Put, Row, Unavailable
-from s3ish.index.queue import WriteQueue
+from s3ish.index import sqlite
+from s3ish.index.protocol import TABLES, Conflict, Damaged, Delete, IndexFailure, NewerFormat, Put, RowIs, Unavailable
 from s3ish.index.sqlite import FORMAT, Patience, SQLiteIndex
+from s3ish.index.write_lock import WriteLock
+from s3ish.tables import records
 
 END = b"\xff" * 9
 
@@ -79,7 +80,7 @@ async def test_two_indexes_on_one_file_see_each_others_commits(open_index):
         value = b"%d" % number
         await first.commit([Put("state", b"a", value)])
         assert await second.get("state", b"a") == value
-        await second.commit([Put("state", b"b", value)], [Row("state", b"a", value)])
+        await second.commit([Put("state", b"b", value)], [RowIs("state", b"a", value)])
         assert await first.scan("state", b"", END, 9) == [(b"a", value), (b"b", value)]
 
 
@@ -156,7 +157,7 @@ async def count_up(index, times):
             old = await index.get("state", b"counter")
             try:
                 await index.commit(
-                    [Put("state", b"counter", b"%d" % (int(old or 0) + 1))], [Row("state", b"counter", old)]
+                    [Put("state", b"counter", b"%d" % (int(old or 0) + 1))], [RowIs("state", b"counter", old)]
                 )
             except Conflict:
                 continue
@@ -173,7 +174,7 @@ async def test_no_increment_of_several_indexes_is_lost(open_index):
 PROCESS = """
 import asyncio, sys
 from pathlib import Path
-from s3ish.index.protocol import Conflict, Put, Row
+from s3ish.index.protocol import Conflict, Put, RowIs
 from s3ish.index.sqlite import SQLiteIndex
 
 async def one(index):
@@ -212,7 +213,7 @@ async def test_a_process_that_hangs_while_it_writes_does_not_hang_the_others(pat
     monkeypatch.setattr(sqlite, "BUSY_MILLISECONDS", 500)
     index = SQLiteIndex(path, durable=False, contended=True)
     await index.commit([Put("state", b"a", b"1")])
-    hanging = WriteQueue(path.with_name("index.db-queue"))
+    hanging = WriteLock(path.with_name("index.db-queue"))
     with hanging:
         with pytest.raises(Unavailable):
             await index.commit([Put("state", b"a", b"2")])
@@ -274,7 +275,7 @@ async def test_a_queue_that_fails_is_told_and_ends_nothing(path, monkeypatch):
     """As the locks of a network file system can: nobody may wait for an answer that never comes."""
     index = SQLiteIndex(path, durable=False, contended=True)
     with monkeypatch.context() as patch:
-        patch.setattr(WriteQueue, "__enter__", lambda self: os.open("/nowhere/at/all", os.O_RDONLY))
+        patch.setattr(WriteLock, "__enter__", lambda self: os.open("/nowhere/at/all", os.O_RDONLY))
         with pytest.raises(Unavailable):
             await index.commit([Put("state", b"a", b"1")])
     await index.commit([Put("state", b"a", b"2")])

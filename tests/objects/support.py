@@ -3,21 +3,23 @@
 import hashlib
 import os
 
-from s3ish.blob.engine import Settings as BlobSettings
-from s3ish.blob.erasure import ErasureStore
-from s3ish.blob.layout import shard_name
-from s3ish.blob.opening import open_volumes
+from s3ish.blob.erasure.core import BlobSettings
+from s3ish.blob.erasure.layout import shard_name
+from s3ish.blob.erasure.store import ErasureStore
+from s3ish.blob.volumes.open_set import open_volumes
 from s3ish.clock import Clock
 from s3ish.errors import S3Error
 from s3ish.index.sqlite import SQLiteIndex
-from s3ish.jobs.garbage import GarbageJob
-from s3ish.jobs.orphans import SWEEP, OrphanJob
+from s3ish.integrity.garbage import GarbageJob
+from s3ish.integrity.sweep import SWEEP, SweepJob
 from s3ish.model import Attributes, BlobRef, Owner, Upload
-from s3ish.objects import buckets, copy, delete, listing, multipart, read, versions, write
+from s3ish.objects import buckets, copy, delete, listing, multipart, versions
+from s3ish.objects import get as read
+from s3ish.objects import put as write
+from s3ish.objects.conditions import UNCONDITIONAL
 from s3ish.objects.ingest import Claims
-from s3ish.objects.preconditions import UNCONDITIONAL
 from s3ish.objects.store import Store
-from s3ish.offload import InlineOffload, Offload
+from s3ish.threads import InlinePool, ThreadPool
 
 OWNER = Owner("owner-id", "owner")
 OTHER = Owner("other-id", "other")
@@ -78,7 +80,7 @@ class World:
     def __init__(self, root, *, volumes=3, clock=None, inline_offload=True, code=(2, 1)):
         self.root, self.count, self.code = str(root), volumes, code
         self.clock = clock or SteadyClock()
-        self.offload = InlineOffload() if inline_offload else Offload(8)
+        self.offload = InlinePool() if inline_offload else ThreadPool(8)
         self.index_path = root / "index.db"
         self._stores = []
 
@@ -230,8 +232,8 @@ async def strays(store):
 
 async def referenced(store):
     """Return the ids of all blobs that the index names."""
-    from s3ish.index import records
     from s3ish.model import Bucket, Part, Version
+    from s3ish.tables import records
 
     found = []
     for table, kind in (("buckets", Bucket), ("versions", Version), ("uploads", Upload), ("parts", Part)):
@@ -251,7 +253,7 @@ async def run_jobs(store, clock):
     while (await garbage.step()).more:
         pass
     await store.index.commit([Put("state", SWEEP, b"1")])
-    orphans = OrphanJob(store, clock.now_ns())
+    orphans = SweepJob(store, clock.now_ns())
     while (await orphans.step()).more:
         pass
     return orphans.removed

@@ -4,9 +4,9 @@ import pytest
 from msgspec.structs import replace
 
 from s3ish.errors import BucketAlreadyExists, BucketAlreadyOwnedByYou, BucketNotEmpty, NoSuchBucket
-from s3ish.index import keys
 from s3ish.index.protocol import Damaged, Put
 from s3ish.objects import buckets
+from s3ish.tables import keys
 from tests.objects.support import OTHER, OWNER, make_bucket, outcome, put, remove, sealed
 
 

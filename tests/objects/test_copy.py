@@ -8,7 +8,7 @@ from msgspec.structs import replace
 from s3ish.errors import InternalError, NoSuchBucket, NoSuchUpload, PreconditionFailed, SlowDown
 from s3ish.model import Attributes, Tag
 from s3ish.objects import buckets, copy
-from s3ish.objects.preconditions import WriteConditions
+from s3ish.objects.conditions import WriteConditions
 from tests.objects.support import (
     OWNER,
     add_part,

@@ -5,10 +5,10 @@ import hashlib
 
 import pytest
 
-from s3ish.blob.protocol import Full
+from s3ish.blob.protocol import VolumesFull
 from s3ish.objects.ingest import _AHEAD, ingest
 from s3ish.objects.room import Room
-from s3ish.offload import Offload
+from s3ish.threads import ThreadPool
 from tests.objects.support import Bytes, sample
 
 PIECE_BYTES = 64 << 10
@@ -31,7 +31,7 @@ class Writer:
         try:
             await self.turns.acquire()
             if len(self.stored) == self._fails_at:
-                raise Full
+                raise VolumesFull
             self.stored.append(bytes(piece))
         finally:
             self._writing = False
@@ -58,7 +58,7 @@ class Sender(Bytes):
 
 @pytest.fixture
 def offload():
-    offload = Offload(4)
+    offload = ThreadPool(4)
     yield offload
     offload.close()
 
@@ -118,7 +118,7 @@ async def test_a_short_body_that_was_announced_is_stored_in_one(offload, size, a
 async def test_a_short_body_that_cannot_be_stored_leaves_its_place(offload):  # case 133
     writer, room = Writer(0, short_bytes=PIECE_BYTES), Room()
     writer.let()
-    with pytest.raises(Full):
+    with pytest.raises(VolumesFull):
         await ingest(Sender(sample(PIECE_BYTES)), writer, offload, room)
     assert (writer.wholes, room.taken) == (1, 0)
 
@@ -127,7 +127,7 @@ async def test_a_short_body_that_cannot_be_stored_leaves_its_place(offload):  # 
 async def test_a_writer_that_fails_ends_all(offload, fails_at):  # case 133
     writer, room = Writer(fails_at), Room()
     writer.let()
-    with pytest.raises(Full):
+    with pytest.raises(VolumesFull):
         await ingest(Sender(sample(PIECES * PIECE_BYTES)), writer, offload, room)
     assert writer.begun == fails_at + 1, "what comes after it would be in its place"
     assert room.taken == 0

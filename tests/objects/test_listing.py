@@ -2,10 +2,10 @@
 
 import pytest
 
-from s3ish.index import keys
 from s3ish.model import Version
 from s3ish.objects import listing
 from s3ish.objects.store import Store, put_entry, put_version
+from s3ish.tables import keys
 from tests.objects.support import NO_BLOB, OWNER, keys_of, make_bucket, put, remove
 
 

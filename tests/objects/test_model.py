@@ -30,10 +30,11 @@ from s3ish.errors import (
     NoSuchVersion,
     PreconditionFailed,
 )
-from s3ish.jobs.rebuild import rebuild
+from s3ish.integrity.rebuild import rebuild
 from s3ish.model import Attributes, Tag
-from s3ish.objects import buckets, listing, multipart, read
-from s3ish.objects.preconditions import WriteConditions
+from s3ish.objects import buckets, listing, multipart
+from s3ish.objects import get as read
+from s3ish.objects.conditions import WriteConditions
 from tests.objects.support import (
     INLINE,
     OWNER,

@@ -23,7 +23,7 @@ from s3ish.errors import (
 )
 from s3ish.model import Attributes, Checksum
 from s3ish.objects import buckets, listing, multipart
-from s3ish.objects.preconditions import WriteConditions
+from s3ish.objects.conditions import WriteConditions
 from tests.objects.support import (
     Bytes,
     add_part,

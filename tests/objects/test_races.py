@@ -19,8 +19,9 @@ from s3ish.errors import (
     SlowDown,
 )
 from s3ish.index.protocol import Conflict
-from s3ish.objects import buckets, multipart, seal
-from s3ish.objects.preconditions import WriteConditions
+from s3ish.objects import buckets, multipart
+from s3ish.objects.conditions import WriteConditions
+from s3ish.tables import sidecars
 from tests.objects.support import (
     OWNER,
     World,
@@ -82,13 +83,13 @@ async def settled(store):
     """Nothing is sealed that the index does not name, and every sidecar says what its row says."""
     assert await sealed(store) == await referenced(store)
     async for ref, sidecar, _ in store.blobs.scan():
-        told = seal.read(sidecar)
-        if isinstance(told, seal.VersionSeal):
+        told = sidecars.read(sidecar)
+        if isinstance(told, sidecars.VersionSidecar):
             version = told.version
             held = await store.by_sequence(version.bucket, version.key, version.sequence)
             assert held.record == version
             assert ref == version.blob
-        elif isinstance(told, seal.BucketSeal):
+        elif isinstance(told, sidecars.BucketSidecar):
             assert (await store.bucket(told.bucket.name)).record == told.bucket
 
 

@@ -1,4 +1,4 @@
-"""Turns of uploads: first come first served, whoever is slow holds up nobody, and nothing is ever left taken."""
+"""KeyQueue of uploads: first come first served, whoever is slow holds up nobody, and nothing is ever left taken."""
 
 import asyncio
 from contextlib import ExitStack

@@ -3,11 +3,11 @@
 import pytest
 
 from s3ish.blob.protocol import BlobError, VolumeError
-from s3ish.blob.volume import Volume
+from s3ish.blob.volumes.volume import Volume
 from s3ish.errors import InternalError, PreconditionFailed, ServiceUnavailable
-from s3ish.jobs.rebuild import rebuild
+from s3ish.integrity.rebuild import rebuild
 from s3ish.objects import multipart
-from s3ish.objects.preconditions import WriteConditions
+from s3ish.objects.conditions import WriteConditions
 from tests.objects.support import (
     SteadyClock,
     World,

@@ -12,8 +12,8 @@ from unittest.mock import Mock
 import uvicorn
 from uvicorn.server import ServerState
 
+from s3ish.http.protocol import LimitedProtocol, Limits
 from s3ish.server.body import Disconnected, RequestBody
-from s3ish.server.protocol import LimitedProtocol, Limits
 
 PATIENCE_SECONDS = 10
 """How long a test waits for what must happen."""

@@ -9,11 +9,11 @@ import time
 
 import pytest
 
-from s3ish.server.run import metrics_directory
+from s3ish.process.serve import metrics_directory
 
 TWO_WORKERS = """
 import os
-from s3ish.observe import Observer
+from s3ish.observe.observer import Observer
 
 def worker(state, waiting):
     observer = Observer(shared=True)

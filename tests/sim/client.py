@@ -7,7 +7,9 @@ such object, no such upload) is not tried: ``can`` says so.
 import hashlib
 
 from s3ish.model import Attributes, BlobRef, Upload
-from s3ish.objects import buckets, copy, delete, multipart, read, versions, write
+from s3ish.objects import buckets, copy, delete, multipart, versions
+from s3ish.objects import get as read
+from s3ish.objects import put as write
 from s3ish.objects.ingest import Claims
 from tests.sim.model import OWNER, HeldBucket, HeldUpload, HeldVersion, copied
 

@@ -7,13 +7,13 @@ the sidecars is the one that is there. Further restarts of the same image lose t
 
 from typing import NamedTuple
 
-from s3ish.blob.layout import shard_name
+from s3ish.blob.erasure.layout import shard_name
 from s3ish.blob.protocol import BlobError
 from s3ish.errors import S3Error
-from s3ish.index import records
 from s3ish.index.protocol import TABLES, IndexFailure
-from s3ish.jobs.rebuild import rebuild
+from s3ish.integrity.rebuild import rebuild
 from s3ish.model import Bucket, Part, Upload, Version
+from s3ish.tables import records
 from tests.sim.client import Client
 from tests.sim.machine import Image, Machine
 from tests.sim.model import LOST, Violation, copied, items_of, observe

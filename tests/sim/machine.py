@@ -13,22 +13,23 @@ from typing import NamedTuple
 import pytest
 import structlog
 
-from s3ish.blob import coder, engine, sidecar, volume
-from s3ish.blob.engine import Settings
-from s3ish.blob.erasure import ErasureStore
-from s3ish.blob.flusher import Flusher
-from s3ish.blob.identity import Identity
-from s3ish.blob.volume import Volume
-from s3ish.blob.volumes import Volumes
+from s3ish.blob.erasure import coder, core, sidecar
+from s3ish.blob.erasure.core import BlobSettings
+from s3ish.blob.erasure.store import ErasureStore
+from s3ish.blob.volumes import volume
+from s3ish.blob.volumes.flusher import Flusher
+from s3ish.blob.volumes.identity import Identity
+from s3ish.blob.volumes.volume import Volume
+from s3ish.blob.volumes.volume_set import Volumes
 from s3ish.clock import Clock
-from s3ish.index import records
 from s3ish.index.memory import MemoryIndex
-from s3ish.jobs.garbage import GarbageJob
-from s3ish.jobs.orphans import OrphanJob
-from s3ish.jobs.recovery import recover
+from s3ish.integrity.garbage import GarbageJob
+from s3ish.integrity.startup import recover
+from s3ish.integrity.sweep import SweepJob
 from s3ish.objects import ingest, multipart
 from s3ish.objects.store import Store
-from s3ish.offload import InlineOffload
+from s3ish.tables import records
+from s3ish.threads import InlinePool
 from tests.sim.disk import Disk, Kept, System
 
 STRIPE, INLINE = 64, 16
@@ -125,9 +126,9 @@ class Machine:
         ]
         blobs = ErasureStore(
             Volumes(volumes),
-            Settings(k=2, m=1, stripe_bytes=STRIPE, inline_bytes=INLINE),
+            BlobSettings(k=2, m=1, stripe_bytes=STRIPE, inline_bytes=INLINE),
             clock=self.clock,
-            offload=InlineOffload(),
+            offload=InlinePool(),
         )
         blobs.flusher = Flusher(blobs.volumes, blobs.run, delay_seconds=NEVER_SECONDS)
         blobs.watch.soon = lambda: None  # nothing hangs here, and nobody waits for its timer
@@ -149,7 +150,7 @@ class Machine:
 
     async def work(self):
         """Do what a server does in the background, to the end."""
-        for job in (GarbageJob(self.store), OrphanJob(self.store, self.clock.now_ns())):
+        for job in (GarbageJob(self.store), SweepJob(self.store, self.clock.now_ns())):
             while (await job.step()).more:
                 pass
 
@@ -177,7 +178,7 @@ def simulated():
         patch.setattr(ingest, "FREE_BYTES", INLINE)  # so that what is longer counts as short, not as next to nothing
         for module, pure in ((coder, "coder"), (sidecar, "decode"), (records, "decode")):  # for speed
             patch.setattr(module, pure, lru_cache(10_000)(getattr(module, pure)))
-        patch.setattr(engine, "coder", coder.coder)
+        patch.setattr(core, "coder", coder.coder)
         patch.setattr(multipart, "MIN_PART_BYTES", 0)
         yield system
 

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from s3ish.blob.protocol import Corrupt, Missing
 from s3ish.errors import InternalError, ServiceUnavailable
 from s3ish.model import Owner
-from s3ish.objects import buckets, listing, multipart, read, versions
+from s3ish.objects import buckets, get, listing, multipart, versions
 
 OWNER = Owner("owner-id", "owner")
 LOST = b"(lost)"
@@ -121,8 +121,8 @@ async def _version(store, version):
         return HeldVersion(version.id, marker=True)
     by_id = await versions.get(store, version.bucket, version.key, version.id)
     _expect(by_id == version, f"{version.key}: the version found by its id is another one")
-    flow = await read.open_span(store, version, 0, version.size)
-    data = b"".join([bytes(piece) async for piece in read.as_flow(flow)])
+    flow = await get.open_span(store, version, 0, version.size)
+    data = b"".join([bytes(piece) async for piece in get.as_flow(flow)])
     _expect(len(data) == version.size, f"{version.key}: {len(data)} bytes, not {version.size}")
     if not version.parts:
         _expect(hashlib.md5(data).hexdigest() == version.etag, f"{version.key}: the ETag does not fit the bytes")

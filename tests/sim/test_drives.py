@@ -4,12 +4,12 @@ import random
 
 import pytest
 
-from s3ish.blob.shards import BlobFiles
-from s3ish.blob.writer import ErasureWriter
+from s3ish.blob.erasure.shard_files import ShardFiles
+from s3ish.blob.erasure.writer import ErasureWriter
 from s3ish.errors import S3Error
 from s3ish.index.protocol import IndexFailure, Unavailable
-from s3ish.jobs.check import Check
-from s3ish.jobs.rebuild import rebuild
+from s3ish.integrity.check import Check
+from s3ish.integrity.rebuild import rebuild
 from tests.sim.client import Client
 from tests.sim.disk import Dropped, Kept, Some
 from tests.sim.machine import Machine, blank, simulated
@@ -125,7 +125,7 @@ async def test_drives_that_stop_at_different_moments_of_an_overwrite(system, nam
 
 
 async def test_writing_on_with_too_few_drives_is_noticed(system, monkeypatch):
-    monkeypatch.setattr(BlobFiles, "require_quorum", lambda self: None)
+    monkeypatch.setattr(ShardFiles, "require_quorum", lambda self: None)
     with pytest.raises((AssertionError, S3Error)):
         for seed in range(5):
             await stop_drives(system, OVERWRITES["large by large"], None, random.Random(seed))

@@ -7,12 +7,12 @@ import random
 
 import pytest
 
-from s3ish.blob.shards import BlobFiles
-from s3ish.blob.volume import Volume
+from s3ish.blob.erasure.shard_files import ShardFiles
+from s3ish.blob.volumes.volume import Volume
 from s3ish.index.memory import MemoryIndex
-from s3ish.jobs import recovery
-from s3ish.jobs.garbage import GarbageJob
-from s3ish.jobs.orphans import OrphanJob
+from s3ish.integrity import startup
+from s3ish.integrity.garbage import GarbageJob
+from s3ish.integrity.sweep import SweepJob
 from s3ish.jobs.runner import Step
 from s3ish.objects.store import Store
 from tests.sim.machine import Machine, SimIndex, simulated
@@ -81,7 +81,7 @@ class TestBrokenStores:
 
     @pytest.mark.parametrize("volumes", [1, 3])
     async def test_not_syncing_shards(self, system, monkeypatch, volumes):
-        monkeypatch.setattr(BlobFiles, "sync", lambda self, position: None)
+        monkeypatch.setattr(ShardFiles, "sync", lambda self, position: None)
         assert await crashes(system, volumes)
 
     @pytest.mark.parametrize("volumes", [1, 3])
@@ -94,9 +94,9 @@ class TestBrokenStores:
         assert await crashes(system)
 
     async def test_not_syncing_sidecars(self, system, monkeypatch):
-        original = BlobFiles.write_sidecar
+        original = ShardFiles.write_sidecar
         monkeypatch.setattr(
-            BlobFiles,
+            ShardFiles,
             "write_sidecar",
             lambda self, position, text, token, *, again, flush: original(
                 self, position, text, token, again=again, flush=False
@@ -120,7 +120,7 @@ class TestBrokenStores:
         async def step(self):
             return Step(more=False)
 
-        monkeypatch.setattr(OrphanJob, "step", step)
+        monkeypatch.setattr(SweepJob, "step", step)
         assert "wrong files" in "".join(await crashes(system))
 
     async def test_leaving_folders(self, system, monkeypatch):
@@ -139,6 +139,6 @@ class TestBrokenStores:
         async def settle(store):
             pass
 
-        monkeypatch.setattr(recovery, "_settle_buckets", settle)
+        monkeypatch.setattr(startup, "_settle_buckets", settle)
         found = await crashes(system, alphabet=[("versioning", "b", "Suspended")], limit=20)
         assert "the rebuilt index differs" in "".join(found)

@@ -20,17 +20,17 @@ from pathlib import Path
 
 import structlog
 
-from s3ish.blob.layout import shard_name, sidecar_name
+from s3ish.blob.erasure.layout import shard_name, sidecar_name
 from s3ish.blob.protocol import BlobError
 from s3ish.errors import InternalError, S3Error
-from s3ish.index import keys
 from s3ish.index.protocol import Delete, IndexFailure, Put
-from s3ish.jobs.inspection import Inspector
-from s3ish.jobs.inventory import Owned, inventory
-from s3ish.jobs.rebuild import rebuild
-from s3ish.jobs.scrub import ScrubJob
+from s3ish.integrity.catalog_walk import Owned, inventory
+from s3ish.integrity.inspect import Inspector
+from s3ish.integrity.rebuild import rebuild
+from s3ish.integrity.scrub import ScrubJob
 from s3ish.objects import buckets
-from s3ish.observe import Observer
+from s3ish.observe.observer import Observer
+from s3ish.tables import keys
 from tests.objects.support import (
     INLINE,
     STRIPE,

@@ -20,13 +20,13 @@ async def test_a_store_that_is_blind_is_caught(monkeypatch, broken):
         return None
 
     if broken == "reading":
-        monkeypatch.setattr("s3ish.blob.reader.block_hash", lambda _salt, _shard, _stripe, _block: Anything())
+        monkeypatch.setattr("s3ish.blob.erasure.reader.block_hash", lambda _salt, _shard, _stripe, _block: Anything())
     elif broken == "checking":
-        monkeypatch.setattr("s3ish.blob.reader.ShardReader.wrong_lengths", lambda _self: [])
+        monkeypatch.setattr("s3ish.blob.erasure.reader.ShardReader.wrong_lengths", lambda _self: [])
     elif broken == "repairing":
-        monkeypatch.setattr("s3ish.blob.repair.FreshShards.commit", lambda _self: True)
+        monkeypatch.setattr("s3ish.blob.erasure.repair.FreshShards.commit", lambda _self: True)
     else:
-        monkeypatch.setattr("s3ish.jobs.rebuild._settle_versions", nothing)
+        monkeypatch.setattr("s3ish.integrity.rebuild._settle_versions", nothing)
     _, wrong = await rot.run(300, 1, 3, volumes=3)
     assert wrong
 

@@ -1,0 +1,159 @@
+"""DeleteObject and DeleteObjects.
+
+https://docs.aws.amazon.com/AmazonS3/latest/API/API_DeleteObject.html
+https://docs.aws.amazon.com/AmazonS3/latest/API/API_DeleteObjects.html
+"""
+
+import asyncio
+
+from s3ish.api.context import Context
+from s3ish.api.operation import operation
+from s3ish.api.shapes import BucketRequest, ObjectRequest
+from s3ish.errors import MalformedXML, S3Error
+from s3ish.objects import delete
+from s3ish.objects.conditions import WriteConditions
+from s3ish.wire.fields import body, element, elements, header, query
+from s3ish.wire.names import check_key
+from s3ish.wire.scalars import Instant
+from s3ish.wire.shape import shape
+
+MAX_KEYS = 1000
+_AT_ONCE = 32
+"""How many keys of one request are deleted at the same time."""
+
+
+@shape
+class DeleteObjectRequest(ObjectRequest):
+    """DELETE /{Bucket}/{Key+}"""
+
+    version_id: str | None = query("versionId")
+    mfa: str | None = header("x-amz-mfa")
+    bypass_governance: bool | None = header("x-amz-bypass-governance-retention")
+    if_match: str | None = header("If-Match")
+    if_match_modified: Instant | None = header("x-amz-if-match-last-modified-time")
+    if_match_size: int | None = header("x-amz-if-match-size")
+
+
+@shape
+class DeleteObjectResponse:
+    """What was deleted, where the bucket is versioned."""
+
+    delete_marker: bool | None = header("x-amz-delete-marker")
+    version_id: str | None = header("x-amz-version-id")
+
+
+@operation("DELETE /{Bucket}/{Key+}", action="s3:DeleteObject", version_action="s3:DeleteObjectVersion", status=204)
+async def delete_object(context: Context, request: DeleteObjectRequest) -> DeleteObjectResponse:
+    """https://docs.aws.amazon.com/AmazonS3/latest/API/API_DeleteObject.html"""
+    deleted = await delete.delete_object(
+        context.store,
+        request.bucket,
+        request.key,
+        request.version_id,
+        owner=context.user.owner,
+        conditions=WriteConditions(
+            if_match=request.if_match,
+            if_match_size=request.if_match_size,
+            if_match_modified=request.if_match_modified,
+        ),
+    )
+    return DeleteObjectResponse(delete_marker=deleted.marker or None, version_id=deleted.version_id)
+
+
+@shape
+class ObjectIdentifier:
+    """One key to delete."""
+
+    key: str = element("Key", default=...)
+    version_id: str | None = element("VersionId")
+    etag: str | None = element("ETag")
+    last_modified: Instant | None = element("LastModifiedTime")
+    size: int | None = element("Size")
+
+
+@shape
+class Delete:
+    """The body of DeleteObjects."""
+
+    objects: list[ObjectIdentifier] = elements("Object")
+    quiet: bool | None = element("Quiet")
+
+
+@shape
+class DeleteObjectsRequest(BucketRequest):
+    """POST /{Bucket}?delete"""
+
+    delete: Delete = body("Delete")
+    mfa: str | None = header("x-amz-mfa")
+    request_payer: str | None = header("x-amz-request-payer")
+    bypass_governance: bool | None = header("x-amz-bypass-governance-retention")
+    checksum_algorithm: str | None = header("x-amz-sdk-checksum-algorithm")
+
+
+@shape
+class DeletedElement:
+    """A key that was deleted."""
+
+    key: str = element("Key", default=...)
+    version_id: str | None = element("VersionId")
+    delete_marker: bool | None = element("DeleteMarker")
+    delete_marker_version_id: str | None = element("DeleteMarkerVersionId")
+
+
+@shape
+class ErrorElement:
+    """A key that was not deleted, and why."""
+
+    key: str = element("Key", default=...)
+    version_id: str | None = element("VersionId")
+    code: str = element("Code", default=...)
+    message: str = element("Message", default=...)
+
+
+@shape(root="DeleteResult")
+class DeleteObjectsResponse:
+    """The outcome for every key."""
+
+    deleted: list[DeletedElement] = elements("Deleted")
+    errors: list[ErrorElement] = elements("Error")
+
+
+@operation("POST /{Bucket}?delete", action="s3:DeleteObject", needs_digest=True, body_bytes=2 * 1024 * 1024)
+async def delete_objects(context: Context, request: DeleteObjectsRequest) -> DeleteObjectsResponse:
+    """https://docs.aws.amazon.com/AmazonS3/latest/API/API_DeleteObjects.html"""
+    objects = request.delete.objects
+    if not 1 <= len(objects) <= MAX_KEYS:
+        raise MalformedXML
+    gate = asyncio.Semaphore(_AT_ONCE)
+
+    async def one(wanted: ObjectIdentifier) -> DeletedElement | ErrorElement:
+        async with gate:
+            return await _delete_one(context, request.bucket, wanted)
+
+    outcomes = await asyncio.gather(*(one(wanted) for wanted in objects))
+    return DeleteObjectsResponse(
+        deleted=[item for item in outcomes if isinstance(item, DeletedElement) and not request.delete.quiet],
+        errors=[item for item in outcomes if isinstance(item, ErrorElement)],
+    )
+
+
+async def _delete_one(context: Context, bucket: str, wanted: ObjectIdentifier) -> DeletedElement | ErrorElement:
+    try:
+        deleted = await delete.delete_object(
+            context.store,
+            bucket,
+            check_key(wanted.key),
+            wanted.version_id,
+            owner=context.user.owner,
+            conditions=WriteConditions(
+                if_match=wanted.etag, if_match_size=wanted.size, if_match_modified=wanted.last_modified
+            ),
+        )
+    except S3Error as error:
+        return ErrorElement(key=wanted.key, version_id=wanted.version_id, code=error.code, message=error.message)
+    return DeletedElement(
+        key=wanted.key,
+        version_id=wanted.version_id,
+        delete_marker=deleted.marker or None,
+        delete_marker_version_id=deleted.version_id if deleted.marker else None,
+    )

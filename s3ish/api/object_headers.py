@@ -1,0 +1,204 @@
+"""From request headers to the attributes of an object: what is kept, what is refused.
+
+https://docs.aws.amazon.com/AmazonS3/latest/userguide/UsingMetadata.html
+"""
+
+from urllib.parse import parse_qsl
+
+from s3ish.api.shapes import AttributeHeaders, CustomerKeyHeaders, GrantHeaders
+from s3ish.errors import (
+    BadRequest,
+    InvalidArgument,
+    InvalidRedirectLocation,
+    InvalidRequest,
+    InvalidStorageClass,
+    InvalidTag,
+    MetadataTooLarge,
+    NotImplemented,
+)
+from s3ish.model import Attributes, Tag
+from s3ish.wire.headers import check_metadata, check_value
+
+MAX_METADATA_BYTES = 2048
+MAX_TAGS = 10
+DEFAULT_TYPE = "binary/octet-stream"
+
+STORAGE_CLASSES = frozenset(
+    (
+        "STANDARD",
+        "REDUCED_REDUNDANCY",
+        "STANDARD_IA",
+        "ONEZONE_IA",
+        "INTELLIGENT_TIERING",
+        "GLACIER",
+        "DEEP_ARCHIVE",
+        "GLACIER_IR",
+    )
+)
+_CHUNKED = "aws-chunked"
+_ENCRYPTIONS = ("AES256", "aws:kms", "aws:kms:dsse")
+_PRIVATE_ACLS = ("private", "bucket-owner-read", "bucket-owner-full-control")
+_KNOWN_ACLS = (*_PRIVATE_ACLS, "public-read", "public-read-write", "authenticated-read", "aws-exec-read")
+_HEADERS = (
+    ("cache-control", "cache_control"),
+    ("content-disposition", "content_disposition"),
+    ("content-language", "content_language"),
+    ("content-type", "content_type"),
+    ("expires", "expires"),
+)
+
+
+def attributes_of(request: AttributeHeaders) -> Attributes:
+    """Return the attributes that a request gives to a new object.
+
+    Raises:
+        MetadataTooLarge, InvalidStorageClass, InvalidArgument, InvalidTag, InvalidRequest: a header is wrong.
+        NotImplemented: a header asks for what this server does not do.
+    """
+    refuse_customer_key(request)
+    refuse_grants(request)
+    _refuse_lock(request)
+    storage_class = request.storage_class or "STANDARD"
+    if storage_class not in STORAGE_CLASSES:
+        raise InvalidStorageClass(StorageClassRequested=storage_class[:64])
+    return Attributes(
+        headers=_headers_of(request),
+        metadata=_metadata_of(request.metadata),
+        tags=read_tagging(request.tagging) if request.tagging else (),
+        storage_class=storage_class,
+        encryption=_encryption_of(request),
+        website_redirect=_redirect_of(request.website_redirect),
+    )
+
+
+def _headers_of(request: AttributeHeaders) -> dict[str, str]:
+    kept = {"content-type": DEFAULT_TYPE}
+    for name, attribute in _HEADERS:
+        value = getattr(request, attribute)
+        if value:
+            kept[name] = check_value(name, value)
+    encoding = _encoding_of(request.content_encoding or "")
+    if encoding:
+        kept["content-encoding"] = check_value("content-encoding", encoding)
+    return kept
+
+
+def _encoding_of(text: str) -> str:
+    """Return the codings of the object itself, as the client wrote them: ``aws-chunked`` is the request's own."""
+    if _CHUNKED not in text.lower():
+        return text
+    return ",".join(item for item in text.split(",") if item.strip().lower() != _CHUNKED).strip()
+
+
+def _metadata_of(metadata: dict[str, str]) -> dict[str, str]:
+    if not metadata:
+        return {}
+    for name, value in metadata.items():
+        check_metadata(name, value)
+    size = sum(len(name.encode()) + len(value.encode()) for name, value in metadata.items())
+    if size > MAX_METADATA_BYTES:
+        raise MetadataTooLarge(Size=size, MaxSizeAllowed=MAX_METADATA_BYTES)
+    return metadata
+
+
+def refuse_customer_key(request: CustomerKeyHeaders) -> None:
+    """Refuse SSE-C, which must not be accepted without being done. Raises NotImplemented."""
+    if request.customer_algorithm or request.customer_key or request.customer_key_md5:
+        raise NotImplemented(Header="x-amz-server-side-encryption-customer-algorithm")
+
+
+def refuse_grants(request: GrantHeaders) -> None:
+    """Refuse access lists that would open an object to others: they are not built yet.
+
+    Raises:
+        InvalidArgument: not a canned ACL.
+        NotImplemented: anything but a private one.
+    """
+    if request.acl is not None and request.acl not in _KNOWN_ACLS:
+        raise InvalidArgument(ArgumentName="x-amz-acl", ArgumentValue=request.acl[:64])
+    if request.acl is not None and request.acl not in _PRIVATE_ACLS:
+        raise NotImplemented(Header="x-amz-acl")
+    if request.grant_full_control or request.grant_read or request.grant_read_acp or request.grant_write_acp:
+        raise NotImplemented(Header="x-amz-grant-read")
+
+
+def _refuse_lock(request: AttributeHeaders) -> None:
+    if request.lock_mode or request.lock_until is not None or request.legal_hold or request.event_hold:
+        raise InvalidRequest("Bucket is missing Object Lock Configuration")
+
+
+def _encryption_of(request: AttributeHeaders) -> dict[str, str]:
+    kind = request.server_side_encryption
+    if kind is None:
+        if request.kms_key_id or request.kms_context:
+            raise InvalidArgument(
+                "Server Side Encryption with AWS KMS managed key requires HTTP header "
+                "x-amz-server-side-encryption : aws:kms",
+                ArgumentName="x-amz-server-side-encryption",
+            )
+        return {}
+    if kind not in _ENCRYPTIONS:
+        raise InvalidArgument(
+            "The encryption method specified is not supported",
+            ArgumentName="x-amz-server-side-encryption",
+            ArgumentValue=kind[:64],
+        )
+    kept = {"type": kind}
+    if kind != "AES256":
+        for name, value, header in (
+            ("key", request.kms_key_id, "x-amz-server-side-encryption-aws-kms-key-id"),
+            ("context", request.kms_context, "x-amz-server-side-encryption-context"),
+        ):
+            if value:
+                kept[name] = check_value(header, value)
+        kept |= {"bucket-key": "true"} if request.bucket_key_enabled else {}
+    elif request.kms_key_id:
+        raise InvalidArgument(
+            "Server Side Encryption with AES256 does not take a key id",
+            ArgumentName="x-amz-server-side-encryption-aws-kms-key-id",
+        )
+    return kept
+
+
+def _redirect_of(location: str | None) -> str:
+    if location is None:
+        return ""
+    if not location.startswith(("/", "http://", "https://")) or len(location) > 2048:
+        raise InvalidRedirectLocation
+    return check_value("x-amz-website-redirect-location", location)
+
+
+def read_tagging(text: str) -> tuple[Tag, ...]:
+    """Read the ``x-amz-tagging`` header, tags as URL query parameters.
+
+    Raises:
+        InvalidArgument, InvalidTag, BadRequest: malformed, or beyond the limits.
+    """
+    try:
+        pairs = parse_qsl(text, keep_blank_values=True, strict_parsing=True, max_num_fields=100, errors="strict")
+    except ValueError as error:
+        raise InvalidArgument(
+            "The header 'x-amz-tagging' shall be encoded as UTF-8 then URLEncoded URL query parameters without tag "
+            "name duplicates.",
+            ArgumentName="x-amz-tagging",
+        ) from error
+    return check_tags(tuple(Tag(key, value) for key, value in pairs), MAX_TAGS)
+
+
+def check_tags(tags: tuple[Tag, ...], limit: int) -> tuple[Tag, ...]:
+    """Return tags that follow the rules of https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-tagging.html
+
+    Raises:
+        BadRequest: more than ``limit`` tags.
+        InvalidTag: a key or value is too long, reserved, or a key appears twice.
+    """
+    if len(tags) > limit:
+        raise BadRequest(f"Object tags cannot be greater than {limit}")
+    if len({tag.key for tag in tags}) != len(tags):
+        raise InvalidTag("Cannot provide multiple Tags with the same key")
+    for tag in tags:
+        if not 1 <= len(tag.key) <= 128 or tag.key.startswith("aws:"):
+            raise InvalidTag("The TagKey you have provided is invalid", TagKey=tag.key[:128])
+        if len(tag.value) > 256:
+            raise InvalidTag("The TagValue you have provided is invalid", TagKey=tag.key, TagValue=tag.value[:256])
+    return tags

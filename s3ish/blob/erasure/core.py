@@ -1,0 +1,150 @@
+"""What all parts of the erasure store share: the volumes, the settings, the doors, the coders, the flusher.
+
+Writer and repair are made with it; the store itself is one with the rest of the interface on top.
+"""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from typing import NamedTuple, TypeVar, TypeVarTuple
+
+from s3ish.blob.erasure import sidecar as sidecars
+from s3ish.blob.erasure.coder import Coder, coder
+from s3ish.blob.hold import HELD_BYTES, Hold
+from s3ish.blob.protocol import Unwritable, VolumeError
+from s3ish.blob.volumes.flusher import Flusher
+from s3ish.blob.volumes.volume import Volume
+from s3ish.blob.volumes.volume_set import Volumes
+from s3ish.blob.volumes.watchdog import Watchdog
+from s3ish.clock import Clock
+from s3ish.model import BlobRef
+from s3ish.threads import GivenUp, ThreadPool
+
+T = TypeVar("T")
+Arguments = TypeVarTuple("Arguments")
+
+Reporter = Callable[[BlobRef, tuple[str, ...]], None]
+"""Told which files of a blob were found damaged or missing, or could not be written."""
+
+StateReporter = Callable[[int, str], None]
+"""Told the position of a volume whose state has changed, and the state, "ok" or what is wrong."""
+
+COMPACT_STRIPE_BYTES = 128 << 10
+"""Small enough that many have room at once, and large enough that a byte costs little more."""
+
+
+class BlobSettings(NamedTuple):
+    """How new blobs are stored; existing ones say it themselves.
+
+    ``code`` names the erasure code, with ``k`` data and ``m`` parity shards. Up to ``inline_bytes`` the data lives in
+    the sidecar. ``stripe_bytes`` is the data in one stripe, of a compact blob at most 128 KiB.
+    """
+
+    code: str = "rs-cauchy-11d"
+    k: int = 2
+    m: int = 1
+    stripe_bytes: int = 1 << 20
+    inline_bytes: int = 32 << 10
+
+    @property
+    def compact_stripe_bytes(self) -> int:
+        """The data in one stripe of a compact blob."""
+        return min(self.stripe_bytes, COMPACT_STRIPE_BYTES)
+
+
+def _ignore(*_: object) -> None:
+    pass
+
+
+class ErasureCore:
+    """What works on a set of volumes needs.
+
+    Args:
+        volumes: the open set; the store owns it from now on.
+        settings: of new blobs.
+        on_damage, on_state: called on the event loop.
+
+    Raises:
+        ValueError: the settings do not fit each other or the number of volumes.
+        UnknownCodeError: there is no such code.
+    """
+
+    def __init__(
+        self,
+        volumes: Volumes,
+        settings: BlobSettings = BlobSettings(),  # noqa: B008 - immutable
+        *,
+        clock: Clock,
+        offload: ThreadPool,
+        on_damage: Reporter = _ignore,
+        on_state: StateReporter = _ignore,
+    ) -> None:
+        needed = settings.k + settings.m
+        if 1 < len(volumes) < needed:
+            raise ValueError(f"k + m = {needed} shards need 1 or at least {needed} volumes, not {len(volumes)}")
+        if not 0 <= settings.inline_bytes < settings.stripe_bytes <= 64 << 20 or settings.inline_bytes > 1 << 20:
+            raise ValueError("needed: inline_bytes <= 1 MiB and inline_bytes < stripe_bytes <= 64 MiB")
+        self.volumes, self.settings, self.clock, self.offload = volumes, settings, clock, offload
+        self.report = on_damage
+        self.coder = coder(settings.code, settings.k, settings.m)
+        self.watch = Watchdog(volumes, offload, on_state)
+        self.flusher = Flusher(volumes, self.run)
+        self.hold = Hold(max(HELD_BYTES, 16 * settings.stripe_bytes))  # so that who reads alone reads whole stripes
+        self.lazy = len(volumes) == 1
+        self._coders = {(settings.code, settings.k, settings.m): self.coder}
+
+    def token(self) -> str:
+        """Return an unpredictable token that tells which worker made it."""
+        return self.volumes.mark + self.clock.token()
+
+    def coder_of(self, ref: BlobRef) -> Coder:
+        """Return the coder of a blob. Raises UnknownCodeError."""
+        key = (ref.code, ref.k, ref.m)
+        if key not in self._coders:
+            self._coders[key] = coder(*key)
+        return self._coders[key]
+
+    async def run(self, function: Callable[[*Arguments], T], *arguments: *Arguments) -> T:
+        """Run a job that works on volumes on a thread.
+
+        One that hangs on a volume is given up and done once more, which goes on without that volume.
+        """
+        while True:
+            try:
+                return await self.run_once(function, *arguments)
+            except GivenUp:
+                continue
+
+    async def run_once(self, function: Callable[[*Arguments], T], *arguments: *Arguments) -> T:
+        """Do the same with a job that cannot be done once more. Raises GivenUp."""
+        self.watch.jobs += 1
+        self.watch.soon()
+        try:
+            return await self.offload.run(function, *arguments)
+        finally:
+            self.watch.jobs -= 1
+
+    async def each(self, function: Callable[[int], None], positions: Sequence[int]) -> None:
+        """Run a function for each position, on as many threads."""
+        if len(positions) == 1:
+            await self.run(function, positions[0])
+        else:
+            await asyncio.gather(*(self.run(function, position) for position in positions))
+
+    def remove(self, blob: str, positions: Sequence[int] | None) -> None:
+        """Remove all sidecars before any shard, so that a crash in between leaves nothing that looks whole."""
+        wanted = [volume for volume in self.volumes.present if positions is None or volume.position in positions]
+        failures: list[VolumeError] = []
+        steps: list[Callable[[Volume], None]] = [
+            lambda volume: volume.unlink(blob, sidecars.NAME),
+            lambda volume: volume.remove(blob),
+        ]
+        if not self.lazy:  # the index may go with its volume: then nothing but this says that the blob was removed
+            steps.insert(1, lambda volume: volume.sync_removal(blob))
+        for step in steps:
+            for volume in wanted:
+                try:
+                    step(volume)
+                except VolumeError as error:
+                    failures.append(error)
+        if failures:
+            raise Unwritable("; ".join(dict.fromkeys(str(error) for error in failures)))

@@ -1,0 +1,144 @@
+"""Going through all blobs of a set: the union of what the volumes hold, each once, in an order that can be resumed.
+
+Works through batches on threads; one batch is in memory.
+"""
+
+import asyncio
+import heapq
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from contextlib import suppress
+from functools import partial
+from itertools import chain, groupby, islice
+from typing import Any, NamedTuple
+
+from s3ish.blob.erasure.sidecar import Sidecar
+from s3ish.blob.erasure.sidecar_copies import Copies, newest, read_copies
+from s3ish.blob.protocol import Away, BlobError, Corrupt, Missing, OutOfReach, Sealed, Unread, VolumeError
+from s3ish.blob.volumes.volume_set import Volumes
+from s3ish.threads import GivenUp
+
+_BATCH, _AT_ONCE = 64, 4
+
+
+class _Found(NamedTuple):
+    """A blob; one that has no valid sidecar and is a stray changed at ``modified_ns``.
+
+    ``error`` says why a file of it that may hold its sidecar could not be read; without ``blob``, a folder.
+    """
+
+    blob: str
+    sidecar: Sidecar | None = None
+    modified_ns: int | None = None
+    error: BlobError | None = None
+
+
+_Name = tuple[str, list[int]]
+"""The id of a blob, and the positions of the volumes that list it."""
+
+
+def _shares(names: Sequence[_Name]) -> Iterator[Sequence[_Name]]:
+    """Yield what is looked at at once, in order: drives are faster when they are asked for several things."""
+    share = -(-_BATCH // _AT_ONCE)
+    for start in range(0, len(names), share):
+        yield names[start : start + share]
+
+
+class Scan:
+    """One pass over all blobs.
+
+    Args:
+        run: runs a function on a thread.
+        after: the id behind which to begin.
+        tolerated: how many volumes may be out of reach; with more, blobs could be overlooked.
+    """
+
+    def __init__(
+        self,
+        volumes: Volumes,
+        run: Callable[[Callable[[], list[Any]]], Awaitable[list[Any]]],
+        after: str | None,
+        tolerated: int,
+    ) -> None:
+        self._volumes, self._run, self._tolerated = volumes, run, tolerated
+        self._lost: dict[int, BlobError] = {}
+        self._failing: set[int] = set()
+        self._unlisted: list[_Found] = []
+        self._begin(after)
+
+    def _begin(self, after: str | None) -> None:
+        self._last = after
+        walks = [self._walk(position, after) for position in range(len(self._volumes))]
+        self._blobs = groupby(heapq.merge(*walks), key=lambda item: item[0])
+
+    async def sealed(self, unread: Unread | None = None) -> AsyncIterator[Sealed]:
+        """Yield every blob that has a valid sidecar, with the newest. Raises NewerFormat, Corrupt."""
+        async for found in self._all():
+            if found.sidecar:
+                yield Sealed(found.sidecar.ref, found.sidecar.content, found.sidecar.data)
+            elif found.error and unread:
+                unread(found.blob, found.error)
+
+    async def strays(self) -> AsyncIterator[tuple[str, int]]:
+        """Yield the id and the time of the last change of every blob that has no valid sidecar. Raises Corrupt."""
+        async for found in self._all():
+            if found.modified_ns is not None:
+                yield found.blob, found.modified_ns
+
+    async def _all(self) -> AsyncIterator[_Found]:
+        while True:
+            try:
+                names = await self._run(self._names)
+                looks = (self._run(partial(self._look_at, some)) for some in _shares(names))
+                batch = list(chain.from_iterable(await asyncio.gather(*looks)))
+            except GivenUp:  # the walks may still be in the hands of the job that hangs
+                self._begin(self._last)
+                continue
+            unlisted, self._unlisted = self._unlisted, []
+            if not names and not unlisted:
+                return
+            for found in batch + unlisted:
+                self._last = found.blob or self._last
+                yield found
+
+    def _names(self) -> list[_Name]:
+        """Return what comes next; nothing at the end."""
+        return [("/".join(parts), [position for _, position in group]) for parts, group in islice(self._blobs, _BATCH)]
+
+    def _look_at(self, names: Sequence[_Name]) -> list[_Found]:
+        return [self._look(blob, positions) for blob, positions in names]
+
+    def _walk(self, position: int, after: str | None) -> Iterator[tuple[list[str], int]]:
+        try:
+            for blob in self._volumes.at(position).walk(after):
+                yield blob.split("/"), position
+        except BlobError as error:
+            if not isinstance(error, Away):
+                self._unlisted.append(_Found("", error=error))
+            self._lost[position] = error
+            if len(self._lost) > self._tolerated:
+                raise Corrupt(f"too many volumes are out of reach to see all blobs: {error}") from error
+
+    def _look(self, blob: str, positions: list[int]) -> _Found:
+        """Return what a blob is, given the volumes that list it."""
+        copies = read_copies(self._volumes, blob, positions)
+        if sidecar := newest(copies):
+            return _Found(blob, sidecar)
+        hidden = read_copies(self._volumes, blob, self._lost)
+        if sidecar := newest(hidden):
+            return _Found(blob, sidecar)
+        error = self._verdict({**copies, **hidden})
+        if any(isinstance(copy, VolumeError) for copy in copies.values()):
+            return _Found(blob, error=error)
+        with suppress(BlobError):  # it vanished
+            modified_ns = max(self._volumes.at(position).modified_ns(blob) for position in positions)
+            return _Found(blob, modified_ns=modified_ns, error=error)
+        return _Found(blob, error=error)
+
+    def _verdict(self, copies: Copies) -> BlobError | None:
+        """Return why no copy of a sidecar could be read; OutOfReach if more volumes fail than may be lost."""
+        failures = (copy for copy in copies.values() if isinstance(copy, BlobError))
+        error = next((failure for failure in failures if not isinstance(failure, Missing)), None)
+        self._failing |= {position for position, copy in copies.items() if isinstance(copy, VolumeError)}
+        if error and len(self._failing | self._lost.keys()) > self._tolerated:
+            return OutOfReach(str(error))
+        return error

@@ -1,0 +1,111 @@
+"""Who uses a volume: locks on files in ``.s3ish``, which the kernel releases when their holder dies.
+
+One server holds ``lock``, its workers share ``workers.lock``, and each worker holds a file of its own by which others
+can tell whether it lives: what it was making when it died will never be finished.
+"""
+
+import errno
+import fcntl
+import os
+import re
+from contextlib import suppress
+
+from s3ish.blob.protocol import InUse
+from s3ish.blob.volumes.calls import Calls
+from s3ish.blob.volumes.identity import PRIVATE
+
+_WORKER = re.compile(r"worker\.([a-z2-7]+)\.lock")
+
+
+class Locks:
+    """The locks that this process holds on one volume.
+
+    Args:
+        calls: of the volume.
+        root: a descriptor of its root directory, open as long as the locks are used.
+    """
+
+    def __init__(self, calls: Calls, root: int) -> None:
+        self._calls, self._root = calls, root
+        self._held: list[int] = []
+
+    def take_server(self) -> None:
+        """Take the volume for one server, until ``release``.
+
+        Raises:
+            InUse: another server holds it, or a worker of a server that died is still running.
+        """
+        self._take("lock", fcntl.LOCK_EX, f"{self._calls.volume} is in use by another s3ish server")
+        ended = f"a worker of an s3ish server that ended is still using {self._calls.volume}"
+        workers = self._take("workers.lock", fcntl.LOCK_EX, ended)
+        self._held.remove(workers)
+        os.close(workers)
+
+    def take_worker(self, mark: str = "") -> None:
+        """Say, until ``release``, that a worker of the server uses the volume. Raises InUse.
+
+        Args:
+            mark: by which others can tell whether the worker lives.
+        """
+        self._take("workers.lock", fcntl.LOCK_SH, f"another s3ish server is starting on {self._calls.volume}")
+        if mark:  # it gets its name when the lock is held: seen without one, the worker is dead
+            new, path = f"{PRIVATE}/.{mark}.lock", _path(mark)
+            self._take(f".{mark}.lock", fcntl.LOCK_EX, f"two workers on {self._calls.volume} have one mark")
+            with self._calls.to(path):
+                os.rename(new, path, src_dir_fd=self._root, dst_dir_fd=self._root)
+
+    def dead_workers(self) -> set[str]:
+        """Return the marks of the workers that ended without ``forget_worker``. Raises Missing, VolumeError."""
+        dead = set()
+        with self._calls.to(PRIVATE):
+            marks = [found[1] for found in map(_WORKER.fullmatch, self._names()) if found]
+            for mark in marks:
+                with suppress(FileNotFoundError, BlockingIOError):  # it ended well meanwhile; it lives
+                    flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
+                    descriptor = os.open(_path(mark), flags, dir_fd=self._root)
+                    try:
+                        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                        dead.add(mark)
+                    finally:
+                        os.close(descriptor)
+        return dead
+
+    def forget_worker(self, mark: str) -> None:
+        """Forget a worker: it ends, or all that it left has been dealt with. Raises VolumeError."""
+        with self._calls.to(mark), suppress(FileNotFoundError):
+            os.unlink(_path(mark), dir_fd=self._root)
+
+    def release(self) -> None:
+        """Give up all locks; idempotent. The root may be closed then."""
+        for descriptor in self._held:
+            os.close(descriptor)
+        self._held.clear()
+        self._root = -1
+
+    def _take(self, name: str, kind: int, message: str) -> int:
+        flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
+        with self._calls.to(f"{PRIVATE}/{name}"):
+            try:
+                descriptor = os.open(f"{PRIVATE}/{name}", flags, 0o640, dir_fd=self._root)
+            except OSError as error:
+                if error.errno != errno.EROFS or name not in self._names():
+                    raise
+                descriptor = os.open(f"{PRIVATE}/{name}", flags & ~(os.O_RDWR | os.O_CREAT), dir_fd=self._root)
+            try:
+                fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
+            except BlockingIOError:
+                os.close(descriptor)
+                raise InUse(message) from None
+        self._held.append(descriptor)
+        return descriptor
+
+    def _names(self) -> list[str]:
+        descriptor = os.open(PRIVATE, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=self._root)
+        try:
+            return os.listdir(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+def _path(mark: str) -> str:
+    return f"{PRIVATE}/worker.{mark}.lock"

@@ -1,0 +1,349 @@
+"""The command line.
+
+Errors are one line on standard error that says what to do. Exit codes: 0 a clean end, 1 a failure, 2 wrong usage, 78 a
+configuration that cannot be used. What a command needs is imported when it runs.
+"""
+
+import sys
+from collections import Counter
+from datetime import UTC, datetime
+from shlex import quote
+from typing import Any, NoReturn
+
+import click
+
+from s3ish import __version__
+from s3ish.config import ConfigError, Settings
+from s3ish.config_sources import key_source, load, shell_secret
+
+EX_FAILURE = 1
+EX_CONFIG = 78
+
+
+def _fail(message: str, code: int = EX_FAILURE) -> NoReturn:
+    click.echo(f"s3ish: {message}", err=True)
+    sys.exit(code)
+
+
+def _load(config: str | None, **flags: Any) -> Settings:
+    try:
+        return load({name.replace("__", "."): value for name, value in flags.items()}, file=config)
+    except ConfigError as error:
+        _fail(str(error), EX_CONFIG)
+
+
+_config_option = click.option("--config", metavar="FILE", help="TOML file of settings.")
+_volumes_option = click.option(
+    "--volume", "volumes", multiple=True, metavar="DIR", help="A volume; give all, as for serve."
+)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="s3ish")
+def main() -> None:
+    """An S3-compatible object storage server."""
+
+
+@main.command()
+@click.argument("volumes", nargs=-1, metavar="[VOLUME]...")
+@click.option("--host", help="Address to listen on.  [env: S3ISH_HOST; default: 127.0.0.1]")
+@click.option("--port", type=int, help="Port to listen on, 0 for any.  [env: S3ISH_PORT; default: 9000]")
+@click.option("--workers", type=int, help="Processes that serve.  [env: S3ISH_WORKERS; default: 1]")
+@_config_option
+def serve(
+    volumes: tuple[str, ...], host: str | None, port: int | None, workers: int | None, config: str | None
+) -> None:
+    """Serve the given directories, one a drive (default: ./s3-data)."""
+    _serve(
+        _load(
+            config,
+            storage__volumes=volumes or None,
+            server__host=host,
+            server__port=port,
+            server__workers=workers,
+        )
+    )
+
+
+@main.command(hidden=True)
+@click.argument("volumes", nargs=-1, required=True)
+@click.option("--address", default=":9000", help="[HOST]:PORT to listen on.")
+@click.option("--console-address", help="Accepted for compatibility; there is no console yet.")
+@_config_option
+def server(volumes: tuple[str, ...], address: str, console_address: str | None, config: str | None) -> None:
+    """Start as other servers do: server DIR... --address :9000."""
+    host, _, port = address.rpartition(":")
+    if not port.isdigit():
+        raise click.UsageError(f"--address {address} is not of the form [HOST]:PORT")
+    if console_address:
+        click.echo("s3ish: there is no console yet; --console-address is ignored", err=True)
+    _serve(
+        _load(config, storage__volumes=volumes, server__host=host or "0.0.0.0", server__port=int(port))  # noqa: S104
+    )
+
+
+def _serve(settings: Settings) -> None:
+    from s3ish import app
+    from s3ish.blob.protocol import BlobError
+    from s3ish.errors import S3Error
+    from s3ish.index.protocol import IndexFailure
+    from s3ish.process import serve as run
+    from s3ish.process import start
+
+    run.keep_memory_small()
+    try:
+        with run.metrics_directory(settings.server.workers), start.prepare(settings) as preparation:
+            try:
+                bound = run.bind(settings.server.host, settings.server.port)
+            except OSError as error:
+                _fail(
+                    f"cannot listen on {settings.server.host}:{settings.server.port}: {error.strerror}; choose another "
+                    "with --port or --host"
+                )
+            with bound:
+                port = bound.getsockname()[1]
+                run.run(settings, app.create, app.create_standby, preparation, bound, lambda: _greet(settings, port))
+    except ConfigError as error:
+        _fail(str(error), EX_CONFIG)
+    except (BlobError, IndexFailure, S3Error, OSError) as error:
+        _fail(str(error))
+
+
+def _greet(settings: Settings, port: int) -> None:
+    """Print where the server is, and a line to paste."""
+    endpoint = _endpoint(settings, port)
+    access_key, secret = settings.root_keys
+    lines = [
+        f"s3ish {__version__} serves {', '.join(settings.storage.volumes)}",
+        f"  endpoint    {endpoint}",
+        f"  access key  {access_key}",
+        f"  keys        {key_source(settings)}",
+    ]
+    if settings.is_development:
+        lines.insert(-1, f"  secret key  {secret}  (well known: for development on this machine only)")
+    if not settings.storage.fsync:
+        lines.append("  WARNING: storage.fsync is off: a power cut loses what was answered as stored")
+    variables = f"AWS_ACCESS_KEY_ID={quote(access_key)} AWS_SECRET_ACCESS_KEY={shell_secret(settings)}"
+    lines.append(
+        f"  try         {variables} AWS_DEFAULT_REGION={quote(settings.server.region)} "
+        f"aws --endpoint-url {quote(endpoint)} s3 ls"
+    )
+    click.echo("\n".join(map(_printable, lines)), err=False)
+    sys.stdout.flush()
+
+
+def _endpoint(settings: Settings, port: int | None = None) -> str:
+    """Return where clients on this machine reach a server; ``port`` if it is not that of the settings."""
+    host = settings.server.host
+    shown = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, f"[{host}]" if ":" in host else host)  # noqa: S104
+    return f"http://{shown}:{port or settings.server.port}"
+
+
+@main.command()
+@click.argument("target", metavar="s3://BUCKET[/KEY]")
+@click.option(
+    "--method",
+    type=click.Choice(("GET", "HEAD", "PUT", "POST", "DELETE"), case_sensitive=False),
+    default="GET",
+    show_default=True,
+    help="The method that the URL allows.",
+)
+@click.option("--expires", default=3600, show_default=True, help="Seconds that the URL is valid, up to 604800.")
+@click.option(
+    "--endpoint-url",
+    envvar=["AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"],
+    show_envvar=True,
+    help="Where the server is reached; host and port of the settings if it is not given.",
+)
+@_config_option
+def presign(target: str, method: str, expires: int, endpoint_url: str | None, config: str | None) -> None:
+    """Print a URL that allows one request to whoever has it."""
+    from s3ish.auth.credentials import User
+    from s3ish.auth.presign import presign as make
+    from s3ish.clock import Clock
+    from s3ish.model import Owner
+
+    scheme, separator, path = target.partition("://")
+    bucket, _, key = path.partition("/")
+    if scheme != "s3" or not separator or not bucket:
+        raise click.UsageError(f"{target} is not of the form s3://BUCKET/KEY")
+    settings = _load(config)
+    if not endpoint_url and not settings.server.port:
+        raise click.UsageError("server.port is 0, any free one: give --endpoint-url")
+    access_key, secret_key = settings.root_keys
+    user = User(access_key, secret_key, Owner(access_key), root=True)
+    try:
+        url = make(
+            user,
+            method,
+            endpoint_url or _endpoint(settings),
+            bucket,
+            key,
+            expires_seconds=expires,
+            now=Clock().now(),
+            region=settings.server.region,
+        )
+    except ValueError as error:
+        raise click.UsageError(str(error)) from error
+    click.echo(url)
+
+
+@main.command()
+@click.option("--endpoint-url", default="", help="The server to ask; that of the settings if empty.")
+@_config_option
+def healthcheck(endpoint_url: str, config: str | None) -> None:
+    """Tell by the exit code whether the server is ready."""
+    import http.client
+    from urllib.parse import urlsplit
+
+    if not endpoint_url:
+        endpoint_url = _endpoint(_load(config))
+    where = urlsplit(endpoint_url)
+    connection = http.client.HTTPConnection(where.hostname or "", where.port or 80, timeout=5)
+    try:
+        connection.request("GET", "/-/ready")
+        status = connection.getresponse().status
+    except OSError as error:
+        _fail(f"{endpoint_url} does not answer: {error}")
+    finally:
+        connection.close()
+    if status != 200:
+        _fail(f"{endpoint_url} is not ready: status {status}")
+
+
+@main.group()
+def index() -> None:
+    """The index of the store."""
+
+
+@index.command("rebuild")
+@click.argument("volumes", nargs=-1, metavar="[VOLUME]...")
+@_config_option
+def index_rebuild(volumes: tuple[str, ...], config: str | None) -> None:
+    """Build the index anew from the sidecars on the volumes; the server must be stopped."""
+    from s3ish.blob.protocol import BlobError
+    from s3ish.index.protocol import IndexFailure
+    from s3ish.process import start
+
+    settings = _load(config, storage__volumes=volumes or None)
+    shown = sys.stderr.isatty()
+
+    def progress(blobs: int) -> None:
+        if shown:
+            click.echo(f"\rrebuilding: {blobs:,} blobs read", err=True, nl=False)
+
+    try:
+        found = start.rebuild_index(settings, progress)
+    except (BlobError, IndexFailure, OSError) as error:
+        _fail(str(error))
+    finally:
+        if shown:
+            click.echo("\r\033[K", err=True, nl=False)
+    click.echo(", ".join(f"{count} {kind}" for kind, count in sorted(found.items())) or "the volumes are empty")
+
+
+@main.command()
+@click.argument("volumes", nargs=-1, metavar="[VOLUME]...")
+@click.option("--repair", is_flag=True, help="Write anew what is damaged, remove what nothing names.")
+@_config_option
+def check(volumes: tuple[str, ...], repair: bool, config: str | None) -> None:
+    """Verify every checksum of every shard, sidecar and row, each against the others.
+
+    Works beside a running server. Exit code 1 if something is damaged and was not repaired.
+    """
+    _check(_load(config, storage__volumes=volumes or None), repair=repair)
+
+
+@main.command()
+@click.argument("volumes", nargs=-1, metavar="[VOLUME]...")
+@_config_option
+def heal(volumes: tuple[str, ...], config: str | None) -> None:
+    """Give every drive what it should hold, after one was replaced by an empty directory: check --repair."""
+    _check(_load(config, storage__volumes=volumes or None), repair=True)
+
+
+@main.command("volumes")
+@click.argument("volumes", nargs=-1, metavar="[VOLUME]...")
+@_config_option
+def list_volumes(volumes: tuple[str, ...], config: str | None) -> None:
+    """Show each volume's place in the set, its state, its free space and what it lacks.
+
+    The state is what writing a small file to it shows. What it lacks is what the last look at everything (a pass of
+    the scrub, or a check) found, or the pass under way if that has found more. Exit code 1 if a volume is not ok or
+    the index has gaps.
+    """
+    from s3ish.blob.protocol import BlobError
+    from s3ish.cli import store as commands
+
+    settings = _load(config, storage__volumes=volumes or None)
+    try:
+        states, known, gaps = commands.survey(settings)
+    except BlobError as error:
+        _fail(str(error))
+    for position, root, state, free in states:
+        space = "" if free is None else f"{free / 2**30:10.1f} GiB free"
+        lacking = max(known.lacked.get(position, 0), known.lacking.get(position, 0)) if known else "unknown"
+        click.echo(f"{position:3}  {state:12} {space:20}  {lacking:>8} incomplete blobs  {root}")
+    if known:
+        at = datetime.fromtimestamp(known.looked_ns / 1e9, UTC)
+        looked = f"{at:%Y-%m-%d %H:%M} UTC" if known.looked_ns else "never"
+        click.echo(f"everything was looked at: {looked}; the pass of the scrub is at {known.ratio:.0%}")
+    if gaps:
+        click.echo(f"the index has {len(gaps)} gaps; s3ish check tells of them")
+    sys.exit(EX_FAILURE if gaps or any(volume.state != "ok" for volume in states) else 0)
+
+
+def _check(settings: Settings, *, repair: bool) -> NoReturn:
+    from s3ish.blob.protocol import BlobError
+    from s3ish.cli import store as commands
+    from s3ish.index.protocol import IndexFailure
+    from s3ish.integrity.inspect import Finding
+
+    bar: Any = None
+
+    def begin(rows: int) -> None:
+        nonlocal bar
+        bar = click.progressbar(length=rows, label="checking", file=sys.stderr)
+        bar.render_progress()
+
+    def report(finding: Finding) -> None:
+        click.echo(f"{finding.state}: {_printable(finding.name)}: {', '.join(finding.problems)}")
+
+    try:
+        run = commands.StoreCheck(settings, repair=repair, report=report, begin=begin, advance=lambda: bar.update(1))
+        done = run.run()
+        bar.render_finish()
+    except (BlobError, IndexFailure, OSError) as error:
+        _fail(str(error))
+
+    def told(counts: Counter[str]) -> str:
+        states = ("damaged", "lost", "repaired", "orphan")
+        return ", ".join(f"{counts[state]} {state}" for state in states if counts[state]) or "all good"
+
+    for position, states in sorted(done.volumes.items()):
+        click.echo(f"volume {position}: {states.total()} blobs lacked a shard or sidecar: {told(states)}")
+    click.echo(f"{done.counts['blobs']} blobs of {done.counts['bytes']} bytes: {told(done.counts)}")
+    sys.exit(EX_FAILURE if done.counts["damaged"] or done.counts["lost"] else 0)
+
+
+def _printable(text: str) -> str:
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
+@main.command()
+@click.argument("name")
+@click.option("--once", is_flag=True, required=True, help="Run until there is nothing more to do.")
+@_volumes_option
+@_config_option
+def job(name: str, once: bool, volumes: tuple[str, ...], config: str | None) -> None:  # noqa: ARG001
+    """Run a background job now."""
+    from s3ish.blob.protocol import BlobError
+    from s3ish.cli import store as commands
+    from s3ish.index.protocol import IndexFailure
+
+    try:
+        commands.run_job(_load(config, storage__volumes=volumes or None), name)
+    except ConfigError as error:
+        _fail(str(error), EX_CONFIG)
+    except (BlobError, IndexFailure) as error:
+        _fail(str(error))

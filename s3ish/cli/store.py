@@ -1,0 +1,168 @@
+"""What the commands of the shell ask of a store, while a server runs or not."""
+
+import asyncio
+import contextlib
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from s3ish.app import jobs
+from s3ish.blob.protocol import InUse
+from s3ish.blob.volumes.open_set import open_volumes as open_set
+from s3ish.blob.volumes.probe import SILENT, probe
+from s3ish.blob.volumes.volume_set import Volumes
+from s3ish.clock import Clock
+from s3ish.config import ConfigError, Settings
+from s3ish.engines import find_index, open_volumes, opened
+from s3ish.index.protocol import IndexFailure
+from s3ish.index.sqlite import SQLiteIndex, is_blank
+from s3ish.integrity.blind_spots import BlindSpots, read_blind_spots
+from s3ish.integrity.catalog_walk import count_rows
+from s3ish.integrity.check import Check
+from s3ish.integrity.inspect import Finding
+from s3ish.integrity.scrub import STATE, Progress, note_look, read_progress
+from s3ish.integrity.sweep import UNCLEAN
+from s3ish.jobs.runner import run_once
+from s3ish.observe.logs import set_up_logs
+from s3ish.process.start import build
+
+
+class VolumeState(NamedTuple):
+    """A volume of the set: its place, where it is, how it is, its free bytes if they are known."""
+
+    position: int
+    root: str
+    state: str
+    free_bytes: int | None
+
+
+class Survey(NamedTuple):
+    """The state of every volume of a set, those out of reach included, and what the index knows.
+
+    ``progress`` and ``gaps`` are None if the index cannot be read.
+    """
+
+    volumes: list[VolumeState]
+    progress: Progress | None
+    gaps: BlindSpots | None
+
+
+def survey(settings: Settings) -> Survey:
+    """Ask all volumes, and the index.
+
+    Raises:
+        VolumeError: no volume can be opened, or they do not belong together.
+    """
+    roots = settings.storage.volumes
+    patience = settings.storage.drive_timeout_seconds
+    found = dict(zip(roots, probe(roots, patience), strict=True))
+    silent = [root for root, state in found.items() if state == SILENT]
+    volumes = open_set(
+        roots, clock=Clock(), create=False, missing=len(roots) - 1, patience_seconds=patience, silent=silent
+    )
+    try:
+        present = {it.position: (it.root, found[it.root], it.free_bytes()) for it in volumes.present}
+        lost = iter([root for root in roots if root not in {root for root, _, _ in present.values()}])
+        states = [
+            VolumeState(position, *(present.get(position) or _lost(next(lost), silent)))
+            for position in range(len(roots))
+        ]
+        return Survey(states, *_known(settings, volumes))
+    finally:
+        volumes.close()
+
+
+def _lost(root: str, silent: Sequence[str]) -> tuple[str, str, None]:
+    return root, SILENT if root in silent else "out of reach", None
+
+
+def _known(settings: Settings, volumes: Volumes) -> tuple[Progress, BlindSpots] | tuple[None, None]:
+    """Return what scrub and checks know, and the gaps of the index; None if that cannot be read."""
+
+    async def read() -> tuple[Progress, BlindSpots]:
+        index = SQLiteIndex(path, durable=settings.storage.fsync)
+        try:
+            return read_progress(await index.get("state", STATE)), await read_blind_spots(index)
+        finally:
+            await index.close()
+
+    try:
+        path = find_index(settings, volumes)
+        return (None, None) if is_blank(path) else asyncio.run(read())
+    except (IndexFailure, OSError):
+        return None, None
+
+
+class StoreCheck:
+    """A check of a whole store from the shell, while a server runs or not.
+
+    Args:
+        repair: write anew what is damaged.
+        report: told every finding.
+        begin: told how many rows there are.
+        advance: told after every row.
+
+    Raises:
+        VolumeError, IndexFailure: the store cannot be opened.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        repair: bool,
+        report: Callable[[Finding], None],
+        begin: Callable[[int], None],
+        advance: Callable[[], None],
+    ) -> None:
+        self._settings, self._repair = settings, repair
+        self._report, self._begin, self._advance = report, begin, advance
+
+    def run(self) -> Check:
+        """Check everything; return the check, with its counts."""
+        set_up_logs(self._settings.log.level, self._settings.log.format)
+        clock = Clock()
+        volumes = open_volumes(self._settings, clock, create=self._repair)
+        running = False
+        try:
+            volumes.lock_server()
+        except InUse:
+            running = True
+        index = find_index(self._settings, volumes)
+        if self._repair and not running and is_blank(index):
+            build(self._settings, clock, volumes, index)
+        return asyncio.run(self._check(volumes, index, clock, running))
+
+    async def _check(self, volumes: Volumes, index: Path, clock: Clock, running: bool) -> Check:
+        async with opened(self._settings, volumes, index, clock) as store:
+            before_ns = clock.now_ns()
+            started = await store.index.get("state", UNCLEAN)
+            if running and started:  # what came since may be about to be committed
+                before_ns = int(started)
+            check = Check(store, repair=self._repair, before_ns=before_ns)
+            self._begin(await count_rows(store))
+            async for findings in check.rows():
+                for finding in findings:
+                    self._report(finding)
+                self._advance()
+            async for finding in check.orphans():
+                self._report(finding)
+            with contextlib.suppress(IndexFailure):  # it is a report, which is given in any case
+                await note_look(store, check.lacking)
+            return check
+
+
+def run_job(settings: Settings, name: str) -> None:
+    """Run one job from the shell until it has nothing more to do. Raises ConfigError for an unknown name."""
+    set_up_logs(settings.log.level, settings.log.format)
+    clock = Clock()
+
+    async def run() -> None:
+        volumes = open_volumes(settings, clock, create=False)
+        async with opened(settings, volumes, find_index(settings, volumes), clock) as store:
+            found = [job for job in jobs(store) if job.name == name]
+            if not found:
+                raise ConfigError(f"no job {name}; there are: {', '.join(job.name for job in jobs(store))}")
+            await run_once(found[0])
+
+    asyncio.run(run())

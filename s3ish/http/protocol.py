@@ -1,0 +1,421 @@
+"""Limits and deadlines on uvicorn's HTTP protocol.
+
+The parser accepts headers without end, two Host headers, codings that it does not decode, and clients that never send a
+byte. This subclass refuses them before the application sees anything, with S3's error, and closes the connection.
+"""
+
+import asyncio
+import re
+import sys
+from typing import Any, NamedTuple
+from urllib.parse import unquote
+
+import httptools
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from s3ish.errors import (
+    InvalidRequest,
+    RequestHeaderSectionTooLarge,
+    RequestTimeout,
+    S3Error,
+    ServiceUnavailable,
+    SlowDown,
+)
+from s3ish.http.batched_writes import outbox
+from s3ish.http.exchange import CROWD, Exchange
+from s3ish.http.receive_buffer import Demand, ReceiveBuffer
+from s3ish.wire.xml import DECLARATION, escape
+
+MAX_HEADERS = 256
+MAX_URL_BYTES = 16 * 1024
+MIN_BYTES_A_SECOND = 1024
+"""A body that moves more slowly uses up its time limit, as one that does not move at all."""
+_MAX_TICK_SECONDS = 5.0
+_LINGER_SECONDS = 2.0
+"""How long a refused client may go on sending: if it were cut off at once, it might not see why."""
+_FRAMING = frozenset((b"content-length", b"expect", b"host", b"transfer-encoding"))
+_ABSOLUTE = re.compile(rb"https?://([^/?]*)(.*)", re.IGNORECASE)
+"""A target in absolute form; https as well, because whoever ended the TLS before us may have passed it on."""
+_REASONS = {400: b"Bad Request", 503: b"Service Unavailable"}
+
+
+class Limits(NamedTuple):
+    """What one connection, and all of them together, may take."""
+
+    header_bytes: int
+    header_timeout_seconds: float
+    body_timeout_seconds: float
+    connections: int
+
+
+class LimitedProtocol(HttpToolsProtocol):
+    """One connection, with limits.
+
+    Args:
+        limits: what it may take.
+        arguments: what uvicorn's protocol takes.
+    """
+
+    cycle: Exchange
+
+    def __init__(self, *, limits: Limits, **arguments: Any) -> None:
+        super().__init__(**arguments)
+        self._limits = limits
+        shortest = min(limits.header_timeout_seconds, limits.body_timeout_seconds, self.timeout_keep_alive)
+        self._tick_seconds = min(_MAX_TICK_SECONDS, shortest / 4)
+        self._timer: asyncio.TimerHandle | None = None
+        self._surplus = False  # more connections than allowed were open when this one began
+        self._appetite = Demand()
+        self._extensions: Any = {"s3ish.appetite": self._appetite}
+        self._refused = False
+        self._header_bytes = 0
+        self._message_ended = False
+        self._in_headers = True
+        self._body_left = 0  # bytes of a body that are still to come; the parser sees none but those behind the headers
+        self._queued = False  # the request that comes now waits for the answers to others
+        self._expects_100 = False
+        self._offer: list[tuple[bytes, bytes]] = []  # Upgrade headers that are kept from the parser
+        self._idle_since = 0.0
+        self._headers_since: float | None = None  # when the client began to owe us a header section
+        self._deadline = 0.0  # when the time is up for the body that moves now, in or out
+        self._unsent = 0
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Begin the connection's one timer."""
+        super().connection_made(transport)
+        self._surplus = len(self.connections) > self._limits.connections
+        self._appetite.narrow = len(self.connections) > CROWD
+        transport.set_protocol(ReceiveBuffer(self, self._appetite))
+        self._headers_since = self.loop.time()
+        self._deadline = self._headers_since + self._limits.body_timeout_seconds
+        self._timer = self.loop.call_later(self._tick_seconds, self._tick)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """End the timer."""
+        if self._timer:
+            self._timer.cancel()
+            self._timer = None
+        super().connection_lost(exc)
+
+    def shutdown(self) -> None:
+        """End the connection when what was asked for is answered."""
+        outbox.flush()
+        super().shutdown()
+
+    def data_received(self, data: bytes) -> None:
+        """Pass bytes to the parser, unless the connection has been refused."""
+        if self._refused:
+            return
+        now = self.loop.time()
+        self._extend_deadline(now, len(data))
+        if self._in_headers and self._headers_since is None:
+            self._headers_since = now
+        self._message_ended = False
+        if self._body_left:
+            body, data = data[: self._body_left], data[self._body_left :]
+            self._pass_body(body)
+            if not data:
+                return
+        self._parse(data)
+        if self._in_headers and not self._message_ended:
+            self._header_bytes += len(data)
+            if self._header_bytes > self._limits.header_bytes:
+                self._refuse(_too_large(self._limits))
+
+    def _parse(self, data: bytes) -> None:
+        """Feed the parser. It stops behind a head that offers another protocol: the request begins again without it."""
+        left = memoryview(data)
+        try:
+            while (end := self._feed(left)) is not None and not self._refused:
+                left, head = left[end:], self._head_without_offer()
+                self._renew_parser()
+                self._feed(head)
+        except httptools.HttpParserError:
+            self.send_400_response("Invalid HTTP request received.")
+
+    def _feed(self, data: memoryview | bytes) -> int | None:
+        """Feed the parser; return where it stopped at the end of a head."""
+        try:
+            self.parser.feed_data(data)
+        except httptools.HttpParserUpgrade as stopped:
+            return int(stopped.args[0])
+        return None
+
+    def _head_without_offer(self) -> bytes:
+        """Return the head that the parser read last, without its offer, which may be ignored (RFC 9110 section 7.8)."""
+        method, version = self.parser.get_method(), self.parser.get_http_version().encode()
+        kept = [field for field in self.headers if field[0] != b"upgrade"]
+        self._offer = [field for field in self.headers if field[0] == b"upgrade"]
+        lines = [b"%b: %b\r\n" % field for field in kept]
+        return b"%b %b HTTP/%b\r\n%b\r\n" % (method, self.url, version, b"".join(lines))
+
+    def _pass_body(self, body: bytes) -> None:
+        """Take bytes of the body that the parser does not see."""
+        try:
+            self.on_body(body)
+        except MemoryError:
+            self._refuse(ServiceUnavailable())
+        if not self._body_left:
+            self._end_body()
+
+    def _end_body(self) -> None:
+        """The parser waits for the end of a body that went past it: a new one takes its place."""
+        self._renew_parser()
+        self.on_message_complete()
+
+    def _renew_parser(self) -> None:
+        """Put a new parser in the place of one that has stopped, or waits for what it does not get."""
+        self.parser = httptools.HttpRequestParser(self)
+        self.parser.set_dangerous_leniencies(lenient_data_after_close=True)  # as uvicorn does
+
+    def target(self) -> memoryview | None:
+        """Return where the next bytes of the body belong, if that is known; see ``ReceiveBuffer``."""
+        if not self._body_left or self._queued or self._refused:
+            return None
+        target = self._appetite.target
+        return target[: self._body_left] if target else None
+
+    def target_filled(self, count: int) -> None:
+        """So many bytes of the body are where they belong. No more is read when all is there."""
+        self._extend_deadline(self.loop.time(), count)
+        exchange, appetite = self.cycle, self._appetite
+        assert appetite.target
+        appetite.target = appetite.target[count:]
+        self._body_left -= count
+        exchange.window_bytes = 0
+        self._appetite.narrow = True
+        if not self._body_left:
+            self._end_body()
+        if not appetite.target:
+            self.flow.pause_reading()
+            exchange.message_event.set()
+
+    def on_message_begin(self) -> None:
+        """A new request begins on the connection."""
+        super().on_message_begin()
+        self.headers += self._offer
+        self._offer = []
+        self._in_headers = True
+
+    def on_url(self, url: bytes) -> None:
+        """Limit the request line."""
+        super().on_url(url)
+        if len(self.url) > MAX_URL_BYTES or b"#" in url:
+            self._refuse(InvalidRequest("The request target is too long or not valid."))
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Take a header; after the header section, headers would be trailers, which have no effect."""
+        if self._in_headers:
+            self.headers.append((name.lower(), value))
+
+    def on_headers_complete(self) -> None:
+        """Check what the parser lets pass, then hand the request over."""
+        if self._is_offer():
+            return
+        error = self._check_headers()
+        if error:
+            self._refuse(error)
+        self._in_headers = False
+        self._headers_since = None
+        if not self._refused:
+            self._begin_exchange()
+
+    def _is_offer(self) -> bool:
+        """Whether the parser stops behind this head, to see it again without its offer; CONNECT is no offer."""
+        return bool(self.parser.should_upgrade()) and self.parser.get_method() != b"CONNECT"
+
+    def _begin_exchange(self) -> None:
+        """Start the request at once, or behind those that the client sent before it."""
+        self._appetite.wanted = 0
+        self.scope["extensions"] = self._extensions
+        version = self.parser.get_http_version()
+        raw_path, _, query = self.url.partition(b"?")
+        path = raw_path.decode("latin-1")
+        self.scope["method"] = self.parser.get_method().decode("ascii")
+        self.scope["http_version"] = version
+        self.scope["path"] = unquote(path) if "%" in path else path
+        self.scope["raw_path"] = raw_path
+        self.scope["query_string"] = query
+        earlier = self.cycle
+        self.cycle = Exchange(
+            running=self.tasks,
+            scope=self.scope,
+            transport=self.transport,
+            flow=self.flow,
+            logger=self.logger,
+            access_logger=self.access_logger,
+            access_log=False,
+            default_headers=self.server_state.default_headers,
+            message_event=asyncio.Event(),
+            expect_100_continue=self._expects_100,
+            keep_alive=version != "1.0" and self.parser.should_keep_alive(),
+            on_response=self.on_response_complete,
+        )
+        self._queued = not (earlier is None or earlier.response_complete)
+        if not self._queued:
+            self._start_asgi_task(self.cycle, self.app)
+        else:
+            self.flow.pause_reading()
+            self.pipeline.appendleft((self.cycle, self.app))
+
+    def _check_headers(self) -> S3Error | None:
+        """Return what is wrong with them; else the length of the body is known, and whether a 100 is expected."""
+        section_bytes, framing = 4 * len(self.headers), []
+        for field in self.headers:
+            section_bytes += len(field[0]) + len(field[1])
+            if field[0] in _FRAMING:
+                framing.append(field)
+        if section_bytes > self._limits.header_bytes or len(self.headers) > MAX_HEADERS:
+            return _too_large(self._limits)
+        names = [name for name, _ in framing]
+        codings = [value.strip().lower() for name, value in framing if name == b"transfer-encoding"]
+        lengths = [value for name, value in framing if name == b"content-length"]
+        self._expects_100 = (b"expect", b"100-continue") in [(name, value.lower()) for name, value in framing]
+        if self.parser.get_http_version() not in ("1.0", "1.1"):
+            return InvalidRequest("The protocol must be HTTP/1.0 or HTTP/1.1.")
+        if names.count(b"host") != 1:
+            return InvalidRequest("A request must have exactly one Host header.")
+        if len(lengths) > 1 or (codings and (codings != [b"chunked"] or lengths)):
+            return InvalidRequest("The length of the body is not clear.")
+        if not self._has_path() or self.parser.get_method() == b"CONNECT":
+            return InvalidRequest("The request target must be a path, or a URL of http or https.")
+        if self._surplus:
+            return SlowDown()
+        self._body_left = int(lengths[0]) if lengths else 0
+        return None
+
+    def _has_path(self) -> bool:
+        """Whether the target is a path, which one in absolute form becomes (RFC 9112 section 3.2.2).
+
+        The host that it names takes the place of the Host header. So the signature covers it: otherwise a request that
+        was signed for one bucket's host could be sent again with another's in the target.
+        """
+        if self.url.startswith(b"/"):
+            return True
+        absolute = _ABSOLUTE.fullmatch(self.url)
+        if absolute is None:
+            return False
+        host, rest = absolute.groups()
+        self.url = rest if rest.startswith(b"/") else b"/" + rest
+        place = [name for name, _ in self.headers].index(b"host")
+        self.headers[place] = (b"host", host)
+        return True
+
+    def on_body(self, body: bytes) -> None:
+        """Pass body bytes on, unless refused; hold the client back while too much of them waits to be taken."""
+        exchange = self.cycle
+        if self._body_left:
+            self._body_left -= len(body)
+        if self._refused or exchange.response_complete:
+            return
+        exchange.keep(body)
+        if len(self.connections) > CROWD:
+            exchange.window_bytes = 0
+            self._appetite.narrow = True
+        if exchange.held_bytes > exchange.window_bytes:
+            self.flow.pause_reading()
+
+    def on_message_complete(self) -> None:
+        """The request is whole."""
+        if self._is_offer():
+            return
+        if not self._refused:
+            super().on_message_complete()
+        self._appetite.wanted = 0
+        self._body_left = 0
+        self._appetite.narrow = len(self.connections) > CROWD
+        self._in_headers = True
+        self._message_ended = True
+        self._header_bytes = 0
+
+    def on_response_complete(self) -> None:
+        """Go on with what the client has sent meanwhile, or begin to be idle."""
+        self.server_state.total_requests += 1
+        if self.transport.is_closing():
+            return
+        self.flow.resume_reading()
+        self._idle_since = self.loop.time()
+        if self.pipeline:
+            self._start_asgi_task(*self.pipeline.pop())
+
+    def send_400_response(self, msg: str) -> None:
+        """Answer what cannot be parsed, or had no room, with S3's error instead of plain text."""
+        error = sys.exception()
+        if error and isinstance(error.__context__, MemoryError):  # of a callback of ours
+            self._refuse(ServiceUnavailable())
+            return
+        self._refuse(InvalidRequest(f"The request is not valid HTTP/1.1: {msg[:100]}"))
+
+    def _tick(self) -> None:
+        """Now and then: end connections whose headers or body do not move."""
+        self._timer = None
+        if self.transport.is_closing():
+            return
+        now = self.loop.time()
+        answered = self.cycle is None or self.cycle.response_complete
+        since = self._headers_since
+        if answered and since is not None and now - since > self._limits.header_timeout_seconds:
+            self._refuse(RequestTimeout())
+            return
+        if answered and since is None and now - self._idle_since > self.timeout_keep_alive:
+            self.transport.close()
+            return
+        if not answered and self._is_stuck(now):
+            self.transport.abort()
+            return
+        self._timer = self.loop.call_later(self._tick_seconds, self._tick)
+
+    def _extend_deadline(self, now: float, moved_bytes: int) -> None:
+        """Every byte that moves gives back a part of the time that was used up."""
+        timeout = self._limits.body_timeout_seconds
+        self._deadline = min(now + timeout, self._deadline + moved_bytes / MIN_BYTES_A_SECOND)
+
+    def _is_stuck(self, now: float) -> bool:
+        """Whether the client has sent what it announced, or taken what it asked for, too slowly for too long."""
+        unsent = self.transport.get_write_buffer_size()
+        self._extend_deadline(now, abs(unsent - self._unsent))
+        self._unsent = unsent
+        waits_for_body = self.cycle.more_body and not self._in_headers and not self.flow.read_paused
+        waits_for_client = waits_for_body or self.flow.write_paused
+        if not waits_for_client:
+            self._deadline = now + self._limits.body_timeout_seconds
+        return now > self._deadline
+
+    def _refuse(self, error: S3Error) -> None:
+        """Answer and close; nothing more is read. What was asked for earlier on the connection is answered first."""
+        if self._refused:
+            return
+        self._refused = True
+        outbox.flush()
+        if self.cycle is not None and not self.cycle.response_complete:
+            if self._in_headers:
+                self.cycle.keep_alive = False
+                return
+            self.cycle.disconnected = True
+            self.cycle.message_event.set()
+            if self.cycle.response_started or self.pipeline:
+                self.transport.close()
+                return
+        body = (
+            f"{DECLARATION}<Error><Code>{error.code}</Code><Message>{escape(error.message)}</Message></Error>"
+        ).encode()
+        self.transport.write(
+            b"HTTP/1.1 %d %s\r\ncontent-type: application/xml\r\ncontent-length: %d\r\nconnection: close\r\n"
+            b"server: s3ish\r\n\r\n%s" % (error.status, _REASONS.get(error.status, b"Bad Request"), len(body), body)
+        )
+        self._linger()
+
+    def _linger(self) -> None:
+        """End our side; drop what comes until the client has ended its own, or for a short time."""
+        if not self.transport.can_write_eof():
+            self.transport.close()
+            return
+        self.flow.resume_reading()
+        self.transport.write_eof()
+        if self._timer:
+            self._timer.cancel()
+        self._timer = self.loop.call_later(_LINGER_SECONDS, self.transport.abort)
+
+
+def _too_large(limits: Limits) -> S3Error:
+    return RequestHeaderSectionTooLarge(MaxSizeAllowed=limits.header_bytes)

@@ -1,0 +1,92 @@
+"""Checking a whole store: every block of every shard, every sidecar, every row, and each against the others.
+
+With ``repair`` what is damaged is written anew from what is left, and what nothing names is removed. What is beyond
+that is reported as lost.
+"""
+
+from collections import Counter, defaultdict
+from collections.abc import AsyncIterator
+
+from s3ish.integrity.blind_spots import BlindSpots, read_blind_spots
+from s3ish.integrity.catalog_walk import Owned, inventory
+from s3ish.integrity.inspect import Finding, Inspector
+from s3ish.integrity.references import is_named, is_reachable
+from s3ish.objects.store import Store
+from s3ish.tables import sidecars
+
+
+class Check:
+    """A pass over a whole store.
+
+    Args:
+        store: the engines.
+        repair: write anew what is damaged, remove what nothing names.
+        before_ns: blobs sealed later than this may be about to be committed and are no orphans.
+
+    ``counts`` tells how many blobs and bytes were looked at, and how many findings there were of each state;
+    ``volumes`` the same of the blobs that lacked a shard or sidecar at each position.
+    """
+
+    def __init__(self, store: Store, *, repair: bool, before_ns: int) -> None:
+        self._store = store
+        self._repair = repair
+        self._before_ns = before_ns
+        self._inspector = Inspector(store, repair=repair)
+        self._damaged_rows = False
+        self._gaps = BlindSpots()
+        self.counts: Counter[str] = Counter()
+        self.volumes: defaultdict[int, Counter[str]] = defaultdict(Counter)
+
+    async def rows(self) -> AsyncIterator[list[Finding]]:
+        """Go through all that the index names; yield what was wrong with each row's blobs."""
+        async for row in inventory(self._store):
+            findings = []
+            for item in row.items:
+                if isinstance(item, Owned):
+                    self.counts["blobs"] += 1
+                    self.counts["bytes"] += item.ref.size
+                else:
+                    self._damaged_rows = True
+                if finding := await self._inspector.look(item):
+                    findings.append(self._count(finding))
+            yield findings
+
+    @property
+    def lacking(self) -> dict[int, int]:
+        """How many blobs still lack a shard or sidecar at each position."""
+        left = {position: states.total() - states["repaired"] for position, states in self.volumes.items()}
+        return {position: count for position, count in left.items() if count}
+
+    async def orphans(self) -> AsyncIterator[Finding]:
+        """Go through all that lies on the volumes; yield what nothing names.
+
+        After ``rows`` has met a damaged one nothing is removed: what it named looks as if nothing did. The same holds
+        of what lies in a gap of the index; gaps are findings themselves.
+        """
+        self._gaps = await read_blind_spots(self._store.index)
+        for prefix, problem in self._gaps:
+            yield self._count(Finding(prefix or "the whole store", (problem,), "damaged"))
+        async for ref, content, _ in self._store.blobs.scan():
+            try:
+                sealed = sidecars.read(content)
+            except ValueError:
+                yield self._count(Finding(ref.id, ("a sidecar of an unknown kind",), "damaged"))
+                continue
+            if sidecars.made_ns(sealed) >= self._before_ns or await is_reachable(self._store, ref, sealed):
+                continue
+            yield await self._drop(ref.id, "sealed, but named by no row")
+        async for blob, modified_ns in self._store.blobs.strays():
+            if modified_ns < self._before_ns and not await is_named(self._store, blob):
+                yield await self._drop(blob, "files without a sidecar, named by no row")
+
+    async def _drop(self, blob: str, problem: str) -> Finding:
+        if not self._repair or self._damaged_rows or self._gaps.cover(blob):
+            return self._count(Finding(blob, (problem,), "orphan"))
+        await self._store.blobs.discard(blob)
+        return self._count(Finding(blob, (problem,), "repaired"))
+
+    def _count(self, finding: Finding) -> Finding:
+        self.counts[finding.state] += 1
+        for position in finding.volumes:
+            self.volumes[position][finding.state] += 1
+        return finding

@@ -1,0 +1,80 @@
+"""Removing what commits have made unreachable but a request could not remove itself, or left because it is much."""
+
+import structlog
+
+from s3ish.index.protocol import Damaged, Delete, Put
+from s3ish.integrity.sweep import SWEEP
+from s3ish.jobs.runner import Step
+from s3ish.model import Garbage
+from s3ish.objects.store import Store
+from s3ish.tables import keys, records
+
+log = structlog.get_logger()
+
+_BATCH = 100
+_BATCH_PARTS = 1000
+"""A step takes no further row when those that it has taken have so many parts."""
+
+
+class GarbageJob:
+    """Deletes the blobs that the garbage table names.
+
+    A row is usually gone a moment after it was written, because the request that made it removes the blob itself. One
+    that stays was left by a crash, by a volume that could not be written, or because the blob has many parts. Removing
+    a blob twice does no harm.
+    """
+
+    name = "garbage"
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._start = b""
+
+    async def step(self) -> Step:
+        """Delete a batch; what cannot be deleted does not hold up what comes behind it."""
+        return await self._step(all_parts=True)
+
+    async def _step(self, *, all_parts: bool) -> Step:
+        await self._store.settle()  # what is gone already need not be looked at
+        rows = await self._store.index.scan("garbage", self._start, b"\xff", _BATCH)
+        taken: list[Garbage] = []
+        parts = looked = 0
+        while looked < len(rows) and parts < _BATCH_PARTS:
+            key, value = rows[looked]
+            looked += 1
+            try:
+                taken.append(records.decode("garbage", key, value, Garbage))
+                parts += len(taken[-1].parts)
+            except Damaged:
+                log.error(
+                    "damaged row of garbage; looking through all blobs instead", blob=key.decode(errors="replace")
+                )
+                await self._store.index.commit([Delete("garbage", key), Put("state", SWEEP, b"1")])
+        await self._store.discard(taken, all_parts=all_parts)
+        await self._store.settle()
+        more = looked < len(rows) or len(rows) == _BATCH
+        self._start = keys.after(rows[looked - 1][0]) if more else b""
+        return Step(more=more, pause_seconds=30)
+
+    async def flush(self) -> None:
+        """Go through the whole table, at start before any request; many parts of one blob do not delay it."""
+        while (await self._step(all_parts=False)).more:
+            pass
+
+
+class RemovalJob:
+    """Runs the garbage job as soon as a request of this process has left something to it."""
+
+    name = "removal"
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._garbage = GarbageJob(store)
+
+    async def step(self) -> Step:
+        """Go through the garbage table if something was left there."""
+        if self._store.left_garbage:
+            self._store.left_garbage = False
+            while (await self._garbage.step()).more:
+                pass
+        return Step(more=False, pause_seconds=1)

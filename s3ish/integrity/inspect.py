@@ -1,0 +1,145 @@
+"""One blob held against the row that names it: its shards, all copies of its sidecar, and a small one's bytes in the
+index.
+
+What is damaged is written anew from what is left: shards from parity, sidecars from their copies or from the index,
+rows from sidecars. Requests go on meanwhile, so that what a repair wrote is removed again
+if the blob was removed in the middle of it.
+"""
+
+from contextlib import suppress
+from typing import Literal, NamedTuple
+
+from s3ish.blob.protocol import BlobError
+from s3ish.index.protocol import Conflict, Damaged, Put
+from s3ish.integrity.catalog_walk import BrokenRow, Owned
+from s3ish.integrity.references import is_named
+from s3ish.integrity.restore_rows import restore
+from s3ish.objects.store import Store, is_newest, put_entry, put_inline
+from s3ish.tables import sidecars
+
+State = Literal["damaged", "repaired", "lost", "orphan"]
+
+DIFFERS = "the sidecar differs from the index"
+
+
+class Finding(NamedTuple):
+    """Something that is not as it should be: of what, which files or rows, and how it stands with it now.
+
+    ``volumes`` are the positions where files were damaged or missing.
+    """
+
+    name: str
+    problems: tuple[str, ...]
+    state: State
+    volumes: tuple[int, ...] = ()
+
+
+class Inspector:
+    """Looks at blobs.
+
+    Args:
+        store: the engines.
+        repair: write anew what is damaged.
+        settled: whether a sidecar that differs from its row is written anew as well. A writer changes the sidecar
+            first and the row a moment later, so that while requests are served a difference may be one in the making.
+    """
+
+    def __init__(self, store: Store, *, repair: bool, settled: bool = True) -> None:
+        self._store, self._repair, self._settled = store, repair, settled
+
+    async def look(self, item: Owned | BrokenRow) -> Finding | None:
+        """Return what is wrong with a blob, None if nothing is or if its row has changed meanwhile."""
+        if isinstance(item, BrokenRow):
+            return await self._look_at_row(item)
+        sidecar = await self._check_sidecar(item)
+        health = await self._store.blobs.check(item.ref, repair=self._repair)
+        problems = (*sidecar, *health.damaged, *await self._check_inline(item), *await self._check_entry(item))
+        if not problems or not await stands(self._store, item, remove=self._repair):
+            return None
+        readable = health.readable or (item.ref.inline and self._repair)
+        if not readable and item.ref.size:
+            return Finding(item.name, problems, "lost", health.volumes)
+        whole = self._repair and (not health.damaged or health.repaired) and (self._settled or DIFFERS not in sidecar)
+        return Finding(item.name, problems, "repaired" if whole else "damaged", health.volumes)
+
+    async def _look_at_row(self, item: BrokenRow) -> Finding | None:
+        """Write a damaged row anew; None if it is another one by now."""
+        if await self._store.index.get(item.row.table, item.row.key) != item.row.value:
+            return None
+        if self._repair and await restore(self._store, item.row):
+            return Finding(item.name, (item.problem,), "repaired")
+        remedy = "s3ish index rebuild" if self._repair else "s3ish check --repair, else s3ish index rebuild"
+        return Finding(item.name, (f"{item.problem}; run: {remedy}",), "damaged")
+
+    async def _check_sidecar(self, item: Owned) -> list[str]:
+        """Compare the sidecar with the row, and write it anew where it differs or is gone."""
+        try:
+            told = sidecars.read(await self._store.blobs.read_sidecar(item.ref))
+        except BlobError:
+            problem = "no valid sidecar"
+        except ValueError:
+            problem = "a sidecar of an unknown kind"
+        else:
+            if _same(told, item.seal):
+                return []
+            problem = DIFFERS
+        if self._repair and (
+            problem != DIFFERS or (self._settled and await stands(self._store, item, remove=self._repair))
+        ):
+            try:
+                await self._store.blobs.amend(
+                    item.ref, sidecars.write(item.seal), inline=await self._store.inline(item.ref)
+                )
+            except BlobError as error:
+                return [f"{problem}, and it cannot be written: {error}"]
+        return [problem]
+
+    async def _check_inline(self, item: Owned) -> list[str]:
+        """Check the row of a small blob's bytes, and write it anew from the sidecar."""
+        if not item.ref.inline or await self._store.inline(item.ref) is not None:
+            return []
+        if self._repair:
+            try:
+                reader = await self._store.blobs.open(item.ref)
+                data = b"".join([bytes(piece) async for piece in reader])
+                await reader.close()
+            except BlobError as error:
+                return [f"no valid row of its bytes, and none can be written: {error}"]
+            with suppress(Conflict):  # removed meanwhile
+                await self._store.index.commit(put_inline(item.ref, data), [item.row])
+        return ["no valid row of its bytes"]
+
+    async def _check_entry(self, item: Owned) -> list[str]:
+        """Check that the newest version of a key has a row that listings show, and write it if it has none."""
+        if not isinstance(item.seal, sidecars.VersionSidecar):
+            return []
+        entry = put_entry(item.seal.version)
+        if not isinstance(entry, Put) or await self._store.index.get(entry.table, entry.key) is not None:
+            return []
+        bucket, key = item.seal.version.bucket, item.seal.version.key
+        try:
+            newest = next(iter(await self._store.newest(bucket, key)), None)
+        except Damaged:
+            return []
+        if newest is None or newest.row != item.row:
+            return []
+        if self._repair:
+            with suppress(Conflict):  # there is a newer one by now
+                await self._store.index.commit([entry], is_newest(bucket, key, newest))
+        return ["listings do not show it"]
+
+
+async def stands(store: Store, item: Owned, *, remove: bool) -> bool:
+    """Whether the row is still what it was. With ``remove``, a blob that no row names any more is removed (again)."""
+    if await store.index.get(item.row.table, item.row.key) == item.row.value:
+        return True
+    if remove and not await is_named(store, item.ref.id):
+        await store.condemn(item.ref)
+    return False
+
+
+def _same(told: sidecars.AnySidecar, expected: sidecars.AnySidecar) -> bool:
+    """Whether two seals say the same; a part may have been sealed for an upload that has become an object."""
+    if isinstance(told, sidecars.PartSidecar) and isinstance(expected, sidecars.PartSidecar):
+        return (told.bucket, told.key, told.part) == (expected.bucket, expected.key, expected.part)
+    return told == expected

@@ -1,0 +1,245 @@
+"""Building an index from the sidecars alone.
+
+One pass stores what every sidecar says; a second one goes through the versions in order and settles what only the whole
+can tell: which version is current, where the null version is, which parts have become objects.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterator
+
+import structlog
+
+from s3ish.blob.paths import mint
+from s3ish.blob.protocol import BlobError, OutOfReach, Sealed
+from s3ish.index.protocol import Change, Delete, Put
+from s3ish.integrity.blind_spots import LOST_BUCKET, REMEDY, BlindSpots
+from s3ish.integrity.restore_rows import row_of
+from s3ish.integrity.sweep import SWEEP
+from s3ish.model import NULL_VERSION, Bucket, Part, Upload, Version
+from s3ish.objects import versions
+from s3ish.objects.multipart import MAX_PARTS
+from s3ish.objects.store import Held, Store, blobs_of, drop_blobs, put_entry, put_inline
+from s3ish.tables import keys, records, sidecars
+
+log = structlog.get_logger()
+
+_BATCH = 500
+
+
+Progress = Callable[[int], None]
+"""Told how many blobs have been read, whenever that is a multiple of ``STEP_BLOBS``."""
+
+STEP_BLOBS = 1000
+
+
+def _ignore(_: int) -> None:
+    pass
+
+
+async def rebuild(store: Store, progress: Progress = _ignore) -> Counter[str]:
+    """Fill the store's empty index from its sidecars.
+
+    What cannot be read leaves a gap in it, of which the index is told: see ``jobs.gaps``.
+
+    Args:
+        store: the engines.
+        progress: told how far it has come.
+
+    Returns:
+        How many buckets, versions, uploads and parts were found, how many orphans were named as garbage, and how much
+        was unreadable, and of that out of reach on more volumes than may be lost.
+
+    Raises:
+        Corrupt: too many volumes are out of reach.
+    """
+    found: Counter[str] = Counter()
+    batch = _Batch(store)
+    gaps = BlindSpots()
+
+    def unread(blob: str, error: BlobError) -> None:
+        log.error("a sidecar or folder cannot be read; what it tells of is missing now", blob=blob, error=str(error))
+        found["unreadable"] += 1
+        if isinstance(error, OutOfReach):
+            found["out of reach"] += 1
+        gaps.add(blob, f"{error}. {REMEDY}")
+
+    read = 0
+    async for blob in store.blobs.scan(unread=unread):
+        read += 1
+        if read % STEP_BLOBS == 0:
+            progress(read)
+        try:
+            sealed = sidecars.read(blob.sidecar)
+        except ValueError:
+            log.error("sidecar of an unknown kind", blob=blob.ref.id)
+            found["unknown"] += 1
+            continue
+        await batch.add(await _rows_of(batch, blob, sealed, found))
+    await batch.flush()
+    await _settle_versions(store, found, gaps)
+    await _settle_parts(store, found, gaps)
+    await store.index.commit(gaps.rows())
+    if found or [stray async for stray in store.blobs.strays()]:  # what was garbage is now unknown to the index
+        await store.index.commit([Put("state", SWEEP, b"1")])
+    return found
+
+
+class _Batch:
+    """Changes on their way to the index, many in one commit."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._changes: list[Change] = []
+
+    async def add(self, changes: list[Change]) -> None:
+        self._changes += changes
+        if len(self._changes) >= _BATCH:
+            await self.flush()
+
+    async def flush(self) -> None:
+        await self._store.index.commit(self._changes)
+        self._changes = []
+
+    async def value(self, row: Put) -> bytes | None:
+        """Return the value in a row's place as it will be after the changes that are still to be committed."""
+        for change in reversed(self._changes):
+            if isinstance(change, Put) and (change.table, change.key) == (row.table, row.key):
+                return change.value
+        return await self._store.index.get(row.table, row.key)
+
+
+async def _rows_of(batch: _Batch, blob: Sealed, sealed: sidecars.AnySidecar, found: Counter[str]) -> list[Change]:
+    """Return the rows that one sidecar stands for."""
+    row = row_of(blob.ref, sealed)
+    rows: list[Change] = [row] if row else []
+    if isinstance(sealed, sidecars.BucketSidecar):
+        found["buckets"] += 1
+        assert row
+        old = await batch.value(row)
+        if old and records.decode("buckets", row.key, old, Bucket).created_ns > sealed.bucket.created_ns:
+            return drop_blobs([blob.ref])
+        return rows
+    if isinstance(sealed, sidecars.UploadSidecar):
+        found["uploads"] += 1
+        return rows
+    if isinstance(sealed, sidecars.VersionSidecar):
+        found["versions"] += 1
+    else:
+        found["parts"] += 1
+        old = await batch.value(row) if row else None
+        if row and old and records.decode("parts", row.key, old, Part).modified_ns > sealed.part.modified_ns:
+            rows = []
+    return [*rows, *(put_inline(blob.ref, blob.data) if blob.data else [])]
+
+
+async def _settle_versions(store: Store, found: Counter[str], gaps: BlindSpots) -> None:
+    """Go through all versions, key by key, and write what follows from their order."""
+    start, carried, batch = b"", list[Held](), _Batch(store)
+    while rows := await store.index.scan("versions", start, b"\xff", _BATCH):
+        start = keys.after(rows[-1][0])
+        carried += [store.hold(key, value) for key, value in rows]
+        groups = list(_by_key(carried))
+        carried = groups.pop()  # the last key may go on in the next batch
+        for group in groups:
+            await batch.add(await _settled(store, group, found, gaps))
+    if carried:
+        await batch.add(await _settled(store, carried, found, gaps))
+    await batch.flush()
+
+
+def _by_key(held: list[Held]) -> Iterator[list[Held]]:
+    group: list[Held] = []
+    for item in held:
+        if group and (group[0].record.bucket, group[0].record.key) != (item.record.bucket, item.record.key):
+            yield group
+            group = []
+        group.append(item)
+    if group:
+        yield group
+
+
+async def _settled(store: Store, group: list[Held], found: Counter[str], gaps: BlindSpots) -> list[Change]:
+    """Return what follows from the versions of one key."""
+    bucket_name = group[0].record.bucket
+    bucket = await store.find_bucket(bucket_name)
+    if bucket is None:
+        found["orphans"] += len(group)
+        gaps.add(mint(bucket_name, ""), LOST_BUCKET)
+        return [Delete("versions", held.key) for held in group]
+    changes: list[Change] = []
+    kept = _without_stale(group, versioned=bool(bucket.record.versioning))
+    owned = {ref.id for held in kept for ref in blobs_of(held.record)}
+    for stale in group:
+        if stale not in kept:
+            found["orphans"] += 1
+            unowned = [ref for ref in blobs_of(stale.record) if ref.id not in owned and not gaps.cover(ref.id)]
+            changes += [Delete("versions", stale.key), *drop_blobs(unowned)]
+    changes.append(put_entry(kept[0].record))
+    changes += [versions.cover_null(held.record) for held in kept[1:] if held.record.id == NULL_VERSION]
+    for held in kept:
+        changes += await _end_upload(store, held.record)
+    return changes
+
+
+def _without_stale(group: list[Held], *, versioned: bool) -> list[Held]:
+    """Keep the newest null version only, and in a bucket without versioning the newest version only.
+
+    Of several versions that came of one upload the newest holds as well: the others are completions that were cut off
+    before their commit, and name the same parts.
+    """
+    if not versioned:
+        return group[:1]
+    kept: list[Held] = []
+    seen: set[str] = set()
+    for held in group:
+        marks = {f"upload {held.record.upload}"} if held.record.upload else set()
+        if held.record.id == NULL_VERSION:
+            marks.add(NULL_VERSION)
+        if seen.isdisjoint(marks):
+            kept.append(held)
+        seen |= marks
+    return kept
+
+
+async def _end_upload(store: Store, version: Version) -> list[Change]:
+    """A version that came of an upload owns its parts: the upload has ended."""
+    if not version.upload:
+        return []
+    key = keys.upload_key(version.bucket, version.key, version.upload)
+    changes: list[Change] = [Delete("parts", keys.part_key(version.upload, part.number)) for part in version.parts]
+    value = await store.index.get("uploads", key)
+    if value:
+        changes += [Delete("uploads", key), *drop_blobs([records.decode("uploads", key, value, Upload).blob])]
+    return changes
+
+
+async def _settle_uploads(store: Store, found: Counter[str], gaps: BlindSpots) -> set[str]:
+    """Take out the uploads of buckets that are not there; return the ids of all."""
+    uploads: set[str] = set()
+    start = b""
+    while rows := await store.index.scan("uploads", start, b"\xff", _BATCH):
+        for key, value in rows:
+            upload = records.decode("uploads", key, value, Upload)
+            uploads.add(upload.id)
+            if await store.find_bucket(upload.bucket) is None:
+                found["orphans"] += 1
+                parts = await store.index.scan("parts", *keys.parts_range(upload.id), MAX_PARTS)
+                gaps.add(mint(upload.bucket, ""), LOST_BUCKET)
+                await store.index.commit([Delete("uploads", key), *(Delete("parts", row) for row, _ in parts)])
+        start = keys.after(rows[-1][0])
+    return uploads
+
+
+async def _settle_parts(store: Store, found: Counter[str], gaps: BlindSpots) -> None:
+    """Parts of uploads that are no more are garbage, unless those are what could not be read."""
+    uploads = await _settle_uploads(store, found, gaps)
+    start = b""
+    while rows := await store.index.scan("parts", start, b"\xff", _BATCH):
+        changes: list[Change] = []
+        for key, value in rows:
+            if keys.split_part_key(key)[0] not in uploads:
+                found["orphans"] += 1
+                blob = records.decode("parts", key, value, Part).blob
+                changes += [Delete("parts", key), *([] if gaps.cover(blob.id) else drop_blobs([blob]))]
+        await store.index.commit(changes)
+        start = keys.after(rows[-1][0])

@@ -1,0 +1,202 @@
+"""Verifying everything again and again at a steady, slow pace, so that damage is found before there is too much of it.
+
+A pass goes through all that the index names and repairs what it finds. Where it is stands in the index, so that it
+goes on after a restart, in whichever process. It is paced by weight: what a blob weighs of the whole is the share of
+the period that its look may take.
+"""
+
+import asyncio
+from collections import Counter
+from contextlib import suppress
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from s3ish.blob.protocol import BlobError
+from s3ish.index.protocol import Conflict, Damaged, Put, RowIs
+from s3ish.integrity.catalog_walk import TABLES, BrokenRow, Owned, inventory
+from s3ish.integrity.catalog_walk import WalkedRow as InventoryRow
+from s3ish.integrity.doubts import SETTLE_SECONDS, Doubts
+from s3ish.integrity.inspect import Finding, Inspector
+from s3ish.jobs.runner import Step
+from s3ish.objects.store import Store
+from s3ish.observe.observer import Observer
+from s3ish.tables import keys, records
+
+STATE = b"scrub"
+"""The row of the state table that holds the progress."""
+
+STEP_SECONDS = 10.0
+"""How much of the period a step covers, so that a store of many small objects does not commit for each of them."""
+
+_DAY_NS = 86_400_000_000_000
+_MAX_PAUSE_SECONDS = 3600.0
+_LOOK_BYTES = 64 << 10
+"""What a blob weighs beyond its bytes: opening its files costs about as much as reading this."""
+_ROW_BYTES = 64
+"""What a row weighs that names no blob."""
+
+
+_SLICE_SECONDS, _LONGEST_PAUSE_SECONDS = 0.002, 0.1
+
+
+class Progress(Struct, frozen=True):
+    """Where a pass is.
+
+    ``total`` is the weight of the whole and ``weighed_ns`` when that was found; ``done`` is the weight behind us.
+    ``table``, ``key`` and ``item`` say which blob is next. The step that began at ``at_ns`` looked at the weight
+    ``spent``, which pays for that much time. Times are nanoseconds of the wall clock.
+
+    ``lacking`` says how many blobs were found in this pass that lack a shard or sidecar at a position and could not be
+    repaired; ``lacked`` says it of the last look at everything, which ended at ``looked_ns``: a pass, or a check.
+    """
+
+    total: int = 0
+    weighed_ns: int = 0
+    done: int = 0
+    table: str = TABLES[0]
+    key: bytes = b""
+    item: int = 0
+    at_ns: int = 0
+    spent: int = 0
+    lacking: dict[int, int] = {}
+    lacked: dict[int, int] = {}
+    looked_ns: int = 0
+
+    @property
+    def ratio(self) -> float:
+        """How far the pass is; below 1, even where the store has grown since it was weighed."""
+        return min(self.done / self.total, 0.9999) if self.total else 0.0
+
+
+def read_progress(value: bytes | None) -> Progress:
+    """Return where a pass is, from the value of its row."""
+    try:
+        return Progress() if value is None else records.decode("state", STATE, value, Progress)
+    except Damaged:
+        return Progress()
+
+
+async def note_look(store: Store, lacking: dict[int, int]) -> None:
+    """Remember what a look at everything found that was not a pass of the scrub. Raises Unavailable."""
+    while True:
+        value = await store.index.get("state", STATE)
+        after = replace(read_progress(value), lacking={}, lacked=lacking, looked_ns=store.clock.now_ns())
+        with suppress(Conflict):
+            row = records.encode("state", STATE, after)
+            return await store.index.commit([Put("state", STATE, row)], [RowIs("state", STATE, value)])
+
+
+class ScrubJob:
+    """A pass over the whole store, without end.
+
+    Args:
+        store: the engines.
+        observer: shown the progress, and told of what is found.
+        period_seconds: how long a pass takes while a server runs; longer where the drives cannot read as fast.
+    """
+
+    name = "scrub"
+
+    def __init__(self, store: Store, observer: Observer, period_seconds: float) -> None:
+        self._store, self._observer, self._period = store, observer, period_seconds
+        self._inspector = Inspector(store, repair=True, settled=False)
+        self._doubts = Doubts(store)
+
+    async def step(self) -> Step:
+        """Look at what is due."""
+        for finding in await self._doubts.settle():
+            self._tell(finding)
+        clock = self._store.clock
+        now, begun = clock.now_ns(), clock.monotonic()
+        value = await self._store.index.get("state", STATE)
+        progress = read_progress(value)
+        if not 0 <= now - progress.weighed_ns < _DAY_NS:
+            return await self._save(
+                replace(progress, total=await self._weigh(), weighed_ns=now), value, Step(more=True)
+            )
+        self._observer.scrub_progress(progress.ratio)
+        share = self._share(progress)
+        if 0 <= now - progress.at_ns < share * 1e9:
+            return self._pause(share - (now - progress.at_ns) / 1e9)
+        after = replace(await self._go_on(progress), at_ns=now)
+        took = clock.monotonic() - begun
+        return await self._save(after, value, self._pause(max(self._share(after) - took, took / 4)))
+
+    async def _weigh(self) -> int:
+        """Return the weight of the whole; it takes a fifth of the time, so that requests have the rest."""
+        total, since = 0, self._store.clock.monotonic()
+        async for row in inventory(self._store):
+            total += _weight_of_row(row)
+            if (spent := self._store.clock.monotonic() - since) > _SLICE_SECONDS:
+                await asyncio.sleep(min(4 * spent, _LONGEST_PAUSE_SECONDS))
+                since = self._store.clock.monotonic()
+        return total
+
+    def _share(self, progress: Progress) -> float:
+        """Return the seconds that the last step pays for."""
+        if not progress.total:
+            return _DAY_NS / 1e9
+        return self._period * min(progress.spent / progress.total, 1)
+
+    def _pause(self, seconds: float) -> Step:
+        return Step(more=False, pause_seconds=min(seconds, SETTLE_SECONDS if self._doubts else _MAX_PAUSE_SECONDS))
+
+    async def _save(self, progress: Progress, old: bytes | None, outcome: Step) -> Step:
+        """Write where the pass is, unless another process did meanwhile."""
+        new = Put("state", STATE, records.encode("state", STATE, progress))
+        try:
+            await self._store.index.commit([new], [RowIs("state", STATE, old)])
+        except Conflict:
+            return Step(more=False)
+        return outcome
+
+    async def _go_on(self, progress: Progress) -> Progress:
+        """Look at the blobs of one step. Returns where the pass is then; at its end, where the next one begins."""
+        budget = max(1, int(progress.total * STEP_SECONDS / self._period))
+        spent, lacking = 0, Counter(progress.lacking)
+        async for row in inventory(self._store, progress.table, progress.key):
+            resumed = (row.table, row.key) == (progress.table, progress.key)
+            at = replace(progress, table=row.table, key=row.key)
+            for number, item in enumerate(row.items):
+                if resumed and number < progress.item:
+                    continue
+                lacking.update(await self._look(item))
+                spent += _weight(item)
+                if spent >= budget:
+                    done = progress.done + spent
+                    return replace(at, done=done, item=number + 1, spent=spent, lacking=dict(lacking))
+            if not row.items:
+                spent += _ROW_BYTES
+                if spent >= budget:
+                    done = progress.done + spent
+                    return replace(at, done=done, key=keys.after(row.key), item=0, spent=spent, lacking=dict(lacking))
+        self._observer.scrub_passed()
+        looked_ns = self._store.clock.now_ns()
+        return Progress(progress.total, spent=spent, lacked=dict(lacking), looked_ns=looked_ns)
+
+    async def _look(self, item: Owned | BrokenRow) -> tuple[int, ...]:
+        """Look at a blob, and repair it if need be. Returns where it still lacks something."""
+        try:
+            finding = await self._inspector.look(item)
+        except BlobError as error:  # one that cannot be judged must not hold up all behind it
+            finding = Finding(item.name, (str(error),), "damaged")
+        if isinstance(item, Owned):
+            self._observer.scrubbed(item.ref.size)
+            if self._doubts.take(item, finding):
+                return ()
+        if finding is None:
+            return ()
+        self._tell(finding)
+        return () if finding.state == "repaired" else finding.volumes
+
+    def _tell(self, finding: Finding) -> None:
+        self._observer.finding(finding.name, finding.problems, finding.state)
+
+
+def _weight_of_row(row: InventoryRow) -> int:
+    return sum(map(_weight, row.items)) if row.items else _ROW_BYTES
+
+
+def _weight(item: Owned | BrokenRow) -> int:
+    return _LOOK_BYTES + (item.ref.size if isinstance(item, Owned) else 0)

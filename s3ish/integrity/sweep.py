@@ -1,0 +1,163 @@
+"""After an unclean stop of a server or of one of its workers: sidecars that were not flushed are mended, blobs that no
+commit ever named are removed, and so are folders that hold nothing.
+
+Between sealing a blob and committing it a crash leaves an orphan. It costs space, and a rebuild of the index would
+bring it to light. On a single volume the sidecar of a small object may be lost in a power cut, and its row in the index
+is the copy that it is written anew from. So everything is looked through once, beside the requests: what is old, or was
+made by a worker that has died, is about to be committed by nobody.
+"""
+
+from collections.abc import AsyncIterator
+
+import structlog
+
+from s3ish.blob.paths import Past
+from s3ish.blob.protocol import Unwritable
+from s3ish.index.protocol import Conflict, Delete, RowIs
+from s3ish.integrity.blind_spots import BlindSpots, read_blind_spots
+from s3ish.integrity.catalog_walk import Owned, inventory
+from s3ish.integrity.doubts import Doubts
+from s3ish.integrity.inspect import Inspector
+from s3ish.integrity.mend import mend
+from s3ish.integrity.references import is_named, is_reachable
+from s3ish.jobs.runner import Step
+from s3ish.model import BlobRef
+from s3ish.objects.store import Store
+from s3ish.tables import sidecars
+
+log = structlog.get_logger()
+
+UNCLEAN = b"unclean"
+"""The row of the state table that is there while a server runs, and says since when, in nanoseconds since the epoch.
+Found at start, the last stop was not clean."""
+
+SWEEP = b"sweep"
+"""The row of the state table that asks for a look through all blobs."""
+
+_BATCH = 200
+_SETTLING_SECONDS = 10
+"""How often it is asked whether doubts are due; shorter than a lease, which is kept that way."""
+
+
+class SweepJob:
+    """Looks through the index and all blobs once after an unclean stop.
+
+    Args:
+        store: the engines.
+        before_ns: blobs that are younger than this moment are left alone, unless their maker has died: they may be
+            about to be committed. So are those that are younger than the server, of whose workers this one may not be
+            the first.
+    """
+
+    name = "orphans"
+
+    def __init__(self, store: Store, before_ns: int) -> None:
+        self._store = store
+        self._past = Past(before_ns)
+        self._pass: AsyncIterator[None] | None = None
+        self._asked: bytes | None = None
+        self._doubts = Doubts(store)
+        self._gaps = BlindSpots()
+        self._left = 0
+        self.removed = self.mended = 0
+
+    async def step(self) -> Step:
+        """Look at a batch of blobs."""
+        asked = await self._store.index.get("state", SWEEP)
+        if asked is None:
+            return Step(more=False, pause_seconds=3600)
+        going_on, self._pass = self._pass, None
+        if going_on is None:
+            going_on, self._asked = self._look_through(), asked
+        ended = False
+        for _ in range(_BATCH):
+            try:
+                await anext(going_on)
+            except StopAsyncIteration:
+                ended = True
+                break
+        if ended and not await self._has_doubts():
+            return await self._finish()
+        self._pass = going_on  # not after a failure, which ends the pass: the next step begins anew
+        return Step(more=not ended, pause_seconds=_SETTLING_SECONDS)
+
+    async def _has_doubts(self) -> bool:
+        """Settle the doubts that are due; tell whether others are left."""
+        for finding in await self._doubts.settle():
+            log.warning("a change of a bucket was cut off and is undone", name=finding.name, state=finding.state)
+        return bool(self._doubts)
+
+    async def _finish(self) -> Step:
+        if self._left:
+            log.warning("sweep begins anew; a volume could not be written", left=self._left)
+            return Step(more=False)
+        await self._store.blobs.forget_makers(self._past.dead)
+        try:
+            await self._store.index.commit([Delete("state", SWEEP)], [RowIs("state", SWEEP, self._asked)])
+        except Conflict:  # asked for again meanwhile
+            return Step(more=True)
+        log.info("sweep after unclean stop finished", removed=self.removed, mended=self.mended)
+        return Step(more=False, pause_seconds=3600)
+
+    async def _look_through(self) -> AsyncIterator[None]:
+        store = self._store
+        started = await store.index.get("state", UNCLEAN)
+        before_ns = self._past.before_ns if started is None else min(self._past.before_ns, int(started))
+        self._past = Past(before_ns, await store.blobs.dead_makers())
+        self._gaps = await read_blind_spots(store.index)
+        for prefix, problem in self._gaps:
+            log.error("the index has gaps; nothing is removed from them", prefix=prefix, problem=problem)
+        self._left = damaged = 0
+        async for _ in self._doubt_buckets():
+            yield
+        async for mended in mend(store):
+            self.mended += bool(mended)
+            damaged += mended is None
+            yield
+        if damaged:  # also a key may be: what such a row named would look as if nothing did
+            log.error("the index is damaged; nothing is removed. Run: s3ish index rebuild", rows=damaged)
+            return
+        async for ref, sidecar, _ in store.blobs.scan():
+            await self._look_at_sealed(ref, sidecar)
+            yield
+        async for blob, modified_ns in store.blobs.strays():
+            if self._past.holds(blob, modified_ns) and not await is_named(store, blob):
+                await self._remove(blob)
+            yield
+        async for _ in store.blobs.prune(before_ns):
+            yield
+
+    async def _doubt_buckets(self) -> AsyncIterator[None]:
+        """A worker that died may have changed a bucket's sidecar and not its row."""
+        inspector = Inspector(self._store, repair=False)
+        async for row in inventory(self._store):
+            if row.table != "buckets":
+                break
+            for item in row.items:
+                if isinstance(item, Owned):
+                    self._doubts.take(item, await inspector.look(item))
+            yield
+
+    async def _look_at_sealed(self, ref: BlobRef, sidecar: bytes) -> None:
+        try:
+            sealed = sidecars.read(sidecar)
+        except ValueError:
+            log.error("sidecar of an unknown kind", blob=ref.id)
+            return
+        if not self._past.holds(ref.id, sidecars.made_ns(sealed)) or await is_reachable(self._store, ref, sealed):
+            await self._store.blobs.tidy(ref, self._past)
+            return
+        if not self._gaps.cover(ref.id):
+            await self._store.condemn(ref)
+            self.removed += 1
+
+    async def _remove(self, blob: str) -> None:
+        """Remove a blob, or remember that one is left: what a volume refuses must not hold up all behind it."""
+        if self._gaps.cover(blob):
+            return
+        try:
+            await self._store.blobs.discard(blob)
+        except Unwritable:
+            self._left += 1
+        else:
+            self.removed += 1

@@ -1,0 +1,165 @@
+"""Making versions: PutObject, and the publishing that every new version goes through.
+
+https://docs.aws.amazon.com/AmazonS3/latest/userguide/versioning-workflows.html
+"""
+
+from msgspec.structs import replace
+
+from s3ish.blob.protocol import BlobWriter
+from s3ish.index.protocol import Change, Delete, Expect, RowIs
+from s3ish.model import NULL_VERSION, Attributes, BlobRef, Bucket, Owner, Version
+from s3ish.objects import versions
+from s3ish.objects.conditions import UNCONDITIONAL, WriteConditions
+from s3ish.objects.ingest import Source, ingest
+from s3ish.objects.store import (
+    Conflicted,
+    Held,
+    Store,
+    attempts,
+    drop_blobs,
+    garbage_of,
+    is_newest,
+    put_entry,
+    put_inline,
+    put_version,
+    translated,
+)
+from s3ish.tables import sidecars
+
+
+class Publication:
+    """What one commit will do to make a version the newest of its key.
+
+    ``changes`` and ``expect`` go to the index, ``garbage`` are the blobs of the version that is replaced.
+    """
+
+    def __init__(self, version: Version, expect: list[Expect]) -> None:
+        self.version = version
+        self.expect = expect
+        self.changes: list[Change] = []
+        self.garbage: list[BlobRef] = []
+
+    def replace(self, held: Held, *, covered: bool) -> None:
+        """Remove the null version that the new one takes the place of."""
+        self.changes.append(Delete("versions", held.key))
+        self.expect.append(held.row)
+        self.garbage = [garbage_of(held.record)]
+        if covered:
+            row = versions.null_row(held.record)
+            self.expect.append(row)
+            self.changes.append(Delete("nulls", row.key))
+
+
+async def plan(store: Store, bucket: Bucket, draft: Version, newest: Held | None) -> Publication:
+    """Decide id and sequence of a new version, and what it replaces, by the bucket's versioning state."""
+    sequence = store.clock.sequence(newest.record.sequence if newest else 0)
+    enabled = bucket.versioning == "Enabled"
+    version = replace(
+        draft,
+        sequence=sequence,
+        id=versions.mint(sequence, store.clock) if enabled else NULL_VERSION,
+        modified_ns=store.clock.now_ns(),
+    )
+    publication = Publication(version, is_newest(version.bucket, version.key, newest))
+    if enabled:
+        if newest and newest.record.id == NULL_VERSION:
+            publication.changes.append(versions.cover_null(newest.record))
+    elif old := await versions.find_null(store, version.bucket, version.key, newest):
+        publication.replace(old, covered=old is not newest)
+    return publication
+
+
+async def publish(
+    store: Store,
+    draft: Version,
+    writer: BlobWriter,
+    conditions: WriteConditions = UNCONDITIONAL,
+    changes: tuple[Change, ...] = (),
+    expect: tuple[RowIs, ...] = (),
+) -> Version:
+    """Seal a finished blob as the newest version of its key and commit it.
+
+    Args:
+        draft: the version, without its id, sequence and time.
+        writer: its finished blob.
+        conditions: what must be true of the key at that moment.
+        changes, expect: what shall happen, and must be true, in the same commit.
+
+    Returns:
+        The version as published.
+
+    Raises:
+        NoSuchBucket, NoSuchKey, PreconditionFailed: the commit's moment has come and it may not be.
+        Conflicted: ``expect`` no longer holds.
+    """
+    async with store.turn(draft.bucket, draft.key), store.provisional(draft.blob):
+        for _ in attempts():
+            bucket = await store.bucket(draft.bucket)
+            newest = next(iter(await store.newest(draft.bucket, draft.key)), None)
+            conditions.check(newest.record if newest else None, draft.key)
+            publication = await plan(store, bucket.record, draft, newest)
+            version = publication.version
+            await writer.seal(sidecars.write(sidecars.VersionSidecar(version)))
+            committed = await store.commit(
+                [
+                    *publication.changes,
+                    put_version(version),
+                    put_entry(version),
+                    *put_inline(version.blob, writer.inline),
+                    *drop_blobs(publication.garbage),
+                    *changes,
+                ],
+                [bucket.row, *publication.expect, *expect],
+            )
+            if committed:
+                await store.discard(publication.garbage)
+                return version
+            await _still_expected(store, expect)
+    raise AssertionError  # attempts() raises before
+
+
+async def _still_expected(store: Store, expect: tuple[RowIs, ...]) -> None:
+    for expectation in expect:
+        if await store.index.get(expectation.table, expectation.key) != expectation.value:
+            raise Conflicted
+
+
+async def put_object(
+    store: Store,
+    bucket: str,
+    key: str,
+    source: Source,
+    *,
+    owner: Owner,
+    attributes: Attributes,
+    conditions: WriteConditions = UNCONDITIONAL,
+) -> Version:
+    """Store an object.
+
+    https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutObject.html
+
+    Raises:
+        S3Error: a broken body, a digest that does not match, a condition that does not hold, no such bucket.
+    """
+    conditions.check_form()
+    if conditions.any:  # refuse before the body is read; publish() looks again at the decisive moment
+        newest = await store.newest(bucket, key)
+        conditions.check(newest[0].record if newest else None, key)
+    with translated():
+        async with store.blobs.create(f"{bucket}/{key}", source.size, compact=store.room.crowded) as writer:
+            digests = await ingest(source, writer, store.offload, store.room)
+            ref = await writer.finish()
+            draft = Version(
+                bucket=bucket,
+                key=key,
+                id="",
+                sequence=0,
+                modified_ns=0,
+                owner=owner,
+                blob=ref,
+                size=digests.size,
+                etag=digests.etag,
+                checksum=digests.checksum,
+                attributes=attributes,
+            )
+            return await publish(store, draft, writer, conditions)

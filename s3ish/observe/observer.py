@@ -1,0 +1,136 @@
+"""What operators see of requests and of everything else: the metrics, and lines of the log."""
+
+from collections import Counter
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import structlog
+from msgspec import Struct
+
+from s3ish.batching import TurnBatch
+from s3ish.observe.logs import RequestLine, RequestLog
+
+if TYPE_CHECKING:
+    from s3ish.observe.metrics import Metrics
+
+_MOST_LINES = 1024
+"""So many requests are counted and logged at once."""
+
+
+class _Bound(Struct, frozen=True):
+    requests: Any
+    seconds: Any
+
+
+class Observer:
+    """Counts and logs what happens in one process.
+
+    Args:
+        shared: whether several processes serve, whose metrics are added up.
+        log: where the lines of requests go.
+    """
+
+    def __init__(self, *, shared: bool = False, log: RequestLog | None = None) -> None:
+        self._shared = shared
+        self._request_log = log or RequestLog()
+        self._lines = TurnBatch(self._tell, _MOST_LINES)
+        self._states: dict[int, str] = {}
+        self._bound: dict[tuple[str, int], _Bound] = {}
+        self._log = structlog.get_logger().bind()  # bound once: the lazy proxy costs microseconds a call
+
+    @cached_property
+    def _metrics(self) -> "Metrics":
+        from s3ish.observe.metrics import Metrics
+
+        metrics = Metrics(shared=self._shared)
+        for position, state in self._states.items():
+            metrics.volumes.labels(position).set(state == "ok")
+        return metrics
+
+    def request(
+        self,
+        *,
+        operation: str,
+        bucket: str,
+        status: int,
+        received: int,
+        sent: int,
+        seconds: float,
+        user: str,
+        request_id: str,
+    ) -> None:
+        """Count and log one request, together with the others that end in the same turn of the event loop.
+
+        Args:
+            seconds: its duration.
+            received, sent: its body bytes.
+        """
+        self._lines.add(RequestLine(operation, bucket, status, received, sent, round(seconds, 6), user, request_id))
+
+    def flush(self) -> None:
+        """Count and log the requests that have ended."""
+        self._lines.flush()
+
+    def _tell(self, lines: list[RequestLine]) -> None:
+        received = sent = 0
+        counts: Counter[Any] = Counter()
+        for line in lines:
+            bound = self._bound.get((line.operation, line.status)) or self._bind(line.operation, line.status)
+            counts[bound.requests] += 1
+            bound.seconds.observe(line.seconds)
+            received += line.received
+            sent += line.sent
+        for requests, count in counts.items():
+            requests.inc(count)
+        self._metrics.received.inc(received)
+        self._metrics.sent.inc(sent)
+        self._request_log.write(lines)
+
+    def _bind(self, operation: str, status: int) -> _Bound:
+        """Return the metrics of requests of one kind, and keep them: to look them up costs microseconds."""
+        metrics = self._metrics
+        bound = _Bound(metrics.requests.labels(operation, str(status)), metrics.seconds.labels(operation))
+        self._bound[operation, status] = bound
+        return bound
+
+    def damage(self, blob: str, files: tuple[str, ...]) -> None:
+        """Count and log damaged files of a blob."""
+        self._metrics.damage.inc(len(files))
+        self._log.error("damage", blob=blob, files=list(files))
+
+    def finding(self, name: str, problems: tuple[str, ...], state: str) -> None:
+        """Count and log what became of a damaged blob; ``name`` says whose it is."""
+        if state == "repaired":
+            self._metrics.repaired.inc()
+            self._log.warning("repaired", name=name, problems=list(problems))
+        else:
+            self._metrics.unrepaired.inc()
+            self._log.error("not repaired", name=name, problems=list(problems), state=state)
+
+    def repairs_waiting(self, count: int) -> None:
+        """Show how many blobs wait for a repair."""
+        self._metrics.waiting.set(count)
+
+    def volume(self, position: int, state: str) -> None:
+        """Show and log the state of a volume, "ok" or what is wrong."""
+        before, self._states[position] = self._states.get(position, "ok"), state
+        if "_metrics" in vars(self):  # else they are told when they are made
+            self._metrics.volumes.labels(position).set(state == "ok")
+        if state != before:
+            (self._log.warning if state == "ok" else self._log.error)("volume", volume=position, state=state)
+
+    def scrubbed(self, size: int) -> None:
+        """Count the bytes of an object that the scrub has verified."""
+        self._metrics.scrubbed.inc(size)
+
+    def scrub_progress(self, ratio: float) -> None:
+        """Show how far the pass of the scrub is, from 0 to 1."""
+        self._metrics.scrub.set(ratio)
+
+    def scrub_passed(self) -> None:
+        """Count a pass of the scrub that has come to its end."""
+        self._metrics.passes.inc()
+
+    def render(self) -> tuple[str, bytes]:
+        """Return the content type and text of all metrics."""
+        return self._metrics.render()

@@ -1,0 +1,190 @@
+"""Running the application under uvicorn: one process, or a supervisor with several workers."""
+
+import contextlib
+import ctypes
+import fcntl
+import functools
+import gc
+import multiprocessing
+import os
+import shutil
+import signal
+import socket
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, Protocol
+
+import uvicorn
+
+from s3ish.config import Settings
+from s3ish.http.protocol import LimitedProtocol, Limits
+from s3ish.process.supervisor import Remedy, Supervisor, leave
+
+BACKLOG = 2048
+
+_METRICS = "s3ish-metrics-"
+_SWEPT_SECONDS = 60
+"""How old the metrics of a server must be before they count as left behind."""
+
+
+class Served(Protocol):
+    """What has been made ready to be served; see ``start.Preparation``."""
+
+    @property
+    def index(self) -> Path:
+        """The file of the index."""
+
+    @property
+    def movable(self) -> bool:
+        """Whether the index can be made ready in another place."""
+
+    def make_ready_again(self, elsewhere: bool) -> None:
+        """Make the index ready once more, in another place if it failed where it is; no worker uses it."""
+
+
+Create = Callable[[Settings, Path, Callable[[], None] | None], Any]
+"""Makes an application of settings, the file of the index, and how to leave when that cannot be used."""
+
+
+class Factory:
+    """Makes the application in a worker; it travels to the worker, so it carries nothing but what describes it."""
+
+    def __init__(self, create: Create, settings: Settings, served: Served) -> None:
+        self._create, self._settings, self._index = create, settings, served.index
+        self._leave = leave if served.movable else None
+
+    def __call__(self) -> Any:
+        """Return the application."""
+        if multiprocessing.parent_process() is not None:
+            _end_with_parent()
+        keep_memory_small()
+        application = self._create(self._settings, self._index, self._leave)
+        gc.freeze()  # what the start has made lives as long as the process and is no garbage: never look at it again
+        return application
+
+
+def bind(host: str, port: int) -> socket.socket:
+    """Return a socket that listens; port 0 takes any free one. From now on connections wait. Raises OSError."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    bound = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        bound.bind((host, port))
+        bound.listen(BACKLOG)
+    except BaseException:
+        bound.close()
+        raise
+    bound.set_inheritable(True)
+    return bound
+
+
+def run(
+    settings: Settings,
+    create: Create,
+    create_standby: Create,
+    served: Served,
+    bound: socket.socket,
+    announce: Callable[[], None],
+) -> None:
+    """Serve until SIGTERM or SIGINT, then let requests finish for ``server.shutdown_seconds``.
+
+    Args:
+        settings: all settings.
+        create: makes the application in the process that serves.
+        create_standby: makes that of the process which answers while the index moves.
+        served: what it serves.
+        bound: where to listen.
+        announce: called when signals are heeded and connections wait to be taken.
+    """
+    configure = functools.partial(_configure, settings, create, served)
+    if settings.server.workers == 1 and not served.movable:
+        single = uvicorn.Server(configure())
+        for number in (signal.SIGTERM, signal.SIGINT):  # uvicorn raises them again when all is done: then end normally
+            signal.signal(number, lambda *_: setattr(single, "should_exit", True))
+        announce()
+        single.run(sockets=[bound])
+    else:
+        interim = functools.partial(_configure, settings, create_standby, served)
+        supervisor = Supervisor(configure, bound, Remedy(served.make_ready_again, interim) if served.movable else None)
+        announce()
+        supervisor.run()
+
+
+def _configure(settings: Settings, create: Create, served: Served) -> uvicorn.Config:
+    server = settings.server
+    limits = Limits(
+        server.header_bytes, server.header_timeout_seconds, server.body_timeout_seconds, server.max_connections
+    )
+    return uvicorn.Config(
+        Factory(create, settings, served),
+        factory=True,
+        workers=server.workers,
+        loop="uvloop" if sys.platform != "win32" else "asyncio",
+        http=functools.partial(LimitedProtocol, limits=limits),  # type: ignore[arg-type]  # called like a class
+        ws="none",
+        lifespan="on",
+        interface="asgi3",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        timeout_keep_alive=server.idle_timeout_seconds,
+        timeout_graceful_shutdown=server.shutdown_seconds,
+        backlog=BACKLOG,
+    )
+
+
+def keep_memory_small() -> None:
+    """Let all threads share one arena of glibc's allocator: one a thread would hold on to several MiB each.
+
+    To be called before the first thread is started.
+    """
+    m_arena_max = -8
+    with contextlib.suppress(OSError, AttributeError):
+        ctypes.CDLL(None).mallopt(m_arena_max, 1)
+
+
+def _end_with_parent() -> None:
+    """Ask the kernel to end this worker when its supervisor is gone, so that nothing serves behind its back."""
+    if sys.platform != "linux":
+        return
+    set_parent_death_signal = 1
+    ctypes.CDLL(None, use_errno=True).prctl(set_parent_death_signal, signal.SIGTERM)
+    if os.getppid() == 1:
+        os.kill(os.getpid(), signal.SIGTERM)
+
+
+@contextlib.contextmanager
+def metrics_directory(workers: int) -> Iterator[None]:
+    """Give several workers a place where their metrics meet; it must be named before metrics are imported."""
+    if workers == 1:
+        yield
+        return
+    with tempfile.TemporaryDirectory(prefix=_METRICS) as directory:
+        held = os.open(directory, os.O_RDONLY)
+        try:
+            fcntl.flock(held, fcntl.LOCK_EX)
+            _sweep_metrics(os.fstat(held).st_mtime)
+            os.environ["PROMETHEUS_MULTIPROC_DIR"] = directory
+            yield
+        finally:
+            os.close(held)
+
+
+def _sweep_metrics(now: float) -> None:
+    """Remove what servers have left that were killed; that of one that lives is locked, or a moment old.
+
+    Args:
+        now: in seconds since the epoch.
+    """
+    for directory in Path(tempfile.gettempdir()).glob(f"{_METRICS}*"):
+        with contextlib.suppress(OSError):
+            found = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+            try:
+                if now - os.fstat(found).st_mtime > _SWEPT_SECONDS:
+                    fcntl.flock(found, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    shutil.rmtree(directory, ignore_errors=True)
+            finally:
+                os.close(found)

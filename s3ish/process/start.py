@@ -1,0 +1,260 @@
+"""Making a store ready for a server, in the process that supervises it: volumes taken, index found or built.
+
+When the drive of the index fails under way, the same is done once more with what is left: see ``make_ready_again``.
+"""
+
+import asyncio
+import contextlib
+import os
+from collections import Counter
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+
+import structlog
+
+from s3ish.app import users
+from s3ish.blob.volumes.volume_set import Volumes
+from s3ish.clock import Clock
+from s3ish.config import Settings
+from s3ish.engines import by_age, close, find_index, is_movable, make_store, open_volumes, opened, places
+from s3ish.errors import BucketAlreadyOwnedByYou
+from s3ish.index.protocol import Delete, IndexFailure, IndexFull, NewerFormat, Unavailable
+from s3ish.index.sqlite import SQLiteIndex
+from s3ish.integrity.mend import mend
+from s3ish.integrity.rebuild import STEP_BLOBS, Progress, rebuild
+from s3ish.integrity.startup import Foreign, Stale, adopt, recover
+from s3ish.integrity.sweep import UNCLEAN
+from s3ish.model import Owner
+from s3ish.objects import buckets
+from s3ish.objects.store import Store
+from s3ish.observe.logs import set_up_logs
+from s3ish.threads import each_within
+
+log = structlog.get_logger()
+
+_INDEX_FILES = ("", "-wal", "-shm")
+_TOLD_BLOBS = 100_000
+"""After how many blobs the log tells again how far a rebuild has come."""
+
+
+class Preparation:
+    """What a server serves: volumes that it holds alone, and an index that is ready.
+
+    ``index`` is its file, ``movable`` whether it can go to another drive.
+    """
+
+    index: Path
+
+    def __init__(self, settings: Settings, clock: Clock) -> None:
+        self._settings, self._clock = settings, clock
+        self._failed: set[Path] = set()
+        self.movable = is_movable(settings)
+
+    def make_ready(self, volumes: Volumes) -> None:
+        """Find the index, or build it, and begin. Raises IndexFailure, OSError, BlobError, S3Error."""
+        if self.movable:
+            volumes.probe()
+        candidates = [place for place in places(self._settings, volumes) if place not in self._failed]
+        newest = by_age(candidates, self._settings.storage.drive_timeout_seconds)[:1]
+        failure: Exception = Unavailable("no drive is left for the index")
+        for place, anew in [*((place, False) for place in newest), *((place, True) for place in candidates)]:
+            if place in self._failed:
+                continue
+            try:
+                if anew:
+                    build(self._settings, self._clock, volumes, place, whole=self.movable)
+                asyncio.run(_begin(self._settings, volumes.again(), place, self._clock))
+            except Stale:
+                log.warning("the index is older than what is on the volumes; it is rebuilt")
+            except (IndexFailure, OSError) as error:
+                if not self.movable or isinstance(error, Foreign | NewerFormat):
+                    raise
+                if isinstance(error, IndexFull) and not anew:  # it is whole, and needs room, not another drive
+                    raise
+                log.warning("the index cannot be used where it is", index=str(place), error=str(error))
+                self._failed.add(place)
+                failure = error
+            else:
+                self.index = place
+                self._remove_others(volumes)
+                return
+        raise failure
+
+    def make_ready_again(self, elsewhere: bool) -> None:
+        """Make the index ready once more; no process may be using it. Raises as ``make_ready``.
+
+        Args:
+            elsewhere: whether it has failed where it is.
+        """
+        volumes = open_volumes(self._settings, self._clock, create=False)
+        try:
+            if elsewhere:
+                self._failed.add(self.index)
+                if self._failed.issuperset(places(self._settings, volumes)):
+                    self._failed = {self.index}
+            self.make_ready(volumes)
+        finally:
+            volumes.close()
+        log.warning("the index is ready again", index=str(self.index))
+
+    def end(self, volumes: Volumes) -> None:
+        """Remember a clean end, unless a worker died of which nobody has looked for what it left."""
+        if not volumes.dead_workers():
+            asyncio.run(self._forget_start())
+
+    def _remove_others(self, volumes: Volumes) -> None:
+        """Remove what is left of an index in places where it is no more."""
+        others = [place for place in places(self._settings, volumes) if place != self.index]
+        unfinished = [_unfinished(place) for place in others]
+        removals = [partial(remove_index, path) for path in others + unfinished]
+        each_within(self._settings.storage.drive_timeout_seconds, removals)
+
+    async def _forget_start(self) -> None:
+        index = SQLiteIndex(self.index, durable=self._settings.storage.fsync)
+        await index.commit([Delete("state", UNCLEAN)])
+        await index.close()
+
+
+@contextlib.contextmanager
+def prepare(settings: Settings) -> Iterator[Preparation]:
+    """Take the volumes for one server, make the index ready, and hold them until the server has ended.
+
+    Raises:
+        VolumeError, InUse, IndexFailure, S3Error: the server cannot run; the text says why.
+    """
+    set_up_logs(settings.log.level, settings.log.format)
+    clock = Clock()
+    with _taken(settings, clock, create=True) as volumes:
+        preparation = Preparation(settings, clock)
+        preparation.make_ready(volumes)
+        yield preparation
+        preparation.end(volumes)
+
+
+@contextlib.contextmanager
+def _taken(settings: Settings, clock: Clock, *, create: bool) -> Iterator[Volumes]:
+    """Open the volumes and hold them, as one server does. Raises VolumeError, InUse."""
+    volumes = open_volumes(settings, clock, create=create)
+    try:
+        volumes.lock_server()
+        yield volumes
+    finally:
+        volumes.close()
+
+
+async def _begin(settings: Settings, volumes: Volumes, index: Path, clock: Clock) -> None:
+    """Before the first request: recover from what the last server left, make the default buckets."""
+    async with opened(settings, volumes, index, clock) as store:
+        generation = volumes.generation + 1
+        await adopt(store, generation)  # the index first: whatever comes between, it is not the older one
+        volumes.write_generation(generation)
+        await recover(store)
+        for name in settings.storage.default_buckets:
+            await _make_bucket(store, name, users(settings)[0].owner)
+
+
+async def _make_bucket(store: Store, text: str, owner: Owner) -> None:
+    name, _, option = text.partition(":")
+    with contextlib.suppress(BucketAlreadyOwnedByYou):
+        await buckets.create_bucket(store, name, owner, store.region)
+    if option:
+        await buckets.set_versioning(store, name, enabled=True)
+
+
+def rebuild_index(settings: Settings, progress: Progress) -> Counter[str]:
+    """Build the index anew from the sidecars; no server may be running.
+
+    Args:
+        progress: told now and then how many blobs have been read.
+
+    Returns:
+        What was found, by kind.
+
+    Raises:
+        VolumeError, InUse: the volumes cannot be used.
+    """
+    set_up_logs(settings.log.level, settings.log.format)
+    clock = Clock()
+    with _taken(settings, clock, create=False) as volumes:
+        index = find_index(settings, volumes)
+        asyncio.run(_flush_rows(settings, volumes.again(), index, clock))
+        return build(settings, clock, volumes, index, progress)
+
+
+async def _flush_rows(settings: Settings, volumes: Volumes, index: Path, clock: Clock) -> None:
+    """Have the sidecars say what only the index may say: after a cut of the power its rows are the durable copies."""
+    with contextlib.suppress(IndexFailure):  # then there is nothing better than the sidecars
+        async with opened(settings, volumes, index, clock) as store:
+            if await store.index.get("state", UNCLEAN) is not None:
+                async for _ in mend(store):
+                    pass
+
+
+def build(
+    settings: Settings,
+    clock: Clock,
+    volumes: Volumes,
+    path: Path,
+    progress: Progress | None = None,
+    *,
+    whole: bool = False,
+) -> Counter[str]:
+    """Fill a new index file, then put it in the old one's place.
+
+    Args:
+        progress: told now and then how many blobs have been read, in place of the log.
+        whole: whether it may lack nothing that is out of reach: it could take the place of one that does not.
+
+    Raises:
+        Unavailable: it would.
+        IndexFailure, BlobError, OSError: it cannot be built there, or of these volumes.
+    """
+    if settings.storage.index:  # on a volume there is a folder, or it is not that volume
+        path.parent.mkdir(parents=True, exist_ok=True)
+    fresh = _unfinished(path)
+    remove_index(fresh)
+
+    async def fill() -> Counter[str]:
+        store = make_store(settings, volumes.again(), fresh, clock, durable=False)
+        try:
+            found = await rebuild(store, progress or _tell)
+            await adopt(store, volumes.generation)
+            return found
+        finally:
+            await close(store)
+
+    found = asyncio.run(fill())
+    if whole and found["out of reach"]:
+        remove_index(fresh)
+        raise Unavailable("the index cannot be rebuilt: too many volumes are out of reach")
+    _sync(fresh)
+    for suffix in _INDEX_FILES[1:]:
+        Path(f"{path}{suffix}").unlink(missing_ok=True)
+    os.replace(fresh, path)
+    _sync(path.parent)
+    return found
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _tell(blobs: int) -> None:
+    """Let the log say that a rebuild goes on, if it takes longer than a moment."""
+    if blobs == STEP_BLOBS or blobs % _TOLD_BLOBS == 0:
+        log.warning("the index is rebuilt from the sidecars", blobs_read=blobs)
+
+
+def _unfinished(path: Path) -> Path:
+    return path.with_name(path.name + ".new")
+
+
+def remove_index(path: Path) -> None:
+    """Remove the files of an index, if there are any. Raises OSError."""
+    for suffix in (*_INDEX_FILES, "-queue"):
+        Path(f"{path}{suffix}").unlink(missing_ok=True)

@@ -1,0 +1,60 @@
+"""What is not S3: health, readiness and metrics, under ``/-/``, which can be no bucket.
+
+The health paths of MinIO are answered too, because probes in many compose files and test libraries ask for them.
+"""
+
+import hmac
+from collections.abc import Awaitable, Callable
+from ipaddress import ip_address
+from typing import TYPE_CHECKING
+
+from s3ish.observe.observer import Observer
+
+if TYPE_CHECKING:
+    from starlette.applications import Starlette
+    from starlette.requests import Request
+    from starlette.responses import Response
+
+_LIVE = ("/-/live", "/minio/health/live")
+_READY = ("/-/ready", "/minio/health/ready", "/minio/health/cluster")
+_METRICS = "/-/metrics"
+PATHS = frozenset((*_LIVE, *_READY, _METRICS))
+
+
+def admin(observer: Observer, is_ready: Callable[[], Awaitable[bool]], token: str) -> "Starlette":
+    """Return the application of the administrative routes.
+
+    Args:
+        observer: whose metrics are shown.
+        is_ready: whether requests can be served now.
+        token: the bearer token for metrics; empty allows clients on loopback only.
+    """
+    # deferred: a tenth of the server's start, for routes that many a server is never asked for
+    from starlette.applications import Starlette
+    from starlette.responses import PlainTextResponse, Response
+    from starlette.routing import Route
+
+    async def live(_request: "Request") -> "Response":
+        return PlainTextResponse("ok\n")
+
+    async def ready(_request: "Request") -> "Response":
+        return PlainTextResponse("ok\n") if await is_ready() else PlainTextResponse("not ready\n", 503)
+
+    async def metrics(request: "Request") -> "Response":
+        if not _may_read(request, token):
+            return PlainTextResponse("forbidden\n", 403)
+        content_type, text = observer.render()
+        return Response(text, headers={"content-type": content_type})
+
+    routes = [Route(path, live) for path in _LIVE] + [Route(path, ready) for path in _READY]
+    return Starlette(routes=[*routes, Route(_METRICS, metrics)])
+
+
+def _may_read(request: "Request", token: str) -> bool:
+    if token:
+        given = request.headers.get("authorization", "")
+        return hmac.compare_digest(given.encode(), f"Bearer {token}".encode())
+    try:
+        return request.client is not None and ip_address(request.client.host).is_loopback
+    except ValueError:
+        return False

@@ -1,0 +1,251 @@
+"""A request, from its first byte to its log line, in one place.
+
+Locate, route, identify, find the bucket, authorise, read, handle, respond: eight steps, the same for every operation,
+and no way around any of them.
+"""
+
+import asyncio
+import contextlib
+import functools
+from collections.abc import Mapping
+from typing import Any
+
+import structlog
+
+from s3ish.api.authorize import authorize
+from s3ish.api.context import Context
+from s3ish.api.operation import Operation
+from s3ish.auth.credentials import User
+from s3ish.auth.identify import Authenticator
+from s3ish.auth.request import HttpRequest
+from s3ish.errors import InternalError, NoSuchBucket, NotImplemented, S3Error, ServiceUnavailable
+from s3ish.http.receive_buffer import Demand
+from s3ish.objects.store import Store, translated
+from s3ish.observe.observer import Observer
+from s3ish.server import respond
+from s3ish.server.body import Disconnected, RequestBody
+from s3ish.server.query import read_query
+from s3ish.server.router import Router
+from s3ish.server.target import Target, locate
+from s3ish.wire import shape
+
+log = structlog.get_logger()
+
+DRAIN_BYTES = 1024 * 1024
+"""How much of a refused body is read and dropped to keep the connection; more is cut off."""
+LINGER_BYTES = 256 * 1024 * 1024
+LINGER_SECONDS = 15.0
+"""How much, and for how long, a client may go on sending after an early refusal before it is cut off."""
+
+
+class RequestRecord:
+    """What is known of one request so far; the log line and the metrics are made of it."""
+
+    __slots__ = (
+        "appetite",
+        "body",
+        "bucket",
+        "cut_off",
+        "headers",
+        "method",
+        "operation",
+        "path",
+        "query",
+        "repeated",
+        "request_id",
+        "user",
+    )
+
+    def __init__(self, scope: Mapping[str, Any], request_id: str) -> None:
+        self.request_id = request_id
+        self.method: str = scope["method"]
+        self.path: str = scope["raw_path"].decode("latin-1")
+        self.query: str = scope["query_string"].decode("latin-1")
+        self.headers, self.repeated = read_headers(scope["headers"])
+        self.appetite: Demand | None = scope.get("extensions", {}).get("s3ish.appetite")
+        self.operation: Operation | None = None
+        self.user: User | None = None
+        self.bucket = ""
+        self.body: RequestBody | None = None
+        self.cut_off = False  # the server stops and waits no longer
+
+
+class S3Application:
+    """The ASGI application of the S3 endpoint.
+
+    Args:
+        store: where objects live.
+        router: which operation a request is.
+        authenticator: who a request is from.
+        observer: where metrics and log lines go.
+        domains: names for virtual-hosted addressing.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        router: Router,
+        authenticator: Authenticator,
+        observer: Observer,
+        *,
+        domains: tuple[str, ...],
+    ) -> None:
+        self._store = store
+        self._router = router
+        self._authenticator = authenticator
+        self._observer = observer
+        self._domains = domains
+        self._host_id = store.clock.token(15)
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        clock = self._store.clock
+        started = clock.monotonic()
+        call = RequestRecord(scope, clock.random_bytes(8).hex().upper())
+        status, sent = 0, 0
+        try:
+            written = await self._answer(call, receive)
+            status = written.status
+            linger = await self._settle(call, receive)
+            sent = await respond.send(
+                written, send, call.request_id, self._host_id, head=call.method == "HEAD", linger=linger
+            )
+        except Disconnected:
+            status = 499
+        finally:
+            self._observer.request(
+                operation=call.operation.name if call.operation else "Unknown",
+                bucket=call.bucket,
+                status=status,
+                received=call.body.received if call.body else 0,
+                sent=sent,
+                seconds=clock.monotonic() - started,
+                user=call.user.access_key if call.user else "",
+                request_id=call.request_id,
+            )
+
+    async def _answer(self, call: RequestRecord, receive: Any) -> shape.Written:
+        """Handle a request; every failure becomes an answer."""
+        try:
+            with translated():
+                return await self._handle(call, receive)
+        except S3Error as error:
+            if error.status >= 500 and error.status != 501:
+                log.error("request failed", request_id=call.request_id, error=error.code, cause=_cause(error))
+            return self._refuse(call, error)
+        except (Disconnected, ConnectionError) as error:
+            raise Disconnected from error
+        except MemoryError as error:
+            log.error("out of memory", request_id=call.request_id, cause=str(error))
+            return self._refuse(call, ServiceUnavailable())
+        except asyncio.CancelledError:
+            call.cut_off = True
+            return self._refuse(call, ServiceUnavailable())
+        except Exception:
+            log.exception("unhandled", request_id=call.request_id, operation=call.operation and call.operation.name)
+            return self._refuse(call, InternalError())
+
+    def _refuse(self, call: RequestRecord, error: S3Error) -> shape.Written:
+        return respond.describe(error, call.path, call.request_id, self._host_id)
+
+    async def _handle(self, call: RequestRecord, receive: Any) -> shape.Written:
+        target = locate(call.headers.get("host", ""), call.path, self._domains)
+        call.bucket = target.bucket
+        query = read_query(call.query)
+        operation = self._router.route(call.method, target.level, query, call.headers)
+        call.operation = operation
+        request = HttpRequest(call.method, call.path, call.query, call.headers, call.repeated)
+        identity = self._authenticator.identify(request, self._store.clock.now())
+        call.user = identity.user
+        held = await self._store.find_bucket(target.bucket) if target.bucket else None
+        bucket = held.record if held else None
+        user = authorize(identity.user, operation, bucket, call.headers.get("x-amz-expected-bucket-owner"))
+        if operation.needs_bucket and bucket is None:
+            raise NoSuchBucket(BucketName=target.bucket)
+        if not operation.supported:
+            raise NotImplemented
+        body = call.body = RequestBody(receive, call.headers, call.appetite)
+        if not body.is_empty or operation.reads_stream:
+            body.read_claims(identity.payload, checksum_is_of_body=not operation.checksum_is_of_object)
+        typed = await self._read(operation, call, body, target, query)
+        context = Context(
+            store=self._store,
+            user=user,
+            bucket=bucket,
+            headers=call.headers,
+            body=body,
+            request_id=call.request_id,
+            path=call.path,
+        )
+        response = await operation.handler(context, typed)
+        return shape.write(response, operation.status) if response is not None else shape.Written(operation.status, [])
+
+    async def _read(
+        self, operation: Operation, call: RequestRecord, body: RequestBody, target: Target, query: Mapping[str, str]
+    ) -> Any:
+        """Read the typed request, its XML body included."""
+        document = b""
+        if operation.reads_stream:
+            body.check_length()
+        elif operation.reads_document:
+            document = await body.document(operation.body_bytes, needs_digest=operation.needs_digest)
+        labels = {"Bucket": target.bucket, "Key": target.key}
+        return shape.wire(operation.request).read_request(labels, query, call.headers, document)
+
+    async def _settle(self, call: RequestRecord, receive: Any) -> respond.Linger | None:
+        """Deal with a body that was not read; return what to do with it after the answer if the connection must end.
+
+        A client that waits for ``100 Continue`` has sent nothing yet, and what it sends next would be taken for the
+        body: the connection ends. A short rest is dropped to keep the connection.
+        """
+        body = call.body = call.body or RequestBody(receive, call.headers, call.appetite)
+        if body.is_read:
+            return None
+        if call.cut_off:
+            return _leave
+        unread = body.unread_bytes
+        waits = "expect" in call.headers and body.received == 0
+        if waits or unread is None or unread > DRAIN_BYTES:
+            return functools.partial(linger, body)
+        await body.drain(DRAIN_BYTES)
+        return None
+
+
+async def _leave() -> None:
+    """End the connection at once."""
+
+
+async def linger(body: RequestBody) -> None:
+    """Go on taking what a client sends that has not seen its answer yet.
+
+    A connection that is closed with bytes unread is reset, and a client in the middle of sending would see the reset
+    instead of the answer.
+    """
+    with contextlib.suppress(Disconnected, TimeoutError):
+        async with asyncio.timeout(LINGER_SECONDS):
+            await body.drain(LINGER_BYTES)
+
+
+def read_headers(raw: list[tuple[bytes, bytes]]) -> tuple[dict[str, str], frozenset[str]]:
+    """Return the headers by lower-case name, repeated ones joined by a comma, and the names of the repeated.
+
+    The copy is taken before the first byte of the body is asked for, because trailers would be added to the raw list.
+    """
+    headers: dict[str, str] = {}
+    repeated: set[str] = set()
+    for name_bytes, value_bytes in raw:
+        name = name_bytes.decode("latin-1")
+        try:
+            value = value_bytes.decode().strip(" \t")
+        except UnicodeDecodeError:
+            value = value_bytes.decode("latin-1").strip(" \t")
+        if name in headers:
+            repeated.add(name)
+            headers[name] += "," + value
+        else:
+            headers[name] = value
+    return headers, frozenset(repeated)
+
+
+def _cause(error: BaseException) -> str:
+    cause = error.__cause__
+    return f"{type(cause).__name__}: {cause}" if cause else ""

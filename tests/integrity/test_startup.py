@@ -1,0 +1,265 @@
+"""What is done before the first request after a stop, clean or not; and what replacements that were cut off leave."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from s3ish.index.protocol import Delete
+from s3ish.integrity.doubts import SETTLE_SECONDS
+from s3ish.integrity.garbage import GarbageJob
+from s3ish.integrity.rebuild import rebuild
+from s3ish.integrity.startup import join, recover
+from s3ish.integrity.sweep import SWEEP, UNCLEAN, SweepJob
+from s3ish.objects import buckets
+from s3ish.tables import sidecars
+from tests.objects.support import get, keys_of, make_bucket, put, referenced, remove, sample, sealed, strays
+
+
+async def crash_and_recover(store):
+    await recover(store)  # the server that was killed
+    await recover(store)
+
+
+async def test_a_clean_stop_asks_for_no_sweep(store):
+    await recover(store)
+    await store.index.commit([Delete("state", UNCLEAN)])
+    await recover(store)
+    assert await store.index.get("state", SWEEP) is None
+
+
+async def test_an_unclean_stop_asks_for_a_sweep(store):
+    await crash_and_recover(store)
+    assert await store.index.get("state", SWEEP) is not None
+
+
+async def test_a_change_of_a_bucket_that_was_cut_off_leaves_no_trace(store):
+    """The sidecar is written before the row; what the row does not say was never acknowledged."""
+    bucket = (await store.bucket("b")).record
+    changed = sidecars.BucketSidecar(await buckets.set_versioning(store, "b", enabled=True))
+    await buckets.set_versioning(store, "b", enabled=False)
+    suspended = (await store.bucket("b")).record
+    await store.blobs.amend(bucket.blob, sidecars.write(changed))
+    await crash_and_recover(store)
+    assert sidecars.read(await store.blobs.read_sidecar(bucket.blob)) == sidecars.BucketSidecar(suspended)
+
+
+async def test_all_copies_of_a_buckets_sidecar_say_the_same(store, world):
+    bucket = (await store.bucket("b")).record
+    first, *others = [path for path in world.files_of(bucket.blob) if path.endswith("metadata.json")]
+    old = Path(first).read_bytes()
+    await buckets.set_versioning(store, "b", enabled=True)
+    Path(first).write_bytes(old)  # on this volume the replacement was not done
+    await crash_and_recover(store)
+    texts = {Path(path).read_bytes() for path in (first, *others)}
+    assert len(texts) == 1
+    assert texts != {old}
+
+
+async def test_the_sweep_removes_what_a_replacement_left(store, world):
+    version = await put(store, "k", sample(1500))
+    paths = [os.path.dirname(path) + "/.data.0.token" for path in world.files_of(version.blob)]
+    for path in paths:
+        with open(path, "wb") as file:
+            file.write(b"half")
+        os.utime(path, ns=(1, 1))
+    young = paths[0] + "young"
+    with open(young, "wb") as file:
+        file.write(b"being written")
+    os.utime(young, ns=(2**62, 2**62))
+    await crash_and_recover(store)
+    job = SweepJob(store, store.clock.now_ns())
+    while (await job.step()).more:
+        pass
+    assert not any(os.path.exists(path) for path in paths)
+    assert os.path.exists(young)
+    assert (await store.blobs.check(version.blob, repair=False)).whole
+
+
+async def test_the_sweep_spares_what_began_after_the_server(store):
+    """A worker that was replaced begins later than the uploads of the other workers."""
+    await make_bucket(store, "other")
+    await crash_and_recover(store)
+    async with store.blobs.create("b/slow", 1500) as writer:
+        await writer.write(sample(1500))
+        await writer.finish()
+        for path in store.blobs.volumes.present:
+            for blob in await strays(store):
+                os.utime(f"{path.root}/{blob}", ns=(started := store.clock.now_ns(), started))
+        job = SweepJob(store, store.clock.now_ns())
+        while (await job.step()).more:
+            pass
+        assert len(await strays(store)) == 1
+
+
+async def run(job):
+    while (await job.step()).more:
+        pass
+
+
+async def restart(world, store, **options):
+    """Stop cleanly, and start again."""
+    await store.index.commit([Delete("state", UNCLEAN)])
+    await world.close()
+    store = world.open(**options)
+    await recover(store)
+    return store
+
+
+@pytest.mark.parametrize("by_worker", [False, True])
+async def test_what_was_removed_while_a_volume_was_away_is_gone_when_it_is_back(world, store, by_worker):  # case 7
+    await recover(store)
+    for size in (10, 1500):
+        await put(store, f"kept{size}", sample(size))
+        await put(store, f"removed{size}", sample(size))
+        await put(store, f"replaced{size}", sample(size))
+    root = world.volume_roots[1]
+    os.rename(root, f"{root}.away")
+    if by_worker:  # one that began later, when the server had all of them
+        await world.close()
+        store = world.open(missing=1)
+        await join(store)
+        await join(store)
+    else:
+        store = await restart(world, store, missing=1)
+    for size in (10, 1500):
+        await remove(store, f"removed{size}")
+        await put(store, f"replaced{size}", sample(size, 2))
+    await run(GarbageJob(store))
+    os.rename(f"{root}.away", root)
+    store = await restart(world, store)
+    assert await store.index.get("state", SWEEP) is not None
+    await run(SweepJob(store, store.clock.now_ns()))
+    assert await sealed(store) == await referenced(store)
+    assert await strays(store) == []
+    store = await restart(world, store)
+    assert await store.index.get("state", SWEEP) is None, "only once"
+    again = world.open(world.index_path.with_name("again.db"))
+    await rebuild(again)
+    assert await keys_of(again) == [f"{name}{size}" for name in ("kept", "replaced") for size in (10, 1500)]
+    assert await get(again, "replaced1500") == sample(1500, 2)
+
+
+class Worker:
+    """A worker process, as far as the volumes know."""
+
+    def __init__(self, world, mark):
+        self.mark = mark * 8
+        self.store = world.open(mark=self.mark)
+
+    def die(self):
+        self.store.blobs.volumes.close()
+
+
+async def die_while_writing(worker, step, size=1500):
+    """Let a worker die at a moment of a write."""
+    async with worker.store.blobs.create("b/dead", size) as writer:
+        await writer.write(sample(size))
+        ref = await writer.finish()
+        if step == "sealed":
+            source = (await worker.store.newest("b", "k"))[0].record
+            version = source.__class__(**{**{n: getattr(source, n) for n in source.__struct_fields__}, "blob": ref})
+            await writer.seal(sidecars.write(sidecars.VersionSidecar(version)))
+        worker.die()
+        writer._files = None
+    return ref
+
+
+@pytest.mark.parametrize("step", ["written", "sealed"])
+async def test_what_a_dead_worker_left_is_removed_while_the_others_write(world, store, step):
+    await recover(store)
+    await put(store, "k", sample(1500))
+    living, dying = Worker(world, "a"), Worker(world, "b")
+    async with living.store.blobs.create("b/slow", 1500) as writer:
+        await writer.write(sample(1500))
+        await writer.finish()
+        dead = await die_while_writing(dying, step)
+        assert await store.index.get("state", SWEEP) is None
+        replacement = Worker(world, "c")
+        await join(replacement.store)
+        assert await store.index.get("state", SWEEP) is not None
+        await run(SweepJob(replacement.store, replacement.store.clock.now_ns()))
+        assert await store.index.get("state", SWEEP) is None
+        assert dead.id not in [*await sealed(store), *await strays(store)]
+        assert len(await strays(store)) == 1, "of the one that lives"
+        await join(living.store)
+        assert await store.index.get("state", SWEEP) is None, "what it left has been dealt with"
+
+
+async def test_a_change_of_a_bucket_that_a_dead_worker_began_is_undone(world, store, monkeypatch):
+    seconds = [100.0]
+    monkeypatch.setattr(world.clock, "monotonic", lambda: seconds[0])
+    await recover(store)
+    dying, bucket = Worker(world, "b"), (await store.bucket("b")).record
+    changed = sidecars.BucketSidecar(await buckets.set_versioning(store, "b", enabled=True))
+    await buckets.set_versioning(store, "b", enabled=False)
+    held = sidecars.BucketSidecar((await store.bucket("b")).record)
+    await dying.store.blobs.amend(bucket.blob, sidecars.write(changed))
+    dying.die()
+    await join(store)
+    job = SweepJob(store, store.clock.now_ns())
+    await run(job)
+    assert sidecars.read(await store.blobs.read_sidecar(bucket.blob)) == changed, "another worker may be changing it"
+    assert await store.index.get("state", SWEEP) is not None
+    seconds[0] += SETTLE_SECONDS
+    await run(job)
+    assert sidecars.read(await store.blobs.read_sidecar(bucket.blob)) == held
+    assert await store.index.get("state", SWEEP) is None
+
+
+async def test_a_sweep_that_is_asked_for_in_the_middle_of_one_begins_anew(world, store):
+    await recover(store)
+    await put(store, "k", sample(1500))
+    first, second = Worker(world, "a"), Worker(world, "b")
+    left = [await die_while_writing(first, "written")]
+    await join(store)
+    job = SweepJob(store, store.clock.now_ns())
+    look, late = job._look_through, []
+
+    async def look_through():
+        async for _ in look():
+            yield
+        if not late:
+            late.append(await die_while_writing(second, "written"))
+            await join(store)
+
+    job._look_through = look_through
+    await run(job)
+    assert not {ref.id for ref in left + late} & set(await strays(store))
+    assert await store.index.get("state", SWEEP) is None
+
+
+async def test_the_sweep_removes_what_a_dead_workers_replacement_left(world, store):
+    version = await put(store, "k", sample(1500))
+    await recover(store)
+    living, dying = Worker(world, "a"), Worker(world, "b")
+    tokens = {name: worker.store.blobs.token() for name, worker in (("living", living), ("dying", dying))}
+    folder = os.path.dirname(world.files_of(version.blob)[0])
+    for token in tokens.values():
+        with open(f"{folder}/.data.0.{token}", "wb") as file:
+            file.write(b"half")
+    dying.die()
+    await join(store)
+    await run(SweepJob(store, store.clock.now_ns()))
+    assert [name for name in os.listdir(folder) if name[0] == "."] == [f".data.0.{tokens['living']}"]
+
+
+async def test_the_sweep_removes_folders_that_hold_nothing(world, store):
+    await put(store, "kept/deep/k", sample(1500))
+    for root in world.volume_roots:
+        os.makedirs(f"{root}/b/left/by/a crash")
+        os.makedirs(f"{root}/b/kept/empty")
+        os.makedirs(f"{root}/lost+found")
+        for path in ("left", "left/by", "left/by/a crash", "kept/empty"):
+            os.utime(f"{root}/b/{path}", ns=(1, 1))
+        os.makedirs(f"{root}/b/young/er")
+        for path in ("young", "young/er"):
+            os.utime(f"{root}/b/{path}", ns=(2**62, 2**62))
+    await crash_and_recover(store)
+    await run(SweepJob(store, store.clock.now_ns()))
+    for root in world.volume_roots:
+        assert sorted(name for name in os.listdir(f"{root}/b") if "@" not in name) == ["kept", "young"]
+        assert os.listdir(f"{root}/b/kept") == ["deep"]
+        assert os.path.exists(f"{root}/b/young/er")
+        assert os.path.exists(f"{root}/lost+found")
+    assert await get(store, "kept/deep/k") == sample(1500)

@@ -1,0 +1,105 @@
+"""The paths beside S3, and the lifespan of the application."""
+
+import contextlib
+
+import pytest
+
+from s3ish.observe.observer import Observer
+from s3ish.process.lifespan import live
+from s3ish.server.control import PATHS, admin
+
+
+async def ask(path, *, method="GET", ready=True, token="", client=("127.0.0.1", 1), headers=()):
+    async def is_ready():
+        return ready
+
+    sent = []
+
+    async def send(message):
+        sent.append(message)
+
+    scope = {"type": "http", "path": path, "raw_path": path.encode(), "root_path": "", "method": method}
+    scope |= {"query_string": b"", "client": client, "headers": list(headers)}
+    await admin(Observer(), is_ready, token)(scope, None, send)
+    head, body = sent
+    return head["status"], dict(head["headers"]), body["body"]
+
+
+@pytest.mark.parametrize("path", sorted(PATHS))
+async def test_every_path_answers_get_and_head_alone(path):
+    status, headers, body = await ask(path)
+    assert (status, headers[b"content-length"]) == (200, b"%d" % len(body))
+    assert headers[b"content-type"].startswith(b"text/plain")
+    status, of_head, _ = await ask(path, method="HEAD")  # whose body the connection drops
+    assert (status, of_head.keys()) == (200, headers.keys())
+    assert (await ask(path, method="POST"))[0] == 405
+
+
+async def test_readiness_is_not_life():
+    assert (await ask("/-/ready", ready=False))[0] == 503
+    assert (await ask("/-/live", ready=False))[0] == 200
+
+
+@pytest.mark.parametrize(
+    ("token", "client", "given", "status"),
+    [
+        ("", ("127.0.0.1", 1), None, 200),
+        ("", ("::1", 1), None, 200),
+        ("", ("192.0.2.7", 1), None, 403),
+        ("", ("name", 1), None, 403),
+        ("", None, None, 403),
+        ("hush", ("127.0.0.1", 1), None, 403),
+        ("hush", ("192.0.2.7", 1), b"Bearer wrong", 403),
+        ("hush", ("192.0.2.7", 1), b"Bearer hush", 200),
+    ],
+)
+async def test_who_may_read_metrics(token, client, given, status):
+    headers = [(b"authorization", given)] if given else []
+    assert (await ask("/-/metrics", token=token, client=client, headers=headers))[0] == status
+
+
+async def lived(*, fails="", understood=()):
+    """Return what the server is told, and what happened to the application."""
+    told, happened = [], []
+
+    @contextlib.asynccontextmanager
+    async def serving():
+        if fails == "startup":
+            raise OSError("no drive")
+        happened.append("open")
+        yield
+        happened.append("closed")
+        if fails == "shutdown":
+            raise OSError("no drive")
+
+    async def receive():
+        happened.append("asked")
+
+    async def send(message):
+        told.append(message)
+
+    with contextlib.suppress(OSError):
+        await live(serving(), receive, send, understood)
+        happened.append("returned")
+    return told, happened
+
+
+async def test_what_is_open_while_the_server_serves():
+    told, happened = await lived()
+    assert [message["type"] for message in told] == ["lifespan.startup.complete", "lifespan.shutdown.complete"]
+    assert happened == ["asked", "open", "asked", "closed", "returned"]
+
+
+@pytest.mark.parametrize("stage", ["startup", "shutdown"])
+async def test_a_failure_is_told_to_the_server_and_raised(stage):
+    told, happened = await lived(fails=stage)
+    assert told[-1]["type"] == f"lifespan.{stage}.failed"
+    assert "no drive" in told[-1]["message"]
+    assert "returned" not in happened
+
+
+@pytest.mark.parametrize("stage", ["startup", "shutdown"])
+async def test_a_failure_that_is_understood_is_told_in_a_line(stage):
+    told, happened = await lived(fails=stage, understood=(OSError,))
+    assert told[-1] == {"type": f"lifespan.{stage}.failed", "message": "no drive"}
+    assert "returned" in happened
