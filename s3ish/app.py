@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import Any
 
 from s3ish.api.catalogue import catalogue
-from s3ish.auth.credentials import Credentials, User
+from s3ish.auth.credentials import Credentials
 from s3ish.auth.identify import Authenticator
 from s3ish.blob.paths import MARK_BYTES
 from s3ish.blob.protocol import BlobError
 from s3ish.clock import Clock
 from s3ish.config import Settings
-from s3ish.engines import close, make_store, open_volumes, require
+from s3ish.engines import close, make_store, open_volumes, users
 from s3ish.index.protocol import IndexFailure, RowIs
 from s3ish.integrity.garbage import GarbageJob, RemovalJob
 from s3ish.integrity.repair_queue import RepairJob, RepairQueue
@@ -26,28 +26,17 @@ from s3ish.integrity.startup import join
 from s3ish.integrity.sweep import UNCLEAN, SweepJob
 from s3ish.integrity.unresolved import UnresolvedJob
 from s3ish.jobs.runner import Job, Runner
-from s3ish.model import BlobRef, Owner
+from s3ish.model import BlobRef
 from s3ish.objects.store import Store
 from s3ish.observe.logs import RequestLog, set_up_logs
 from s3ish.observe.observer import Observer
 from s3ish.process.heartbeat import Heartbeat
+from s3ish.process.index_place import require
 from s3ish.process.lifespan import live
 from s3ish.process.standby import Standby
 from s3ish.server.control import PATHS, admin
 from s3ish.server.pipeline import S3Application
 from s3ish.server.router import Router
-
-ROOT_ID = "s3ish-root"
-
-
-def users(settings: Settings) -> list[User]:
-    """Return all users, the root user first."""
-    access_key, secret_key = settings.root_keys
-    root = User(access_key, secret_key, Owner(ROOT_ID, access_key), root=True)
-    return [root] + [
-        User(user.access_key, user.secret_key.reveal(), Owner(user.id, user.display_name or user.id))
-        for user in settings.auth.users
-    ]
 
 
 def jobs(store: Store) -> list[Job]:

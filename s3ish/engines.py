@@ -1,26 +1,32 @@
-"""The engines that settings describe: volumes, a store on them, and where its index is.
+"""What settings describe: the users, the volumes, and a store on them."""
 
-Where settings do not say, the index is on one of the volumes: each of them is a place where it may be, and the newest
-one found is the index. So it can be built anew on another one when its drive fails.
-"""
-
-import contextlib
-from collections.abc import AsyncIterator, Callable
-from functools import partial
+from collections.abc import Callable
 from pathlib import Path
 
+from s3ish.auth.credentials import User
 from s3ish.blob.erasure.core import BlobSettings, Reporter, StateReporter
 from s3ish.blob.erasure.store import ErasureStore
-from s3ish.blob.volumes.identity import PRIVATE
 from s3ish.blob.volumes.open_set import open_volumes as open_set
 from s3ish.blob.volumes.volume_set import Volumes
 from s3ish.clock import Clock
 from s3ish.config import Settings
-from s3ish.index.protocol import Damaged, IndexFailure, Monitor, RowIs
-from s3ish.index.sqlite import SQLiteIndex, is_blank, peek
-from s3ish.integrity.startup import GENERATION, bind
+from s3ish.index.protocol import IndexFailure, Monitor, RowIs
+from s3ish.index.sqlite import SQLiteIndex
+from s3ish.model import Owner
 from s3ish.objects.store import Store
-from s3ish.threads import ThreadPool, each_within
+from s3ish.threads import ThreadPool
+
+ROOT_ID = "s3ish-root"
+
+
+def users(settings: Settings) -> list[User]:
+    """Return all users, the root user first."""
+    access_key, secret_key = settings.root_keys
+    root = User(access_key, secret_key, Owner(ROOT_ID, access_key), root=True)
+    return [root] + [
+        User(user.access_key, user.secret_key.reveal(), Owner(user.id, user.display_name or user.id))
+        for user in settings.auth.users
+    ]
 
 
 def open_volumes(settings: Settings, clock: Clock, *, create: bool) -> Volumes:
@@ -81,74 +87,9 @@ def make_store(
     return Store(rows, blobs, clock, offload, settings.server.region, on_damage, on_broken_row)
 
 
-@contextlib.asynccontextmanager
-async def opened(settings: Settings, volumes: Volumes, index: Path, clock: Clock) -> AsyncIterator[Store]:
-    """Open the store with the index that it has. Raises IndexFailure if that is blank or of another set of volumes."""
-    try:
-        require(index)
-    except Damaged:
-        volumes.close()
-        raise
-    store = make_store(settings, volumes, index, clock)
-    try:
-        await bind(store, volumes.set, volumes.generation)
-        yield store
-    finally:
-        await close(store)
-
-
 async def close(store: Store) -> None:
     """End what a store has under way, and release its files."""
     await store.settle()
     await store.blobs.close()
     await store.index.close()
     store.offload.close()
-
-
-# --- the place of the index
-
-
-def require(index: Path) -> None:
-    """Raise Damaged if there is no index: SQLite would make a blank one."""
-    if is_blank(index):
-        raise Damaged(f"{index} is not there or empty. Run: s3ish index rebuild")
-
-
-def place_on(root: str) -> Path:
-    """Return where the index is if it is on a volume."""
-    return Path(root) / PRIVATE / "index.db"
-
-
-def places(settings: Settings, volumes: Volumes) -> list[Path]:
-    """Return where the index may be, the preferred place first: where settings say, or on the volumes that answer."""
-    if settings.storage.index:
-        return [Path(settings.storage.index)]
-    return [place_on(volume.root) for volume in volumes.present if not volume.calls.hung]
-
-
-def is_movable(settings: Settings) -> bool:
-    """Whether the index can go to another drive when its own fails."""
-    return len(settings.storage.volumes) > 1 and not settings.storage.index
-
-
-def by_age(candidates: list[Path], patience_seconds: float) -> list[Path]:
-    """Return the places where there is an index that can be read, the newest first.
-
-    Args:
-        patience_seconds: after which time one does not count; no drive may hold up the others.
-    """
-    if len(candidates) == 1:
-        return [place for place in candidates if not is_blank(place)]
-    outcomes = each_within(patience_seconds, [partial(_generation, place) for place in candidates])
-    found = [(number, -turn) for turn, number in enumerate(outcomes) if isinstance(number, int)]
-    return [candidates[-turn] for _, turn in sorted(found, reverse=True)]
-
-
-def find_index(settings: Settings, volumes: Volumes) -> Path:
-    """Return where the index is, or where it should be."""
-    candidates = places(settings, volumes)
-    return [*by_age(candidates, settings.storage.drive_timeout_seconds), *candidates][0]
-
-
-def _generation(place: Path) -> int | None:
-    return None if is_blank(place) else int(peek(place, "state", GENERATION) or 0)

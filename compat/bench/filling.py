@@ -12,11 +12,11 @@ from itertools import islice
 from pathlib import Path
 
 from compat.bench.load import Request
-from s3ish.app import ROOT_ID
 from s3ish.blob.erasure.core import BlobSettings
 from s3ish.blob.erasure.store import ErasureStore
 from s3ish.blob.volumes.open_set import open_volumes
 from s3ish.clock import Clock
+from s3ish.engines import ROOT_ID
 from s3ish.index.protocol import Put
 from s3ish.index.sqlite import SQLiteIndex
 from s3ish.model import NULL_VERSION, Attributes, BlobRef, Checksum, Owner, Part, Upload, Version

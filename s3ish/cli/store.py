@@ -13,7 +13,7 @@ from s3ish.blob.volumes.probe import SILENT, probe
 from s3ish.blob.volumes.volume_set import Volumes
 from s3ish.clock import Clock
 from s3ish.config import ConfigError, Settings
-from s3ish.engines import find_index, open_volumes, opened
+from s3ish.engines import open_volumes
 from s3ish.index.protocol import IndexFailure
 from s3ish.index.sqlite import SQLiteIndex, is_blank
 from s3ish.integrity.blind_spots import BlindSpots, read_blind_spots
@@ -24,6 +24,7 @@ from s3ish.integrity.scrub import STATE, Progress, note_look, read_progress
 from s3ish.integrity.sweep import UNCLEAN
 from s3ish.jobs.runner import run_once
 from s3ish.observe.logs import set_up_logs
+from s3ish.process.index_place import find_index, opened
 from s3ish.process.start import build
 
 

@@ -13,11 +13,15 @@ from pathlib import Path
 
 import structlog
 
-from s3ish.app import users
 from s3ish.blob.volumes.volume_set import Volumes
 from s3ish.clock import Clock
+<<<<<<< HEAD
 from s3ish.config import Settings
 from s3ish.engines import by_age, close, find_index, is_movable, make_store, open_volumes, opened, places
+=======
+from s3ish.config import ConfigError, Settings
+from s3ish.engines import close, make_store, open_volumes, users
+>>>>>>> ea41dba (Hold the new rooms: who may import whom, where the index is in a file of its own, fixtures that moved tests share)
 from s3ish.errors import BucketAlreadyOwnedByYou
 from s3ish.index.protocol import Delete, IndexFailure, IndexFull, NewerFormat, Unavailable
 from s3ish.index.sqlite import SQLiteIndex
@@ -29,6 +33,7 @@ from s3ish.model import Owner
 from s3ish.objects import buckets
 from s3ish.objects.store import Store
 from s3ish.observe.logs import set_up_logs
+from s3ish.process.index_place import by_age, find_index, is_movable, opened, places
 from s3ish.threads import each_within
 
 log = structlog.get_logger()

@@ -183,7 +183,7 @@ async def one(index):
             old = await index.get("state", b"counter")
             try:
                 new = Put("state", b"counter", b"%d" % (int(old or 0) + 1))
-                await index.commit([new], [Row("state", b"counter", old)])
+                await index.commit([new], [RowIs("state", b"counter", old)])
             except Conflict:
                 continue
             break

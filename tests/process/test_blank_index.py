@@ -16,7 +16,7 @@ from s3ish.index.protocol import IndexFailure, Put
 from s3ish.integrity.sweep import SWEEP, SweepJob
 from s3ish.model import Owner
 from s3ish.objects import buckets
-from s3ish.process import start
+from s3ish.process import index_place, start
 from tests.objects.support import get, put, sample
 
 DATA = {"small": sample(1000), "large": sample(100_000)}
@@ -39,7 +39,7 @@ def settings_of(volume):
 
 
 def index_of(settings):
-    return engines.place_on(settings.storage.volumes[0])
+    return index_place.place_on(settings.storage.volumes[0])
 
 
 def serve(settings, work):

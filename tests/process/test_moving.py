@@ -10,14 +10,14 @@ from contextlib import closing, contextmanager, suppress
 import pytest
 import structlog
 from structlog.testing import capture_logs
-from tests.test_blank_index import DATA, fill, look, look_at_all, serve, store_more
 
 from s3ish import config, engines
 from s3ish.blob.protocol import VolumeError
 from s3ish.blob.volumes.volume import Volume
 from s3ish.clock import Clock
 from s3ish.index.protocol import IndexFailure, IndexFull, Unavailable
-from s3ish.process import start
+from s3ish.process import index_place, start
+from tests.process.test_blank_index import DATA, fill, look, look_at_all, serve, store_more
 from tests.torture.client import CUT, Client
 from tests.torture.linear import workers_of
 
@@ -46,7 +46,7 @@ def settings_of(roots):
 
 
 def index_on(root):
-    return engines.place_on(str(root))
+    return index_place.place_on(str(root))
 
 
 def spoil(root):
@@ -184,7 +184,7 @@ def test_the_index_of_another_set_is_refused(settings, roots, tmp_path):  # case
     other = settings_of([tmp_path / "o" / str(number) for number in range(3)])
     serve(other, fill)
     serve(settings, fill)
-    shutil.copy(engines.place_on(other.storage.volumes[0]), index_on(roots[0]))
+    shutil.copy(index_place.place_on(other.storage.volumes[0]), index_on(roots[0]))
     with pytest.raises(IndexFailure, match="another set of volumes"):
         serve(settings, look)
 

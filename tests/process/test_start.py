@@ -20,7 +20,7 @@ DEFERRED = (
 
 
 def test_what_no_first_answer_needs_is_not_imported():
-    code = "import sys, s3ish.__main__, s3ish.app, s3ish.start, s3ish.server.run; print(*sys.modules)"
+    code = "import sys, s3ish.__main__, s3ish.app, s3ish.process.start, s3ish.process.serve; print(*sys.modules)"
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
     assert "s3ish.api.catalogue" in found
     assert [name for name in DEFERRED if name in found] == []

@@ -60,8 +60,8 @@ FLUSH_SECONDS = 1.6
 
 MAX_CALLS = 200
 ONE_THREAD = (
-    "from s3ish.threads import ThreadPool; ThreadPool.__init__.__defaults__ = (1,);"
-    " from s3ish.__main__ import main; main()"
+    "from s3ish.threads import ThreadPool; ThreadPool.__init__.__defaults__ = (1,); "
+    "from s3ish.__main__ import main; main()"
 )
 """A server that does its file work on one thread: faults are counted by thread."""
 

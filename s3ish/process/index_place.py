@@ -1,0 +1,83 @@
+"""Where the index is, or may be: on one of the volumes, or where settings say.
+
+Each volume is a place for it, and the newest index found is the one that holds. So it can be built on another volume
+when its drive fails.
+"""
+
+import contextlib
+from collections.abc import AsyncIterator
+from functools import partial
+from pathlib import Path
+
+from s3ish.blob.volumes.identity import PRIVATE
+from s3ish.blob.volumes.volume_set import Volumes
+from s3ish.clock import Clock
+from s3ish.config import Settings
+from s3ish.engines import close, make_store
+from s3ish.index.protocol import Damaged
+from s3ish.index.sqlite import is_blank, peek
+from s3ish.integrity.startup import GENERATION, bind
+from s3ish.objects.store import Store
+from s3ish.threads import each_within
+
+
+@contextlib.asynccontextmanager
+async def opened(settings: Settings, volumes: Volumes, index: Path, clock: Clock) -> AsyncIterator[Store]:
+    """Open the store with the index that it has. Raises IndexFailure if that is blank or of another set of volumes."""
+    try:
+        require(index)
+    except Damaged:
+        volumes.close()
+        raise
+    store = make_store(settings, volumes, index, clock)
+    try:
+        await bind(store, volumes.set, volumes.generation)
+        yield store
+    finally:
+        await close(store)
+
+
+def require(index: Path) -> None:
+    """Raise Damaged if there is no index: SQLite would make a blank one."""
+    if is_blank(index):
+        raise Damaged(f"{index} is not there or empty. Run: s3ish index rebuild")
+
+
+def place_on(root: str) -> Path:
+    """Return where the index is if it is on a volume."""
+    return Path(root) / PRIVATE / "index.db"
+
+
+def places(settings: Settings, volumes: Volumes) -> list[Path]:
+    """Return where the index may be, the preferred place first: where settings say, or on the volumes that answer."""
+    if settings.storage.index:
+        return [Path(settings.storage.index)]
+    return [place_on(volume.root) for volume in volumes.present if not volume.calls.hung]
+
+
+def is_movable(settings: Settings) -> bool:
+    """Whether the index can go to another drive when its own fails."""
+    return len(settings.storage.volumes) > 1 and not settings.storage.index
+
+
+def by_age(candidates: list[Path], patience_seconds: float) -> list[Path]:
+    """Return the places where there is an index that can be read, the newest first.
+
+    Args:
+        patience_seconds: after which time one does not count; no drive may hold up the others.
+    """
+    if len(candidates) == 1:
+        return [place for place in candidates if not is_blank(place)]
+    outcomes = each_within(patience_seconds, [partial(_generation, place) for place in candidates])
+    found = [(number, -turn) for turn, number in enumerate(outcomes) if isinstance(number, int)]
+    return [candidates[-turn] for _, turn in sorted(found, reverse=True)]
+
+
+def find_index(settings: Settings, volumes: Volumes) -> Path:
+    """Return where the index is, or where it should be."""
+    candidates = places(settings, volumes)
+    return [*by_age(candidates, settings.storage.drive_timeout_seconds), *candidates][0]
+
+
+def _generation(place: Path) -> int | None:
+    return None if is_blank(place) else int(peek(place, "state", GENERATION) or 0)
