@@ -15,13 +15,8 @@ import structlog
 
 from s3ish.blob.volumes.volume_set import Volumes
 from s3ish.clock import Clock
-<<<<<<< HEAD
 from s3ish.config import Settings
-from s3ish.engines import by_age, close, find_index, is_movable, make_store, open_volumes, opened, places
-=======
-from s3ish.config import ConfigError, Settings
 from s3ish.engines import close, make_store, open_volumes, users
->>>>>>> ea41dba (Hold the new rooms: who may import whom, where the index is in a file of its own, fixtures that moved tests share)
 from s3ish.errors import BucketAlreadyOwnedByYou
 from s3ish.index.protocol import Delete, IndexFailure, IndexFull, NewerFormat, Unavailable
 from s3ish.index.sqlite import SQLiteIndex

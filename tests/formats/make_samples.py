@@ -25,29 +25,18 @@ from pathlib import Path
 import boto3
 import msgspec
 from botocore.config import Config
-from s3ish.blob.identity import Identity
-from s3ish.jobs.gaps import Gaps
-from s3ish.jobs.recovery import adopt, recover
-from s3ish.jobs.scrub import Progress
 
 from s3ish import app, engines
 from s3ish.blob import identity, sidecar
-<<<<<<< HEAD
-=======
 from s3ish.blob.identity import Identity
->>>>>>> ea41dba (Hold the new rooms: who may import whom, where the index is in a file of its own, fixtures that moved tests share)
 from s3ish.clock import Clock
 from s3ish.config import load
 from s3ish.index import keys, records
 from s3ish.index.sqlite import SQLiteIndex
-<<<<<<< HEAD
-from s3ish.jobs.runner import Lease
-=======
 from s3ish.jobs.gaps import Gaps
 from s3ish.jobs.recovery import adopt, recover
 from s3ish.jobs.runner import Lease
 from s3ish.jobs.scrub import Progress
->>>>>>> ea41dba (Hold the new rooms: who may import whom, where the index is in a file of its own, fixtures that moved tests share)
 from s3ish.model import (
     Attributes,
     BlobRef,

@@ -9,7 +9,7 @@ import shutil
 
 import pytest
 
-from s3ish import config, engines
+from s3ish import config_sources, engines
 from s3ish.cli import store as commands
 from s3ish.clock import Clock
 from s3ish.index.protocol import IndexFailure, Put
@@ -35,7 +35,7 @@ def settings(tmp_path):
 
 
 def settings_of(volume):
-    return config.load({"storage.volumes": [str(volume)], "storage.fsync": False}, {})
+    return config_sources.load({"storage.volumes": [str(volume)], "storage.fsync": False}, {})
 
 
 def index_of(settings):
@@ -112,7 +112,7 @@ def test_a_repair_begins_with_the_index(settings, happens):  # cases 22, 23
 
 def test_healing_an_empty_drive_that_held_the_index_keeps_everything(tmp_path):  # cases 23, 27
     roots = [tmp_path / str(number) for number in range(3)]
-    settings = config.load({"storage.volumes": [*map(str, roots)], "storage.fsync": False}, {})
+    settings = config_sources.load({"storage.volumes": [*map(str, roots)], "storage.fsync": False}, {})
     serve(settings, fill)
     shutil.rmtree(roots[0])
     counts = check(settings, repair=True).counts
@@ -167,7 +167,7 @@ def test_an_index_from_the_past_is_rebuilt_at_start(settings, tmp_path):  # case
 
 def test_a_volume_from_the_past_does_not_make_the_index_old(tmp_path):  # case 22
     roots = [tmp_path / str(number) for number in range(3)]
-    settings = config.load({"storage.volumes": [*map(str, roots)], "storage.fsync": False}, {})
+    settings = config_sources.load({"storage.volumes": [*map(str, roots)], "storage.fsync": False}, {})
     serve(settings, fill)
     past = (roots[2] / ".s3ish" / "generation").read_text()
     serve(settings, store_more)

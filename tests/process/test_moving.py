@@ -11,7 +11,7 @@ import pytest
 import structlog
 from structlog.testing import capture_logs
 
-from s3ish import config, engines
+from s3ish import config_sources, engines
 from s3ish.blob.protocol import VolumeError
 from s3ish.blob.volumes.volume import Volume
 from s3ish.clock import Clock
@@ -42,7 +42,7 @@ def settings(roots):
 
 
 def settings_of(roots):
-    return config.load({"storage.volumes": [*map(str, roots)], "storage.fsync": False}, {})
+    return config_sources.load({"storage.volumes": [*map(str, roots)], "storage.fsync": False}, {})
 
 
 def index_on(root):
@@ -191,7 +191,7 @@ def test_the_index_of_another_set_is_refused(settings, roots, tmp_path):  # case
 
 def test_an_index_that_settings_place_stays_there(roots, tmp_path):
     elsewhere = {"storage.index": str(tmp_path / "apart" / "index.db")}
-    settings = config.load({"storage.volumes": [*map(str, roots)], "storage.fsync": False} | elsewhere, {})
+    settings = config_sources.load({"storage.volumes": [*map(str, roots)], "storage.fsync": False} | elsewhere, {})
     serve(settings, fill)
     (tmp_path / "apart" / "index.db").write_bytes(b"x" * 5000)
     with pytest.raises(IndexFailure, match="index rebuild"):
