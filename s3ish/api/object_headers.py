@@ -3,7 +3,7 @@
 https://docs.aws.amazon.com/AmazonS3/latest/userguide/UsingMetadata.html
 """
 
-from urllib.parse import parse_qsl
+from unicodedata import category
 
 from s3ish.api.shapes import AttributeHeaders, CustomerKeyHeaders, GrantHeaders
 from s3ish.errors import (
@@ -13,14 +13,18 @@ from s3ish.errors import (
     InvalidRequest,
     InvalidStorageClass,
     InvalidTag,
+    InvalidURI,
     MetadataTooLarge,
     NotImplemented,
 )
 from s3ish.model import Attributes, Tag
 from s3ish.wire.headers import check_metadata, check_value
+from s3ish.wire.names import decode_segment
 
 MAX_METADATA_BYTES = 2048
 MAX_TAGS = 10
+MAX_TAG_KEY, MAX_TAG_VALUE = 128, 256
+"""In UTF-16 code units, as S3 counts characters of tags."""
 DEFAULT_TYPE = "binary/octet-stream"
 
 STORAGE_CLASSES = frozenset(
@@ -39,6 +43,8 @@ _CHUNKED = "aws-chunked"
 _ENCRYPTIONS = ("AES256", "aws:kms", "aws:kms:dsse")
 _PRIVATE_ACLS = ("private", "bucket-owner-read", "bucket-owner-full-control")
 _KNOWN_ACLS = (*_PRIVATE_ACLS, "public-read", "public-read-write", "authenticated-read", "aws-exec-read")
+_TAG_SIGNS = "_.:/=+-@"
+"""What a tag may hold beside letters, digits and spaces of any script."""
 _HEADERS = (
     ("cache-control", "cache_control"),
     ("content-disposition", "content_disposition"),
@@ -169,20 +175,24 @@ def _redirect_of(location: str | None) -> str:
 
 
 def read_tagging(text: str) -> tuple[Tag, ...]:
-    """Read the ``x-amz-tagging`` header, tags as URL query parameters.
+    """Read the ``x-amz-tagging`` header, tags as URL query parameters; one without ``=`` has an empty value.
 
     Raises:
         InvalidArgument, InvalidTag, BadRequest: malformed, or beyond the limits.
     """
     try:
-        pairs = parse_qsl(text, keep_blank_values=True, strict_parsing=True, max_num_fields=100, errors="strict")
-    except ValueError as error:
+        pairs = [item.replace("+", " ").partition("=") for item in text.split("&") if item]
+        tags = tuple(Tag(decode_segment(key), decode_segment(value)) for key, _, value in pairs)
+        if len({tag.key for tag in tags} - {""}) < len(tags):
+            raise InvalidURI
+    except InvalidURI as error:
         raise InvalidArgument(
             "The header 'x-amz-tagging' shall be encoded as UTF-8 then URLEncoded URL query parameters without tag "
             "name duplicates.",
             ArgumentName="x-amz-tagging",
+            ArgumentValue=text,
         ) from error
-    return check_tags(tuple(Tag(key, value) for key, value in pairs), MAX_TAGS)
+    return check_tags(tags, MAX_TAGS)
 
 
 def check_tags(tags: tuple[Tag, ...], limit: int) -> tuple[Tag, ...]:
@@ -190,15 +200,26 @@ def check_tags(tags: tuple[Tag, ...], limit: int) -> tuple[Tag, ...]:
 
     Raises:
         BadRequest: more than ``limit`` tags.
-        InvalidTag: a key or value is too long, reserved, or a key appears twice.
+        InvalidTag: a key or value is too long, reserved or holds other characters, or a key appears twice.
     """
     if len(tags) > limit:
         raise BadRequest(f"Object tags cannot be greater than {limit}")
-    if len({tag.key for tag in tags}) != len(tags):
-        raise InvalidTag("Cannot provide multiple Tags with the same key")
+    seen: set[str] = set()
     for tag in tags:
-        if not 1 <= len(tag.key) <= 128 or tag.key.startswith("aws:"):
-            raise InvalidTag("The TagKey you have provided is invalid", TagKey=tag.key[:128])
-        if len(tag.value) > 256:
-            raise InvalidTag("The TagValue you have provided is invalid", TagKey=tag.key, TagValue=tag.value[:256])
+        if tag.key in seen:
+            raise InvalidTag("Cannot provide multiple Tags with the same key", TagKey=tag.key)
+        seen.add(tag.key)
+        if not tag.key or not _fits(tag.key, MAX_TAG_KEY):
+            raise InvalidTag("The TagKey you have provided is invalid", TagKey=tag.key)
+        if tag.key.startswith("aws:"):
+            raise InvalidTag("Your TagKey cannot be prefixed with aws:", TagKey=tag.key)
+        if not _fits(tag.value, MAX_TAG_VALUE):
+            raise InvalidTag("The TagValue you have provided is invalid", TagKey=tag.key, TagValue=tag.value)
     return tags
+
+
+def _fits(text: str, limit: int) -> bool:
+    """Whether a key or value is short enough and has no other characters than S3 allows."""
+    if len(text) > limit or len(text.encode("utf-16-le", "replace")) > 2 * limit:
+        return False
+    return all(character in _TAG_SIGNS or category(character)[0] in "LNZ" for character in text)

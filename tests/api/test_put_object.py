@@ -192,21 +192,61 @@ def test_tags_are_counted(s3, bucket):
     assert "TagCount" not in s3.get_object(Bucket=bucket, Key="k")
 
 
+@pytest.mark.parametrize(
+    ("tagging", "count"),
+    [
+        ("a", 1),
+        ("a&b=&c=1", 3),
+        ("&", 0),
+        ("&&a=1&", 1),
+        ("a=b=c", 1),
+        ("a+b=c%20d&a%2Bb=1", 2),
+        ("%C3%A4=%E6%9D%B1%20%E4%BA%AC", 1),
+        ("a%40b.c%3A/d_e-f=%3D", 1),
+        (f"{'%F0%A0%AE%B7' * 64}={'%F0%A0%AE%B7' * 128}", 1),
+        (f"{'k' * 128}={'v' * 256}", 1),
+        ("&".join(f"k{i}" for i in range(10)), 10),
+    ],
+)
+def test_forms_of_tags(raw, bucket, tagging, count):
+    assert raw("PUT", f"/{bucket}/k", "x", {"x-amz-tagging": tagging}).status == 200
+    assert int(raw("HEAD", f"/{bucket}/k").headers.get("x-amz-tagging-count", 0)) == count
+
+
 @pytest.mark.parametrize(  # case 73
     ("tagging", "code"),
     [
         ("&".join(f"k{i}=v" for i in range(11)), "BadRequest"),
-        ("a=1&a=2", "InvalidTag"),
+        ("a=1&a=2", "InvalidArgument"),
+        ("a+b=1&a%20b=2", "InvalidArgument"),
+        ("=v", "InvalidArgument"),
+        ("=", "InvalidArgument"),
+        ("a=%", "InvalidArgument"),
+        ("%zz=1", "InvalidArgument"),
+        ("a=%ff", "InvalidArgument"),
+        ("a=%00", "InvalidArgument"),
         (f"{'k' * 129}=v", "InvalidTag"),
         (f"k={'v' * 257}", "InvalidTag"),
+        (f"{'%F0%A0%AE%B7' * 65}=v", "InvalidTag"),
         ("aws:own=v", "InvalidTag"),
-        ("=v", "InvalidTag"),
-        ("a", "InvalidArgument"),
+        ("a=inv%26alid", "InvalidTag"),
+        ("a*=v", "InvalidTag"),
+        ("a=(v)", "InvalidTag"),
+        ("a=%09", "InvalidTag"),
+        ("a=%C2%85", "InvalidTag"),
+        ("a=%F0%9F%AA%A3", "InvalidTag"),
     ],
 )
 def test_tags_that_are_none(raw, bucket, unchanged, tagging, code):
     with unchanged(bucket):
         assert raw("PUT", f"/{bucket}/k", "x", {"x-amz-tagging": tagging}).outcome == (400, code)
+
+
+def test_what_is_wrong_with_a_tag_is_said(raw, bucket):
+    answer = raw("PUT", f"/{bucket}/k", "x", {"x-amz-tagging": "good=1&key=inv%26alid"})
+    assert (answer.xml.findtext("TagKey"), answer.xml.findtext("TagValue")) == ("key", "inv&alid")
+    answer = raw("PUT", f"/{bucket}/k", "x", {"x-amz-tagging": "a=1&a=2"})
+    assert "without tag name duplicates" in answer.xml.findtext("Message")
 
 
 @pytest.mark.parametrize(
