@@ -65,7 +65,9 @@ class ServerSettings(Section, frozen=True):
     body_timeout_seconds: Annotated[float, Meta(gt=0), "How long a client may send nothing within a body."] = 60.0
     idle_timeout_seconds: Annotated[int, Meta(gt=0), "How long an idle connection is kept."] = 75
     shutdown_seconds: Annotated[int, Meta(gt=0), "How long requests may take to finish after SIGTERM."] = 8
-    max_connections: Annotated[int, Meta(ge=1), "Connections that a worker holds at once."] = 10_000
+    max_connections: Annotated[
+        int, Meta(ge=1), "Connections that a worker holds at once; a newcomer takes the place of the longest idle."
+    ] = 10_000
 
 
 class StorageSettings(Section, frozen=True):

@@ -23,6 +23,7 @@ from s3ish.errors import (
 )
 from s3ish.http.batched_writes import outbox
 from s3ish.http.exchange import CROWD, Exchange
+from s3ish.http.idle import idle_connections
 from s3ish.http.receive_buffer import Demand, ReceiveBuffer
 from s3ish.wire.xml import DECLARATION, escape
 
@@ -64,7 +65,7 @@ class LimitedProtocol(HttpToolsProtocol):
         shortest = min(limits.header_timeout_seconds, limits.body_timeout_seconds, self.timeout_keep_alive)
         self._tick_seconds = min(_MAX_TICK_SECONDS, shortest / 4)
         self._timer: asyncio.TimerHandle | None = None
-        self._surplus = False  # more connections than allowed were open when this one began
+        self._surplus = False  # as many as are allowed were open when this one began, and each had a request
         self._appetite = Demand()
         self._extensions: Any = {"s3ish.appetite": self._appetite}
         self._refused = False
@@ -83,7 +84,10 @@ class LimitedProtocol(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Begin the connection's one timer."""
         super().connection_made(transport)
-        self._surplus = len(self.connections) > self._limits.connections
+        full = len(self.connections) > self._limits.connections
+        self._surplus = full and not idle_connections.close_longest()
+        if not self._surplus:
+            idle_connections.add(self.transport)
         self._appetite.narrow = len(self.connections) > CROWD
         transport.set_protocol(ReceiveBuffer(self, self._appetite))
         self._headers_since = self.loop.time()
@@ -92,6 +96,7 @@ class LimitedProtocol(HttpToolsProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """End the timer."""
+        idle_connections.discard(self.transport)
         if self._timer:
             self._timer.cancel()
             self._timer = None
@@ -226,6 +231,7 @@ class LimitedProtocol(HttpToolsProtocol):
 
     def _begin_exchange(self) -> None:
         """Start the request at once, or behind those that the client sent before it."""
+        idle_connections.discard(self.transport)
         self._appetite.wanted = 0
         self.scope["extensions"] = self._extensions
         version = self.parser.get_http_version()
@@ -337,6 +343,8 @@ class LimitedProtocol(HttpToolsProtocol):
         self._idle_since = self.loop.time()
         if self.pipeline:
             self._start_asgi_task(*self.pipeline.pop())
+        else:
+            idle_connections.add(self.transport)
 
     def send_400_response(self, msg: str) -> None:
         """Answer what cannot be parsed, or had no room, with S3's error instead of plain text."""
@@ -349,34 +357,31 @@ class LimitedProtocol(HttpToolsProtocol):
     def _tick(self) -> None:
         """Now and then: end connections whose headers or body do not move."""
         self._timer = None
-        if self.transport.is_closing():
-            return
         now = self.loop.time()
         answered = self.cycle is None or self.cycle.response_complete
         since = self._headers_since
-        if answered and since is not None and now - since > self._limits.header_timeout_seconds:
-            self._refuse(RequestTimeout())
-            return
-        if answered and since is None and now - self._idle_since > self.timeout_keep_alive:
-            self.transport.close()
-            return
-        if not answered and self._is_stuck(now):
+        if self._is_stuck(now, answered):
             self.transport.abort()
-            return
-        self._timer = self.loop.call_later(self._tick_seconds, self._tick)
+        elif answered and not self.transport.is_closing():
+            if since is None and now - self._idle_since > self.timeout_keep_alive:
+                self.transport.close()
+            elif since is not None and now - since > self._limits.header_timeout_seconds:
+                self._refuse(RequestTimeout())
+        if self._timer is None:
+            self._timer = self.loop.call_later(self._tick_seconds, self._tick)
 
     def _extend_deadline(self, now: float, moved_bytes: int) -> None:
         """Every byte that moves gives back a part of the time that was used up."""
         timeout = self._limits.body_timeout_seconds
         self._deadline = min(now + timeout, self._deadline + moved_bytes / MIN_BYTES_A_SECOND)
 
-    def _is_stuck(self, now: float) -> bool:
+    def _is_stuck(self, now: float, answered: bool) -> bool:
         """Whether the client has sent what it announced, or taken what it asked for, too slowly for too long."""
         unsent = self.transport.get_write_buffer_size()
         self._extend_deadline(now, abs(unsent - self._unsent))
         self._unsent = unsent
-        waits_for_body = self.cycle.more_body and not self._in_headers and not self.flow.read_paused
-        waits_for_client = waits_for_body or self.flow.write_paused
+        waits_for_body = not (answered or self._in_headers or self.flow.read_paused) and self.cycle.more_body
+        waits_for_client = waits_for_body or self.flow.write_paused or self.transport.is_closing()
         if not waits_for_client:
             self._deadline = now + self._limits.body_timeout_seconds
         return now > self._deadline
@@ -386,6 +391,7 @@ class LimitedProtocol(HttpToolsProtocol):
         if self._refused:
             return
         self._refused = True
+        idle_connections.discard(self.transport)
         outbox.flush()
         if self.cycle is not None and not self.cycle.response_complete:
             if self._in_headers:

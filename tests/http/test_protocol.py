@@ -7,7 +7,17 @@ import socket
 import pytest
 
 from s3ish.http.protocol import MAX_HEADERS, MAX_URL_BYTES, LimitedProtocol
-from tests.server.support import PATIENCE_SECONDS, code_of, connection_of, receive_all, receive_answer, send, status_of
+from tests.server.support import (
+    PATIENCE_SECONDS,
+    Application,
+    Clock,
+    code_of,
+    connection_of,
+    receive_all,
+    receive_answer,
+    send,
+    status_of,
+)
 
 GOOD = b"GET /ok HTTP/1.1\r\nHost: h\r\n\r\n"
 LAST = b"GET /last HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n"
@@ -326,6 +336,11 @@ def test_upgrades_are_not_made(server):
     assert b"101" not in answer[:20]
 
 
+@pytest.fixture
+async def clock():
+    return Clock()
+
+
 # --- time ------------------------------------------------------------------------------------------------------------
 
 
@@ -427,6 +442,43 @@ def test_a_client_that_reads_by_the_byte_is_cut_off(server):
                 connection.recv(1)
 
 
+# case 101
+@pytest.mark.parametrize("headers", [[], [b"Connection: close"]], ids=["kept", "closed"])
+def test_a_client_that_does_not_read_the_end_is_cut_off(start, headers):
+    """All that is sent waits in the server when the answer is complete."""
+    server = start(idle_seconds=1)
+    with server.connect(receive_bytes=4096) as connection:
+        send(connection, request(*headers, target=b"/whole"))
+        assert connection.recv(1) == b"H"
+        server.wait(lambda: server.connections == 0)
+
+
+async def test_a_closing_connection_that_moves_is_not_cut_off(clock):
+    connection, transport = connection_of(None, clock=clock)
+    transport.is_closing.return_value = True
+    for left in range(100_000, 0, -10_000):
+        transport.get_write_buffer_size.return_value = left
+        clock.advance(5)
+    transport.abort.assert_not_called()
+    clock.advance(100)
+    transport.abort.assert_called()
+    connection.connection_lost(None)
+
+
+async def test_the_time_between_requests_is_no_time_of_the_next(clock):
+    connection, transport = connection_of(Application(), clock=clock, idle_seconds=1000)
+    connection.data_received(GOOD)
+    await asyncio.gather(*connection.tasks)
+    clock.advance(900)
+    connection.data_received(request(b"Content-Length: 100", method=b"PUT"))
+    clock.advance(50)
+    transport.abort.assert_not_called()
+    clock.advance(20)
+    transport.abort.assert_called()
+    connection.connection_lost(None)
+    await asyncio.gather(*connection.tasks)
+
+
 def test_a_client_that_reads_gets_all(server):
     with server.connect() as connection:
         send(connection, request(b"Connection: close", target=b"/big"))
@@ -447,15 +499,17 @@ def test_an_idle_connection_ends(start):
 
 # case 103
 def test_more_connections_than_allowed(start):
-    server = start(connections=2, header_timeout_seconds=5)
+    server = start(connections=2, header_timeout_seconds=5, body_timeout_seconds=5)
     with server.connect() as first, server.connect() as second:
         for connection in (first, second):
-            send(connection, GOOD)
-            assert status_of(receive_answer(connection)) == 200
+            send(connection, request(b"Content-Length: 5", b"Expect: 100-continue", method=b"PUT"))
+            assert status_of(connection.recv(1000)) == 100
         assert_slow_down(server)
-        send(first, LAST)
-        assert receive_all(first).endswith(b"/last 0")
-    assert server.works()
+        send(first, b"hello")
+        assert status_of(receive_answer(first)) == 200
+        assert server.works()
+        send(second, b"hello")
+        assert status_of(receive_answer(second)) == 200
 
 
 def assert_slow_down(server):
@@ -464,6 +518,62 @@ def assert_slow_down(server):
     assert answer.startswith(b"HTTP/1.1 503 Service Unavailable\r\n")
     assert code_of(answer) == "SlowDown"
     assert b"\r\nconnection: close\r\n" in answer
+
+
+# case 166
+@pytest.mark.parametrize("said", [b"", b"GET /x HTTP/1.1\r\nHost: h\r\n", GOOD], ids=["nothing", "half", "kept"])
+def test_the_longest_idle_connection_makes_room(start, said):
+    server = start(connections=3, header_timeout_seconds=60)
+    with contextlib.ExitStack() as opened:
+        idle = [opened.enter_context(server.connect()) for _ in range(3)]
+        for connection in idle:
+            send(connection, said)
+            if said == GOOD:
+                assert status_of(receive_answer(connection)) == 200
+        newcomers = []
+        for connection in idle:
+            newcomers.append(opened.enter_context(server.connect()))
+            send(newcomers[-1], GOOD)
+            assert status_of(receive_answer(newcomers[-1])) == 200
+            assert receive_all(connection) == b""
+        for connection in newcomers:
+            send(connection, LAST)
+            assert receive_all(connection).endswith(b"/last 0")
+
+
+# case 166
+def test_a_connection_is_idle_since_its_last_answer(start):
+    server = start(connections=2, header_timeout_seconds=60)
+    with server.connect() as first, server.connect() as second:
+        for connection in (first, second, first):
+            send(connection, GOOD)
+            assert status_of(receive_answer(connection)) == 200
+        assert server.works()
+        assert receive_all(second) == b""
+        send(first, LAST)
+        assert receive_all(first).endswith(b"/last 0")
+
+
+# case 166
+def test_a_connection_with_a_request_makes_no_room(start):
+    server = start(connections=2, header_timeout_seconds=60, body_timeout_seconds=60)
+    with server.connect() as busy, server.connect() as idle:
+        send(busy, request(b"Content-Length: 5", b"Connection: close", b"Expect: 100-continue", method=b"PUT"))
+        assert status_of(busy.recv(1000)) == 100
+        for _ in range(20):
+            assert server.works()
+        assert receive_all(idle) == b""
+        send(busy, b"hello")
+        assert receive_all(busy).endswith(b"/x 5")
+
+
+# case 166
+async def test_the_answer_of_a_connection_that_makes_room_is_sent_before(answered):
+    _, transport = answered
+    another, _ = connection_of(None, connections=0)
+    called = [name for name, *_ in transport.mock_calls]
+    assert called.index("write") < called.index("close")
+    another.connection_lost(None)
 
 
 # --- clients that go away --------------------------------------------------------------------------------------------

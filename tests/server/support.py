@@ -1,5 +1,6 @@
 """A tiny application behind the real protocol, and a client that speaks raw bytes."""
 
+import asyncio
 import contextlib
 import functools
 import hashlib
@@ -7,6 +8,7 @@ import logging
 import re
 import socket
 import threading
+import time
 from unittest.mock import Mock
 
 import uvicorn
@@ -22,6 +24,7 @@ PATIENCE_SECONDS = 10
 class Application:
     """Answers ``/big`` without end, ``/refused`` without reading, everything else with the length of the body.
 
+    ``/whole`` gets 16 MiB at once.
     ``/stored`` takes the body as uploads do, in pieces of 300,000 bytes, and answers with its MD5.
     """
 
@@ -54,7 +57,7 @@ class Application:
             if not message["more_body"]:
                 break
         self.requests.append((scope["method"], path.decode(), headers, length))
-        text = b"%s %d" % (path, length)
+        text = bytes(1 << 24) if path == b"/whole" else b"%s %d" % (path, length)
         fields = [(b"content-length", b"%d" % len(text))]
         await send({"type": "http.response.start", "status": 200, "headers": fields})
         await send({"type": "http.response.body", "body": text})
@@ -129,6 +132,18 @@ class Server:
         """Whether a good request is answered."""
         return self.talk(b"GET /ok HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n").endswith(b"/ok 0")
 
+    @property
+    def connections(self):
+        """How many there are."""
+        return len(self._server.server_state.connections)
+
+    def wait(self, condition):
+        """Wait until a condition holds."""
+        end = time.monotonic() + PATIENCE_SECONDS
+        while not condition():
+            assert time.monotonic() < end, "in vain"
+            time.sleep(0.005)
+
     def stop(self):
         self._server.should_exit = True
         self._thread.join(PATIENCE_SECONDS)
@@ -180,12 +195,48 @@ def code_of(answer):
 LIMITS = Limits(header_bytes=4096, header_timeout_seconds=0.3, body_timeout_seconds=0.3, connections=1000)
 
 
-def connection_of(application):
+class Clock:
+    """The time and the timers of an event loop, which a test lets pass; tasks are those of the real loop."""
+
+    def __init__(self):
+        self.now, self._timers = 1000.0, []
+        self.create_task = asyncio.get_running_loop().create_task
+
+    def time(self):
+        return self.now
+
+    def call_later(self, seconds, callback):
+        timer = Mock(when=self.now + seconds, callback=callback)
+        timer.cancel.side_effect = lambda: self._timers.remove(timer)
+        self._timers.append(timer)
+        return timer
+
+    def advance(self, seconds):
+        """Let time pass; what is due on the way is called."""
+        end = self.now + seconds
+        while due := [timer for timer in self._timers if timer.when <= end]:
+            timer = min(due, key=lambda timer: timer.when)
+            self._timers.remove(timer)
+            self.now = timer.when
+            timer.callback()
+        self.now = end
+
+
+def connection_of(application, *, clock=None, connections=10, idle_seconds=5):
     """Return the protocol of a connection without a socket, and its transport, which remembers what is asked of it."""
-    config = uvicorn.Config(application, ws="none", lifespan="off", interface="asgi3", log_config=None)
+    config = uvicorn.Config(
+        application,
+        ws="none",
+        lifespan="off",
+        interface="asgi3",
+        log_config=None,
+        timeout_keep_alive=idle_seconds,
+    )
     config.load()
-    limits = Limits(1 << 14, 60, 60, 10)
-    connection = LimitedProtocol(config=config, server_state=ServerState(), app_state={}, limits=limits)
+    limits = Limits(1 << 14, 60, 60, connections)
+    state = ServerState()
+    connection = LimitedProtocol(config=config, server_state=state, app_state={}, limits=limits, _loop=clock)
     transport = Mock(get_extra_info=Mock(return_value=None), is_closing=Mock(return_value=False))
+    transport.get_write_buffer_size.return_value = 0
     connection.connection_made(transport)
     return connection, transport
