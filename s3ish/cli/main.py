@@ -92,20 +92,12 @@ def _serve(settings: Settings) -> None:
 
     run.keep_memory_small()
     try:
-        with run.metrics_directory(settings.server.workers), start.prepare(settings) as preparation:
-            try:
-                bound = run.bind(settings.server.host, settings.server.port)
-            except OSError as error:
-                _fail(
-                    f"cannot listen on {settings.server.host}:{settings.server.port}: {error.strerror}; choose another "
-                    "with --port or --host"
-                )
-            with bound:
-                port = bound.getsockname()[1]
+        # the port first: a server that cannot have it changes nothing on the volumes
+        with run.bind(settings.server.host, settings.server.port) as bound:
+            port = bound.getsockname()[1]
+            with run.metrics_directory(settings.server.workers), start.prepare(settings) as preparation:
                 run.run(settings, app.create, app.create_standby, preparation, bound, lambda: _greet(settings, port))
-    except ConfigError as error:
-        _fail(str(error), EX_CONFIG)
-    except (BlobError, IndexFailure, S3Error, OSError) as error:
+    except (BlobError, IndexFailure, S3Error, run.CannotListen, OSError) as error:
         _fail(str(error))
 
 

@@ -32,6 +32,8 @@ _SWEPT_SECONDS = 60
 class Served(Protocol):
     """What has been made ready to be served; see ``start.Preparation``."""
 
+    begun: bool
+
     @property
     def index(self) -> Path:
         """The file of the index."""
@@ -65,19 +67,38 @@ class Factory:
         return application
 
 
+class CannotListen(Exception):
+    """The address cannot be had; the text says which, why, and what to do."""
+
+    def __init__(self, address: object, error: Exception) -> None:
+        reason = getattr(error, "strerror", "") or error
+        super().__init__(f"cannot listen on {address}: {reason}; choose another with --port or --host")
+
+
 def bind(host: str, port: int) -> socket.socket:
-    """Return a socket that listens; port 0 takes any free one. From now on connections wait. Raises OSError."""
+    """Return a socket with an address; port 0 takes any free one. Until it listens connections are refused.
+
+    Raises:
+        CannotListen: another server has the address, or it is none.
+    """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     bound = socket.socket(family, socket.SOCK_STREAM)
     try:
         bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         bound.bind((host, port))
-        bound.listen(BACKLOG)
-    except BaseException:
+    except (OSError, ValueError) as error:  # ValueError: what no name can be
         bound.close()
-        raise
+        raise CannotListen(f"{host}:{port}", error) from error
     bound.set_inheritable(True)
     return bound
+
+
+def _listen(bound: socket.socket) -> None:
+    """Let connections wait to be taken. Raises CannotListen: another server that starts was faster."""
+    try:
+        bound.listen(BACKLOG)
+    except OSError as error:
+        raise CannotListen("{}:{}".format(*bound.getsockname()), error) from error
 
 
 def run(
@@ -95,16 +116,25 @@ def run(
         create: makes the application in the process that serves.
         create_standby: makes that of the process which answers while the index moves.
         served: what it serves.
-        bound: where to listen.
+        bound: where it listens.
         announce: called when signals are heeded and connections wait to be taken.
+
+    Raises:
+        CannotListen: another server was faster.
+        ChildProcessError: it cannot serve; the log says why.
     """
+    _listen(bound)
+    served.begun = True
     configure = functools.partial(_configure, settings, create, served)
     if settings.server.workers == 1 and not served.movable:
         single = uvicorn.Server(configure())
         for number in (signal.SIGTERM, signal.SIGINT):  # uvicorn raises them again when all is done: then end normally
             signal.signal(number, lambda *_: setattr(single, "should_exit", True))
         announce()
-        single.run(sockets=[bound])
+        try:
+            single.run(sockets=[bound])
+        except SystemExit as failed:
+            raise ChildProcessError("the server cannot begin; the log says why") from failed
     else:
         interim = functools.partial(_configure, settings, create_standby, served)
         supervisor = Supervisor(configure, bound, Remedy(served.make_ready_again, interim) if served.movable else None)

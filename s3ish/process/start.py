@@ -41,10 +41,12 @@ _TOLD_BLOBS = 100_000
 class Preparation:
     """What a server serves: volumes that it holds alone, and an index that is ready.
 
-    ``index`` is its file, ``movable`` whether it can go to another drive.
+    ``index`` is its file, ``movable`` whether it can go to another drive. ``begun`` says that requests may have been
+    served: from then on an end that is not clean leaves something to look for.
     """
 
     index: Path
+    begun = False
 
     def __init__(self, settings: Settings, clock: Clock) -> None:
         self._settings, self._clock = settings, clock
@@ -101,7 +103,7 @@ class Preparation:
     def end(self, volumes: Volumes) -> None:
         """Remember a clean end, unless a worker died of which nobody has looked for what it left."""
         if not volumes.dead_workers():
-            asyncio.run(self._forget_start())
+            asyncio.run(_forget_start(self._settings, self.index))
 
     def _remove_others(self, volumes: Volumes) -> None:
         """Remove what is left of an index in places where it is no more."""
@@ -110,10 +112,11 @@ class Preparation:
         removals = [partial(remove_index, path) for path in others + unfinished]
         each_within(self._settings.storage.drive_timeout_seconds, removals)
 
-    async def _forget_start(self) -> None:
-        index = SQLiteIndex(self.index, durable=self._settings.storage.fsync)
-        await index.commit([Delete("state", UNCLEAN)])
-        await index.close()
+
+async def _forget_start(settings: Settings, path: Path) -> None:
+    index = SQLiteIndex(path, durable=settings.storage.fsync)
+    await index.commit([Delete("state", UNCLEAN)])
+    await index.close()
 
 
 @contextlib.contextmanager
@@ -128,7 +131,12 @@ def prepare(settings: Settings) -> Iterator[Preparation]:
     with _taken(settings, clock, create=True) as volumes:
         preparation = Preparation(settings, clock)
         preparation.make_ready(volumes)
-        yield preparation
+        try:
+            yield preparation
+        except BaseException:
+            if not preparation.begun:
+                preparation.end(volumes)
+            raise
         preparation.end(volumes)
 
 
@@ -150,8 +158,12 @@ async def _begin(settings: Settings, volumes: Volumes, index: Path, clock: Clock
         await adopt(store, generation)  # the index first: whatever comes between, it is not the older one
         volumes.write_generation(generation)
         await recover(store)
-        for name in settings.storage.default_buckets:
-            await _make_bucket(store, name, users(settings)[0].owner)
+        try:
+            for name in settings.storage.default_buckets:
+                await _make_bucket(store, name, users(settings)[0].owner)
+        except BaseException:  # nothing was served: whatever was there to look for is still marked
+            await store.index.commit([Delete("state", UNCLEAN)])
+            raise
 
 
 async def _make_bucket(store: Store, text: str, owner: Owner) -> None:

@@ -124,6 +124,38 @@ def test_a_taken_port_is_named(run_s3ish, tmp_path):
         ended = run_s3ish("serve", tmp_path / "data", "--port", port)
     assert ended.returncode == 1
     assert f"cannot listen on 127.0.0.1:{port}: Address already in use" in ended.stderr
+    assert not (tmp_path / "data").exists()
+
+
+@pytest.mark.parametrize("host", ["192.0.2.1", "nowhere.invalid", "a..b", "x" * 300, "127.0.0.1 "])
+def test_an_address_that_cannot_be_had_is_named_in_one_line(run_s3ish, tmp_path, host):
+    ended = run_s3ish("serve", tmp_path / "data", "--host", host, S3ISH_ACCESS_KEY="a", S3ISH_SECRET_KEY="b")
+    assert ended.returncode == 1
+    assert ended.stderr.startswith(f"s3ish: cannot listen on {host}:9000: ")
+    assert ended.stderr.endswith("; choose another with --port or --host\n")
+    assert ended.stderr.count("\n") == 1
+
+
+def test_a_start_that_fails_leaves_nothing_to_look_for(start_server, run_s3ish, tmp_path):
+    (tmp_path / "s3ish.toml").write_text("[[auth.users]]\naccess_key = 'u'\nsecret_key = 'v'\nid = 'u'\n")
+    server = start_server(tmp_path / "data", "--config", tmp_path / "s3ish.toml")
+    client(server.endpoint, "u", "v").create_bucket(Bucket="theirs")
+    assert server.stop()[0] == 0
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        assert run_s3ish("serve", tmp_path / "data", "--port", taken.getsockname()[1]).returncode == 1
+    assert not {"unclean", "sweep"} & states(tmp_path / "data")
+    refused = run_s3ish("serve", tmp_path / "data", "--port", "0", S3ISH_DEFAULT_BUCKETS="theirs")
+    assert (refused.returncode, refused.stderr.count("\n")) == (1, 1)
+    assert not {"unclean", "sweep"} & states(tmp_path / "data")
+
+
+def test_a_start_that_fails_after_a_crash_leaves_the_crash_to_be_looked_for(start_server, run_s3ish, tmp_path):
+    (tmp_path / "s3ish.toml").write_text("[[auth.users]]\naccess_key = 'u'\nsecret_key = 'v'\nid = 'u'\n")
+    server = start_server(tmp_path / "data", "--config", tmp_path / "s3ish.toml")
+    client(server.endpoint, "u", "v").create_bucket(Bucket="theirs")
+    server.stop(signal.SIGKILL)
+    assert run_s3ish("serve", tmp_path / "data", "--port", "0", S3ISH_DEFAULT_BUCKETS="theirs").returncode == 1
+    assert "sweep" in states(tmp_path / "data")
 
 
 @pytest.mark.parametrize(
