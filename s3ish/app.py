@@ -107,7 +107,9 @@ class Application:
         self._s3 = S3Application(
             store,
             Router(catalogue()),
-            Authenticator(Credentials(users(settings)), settings.server.region),
+            Authenticator(
+                Credentials(users(settings)), settings.server.region, signature_v2=settings.auth.signature_v2
+            ),
             self._observer,
             domains=settings.server.domains,
         )

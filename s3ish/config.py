@@ -123,6 +123,7 @@ class AuthSettings(Section, frozen=True):
         bool,
         "Whether AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY give the root user's keys where no other variable does.",
     ] = False
+    signature_v2: Annotated[bool, "Accept Signature Version 2, by which boto3 and AWS CLI 1 presign by default."] = True
     users: Annotated[tuple[UserSettings, ...], "Further users: access_key, secret_key, id, display_name."] = ()
 
 

@@ -9,6 +9,10 @@ import tempfile
 import time
 
 import pytest
+from hypothesis import settings
+
+settings.register_profile("s3ish", deadline=None)  # how long one example takes is the machine's matter
+settings.load_profile("s3ish")
 
 STOP_SECONDS = 20
 WAIT_SECONDS = 120

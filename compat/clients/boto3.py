@@ -1,13 +1,8 @@
-"""boto3, AWS's SDK for Python, with its transfer manager. Presigned URLs need ``signature_version="s3v4"``.
-
-With stock settings boto3 signs URLs by SigV2 in the regions that once knew it, us-east-1 among them. AWS has retired
-SigV2, and s3ish does not speak it. All other requests use the stock settings.
-"""
+"""boto3, AWS's SDK for Python, with its transfer manager and stock settings: it presigns by Signature Version 2."""
 
 from pathlib import Path
 
 import boto3
-from botocore.config import Config
 
 from compat.client import Account, Client, Described
 from compat.harness import main
@@ -20,16 +15,12 @@ class Boto3(Client):
 
     def __init__(self, account: Account, home: Path) -> None:
         super().__init__(account, home)
-        self.s3 = self._client()
-
-    def _client(self, config: Config | None = None):
-        return boto3.client(
+        self.s3 = boto3.client(
             "s3",
             endpoint_url=self.account.endpoint,
             aws_access_key_id=self.account.access_key,
             aws_secret_access_key=self.account.secret_key,
             region_name=self.account.region,
-            config=config,
         )
 
     def version(self) -> str:
@@ -81,8 +72,7 @@ class Boto3(Client):
         return Described(answer["ContentType"], answer["Metadata"])
 
     def presign(self, bucket: str, key: str, method: str) -> str:
-        signer = self._client(Config(signature_version="s3v4"))
-        return signer.generate_presigned_url(f"{method.lower()}_object", Params={"Bucket": bucket, "Key": key})
+        return self.s3.generate_presigned_url(f"{method.lower()}_object", Params={"Bucket": bucket, "Key": key})
 
     def delete(self, bucket: str, key: str) -> None:
         self.s3.delete_object(Bucket=bucket, Key=key)

@@ -1,73 +1,54 @@
 """Who a request is from: the one authenticator that every route passes.
 
-A request is signed in the Authorization header, or in the query (presigned), or it is anonymous. Everything else that
-looks like authentication is refused; nothing falls through to a weaker form.
-
-https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-auth-using-authorization-header.html
-https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-query-string-auth.html
+A request is signed in the Authorization header, or in the query (presigned), by Version 4 or by Version 2, or it is
+anonymous. Everything else that looks like authentication is refused; nothing falls through to a weaker form.
 """
 
 import hmac
-import re
 from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
-from datetime import UTC, datetime, timedelta
-from email.utils import parsedate_to_datetime
-from functools import lru_cache
+from datetime import datetime
+from typing import Any
 
 from msgspec import Struct
+from msgspec.structs import replace
 
-from s3ish.auth import sigv4
+from s3ish.auth import claims, sigv2, sigv4
 from s3ish.auth.credentials import Credentials, User
+from s3ish.auth.payload import SIGNED_CHUNKS, Payload, PayloadMode, read_payload
 from s3ish.auth.request import HttpRequest
-from s3ish.auth.sigv4 import ALGORITHM, Payload, PayloadMode, Scope, SigningKeys
+from s3ish.auth.sigv4 import ALGORITHM, SigningKeys
 from s3ish.errors import (
     AccessDenied,
-    AuthorizationHeaderMalformed,
-    AuthorizationQueryParametersError,
     InvalidAccessKeyId,
     InvalidArgument,
     InvalidRequest,
     InvalidToken,
-    RequestTimeTooSkewed,
-    S3Error,
     SignatureDoesNotMatch,
 )
 
-MAX_SKEW = timedelta(minutes=15)
-MAX_EXPIRES_SECONDS = 604_800
-
 _DUMMY_SECRET = "no user has this secret"  # noqa: S105  an unknown key costs the same time as a wrong signature
-_PRESIGN_MARKS = ("X-Amz-Algorithm", "X-Amz-Credential", "X-Amz-Signature", "X-Amz-Date", "X-Amz-SignedHeaders")
+_TOKENS = ("X-Amz-Security-Token", "x-amz-security-token")
+_UNSUPPORTED = "The authorization mechanism you have provided is not supported. Please use AWS4-HMAC-SHA256."
 _NO_QUERY = sigv4.Query((), frozenset(), "")
-_V2_MARKS = ("AWSAccessKeyId", "Signature")
 _SINGLE_HEADERS = frozenset(("authorization", "x-amz-date", "date", "host", "x-amz-content-sha256", "content-length"))
-_SHA256 = re.compile("[0-9a-f]{64}")
-_MODES = {mode.value: mode for mode in PayloadMode if mode is not PayloadMode.SIGNED}
+
+
+def is_presigned(names: AbstractSet[str]) -> bool:
+    """Whether a query with these keys claims to carry a signature."""
+    return not (names.isdisjoint(claims.MARKS) and names.isdisjoint(sigv2.MARKS))
 
 
 class Authentication(Struct, frozen=True):
-    """Who signed (None if nobody did), and how the signature covers the body."""
+    """Who signed (None if nobody did), and what the signature covers.
+
+    ``payload`` is how it covers the body, ``uncovered`` are query keys that it leaves out.
+    """
 
     user: User | None
     payload: Payload
     presigned: bool = False
-
-
-class _Claim(Struct, frozen=True):
-    """A signature as the request presents it."""
-
-    access_key: str
-    scope: Scope
-    signed: "_Signed"
-    signature: str
-    timestamp: str
-    payload: str
-    query: str
-
-
-_TEXTS_KEPT = 128
-"""How many texts that clients repeat from request to request stay parsed."""
+    uncovered: frozenset[str] = frozenset()
 
 
 class Authenticator:
@@ -76,11 +57,13 @@ class Authenticator:
     Args:
         credentials: the users.
         region: the region that a scope must name.
+        signature_v2: whether Version 2 is accepted.
     """
 
-    def __init__(self, credentials: Credentials, region: str) -> None:
+    def __init__(self, credentials: Credentials, region: str, *, signature_v2: bool = True) -> None:
         self._credentials = credentials
         self._region = region
+        self._signature_v2 = signature_v2
         self._keys = SigningKeys()
 
     def identify(self, request: HttpRequest, now: datetime) -> Authentication:
@@ -95,122 +78,49 @@ class Authenticator:
         """
         header = request.headers.get("authorization")
         query = sigv4.read_query(request.raw_query) if request.raw_query else _NO_QUERY
-        names = query.names
-        presigned = not names.isdisjoint(_PRESIGN_MARKS)
-        if header is None and not presigned:
-            return self._anonymous(request, names)
+        in_query_v4 = not query.names.isdisjoint(claims.MARKS)
+        in_query_v2 = not query.names.isdisjoint(sigv2.MARKS)
+        ways = (header is not None) + in_query_v4 + in_query_v2
+        if not ways:
+            return self._anonymous(request)
         if not request.repeated.isdisjoint(_SINGLE_HEADERS):
             raise InvalidRequest("A header that must be unique is repeated.")
-        if (header is not None and presigned) or not names.isdisjoint(_V2_MARKS):
+        if ways > 1:
             raise InvalidArgument(
                 "Only one auth mechanism allowed; only the X-Amz-Algorithm query parameter, Signature query string "
                 "parameter or the Authorization header should be specified",
                 ArgumentName="Authorization",
             )
-        claim = (
-            self._from_query(request, query, now) if header is None else self._from_header(request, header, query, now)
-        )
-        return self._verify(request, claim, presigned=header is None)
+        if "x-amz-security-token" in request.headers or not query.names.isdisjoint(_TOKENS):
+            raise InvalidToken
+        if in_query_v4:
+            return self._verify_v4(request, claims.from_query(request, query, self._region, now), presigned=True)
+        if in_query_v2:
+            self._check_v2_allowed()
+            return self._verify_v2(sigv2.from_query(request, now), presigned=True)
+        scheme, _, text = (header or "").partition(" ")
+        if scheme == ALGORITHM:
+            claim = claims.from_header(request, text, query, self._region, now)
+            return self._verify_v4(request, claim, presigned=False)
+        if scheme == sigv2.SCHEME:
+            self._check_v2_allowed()
+            return self._verify_v2(sigv2.from_header(request, text, now), presigned=False)
+        if scheme.startswith("AWS4-"):
+            raise InvalidRequest(_UNSUPPORTED)
+        raise InvalidArgument("Unsupported Authorization Type", ArgumentName="Authorization")
+
+    def _check_v2_allowed(self) -> None:
+        if not self._signature_v2:
+            raise InvalidRequest(_UNSUPPORTED)
 
     @staticmethod
-    def _anonymous(request: HttpRequest, names: AbstractSet[str]) -> Authentication:
-        if not names.isdisjoint(_V2_MARKS):
-            raise InvalidRequest(
-                "The authorization mechanism you have provided is not supported. Please use AWS4-HMAC-SHA256."
-            )
+    def _anonymous(request: HttpRequest) -> Authentication:
         if "x-amz-security-token" in request.headers:
             raise InvalidToken
         return Authentication(None, Payload(PayloadMode.UNSIGNED))
 
-    # --- the two forms -----------------------------------------------------------------------------------------------
-
-    def _from_header(self, request: HttpRequest, header: str, query: sigv4.Query, now: datetime) -> _Claim:
-        algorithm, _, rest = header.partition(" ")
-        if algorithm != ALGORITHM:
-            raise _wrong_mechanism(algorithm)
-        before, mark, after = rest.partition("Signature=")  # alone differs from one request of a client to the next
-        signature, comma, behind = after.partition(",")
-        access_key, scope, signed = _signer(before + mark + comma + behind)
-        signature = signature.strip(" \t")
-        if not signature:
-            raise AuthorizationHeaderMalformed("The authorization header is malformed; missing Signature.")
-        timestamp, at = _header_time(request.headers)
-        self._check_scope(scope, timestamp, AuthorizationHeaderMalformed)
-        if abs(now - at) > MAX_SKEW:
-            raise RequestTimeTooSkewed(
-                RequestTime=timestamp,
-                ServerTime=now.strftime("%Y-%m-%dT%H:%M:%SZ"),
-                MaxAllowedSkewMilliseconds=900_000,
-            )
-        if "x-amz-security-token" in request.headers:
-            raise InvalidToken
-        payload = request.headers.get("x-amz-content-sha256")
-        if payload is None:
-            raise InvalidRequest("Missing required header for this request: x-amz-content-sha256")
-        return _Claim(
-            access_key,
-            scope,
-            _signed_headers(signed, request.headers, AuthorizationHeaderMalformed),
-            signature,
-            timestamp,
-            payload,
-            query.canonical,
-        )
-
-    def _from_query(self, request: HttpRequest, read: sigv4.Query, now: datetime) -> _Claim:
-        query = dict(read.pairs)
-        if len(query) != len(read.pairs):
-            raise AuthorizationQueryParametersError("A query parameter must not be repeated.")
-        missing = [name for name in (*_PRESIGN_MARKS, "X-Amz-Expires") if not query.get(name)]
-        if query.get("X-Amz-Algorithm") not in (None, "", ALGORITHM):
-            raise AuthorizationQueryParametersError('X-Amz-Algorithm only supports "AWS4-HMAC-SHA256"')
-        if missing:
-            raise AuthorizationQueryParametersError(
-                "Query-string authentication version 4 requires the X-Amz-Algorithm, X-Amz-Credential, "
-                "X-Amz-Signature, X-Amz-Date, X-Amz-SignedHeaders, and X-Amz-Expires parameters."
-            )
-        access_key, scope = _credential(query["X-Amz-Credential"], AuthorizationQueryParametersError)
-        at = _timestamp(query["X-Amz-Date"])
-        if at is None:
-            raise AuthorizationQueryParametersError(
-                "X-Amz-Date must be in the ISO8601 Long Format \"yyyyMMdd'T'HHmmss'Z'\""
-            )
-        self._check_scope(scope, query["X-Amz-Date"], AuthorizationQueryParametersError)
-        _check_period(query["X-Amz-Expires"], at, now)
-        if "X-Amz-Security-Token" in query or "x-amz-security-token" in request.headers:
-            raise InvalidToken
-        payload = query.get("X-Amz-Content-Sha256") or request.headers.get("x-amz-content-sha256") or sigv4.UNSIGNED
-        return _Claim(
-            access_key,
-            scope,
-            _signed_headers(query["X-Amz-SignedHeaders"], request.headers, AuthorizationQueryParametersError),
-            query["X-Amz-Signature"],
-            query["X-Amz-Date"],
-            payload,
-            read.canonical,
-        )
-
-    def _check_scope(self, scope: Scope, timestamp: str, error: type[S3Error]) -> None:
-        if scope.region != self._region:
-            raise error(
-                f"The authorization header is malformed; the region '{scope.region[:64]}' is wrong; expecting "
-                f"'{self._region}'",
-                Region=self._region,
-            )
-        if scope.service != "s3":
-            raise error(
-                f'The authorization header is malformed; incorrect service "{scope.service[:64]}". This endpoint '
-                'belongs to "s3".'
-            )
-        if not timestamp.startswith(scope.date):
-            raise error(
-                "The authorization header is malformed; the date in the credential scope is not that of the request."
-            )
-
-    # --- the signature -----------------------------------------------------------------------------------------------
-
-    def _verify(self, request: HttpRequest, claim: _Claim, *, presigned: bool) -> Authentication:
-        mode, sha256 = _payload(claim.payload)
+    def _verify_v4(self, request: HttpRequest, claim: claims.Claim, *, presigned: bool) -> Authentication:
+        payload = read_payload(claim.payload)
         _check_all_signed(request.headers, claim.signed.all)
         user = self._credentials.find(claim.access_key)
         key = self._keys.key(user.secret_key if user else _DUMMY_SECRET, claim.scope)
@@ -223,126 +133,25 @@ class Authenticator:
         if user is None:
             raise InvalidAccessKeyId(AWSAccessKeyId=claim.access_key[:128])
         if not right:
-            raise _mismatch(claim, text, canonical)
-        if presigned and mode not in (PayloadMode.SIGNED, PayloadMode.UNSIGNED):
-            raise InvalidRequest("A presigned request cannot have a streaming payload.")
-        signer = None
-        if mode in (PayloadMode.STREAMING_SIGNED, PayloadMode.STREAMING_SIGNED_TRAILER):
+            raise _mismatch(claim.access_key, claim.signature, text, canonical)
+        _check_streaming(payload, presigned=presigned)
+        if payload.mode in SIGNED_CHUNKS:
             signer = sigv4.ChunkSigner(key, claim.timestamp, claim.scope, claim.signature)
-        return Authentication(user, Payload(mode, sha256, signer), presigned)
+            payload = replace(payload, signer=signer)
+        return Authentication(user, payload, presigned)
 
-
-def _wrong_mechanism(scheme: str) -> S3Error:
-    if scheme == "AWS" or scheme.startswith("AWS4-"):
-        return InvalidRequest(
-            "The authorization mechanism you have provided is not supported. Please use AWS4-HMAC-SHA256."
-        )
-    return InvalidArgument("Unsupported Authorization Type", ArgumentName="Authorization")
-
-
-@lru_cache(_TEXTS_KEPT)
-def _signer(text: str) -> tuple[str, Scope, str]:
-    """Read ``Credential=…, SignedHeaders=…, Signature=``, the signature itself left out.
-
-    Returns:
-        Access key, scope, and the list of signed headers.
-
-    Raises:
-        AuthorizationHeaderMalformed: it is not of that form.
-    """
-    fields: dict[str, str] = {}
-    for item in text.split(","):
-        name, separator, value = item.strip(" \t").partition("=")
-        if not separator or name in fields or name not in ("Credential", "SignedHeaders", "Signature"):
-            raise AuthorizationHeaderMalformed
-        fields[name] = value
-    for name in ("Credential", "SignedHeaders"):
-        if not fields.get(name):
-            raise AuthorizationHeaderMalformed(f"The authorization header is malformed; missing {name}.")
-    return *_credential(fields["Credential"], AuthorizationHeaderMalformed), fields["SignedHeaders"]
-
-
-@lru_cache(_TEXTS_KEPT)
-def _credential(text: str, error: type[S3Error]) -> tuple[str, Scope]:
-    parts = text.split("/")
-    if len(parts) < 5:
-        raise error('The credential is malformed; expecting "<access key>/YYYYMMDD/REGION/SERVICE/aws4_request".')
-    access_key, (date, region, service, terminator) = "/".join(parts[:-4]), parts[-4:]
-    if terminator != "aws4_request":
-        raise error('The credential is malformed; it must end with "aws4_request".')
-    if len(date) != 8 or not (date.isascii() and date.isdigit()):
-        raise error("The credential is malformed; the date is not of the form YYYYMMDD.")
-    if not access_key:
-        raise error("The credential is malformed; the access key is missing.")
-    return access_key, Scope(date, region, service)
-
-
-@lru_cache(_TEXTS_KEPT)
-def _timestamp(text: str) -> datetime | None:
-    if len(text) != 16 or text[8] != "T" or text[15] != "Z" or not (text[:8] + text[9:15]).isdecimal():
-        return None
-    try:
-        return datetime.fromisoformat(text)
-    except ValueError:
-        return None
-
-
-def _header_time(headers: Mapping[str, str]) -> tuple[str, datetime]:
-    """Return the timestamp that was signed and its moment. Raises AccessDenied."""
-    text = headers.get("x-amz-date")
-    if text is not None:
-        at = _timestamp(text)
-        if at is None:
-            raise AccessDenied("AWS authentication requires a valid Date or x-amz-date header")
-        return text, at
-    try:
-        at = parsedate_to_datetime(headers["date"])
-        at = (at if at.tzinfo else at.replace(tzinfo=UTC)).astimezone(UTC)
-    except (KeyError, TypeError, ValueError, OverflowError) as error:
-        raise AccessDenied("AWS authentication requires a valid Date or x-amz-date header") from error
-    return at.strftime("%Y%m%dT%H%M%SZ"), at
-
-
-def _check_period(expires: str, at: datetime, now: datetime) -> None:
-    if not (expires.isascii() and expires.isdigit() and len(expires) <= 10):
-        raise AuthorizationQueryParametersError("X-Amz-Expires should be a number")
-    seconds = int(expires)
-    if not 1 <= seconds <= MAX_EXPIRES_SECONDS:
-        raise AuthorizationQueryParametersError("X-Amz-Expires must be between 1 and 604800 seconds (one week)")
-    if at - now > MAX_SKEW:
-        raise AccessDenied("Request is not valid yet", ServerTime=now.strftime("%Y-%m-%dT%H:%M:%SZ"))
-    if now > at + timedelta(seconds=seconds):
-        raise AccessDenied(
-            "Request has expired",
-            Expires=(at + timedelta(seconds=seconds)).strftime("%Y-%m-%dT%H:%M:%SZ"),
-            ServerTime=now.strftime("%Y-%m-%dT%H:%M:%SZ"),
-        )
-
-
-class _Signed(Struct, frozen=True):
-    """The names of the signed headers, in their order and as a set."""
-
-    names: tuple[str, ...]
-    all: frozenset[str]
-
-
-def _signed_headers(text: str, headers: Mapping[str, str], error: type[S3Error]) -> _Signed:
-    """Return the names of the signed headers. Raises ``error``, SignatureDoesNotMatch."""
-    signed = _split_names(text)
-    if not signed.names:
-        raise error("The list of signed headers must be lower-case, sorted, and without repetition.")
-    if not headers.keys() >= signed.all:
-        missing = next(name for name in signed.names if name not in headers)
-        raise SignatureDoesNotMatch(f"The signed header {missing[:64]} is not in the request.")
-    return signed
-
-
-@lru_cache(_TEXTS_KEPT)
-def _split_names(text: str) -> _Signed:
-    """Return the names in a list of signed headers, none if it is not of the right form."""
-    names = tuple(text.split(";"))
-    ordered = list(names) == sorted(set(names)) and all(name and name == name.lower() for name in names)
-    return _Signed(names, frozenset(names)) if ordered else _Signed((), frozenset())
+    def _verify_v2(self, claim: sigv2.Claim, *, presigned: bool) -> Authentication:
+        user = self._credentials.find(claim.access_key)
+        right = sigv2.matches(user.secret_key if user else _DUMMY_SECRET, claim.texts, claim.signature)
+        if user is None:
+            raise InvalidAccessKeyId(AWSAccessKeyId=claim.access_key[:128])
+        if not right:
+            raise _mismatch(claim.access_key, claim.signature, claim.texts[0])
+        payload = read_payload(claim.headers.get("x-amz-content-sha256", sigv4.UNSIGNED))
+        _check_streaming(payload, presigned=presigned)
+        if payload.mode in SIGNED_CHUNKS:
+            raise InvalidRequest("Chunks can be signed by AWS4-HMAC-SHA256 only.")
+        return Authentication(user, payload, presigned, claim.uncovered)
 
 
 def _check_all_signed(headers: Mapping[str, str], signed: frozenset[str]) -> None:
@@ -358,27 +167,19 @@ def _check_all_signed(headers: Mapping[str, str], signed: frozenset[str]) -> Non
         )
 
 
-def _payload(text: str) -> tuple[PayloadMode, str | None]:
-    """Return what ``x-amz-content-sha256`` says of the body. Raises InvalidArgument."""
-    if _SHA256.fullmatch(text):
-        return PayloadMode.SIGNED, text
-    mode = _MODES.get(text)
-    if mode is None:
-        raise InvalidArgument(
-            "x-amz-content-sha256 must be UNSIGNED-PAYLOAD, STREAMING-UNSIGNED-PAYLOAD-TRAILER, "
-            "STREAMING-AWS4-HMAC-SHA256-PAYLOAD, STREAMING-AWS4-HMAC-SHA256-PAYLOAD-TRAILER or a valid sha256 value.",
-            ArgumentName="x-amz-content-sha256",
-            ArgumentValue=text[:128],
-        )
-    return mode, None
+def _check_streaming(payload: Payload, *, presigned: bool) -> None:
+    if presigned and payload.mode not in (PayloadMode.SIGNED, PayloadMode.UNSIGNED):
+        raise InvalidRequest("A presigned request cannot have a streaming payload.")
 
 
-def _mismatch(claim: _Claim, text: str, canonical: str) -> SignatureDoesNotMatch:
-    return SignatureDoesNotMatch(
-        AWSAccessKeyId=claim.access_key,
-        StringToSign=text,
-        SignatureProvided=claim.signature[:128],
-        StringToSignBytes=text.encode().hex(" "),
-        CanonicalRequest=canonical,
-        CanonicalRequestBytes=canonical.encode("utf-8", "replace").hex(" "),
-    )
+def _mismatch(access_key: str, signature: str, text: str, canonical: str = "") -> SignatureDoesNotMatch:
+    details: dict[str, Any] = {
+        "AWSAccessKeyId": access_key[:128],
+        "StringToSign": text,
+        "SignatureProvided": signature[:128],
+        "StringToSignBytes": text.encode("utf-8", "replace").hex(" "),
+    }
+    if canonical:
+        details["CanonicalRequest"] = canonical
+        details["CanonicalRequestBytes"] = canonical.encode("utf-8", "replace").hex(" ")
+    return SignatureDoesNotMatch(**details)

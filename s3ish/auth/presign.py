@@ -8,8 +8,8 @@ from datetime import datetime
 from urllib.parse import quote, urlsplit
 
 from s3ish.auth import sigv4
+from s3ish.auth.claims import MAX_EXPIRES_SECONDS
 from s3ish.auth.credentials import User
-from s3ish.auth.identify import MAX_EXPIRES_SECONDS
 from s3ish.auth.sigv4 import ALGORITHM, UNSIGNED, Scope
 
 _OWN_PORTS = {"http": ":80", "https": ":443"}

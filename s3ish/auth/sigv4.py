@@ -3,7 +3,6 @@
 https://docs.aws.amazon.com/AmazonS3/latest/API/sig-v4-authenticating-requests.html
 """
 
-import enum
 import hashlib
 import hmac
 import re
@@ -11,8 +10,6 @@ from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from typing import NamedTuple
 from urllib.parse import quote, unquote_to_bytes
-
-from msgspec import Struct
 
 ALGORITHM = "AWS4-HMAC-SHA256"
 UNSIGNED = "UNSIGNED-PAYLOAD"
@@ -22,16 +19,6 @@ _KEYS_KEPT = 1024
 _BLOCK_BYTES = 64
 _REPEATED_LENGTH, _REPEATED_QUERY_LENGTH, _REPEATED_KEPT = 256, 1024, 256
 _BLANKS = re.compile(r"[ \t]+")
-
-
-class PayloadMode(enum.Enum):
-    """How a signature covers the body."""
-
-    SIGNED = "signed"
-    UNSIGNED = UNSIGNED
-    STREAMING_SIGNED = "STREAMING-AWS4-HMAC-SHA256-PAYLOAD"
-    STREAMING_SIGNED_TRAILER = "STREAMING-AWS4-HMAC-SHA256-PAYLOAD-TRAILER"
-    STREAMING_UNSIGNED_TRAILER = "STREAMING-UNSIGNED-PAYLOAD-TRAILER"
 
 
 class Scope(NamedTuple):
@@ -69,14 +56,6 @@ class ChunkSigner:
     def _check(self, text: str, signature: str) -> bool:
         self._previous = sign(self._key, text)
         return hmac.compare_digest(self._previous.encode(), signature.encode())
-
-
-class Payload(Struct, frozen=True):
-    """How a body is covered: ``sha256`` (hex) when signed as a whole, ``signer`` when signed chunk by chunk."""
-
-    mode: PayloadMode
-    sha256: str | None = None
-    signer: ChunkSigner | None = None
 
 
 class SigningKeys:
@@ -133,7 +112,7 @@ def _read_query(raw: str) -> Query:
     for pair in raw.split("&"):
         if pair:
             name, _, value = pair.partition("=")
-            pairs.append((_decode(name), _decode(value)))
+            pairs.append((decode(name), decode(value)))
     canonical = canonical_query(pair for pair in pairs if pair[0] != "X-Amz-Signature")
     return Query(tuple(pairs), frozenset(name for name, _ in pairs), canonical)
 
@@ -142,7 +121,8 @@ _repeated_query = lru_cache(_REPEATED_KEPT)(_read_query)
 """What is presigned is often asked for piece by piece."""
 
 
-def _decode(text: str) -> str:
+def decode(text: str) -> str:
+    """Return a name or value of a query without its escapes."""
     if "%" not in text and "+" not in text:
         return text
     return unquote_to_bytes(text.replace("+", " ")).decode("utf-8", "surrogateescape")

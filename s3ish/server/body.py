@@ -11,7 +11,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from s3ish import checksum
-from s3ish.auth.sigv4 import Payload, PayloadMode
+from s3ish.auth.payload import Payload, PayloadMode
 from s3ish.blob.protocol import Buffer
 from s3ish.buffers import buffers
 from s3ish.errors import (

@@ -16,8 +16,9 @@ from s3ish.api.authorize import authorize
 from s3ish.api.context import Context
 from s3ish.api.operation import Operation
 from s3ish.auth.credentials import User
-from s3ish.auth.identify import Authenticator
+from s3ish.auth.identify import Authenticator, is_presigned
 from s3ish.auth.request import HttpRequest
+from s3ish.auth.stand_ins import with_stand_ins
 from s3ish.errors import InternalError, NoSuchBucket, NotImplemented, S3Error, ServiceUnavailable
 from s3ish.http.receive_buffer import Demand
 from s3ish.objects.store import Store, translated
@@ -61,6 +62,7 @@ class RequestRecord:
         self.method: str = scope["method"]
         self.path: str = scope["raw_path"].decode("latin-1")
         self.query: str = scope["query_string"].decode("latin-1")
+        self.headers: Mapping[str, str]
         self.headers, self.repeated = read_headers(scope["headers"])
         self.appetite: Demand | None = scope.get("extensions", {}).get("s3ish.appetite")
         self.operation: Operation | None = None
@@ -151,10 +153,16 @@ class S3Application:
         target = locate(call.headers.get("host", ""), call.path, self._domains)
         call.bucket = target.bucket
         query = read_query(call.query)
+        request = HttpRequest(
+            call.method, call.path, call.query, call.headers, call.repeated, target.bucket if target.by_host else ""
+        )
+        if query and is_presigned(query.keys()):
+            call.headers = with_stand_ins(call.headers, query.items())
         operation = self._router.route(call.method, target.level, query, call.headers)
         call.operation = operation
-        request = HttpRequest(call.method, call.path, call.query, call.headers, call.repeated)
         identity = self._authenticator.identify(request, self._store.clock.now())
+        if identity.uncovered:
+            self._router.check_covered(operation, query, call.headers, identity.uncovered)
         call.user = identity.user
         held = await self._store.find_bucket(target.bucket) if target.bucket else None
         bucket = held.record if held else None

@@ -1,9 +1,10 @@
 """Which operation a request is: by method, by what it names, by query keys, by one header."""
 
 from collections.abc import Iterable, Mapping
+from collections.abc import Set as AbstractSet
 
 from s3ish.api.operation import Operation
-from s3ish.errors import MethodNotAllowed
+from s3ish.errors import AccessDenied, MethodNotAllowed
 
 
 class Router:
@@ -39,6 +40,24 @@ class Router:
             if (not operation.header or operation.header in headers) and foreign.isdisjoint(query):
                 return operation
         raise MethodNotAllowed(Method=method[:32], ResourceType=level.upper())
+
+    def check_covered(
+        self, operation: Operation, query: Mapping[str, str], headers: Mapping[str, str], uncovered: AbstractSet[str]
+    ) -> None:
+        """Refuse an operation that is another one without the query keys that the signature leaves out.
+
+        Whoever has a presigned URL may add to it what is not signed, and must not come to another action by that.
+
+        Raises:
+            AccessDenied: the rest names another action, or none.
+        """
+        covered = {name: value for name, value in query.items() if name not in uncovered}
+        try:
+            signed = self.route(operation.method, operation.level, covered, headers)
+        except MethodNotAllowed:
+            signed = None
+        if signed is None or signed.action != operation.action:
+            raise AccessDenied("The signature does not cover the operation. Please use AWS4-HMAC-SHA256.")
 
 
 def _specificity(operation: Operation) -> tuple[int, int, bool]:

@@ -17,10 +17,11 @@ _HOST = re.compile(r"(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::([0-9]{1,5}))?")
 
 
 class Target(Struct, frozen=True):
-    """What a request is about; empty texts where it names no bucket or no key."""
+    """What a request is about; empty texts where it names no bucket or no key, ``by_host`` if the host names it."""
 
     bucket: str
     key: str
+    by_host: bool = False
 
     @property
     def level(self) -> str:
@@ -59,7 +60,7 @@ def locate(host: str, raw_path: str, domains: tuple[str, ...]) -> Target:
     for domain in domains:
         if name.endswith("." + domain):
             bucket = name[: -len(domain) - 1]
-            return Target(names.check_bucket_name(bucket), _key(raw_path[1:]))
+            return Target(names.check_bucket_name(bucket), _key(raw_path[1:]), by_host=True)
     bucket, separator, rest = raw_path[1:].partition("/")
     if not bucket:
         if separator:

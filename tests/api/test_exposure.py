@@ -3,10 +3,12 @@
 import http.client
 import json
 import os
+import re
 from contextlib import suppress
+from itertools import product
 from pathlib import Path
 from typing import NamedTuple
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 import boto3
 import pytest
@@ -30,14 +32,14 @@ class Exposed(NamedTuple):
     signatures: set[str]
 
 
-def client(endpoint, secret=SECRET, access=ACCESS):
+def client(endpoint, secret=SECRET, access=ACCESS, version="s3v4"):
     return boto3.client(
         "s3",
         endpoint_url=endpoint,
         aws_access_key_id=access,
         aws_secret_access_key=secret,
         region_name="us-east-1",
-        config=Config(signature_version="s3v4", retries={"max_attempts": 0}, s3={"addressing_style": "path"}),
+        config=Config(signature_version=version, retries={"max_attempts": 0}, s3={"addressing_style": "path"}),
     )
 
 
@@ -127,9 +129,9 @@ def exposed(start_server, tmp_path_factory):
                 call()
             except ClientError as error:
                 answers += json.dumps(error.response, default=str).encode()
-    for method, expires in (("get_object", 60), ("delete_object", 1)):
-        url = clients[0].generate_presigned_url(method, {"Bucket": "bucket", "Key": "small"}, expires)
-        signatures.add(url.rpartition("Signature=")[2])
+    for s3, method in product((clients[0], client(endpoint, version="s3")), ("get_object", "delete_object")):
+        url = s3.generate_presigned_url(method, {"Bucket": "bucket", "Key": "small"}, 60)
+        signatures.add(unquote(re.search(r"Signature=([^&]+)", url)[1]))
         path = url.removeprefix(endpoint)
         for target in (path, path.replace("small", "other"), path + "&versionId=x"):
             answers += fetch(endpoint, "GET", target)[2]
@@ -167,10 +169,11 @@ def test_no_signature_in_log_metric_or_file(exposed):  # case 141
     assert len(exposed.signatures) > 15
     kept = b"".join(path.read_bytes() for path in files(exposed.folder))
     for signature in exposed.signatures:
-        assert len(signature) == 64
+        assert len(signature) in (64, 28)
         assert signature not in exposed.log
         assert signature.encode() not in exposed.metrics + kept
     assert "X-Amz-Signature" not in exposed.log
+    assert "AWSAccessKeyId" not in exposed.log
     assert "AWS4-HMAC-SHA256" not in exposed.log
 
 

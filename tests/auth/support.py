@@ -2,11 +2,12 @@
 
 import hashlib
 import hmac
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
 from unittest.mock import patch
 from urllib.parse import quote
 
-from botocore.auth import S3SigV4Auth, S3SigV4QueryAuth
+from botocore.auth import HmacV1Auth, HmacV1QueryAuth, S3SigV4Auth, S3SigV4QueryAuth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials as BotoCredentials
 from msgspec.structs import replace
@@ -38,8 +39,26 @@ class _Signer(S3SigV4Auth):
         return self.covers or super().payload(request)
 
 
-def authenticator():
-    return Authenticator(Credentials([ALICE, BOB]), REGION)
+class _HeaderSignerV2(HmacV1Auth):
+    """botocore's older signer, at a time of the test's choice."""
+
+    at = NOW
+
+    def _get_date(self):
+        return format_datetime(self.at, usegmt=True)
+
+
+class _QuerySignerV2(HmacV1QueryAuth):
+    """botocore's older presigner, at a time of the test's choice."""
+
+    at = NOW
+
+    def _get_date(self):
+        return str(int((self.at + timedelta(seconds=int(self._expires))).timestamp()))
+
+
+def authenticator(**settings):
+    return Authenticator(Credentials([ALICE, BOB]), REGION, **settings)
 
 
 def encode_key(key):
@@ -50,10 +69,10 @@ def encode_query(pairs):
     return "&".join(f"{quote(name, safe='-_.~')}={quote(value, safe='-_.~')}" for name, value in pairs)
 
 
-def http_request(method, path, query, pairs):
-    """A request as the server's edge hands it over."""
+def http_request(method, path, query, pairs, bucket=""):
+    """A request as the server's edge hands it over; ``bucket`` is the one that the host names."""
     headers, repeated = read_headers([(name.lower().encode(), value.encode()) for name, value in pairs])
-    return HttpRequest(method, path, query, headers, repeated)
+    return HttpRequest(method, path, query, headers, repeated, bucket)
 
 
 def sign_header(
@@ -88,6 +107,35 @@ def sign_query(
         signer.add_auth(request)
     _, _, signed_query = request.url.partition("?")
     return http_request(method, path, signed_query, request.headers.items())
+
+
+def _unsigned_v2(method, path, query, headers, bucket):
+    auth_path = f"/{bucket}{path}" if bucket else None
+    request = AWSRequest(method, f"http://{HOST}{path}" + (f"?{query}" if query else ""), auth_path=auth_path)
+    request.headers["Host"] = f"{bucket}.{HOST}" if bucket else HOST
+    for name, value in headers:
+        request.headers[name] = value
+    return request
+
+
+def sign_header_v2(method, path, query="", headers=(), *, user=ALICE, at=NOW, bucket=""):
+    """Return a request that botocore signed by Version 2 in the Authorization header."""
+    request = _unsigned_v2(method, path, query, headers, bucket)
+    signer = _HeaderSignerV2(BotoCredentials(user.access_key, user.secret_key))
+    signer.at = at
+    signer.add_auth(request)
+    return http_request(method, path, query, request.headers.items(), bucket)
+
+
+def sign_query_v2(method, path, query="", headers=(), *, user=ALICE, at=NOW, expires=3600, bucket="", sent=True):
+    """Return a request that botocore presigned by Version 2; ``sent`` is whether the client adds the headers."""
+    request = _unsigned_v2(method, path, query, headers, bucket)
+    signer = _QuerySignerV2(BotoCredentials(user.access_key, user.secret_key), expires)
+    signer.at = at
+    signer.add_auth(request)
+    _, _, signed_query = request.url.partition("?")
+    pairs = [("Host", request.headers["Host"]), *(headers if sent else ())]
+    return http_request(method, path, signed_query, pairs, bucket)
 
 
 def with_headers(request, **changes):

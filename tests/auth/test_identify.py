@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from s3ish.auth import sigv4
-from s3ish.auth.sigv4 import Payload, PayloadMode
+from s3ish.auth.payload import Payload, PayloadMode
 from s3ish.errors import S3Error
 from s3ish.wire.chunked import ChunkedDecoder
 from tests.auth.support import (

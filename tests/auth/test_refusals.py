@@ -32,9 +32,9 @@ SKEW = timedelta(minutes=15)
 SECOND = timedelta(seconds=1)
 
 
-def code_of(request, at=NOW):
+def code_of(request, at=NOW, **settings):
     with pytest.raises(S3Error) as caught:
-        authenticator().identify(request, at)
+        authenticator(**settings).identify(request, at)
     return caught.value.status, caught.value.code
 
 
@@ -172,7 +172,6 @@ def test_malformed_authorization(text):
 @pytest.mark.parametrize(
     ("text", "code"),
     [
-        ("AWS AKIDALICE:c2lnbmF0dXJl", "InvalidRequest"),
         ("AWS4-ECDSA-P256-SHA256 Credential=AKIDALICE/20260131/s3/aws4_request", "InvalidRequest"),
         ("AWS4-HMAC-SHA512 Credential=x", "InvalidRequest"),
         ("aws4-hmac-sha256 Credential=x", "InvalidArgument"),
@@ -190,10 +189,6 @@ def test_other_schemes_are_refused_and_never_anonymous(text, code):
 @pytest.mark.parametrize(
     ("query", "code"),
     [
-        ("AWSAccessKeyId=AKIDALICE&Expires=1893456000&Signature=c2ln", "InvalidRequest"),
-        ("AWSAccessKeyId=AKIDALICE", "InvalidRequest"),
-        ("Signature=c2ln&Expires=1", "InvalidRequest"),
-        ("%53ignature=c2ln", "InvalidRequest"),
         ("X-Amz-Signature=ab", "AuthorizationQueryParametersError"),
         ("X%2DAmz%2DSignature=ab", "AuthorizationQueryParametersError"),
         ("X-Amz-Algorithm=AWS4-HMAC-SHA256", "AuthorizationQueryParametersError"),

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from s3ish.auth.sigv4 import Payload, PayloadMode
+from s3ish.auth.payload import Payload, PayloadMode
 from s3ish.errors import S3Error
 from s3ish.objects.ingest import Claims
 from s3ish.server.body import MAX_BODY_BYTES, Disconnected, RequestBody

@@ -4,7 +4,7 @@ import pytest
 from botocore.loaders import Loader
 
 from s3ish.api.catalogue import catalogue
-from s3ish.errors import MethodNotAllowed
+from s3ish.errors import AccessDenied, MethodNotAllowed
 from s3ish.server.router import Router
 
 ROUTER = Router(catalogue())
@@ -46,6 +46,36 @@ ROUTER = Router(catalogue())
 def test_routes(method, level, query, headers, name):
     pairs = dict(pair.partition("=")[::2] for pair in query.split("&") if pair)
     assert ROUTER.route(method, level, pairs, dict.fromkeys(headers.split(), "x")).name == name
+
+
+@pytest.mark.parametrize(
+    ("method", "level", "query", "uncovered"),
+    [
+        ("GET", "bucket", "list-type=2&prefix=a", "list-type prefix"),
+        ("GET", "object", "versionId=1&x=1", "x"),
+        ("PUT", "object", "partNumber=1&uploadId=1&x-id=UploadPart", "x-id"),
+    ],
+)
+def test_query_keys_without_signature_that_lead_nowhere_else(method, level, query, uncovered):
+    pairs = dict(pair.partition("=")[::2] for pair in query.split("&"))
+    ROUTER.check_covered(ROUTER.route(method, level, pairs, {}), pairs, {}, set(uncovered.split()))
+
+
+# case 65
+@pytest.mark.parametrize(
+    ("method", "level", "query", "uncovered"),
+    [
+        ("GET", "object", "attributes", "attributes"),
+        ("GET", "object", "retention&x=1", "retention x"),
+        ("PUT", "bucket", "encryption", "encryption"),
+        ("POST", "object", "uploads", "uploads"),
+        ("PUT", "object", "partNumber=1&uploadId=1", "partNumber"),
+    ],
+)
+def test_query_keys_without_signature_that_choose_the_operation(method, level, query, uncovered):
+    pairs = dict(pair.partition("=")[::2] for pair in query.split("&"))
+    with pytest.raises(AccessDenied):
+        ROUTER.check_covered(ROUTER.route(method, level, pairs, {}), pairs, {}, set(uncovered.split()))
 
 
 # case 107

@@ -47,11 +47,11 @@ def test_path_style(path, bucket, key):
 @pytest.mark.parametrize(
     ("host", "path", "target"),
     [
-        ("bucket.s3.example.com", "/", Target("bucket", "")),
-        ("bucket.s3.example.com:443", "/a/b", Target("bucket", "a/b")),
-        ("BUCKET.S3.Example.com", "/a", Target("bucket", "a")),
-        ("a.b.s3.example.com", "//a", Target("a.b", "/a")),
-        ("bucket.localhost:9000", "/bucket/k", Target("bucket", "bucket/k")),
+        ("bucket.s3.example.com", "/", Target("bucket", "", by_host=True)),
+        ("bucket.s3.example.com:443", "/a/b", Target("bucket", "a/b", by_host=True)),
+        ("BUCKET.S3.Example.com", "/a", Target("bucket", "a", by_host=True)),
+        ("a.b.s3.example.com", "//a", Target("a.b", "/a", by_host=True)),
+        ("bucket.localhost:9000", "/bucket/k", Target("bucket", "bucket/k", by_host=True)),
         ("s3.example.com", "/bucket/k", Target("bucket", "k")),
         ("other.example.com", "/bucket/k", Target("bucket", "k")),
         ("evils3.example.com", "/bucket/k", Target("bucket", "k")),

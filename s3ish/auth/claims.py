@@ -1,0 +1,213 @@
+"""A signature of Version 4 as a request presents it: in the Authorization header, or in the query (presigned).
+
+What is read here is believed only after ``identify`` has computed the signature.
+
+https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-auth-using-authorization-header.html
+https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-query-string-auth.html
+"""
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from functools import lru_cache
+
+from msgspec import Struct
+
+from s3ish.auth.moments import MAX_SKEW, check_skew, expired, header_time, read_iso, show, write_iso
+from s3ish.auth.request import HttpRequest
+from s3ish.auth.sigv4 import ALGORITHM, UNSIGNED, Query, Scope
+from s3ish.errors import (
+    AccessDenied,
+    AuthorizationHeaderMalformed,
+    AuthorizationQueryParametersError,
+    InvalidRequest,
+    S3Error,
+    SignatureDoesNotMatch,
+)
+
+MAX_EXPIRES_SECONDS = 604_800
+MARKS = ("X-Amz-Algorithm", "X-Amz-Credential", "X-Amz-Signature", "X-Amz-Date", "X-Amz-SignedHeaders")
+"""A request whose query has one of these is presigned, or not valid."""
+
+_TEXTS_KEPT = 128
+"""How many texts that clients repeat from request to request stay parsed."""
+
+
+class Signed(Struct, frozen=True):
+    """The names of the signed headers, in their order and as a set."""
+
+    names: tuple[str, ...]
+    all: frozenset[str]
+
+
+class Claim(Struct, frozen=True):
+    """A signature as the request presents it; ``payload`` is what it says of the body, ``query`` is canonical."""
+
+    access_key: str
+    scope: Scope
+    signed: Signed
+    signature: str
+    timestamp: str
+    payload: str
+    query: str
+
+
+def from_header(request: HttpRequest, text: str, query: Query, region: str, now: datetime) -> Claim:
+    """Read a signature in the Authorization header.
+
+    Args:
+        text: the header behind the name of the algorithm.
+        region: the region that the scope must name.
+        now: the time, UTC.
+
+    Raises:
+        AuthorizationHeaderMalformed, AccessDenied, RequestTimeTooSkewed, InvalidRequest, SignatureDoesNotMatch: it
+            cannot be right.
+    """
+    before, mark, after = text.partition("Signature=")  # alone differs from one request of a client to the next
+    signature, comma, behind = after.partition(",")
+    access_key, scope, signed = _signer(before + mark + comma + behind)
+    signature = signature.strip(" \t")
+    if not signature:
+        raise AuthorizationHeaderMalformed("The authorization header is malformed; missing Signature.")
+    at = header_time(request.headers, iso_only=True)
+    timestamp = request.headers.get("x-amz-date") or write_iso(at)
+    _check_scope(scope, timestamp, region, request.service, AuthorizationHeaderMalformed)
+    check_skew(at, now)
+    payload = request.headers.get("x-amz-content-sha256")
+    if payload is None:
+        raise InvalidRequest("Missing required header for this request: x-amz-content-sha256")
+    return Claim(
+        access_key,
+        scope,
+        _signed_headers(signed, request.headers, AuthorizationHeaderMalformed),
+        signature,
+        timestamp,
+        payload,
+        query.canonical,
+    )
+
+
+def from_query(request: HttpRequest, read: Query, region: str, now: datetime) -> Claim:
+    """Read a signature in the query.
+
+    Args:
+        read: the query.
+        region: the region that the scope must name.
+        now: the time, UTC.
+
+    Raises:
+        AuthorizationQueryParametersError, AccessDenied, SignatureDoesNotMatch: it cannot be right.
+    """
+    query = dict(read.pairs)
+    if len(query) != len(read.pairs):
+        raise AuthorizationQueryParametersError("A query parameter must not be repeated.")
+    missing = [name for name in (*MARKS, "X-Amz-Expires") if not query.get(name)]
+    if query.get("X-Amz-Algorithm") not in (None, "", ALGORITHM):
+        raise AuthorizationQueryParametersError('X-Amz-Algorithm only supports "AWS4-HMAC-SHA256"')
+    if missing:
+        raise AuthorizationQueryParametersError(
+            "Query-string authentication version 4 requires the X-Amz-Algorithm, X-Amz-Credential, "
+            "X-Amz-Signature, X-Amz-Date, X-Amz-SignedHeaders, and X-Amz-Expires parameters."
+        )
+    access_key, scope = _credential(query["X-Amz-Credential"], AuthorizationQueryParametersError)
+    at = read_iso(query["X-Amz-Date"])
+    if at is None:
+        raise AuthorizationQueryParametersError(
+            "X-Amz-Date must be in the ISO8601 Long Format \"yyyyMMdd'T'HHmmss'Z'\""
+        )
+    _check_scope(scope, query["X-Amz-Date"], region, request.service, AuthorizationQueryParametersError)
+    _check_period(query["X-Amz-Expires"], at, now)
+    return Claim(
+        access_key,
+        scope,
+        _signed_headers(query["X-Amz-SignedHeaders"], request.headers, AuthorizationQueryParametersError),
+        query["X-Amz-Signature"],
+        query["X-Amz-Date"],
+        query.get("X-Amz-Content-Sha256") or request.headers.get("x-amz-content-sha256") or UNSIGNED,
+        read.canonical,
+    )
+
+
+@lru_cache(_TEXTS_KEPT)
+def _signer(text: str) -> tuple[str, Scope, str]:
+    """Read ``Credential=…, SignedHeaders=…, Signature=``, the signature itself left out.
+
+    Returns:
+        Access key, scope, and the list of signed headers.
+
+    Raises:
+        AuthorizationHeaderMalformed: it is not of that form.
+    """
+    fields: dict[str, str] = {}
+    for item in text.split(","):
+        name, separator, value = item.strip(" \t").partition("=")
+        if not separator or name in fields or name not in ("Credential", "SignedHeaders", "Signature"):
+            raise AuthorizationHeaderMalformed
+        fields[name] = value
+    for name in ("Credential", "SignedHeaders"):
+        if not fields.get(name):
+            raise AuthorizationHeaderMalformed(f"The authorization header is malformed; missing {name}.")
+    return *_credential(fields["Credential"], AuthorizationHeaderMalformed), fields["SignedHeaders"]
+
+
+@lru_cache(_TEXTS_KEPT)
+def _credential(text: str, error: type[S3Error]) -> tuple[str, Scope]:
+    parts = text.split("/")
+    if len(parts) < 5:
+        raise error('The credential is malformed; expecting "<access key>/YYYYMMDD/REGION/SERVICE/aws4_request".')
+    access_key, (date, region, service, terminator) = "/".join(parts[:-4]), parts[-4:]
+    if terminator != "aws4_request":
+        raise error('The credential is malformed; it must end with "aws4_request".')
+    if len(date) != 8 or not (date.isascii() and date.isdigit()):
+        raise error("The credential is malformed; the date is not of the form YYYYMMDD.")
+    if not access_key:
+        raise error("The credential is malformed; the access key is missing.")
+    return access_key, Scope(date, region, service)
+
+
+def _check_scope(scope: Scope, timestamp: str, region: str, service: str, error: type[S3Error]) -> None:
+    if scope.region != region:
+        raise error(
+            f"The authorization header is malformed; the region '{scope.region[:64]}' is wrong; expecting '{region}'",
+            Region=region,
+        )
+    if scope.service != service:
+        raise error(
+            f'The authorization header is malformed; incorrect service "{scope.service[:64]}". This endpoint belongs '
+            f'to "{service}".'
+        )
+    if not timestamp.startswith(scope.date):
+        raise error(
+            "The authorization header is malformed; the date in the credential scope is not that of the request."
+        )
+
+
+def _check_period(expires: str, at: datetime, now: datetime) -> None:
+    if not (expires.isascii() and expires.isdigit() and len(expires) <= 10):
+        raise AuthorizationQueryParametersError("X-Amz-Expires should be a number")
+    seconds = int(expires)
+    if not 1 <= seconds <= MAX_EXPIRES_SECONDS:
+        raise AuthorizationQueryParametersError("X-Amz-Expires must be between 1 and 604800 seconds (one week)")
+    if at - now > MAX_SKEW:
+        raise AccessDenied("Request is not valid yet", ServerTime=show(now))
+    if now > at + timedelta(seconds=seconds):
+        raise expired(at + timedelta(seconds=seconds), now)
+
+
+def _signed_headers(text: str, headers: Mapping[str, str], error: type[S3Error]) -> Signed:
+    """Return the names of the signed headers. Raises ``error``, SignatureDoesNotMatch."""
+    signed = _split_names(text)
+    if not signed.names:
+        raise error("The list of signed headers must be lower-case, sorted, and without repetition.")
+    if not headers.keys() >= signed.all:
+        missing = next(name for name in signed.names if name not in headers)
+        raise SignatureDoesNotMatch(f"The signed header {missing[:64]} is not in the request.")
+    return signed
+
+
+@lru_cache(_TEXTS_KEPT)
+def _split_names(text: str) -> Signed:
+    """Return the names in a list of signed headers, none if it is not of the right form."""
+    names = tuple(text.split(";"))
+    ordered = list(names) == sorted(set(names)) and all(name and name == name.lower() for name in names)
+    return Signed(names, frozenset(names)) if ordered else Signed((), frozenset())
