@@ -9,7 +9,7 @@ import asyncio
 from s3ish.api.context import Context
 from s3ish.api.operation import operation
 from s3ish.api.shapes import BucketRequest, ObjectRequest
-from s3ish.errors import MalformedXML, S3Error
+from s3ish.errors import InvalidArgument, MalformedXML, S3Error
 from s3ish.objects import delete
 from s3ish.objects.conditions import WriteConditions
 from s3ish.wire.fields import body, element, elements, header, query
@@ -45,6 +45,7 @@ class DeleteObjectResponse:
 @operation("DELETE /{Bucket}/{Key+}", action="s3:DeleteObject", version_action="s3:DeleteObjectVersion", status=204)
 async def delete_object(context: Context, request: DeleteObjectRequest) -> DeleteObjectResponse:
     """https://docs.aws.amazon.com/AmazonS3/latest/API/API_DeleteObject.html"""
+    _refuse_bypass(request.bypass_governance)
     deleted = await delete.delete_object(
         context.store,
         request.bucket,
@@ -58,6 +59,15 @@ async def delete_object(context: Context, request: DeleteObjectRequest) -> Delet
         ),
     )
     return DeleteObjectResponse(delete_marker=deleted.marker or None, version_id=deleted.version_id)
+
+
+def _refuse_bypass(bypass: bool | None) -> None:
+    """Refuse to pass over locks where there are none: no bucket has them yet. Raises InvalidArgument."""
+    if bypass is not None:
+        raise InvalidArgument(
+            "x-amz-bypass-governance-retention is only applicable to Object Lock enabled buckets.",
+            ArgumentName="x-amz-bypass-governance-retention",
+        )
 
 
 @shape
@@ -121,6 +131,7 @@ class DeleteObjectsResponse:
 @operation("POST /{Bucket}?delete", action="s3:DeleteObject", needs_digest=True, body_bytes=2 * 1024 * 1024)
 async def delete_objects(context: Context, request: DeleteObjectsRequest) -> DeleteObjectsResponse:
     """https://docs.aws.amazon.com/AmazonS3/latest/API/API_DeleteObjects.html"""
+    _refuse_bypass(request.bypass_governance)
     objects = request.delete.objects
     if not 1 <= len(objects) <= MAX_KEYS:
         raise MalformedXML

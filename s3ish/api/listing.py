@@ -28,7 +28,7 @@ class ListingRequest(BucketRequest):
     max_keys: int | None = query("max-keys")
     prefix: str | None = query("prefix")
     request_payer: str | None = header("x-amz-request-payer")
-    optional_attributes: str | None = header("x-amz-optional-object-attributes")
+    optional_attributes: str | None = header("x-amz-optional-object-attributes", choices=("RestoreStatus",))
 
 
 @shape

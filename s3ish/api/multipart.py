@@ -358,6 +358,7 @@ class ListPartsResponse:
 @operation("GET /{Bucket}/{Key+}?uploadId", action="s3:ListMultipartUploadParts")
 async def list_parts(context: Context, request: ListPartsRequest) -> ListPartsResponse:
     """https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListParts.html"""
+    refuse_customer_key(request)
     limit = page_limit(request.max_parts, "max-parts")
     marker = page_limit_marker(request.part_number_marker)
     held = await multipart.find_upload(context.store, request.bucket, request.key, request.upload_id)

@@ -43,6 +43,14 @@ _CHUNKED = "aws-chunked"
 _ENCRYPTIONS = ("AES256", "aws:kms", "aws:kms:dsse")
 _PRIVATE_ACLS = ("private", "bucket-owner-read", "bucket-owner-full-control")
 _KNOWN_ACLS = (*_PRIVATE_ACLS, "public-read", "public-read-write", "authenticated-read", "aws-exec-read")
+_LOCKS = (
+    "lock_mode",
+    "lock_until",
+    "legal_hold",
+    "event_hold",
+    "event_hold_days",
+    "event_hold_years",
+)
 _TAG_SIGNS = "_.:/=+-@"
 """What a tag may hold beside letters, digits and spaces of any script."""
 _HEADERS = (
@@ -109,7 +117,7 @@ def _metadata_of(metadata: dict[str, str]) -> dict[str, str]:
 
 def refuse_customer_key(request: CustomerKeyHeaders) -> None:
     """Refuse SSE-C, which must not be accepted without being done. Raises NotImplemented."""
-    if request.customer_algorithm or request.customer_key or request.customer_key_md5:
+    if any(value is not None for value in (request.customer_algorithm, request.customer_key, request.customer_key_md5)):
         raise NotImplemented(Header="x-amz-server-side-encryption-customer-algorithm")
 
 
@@ -129,14 +137,14 @@ def refuse_grants(request: GrantHeaders) -> None:
 
 
 def _refuse_lock(request: AttributeHeaders) -> None:
-    if request.lock_mode or request.lock_until is not None or request.legal_hold or request.event_hold:
+    if any(value is not None for value in map(vars(request).get, _LOCKS)):
         raise InvalidRequest("Bucket is missing Object Lock Configuration")
 
 
 def _encryption_of(request: AttributeHeaders) -> dict[str, str]:
     kind = request.server_side_encryption
     if kind is None:
-        if request.kms_key_id or request.kms_context:
+        if request.kms_key_id or request.kms_context or request.bucket_key_enabled:
             raise InvalidArgument(
                 "Server Side Encryption with AWS KMS managed key requires HTTP header "
                 "x-amz-server-side-encryption : aws:kms",
@@ -158,10 +166,11 @@ def _encryption_of(request: AttributeHeaders) -> dict[str, str]:
             if value:
                 kept[name] = check_value(header, value)
         kept |= {"bucket-key": "true"} if request.bucket_key_enabled else {}
-    elif request.kms_key_id:
+    elif request.kms_key_id or request.kms_context or request.bucket_key_enabled:
         raise InvalidArgument(
-            "Server Side Encryption with AES256 does not take a key id",
-            ArgumentName="x-amz-server-side-encryption-aws-kms-key-id",
+            "Server Side Encryption with AES256 does not take a key, a context or a bucket key",
+            ArgumentName="x-amz-server-side-encryption",
+            ArgumentValue=kind,
         )
     return kept
 

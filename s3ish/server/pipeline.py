@@ -14,6 +14,7 @@ import structlog
 
 from s3ish.api.authorize import authorize
 from s3ish.api.context import Context
+from s3ish.api.misplaced import refuse_misplaced
 from s3ish.api.operation import Operation
 from s3ish.auth.credentials import User
 from s3ish.auth.identify import Authenticator, is_presigned
@@ -171,6 +172,7 @@ class S3Application:
             raise NoSuchBucket(BucketName=target.bucket)
         if not operation.supported:
             raise NotImplemented
+        refuse_misplaced(operation, call.headers)
         body = call.body = RequestBody(receive, call.headers, call.appetite)
         if not body.is_empty or operation.reads_stream:
             body.read_claims(identity.payload, checksum_is_of_body=not operation.checksum_is_of_object)

@@ -1,0 +1,260 @@
+"""No header is swallowed: each that AWS's model gives an operation makes a difference, or is known to make none.
+
+The requests are sent twice, with and without the header, and what can be seen of both is compared.
+"""
+
+import base64
+import functools
+import hashlib
+import re
+import time
+import uuid
+from email.utils import formatdate
+
+import pytest
+
+from tests.test_catalogue import BUILT, MODEL, OPERATIONS, SHAPES
+
+IDLE = {
+    "x-amz-request-payer": "nobody is charged here",
+    "x-amz-optional-object-attributes": "asks for the state of restores, and nothing is archived",
+    "x-amz-object-annotation-directive": "says what becomes of annotations, and no object has any",
+    "DeleteObject: x-amz-mfa": "lets those pass who must show a second factor, and nobody must",
+    "DeleteObjects: x-amz-mfa": "as for DeleteObject",
+}
+"""Headers that change nothing, in all operations or in one, and why."""
+ELSEWHERE = {"Content-Length": "the framing of HTTP, which no request is without; see tests/http"}
+
+LONG_AGO = "Sat, 01 Jan 2000 00:00:00 GMT"
+VALUES = {
+    **dict.fromkeys(("Cache-Control", "Content-Disposition", "Content-Encoding", "Content-Language"), "東京"),
+    **dict.fromkeys(("Content-Type", "Expires"), "東京"),
+    "If-Modified-Since": lambda: formatdate(time.time(), usegmt=True),
+    "If-None-Match": "*",
+    "If-Unmodified-Since": LONG_AGO,
+    "Range": "bytes=1-1",
+    "x-amz-bucket-object-lock-enabled": "true",
+    "x-amz-bypass-governance-retention": "true",
+    "x-amz-checksum-mode": "ENABLED",
+    "x-amz-copy-source-if-modified-since": lambda: formatdate(time.time(), usegmt=True),
+    "x-amz-copy-source-if-none-match": "*",
+    "x-amz-copy-source-if-unmodified-since": LONG_AGO,
+    "x-amz-if-match-initiated-time": LONG_AGO,
+    "x-amz-if-match-last-modified-time": LONG_AGO,
+    "x-amz-if-match-size": "99",
+    "x-amz-meta-": "x" * 2048,
+    "x-amz-metadata-directive": "REPLACE",
+    "x-amz-mp-object-size": "99",
+    "x-amz-object-annotation-directive": "EXCLUDE",
+    "x-amz-object-lock-event-hold-duration-days": "1",
+    "x-amz-object-lock-event-hold-duration-years": "1",
+    "x-amz-optional-object-attributes": "RestoreStatus",
+    "x-amz-server-side-encryption-bucket-key-enabled": "true",
+    "x-amz-tagging": "a=(",
+    "x-amz-tagging-directive": "REPLACE",
+    "x-amz-write-offset-bytes": "0",
+}
+"""Values that make a difference; ``nonsense`` does for the others."""
+
+VOLATILE = {"date", "x-amz-request-id", "x-amz-id-2", "last-modified", "location", "connection"}
+CHANGING = re.compile(
+    rb"<(UploadId|LastModified|Initiated|RequestId|HostId|Resource|Location|NextUploadIdMarker)>[^<]*"
+)
+
+
+def pairs():
+    """Return every operation that is built with every header that the model gives it."""
+    found = []
+    for name in BUILT:
+        reference = MODEL["operations"].get(name, {}).get("input")
+        members = SHAPES[reference["shape"]]["members"].values() if reference else ()
+        headers = [member["locationName"] for member in members if member.get("location") in ("header", "headers")]
+        found += [(name, header) for header in headers]
+    return found
+
+
+PAIRS = pairs()
+DELETES = ("DeleteObject", "DeleteObjects")
+
+
+def md5(text):
+    return hashlib.md5(text.encode())
+
+
+class Requests:
+    """Sends a good request of each operation; what it needs is made anew for each.
+
+    A method of an operation's name returns the path, the body and the headers that it needs.
+    """
+
+    def __init__(self, raw, new_bucket):
+        self._raw, self._new_bucket = raw, new_bucket
+        self.bucket = new_bucket()
+        self._key, self._changed = f"/{self.bucket}/k", True
+        raw("PUT", f"/{self.bucket}/source", "source", {"x-amz-meta-s": "1", "x-amz-tagging": "s=1"})
+
+    def send(self, name, headers):
+        """Return the status of a request, and all that can be seen of its answer and of its object."""
+        operation = OPERATIONS[name]
+        if self._changed:
+            self._raw("PUT", self._key, "body", {"x-amz-meta-old": "1"})
+        self._changed = operation.method not in ("GET", "HEAD")
+        path, body, own = getattr(self, operation.handler.__name__, self._plain)(operation)
+        headers = {header: value() if callable(value) else value for header, value in headers.items()}
+        answer = self._raw(operation.method, path, body, own | headers)
+        head = self._seen(self._raw("HEAD", self._key)) if self._changed else None
+        return answer.status, self._seen(answer), head
+
+    @staticmethod
+    def _seen(answer):
+        shown = {name: value for name, value in answer.headers.items() if name not in VOLATILE}
+        return answer.status, shown, CHANGING.sub(b"", answer.body)
+
+    def _plain(self, operation):
+        """A request of nothing but its route."""
+        path = operation.route.split(" ")[1].replace("{Bucket}", self.bucket).replace("{Key+}", "k")
+        return re.sub(r"(?<=[?&])([a-zA-Z-]+)(?=&|$)", r"\1=", path), "", {}
+
+    def _upload(self):
+        upload = self._raw("POST", f"{self._key}?uploads=").xml.findtext("UploadId")
+        self._raw("PUT", f"{self._key}?partNumber=1&uploadId={upload}", "part")
+        return upload
+
+    def create_bucket(self, _):
+        return f"/new-{uuid.uuid4()}", "", {}
+
+    def delete_bucket(self, _):
+        return f"/{self._new_bucket()}", "", {}
+
+    def put_bucket_versioning(self, _):
+        name = "VersioningConfiguration"
+        return f"/{self.bucket}?versioning=", f"<{name}><Status>Suspended</Status></{name}>", {}
+
+    def put_object(self, _):
+        return self._key, "other", {}
+
+    def copy_object(self, _):
+        return self._key, "", {"x-amz-copy-source": f"{self.bucket}/source"}
+
+    def delete_objects(self, _):
+        body = "<Delete><Object><Key>k</Key></Object></Delete>"
+        return f"/{self.bucket}?delete=", body, {"Content-MD5": base64.b64encode(md5(body).digest()).decode()}
+
+    def get_object_attributes(self, _):
+        return f"{self._key}?attributes=", "", {"x-amz-object-attributes": "ETag"}
+
+    def upload_part(self, _):
+        return f"{self._key}?partNumber=1&uploadId={self._upload()}", "part", {}
+
+    def upload_part_copy(self, _):
+        return self.upload_part(_)[0], "", {"x-amz-copy-source": f"{self.bucket}/source"}
+
+    def complete_multipart_upload(self, _):
+        part = f"<Part><PartNumber>1</PartNumber><ETag>{md5('part').hexdigest()}</ETag></Part>"
+        body = f"<CompleteMultipartUpload>{part}</CompleteMultipartUpload>"
+        return f"{self._key}?uploadId={self._upload()}", body, {}
+
+    def abort_multipart_upload(self, _):
+        return f"{self._key}?uploadId={self._upload()}", "", {}
+
+    list_parts = abort_multipart_upload
+
+
+@pytest.fixture(scope="module")
+def requests(raw, s3):
+    def new_bucket():
+        name = f"t-{uuid.uuid4().hex[:20]}"
+        s3.create_bucket(Bucket=name)
+        return name
+
+    return Requests(raw, new_bucket)
+
+
+@pytest.fixture(scope="module")
+def without(requests):
+    """A function that returns what is seen of an operation without any header; it succeeds."""
+
+    @functools.cache
+    def send(name):
+        status, *seen = requests.send(name, {})
+        assert status in (200, 204)
+        return status, *seen
+
+    return send
+
+
+@pytest.mark.parametrize(("name", "header"), PAIRS, ids=[f"{name}: {header}" for name, header in PAIRS])
+def test_a_header_makes_a_difference_or_is_known_to_make_none(requests, without, name, header):
+    if header in ELSEWHERE:
+        return
+    sent = f"{header}a" if header.endswith("-") else header
+    found = requests.send(name, {sent: VALUES.get(header, "nonsense")})
+    reason = IDLE.get(header) or IDLE.get(f"{name}: {header}")
+    if reason:
+        assert found == without(name), f"the header is not idle, though it {reason}"
+    else:
+        assert found != without(name), "the header is swallowed"
+        assert found[0] < 500 or found[0] == 501
+
+
+def test_what_is_known_of_headers_is_about_headers():
+    names = {header for _, header in PAIRS} | {f"{name}: {header}" for name, header in PAIRS}
+    assert {*VALUES, *IDLE, *ELSEWHERE} <= names
+
+
+# --- headers where they have no meaning -------------------------------------------------------------------------------
+
+ENCRYPTION = "x-amz-server-side-encryption"
+
+
+@pytest.mark.parametrize(
+    ("name", "header", "value", "outcome"),
+    [
+        *(
+            (name, ENCRYPTION, "AES256", (400, "InvalidArgument"))
+            for name in ("GetObject", "UploadPart", "UploadPartCopy")
+        ),
+        ("GetObjectAttributes", f"{ENCRYPTION}-aws-kms-key-id", "k", (400, "InvalidArgument")),
+        ("UploadPart", f"{ENCRYPTION}-context", "e30=", (400, "InvalidArgument")),
+        ("CopyObject", "Range", "bytes=0-1", (400, "InvalidArgument")),
+        ("UploadPartCopy", "Range", "bytes=0-1", (400, "InvalidArgument")),
+        ("CopyObject", "x-amz-copy-source-range", "bytes=0-1", (400, "InvalidArgument")),
+        ("UploadPartCopy", "x-amz-metadata-directive", "REPLACE", (400, "InvalidArgument")),
+        ("PutObject", "x-amz-metadata-directive", "REPLACE", (400, "InvalidArgument")),
+        ("PutObject", "x-amz-tagging-directive", "REPLACE", (400, "InvalidArgument")),
+        ("PutObject", "x-amz-copy-source-if-match", '"x"', (400, "InvalidArgument")),
+        ("UploadPart", "x-amz-copy-source-range", "bytes=0-1", (400, "InvalidArgument")),
+        ("PutObject", "Content-Range", "bytes 0-1/2", (400, "InvalidArgument")),
+        ("UploadPart", "Content-Range", "bytes 0-1/2", (400, "InvalidArgument")),
+        ("PutObject", "If-Unmodified-Since", LONG_AGO, (501, "NotImplemented")),
+        ("CopyObject", "If-Unmodified-Since", LONG_AGO, (501, "NotImplemented")),
+        ("DeleteObject", "If-Unmodified-Since", LONG_AGO, (501, "NotImplemented")),
+        ("DeleteObject", "If-None-Match", "*", (501, "NotImplemented")),
+        *(
+            (name, "x-amz-checksum-crc16", "AAA=", (400, "InvalidRequest"))
+            for name in ("PutObject", "UploadPart", "CopyObject", "CompleteMultipartUpload", "DeleteObjects")
+        ),
+        *((name, "x-amz-bypass-governance-retention", "false", (400, "InvalidArgument")) for name in DELETES),
+    ],
+)
+def test_headers_without_meaning_are_refused_and_change_nothing(requests, raw, name, header, value, outcome):
+    status, (_, _, document), head = requests.send(name, {header: value})
+    assert (status, f"<Code>{outcome[1]}</Code>".encode() in document) == (outcome[0], True)
+    assert head is None or head[1]["x-amz-meta-old"] == "1"
+
+
+def test_an_encryption_is_refused_by_head(requests):
+    assert requests.send("HeadObject", {ENCRYPTION: "AES256"})[0] == 400
+
+
+def test_the_refusal_names_the_header(raw, bucket):
+    answer = raw("PUT", f"/{bucket}/k", "x", {"x-amz-metadata-directive": "REPLACE"})
+    assert answer.xml.findtext("Message") == "The specified header is not valid in this context"
+    assert answer.xml.findtext("ArgumentName") == "x-amz-metadata-directive"
+    assert answer.xml.findtext("ArgumentValue") == "REPLACE"
+
+
+@pytest.mark.parametrize("header", ["x-amz-unknown", "x-own", "If-Range", "X-Forwarded-For", "x-amz-checksum"])
+def test_headers_that_nobody_gave_a_meaning_are_ignored(requests, without, header):
+    for name in ("GetObject", "PutObject"):
+        assert requests.send(name, {header: "1"}) == without(name)
