@@ -4,32 +4,9 @@ import botocore.session
 import pytest
 from botocore.config import Config
 
-BUILT = {
-    "AbortMultipartUpload",
-    "CompleteMultipartUpload",
-    "CopyObject",
-    "CreateBucket",
-    "CreateMultipartUpload",
-    "DeleteBucket",
-    "DeleteObject",
-    "DeleteObjects",
-    "GetBucketLocation",
-    "GetBucketVersioning",
-    "GetObject",
-    "GetObjectAttributes",
-    "HeadBucket",
-    "HeadObject",
-    "ListBuckets",
-    "ListMultipartUploads",
-    "ListObjectVersions",
-    "ListObjects",
-    "ListObjectsV2",
-    "ListParts",
-    "PutBucketVersioning",
-    "PutObject",
-    "UploadPart",
-    "UploadPartCopy",
-}
+from s3ish.api.catalogue import catalogue
+
+BUILT = {operation.name for operation in catalogue() if operation.supported}
 ELSEWHERE = {"ListDirectoryBuckets", "WriteGetObjectResponse"}
 """Operations that clients sign for other services of AWS, and send to other hosts."""
 

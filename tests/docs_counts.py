@@ -1,0 +1,58 @@
+"""What documents say about the catalogue: the tables of operations, and how many of them are built.
+
+``python -m tests.docs_counts --write`` writes them anew after one was added; ``test_docs.py`` fails until then.
+"""
+
+import re
+import sys
+from pathlib import Path
+
+from s3ish.api.catalogue import catalogue
+
+ROOT = Path(__file__).parent.parent
+REFERENCE = "https://docs.aws.amazon.com/AmazonS3/latest/API/API_{}.html"
+TABLE = r"(?<=\n## {}\n)((?:[^#\n].*\n|\n)*?\| ---.*\n)(?:\| .*\n)*"
+
+
+def built_rows():
+    """Return the rows of the operations that are built: with AWS's page, the request, the permissions."""
+    rows = []
+    for item in sorted((it for it in catalogue() if it.supported), key=lambda it: it.name):
+        actions = [action for action in (item.action, item.version_action) if action]
+        permissions = ", ".join(f"`{action}`" for action in dict.fromkeys(actions))
+        rows.append(f"| [{item.name}]({REFERENCE.format(item.name)}) | `{item.route}` | {permissions} |\n")
+    return "".join(rows)
+
+
+def other_rows():
+    """Return the rows of the operations that are not built."""
+    others = sorted((it for it in catalogue() if not it.supported), key=lambda it: it.name)
+    return "".join(f"| {item.name} | `{item.route}` |\n" for item in others)
+
+
+def pages():
+    """Yield every page that tells of the catalogue, and its text as it should be."""
+    total, built = len(catalogue()), sum(item.supported for item in catalogue())
+    replacements = {
+        "README.md": [(r"\d+ of the \d+ operations are built", f"{built} of the {total} operations are built")],
+        "docs/operations.md": [
+            (r"\d+ operations; \d+ are built", f"{total} operations; {built} are built"),
+            (TABLE.format("Built"), lambda found: found[1] + built_rows()),
+            (TABLE.format("Not built yet"), lambda found: found[1] + other_rows()),
+        ],
+    }
+    for name, changes in replacements.items():
+        path = ROOT / name
+        text = path.read_text()
+        for pattern, replacement in changes:
+            text, count = re.subn(pattern, replacement, text)
+            assert count == 1, f"{name} does not say {pattern}"
+        yield path, text
+
+
+if __name__ == "__main__":
+    for path, text in pages():
+        if path.read_text() != text:
+            print(f"{path.relative_to(ROOT)} is out of date")
+            if "--write" in sys.argv[1:]:
+                path.write_text(text)
