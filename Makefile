@@ -8,7 +8,7 @@ ROUNDS ?= 30
 SEED ?= 1
 BIN := .venv/bin
 
-.PHONY: serve test format lock compat torture bench clean help
+.PHONY: serve quick test format lock compat torture bench clean help
 
 help:  ## Show the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -16,9 +16,16 @@ help:  ## Show the targets
 serve: $(BIN)/s3ish  ## Serve ./s3-data on 127.0.0.1:9000 (PORT=, DATA=, WORKERS=)
 	@exec $(BIN)/s3ish serve "$(DATA)" --port $(PORT) --workers $(WORKERS)
 
+quick: .venv/dev  ## Check format, lint and types, and run the fast tests: under a minute on 2 cores
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/pytest -n auto -q -m "not slow"
+
 test: .venv/dev  ## Check format, lint, types and tidiness, and run the tests
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
+	$(BIN)/codespell
 	$(BIN)/mypy
 	$(BIN)/pytest -n auto
 

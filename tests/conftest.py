@@ -7,6 +7,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from pathlib import Path
 
 import pytest
 from hypothesis import settings
@@ -17,6 +18,17 @@ settings.load_profile("s3ish")
 STOP_SECONDS = 20
 WAIT_SECONDS = 120
 """How long a test waits for what must come: far longer than it takes, for machines that do much else."""
+TESTS = Path(__file__).parent
+SLOW_FOLDERS = {TESTS / "torture", TESTS / "sim"}
+SLOW_FIXTURES = {"start_server", "run_s3ish"}
+"""Tests of these folders, and those that ask for these fixtures, are marked as slow; others mark themselves."""
+
+
+def pytest_collection_modifyitems(items):
+    """Mark what ``make quick`` leaves out."""
+    for item in items:
+        if SLOW_FOLDERS & set(item.path.parents) or SLOW_FIXTURES & set(item.fixturenames):
+            item.add_marker(pytest.mark.slow)
 
 
 class ServerProcess:

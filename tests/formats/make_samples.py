@@ -30,7 +30,7 @@ from s3ish import app, engines
 from s3ish.blob import identity, sidecar
 from s3ish.blob.identity import Identity
 from s3ish.clock import Clock
-from s3ish.config_sources import load
+from s3ish.config import load
 from s3ish.index import keys, records
 from s3ish.index.sqlite import SQLiteIndex
 from s3ish.jobs.gaps import Gaps

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from itertools import groupby
 from pathlib import Path
 
+import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule, run_state_machine_as_test
@@ -60,6 +61,8 @@ from tests.objects.support import (
     sealed,
     strays,
 )
+
+pytestmark = pytest.mark.slow
 
 MIN_PART = 200
 BUCKETS = st.sampled_from(["one", "two"])

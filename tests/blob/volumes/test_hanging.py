@@ -15,6 +15,7 @@ from s3ish.blob.volumes.probe import SILENT, probe
 from s3ish.clock import Clock
 from tests.blob.support import SIDECAR, HangingDrives, get, put, sample, scanned, sidecar_files
 
+pytestmark = pytest.mark.slow
 PATIENCE = 0.3
 LARGE, SMALL = 3500, 50
 
