@@ -12,6 +12,7 @@ from s3ish import errors
 from s3ish.cli.main import main
 from s3ish.config import ALIASES, fields
 from s3ish.index.protocol import TABLES
+from s3ish.observe.lines import RequestLine
 from s3ish.observe.observer import Observer
 from s3ish.server.control import PATHS
 from tests.docs_counts import pages
@@ -43,9 +44,8 @@ def test_every_error_is_listed_with_its_status_and_text():
 
 def test_every_metric_is_told_of():
     observer = Observer()
-    observer.request(
-        operation="GetObject", bucket="", status=200, received=0, sent=0, seconds=0.0, user="", request_id=""
-    )
+    told = dict.fromkeys(("method", "operation", "bucket", "key", "error", "user", "client", "request_id"), "")
+    observer.request(RequestLine(status=200, received=0, sent=0, seconds=0.0, **told))
     exposed = {family.name: family for family in text_string_to_metric_families(observer.render()[1].decode())}
     names = {name + ("_total" if family.type == "counter" else "") for name, family in exposed.items()}
     told = {row[0].strip("`") for row in rows("operating.md", "Health, metrics, logs")}

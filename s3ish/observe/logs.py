@@ -1,12 +1,13 @@
-"""Structured logs: how structlog is set up, and the one line of every request.
+"""Structured logs: how structlog is set up, and where the lines of requests go.
 
 Values are clipped and stripped of control characters, so that one event is one line whatever a key is called. Secrets
 never come here.
 """
 
+import asyncio
 import logging
 import sys
-from collections.abc import MutableMapping, Sequence
+from collections.abc import Callable, MutableMapping, Sequence
 from datetime import datetime
 from typing import Any, BinaryIO, Literal
 
@@ -14,61 +15,42 @@ import msgspec
 import structlog
 
 from s3ish.clock import Clock
+from s3ish.observe.console import Console, shows_colours
+from s3ish.observe.lines import MAX_CHARACTERS, RequestLine, printable
 
-_MAX_VALUE = 1024
+_MAX_ITEMS = 100
+"""The longest list of a line."""
 
 _encoder = msgspec.json.Encoder(enc_hook=str)
 
 
-class RequestLine(msgspec.Struct):
-    """What the log tells of one request: ``received`` and ``sent`` are body bytes, ``seconds`` its duration."""
-
-    operation: str
-    bucket: str
-    status: int
-    received: int
-    sent: int
-    seconds: float
-    user: str
-    request_id: str
-    event: Literal["request"] = "request"
-    level: Literal["info"] = "info"
-    timestamp: datetime | None = None
-
-
 class RequestLog:
-    """Writes the lines of requests, many at once: as JSON past structlog, which costs ten times as much.
+    """Writes the lines of requests, many at once, past structlog, which costs ten times as much.
 
     Args:
-        stream: takes the JSON; without it the lines go through structlog, as all others do.
+        stream: where they go; None if none are wanted.
+        render: returns the bytes of lines.
     """
 
-    def __init__(self, stream: BinaryIO | None = None) -> None:
-        self._stream = stream
+    def __init__(
+        self, stream: BinaryIO | None = None, render: Callable[[Sequence[RequestLine], datetime], bytes] | None = None
+    ) -> None:
+        self._stream, self._render = stream, render or _requests_as_json
         self._clock = Clock()
-        self._log = structlog.get_logger().bind()  # bound once: the lazy proxy costs microseconds a call
 
     def write(self, lines: Sequence[RequestLine]) -> None:
         """Write lines, in order, with the time."""
         if self._stream:
-            now = self._clock.now()
-            for line in lines:
-                line.timestamp = now
-            self._stream.write(_encoder.encode_lines(lines))
+            self._stream.write(self._render(lines, self._clock.now()))
             self._stream.flush()
-            return
-        for line in lines:
-            fields = msgspec.structs.asdict(line)
-            for name in ("event", "level", "timestamp"):
-                del fields[name]
-            self._log.info("request", **fields)
 
 
 def set_up_logs(level: str, form: Literal["auto", "json", "console"]) -> RequestLog:
     """Configure structlog for this process, and send what libraries log through it. Return where requests go."""
     number = logging.getLevelNamesMapping()[level.upper()]
     as_json = form == "json" or (form == "auto" and not sys.stderr.isatty())
-    renderer: Any = _as_json if as_json else structlog.dev.ConsoleRenderer()
+    console = Console(coloured=shows_colours())
+    renderer: Any = _as_json if as_json else console.event
     factory: Any = (
         structlog.BytesLoggerFactory(sys.stderr.buffer) if as_json else structlog.PrintLoggerFactory(sys.stderr)
     )
@@ -85,20 +67,26 @@ def set_up_logs(level: str, form: Literal["auto", "json", "console"]) -> Request
         cache_logger_on_first_use=True,
     )
     logging.basicConfig(handlers=[_Forward()], level=logging.WARNING, force=True)
-    return RequestLog(sys.stderr.buffer if as_json and number <= logging.INFO else None)
+    if number > logging.INFO:
+        return RequestLog()
+    return RequestLog(sys.stderr.buffer, _requests_as_json if as_json else console.requests)
+
+
+def _requests_as_json(lines: Sequence[RequestLine], now: datetime) -> bytes:
+    for line in lines:
+        line.event, line.level, line.timestamp = "request", "info", now
+        line.key, line.path = printable(line.key), printable(line.path)
+    return _encoder.encode_lines(lines)
 
 
 def _clean(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
     """Clip texts and escape what could break a line or a terminal."""
     for name, value in event.items():
-        if isinstance(value, str) and (len(value) > _MAX_VALUE or not value.isprintable()):
-            clipped = value[: _MAX_VALUE * 8] if name == "exception" else value[:_MAX_VALUE]
-            event[name] = "".join(
-                character
-                if character.isprintable() or (name == "exception" and character == "\n")
-                else character.encode("unicode_escape").decode()
-                for character in clipped
-            )
+        if isinstance(value, str):
+            is_trace = name == "exception"
+            event[name] = printable(value, MAX_CHARACTERS * (8 if is_trace else 1), lines=is_trace)
+        elif isinstance(value, list | tuple):
+            event[name] = [printable(str(item)) for item in value[:_MAX_ITEMS]]
     return event
 
 
@@ -107,9 +95,16 @@ def _as_json(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> byt
 
 
 class _Forward(logging.Handler):
-    """Sends records of the standard library's logging to structlog."""
+    """Sends records of the standard library's logging to structlog, those of the HTTP server in words of ours."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        structlog.get_logger(record.name).log(
-            record.levelno, record.getMessage(), logger=record.name, exc_info=record.exc_info
-        )
+        log = structlog.get_logger()
+        if not record.name.startswith("uvicorn"):
+            log.log(record.levelno, record.getMessage(), logger=record.name, exc_info=record.exc_info)
+        elif record.exc_info:
+            if not isinstance(record.exc_info[1], asyncio.CancelledError):  # of a request that was given up
+                log.error("unhandled", exc_info=record.exc_info)
+        elif record.msg.startswith("Cancel "):
+            log.warning("requests did not end in time and are given up")
+        elif record.levelno >= logging.ERROR and record.module != "on":  # what the lifespan is told it was told by us
+            log.error("a fault of the HTTP server", cause=record.getMessage())

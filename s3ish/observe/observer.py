@@ -8,7 +8,8 @@ import structlog
 from msgspec import Struct
 
 from s3ish.batching import TurnBatch
-from s3ish.observe.logs import RequestLine, RequestLog
+from s3ish.observe.lines import RequestLine
+from s3ish.observe.logs import RequestLog
 
 if TYPE_CHECKING:
     from s3ish.observe.metrics import Metrics
@@ -47,25 +48,9 @@ class Observer:
             metrics.volumes.labels(position).set(state == "ok")
         return metrics
 
-    def request(
-        self,
-        *,
-        operation: str,
-        bucket: str,
-        status: int,
-        received: int,
-        sent: int,
-        seconds: float,
-        user: str,
-        request_id: str,
-    ) -> None:
-        """Count and log one request, together with the others that end in the same turn of the event loop.
-
-        Args:
-            seconds: its duration.
-            received, sent: its body bytes.
-        """
-        self._lines.add(RequestLine(operation, bucket, status, received, sent, round(seconds, 6), user, request_id))
+    def request(self, line: RequestLine) -> None:
+        """Count and log one request, together with the others that end in the same turn of the event loop."""
+        self._lines.add(line)
 
     def flush(self) -> None:
         """Count and log the requests that have ended."""

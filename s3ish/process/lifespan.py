@@ -1,8 +1,13 @@
 """The lifespan of an application, as ASGI tells it: what is open while it serves."""
 
-import traceback
 from contextlib import AbstractAsyncContextManager
 from typing import Any
+
+import structlog
+
+log = structlog.get_logger()
+
+_FAILED = {"startup": "the server cannot begin", "shutdown": "the server has not ended well"}
 
 
 async def live(
@@ -10,8 +15,7 @@ async def live(
 ) -> None:
     """Enter a context when the server starts, and leave it when the server has stopped.
 
-    A failure is told to the server: one that is ``understood`` by its text alone, any other with its traceback, and
-    raised.
+    A failure is logged, one that is ``understood`` by its text alone, and told to the server; any other is raised, too.
 
     https://asgi.readthedocs.io/en/latest/specs/lifespan.html
     """
@@ -23,9 +27,11 @@ async def live(
             stage = "shutdown"
             await receive()
     except understood as error:
-        await send({"type": f"lifespan.{stage}.failed", "message": str(error)})
+        log.error(_FAILED[stage], error=str(error))
+        await send({"type": f"lifespan.{stage}.failed"})
         return
     except BaseException:
-        await send({"type": f"lifespan.{stage}.failed", "message": traceback.format_exc()})
+        log.exception(_FAILED[stage])
+        await send({"type": f"lifespan.{stage}.failed"})
         raise
     await send({"type": "lifespan.shutdown.complete"})

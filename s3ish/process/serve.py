@@ -16,11 +16,14 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Protocol
 
+import structlog
 import uvicorn
 
 from s3ish.config import Settings
 from s3ish.http.protocol import LimitedProtocol, Limits
 from s3ish.process.supervisor import Remedy, Supervisor, leave
+
+log = structlog.get_logger()
 
 BACKLOG = 2048
 
@@ -140,6 +143,7 @@ def run(
         supervisor = Supervisor(configure, bound, Remedy(served.make_ready_again, interim) if served.movable else None)
         announce()
         supervisor.run()
+    log.info("stopped")
 
 
 def _configure(settings: Settings, create: Create, served: Served) -> uvicorn.Config:

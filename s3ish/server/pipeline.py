@@ -23,6 +23,7 @@ from s3ish.auth.stand_ins import with_stand_ins
 from s3ish.errors import InternalError, NoSuchBucket, NotImplemented, S3Error, ServiceUnavailable
 from s3ish.http.receive_buffer import Demand
 from s3ish.objects.store import Store, translated
+from s3ish.observe.lines import RequestLine
 from s3ish.observe.observer import Observer
 from s3ish.server import respond
 from s3ish.server.body import Disconnected, RequestBody
@@ -46,8 +47,9 @@ class RequestRecord:
     __slots__ = (
         "appetite",
         "body",
-        "bucket",
+        "client",
         "cut_off",
+        "error",
         "headers",
         "method",
         "operation",
@@ -55,6 +57,7 @@ class RequestRecord:
         "query",
         "repeated",
         "request_id",
+        "target",
         "user",
     )
 
@@ -68,9 +71,35 @@ class RequestRecord:
         self.appetite: Demand | None = scope.get("extensions", {}).get("s3ish.appetite")
         self.operation: Operation | None = None
         self.user: User | None = None
-        self.bucket = ""
+        self.target: Target | None = None
+        self.error = ""
+        self.client: str = (scope.get("client") or ("",))[0]
         self.body: RequestBody | None = None
         self.cut_off = False  # the server stops and waits no longer
+
+    def line(self, status: int, sent: int, seconds: float) -> RequestLine:
+        """Return what the log tells of it.
+
+        Args:
+            sent: bytes of the answer's body.
+            seconds: how long it took.
+        """
+        target = self.target
+        return RequestLine(
+            method=self.method,
+            operation=self.operation.name if self.operation else "Unknown",
+            bucket=target.bucket if target else "",
+            key=target.key if target else "",
+            path="" if target else self.path,
+            status=status,
+            error=self.error,
+            received=self.body.received if self.body else 0,
+            sent=sent,
+            seconds=round(seconds, 6),
+            user=self.user.access_key if self.user else "",
+            client=self.client,
+            request_id=self.request_id,
+        )
 
 
 class S3Application:
@@ -113,18 +142,12 @@ class S3Application:
                 written, send, call.request_id, self._host_id, head=call.method == "HEAD", linger=linger
             )
         except Disconnected:
-            status = 499
+            status, call.error = 499, "ClientDisconnected"
+        except Exception as error:  # behind the status line: the answer is cut short
+            call.error = type(error).__name__
+            raise
         finally:
-            self._observer.request(
-                operation=call.operation.name if call.operation else "Unknown",
-                bucket=call.bucket,
-                status=status,
-                received=call.body.received if call.body else 0,
-                sent=sent,
-                seconds=clock.monotonic() - started,
-                user=call.user.access_key if call.user else "",
-                request_id=call.request_id,
-            )
+            self._observer.request(call.line(status, sent, clock.monotonic() - started))
 
     async def _answer(self, call: RequestRecord, receive: Any) -> shape.Written:
         """Handle a request; every failure becomes an answer."""
@@ -148,11 +171,12 @@ class S3Application:
             return self._refuse(call, InternalError())
 
     def _refuse(self, call: RequestRecord, error: S3Error) -> shape.Written:
+        call.error = error.code
         return respond.describe(error, call.path, call.request_id, self._host_id)
 
     async def _handle(self, call: RequestRecord, receive: Any) -> shape.Written:
         target = locate(call.headers.get("host", ""), call.path, self._domains)
-        call.bucket = target.bucket
+        call.target = target
         query = read_query(call.query)
         request = HttpRequest(
             call.method, call.path, call.query, call.headers, call.repeated, target.bucket if target.by_host else ""

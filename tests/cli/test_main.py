@@ -1,5 +1,6 @@
 """The command line as a newcomer meets it: what it prints, how it ends."""
 
+import json
 import os
 import re
 import shutil
@@ -254,6 +255,29 @@ def test_healthcheck_tells_by_its_exit_code(start_server, run_s3ish, tmp_path):
     ended = run_s3ish("healthcheck", "--endpoint-url", server.endpoint)
     assert ended.returncode == 1
     assert "does not answer" in ended.stderr
+
+
+def test_the_log_of_a_terminal_says_in_a_line_what_happened(start_server, tmp_path):
+    for workers in ("1", "2"):
+        server = start_server(tmp_path, "--workers", workers, S3ISH_LOG_FORMAT="console")
+        with pytest.raises(ClientError, match="NoSuchBucket"):
+            client(server.endpoint).get_object(Bucket="tour", Key="missing.txt")
+        code, log = server.stop()
+        assert code == 0
+        asked, stopped = log.splitlines()
+        assert re.fullmatch(r"\d\d:\d\d:\d\d 404 GET tour/missing.txt NoSuchBucket \d+(\.\d)? ms", asked)
+        assert re.fullmatch(r"\d\d:\d\d:\d\d stopped", stopped)
+
+
+def test_the_log_names_key_error_and_client(start_server, tmp_path):
+    server = start_server(tmp_path)
+    with pytest.raises(ClientError, match="NoSuchBucket"):
+        client(server.endpoint).get_object(Bucket="tour", Key="missing.txt")
+    lines = [json.loads(line) for line in server.stop()[1].splitlines()]
+    assert [line["event"] for line in lines] == ["request", "stopped"]
+    told = ("method", "bucket", "key", "status", "error", "client", "user")
+    asked = ("GET", "tour", "missing.txt", 404, "NoSuchBucket", "127.0.0.1", "s3ishadmin")
+    assert tuple(lines[0][name] for name in told) == asked
 
 
 def test_presign_makes_urls_that_work(start_server, run_s3ish, tmp_path):

@@ -3,6 +3,7 @@
 import contextlib
 
 import pytest
+from structlog.testing import capture_logs
 
 from s3ish.observe.observer import Observer
 from s3ish.process.lifespan import live
@@ -92,14 +93,18 @@ async def test_what_is_open_while_the_server_serves():
 
 @pytest.mark.parametrize("stage", ["startup", "shutdown"])
 async def test_a_failure_is_told_to_the_server_and_raised(stage):
-    told, happened = await lived(fails=stage)
-    assert told[-1]["type"] == f"lifespan.{stage}.failed"
-    assert "no drive" in told[-1]["message"]
+    with capture_logs() as logged:
+        told, happened = await lived(fails=stage)
+    assert told[-1] == {"type": f"lifespan.{stage}.failed"}
+    assert [bool(entry["exc_info"]) for entry in logged] == [True]
     assert "returned" not in happened
 
 
 @pytest.mark.parametrize("stage", ["startup", "shutdown"])
 async def test_a_failure_that_is_understood_is_told_in_a_line(stage):
-    told, happened = await lived(fails=stage, understood=(OSError,))
-    assert told[-1] == {"type": f"lifespan.{stage}.failed", "message": "no drive"}
+    with capture_logs() as logged:
+        told, happened = await lived(fails=stage, understood=(OSError,))
+    assert told[-1] == {"type": f"lifespan.{stage}.failed"}
+    assert [entry["error"] for entry in logged] == ["no drive"]
+    assert "exc_info" not in logged[0]
     assert "returned" in happened
