@@ -19,7 +19,7 @@ from s3ish.api.operation import Operation
 from s3ish.auth.credentials import User
 from s3ish.auth.identify import Authenticator, is_presigned
 from s3ish.auth.request import HttpRequest
-from s3ish.auth.stand_ins import with_stand_ins
+from s3ish.auth.stand_ins import effective_headers
 from s3ish.errors import InternalError, NoSuchBucket, NotImplemented, S3Error, ServiceUnavailable
 from s3ish.http.receive_buffer import Demand
 from s3ish.objects.store import Store, translated
@@ -182,7 +182,7 @@ class S3Application:
             call.method, call.path, call.query, call.headers, call.repeated, target.bucket if target.by_host else ""
         )
         if query and is_presigned(query.keys()):
-            call.headers = with_stand_ins(call.headers, query.items())
+            call.headers = effective_headers(call.headers, query)
         operation = self._router.route(call.method, target.level, query, call.headers)
         call.operation = operation
         identity = self._authenticator.identify(request, self._store.clock.now())
