@@ -86,6 +86,18 @@ class Compiled:
         return _element_reader(self._cls, self)
 
     @cached_property
+    def most_elements(self) -> int:
+        """How many XML elements a structure can have, its own included."""
+        most = 1
+        for spec, kind in self.specs.values():
+            if spec.place == "element":
+                most += wire(kind).most_elements if _is_shape(kind) else 1
+            elif spec.place == "elements":
+                member = get_args(kind)[0]
+                most += bool(spec.wrapper) + spec.limit * (wire(member).most_elements if _is_shape(member) else 1)
+        return most
+
+    @cached_property
     def body_field(self) -> str:
         """The field that is the whole XML body, or empty."""
         return self._field_at("body")
@@ -212,7 +224,7 @@ def read_document(cls: type[T], document: bytes, root: str = "") -> T:
     Raises:
         MalformedXML: not well-formed, another root, an unknown, repeated or missing element, or a wrong value.
     """
-    parsed = xml.parse(document)
+    parsed = xml.parse(document, wire(cls).most_elements)
     expected = root or wire(cls).root
     if expected and xml.local_name(parsed) != expected:
         raise MalformedXML
@@ -328,8 +340,8 @@ def _value_reader(spec: Spec, kind: Any) -> Callable[[Element], Any]:
 
 def _element_reader(cls: type, compiled: Compiled) -> Callable[[Element], Any]:
     singles: dict[str, tuple[str, Callable[[Element], Any]]] = {}
-    lists: dict[str, tuple[str, Callable[[Element], Any]]] = {}
-    wrapped: dict[str, tuple[str, str, Callable[[Element], Any]]] = {}
+    lists: dict[str, tuple[str, int, Callable[[Element], Any]]] = {}
+    wrapped: dict[str, tuple[str, str, int, Callable[[Element], Any]]] = {}
     attributes: dict[str, str] = {}
     for name, (spec, kind) in compiled.specs.items():
         if spec.place == "element":
@@ -337,9 +349,9 @@ def _element_reader(cls: type, compiled: Compiled) -> Callable[[Element], Any]:
         elif spec.place == "elements":
             inner = _value_reader(spec, get_args(kind)[0])
             if spec.wrapper:
-                wrapped[spec.wrapper] = (name, spec.name, inner)
+                wrapped[spec.wrapper] = (name, spec.name, spec.limit, inner)
             else:
-                lists[spec.name] = (name, inner)
+                lists[spec.name] = (name, spec.limit, inner)
         elif spec.place == "attribute":
             attributes[spec.name] = name
 
@@ -350,14 +362,17 @@ def _element_reader(cls: type, compiled: Compiled) -> Callable[[Element], Any]:
             _refuse_text(child.tail)
             tag = xml.local_name(child)
             if tag in lists:
-                name, inner = lists[tag]
-                values.setdefault(name, []).append(inner(child))
+                name, limit, inner = lists[tag]
+                found = values.setdefault(name, [])
+                found.append(inner(child))
+                _refuse_longer(len(found), limit)
                 continue
             if tag in singles:
                 name, inner = singles[tag]
                 value: Any = inner(child)
             elif tag in wrapped:
-                name, member, inner = wrapped[tag]
+                name, member, limit, inner = wrapped[tag]
+                _refuse_longer(len(child), limit)
                 value = [inner(item) for item in child if xml.local_name(item) == member or _refuse()]
             else:
                 raise MalformedXML
@@ -370,6 +385,11 @@ def _element_reader(cls: type, compiled: Compiled) -> Callable[[Element], Any]:
             raise MalformedXML from error
 
     return read
+
+
+def _refuse_longer(count: int, limit: int) -> None:
+    if count > limit:
+        raise MalformedXML
 
 
 def _refuse_text(between: str | None) -> None:
