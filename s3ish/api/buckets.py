@@ -3,7 +3,7 @@
 from s3ish.api.context import Context
 from s3ish.api.object_headers import refuse_grants
 from s3ish.api.operation import operation
-from s3ish.api.shapes import BucketRequest, GrantHeaders
+from s3ish.api.shapes import BucketRequest, GrantHeaders, TagElement
 from s3ish.errors import (
     BucketAlreadyOwnedByYou,
     IllegalLocationConstraintException,
@@ -34,14 +34,6 @@ class DirectoryElement:
 
     data_redundancy: str | None = element("DataRedundancy")
     type: str | None = element("Type")
-
-
-@shape
-class TagElement:
-    """A tag."""
-
-    key: str = element("Key", default=...)
-    value: str = element("Value", default=...)
 
 
 @shape
@@ -86,7 +78,7 @@ async def create_bucket(context: Context, request: CreateBucketRequest) -> Creat
     _check_ownership(request.ownership)
     _check_configuration(request.configuration, context.store.region)
     try:
-        await buckets.create_bucket(context.store, request.bucket, context.user.owner, context.store.region)
+        await buckets.create_bucket(context.store, request.bucket, context.owner, context.store.region)
     except BucketAlreadyOwnedByYou:
         if context.store.region != CLASSIC_REGION:  # there, and only there, S3 has always answered 200
             raise

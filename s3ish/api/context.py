@@ -5,9 +5,11 @@ from typing import Protocol
 
 from msgspec import Struct
 
-from s3ish.auth.credentials import User
+from s3ish.api.authorize import check_permit
+from s3ish.auth.authorize import Circumstances, Permit
+from s3ish.auth.principals import Principal
 from s3ish.errors import NoSuchBucket
-from s3ish.model import Bucket
+from s3ish.model import Bucket, Owner
 from s3ish.objects.ingest import Source
 from s3ish.objects.store import Store
 
@@ -20,12 +22,22 @@ class Context(Struct):
     """One call. ``bucket`` is the bucket of the request's target, checked to exist where the operation needs it."""
 
     store: Store
-    user: User
+    principal: Principal
     bucket: Bucket | None
-    headers: Mapping[str, str]
+    circumstances: Circumstances
     body: Body
     request_id: str
     path: str
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """The headers of the request, by lower-case name."""
+        return self.circumstances.headers
+
+    @property
+    def owner(self) -> Owner:
+        """Whom what the request makes belongs to."""
+        return self.principal.owner
 
     @property
     def url(self) -> str:
@@ -38,3 +50,10 @@ class Context(Struct):
         if self.bucket is None:
             raise NoSuchBucket
         return self.bucket
+
+    async def require(self, permit: Permit) -> None:
+        """Check that the caller has one more right than the operation's own. Raises AccessDenied, NoSuchBucket."""
+        bucket = self.bucket
+        if bucket is None or bucket.name != permit.bucket:
+            bucket = (await self.store.bucket(permit.bucket)).record
+        check_permit(self.principal, permit, bucket, self.circumstances)

@@ -9,6 +9,7 @@ import asyncio
 from s3ish.api.context import Context
 from s3ish.api.operation import operation
 from s3ish.api.shapes import BucketRequest, ObjectRequest
+from s3ish.auth.authorize import Permit
 from s3ish.errors import InvalidArgument, MalformedXML, S3Error
 from s3ish.objects import delete
 from s3ish.objects.conditions import WriteConditions
@@ -51,7 +52,7 @@ async def delete_object(context: Context, request: DeleteObjectRequest) -> Delet
         request.bucket,
         request.key,
         request.version_id,
-        owner=context.user.owner,
+        owner=context.owner,
         conditions=WriteConditions(
             if_match=request.if_match,
             if_match_size=request.if_match_size,
@@ -85,7 +86,7 @@ class ObjectIdentifier:
 class Delete:
     """The body of DeleteObjects."""
 
-    objects: list[ObjectIdentifier] = elements("Object", limit=MAX_KEYS)
+    objects: list[ObjectIdentifier] = elements("Object")
     quiet: bool | None = element("Quiet")
 
 
@@ -128,12 +129,19 @@ class DeleteObjectsResponse:
     errors: list[ErrorElement] = elements("Error")
 
 
-@operation("POST /{Bucket}?delete", action="s3:DeleteObject", needs_digest=True, body_bytes=2 * 1024 * 1024)
+@operation(
+    "POST /{Bucket}?delete",
+    action="s3:DeleteObject",
+    version_action="s3:DeleteObjectVersion",
+    is_of_each_key=True,
+    needs_digest=True,
+    body_bytes=2 * 1024 * 1024,
+)
 async def delete_objects(context: Context, request: DeleteObjectsRequest) -> DeleteObjectsResponse:
     """https://docs.aws.amazon.com/AmazonS3/latest/API/API_DeleteObjects.html"""
     _refuse_bypass(request.bypass_governance)
     objects = request.delete.objects
-    if not objects:
+    if not 1 <= len(objects) <= MAX_KEYS:
         raise MalformedXML
     gate = asyncio.Semaphore(_AT_ONCE)
 
@@ -149,13 +157,16 @@ async def delete_objects(context: Context, request: DeleteObjectsRequest) -> Del
 
 
 async def _delete_one(context: Context, bucket: str, wanted: ObjectIdentifier) -> DeletedElement | ErrorElement:
+    action = "s3:DeleteObject" if wanted.version_id is None else "s3:DeleteObjectVersion"
     try:
+        key = check_key(wanted.key)
+        await context.require(Permit(action, bucket, key))
         deleted = await delete.delete_object(
             context.store,
             bucket,
-            check_key(wanted.key),
+            key,
             wanted.version_id,
-            owner=context.user.owner,
+            owner=context.owner,
             conditions=WriteConditions(
                 if_match=wanted.etag, if_match_size=wanted.size, if_match_modified=wanted.last_modified
             ),

@@ -8,10 +8,11 @@ from typing import Any
 
 from s3ish import checksum as checksums
 from s3ish.api.context import Context
+from s3ish.api.copy import find_source, read_source
 from s3ish.api.listing import page_limit
 from s3ish.api.object_headers import attributes_of, refuse_customer_key
 from s3ish.api.operation import operation
-from s3ish.api.put import find_source, shown_version
+from s3ish.api.put import shown_version
 from s3ish.api.shapes import (
     ALGORITHMS,
     CHECKSUM_TYPES,
@@ -87,8 +88,8 @@ async def create_multipart_upload(
         key=request.key,
         id="",
         created_ns=0,
-        owner=context.user.owner,
-        initiator=context.user.owner,
+        owner=context.owner,
+        initiator=context.owner,
         blob=context.target.blob,
         attributes=attributes,
         checksum_algorithm=algorithm,
@@ -168,7 +169,12 @@ class UploadPartCopyResponse(EncryptionEcho):
     source_version_id: str | None = header("x-amz-copy-source-version-id")
 
 
-@operation("PUT /{Bucket}/{Key+}?partNumber&uploadId", action="s3:PutObject", header="x-amz-copy-source")
+@operation(
+    "PUT /{Bucket}/{Key+}?partNumber&uploadId",
+    action="s3:PutObject",
+    header="x-amz-copy-source",
+    permits=read_source,
+)
 async def upload_part_copy(context: Context, request: UploadPartCopyRequest) -> UploadPartCopyResponse:
     """https://docs.aws.amazon.com/AmazonS3/latest/API/API_UploadPartCopy.html"""
     refuse_customer_key(request)
@@ -226,7 +232,7 @@ class CompletedPart(ChecksumElements):
 class CompletedMultipartUpload:
     """The body of CompleteMultipartUpload."""
 
-    parts: list[CompletedPart] = elements("Part", limit=multipart.MAX_PARTS)
+    parts: list[CompletedPart] = elements("Part")
 
 
 @shape
@@ -260,7 +266,7 @@ async def complete_multipart_upload(
     """https://docs.aws.amazon.com/AmazonS3/latest/API/API_CompleteMultipartUpload.html"""
     refuse_customer_key(request)
     parts = request.upload.parts if request.upload else []
-    if not parts:
+    if not 1 <= len(parts) <= multipart.MAX_PARTS:
         raise MalformedXML
     version = await multipart.complete_upload(
         context.store,

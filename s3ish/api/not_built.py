@@ -2,45 +2,46 @@
 
 from s3ish.api.operation import Operation, unsupported
 
-_BUCKET_DOCUMENTS = (
-    ("abac", "Abac", "GP"),
-    ("accelerate", "AccelerateConfiguration", "GP"),
-    ("acl", "Acl", "GP"),
-    ("cors", "Cors", "GPD"),
-    ("encryption", "Encryption", "GPD"),
-    ("logging", "Logging", "GP"),
-    ("notification", "NotificationConfiguration", "GP"),
-    ("ownershipControls", "OwnershipControls", "GPD"),
-    ("policy", "Policy", "GPD"),
-    ("replication", "Replication", "GPD"),
-    ("requestPayment", "RequestPayment", "GP"),
-    ("tagging", "Tagging", "GPD"),
-    ("website", "Website", "GPD"),
-)
-"""Query key, name, and which of Get, Put and Delete exist."""
-
-_NUMBERED_DOCUMENTS = (
-    ("analytics", "AnalyticsConfiguration"),
-    ("intelligent-tiering", "IntelligentTieringConfiguration"),
-    ("inventory", "InventoryConfiguration"),
-    ("metrics", "MetricsConfiguration"),
-)
-_VERBS = {"G": ("Get", "GET"), "P": ("Put", "PUT"), "D": ("Delete", "DELETE")}
-
-_OTHERS = (
+_NOT_BUILT = (
     ("CreateBucketMetadataConfiguration", "POST /{Bucket}?metadataConfiguration"),
     ("CreateBucketMetadataTableConfiguration", "POST /{Bucket}?metadataTable"),
     ("CreateSession", "GET /{Bucket}?session"),
+    ("DeleteBucketAnalyticsConfiguration", "DELETE /{Bucket}?analytics&id"),
+    ("DeleteBucketCors", "DELETE /{Bucket}?cors"),
+    ("DeleteBucketEncryption", "DELETE /{Bucket}?encryption"),
+    ("DeleteBucketIntelligentTieringConfiguration", "DELETE /{Bucket}?intelligent-tiering&id"),
+    ("DeleteBucketInventoryConfiguration", "DELETE /{Bucket}?inventory&id"),
     ("DeleteBucketLifecycle", "DELETE /{Bucket}?lifecycle"),
     ("DeleteBucketMetadataConfiguration", "DELETE /{Bucket}?metadataConfiguration"),
     ("DeleteBucketMetadataTableConfiguration", "DELETE /{Bucket}?metadataTable"),
+    ("DeleteBucketMetricsConfiguration", "DELETE /{Bucket}?metrics&id"),
+    ("DeleteBucketOwnershipControls", "DELETE /{Bucket}?ownershipControls"),
+    ("DeleteBucketPolicy", "DELETE /{Bucket}?policy"),
+    ("DeleteBucketReplication", "DELETE /{Bucket}?replication"),
+    ("DeleteBucketWebsite", "DELETE /{Bucket}?website"),
     ("DeleteObjectAnnotation", "DELETE /{Bucket}/{Key+}?annotation"),
     ("DeleteObjectTagging", "DELETE /{Bucket}/{Key+}?tagging"),
     ("DeletePublicAccessBlock", "DELETE /{Bucket}?publicAccessBlock"),
+    ("GetBucketAbac", "GET /{Bucket}?abac"),
+    ("GetBucketAccelerateConfiguration", "GET /{Bucket}?accelerate"),
+    ("GetBucketAcl", "GET /{Bucket}?acl"),
+    ("GetBucketAnalyticsConfiguration", "GET /{Bucket}?analytics&id"),
+    ("GetBucketCors", "GET /{Bucket}?cors"),
+    ("GetBucketEncryption", "GET /{Bucket}?encryption"),
+    ("GetBucketIntelligentTieringConfiguration", "GET /{Bucket}?intelligent-tiering&id"),
+    ("GetBucketInventoryConfiguration", "GET /{Bucket}?inventory&id"),
     ("GetBucketLifecycleConfiguration", "GET /{Bucket}?lifecycle"),
+    ("GetBucketLogging", "GET /{Bucket}?logging"),
     ("GetBucketMetadataConfiguration", "GET /{Bucket}?metadataConfiguration"),
     ("GetBucketMetadataTableConfiguration", "GET /{Bucket}?metadataTable"),
+    ("GetBucketMetricsConfiguration", "GET /{Bucket}?metrics&id"),
+    ("GetBucketNotificationConfiguration", "GET /{Bucket}?notification"),
+    ("GetBucketOwnershipControls", "GET /{Bucket}?ownershipControls"),
+    ("GetBucketPolicy", "GET /{Bucket}?policy"),
     ("GetBucketPolicyStatus", "GET /{Bucket}?policyStatus"),
+    ("GetBucketReplication", "GET /{Bucket}?replication"),
+    ("GetBucketRequestPayment", "GET /{Bucket}?requestPayment"),
+    ("GetBucketWebsite", "GET /{Bucket}?website"),
     ("GetObjectAcl", "GET /{Bucket}/{Key+}?acl"),
     ("GetObjectAnnotation", "GET /{Bucket}/{Key+}?annotation&annotationName"),
     ("GetObjectLegalHold", "GET /{Bucket}/{Key+}?legal-hold"),
@@ -49,10 +50,30 @@ _OTHERS = (
     ("GetObjectTagging", "GET /{Bucket}/{Key+}?tagging"),
     ("GetObjectTorrent", "GET /{Bucket}/{Key+}?torrent"),
     ("GetPublicAccessBlock", "GET /{Bucket}?publicAccessBlock"),
+    ("ListBucketAnalyticsConfigurations", "GET /{Bucket}?analytics"),
+    ("ListBucketIntelligentTieringConfigurations", "GET /{Bucket}?intelligent-tiering"),
+    ("ListBucketInventoryConfigurations", "GET /{Bucket}?inventory"),
+    ("ListBucketMetricsConfigurations", "GET /{Bucket}?metrics"),
     ("ListDirectoryBuckets", "GET /?x-id=ListDirectoryBuckets"),
     ("ListObjectAnnotations", "GET /{Bucket}/{Key+}?annotation"),
     ("PostObject", "POST /{Bucket}"),
+    ("PutBucketAbac", "PUT /{Bucket}?abac"),
+    ("PutBucketAccelerateConfiguration", "PUT /{Bucket}?accelerate"),
+    ("PutBucketAcl", "PUT /{Bucket}?acl"),
+    ("PutBucketAnalyticsConfiguration", "PUT /{Bucket}?analytics&id"),
+    ("PutBucketCors", "PUT /{Bucket}?cors"),
+    ("PutBucketEncryption", "PUT /{Bucket}?encryption"),
+    ("PutBucketIntelligentTieringConfiguration", "PUT /{Bucket}?intelligent-tiering&id"),
+    ("PutBucketInventoryConfiguration", "PUT /{Bucket}?inventory&id"),
     ("PutBucketLifecycleConfiguration", "PUT /{Bucket}?lifecycle"),
+    ("PutBucketLogging", "PUT /{Bucket}?logging"),
+    ("PutBucketMetricsConfiguration", "PUT /{Bucket}?metrics&id"),
+    ("PutBucketNotificationConfiguration", "PUT /{Bucket}?notification"),
+    ("PutBucketOwnershipControls", "PUT /{Bucket}?ownershipControls"),
+    ("PutBucketPolicy", "PUT /{Bucket}?policy"),
+    ("PutBucketReplication", "PUT /{Bucket}?replication"),
+    ("PutBucketRequestPayment", "PUT /{Bucket}?requestPayment"),
+    ("PutBucketWebsite", "PUT /{Bucket}?website"),
     ("PutObjectAcl", "PUT /{Bucket}/{Key+}?acl"),
     ("PutObjectAnnotation", "PUT /{Bucket}/{Key+}?annotation"),
     ("PutObjectLegalHold", "PUT /{Bucket}/{Key+}?legal-hold"),
@@ -69,17 +90,9 @@ _OTHERS = (
     ("UpdateObjectEncryption", "PUT /{Bucket}/{Key+}?encryption"),
     ("WriteGetObjectResponse", "POST /WriteGetObjectResponse"),
 )
+"""Name and route of each."""
 
 
-def unbuilt() -> list[Operation]:
+def not_built() -> list[Operation]:
     """Return the operations that answer 501."""
-    operations = [unsupported(name, route) for name, route in _OTHERS]
-    for query, name, verbs in _BUCKET_DOCUMENTS:
-        for verb in verbs:
-            prefix, method = _VERBS[verb]
-            operations.append(unsupported(f"{prefix}Bucket{name}", f"{method} /{{Bucket}}?{query}"))
-    for query, name in _NUMBERED_DOCUMENTS:
-        operations.append(unsupported(f"ListBucket{name}s", f"GET /{{Bucket}}?{query}"))
-        for prefix, method in _VERBS.values():
-            operations.append(unsupported(f"{prefix}Bucket{name}", f"{method} /{{Bucket}}?{query}&id"))
-    return operations
+    return [unsupported(name, route) for name, route in _NOT_BUILT]

@@ -6,17 +6,19 @@ value. The name is derived from the function's. An operation that is not built y
 """
 
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from typing import Any, Literal
 
 from msgspec import Struct
 
 from s3ish.api.shapes import ChecksumHeaders
+from s3ish.auth.authorize import Permit
 from s3ish.errors import NotImplemented
 from s3ish.wire.shape import wire
 
 Level = Literal["service", "bucket", "object"]
 Handler = Callable[[Any, Any], Awaitable[Any]]
+Permits = Callable[[Any], Iterable[Permit]]
 
 DOCUMENT_BYTES = 256 * 1024
 """The longest XML body that an operation reads unless it says otherwise."""
@@ -26,7 +28,9 @@ class Operation(Struct, frozen=True, eq=False):
     """One S3 operation.
 
     ``query`` lists the query keys that select it, with the value where that matters; ``header`` a header that does;
-    ``action`` is what a policy must allow, ``version_action`` the same for a request with a version id. ``status`` is
+    ``action`` is what a policy must allow, ``version_action`` the same for a request with a version id; ``permits``
+    returns what else the typed request needs (the source of a copy), and where the action ``is_of_each_key`` that its
+    body names, the handler asks for it key by key. ``status`` is
     that of a success, ``body_bytes`` the longest XML body, ``needs_digest`` whether the body must carry a checksum,
     ``reads_document`` whether the body is XML, and ``reads_stream`` whether it is the object's data.
     """
@@ -47,6 +51,8 @@ class Operation(Struct, frozen=True, eq=False):
     response: type | None
     handler: Handler
     supported: bool = True
+    permits: Permits | None = None
+    is_of_each_key: bool = False
     reads_document: bool = False
     reads_stream: bool = False
 
@@ -72,6 +78,8 @@ def operation(
     body_bytes: int = DOCUMENT_BYTES,
     needs_digest: bool = False,
     needs_bucket: bool = True,
+    permits: Permits | None = None,
+    is_of_each_key: bool = False,
 ) -> Callable[[Handler], Operation]:
     """Declare an operation; see ``Operation`` for the meaning of the arguments."""
 
@@ -94,7 +102,9 @@ def operation(
             request=hints["request"],
             response=hints["return"],
             handler=handler,
-            reads_document=bool(wire(hints["request"]).body_field),
+            permits=permits,
+            is_of_each_key=is_of_each_key,
+            reads_document=bool(wire(hints["request"]).body_field or wire(hints["request"]).document_field),
             reads_stream=bool(wire(hints["request"]).stream_field),
         )
 

@@ -51,12 +51,12 @@ async def list_buckets(context: Context, request: ListBucketsRequest) -> ListBuc
             f"max-buckets must be between 1 and {MAX_BUCKETS}", ArgumentName="max-buckets", ArgumentValue=limit
         )
     after = read_token("buckets", request.continuation_token) if request.continuation_token else ""
-    found, more = await buckets.list_buckets(context.store, context.user.owner, request.prefix or "", after, limit)
+    found, more = await buckets.list_buckets(context.store, context.owner, request.prefix or "", after, limit)
     asked = request.bucket_region
     paged = request.max_buckets is not None or request.prefix is not None or request.continuation_token is not None
     told = paged or bool(asked)
     return ListBucketsResponse(
-        owner=owner_element(context.user.owner),
+        owner=owner_element(context.owner),
         buckets=[
             (bucket.name, bucket.created_ns, bucket.region if told else None)
             for bucket in found

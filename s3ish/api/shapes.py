@@ -151,6 +151,14 @@ class OwnerElement:
 
 
 @shape
+class TagElement:
+    """A tag."""
+
+    key: str = element("Key", default=...)
+    value: str = element("Value", default=...)
+
+
+@shape
 class CommonPrefix:
     """Keys rolled up at a delimiter."""
 

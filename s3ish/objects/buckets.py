@@ -115,6 +115,21 @@ async def set_versioning(store: Store, name: str, enabled: bool) -> Bucket:
     return await change_bucket(store, name, lambda bucket: replace(bucket, versioning=state))
 
 
+async def set_document(store: Store, name: str, document: str, text: str | None) -> Bucket:
+    """Put a configuration document of a bucket in place of the one that it has, or remove it. Raises NoSuchBucket.
+
+    Args:
+        document: its name in the bucket's record.
+        text: the document; None to remove it.
+    """
+
+    def change(bucket: Bucket) -> Bucket:
+        others = {key: value for key, value in bucket.documents.items() if key != document}
+        return replace(bucket, documents=others if text is None else others | {document: text})
+
+    return await change_bucket(store, name, change)
+
+
 async def list_buckets(store: Store, owner: Owner, prefix: str, after: str, limit: int) -> tuple[list[Bucket], bool]:
     """Return up to ``limit`` buckets of an owner with a prefix, by name, after a name; and whether there are more."""
     start, stop = keys.prefix_range(prefix.encode())

@@ -12,16 +12,18 @@ from typing import Any
 
 import structlog
 
-from s3ish.api.authorize import authorize
+from s3ish.api.authorize import check_owner, check_permit
 from s3ish.api.context import Context
 from s3ish.api.misplaced import refuse_misplaced
 from s3ish.api.operation import Operation
-from s3ish.auth.credentials import User
+from s3ish.auth.authorize import Circumstances, Permit
 from s3ish.auth.identify import Authenticator, is_presigned
+from s3ish.auth.principals import ANONYMOUS, Principal, principal_of
 from s3ish.auth.request import HttpRequest
 from s3ish.auth.stand_ins import effective_headers
 from s3ish.errors import InternalError, NoSuchBucket, NotImplemented, S3Error, ServiceUnavailable
 from s3ish.http.receive_buffer import Demand
+from s3ish.model import Bucket
 from s3ish.objects.store import Store, translated
 from s3ish.observe.lines import RequestLine
 from s3ish.observe.observer import Observer
@@ -36,8 +38,6 @@ log = structlog.get_logger()
 
 DRAIN_BYTES = 1024 * 1024
 """How much of a refused body is read and dropped to keep the connection; more is cut off."""
-LONG_DOCUMENT_BYTES = 32 * 1024
-"""A longer one takes more than a millisecond to read, on a thread, so that others need not wait for it."""
 LINGER_BYTES = 256 * 1024 * 1024
 LINGER_SECONDS = 15.0
 """How much, and for how long, a client may go on sending after an early refusal before it is cut off."""
@@ -56,23 +56,25 @@ class RequestRecord:
         "method",
         "operation",
         "path",
+        "principal",
         "query",
         "repeated",
         "request_id",
+        "secure",
         "target",
-        "user",
     )
 
     def __init__(self, scope: Mapping[str, Any], request_id: str) -> None:
         self.request_id = request_id
         self.method: str = scope["method"]
+        self.secure: bool = scope.get("scheme") == "https"
         self.path: str = scope["raw_path"].decode("latin-1")
         self.query: str = scope["query_string"].decode("latin-1")
         self.headers: Mapping[str, str]
         self.headers, self.repeated = read_headers(scope["headers"])
         self.appetite: Demand | None = scope.get("extensions", {}).get("s3ish.appetite")
         self.operation: Operation | None = None
-        self.user: User | None = None
+        self.principal: Principal = ANONYMOUS
         self.target: Target | None = None
         self.error = ""
         self.client: str = (scope.get("client") or ("",))[0]
@@ -98,7 +100,7 @@ class RequestRecord:
             received=self.body.received if self.body else 0,
             sent=sent,
             seconds=round(seconds, 6),
-            user=self.user.access_key if self.user else "",
+            user=self.principal.access_key,
             client=self.client,
             request_id=self.request_id,
         )
@@ -187,13 +189,15 @@ class S3Application:
             call.headers = effective_headers(call.headers, query)
         operation = self._router.route(call.method, target.level, query, call.headers)
         call.operation = operation
-        identity = self._authenticator.identify(request, self._store.clock.now())
+        now = self._store.clock.now()
+        identity = self._authenticator.identify(request, now)
         if identity.uncovered:
             self._router.check_covered(operation, query, call.headers, identity.uncovered)
-        call.user = identity.user
+        principal = call.principal = principal_of(identity.user)
         held = await self._store.find_bucket(target.bucket) if target.bucket else None
         bucket = held.record if held else None
-        user = authorize(identity.user, operation, bucket, call.headers.get("x-amz-expected-bucket-owner"))
+        circumstances = Circumstances(call.headers, query, now, call.client, call.secure, presigned=identity.presigned)
+        _authorise(principal, operation, target, bucket, circumstances)
         if operation.needs_bucket and bucket is None:
             raise NoSuchBucket(BucketName=target.bucket)
         if not operation.supported:
@@ -205,13 +209,15 @@ class S3Application:
         typed = await self._read(operation, call, body, target, query)
         context = Context(
             store=self._store,
-            user=user,
+            principal=principal,
             bucket=bucket,
-            headers=call.headers,
+            circumstances=circumstances,
             body=body,
             request_id=call.request_id,
             path=call.path,
         )
+        for permit in operation.permits(typed) if operation.permits else ():
+            await context.require(permit)
         response = await operation.handler(context, typed)
         return shape.write(response, operation.status) if response is not None else shape.Written(operation.status, [])
 
@@ -225,10 +231,7 @@ class S3Application:
         elif operation.reads_document:
             document = await body.document(operation.body_bytes, needs_digest=operation.needs_digest)
         labels = {"Bucket": target.bucket, "Key": target.key}
-        read = shape.wire(operation.request).read_request
-        if len(document) > LONG_DOCUMENT_BYTES:
-            return await self._store.offload.run(read, labels, query, call.headers, document)
-        return read(labels, query, call.headers, document)
+        return shape.wire(operation.request).read_request(labels, query, call.headers, document)
 
     async def _settle(self, call: RequestRecord, receive: Any) -> respond.Linger | None:
         """Deal with a body that was not read; return what to do with it after the answer if the connection must end.
@@ -247,6 +250,20 @@ class S3Application:
             return functools.partial(linger, body)
         await body.drain(DRAIN_BYTES)
         return None
+
+
+def _authorise(
+    principal: Principal, operation: Operation, target: Target, bucket: Bucket | None, circumstances: Circumstances
+) -> None:
+    """Check the operation's own right on its target, before anything is said of what exists. Raises AccessDenied."""
+    if not operation.needs_bucket:
+        bucket = None
+    elif operation.is_of_each_key and not principal.is_anonymous:
+        check_owner(bucket, circumstances.headers.get("x-amz-expected-bucket-owner"))
+        return
+    action = operation.version_action if "versionId" in circumstances.query else operation.action
+    check_owner(bucket, circumstances.headers.get("x-amz-expected-bucket-owner"))
+    check_permit(principal, Permit(action, target.bucket, target.key), bucket, circumstances)
 
 
 async def _leave() -> None:

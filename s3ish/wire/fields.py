@@ -7,7 +7,18 @@ from msgspec import Struct
 
 Member_co = TypeVar("Member_co", covariant=True)
 Place = Literal[
-    "label", "query", "header", "headers", "element", "elements", "attribute", "text", "body", "stream", "status"
+    "label",
+    "query",
+    "header",
+    "headers",
+    "element",
+    "elements",
+    "attribute",
+    "text",
+    "body",
+    "document",
+    "stream",
+    "status",
 ]
 
 
@@ -16,8 +27,7 @@ class Spec(Struct, frozen=True):
 
     ``wrapper`` is the element around a list's members, ``choices`` the values an enumeration allows, ``url`` whether
     the text is percent-encoded when the instance's ``encoding_type`` is ``url``, ``rows`` whether members come as
-    tuples, ``member`` of the model the name in AWS's API model where it is not the wire name, and ``limit`` how many
-    members a list that is read may have.
+    tuples, and ``member`` of the model the name in AWS's API model where it is not the wire name.
     """
 
     place: Place
@@ -27,11 +37,7 @@ class Spec(Struct, frozen=True):
     url: bool = False
     rows: bool = False
     member: str = ""
-    limit: int = 0
 
-
-MAX_MEMBERS = 1000
-"""The longest list that is read where S3 has no other limit."""
 
 REQUIRED: Any = object()
 """Stands for the default of a field that has none."""
@@ -78,11 +84,9 @@ def element(name: str, *, default: Any = None, choices: tuple[str, ...] = (), ur
     return Field(Spec("element", name, choices=choices, url=url), REQUIRED if default is ... else default)
 
 
-def elements(
-    name: str, *, wrapper: str = "", choices: tuple[str, ...] = (), url: bool = False, limit: int = MAX_MEMBERS
-) -> Any:
-    """A list of XML elements, one beside the other, or within ``wrapper``; a longer one than ``limit`` is not read."""
-    return Field(Spec("elements", name, wrapper=wrapper, choices=choices, url=url, limit=limit), factory=list)
+def elements(name: str, *, wrapper: str = "", choices: tuple[str, ...] = (), url: bool = False) -> Any:
+    """A list of XML elements, one beside the other, or within ``wrapper``."""
+    return Field(Spec("elements", name, wrapper=wrapper, choices=choices, url=url), factory=list)
 
 
 class Rows(Protocol[Member_co]):
@@ -113,6 +117,11 @@ def text() -> Any:
 def body(name: str = "", *, required: bool = True) -> Any:
     """The whole XML body as one structure, whose root element is ``name`` (the shape's own if empty)."""
     return Field(Spec("body", name), REQUIRED if required else None)
+
+
+def document() -> Any:
+    """The whole body as text that is not XML: the JSON of a policy."""
+    return Field(Spec("document", ""), REQUIRED)
 
 
 def stream() -> Any:

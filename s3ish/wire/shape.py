@@ -24,7 +24,7 @@ from typing import (
 
 from msgspec import Struct
 
-from s3ish.errors import InvalidArgument, InvalidRequest, MalformedXML
+from s3ish.errors import InvalidArgument, InvalidRequest, MalformedXML, MissingRequestBodyError
 from s3ish.wire import scalars, xml
 from s3ish.wire.fields import REQUIRED, Field, Place, Spec
 from s3ish.wire.xml import Element
@@ -86,21 +86,14 @@ class Compiled:
         return _element_reader(self._cls, self)
 
     @cached_property
-    def most_elements(self) -> int:
-        """How many XML elements a structure can have, its own included."""
-        most = 1
-        for spec, kind in self.specs.values():
-            if spec.place == "element":
-                most += wire(kind).most_elements if _is_shape(kind) else 1
-            elif spec.place == "elements":
-                member = get_args(kind)[0]
-                most += bool(spec.wrapper) + spec.limit * (wire(member).most_elements if _is_shape(member) else 1)
-        return most
-
-    @cached_property
     def body_field(self) -> str:
         """The field that is the whole XML body, or empty."""
         return self._field_at("body")
+
+    @cached_property
+    def document_field(self) -> str:
+        """The field that is the whole body as text, or empty."""
+        return self._field_at("document")
 
     @cached_property
     def stream_field(self) -> str:
@@ -224,7 +217,7 @@ def read_document(cls: type[T], document: bytes, root: str = "") -> T:
     Raises:
         MalformedXML: not well-formed, another root, an unknown, repeated or missing element, or a wrong value.
     """
-    parsed = xml.parse(document, wire(cls).most_elements)
+    parsed = xml.parse(document)
     expected = root or wire(cls).root
     if expected and xml.local_name(parsed) != expected:
         raise MalformedXML
@@ -277,6 +270,7 @@ def _parameter(spec: Spec, kind: Any) -> Callable[[str], Any] | None:
 def _compile_request_reader(cls: type, compiled: Compiled) -> Callable[..., Any]:
     """Build ``read(labels, query, headers, document)``: it sets what the request has; the class has the defaults."""
     space: dict[str, Any] = {"new": cls.__new__, "cls": cls, "take_prefix": _take_prefix, "read_body": _read_body}
+    space["read_text"] = _read_text
     always, of_query, of_headers = [], [], []
     for index, (name, (spec, kind)) in enumerate(compiled.specs.items()):
         if spec.place == "label":
@@ -295,6 +289,8 @@ def _compile_request_reader(cls: type, compiled: Compiled) -> Callable[..., Any]
             required = fields_of(cls)[name].required
             space[f"k{index}"] = kind
             always.append(f"fields[{name!r}] = read_body(k{index}, document, {spec.name!r}, {required})")
+        elif spec.place == "document":
+            always.append(f"fields[{name!r}] = read_text(document)")
     lines = ["def read(labels, query, headers, document=b''):", " made = new(cls)", " fields = made.__dict__"]
     if of_query:
         lines += [" if query:", *("  " + line for line in of_query)]
@@ -313,6 +309,15 @@ def _read_body(kind: type, document: bytes, root: str, required: bool) -> Any:
             raise InvalidRequest("Missing required body") if not root else MalformedXML
         return None
     return read_document(kind, document, root)
+
+
+def _read_text(document: bytes) -> str:
+    if not document:
+        raise MissingRequestBodyError
+    try:
+        return document.decode()
+    except UnicodeDecodeError as error:
+        raise InvalidRequest("The body is not in UTF-8.") from error
 
 
 def _text_reader(spec: Spec, kind: Any) -> Callable[[Element], Any]:
@@ -340,8 +345,8 @@ def _value_reader(spec: Spec, kind: Any) -> Callable[[Element], Any]:
 
 def _element_reader(cls: type, compiled: Compiled) -> Callable[[Element], Any]:
     singles: dict[str, tuple[str, Callable[[Element], Any]]] = {}
-    lists: dict[str, tuple[str, int, Callable[[Element], Any]]] = {}
-    wrapped: dict[str, tuple[str, str, int, Callable[[Element], Any]]] = {}
+    lists: dict[str, tuple[str, Callable[[Element], Any]]] = {}
+    wrapped: dict[str, tuple[str, str, Callable[[Element], Any]]] = {}
     attributes: dict[str, str] = {}
     for name, (spec, kind) in compiled.specs.items():
         if spec.place == "element":
@@ -349,9 +354,9 @@ def _element_reader(cls: type, compiled: Compiled) -> Callable[[Element], Any]:
         elif spec.place == "elements":
             inner = _value_reader(spec, get_args(kind)[0])
             if spec.wrapper:
-                wrapped[spec.wrapper] = (name, spec.name, spec.limit, inner)
+                wrapped[spec.wrapper] = (name, spec.name, inner)
             else:
-                lists[spec.name] = (name, spec.limit, inner)
+                lists[spec.name] = (name, inner)
         elif spec.place == "attribute":
             attributes[spec.name] = name
 
@@ -362,17 +367,14 @@ def _element_reader(cls: type, compiled: Compiled) -> Callable[[Element], Any]:
             _refuse_text(child.tail)
             tag = xml.local_name(child)
             if tag in lists:
-                name, limit, inner = lists[tag]
-                found = values.setdefault(name, [])
-                found.append(inner(child))
-                _refuse_longer(len(found), limit)
+                name, inner = lists[tag]
+                values.setdefault(name, []).append(inner(child))
                 continue
             if tag in singles:
                 name, inner = singles[tag]
                 value: Any = inner(child)
             elif tag in wrapped:
-                name, member, limit, inner = wrapped[tag]
-                _refuse_longer(len(child), limit)
+                name, member, inner = wrapped[tag]
                 value = [inner(item) for item in child if xml.local_name(item) == member or _refuse()]
             else:
                 raise MalformedXML
@@ -385,11 +387,6 @@ def _element_reader(cls: type, compiled: Compiled) -> Callable[[Element], Any]:
             raise MalformedXML from error
 
     return read
-
-
-def _refuse_longer(count: int, limit: int) -> None:
-    if count > limit:
-        raise MalformedXML
 
 
 def _refuse_text(between: str | None) -> None:

@@ -56,6 +56,9 @@ VALUES = {
 }
 """Values that make a difference; ``nonsense`` does for the others."""
 
+DOCUMENTS = {"tagging": "<Tagging><TagSet><Tag><Key>k</Key><Value>v</Value></Tag></TagSet></Tagging>"}
+"""A good configuration document of a bucket, by the query key that selects it."""
+
 VOLATILE = {"date", "x-amz-request-id", "x-amz-id-2", "last-modified", "location", "connection"}
 CHANGING = re.compile(
     rb"<(UploadId|LastModified|Initiated|RequestId|HostId|Resource|Location|NextUploadIdMarker)>[^<]*"
@@ -113,7 +116,11 @@ class Requests:
     def _plain(self, operation):
         """A request of nothing but its route."""
         path = operation.route.split(" ")[1].replace("{Bucket}", self.bucket).replace("{Key+}", "k")
-        return re.sub(r"(?<=[?&])([a-zA-Z-]+)(?=&|$)", r"\1=", path), "", {}
+        path = re.sub(r"(?<=[?&])([a-zA-Z-]+)(?=&|$)", r"\1=", path)
+        document = DOCUMENTS.get(operation.query[0][0], "") if operation.level == "bucket" and operation.query else ""
+        if document and operation.method == "GET":
+            self._raw("PUT", path, document)
+        return path, document if operation.method == "PUT" else "", {}
 
     def _upload(self):
         upload = self._raw("POST", f"{self._key}?uploads=").xml.findtext("UploadId")

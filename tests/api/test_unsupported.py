@@ -56,7 +56,7 @@ def stored(s3, bucket):
 
 def test_the_rest_of_the_model_is_known():
     assert len(NAMES) == len(MODEL.operation_names) - len(BUILT) - len(ELSEWHERE)
-    assert len(NAMES) > 80
+    assert NAMES
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -81,16 +81,16 @@ def test_the_browsers_form(raw, bucket, unchanged):
         assert raw("POST", f"/{bucket}", "--x--", headers).outcome == (501, "NotImplemented")
 
 
-@pytest.mark.parametrize("query", ["acl", "policy", "tagging", "lifecycle", "cors", "object-lock", "website"])
+@pytest.mark.parametrize("query", ["metadataTable", "metadataConfiguration", "session"])
 def test_in_every_form_of_the_query(raw, bucket, query):
     for form in (query, f"{query}=", f"prefix=x&{query}", f"{query}&max-keys=1"):
         assert raw("GET", f"/{bucket}?{form}").outcome == (501, "NotImplemented")
 
 
 def test_a_missing_bucket_does_not_matter(raw):
-    assert raw("GET", "/no-such-bucket-of-ours?policy").outcome == (501, "NotImplemented")
+    assert raw("GET", "/no-such-bucket-of-ours?session").outcome == (501, "NotImplemented")
 
 
 def test_only_who_may_ask_is_told(raw, other, refused, bucket):
-    assert raw("GET", f"/{bucket}?policy", keys=None).outcome == (403, "AccessDenied")
-    assert raw("GET", f"/{bucket}?policy", keys=("s3ishadmin", "wrong")).outcome == (403, "SignatureDoesNotMatch")
+    assert raw("GET", f"/{bucket}?session", keys=None).outcome == (403, "AccessDenied")
+    assert raw("GET", f"/{bucket}?session", keys=("s3ishadmin", "wrong")).outcome == (403, "SignatureDoesNotMatch")

@@ -1,0 +1,183 @@
+"""CopyObject, and what a copy reads.
+
+https://docs.aws.amazon.com/AmazonS3/latest/API/API_CopyObject.html
+"""
+
+from collections.abc import Iterable
+
+from msgspec.structs import replace
+
+from s3ish.api.authorize import check_owner
+from s3ish.api.context import Context
+from s3ish.api.object_headers import attributes_of
+from s3ish.api.operation import operation
+from s3ish.api.put import shown_version
+from s3ish.api.shapes import (
+    ALGORITHMS,
+    CHECKSUM_TYPES,
+    AttributeHeaders,
+    ChecksumElements,
+    CopySourceHeaders,
+    EncryptionEcho,
+    ObjectRequest,
+    checksum_fields,
+    encryption_fields,
+    quoted,
+)
+from s3ish.auth.authorize import Permit
+from s3ish.errors import InvalidArgument, InvalidBucketName, InvalidRequest, InvalidURI, NotImplemented
+from s3ish.model import Attributes, Version
+from s3ish.objects import copy, versions
+from s3ish.objects.conditions import ReadConditions, WriteConditions
+from s3ish.wire.fields import body, element, header
+from s3ish.wire.names import split_copy_source
+from s3ish.wire.scalars import Instant
+from s3ish.wire.shape import shape
+
+
+@shape
+class CopyObjectRequest(ObjectRequest, AttributeHeaders, CopySourceHeaders):
+    """PUT /{Bucket}/{Key+} with x-amz-copy-source"""
+
+    checksum_algorithm: str | None = header("x-amz-checksum-algorithm", choices=ALGORITHMS)
+    if_match: str | None = header("If-Match")
+    if_none_match: str | None = header("If-None-Match")
+    metadata_directive: str = header("x-amz-metadata-directive", default="COPY", choices=("COPY", "REPLACE"))
+    tagging_directive: str = header("x-amz-tagging-directive", default="COPY", choices=("COPY", "REPLACE"))
+    annotation_directive: str | None = header("x-amz-object-annotation-directive", choices=("COPY", "EXCLUDE"))
+
+
+@shape
+class CopyObjectResult(ChecksumElements):
+    """The new object."""
+
+    last_modified: Instant | None = element("LastModified")
+    etag: str | None = element("ETag")
+    checksum_type: str | None = element("ChecksumType", choices=CHECKSUM_TYPES)
+
+
+@shape
+class CopyObjectResponse(EncryptionEcho):
+    """What was copied to what."""
+
+    result: CopyObjectResult = body("CopyObjectResult")
+    source_version_id: str | None = header("x-amz-copy-source-version-id")
+    version_id: str | None = header("x-amz-version-id")
+    kms_context: str | None = header("x-amz-server-side-encryption-context")
+
+
+def _named_source(request: CopySourceHeaders) -> tuple[str, str, str | None]:
+    """Return bucket, key and version id of what a copy reads. Raises InvalidArgument, KeyTooLongError."""
+    try:
+        return split_copy_source(request.copy_source)
+    except (InvalidBucketName, InvalidURI) as error:
+        raise InvalidArgument("Invalid copy source bucket name or key", ArgumentName="x-amz-copy-source") from error
+
+
+def read_source(request: CopySourceHeaders) -> Iterable[Permit]:
+    """Return the right that a copy needs beside that to write: to read its source."""
+    bucket, key, version_id = _named_source(request)
+    return (Permit("s3:GetObject" if version_id is None else "s3:GetObjectVersion", bucket, key),)
+
+
+@operation("PUT /{Bucket}/{Key+}", action="s3:PutObject", header="x-amz-copy-source", permits=read_source)
+async def copy_object(context: Context, request: CopyObjectRequest) -> CopyObjectResponse:
+    """https://docs.aws.amazon.com/AmazonS3/latest/API/API_CopyObject.html"""
+    given = attributes_of(request)
+    source, source_id = await find_source(context, request)
+    if source.size > MAX_COPY_BYTES:
+        raise InvalidRequest(
+            f"The specified copy source is larger than the maximum allowable size for a copy source: {MAX_COPY_BYTES}"
+        )
+    _refuse_idle_copy(request, source)
+    version = await copy.copy_object(
+        context.store,
+        source,
+        request.bucket,
+        request.key,
+        owner=context.owner,
+        attributes=_directed(request, given, source.attributes),
+        algorithm=request.checksum_algorithm,
+        conditions=WriteConditions(if_match=request.if_match, if_none_match=request.if_none_match),
+    )
+    checksum = version.checksum
+    return CopyObjectResponse(
+        result=CopyObjectResult(
+            last_modified=Instant(version.modified_ns),
+            etag=quoted(version.etag),
+            checksum_type=checksum.kind if checksum else None,
+            **checksum_fields(checksum),
+        ),
+        source_version_id=source_id,
+        version_id=shown_version(version),
+        kms_context=version.attributes.encryption.get("context"),
+        **encryption_fields(version.attributes.encryption),
+    )
+
+
+MAX_COPY_BYTES = 5 * 1024**3
+"""The largest object that one CopyObject copies; larger ones go part by part."""
+
+
+async def find_source(context: Context, request: CopySourceHeaders) -> tuple[Version, str | None]:
+    """Return the version that a copy reads, and its id where its bucket is versioned.
+
+    Raises:
+        AccessDenied, NoSuchBucket, NoSuchKey, NoSuchVersion: it cannot be read by the caller.
+        InvalidArgument, KeyTooLongError: it is not the name of an object.
+        InvalidRequest: it is a delete marker.
+        PreconditionFailed: a condition on the source does not hold.
+    """
+    if request.source_customer_algorithm or request.source_customer_key or request.source_customer_key_md5:
+        raise NotImplemented(Header="x-amz-copy-source-server-side-encryption-customer-algorithm")
+    bucket, key, version_id = _named_source(request)
+    held = await context.store.bucket(bucket)
+    check_owner(held.record, request.expected_source_bucket_owner)
+    if version_id is not None:
+        found = await versions.find(context.store, bucket, key, version_id)
+        if found and found.record.marker:
+            raise InvalidRequest(
+                "The source of a copy request may not specifically refer to a delete marker by version id."
+            )
+    version = await versions.get(context.store, bucket, key, version_id)
+    ReadConditions(
+        if_match=request.copy_source_if_match,
+        if_none_match=request.copy_source_if_none_match,
+        if_modified_since=request.copy_source_if_modified_since,
+        if_unmodified_since=request.copy_source_if_unmodified_since,
+    ).check(version, context.store.clock.now_ns(), copy=True)
+    return version, version.id if held.record.versioning else None
+
+
+def _refuse_idle_copy(request: CopyObjectRequest, source: Version) -> None:
+    """A copy onto itself must change something. Raises InvalidRequest."""
+    onto_itself = (source.bucket, source.key) == (request.bucket, request.key)
+    by_version = "?versionId=" in request.copy_source
+    changes = (
+        request.metadata_directive == "REPLACE"
+        or request.tagging_directive == "REPLACE"
+        or request.storage_class not in (None, source.attributes.storage_class)
+        or request.website_redirect
+        or request.server_side_encryption
+        or request.checksum_algorithm
+    )
+    if onto_itself and not by_version and not changes:
+        raise InvalidRequest(
+            "This copy request is illegal because it is trying to copy an object to itself without changing the "
+            "object's metadata, storage class, website redirect location or encryption attributes."
+        )
+
+
+def _directed(request: CopyObjectRequest, given: Attributes, source: Attributes) -> Attributes:
+    """Combine what the request gives with what the source has, as the directives say."""
+    replaced = request.metadata_directive == "REPLACE"
+    if request.tagging is not None and request.tagging_directive != "REPLACE":
+        raise InvalidArgument(
+            "The x-amz-tagging header needs the REPLACE tagging directive.", ArgumentName="x-amz-tagging-directive"
+        )
+    return replace(
+        given,
+        headers=given.headers if replaced else source.headers,
+        metadata=given.metadata if replaced else source.metadata,
+        tags=given.tags if request.tagging_directive == "REPLACE" else source.tags,
+    )

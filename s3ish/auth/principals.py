@@ -1,0 +1,51 @@
+"""Who is behind a request: the root user, a user, a session, or nobody who can be named."""
+
+from typing import Literal
+
+from msgspec import Struct
+
+from s3ish.auth.credentials import User
+from s3ish.model import Owner
+
+ACCOUNT = "000000000000"
+"""The account that all users of a server belong to, as twelve digits: ARNs have a place for it."""
+
+
+class Principal(Struct, frozen=True):
+    """The caller of a request, as far as rights are concerned.
+
+    ``owner`` is what its objects belong to, ``name`` the user's name, ``access_key`` the key that it signed with.
+    """
+
+    kind: Literal["root", "user", "session", "anonymous"]
+    owner: Owner
+    name: str = ""
+    access_key: str = ""
+
+    @property
+    def is_anonymous(self) -> bool:
+        """Whether nobody signed."""
+        return self.kind == "anonymous"
+
+    @property
+    def is_root(self) -> bool:
+        """Whether it is the root user, who owns the server."""
+        return self.kind == "root"
+
+    @property
+    def arn(self) -> str:
+        """Its name in a policy: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_identifiers.html"""
+        if self.is_anonymous:
+            return ""
+        return f"arn:aws:iam::{ACCOUNT}:{'root' if self.is_root else 'user/' + self.name}"
+
+
+ANONYMOUS = Principal("anonymous", Owner("65a011a29cdf8ec533ec3d1ccaae921c", "anonymous"))
+"""The caller of a request that carries no signature, with the id that S3 gives it."""
+
+
+def principal_of(user: User | None) -> Principal:
+    """Return the principal that signed with a user's key; the anonymous one for None."""
+    if user is None:
+        return ANONYMOUS
+    return Principal("root" if user.root else "user", user.owner, user.owner.id, user.access_key)
