@@ -280,6 +280,24 @@ def test_the_log_names_key_error_and_client(start_server, tmp_path):
     assert tuple(lines[0][name] for name in told) == asked
 
 
+@pytest.mark.parametrize(
+    ("trusted", "scheme", "address"), [("127.0.0.0/8", "https", "192.0.2.7"), ("", "http", "127.0.0.1")]
+)
+def test_what_a_trusted_proxy_says_of_a_client_is_believed(start_server, tmp_path, trusted, scheme, address):
+    server = start_server(tmp_path, S3ISH_SERVER_TRUSTED_PROXIES=trusted)
+    s3 = client(server.endpoint)
+    forwarded = {"X-Forwarded-For": "203.0.113.1, 192.0.2.7", "X-Forwarded-Proto": "https"}
+    s3.meta.events.register("before-send.s3", lambda request, **_: request.headers.update(forwarded))
+    s3.create_bucket(Bucket="bucket")
+    upload = s3.create_multipart_upload(Bucket="bucket", Key="k")["UploadId"]
+    etag = s3.upload_part(Bucket="bucket", Key="k", UploadId=upload, PartNumber=1, Body=b"part")["ETag"]
+    done = {"Parts": [{"PartNumber": 1, "ETag": etag}]}
+    answer = s3.complete_multipart_upload(Bucket="bucket", Key="k", UploadId=upload, MultipartUpload=done)
+    assert answer["Location"] == server.endpoint.replace("http", scheme) + "/bucket/k"
+    lines = [json.loads(line) for line in server.stop()[1].splitlines()]
+    assert {line["client"] for line in lines if line["event"] == "request"} == {address}
+
+
 def test_presign_makes_urls_that_work(start_server, run_s3ish, tmp_path):
     server = start_server(tmp_path)
     client(server.endpoint).create_bucket(Bucket="bucket")
