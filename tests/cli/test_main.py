@@ -18,7 +18,8 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 
 from s3ish import __version__
-from s3ish.config import fields
+from s3ish.cli.main import main
+from s3ish.config import ALIASES, fields, variables
 
 
 def client(endpoint, access_key="s3ishadmin", secret_key="s3ishadmin"):
@@ -462,6 +463,26 @@ def test_help_is_there_for_every_command(run_s3ish):
         assert shown.returncode == 0
         assert "Usage: " in shown.stdout
     assert run_s3ish("--version").stdout == f"s3ish, version {__version__}\n"
+
+
+def test_help_is_whole_on_a_narrow_terminal(run_s3ish):
+    text = run_s3ish("--help", COLUMNS="80").stdout
+    listed = re.findall(r"^  ([a-z]+) +(.*)$", text.partition("Commands:\n")[2], re.M)
+    assert len(listed) == len(main.commands) - 1, "all but the hidden one"
+    for name, words in listed:
+        assert words.endswith("."), name
+        assert "..." not in words
+    for name in main.commands:
+        assert max(map(len, run_s3ish(name, "--help", COLUMNS="80").stdout.splitlines())) <= 80, name
+
+
+def test_the_help_of_serve_has_an_example_and_the_environment(run_s3ish):
+    text = run_s3ish("serve", "--help").stdout
+    assert "\n    s3ish serve /mnt/drive1 /mnt/drive2 /mnt/drive3 --port 9001\n" in text
+    named = set(re.findall(r"S3ISH_[A-Z_]+\b", text))
+    known = {name for dotted in fields() for name in variables(dotted)} | {"S3ISH_CONFIG", "S3ISH_SECRET_KEY_FILE"}
+    assert named <= known
+    assert {short for dotted in fields() for short in ALIASES.get(dotted, ())[:1]} <= named
 
 
 def test_every_option_of_serve_names_a_setting(run_s3ish):
