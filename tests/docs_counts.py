@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 from s3ish.api.catalogue import catalogue
+from s3ish.api.not_set import NOT_SET
 
 ROOT = Path(__file__).parent.parent
 REFERENCE = "https://docs.aws.amazon.com/AmazonS3/latest/API/API_{}.html"
@@ -27,7 +28,8 @@ def built_rows():
 def other_rows():
     """Return the rows of the operations that are not built."""
     others = sorted((it for it in catalogue() if not it.supported), key=lambda it: it.name)
-    return "".join(f"| {item.name} | `{item.route}` |\n" for item in others)
+    answers = {True: "nothing is set", False: "`501`"}
+    return "".join(f"| {item.name} | `{item.route}` | {answers[item.name in NOT_SET]} |\n" for item in others)
 
 
 def pages():

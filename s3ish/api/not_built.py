@@ -1,5 +1,6 @@
-"""The operations that are not built yet; each answers 501 NotImplemented until it is."""
+"""The operations that are not built yet; each answers 501 NotImplemented until it is, or that nothing is set."""
 
+from s3ish.api.not_set import NOT_SET
 from s3ish.api.operation import Operation, unsupported
 
 _NOT_BUILT = (
@@ -94,5 +95,5 @@ _NOT_BUILT = (
 
 
 def not_built() -> list[Operation]:
-    """Return the operations that answer 501."""
-    return [unsupported(name, route) for name, route in _NOT_BUILT]
+    """Return the operations that are not built."""
+    return [unsupported(name, route, needs_bucket=name in NOT_SET) for name, route in _NOT_BUILT]

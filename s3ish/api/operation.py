@@ -111,8 +111,8 @@ def operation(
     return declare
 
 
-def unsupported(name: str, route: str, *, header: str = "") -> Operation:
-    """Declare an operation that answers 501 NotImplemented until it is built."""
+def unsupported(name: str, route: str, *, header: str = "", needs_bucket: bool = False) -> Operation:
+    """Declare an operation that is not built; it answers 501 NotImplemented, or that nothing is set."""
     method, level, query = _split(route)
     return Operation(
         name=name,
@@ -126,7 +126,7 @@ def unsupported(name: str, route: str, *, header: str = "") -> Operation:
         status=501,
         body_bytes=0,
         needs_digest=False,
-        needs_bucket=False,
+        needs_bucket=needs_bucket,
         request=object,
         response=None,
         handler=_refuse,

@@ -15,13 +15,14 @@ import structlog
 from s3ish.api.authorize import check_owner, check_permit
 from s3ish.api.context import Context
 from s3ish.api.misplaced import refuse_misplaced
+from s3ish.api.not_set import answer_not_built
 from s3ish.api.operation import Operation
 from s3ish.auth.authorize import Circumstances, Permit
 from s3ish.auth.identify import Authenticator, is_presigned
 from s3ish.auth.principals import ANONYMOUS, Principal, principal_of
 from s3ish.auth.request import HttpRequest
 from s3ish.auth.stand_ins import effective_headers
-from s3ish.errors import InternalError, NoSuchBucket, NotImplemented, S3Error, ServiceUnavailable
+from s3ish.errors import InternalError, NoSuchBucket, S3Error, ServiceUnavailable
 from s3ish.http.receive_buffer import Demand
 from s3ish.model import Bucket
 from s3ish.objects.store import Store, translated
@@ -207,7 +208,7 @@ class S3Application:
         if operation.needs_bucket and bucket is None:
             raise NoSuchBucket(BucketName=target.bucket)
         if not operation.supported:
-            raise NotImplemented
+            return await answer_not_built(self._store, operation, bucket, target.key, query.get("versionId"))
         refuse_misplaced(operation, call.headers)
         body = call.body = RequestBody(receive, call.headers, call.appetite)
         if not body.is_empty or operation.reads_stream:
