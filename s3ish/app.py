@@ -31,12 +31,11 @@ from s3ish.objects.store import Store
 from s3ish.observe.logs import RequestLog, set_up_logs
 from s3ish.observe.observer import Observer
 from s3ish.process.heartbeat import Heartbeat
-from s3ish.process.index_place import require
+from s3ish.process.index_place import is_movable, require
 from s3ish.process.lifespan import live
 from s3ish.process.standby import Standby
 from s3ish.server.control import PATHS, admin
 from s3ish.server.pipeline import S3Application
-from s3ish.server.proxies import Proxies
 from s3ish.server.router import Router
 
 
@@ -48,7 +47,7 @@ def jobs(store: Store) -> list[Job]:
 class Application:
     """The ASGI application of one worker."""
 
-    def __init__(self, settings: Settings, index: Path, log: RequestLog, leave: Callable[[], None] | None) -> None:
+    def __init__(self, settings: Settings, index: Path, log: RequestLog, leave: Callable[[], None]) -> None:
         self._settings, self._index = settings, index
         self._leave = leave
         self._observer = Observer(shared=settings.server.workers > 1, log=log)
@@ -87,7 +86,8 @@ class Application:
             repairs.add(row)
 
         contended = settings.server.workers > 1
-        pulse = Heartbeat(settings.storage.drive_timeout_seconds, self._leave) if self._leave else None
+        patience = settings.storage.drive_timeout_seconds if is_movable(settings) else None
+        pulse = Heartbeat(patience, self._leave)
         store = make_store(
             settings,
             volumes,
@@ -113,15 +113,13 @@ class Application:
             ),
             self._observer,
             domains=settings.server.domains,
-            proxies=Proxies(settings.server.trusted_proxies),
         )
         runner.start()
         try:
             yield
         finally:
             await runner.stop()
-            if pulse:
-                pulse.close()
+            pulse.close()
             try:
                 await leftovers.step()
                 if not store.leftovers:
@@ -140,17 +138,17 @@ class Application:
         return True
 
 
-def create(settings: Settings, index: Path, leave: Callable[[], None] | None) -> Application:
+def create(settings: Settings, index: Path, leave: Callable[[], None]) -> Application:
     """Return the application of one worker process.
 
     Args:
         index: the file of the index.
-        leave: called on a thread when it cannot be used, or the event loop stands still; None if that would not help.
+        leave: called on a thread when it cannot be used, or the event loop stands still, if that can help.
     """
     return Application(settings, index, set_up_logs(settings.log.level, settings.log.format), leave)
 
 
-def create_standby(settings: Settings, _index: Path, _leave: Callable[[], None] | None) -> Standby:
+def create_standby(settings: Settings, _index: Path, _leave: Callable[[], None]) -> Standby:
     """Return the application of the process that answers while the index moves."""
     log = set_up_logs(settings.log.level, settings.log.format)
     return Standby(Observer(shared=settings.server.workers > 1, log=log), settings.metrics.token.reveal())

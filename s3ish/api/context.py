@@ -19,11 +19,7 @@ class Body(Source, Protocol):
 
 
 class Context(Struct):
-    """One call.
-
-    ``bucket`` is the bucket of the request's target, checked to exist where the operation needs it; ``scheme`` that of
-    the URL that the client asked for.
-    """
+    """One call. ``bucket`` is the bucket of the request's target, checked to exist where the operation needs it."""
 
     store: Store
     principal: Principal
@@ -32,7 +28,6 @@ class Context(Struct):
     body: Body
     request_id: str
     path: str
-    scheme: str
 
     @property
     def headers(self) -> Mapping[str, str]:
@@ -47,7 +42,7 @@ class Context(Struct):
     @property
     def url(self) -> str:
         """The address of the request, as its client wrote it."""
-        return f"{self.scheme}://{self.headers['host']}{self.path}"
+        return f"http://{self.headers['host']}{self.path}"
 
     @property
     def target(self) -> Bucket:

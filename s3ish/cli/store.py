@@ -25,7 +25,7 @@ from s3ish.integrity.sweep import UNCLEAN
 from s3ish.jobs.runner import run_once
 from s3ish.observe.logs import set_up_logs
 from s3ish.process.index_place import find_index, opened
-from s3ish.process.start import build
+from s3ish.process.start import make_whole
 
 
 class VolumeState(NamedTuple):
@@ -130,8 +130,8 @@ class StoreCheck:
         except InUse:
             running = True
         index = find_index(self._settings, volumes)
-        if self._repair and not running and is_blank(index):
-            build(self._settings, clock, volumes, index)
+        if self._repair and not running:
+            make_whole(self._settings, clock, volumes, index)
         return asyncio.run(self._check(volumes, index, clock, running))
 
     async def _check(self, volumes: Volumes, index: Path, clock: Clock, running: bool) -> Check:

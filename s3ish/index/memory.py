@@ -43,5 +43,8 @@ class MemoryIndex:
             return bisect_left(keys, expectation.start) >= bisect_left(keys, expectation.stop)
         return self._values[expectation.table].get(expectation.key) == expectation.value
 
+    async def verify(self) -> None:
+        """Memory is whole."""
+
     async def close(self) -> None:
         """Nothing is held."""

@@ -82,8 +82,11 @@ class Monitor(Protocol):
     def end(self) -> None:
         """It has ended, well or not."""
 
-    def fail(self) -> None:
-        """The index cannot be read or written, for a reason that does not pass by itself."""
+    def fail(self, *, damaged: bool) -> None:
+        """The index cannot be read or written, for a reason that does not pass by itself.
+
+        ``damaged`` tells whether it is not what was written, and not the drive that fails.
+        """
 
 
 class Index(Protocol):
@@ -110,6 +113,12 @@ class Index(Protocol):
         Raises:
             Conflict: an expectation did not hold.
             Unavailable: the engine failed; nothing was changed.
+        """
+
+    async def verify(self) -> None:
+        """Look whether the index is whole, so that a row which is not found is one that is not there.
+
+        Raises Damaged, Unavailable.
         """
 
     async def close(self) -> None:

@@ -4,14 +4,15 @@ Reads run at once on the caller's thread: the pages are in memory and a read tak
 the event loop share a snapshot, which spares each of them the locks; it begins after every request that it serves has
 arrived and ends before the next turn, so that whoever asks after a commit was acknowledged sees it. Writes go to one
 thread, which takes whatever is waiting, checks each commit's expectations against what came before it, and ends them
-all with one transaction and one flush (group commit). Several processes may open one file.
+all with one transaction and one flush (group commit). Several processes may open one file. Its pages carry checksums
+(``pages``), and the log has its own: what is damaged is an error, never an absence.
 """
 
 import asyncio
 import os
 from collections import OrderedDict, deque
 from collections.abc import Sequence
-from contextlib import nullcontext, suppress
+from contextlib import closing, nullcontext, suppress
 from itertools import islice
 from pathlib import Path
 from queue import SimpleQueue
@@ -21,6 +22,7 @@ import apsw
 from msgspec import Struct
 
 from s3ish.batching import TurnBatch
+from s3ish.index import pages
 from s3ish.index.protocol import (
     TABLES,
     Change,
@@ -37,7 +39,9 @@ from s3ish.index.protocol import (
 from s3ish.index.write_lock import WriteLock
 from s3ish.threads import OwnThread
 
-FORMAT = 1
+FORMAT = 2
+"""In the first one pages have no checksums; see ``renew``."""
+
 BUSY_MILLISECONDS = 30_000
 """How long a writer waits for another process's transaction, or for a drive that does not answer."""
 
@@ -130,7 +134,7 @@ class _NoMonitor:
     def end(self) -> None:
         pass
 
-    def fail(self) -> None:
+    def fail(self, *, damaged: bool) -> None:
         pass
 
 
@@ -147,6 +151,8 @@ class SQLiteIndex:
         Damaged: the file is not a database, or a broken one.
         NewerFormat: it was made by a newer release.
         Unavailable: it cannot be opened.
+
+    One of the first format is used as it is.
     """
 
     def __init__(
@@ -161,14 +167,13 @@ class SQLiteIndex:
         self._durable = durable
         self._monitor = monitor or _NoMonitor()
         try:
-            self._writer = _connect(path, durable=durable)
-            _prepare(self._writer)
+            self._writer = _prepared(path, durable=durable)
             self._reader = _connect(path, durable=durable)
             self._reader.execute("PRAGMA query_only=ON")
             self._others = WriteLock(path.with_name(path.name + "-queue")) if contended else None
-        except (apsw.NotADBError, apsw.CorruptError) as error:
-            raise Damaged(f"{path} is damaged: {error}. Remove it and run: s3ish index rebuild") from error
         except (apsw.Error, OSError) as error:
+            if pages.is_damage(error):
+                raise Damaged(_broken(path, error)) from error
             raise Unavailable(f"{path} cannot be opened: {error}") from error
         self._gets = {table: f"SELECT value FROM {table} WHERE key=?" for table in TABLES}
         self._scans = {table: f"SELECT key, value FROM {table} WHERE key>=? AND key<? ORDER BY key" for table in TABLES}
@@ -231,11 +236,38 @@ class SQLiteIndex:
         if self._others:
             self._others.close()
 
+    async def verify(self) -> None:
+        """See ``Index.verify``. It takes a second for some hundred MB, on a thread of its own."""
+        loop = asyncio.get_running_loop()
+        done: asyncio.Future[object] = loop.create_future()
+
+        def tell(fault: object) -> None:
+            if not done.done():
+                done.set_result(fault)
+
+        def look() -> None:
+            fault: object
+            try:
+                with closing(_connect(self._path, durable=self._durable)) as connection:
+                    fault = pages.find_fault(connection)
+            except apsw.Error as error:
+                fault = error
+            with suppress(RuntimeError):  # the loop has ended: nobody waits any more
+                loop.call_soon_threadsafe(tell, fault)
+
+        OwnThread("index-verify", look)
+        fault = await done
+        if isinstance(fault, apsw.Error):
+            raise self._failure(fault) from fault
+        if fault:
+            self._monitor.fail(damaged=True)
+            raise Damaged(_broken(self._path, fault))
+
     def _failure(self, error: BaseException) -> Exception:
         """Return what an error of SQLite's means, after telling of one that does not pass by itself."""
         if isinstance(error, _LASTING) and getattr(error, "extendedresult", 0) not in _PASSING:
-            self._monitor.fail()
-        return _failure(error)
+            self._monitor.fail(damaged=pages.is_damage(error))
+        return _failure(error, self._path)
 
     def _share_snapshot(self) -> None:
         """Begin a snapshot, unless there is one already, that ends before the event loop's next turn."""
@@ -345,8 +377,46 @@ def peek(path: Path, table: str, key: bytes) -> bytes | None:
         finally:
             connection.close()
     except apsw.Error as error:
-        raise _failure(error) from error
+        raise _failure(error, path) from error
     return None if row is None else cast("bytes", row[0])
+
+
+def find_damage(path: Path) -> str:
+    """Look through the whole file; return what is wrong with it, empty if nothing. Raises Unavailable."""
+    try:
+        with closing(_prepared(path, durable=True)) as connection:
+            return pages.find_fault(connection)
+    except apsw.Error as error:
+        if pages.is_damage(error):
+            return str(error)
+        raise _failure(error, path) from error
+
+
+def is_older(path: Path) -> bool:
+    """Whether an index is of a format before this one. Raises Damaged, Unavailable."""
+    try:
+        with closing(apsw.Connection(os.fspath(path), flags=apsw.SQLITE_OPEN_READWRITE)) as connection:
+            return 0 < cast("int", connection.pragma("user_version")) < FORMAT
+    except apsw.Error as error:
+        raise _failure(error, path) from error
+
+
+def renew(path: Path, target: Path) -> None:
+    """Write an index that is older to a new file, in this format; nothing else may use it, and its log is empty then.
+
+    Raises:
+        Damaged: there is damage in it, which would look like rows that are absent.
+        Full, Unavailable: it cannot be copied.
+    """
+    try:
+        with closing(_connect(path, durable=True)) as connection:
+            if fault := pages.find_fault(connection):
+                raise Damaged(_broken(path, fault))
+            pages.copy(connection, target)
+        with closing(apsw.Connection(os.fspath(target))) as connection:
+            connection.pragma("user_version", FORMAT)
+    except apsw.Error as error:
+        raise _failure(error, path) from error
 
 
 def _tell(batch: list[_Waiting], outcomes: list[Exception | None]) -> None:
@@ -370,7 +440,9 @@ def _tell(batch: list[_Waiting], outcomes: list[Exception | None]) -> None:
 def _connect(path: Path, *, durable: bool) -> apsw.Connection:
     connection = apsw.Connection(os.fspath(path), statementcachesize=64)
     connection.set_busy_timeout(BUSY_MILLISECONDS)
-    connection.execute("PRAGMA page_size=4096")
+    if is_blank(path):
+        pages.reserve(connection)
+    connection.execute(f"PRAGMA page_size={pages.PAGE_BYTES}")
     connection.execute("PRAGMA journal_mode=WAL")
     connection.execute(f"PRAGMA synchronous={'FULL' if durable else 'OFF'}")
     connection.execute(f"PRAGMA cache_size=-{_CACHE_KIB}")
@@ -379,24 +451,42 @@ def _connect(path: Path, *, durable: bool) -> apsw.Connection:
     return connection
 
 
-def _prepare(connection: apsw.Connection) -> None:
-    found = connection.execute("PRAGMA user_version").fetchone()
-    version = found[0] if found else 0
+def _prepared(path: Path, *, durable: bool) -> apsw.Connection:
+    """Return a connection to an index that has its tables and is verified. Raises apsw.Error, NewerFormat."""
+    if not is_blank(path) and pages.is_cut(path):
+        raise apsw.CorruptError("it ends in the middle of a page")
+    connection = _connect(path, durable=durable)
+    if _prepare(connection) == FORMAT and not pages.are_verified(connection):
+        connection.close()  # it may have begun when the file was empty, and another process made it
+        connection = _connect(path, durable=durable)
+        if not pages.are_verified(connection):
+            raise apsw.CorruptError("its first page does not say that pages have checksums")
+    return connection
+
+
+def _prepare(connection: apsw.Connection) -> int:
+    """Make the tables if they are not there; return the format."""
+    version = cast("int", connection.pragma("user_version"))
     if version > FORMAT:
         raise NewerFormat(f"the index has format {version}; this release reads {FORMAT}")
-    if version == FORMAT:
-        return
+    if version:
+        return version
     connection.execute("BEGIN IMMEDIATE")
     for table in TABLES:
         layout = "" if table in _ROWID_TABLES else " WITHOUT ROWID"
         connection.execute(f"CREATE TABLE IF NOT EXISTS {table}(key BLOB PRIMARY KEY, value BLOB NOT NULL){layout}")
     connection.execute(f"PRAGMA user_version={FORMAT}")
     connection.execute("COMMIT")
+    return FORMAT
 
 
-def _failure(error: BaseException) -> Exception:
-    if isinstance(error, apsw.CorruptError | apsw.NotADBError):
-        return Damaged(str(error))
+def _broken(path: Path, problem: object) -> str:
+    return f"{path} is damaged: {problem}. The next start of a server rebuilds it, and so does: s3ish index rebuild"
+
+
+def _failure(error: BaseException, path: Path) -> Exception:
+    if pages.is_damage(error):
+        return Damaged(_broken(path, error))
     if isinstance(error, apsw.FullError):
         return IndexFull("the disk of the index is full")
     return Unavailable(f"{type(error).__name__}: {error}")

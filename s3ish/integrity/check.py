@@ -38,7 +38,11 @@ class Check:
         self.volumes: defaultdict[int, Counter[str]] = defaultdict(Counter)
 
     async def rows(self) -> AsyncIterator[list[Finding]]:
-        """Go through all that the index names; yield what was wrong with each row's blobs."""
+        """Go through all that the index names; yield what was wrong with each row's blobs.
+
+        Raises Damaged if the index itself is not whole: nothing would be known of what it does not show.
+        """
+        await self._store.index.verify()
         async for row in inventory(self._store):
             findings = []
             for item in row.items:

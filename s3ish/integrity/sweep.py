@@ -117,6 +117,7 @@ class SweepJob:
         if damaged:  # also a key may be: what such a row named would look as if nothing did
             log.error("the index is damaged; nothing is removed. Run: s3ish index rebuild", rows=damaged)
             return
+        await store.index.verify()
         async for ref, sidecar, _ in store.blobs.scan():
             await self._look_at_sealed(ref, sidecar)
             yield

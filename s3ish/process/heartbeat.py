@@ -32,12 +32,13 @@ class Heartbeat:
     """A watch over the running event loop, and a monitor of the index.
 
     Args:
-        patience_seconds: how long the loop, or a transaction, may stand still.
+        patience_seconds: how long the loop, or a transaction, may stand still; None for as long as it takes, and as
+            long as the index fails without being damaged: where there is no other drive for it, to leave does not help.
         leave: called on the thread of the watch when one did for longer, or the index failed; again if that goes on.
     """
 
-    def __init__(self, patience_seconds: float, leave: Callable[[], None]) -> None:
-        self._seconds, self._leave = patience_seconds / _LOOKS, leave
+    def __init__(self, patience_seconds: float | None, leave: Callable[[], None]) -> None:
+        self._seconds, self._leave = patience_seconds and patience_seconds / _LOOKS, leave
         self._loop = asyncio.get_running_loop()
         self._wake = Event()
         self._failed = self._ended = False
@@ -53,10 +54,11 @@ class Heartbeat:
         """It has ended."""
         self._steps += 1
 
-    def fail(self) -> None:
+    def fail(self, *, damaged: bool) -> None:
         """The index cannot be used."""
-        self._failed = True
-        self._wake.set()
+        if damaged or self._seconds is not None:
+            self._failed = True
+            self._wake.set()
 
     def close(self) -> None:
         """Look no more."""

@@ -21,6 +21,7 @@ import uvicorn
 
 from s3ish.config import Settings
 from s3ish.http.protocol import LimitedProtocol, Limits
+from s3ish.process.lone import Lone
 from s3ish.process.supervisor import Remedy, Supervisor, leave
 
 log = structlog.get_logger()
@@ -49,16 +50,16 @@ class Served(Protocol):
         """Make the index ready once more, in another place if it failed where it is; no worker uses it."""
 
 
-Create = Callable[[Settings, Path, Callable[[], None] | None], Any]
+Create = Callable[[Settings, Path, Callable[[], None]], Any]
 """Makes an application of settings, the file of the index, and how to leave when that cannot be used."""
 
 
 class Factory:
     """Makes the application in a worker; it travels to the worker, so it carries nothing but what describes it."""
 
-    def __init__(self, create: Create, settings: Settings, served: Served) -> None:
+    def __init__(self, create: Create, settings: Settings, served: Served, leave: Callable[[], None]) -> None:
         self._create, self._settings, self._index = create, settings, served.index
-        self._leave = leave if served.movable else None
+        self._leave = leave
 
     def __call__(self) -> Any:
         """Return the application."""
@@ -128,31 +129,24 @@ def run(
     """
     _listen(bound)
     served.begun = True
-    configure = functools.partial(_configure, settings, create, served)
+    standby = functools.partial(_configure, settings, create_standby, served, leave)
+    remedy = Remedy(served.make_ready_again, standby, served.movable)
     if settings.server.workers == 1 and not served.movable:
-        single = uvicorn.Server(configure())
-        for number in (signal.SIGTERM, signal.SIGINT):  # uvicorn raises them again when all is done: then end normally
-            signal.signal(number, lambda *_: setattr(single, "should_exit", True))
-        announce()
-        try:
-            single.run(sockets=[bound])
-        except SystemExit as failed:
-            raise ChildProcessError("the server cannot begin; the log says why") from failed
+        Lone(functools.partial(_configure, settings, create, served), bound, remedy).run(announce)
     else:
-        interim = functools.partial(_configure, settings, create_standby, served)
-        supervisor = Supervisor(configure, bound, Remedy(served.make_ready_again, interim) if served.movable else None)
+        supervisor = Supervisor(functools.partial(_configure, settings, create, served, leave), bound, remedy)
         announce()
         supervisor.run()
     log.info("stopped")
 
 
-def _configure(settings: Settings, create: Create, served: Served) -> uvicorn.Config:
+def _configure(settings: Settings, create: Create, served: Served, leave: Callable[[], None]) -> uvicorn.Config:
     server = settings.server
     limits = Limits(
         server.header_bytes, server.header_timeout_seconds, server.body_timeout_seconds, server.max_connections
     )
     return uvicorn.Config(
-        Factory(create, settings, served),
+        Factory(create, settings, served, leave),
         factory=True,
         workers=server.workers,
         loop="uvloop" if sys.platform != "win32" else "asyncio",

@@ -18,8 +18,8 @@ from s3ish.clock import Clock
 from s3ish.config import Settings
 from s3ish.engines import close, make_store, open_volumes, users
 from s3ish.errors import BucketAlreadyOwnedByYou
-from s3ish.index.protocol import Delete, IndexFailure, IndexFull, NewerFormat, Unavailable
-from s3ish.index.sqlite import SQLiteIndex
+from s3ish.index.protocol import Damaged, Delete, IndexFailure, IndexFull, NewerFormat, Unavailable
+from s3ish.index.sqlite import SQLiteIndex, find_damage, is_blank, is_older, renew
 from s3ish.integrity.mend import mend
 from s3ish.integrity.rebuild import STEP_BLOBS, Progress, rebuild
 from s3ish.integrity.startup import Foreign, Stale, adopt, recover
@@ -51,6 +51,7 @@ class Preparation:
     def __init__(self, settings: Settings, clock: Clock) -> None:
         self._settings, self._clock = settings, clock
         self._failed: set[Path] = set()
+        self._doubted = False
         self.movable = is_movable(settings)
 
     def make_ready(self, volumes: Volumes) -> None:
@@ -66,12 +67,22 @@ class Preparation:
             try:
                 if anew:
                     build(self._settings, self._clock, volumes, place, whole=self.movable)
-                asyncio.run(_begin(self._settings, volumes.again(), place, self._clock))
+                else:
+                    _renew(place)
+                asyncio.run(self._begin(volumes.again(), place))
             except Stale:
                 log.warning("the index is older than what is on the volumes; it is rebuilt")
             except (IndexFailure, OSError) as error:
-                if not self.movable or isinstance(error, Foreign | NewerFormat):
+                if isinstance(error, Foreign | NewerFormat):
                     raise
+                if not self.movable:
+                    if anew or not isinstance(error, Damaged):
+                        raise
+                    log.warning("the index is damaged; it is rebuilt", error=str(error))
+                    asyncio.run(_flush_rows(self._settings, volumes.again(), place, self._clock))
+                    if self._settings.storage.index:  # which may point at any file
+                        os.replace(place, place.with_name(place.name + ".damaged"))
+                    continue
                 if isinstance(error, IndexFull) and not anew:  # it is whole, and needs room, not another drive
                     raise
                 log.warning("the index cannot be used where it is", index=str(place), error=str(error))
@@ -87,11 +98,13 @@ class Preparation:
         """Make the index ready once more; no process may be using it. Raises as ``make_ready``.
 
         Args:
-            elsewhere: whether it has failed where it is.
+            elsewhere: whether it has failed where it is. One that can go nowhere else is looked through, and rebuilt
+                there if it is damaged.
         """
         volumes = open_volumes(self._settings, self._clock, create=False)
         try:
-            if elsewhere:
+            self._doubted = elsewhere
+            if elsewhere and self.movable:
                 self._failed.add(self.index)
                 if self._failed.issuperset(places(self._settings, volumes)):
                     self._failed = {self.index}
@@ -104,6 +117,22 @@ class Preparation:
         """Remember a clean end, unless a worker died of which nobody has looked for what it left."""
         if not volumes.dead_workers():
             asyncio.run(_forget_start(self._settings, self.index))
+
+    async def _begin(self, volumes: Volumes, index: Path) -> None:
+        """Before the first request: recover from what the last server left, make the default buckets."""
+        async with opened(self._settings, volumes, index, self._clock) as store:
+            if self._doubted:
+                await store.index.verify()
+            generation = volumes.generation + 1
+            await adopt(store, generation)  # the index first: whatever comes between, it is not the older one
+            volumes.write_generation(generation)
+            await recover(store)
+            try:
+                for name in self._settings.storage.default_buckets:
+                    await _make_bucket(store, name, users(self._settings)[0].owner)
+            except BaseException:  # nothing was served: whatever was there to look for is still marked
+                await store.index.commit([Delete("state", UNCLEAN)])
+                raise
 
     def _remove_others(self, volumes: Volumes) -> None:
         """Remove what is left of an index in places where it is no more."""
@@ -151,21 +180,6 @@ def _taken(settings: Settings, clock: Clock, *, create: bool) -> Iterator[Volume
         volumes.close()
 
 
-async def _begin(settings: Settings, volumes: Volumes, index: Path, clock: Clock) -> None:
-    """Before the first request: recover from what the last server left, make the default buckets."""
-    async with opened(settings, volumes, index, clock) as store:
-        generation = volumes.generation + 1
-        await adopt(store, generation)  # the index first: whatever comes between, it is not the older one
-        volumes.write_generation(generation)
-        await recover(store)
-        try:
-            for name in settings.storage.default_buckets:
-                await _make_bucket(store, name, users(settings)[0].owner)
-        except BaseException:  # nothing was served: whatever was there to look for is still marked
-            await store.index.commit([Delete("state", UNCLEAN)])
-            raise
-
-
 async def _make_bucket(store: Store, text: str, owner: Owner) -> None:
     name, _, option = text.partition(":")
     with contextlib.suppress(BucketAlreadyOwnedByYou):
@@ -192,6 +206,16 @@ def rebuild_index(settings: Settings, progress: Progress) -> Counter[str]:
         index = find_index(settings, volumes)
         asyncio.run(_flush_rows(settings, volumes.again(), index, clock))
         return build(settings, clock, volumes, index, progress)
+
+
+def make_whole(settings: Settings, clock: Clock, volumes: Volumes, index: Path) -> None:
+    """Build the index if there is none, or a damaged one. Raises IndexFailure, BlobError, OSError."""
+    if is_blank(index):
+        build(settings, clock, volumes, index)
+    elif damage := find_damage(index):
+        log.warning("the index is damaged; it is rebuilt", error=damage)
+        asyncio.run(_flush_rows(settings, volumes.again(), index, clock))
+        build(settings, clock, volumes, index)
 
 
 async def _flush_rows(settings: Settings, volumes: Volumes, index: Path, clock: Clock) -> None:
@@ -240,12 +264,32 @@ def build(
     if whole and found["out of reach"]:
         remove_index(fresh)
         raise Unavailable("the index cannot be rebuilt: too many volumes are out of reach")
+    _put_in_place(fresh, path)
+    return found
+
+
+def _put_in_place(fresh: Path, path: Path) -> None:
+    """Put a finished file in the place of an index, whose log is of no more use. Raises OSError."""
     _sync(fresh)
     for suffix in _INDEX_FILES[1:]:
         Path(f"{path}{suffix}").unlink(missing_ok=True)
     os.replace(fresh, path)
     _sync(path.parent)
-    return found
+
+
+def _renew(path: Path) -> None:
+    """Bring an index into the current format, if there is room. Raises Damaged, Unavailable, OSError."""
+    if not is_older(path):
+        return
+    fresh = _unfinished(path)
+    remove_index(fresh)
+    try:
+        renew(path, fresh)
+    except IndexFull:
+        log.warning("no room to give the pages of the index checksums; it goes on without")
+        remove_index(fresh)
+    else:
+        _put_in_place(fresh, path)
 
 
 def _sync(path: Path) -> None:

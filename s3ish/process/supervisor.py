@@ -31,7 +31,7 @@ _LOOK_SECONDS = 0.2
 _KILL_SECONDS = 1.0
 """How long a process may take to end that was killed; and, before that, when it was told to because it cannot serve."""
 
-_ATTEMPTS = 3
+ATTEMPTS = 3
 """How often workers begin anew before it is believed that this does not help."""
 
 _GRACE_SECONDS = 2
@@ -63,11 +63,25 @@ def _hang_up(descriptor: int) -> None:
 
 
 class Remedy(NamedTuple):
-    """How to make ready once more what is served, ``elsewhere`` if the index failed where it is; and what a process is
-    to run that answers meanwhile."""
+    """How to make ready once more what is served, ``elsewhere`` if the index failed where it is; what a process is to
+    run that answers meanwhile; and whether the index can go to another drive."""
 
     make_ready: Callable[[bool], None]
-    configure_interim: Callable[[], uvicorn.Config]
+    configure_standby: Callable[[], uvicorn.Config]
+    movable: bool
+
+    @contextmanager
+    def answering(self, bound: socket.socket) -> Iterator[None]:
+        """Have a process answer meanwhile. Signals end this one, as they do while it starts."""
+        standby = Process(self.configure_standby(), [bound])
+        standby.start()
+        try:
+            with _as_before():
+                yield
+        finally:
+            standby.terminate()
+            standby.process.join(_KILL_SECONDS)
+            standby.process.kill()
 
 
 class Supervisor(Multiprocess):
@@ -76,10 +90,10 @@ class Supervisor(Multiprocess):
     Args:
         configure: returns what workers are to run.
         bound: where they listen.
-        remedy: for workers that cannot go on, after which ``configure`` names the new place; None if there is none.
+        remedy: for workers that cannot go on, after which ``configure`` names the new place.
     """
 
-    def __init__(self, configure: Callable[[], uvicorn.Config], bound: socket.socket, remedy: Remedy | None) -> None:
+    def __init__(self, configure: Callable[[], uvicorn.Config], bound: socket.socket, remedy: Remedy) -> None:
         super().__init__(configure(), sockets=[bound])
         self._configure, self._remedy = configure, remedy
         self._left: list[Process] = []
@@ -114,7 +128,10 @@ class Supervisor(Multiprocess):
             process.kill()
             process.process.join(_KILL_SECONDS)
             if process.exitcode in (None, STARTUP_FAILURE):
-                self._begin_anew(elsewhere=process.exitcode is None)  # or it waits for a drive
+                hangs = process.exitcode is None  # it waits for a drive
+                if hangs and not self._remedy.movable:
+                    raise ChildProcessError("a worker hangs on a drive, and the index can go to no other")
+                self._begin_anew(elsewhere=hangs)
                 return
             log.warning("a worker died and is replaced", pid=process.pid, exitcode=process.exitcode)
             self.processes[number] = Process(self.config, self.sockets)
@@ -126,10 +143,11 @@ class Supervisor(Multiprocess):
 
     def _begin_anew(self, *, elsewhere: bool) -> None:
         """Begin as after a start. Raises ChildProcessError if that cannot help."""
-        if self._remedy is None or self._begun == _ATTEMPTS:
+        if self._begun == ATTEMPTS:
             raise ChildProcessError("workers cannot serve; the log says why")
-        log.error("the index cannot be used where it is; it moves" if elsewhere else "workers cannot begin; once more")
-        interim = Process(self._remedy.configure_interim(), self.sockets)
+        where = "it moves" if self._remedy.movable else "it is looked through, and rebuilt if it is damaged"
+        log.error(f"the index cannot be used where it is; {where}" if elsewhere else "workers cannot begin; once more")
+        interim = Process(self._remedy.configure_standby(), self.sockets)
         interim.start()
         self._end_all(_KILL_SECONDS)
         self.processes.append(interim)

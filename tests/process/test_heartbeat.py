@@ -46,7 +46,7 @@ async def test_a_failure_is_told_at_once():
     left = threading.Event()
     pulse = Heartbeat(3600, left.set)
     begun = time.monotonic()
-    await asyncio.to_thread(pulse.fail)
+    await asyncio.to_thread(lambda: pulse.fail(damaged=False))
     assert left.wait(10)
     pulse.close()
     assert time.monotonic() - begun < 10

@@ -4,7 +4,8 @@
 rows of small objects are flipped, cut, grown, zeroed, deleted, or replaced by those of another blob. Everything is read
 back and compared; a check must name exactly what was damaged; a scrub must leave every file as it was. Then more than m
 shards of some blobs are damaged, which must be an error or the exact bytes. At last the index is deleted, cut or
-overwritten: a damaged one never tells a wrong byte, and a rebuilt one has every row that there was.
+overwritten: a damaged one never tells a wrong byte nor that something is absent, and a rebuilt one has every row that
+there was.
 """
 
 import argparse
@@ -22,7 +23,7 @@ import structlog
 
 from s3ish.blob.erasure.layout import shard_name, sidecar_name
 from s3ish.blob.protocol import BlobError
-from s3ish.errors import InternalError, S3Error
+from s3ish.errors import InternalError, NoSuchBucket, NoSuchKey, NoSuchVersion, S3Error
 from s3ish.index.protocol import Delete, IndexFailure, Put
 from s3ish.integrity.catalog_walk import Owned, inventory
 from s3ish.integrity.inspect import Inspector
@@ -54,6 +55,7 @@ SIZES = (1, INLINE - 1, INLINE, INLINE + 1, 500, STRIPE - 1, STRIPE, STRIPE + 1,
 OBJECTS = 24
 TABLES = ("buckets", "versions", "current", "nulls", "inline", "uploads", "parts")
 SCRUB_SECONDS = 86_400.0
+ABSENT = (NoSuchBucket, NoSuchKey, NoSuchVersion)
 
 
 class _Time(SteadyClock):
@@ -281,7 +283,7 @@ class Rot:
         await self.world.close()
         path, choose = self.world.index_path, self.choose
         text = bytearray(path.read_bytes())
-        how = choose.choice(("delete", "cut", "flip", "zero", "noise", "swap pages"))
+        how = choose.choice(("delete", "cut", "flip", "zero", "zero rows", "noise", "swap pages"))
         at = choose.randrange(len(text))
         if how == "cut":
             del text[at:]
@@ -290,6 +292,9 @@ class Rot:
                 text[choose.randrange(len(text))] ^= 1 << choose.randrange(8)
         elif how == "zero":
             text[at : at + 8192] = bytes(len(text[at : at + 8192]))
+        elif how == "zero rows":  # and not the header of their page, so that it looks like an empty one
+            at = at // 4096 * 4096 + 512 * choose.randrange(1, 8)
+            text[at : at + 4096] = bytes(len(text[at : at + 4096]))
         elif how == "noise":
             text[at : at + 8192] = choose.randbytes(len(text[at : at + 8192]))
         elif how == "swap pages":
@@ -298,7 +303,7 @@ class Rot:
         path.unlink()
         if how != "delete":
             path.write_bytes(text)
-            await self.use_damaged_index()
+            await self.use_damaged_index(how)
         for suffix in ("", "-wal", "-shm"):
             path.with_name(path.name + suffix).unlink(missing_ok=True)
         self.store = self.world.open()
@@ -308,22 +313,33 @@ class Rot:
             self.wrong.append(f"after {how} at {at} the rebuilt index is another one")
         await self.read_back(may_fail=False)
 
-    async def use_damaged_index(self):
-        """What a damaged index still answers must not be a wrong byte."""
+    async def use_damaged_index(self, how):
+        """What a damaged index still answers must not be a wrong byte, nor that something is absent.
+
+        Pages that changed places have valid checksums: that they seem to hold nothing is counted, and no failure.
+        """
         try:
             self.store = self.world.open()
         except IndexFailure:
             self.counts["damaged indexes refused"] += 1
             return
+        absent = {}
         for blob, version in self.versions.items():
             try:
                 found = await get(self.store, version.key, version.id)
+            except ABSENT as error:
+                absent[blob] = error
+                continue
             except (S3Error, IndexFailure, BlobError):
                 self.counts["refused by a damaged index"] += 1
                 continue
             self.counts["read by a damaged index"] += 1
             if found != self.data[blob]:
                 self.wrong.append(f"{blob}: wrong bytes by a damaged index")
+        if how == "swap pages":
+            self.counts["absent for pages that changed places"] += len(absent)
+            absent.clear()
+        self.wrong += [f"{blob} seems to be absent after {how}: {error!r}" for blob, error in absent.items()]
         await self.world.close()
 
 
