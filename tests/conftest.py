@@ -6,18 +6,16 @@ import signal
 import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
 
+from tests.waiting import WAIT_SECONDS
+
 settings.register_profile("s3ish", deadline=None)  # how long one example takes is the machine's matter
 settings.load_profile("s3ish")
 
-STOP_SECONDS = 20
-WAIT_SECONDS = 120
-"""How long a test waits for what must come: far longer than it takes, for machines that do much else."""
 TESTS = Path(__file__).parent
 SLOW_FOLDERS = {TESTS / "torture", TESTS / "sim"}
 SLOW_FIXTURES = {"start_server", "run_s3ish"}
@@ -65,7 +63,7 @@ class ServerProcess:
         if self.process.poll() is None:
             self.process.send_signal(number)
         try:
-            self.process.wait(STOP_SECONDS)
+            self.process.wait(WAIT_SECONDS)
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()
@@ -105,21 +103,8 @@ def run_s3ish(tmp_path):
             cwd=tmp_path,
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=WAIT_SECONDS,
             check=False,
         )
 
     return run
-
-
-@pytest.fixture(scope="session")
-def wait_until():
-    """A function that waits until a condition holds, and fails if it never does."""
-
-    def wait(condition, seconds=WAIT_SECONDS):
-        end = time.monotonic() + seconds
-        while not condition():
-            assert time.monotonic() < end, "it did not come true"
-            time.sleep(0.02)
-
-    return wait

@@ -3,7 +3,6 @@
 import http.client
 import re
 import sqlite3
-import time
 from urllib.parse import urlsplit
 
 import boto3
@@ -11,23 +10,18 @@ import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
+from tests.waiting import WAIT_SECONDS, wait_until
+
 BODY = bytes(range(256)) * 2000
 
 
 def metric(endpoint, name):
-    connection = http.client.HTTPConnection(urlsplit(endpoint).netloc, timeout=20)
+    connection = http.client.HTTPConnection(urlsplit(endpoint).netloc, timeout=WAIT_SECONDS)
     connection.request("GET", "/-/metrics")
     text = connection.getresponse().read().decode()
     connection.close()
     found = re.search(rf"^{name} (\S+)$", text, re.M)
     return float(found[1]) if found else None
-
-
-def wait_until(condition, seconds=15):
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "it did not come true"
-        time.sleep(0.02)
 
 
 def connect(server):

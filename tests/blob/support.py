@@ -101,7 +101,7 @@ class HangingDrives:
     MODULES = (volume, locks, generation, identity, open_set, probe)
 
     def __init__(self, monkeypatch):
-        self.roots, self.names, self.waiting = (), None, []
+        self.roots, self.names, self.waiting, self.threads = (), None, [], set()
         self._answered = threading.Condition()
         for module in self.MODULES:
             monkeypatch.setattr(module, "os", self)
@@ -131,8 +131,10 @@ class HangingDrives:
             if name == "preadv":  # which is told not to wait
                 raise BlockingIOError
             self.waiting.append(name)
+            self.threads.add(threading.get_ident())
             with self._answered:
                 self._answered.wait_for(lambda: not self._hangs(name, arguments))
+            self.threads.discard(threading.get_ident())
 
     def _hangs(self, name, arguments):
         if not self.roots or (name == "close" if self.names is None else name not in self.names):

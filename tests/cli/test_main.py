@@ -7,7 +7,6 @@ import shutil
 import signal
 import socket
 import sqlite3
-import time
 import urllib.error
 import urllib.request
 from pathlib import Path
@@ -19,6 +18,7 @@ from botocore.exceptions import ClientError
 
 from s3ish import __version__
 from s3ish.config import fields
+from tests.waiting import wait_until
 
 
 def client(endpoint, access_key="s3ishadmin", secret_key="s3ishadmin"):
@@ -30,13 +30,6 @@ def client(endpoint, access_key="s3ishadmin", secret_key="s3ishadmin"):
         region_name="us-east-1",
         config=Config(retries={"max_attempts": 0}),
     )
-
-
-def wait_until(condition, seconds=60):
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "it did not come true"
-        time.sleep(0.02)
 
 
 def children(pid):

@@ -24,6 +24,7 @@ from s3ish.jobs.runner import Lease
 from s3ish.model import BlobRef, Bucket, Entry, Garbage, Part, Upload, Version
 from s3ish.tables import keys, records, sidecars
 from s3ish.tables.part_list import LONG_BYTES, Packed
+from tests.waiting import wait_until
 
 SAMPLES = Path(__file__).parent / "1"
 ROWS = json.loads((SAMPLES / "rows.json").read_text())
@@ -259,7 +260,7 @@ def test_an_index_is_rebuilt_from_the_sidecars_of_the_old_release(unpack, name):
     assert store.check()[0] == 0
 
 
-def test_a_store_that_the_old_release_left_in_a_crash_is_put_in_order(unpack, wait_until):
+def test_a_store_that_the_old_release_left_in_a_crash_is_put_in_order(unpack):
     """An object of many parts was deleted but its parts were still there; another was never committed."""
     store = unpack("killed")
     left = store.find("killed/many@*") + store.find("killed/orphan@*")

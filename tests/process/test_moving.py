@@ -20,8 +20,8 @@ from s3ish.process import index_place, start
 from tests.process.test_blank_index import DATA, fill, look, look_at_all, serve, store_more
 from tests.torture.client import CUT, Client
 from tests.torture.linear import workers_of
+from tests.waiting import WAIT_SECONDS
 
-MOVED_SECONDS = 20
 BODIES = {f"key {number}": bytes([number]) * (100 if number % 2 else 100_000) for number in range(20)}
 
 
@@ -59,7 +59,7 @@ def spoil(root):
 
 def ask(endpoint, method, path, body=b""):
     """Send a request until it is answered by other than an error of the server; return the answer."""
-    deadline = time.monotonic() + MOVED_SECONDS
+    deadline = time.monotonic() + WAIT_SECONDS
     while True:
         with suppress(*CUT), closing(Client(endpoint)) as client:
             answer = client.request(method, path, body)
@@ -127,7 +127,7 @@ def test_a_server_ends_when_there_is_no_place_for_the_index(start_server, roots)
     spoil(roots[0])
     with suppress(*CUT), closing(Client(server.endpoint)) as client:
         client.request("GET", "/things")
-    server.process.wait(MOVED_SECONDS)
+    server.process.wait(WAIT_SECONDS)
     code, log = server.stop()
     assert code == 1
     assert "s3ish: " in log.splitlines()[-1]

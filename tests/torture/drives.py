@@ -19,6 +19,7 @@ LASTING = ("aborted", "gone")
 FAILURES = ("read-only", "full", "hanging", *LASTING)
 FIFREEZE, FITHAW = 0xC0045877, 0xC0045878
 PATIENCE_SECONDS = 0.5
+SETTLED_SECONDS = 120
 
 
 class Drive(Disk):
@@ -84,13 +85,14 @@ class Host:
         volumes: how many.
         workers: how many processes serve.
         errors: where the server's log goes.
+        patience_seconds: for how long a drive may answer nothing. Where a machine is busy, 0.5 s may pass so as well.
     """
 
-    def __init__(self, folder, volumes, workers, errors):
+    def __init__(self, folder, volumes, workers, errors, patience_seconds=PATIENCE_SECONDS):
         self._stack = ExitStack()
         self.drives = [self._stack.enter_context(Drive()) for _ in range(volumes)] if volumes > 1 else []
         self._roots = [drive.volume for drive in self.drives] or [folder / "volume"]
-        self._workers, self._errors = workers, errors
+        self._workers, self._errors, self._patience_seconds = workers, errors, patience_seconds
         self.start()
 
     @property
@@ -103,19 +105,19 @@ class Host:
             self._roots,
             self._workers,
             self._errors,
-            S3ISH_STORAGE_DRIVE_TIMEOUT_SECONDS=str(PATIENCE_SECONDS),
+            S3ISH_STORAGE_DRIVE_TIMEOUT_SECONDS=str(self._patience_seconds),
         )
 
     @property
     def in_use(self):
         """The positions of the volumes that the server reads and writes."""
-        with urllib.request.urlopen(f"{self.endpoint}/-/metrics", timeout=10) as answer:
+        with urllib.request.urlopen(f"{self.endpoint}/-/metrics", timeout=SETTLED_SECONDS) as answer:
             found = re.findall(r'^s3ish_volume_ok\{volume="(\d)"\} 1\.0$', answer.read().decode(), re.M)
         return set(map(int, found))
 
     def settle(self):
         """Wait until the server uses all drives again."""
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + SETTLED_SECONDS
         while len(self.in_use) < len(self.drives):
             assert time.monotonic() < deadline, "a drive that answers is not used"
             time.sleep(0.05)

@@ -11,13 +11,17 @@ from contextlib import closing, suppress
 
 import pytest
 
-from tests.torture import hanging
+from tests.torture import drives, hanging
 from tests.torture.client import CUT, Client
-from tests.torture.drives import LASTING, PATIENCE_SECONDS, Host
+from tests.torture.drives import LASTING, Host
 from tests.torture.powercut import can_run
+from tests.waiting import WAIT_SECONDS, wait_until
 
 SIZES = (100, 300_000)
-MOVED_SECONDS = 30
+PATIENCE_SECONDS = 2
+"""Drives that are well answer within this time on busy machines, too."""
+REQUESTS = 22
+"""How many requests ``use`` sends."""
 
 
 @pytest.fixture(scope="module")
@@ -30,7 +34,7 @@ def folder(tmp_path_factory):
 @pytest.fixture
 def host(folder, tmp_path):
     with (tmp_path / "log").open("w+") as errors:
-        host = Host(tmp_path, 3, 1, errors)
+        host = Host(tmp_path, 3, 1, errors, PATIENCE_SECONDS)
         yield host
         host.close()
 
@@ -61,40 +65,36 @@ def states(host):
     roots = [str(drive.volume) for drive in host.drives]
     answer = subprocess.run(
         [sys.executable, "-m", "s3ish", "volumes", *roots],
-        env={"S3ISH_STORAGE_DRIVE_TIMEOUT_SECONDS": "0.5"},
+        env={"S3ISH_STORAGE_DRIVE_TIMEOUT_SECONDS": str(PATIENCE_SECONDS)},
         capture_output=True,
         text=True,
         check=False,
-        timeout=20,
+        timeout=WAIT_SECONDS,
     )
     return re.findall(r"^ +\d  (.*?)  ", answer.stdout, re.M), answer.returncode
 
 
 def remount_read_only(root):
     """Wait until no process that was killed holds a file open, then mount a file system anew."""
-    deadline = time.monotonic() + 10
-    while subprocess.run(["mount", "-o", "remount,ro", root], capture_output=True, check=False).returncode:
-        assert time.monotonic() < deadline, "the drive stays in use"
-        time.sleep(0.02)
+    command = ["mount", "-o", "remount,ro", root]
+    wait_until(lambda: not subprocess.run(command, capture_output=True, check=False).returncode)
 
 
 def test_requests_go_on_and_what_the_drive_lacks_is_repaired(host, client):  # case 29
     assert client.request("PUT", "/things").ok
     use(client, "before")
-    assert host.in_use == {0, 1, 2}
+    wait_until(lambda: host.in_use == {0, 1, 2})
     host.drives[1].fail("hanging")
-    begun = time.monotonic()
-    use(client, "meanwhile")
-    assert PATIENCE_SECONDS <= time.monotonic() - begun < 10
-    begun = time.monotonic()
-    use(client, "later")
-    assert time.monotonic() - begun < 10  # nothing waits for it any more
-    assert host.in_use == {0, 2}
-    assert states(host) == (["ok", "does not answer", "ok"], 1)
+    for name in ("meanwhile", "later"):
+        begun = time.monotonic()
+        use(client, name)
+        assert time.monotonic() - begun < REQUESTS * PATIENCE_SECONDS, "at most one of them waits for it"
+    wait_until(lambda: host.in_use == {0, 2})
+    wait_until(lambda: states(host) == (["ok", "does not answer", "ok"], 1))
     host.drives[1].recover()
     host.settle()
     use(client, "after")
-    assert states(host) == (["ok", "ok", "ok"], 0)
+    wait_until(lambda: states(host) == (["ok", "ok", "ok"], 0))
     for name in ("before", "meanwhile", "later"):
         for size in SIZES:
             found = client.request("GET", f"/things/{name}-{size}").body
@@ -112,7 +112,7 @@ def test_a_server_starts_beside_it(host, client, drive):  # case 29
         use(client, "meanwhile")
         for size in SIZES:
             assert client.request("GET", f"/things/before-{size}").body == b"before again ".ljust(size, b".")
-        assert host.in_use == {0, 1, 2} - {drive}
+        wait_until(lambda: host.in_use == {0, 1, 2} - {drive})
         host.drives[drive].recover()
         host.settle()
         use(client, "after")
@@ -123,7 +123,7 @@ def test_a_server_starts_with_a_drive_that_is_read_only(host, client):  # cases 
     use(client, "before")
     host.kill()
     remount_read_only(host.drives[0].root)
-    assert states(host) == (["takes no writes: Read-only file system", "ok", "ok"], 1)
+    wait_until(lambda: states(host) == (["takes no writes: Read-only file system", "ok", "ok"], 1))
     host.start()
     with closing(Client(host.endpoint)) as client:
         use(client, "meanwhile")
@@ -133,34 +133,32 @@ def test_a_server_starts_with_a_drive_that_is_read_only(host, client):  # cases 
     host.start()
     with closing(Client(host.endpoint)) as client:
         use(client, "after")
-    assert states(host) == (["ok", "ok", "ok"], 0)
+    wait_until(lambda: states(host) == (["ok", "ok", "ok"], 0))
 
 
 def test_no_request_fails_while_a_drive_hangs(folder):  # case 29
     phases, wrong = hanging.run(2, 4)
     assert wrong == []
-    assert phases["until it is noticed"][3] >= PATIENCE_SECONDS
-    assert min(count for count, *_ in phases.values()) > 10
+    assert phases["until it is noticed"][3] >= drives.PATIENCE_SECONDS
+    assert all(count for count, *_ in phases.values())
 
 
 @pytest.mark.parametrize("workers", [1, 2])
 @pytest.mark.parametrize("how", ["hanging", *LASTING])
 def test_requests_go_on_without_the_drive_of_the_index(folder, tmp_path, how, workers):  # cases 26, 29
-    with (tmp_path / "log").open("w+") as errors, closing(Host(tmp_path, 3, workers, errors)) as host:
+    with (tmp_path / "log").open("w+") as errors, closing(Host(tmp_path, 3, workers, errors, PATIENCE_SECONDS)) as host:
         with closing(Client(host.endpoint)) as client:
             assert client.request("PUT", "/things").ok
             use(client, "before")
         host.drives[0].fail(how)
-        begun = time.monotonic()
-        while not writes(host):
-            assert time.monotonic() < begun + MOVED_SECONDS, "the index has not moved"
+        wait_until(lambda: writes(host))
         with closing(Client(host.endpoint)) as client:
             for size in SIZES:
                 found = client.request("GET", f"/things/before-{size}").body
                 assert found == b"before again ".ljust(size, b".")
             use(client, "meanwhile")
             if how != "aborted":  # of that one the blobs can still be read
-                assert host.in_use == {1, 2}
+                wait_until(lambda: host.in_use == {1, 2})
             if how == "hanging":
                 host.drives[0].recover()
                 host.settle()

@@ -11,6 +11,8 @@ from hypothesis import strategies as st
 from s3ish.blob.protocol import Corrupt, Missing, NewerFormat, OutOfReach
 from tests.blob.support import SIDECAR, flip, get, put, read, sample, scanned, shard_file, sidecar_files, write
 
+pytestmark = pytest.mark.slow
+
 DAMAGE = {
     "deleted": os.unlink,
     "emptied": lambda path: os.truncate(path, 0),

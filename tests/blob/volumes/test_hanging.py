@@ -12,11 +12,13 @@ from s3ish.blob.protocol import Unwritable, VolumeError
 from s3ish.blob.volumes import volume
 from s3ish.blob.volumes.open_set import open_volumes
 from s3ish.blob.volumes.probe import SILENT, probe
+from s3ish.blob.volumes.watchdog import _LOOKS
 from s3ish.clock import Clock
 from tests.blob.support import SIDECAR, HangingDrives, get, put, sample, scanned, sidecar_files
+from tests.waiting import WAIT_SECONDS, until
 
 pytestmark = pytest.mark.slow
-PATIENCE = 0.3
+PATIENCE, PATIENCE_AT_START = 0.3, 2
 LARGE, SMALL = 3500, 50
 
 
@@ -28,7 +30,7 @@ def drives(monkeypatch):
 
 
 @pytest.fixture
-def store(make_store):
+def watched(make_store):
     store = make_store("three", missing=1)
     store.volumes.patience_seconds = PATIENCE
     store.states = []
@@ -36,14 +38,31 @@ def store(make_store):
     return store
 
 
+@pytest.fixture
+def store(watched, drives):
+    """A store that sees only those calls hang that are made to: on a busy machine any other may take long as well."""
+    look = watched.watch._look
+
+    def look_at_hanging_calls():
+        for each in watched.volumes.present:
+            for thread, call in list(each.calls.under_way.items()):
+                if thread not in drives.threads:
+                    call.steps += 1
+        look()
+        watched.looks += 1
+
+    watched.looks, watched.watch._look = 0, look_at_hanging_calls
+    return watched
+
+
 def root(store, position):
     return store.volumes.at(position).root
 
 
-async def until(condition, seconds=10):
-    async with asyncio.timeout(seconds):
-        while not condition():
-            await asyncio.sleep(0.01)
+async def patience_is_over(store):
+    """Wait until the watch has looked often enough to have seen that a call hangs, several times over."""
+    end = store.looks + 4 * _LOOKS
+    await until(lambda: store.looks >= end)
 
 
 async def answers_again(store, drives, position):
@@ -127,7 +146,7 @@ async def test_a_call_that_begins_long_after_its_job_is_seen(store, drives):  # 
     drives.hang(root(store, 1), names={"fstatvfs"})
 
     def late():
-        go.wait(10)
+        go.wait(WAIT_SECONDS)
         return volume.free_bytes()
 
     job = asyncio.ensure_future(store.run(late))
@@ -157,7 +176,7 @@ async def test_what_parity_cannot_make_good_waits_for_its_drive(store, drives):
     ref = await put(store, data)
     drives.hang(root(store, 0), root(store, 1))
     reading = asyncio.ensure_future(get(store, ref))
-    await asyncio.sleep(4 * PATIENCE)
+    await patience_is_over(store)
     assert not reading.done()
     assert len(store.states) == 1
     drives.release()
@@ -242,13 +261,14 @@ async def test_it_is_left_alone_for_a_while_and_tried_before_it_is_used(store, d
     with drives._answered:
         drives._answered.notify_all()  # what hung comes back, but nothing can be flushed
     await until(lambda: "fsync" in drives.waiting)
-    await asyncio.sleep(4 * PATIENCE)
+    await patience_is_over(store)
     assert store.states == [(position, "does not answer")]
     assert drives.waiting.count("fsync") == 1
     await answers_again(store, drives, position)
 
 
-async def test_what_takes_long_but_comes_further_does_not_hang(store, monkeypatch):
+async def test_what_takes_long_but_comes_further_does_not_hang(watched, monkeypatch):
+    store = watched
     refs = [await put(store, sample(SMALL), home=f"b/{number:02}") for number in range(30)]
     folders = os.scandir
 
@@ -274,10 +294,15 @@ async def test_what_takes_long_but_comes_further_does_not_hang(store, monkeypatc
     assert store.states == []
 
 
-async def test_flushing_a_whole_file_system_may_take_long(store, monkeypatch):
+async def test_flushing_a_whole_file_system_may_take_long(store, drives, monkeypatch):
+    def flush(_):
+        drives.threads.add(threading.get_ident())
+        time.sleep(3 * PATIENCE)
+        drives.threads.discard(threading.get_ident())
+
     for each in store.volumes.present:
         each.fsync = True
-    monkeypatch.setattr(volume, "syncfs", lambda _: time.sleep(3 * PATIENCE))
+    monkeypatch.setattr(volume, "syncfs", flush)
     ref = await put(store, sample(LARGE))
     await store.delete(ref)
     await store.flusher.close()
@@ -286,7 +311,7 @@ async def test_flushing_a_whole_file_system_may_take_long(store, monkeypatch):
 
 def test_a_start_does_without_what_does_not_answer(tmp_path, drives):  # case 29
     roots = [str(tmp_path / f"v{number}") for number in range(3)]
-    options = {"clock": Clock(), "missing": 1, "patience_seconds": PATIENCE}
+    options = {"clock": Clock(), "missing": 1, "patience_seconds": PATIENCE_AT_START}
     open_volumes(roots, **options).close()
     drives.hang(roots[1])
     volumes = open_volumes(roots, **options)
@@ -300,7 +325,7 @@ def test_a_start_does_without_what_does_not_answer(tmp_path, drives):  # case 29
 @pytest.mark.parametrize("name", ["listdir", "rename", "fsync", "unlink", "open"])
 def test_a_start_goes_on_when_a_drive_hangs_in_the_middle_of_it(tmp_path, drives, name):  # case 29
     roots = [str(tmp_path / f"v{number}") for number in range(3)]
-    volumes = open_volumes(roots, clock=Clock(), missing=1, patience_seconds=PATIENCE)
+    volumes = open_volumes(roots, clock=Clock(), missing=1, patience_seconds=PATIENCE_AT_START)
     drives.hang(roots[2], names={name})
     volumes.lock_server()
     volumes.write_generation(7)
@@ -321,7 +346,7 @@ def test_a_probe_tells_what_takes_no_writes(tmp_path):
     open_volumes(roots[:2], clock=Clock()).close()
     os.mkdir(f"{roots[0]}/.s3ish/probe")
     no_directory = "takes no writes: No such file or directory"
-    assert probe(roots, 5) == ["takes no writes: Is a directory", "ok", no_directory]
+    assert probe(roots, WAIT_SECONDS) == ["takes no writes: Is a directory", "ok", no_directory]
     assert os.listdir(f"{roots[1]}/.s3ish") == ["volume.json"]
 
 
