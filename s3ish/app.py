@@ -36,6 +36,7 @@ from s3ish.process.lifespan import live
 from s3ish.process.standby import Standby
 from s3ish.server.control import PATHS, admin
 from s3ish.server.pipeline import S3Application
+from s3ish.server.proxies import Proxies
 from s3ish.server.router import Router
 
 
@@ -113,6 +114,7 @@ class Application:
             ),
             self._observer,
             domains=settings.server.domains,
+            proxies=Proxies(settings.server.trusted_proxies),
         )
         runner.start()
         try:

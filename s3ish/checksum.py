@@ -111,7 +111,8 @@ def _decode(value: str, size: int) -> bytes | None:
         digest = base64.b64decode(value, validate=True)
     except (binascii.Error, ValueError):
         return None
-    return digest if len(digest) == size else None
+    canonical = base64.b64encode(digest).decode() == value  # not if it ends in bits that stand for nothing
+    return digest if len(digest) == size and canonical else None
 
 
 def supports(algorithm: str, kind: str) -> bool:

@@ -60,6 +60,9 @@ class ServerSettings(Section, frozen=True):
     workers: Annotated[int, Meta(ge=1, le=256), "Number of processes that serve requests."] = 1
     region: Annotated[str, Meta(min_length=1), "The region that requests are signed for."] = "us-east-1"
     domains: Annotated[Names, "Names under which bucket.name addresses a bucket (virtual-hosted style)."] = ()
+    trusted_proxies: Annotated[
+        Names, "Addresses or networks of proxies whose X-Forwarded-For and X-Forwarded-Proto are believed."
+    ] = ()
     header_bytes: Annotated[int, Meta(ge=1024), "Longest header section of a request, in bytes."] = 16384
     header_timeout_seconds: Annotated[float, Meta(gt=0), "How long a client may take to send its headers."] = 15.0
     body_timeout_seconds: Annotated[float, Meta(gt=0), "How long a client may send nothing within a body."] = 60.0

@@ -102,9 +102,39 @@ def _told(dotted: str, text: str, sources: Mapping[str, str], file: str | None) 
     return f"{_shown(source)}: {text}" if source else text
 
 
+def _is_domain(text: str) -> bool:
+    return _DOMAIN.fullmatch(text) is not None
+
+
+def _is_network(text: str) -> bool:
+    try:
+        ipaddress.ip_network(text, strict=False)
+    except ValueError:
+        return False
+    return True
+
+
+def _is_path(text: str) -> bool:
+    return bool(text) and "\0" not in text
+
+
+def _is_default_bucket(text: str) -> bool:
+    name, _, option = text.partition(":")
+    return option in ("", "versioned") and is_bucket_name(name)
+
+
+_TEXTS = (
+    ("server.domains", _is_domain, "a host name in lower case without port"),
+    ("server.trusted_proxies", _is_network, "an address or network"),
+    ("storage.volumes", _is_path, "a path"),
+    ("storage.default_buckets", _is_default_bucket, "of the form name or name:versioned, with a name for a bucket"),
+)
+"""Settings that are lists of texts, what each text has to pass, and in words what it has to be."""
+
+
 def check(settings: Settings, environment: Mapping[str, str]) -> Iterator[tuple[str, str]]:
     """Yield what is wrong with settings that can be read: the setting, empty if it is several, and a text."""
-    auth, storage = settings.auth, settings.storage
+    auth = settings.auth
     if bool(auth.access_key) != bool(auth.secret_key.reveal()):
         yield "", "set both S3ISH_ACCESS_KEY and S3ISH_SECRET_KEY, or neither"
     elif well_known := _well_known(settings):
@@ -114,20 +144,14 @@ def check(settings: Settings, environment: Mapping[str, str]) -> Iterator[tuple[
         yield "auth.users", "auth.users: two users have the same access key"
     if not all(user.secret_key for user in auth.users):
         yield "auth.users", "auth.users: a secret key is empty"
-    for domain in settings.server.domains:
-        if not _DOMAIN.fullmatch(domain):
-            yield "server.domains", f"server.domains: {_shown(domain)} is not a host name in lower case without port"
-    for path in storage.volumes:
-        if not path or "\0" in path:
-            yield "storage.volumes", f"storage.volumes: {_shown(path)} is not a path"
-    for text in storage.default_buckets:
-        name, _, option = text.partition(":")
-        if option not in ("", "versioned") or not is_bucket_name(name):
-            problem = "is not of the form name or name:versioned" if option else "is not a name that a bucket may have"
-            yield "storage.default_buckets", f"storage.default_buckets: {_shown(text)} {problem}"
+    for dotted, fits, words in _TEXTS:
+        section, name = dotted.split(".")
+        for text in getattr(getattr(settings, section), name):
+            if not fits(text):
+                yield dotted, f"{dotted}: {_shown(text)} is not {words}"
     if settings.erasure.coder == "zfec" and not importlib.util.find_spec("zfec"):
         yield "erasure.coder", "erasure.coder: zfec is not installed: pip install 's3ish[zfec]', or choose rs-zfec"
-    shards, volumes = settings.erasure.data + settings.erasure.parity, len(storage.volumes)
+    shards, volumes = settings.erasure.data + settings.erasure.parity, len(settings.storage.volumes)
     if 1 < volumes < shards:
         split = f"{settings.erasure.data} + {settings.erasure.parity} shards"
         remedy = f"give 1 or at least {shards} volumes, or set erasure.data and erasure.parity"

@@ -128,6 +128,17 @@ def test_malformed_values(algorithm):
     assert [text for text in wrong if checksum.valid(algorithm, text)] == []
 
 
+@pytest.mark.parametrize("algorithm", [name for name, known in ALGORITHMS.items() if known.size % 3])
+def test_bits_that_stand_for_nothing_must_be_zero(algorithm):
+    right = base64.b64encode(bytes(ALGORITHMS[algorithm].size)).decode()
+    digits = right.rstrip("=")
+    for digit in "BCDEFGH":
+        other = digits[:-1] + digit + right[len(digits) :]
+        canonical = base64.b64encode(base64.b64decode(other)).decode() == other
+        assert checksum.valid(algorithm, other) is canonical
+    assert not checksum.valid(algorithm, digits[:-1] + "B" + right[len(digits) :])
+
+
 def test_unknown_algorithms_have_no_valid_value():
     assert not checksum.valid("CRC16", "AAA=")
     assert not checksum.valid("crc32", "AAAAAA==")

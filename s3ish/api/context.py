@@ -19,7 +19,11 @@ class Body(Source, Protocol):
 
 
 class Context(Struct):
-    """One call. ``bucket`` is the bucket of the request's target, checked to exist where the operation needs it."""
+    """One call.
+
+    ``bucket`` is the bucket of the request's target, checked to exist where the operation needs it; ``scheme`` that of
+    the URL that the client asked for.
+    """
 
     store: Store
     principal: Principal
@@ -28,6 +32,7 @@ class Context(Struct):
     body: Body
     request_id: str
     path: str
+    scheme: str
 
     @property
     def headers(self) -> Mapping[str, str]:
@@ -42,7 +47,7 @@ class Context(Struct):
     @property
     def url(self) -> str:
         """The address of the request, as its client wrote it."""
-        return f"http://{self.headers['host']}{self.path}"
+        return f"{self.scheme}://{self.headers['host']}{self.path}"
 
     @property
     def target(self) -> Bucket:

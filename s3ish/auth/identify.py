@@ -8,14 +8,15 @@ import hmac
 from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
 from datetime import datetime
-from typing import Any
 
 from msgspec import Struct
 from msgspec.structs import replace
 
 from s3ish.auth import claims, sigv2, sigv4
+from s3ish.auth.chunk_signer import ChunkSigner
 from s3ish.auth.credentials import Credentials, User
-from s3ish.auth.payload import SIGNED_CHUNKS, Payload, PayloadMode, read_payload
+from s3ish.auth.mismatch import mismatch
+from s3ish.auth.payload import SIGNED_CHUNKS, Payload, PayloadMode, read_payload, read_presigned_payload
 from s3ish.auth.request import HttpRequest
 from s3ish.auth.sigv4 import ALGORITHM, SigningKeys
 from s3ish.errors import (
@@ -24,7 +25,6 @@ from s3ish.errors import (
     InvalidArgument,
     InvalidRequest,
     InvalidToken,
-    SignatureDoesNotMatch,
 )
 
 _DUMMY_SECRET = "no user has this secret"  # noqa: S105  an unknown key costs the same time as a wrong signature
@@ -97,14 +97,14 @@ class Authenticator:
             return self._verify_v4(request, claims.from_query(request, query, self._region, now), presigned=True)
         if in_query_v2:
             self._check_v2_allowed()
-            return self._verify_v2(sigv2.from_query(request, now), presigned=True)
+            return self._verify_v2(request, sigv2.from_query(request, now), presigned=True)
         scheme, _, text = (header or "").partition(" ")
         if scheme == ALGORITHM:
             claim = claims.from_header(request, text, query, self._region, now)
             return self._verify_v4(request, claim, presigned=False)
         if scheme == sigv2.SCHEME:
             self._check_v2_allowed()
-            return self._verify_v2(sigv2.from_header(request, text, now), presigned=False)
+            return self._verify_v2(request, sigv2.from_header(request, text, now), presigned=False)
         if scheme.startswith("AWS4-"):
             raise InvalidRequest(_UNSUPPORTED)
         raise InvalidArgument("Unsupported Authorization Type", ArgumentName="Authorization")
@@ -120,38 +120,51 @@ class Authenticator:
         return Authentication(None, Payload(PayloadMode.UNSIGNED))
 
     def _verify_v4(self, request: HttpRequest, claim: claims.Claim, *, presigned: bool) -> Authentication:
-        payload = read_payload(claim.payload)
+        payload = Payload(PayloadMode.UNSIGNED) if presigned else read_payload(claim.payload)
         _check_all_signed(request.headers, claim.signed.all)
         user = self._credentials.find(claim.access_key)
         key = self._keys.key(user.secret_key if user else _DUMMY_SECRET, claim.scope)
-        path = sigv4.canonical_path(request.raw_path)
-        canonical = sigv4.canonical_request(
-            request.method, path, claim.query, request.headers, claim.signed.names, claim.payload
-        )
-        text = sigv4.string_to_sign(claim.timestamp, claim.scope, canonical)
-        right = hmac.compare_digest(sigv4.sign(key, text).encode(), claim.signature.encode("utf-8", "replace"))
+        texts = [_texts(request, claim, claim.payload)]
+        if presigned and claim.payload != sigv4.UNSIGNED:  # what is said of the body need not be signed with a URL
+            texts.append(_texts(request, claim, sigv4.UNSIGNED))
+        given = claim.signature.encode("utf-8", "replace")
+        right = [hmac.compare_digest(sigv4.sign(key, text).encode(), given) for text, _ in texts]
         if user is None:
             raise InvalidAccessKeyId(AWSAccessKeyId=claim.access_key[:128])
-        if not right:
-            raise _mismatch(claim.access_key, claim.signature, text, canonical)
-        _check_streaming(payload, presigned=presigned)
-        if payload.mode in SIGNED_CHUNKS:
-            signer = sigv4.ChunkSigner(key, claim.timestamp, claim.scope, claim.signature)
+        if not any(right):
+            raise mismatch(claim.access_key, claim.signature, *texts[0])
+        if presigned:
+            payload = read_presigned_payload(claim.payload, request.method)
+        elif payload.mode in SIGNED_CHUNKS:
+            signer = ChunkSigner(user.access_key, key, claim.timestamp, claim.scope, claim.signature)
             payload = replace(payload, signer=signer)
         return Authentication(user, payload, presigned)
 
-    def _verify_v2(self, claim: sigv2.Claim, *, presigned: bool) -> Authentication:
+    def _verify_v2(self, request: HttpRequest, claim: sigv2.Claim, *, presigned: bool) -> Authentication:
         user = self._credentials.find(claim.access_key)
         right = sigv2.matches(user.secret_key if user else _DUMMY_SECRET, claim.texts, claim.signature)
         if user is None:
             raise InvalidAccessKeyId(AWSAccessKeyId=claim.access_key[:128])
         if not right:
-            raise _mismatch(claim.access_key, claim.signature, claim.texts[0])
-        payload = read_payload(claim.headers.get("x-amz-content-sha256", sigv4.UNSIGNED))
-        _check_streaming(payload, presigned=presigned)
+            raise mismatch(claim.access_key, claim.signature, claim.texts[0])
+        text = claim.headers.get("x-amz-content-sha256", sigv4.UNSIGNED)
+        payload = read_presigned_payload(text, request.method) if presigned else read_payload(text)
         if payload.mode in SIGNED_CHUNKS:
             raise InvalidRequest("Chunks can be signed by AWS4-HMAC-SHA256 only.")
         return Authentication(user, payload, presigned, claim.uncovered)
+
+
+def _texts(request: HttpRequest, claim: claims.Claim, payload: str) -> tuple[str, str]:
+    """Return the string to sign and the canonical request, with what stands for the body."""
+    canonical = sigv4.canonical_request(
+        request.method,
+        sigv4.canonical_path(request.raw_path),
+        claim.query,
+        request.headers,
+        claim.signed.names,
+        payload,
+    )
+    return sigv4.string_to_sign(claim.timestamp, claim.scope, canonical), canonical
 
 
 def _check_all_signed(headers: Mapping[str, str], signed: frozenset[str]) -> None:
@@ -165,21 +178,3 @@ def _check_all_signed(headers: Mapping[str, str], signed: frozenset[str]) -> Non
             "There were headers present in the request which were not signed",
             HeadersNotSigned=", ".join(unsigned)[:1024],
         )
-
-
-def _check_streaming(payload: Payload, *, presigned: bool) -> None:
-    if presigned and payload.mode not in (PayloadMode.SIGNED, PayloadMode.UNSIGNED):
-        raise InvalidRequest("A presigned request cannot have a streaming payload.")
-
-
-def _mismatch(access_key: str, signature: str, text: str, canonical: str = "") -> SignatureDoesNotMatch:
-    details: dict[str, Any] = {
-        "AWSAccessKeyId": access_key[:128],
-        "StringToSign": text,
-        "SignatureProvided": signature[:128],
-        "StringToSignBytes": text.encode("utf-8", "replace").hex(" "),
-    }
-    if canonical:
-        details["CanonicalRequest"] = canonical
-        details["CanonicalRequestBytes"] = canonical.encode("utf-8", "replace").hex(" ")
-    return SignatureDoesNotMatch(**details)

@@ -8,10 +8,11 @@ import re
 
 from msgspec import Struct
 
-from s3ish.auth.sigv4 import UNSIGNED, ChunkSigner
-from s3ish.errors import InvalidArgument
+from s3ish.auth.chunk_signer import ChunkSigner
+from s3ish.auth.sigv4 import UNSIGNED
+from s3ish.errors import InvalidArgument, XAmzContentSHA256Mismatch
 
-_SHA256 = re.compile("[0-9a-f]{64}")
+_SHA256 = re.compile("[0-9a-fA-F]{64}")
 
 
 class PayloadMode(enum.Enum):
@@ -41,7 +42,7 @@ class Payload(Struct, frozen=True):
 def read_payload(text: str) -> Payload:
     """Return what ``x-amz-content-sha256`` says of the body, without a signer. Raises InvalidArgument."""
     if _SHA256.fullmatch(text):
-        return Payload(PayloadMode.SIGNED, text)
+        return Payload(PayloadMode.SIGNED, text.lower())
     mode = _MODES.get(text)
     if mode is None:
         raise InvalidArgument(
@@ -51,3 +52,19 @@ def read_payload(text: str) -> Payload:
             ArgumentValue=text[:128],
         )
     return Payload(mode)
+
+
+def read_presigned_payload(text: str, method: str) -> Payload:
+    """Return what ``x-amz-content-sha256`` says of the body of a presigned request.
+
+    Such a request cannot have chunks: what announces them, and what says nothing, is the hash of no body. It does not
+    matter to a request without one.
+
+    Raises:
+        XAmzContentSHA256Mismatch: no body that could be sent has this hash.
+    """
+    if text == UNSIGNED or _SHA256.fullmatch(text):
+        return read_payload(text)
+    if method in ("PUT", "POST"):
+        raise XAmzContentSHA256Mismatch(ClientComputedContentSHA256=text[:128])
+    return Payload(PayloadMode.UNSIGNED)

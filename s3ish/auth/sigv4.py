@@ -32,32 +32,6 @@ class Scope(NamedTuple):
         return f"{self.date}/{self.region}/{self.service}/aws4_request"
 
 
-class ChunkSigner:
-    """The chain of signatures of an aws-chunked body.
-
-    https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-streaming.html
-    """
-
-    def __init__(self, key: bytes, timestamp: str, scope: Scope, seed: str) -> None:
-        self._key = key
-        self._prefix = f"{timestamp}\n{scope}\n"
-        self._previous = seed
-
-    def check_chunk(self, sha256: str, signature: str) -> bool:
-        """Whether ``signature`` is right for the next chunk, whose data has this SHA-256 in hex."""
-        return self._check(
-            f"AWS4-HMAC-SHA256-PAYLOAD\n{self._prefix}{self._previous}\n{EMPTY_SHA256}\n{sha256}", signature
-        )
-
-    def check_trailer(self, sha256: str, signature: str) -> bool:
-        """Whether ``signature`` is right for the trailer, whose text has this SHA-256 in hex."""
-        return self._check(f"AWS4-HMAC-SHA256-TRAILER\n{self._prefix}{self._previous}\n{sha256}", signature)
-
-    def _check(self, text: str, signature: str) -> bool:
-        self._previous = sign(self._key, text)
-        return hmac.compare_digest(self._previous.encode(), signature.encode())
-
-
 class SigningKeys:
     """Derived signing keys, kept because deriving one takes four hashes."""
 

@@ -38,13 +38,34 @@ _volumes_option = click.option(
 )
 
 
+_SERVE_EPILOG = """\b
+Examples:
+  s3ish serve
+  s3ish serve /mnt/drive1 /mnt/drive2 /mnt/drive3 --port 9001
+  S3ISH_ACCESS_KEY=root S3ISH_SECRET_KEY="$(openssl rand -hex 24)" \\
+    s3ish serve /srv/s3 --host 0.0.0.0
+
+\b
+Environment:
+  S3ISH_ACCESS_KEY, S3ISH_SECRET_KEY   keys of the root user; without them
+                                       well-known ones, for this machine only
+  S3ISH_SECRET_KEY_FILE                a file with it; so for every setting
+  S3ISH_VOLUMES, S3ISH_HOST, S3ISH_PORT, S3ISH_WORKERS, S3ISH_REGION,
+  S3ISH_DOMAINS, S3ISH_FSYNC, S3ISH_DEFAULT_BUCKETS
+  S3ISH_CONFIG                         a TOML file of settings
+  S3ISH_<SECTION>_<NAME>               any setting, like S3ISH_LOG_FORMAT=json
+  NO_COLOR                             no colours on a terminal
+
+Flags win over the environment, the environment over the file."""
+
+
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="s3ish")
 def main() -> None:
     """An S3-compatible object storage server."""
 
 
-@main.command()
+@main.command(epilog=_SERVE_EPILOG)
 @click.argument("volumes", nargs=-1, metavar="[VOLUME]...")
 @click.option("--host", help="Address to listen on.  [env: S3ISH_HOST; default: 127.0.0.1]")
 @click.option("--port", type=int, help="Port to listen on, 0 for any.  [env: S3ISH_PORT; default: 9000]")
@@ -53,7 +74,10 @@ def main() -> None:
 def serve(
     volumes: tuple[str, ...], host: str | None, port: int | None, workers: int | None, config: str | None
 ) -> None:
-    """Serve the given directories, one a drive (default: ./s3-data)."""
+    """Serve directories, one a drive.
+
+    Each VOLUME is a directory on a drive of its own; without any it is ./s3-data.
+    """
     _serve(
         _load(
             config,
@@ -239,9 +263,10 @@ def index_rebuild(volumes: tuple[str, ...], config: str | None) -> None:
 @click.option("--repair", is_flag=True, help="Write anew what is damaged, remove what nothing names.")
 @_config_option
 def check(volumes: tuple[str, ...], repair: bool, config: str | None) -> None:
-    """Verify every checksum of every shard, sidecar and row, each against the others.
+    """Verify every shard, sidecar and row.
 
-    Works beside a running server. Exit code 1 if something is damaged and was not repaired.
+    Their checksums are verified, and each is held against the others. Works beside a running server. Exit code 1 if
+    something is damaged and was not repaired.
     """
     _check(_load(config, storage__volumes=volumes or None), repair=repair)
 
@@ -250,7 +275,10 @@ def check(volumes: tuple[str, ...], repair: bool, config: str | None) -> None:
 @click.argument("volumes", nargs=-1, metavar="[VOLUME]...")
 @_config_option
 def heal(volumes: tuple[str, ...], config: str | None) -> None:
-    """Give every drive what it should hold, after one was replaced by an empty directory: check --repair."""
+    """Give every drive what it should hold: check --repair.
+
+    For a drive that was replaced by an empty directory.
+    """
     _check(_load(config, storage__volumes=volumes or None), repair=True)
 
 
@@ -258,11 +286,11 @@ def heal(volumes: tuple[str, ...], config: str | None) -> None:
 @click.argument("volumes", nargs=-1, metavar="[VOLUME]...")
 @_config_option
 def list_volumes(volumes: tuple[str, ...], config: str | None) -> None:
-    """Show each volume's place in the set, its state, its free space and what it lacks.
+    """Show the state of each volume.
 
-    The state is what writing a small file to it shows. What it lacks is what the last look at everything (a pass of
-    the scrub, or a check) found, or the pass under way if that has found more. Exit code 1 if a volume is not ok or
-    the index has gaps.
+    Its place in the set, its state, its free space and what it lacks. The state is what writing a small file to it
+    shows. What it lacks is what the last look at everything (a pass of the scrub, or a check) found, or the pass under
+    way if that has found more. Exit code 1 if a volume is not ok or the index has gaps.
     """
     from s3ish.blob.protocol import BlobError
     from s3ish.cli import store as commands

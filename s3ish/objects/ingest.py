@@ -127,7 +127,7 @@ class Digests:
         if claims.md5 is not None and claims.md5 != self._md5.digest():
             raise BadDigest(
                 "The Content-MD5 you specified did not match what we received.",
-                ExpectedDigest=base64.b64encode(claims.md5).decode(),
+                ExpectedDigest=claims.md5.hex(),
                 CalculatedDigest=base64.b64encode(self._md5.digest()).decode(),
             )
         if claims.checksum is not None and claims.checksum != self._checksum.value():

@@ -88,12 +88,13 @@ class RequestBody:
             self._unwrap(payload, trailer)
 
     def _unwrap(self, payload: Payload, trailer: str | None) -> None:
-        """Prepare for aws-chunked. Raises MissingContentLength, InvalidRequest."""
-        decoded = self._headers.get("x-amz-decoded-content-length")
-        if decoded is None:
+        """Prepare for aws-chunked. Raises MissingContentLength."""
+        try:
+            self.size = _length(self._headers.get("x-amz-decoded-content-length"))
+        except InvalidRequest as error:
+            raise MissingContentLength from error
+        if self.size is None:
             raise MissingContentLength
-        self.size = _length(decoded)
-        assert self.size is not None
         announced = (trailer or "") if payload.mode in _TRAILING else None
         self._decoder = ChunkedDecoder(self.size, payload.signer, announced)
 

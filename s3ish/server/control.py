@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 _LIVE = ("/-/live", "/minio/health/live")
 _READY = ("/-/ready", "/minio/health/ready", "/minio/health/cluster")
 _METRICS = "/-/metrics"
+_FORWARDED = frozenset(("forwarded", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-real-ip"))
 PATHS = frozenset((*_LIVE, *_READY, _METRICS))
 
 
@@ -27,7 +28,7 @@ def admin(observer: Observer, is_ready: Callable[[], Awaitable[bool]], token: st
     Args:
         observer: whose metrics are shown.
         is_ready: whether requests can be served now.
-        token: the bearer token for metrics; empty allows clients on loopback only.
+        token: the bearer token for metrics; empty allows clients on loopback only, and none through a proxy.
     """
     # deferred: a tenth of the server's start, for routes that many a server is never asked for
     from starlette.applications import Starlette
@@ -54,6 +55,8 @@ def _may_read(request: "Request", token: str) -> bool:
     if token:
         given = request.headers.get("authorization", "")
         return hmac.compare_digest(given.encode(), f"Bearer {token}".encode())
+    if not _FORWARDED.isdisjoint(request.headers):  # a proxy on this machine speaks for somebody else
+        return False
     try:
         return request.client is not None and ip_address(request.client.host).is_loopback
     except ValueError:

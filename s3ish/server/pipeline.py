@@ -30,12 +30,15 @@ from s3ish.observe.lines import RequestLine
 from s3ish.observe.observer import Observer
 from s3ish.server import respond
 from s3ish.server.body import Disconnected, RequestBody
+from s3ish.server.proxies import Proxies
 from s3ish.server.query import read_query
 from s3ish.server.router import Router
 from s3ish.server.target import Target, locate
 from s3ish.wire import shape
 
 log = structlog.get_logger()
+
+_NO_PROXIES = Proxies()
 
 DRAIN_BYTES = 1024 * 1024
 """How much of a refused body is read and dropped to keep the connection; more is cut off."""
@@ -50,25 +53,23 @@ class RequestRecord:
     __slots__ = (
         "appetite",
         "body",
-        "client",
         "cut_off",
         "error",
         "headers",
         "method",
         "operation",
+        "origin",
         "path",
         "principal",
         "query",
         "repeated",
         "request_id",
-        "secure",
         "target",
     )
 
-    def __init__(self, scope: Mapping[str, Any], request_id: str) -> None:
+    def __init__(self, scope: Mapping[str, Any], request_id: str, proxies: Proxies) -> None:
         self.request_id = request_id
         self.method: str = scope["method"]
-        self.secure: bool = scope.get("scheme") == "https"
         self.path: str = scope["raw_path"].decode("latin-1")
         self.query: str = scope["query_string"].decode("latin-1")
         self.headers: Mapping[str, str]
@@ -78,7 +79,7 @@ class RequestRecord:
         self.principal: Principal = ANONYMOUS
         self.target: Target | None = None
         self.error = ""
-        self.client: str = (scope.get("client") or ("",))[0]
+        self.origin = proxies.origin((scope.get("client") or ("",))[0], self.headers)
         self.body: RequestBody | None = None
         self.cut_off = False  # the server stops and waits no longer
 
@@ -102,7 +103,7 @@ class RequestRecord:
             sent=sent,
             seconds=round(seconds, 6),
             user=self.principal.access_key,
-            client=self.client,
+            client=self.origin.client,
             request_id=self.request_id,
         )
 
@@ -116,6 +117,7 @@ class S3Application:
         authenticator: who a request is from.
         observer: where metrics and log lines go.
         domains: names for virtual-hosted addressing.
+        proxies: whose word on clients is believed.
     """
 
     def __init__(
@@ -126,18 +128,20 @@ class S3Application:
         observer: Observer,
         *,
         domains: tuple[str, ...],
+        proxies: Proxies = _NO_PROXIES,
     ) -> None:
         self._store = store
         self._router = router
         self._authenticator = authenticator
         self._observer = observer
         self._domains = domains
+        self._proxies = proxies
         self._host_id = store.clock.token(15)
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         clock = self._store.clock
         started = clock.monotonic()
-        call = RequestRecord(scope, clock.random_bytes(8).hex().upper())
+        call = RequestRecord(scope, clock.random_bytes(8).hex().upper(), self._proxies)
         status, sent = 0, 0
         try:
             written = await self._answer(call, receive)
@@ -197,7 +201,9 @@ class S3Application:
         principal = call.principal = principal_of(identity.user)
         held = await self._store.find_bucket(target.bucket) if target.bucket else None
         bucket = held.record if held else None
-        circumstances = Circumstances(call.headers, query, now, call.client, call.secure, presigned=identity.presigned)
+        circumstances = Circumstances(
+            call.headers, query, now, call.origin.client, call.origin.scheme == "https", presigned=identity.presigned
+        )
         _authorise(principal, operation, target, bucket, circumstances)
         if operation.needs_bucket and bucket is None:
             raise NoSuchBucket(BucketName=target.bucket)
@@ -216,6 +222,7 @@ class S3Application:
             body=body,
             request_id=call.request_id,
             path=call.path,
+            scheme=call.origin.scheme,
         )
         for permit in operation.permits(typed) if operation.permits else ():
             await context.require(permit)

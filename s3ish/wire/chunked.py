@@ -10,7 +10,7 @@ https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-streaming-trailers.html
 import hashlib
 from typing import Protocol
 
-from s3ish.errors import IncompleteBody, InvalidChunkSizeError, MalformedTrailerError, SignatureDoesNotMatch
+from s3ish.errors import IncompleteBody, InvalidChunkSizeError, MalformedTrailerError
 
 MIN_CHUNK_BYTES = 8192
 """The least size of every chunk but the last."""
@@ -28,11 +28,11 @@ _TRAILER_SIGNATURE = "x-amz-trailer-signature"
 class Signer(Protocol):
     """Checks the chain of signatures."""
 
-    def check_chunk(self, sha256: str, signature: str) -> bool:
-        """Whether a signature is right for the next chunk."""
+    def check_chunk(self, sha256: str, signature: str) -> None:
+        """Check the signature of the next chunk. Raises SignatureDoesNotMatch."""
 
-    def check_trailer(self, sha256: str, signature: str) -> bool:
-        """Whether a signature is right for the trailer."""
+    def check_trailer(self, sha256: str, signature: str) -> None:
+        """Check the signature of the trailer. Raises SignatureDoesNotMatch."""
 
 
 class ChunkedDecoder:
@@ -54,7 +54,7 @@ class ChunkedDecoder:
         self._left = 0
         self._size = 0
         self._total = 0
-        self._small = False
+        self._chunks = 0
         self._signature = ""
         self._digest = hashlib.sha256()
         self._state = self._read_size
@@ -68,7 +68,7 @@ class ChunkedDecoder:
         """Take bytes as they arrived and return the pieces of payload in them.
 
         Raises:
-            IncompleteBody, InvalidChunkSizeError, MalformedTrailerError, SignatureDoesNotMatch: not a right body.
+            IncompleteBody, InvalidChunkSizeError, MalformedTrailerError: not a right body.
         """
         pieces: list[memoryview] = []
         view = memoryview(data)
@@ -96,7 +96,7 @@ class ChunkedDecoder:
 
         Raises:
             IncompleteBody: it ended too early, or is not as long as announced.
-            MalformedTrailerError, SignatureDoesNotMatch: the trailers that its end closes are not right.
+            MalformedTrailerError: the trailers that its end closes are not right.
         """
         if self._trailer_bytes and not self._done and not self._line.strip():
             self._end_trailer()  # the empty line behind the trailers may be left out
@@ -135,12 +135,13 @@ class ChunkedDecoder:
         digits = digits.rstrip(_BLANKS) if separator else digits
         if not 1 <= len(digits) <= _MAX_SIZE_DIGITS or not all(byte in b"0123456789abcdefABCDEF" for byte in digits):
             raise IncompleteBody("A chunk size is not a hexadecimal number.")
-        self._size = self._left = int(digits, 16)
+        before, self._size = self._size, int(digits, 16)
+        self._left = self._size
         if self._total + self._size > self._expected:
             raise IncompleteBody("The body is longer than x-amz-decoded-content-length announced.")
-        if self._small and self._size:
-            raise InvalidChunkSizeError(Chunk=self._size, BadChunkSize=self._size)
-        self._small = self._size < MIN_CHUNK_BYTES
+        if self._chunks and self._size and before < MIN_CHUNK_BYTES:
+            raise InvalidChunkSizeError(Chunk=self._chunks + 1, BadChunkSize=before)
+        self._chunks += 1
         self._total += self._size
         self._read_signature(extension)
         if not self._size:
@@ -164,8 +165,7 @@ class ChunkedDecoder:
     def _check_signature(self) -> None:
         if self._signer is None:
             return
-        if not self._signer.check_chunk(self._digest.hexdigest(), self._signature):
-            raise SignatureDoesNotMatch
+        self._signer.check_chunk(self._digest.hexdigest(), self._signature)
         self._digest = hashlib.sha256()
 
     def _read_end(self, line: bytes) -> None:
@@ -199,9 +199,7 @@ class ChunkedDecoder:
         if self.trailers.keys() != self._announced:
             raise MalformedTrailerError
         if self._signer is not None and (self._announced or signature is not None):
-            digest = hashlib.sha256(self._trailer_text).hexdigest()
-            if signature is None or not self._signer.check_trailer(digest, signature):
-                raise SignatureDoesNotMatch
+            self._signer.check_trailer(hashlib.sha256(self._trailer_text).hexdigest(), signature or "")
         elif signature is not None:
             raise MalformedTrailerError
         self._done = True

@@ -1,5 +1,6 @@
 """Who is calling: the codes that a client sees. What is signed and how is tested with the package's ``auth``."""
 
+import hashlib
 import uuid
 from datetime import UTC, datetime, timedelta
 from urllib.parse import urlencode, urlsplit
@@ -358,6 +359,18 @@ def test_without_one_of_the_parameters_of_the_older_form(raw, key, given):  # ca
     values = {"AWSAccessKeyId": "s3ishadmin", "Expires": "9999999999", "Signature": "x"}
     query = urlencode({name: values[name] for name in given.split()})
     assert raw("GET", f"{key}?{query}", keys=None).outcome == (403, "AccessDenied")
+
+
+@pytest.mark.parametrize("said", ["nonsense", "STREAMING-AWS4-HMAC-SHA256-PAYLOAD", hashlib.sha256(b"x").hexdigest()])
+def test_what_is_said_of_the_body_beside_a_url(presigned_v4, raw, bucket, key, unchanged, said):
+    """Whoever has a URL may add it: a read has no body, and a write is held to it."""
+    headers = {"x-amz-content-sha256": said}
+    assert raw("GET", presigned_v4("get_object", bucket), headers=headers, keys=None).body == b"body"
+    with unchanged(bucket):
+        answer = raw("PUT", presigned_v4("put_object", bucket), "new", headers, keys=None)
+        assert answer.outcome == (400, "XAmzContentSHA256Mismatch")
+        assert answer.xml.findtext("ClientComputedContentSHA256") == said
+    assert raw("DELETE", presigned_v4("delete_object", bucket), headers=headers, keys=None).status == 204
 
 
 def test_forwarded_hosts_have_no_effect(server, raw, bucket, key):  # case 79

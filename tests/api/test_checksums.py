@@ -202,6 +202,10 @@ def test_without_the_decoded_length(raw, bucket, unchanged):  # case 88
             payload="STREAMING-UNSIGNED-PAYLOAD-TRAILER",
         )
         assert answer.outcome == (411, "MissingContentLength")
+        for length in ("", "-1", "four", "4,4", "9" * 40):
+            sent = {"x-amz-trailer": header("CRC32"), "x-amz-decoded-content-length": length}
+            answer = raw("PUT", f"/{bucket}/k", body, sent, payload="STREAMING-UNSIGNED-PAYLOAD-TRAILER")
+            assert answer.outcome == (411, "MissingContentLength")
 
 
 # --- as the SDK does it ---------------------------------------------------------------------------------------------

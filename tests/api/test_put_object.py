@@ -323,6 +323,20 @@ def test_content_md5_that_is_wrong(raw, s3, bucket, unchanged, digest, code):
     assert s3.get_object(Bucket=bucket, Key="k")["Body"].read() == b"old"
 
 
+def test_a_wrong_md5_is_told_in_hex(raw, bucket):
+    other = hashlib.md5(b"another")
+    answer = raw("PUT", f"/{bucket}/k", "body", {"Content-MD5": base64.b64encode(other.digest()).decode()})
+    assert answer.xml.findtext("ExpectedDigest") == other.hexdigest()
+    assert base64.b64decode(answer.xml.findtext("CalculatedDigest")) == hashlib.md5(b"body").digest()
+
+
+def test_a_signed_hash_in_capitals(raw, s3, bucket):
+    digest = hashlib.sha256(b"body").hexdigest().upper()
+    assert raw("PUT", f"/{bucket}/k", "body", payload=digest).status == 200
+    assert raw("PUT", f"/{bucket}/k", "other", payload=digest).outcome == (400, "XAmzContentSHA256Mismatch")
+    assert s3.get_object(Bucket=bucket, Key="k")["Body"].read() == b"body"
+
+
 def test_the_signed_hash_of_another_body(raw, bucket, unchanged):  # case 61
     with unchanged(bucket):
         answer = raw("PUT", f"/{bucket}/k", "body", payload=hashlib.sha256(b"other").hexdigest())

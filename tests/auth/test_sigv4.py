@@ -7,7 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from s3ish.auth import sigv4
-from s3ish.auth.sigv4 import EMPTY_SHA256, UNSIGNED, ChunkSigner, Scope, SigningKeys
+from s3ish.auth.chunk_signer import ChunkSigner
+from s3ish.auth.sigv4 import EMPTY_SHA256, UNSIGNED, Scope, SigningKeys
+from s3ish.errors import SignatureDoesNotMatch
 from tests.auth.support import encode_key, encode_query
 
 SECRET = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY"
@@ -114,21 +116,40 @@ def test_documented_signatures(example):
 
 
 def test_documented_chunk_signatures():
-    signer = ChunkSigner(sigv4.derive(SECRET, SCOPE), STAMP, SCOPE, STREAMED_SEED)
-    assert [signer.check_chunk(sha256(data), signature) for data, signature in STREAMED] == [True, True, True]
+    signer = ChunkSigner("AKID", sigv4.derive(SECRET, SCOPE), STAMP, SCOPE, STREAMED_SEED)
+    for data, signature in STREAMED:
+        signer.check_chunk(sha256(data), signature)
 
 
 def test_documented_trailer_signature():
-    signer = ChunkSigner(sigv4.derive(SECRET, SCOPE), STAMP, SCOPE, TRAILED_SEED)
-    assert [signer.check_chunk(sha256(data), signature) for data, signature in TRAILED] == [True, True, True]
-    assert signer.check_trailer(sha256(TRAILER_TEXT), TRAILER_SIGNATURE)
+    signer = ChunkSigner("AKID", sigv4.derive(SECRET, SCOPE), STAMP, SCOPE, TRAILED_SEED)
+    for data, signature in TRAILED:
+        signer.check_chunk(sha256(data), signature)
+    signer.check_trailer(sha256(TRAILER_TEXT), TRAILER_SIGNATURE)
 
 
 def test_a_wrong_chunk_signature_breaks_the_chain_only_for_itself():
     """The next link hangs on the right signature, not on the one that was sent."""
-    signer = ChunkSigner(sigv4.derive(SECRET, SCOPE), STAMP, SCOPE, STREAMED_SEED)
-    assert not signer.check_chunk(sha256(STREAMED[0][0]), "0" * 64)
-    assert signer.check_chunk(sha256(STREAMED[1][0]), STREAMED[1][1])
+    signer = ChunkSigner("AKID", sigv4.derive(SECRET, SCOPE), STAMP, SCOPE, STREAMED_SEED)
+    with pytest.raises(SignatureDoesNotMatch):
+        signer.check_chunk(sha256(STREAMED[0][0]), "0" * 64)
+    signer.check_chunk(sha256(STREAMED[1][0]), STREAMED[1][1])
+
+
+def test_a_wrong_signature_of_a_chunk_is_told_what_was_signed():
+    signer = ChunkSigner("AKID", sigv4.derive(SECRET, SCOPE), STAMP, SCOPE, STREAMED_SEED)
+    with pytest.raises(SignatureDoesNotMatch) as caught:
+        signer.check_chunk(sha256(b"data"), "é" * 500)
+    details = caught.value.details
+    empty = hashlib.sha256().hexdigest()
+    expected = f"AWS4-HMAC-SHA256-PAYLOAD\n{STAMP}\n{SCOPE}\n{STREAMED_SEED}\n{empty}\n{sha256(b'data')}"
+    assert details["StringToSign"] == expected
+    assert bytes.fromhex(details["StringToSignBytes"]).decode() == expected
+    assert (details["AWSAccessKeyId"], details["SignatureProvided"]) == ("AKID", "é" * 128)
+    with pytest.raises(SignatureDoesNotMatch) as caught:
+        signer.check_trailer(sha256(b"trailer"), "")
+    assert caught.value.details["StringToSign"].startswith(f"AWS4-HMAC-SHA256-TRAILER\n{STAMP}\n{SCOPE}\n")
+    assert SECRET not in str(details)
 
 
 # case 38

@@ -17,7 +17,8 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 
 from s3ish import __version__
-from s3ish.config import fields
+from s3ish.cli.main import main
+from s3ish.config import ALIASES, fields, variables
 from tests.waiting import wait_until
 
 
@@ -273,6 +274,24 @@ def test_the_log_names_key_error_and_client(start_server, tmp_path):
     assert tuple(lines[0][name] for name in told) == asked
 
 
+@pytest.mark.parametrize(
+    ("trusted", "scheme", "address"), [("127.0.0.0/8", "https", "192.0.2.7"), ("", "http", "127.0.0.1")]
+)
+def test_what_a_trusted_proxy_says_of_a_client_is_believed(start_server, tmp_path, trusted, scheme, address):
+    server = start_server(tmp_path, S3ISH_SERVER_TRUSTED_PROXIES=trusted)
+    s3 = client(server.endpoint)
+    forwarded = {"X-Forwarded-For": "203.0.113.1, 192.0.2.7", "X-Forwarded-Proto": "https"}
+    s3.meta.events.register("before-send.s3", lambda request, **_: request.headers.update(forwarded))
+    s3.create_bucket(Bucket="bucket")
+    upload = s3.create_multipart_upload(Bucket="bucket", Key="k")["UploadId"]
+    etag = s3.upload_part(Bucket="bucket", Key="k", UploadId=upload, PartNumber=1, Body=b"part")["ETag"]
+    done = {"Parts": [{"PartNumber": 1, "ETag": etag}]}
+    answer = s3.complete_multipart_upload(Bucket="bucket", Key="k", UploadId=upload, MultipartUpload=done)
+    assert answer["Location"] == server.endpoint.replace("http", scheme) + "/bucket/k"
+    lines = [json.loads(line) for line in server.stop()[1].splitlines()]
+    assert {line["client"] for line in lines if line["event"] == "request"} == {address}
+
+
 def test_presign_makes_urls_that_work(start_server, run_s3ish, tmp_path):
     server = start_server(tmp_path)
     client(server.endpoint).create_bucket(Bucket="bucket")
@@ -437,6 +456,26 @@ def test_help_is_there_for_every_command(run_s3ish):
         assert shown.returncode == 0
         assert "Usage: " in shown.stdout
     assert run_s3ish("--version").stdout == f"s3ish, version {__version__}\n"
+
+
+def test_help_is_whole_on_a_narrow_terminal(run_s3ish):
+    text = run_s3ish("--help", COLUMNS="80").stdout
+    listed = re.findall(r"^  ([a-z]+) +(.*)$", text.partition("Commands:\n")[2], re.M)
+    assert len(listed) == len(main.commands) - 1, "all but the hidden one"
+    for name, words in listed:
+        assert words.endswith("."), name
+        assert "..." not in words
+    for name in main.commands:
+        assert max(map(len, run_s3ish(name, "--help", COLUMNS="80").stdout.splitlines())) <= 80, name
+
+
+def test_the_help_of_serve_has_an_example_and_the_environment(run_s3ish):
+    text = run_s3ish("serve", "--help").stdout
+    assert "\n    s3ish serve /mnt/drive1 /mnt/drive2 /mnt/drive3 --port 9001\n" in text
+    named = set(re.findall(r"S3ISH_[A-Z_]+\b", text))
+    known = {name for dotted in fields() for name in variables(dotted)} | {"S3ISH_CONFIG", "S3ISH_SECRET_KEY_FILE"}
+    assert named <= known
+    assert {short for dotted in fields() for short in ALIASES.get(dotted, ())[:1]} <= named
 
 
 def test_every_option_of_serve_names_a_setting(run_s3ish):

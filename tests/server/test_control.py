@@ -59,6 +59,13 @@ async def test_who_may_read_metrics(token, client, given, status):
     assert (await ask("/-/metrics", token=token, client=client, headers=headers))[0] == status
 
 
+@pytest.mark.parametrize("name", [b"x-forwarded-for", b"forwarded", b"x-real-ip", b"x-forwarded-proto"])
+async def test_metrics_are_not_for_whoever_comes_through_a_proxy_on_this_machine(name):
+    assert (await ask("/-/metrics", headers=[(name, b"127.0.0.1")]))[0] == 403
+    told = [(name, b"192.0.2.7"), (b"authorization", b"Bearer hush")]
+    assert (await ask("/-/metrics", token="hush", headers=told))[0] == 200
+
+
 async def lived(*, fails="", understood=()):
     """Return what the server is told, and what happened to the application."""
     told, happened = [], []

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from s3ish.errors import S3Error
+from s3ish.errors import S3Error, SignatureDoesNotMatch
 from s3ish.wire.chunked import MIN_CHUNK_BYTES, ChunkedDecoder
 from tests.auth.support import ChunkChain, signed_body
 
@@ -23,15 +23,18 @@ class Signer:
         self._chain = ChunkChain(SEED)
 
     def check_chunk(self, sha256, signature):
-        return signature == self._chain._next(
+        self._check(
             f"AWS4-HMAC-SHA256-PAYLOAD\n{self._chain._head}\n{self._chain.previous}\n"
-            f"{hashlib.sha256().hexdigest()}\n{sha256}"
+            f"{hashlib.sha256().hexdigest()}\n{sha256}",
+            signature,
         )
 
     def check_trailer(self, sha256, signature):
-        return signature == self._chain._next(
-            f"AWS4-HMAC-SHA256-TRAILER\n{self._chain._head}\n{self._chain.previous}\n{sha256}"
-        )
+        self._check(f"AWS4-HMAC-SHA256-TRAILER\n{self._chain._head}\n{self._chain.previous}\n{sha256}", signature)
+
+    def _check(self, text, signature):
+        if signature != self._chain._next(text):
+            raise SignatureDoesNotMatch
 
 
 def plain(*chunks, trailers=()):
@@ -224,6 +227,15 @@ def test_small_chunks_come_last():
     assert code_of(plain(small, b"x"), len(small) + 1) == "InvalidChunkSizeError"
     assert code_of(plain(b"x", b"y"), 2) == "InvalidChunkSizeError"
     assert code_of(plain(BIG, b"x", BIG), 2 * len(BIG) + 1) == "InvalidChunkSizeError"
+
+
+@pytest.mark.parametrize(
+    ("chunks", "number", "size"), [([b"hel", b"lo"], 2, 3), ([b"x" * 8192, b"hel", b"lo"], 3, 3), ([b"a"] * 4, 2, 1)]
+)
+def test_the_small_chunk_is_named_with_the_number_of_the_next(chunks, number, size):
+    with pytest.raises(S3Error) as caught:
+        decode(plain(*chunks), sum(map(len, chunks)))
+    assert (caught.value.status, caught.value.details) == (403, {"Chunk": number, "BadChunkSize": size})
 
 
 # case 91

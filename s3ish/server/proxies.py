@@ -1,0 +1,68 @@
+"""Who is behind a proxy, and by which scheme they came: what forwarding headers say, of proxies that are trusted.
+
+Anybody can send these headers. From a connection that is not one of a trusted proxy they mean nothing.
+"""
+
+from collections.abc import Mapping
+from functools import lru_cache
+from ipaddress import ip_address, ip_network
+from typing import NamedTuple
+
+_ADDRESSES_KEPT = 1024
+
+
+class Origin(NamedTuple):
+    """The address of a client, empty if it has none, and the scheme of the URL that it asked for."""
+
+    client: str
+    scheme: str
+
+
+class Proxies:
+    """The proxies that are trusted.
+
+    Args:
+        networks: their addresses, or networks in the form ``10.0.0.0/8``.
+    """
+
+    def __init__(self, networks: tuple[str, ...] = ()) -> None:
+        self._networks = [ip_network(network, strict=False) for network in networks]
+        self._trusts = lru_cache(_ADDRESSES_KEPT)(self._is_one)
+
+    def origin(self, peer: str, headers: Mapping[str, str]) -> Origin:
+        """Return where a request comes from.
+
+        A proxy appends the address of its client to ``X-Forwarded-For``: from the end, the first one that is no trusted
+        proxy is the client's; what stands before it was written by the client.
+
+        Args:
+            peer: the address at the other end of the connection.
+            headers: by lower-case name, the values of repeated ones joined by commas.
+        """
+        if not self._networks or not self._trusts(peer):
+            return Origin(peer, "http")
+        scheme = headers.get("x-forwarded-proto", "").rpartition(",")[2].strip().lower()
+        client = peer
+        for text in reversed(headers.get("x-forwarded-for", "").split(",")):
+            address = text.strip()
+            if not _is_address(address):
+                break
+            client = address
+            if not self._trusts(address):
+                break
+        return Origin(client, "https" if scheme == "https" else "http")
+
+    def _is_one(self, address: str) -> bool:
+        if not _is_address(address):
+            return False
+        found = ip_address(address)
+        found = getattr(found, "ipv4_mapped", None) or found
+        return any(found in network for network in self._networks)
+
+
+def _is_address(text: str) -> bool:
+    try:
+        ip_address(text)
+    except ValueError:
+        return False
+    return True
