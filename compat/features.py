@@ -281,7 +281,6 @@ def presigned_get(client: Client, place: Place) -> str:
     source = place.file("medium", MEDIUM_BYTES)
     client.put(place.bucket, "signed/a b+c.bin", source)
     url = client.presign(place.bucket, "signed/a b+c.bin", "GET")
-    expect("X-Amz-Signature=" in url, f"not a SigV4 URL: {url.partition('?')[2].split('=')[0]}=…")
     status, data = _http("GET", url)
     expect(status == 200, f"status {status}: {data[:300]!r}")
     expect(hashlib.sha256(data).hexdigest() == digest(source), "other contents came back")

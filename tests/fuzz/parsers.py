@@ -284,6 +284,8 @@ _URL = (
 )
 _SIGNED = (
     b"AWS4-HMAC-SHA256 ",
+    b"AWS ",
+    b":",
     b"Credential=",
     b"SignedHeaders=",
     b"Signature=",
@@ -297,6 +299,10 @@ _QUERY = (
     b"X-Amz-Expires=",
     b"X-Amz-Date=",
     b"X-Amz-SignedHeaders=",
+    b"AWSAccessKeyId=",
+    b"Signature=",
+    b"Expires=",
+    b"x-amz-meta-",
     b"&",
     b"%3B",
     b"604801",
