@@ -27,7 +27,7 @@ from s3ish.api.shapes import (
 from s3ish.auth.authorize import Permit
 from s3ish.errors import InvalidArgument, InvalidBucketName, InvalidRequest, InvalidURI, NotImplemented
 from s3ish.model import Attributes, Version
-from s3ish.objects import copy, versions
+from s3ish.objects import copy, get, versions
 from s3ish.objects.conditions import ReadConditions, WriteConditions
 from s3ish.wire.fields import body, element, header
 from s3ish.wire.names import split_copy_source
@@ -84,22 +84,25 @@ def read_source(request: CopySourceHeaders) -> Iterable[Permit]:
 async def copy_object(context: Context, request: CopyObjectRequest) -> CopyObjectResponse:
     """https://docs.aws.amazon.com/AmazonS3/latest/API/API_CopyObject.html"""
     given = attributes_of(request)
-    source, source_id = await find_source(context, request)
-    if source.size > MAX_COPY_BYTES:
-        raise InvalidRequest(
-            f"The specified copy source is larger than the maximum allowable size for a copy source: {MAX_COPY_BYTES}"
+
+    async def attempt() -> tuple[Version, str | None]:
+        source, source_id = await find_source(context, request)
+        if source.size > MAX_COPY_BYTES:
+            raise InvalidRequest(f"{_TOO_LARGE}: {MAX_COPY_BYTES}")
+        _refuse_idle_copy(request, source)
+        copied = await copy.copy_object(
+            context.store,
+            source,
+            request.bucket,
+            request.key,
+            owner=context.owner,
+            attributes=_directed(request, given, source.attributes),
+            algorithm=request.checksum_algorithm,
+            conditions=WriteConditions(if_match=request.if_match, if_none_match=request.if_none_match),
         )
-    _refuse_idle_copy(request, source)
-    version = await copy.copy_object(
-        context.store,
-        source,
-        request.bucket,
-        request.key,
-        owner=context.owner,
-        attributes=_directed(request, given, source.attributes),
-        algorithm=request.checksum_algorithm,
-        conditions=WriteConditions(if_match=request.if_match, if_none_match=request.if_none_match),
-    )
+        return copied, source_id
+
+    version, source_id = await get.decided(attempt)
     checksum = version.checksum
     return CopyObjectResponse(
         result=CopyObjectResult(
@@ -117,6 +120,7 @@ async def copy_object(context: Context, request: CopyObjectRequest) -> CopyObjec
 
 MAX_COPY_BYTES = 5 * 1024**3
 """The largest object that one CopyObject copies; larger ones go part by part."""
+_TOO_LARGE = "The specified copy source is larger than the maximum allowable size for a copy source"
 
 
 async def find_source(context: Context, request: CopySourceHeaders) -> tuple[Version, str | None]:

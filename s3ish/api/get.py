@@ -4,7 +4,6 @@ https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html
 https://docs.aws.amazon.com/AmazonS3/latest/API/API_HeadObject.html
 """
 
-from collections.abc import AsyncIterator
 from typing import Any
 
 from s3ish.api.context import Context
@@ -20,7 +19,7 @@ from s3ish.api.shapes import (
     encryption_fields,
     quoted,
 )
-from s3ish.errors import NotModified, PreconditionFailed, SlowDown
+from s3ish.errors import NotModified, PreconditionFailed
 from s3ish.model import Version
 from s3ish.objects import get, versions
 from s3ish.objects.conditions import ReadConditions
@@ -102,22 +101,19 @@ class HeadObjectResponse(ChecksumHeaders, EncryptionEcho):
 class GetObjectResponse(HeadObjectResponse):
     """An object."""
 
-    body: AsyncIterator[Any] | bytes | None = stream()
+    body: get.Flow | bytes | None = stream()
 
 
 @operation("GET /{Bucket}/{Key+}", action="s3:GetObject", version_action="s3:GetObjectVersion")
 async def get_object(context: Context, request: GetObjectRequest) -> GetObjectResponse:
     """https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html"""
-    for last in (False, False, True):
+
+    async def attempt() -> GetObjectResponse:
         version, span = await _look(context, request)
         described = _describe(context, request, version, span)  # before files are open: it may refuse the request
-        try:
-            flow = await get.open_span(context.store, version, span.start, span.stop)
-            break
-        except SlowDown:  # replaced since we looked: the newer version is as good
-            if last:
-                raise
-    return GetObjectResponse(body=flow, **described)
+        return GetObjectResponse(body=await get.open_span(context.store, version, span.start, span.stop), **described)
+
+    return await get.decided(attempt)
 
 
 @operation("HEAD /{Bucket}/{Key+}", action="s3:GetObject", version_action="s3:GetObjectVersion")

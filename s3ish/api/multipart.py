@@ -34,7 +34,7 @@ from s3ish.api.shapes import (
 )
 from s3ish.errors import InvalidArgument, InvalidRequest, MalformedXML, PreconditionFailed
 from s3ish.model import Checksum, Part, Upload, Version
-from s3ish.objects import copy, listing, multipart
+from s3ish.objects import copy, get, listing, multipart
 from s3ish.objects.conditions import WriteConditions
 from s3ish.wire.fields import Rows, body, element, elements, header, query, rows, stream
 from s3ish.wire.scalars import Instant, read_position
@@ -179,11 +179,16 @@ async def upload_part_copy(context: Context, request: UploadPartCopyRequest) -> 
     """https://docs.aws.amazon.com/AmazonS3/latest/API/API_UploadPartCopy.html"""
     refuse_customer_key(request)
     multipart.check_number(request.part_number)
-    source, source_id = await find_source(context, request)
-    start, stop = _source_range(request.copy_source_range, source)
-    upload, part = await copy.copy_part(
-        context.store, source, start, stop, request.bucket, request.key, request.upload_id, request.part_number
-    )
+
+    async def attempt() -> tuple[Upload, Part, str | None]:
+        source, source_id = await find_source(context, request)
+        start, stop = _source_range(request.copy_source_range, source)
+        copied = await copy.copy_part(
+            context.store, source, start, stop, request.bucket, request.key, request.upload_id, request.part_number
+        )
+        return *copied, source_id
+
+    upload, part, source_id = await get.decided(attempt)
     return UploadPartCopyResponse(
         result=CopyPartResult(
             last_modified=Instant(part.modified_ns), etag=quoted(part.etag), **checksum_fields(part.checksum)

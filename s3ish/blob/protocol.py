@@ -131,10 +131,10 @@ class BlobReader(Protocol):
     """An open range of a blob. Its files stay readable while it is open, even if the blob is deleted."""
 
     def __aiter__(self) -> AsyncIterator[Buffer]:
-        """Yield the range in order, in pieces of at most a stripe, each verified before it is yielded.
+        """Yield the range in order, in pieces of at most a stripe, each verified before it is yielded."""
 
-        Raises Corrupt in the middle if damage beyond parity is met there.
-        """
+    async def __anext__(self) -> Buffer:
+        """Return the next piece. Raises Corrupt in the middle if damage beyond parity is met there."""
 
     async def close(self) -> None:
         """Release the files; idempotent."""

@@ -3,6 +3,7 @@
 from bisect import bisect_left, insort
 from collections.abc import Sequence
 
+from s3ish.index.marks import HeldMark, Marks
 from s3ish.index.protocol import TABLES, Change, Conflict, Expect, Put, RangeEmpty
 
 
@@ -12,6 +13,7 @@ class MemoryIndex:
     def __init__(self) -> None:
         self._keys: dict[str, list[bytes]] = {table: [] for table in TABLES}
         self._values: dict[str, dict[bytes, bytes]] = {table: {} for table in TABLES}
+        self._marks = Marks(None)
 
     async def get(self, table: str, key: bytes) -> bytes | None:
         """See ``Index.get``."""
@@ -46,5 +48,14 @@ class MemoryIndex:
     async def verify(self) -> None:
         """Memory is whole."""
 
+    def mark(self, name: bytes) -> HeldMark:
+        """See ``Index.mark``."""
+        return self._marks.add(name)
+
+    def is_marked(self, name: bytes) -> bool:
+        """See ``Index.is_marked``."""
+        return name in self._marks
+
     async def close(self) -> None:
-        """Nothing is held."""
+        """Take back all marks."""
+        self._marks.close()

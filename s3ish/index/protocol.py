@@ -5,6 +5,7 @@ waiting into one transaction with one flush (group commit), and so that another 
 """
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from typing import Protocol
 
 from msgspec import Struct
@@ -89,6 +90,13 @@ class Monitor(Protocol):
         """
 
 
+class Mark(AbstractContextManager["Mark"], Protocol):
+    """A name that is marked until ``release``, or until the context ends."""
+
+    def release(self) -> None:
+        """Take the mark back; idempotent."""
+
+
 class Index(Protocol):
     """Ordered tables of bytes.
 
@@ -99,6 +107,8 @@ class Index(Protocol):
       order of all commits. Expectations see the state before any change of the same commit.
     * ``commit`` returns only when the changes survive a loss of power (if the index was opened as durable).
     * Keys are ordered as byte strings. Keys may hold any bytes, and are at most 8,192 bytes long.
+    * Of one who commits and then looks for a mark, and one who marks and then reads in a later turn of the event loop
+      (reads in one turn may share a snapshot), at least one sees what the other did, also in another process.
     """
 
     async def get(self, table: str, key: bytes) -> bytes | None:
@@ -121,5 +131,14 @@ class Index(Protocol):
         Raises Damaged, Unavailable.
         """
 
+    def mark(self, name: bytes) -> Mark:
+        """Mark a name for all processes on this index, until it is released or this process ends.
+
+        Several may mark one name. Nothing is written, and no drive is waited for. Raises Unavailable.
+        """
+
+    def is_marked(self, name: bytes) -> bool:
+        """Whether somebody has marked a name; rarely also if nobody has. Raises Unavailable."""
+
     async def close(self) -> None:
-        """Finish waiting commits and release the files."""
+        """Finish waiting commits, take back all marks, and release the files."""

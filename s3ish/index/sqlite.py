@@ -23,6 +23,7 @@ from msgspec import Struct
 
 from s3ish.batching import TurnBatch
 from s3ish.index import pages
+from s3ish.index.marks import HeldMark, Marks
 from s3ish.index.protocol import (
     TABLES,
     Change,
@@ -171,6 +172,7 @@ class SQLiteIndex:
             self._reader = _connect(path, durable=durable)
             self._reader.execute("PRAGMA query_only=ON")
             self._others = WriteLock(path.with_name(path.name + "-queue")) if contended else None
+            self._marks = Marks(path.with_name(path.name + "-marks"))
         except (apsw.Error, OSError) as error:
             if pages.is_damage(error):
                 raise Damaged(_broken(path, error)) from error
@@ -222,6 +224,14 @@ class SQLiteIndex:
         self._patience.wait_for(waiting.done)
         await waiting.done
 
+    def mark(self, name: bytes) -> HeldMark:
+        """See ``Index.mark``."""
+        return self._marks.add(name)
+
+    def is_marked(self, name: bytes) -> bool:
+        """See ``Index.is_marked``."""
+        return name in self._marks
+
     async def close(self) -> None:
         """Finish waiting commits, then close the file."""
         if not self._closing:
@@ -233,6 +243,7 @@ class SQLiteIndex:
         self._end_snapshot()
         self._reader.close()
         self._writer.close()
+        self._marks.close()
         if self._others:
             self._others.close()
 

@@ -62,7 +62,7 @@ class Check:
         return {position: count for position, count in left.items() if count}
 
     async def orphans(self) -> AsyncIterator[Finding]:
-        """Go through all that lies on the volumes; yield what nothing names.
+        """Go through all that lies on the volumes; yield what nothing names. Garbage is named: it goes by itself.
 
         After ``rows`` has met a damaged one nothing is removed: what it named looks as if nothing did. The same holds
         of what lies in a gap of the index; gaps are findings themselves.
@@ -78,9 +78,12 @@ class Check:
                 continue
             if sidecars.made_ns(sealed) >= self._before_ns or await is_reachable(self._store, ref, sealed):
                 continue
-            yield await self._drop(ref.id, "sealed, but named by no row")
+            if not await self._store.find_garbage(ref.id):
+                yield await self._drop(ref.id, "sealed, but named by no row")
         async for blob, modified_ns in self._store.blobs.strays():
-            if modified_ns < self._before_ns and not await is_named(self._store, blob):
+            if modified_ns >= self._before_ns or await is_named(self._store, blob):
+                continue
+            if not await self._store.find_garbage(blob):
                 yield await self._drop(blob, "files without a sidecar, named by no row")
 
     async def _drop(self, blob: str, problem: str) -> Finding:

@@ -153,8 +153,11 @@ class SweepJob:
             self.removed += 1
 
     async def _remove(self, blob: str) -> None:
-        """Remove a blob, or remember that one is left: what a volume refuses must not hold up all behind it."""
-        if self._gaps.cover(blob):
+        """Remove a blob, or remember that one is left: what a volume refuses must not hold up all behind it.
+
+        What is garbage already is left to the garbage job, since somebody may still read it.
+        """
+        if self._gaps.cover(blob) or await self._store.find_garbage(blob):
             return
         try:
             await self._store.blobs.discard(blob)

@@ -4,15 +4,14 @@ https://docs.aws.amazon.com/AmazonS3/latest/API/API_CopyObject.html
 """
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, aclosing
 from itertools import accumulate
 
 from msgspec.structs import replace
 
 from s3ish.blob.protocol import BlobWriter, Buffer, Corrupt, Missing
 from s3ish.index.protocol import Change
-from s3ish.model import Attributes, BlobRef, Owner, Part, Upload, Version
+from s3ish.model import Attributes, Owner, Part, Upload, Version
 from s3ish.objects import get as read
 from s3ish.objects import multipart
 from s3ish.objects.conditions import UNCONDITIONAL, WriteConditions
@@ -27,7 +26,7 @@ _PARTS_AT_ONCE = 16
 class VersionSource:
     """The bytes of a range of a version, as a source for a write."""
 
-    def __init__(self, pieces: AsyncIterator[Buffer], size: int, algorithm: str | None) -> None:
+    def __init__(self, pieces: read.Flow, size: int, algorithm: str | None) -> None:
         self.size: int | None = size
         self.algorithm = algorithm
         self.expects_sha256 = False
@@ -74,6 +73,7 @@ async def copy_object(
 
     Raises:
         NoSuchBucket, PreconditionFailed, NoSuchKey: as ``publish``.
+        Replaced: the source was replaced or removed after the caller had found it.
     """
     conditions.check_form()
     wanted = algorithm or (source.checksum.algorithm if source.checksum else None)
@@ -88,7 +88,7 @@ async def copy_object(
             if source.parts and same_checksum:
                 parts = await _copy_parts(store, source, bucket, key, stack, rows)
                 draft = replace(draft, parts=parts, blob=await writer.finish())
-            elif same_checksum and await _adopt(store, source, writer, source.blob):
+            elif same_checksum and await _adopt(store, source, writer):
                 draft = replace(draft, blob=await writer.finish())
             else:
                 draft = await _through(store, source, draft, writer, wanted)
@@ -99,10 +99,10 @@ def _own_size(source: Version) -> int:
     return 0 if source.parts else source.size
 
 
-async def _adopt(store: Store, source: Version, writer: BlobWriter, ref: BlobRef) -> bool:
-    """Take the bytes of a blob of the source without copying them; False where that is not possible."""
+async def _adopt(store: Store, source: Version, writer: BlobWriter) -> bool:
+    """Take the bytes of the source without copying them; False where that is not possible."""
     try:
-        return await writer.adopt(ref)
+        return await writer.adopt(source.blob)
     except (Missing, Corrupt) as error:
         raise await read.cause(store, source, error) from error
 
@@ -115,12 +115,13 @@ async def _copy_parts(
     Several at once, so that they share flushes. ``rows`` collects the bytes of small parts, which the commit must make
     durable.
     """
+    stack.enter_context(await read.hold_parts(store, source))
     turns = asyncio.Semaphore(_PARTS_AT_ONCE)
 
     async def copy(part: Part, start: int) -> tuple[Part, list[Change]]:
         async with turns:
             writer = await stack.enter_async_context(store.blobs.create(f"{bucket}/{key}", part.size))
-            if not await _adopt(store, source, writer, part.blob):
+            if not await writer.adopt(part.blob):
                 await _pour(store, source, start, start + part.size, writer, None)
             copied = replace(part, blob=await writer.finish(), modified_ns=store.clock.now_ns())
             await stack.enter_async_context(store.provisional(copied.blob))
@@ -153,8 +154,9 @@ async def _through(store: Store, source: Version, draft: Version, writer: BlobWr
 async def _pour(
     store: Store, source: Version, start: int, stop: int, writer: BlobWriter, algorithm: str | None
 ) -> Digests:
-    pieces = read.as_flow(await read.open_span(store, source, start, stop))
-    return await ingest(VersionSource(pieces, stop - start, algorithm), writer, store.offload, store.room, algorithm)
+    async with aclosing(read.as_flow(await read.open_span(store, source, start, stop))) as pieces:
+        source_bytes = VersionSource(pieces, stop - start, algorithm)
+        return await ingest(source_bytes, writer, store.offload, store.room, algorithm)
 
 
 async def copy_part(
@@ -166,10 +168,10 @@ async def copy_part(
 
     Raises:
         NoSuchUpload: no such upload.
+        Replaced: the source was replaced or removed after the caller had found it.
     """
     held = await multipart.find_upload(store, bucket, key, upload_id)
-    pieces = read.as_flow(await read.open_span(store, source, start, stop))
     algorithm = held.record.checksum_algorithm or None
-    return await multipart.put_part(
-        store, bucket, key, upload_id, number, VersionSource(pieces, stop - start, algorithm)
-    )
+    async with aclosing(read.as_flow(await read.open_span(store, source, start, stop))) as pieces:
+        source_bytes = VersionSource(pieces, stop - start, algorithm)
+        return await multipart.put_part(store, bucket, key, upload_id, number, source_bytes)

@@ -4,17 +4,22 @@ https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html
 """
 
 import re
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import Awaitable, Callable, Iterable
+from contextlib import suppress
 from itertools import chain
+from typing import Self, TypeVar
 
 from msgspec import Struct
 
 from s3ish.blob.protocol import BlobReader, Buffer, Corrupt, Missing
-from s3ish.errors import InvalidPartNumber, InvalidRange, InvalidRequest, SlowDown
+from s3ish.errors import InvalidPartNumber, InvalidRange, InvalidRequest
+from s3ish.index.protocol import Mark
 from s3ish.model import BlobRef, Version
-from s3ish.objects.store import Store, translated
+from s3ish.objects.store import Store, attempts, translated
 from s3ish.tables import part_list
 from s3ish.wire.scalars import read_position
+
+T = TypeVar("T")
 
 _RANGE = re.compile(r"bytes=([0-9]*)-([0-9]*)")
 
@@ -81,75 +86,145 @@ def _select_part(version: Version, number: int) -> Span:
     return Span(start, start + sizes[number - 1], version.size, partial=version.size > 0)
 
 
-async def open_span(store: Store, version: Version, start: int, stop: int) -> AsyncIterator[Buffer] | bytes:
+class Replaced(Exception):
+    """The version was replaced or removed after it was found: whoever reads looks for what is there now."""
+
+
+async def decided(attempt: Callable[[], Awaitable[T]]) -> T:
+    """Return what an attempt gives, which finds a version and begins to read it; it is made again if it loses that.
+
+    So whoever reads decides on one version and fails for no writer, as S3 does. Raises SlowDown after a thousand
+    attempts.
+    """
+    for _ in attempts():
+        with suppress(Replaced):
+            return await attempt()
+    raise AssertionError  # attempts() raises before
+
+
+Place = tuple[BlobRef, int, int]
+"""Bytes of a blob: from where to where."""
+
+
+async def _nothing() -> None:
+    return None
+
+
+class Flow:
+    """Bytes on their way, of one blob after the other, of which one is open at a time. It must be closed.
+
+    Args:
+        first: what is open already, or bytes.
+        open_next: opens what follows; returns None at the end.
+        mark: released at the end.
+    """
+
+    def __init__(
+        self,
+        first: BlobReader | bytes,
+        open_next: Callable[[], Awaitable[BlobReader | bytes | None]] = _nothing,
+        mark: Mark | None = None,
+    ) -> None:
+        self._opened: BlobReader | bytes | None = first
+        self._open_next, self._mark = open_next, mark
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> Buffer:
+        while (opened := self._opened) is not None:
+            if isinstance(opened, bytes):
+                self._opened = b""
+                if opened:
+                    return opened
+            else:
+                piece = await anext(opened, None)
+                if piece is not None:
+                    return piece
+                await opened.close()
+            self._opened = await self._open_next()
+        await self.aclose()
+        raise StopAsyncIteration
+
+    async def aclose(self) -> None:
+        """Release what is held; idempotent."""
+        opened, self._opened = self._opened, None
+        if self._mark:
+            self._mark.release()
+        if opened and not isinstance(opened, bytes):
+            await opened.close()
+
+
+def as_flow(opened: Flow | bytes) -> Flow:
+    """Return what ``open_span`` returned as a flow in any case."""
+    return opened if isinstance(opened, Flow) else Flow(opened)
+
+
+async def open_span(store: Store, version: Version, start: int, stop: int) -> Flow | bytes:
     """Open the bytes ``[start, stop)`` of a version: what is returned yields them in order, or is all of them.
 
-    The first bytes are verified before this returns, so that an error can still be told.
+    The first bytes are verified before this returns, so that an error can still be told. The rest can be read to the
+    end, whatever becomes of the version.
 
     Raises:
         InternalError: the data is damaged beyond repair.
-        SlowDown: the version was replaced or removed after the caller had found it.
+        Replaced: the version was replaced or removed after the caller had found it.
     """
     with translated():
+        if not version.parts:
+            opened = await _open_first(store, version, (version.blob, start, stop))
+            return opened if isinstance(opened, bytes) else Flow(opened)
+        places = part_list.within(version, start, stop)
+        first, second = next(places, None), next(places, None)
+        if first is None:
+            return b""
+        if second is None:
+            opened = await _open_first(store, version, first)
+            return opened if isinstance(opened, bytes) else Flow(opened)
+        mark = await hold_parts(store, version)
         try:
-            return await _open_span(store, version, start, stop)
-        except (Missing, Corrupt) as error:
-            raise await cause(store, version, error) from error
+            return Flow(await _open_first(store, version, first), _opener(store, chain([second], places)), mark)
+        except BaseException:
+            mark.release()
+            raise
+
+
+async def hold_parts(store: Store, version: Version) -> Mark:
+    """Keep the parts of a version readable until the mark is released. Raises Replaced."""
+    mark = await store.keep_parts(version)
+    if mark is None:
+        raise Replaced
+    return mark
+
+
+async def _open_first(store: Store, version: Version, place: Place) -> BlobReader | bytes:
+    """Open a blob of a version. Raises Replaced."""
+    try:
+        return await _open_blob(store, *place)
+    except (Missing, Corrupt) as error:
+        raise await cause(store, version, error) from error
 
 
 async def cause(store: Store, version: Version, error: Exception) -> Exception:
-    """Return why a version's bytes are not there: it was removed since it was found, or they are damaged."""
+    """Return why a version's bytes are not there: the error says so, unless it was removed since it was found."""
     held = await store.by_sequence(version.bucket, version.key, version.sequence)
-    if held and held.record.blob.id == version.blob.id:
-        return error
-    return SlowDown("The object was replaced or removed while it was being read. Please try again.")
+    return error if held and held.record.blob.id == version.blob.id else Replaced()
 
 
-async def _open_span(store: Store, version: Version, start: int, stop: int) -> AsyncIterator[Buffer] | bytes:
-    if not version.parts:
-        return await _open_blob(store, version.blob, start, stop)
-    pieces = part_list.within(version, start, stop)
-    first, second = next(pieces, None), next(pieces, None)
-    if first is None:
-        return b""
-    opened = await _open_blob(store, *first)
-    return _chain(store, opened, chain([second], pieces)) if second else opened
+def _opener(store: Store, places: Iterable[Place]) -> Callable[[], Awaitable[BlobReader | bytes | None]]:
+    """Return a function that opens one place after the other."""
+    rest = iter(places)
+
+    async def open_next() -> BlobReader | bytes | None:
+        place = next(rest, None)
+        return None if place is None else await _open_blob(store, *place)
+
+    return open_next
 
 
-async def _open_blob(store: Store, ref: BlobRef, start: int, stop: int) -> AsyncIterator[Buffer] | bytes:
+async def _open_blob(store: Store, ref: BlobRef, start: int, stop: int) -> BlobReader | bytes:
     if start >= stop:
         return b""
     if ref.inline and (data := await store.inline(ref)) is not None:
         return data[start:stop]
-    return _flow(await store.blobs.open(ref, start, stop))
-
-
-async def _flow(reader: BlobReader) -> AsyncIterator[Buffer]:
-    try:
-        async for piece in reader:
-            yield piece
-            del piece  # it has been sent: many wait long for their next one
-    finally:
-        await reader.close()
-
-
-async def _chain(
-    store: Store, first: AsyncIterator[Buffer] | bytes, rest: Iterable[tuple[BlobRef, int, int]]
-) -> AsyncIterator[Buffer]:
-    async for piece in as_flow(first):
-        yield piece
-        del piece
-    for ref, start, stop in rest:
-        async for piece in as_flow(await _open_blob(store, ref, start, stop)):
-            yield piece
-            del piece
-
-
-async def as_flow(flow: AsyncIterator[Buffer] | bytes) -> AsyncIterator[Buffer]:
-    """Yield what ``open_span`` returned."""
-    if isinstance(flow, bytes):
-        yield flow
-        return
-    async for piece in flow:
-        yield piece
-        del piece
+    return await store.blobs.open(ref, start, stop)

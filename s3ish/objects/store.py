@@ -26,6 +26,7 @@ from s3ish.index.protocol import (
     Index,
     IndexFailure,
     IndexFull,
+    Mark,
     Put,
     RangeEmpty,
     RowIs,
@@ -46,6 +47,8 @@ MAX_ATTEMPTS = 1000
 
 _REMOVED_AT_ONCE = 16
 """How many blobs are removed side by side, and for how many parts of one a request waits."""
+_GARBAGE_AT_ONCE = 100
+"""How many rows of garbage are read at once."""
 _REMOVED_KEPT = 64
 """How many rows of garbage that is gone wait for another commit to go with."""
 _RECORDS_KEPT = 1024
@@ -223,6 +226,24 @@ class Store:
             self._on_damage(ref, ("row of its bytes",))
         return None
 
+    async def keep_parts(self, version: Version) -> Mark | None:
+        """Keep the parts of a version, whatever becomes of it, until the mark is released.
+
+        Returns None if it has been removed already. Whoever removes a version names it as garbage and then looks for
+        the mark; here it is the other way round, so that at least one of the two sees the other.
+        """
+        row = keys.garbage_key(version.blob.id)
+        mark = self.index.mark(row)
+        try:
+            await asyncio.sleep(0)  # what is read in this turn may be older than the mark
+            if await self.index.get("garbage", row) is None:
+                return mark
+        except BaseException:
+            mark.release()
+            raise
+        mark.release()
+        return None
+
     # --- writing ---------------------------------------------------------------------------------------------------
 
     def turn(self, bucket: str, key: str) -> AbstractAsyncContextManager[None]:
@@ -249,18 +270,39 @@ class Store:
         """
         return _Provisional(self, refs)
 
-    async def condemn(self, *refs: BlobRef) -> None:
-        """Remove blobs that no row names, now or as soon as it can be done. Raises Unavailable."""
-        await self.index.commit(drop_blobs(refs))
-        await self.discard(refs)
+    async def condemn(self, ref: BlobRef) -> None:
+        """Remove a blob that no row of something alive names, now or as soon as it can be done.
+
+        A part of garbage goes with that, whose readers may need it. Raises Unavailable.
+        """
+        row = keys.garbage_key(ref.id)
+        while True:
+            before = RowIs("garbage", row, await self.index.get("garbage", row))
+            if found := await self.find_garbage(ref.id):
+                return await self.discard([found], all_parts=True)
+            if await self.commit(drop_blobs([ref]), [before]):
+                return await self.discard([ref])
+
+    async def find_garbage(self, blob: str) -> Garbage | None:
+        """Return the garbage that a blob is, or is a part of, given its id. Parts lie where what they are of lies."""
+        home = keys.garbage_key(blob.rpartition("@")[0] + "@")
+        start, stop = keys.prefix_range(home)
+        while rows := await self.index.scan("garbage", start, stop, _GARBAGE_AT_ONCE):
+            for key, value in rows:
+                with suppress(Damaged):
+                    found = records.decode("garbage", key, value, Garbage)
+                    if found.id == blob or any(part.id == blob for part in found.parts):
+                        return found
+            start = keys.after(rows[-1][0])
+        return None
 
     async def discard(self, refs: Iterable[BlobRef], *, all_parts: bool = False) -> None:
         """Remove blobs that a commit has made unreachable and named in the garbage table.
 
         Parts go after the blob whose sidecar speaks of them. No rebuild brings them back without it, so that where they
         are many nobody needs to wait for them: unless ``all_parts`` is set, they stay named there for the garbage job,
-        as does what cannot be removed now. The rows of what is gone go with the next commit. It never fails: the commit
-        stands.
+        as do those that somebody still reads (see ``keep_parts``), and what cannot be removed now. The rows of what is
+        gone go with the next commit. It never fails: the commit stands.
         """
         for some in _groups(list(refs)):
             if len(some) == 1:
@@ -282,6 +324,8 @@ class Store:
         if not await self._delete(ref):
             return None
         parts = ref.parts if isinstance(ref, Garbage) else ()
+        if parts and self._is_held(ref):
+            return None
         if len(parts) > _REMOVED_AT_ONCE and not all_parts:
             self.left_garbage = True
             return None
@@ -292,6 +336,13 @@ class Store:
         if not left:
             return Delete("garbage", keys.garbage_key(ref.id))
         return _name_garbage(with_parts(ref, left)) if len(left) < len(parts) else None
+
+    def _is_held(self, ref: BlobRef) -> bool:
+        """Whether somebody, in any process, may read the parts that a blob takes with it."""
+        try:
+            return self.index.is_marked(keys.garbage_key(ref.id))
+        except IndexFailure:
+            return True
 
     async def _delete(self, ref: BlobRef) -> bool:
         """Delete a blob; tell whether it could be done."""

@@ -274,6 +274,7 @@ def _put_in_place(fresh: Path, path: Path) -> None:
     for suffix in _INDEX_FILES[1:]:
         Path(f"{path}{suffix}").unlink(missing_ok=True)
     os.replace(fresh, path)
+    remove_index(fresh)  # what lay beside it
     _sync(path.parent)
 
 
@@ -312,5 +313,5 @@ def _unfinished(path: Path) -> Path:
 
 def remove_index(path: Path) -> None:
     """Remove the files of an index, if there are any. Raises OSError."""
-    for suffix in (*_INDEX_FILES, "-queue"):
+    for suffix in (*_INDEX_FILES, "-queue", "-marks"):
         Path(f"{path}{suffix}").unlink(missing_ok=True)

@@ -143,6 +143,7 @@ class S3Application:
         started = clock.monotonic()
         call = RequestRecord(scope, clock.random_bytes(8).hex().upper(), self._proxies)
         status, sent = 0, 0
+        written: shape.Written | None = None
         try:
             written = await self._answer(call, receive)
             status = written.status
@@ -157,6 +158,8 @@ class S3Application:
             raise
         finally:
             self._observer.request(call.line(status, sent, clock.monotonic() - started))
+            if written and written.flow:  # also one of which nothing was sent
+                await written.flow.aclose()
 
     async def _answer(self, call: RequestRecord, receive: Any) -> shape.Written:
         """Handle a request; every failure becomes an answer."""

@@ -13,6 +13,7 @@ from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from functools import cached_property
 from typing import (
     Any,
+    Protocol,
     TypeVar,
     Union,
     cast,
@@ -35,13 +36,23 @@ Headers = list[tuple[str, str]]
 _XSI = "http://www.w3.org/2001/XMLSchema-instance"
 
 
+class Flow(Protocol):
+    """Pieces of a body on their way out. Whoever has it closes it, read to the end or not."""
+
+    def __aiter__(self) -> AsyncIterator[Any]:
+        """Yield them in order."""
+
+    async def aclose(self) -> None:
+        """Release what is held; idempotent."""
+
+
 class Written(Struct):
     """A response on its way out: ``body`` is the whole of it, ``flow`` its source where it is streamed."""
 
     status: int
     headers: Headers
     body: bytes = b""
-    flow: AsyncIterator[Any] | None = None
+    flow: Flow | None = None
 
 
 class Compiled:

@@ -201,7 +201,7 @@ def test_a_killed_worker_is_replaced_while_the_others_serve(start_server, tmp_pa
     os.kill(victim, signal.SIGKILL)
     wait_until(lambda: len(workers(pid)) == 2 and victim not in workers(pid))
     files = {path.name for path in (tmp_path / ".s3ish").glob("index.db*")}
-    assert files == {"index.db", "index.db-wal", "index.db-shm", "index.db-queue"}
+    assert files == {"index.db", "index.db-wal", "index.db-shm", "index.db-queue", "index.db-marks"}
     client(server.endpoint).put_object(Bucket="bucket", Key="after", Body=b"x")
     wait_until(lambda: set(marks.glob("worker.*")) - before)
     wait_until(lambda: "sweep" in states(tmp_path) or len(list(marks.glob("worker.*"))) == 2)

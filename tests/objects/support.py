@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+from contextlib import aclosing
 
 from s3ish.blob.erasure.core import BlobSettings
 from s3ish.blob.erasure.layout import shard_name
@@ -173,13 +174,26 @@ async def head(store, key, version_id=None, *, bucket="b"):
 
 
 async def get(store, key, version_id=None, *, bucket="b"):
-    return await read_all(store, await versions.get(store, bucket, key, version_id))
+    async def attempt():
+        return await open_all(store, await versions.get(store, bucket, key, version_id))
+
+    return await drain(await read.decided(attempt))
 
 
 async def read_all(store, version, start=0, stop=None):
     """Return bytes of a version."""
-    flow = await read.open_span(store, version, start, version.size if stop is None else stop)
-    return b"".join([bytes(piece) async for piece in read.as_flow(flow)])
+    return await drain(await open_all(store, version, start, stop))
+
+
+async def open_all(store, version, start=0, stop=None):
+    """Open bytes of a version."""
+    return read.as_flow(await read.open_span(store, version, start, version.size if stop is None else stop))
+
+
+async def drain(flow):
+    """Return what is left of a flow."""
+    async with aclosing(flow):
+        return b"".join([bytes(piece) async for piece in flow])
 
 
 async def remove(store, key, version_id=None, *, bucket="b", conditions=UNCONDITIONAL):

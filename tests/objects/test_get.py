@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from s3ish.errors import InvalidPartNumber, InvalidRange, InvalidRequest, ServiceUnavailable
+from s3ish.index.marks import Marks
 from s3ish.model import Part, Version
 from s3ish.objects.get import Span, as_flow, open_span, select
 from s3ish.server import respond
@@ -190,7 +191,10 @@ async def test_what_was_sent_is_not_held_while_the_next_is_waited_for(read):  # 
     async def leave_alone(_message):
         pass
 
-    store = SimpleNamespace(blobs=SimpleNamespace(open=open_blob))
+    async def keep_parts(_version):
+        return Marks(None).add(b"")
+
+    store = SimpleNamespace(blobs=SimpleNamespace(open=open_blob), keep_parts=keep_parts)
     flow = await open_span(store, read, 0, read.size)
     await respond.send(
         Written(200, [("content-length", str(read.size))], flow=as_flow(flow)), leave_alone, "", "", head=False

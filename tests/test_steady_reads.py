@@ -1,0 +1,95 @@
+"""A running server with two workers: what a read began with it ends with, and the log tells of no damage."""
+
+import hashlib
+import http.client
+import socket
+from contextlib import ExitStack, closing
+from urllib.parse import urlsplit
+
+import boto3
+from botocore.config import Config
+
+PART = 5 << 20
+PARTS = [hashlib.shake_128(b"%d" % number).digest(PART) for number in range(3)] + [b"the last one is short"]
+WHOLE = b"".join(PARTS)
+
+
+def connect(server):
+    return boto3.client(
+        "s3",
+        endpoint_url=server.endpoint,
+        aws_access_key_id="s3ishadmin",
+        aws_secret_access_key="s3ishadmin",
+        region_name="us-east-1",
+        config=Config(s3={"addressing_style": "path"}, signature_version="s3v4", retries={"total_max_attempts": 1}),
+    )
+
+
+def store_parts(s3, key):
+    upload = s3.create_multipart_upload(Bucket="bucket", Key=key)["UploadId"]
+    sent = [
+        {
+            "PartNumber": number,
+            "ETag": s3.upload_part(Bucket="bucket", Key=key, UploadId=upload, PartNumber=number, Body=part)["ETag"],
+        }
+        for number, part in enumerate(PARTS, 1)
+    ]
+    s3.complete_multipart_upload(Bucket="bucket", Key=key, UploadId=upload, MultipartUpload={"Parts": sent})
+
+
+class SlowReader:
+    """A GET of which nothing is taken but the head, as long as nobody asks for the rest."""
+
+    def __init__(self, server, s3, key, span=None):
+        headers = {"Range": f"bytes={span[0]}-{span[1] - 1}"} if span else {}
+        url = urlsplit(s3.generate_presigned_url("get_object", Params={"Bucket": "bucket", "Key": key}))
+        self.wanted = WHOLE[slice(*span)] if span else WHOLE
+        self._connection = http.client.HTTPConnection(urlsplit(server.endpoint).netloc, timeout=60)
+        self._connection.connect()
+        self._connection.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 256 << 10)
+        self._connection.request("GET", f"{url.path}?{url.query}", headers=headers)
+        self._answer = self._connection.getresponse()
+        assert self._answer.status == (206 if span else 200)
+
+    def rest(self):
+        return self._answer.read()
+
+    def close(self):
+        self._connection.close()
+
+
+def overwrite(s3):
+    s3.put_object(Bucket="bucket", Key="k", Body=b"newer")
+
+
+def delete(s3):
+    s3.delete_object(Bucket="bucket", Key="k")
+
+
+def delete_many(s3):
+    s3.delete_objects(Bucket="bucket", Delete={"Objects": [{"Key": "k"}]})
+
+
+def delete_version(s3):
+    s3.delete_object(Bucket="bucket", Key="k", VersionId="null")
+
+
+def test_reads_of_an_object_that_goes_end_as_they_began(start_server, tmp_path):  # cases 50, 161
+    server = start_server(tmp_path, "--workers", "2", S3ISH_LOG_FORMAT="json")
+    s3 = connect(server)
+    s3.create_bucket(Bucket="bucket")
+    for end in (overwrite, delete, delete_many, delete_version):
+        store_parts(s3, "k")
+        with ExitStack() as stack:
+            spans = (None, (1, PART + 1), (PART, len(WHOLE)), None)
+            readers = [stack.enter_context(closing(SlowReader(server, s3, "k", span))) for span in spans]
+            end(s3)
+            for reader in readers:
+                data = reader.rest()
+                assert len(data) == len(reader.wanted)
+                assert data == reader.wanted
+    s3.close()
+    code, log = server.stop()
+    assert code == 0
+    for word in ("Traceback", '"damage"', '"status":500', '"status":503'):
+        assert word not in log
