@@ -2,10 +2,10 @@
 
 import asyncio
 import fcntl
-import sqlite3
 import subprocess
 import sys
 import textwrap
+import threading
 
 import pytest
 
@@ -144,10 +144,15 @@ async def test_a_read_in_the_turn_after_the_mark_sees_what_was_committed_before_
     """In the same turn it may see an older snapshot, which somebody else's read has begun."""
     reader, other = two
     assert await reader.get("garbage", b"name") is None
-    committer = sqlite3.connect(path)
-    committer.execute("INSERT INTO garbage VALUES(?, ?)", (b"name", b"row"))
-    committer.commit()
-    committer.close()
+
+    async def commit():
+        committer = SQLiteIndex(path, durable=False)
+        await committer.commit([Put("garbage", b"name", b"row")])
+        await committer.close()
+
+    process = threading.Thread(target=asyncio.run, args=[commit()])
+    process.start()
+    process.join()  # all of it in one turn of the reader's event loop
     assert not other.is_marked(b"name")
     with reader.mark(b"name"):
         await asyncio.sleep(0)
