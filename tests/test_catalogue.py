@@ -92,7 +92,7 @@ def nested(name, path, seen):
 
 def element(member, reference, path, seen):
     inner = SHAPES[reference["shape"]]
-    tag = reference.get("locationName", member)
+    tag = reference.get("locationName", member).rpartition(":")[2]
     if inner["type"] == "list":
         item = inner["member"]
         flattened = reference.get("flattened") or inner.get("flattened")
@@ -112,7 +112,7 @@ def declared(kind):
     if kind is None:
         return found
     for spec, hint in wire(kind).specs.values():
-        place = "element" if spec.place in ("text", "attribute") else spec.place
+        place = {"text": "element", "attribute": "element", "document": "stream"}.get(spec.place, spec.place)
         found.add((place, spec.name.rpartition("}")[2]))
         inner = getattr(hint, "__args__", (hint,))[0]
         if hasattr(inner, "__wire__"):

@@ -1,18 +1,54 @@
 """Where decisions become refusals: the rights of a request, asked of ``auth.authorize``."""
 
-from s3ish.auth.authorize import Circumstances, Denied, Permit, decide
+from msgspec.structs import replace
+
+from s3ish.api.grants import list_of_object
+from s3ish.api.rules import rules_of
+from s3ish.auth.acl import PERMISSION_OF
+from s3ish.auth.authorize import BucketRules, Decision, Denied, Permit, decide
+from s3ish.auth.condition_keys import Circumstances
 from s3ish.auth.principals import Principal
-from s3ish.errors import AccessDenied
-from s3ish.model import Bucket
+from s3ish.errors import AccessDenied, S3Error
+from s3ish.model import Bucket, Version
+from s3ish.objects import versions
+from s3ish.objects.store import Store
 
 
-def check_permit(principal: Principal, permit: Permit, bucket: Bucket | None, circumstances: Circumstances) -> None:
+async def check_permit(
+    store: Store, principal: Principal, permit: Permit, bucket: Bucket | None, circumstances: Circumstances
+) -> None:
     """Check that a caller has a right. Raises AccessDenied, whose ``reason`` names the rule that decided."""
-    decision = decide(principal, permit, bucket, circumstances)
+    decision = await decision_on(store, principal, permit, bucket, circumstances)
     if isinstance(decision, Denied):
-        refusal = AccessDenied()
-        refusal.reason = decision.by
-        raise refusal
+        raise AccessDenied.because(decision.by)
+
+
+async def decision_on(
+    store: Store, principal: Principal, permit: Permit, bucket: Bucket | None, circumstances: Circumstances
+) -> Decision:
+    """Return whether a caller has a right; the object is looked at only where a rule asks something of it."""
+    rules = None if bucket is None else rules_of(bucket)
+    if rules is None or not permit.key or not _asks_object(rules, permit):
+        return decide(principal, permit, rules, circumstances)
+    version = await _object(store, permit, circumstances)
+    if version is None:
+        return decide(principal, permit, rules, circumstances)
+    tags = tuple((tag.key, tag.value) for tag in version.attributes.tags)
+    acl = list_of_object(version.owner, version.attributes.acl) if rules.acls_count else None
+    return decide(principal, permit, rules, replace(circumstances, existing_tags=tags), acl)
+
+
+def _asks_object(rules: BucketRules, permit: Permit) -> bool:
+    of_object, _ = PERMISSION_OF.get(permit.action.partition(":")[2].lower(), (False, ""))
+    return (rules.acls_count and of_object) or (rules.policy is not None and rules.policy.asks_tags)
+
+
+async def _object(store: Store, permit: Permit, circumstances: Circumstances) -> Version | None:
+    """Return the version that a request is about, or None."""
+    try:
+        return await versions.get(store, permit.bucket, permit.key, circumstances.query.get("versionId"))
+    except S3Error:  # there is none: the handler says so, to those who may know
+        return None
 
 
 def check_owner(bucket: Bucket | None, expected: str | None) -> None:
@@ -21,6 +57,6 @@ def check_owner(bucket: Bucket | None, expected: str | None) -> None:
     https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucket-owner-condition.html
     """
     if bucket is not None and expected is not None and expected != bucket.owner.id:
-        refusal = AccessDenied()
-        refusal.reason = f"the bucket belongs to {bucket.owner.id}, not to the owner that the request expects"
-        raise refusal
+        raise AccessDenied.because(
+            f"the bucket belongs to {bucket.owner.id}, not to the owner that the request expects"
+        )

@@ -1,20 +1,23 @@
 """Buckets: create, look, delete, place, versioning."""
 
 from s3ish.api.context import Context
-from s3ish.api.object_headers import refuse_grants
+from s3ish.api.grants import default_acl, element_of, given_list
 from s3ish.api.operation import operation
+from s3ish.api.rules import ACL, ENFORCED, OWNERSHIP, OWNERSHIPS, OwnershipControls, OwnershipRule
 from s3ish.api.shapes import BucketRequest, GrantHeaders, TagElement
 from s3ish.errors import (
     BucketAlreadyOwnedByYou,
     IllegalLocationConstraintException,
     IllegalVersioningConfigurationException,
     InvalidArgument,
+    InvalidBucketAclWithObjectOwnership,
     InvalidLocationConstraint,
     NotImplemented,
 )
+from s3ish.model import Owner
 from s3ish.objects import buckets
 from s3ish.wire.fields import body, element, elements, header, label, text
-from s3ish.wire.shape import shape
+from s3ish.wire.shape import shape, write_document
 
 CLASSIC_REGION = "us-east-1"
 """The region whose location constraint is empty."""
@@ -69,29 +72,44 @@ class CreateBucketResponse:
 @operation("PUT /{Bucket}", action="s3:CreateBucket", needs_bucket=False)
 async def create_bucket(context: Context, request: CreateBucketRequest) -> CreateBucketResponse:
     """https://docs.aws.amazon.com/AmazonS3/latest/API/API_CreateBucket.html"""
-    refuse_grants(request)
-    if request.object_lock or request.grant_write:
-        name = "x-amz-bucket-object-lock-enabled" if request.object_lock else "x-amz-grant-write"
-        raise NotImplemented(Header=name)
+    if request.object_lock:
+        raise NotImplemented(Header="x-amz-bucket-object-lock-enabled")
     if request.namespace not in (None, "global"):
         raise NotImplemented(Header="x-amz-bucket-namespace")
-    _check_ownership(request.ownership)
+    documents = _documents(request, context.owner)
     _check_configuration(request.configuration, context.store.region)
     try:
-        await buckets.create_bucket(context.store, request.bucket, context.owner, context.store.region)
+        await buckets.create_bucket(
+            context.store, request.bucket, context.owner, context.store.region, documents=documents
+        )
     except BucketAlreadyOwnedByYou:
         if context.store.region != CLASSIC_REGION:  # there, and only there, S3 has always answered 200
             raise
     return CreateBucketResponse(location=f"/{request.bucket}")
 
 
-def _check_ownership(ownership: str | None) -> None:
-    if ownership not in (None, "BucketOwnerEnforced", "BucketOwnerPreferred", "ObjectWriter"):
+def _documents(request: CreateBucketRequest, owner: Owner) -> dict[str, str]:
+    """Return the documents that a new bucket has from the headers: who owns its objects, and its access list.
+
+    Raises:
+        InvalidArgument: a header is wrong.
+        InvalidBucketAclWithObjectOwnership: access lists have no meaning in the bucket.
+    """
+    ownership = request.ownership or ENFORCED
+    if ownership not in OWNERSHIPS:
         raise InvalidArgument(
             f"Invalid x-amz-object-ownership header: {ownership[:64]}", ArgumentName="x-amz-object-ownership"
         )
-    if ownership not in (None, "BucketOwnerEnforced"):
-        raise NotImplemented(Header="x-amz-object-ownership")
+    documents = {}
+    if request.ownership is not None:
+        controls = OwnershipControls(rules=[OwnershipRule(ownership=ownership)])
+        documents[OWNERSHIP] = write_document(controls, "OwnershipControls").decode()
+    acl = given_list(request, owner, owner)
+    if acl is not None and acl != default_acl(owner):
+        if ownership == ENFORCED:
+            raise InvalidBucketAclWithObjectOwnership
+        documents[ACL] = write_document(element_of(acl), "AccessControlPolicy").decode()
+    return documents
 
 
 def _check_configuration(configuration: CreateBucketConfiguration | None, region: str) -> None:

@@ -2,12 +2,25 @@
 
 from types import ModuleType
 
-from s3ish.api import attributes, buckets, copy, delete, get, listing, multipart, put, service, tagging
+from s3ish.api import access, acl, attributes, buckets, copy, delete, get, listing, multipart, put, service, tagging
 from s3ish.api.documents import Documents
 from s3ish.api.not_built import not_built
 from s3ish.api.operation import Operation
 
-_MODULES: tuple[ModuleType, ...] = (service, buckets, get, put, copy, delete, attributes, listing, multipart, tagging)
+_MODULES: tuple[ModuleType, ...] = (
+    service,
+    buckets,
+    get,
+    put,
+    copy,
+    delete,
+    attributes,
+    listing,
+    multipart,
+    access,
+    acl,
+    tagging,
+)
 
 
 def catalogue() -> tuple[Operation, ...]:

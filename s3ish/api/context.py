@@ -5,10 +5,11 @@ from typing import Protocol
 
 from msgspec import Struct
 
-from s3ish.api.authorize import check_permit
-from s3ish.auth.authorize import Circumstances, Permit
+from s3ish.api.authorize import check_permit, decision_on
+from s3ish.auth.authorize import Denied, Permit
+from s3ish.auth.condition_keys import Circumstances
 from s3ish.auth.principals import Principal
-from s3ish.errors import NoSuchBucket
+from s3ish.errors import AccessDenied, NoSuchBucket, S3Error
 from s3ish.model import Bucket, Owner
 from s3ish.objects.ingest import Source
 from s3ish.objects.store import Store
@@ -58,7 +59,19 @@ class Context(Struct):
 
     async def require(self, permit: Permit) -> None:
         """Check that the caller has one more right than the operation's own. Raises AccessDenied, NoSuchBucket."""
-        bucket = self.bucket
-        if bucket is None or bucket.name != permit.bucket:
-            bucket = (await self.store.bucket(permit.bucket)).record
-        check_permit(self.principal, permit, bucket, self.circumstances)
+        await check_permit(self.store, self.principal, permit, await self._bucket_of(permit.bucket), self.circumstances)
+
+    async def hide_missing(self, bucket: str, error: S3Error) -> S3Error:
+        """Return the error for an object that is not there: only those who may list a bucket learn that.
+
+        https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html
+        """
+        permit = Permit("s3:ListBucket", bucket)
+        record = await self._bucket_of(bucket)
+        decision = await decision_on(self.store, self.principal, permit, record, self.circumstances)
+        return AccessDenied.because(decision.by) if isinstance(decision, Denied) else error
+
+    async def _bucket_of(self, name: str) -> Bucket:
+        if self.bucket is not None and self.bucket.name == name:
+            return self.bucket
+        return (await self.store.bucket(name)).record

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 
 from msgspec.structs import replace
 
+from s3ish.api.acl import owner_and_acl, write_list
 from s3ish.api.authorize import check_owner
 from s3ish.api.context import Context
 from s3ish.api.object_headers import attributes_of
@@ -80,10 +81,15 @@ def read_source(request: CopySourceHeaders) -> Iterable[Permit]:
     return (Permit("s3:GetObject" if version_id is None else "s3:GetObjectVersion", bucket, key),)
 
 
-@operation("PUT /{Bucket}/{Key+}", action="s3:PutObject", header="x-amz-copy-source", permits=read_source)
+def _rights(request: CopyObjectRequest) -> Iterable[Permit]:
+    return (*read_source(request), *write_list(request))
+
+
+@operation("PUT /{Bucket}/{Key+}", action="s3:PutObject", header="x-amz-copy-source", permits=_rights)
 async def copy_object(context: Context, request: CopyObjectRequest) -> CopyObjectResponse:
     """https://docs.aws.amazon.com/AmazonS3/latest/API/API_CopyObject.html"""
-    given = attributes_of(request)
+    owner, acl = owner_and_acl(context, request)
+    given = attributes_of(request, acl)
 
     async def attempt() -> tuple[Version, str | None]:
         source, source_id = await find_source(context, request)
@@ -95,7 +101,7 @@ async def copy_object(context: Context, request: CopyObjectRequest) -> CopyObjec
             source,
             request.bucket,
             request.key,
-            owner=context.owner,
+            owner=owner,
             attributes=_directed(request, given, source.attributes),
             algorithm=request.checksum_algorithm,
             conditions=WriteConditions(if_match=request.if_match, if_none_match=request.if_none_match),

@@ -7,6 +7,7 @@ import re
 from typing import Any
 
 from s3ish import checksum as checksums
+from s3ish.api.acl import owner_and_acl, write_list
 from s3ish.api.context import Context
 from s3ish.api.copy import find_source, read_source
 from s3ish.api.listing import page_limit
@@ -66,12 +67,13 @@ class CreateMultipartUploadResponse(EncryptionEcho):
     kms_context: str | None = header("x-amz-server-side-encryption-context")
 
 
-@operation("POST /{Bucket}/{Key+}?uploads", action="s3:PutObject")
+@operation("POST /{Bucket}/{Key+}?uploads", action="s3:PutObject", permits=write_list)
 async def create_multipart_upload(
     context: Context, request: CreateMultipartUploadRequest
 ) -> CreateMultipartUploadResponse:
     """https://docs.aws.amazon.com/AmazonS3/latest/API/API_CreateMultipartUpload.html"""
-    attributes = attributes_of(request)
+    owner, acl = owner_and_acl(context, request)
+    attributes = attributes_of(request, acl)
     algorithm, kind = request.checksum_algorithm or "", request.checksum_type or ""
     if kind and not algorithm:
         raise InvalidRequest(
@@ -88,7 +90,7 @@ async def create_multipart_upload(
         key=request.key,
         id="",
         created_ns=0,
-        owner=context.owner,
+        owner=owner,
         initiator=context.owner,
         blob=context.target.blob,
         attributes=attributes,

@@ -9,19 +9,16 @@ from s3ish.api.operation import Operation
 from s3ish.errors import (
     InvalidRequest,
     NoSuchBucket,
-    NoSuchBucketPolicy,
     NoSuchCORSConfiguration,
     NoSuchLifecycleConfiguration,
-    NoSuchPublicAccessBlockConfiguration,
     NoSuchWebsiteConfiguration,
     NotImplemented,
     ObjectLockConfigurationNotFoundError,
-    OwnershipControlsNotFoundError,
     ReplicationConfigurationNotFoundError,
     S3Error,
     ServerSideEncryptionConfigurationNotFoundError,
 )
-from s3ish.model import Bucket, Owner, Version
+from s3ish.model import Bucket, Version
 from s3ish.objects import versions
 from s3ish.objects.store import Store
 from s3ish.wire.shape import Written
@@ -31,13 +28,9 @@ _ABSENT: dict[str, type[S3Error]] = {
     "GetBucketCors": NoSuchCORSConfiguration,
     "GetBucketEncryption": ServerSideEncryptionConfigurationNotFoundError,
     "GetBucketLifecycleConfiguration": NoSuchLifecycleConfiguration,
-    "GetBucketOwnershipControls": OwnershipControlsNotFoundError,
-    "GetBucketPolicy": NoSuchBucketPolicy,
-    "GetBucketPolicyStatus": NoSuchBucketPolicy,
     "GetBucketReplication": ReplicationConfigurationNotFoundError,
     "GetBucketWebsite": NoSuchWebsiteConfiguration,
     "GetObjectLockConfiguration": ObjectLockConfigurationNotFoundError,
-    "GetPublicAccessBlock": NoSuchPublicAccessBlockConfiguration,
 }
 _EMPTY = {
     "GetBucketAccelerateConfiguration": ("AccelerateConfiguration", ""),
@@ -46,19 +39,6 @@ _EMPTY = {
     "GetBucketRequestPayment": ("RequestPaymentConfiguration", "<Payer>BucketOwner</Payer>"),
 }
 """Root element and content."""
-
-
-def _acl(owner: Owner) -> Written:
-    """Return the access list that everything has by default."""
-    shown = f"<ID>{escape(owner.id)}</ID>"
-    if owner.display_name:
-        shown += f"<DisplayName>{escape(owner.display_name)}</DisplayName>"
-    grantee = (
-        f'<Grantee xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance" xsi:type="CanonicalUser">{shown}</Grantee>'
-    )
-    grant = f"<Grant>{grantee}<Permission>FULL_CONTROL</Permission></Grant>"
-    content = f"<Owner>{shown}</Owner><AccessControlList>{grant}</AccessControlList>"
-    return _document("AccessControlPolicy", content)
 
 
 def _tags(version: Version) -> Written:
@@ -74,14 +54,12 @@ def _lock(version: Version) -> Written:  # noqa: ARG001 - the form of every answ
 
 
 _OF_OBJECT: dict[str, Callable[[Version], Written]] = {
-    "GetObjectAcl": lambda version: _acl(version.owner),
     "GetObjectLegalHold": _lock,
     "GetObjectRetention": _lock,
     "GetObjectTagging": _tags,
 }
-_OF_BUCKET: dict[str, Callable[[Bucket], Written]] = {"GetBucketAcl": lambda bucket: _acl(bucket.owner)}
 
-NOT_SET = frozenset((*_ABSENT, *_EMPTY, *_OF_BUCKET, *_OF_OBJECT))
+NOT_SET = frozenset((*_ABSENT, *_EMPTY, *_OF_OBJECT))
 """The names of the operations that are answered here."""
 
 
@@ -111,8 +89,6 @@ async def answer_not_built(
         raise _ABSENT[name](BucketName=bucket.name)
     if name in _EMPTY:
         return _document(*_EMPTY[name])
-    if name in _OF_BUCKET:
-        return _OF_BUCKET[name](bucket)
     version = await versions.get(store, bucket.name, key, version_id)
     answer = _OF_OBJECT[name](version)
     if bucket.versioning:

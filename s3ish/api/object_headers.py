@@ -5,7 +5,7 @@ https://docs.aws.amazon.com/AmazonS3/latest/userguide/UsingMetadata.html
 
 from unicodedata import category
 
-from s3ish.api.shapes import AttributeHeaders, CustomerKeyHeaders, GrantHeaders
+from s3ish.api.shapes import AttributeHeaders, CustomerKeyHeaders
 from s3ish.errors import (
     BadRequest,
     InvalidArgument,
@@ -17,7 +17,7 @@ from s3ish.errors import (
     MetadataTooLarge,
     NotImplemented,
 )
-from s3ish.model import Attributes, Tag
+from s3ish.model import Attributes, Grant, Tag
 from s3ish.wire.headers import check_metadata, check_value
 from s3ish.wire.names import decode_segment
 
@@ -41,8 +41,6 @@ STORAGE_CLASSES = frozenset(
 )
 _CHUNKED = "aws-chunked"
 _ENCRYPTIONS = ("AES256", "aws:kms", "aws:kms:dsse")
-_PRIVATE_ACLS = ("private", "bucket-owner-read", "bucket-owner-full-control")
-_KNOWN_ACLS = (*_PRIVATE_ACLS, "public-read", "public-read-write", "authenticated-read", "aws-exec-read")
 _LOCKS = (
     "lock_mode",
     "lock_until",
@@ -62,15 +60,14 @@ _HEADERS = (
 )
 
 
-def attributes_of(request: AttributeHeaders) -> Attributes:
-    """Return the attributes that a request gives to a new object.
+def attributes_of(request: AttributeHeaders, acl: tuple[Grant, ...] = ()) -> Attributes:
+    """Return the attributes that a request gives to a new object, with its access list.
 
     Raises:
         MetadataTooLarge, InvalidStorageClass, InvalidArgument, InvalidTag, InvalidRequest: a header is wrong.
         NotImplemented: a header asks for what this server does not do.
     """
     refuse_customer_key(request)
-    refuse_grants(request)
     _refuse_lock(request)
     storage_class = request.storage_class or "STANDARD"
     if storage_class not in STORAGE_CLASSES:
@@ -82,6 +79,7 @@ def attributes_of(request: AttributeHeaders) -> Attributes:
         storage_class=storage_class,
         encryption=_encryption_of(request),
         website_redirect=_redirect_of(request.website_redirect),
+        acl=acl,
     )
 
 
@@ -119,21 +117,6 @@ def refuse_customer_key(request: CustomerKeyHeaders) -> None:
     """Refuse SSE-C, which must not be accepted without being done. Raises NotImplemented."""
     if any(value is not None for value in (request.customer_algorithm, request.customer_key, request.customer_key_md5)):
         raise NotImplemented(Header="x-amz-server-side-encryption-customer-algorithm")
-
-
-def refuse_grants(request: GrantHeaders) -> None:
-    """Refuse access lists that would open an object to others: they are not built yet.
-
-    Raises:
-        InvalidArgument: not a canned ACL.
-        NotImplemented: anything but a private one.
-    """
-    if request.acl is not None and request.acl not in _KNOWN_ACLS:
-        raise InvalidArgument(ArgumentName="x-amz-acl", ArgumentValue=request.acl[:64])
-    if request.acl is not None and request.acl not in _PRIVATE_ACLS:
-        raise NotImplemented(Header="x-amz-acl")
-    if request.grant_full_control or request.grant_read or request.grant_read_acp or request.grant_write_acp:
-        raise NotImplemented(Header="x-amz-grant-read")
 
 
 def _refuse_lock(request: AttributeHeaders) -> None:

@@ -5,6 +5,7 @@ https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutObject.html
 
 from typing import Any
 
+from s3ish.api.acl import owner_and_acl, write_list
 from s3ish.api.context import Context
 from s3ish.api.object_headers import attributes_of
 from s3ish.api.operation import operation
@@ -49,18 +50,19 @@ class PutObjectResponse(ChecksumHeaders, EncryptionEcho):
     kms_context: str | None = header("x-amz-server-side-encryption-context")
 
 
-@operation("PUT /{Bucket}/{Key+}", action="s3:PutObject")
+@operation("PUT /{Bucket}/{Key+}", action="s3:PutObject", permits=write_list)
 async def put_object(context: Context, request: PutObjectRequest) -> PutObjectResponse:
     """https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutObject.html"""
     if request.write_offset_bytes is not None:
         raise NotImplemented(Header="x-amz-write-offset-bytes")
+    owner, acl = owner_and_acl(context, request)
     version = await put.put_object(
         context.store,
         request.bucket,
         request.key,
         context.body,
-        owner=context.owner,
-        attributes=attributes_of(request),
+        owner=owner,
+        attributes=attributes_of(request, acl),
         conditions=WriteConditions(if_match=request.if_match, if_none_match=request.if_none_match),
     )
     checksum = version.checksum

@@ -1,17 +1,25 @@
 """Whether a caller may do what it asks: one pure function, asked for every right that a request needs.
 
-Until policies and access lists are built the rule is S3's own default: a bucket belongs to whom created it, and nobody
-else has a right to it. The root user may do everything. Anonymous callers may do nothing.
+The order is AWS's: what is denied is denied; then a policy of the caller, a policy of the bucket or an access list must
+give the right. https://docs.aws.amazon.com/AmazonS3/latest/userguide/how-s3-evaluates-access-control.html
+
+A user without policies is an account of its own: a bucket belongs to whom created it, who may do everything with it.
+The root user may do everything that no policy denies.
 """
 
-from collections.abc import Mapping
-from datetime import datetime
 from typing import NamedTuple
 
 from msgspec import Struct
 
+from s3ish.auth.acl import PERMISSION_OF, AccessList, grants
+from s3ish.auth.condition_keys import Circumstances, values_of
+from s3ish.auth.patterns import Values
+from s3ish.auth.policy import Policy
 from s3ish.auth.principals import Principal
-from s3ish.model import Bucket
+from s3ish.model import Owner
+
+_ALWAYS = frozenset(("getbucketpolicy", "putbucketpolicy", "deletebucketpolicy"))
+"""What nobody can take from the owner of a bucket: else a policy could lock all out."""
 
 
 class Permit(NamedTuple):
@@ -32,19 +40,26 @@ class Permit(NamedTuple):
         return f"arn:aws:s3:::{self.bucket}/{self.key}" if self.key else f"arn:aws:s3:::{self.bucket}"
 
 
-class Circumstances(Struct, frozen=True):
-    """What a rule may ask of a request beside who calls: the values behind condition keys.
+class Block(Struct, frozen=True):
+    """The public access block of a bucket."""
 
-    ``source`` is the caller's address, ``secure`` whether it came over TLS, ``signature`` the name of the algorithm.
+    block_acls: bool = False
+    ignore_acls: bool = False
+    block_policy: bool = False
+    restrict: bool = False
+
+
+class BucketRules(Struct, frozen=True):
+    """What a bucket says of who may do what with it.
+
+    ``acls_count`` says whether access lists have a meaning: they have none where the owner of the bucket owns all.
     """
 
-    headers: Mapping[str, str]
-    query: Mapping[str, str]
-    now: datetime
-    source: str = ""
-    secure: bool = False
-    signature: str = ""
-    presigned: bool = False
+    owner: Owner
+    policy: Policy | None = None
+    acl: AccessList | None = None
+    acls_count: bool = False
+    block: Block = Block()
 
 
 class Allowed(NamedTuple):
@@ -54,29 +69,130 @@ class Allowed(NamedTuple):
 
 
 class Denied(NamedTuple):
-    """The right is not given; ``by`` says why, for the log and the operator, never for the client."""
+    """The right is not given; ``by`` says why, for the log and the operator, never for the client.
+
+    ``explicit`` says that a policy denies it, so that nothing else can give it.
+    """
 
     by: str
+    explicit: bool = False
 
 
 Decision = Allowed | Denied
 
 
+class _Question(NamedTuple):
+    """A right as policies are asked for it."""
+
+    principal: Principal
+    action: str
+    resource: str
+    values: Values
+
+    def find(self, policy: Policy | None, *, allows: bool) -> str:
+        """Return the statement of a policy that allows or denies it; empty if there is none."""
+        if policy is None:
+            return ""
+        return policy.find(
+            allows=allows,
+            principal=self.principal,
+            action=self.action,
+            resource=self.resource,
+            values=self.values,
+        )
+
+
 def decide(
     principal: Principal,
     permit: Permit,
-    bucket: Bucket | None,
-    circumstances: Circumstances,  # noqa: ARG001 - policies will ask them
+    rules: BucketRules | None,
+    circumstances: Circumstances,
+    object_acl: AccessList | None = None,
 ) -> Decision:
     """Return whether a principal has a right.
 
     Args:
-        bucket: the record of the permit's bucket; None for the service itself, or if there is no such bucket.
+        rules: those of the permit's bucket; None for the service itself, or if there is no such bucket.
+        object_acl: the access list of the object that the permit is about, where that is known.
     """
-    if principal.is_anonymous:
-        return Denied(f"{permit.action}: anonymous callers have no rights")
+    action = permit.action.partition(":")[2].lower()
+    asked = _Question(principal, action, permit.resource, values_of(principal, circumstances))
+    owns = not principal.is_anonymous and (rules is None or rules.owner.id == principal.owner.id)
+    if owns and action in _ALWAYS and not principal.is_of_account and principal.session is None:
+        return Allowed("the owner of a bucket keeps its policy")
+    if denial := _denial(asked, rules):
+        return Denied(denial, explicit=True)
+    by = _given(asked, rules, object_acl, owns=owns)
+    if not by:
+        return Denied(f"{permit.action} on {permit.resource}: no rule gives it to {_name(principal)}")
+    if principal.session is not None and not asked.find(principal.session, allows=True):
+        return Denied(f"{permit.action} on {permit.resource}: the policy of the session does not give it")
+    return Allowed(by)
+
+
+def _name(principal: Principal) -> str:
+    return "anonymous callers" if principal.is_anonymous else principal.owner.id
+
+
+def _denial(asked: _Question, rules: BucketRules | None) -> str:
+    """Return which statement denies a right; empty if none does."""
+    if rules is not None and (name := asked.find(rules.policy, allows=False)):
+        return f"denied by {name} of the bucket's policy"
+    for policy in asked.principal.policies or ():
+        if name := asked.find(policy, allows=False):
+            return f"denied by {name} of a policy of {_name(asked.principal)}"
+    if name := asked.find(asked.principal.session, allows=False):
+        return f"denied by {name} of the policy of the session"
+    return ""
+
+
+def _given(asked: _Question, rules: BucketRules | None, object_acl: AccessList | None, *, owns: bool) -> str:
+    """Return which rule gives a right; empty if none does."""
+    principal = asked.principal
     if principal.is_root:
-        return Allowed("the root user may do everything")
-    if bucket is None or bucket.owner.id == principal.owner.id:
-        return Allowed("the owner of a bucket may do everything with it")
-    return Denied(f"{permit.action}: the bucket belongs to {bucket.owner.id}")
+        return "the root user may do everything"
+    own = _of_caller(asked, owns=owns)
+    of_object, permission = PERMISSION_OF.get(asked.action, (False, ""))
+    foreign = object_acl is not None and of_object and object_acl.owner.id != principal.owner.id
+    if own and owns and not foreign:  # what others own in a bucket, its owner may remove, but not read
+        return own
+    if rules is None:
+        return ""
+    by = _of_policy(asked, rules, owns=owns)
+    if not by and rules.acls_count and permission:
+        by = _of_acl(principal, permission, object_acl if of_object else rules.acl, rules.block, trusted=bool(own))
+    if principal.is_of_account and not owns and not own:
+        return ""  # a user of one account needs a right on what is another's from both
+    return by
+
+
+def _of_caller(asked: _Question, *, owns: bool) -> str:
+    """Return which rule of the caller's own gives a right."""
+    principal = asked.principal
+    if principal.is_anonymous:
+        return ""
+    if principal.policies is None:
+        return "the owner of a bucket may do everything with it" if owns else "an account may ask others"
+    for policy in principal.policies:
+        if name := asked.find(policy, allows=True):
+            return f"allowed by {name} of a policy of {_name(principal)}"
+    return ""
+
+
+def _of_policy(asked: _Question, rules: BucketRules, *, owns: bool) -> str:
+    """Return which statement of the bucket's policy gives a right."""
+    if rules.policy is None or (rules.block.restrict and not owns and rules.policy.is_public):
+        return ""
+    name = asked.find(rules.policy, allows=True)
+    return name and f"allowed by {name} of the bucket's policy"
+
+
+def _of_acl(principal: Principal, permission: str, acl: AccessList | None, block: Block, *, trusted: bool) -> str:
+    """Return how an access list gives a right.
+
+    Args:
+        trusted: whether what the caller's account is granted is granted to the caller.
+    """
+    if acl is None or not grants(acl, principal, permission, by_id=trusted, by_group=not block.ignore_acls):
+        return ""
+    return f"the access list grants {permission} to {_name(principal)}"

@@ -1,11 +1,14 @@
 """Who is behind a request: the root user, a user, a session, or nobody who can be named."""
 
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from msgspec import Struct
 
 from s3ish.auth.credentials import User
 from s3ish.model import Owner
+
+if TYPE_CHECKING:
+    from s3ish.auth.policy import Policy
 
 ACCOUNT = "000000000000"
 """The account that all users of a server belong to, as twelve digits: ARNs have a place for it."""
@@ -15,12 +18,25 @@ class Principal(Struct, frozen=True):
     """The caller of a request, as far as rights are concerned.
 
     ``owner`` is what its objects belong to, ``name`` the user's name, ``access_key`` the key that it signed with.
+    ``policies`` are those of the user and its groups; None for a user that has none and owns what it makes, as an
+    account does. ``session`` narrows a session; None where nothing narrows it. ``names`` are other ARNs that mean it,
+    without their beginning (``role/reader``); ``tags`` and ``id`` are what policies can ask.
     """
 
     kind: Literal["root", "user", "session", "anonymous"]
     owner: Owner
     name: str = ""
     access_key: str = ""
+    policies: "tuple[Policy, ...] | None" = None
+    session: "Policy | None" = None
+    names: tuple[str, ...] = ()
+    tags: tuple[tuple[str, str], ...] = ()
+    id: str = ""
+
+    @property
+    def is_of_account(self) -> bool:
+        """Whether it is a user of the server's account, who has the rights that policies give, and no others."""
+        return self.policies is not None
 
     @property
     def is_anonymous(self) -> bool:

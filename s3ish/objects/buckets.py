@@ -23,8 +23,10 @@ def _put(bucket: Bucket) -> Put:
     return Put("buckets", key, records.encode("buckets", key, bucket))
 
 
-async def create_bucket(store: Store, name: str, owner: Owner, region: str) -> Bucket:
-    """Create a bucket.
+async def create_bucket(
+    store: Store, name: str, owner: Owner, region: str, documents: dict[str, str] | None = None
+) -> Bucket:
+    """Create a bucket, with configuration documents by name.
 
     https://docs.aws.amazon.com/AmazonS3/latest/API/API_CreateBucket.html
 
@@ -36,7 +38,14 @@ async def create_bucket(store: Store, name: str, owner: Owner, region: str) -> B
     with translated():
         async with store.blobs.create(name, 0) as writer:
             ref = await writer.finish()
-            bucket = Bucket(name=name, created_ns=store.clock.now_ns(), owner=owner, blob=ref, region=region)
+            bucket = Bucket(
+                name=name,
+                created_ns=store.clock.now_ns(),
+                owner=owner,
+                blob=ref,
+                region=region,
+                documents=documents or {},
+            )
             async with store.provisional(ref):
                 await writer.seal(sidecars.write(sidecars.BucketSidecar(bucket)))
                 if await store.commit([_put(bucket)], [RowIs("buckets", keys.bucket_key(name), None)]):

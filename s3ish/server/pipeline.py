@@ -17,12 +17,20 @@ from s3ish.api.context import Context
 from s3ish.api.misplaced import refuse_misplaced
 from s3ish.api.not_set import answer_not_built
 from s3ish.api.operation import Operation
-from s3ish.auth.authorize import Circumstances, Permit
+from s3ish.auth.authorize import Permit
+from s3ish.auth.condition_keys import Circumstances
 from s3ish.auth.identify import Authenticator, is_presigned
 from s3ish.auth.principals import ANONYMOUS, Principal, principal_of
 from s3ish.auth.request import HttpRequest
 from s3ish.auth.stand_ins import effective_headers
-from s3ish.errors import InternalError, NoSuchBucket, S3Error, ServiceUnavailable
+from s3ish.errors import (
+    InternalError,
+    NoSuchBucket,
+    NoSuchKey,
+    NoSuchVersion,
+    S3Error,
+    ServiceUnavailable,
+)
 from s3ish.http.receive_buffer import Demand
 from s3ish.model import Bucket
 from s3ish.objects.store import Store, translated
@@ -207,7 +215,7 @@ class S3Application:
         circumstances = Circumstances(
             call.headers, query, now, call.origin.client, call.origin.scheme == "https", presigned=identity.presigned
         )
-        _authorise(principal, operation, target, bucket, circumstances)
+        await self._authorise(principal, operation, target, bucket, circumstances)
         if operation.needs_bucket and bucket is None:
             raise NoSuchBucket(BucketName=target.bucket)
         if not operation.supported:
@@ -229,8 +237,28 @@ class S3Application:
         )
         for permit in operation.permits(typed) if operation.permits else ():
             await context.require(permit)
-        response = await operation.handler(context, typed)
+        try:
+            response = await operation.handler(context, typed)
+        except (NoSuchKey, NoSuchVersion) as error:
+            raise await context.hide_missing(target.bucket, error) from error
         return shape.write(response, operation.status) if response is not None else shape.Written(operation.status, [])
+
+    async def _authorise(
+        self,
+        principal: Principal,
+        operation: Operation,
+        target: Target,
+        bucket: Bucket | None,
+        circumstances: Circumstances,
+    ) -> None:
+        """Check the operation's own right, before anything is said of what exists. Raises AccessDenied."""
+        if not operation.needs_bucket:
+            bucket = None
+        check_owner(bucket, circumstances.headers.get("x-amz-expected-bucket-owner"))
+        if operation.is_of_each_key and not principal.is_anonymous:
+            return
+        action = operation.version_action if "versionId" in circumstances.query else operation.action
+        await check_permit(self._store, principal, Permit(action, target.bucket, target.key), bucket, circumstances)
 
     async def _read(
         self, operation: Operation, call: RequestRecord, body: RequestBody, target: Target, query: Mapping[str, str]
@@ -261,20 +289,6 @@ class S3Application:
             return functools.partial(linger, body)
         await body.drain(DRAIN_BYTES)
         return None
-
-
-def _authorise(
-    principal: Principal, operation: Operation, target: Target, bucket: Bucket | None, circumstances: Circumstances
-) -> None:
-    """Check the operation's own right on its target, before anything is said of what exists. Raises AccessDenied."""
-    if not operation.needs_bucket:
-        bucket = None
-    elif operation.is_of_each_key and not principal.is_anonymous:
-        check_owner(bucket, circumstances.headers.get("x-amz-expected-bucket-owner"))
-        return
-    action = operation.version_action if "versionId" in circumstances.query else operation.action
-    check_owner(bucket, circumstances.headers.get("x-amz-expected-bucket-owner"))
-    check_permit(principal, Permit(action, target.bucket, target.key), bucket, circumstances)
 
 
 async def _leave() -> None:

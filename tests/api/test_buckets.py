@@ -133,9 +133,6 @@ def test_malformed_configuration(raw, refused, s3, name, body):  # case 128
     "headers",
     [
         {"x-amz-bucket-object-lock-enabled": "true"},
-        {"x-amz-acl": "public-read"},
-        {"x-amz-grant-read": 'id="somebody"'},
-        {"x-amz-object-ownership": "ObjectWriter"},
     ],
 )
 def test_what_is_not_built_is_refused_and_not_forgotten(raw, refused, s3, name, headers):

@@ -56,7 +56,14 @@ VALUES = {
 }
 """Values that make a difference; ``nonsense`` does for the others."""
 
-DOCUMENTS = {"tagging": "<Tagging><TagSet><Tag><Key>k</Key><Value>v</Value></Tag></TagSet></Tagging>"}
+DOCUMENTS = {
+    "ownershipControls": "<OwnershipControls><Rule><ObjectOwnership>ObjectWriter</ObjectOwnership></Rule>"
+    "</OwnershipControls>",
+    "policy": '{"Statement": [{"Effect": "Allow", "Principal": "*", "Action": "s3:Get*", '
+    '"Resource": "arn:aws:s3:::*"}]}',
+    "publicAccessBlock": "<PublicAccessBlockConfiguration/>",
+    "tagging": "<Tagging><TagSet><Tag><Key>k</Key><Value>v</Value></Tag></TagSet></Tagging>",
+}
 """A good configuration document of a bucket, by the query key that selects it."""
 
 VOLATILE = {"date", "x-amz-request-id", "x-amz-id-2", "last-modified", "location", "connection"}
@@ -118,6 +125,8 @@ class Requests:
         path = operation.route.split(" ")[1].replace("{Bucket}", self.bucket).replace("{Key+}", "k")
         path = re.sub(r"(?<=[?&])([a-zA-Z-]+)(?=&|$)", r"\1=", path)
         document = DOCUMENTS.get(operation.query[0][0], "") if operation.level == "bucket" and operation.query else ""
+        if operation.name == "GetBucketPolicyStatus":
+            self._raw("PUT", f"/{self.bucket}?policy=", DOCUMENTS["policy"])
         if document and operation.method == "GET":
             self._raw("PUT", path, document)
         return path, document if operation.method == "PUT" else "", {}
@@ -132,6 +141,13 @@ class Requests:
 
     def delete_bucket(self, _):
         return f"/{self._new_bucket()}", "", {}
+
+    def put_bucket_acl(self, _):
+        owner = "<ID>s3ish-root</ID>"
+        grantee = f'<Grantee xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance" xsi:type="CanonicalUser">{owner}'
+        grant = f"<Grant>{grantee}</Grantee><Permission>FULL_CONTROL</Permission></Grant>"
+        content = f"<Owner>{owner}</Owner><AccessControlList>{grant}</AccessControlList>"
+        return f"/{self.bucket}?acl=", f"<AccessControlPolicy>{content}</AccessControlPolicy>", {}
 
     def put_bucket_versioning(self, _):
         name = "VersioningConfiguration"

@@ -9,13 +9,9 @@ ABSENT = {
     "GetBucketCors": "NoSuchCORSConfiguration",
     "GetBucketEncryption": "ServerSideEncryptionConfigurationNotFoundError",
     "GetBucketLifecycleConfiguration": "NoSuchLifecycleConfiguration",
-    "GetBucketOwnershipControls": "OwnershipControlsNotFoundError",
-    "GetBucketPolicy": "NoSuchBucketPolicy",
-    "GetBucketPolicyStatus": "NoSuchBucketPolicy",
     "GetBucketReplication": "ReplicationConfigurationNotFoundError",
     "GetBucketWebsite": "NoSuchWebsiteConfiguration",
     "GetObjectLockConfiguration": "ObjectLockConfigurationNotFoundError",
-    "GetPublicAccessBlock": "NoSuchPublicAccessBlockConfiguration",
 }
 LOCKS = {"GetObjectLegalHold", "GetObjectRetention"}
 EMPTY = {
@@ -24,7 +20,7 @@ EMPTY = {
     "GetBucketNotificationConfiguration": {},
     "GetBucketRequestPayment": {"Payer": "BucketOwner"},
 }
-OF_OBJECTS = LOCKS | {"GetObjectAcl", "GetObjectTagging"}
+OF_OBJECTS = LOCKS | {"GetObjectTagging"}
 NAMES = sorted(NOT_SET)
 
 
@@ -37,7 +33,7 @@ def arguments_of(name, bucket):
 
 
 def test_all_of_them_are_here():
-    assert {*ABSENT, *EMPTY, *OF_OBJECTS, "GetBucketAcl"} == NOT_SET
+    assert {*ABSENT, *EMPTY, *OF_OBJECTS} == NOT_SET
 
 
 @pytest.mark.parametrize(("name", "code"), ABSENT.items())

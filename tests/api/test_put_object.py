@@ -276,11 +276,9 @@ def test_an_encryption_that_is_none(raw, bucket, unchanged):
             "x-amz-server-side-encryption-customer-key": base64.b64encode(bytes(32)).decode(),
             "x-amz-server-side-encryption-customer-key-MD5": base64.b64encode(hashlib.md5(bytes(32)).digest()).decode(),
         },
-        {"x-amz-acl": "public-read"},
-        {"x-amz-grant-full-control": 'id="x"'},
         {"x-amz-write-offset-bytes": "0"},
     ],
-    ids=["customer-key", "acl", "grant", "append"],
+    ids=["customer-key", "append"],
 )
 def test_what_is_not_built_is_refused_and_not_forgotten(raw, bucket, unchanged, headers):
     with unchanged(bucket):

@@ -1,0 +1,148 @@
+"""Access lists of buckets and objects.
+
+https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetBucketAcl.html
+https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutBucketAcl.html
+https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObjectAcl.html
+"""
+
+from collections.abc import Iterable
+from typing import Any
+
+from s3ish.api.context import Context
+from s3ish.api.grants import AccessControlPolicy, default_acl, element_of, given_list, kept, list_of, list_of_object
+from s3ish.api.operation import operation
+from s3ish.api.rules import ACL, ENFORCED, ownership_of, rules_of
+from s3ish.api.shapes import BucketRequest, GrantHeaders, ObjectRequest
+from s3ish.auth.acl import AccessList
+from s3ish.auth.authorize import BucketRules, Permit
+from s3ish.errors import (
+    AccessControlListNotSupported,
+    AccessDenied,
+    MissingSecurityHeader,
+    UnexpectedContent,
+)
+from s3ish.model import Grant, Owner
+from s3ish.objects import buckets, versions
+from s3ish.wire.fields import body, header, query
+from s3ish.wire.shape import shape, write_document
+
+
+@shape
+class GetBucketAclRequest(BucketRequest):
+    """GET /{Bucket}?acl"""
+
+
+@operation("GET /{Bucket}?acl", action="s3:GetBucketAcl")
+async def get_bucket_acl(context: Context, request: GetBucketAclRequest) -> AccessControlPolicy:  # noqa: ARG001
+    """https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetBucketAcl.html"""
+    return element_of(rules_of(context.target).acl or default_acl(context.target.owner))
+
+
+@shape
+class PutBucketAclRequest(BucketRequest, GrantHeaders):
+    """PUT /{Bucket}?acl"""
+
+    content_md5: str | None = header("Content-MD5")
+    checksum_algorithm: str | None = header("x-amz-sdk-checksum-algorithm")
+    grant_write: str | None = header("x-amz-grant-write")
+    policy: AccessControlPolicy | None = body("AccessControlPolicy", required=False)
+
+
+@operation("PUT /{Bucket}?acl", action="s3:PutBucketAcl")
+async def put_bucket_acl(context: Context, request: PutBucketAclRequest) -> None:
+    """https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutBucketAcl.html"""
+    bucket = context.target
+    acl = chosen_list(request, request.policy, bucket.owner, bucket.owner)
+    check_list(acl, rules_of(bucket), bucket.owner)
+    text = write_document(element_of(acl), "AccessControlPolicy").decode()
+    await buckets.set_document(context.store, bucket.name, ACL, text)
+
+
+@shape
+class GetObjectAclRequest(ObjectRequest):
+    """GET /{Bucket}/{Key+}?acl"""
+
+    version_id: str | None = query("versionId")
+
+
+@operation("GET /{Bucket}/{Key+}?acl", action="s3:GetObjectAcl", version_action="s3:GetObjectVersionAcl")
+async def get_object_acl(context: Context, request: GetObjectAclRequest) -> AccessControlPolicy:
+    """https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObjectAcl.html"""
+    version = await versions.get(context.store, request.bucket, request.key, request.version_id)
+    return element_of(list_of_object(version.owner, version.attributes.acl))
+
+
+def chosen_list(
+    request: GrantHeaders, policy: AccessControlPolicy | None, owner: Owner, bucket_owner: Owner
+) -> AccessList:
+    """Return the list that a request puts, which gives it in headers or in its body.
+
+    Raises:
+        UnexpectedContent: it gives both.
+        MissingSecurityHeader: it gives none.
+        MalformedACLError, InvalidArgument, InvalidRequest: it gives a wrong one.
+    """
+    given = given_list(request, owner, bucket_owner)
+    if policy is None:
+        if given is None:
+            raise MissingSecurityHeader(MissingHeaderName="x-amz-acl")
+        return given
+    if given is not None:
+        raise UnexpectedContent
+    acl = list_of(policy)
+    if acl.owner.id != owner.id:
+        raise AccessDenied
+    return AccessList(owner, acl.grants)
+
+
+def check_list(acl: AccessList, rules: BucketRules, owner: Owner) -> None:
+    """Check that a bucket takes an access list, for itself or for an object in it.
+
+    Raises:
+        AccessControlListNotSupported: lists have no meaning there, and this is not the one that stands for that.
+        AccessDenied: the public access block refuses it.
+    """
+    if not rules.acls_count and acl.grants != default_acl(owner).grants:
+        raise AccessControlListNotSupported
+    if rules.block.block_acls and acl.is_public:
+        raise AccessDenied.because("the public access block refuses public access lists")
+
+
+def owner_and_acl(context: Context, request: GrantHeaders) -> tuple[Owner, tuple[Grant, ...]]:
+    """Return whom a new object belongs to, and its access list as its record keeps it.
+
+    https://docs.aws.amazon.com/AmazonS3/latest/userguide/about-object-ownership.html
+
+    Raises:
+        AccessControlListNotSupported, AccessDenied, InvalidArgument, InvalidRequest: it cannot have that list.
+    """
+    bucket = context.target
+    if bucket.owner.id == context.owner.id and not has_list(request):
+        return bucket.owner, ()
+    rules, ownership = rules_of(bucket), ownership_of(bucket)
+    gives_away = ownership == "BucketOwnerPreferred" and request.acl == "bucket-owner-full-control"
+    owner = bucket.owner if ownership == ENFORCED or gives_away else context.owner
+    acl = given_list(request, owner, bucket.owner)
+    if acl is None:
+        return owner, ()
+    check_list(acl, rules, owner)
+    return owner, kept(acl, owner)
+
+
+def has_list(request: GrantHeaders) -> bool:
+    """Tell whether the headers of a request give an access list."""
+    return any(
+        value is not None
+        for value in (
+            request.acl,
+            request.grant_full_control,
+            request.grant_read,
+            request.grant_read_acp,
+            request.grant_write_acp,
+        )
+    )
+
+
+def write_list(request: Any) -> Iterable[Permit]:
+    """Return the right that a request to make an object needs beside its own if it gives an access list."""
+    return (Permit("s3:PutObjectAcl", request.bucket, request.key),) if has_list(request) else ()

@@ -1,0 +1,131 @@
+"""The values that a request has for condition keys.
+
+https://docs.aws.amazon.com/AmazonS3/latest/userguide/amazon-s3-policy-keys.html
+https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_condition-keys.html
+"""
+
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from urllib.parse import parse_qsl
+
+from msgspec import Struct
+
+from s3ish.auth.patterns import Values
+from s3ish.auth.principals import ACCOUNT, Principal
+
+Tags = tuple[tuple[str, str], ...]
+
+
+class Circumstances(Struct, frozen=True):
+    """What a rule may ask of a request beside who calls.
+
+    ``source`` is the caller's address, ``secure`` whether it came over TLS, ``tls`` the version of that. ``signature``
+    is ``AWS4-HMAC-SHA256`` or ``AWS``, ``signed_at`` when it was made; ``presigned`` whether it stands in the query.
+    ``existing_tags`` are those of the object that the request is about, ``lock_days`` how long a lock is asked for.
+    """
+
+    headers: Mapping[str, str]
+    query: Mapping[str, str]
+    now: datetime
+    source: str = ""
+    secure: bool = False
+    tls: str = ""
+    signature: str = ""
+    signed_at: datetime | None = None
+    presigned: bool = False
+    region: str = ""
+    existing_tags: Tags = ()
+    lock_days: int | None = None
+
+
+def values_of(principal: Principal, circumstances: Circumstances) -> Values:
+    """Return what looks up the values of condition keys for a request."""
+
+    def values(key: str) -> tuple[str, ...]:
+        key = key.lower()
+        find = _KEYS.get(key)
+        if find is not None:
+            return find(principal, circumstances)
+        if key.startswith("s3:x-amz-"):
+            return _one(circumstances.headers.get(key[3:]))
+        family, slash, name = key.partition("/")
+        tags = _FAMILIES.get(family) if slash else None
+        return tuple(value for tag, value in tags(principal, circumstances) if tag.lower() == name) if tags else ()
+
+    return values
+
+
+def _one(value: object) -> tuple[str, ...]:
+    return () if value is None or value == "" else (str(value),)
+
+
+def _header(name: str) -> Callable[[Principal, Circumstances], tuple[str, ...]]:
+    return lambda _, circumstances: _one(circumstances.headers.get(name))
+
+
+def _query(name: str) -> Callable[[Principal, Circumstances], tuple[str, ...]]:
+    def find(_: Principal, circumstances: Circumstances) -> tuple[str, ...]:
+        value = circumstances.query.get(name)
+        return () if value is None else (value,)
+
+    return find
+
+
+def _signed(find: Callable[[Circumstances], object]) -> Callable[[Principal, Circumstances], tuple[str, ...]]:
+    """A key that only signed requests have."""
+    return lambda principal, circumstances: () if principal.is_anonymous else _one(find(circumstances))
+
+
+def _age(circumstances: Circumstances) -> int | None:
+    at = circumstances.signed_at
+    return None if at is None else int((circumstances.now - at).total_seconds() * 1000)
+
+
+def _type(principal: Principal) -> str:
+    return {"root": "Account", "user": "User", "session": "AssumedRole", "anonymous": "Anonymous"}[principal.kind]
+
+
+def _requested_tags(_: Principal, circumstances: Circumstances) -> Tags:
+    return tuple(parse_qsl(circumstances.headers.get("x-amz-tagging", ""), keep_blank_values=True))
+
+
+_KEYS: dict[str, Callable[[Principal, Circumstances], tuple[str, ...]]] = {
+    "aws:currenttime": lambda _, c: (c.now.strftime("%Y-%m-%dT%H:%M:%SZ"),),
+    "aws:epochtime": lambda _, c: (str(int(c.now.timestamp())),),
+    "aws:principalaccount": lambda p, _: () if p.is_anonymous else (ACCOUNT,),
+    "aws:principalarn": lambda p, _: _one(p.arn),
+    "aws:principaltype": lambda p, _: (_type(p),),
+    "aws:principalisawsservice": lambda _, __: ("false",),
+    "aws:viaawsservice": lambda _, __: ("false",),
+    "aws:referer": _header("referer"),
+    "aws:requestedregion": lambda _, c: _one(c.region),
+    "aws:resourceaccount": lambda _, __: (ACCOUNT,),
+    "aws:securetransport": lambda _, c: ("true" if c.secure else "false",),
+    "aws:sourceip": lambda _, c: _one(c.source),
+    "aws:tagkeys": lambda p, c: tuple(key for key, _ in _requested_tags(p, c)),
+    "aws:useragent": _header("user-agent"),
+    "aws:userid": lambda p, _: ("anonymous",) if p.is_anonymous else _one(p.id or p.owner.id),
+    "aws:username": lambda p, _: _one(p.name) if p.kind == "user" else (),
+    "s3:authtype": _signed(lambda c: "REST-QUERY-STRING" if c.presigned else "REST-HEADER"),
+    "s3:delimiter": _query("delimiter"),
+    "s3:if-match": _header("if-match"),
+    "s3:if-none-match": _header("if-none-match"),
+    "s3:max-keys": _query("max-keys"),
+    "s3:object-lock-legal-hold": _header("x-amz-object-lock-legal-hold"),
+    "s3:object-lock-mode": _header("x-amz-object-lock-mode"),
+    "s3:object-lock-remaining-retention-days": lambda _, c: _one(c.lock_days),
+    "s3:object-lock-retain-until-date": _header("x-amz-object-lock-retain-until-date"),
+    "s3:prefix": _query("prefix"),
+    "s3:requestobjecttagkeys": lambda p, c: tuple(key for key, _ in _requested_tags(p, c)),
+    "s3:resourceaccount": lambda _, __: (ACCOUNT,),
+    "s3:signatureage": _signed(_age),
+    "s3:signatureversion": _signed(lambda c: c.signature),
+    "s3:tlsversion": lambda _, c: _one(c.tls),
+    "s3:versionid": _query("versionId"),
+}
+_FAMILIES: dict[str, Callable[[Principal, Circumstances], Tags]] = {
+    "aws:principaltag": lambda p, _: p.tags,
+    "aws:requesttag": _requested_tags,
+    "s3:existingobjecttag": lambda _, c: c.existing_tags,
+    "s3:requestobjecttag": _requested_tags,
+}

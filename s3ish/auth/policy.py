@@ -1,0 +1,316 @@
+"""Policies: a JSON document becomes statements, and a statement says whether it speaks of a request.
+
+The same language serves policies of buckets, of users and of sessions.
+https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements.html
+"""
+
+import json
+import re
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import Any, Literal
+
+from msgspec import Struct
+
+from s3ish.auth import actions
+from s3ish.auth.conditions import BadConditionError, Condition, read_conditions
+from s3ish.auth.patterns import Pattern, Values
+from s3ish.auth.principals import ACCOUNT, Principal
+from s3ish.errors import MalformedPolicy
+
+MAX_BYTES = 20 * 1024
+"""The longest policy of a bucket."""
+_VERSIONS = ("2008-10-17", "2012-10-17")
+_FIELDS = frozenset(
+    ("Sid", "Effect", "Principal", "NotPrincipal", "Action", "NotAction", "Resource", "NotResource", "Condition")
+)
+_S3 = "arn:aws:s3:::"
+_USER = re.compile(
+    rf"arn:aws:(?:iam|sts)::(?:{ACCOUNT})?:((?:user|role|assumed-role|federated-user)/[\w+=,.@/-]{{1,512}})"
+)
+_ACCOUNT = re.compile(rf"(?:arn:aws:iam::)?({ACCOUNT})(?::root)?")
+_OTHER_ACCOUNT = re.compile(r"(?:arn:aws:(?:iam|sts)::)?\d{12}(?::root|:(?:user|role|assumed-role)/.+)?")
+_FIXED_KEYS = frozenset(
+    (
+        "aws:sourcearn",
+        "aws:sourcevpc",
+        "aws:sourcevpce",
+        "aws:sourceowner",
+        "aws:sourceaccount",
+        "aws:sourceip",
+        "aws:principalorgid",
+        "aws:principalarn",
+        "aws:principalaccount",
+        "aws:userid",
+        "aws:username",
+        "s3:x-amz-server-side-encryption-aws-kms-key-id",
+        "s3:dataaccesspointarn",
+        "s3:dataaccesspointaccount",
+    )
+)
+"""Keys with which a condition keeps a statement from being public, if their values have no wildcards."""
+
+Whom = Literal["everybody", "account", "arn", "canonical", "service"]
+
+
+class Statement(Struct, frozen=True):
+    """One statement.
+
+    ``principals`` are pairs of kind and name; None in a policy that belongs to a principal. ``name`` says which
+    statement it is, for whoever asks why.
+    """
+
+    name: str
+    allows: bool
+    principals: tuple[tuple[Whom, str], ...] | None
+    not_principals: bool
+    actions: frozenset[str]
+    resources: tuple[Pattern, ...]
+    not_resources: bool
+    conditions: tuple[Condition, ...]
+    condition_texts: tuple[tuple[str, str, tuple[str, ...]], ...] = ()
+
+    def speaks_of(self, principal: Principal, action: str, resource: str, values: Values) -> bool:
+        """Tell whether it speaks of a request.
+
+        Args:
+            action: in lower case, without ``s3:``.
+            resource: an ARN.
+        """
+        return (
+            action in self.actions
+            and any(pattern.matches(resource, values) for pattern in self.resources) != self.not_resources
+            and (self.principals is None or self._names(principal) != self.not_principals)
+            and all(condition.holds(values) for condition in self.conditions)
+        )
+
+    def _names(self, principal: Principal) -> bool:
+        return any(_is(principal, kind, name) for kind, name in self.principals or ())
+
+    @property
+    def is_public(self) -> bool:
+        """Whether it gives rights to everybody.
+
+        https://docs.aws.amazon.com/AmazonS3/latest/userguide/access-control-block-public-access.html
+        """
+        if not self.allows or self.principals is None:
+            return False
+        if not self.not_principals and all(kind != "everybody" for kind, _ in self.principals):
+            return False
+        return not any(_narrows(key, operator, texts) for operator, key, texts in self.condition_texts)
+
+
+def _narrows(key: str, operator: str, texts: tuple[str, ...]) -> bool:
+    """Whether a condition limits a statement to who is named in it."""
+    if key not in _FIXED_KEYS or "Not" in operator or operator.endswith("IfExists") or operator.startswith("ForAll"):
+        return False
+    if key == "aws:sourceip":
+        return not any(text.endswith("/0") for text in texts)
+    return not any(set(text) & set("*?$") for text in texts)
+
+
+def _is(principal: Principal, kind: Whom, name: str) -> bool:
+    """Whether a principal is one that a statement names."""
+    if kind == "everybody":
+        return True
+    if principal.is_anonymous:
+        return False
+    if kind == "canonical":
+        return principal.owner.id == name
+    if kind == "arn":
+        return principal.arn == f"arn:aws:iam::{ACCOUNT}:{name}" or name in principal.names
+    return kind == "account" and (principal.is_root or principal.is_of_account)
+
+
+class Policy(Struct, frozen=True):
+    """A policy that can be asked."""
+
+    statements: tuple[Statement, ...]
+
+    @property
+    def is_public(self) -> bool:
+        """Whether one of its statements gives rights to everybody."""
+        return any(statement.is_public for statement in self.statements)
+
+    @property
+    def asks_tags(self) -> bool:
+        """Whether a condition asks for tags that the object has."""
+        return any(
+            key.startswith("s3:existingobjecttag/")
+            for statement in self.statements
+            for _, key, _ in statement.condition_texts
+        )
+
+    def find(self, *, allows: bool, principal: Principal, action: str, resource: str, values: Values) -> str:
+        """Return the name of a statement that allows (or denies) a request; empty if there is none."""
+        for statement in self.statements:
+            if statement.allows == allows and statement.speaks_of(principal, action, resource, values):
+                return statement.name
+        return ""
+
+
+@lru_cache(512)
+def read_policy(text: str, bucket: str = "") -> Policy:
+    """Read a policy; the same text is read once.
+
+    Args:
+        bucket: the bucket whose policy it is; empty for a policy of a user or session, which names no principals.
+
+    Raises:
+        MalformedPolicy: it is none; the text says why.
+    """
+    if len(text.encode("utf-8", "surrogatepass")) > MAX_BYTES:
+        raise MalformedPolicy("Policy exceeds the maximum allowed document size.")
+    if not text.lstrip().startswith("{"):
+        raise MalformedPolicy("Policies must be valid JSON and the first byte must be '{'")
+    try:
+        document = json.loads(text, object_pairs_hook=_unique)
+    except (ValueError, RecursionError) as error:
+        if isinstance(error.__cause__, MalformedPolicy):
+            raise error.__cause__ from None
+        raise MalformedPolicy("This policy contains invalid Json") from error
+    if unknown := document.keys() - {"Version", "Id", "Statement"}:
+        raise MalformedPolicy(f"Unknown field {min(unknown)[:64]}")
+    version = document.get("Version", _VERSIONS[0])
+    if version not in _VERSIONS:
+        raise MalformedPolicy("The policy must contain a valid version string")
+    found = document.get("Statement")
+    statements = [found] if isinstance(found, dict) else found
+    if not isinstance(statements, list) or not statements or not isinstance(document.get("Id", ""), str):
+        raise MalformedPolicy("Could not parse the policy: Statement is empty!")
+    read = tuple(_statement(item, number, version, bucket) for number, item in enumerate(statements, 1))
+    sids = [item["Sid"] for item in statements if item.get("Sid")]
+    if len(sids) != len(set(sids)):
+        raise MalformedPolicy("Statement IDs (SID) in a single policy must be unique.")
+    return Policy(read)
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise ValueError from MalformedPolicy("Duplicate JSON fields in the policy")
+    return found
+
+
+def _statement(item: Any, number: int, version: str, bucket: str) -> Statement:
+    if not isinstance(item, dict):
+        raise MalformedPolicy("Invalid policy syntax.")
+    if unknown := item.keys() - _FIELDS:
+        raise MalformedPolicy(f"Unknown field {min(unknown)[:64]}")
+    if item.get("Effect") not in ("Allow", "Deny"):
+        missing = "Effect" not in item
+        raise MalformedPolicy("Missing required field Effect" if missing else f"Invalid effect: {item['Effect']}"[:128])
+    not_actions, named_actions = _one_of(item, "Action")
+    not_resources, named_resources = _one_of(item, "Resource")
+    variables = version == _VERSIONS[1]
+    meant = _actions(named_actions, inverted=not_actions)
+    resources = _resources(named_resources, meant, bucket, inverted=not_resources)
+    not_principals, principals = _whom(item) if bucket else _nobody(item)
+    given = item.get("Condition", {})
+    if not isinstance(given, dict):
+        raise MalformedPolicy("Invalid policy syntax.")
+    try:
+        conditions = read_conditions(given, variables, actions.is_condition_key)
+    except BadConditionError as error:
+        raise MalformedPolicy(str(error)) from error
+    return Statement(
+        name=item["Sid"] if isinstance(item.get("Sid"), str) and item["Sid"] else f"statement {number}",
+        allows=item["Effect"] == "Allow",
+        principals=principals,
+        not_principals=not_principals,
+        actions=meant,
+        resources=tuple(Pattern(text, variables=variables) for text in resources),
+        not_resources=not_resources,
+        conditions=conditions,
+        condition_texts=tuple(
+            (operator, key.lower(), tuple(map(str, value if isinstance(value, list) else [value])))
+            for operator, keys in given.items()
+            for key, value in keys.items()
+        ),
+    )
+
+
+def _one_of(item: Mapping[str, Any], field: str) -> tuple[bool, list[str]]:
+    """Return whether the field is there as its opposite (``NotAction``), and its texts."""
+    names = [name for name in (field, f"Not{field}") if name in item]
+    if not names:
+        raise MalformedPolicy(f"Missing required field {field}")
+    if len(names) > 1:
+        raise MalformedPolicy(f"A statement cannot have both {names[0]} and {names[1]}")
+    value = item[names[0]]
+    texts = [value] if isinstance(value, str) else value
+    if not isinstance(texts, list) or not texts or not all(isinstance(text, str) and text for text in texts):
+        raise MalformedPolicy(f"Policy has invalid {field.lower()}")
+    return names[0] != field, texts
+
+
+def _actions(patterns: list[str], *, inverted: bool) -> frozenset[str]:
+    meant: set[str] = set()
+    for pattern in patterns:
+        found = actions.actions_matching(pattern)
+        if not found and not inverted:
+            raise MalformedPolicy("Policy has invalid action")
+        meant |= found
+    return actions.actions_matching("*") - meant if inverted else frozenset(meant)
+
+
+def _resources(texts: list[str], meant: frozenset[str], bucket: str, *, inverted: bool) -> list[str]:
+    if not bucket:
+        if any(text != "*" and not text.startswith("arn:") for text in texts):
+            raise MalformedPolicy('Resource must be in ARN format or "*".')
+        return texts
+    ours = []
+    for text in texts:
+        name, slash, _ = text.removeprefix(_S3).partition("/")
+        fits = text.startswith(_S3) and Pattern(name, variables=False).matches(bucket, lambda _: ())
+        if not fits and not inverted:
+            raise MalformedPolicy("Policy has invalid resource")
+        ours.append(bool(slash) or name.endswith("*"))
+    if not inverted:
+        of_objects, of_buckets = any(ours), not all(text.removeprefix(_S3).count("/") for text in texts)
+        if not any(
+            (of_objects and actions.acts_on_objects(name)) or (of_buckets and actions.acts_on_buckets(name))
+            for name in meant
+        ):
+            raise MalformedPolicy("Action does not apply to any resource(s) in statement")
+    return texts
+
+
+def _nobody(item: Mapping[str, Any]) -> tuple[bool, None]:
+    if "Principal" in item or "NotPrincipal" in item:
+        raise MalformedPolicy("Policy document should not specify a principal.")
+    return False, None
+
+
+def _whom(item: Mapping[str, Any]) -> tuple[bool, tuple[tuple[Whom, str], ...]]:
+    names = [name for name in ("Principal", "NotPrincipal") if name in item]
+    if len(names) != 1:
+        raise MalformedPolicy("Missing required field Principal" if not names else "Invalid policy syntax.")
+    value, inverted = item[names[0]], names[0] == "NotPrincipal"
+    if value == "*":
+        return inverted, (("everybody", "*"),)
+    if not isinstance(value, dict) or not value:
+        raise MalformedPolicy("Invalid policy syntax.")
+    found: list[tuple[Whom, str]] = []
+    for kind, given in value.items():
+        texts = [given] if isinstance(given, str) else given
+        if not isinstance(texts, list) or not texts or not all(isinstance(text, str) for text in texts):
+            raise MalformedPolicy("Invalid policy syntax.")
+        found += [_principal(kind, text) for text in texts]
+    return inverted, tuple(found)
+
+
+def _principal(kind: str, text: str) -> tuple[Whom, str]:
+    """Read one principal. Raises MalformedPolicy."""
+    if kind == "AWS":
+        if text == "*":
+            return "everybody", text
+        if named := _USER.fullmatch(text):
+            return "arn", named[1]
+        if _ACCOUNT.fullmatch(text) or _OTHER_ACCOUNT.fullmatch(text):
+            return ("account", ACCOUNT) if _ACCOUNT.fullmatch(text) else ("service", text)
+    elif kind == "CanonicalUser" and text:
+        return "canonical", text
+    elif kind in ("Service", "Federated") and text:
+        return "service", text
+    raise MalformedPolicy("Invalid principal in policy")

@@ -1,0 +1,206 @@
+"""Who may do what with a bucket: its policy, its access list, ownership and the public access block."""
+
+import json
+
+import pytest
+
+from tests.api.conftest import ROOT
+
+OTHER_ARN = "arn:aws:iam::000000000000:user/other"
+EVERYBODY = "http://acs.amazonaws.com/groups/global/AllUsers"
+
+
+def policy_of(bucket, action, principal="*", effect="Allow", resource="/*", **more):
+    resources = [f"arn:aws:s3:::{bucket}{resource}"]
+    statement = {"Effect": effect, "Principal": principal, "Action": action, "Resource": resources} | more
+    return json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+
+
+@pytest.fixture
+def shared(s3, new_bucket):
+    """A bucket of the root user with an object in it."""
+    bucket = new_bucket()
+    s3.put_object(Bucket=bucket, Key="k", Body=b"body")
+    return bucket
+
+
+def test_a_policy_comes_back_as_it_was_put(s3, shared, refused):
+    refused("NoSuchBucketPolicy", 404, s3.get_bucket_policy, Bucket=shared)
+    policy = policy_of(shared, "s3:GetObject")
+    answer = s3.put_bucket_policy(Bucket=shared, Policy=policy)
+    assert answer["ResponseMetadata"]["HTTPStatusCode"] == 204
+    assert s3.get_bucket_policy(Bucket=shared)["Policy"] == policy
+    assert s3.get_bucket_policy_status(Bucket=shared)["PolicyStatus"]["IsPublic"] is True
+    s3.delete_bucket_policy(Bucket=shared)
+    refused("NoSuchBucketPolicy", 404, s3.get_bucket_policy, Bucket=shared)
+
+
+def test_a_public_read_bucket_is_read_by_anonymous_callers_and_not_written(s3, shared, raw):
+    assert raw("GET", f"/{shared}/k", keys=None).outcome == (403, "AccessDenied")
+    s3.put_bucket_policy(Bucket=shared, Policy=policy_of(shared, "s3:GetObject"))
+    answer = raw("GET", f"/{shared}/k", keys=None)
+    assert (answer.status, answer.body) == (200, b"body")
+    assert raw("PUT", f"/{shared}/new", "x", keys=None).outcome == (403, "AccessDenied")
+    assert raw("GET", f"/{shared}", keys=None).outcome == (403, "AccessDenied")
+    s3.delete_bucket_policy(Bucket=shared)
+    assert raw("GET", f"/{shared}/k", keys=None).outcome == (403, "AccessDenied")
+
+
+def test_who_may_not_list_does_not_learn_what_is_missing(s3, shared, raw, other):
+    s3.put_bucket_policy(Bucket=shared, Policy=policy_of(shared, "s3:GetObject"))
+    assert raw("GET", f"/{shared}/missing", keys=None).outcome == (403, "AccessDenied")
+    both = json.loads(policy_of(shared, "s3:GetObject"))
+    both["Statement"] += json.loads(policy_of(shared, "s3:ListBucket", resource=""))["Statement"]
+    s3.put_bucket_policy(Bucket=shared, Policy=json.dumps(both))
+    assert raw("GET", f"/{shared}/missing", keys=None).outcome == (404, "NoSuchKey")
+
+
+def test_another_user_has_what_a_policy_gives_it(s3, other, shared, refused):
+    refused("AccessDenied", 403, other.put_object, Bucket=shared, Key="new", Body=b"")
+    s3.put_bucket_policy(Bucket=shared, Policy=policy_of(shared, "s3:PutObject", {"AWS": OTHER_ARN}))
+    other.put_object(Bucket=shared, Key="new", Body=b"")
+    refused("AccessDenied", 403, other.get_object, Bucket=shared, Key="new")
+    assert s3.get_object_acl(Bucket=shared, Key="new")["Owner"] == s3.list_buckets()["Owner"]
+
+
+def test_what_a_policy_denies_is_denied_to_the_owner_too_but_for_the_policy_itself(s3, shared, refused):
+    s3.put_bucket_policy(Bucket=shared, Policy=policy_of(shared, "s3:*", effect="Deny", Sid="closed"))
+    refused("AccessDenied", 403, s3.get_object, Bucket=shared, Key="k")
+    s3.put_bucket_policy(Bucket=shared, Policy=policy_of(shared, "s3:*", effect="Deny", resource=""))
+    refused("AccessDenied", 403, s3.get_bucket_location, Bucket=shared)
+    assert s3.get_bucket_policy(Bucket=shared)["Policy"]
+    s3.delete_bucket_policy(Bucket=shared)
+    s3.get_object(Bucket=shared, Key="k")
+
+
+def test_conditions_are_asked(s3, shared, raw):
+    condition = {"StringLike": {"aws:UserAgent": "good*"}}
+    s3.put_bucket_policy(Bucket=shared, Policy=policy_of(shared, "s3:GetObject", Condition=condition))
+    assert raw("GET", f"/{shared}/k", headers={"User-Agent": "goodness"}, keys=None).status == 200
+    assert raw("GET", f"/{shared}/k", headers={"User-Agent": "bad"}, keys=None).status == 403
+
+
+def test_the_keys_of_a_batch_are_decided_one_by_one(s3, other, shared):
+    s3.put_object(Bucket=shared, Key="keep", Body=b"")
+    s3.put_bucket_policy(Bucket=shared, Policy=policy_of(shared, "s3:DeleteObject", {"AWS": OTHER_ARN}, resource="/k"))
+    answer = other.delete_objects(Bucket=shared, Delete={"Objects": [{"Key": "k"}, {"Key": "keep"}]})
+    assert [item["Key"] for item in answer["Deleted"]] == ["k"]
+    assert [(item["Key"], item["Code"]) for item in answer["Errors"]] == [("keep", "AccessDenied")]
+    s3.get_object(Bucket=shared, Key="keep")
+
+
+def test_the_source_of_a_copy_needs_a_right_of_its_own(s3, other, shared, refused, new_bucket):
+    target = new_bucket()
+    s3.put_bucket_policy(Bucket=target, Policy=policy_of(target, "s3:PutObject", {"AWS": OTHER_ARN}))
+    source = {"Bucket": shared, "Key": "k"}
+    refused("AccessDenied", 403, other.copy_object, Bucket=target, Key="k", CopySource=source)
+    s3.put_bucket_policy(Bucket=shared, Policy=policy_of(shared, "s3:GetObject", {"AWS": OTHER_ARN}))
+    other.copy_object(Bucket=target, Key="k", CopySource=source)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"Effect": "Maybe"}, "Invalid effect: Maybe"),
+        ({"Action": "s3:Nothing"}, "Policy has invalid action"),
+        ({"Action": "ec2:Start"}, "Policy has invalid action"),
+        ({"Resource": "arn:aws:s3:::another/*"}, "Policy has invalid resource"),
+        ({"Principal": {"AWS": "nobody"}}, "Invalid principal in policy"),
+        ({"Principal": None}, "Invalid policy syntax."),
+        ({"Condition": {"StringNearly": {"aws:UserAgent": "x"}}}, "Invalid Condition type : StringNearly"),
+        ({"Condition": {"StringEquals": {"aws:Nothing": "x"}}}, "Policy has an invalid condition key"),
+        ({"Strange": 1}, "Unknown field Strange"),
+        ({"Action": "s3:ListBucket"}, "Action does not apply to any resource(s) in statement"),
+    ],
+)
+def test_a_policy_that_is_none(s3, shared, refused, change, message):
+    document = json.loads(policy_of(shared, "s3:GetObject"))
+    document["Statement"][0] |= change
+    answer = refused("MalformedPolicy", 400, s3.put_bucket_policy, Bucket=shared, Policy=json.dumps(document))
+    assert answer["Error"]["Message"] == message
+    refused("NoSuchBucketPolicy", 404, s3.get_bucket_policy, Bucket=shared)
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{", "<x/>", '{"Statement": []}', "{" * 30_000, '{"a": 1, "a": 2}'])
+def test_what_is_no_policy_at_all(raw, shared, text):
+    assert raw("PUT", f"/{shared}?policy=", text).status == 400
+
+
+def test_ownership_is_enforced_where_nothing_else_was_said(s3, shared, refused):
+    refused("OwnershipControlsNotFoundError", 404, s3.get_bucket_ownership_controls, Bucket=shared)
+    refused("AccessControlListNotSupported", 400, s3.put_bucket_acl, Bucket=shared, ACL="public-read")
+    refused("AccessControlListNotSupported", 400, s3.put_object, Bucket=shared, Key="p", Body=b"", ACL="public-read")
+    s3.put_object(Bucket=shared, Key="p", Body=b"", ACL="bucket-owner-full-control")
+
+
+def test_access_lists_count_where_writers_own(s3, new_bucket, raw, other, refused):
+    bucket = new_bucket()
+    controls = {"Rules": [{"ObjectOwnership": "ObjectWriter"}]}
+    s3.put_bucket_ownership_controls(Bucket=bucket, OwnershipControls=controls)
+    assert s3.get_bucket_ownership_controls(Bucket=bucket)["OwnershipControls"] == controls
+    s3.put_object(Bucket=bucket, Key="open", Body=b"x", ACL="public-read")
+    s3.put_object(Bucket=bucket, Key="closed", Body=b"x")
+    assert raw("GET", f"/{bucket}/open", keys=None).status == 200
+    assert raw("GET", f"/{bucket}/closed", keys=None).status == 403
+    assert raw("GET", f"/{bucket}", keys=None).status == 403
+    s3.put_bucket_acl(Bucket=bucket, ACL="public-read")
+    assert raw("GET", f"/{bucket}", keys=None).status == 200
+    assert raw("PUT", f"/{bucket}/new", "x", keys=None).status == 403
+    grants = s3.get_object_acl(Bucket=bucket, Key="open")["Grants"]
+    assert {"Grantee": {"Type": "Group", "URI": EVERYBODY}, "Permission": "READ"} in grants
+    s3.put_bucket_acl(Bucket=bucket, GrantWrite='id="other"')
+    other.put_object(Bucket=bucket, Key="theirs", Body=b"x")
+    assert s3.get_object_acl(Bucket=bucket, Key="open")["Owner"]["ID"] != "other"
+
+
+def test_a_bucket_is_made_with_an_access_list_only_where_it_counts(s3, refused, new_bucket):
+    name = new_bucket() + "-acl"
+    refused("InvalidBucketAclWithObjectOwnership", 400, s3.create_bucket, Bucket=name, ACL="public-read")
+    s3.create_bucket(Bucket=name, ACL="public-read", ObjectOwnership="BucketOwnerPreferred")
+    assert any("URI" in grant["Grantee"] for grant in s3.get_bucket_acl(Bucket=name)["Grants"])
+    s3.create_bucket(Bucket=name + "-2", ACL="private")
+
+
+def test_the_public_access_block_has_four_effects(s3, new_bucket, raw, refused):
+    bucket = new_bucket()
+    s3.put_bucket_ownership_controls(Bucket=bucket, OwnershipControls={"Rules": [{"ObjectOwnership": "ObjectWriter"}]})
+    s3.put_object(Bucket=bucket, Key="open", Body=b"x", ACL="public-read")
+    s3.put_bucket_policy(Bucket=bucket, Policy=policy_of(bucket, "s3:GetObject", resource="/by-policy"))
+    s3.put_object(Bucket=bucket, Key="by-policy", Body=b"x")
+
+    def block(**settings):
+        names = ("BlockPublicAcls", "IgnorePublicAcls", "BlockPublicPolicy", "RestrictPublicBuckets")
+        wanted = {name: settings.get(name, False) for name in names}
+        s3.put_public_access_block(Bucket=bucket, PublicAccessBlockConfiguration=wanted)
+        assert s3.get_public_access_block(Bucket=bucket)["PublicAccessBlockConfiguration"] == wanted
+
+    def status(key):
+        return raw("GET", f"/{bucket}/{key}", keys=None).status
+
+    block(BlockPublicAcls=True)
+    refused("AccessDenied", 403, s3.put_object, Bucket=bucket, Key="n", Body=b"", ACL="public-read")
+    refused("AccessDenied", 403, s3.put_bucket_acl, Bucket=bucket, ACL="public-read")
+    assert (status("open"), status("by-policy")) == (200, 200)
+    block(IgnorePublicAcls=True)
+    assert (status("open"), status("by-policy")) == (403, 200)
+    block(BlockPublicPolicy=True)
+    policy = policy_of(bucket, "s3:GetObject")
+    refused("AccessDenied", 403, s3.put_bucket_policy, Bucket=bucket, Policy=policy)
+    assert (status("open"), status("by-policy")) == (200, 200)
+    block(RestrictPublicBuckets=True)
+    assert (status("open"), status("by-policy")) == (200, 403)
+    s3.delete_public_access_block(Bucket=bucket)
+    refused("NoSuchPublicAccessBlockConfiguration", 404, s3.get_public_access_block, Bucket=bucket)
+    assert (status("open"), status("by-policy")) == (200, 200)
+
+
+def test_only_the_owner_changes_who_may(other, shared, refused):
+    refused("AccessDenied", 403, other.put_bucket_policy, Bucket=shared, Policy=policy_of(shared, "s3:GetObject"))
+    refused("AccessDenied", 403, other.get_bucket_policy, Bucket=shared)
+    refused("AccessDenied", 403, other.get_bucket_acl, Bucket=shared)
+    refused("AccessDenied", 403, other.delete_public_access_block, Bucket=shared)
+
+
+def test_a_wrong_signature_is_no_anonymous_caller(s3, shared, raw):
+    s3.put_bucket_policy(Bucket=shared, Policy=policy_of(shared, "s3:GetObject"))
+    assert raw("GET", f"/{shared}/k", keys=(ROOT[0], "wrong")).outcome == (403, "SignatureDoesNotMatch")
