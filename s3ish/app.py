@@ -17,6 +17,7 @@ from s3ish.blob.protocol import BlobError
 from s3ish.clock import Clock
 from s3ish.config import Settings
 from s3ish.engines import close, make_store, open_volumes, users
+from s3ish.errors import S3Error
 from s3ish.index.protocol import IndexFailure, RowIs
 from s3ish.integrity.garbage import GarbageJob, RemovalJob
 from s3ish.integrity.repair_queue import RepairJob, RepairQueue
@@ -38,6 +39,7 @@ from s3ish.server.control import PATHS, admin
 from s3ish.server.pipeline import S3Application
 from s3ish.server.proxies import Proxies
 from s3ish.server.router import Router
+from s3ish.wire.shape import Written
 
 
 def jobs(store: Store) -> list[Job]:
@@ -63,6 +65,11 @@ class Application:
         else:
             assert self._s3, "the server begins with the lifespan"
             await self._s3(scope, receive, send)
+
+    def refuse(self, error: S3Error, path: str, client: str, *, told: bool) -> Written:
+        """See ``S3Application.refuse``."""
+        assert self._s3, "the server begins with the lifespan"
+        return self._s3.refuse(error, path, client, told=told)
 
     @functools.cached_property
     def _admin(self) -> Any:

@@ -4,6 +4,7 @@ The head of an answer waits for its first bytes, so that a small answer is one w
 takes uvicorn's way.
 """
 
+import functools
 from collections import deque
 from collections.abc import Set as AbstractSet
 from typing import Any
@@ -22,6 +23,14 @@ _FORBIDDEN = bytes({*range(32), 127} - {9})
 """What no header may hold; the line ends that are due are two of them each."""
 
 
+class AnswerTorn(Exception):
+    """An answer that was begun cannot be completed, which has been logged: the connection is to end."""
+
+
+class ClientGone(ConnectionError):
+    """There is nobody to send to."""
+
+
 class Exchange(RequestResponseCycle):
     """One request and its answer.
 
@@ -37,6 +46,20 @@ class Exchange(RequestResponseCycle):
         self.window_bytes = WINDOW_BYTES
         self._pieces: deque[bytes] = deque()
         self._head: bytes | None = None
+
+    async def run_asgi(self, app: Any) -> None:
+        """Have the request answered."""
+        await super().run_asgi(functools.partial(self._run, app))
+
+    async def _run(self, app: Any, scope: Any, receive: Any, send: Any) -> None:
+        """Run the application, which need not mind that the client has gone."""
+        try:
+            await app(scope, receive, send)
+        except ClientGone:
+            pass
+        except AnswerTorn:
+            self.disconnected = True
+            self.transport.close()
 
     def keep(self, piece: bytes) -> None:
         """Add bytes of the body that have arrived."""
@@ -76,11 +99,11 @@ class Exchange(RequestResponseCycle):
         return body
 
     async def send(self, message: Any) -> None:
-        """See the ASGI specification."""
+        """See the ASGI specification. Raises ClientGone."""
         if self.flow.write_paused and not self.disconnected:
             await self.flow.drain()
         if self.disconnected:
-            return
+            raise ClientGone
         if message["type"] == "http.response.start" and not self.response_started:
             self._head = self._compose(message["status"], message.get("headers", []))
             if self._head is None:

@@ -7,11 +7,11 @@ byte. This subclass refuses them before the application sees anything, with S3's
 import asyncio
 import re
 import sys
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol, cast
 from urllib.parse import unquote
 
 import httptools
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from s3ish.errors import (
     InvalidRequest,
@@ -25,7 +25,7 @@ from s3ish.http.batched_writes import outbox
 from s3ish.http.exchange import CROWD, Exchange
 from s3ish.http.idle import idle_connections
 from s3ish.http.receive_buffer import Demand, ReceiveBuffer
-from s3ish.wire.xml import DECLARATION, escape
+from s3ish.wire.shape import Written
 
 MAX_HEADERS = 256
 MAX_URL_BYTES = 16 * 1024
@@ -37,7 +37,6 @@ _LINGER_SECONDS = 2.0
 _FRAMING = frozenset((b"content-length", b"expect", b"host", b"transfer-encoding"))
 _ABSOLUTE = re.compile(rb"https?://([^/?]*)(.*)", re.IGNORECASE)
 """A target in absolute form; https as well, because whoever ended the TLS before us may have passed it on."""
-_REASONS = {400: b"Bad Request", 503: b"Service Unavailable"}
 
 
 class Limits(NamedTuple):
@@ -47,6 +46,13 @@ class Limits(NamedTuple):
     header_timeout_seconds: float
     body_timeout_seconds: float
     connections: int
+
+
+class Refuser(Protocol):
+    """What the application must be besides an ASGI application."""
+
+    def refuse(self, error: S3Error, path: str, client: str, *, told: bool) -> Written:
+        """Return the answer to a request that has not come to the application."""
 
 
 class LimitedProtocol(HttpToolsProtocol):
@@ -62,6 +68,7 @@ class LimitedProtocol(HttpToolsProtocol):
     def __init__(self, *, limits: Limits, **arguments: Any) -> None:
         super().__init__(**arguments)
         self._limits = limits
+        self.url = b""
         shortest = min(limits.header_timeout_seconds, limits.body_timeout_seconds, self.timeout_keep_alive)
         self._tick_seconds = min(_MAX_TICK_SECONDS, shortest / 4)
         self._timer: asyncio.TimerHandle | None = None
@@ -393,23 +400,31 @@ class LimitedProtocol(HttpToolsProtocol):
         self._refused = True
         idle_connections.discard(self.transport)
         outbox.flush()
-        if self.cycle is not None and not self.cycle.response_complete:
-            if self._in_headers:
-                self.cycle.keep_alive = False
-                return
-            self.cycle.disconnected = True
-            self.cycle.message_event.set()
-            if self.cycle.response_started or self.pipeline:
-                self.transport.close()
-                return
-        body = (
-            f"{DECLARATION}<Error><Code>{error.code}</Code><Message>{escape(error.message)}</Message></Error>"
-        ).encode()
-        self.transport.write(
-            b"HTTP/1.1 %d %s\r\ncontent-type: application/xml\r\ncontent-length: %d\r\nconnection: close\r\n"
-            b"server: s3ish\r\n\r\n%s" % (error.status, _REASONS.get(error.status, b"Bad Request"), len(body), body)
-        )
+        told = self._end_requests()
+        path = self.url.partition(b"?")[0].decode("latin-1")
+        client = self.client[0] if self.client else ""
+        refusal = cast("Refuser", self.app).refuse(error, path, client, told=told)
+        if not told:
+            return
+        fields = [*refusal.headers, ("content-length", str(len(refusal.body))), ("connection", "close")]
+        lines = [b"%b: %b\r\n" % field for field in self.server_state.default_headers]
+        lines += [f"{name}: {value}\r\n".encode() for name, value in fields]
+        self.transport.write(b"%b%b\r\n%b" % (STATUS_LINE[refusal.status], b"".join(lines), refusal.body))
         self._linger()
+
+    def _end_requests(self) -> bool:
+        """Take no more of the request that comes; return whether its client can be told why."""
+        if self.cycle is None or self.cycle.response_complete:
+            return True
+        if self._in_headers:
+            self.cycle.keep_alive = False  # the one before it is answered
+            return False
+        self.cycle.disconnected = True
+        self.cycle.message_event.set()
+        if self.cycle.response_started or self.pipeline:
+            self.transport.close()
+            return False
+        return True
 
     def _linger(self) -> None:
         """End our side; drop what comes until the client has ended its own, or for a short time."""

@@ -13,7 +13,8 @@ class RequestLine(msgspec.Struct, kw_only=True, omit_defaults=True):
     """What the log tells of one request.
 
     ``path`` is that of a request whose target names nothing. ``error`` is the code of S3's error, or why there was no
-    whole answer. ``received`` and ``sent`` are body bytes, ``seconds`` its duration.
+    whole answer. ``received`` and ``sent`` are body bytes, ``seconds`` its duration. ``torn`` says who ended an answer
+    behind its status: "client" or "server".
     """
 
     event: Literal["request"] | None = None
@@ -32,6 +33,7 @@ class RequestLine(msgspec.Struct, kw_only=True, omit_defaults=True):
     user: str
     client: str
     request_id: str
+    torn: str = ""
 
 
 def printable(text: str, most: int = MAX_CHARACTERS, *, lines: bool = False) -> str:

@@ -35,6 +35,12 @@ class Metrics:
         )
         self.received = Counter("s3ish_received_bytes", "Body bytes received.", registry=registry)
         self.sent = Counter("s3ish_sent_bytes", "Body bytes sent.", registry=registry)
+        self.torn = Counter(
+            "s3ish_torn_answers",
+            "Answers that ended before their last byte, by who ended them.",
+            ["by"],
+            registry=registry,
+        )
         self.damage = Counter(
             "s3ish_damage", "Damaged or missing shards and sidecars that were met.", registry=registry
         )

@@ -65,6 +65,8 @@ class Observer:
             bound.seconds.observe(line.seconds)
             received += line.received
             sent += line.sent
+            if line.torn:
+                self._metrics.torn.labels(line.torn).inc()
         for requests, count in counts.items():
             requests.inc(count)
         self._metrics.received.inc(received)

@@ -5,13 +5,14 @@ import functools
 from typing import Any
 
 from s3ish.clock import Clock
-from s3ish.errors import ServiceUnavailable
+from s3ish.errors import S3Error, ServiceUnavailable
 from s3ish.observe.observer import Observer
 from s3ish.process.lifespan import live
 from s3ish.server import respond
 from s3ish.server.body import RequestBody
 from s3ish.server.control import PATHS, admin
 from s3ish.server.pipeline import linger, read_headers
+from s3ish.wire.shape import Written
 
 _RETRY_SECONDS = 2
 _MESSAGE = "The drive of the index has failed; the index moves to another one. Try again in a moment."
@@ -38,14 +39,22 @@ class Standby:
         else:
             await self._refuse(scope, receive, send)
 
+    def refuse(self, error: S3Error, path: str, client: str, *, told: bool) -> Written:  # noqa: ARG002
+        """See ``S3Application.refuse``; requests of the meantime are not logged."""
+        return respond.refuse(error, path, self._new_request_id(), self._host_id)
+
+    def _new_request_id(self) -> str:
+        return self._clock.random_bytes(8).hex().upper()
+
     async def _refuse(self, scope: Any, receive: Any, send: Any) -> None:
         error = ServiceUnavailable(_MESSAGE, headers={"retry-after": str(_RETRY_SECONDS)})
-        request_id = self._clock.random_bytes(8).hex().upper()
+        request_id = self._new_request_id()
         written = respond.describe(error, scope["raw_path"].decode("latin-1"), request_id, self._host_id)
         body = RequestBody(receive, read_headers(scope["headers"])[0])
         await respond.send(
             written,
             send,
+            respond.Progress(),
             request_id,
             self._host_id,
             head=scope["method"] == "HEAD",

@@ -31,6 +31,7 @@ from s3ish.errors import (
     S3Error,
     ServiceUnavailable,
 )
+from s3ish.http.exchange import AnswerTorn
 from s3ish.http.receive_buffer import Demand
 from s3ish.model import Bucket
 from s3ish.objects.store import Store, translated
@@ -50,6 +51,8 @@ _NO_PROXIES = Proxies()
 
 DRAIN_BYTES = 1024 * 1024
 """How much of a refused body is read and dropped to keep the connection; more is cut off."""
+CLIENT_LEFT = 499
+"""The status that is logged where the client left before it got one."""
 LINGER_BYTES = 256 * 1024 * 1024
 LINGER_SECONDS = 15.0
 """How much, and for how long, a client may go on sending after an early refusal before it is cut off."""
@@ -69,10 +72,13 @@ class RequestRecord:
         "origin",
         "path",
         "principal",
+        "progress",
         "query",
         "repeated",
         "request_id",
+        "status",
         "target",
+        "torn",
     )
 
     def __init__(self, scope: Mapping[str, Any], request_id: str, proxies: Proxies) -> None:
@@ -90,12 +96,14 @@ class RequestRecord:
         self.origin = proxies.origin((scope.get("client") or ("",))[0], self.headers)
         self.body: RequestBody | None = None
         self.cut_off = False  # the server stops and waits no longer
+        self.status = 0
+        self.progress = respond.Progress()
+        self.torn = ""  # who ended the answer before its end
 
-    def line(self, status: int, sent: int, seconds: float) -> RequestLine:
+    def line(self, seconds: float) -> RequestLine:
         """Return what the log tells of it.
 
         Args:
-            sent: bytes of the answer's body.
             seconds: how long it took.
         """
         target = self.target
@@ -105,14 +113,15 @@ class RequestRecord:
             bucket=target.bucket if target else "",
             key=target.key if target else "",
             path="" if target else self.path,
-            status=status,
+            status=self.status,
             error=self.error,
             received=self.body.received if self.body else 0,
-            sent=sent,
+            sent=self.progress.sent,
             seconds=round(seconds, 6),
             user=self.principal.access_key,
             client=self.origin.client,
             request_id=self.request_id,
+            torn=self.torn,
         )
 
 
@@ -149,25 +158,48 @@ class S3Application:
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         clock = self._store.clock
         started = clock.monotonic()
-        call = RequestRecord(scope, clock.random_bytes(8).hex().upper(), self._proxies)
-        status, sent = 0, 0
+        call = RequestRecord(scope, self._new_request_id(), self._proxies)
         written: shape.Written | None = None
         try:
             written = await self._answer(call, receive)
-            status = written.status
+            call.status = written.status
             linger = await self._settle(call, receive)
-            sent = await respond.send(
-                written, send, call.request_id, self._host_id, head=call.method == "HEAD", linger=linger
-            )
+            await self._send(call, written, send, linger)
         except Disconnected:
-            status, call.error = 499, "ClientDisconnected"
-        except Exception as error:  # behind the status line: the answer is cut short
-            call.error = type(error).__name__
-            raise
+            call.status, call.error = CLIENT_LEFT, "ClientDisconnected"
         finally:
-            self._observer.request(call.line(status, sent, clock.monotonic() - started))
+            self._observer.request(call.line(clock.monotonic() - started))
             if written and written.flow:  # also one of which nothing was sent
                 await written.flow.aclose()
+
+    def refuse(self, error: S3Error, path: str, client: str, *, told: bool) -> shape.Written:
+        """Return the answer to what the HTTP layer refuses; count and log it.
+
+        Args:
+            path: as far as it is known.
+            client: the address at the other end of the connection.
+            told: whether the client gets the answer.
+        """
+        request_id = self._new_request_id()
+        written = respond.refuse(error, path, request_id, self._host_id)
+        self._observer.request(
+            RequestLine(
+                method="",
+                operation="Unknown",
+                bucket="",
+                key="",
+                path=path,
+                status=error.status,
+                error=error.code,
+                received=0,
+                sent=len(written.body) if told else 0,
+                seconds=0.0,
+                user="",
+                client=client,
+                request_id=request_id,
+            )
+        )
+        return written
 
     async def _answer(self, call: RequestRecord, receive: Any) -> shape.Written:
         """Handle a request; every failure becomes an answer."""
@@ -189,6 +221,39 @@ class S3Application:
         except Exception:
             log.exception("unhandled", request_id=call.request_id, operation=call.operation and call.operation.name)
             return self._refuse(call, InternalError())
+
+    def _new_request_id(self) -> str:
+        return self._store.clock.random_bytes(8).hex().upper()
+
+    async def _send(
+        self, call: RequestRecord, written: shape.Written, send: respond.Send, linger: respond.Linger | None
+    ) -> None:
+        """Send an answer. What ends it after its status cannot be told in it: the connection ends, and the log tells.
+
+        Raises:
+            AnswerTorn: the server cannot complete what it has begun.
+            Disconnected: the client left before anything was sent.
+        """
+        progress, head = call.progress, call.method == "HEAD"
+        try:
+            with translated():
+                await respond.send(written, send, progress, call.request_id, self._host_id, head=head, linger=linger)
+        except ConnectionError:
+            if not progress.begun:
+                raise Disconnected from None
+            if not progress.whole:
+                call.torn, call.error = "client", "ClientDisconnected"
+        except asyncio.CancelledError as error:
+            if not progress.whole:
+                call.torn, call.error = "server", ServiceUnavailable.__name__
+            raise AnswerTorn from error
+        except Exception as error:
+            call.torn, call.error = "server", type(error).__name__
+            if isinstance(error, S3Error):
+                log.error("answer torn", request_id=call.request_id, error=error.code, cause=_cause(error))
+            else:
+                log.exception("unhandled", request_id=call.request_id)
+            raise AnswerTorn from error
 
     def _refuse(self, call: RequestRecord, error: S3Error) -> shape.Written:
         call.error = error.code

@@ -4,9 +4,11 @@ import re
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+from msgspec import Struct
+
 from s3ish.errors import S3Error
 from s3ish.wire.headers import encode_value
-from s3ish.wire.shape import Written
+from s3ish.wire.shape import Headers, Written
 from s3ish.wire.xml import DECLARATION, escape
 
 Send = Callable[[dict[str, Any]], Awaitable[None]]
@@ -16,6 +18,14 @@ _MAX_ECHO = 1024
 """The longest piece of a request that an error repeats."""
 _INEXPRESSIBLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")
 """Characters that XML 1.0 has no form for: an error that repeated them could not be read."""
+
+
+class Progress(Struct):
+    """How far an answer has come: whether its status is sent, how many bytes of its body, and whether all of them."""
+
+    begun: bool = False
+    sent: int = 0
+    whole: bool = False
 
 
 def describe(error: S3Error, resource: str, request_id: str, host_id: str) -> Written:
@@ -35,26 +45,46 @@ def describe(error: S3Error, resource: str, request_id: str, host_id: str) -> Wr
     return Written(error.status, headers, body)
 
 
+def refuse(error: S3Error, resource: str, request_id: str, host_id: str) -> Written:
+    """Return the whole answer to a request that failed before there was one; see ``describe``."""
+    written = describe(error, resource, request_id, host_id)
+    written.headers += _identity(request_id, host_id)
+    return written
+
+
 def _clip(text: str) -> str:
     return escape(_INEXPRESSIBLE.sub("\ufffd", text[:_MAX_ECHO]))
 
 
+def _identity(request_id: str, host_id: str) -> Headers:
+    """Return the headers that every answer has."""
+    return [("x-amz-request-id", request_id), ("x-amz-id-2", host_id), ("server", "s3ish")]
+
+
 async def send(
-    written: Written, send: Send, request_id: str, host_id: str, *, head: bool, linger: Linger | None = None
-) -> int:
+    written: Written,
+    send: Send,
+    progress: Progress,
+    request_id: str,
+    host_id: str,
+    *,
+    head: bool,
+    linger: Linger | None = None,
+) -> None:
     """Send an answer.
 
     Args:
+        progress: kept up to date, also when this fails.
         head: leave the body out, as HEAD wants it.
         linger: given where the connection must end because the request's body was not read; awaited between the last
             byte of the answer and that end.
 
-    Returns:
-        The number of body bytes sent.
+    Raises:
+        ConnectionError: the client has gone.
     """
-    headers = [(b"x-amz-request-id", request_id.encode()), (b"x-amz-id-2", host_id.encode()), (b"server", b"s3ish")]
+    headers = []
     known_length = False
-    for name, value in written.headers:
+    for name, value in (*_identity(request_id, host_id), *written.headers):
         known_length = known_length or name == "content-length"
         headers.append((name.encode("latin-1"), encode_value(value)))
     bodiless = written.status in (204, 304)
@@ -65,20 +95,18 @@ async def send(
     if linger:
         headers.append((b"connection", b"close"))
     await send({"type": "http.response.start", "status": written.status, "headers": headers})
-    sent = 0
+    progress.begun = True
     if written.flow is None or head:
         body = b"" if head or bodiless else written.body
-        if not linger:
-            await send({"type": "http.response.body", "body": body})
-            return len(body)
-        await send({"type": "http.response.body", "body": body, "more_body": True})
-        sent = len(body)
+        await send({"type": "http.response.body", "body": body, "more_body": linger is not None})
+        progress.sent = len(body)
     else:
         async for piece in written.flow:
             await send({"type": "http.response.body", "body": piece, "more_body": True})
-            sent += len(piece)
+            progress.sent += len(piece)
             del piece  # the next may come much later
+    progress.whole = True
     if linger:
         await linger()
-    await send({"type": "http.response.body", "body": b""})
-    return sent
+    if linger or (written.flow and not head):
+        await send({"type": "http.response.body", "body": b""})

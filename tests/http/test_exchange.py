@@ -5,7 +5,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from s3ish.http.exchange import WINDOW_BYTES, Exchange
+from s3ish.http.exchange import WINDOW_BYTES, AnswerTorn, ClientGone, Exchange
 
 HEADERS = [(b"content-length", b"5")]
 
@@ -118,6 +118,36 @@ async def test_a_body_of_another_length_than_its_head_says_is_not_sent(exchange,
 async def answer(exchange):
     await exchange.send({"type": "http.response.start", "status": 200, "headers": HEADERS})
     await exchange.send({"type": "http.response.body", "body": b"hello"})
+
+
+@pytest.mark.parametrize("begun", [False, True])
+async def test_whoever_sends_to_a_client_that_has_gone_is_told(exchange, wire, begun):
+    if begun:
+        await exchange.send({"type": "http.response.start", "status": 200, "headers": HEADERS})
+    exchange.disconnected = True
+    with pytest.raises(ClientGone):
+        await answer(exchange)
+    assert wire.written == []
+
+
+async def test_an_application_need_not_mind_that_the_client_has_gone(exchange, wire):
+    async def application(_scope, _receive, send):
+        exchange.disconnected = True
+        await send({"type": "http.response.start", "status": 200, "headers": HEADERS})
+
+    await exchange.run_asgi(application)
+    assert wire.written == []
+
+
+async def test_an_answer_that_cannot_be_completed_ends_with_its_connection(exchange, wire):
+    async def application(_scope, _receive, send):
+        await send({"type": "http.response.start", "status": 200, "headers": HEADERS})
+        await send({"type": "http.response.body", "body": b"hel", "more_body": True})
+        raise AnswerTorn
+
+    await exchange.run_asgi(application)
+    assert wire.written == [b"HTTP/1.1 200 OK\r\ndate: now\r\ncontent-length: 5\r\n\r\nhel"]
+    assert wire.closed
 
 
 async def test_answers_of_one_turn_leave_together_before_anything_that_is_begun_then(exchange, wire, running):

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import re
 import socket
 
 import pytest
@@ -18,6 +19,7 @@ from tests.server.support import (
     send,
     status_of,
 )
+from tests.waiting import wait_until
 
 GOOD = b"GET /ok HTTP/1.1\r\nHost: h\r\n\r\n"
 LAST = b"GET /last HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n"
@@ -37,6 +39,10 @@ def assert_refused(server, data, code="InvalidRequest", status=400):
     assert answer.count(b"HTTP/1.1 ") == 1
     assert b"\r\nconnection: close\r\n" in answer
     assert b"\r\ncontent-type: application/xml\r\n" in answer
+    assert re.search(rb"\r\ndate: \w+, .* GMT\r\n", answer)
+    assert b"\r\nx-amz-request-id: REQUEST\r\n" in answer
+    assert b"<RequestId>REQUEST</RequestId>" in answer
+    assert [(found, told) for found, _, told in server.application.refusals] == [(code, True)]
     assert server.application.requests == []
 
 
@@ -308,6 +314,7 @@ def test_what_comes_before_nonsense_is_answered(server, second):
     assert b"/ok 0" in answer
     assert b"/last" not in answer
     assert [path for _, path, _, _ in server.application.requests] == ["/ok"]
+    assert len(server.application.refusals) == 1
 
 
 # case 91, case 112
@@ -320,6 +327,21 @@ def test_bytes_after_a_body_are_the_next_request_or_nonsense(server):
 
 def test_a_refused_connection_takes_no_further_request(server):
     assert_refused(server, request(host=None) + GOOD + GOOD)
+
+
+@pytest.mark.parametrize(
+    ("start_of", "resource"),
+    [
+        (b"", ""),
+        (b"GET /a%20b?versionId=x HTTP/1.1\r\nX: 1\r\n\r\n", "/a%20b"),
+        (b"GET /a HTTP/1.1\r\nX Y: 1\r\n\r\n", "/a"),
+        (b"nonsense\r\n\r\n", ""),
+    ],
+)
+def test_a_refusal_names_the_path_as_far_as_it_is_known(server, start_of, resource):
+    answer = server.talk(start_of)
+    assert b"<Resource>%b</Resource>" % resource.encode() in answer
+    assert [path for _, path, _ in server.application.refusals] == [resource]
 
 
 def test_what_there_is_no_memory_for_is_not_called_nonsense(server, monkeypatch):  # case 135
@@ -450,7 +472,7 @@ def test_a_client_that_does_not_read_the_end_is_cut_off(start, headers):
     with server.connect(receive_bytes=4096) as connection:
         send(connection, request(*headers, target=b"/whole"))
         assert connection.recv(1) == b"H"
-        server.wait(lambda: server.connections == 0)
+        wait_until(lambda: server.connections == 0)
 
 
 async def test_a_closing_connection_that_moves_is_not_cut_off(clock):
@@ -617,6 +639,7 @@ async def answered():
         await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"2")]})
         await send({"type": "http.response.body", "body": b"ok"})
 
+    application.refuse = Application().refuse
     connection, transport = connection_of(application)
     connection.tasks.add("another")
     connection.data_received(GOOD)

@@ -196,7 +196,6 @@ async def test_what_was_sent_is_not_held_while_the_next_is_waited_for(read):  # 
 
     store = SimpleNamespace(blobs=SimpleNamespace(open=open_blob), keep_parts=keep_parts)
     flow = await open_span(store, read, 0, read.size)
-    await respond.send(
-        Written(200, [("content-length", str(read.size))], flow=as_flow(flow)), leave_alone, "", "", head=False
-    )
+    written = Written(200, [("content-length", str(read.size))], flow=as_flow(flow))
+    await respond.send(written, leave_alone, respond.Progress(), "", "", head=False)
     assert [reader.held for reader in readers] == [[0, 0, 0, 0]] * max(len(read.parts), 1)

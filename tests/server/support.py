@@ -4,17 +4,16 @@ import asyncio
 import contextlib
 import functools
 import hashlib
-import logging
 import re
 import socket
 import threading
-import time
 from unittest.mock import Mock
 
 import uvicorn
 from uvicorn.server import ServerState
 
 from s3ish.http.protocol import LimitedProtocol, Limits
+from s3ish.server import respond
 from s3ish.server.body import Disconnected, RequestBody
 
 PATIENCE_SECONDS = 10
@@ -29,7 +28,7 @@ class Application:
     """
 
     def __init__(self):
-        self.requests, self.pieces = [], []
+        self.requests, self.refusals, self.pieces = [], [], []
         self.wanted = 0  # bytes of a body, as it says
         self.disconnected = threading.Event()
         self.begun = threading.Semaphore(0)  # of requests whose body is stored
@@ -62,6 +61,10 @@ class Application:
         await send({"type": "http.response.start", "status": 200, "headers": fields})
         await send({"type": "http.response.body", "body": text})
 
+    def refuse(self, error, path, _client, *, told):
+        self.refusals.append((error.code, path, told))
+        return respond.refuse(error, path, "REQUEST", "host")
+
     async def _store(self, scope, receive, send):
         headers = {name.decode(): value.decode() for name, value in scope["headers"]}
         body, digest = RequestBody(receive, headers, scope["extensions"]["s3ish.appetite"]), hashlib.md5()
@@ -82,10 +85,12 @@ class Application:
         pieces = 64 * 16
         fields = [(b"content-length", b"%d" % (pieces * 65536))]
         await send({"type": "http.response.start", "status": 200, "headers": fields})
-        for number in range(pieces):
-            await send({"type": "http.response.body", "body": bytes(65536), "more_body": number < pieces - 1})
-        await receive()
-        self.disconnected.set()
+        try:
+            for number in range(pieces):
+                await send({"type": "http.response.body", "body": bytes(65536), "more_body": number < pieces - 1})
+            await receive()
+        finally:
+            self.disconnected.set()
 
 
 class Server:
@@ -102,10 +107,10 @@ class Server:
             log_config=None,
             access_log=False,
             server_header=False,
+            proxy_headers=False,
             timeout_keep_alive=idle_seconds,
             timeout_graceful_shutdown=1,
         )
-        logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)
         self.application = application
         self._listening = socket.create_server(("127.0.0.1", 0))
         self.port = self._listening.getsockname()[1]
@@ -136,13 +141,6 @@ class Server:
     def connections(self):
         """How many there are."""
         return len(self._server.server_state.connections)
-
-    def wait(self, condition):
-        """Wait until a condition holds."""
-        end = time.monotonic() + PATIENCE_SECONDS
-        while not condition():
-            assert time.monotonic() < end, "in vain"
-            time.sleep(0.005)
 
     def stop(self):
         self._server.should_exit = True
@@ -230,6 +228,7 @@ def connection_of(application, *, clock=None, connections=10, idle_seconds=5):
         lifespan="off",
         interface="asgi3",
         log_config=None,
+        proxy_headers=False,
         timeout_keep_alive=idle_seconds,
     )
     config.load()

@@ -28,8 +28,9 @@ class Sent:
 
 async def send(written, *, head=False, linger=None):
     sent = Sent()
-    count = await respond.send(written, sent, "REQUEST", "host", head=head, linger=linger)
-    assert count == len(sent.body)
+    progress = respond.Progress()
+    await respond.send(written, sent, progress, "REQUEST", "host", head=head, linger=linger)
+    assert progress == respond.Progress(begun=True, sent=len(sent.body), whole=True)
     assert [message["type"] for message in sent.messages] == ["http.response.start"] + ["http.response.body"] * (
         len(sent.messages) - 1
     )
@@ -109,7 +110,7 @@ async def test_a_connection_that_must_end_ends_after_the_whole_answer(written, h
     async def linger():
         seen.append((sent.headers, sent.body, sent.messages[-1]["more_body"]))
 
-    await respond.send(written, sent, "REQUEST", "host", head=head, linger=linger)
+    await respond.send(written, sent, respond.Progress(), "REQUEST", "host", head=head, linger=linger)
     ((headers, body, more),) = seen
     assert headers[b"connection"] == b"close"
     assert body == (b"" if head else written.body)
