@@ -121,3 +121,10 @@ def test_every_plot_is_shown_and_small_and_has_its_numbers():
         assert (DOCS / f"{name}.svg").stat().st_size < 60_000
         panels = json.loads((DOCS / f"{name}.json").read_text())["panels"]
         assert all(panel["lines"] for panel in panels)
+
+
+def test_the_glossary_is_sorted_and_explains_words_that_the_code_uses():
+    words = [row[0] for row in rows("architecture.md", "Glossary")][1:]
+    assert words == sorted(set(words))
+    code = " ".join(path.read_text() for path in (ROOT / "s3ish").rglob("*.py")).lower()
+    assert not [word for word in words if not re.search(rf"\b{word}|\b{word.replace(' ', '_')}", code)]

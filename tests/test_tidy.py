@@ -1,8 +1,10 @@
 """The house rules of ``docs/architecture.md``, read from the source with ``ast``."""
 
 import ast
+import io
 import re
 import subprocess
+import tokenize
 from pathlib import Path
 
 import pytest
@@ -170,3 +172,36 @@ def test_nothing_is_left_for_later():
             path = ROOT / name
             if path.exists():
                 assert not mark.search(path.read_text()), name
+
+
+OBSCURE = {
+    "anew": ("again, from scratch, rewritten", 44),
+    "told": ("reported, logged, called, notified", 62),
+    "tells? of": ("reports, describes, lists", 15),
+    "whoever": ("any client that, the caller", 37),
+    "nobody": ("no client, no process, no code", 38),
+    "somebody": ("a client, another process, a caller", 16),
+    "whatever": ("any, each, all that", 25),
+    "nevertheless": ("still", 2),
+    "in the making": ("that has not been committed", 1),
+    "turned away": ("refused", 0),
+    "brought to light": ("restored, found", 0),
+}
+"""Words that hide who does what: what to write instead, and how many still stand there. These numbers only fall."""
+
+
+def prose(path):
+    """Return what people read of a file: a page as it is, of code the comments and texts."""
+    if path.suffix == ".md":
+        return path.read_text()
+    tokens = tokenize.generate_tokens(io.StringIO(path.read_text()).readline)
+    texts = {"COMMENT", "STRING", "FSTRING_MIDDLE"}
+    return "\n".join(token.string for token in tokens if tokenize.tok_name[token.type] in texts)
+
+
+def test_words_that_hide_meaning_become_fewer():
+    pages = [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")]
+    text = "\n".join(prose(path) for path in [*SOURCES, *pages])
+    for word, (better, allowed) in OBSCURE.items():
+        found = len(re.findall(rf"\b{word}\b", text, re.IGNORECASE))
+        assert found <= allowed, f"{word!r} stands there {found} times, not {allowed}; write instead: {better}"
