@@ -1,6 +1,6 @@
 """What comes in one turn of the event loop, handed on together.
 
-Whoever takes it is asleep: a thread, or a client on the same machine. Waking it costs as much as much of the work on a
+The receiver is asleep: a thread, or a client on the same machine. Waking it costs as much as much of the work on a
 small request, so that it is woken once for all of them.
 """
 

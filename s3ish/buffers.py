@@ -18,7 +18,7 @@ class Buffers(threading.local):
         self._kept: deque[mmap.mmap] = deque(maxlen=_KEPT)
 
     def take(self, size: int) -> memoryview:
-        """Return room for so many bytes, which is nobody else's as long as there is any view of it.
+        """Return room for so many bytes, which no other caller gets as long as there is any view of it.
 
         What it holds is what was there before; fresh memory takes room only as far as it is filled. Raises MemoryError.
         """

@@ -261,7 +261,7 @@ def _with_aws_keys(settings: Settings, environment: Mapping[str, str]) -> Settin
 
 
 def key_source(settings: Settings, environment: Mapping[str, str] | None = None) -> str:
-    """Return in words where the root user's keys come from, and which variables were looked at; no value is told."""
+    """Return in words where the root user's keys come from, and which variables were looked at; it names no value."""
     environment = os.environ if environment is None else environment
     asked = settings.auth.from_aws_environment
     names = variables(_PAIR[0]) + (_AWS_PAIR[:1] if asked else ())

@@ -61,8 +61,8 @@ def make_store(
     """Return a store on volumes, which it owns from now on, with the index in a file.
 
     Args:
-        on_damage, on_broken_row, on_state: told what is met.
-        monitor: told how the index is.
+        on_damage, on_broken_row, on_state: called with what is met.
+        monitor: notified of how the index is.
         contended: several processes write to the index all the time.
         durable: flush every commit of the index, unless settings say that nothing is flushed.
 
@@ -73,7 +73,7 @@ def make_store(
     try:
         rows = SQLiteIndex(index, durable=durable and storage.fsync, contended=contended, monitor=monitor)
     except IndexFailure:
-        volumes.close()  # whoever tries another place opens them again
+        volumes.close()  # a caller that tries another place opens them again
         raise
     offload = ThreadPool()
     blobs = ErasureStore(

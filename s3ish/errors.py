@@ -10,7 +10,7 @@ from typing import ClassVar, Self
 
 
 class S3Error(Exception):
-    """What a client is told when a request cannot be done.
+    """What a client gets when a request cannot be done.
 
     Args:
         message: text in place of the class's own.

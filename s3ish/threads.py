@@ -157,7 +157,7 @@ class ThreadPool:
 
     def give_up(self, thread: int) -> None:
         """Wait no longer for the job of a thread, if it has one; another thread takes its place."""
-        _given_up.add(thread)  # first: whoever takes the job off ``_running`` last, forgets it
+        _given_up.add(thread)  # first: the thread that takes the job off ``_running`` last forgets it
         job = self._running.pop(thread, None)
         if job is None:
             _given_up.discard(thread)
@@ -246,7 +246,7 @@ class ThreadPool:
         assert loop is not None
         try:
             loop.call_soon_threadsafe(self._settle)
-        except RuntimeError:  # the loop has ended: nobody waits any more
+        except RuntimeError:  # the loop has ended, so nothing waits
             return
 
     def _settle(self) -> None:

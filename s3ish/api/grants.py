@@ -61,7 +61,7 @@ def list_of(policy: AccessControlPolicy) -> AccessList:
 
     Raises:
         MalformedACLError, InvalidArgument: a grantee is none.
-        UnresolvableGrantByEmailAddress: addresses of mail name nobody here.
+        UnresolvableGrantByEmailAddress: addresses of mail name no user here.
     """
     if len(policy.grants) > MAX_GRANTS:
         raise MalformedACLError

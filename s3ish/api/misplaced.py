@@ -1,4 +1,4 @@
-"""Headers where they have no meaning: S3 refuses them, because whoever sends one counts on it.
+"""Headers where they have no meaning: S3 refuses them, because a client that sends one counts on it.
 
 Each row says which operations it is about and which error answers; a header that an operation declares is no concern of
 it. What is neither declared nor here is ignored, as HTTP wants it.
@@ -118,7 +118,7 @@ def refuse_misplaced(operation: Operation, headers: Mapping[str, str]) -> None:
 
     Raises:
         InvalidArgument, NotImplemented: as the table says.
-        InvalidRequest: a checksum of an algorithm that nobody could verify.
+        InvalidRequest: a checksum of an algorithm that is not known.
     """
     refused = misplaced_headers(operation)
     if not refused.keys().isdisjoint(headers):

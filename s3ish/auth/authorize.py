@@ -19,7 +19,7 @@ from s3ish.auth.principals import Principal
 from s3ish.model import Owner
 
 _ALWAYS = frozenset(("getbucketpolicy", "putbucketpolicy", "deletebucketpolicy"))
-"""What nobody can take from the owner of a bucket: else a policy could lock all out."""
+"""What no policy can take from the owner of a bucket: else a policy could lock all out."""
 
 
 class Permit(NamedTuple):

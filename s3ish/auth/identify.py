@@ -40,7 +40,7 @@ def is_presigned(names: AbstractSet[str]) -> bool:
 
 
 class Authentication(Struct, frozen=True):
-    """Who signed (None if nobody did), and what the signature covers.
+    """Who signed (None if the request is not signed), and what the signature covers.
 
     ``payload`` is how it covers the body, ``uncovered`` are query keys that it leaves out.
     """
@@ -74,7 +74,7 @@ class Authenticator:
             now: the time, UTC.
 
         Raises:
-            S3Error: it claims to be from somebody, and that is not so, or cannot be checked.
+            S3Error: it claims to be from a user, and that is not so, or cannot be checked.
         """
         header = request.headers.get("authorization")
         query = sigv4.read_query(request.raw_query) if request.raw_query else _NO_QUERY

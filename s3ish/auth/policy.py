@@ -57,7 +57,7 @@ class Statement(Struct, frozen=True):
     """One statement.
 
     ``principals`` are pairs of kind and name; None in a policy that belongs to a principal. ``name`` says which
-    statement it is, for whoever asks why.
+    statement it is, for those who ask why.
     """
 
     name: str

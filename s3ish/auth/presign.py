@@ -27,7 +27,7 @@ def presign(
     region: str,
     query: Mapping[str, str] | None = None,
 ) -> str:
-    """Return a URL that allows one request to whoever has it.
+    """Return a URL that allows one request to any client that has it.
 
     Args:
         user: who allows it.

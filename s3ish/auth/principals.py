@@ -1,4 +1,4 @@
-"""Who is behind a request: the root user, a user, a session, or nobody who can be named."""
+"""Who is behind a request: the root user, a user, a session, or anonymous."""
 
 from typing import TYPE_CHECKING, Literal
 
@@ -40,7 +40,7 @@ class Principal(Struct, frozen=True):
 
     @property
     def is_anonymous(self) -> bool:
-        """Whether nobody signed."""
+        """Whether the request is not signed."""
         return self.kind == "anonymous"
 
     @property

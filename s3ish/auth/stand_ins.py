@@ -1,6 +1,6 @@
 """Query parameters that stand for headers.
 
-Whoever uses a presigned URL in a browser cannot add headers, so programs that make such URLs put the headers of the
+A browser that opens a presigned URL cannot add headers, so programs that make such URLs put the headers of the
 request into the query: ``x-amz-meta-…``, ``x-amz-acl``, ``x-amz-checksum-mode``. S3 reads them as the headers that
 they stand for. The signature covers them in either place.
 

@@ -73,7 +73,7 @@ class Health(NamedTuple):
 
 
 Unread = Callable[[str, BlobError], None]
-"""Told what a scan could not read: the id of a blob, or "" where it may have overlooked some, and why."""
+"""Called with what a scan could not read: the id of a blob, or "" where it may have overlooked some, and why."""
 
 
 class Sealed(NamedTuple):
@@ -212,7 +212,7 @@ class BlobStore(Protocol):
     def scan(self, after: str | None = None, unread: Unread | None = None) -> AsyncIterator["Sealed"]:
         """Yield every sealed blob, in an order that ``after`` (the last id seen) can resume.
 
-        What cannot be read is left out, and told to ``unread``. Raises Corrupt where that may be too much.
+        What cannot be read is left out, and reported to ``unread``. Raises Corrupt where that may be too much.
         """
 
     def strays(self, after: str | None = None) -> AsyncIterator[tuple[str, int]]:

@@ -173,7 +173,7 @@ def _endpoint(settings: Settings, port: int | None = None) -> str:
 )
 @_config_option
 def presign(target: str, method: str, expires: int, endpoint_url: str | None, config: str | None) -> None:
-    """Print a URL that allows one request to whoever has it."""
+    """Print a URL that allows one request to any client that has it."""
     from s3ish.auth.credentials import User
     from s3ish.auth.presign import presign as make
     from s3ish.clock import Clock

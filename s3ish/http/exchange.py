@@ -28,7 +28,7 @@ class AnswerTorn(Exception):
 
 
 class ClientGone(ConnectionError):
-    """There is nobody to send to."""
+    """There is no client to send to."""
 
 
 class Exchange(RequestResponseCycle):
@@ -114,7 +114,7 @@ class Exchange(RequestResponseCycle):
         else:
             await super().send(message)
         if self.flow.write_paused and not self.response_complete:
-            await self.flow.drain()  # whoever sends may count on what it sent before being on its way
+            await self.flow.drain()  # a sender may count on what it sent before being on its way
 
     def _compose(self, status: int, headers: list[tuple[bytes, bytes]]) -> bytes | None:
         """Return the status line and the header section; None for an answer whose length is not known."""

@@ -36,7 +36,7 @@ _LINGER_SECONDS = 2.0
 """How long a refused client may go on sending: if it were cut off at once, it might not see why."""
 _FRAMING = frozenset((b"content-length", b"expect", b"host", b"transfer-encoding"))
 _ABSOLUTE = re.compile(rb"https?://([^/?]*)(.*)", re.IGNORECASE)
-"""A target in absolute form; https as well, because whoever ended the TLS before us may have passed it on."""
+"""A target in absolute form; https as well, because a proxy that ended TLS may have passed it on."""
 
 
 class Limits(NamedTuple):
@@ -413,7 +413,7 @@ class LimitedProtocol(HttpToolsProtocol):
         self._linger()
 
     def _end_requests(self) -> bool:
-        """Take no more of the request that comes; return whether its client can be told why."""
+        """Take no more of the request that comes; return whether its client can get an answer that says why."""
         if self.cycle is None or self.cycle.response_complete:
             return True
         if self._in_headers:

@@ -75,7 +75,7 @@ class NewerFormat(IndexFailure):
 
 
 class Monitor(Protocol):
-    """Told, from any thread, how an index is: whoever can do something about one that does not work."""
+    """Notified, from any thread, of how an index is. It can act on one that does not work."""
 
     def begin(self) -> None:
         """A transaction begins."""
@@ -138,7 +138,7 @@ class Index(Protocol):
         """
 
     def is_marked(self, name: bytes) -> bool:
-        """Whether somebody has marked a name; rarely also if nobody has. Raises Unavailable."""
+        """Whether a reader has marked a name; rarely also if none has. Raises Unavailable."""
 
     async def close(self) -> None:
         """Finish waiting commits, take back all marks, and release the files."""

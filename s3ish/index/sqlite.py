@@ -2,7 +2,7 @@
 
 Reads run at once on the caller's thread: the pages are in memory and a read takes microseconds. Reads in one turn of
 the event loop share a snapshot, which spares each of them the locks; it begins after every request that it serves has
-arrived and ends before the next turn, so that whoever asks after a commit was acknowledged sees it. Writes go to one
+arrived and ends before the next turn, so that a request after an acknowledged commit sees it. Writes go to one
 thread, which takes whatever is waiting, checks each commit's expectations against what came before it, and ends them
 all with one transaction and one flush (group commit). Several processes may open one file. Its pages carry checksums
 (``pages``), and the log has its own: what is damaged is an error, never an absence.
@@ -66,7 +66,7 @@ class _Waiting(Struct, frozen=True):
 
 
 class Seen:
-    """What was read lately: it still holds in a later snapshot if nobody has written meanwhile."""
+    """What was read lately: it still holds in a later snapshot if there was no commit in between."""
 
     def __init__(self) -> None:
         self._answers: OrderedDict[tuple[object, ...], tuple[Any, int]] = OrderedDict()
@@ -263,7 +263,7 @@ class SQLiteIndex:
                     fault = pages.find_fault(connection)
             except apsw.Error as error:
                 fault = error
-            with suppress(RuntimeError):  # the loop has ended: nobody waits any more
+            with suppress(RuntimeError):  # the loop has ended, so nothing waits
                 loop.call_soon_threadsafe(tell, fault)
 
         OwnThread("index-verify", look)
@@ -444,7 +444,7 @@ def _tell(batch: list[_Waiting], outcomes: list[Exception | None]) -> None:
 
     try:
         batch[0].loop.call_soon_threadsafe(settle)
-    except RuntimeError:  # the loop has ended: nobody waits any more
+    except RuntimeError:  # the loop has ended, so nothing waits
         return
 
 

@@ -1,4 +1,4 @@
-"""What a rebuild of the index could not read: there the index has gaps, and what no row names may be somebody's data.
+"""What a rebuild of the index could not read: there the index has gaps, and what no row names may be data of a user.
 
 A gap is a prefix of the ids of blobs, and a row of the state table. What lies in one is not removed for want of a row
 that names it, until a rebuild that can read everything has made another index.
@@ -11,7 +11,7 @@ from s3ish.index.protocol import Index, Put
 from s3ish.tables import keys
 
 MOST = 1000
-"""How many gaps are told apart; where there are more, the whole is one."""
+"""How many gaps are kept apart; where there are more, the whole is one."""
 
 REMEDY = "When it can be read again, stop the server and run: s3ish index rebuild"
 

@@ -27,7 +27,7 @@ _BATCH = 500
 
 
 Progress = Callable[[int], None]
-"""Told how many blobs have been read, whenever that is a multiple of ``STEP_BLOBS``."""
+"""Called with how many blobs have been read, whenever that is a multiple of ``STEP_BLOBS``."""
 
 STEP_BLOBS = 1000
 
@@ -39,11 +39,11 @@ def _ignore(_: int) -> None:
 async def rebuild(store: Store, progress: Progress = _ignore) -> Counter[str]:
     """Fill the store's empty index from its sidecars.
 
-    What cannot be read leaves a gap in it, of which the index is told: see ``jobs.gaps``.
+    What cannot be read leaves a gap in it, which the index knows: see ``integrity.blind_spots``.
 
     Args:
         store: the engines.
-        progress: told how far it has come.
+        progress: called with how far it has come.
 
     Returns:
         How many buckets, versions, uploads and parts were found, how many orphans were named as garbage, and how much

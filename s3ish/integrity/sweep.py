@@ -4,7 +4,7 @@ commit ever named are removed, and so are folders that hold nothing.
 Between sealing a blob and committing it a crash leaves an orphan. It costs space, and a rebuild of the index would
 bring it to light. On a single volume the sidecar of a small object may be lost in a power cut, and its row in the index
 is the copy that it is written anew from. So everything is looked through once, beside the requests: what is old, or was
-made by a worker that has died, is about to be committed by nobody.
+made by a worker that has died, will not be committed.
 """
 
 from collections.abc import AsyncIterator
@@ -155,7 +155,7 @@ class SweepJob:
     async def _remove(self, blob: str) -> None:
         """Remove a blob, or remember that one is left: what a volume refuses must not hold up all behind it.
 
-        What is garbage already is left to the garbage job, since somebody may still read it.
+        What is garbage already is left to the garbage job, since a reader may still use it.
         """
         if self._gaps.cover(blob) or await self._store.find_garbage(blob):
             return

@@ -22,7 +22,7 @@ _PAUSE_SECONDS = 5
 class UnresolvedJob:
     """Names as garbage what no row names, and has the sidecars of the rest say what their rows say.
 
-    Every process runs it for itself: nobody else knows what it has left.
+    Every process runs it for itself: no other knows what it has left.
     """
 
     name = "leftovers"

@@ -34,7 +34,7 @@ class VersionSource:
         self._held = bytearray()
 
     async def gather(self, count: int) -> None:
-        """Nothing: of a version that is there nobody waits for bytes."""
+        """Nothing: no bytes have to come of a version that is there."""
 
     async def read(self, limit: int) -> Buffer:
         """Return the next ``limit`` bytes; see ``ingest.Source``."""

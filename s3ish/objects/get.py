@@ -87,13 +87,13 @@ def _select_part(version: Version, number: int) -> Span:
 
 
 class Replaced(Exception):
-    """The version was replaced or removed after it was found: whoever reads looks for what is there now."""
+    """The version was replaced or removed after it was found: the reader looks for what is there now."""
 
 
 async def decided(attempt: Callable[[], Awaitable[T]]) -> T:
     """Return what an attempt gives, which finds a version and begins to read it; it is made again if it loses that.
 
-    So whoever reads decides on one version and fails for no writer, as S3 does. Raises SlowDown after a thousand
+    So a reader decides on one version and fails for no writer, as S3 does. Raises SlowDown after a thousand
     attempts.
     """
     for _ in attempts():
@@ -163,8 +163,8 @@ def as_flow(opened: Flow | bytes) -> Flow:
 async def open_span(store: Store, version: Version, start: int, stop: int) -> Flow | bytes:
     """Open the bytes ``[start, stop)`` of a version: what is returned yields them in order, or is all of them.
 
-    The first bytes are verified before this returns, so that an error can still be told. The rest can be read to the
-    end, whatever becomes of the version.
+    The first bytes are verified before this returns, so that an error can still be answered. The rest can be read to
+    the end, whatever becomes of the version.
 
     Raises:
         InternalError: the data is damaged beyond repair.

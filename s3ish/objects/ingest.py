@@ -143,7 +143,7 @@ class _Intake:
         self.place = Place(room, 0)
 
     async def next(self) -> Buffer:
-        """Return the next piece, nothing at the end; whoever stores it leaves its place."""
+        """Return the next piece, nothing at the end; the caller leaves its place when it is stored."""
         expected = self._piece_bytes if self._left is None else min(self._piece_bytes, self._left)
         if expected <= FREE_BYTES:  # the last
             self.place = Place(self._room, 0)

@@ -8,7 +8,7 @@ from collections import deque
 
 
 class KeyQueue:
-    """The queues of the keys that somebody is writing. ``async with turns.of(name):`` waits for a turn and ends it."""
+    """The queues of the keys that are being written. ``async with turns.of(name):`` waits for a turn and ends it."""
 
     def __init__(self) -> None:
         self._waiting: dict[bytes, deque[asyncio.Future[None]]] = {}

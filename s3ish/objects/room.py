@@ -1,8 +1,8 @@
 """Room in memory for what uploads have sent and the drives have not yet taken: taken in turns, first come first served.
 
 However many upload at once, a process holds no more than so many bytes of them. A piece has a place before it is taken
-from its sender, until it is stored. So whoever has a place needs nothing but its sender and the drives, and no two wait
-for each other. In a crowd pieces are small, so that many have a place.
+from its sender, until it is stored. So an upload that has a place needs nothing but its sender and the drives, and no
+two wait for each other. In a crowd pieces are small, so that many have a place.
 """
 
 import asyncio

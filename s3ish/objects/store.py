@@ -1,8 +1,8 @@
 """The store: the engines behind S3's semantics, and the few moves that all of its operations are made of.
 
 A write follows "seal, commit, answer": the bytes and the sidecar are durable first, then one commit of the index makes
-them visible, then the caller is told. Every commit states what it expects to find, so that several processes can work
-on one store without locks; when an expectation fails, the operation looks again and decides anew.
+them visible, then the caller gets its answer. Every commit states what it expects to find, so that several processes
+can work on one store without locks; when an expectation fails, the operation looks and decides again.
 """
 
 import asyncio
@@ -76,7 +76,7 @@ class HeldBucket(Struct, frozen=True):
 
 
 class Conflicted(Exception):
-    """Somebody else changed what a write was told to expect."""
+    """Another writer changed what a write expects."""
 
 
 class _Provisional:
@@ -109,8 +109,8 @@ class Store:
         index, blobs: the two waists.
         clock, offload: the doors to time and threads.
         region: what GetBucketLocation answers for new buckets.
-        on_damage: told of a small blob whose row of bytes is not what was written.
-        on_broken_row: told of any other row that is not what was written.
+        on_damage: called with a small blob whose row of bytes is not what was written.
+        on_broken_row: called with any other row that is not what was written.
 
     ``left_garbage`` says that a request has left parts to the garbage job.
     """
@@ -229,8 +229,8 @@ class Store:
     async def keep_parts(self, version: Version) -> Mark | None:
         """Keep the parts of a version, whatever becomes of it, until the mark is released.
 
-        Returns None if it has been removed already. Whoever removes a version names it as garbage and then looks for
-        the mark; here it is the other way round, so that at least one of the two sees the other.
+        Returns None if it has been removed already. A caller that removes a version names it as garbage and then looks
+        for the mark; here it is the other way round, so that at least one of the two sees the other.
         """
         row = keys.garbage_key(version.blob.id)
         mark = self.index.mark(row)
@@ -300,8 +300,8 @@ class Store:
         """Remove blobs that a commit has made unreachable and named in the garbage table.
 
         Parts go after the blob whose sidecar speaks of them. No rebuild brings them back without it, so that where they
-        are many nobody needs to wait for them: unless ``all_parts`` is set, they stay named there for the garbage job,
-        as do those that somebody still reads (see ``keep_parts``), and what cannot be removed now. The rows of what is
+        are many no request needs to wait for them: unless ``all_parts`` is set, they stay named there for the garbage
+        job, as do those that are still read (see ``keep_parts``), and what cannot be removed now. The rows of what is
         gone go with the next commit. It never fails: the commit stands.
         """
         for some in _groups(list(refs)):
@@ -338,7 +338,7 @@ class Store:
         return _name_garbage(with_parts(ref, left)) if len(left) < len(parts) else None
 
     def _is_held(self, ref: BlobRef) -> bool:
-        """Whether somebody, in any process, may read the parts that a blob takes with it."""
+        """Whether a reader, in any process, may read the parts that a blob takes with it."""
         try:
             return self.index.is_marked(keys.garbage_key(ref.id))
         except IndexFailure:

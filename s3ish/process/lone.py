@@ -19,7 +19,7 @@ class Lone:
     """A process that serves alone. If the index is damaged it rebuilds it where it is, and goes on.
 
     Args:
-        configure: returns what to run, told how to leave.
+        configure: returns what to run, given how to leave.
         bound: where it listens.
         remedy: for an index that is damaged.
     """

@@ -1,4 +1,4 @@
-"""The application of the meantime: while the index moves, every request is told to come back."""
+"""The application of the meantime: while the index moves, every request is asked to come back."""
 
 import contextlib
 import functools

@@ -114,7 +114,7 @@ class Preparation:
         log.warning("the index is ready again", index=str(self.index))
 
     def end(self, volumes: Volumes) -> None:
-        """Remember a clean end, unless a worker died of which nobody has looked for what it left."""
+        """Remember a clean end, unless a worker died and what it left has not been looked for."""
         if not volumes.dead_workers():
             asyncio.run(_forget_start(self._settings, self.index))
 
@@ -192,7 +192,7 @@ def rebuild_index(settings: Settings, progress: Progress) -> Counter[str]:
     """Build the index anew from the sidecars; no server may be running.
 
     Args:
-        progress: told now and then how many blobs have been read.
+        progress: called now and then with how many blobs have been read.
 
     Returns:
         What was found, by kind.
@@ -239,7 +239,7 @@ def build(
     """Fill a new index file, then put it in the old one's place.
 
     Args:
-        progress: told now and then how many blobs have been read, in place of the log.
+        progress: called now and then with how many blobs have been read, in place of the log.
         whole: whether it may lack nothing that is out of reach: it could take the place of one that does not.
 
     Raises:

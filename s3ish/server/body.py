@@ -175,7 +175,7 @@ class RequestBody:
         self.received += len(data)
         if target and self._appetite.target is not None:
             self.received += len(target) - len(self._appetite.target)
-        self._ended = not message.get("more_body", False)  # before what may fail: nobody must wait for more
+        self._ended = not message.get("more_body", False)  # before what may fail: no caller must wait for more
         if self._decoder is None:
             self._keep(data)
         elif data:

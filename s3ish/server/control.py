@@ -55,7 +55,7 @@ def _may_read(request: "Request", token: str) -> bool:
     if token:
         given = request.headers.get("authorization", "")
         return hmac.compare_digest(given.encode(), f"Bearer {token}".encode())
-    if not _FORWARDED.isdisjoint(request.headers):  # a proxy on this machine speaks for somebody else
+    if not _FORWARDED.isdisjoint(request.headers):  # a proxy on this machine speaks for another client
         return False
     try:
         return request.client is not None and ip_address(request.client.host).is_loopback

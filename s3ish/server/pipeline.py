@@ -228,7 +228,7 @@ class S3Application:
     async def _send(
         self, call: RequestRecord, written: shape.Written, send: respond.Send, linger: respond.Linger | None
     ) -> None:
-        """Send an answer. What ends it after its status cannot be told in it: the connection ends, and the log tells.
+        """Send an answer. What ends it after its status cannot be said in it: the connection ends, and the log tells.
 
         Raises:
             AnswerTorn: the server cannot complete what it has begun.

@@ -46,7 +46,7 @@ class Router:
     ) -> None:
         """Refuse an operation that is another one without the query keys that the signature leaves out.
 
-        Whoever has a presigned URL may add to it what is not signed, and must not come to another action by that.
+        A client with a presigned URL may add to it what is not signed, and must not come to another action by that.
 
         Raises:
             AccessDenied: the rest names another action, or none.

@@ -1,7 +1,7 @@
 """The parts of a multipart object, of which most who read its row want none, or the few that hold a range.
 
 A row that tells of 10,000 parts is 2 MB long, and making structures of them all takes ten times as long as all the rest
-of a request. So those of a long row stay encoded until somebody asks for one.
+of a request. So those of a long row stay encoded until one is asked for.
 """
 
 from collections.abc import Iterator, Sequence
@@ -57,7 +57,7 @@ _parts = msgspec.msgpack.Decoder(tuple[Part, ...])
 
 
 class PackedParts(Sequence[Part]):
-    """Parts as MessagePack, decoded as far as somebody asks."""
+    """Parts as MessagePack, decoded as far as they are asked for."""
 
     def __init__(self, packed: Raw) -> None:
         self._packed = packed

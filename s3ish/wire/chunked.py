@@ -19,7 +19,7 @@ _MAX_LINE_BYTES = 1024
 _MAX_TRAILER_BYTES = 4096
 _MAX_SIZE_DIGITS = 16
 _MAX_REST_BYTES = 1024
-"""So much behind the end is dropped unseen, as S3 drops it; whoever sends more means something else."""
+"""So much behind the end is dropped unseen, as S3 drops it; a client that sends more means something else."""
 _BLANKS = b" \t"
 _SIGNATURE = b"chunk-signature"
 _TRAILER_SIGNATURE = "x-amz-trailer-signature"

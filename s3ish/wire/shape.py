@@ -37,7 +37,7 @@ _XSI = "http://www.w3.org/2001/XMLSchema-instance"
 
 
 class Flow(Protocol):
-    """Pieces of a body on their way out. Whoever has it closes it, read to the end or not."""
+    """Pieces of a body on their way out. The caller closes it, read to the end or not."""
 
     def __aiter__(self) -> AsyncIterator[Any]:
         """Yield them in order."""

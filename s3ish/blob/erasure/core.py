@@ -23,10 +23,10 @@ T = TypeVar("T")
 Arguments = TypeVarTuple("Arguments")
 
 Reporter = Callable[[BlobRef, tuple[str, ...]], None]
-"""Told which files of a blob were found damaged or missing, or could not be written."""
+"""Called with the files of a blob that were found damaged or missing, or could not be written."""
 
 StateReporter = Callable[[int, str], None]
-"""Told the position of a volume whose state has changed, and the state, "ok" or what is wrong."""
+"""Called with the position of a volume whose state has changed, and the state, "ok" or what is wrong."""
 
 COMPACT_STRIPE_BYTES = 128 << 10
 """Small enough that many have room at once, and large enough that a byte costs little more."""

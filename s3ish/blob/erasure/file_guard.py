@@ -46,7 +46,7 @@ class FileGuard:
             self._release()
 
     def shut(self) -> None:
-        """Let nobody in any more; idempotent, and does not wait for who is inside."""
+        """Let no caller in; idempotent, and does not wait for who is inside."""
         with self._changed:
             idle = not self._shut and not self._inside
             self._shut = True
@@ -54,7 +54,7 @@ class FileGuard:
             self._release()
 
     def drain(self) -> None:
-        """Shut, and wait until nobody is inside but those who were given up."""
+        """Shut, and wait until none is inside but those that were given up."""
         with self._changed:
             self._shut = True
             while not all(map(is_given_up, self._inside)):

@@ -229,7 +229,7 @@ class ErasureReader:
         run: runs a job on a thread.
         hold: where what it holds is counted.
         start, stop: the range in bytes.
-        report: told the numbers of damaged shards when they are first met.
+        report: called with the numbers of damaged shards when they are first met.
     """
 
     def __init__(
@@ -399,7 +399,7 @@ class ErasureReader:
 
 
 def _retrieve(task: "asyncio.Task[list[Buffer]]") -> None:
-    """Take note of the error of a stripe that nobody wants any more."""
+    """Take note of the error of a stripe that is not wanted."""
     if not task.cancelled():
         task.exception()
 

@@ -13,7 +13,7 @@ FILE = f"{PRIVATE}/generation"
 
 
 def read(root: int) -> int:
-    """Return the generation in an open root directory; 0 if that cannot be told."""
+    """Return the generation in an open root directory; 0 if that is unknown."""
     with suppress(OSError, ValueError):
         descriptor = os.open(FILE, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=root)
         try:

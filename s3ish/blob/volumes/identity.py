@@ -1,7 +1,7 @@
 """What a volume says about itself, in ``.s3ish/volume.json`` below its root.
 
 A set of volumes is known by a random id; each volume knows its set, its position in it and how many there are, so
-that drives that were swapped are told apart and a drive of another set is refused.
+that drives that were swapped are recognised and a drive of another set is refused.
 """
 
 import json

@@ -60,7 +60,7 @@ def _ask(root: str) -> tuple[int, int]:
     process = os.fork()
     if not process:
         try:
-            os.closerange(0, 3)  # whoever reads what the parent prints waits for their end
+            os.closerange(0, 3)  # a reader of what the parent prints waits for their end
             os.write(sender, _state(root).encode())
         finally:
             os._exit(0)

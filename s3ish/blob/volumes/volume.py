@@ -22,7 +22,7 @@ from s3ish.blob.volumes.probe import SILENT, write_and_remove
 
 _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
 _NO_TRACE = getattr(os, "O_NOATIME", 0)
-"""Reading writes no time of access: that is a write, which may have to wait, on behalf of nobody."""
+"""Reading writes no time of access: that is a write, which may have to wait, for no reader."""
 _CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _RETRIES = 100
@@ -415,7 +415,7 @@ class Volume:
     # --- what it says of itself, and its end
 
     def read_generation(self) -> int:
-        """Return which generation of the index was the last to name what is here; 0 if that cannot be told.
+        """Return which generation of the index was the last to name what is here; 0 if that is unknown.
 
         Raises VolumeError if the volume does not answer.
         """

@@ -28,10 +28,11 @@ _REST = 4 * _LOOKS
 
 
 class Watchdog:
-    """The watch over the volumes of a process. It sleeps while nobody works on them and all of them answer.
+    """The watch over the volumes of a process. It sleeps while no call is under way and all of them answer.
 
     Args:
-        on_state: told the position and state of a volume that has begun or ceased to answer, or takes no more writes.
+        on_state: called with the position and state of a volume that has begun or ceased to answer, or takes no more
+            writes.
     """
 
     def __init__(self, volumes: Volumes, offload: ThreadPool, on_state: Callable[[int, str], None]) -> None:
