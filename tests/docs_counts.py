@@ -8,7 +8,6 @@ import sys
 from pathlib import Path
 
 from s3ish.api.catalogue import catalogue
-from s3ish.api.not_set import NOT_SET
 
 ROOT = Path(__file__).parent.parent
 REFERENCE = "https://docs.aws.amazon.com/AmazonS3/latest/API/API_{}.html"
@@ -29,7 +28,7 @@ def other_rows():
     """Return the rows of the operations that are not built."""
     others = sorted((it for it in catalogue() if not it.supported), key=lambda it: it.name)
     answers = {True: "nothing is set", False: "`501`"}
-    return "".join(f"| {item.name} | `{item.route}` | {answers[item.name in NOT_SET]} |\n" for item in others)
+    return "".join(f"| {item.name} | `{item.route}` | {answers[item.unset is not None]} |\n" for item in others)
 
 
 def pages():

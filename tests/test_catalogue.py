@@ -5,12 +5,14 @@ What the model has and the server does not is listed here by name; an entry that
 
 import gzip
 import json
+import sys
+import types
 from pathlib import Path
 
 import botocore
 import pytest
 
-from s3ish.api.catalogue import catalogue
+from s3ish.api.catalogue import catalogue, declared_in
 from s3ish.wire.shape import wire
 
 FOLDER = Path(botocore.__file__).parent / "data/s3/2006-03-01"
@@ -153,6 +155,21 @@ def gaps(side):
 def test_the_catalogue_has_every_operation_of_the_model_and_no_other():
     names = set(MODEL["operations"]) - SUPERSEDED
     assert set(OPERATIONS) - NOT_IN_THE_MODEL == names
+
+
+def test_a_new_file_adds_its_operations(tmp_path, monkeypatch):
+    (tmp_path / "newly_written.py").write_text(
+        "from s3ish.api.operation import unsupported\n"
+        "from s3ish.api.put import put_object\n"
+        "ONE = unsupported('One', 'GET /{Bucket}?one')\n"
+        "FAMILY = (unsupported('Two', 'GET /{Bucket}?two'), unsupported('Three', 'PUT /{Bucket}?two'))\n"
+    )
+    package = types.ModuleType("newly_made")
+    package.__path__ = [str(tmp_path)]
+    monkeypatch.setitem(sys.modules, "newly_made", package)
+    assert [operation.name for operation in declared_in(package)] == ["PutObject", "One", "Two", "Three"]
+    assert [operation.name for operation in catalogue()].count("PutObject") == 1
+    monkeypatch.delitem(sys.modules, "newly_made.newly_written")
 
 
 def test_no_operation_is_declared_twice():

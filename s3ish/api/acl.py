@@ -10,7 +10,7 @@ from typing import Any
 
 from s3ish.api.context import Context
 from s3ish.api.grants import AccessControlPolicy, default_acl, element_of, given_list, kept, list_of, list_of_object
-from s3ish.api.operation import operation
+from s3ish.api.operation import operation, unsupported
 from s3ish.api.rules import ACL, ENFORCED, ownership_of, rules_of
 from s3ish.api.shapes import BucketRequest, GrantHeaders, ObjectRequest
 from s3ish.auth.acl import AccessList
@@ -70,6 +70,9 @@ async def get_object_acl(context: Context, request: GetObjectAclRequest) -> Acce
     """https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObjectAcl.html"""
     version = await versions.get(context.store, request.bucket, request.key, request.version_id)
     return element_of(list_of_object(version.owner, version.attributes.acl))
+
+
+PUT_OBJECT_ACL = unsupported("PutObjectAcl", "PUT /{Bucket}/{Key+}?acl")
 
 
 def chosen_list(

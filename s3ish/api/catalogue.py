@@ -1,35 +1,37 @@
-"""The catalogue: every S3 operation, built or not. The only list of operations there is."""
+"""The catalogue: every S3 operation, built or not, found where it is declared.
 
+A module of ``s3ish.api`` adds an operation by declaring it: with ``@operation``, as a family of ``documents.py``, or
+with ``unsupported`` until it is built. There is no list to keep.
+"""
+
+from collections.abc import Iterator
+from importlib import import_module
+from pkgutil import iter_modules
 from types import ModuleType
 
-from s3ish.api import access, acl, attributes, buckets, copy, delete, get, listing, multipart, put, service, tagging
+from s3ish import api
 from s3ish.api.documents import Documents
-from s3ish.api.not_built import not_built
 from s3ish.api.operation import Operation
 
-_MODULES: tuple[ModuleType, ...] = (
-    service,
-    buckets,
-    get,
-    put,
-    copy,
-    delete,
-    attributes,
-    listing,
-    multipart,
-    access,
-    acl,
-    tagging,
-)
+
+def declared_in(package: ModuleType) -> Iterator[Operation]:
+    """Yield the operations that the modules of a package declare, in the order of the modules' names.
+
+    What one module takes from another is yielded twice.
+    """
+    for found in sorted(iter_modules(package.__path__, f"{package.__name__}."), key=lambda found: found.name):
+        if found.name == __name__:
+            continue
+        for value in vars(import_module(found.name)).values():
+            declared = value.operations if isinstance(value, Documents) else value
+            for each in declared if isinstance(declared, tuple) else (declared,):
+                if isinstance(each, Operation):
+                    yield each
+
+
+_OPERATIONS = tuple(dict.fromkeys(declared_in(api)))
 
 
 def catalogue() -> tuple[Operation, ...]:
-    """Return all operations: those that the modules declare, then those that are not built yet."""
-    built: list[Operation] = []
-    for module in _MODULES:
-        for value in vars(module).values():
-            if isinstance(value, Operation):
-                built.append(value)
-            elif isinstance(value, Documents):
-                built += value.operations
-    return (*built, *not_built())
+    """Return all operations, those that are not built too."""
+    return _OPERATIONS

@@ -1,86 +1,121 @@
-"""The operations that are not built yet; each answers 501 NotImplemented until it is, or that nothing is set."""
+"""The operations that are not built yet and belong to no file of a feature.
 
-from s3ish.api.not_set import NOT_SET
-from s3ish.api.operation import Operation, unsupported
+Each answers 501 NotImplemented until it is built, or that nothing is set. Its row goes when its feature comes.
+"""
 
-_NOT_BUILT = (
-    ("CreateBucketMetadataConfiguration", "POST /{Bucket}?metadataConfiguration"),
-    ("CreateBucketMetadataTableConfiguration", "POST /{Bucket}?metadataTable"),
-    ("CreateSession", "GET /{Bucket}?session"),
-    ("DeleteBucketAnalyticsConfiguration", "DELETE /{Bucket}?analytics&id"),
-    ("DeleteBucketCors", "DELETE /{Bucket}?cors"),
-    ("DeleteBucketEncryption", "DELETE /{Bucket}?encryption"),
-    ("DeleteBucketIntelligentTieringConfiguration", "DELETE /{Bucket}?intelligent-tiering&id"),
-    ("DeleteBucketInventoryConfiguration", "DELETE /{Bucket}?inventory&id"),
-    ("DeleteBucketLifecycle", "DELETE /{Bucket}?lifecycle"),
-    ("DeleteBucketMetadataConfiguration", "DELETE /{Bucket}?metadataConfiguration"),
-    ("DeleteBucketMetadataTableConfiguration", "DELETE /{Bucket}?metadataTable"),
-    ("DeleteBucketMetricsConfiguration", "DELETE /{Bucket}?metrics&id"),
-    ("DeleteBucketReplication", "DELETE /{Bucket}?replication"),
-    ("DeleteBucketWebsite", "DELETE /{Bucket}?website"),
-    ("DeleteObjectAnnotation", "DELETE /{Bucket}/{Key+}?annotation"),
-    ("DeleteObjectTagging", "DELETE /{Bucket}/{Key+}?tagging"),
-    ("GetBucketAbac", "GET /{Bucket}?abac"),
-    ("GetBucketAccelerateConfiguration", "GET /{Bucket}?accelerate"),
-    ("GetBucketAnalyticsConfiguration", "GET /{Bucket}?analytics&id"),
-    ("GetBucketCors", "GET /{Bucket}?cors"),
-    ("GetBucketEncryption", "GET /{Bucket}?encryption"),
-    ("GetBucketIntelligentTieringConfiguration", "GET /{Bucket}?intelligent-tiering&id"),
-    ("GetBucketInventoryConfiguration", "GET /{Bucket}?inventory&id"),
-    ("GetBucketLifecycleConfiguration", "GET /{Bucket}?lifecycle"),
-    ("GetBucketLogging", "GET /{Bucket}?logging"),
-    ("GetBucketMetadataConfiguration", "GET /{Bucket}?metadataConfiguration"),
-    ("GetBucketMetadataTableConfiguration", "GET /{Bucket}?metadataTable"),
-    ("GetBucketMetricsConfiguration", "GET /{Bucket}?metrics&id"),
-    ("GetBucketNotificationConfiguration", "GET /{Bucket}?notification"),
-    ("GetBucketReplication", "GET /{Bucket}?replication"),
-    ("GetBucketRequestPayment", "GET /{Bucket}?requestPayment"),
-    ("GetBucketWebsite", "GET /{Bucket}?website"),
-    ("GetObjectAnnotation", "GET /{Bucket}/{Key+}?annotation&annotationName"),
-    ("GetObjectLegalHold", "GET /{Bucket}/{Key+}?legal-hold"),
-    ("GetObjectLockConfiguration", "GET /{Bucket}?object-lock"),
-    ("GetObjectRetention", "GET /{Bucket}/{Key+}?retention"),
-    ("GetObjectTagging", "GET /{Bucket}/{Key+}?tagging"),
-    ("GetObjectTorrent", "GET /{Bucket}/{Key+}?torrent"),
-    ("ListBucketAnalyticsConfigurations", "GET /{Bucket}?analytics"),
-    ("ListBucketIntelligentTieringConfigurations", "GET /{Bucket}?intelligent-tiering"),
-    ("ListBucketInventoryConfigurations", "GET /{Bucket}?inventory"),
-    ("ListBucketMetricsConfigurations", "GET /{Bucket}?metrics"),
-    ("ListDirectoryBuckets", "GET /?x-id=ListDirectoryBuckets"),
-    ("ListObjectAnnotations", "GET /{Bucket}/{Key+}?annotation"),
-    ("PostObject", "POST /{Bucket}"),
-    ("PutBucketAbac", "PUT /{Bucket}?abac"),
-    ("PutBucketAccelerateConfiguration", "PUT /{Bucket}?accelerate"),
-    ("PutBucketAnalyticsConfiguration", "PUT /{Bucket}?analytics&id"),
-    ("PutBucketCors", "PUT /{Bucket}?cors"),
-    ("PutBucketEncryption", "PUT /{Bucket}?encryption"),
-    ("PutBucketIntelligentTieringConfiguration", "PUT /{Bucket}?intelligent-tiering&id"),
-    ("PutBucketInventoryConfiguration", "PUT /{Bucket}?inventory&id"),
-    ("PutBucketLifecycleConfiguration", "PUT /{Bucket}?lifecycle"),
-    ("PutBucketLogging", "PUT /{Bucket}?logging"),
-    ("PutBucketMetricsConfiguration", "PUT /{Bucket}?metrics&id"),
-    ("PutBucketNotificationConfiguration", "PUT /{Bucket}?notification"),
-    ("PutBucketReplication", "PUT /{Bucket}?replication"),
-    ("PutBucketRequestPayment", "PUT /{Bucket}?requestPayment"),
-    ("PutBucketWebsite", "PUT /{Bucket}?website"),
-    ("PutObjectAcl", "PUT /{Bucket}/{Key+}?acl"),
-    ("PutObjectAnnotation", "PUT /{Bucket}/{Key+}?annotation"),
-    ("PutObjectLegalHold", "PUT /{Bucket}/{Key+}?legal-hold"),
-    ("PutObjectLockConfiguration", "PUT /{Bucket}?object-lock"),
-    ("PutObjectRetention", "PUT /{Bucket}/{Key+}?retention"),
-    ("PutObjectTagging", "PUT /{Bucket}/{Key+}?tagging"),
-    ("RenameObject", "PUT /{Bucket}/{Key+}?renameObject"),
-    ("RestoreObject", "POST /{Bucket}/{Key+}?restore"),
-    ("SelectObjectContent", "POST /{Bucket}/{Key+}?select&select-type=2"),
-    ("UpdateBucketMetadataAnnotationTableConfiguration", "PUT /{Bucket}?metadataAnnotationTable"),
-    ("UpdateBucketMetadataInventoryTableConfiguration", "PUT /{Bucket}?metadataInventoryTable"),
-    ("UpdateBucketMetadataJournalTableConfiguration", "PUT /{Bucket}?metadataJournalTable"),
-    ("UpdateObjectEncryption", "PUT /{Bucket}/{Key+}?encryption"),
-    ("WriteGetObjectResponse", "POST /WriteGetObjectResponse"),
+from s3ish.api.not_set import absent, document_of, empty, of_object
+from s3ish.api.operation import unsupported
+from s3ish.errors import (
+    InvalidRequest,
+    NoSuchCORSConfiguration,
+    NoSuchLifecycleConfiguration,
+    NoSuchWebsiteConfiguration,
+    ObjectLockConfigurationNotFoundError,
+    ReplicationConfigurationNotFoundError,
+    ServerSideEncryptionConfigurationNotFoundError,
 )
-"""Name and route of each."""
+from s3ish.model import Version
+from s3ish.wire.shape import Written
+from s3ish.wire.xml import escape
 
 
-def not_built() -> list[Operation]:
-    """Return the operations that are not built."""
-    return [unsupported(name, route, needs_bucket=name in NOT_SET) for name, route in _NOT_BUILT]
+def _tags(version: Version) -> Written:
+    """Return the tags that an object was made with."""
+    tags = "".join(
+        f"<Tag><Key>{escape(tag.key)}</Key><Value>{escape(tag.value)}</Value></Tag>" for tag in version.attributes.tags
+    )
+    return document_of("Tagging", f"<TagSet>{tags}</TagSet>")
+
+
+def _lock(version: Version) -> Written:  # noqa: ARG001 - the form of every answer about an object
+    raise InvalidRequest("Bucket is missing Object Lock Configuration")
+
+
+NOT_BUILT = (
+    unsupported("CreateBucketMetadataConfiguration", "POST /{Bucket}?metadataConfiguration"),
+    unsupported("CreateBucketMetadataTableConfiguration", "POST /{Bucket}?metadataTable"),
+    unsupported("CreateSession", "GET /{Bucket}?session"),
+    unsupported("DeleteBucketAnalyticsConfiguration", "DELETE /{Bucket}?analytics&id"),
+    unsupported("DeleteBucketCors", "DELETE /{Bucket}?cors"),
+    unsupported("DeleteBucketEncryption", "DELETE /{Bucket}?encryption"),
+    unsupported("DeleteBucketIntelligentTieringConfiguration", "DELETE /{Bucket}?intelligent-tiering&id"),
+    unsupported("DeleteBucketInventoryConfiguration", "DELETE /{Bucket}?inventory&id"),
+    unsupported("DeleteBucketLifecycle", "DELETE /{Bucket}?lifecycle"),
+    unsupported("DeleteBucketMetadataConfiguration", "DELETE /{Bucket}?metadataConfiguration"),
+    unsupported("DeleteBucketMetadataTableConfiguration", "DELETE /{Bucket}?metadataTable"),
+    unsupported("DeleteBucketMetricsConfiguration", "DELETE /{Bucket}?metrics&id"),
+    unsupported("DeleteBucketReplication", "DELETE /{Bucket}?replication"),
+    unsupported("DeleteBucketWebsite", "DELETE /{Bucket}?website"),
+    unsupported("DeleteObjectAnnotation", "DELETE /{Bucket}/{Key+}?annotation"),
+    unsupported("DeleteObjectTagging", "DELETE /{Bucket}/{Key+}?tagging"),
+    unsupported("GetBucketAbac", "GET /{Bucket}?abac"),
+    unsupported("GetBucketAccelerateConfiguration", "GET /{Bucket}?accelerate", unset=empty("AccelerateConfiguration")),
+    unsupported("GetBucketAnalyticsConfiguration", "GET /{Bucket}?analytics&id"),
+    unsupported("GetBucketCors", "GET /{Bucket}?cors", unset=absent(NoSuchCORSConfiguration)),
+    unsupported(
+        "GetBucketEncryption", "GET /{Bucket}?encryption", unset=absent(ServerSideEncryptionConfigurationNotFoundError)
+    ),
+    unsupported("GetBucketIntelligentTieringConfiguration", "GET /{Bucket}?intelligent-tiering&id"),
+    unsupported("GetBucketInventoryConfiguration", "GET /{Bucket}?inventory&id"),
+    unsupported(
+        "GetBucketLifecycleConfiguration", "GET /{Bucket}?lifecycle", unset=absent(NoSuchLifecycleConfiguration)
+    ),
+    unsupported("GetBucketLogging", "GET /{Bucket}?logging", unset=empty("BucketLoggingStatus")),
+    unsupported("GetBucketMetadataConfiguration", "GET /{Bucket}?metadataConfiguration"),
+    unsupported("GetBucketMetadataTableConfiguration", "GET /{Bucket}?metadataTable"),
+    unsupported("GetBucketMetricsConfiguration", "GET /{Bucket}?metrics&id"),
+    unsupported(
+        "GetBucketNotificationConfiguration", "GET /{Bucket}?notification", unset=empty("NotificationConfiguration")
+    ),
+    unsupported(
+        "GetBucketReplication", "GET /{Bucket}?replication", unset=absent(ReplicationConfigurationNotFoundError)
+    ),
+    unsupported(
+        "GetBucketRequestPayment",
+        "GET /{Bucket}?requestPayment",
+        unset=empty("RequestPaymentConfiguration", "<Payer>BucketOwner</Payer>"),
+    ),
+    unsupported("GetBucketWebsite", "GET /{Bucket}?website", unset=absent(NoSuchWebsiteConfiguration)),
+    unsupported("GetObjectAnnotation", "GET /{Bucket}/{Key+}?annotation&annotationName"),
+    unsupported("GetObjectLegalHold", "GET /{Bucket}/{Key+}?legal-hold", unset=of_object(_lock)),
+    unsupported(
+        "GetObjectLockConfiguration", "GET /{Bucket}?object-lock", unset=absent(ObjectLockConfigurationNotFoundError)
+    ),
+    unsupported("GetObjectRetention", "GET /{Bucket}/{Key+}?retention", unset=of_object(_lock)),
+    unsupported("GetObjectTagging", "GET /{Bucket}/{Key+}?tagging", unset=of_object(_tags)),
+    unsupported("GetObjectTorrent", "GET /{Bucket}/{Key+}?torrent"),
+    unsupported("ListBucketAnalyticsConfigurations", "GET /{Bucket}?analytics"),
+    unsupported("ListBucketIntelligentTieringConfigurations", "GET /{Bucket}?intelligent-tiering"),
+    unsupported("ListBucketInventoryConfigurations", "GET /{Bucket}?inventory"),
+    unsupported("ListBucketMetricsConfigurations", "GET /{Bucket}?metrics"),
+    unsupported("ListDirectoryBuckets", "GET /?x-id=ListDirectoryBuckets"),
+    unsupported("ListObjectAnnotations", "GET /{Bucket}/{Key+}?annotation"),
+    unsupported("PostObject", "POST /{Bucket}"),
+    unsupported("PutBucketAbac", "PUT /{Bucket}?abac"),
+    unsupported("PutBucketAccelerateConfiguration", "PUT /{Bucket}?accelerate"),
+    unsupported("PutBucketAnalyticsConfiguration", "PUT /{Bucket}?analytics&id"),
+    unsupported("PutBucketCors", "PUT /{Bucket}?cors"),
+    unsupported("PutBucketEncryption", "PUT /{Bucket}?encryption"),
+    unsupported("PutBucketIntelligentTieringConfiguration", "PUT /{Bucket}?intelligent-tiering&id"),
+    unsupported("PutBucketInventoryConfiguration", "PUT /{Bucket}?inventory&id"),
+    unsupported("PutBucketLifecycleConfiguration", "PUT /{Bucket}?lifecycle"),
+    unsupported("PutBucketLogging", "PUT /{Bucket}?logging"),
+    unsupported("PutBucketMetricsConfiguration", "PUT /{Bucket}?metrics&id"),
+    unsupported("PutBucketNotificationConfiguration", "PUT /{Bucket}?notification"),
+    unsupported("PutBucketReplication", "PUT /{Bucket}?replication"),
+    unsupported("PutBucketRequestPayment", "PUT /{Bucket}?requestPayment"),
+    unsupported("PutBucketWebsite", "PUT /{Bucket}?website"),
+    unsupported("PutObjectAnnotation", "PUT /{Bucket}/{Key+}?annotation"),
+    unsupported("PutObjectLegalHold", "PUT /{Bucket}/{Key+}?legal-hold"),
+    unsupported("PutObjectLockConfiguration", "PUT /{Bucket}?object-lock"),
+    unsupported("PutObjectRetention", "PUT /{Bucket}/{Key+}?retention"),
+    unsupported("PutObjectTagging", "PUT /{Bucket}/{Key+}?tagging"),
+    unsupported("RenameObject", "PUT /{Bucket}/{Key+}?renameObject"),
+    unsupported("RestoreObject", "POST /{Bucket}/{Key+}?restore"),
+    unsupported("SelectObjectContent", "POST /{Bucket}/{Key+}?select&select-type=2"),
+    unsupported("UpdateBucketMetadataAnnotationTableConfiguration", "PUT /{Bucket}?metadataAnnotationTable"),
+    unsupported("UpdateBucketMetadataInventoryTableConfiguration", "PUT /{Bucket}?metadataInventoryTable"),
+    unsupported("UpdateBucketMetadataJournalTableConfiguration", "PUT /{Bucket}?metadataJournalTable"),
+    unsupported("UpdateObjectEncryption", "PUT /{Bucket}/{Key+}?encryption"),
+    unsupported("WriteGetObjectResponse", "POST /WriteGetObjectResponse"),
+)

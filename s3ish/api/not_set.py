@@ -1,69 +1,49 @@
-"""Reads of what cannot be set yet: the honest answer is that it is not set, and S3 has a name or a document for that.
-
-Each row goes when its feature is built. What is not here answers 501.
-"""
+"""What reads of what cannot be set yet answer: honestly, that it is not set; S3 has a name or a document for that."""
 
 from collections.abc import Callable
 
-from s3ish.api.operation import Operation
-from s3ish.errors import (
-    InvalidRequest,
-    NoSuchBucket,
-    NoSuchCORSConfiguration,
-    NoSuchLifecycleConfiguration,
-    NoSuchWebsiteConfiguration,
-    NotImplemented,
-    ObjectLockConfigurationNotFoundError,
-    ReplicationConfigurationNotFoundError,
-    S3Error,
-    ServerSideEncryptionConfigurationNotFoundError,
-)
+from s3ish.api.operation import Operation, Unset
+from s3ish.errors import NoSuchBucket, NotImplemented, S3Error
 from s3ish.model import Bucket, Version
 from s3ish.objects import versions
 from s3ish.objects.store import Store
 from s3ish.wire.shape import Written
-from s3ish.wire.xml import DECLARATION, NAMESPACE, escape
-
-_ABSENT: dict[str, type[S3Error]] = {
-    "GetBucketCors": NoSuchCORSConfiguration,
-    "GetBucketEncryption": ServerSideEncryptionConfigurationNotFoundError,
-    "GetBucketLifecycleConfiguration": NoSuchLifecycleConfiguration,
-    "GetBucketReplication": ReplicationConfigurationNotFoundError,
-    "GetBucketWebsite": NoSuchWebsiteConfiguration,
-    "GetObjectLockConfiguration": ObjectLockConfigurationNotFoundError,
-}
-_EMPTY = {
-    "GetBucketAccelerateConfiguration": ("AccelerateConfiguration", ""),
-    "GetBucketLogging": ("BucketLoggingStatus", ""),
-    "GetBucketNotificationConfiguration": ("NotificationConfiguration", ""),
-    "GetBucketRequestPayment": ("RequestPaymentConfiguration", "<Payer>BucketOwner</Payer>"),
-}
-"""Root element and content."""
+from s3ish.wire.xml import DECLARATION, NAMESPACE
 
 
-def _tags(version: Version) -> Written:
-    """Return the tags that an object was made with."""
-    tags = "".join(
-        f"<Tag><Key>{escape(tag.key)}</Key><Value>{escape(tag.value)}</Value></Tag>" for tag in version.attributes.tags
-    )
-    return _document("Tagging", f"<TagSet>{tags}</TagSet>")
+def absent(error: type[S3Error]) -> Unset:
+    """Answer with the error that S3 has for it."""
+
+    async def answer(store: Store, bucket: Bucket, key: str, version_id: str | None) -> Written:  # noqa: ARG001
+        raise error(BucketName=bucket.name)
+
+    return answer
 
 
-def _lock(version: Version) -> Written:  # noqa: ARG001 - the form of every answer about an object
-    raise InvalidRequest("Bucket is missing Object Lock Configuration")
+def empty(root: str, content: str = "") -> Unset:
+    """Answer with a document, of a root element and its content, that says nothing."""
+
+    async def answer(store: Store, bucket: Bucket, key: str, version_id: str | None) -> Written:  # noqa: ARG001
+        return document_of(root, content)
+
+    return answer
 
 
-_OF_OBJECT: dict[str, Callable[[Version], Written]] = {
-    "GetObjectLegalHold": _lock,
-    "GetObjectRetention": _lock,
-    "GetObjectTagging": _tags,
-}
+def of_object(answer_of: Callable[[Version], Written]) -> Unset:
+    """Answer with what a version says; it may be asked for by its id, and must exist."""
 
-NOT_SET = frozenset((*_ABSENT, *_EMPTY, *_OF_OBJECT))
-"""The names of the operations that are answered here."""
+    async def answer(store: Store, bucket: Bucket, key: str, version_id: str | None) -> Written:
+        version = await versions.get(store, bucket.name, key, version_id)
+        written = answer_of(version)
+        if bucket.versioning:
+            written.headers.append(("x-amz-version-id", version.id))
+        return written
+
+    return answer
 
 
-def _document(root: str, content: str) -> Written:
+def document_of(root: str, content: str) -> Written:
+    """Return an XML document as an answer."""
     body = f'{DECLARATION}<{root} xmlns="{NAMESPACE}">{content}</{root}>'.encode()
     return Written(200, [("content-type", "application/xml")], body)
 
@@ -78,19 +58,11 @@ async def answer_not_built(
         NoSuchKey, NoSuchVersion, MethodNotAllowed: there is no such object.
         NotImplemented: the operation is no read of something that is not set.
     """
-    name = operation.name
-    if name not in NOT_SET:
+    if operation.unset is None:
+        name = operation.name
         raise NotImplemented(
             f"{NotImplemented.text} {name} is not built: docs/operations.md says what is.", Operation=name
         )
     if bucket is None:
         raise NoSuchBucket
-    if name in _ABSENT:
-        raise _ABSENT[name](BucketName=bucket.name)
-    if name in _EMPTY:
-        return _document(*_EMPTY[name])
-    version = await versions.get(store, bucket.name, key, version_id)
-    answer = _OF_OBJECT[name](version)
-    if bucket.versioning:
-        answer.headers.append(("x-amz-version-id", version.id))
-    return answer
+    return await operation.unset(store, bucket, key, version_id)

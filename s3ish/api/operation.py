@@ -2,7 +2,7 @@
 
 ``@operation`` takes the route in AWS's own notation and the action that a policy names, and returns an ``Operation``
 value. The name is derived from the function's. An operation that is not built yet stands in the catalogue as
-``unsupported`` and answers an honest 501.
+``unsupported`` and answers an honest 501, or that nothing is set.
 """
 
 import re
@@ -14,11 +14,15 @@ from msgspec import Struct
 from s3ish.api.shapes import ChecksumHeaders
 from s3ish.auth.authorize import Permit
 from s3ish.errors import NotImplemented
-from s3ish.wire.shape import wire
+from s3ish.model import Bucket
+from s3ish.objects.store import Store
+from s3ish.wire.shape import Written, wire
 
 Level = Literal["service", "bucket", "object"]
 Handler = Callable[[Any, Any], Awaitable[Any]]
 Permits = Callable[[Any], Iterable[Permit]]
+Unset = Callable[[Store, Bucket, str, str | None], Awaitable[Written]]
+"""Answers a read of what cannot be set yet, of a bucket or of a key and a version id in it."""
 
 DOCUMENT_BYTES = 256 * 1024
 """The longest XML body that an operation reads unless it says otherwise."""
@@ -32,7 +36,8 @@ class Operation(Struct, frozen=True, eq=False):
     returns what else the typed request needs (the source of a copy), and where the action ``is_of_each_key`` that its
     body names, the handler asks for it key by key. ``status`` is
     that of a success, ``body_bytes`` the longest XML body, ``needs_digest`` whether the body must carry a checksum,
-    ``reads_document`` whether the body is XML, and ``reads_stream`` whether it is the object's data.
+    ``reads_document`` whether the body is XML, and ``reads_stream`` whether it is the object's data. One that is not
+    ``supported`` may be a read of what cannot be set yet, which ``unset`` answers.
     """
 
     name: str
@@ -51,6 +56,7 @@ class Operation(Struct, frozen=True, eq=False):
     response: type | None
     handler: Handler
     supported: bool = True
+    unset: Unset | None = None
     permits: Permits | None = None
     is_of_each_key: bool = False
     reads_document: bool = False
@@ -111,8 +117,8 @@ def operation(
     return declare
 
 
-def unsupported(name: str, route: str, *, header: str = "", needs_bucket: bool = False) -> Operation:
-    """Declare an operation that is not built; it answers 501 NotImplemented, or that nothing is set."""
+def unsupported(name: str, route: str, *, unset: Unset | None = None) -> Operation:
+    """Declare an operation that is not built; it answers 501 NotImplemented, or with ``unset`` that nothing is set."""
     method, level, query = _split(route)
     return Operation(
         name=name,
@@ -120,17 +126,18 @@ def unsupported(name: str, route: str, *, header: str = "", needs_bucket: bool =
         method=method,
         level=level,
         query=query,
-        header=header,
+        header="",
         action=f"s3:{name}",
         version_action=f"s3:{name}",
         status=501,
         body_bytes=0,
         needs_digest=False,
-        needs_bucket=needs_bucket,
+        needs_bucket=unset is not None,
         request=object,
         response=None,
         handler=_refuse,
         supported=False,
+        unset=unset,
     )
 
 

@@ -5,9 +5,9 @@ import pytest
 from botocore.config import Config
 
 from s3ish.api.catalogue import catalogue
-from s3ish.api.not_set import NOT_SET
 
 BUILT = {operation.name for operation in catalogue() if operation.supported}
+NOT_SET = {operation.name for operation in catalogue() if operation.unset}
 ELSEWHERE = {"ListDirectoryBuckets", "WriteGetObjectResponse"}
 """Operations that clients sign for other services of AWS, and send to other hosts."""
 OLD_NAMES = {"GetBucketLifecycle", "GetBucketNotification"}
