@@ -19,6 +19,7 @@ from s3ish.config import Settings
 from s3ish.engines import close, make_store, open_volumes, users
 from s3ish.errors import S3Error
 from s3ish.index.protocol import IndexFailure, RowIs
+from s3ish.integrity.damage_reports import DamageJob, DamageReports
 from s3ish.integrity.garbage import GarbageJob, RemovalJob
 from s3ish.integrity.repair_queue import RepairJob, RepairQueue
 from s3ish.integrity.restore_rows import name_of
@@ -27,7 +28,6 @@ from s3ish.integrity.startup import join
 from s3ish.integrity.sweep import UNCLEAN, SweepJob
 from s3ish.integrity.unresolved import UnresolvedJob
 from s3ish.jobs.runner import Job, Runner
-from s3ish.model import BlobRef
 from s3ish.objects.store import Store
 from s3ish.observe.logs import RequestLog, set_up_logs
 from s3ish.observe.observer import Observer
@@ -83,11 +83,7 @@ class Application:
         volumes.lock_worker(clock.token(MARK_BYTES))
         for position, state in volumes.states.items():
             self._observer.volume(position, state)
-        repairs = RepairQueue(clock, self._observer)
-
-        def report(ref: BlobRef, files: tuple[str, ...]) -> None:
-            self._observer.damage(ref.id, files)
-            repairs.add(ref)
+        repairs, reports = RepairQueue(clock, self._observer), DamageReports()
 
         def report_row(row: RowIs) -> None:
             self._observer.damage(name_of(row), (f"row of {row.table}",))
@@ -101,15 +97,16 @@ class Application:
             volumes,
             self._index,
             clock,
-            report,
+            reports.add,
             report_row,
             on_state=self._observer.volume,
             monitor=pulse,
             contended=contended,
         )
         scrub = ScrubJob(store, self._observer, settings.jobs.scrub_days * 86_400)
+        damage = DamageJob(store, reports, repairs, self._observer)
         leftovers = UnresolvedJob(store)
-        own: list[Job] = [RepairJob(store, repairs, self._observer), leftovers, RemovalJob(store)]
+        own: list[Job] = [damage, RepairJob(store, repairs, self._observer), leftovers, RemovalJob(store)]
         runner = Runner(store, [*jobs(store), scrub], own=own)
         await join(store)
         self._store = store
@@ -130,6 +127,8 @@ class Application:
             await runner.stop()
             pulse.close()
             try:
+                with contextlib.suppress(IndexFailure):
+                    await damage.flush()
                 await leftovers.step()
                 if not store.leftovers:
                     volumes.forget_workers([volumes.mark])

@@ -3,6 +3,8 @@
 import hashlib
 import http.client
 import socket
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing
 from urllib.parse import urlsplit
 
@@ -93,3 +95,56 @@ def test_reads_of_an_object_that_goes_end_as_they_began(start_server, tmp_path):
     assert code == 0
     for word in ("Traceback", '"damage"', '"status":500', '"status":503'):
         assert word not in log
+
+
+SIZES = (100, 90_000, 300_000, 2_500_000)
+"""In the index alone; of one stripe; of several."""
+TURNS = 20
+
+
+def test_reads_and_copies_of_a_key_that_is_overwritten_all_the_time_never_fail(start_server, tmp_path):  # case 44
+    server = start_server(tmp_path, "--workers", "2", S3ISH_LOG_FORMAT="json")
+    s3 = connect(server)
+    s3.create_bucket(Bucket="bucket")
+    contents = [hashlib.shake_128(b"%d" % number).digest(size) for number, size in enumerate(SIZES)]
+    digests = {hashlib.md5(data).hexdigest() for data in contents}
+    source = {"Bucket": "bucket", "Key": "k"}
+    ended = threading.Event()
+
+    def write(number):
+        mine = connect(server)
+        while not ended.is_set():
+            mine.put_object(Bucket="bucket", Key="k", Body=contents[number % len(contents)])
+            number += 1
+        mine.close()
+
+    def read(number):
+        mine = connect(server)
+        for _ in range(TURNS):
+            assert hashlib.md5(mine.get_object(**source)["Body"].read()).hexdigest() in digests
+            copied = mine.copy_object(Bucket="bucket", Key=f"copy {number}", CopySource=source)
+            assert copied["CopyObjectResult"]["ETag"].strip('"') in digests
+            upload = mine.create_multipart_upload(Bucket="bucket", Key=f"part {number}")["UploadId"]
+            names = {"Bucket": "bucket", "Key": f"part {number}", "UploadId": upload}
+            part = mine.upload_part_copy(**names, PartNumber=1, CopySource=source)
+            assert part["CopyPartResult"]["ETag"].strip('"') in digests
+            mine.abort_multipart_upload(**names)
+        mine.close()
+
+    write_once = s3.put_object(Bucket="bucket", Key="k", Body=contents[0])
+    assert write_once["ETag"].strip('"') in digests
+    with ThreadPoolExecutor(7) as pool:
+        writers = [pool.submit(write, number) for number in range(2)]
+        readers = [pool.submit(read, number) for number in range(5)]
+        try:
+            for reader in readers:
+                reader.result()
+        finally:
+            ended.set()
+        for writer in writers:
+            writer.result()
+    s3.close()
+    code, log = server.stop()
+    assert code == 0
+    for word in ("Traceback", '"damage"', '"status":500', '"status":503'):
+        assert word not in log, [line for line in log.splitlines() if word in line][:3]

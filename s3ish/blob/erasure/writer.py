@@ -54,6 +54,8 @@ class ErasureWriter:
             return
         if self._sealed:
             self._files.close()
+            if error is None and self._files.failures:  # not before: now the caller's index names it
+                self._store.report(self._ref, damage_names(self._ref, self._files.failures))
             return
         await asyncio.shield(asyncio.ensure_future(self._store.run(self._files.remove)))
 
@@ -136,7 +138,6 @@ class ErasureWriter:
         files.require_quorum()
         if files.failures:
             await store.run(files.remove_failed)
-            store.report(self._ref, damage_names(self._ref, files.failures))
         if store.lazy:
             store.flusher.soon()
         self._sealed = True
