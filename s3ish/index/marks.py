@@ -71,12 +71,12 @@ class Marks:
             self._call(fcntl.F_OFD_SETLK, kind, place)
 
     def _call(self, command: int, kind: int, place: int) -> int:
-        """Return the kind of the lock that the kernel tells of."""
+        """Return the kind of the lock in the kernel's answer."""
         try:
-            told = fcntl.fcntl(self._file, command, struct.pack(_LOCK, kind, os.SEEK_SET, place, 1, 0))
+            answer = fcntl.fcntl(self._file, command, struct.pack(_LOCK, kind, os.SEEK_SET, place, 1, 0))
         except OSError as error:
             raise Unavailable(f"the kernel gives no lock: {error.strerror}") from error
-        return int(struct.unpack(_LOCK, told)[0])
+        return int(struct.unpack(_LOCK, answer)[0])
 
 
 class HeldMark:

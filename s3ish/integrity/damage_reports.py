@@ -1,7 +1,7 @@
-"""Telling of damage that a request has met, once it is certain that it is damage.
+"""Logging the damage that a request has met, once it is certain that it is damage.
 
-Whoever opens a blob that is being removed finds some of its files and others not, as if they were lost. Only the index
-tells which it was: a blob that it does not name any more was removed.
+A reader that opens a blob while another process removes it finds some of its files and misses others, as if they were
+lost. Only the index can distinguish the two: a blob that no row names was removed.
 """
 
 import asyncio
@@ -15,7 +15,7 @@ from s3ish.observe.observer import Observer
 
 
 class DamageReports:
-    """What this process has met damaged and has not told of yet; of each blob all files together."""
+    """The damage that this process has met and not logged yet, by blob."""
 
     def __init__(self) -> None:
         self._met: dict[str, tuple[BlobRef, tuple[str, ...]]] = {}
@@ -62,6 +62,6 @@ class DamageJob:
         return Step(more=True)
 
     async def flush(self) -> None:
-        """Tell of everything that is left. Raises Unavailable."""
+        """Log everything that waits. Raises Unavailable."""
         while self._reports:
             await self.step()
