@@ -7,7 +7,6 @@ from s3ish.api.not_set import absent, document_of, empty, of_object
 from s3ish.api.operation import unsupported
 from s3ish.errors import (
     InvalidRequest,
-    NoSuchCORSConfiguration,
     NoSuchLifecycleConfiguration,
     NoSuchWebsiteConfiguration,
     ObjectLockConfigurationNotFoundError,
@@ -36,7 +35,6 @@ NOT_BUILT = (
     unsupported("CreateBucketMetadataTableConfiguration", "POST /{Bucket}?metadataTable"),
     unsupported("CreateSession", "GET /{Bucket}?session"),
     unsupported("DeleteBucketAnalyticsConfiguration", "DELETE /{Bucket}?analytics&id"),
-    unsupported("DeleteBucketCors", "DELETE /{Bucket}?cors"),
     unsupported("DeleteBucketEncryption", "DELETE /{Bucket}?encryption"),
     unsupported("DeleteBucketIntelligentTieringConfiguration", "DELETE /{Bucket}?intelligent-tiering&id"),
     unsupported("DeleteBucketInventoryConfiguration", "DELETE /{Bucket}?inventory&id"),
@@ -51,7 +49,6 @@ NOT_BUILT = (
     unsupported("GetBucketAbac", "GET /{Bucket}?abac"),
     unsupported("GetBucketAccelerateConfiguration", "GET /{Bucket}?accelerate", unset=empty("AccelerateConfiguration")),
     unsupported("GetBucketAnalyticsConfiguration", "GET /{Bucket}?analytics&id"),
-    unsupported("GetBucketCors", "GET /{Bucket}?cors", unset=absent(NoSuchCORSConfiguration)),
     unsupported(
         "GetBucketEncryption", "GET /{Bucket}?encryption", unset=absent(ServerSideEncryptionConfigurationNotFoundError)
     ),
@@ -94,7 +91,6 @@ NOT_BUILT = (
     unsupported("PutBucketAbac", "PUT /{Bucket}?abac"),
     unsupported("PutBucketAccelerateConfiguration", "PUT /{Bucket}?accelerate"),
     unsupported("PutBucketAnalyticsConfiguration", "PUT /{Bucket}?analytics&id"),
-    unsupported("PutBucketCors", "PUT /{Bucket}?cors"),
     unsupported("PutBucketEncryption", "PUT /{Bucket}?encryption"),
     unsupported("PutBucketIntelligentTieringConfiguration", "PUT /{Bucket}?intelligent-tiering&id"),
     unsupported("PutBucketInventoryConfiguration", "PUT /{Bucket}?inventory&id"),

@@ -8,6 +8,7 @@ import asyncio
 import contextlib
 import functools
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 
 import structlog
@@ -19,7 +20,7 @@ from s3ish.api.not_set import answer_not_built
 from s3ish.api.operation import Operation
 from s3ish.auth.authorize import Permit
 from s3ish.auth.condition_keys import Circumstances
-from s3ish.auth.identify import Authenticator, is_presigned
+from s3ish.auth.identify import Authentication, Authenticator, is_presigned
 from s3ish.auth.principals import ANONYMOUS, Principal, principal_of
 from s3ish.auth.request import HttpRequest
 from s3ish.auth.stand_ins import effective_headers
@@ -33,12 +34,14 @@ from s3ish.errors import (
 )
 from s3ish.http.exchange import AnswerTorn
 from s3ish.http.receive_buffer import Demand
+from s3ish.index.protocol import IndexFailure
 from s3ish.model import Bucket
 from s3ish.objects.store import Store, translated
 from s3ish.observe.lines import RequestLine
 from s3ish.observe.observer import Observer
 from s3ish.server import respond
 from s3ish.server.body import Disconnected, RequestBody
+from s3ish.server.cors import preflight, share
 from s3ish.server.proxies import Proxies
 from s3ish.server.query import read_query
 from s3ish.server.router import Router
@@ -109,7 +112,7 @@ class RequestRecord:
         target = self.target
         return RequestLine(
             method=self.method,
-            operation=self.operation.name if self.operation else "Unknown",
+            operation=self.operation.name if self.operation else "Preflight" if self.method == "OPTIONS" else "Unknown",
             bucket=target.bucket if target else "",
             key=target.key if target else "",
             path="" if target else self.path,
@@ -162,6 +165,8 @@ class S3Application:
         written: shape.Written | None = None
         try:
             written = await self._answer(call, receive)
+            if "origin" in call.headers:
+                await self._share(call, written)
             call.status = written.status
             linger = await self._settle(call, receive)
             await self._send(call, written, send, linger)
@@ -260,20 +265,12 @@ class S3Application:
         return respond.describe(error, call.path, call.request_id, self._host_id)
 
     async def _handle(self, call: RequestRecord, receive: Any) -> shape.Written:
-        target = locate(call.headers.get("host", ""), call.path, self._domains)
-        call.target = target
+        target = call.target = locate(call.headers.get("host", ""), call.path, self._domains)
+        if call.method == "OPTIONS" and target.bucket:
+            held = await self._store.find_bucket(target.bucket)
+            return preflight(held.record if held else None, call.headers, target.level)
         query = read_query(call.query)
-        request = HttpRequest(
-            call.method, call.path, call.query, call.headers, call.repeated, target.bucket if target.by_host else ""
-        )
-        if query and is_presigned(query.keys()):
-            call.headers = effective_headers(call.headers, query)
-        operation = self._router.route(call.method, target.level, query, call.headers)
-        call.operation = operation
-        now = self._store.clock.now()
-        identity = self._authenticator.identify(request, now)
-        if identity.uncovered:
-            self._router.check_covered(operation, query, call.headers, identity.uncovered)
+        operation, identity, now = self._identify(call, target, query)
         principal = call.principal = principal_of(identity.user)
         held = await self._store.find_bucket(target.bucket) if target.bucket else None
         bucket = held.record if held else None
@@ -307,6 +304,31 @@ class S3Application:
         except (NoSuchKey, NoSuchVersion) as error:
             raise await context.hide_missing(target.bucket, error) from error
         return shape.write(response, operation.status) if response is not None else shape.Written(operation.status, [])
+
+    def _identify(
+        self, call: RequestRecord, target: Target, query: Mapping[str, str]
+    ) -> tuple[Operation, Authentication, datetime]:
+        """Find out which operation a request is, and who it is from."""
+        request = HttpRequest(
+            call.method, call.path, call.query, call.headers, call.repeated, target.bucket if target.by_host else ""
+        )
+        if query and is_presigned(query.keys()):
+            call.headers = effective_headers(call.headers, query)
+        operation = call.operation = self._router.route(call.method, target.level, query, call.headers)
+        now = self._store.clock.now()
+        identity = self._authenticator.identify(request, now)
+        if identity.uncovered:
+            self._router.check_covered(operation, query, call.headers, identity.uncovered)
+        return operation, identity, now
+
+    async def _share(self, call: RequestRecord, written: shape.Written) -> None:
+        """Let a page of another origin see the answer, as far as the bucket allows it."""
+        if call.target is None or not call.target.bucket or call.method == "OPTIONS":
+            return
+        with contextlib.suppress(IndexFailure):
+            held = await self._store.find_bucket(call.target.bucket)
+            if held:
+                share(written, held.record, call.headers["origin"], call.method)
 
     async def _authorise(
         self,

@@ -57,6 +57,8 @@ VALUES = {
 """Values that make a difference; ``nonsense`` does for the others."""
 
 DOCUMENTS = {
+    "cors": "<CORSConfiguration><CORSRule><AllowedMethod>GET</AllowedMethod><AllowedOrigin>*</AllowedOrigin></CORSRule>"
+    "</CORSConfiguration>",
     "ownershipControls": "<OwnershipControls><Rule><ObjectOwnership>ObjectWriter</ObjectOwnership></Rule>"
     "</OwnershipControls>",
     "policy": '{"Statement": [{"Effect": "Allow", "Principal": "*", "Action": "s3:Get*", '
