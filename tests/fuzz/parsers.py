@@ -15,6 +15,10 @@ from s3ish.api.multipart import _source_range
 from s3ish.api.object_headers import read_tagging
 from s3ish.api.page_tokens import read_token
 from s3ish.auth import sigv4
+from s3ish.auth.authorize import BucketRules, Permit, decide
+from s3ish.auth.condition_keys import Circumstances
+from s3ish.auth.policy import read_policy
+from s3ish.auth.principals import ANONYMOUS
 from s3ish.auth.request import HttpRequest
 from s3ish.blob.erasure import sidecar
 from s3ish.blob.paths import home_of, mint
@@ -174,7 +178,17 @@ def read_source(data):
 @cache
 def documents():
     """The operations that read an XML document, by name."""
-    return {item.name: item for item in catalogue() if item.supported and item.reads_document}
+    return {item.name: item for item in catalogue() if item.supported and shape.wire(item.request).body_field}
+
+
+def read_any_policy(data):
+    """Read a policy, and ask it as a request does."""
+    text = data.decode("latin-1")
+    policy = read_policy(text, "b")
+    circumstances = Circumstances({"referer": "x" * 100}, {"prefix": "a/b"}, NOW, "127.0.0.1")
+    for permit in (Permit("s3:GetObject", "b", "a/b/c"), Permit("s3:ListBucket", "b")):
+        decide(ANONYMOUS, permit, BucketRules(Owner("o"), policy), circumstances)
+    assert policy.is_public in (True, False)
 
 
 def read_documents(data):
@@ -355,6 +369,18 @@ _JSON = (
     b"\n",
 )
 
+_POLICY = (
+    b"*",
+    b"?",
+    b"${aws:username}",
+    b"${",
+    b"}",
+    b'"Condition": {"StringLike": {"aws:Referer": "*a*a*"}}',
+    b'"NotAction"',
+    b'"NotPrincipal"',
+    b"arn:aws:s3:::b/",
+    b"1e999",
+)
 PARSERS = {
     "target": Parser(read_target, (S3Error,), _URL),
     "query": Parser(read_any_query, (S3Error,), _URL),
@@ -364,6 +390,7 @@ PARSERS = {
     "range": Parser(read_range, (S3Error,), (b"bytes=", b"-", b",", b"9" * 20, "٣".encode())),
     "source-range": Parser(read_source_range, (S3Error,), (b"bytes=", b"-", b",", b"9" * 20, "٣".encode())),
     "copy-source": Parser(read_source, (S3Error,), (*_URL, b"?versionId=")),
+    "policy": Parser(read_any_policy, (S3Error,), _POLICY),
     "xml": Parser(read_documents, (S3Error,), _XML),
     "scalars": Parser(read_scalars, (ValueError,), (b"9" * 5000, b"Z", b"T", b"GMT", b"-", b"\xd9\xa3", b"true")),
     "tagging": Parser(read_tags, (S3Error,), _URL),
