@@ -34,7 +34,6 @@ from s3ish.errors import (
 )
 from s3ish.http.exchange import AnswerTorn
 from s3ish.http.receive_buffer import Demand
-from s3ish.index.protocol import IndexFailure
 from s3ish.model import Bucket
 from s3ish.objects.store import Store, translated
 from s3ish.observe.lines import RequestLine
@@ -325,7 +324,7 @@ class S3Application:
         """Let a page of another origin see the answer, as far as the bucket allows it."""
         if call.target is None or not call.target.bucket or call.method == "OPTIONS":
             return
-        with contextlib.suppress(IndexFailure):
+        with contextlib.suppress(S3Error), translated():
             held = await self._store.find_bucket(call.target.bucket)
             if held:
                 share(written, held.record, call.headers["origin"], call.method)
