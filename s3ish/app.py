@@ -22,7 +22,6 @@ from s3ish.index.protocol import IndexFailure, RowIs
 from s3ish.integrity.damage_reports import DamageJob, DamageReports
 from s3ish.integrity.garbage import GarbageJob, RemovalJob
 from s3ish.integrity.repair_queue import RepairJob, RepairQueue
-from s3ish.integrity.restore_rows import name_of
 from s3ish.integrity.scrub import ScrubJob
 from s3ish.integrity.startup import join
 from s3ish.integrity.sweep import UNCLEAN, SweepJob
@@ -39,6 +38,7 @@ from s3ish.server.control import PATHS, admin
 from s3ish.server.pipeline import S3Application
 from s3ish.server.proxies import Proxies
 from s3ish.server.router import Router
+from s3ish.tables.catalog import STATE, TABLES
 from s3ish.wire.shape import Written
 
 
@@ -86,7 +86,7 @@ class Application:
         repairs, reports = RepairQueue(clock, self._observer), DamageReports()
 
         def report_row(row: RowIs) -> None:
-            self._observer.damage(name_of(row), (f"row of {row.table}",))
+            self._observer.damage(TABLES.title(row), (f"row of {row.table}",))
             repairs.add(row)
 
         contended = settings.server.workers > 1
@@ -140,7 +140,7 @@ class Application:
         if self._store is None:
             return False
         try:
-            await self._store.index.get("state", UNCLEAN)
+            await STATE.value(self._store.index, UNCLEAN)
         except IndexFailure:
             return False
         return True

@@ -14,6 +14,7 @@ from s3ish.index.protocol import IndexFailure, Monitor, RowIs
 from s3ish.index.sqlite import SQLiteIndex
 from s3ish.model import Owner
 from s3ish.objects.store import Store
+from s3ish.tables.catalog import TABLES
 from s3ish.threads import ThreadPool
 
 ROOT_ID = "s3ish-root"
@@ -71,7 +72,13 @@ def make_store(
     """
     erasure, storage = settings.erasure, settings.storage
     try:
-        rows = SQLiteIndex(index, durable=durable and storage.fsync, contended=contended, monitor=monitor)
+        rows = SQLiteIndex(
+            index,
+            TABLES.layouts,
+            durable=durable and storage.fsync,
+            contended=contended,
+            monitor=monitor,
+        )
     except IndexFailure:
         volumes.close()  # a caller that tries another place opens them again
         raise

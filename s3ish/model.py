@@ -50,9 +50,11 @@ class Checksum(Struct, frozen=True, gc=False):
 
 
 class BlobRef(Struct, frozen=True, gc=False, array_like=True):
-    """Where the bytes of a version or a part are, and all that is needed to read them.
+    """Where the stored bytes of a version or a part are, and all that is needed to read them.
 
-    Minted by a blob store; opaque to everybody else except for ``size`` and ``inline``.
+    Minted by a blob store; opaque to everybody else except for ``size``, the number of bytes that are stored, and
+    ``inline``. How an object's bytes became these is said elsewhere (``Link``): repair needs no key. A
+    field that is added goes to the end, and has a default.
 
     ``id`` names the blob, ``salt`` seeds its block hashes (hard links of the same shards share it), ``code`` names the
     erasure code with its ``k`` data and ``m`` parity shards, ``stripe_bytes`` is the data that one stripe holds, and
@@ -71,17 +73,28 @@ class BlobRef(Struct, frozen=True, gc=False, array_like=True):
     inline: bool = False
 
 
-class Garbage(BlobRef, frozen=True, gc=False, array_like=True):
+class Garbage(Struct, frozen=True, gc=False, array_like=True):
     """A blob to remove, and after it the ``parts`` that its sidecar speaks of."""
 
+    ref: BlobRef
     parts: tuple[BlobRef, ...] = ()
+
+
+class Link(Struct, frozen=True, gc=False):
+    """One link of the chain between an object's bytes and what is stored of them: its name and its parameters.
+
+    The first link of a chain is the one that sees the object's bytes, the last one writes the blob.
+    """
+
+    name: str
+    parameters: dict[str, str] = {}
 
 
 Versioning = Literal["", "Enabled", "Suspended"]
 
 
 class Bucket(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """A bucket, with its configuration documents by name."""
+    """A bucket, with its configuration documents by name. ``revision`` counts the amendments."""
 
     name: str
     created_ns: int
@@ -92,10 +105,15 @@ class Bucket(Struct, frozen=True, kw_only=True, omit_defaults=True):
     object_lock: bool = False
     tags: tuple[Tag, ...] = ()
     documents: dict[str, str] = {}
+    revision: int = 0
 
 
 class Part(Struct, frozen=True, gc=False, kw_only=True, omit_defaults=True):
-    """A part of an upload or of a completed multipart object."""
+    """A part of an upload or of a completed multipart object.
+
+    ``size`` is the number of the object's bytes in it; ``encoding`` says how they became those of the blob, whose size
+    may be another.
+    """
 
     number: int
     size: int
@@ -103,6 +121,7 @@ class Part(Struct, frozen=True, gc=False, kw_only=True, omit_defaults=True):
     modified_ns: int
     blob: BlobRef
     checksum: Checksum | None = None
+    encoding: tuple[Link, ...] = ()
 
 
 if TYPE_CHECKING:
@@ -133,7 +152,8 @@ class Version(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     Versions of a key are ordered by ``sequence``, the newest being the greatest. ``id`` is ``null`` for a version that
     was written while versioning was off or suspended. A multipart object lists its ``parts``; its own blob then holds
-    no data.
+    no data. ``size`` is the object's; ``encoding`` says how its bytes became those of the blob, whose size may be
+    another. ``revision`` counts the amendments.
     """
 
     bucket: str
@@ -150,10 +170,12 @@ class Version(Struct, frozen=True, kw_only=True, omit_defaults=True):
     attributes: Attributes = Attributes()
     parts: Parts = ()
     upload: str = ""
+    encoding: tuple[Link, ...] = ()
+    revision: int = 0
 
 
 class Upload(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """A multipart upload in progress."""
+    """A multipart upload in progress. ``encoding`` is what its parts have in common; ``revision`` counts amendments."""
 
     bucket: str
     key: str
@@ -165,6 +187,33 @@ class Upload(Struct, frozen=True, kw_only=True, omit_defaults=True):
     attributes: Attributes = Attributes()
     checksum_algorithm: str = ""
     checksum_kind: Literal["", "FULL_OBJECT", "COMPOSITE"] = ""
+    encoding: tuple[Link, ...] = ()
+    revision: int = 0
+
+
+class SystemRecord(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What belongs to no bucket: a user, a key, a setting made at run time.
+
+    ``name`` begins with what it is (``users/alice``), so that all of a kind are one range of rows; ``document`` is a
+    text of its feature, JSON as a rule. ``revision`` counts the amendments.
+    """
+
+    name: str
+    created_ns: int
+    blob: BlobRef
+    document: str = ""
+    revision: int = 0
+
+
+class Intent(Struct, frozen=True, array_like=True):
+    """An amendment under way: the row that was changed, and the blob whose sidecar is to say the same.
+
+    ``table`` and ``row`` are the row's.
+    """
+
+    table: str
+    row: bytes
+    ref: BlobRef
 
 
 class Entry(Struct, frozen=True, gc=False, array_like=True):

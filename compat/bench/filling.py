@@ -21,9 +21,10 @@ from s3ish.index.protocol import Put
 from s3ish.index.sqlite import SQLiteIndex
 from s3ish.model import NULL_VERSION, Attributes, BlobRef, Checksum, Owner, Part, Upload, Version
 from s3ish.objects import buckets, multipart, versions
-from s3ish.objects.store import Store, put_entry, put_inline, put_version
+from s3ish.objects.store import Store
 from s3ish.tables import keys as rows
 from s3ish.tables import records
+from s3ish.tables.catalog import CURRENT, INLINE, TABLES, VERSIONS
 from s3ish.threads import ThreadPool
 
 OWNER = Owner(ROOT_ID, "bench")
@@ -41,7 +42,13 @@ async def opened(folder):
     clock, offload = Clock(), ThreadPool()
     volumes = open_volumes([str(folder)], clock=clock, create=True)
     blobs = ErasureStore(volumes, BlobSettings(), clock=clock, offload=offload)
-    store = Store(SQLiteIndex(Path(folder, ".s3ish", "index.db"), durable=False), blobs, clock, offload, "us-east-1")
+    store = Store(
+        SQLiteIndex(Path(folder, ".s3ish", "index.db"), TABLES.layouts, durable=False),
+        blobs,
+        clock,
+        offload,
+        "us-east-1",
+    )
     try:
         yield store
     finally:
@@ -72,7 +79,7 @@ async def fill(store, bucket, keys, *, versioned=False):
                 etag=ETAG,
                 attributes=ATTRIBUTES,
             )
-            changes += [put_version(version), put_entry(version), *put_inline(ref, DATA)]
+            changes += [VERSIONS.put(version), CURRENT.show(version), *INLINE.keep(ref, DATA)]
         await store.index.commit(changes)
 
 

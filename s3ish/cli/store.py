@@ -20,12 +20,13 @@ from s3ish.integrity.blind_spots import BlindSpots, read_blind_spots
 from s3ish.integrity.catalog_walk import count_rows
 from s3ish.integrity.check import Check
 from s3ish.integrity.inspect import Finding
-from s3ish.integrity.scrub import STATE, Progress, note_look, read_progress
+from s3ish.integrity.scrub import SCRUB, Progress, note_look, read_progress
 from s3ish.integrity.sweep import UNCLEAN
 from s3ish.jobs.runner import run_once
 from s3ish.observe.logs import set_up_logs
 from s3ish.process.index_place import find_index, opened
 from s3ish.process.start import make_whole
+from s3ish.tables.catalog import STATE, TABLES
 
 
 class VolumeState(NamedTuple):
@@ -81,9 +82,9 @@ def _known(settings: Settings, volumes: Volumes) -> tuple[Progress, BlindSpots] 
     """Return what scrub and checks know, and the gaps of the index; None if that cannot be read."""
 
     async def read() -> tuple[Progress, BlindSpots]:
-        index = SQLiteIndex(path, durable=settings.storage.fsync)
+        index = SQLiteIndex(path, TABLES.layouts, durable=settings.storage.fsync)
         try:
-            return read_progress(await index.get("state", STATE)), await read_blind_spots(index)
+            return read_progress(await STATE.value(index, SCRUB)), await read_blind_spots(index)
         finally:
             await index.close()
 
@@ -137,7 +138,7 @@ class StoreCheck:
     async def _check(self, volumes: Volumes, index: Path, clock: Clock, running: bool) -> Check:
         async with opened(self._settings, volumes, index, clock) as store:
             before_ns = clock.now_ns()
-            started = await store.index.get("state", UNCLEAN)
+            started = await STATE.value(store.index, UNCLEAN)
             if running and started:  # what came since may be about to be committed
                 before_ns = int(started)
             check = Check(store, repair=self._repair, before_ns=before_ns)

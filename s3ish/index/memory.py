@@ -1,18 +1,19 @@
 """An index in memory: the semantics, with nothing else. For tests and the simulation."""
 
 from bisect import bisect_left, insort
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from s3ish.index.marks import HeldMark, Marks
-from s3ish.index.protocol import TABLES, Change, Conflict, Expect, Put, RangeEmpty
+from s3ish.index.protocol import Change, Conflict, Expect, Layout, Put, RangeEmpty
 
 
 class MemoryIndex:
     """Sorted keys and a dictionary for each table."""
 
-    def __init__(self) -> None:
-        self._keys: dict[str, list[bytes]] = {table: [] for table in TABLES}
-        self._values: dict[str, dict[bytes, bytes]] = {table: {} for table in TABLES}
+    def __init__(self, tables: Iterable[Layout]) -> None:
+        names = [table.name for table in tables]
+        self._keys: dict[str, list[bytes]] = {table: [] for table in names}
+        self._values: dict[str, dict[bytes, bytes]] = {table: {} for table in names}
         self._marks = Marks(None)
 
     async def get(self, table: str, key: bytes) -> bytes | None:

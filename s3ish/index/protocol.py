@@ -10,8 +10,16 @@ from typing import Protocol
 
 from msgspec import Struct
 
-TABLES = ("buckets", "versions", "current", "nulls", "inline", "uploads", "parts", "garbage", "state")
-"""All tables. Keys and values are bytes; ``objects`` and ``index.keys`` say what they mean."""
+
+class Layout(Struct, frozen=True):
+    """A table as an engine is handed it: its name, and whether its values are long.
+
+    An engine makes the tables that an existing index lacks when it opens it. Keys and values are bytes; ``tables`` says
+    what they mean.
+    """
+
+    name: str
+    long_values: bool = False
 
 
 class Put(Struct, frozen=True):

@@ -25,12 +25,12 @@ from s3ish.batching import TurnBatch
 from s3ish.index import pages
 from s3ish.index.marks import HeldMark, Marks
 from s3ish.index.protocol import (
-    TABLES,
     Change,
     Conflict,
     Damaged,
     Expect,
     IndexFull,
+    Layout,
     Monitor,
     NewerFormat,
     Put,
@@ -41,7 +41,7 @@ from s3ish.index.write_lock import WriteLock
 from s3ish.threads import OwnThread
 
 FORMAT = 2
-"""In the first one pages have no checksums; see ``renew``."""
+"""In the first one pages have no checksums, and no value is of format 2; see ``renew``."""
 
 BUSY_MILLISECONDS = 30_000
 """How long a writer waits for another process's transaction, or for a drive that does not answer."""
@@ -54,8 +54,6 @@ _SEEN_BYTES, _ANSWER_BYTES = 8 << 20, 700
 _LASTING = (apsw.IOError, apsw.ReadOnlyError, apsw.CorruptError, apsw.NotADBError, apsw.BusyError)
 _PASSING = (apsw.SQLITE_IOERR_NOMEM, apsw.SQLITE_IOERR_SHMSIZE)
 """Failures of the file or its drive, and those among them that mean too little memory or room."""
-_ROWID_TABLES = ("inline",)
-"""Tables whose values are large: a B-tree of rows with an index suits them better than one of keys and values."""
 
 
 class _Waiting(Struct, frozen=True):
@@ -144,6 +142,7 @@ class SQLiteIndex:
 
     Args:
         path: the file; made if it is not there.
+        tables: those that it must have; what it lacks is made.
         durable: flush every commit. False is for throw-away stores.
         contended: several processes write all the time.
         monitor: told of transactions, and when the file or its drive fails; not when there is no room.
@@ -159,6 +158,7 @@ class SQLiteIndex:
     def __init__(
         self,
         path: Path,
+        tables: Sequence[Layout],
         *,
         durable: bool = True,
         contended: bool = False,
@@ -168,7 +168,7 @@ class SQLiteIndex:
         self._durable = durable
         self._monitor = monitor or _NoMonitor()
         try:
-            self._writer = _prepared(path, durable=durable)
+            self._writer = _prepared(path, tables, durable=durable)
             self._reader = _connect(path, durable=durable)
             self._reader.execute("PRAGMA query_only=ON")
             self._others = WriteLock(path.with_name(path.name + "-queue")) if contended else None
@@ -177,8 +177,9 @@ class SQLiteIndex:
             if pages.is_damage(error):
                 raise Damaged(_broken(path, error)) from error
             raise Unavailable(f"{path} cannot be opened: {error}") from error
-        self._gets = {table: f"SELECT value FROM {table} WHERE key=?" for table in TABLES}
-        self._scans = {table: f"SELECT key, value FROM {table} WHERE key>=? AND key<? ORDER BY key" for table in TABLES}
+        names = [table.name for table in tables]
+        self._gets = {table: f"SELECT value FROM {table} WHERE key=?" for table in names}
+        self._scans = {table: f"SELECT key, value FROM {table} WHERE key>=? AND key<? ORDER BY key" for table in names}
         self._queue: SimpleQueue[list[_Waiting] | None] = SimpleQueue()
         self._gathered = TurnBatch(self._queue.put, _MAX_BATCH)
         self._closing = False
@@ -395,7 +396,7 @@ def peek(path: Path, table: str, key: bytes) -> bytes | None:
 def find_damage(path: Path) -> str:
     """Look through the whole file; return what is wrong with it, empty if nothing. Raises Unavailable."""
     try:
-        with closing(_prepared(path, durable=True)) as connection:
+        with closing(_prepared(path, (), durable=True)) as connection:
             return pages.find_fault(connection)
     except apsw.Error as error:
         if pages.is_damage(error):
@@ -462,12 +463,12 @@ def _connect(path: Path, *, durable: bool) -> apsw.Connection:
     return connection
 
 
-def _prepared(path: Path, *, durable: bool) -> apsw.Connection:
+def _prepared(path: Path, tables: Sequence[Layout], *, durable: bool) -> apsw.Connection:
     """Return a connection to an index that has its tables and is verified. Raises apsw.Error, NewerFormat."""
     if not is_blank(path) and pages.is_cut(path):
         raise apsw.CorruptError("it ends in the middle of a page")
     connection = _connect(path, durable=durable)
-    if _prepare(connection) == FORMAT and not pages.are_verified(connection):
+    if _prepare(connection, tables) == FORMAT and not pages.are_verified(connection):
         connection.close()  # it may have begun when the file was empty, and another process made it
         connection = _connect(path, durable=durable)
         if not pages.are_verified(connection):
@@ -475,20 +476,24 @@ def _prepared(path: Path, *, durable: bool) -> apsw.Connection:
     return connection
 
 
-def _prepare(connection: apsw.Connection) -> int:
-    """Make the tables if they are not there; return the format."""
+def _prepare(connection: apsw.Connection, tables: Sequence[Layout]) -> int:
+    """Make the tables that are not there; return the format."""
     version = cast("int", connection.pragma("user_version"))
     if version > FORMAT:
         raise NewerFormat(f"the index has format {version}; this release reads {FORMAT}")
-    if version:
+    present = {name for (name,) in connection.execute("SELECT name FROM sqlite_schema WHERE type='table'")}
+    if version and present.issuperset(table.name for table in tables):
         return version
     connection.execute("BEGIN IMMEDIATE")
-    for table in TABLES:
-        layout = "" if table in _ROWID_TABLES else " WITHOUT ROWID"
-        connection.execute(f"CREATE TABLE IF NOT EXISTS {table}(key BLOB PRIMARY KEY, value BLOB NOT NULL){layout}")
-    connection.execute(f"PRAGMA user_version={FORMAT}")
+    for table in tables:
+        # long values suit a B-tree of rows with an index better than one of keys and values
+        layout = "" if table.long_values else " WITHOUT ROWID"
+        connection.execute(
+            f"CREATE TABLE IF NOT EXISTS {table.name}(key BLOB PRIMARY KEY, value BLOB NOT NULL){layout}"
+        )
+    connection.execute(f"PRAGMA user_version={version or FORMAT}")
     connection.execute("COMMIT")
-    return FORMAT
+    return version or FORMAT
 
 
 def _broken(path: Path, problem: object) -> str:

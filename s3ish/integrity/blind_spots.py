@@ -9,6 +9,7 @@ from collections.abc import Iterator
 
 from s3ish.index.protocol import Index, Put
 from s3ish.tables import keys
+from s3ish.tables.catalog import STATE
 
 MOST = 1000
 """How many gaps are kept apart; where there are more, the whole is one."""
@@ -51,12 +52,12 @@ class BlindSpots:
 
     def rows(self) -> list[Put]:
         """Return the rows that keep them."""
-        return [Put("state", _ROWS + os.fsencode(prefix), os.fsencode(problem)) for prefix, problem in self]
+        return [STATE.mark(_ROWS + os.fsencode(prefix), os.fsencode(problem)) for prefix, problem in self]
 
 
 async def read_blind_spots(index: Index) -> BlindSpots:
     """Return the gaps of an index. Raises IndexFailure."""
-    rows = await index.scan("state", *keys.prefix_range(_ROWS), MOST)
+    rows = await STATE.rows(index, *keys.prefix_range(_ROWS), MOST)
     return BlindSpots({os.fsdecode(key.removeprefix(_ROWS)): os.fsdecode(problem) for key, problem in rows})
 
 

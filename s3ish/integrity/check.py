@@ -8,11 +8,11 @@ from collections import Counter, defaultdict
 from collections.abc import AsyncIterator
 
 from s3ish.integrity.blind_spots import BlindSpots, read_blind_spots
-from s3ish.integrity.catalog_walk import Owned, inventory
+from s3ish.integrity.catalog_walk import inventory
 from s3ish.integrity.inspect import Finding, Inspector
-from s3ish.integrity.references import is_named, is_reachable
+from s3ish.integrity.references import References
 from s3ish.objects.store import Store
-from s3ish.tables import sidecars
+from s3ish.tables.table import Named
 
 
 class Check:
@@ -46,7 +46,7 @@ class Check:
         async for row in inventory(self._store):
             findings = []
             for item in row.items:
-                if isinstance(item, Owned):
+                if isinstance(item, Named):
                     self.counts["blobs"] += 1
                     self.counts["bytes"] += item.ref.size
                 else:
@@ -68,20 +68,21 @@ class Check:
         of what lies in a gap of the index; gaps are findings themselves.
         """
         self._gaps = await read_blind_spots(self._store.index)
+        references = References(self._store)
         for prefix, problem in self._gaps:
             yield self._count(Finding(prefix or "the whole store", (problem,), "damaged"))
         async for ref, content, _ in self._store.blobs.scan():
             try:
-                sealed = sidecars.read(content)
+                told = self._store.tables.read_sidecar(content)
             except ValueError:
                 yield self._count(Finding(ref.id, ("a sidecar of an unknown kind",), "damaged"))
                 continue
-            if sidecars.made_ns(sealed) >= self._before_ns or await is_reachable(self._store, ref, sealed):
+            if told.made_ns >= self._before_ns or await references.is_reachable(ref, told):
                 continue
             if not await self._store.find_garbage(ref.id):
                 yield await self._drop(ref.id, "sealed, but named by no row")
         async for blob, modified_ns in self._store.blobs.strays():
-            if modified_ns >= self._before_ns or await is_named(self._store, blob):
+            if modified_ns >= self._before_ns or await references.is_named(blob):
                 continue
             if not await self._store.find_garbage(blob):
                 yield await self._drop(blob, "files without a sidecar, named by no row")

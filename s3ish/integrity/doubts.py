@@ -4,9 +4,9 @@ A writer changes the sidecar first and the row a moment later. So a difference i
 as long any more: then it is one that was cut off, and the row, by which every answer went, holds.
 """
 
-from s3ish.integrity.catalog_walk import Owned
 from s3ish.integrity.inspect import DIFFERS, Finding, Inspector
 from s3ish.objects.store import Store
+from s3ish.tables.table import Named
 
 SETTLE_SECONDS = 60.0
 """How long a sidecar must differ from its unchanged row before it is written anew: no write takes as long."""
@@ -20,12 +20,12 @@ class Doubts:
     def __init__(self, store: Store) -> None:
         self._clock = store.clock
         self._inspector = Inspector(store, repair=True)
-        self._waiting: dict[str, tuple[float, Owned]] = {}
+        self._waiting: dict[str, tuple[float, Named]] = {}
 
     def __len__(self) -> int:
         return len(self._waiting)
 
-    def take(self, item: Owned, finding: Finding | None) -> bool:
+    def take(self, item: Named, finding: Finding | None) -> bool:
         """Take a finding for later, if it is a difference; tell whether it was taken."""
         if finding is None or DIFFERS not in finding.problems or len(self._waiting) >= _MAX_DOUBTS:
             return False

@@ -2,12 +2,13 @@
 
 import structlog
 
-from s3ish.index.protocol import Damaged, Delete, Put
+from s3ish.index.protocol import Damaged
 from s3ish.integrity.sweep import SWEEP
 from s3ish.jobs.runner import Step
 from s3ish.model import Garbage
 from s3ish.objects.store import Store
-from s3ish.tables import keys, records
+from s3ish.tables import keys
+from s3ish.tables.catalog import GARBAGE, STATE
 
 log = structlog.get_logger()
 
@@ -36,20 +37,20 @@ class GarbageJob:
 
     async def _step(self, *, all_parts: bool) -> Step:
         await self._store.settle()  # what is gone already need not be looked at
-        rows = await self._store.index.scan("garbage", self._start, b"\xff", _BATCH)
+        rows = await GARBAGE.rows(self._store.index, self._start, keys.END, _BATCH)
         taken: list[Garbage] = []
         parts = looked = 0
         while looked < len(rows) and parts < _BATCH_PARTS:
             key, value = rows[looked]
             looked += 1
             try:
-                taken.append(records.decode("garbage", key, value, Garbage))
+                taken.append(GARBAGE.decode(key, value))
                 parts += len(taken[-1].parts)
             except Damaged:
                 log.error(
                     "damaged row of garbage; looking through all blobs instead", blob=key.decode(errors="replace")
                 )
-                await self._store.index.commit([Delete("garbage", key), Put("state", SWEEP, b"1")])
+                await self._store.index.commit([GARBAGE.drop(key), STATE.mark(SWEEP, b"1")])
         await self._store.discard(taken, all_parts=all_parts)
         await self._store.settle()
         more = looked < len(rows) or len(rows) == _BATCH

@@ -11,11 +11,12 @@ from typing import Literal, NamedTuple
 
 from s3ish.blob.protocol import BlobError
 from s3ish.index.protocol import Conflict, Damaged, Put
-from s3ish.integrity.catalog_walk import BrokenRow, Owned
+from s3ish.integrity.catalog_walk import BrokenRow
 from s3ish.integrity.references import is_named
 from s3ish.integrity.restore_rows import restore
-from s3ish.objects.store import Store, is_newest, put_entry, put_inline
-from s3ish.tables import sidecars
+from s3ish.objects.store import Store
+from s3ish.tables.catalog import CURRENT, INLINE, VERSIONS
+from s3ish.tables.table import Named
 
 State = Literal["damaged", "repaired", "lost", "orphan"]
 
@@ -47,7 +48,7 @@ class Inspector:
     def __init__(self, store: Store, *, repair: bool, settled: bool = True) -> None:
         self._store, self._repair, self._settled = store, repair, settled
 
-    async def look(self, item: Owned | BrokenRow) -> Finding | None:
+    async def look(self, item: Named | BrokenRow) -> Finding | None:
         """Return what is wrong with a blob, None if nothing is or if its row has changed meanwhile."""
         if isinstance(item, BrokenRow):
             return await self._look_at_row(item)
@@ -71,30 +72,28 @@ class Inspector:
         remedy = "s3ish index rebuild" if self._repair else "s3ish check --repair, else s3ish index rebuild"
         return Finding(item.name, (f"{item.problem}; run: {remedy}",), "damaged")
 
-    async def _check_sidecar(self, item: Owned) -> list[str]:
+    async def _check_sidecar(self, item: Named) -> list[str]:
         """Compare the sidecar with the row, and write it anew where it differs or is gone."""
         try:
-            told = sidecars.read(await self._store.blobs.read_sidecar(item.ref))
+            told = self._store.tables.read_sidecar(await self._store.blobs.read_sidecar(item.ref))
         except BlobError:
             problem = "no valid sidecar"
         except ValueError:
             problem = "a sidecar of an unknown kind"
         else:
-            if _same(told, item.seal):
+            if told.same(item.sidecar):
                 return []
             problem = DIFFERS
         if self._repair and (
             problem != DIFFERS or (self._settled and await stands(self._store, item, remove=self._repair))
         ):
             try:
-                await self._store.blobs.amend(
-                    item.ref, sidecars.write(item.seal), inline=await self._store.inline(item.ref)
-                )
+                await self._store.blobs.amend(item.ref, item.sidecar.text, inline=await self._store.inline(item.ref))
             except BlobError as error:
                 return [f"{problem}, and it cannot be written: {error}"]
         return [problem]
 
-    async def _check_inline(self, item: Owned) -> list[str]:
+    async def _check_inline(self, item: Named) -> list[str]:
         """Check the row of a small blob's bytes, and write it anew from the sidecar."""
         if not item.ref.inline or await self._store.inline(item.ref) is not None:
             return []
@@ -106,40 +105,33 @@ class Inspector:
             except BlobError as error:
                 return [f"no valid row of its bytes, and none can be written: {error}"]
             with suppress(Conflict):  # removed meanwhile
-                await self._store.index.commit(put_inline(item.ref, data), [item.row])
+                await self._store.index.commit(INLINE.keep(item.ref, data), [item.row])
         return ["no valid row of its bytes"]
 
-    async def _check_entry(self, item: Owned) -> list[str]:
+    async def _check_entry(self, item: Named) -> list[str]:
         """Check that the newest version of a key has a row that listings show, and write it if it has none."""
-        if not isinstance(item.seal, sidecars.VersionSidecar):
+        if item.sidecar.table is not VERSIONS:
             return []
-        entry = put_entry(item.seal.version)
+        version = item.sidecar.record
+        entry = CURRENT.show(version)
         if not isinstance(entry, Put) or await self._store.index.get(entry.table, entry.key) is not None:
             return []
-        bucket, key = item.seal.version.bucket, item.seal.version.key
         try:
-            newest = next(iter(await self._store.newest(bucket, key)), None)
+            newest = next(iter(await self._store.newest(version.bucket, version.key)), None)
         except Damaged:
             return []
         if newest is None or newest.row != item.row:
             return []
         if self._repair:
             with suppress(Conflict):  # there is a newer one by now
-                await self._store.index.commit([entry], is_newest(bucket, key, newest))
+                await self._store.index.commit([entry], VERSIONS.newest(version.bucket, version.key, newest))
         return ["listings do not show it"]
 
 
-async def stands(store: Store, item: Owned, *, remove: bool) -> bool:
+async def stands(store: Store, item: Named, *, remove: bool) -> bool:
     """Whether the row is still what it was. With ``remove``, a blob that no row names any more is removed (again)."""
     if await store.index.get(item.row.table, item.row.key) == item.row.value:
         return True
     if remove and not await is_named(store, item.ref.id):
         await store.condemn(item.ref)
     return False
-
-
-def _same(told: sidecars.AnySidecar, expected: sidecars.AnySidecar) -> bool:
-    """Whether two seals say the same; a part may have been sealed for an upload that has become an object."""
-    if isinstance(told, sidecars.PartSidecar) and isinstance(expected, sidecars.PartSidecar):
-        return (told.bucket, told.key, told.part) == (expected.bucket, expected.key, expected.part)
-    return told == expected

@@ -5,10 +5,10 @@ from collections.abc import AsyncIterator
 import structlog
 
 from s3ish.blob.protocol import BlobError, Corrupt, Missing
-from s3ish.integrity.catalog_walk import Owned, inventory
+from s3ish.integrity.catalog_walk import inventory
 from s3ish.integrity.inspect import stands
 from s3ish.objects.store import Store
-from s3ish.tables import sidecars
+from s3ish.tables.table import Named
 
 log = structlog.get_logger()
 
@@ -20,14 +20,14 @@ async def mend(store: Store) -> AsyncIterator[bool | None]:
     """
     async for row in inventory(store):
         for item in row.items:
-            if isinstance(item, Owned):
+            if isinstance(item, Named):
                 yield await _mend_one(store, item)
             else:
                 log.error("damaged row", row=item.name, problem=item.problem)
                 yield None
 
 
-async def _mend_one(store: Store, item: Owned) -> bool:
+async def _mend_one(store: Store, item: Named) -> bool:
     try:
         await store.blobs.read_sidecar(item.ref)
     except (Missing, Corrupt):
@@ -35,7 +35,7 @@ async def _mend_one(store: Store, item: Owned) -> bool:
     else:
         return False
     try:
-        await store.blobs.amend(item.ref, sidecars.write(item.seal), inline=await store.inline(item.ref))
+        await store.blobs.amend(item.ref, item.sidecar.text, inline=await store.inline(item.ref))
     except BlobError as error:
         log.error("sidecar cannot be mended", name=item.name, blob=item.ref.id, error=str(error))
         return False

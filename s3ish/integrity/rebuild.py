@@ -11,15 +11,15 @@ import structlog
 
 from s3ish.blob.paths import mint
 from s3ish.blob.protocol import BlobError, OutOfReach, Sealed
-from s3ish.index.protocol import Change, Delete, Put
+from s3ish.index.protocol import Change, Put
 from s3ish.integrity.blind_spots import LOST_BUCKET, REMEDY, BlindSpots
-from s3ish.integrity.restore_rows import row_of
 from s3ish.integrity.sweep import SWEEP
-from s3ish.model import NULL_VERSION, Bucket, Part, Upload, Version
-from s3ish.objects import versions
+from s3ish.model import NULL_VERSION, Garbage, Version
 from s3ish.objects.multipart import MAX_PARTS
-from s3ish.objects.store import Held, Store, blobs_of, drop_blobs, put_entry, put_inline
-from s3ish.tables import keys, records, sidecars
+from s3ish.objects.store import Store, blobs_of, drop_blobs
+from s3ish.tables import keys
+from s3ish.tables.catalog import CURRENT, INLINE, NULLS, PARTS, STATE, UPLOADS, VERSIONS
+from s3ish.tables.table import Held, Sidecar
 
 log = structlog.get_logger()
 
@@ -69,18 +69,19 @@ async def rebuild(store: Store, progress: Progress = _ignore) -> Counter[str]:
         if read % STEP_BLOBS == 0:
             progress(read)
         try:
-            sealed = sidecars.read(blob.sidecar)
+            told = store.tables.read_sidecar(blob.sidecar).at(blob.ref)
         except ValueError:
             log.error("sidecar of an unknown kind", blob=blob.ref.id)
             found["unknown"] += 1
             continue
-        await batch.add(await _rows_of(batch, blob, sealed, found))
+        found[told.table.name] += 1
+        await batch.add(await _rows_of(batch, blob, told))
     await batch.flush()
     await _settle_versions(store, found, gaps)
     await _settle_parts(store, found, gaps)
     await store.index.commit(gaps.rows())
     if found or [stray async for stray in store.blobs.strays()]:  # what was garbage is now unknown to the index
-        await store.index.commit([Put("state", SWEEP, b"1")])
+        await store.index.commit([STATE.mark(SWEEP, b"1")])
     return found
 
 
@@ -90,54 +91,39 @@ class _Batch:
     def __init__(self, store: Store) -> None:
         self._store = store
         self._changes: list[Change] = []
+        self._values: dict[tuple[str, bytes], bytes] = {}
 
     async def add(self, changes: list[Change]) -> None:
         self._changes += changes
+        self._values |= {(it.table, it.key): it.value for it in changes if isinstance(it, Put)}
         if len(self._changes) >= _BATCH:
             await self.flush()
 
     async def flush(self) -> None:
         await self._store.index.commit(self._changes)
-        self._changes = []
+        self._changes, self._values = [], {}
 
     async def value(self, row: Put) -> bytes | None:
         """Return the value in a row's place as it will be after the changes that are still to be committed."""
-        for change in reversed(self._changes):
-            if isinstance(change, Put) and (change.table, change.key) == (row.table, row.key):
-                return change.value
-        return await self._store.index.get(row.table, row.key)
+        return self._values.get((row.table, row.key)) or await self._store.index.get(row.table, row.key)
 
 
-async def _rows_of(batch: _Batch, blob: Sealed, sealed: sidecars.AnySidecar, found: Counter[str]) -> list[Change]:
-    """Return the rows that one sidecar stands for."""
-    row = row_of(blob.ref, sealed)
+async def _rows_of(batch: _Batch, blob: Sealed, told: Sidecar) -> list[Change]:
+    """Return the rows that one sidecar stands for; of two for one row the one that was made later holds."""
+    row = told.row()
     rows: list[Change] = [row] if row else []
-    if isinstance(sealed, sidecars.BucketSidecar):
-        found["buckets"] += 1
-        assert row
-        old = await batch.value(row)
-        if old and records.decode("buckets", row.key, old, Bucket).created_ns > sealed.bucket.created_ns:
-            return drop_blobs([blob.ref])
-        return rows
-    if isinstance(sealed, sidecars.UploadSidecar):
-        found["uploads"] += 1
-        return rows
-    if isinstance(sealed, sidecars.VersionSidecar):
-        found["versions"] += 1
-    else:
-        found["parts"] += 1
-        old = await batch.value(row) if row else None
-        if row and old and records.decode("parts", row.key, old, Part).modified_ns > sealed.part.modified_ns:
-            rows = []
-    return [*rows, *(put_inline(blob.ref, blob.data) if blob.data else [])]
+    old = await batch.value(row) if row else None
+    if row and old and told.table.made_ns(told.table.decode(row.key, old)) > told.made_ns:
+        rows = []
+    return [*rows, *INLINE.keep(blob.ref, blob.data)]
 
 
 async def _settle_versions(store: Store, found: Counter[str], gaps: BlindSpots) -> None:
     """Go through all versions, key by key, and write what follows from their order."""
-    start, carried, batch = b"", list[Held](), _Batch(store)
-    while rows := await store.index.scan("versions", start, b"\xff", _BATCH):
+    start, carried, batch = b"", list[Held[Version]](), _Batch(store)
+    while rows := await VERSIONS.rows(store.index, start, keys.END, _BATCH):
         start = keys.after(rows[-1][0])
-        carried += [store.hold(key, value) for key, value in rows]
+        carried += [store.hold(VERSIONS, key, value) for key, value in rows]
         groups = list(_by_key(carried))
         carried = groups.pop()  # the last key may go on in the next batch
         for group in groups:
@@ -147,8 +133,8 @@ async def _settle_versions(store: Store, found: Counter[str], gaps: BlindSpots) 
     await batch.flush()
 
 
-def _by_key(held: list[Held]) -> Iterator[list[Held]]:
-    group: list[Held] = []
+def _by_key(held: list[Held[Version]]) -> Iterator[list[Held[Version]]]:
+    group: list[Held[Version]] = []
     for item in held:
         if group and (group[0].record.bucket, group[0].record.key) != (item.record.bucket, item.record.key):
             yield group
@@ -158,14 +144,14 @@ def _by_key(held: list[Held]) -> Iterator[list[Held]]:
         yield group
 
 
-async def _settled(store: Store, group: list[Held], found: Counter[str], gaps: BlindSpots) -> list[Change]:
+async def _settled(store: Store, group: list[Held[Version]], found: Counter[str], gaps: BlindSpots) -> list[Change]:
     """Return what follows from the versions of one key."""
     bucket_name = group[0].record.bucket
     bucket = await store.find_bucket(bucket_name)
     if bucket is None:
         found["orphans"] += len(group)
         gaps.add(mint(bucket_name, ""), LOST_BUCKET)
-        return [Delete("versions", held.key) for held in group]
+        return [VERSIONS.drop(held.key) for held in group]
     changes: list[Change] = []
     kept = _without_stale(group, versioned=bool(bucket.record.versioning))
     owned = {ref.id for held in kept for ref in blobs_of(held.record)}
@@ -173,15 +159,15 @@ async def _settled(store: Store, group: list[Held], found: Counter[str], gaps: B
         if stale not in kept:
             found["orphans"] += 1
             unowned = [ref for ref in blobs_of(stale.record) if ref.id not in owned and not gaps.cover(ref.id)]
-            changes += [Delete("versions", stale.key), *drop_blobs(unowned)]
-    changes.append(put_entry(kept[0].record))
-    changes += [versions.cover_null(held.record) for held in kept[1:] if held.record.id == NULL_VERSION]
+            changes += [VERSIONS.drop(stale.key), *drop_blobs(map(Garbage, unowned))]
+    changes.append(CURRENT.show(kept[0].record))
+    changes += [NULLS.cover(held.record) for held in kept[1:] if held.record.id == NULL_VERSION]
     for held in kept:
         changes += await _end_upload(store, held.record)
     return changes
 
 
-def _without_stale(group: list[Held], *, versioned: bool) -> list[Held]:
+def _without_stale(group: list[Held[Version]], *, versioned: bool) -> list[Held[Version]]:
     """Keep the newest null version only, and in a bucket without versioning the newest version only.
 
     Of several versions that came of one upload the newest holds as well: the others are completions that were cut off
@@ -189,7 +175,7 @@ def _without_stale(group: list[Held], *, versioned: bool) -> list[Held]:
     """
     if not versioned:
         return group[:1]
-    kept: list[Held] = []
+    kept: list[Held[Version]] = []
     seen: set[str] = set()
     for held in group:
         marks = {f"upload {held.record.upload}"} if held.record.upload else set()
@@ -205,11 +191,9 @@ async def _end_upload(store: Store, version: Version) -> list[Change]:
     """A version that came of an upload owns its parts: the upload has ended."""
     if not version.upload:
         return []
-    key = keys.upload_key(version.bucket, version.key, version.upload)
-    changes: list[Change] = [Delete("parts", keys.part_key(version.upload, part.number)) for part in version.parts]
-    value = await store.index.get("uploads", key)
-    if value:
-        changes += [Delete("uploads", key), *drop_blobs([records.decode("uploads", key, value, Upload).blob])]
+    changes: list[Change] = [PARTS.delete(version.upload, part.number) for part in version.parts]
+    if held := await UPLOADS.get(store.index, version.bucket, version.key, version.upload):
+        changes += [UPLOADS.drop(held.key), *drop_blobs([Garbage(held.record.blob)])]
     return changes
 
 
@@ -217,15 +201,15 @@ async def _settle_uploads(store: Store, found: Counter[str], gaps: BlindSpots) -
     """Take out the uploads of buckets that are not there; return the ids of all."""
     uploads: set[str] = set()
     start = b""
-    while rows := await store.index.scan("uploads", start, b"\xff", _BATCH):
+    while rows := await UPLOADS.rows(store.index, start, keys.END, _BATCH):
         for key, value in rows:
-            upload = records.decode("uploads", key, value, Upload)
+            upload = UPLOADS.decode(key, value)
             uploads.add(upload.id)
             if await store.find_bucket(upload.bucket) is None:
                 found["orphans"] += 1
-                parts = await store.index.scan("parts", *keys.parts_range(upload.id), MAX_PARTS)
+                parts = await PARTS.rows(store.index, *keys.parts_range(upload.id), MAX_PARTS)
                 gaps.add(mint(upload.bucket, ""), LOST_BUCKET)
-                await store.index.commit([Delete("uploads", key), *(Delete("parts", row) for row, _ in parts)])
+                await store.index.commit([UPLOADS.drop(key), *(PARTS.drop(row) for row, _ in parts)])
         start = keys.after(rows[-1][0])
     return uploads
 
@@ -234,12 +218,12 @@ async def _settle_parts(store: Store, found: Counter[str], gaps: BlindSpots) -> 
     """Parts of uploads that are no more are garbage, unless those are what could not be read."""
     uploads = await _settle_uploads(store, found, gaps)
     start = b""
-    while rows := await store.index.scan("parts", start, b"\xff", _BATCH):
+    while rows := await PARTS.rows(store.index, start, keys.END, _BATCH):
         changes: list[Change] = []
         for key, value in rows:
             if keys.split_part_key(key)[0] not in uploads:
                 found["orphans"] += 1
-                blob = records.decode("parts", key, value, Part).blob
-                changes += [Delete("parts", key), *([] if gaps.cover(blob.id) else drop_blobs([blob]))]
+                blob = PARTS.decode(key, value).blob
+                changes += [PARTS.drop(key), *([] if gaps.cover(blob.id) else drop_blobs([Garbage(blob)]))]
         await store.index.commit(changes)
         start = keys.after(rows[-1][0])

@@ -11,13 +11,13 @@ import structlog
 from s3ish.blob.protocol import BlobError
 from s3ish.clock import Clock
 from s3ish.index.protocol import RowIs
-from s3ish.integrity.catalog_walk import BrokenRow, Owned, find
+from s3ish.integrity.catalog_walk import BrokenRow, find
 from s3ish.integrity.inspect import Finding, Inspector
-from s3ish.integrity.restore_rows import name_of
 from s3ish.jobs.runner import Step
 from s3ish.model import BlobRef
 from s3ish.objects.store import Store
 from s3ish.observe.observer import Observer
+from s3ish.tables.table import Named
 
 log = structlog.get_logger()
 
@@ -113,12 +113,12 @@ class RepairJob:
             raise
         return Step(more=True)
 
-    async def _find(self, damage: Damage) -> Owned | BrokenRow | None:
+    async def _find(self, damage: Damage) -> Named | BrokenRow | None:
         if isinstance(damage, str):
             return await find(self._store, damage)
-        return BrokenRow(name_of(damage), f"a row of table {damage.table} is damaged", damage)
+        return BrokenRow(self._store.tables.title(damage), f"a row of table {damage.table} is damaged", damage)
 
-    async def _repair(self, item: Owned | BrokenRow) -> bool:
+    async def _repair(self, item: Named | BrokenRow) -> bool:
         """Repair a blob or a row. Returns whether it is whole now."""
         try:
             finding = await self._inspector.look(item)

@@ -1,116 +1,118 @@
 """Writing damaged rows of the index anew.
 
-What a row said stands in the sidecar of the blob that it named, and what a listing shows in the row of the newest
-version. Where more than one sidecar could be meant, the rules are those of a rebuild; what is named as garbage is never
-meant.
+A row whose key is damaged is no longer found where it belongs: its value says whose it is, and its checksum, which
+covers the key, proves it. What a damaged value said stands in the sidecar of the blob that it named, and what a listing
+shows in the row of the newest version. Where more than one sidecar could be meant, the rules are those of a rebuild;
+what is named as garbage is never meant.
 """
 
 from collections.abc import AsyncIterator
 from contextlib import suppress
-
-from msgspec.structs import replace
+from typing import Any
 
 from s3ish.blob.paths import home_of, mint
 from s3ish.blob.protocol import BlobError
-from s3ish.index.protocol import Change, Conflict, Damaged, Delete, Expect, Put, RowIs
-from s3ish.integrity.moved import put_back
-from s3ish.model import BlobRef
-from s3ish.objects.store import Store, is_newest, put_entry, put_version
-from s3ish.tables import keys, records, sidecars
-
-_BATCH = 1000
+from s3ish.index.protocol import Change, Conflict, Damaged, Expect, Put, RowIs
+from s3ish.model import NULL_VERSION, Version
+from s3ish.objects.store import Store
+from s3ish.tables.catalog import CURRENT, GARBAGE, VERSIONS
+from s3ish.tables.table import SealedTable, Sidecar
 
 
 async def restore(store: Store, row: RowIs) -> bool:
     """Write a damaged row anew, unless it is another one by now. Returns False where nothing says what it was."""
-    if await put_back(store, row):
-        return True
+    table = store.tables[row.table]
     try:
-        change, expect = await (_entry(store, row) if row.table == "current" else _sealed(store, row))
+        if isinstance(table, SealedTable):
+            return await _put_back(store, table, row) or await _from_sidecar(store, table, row)
+        return row.table == CURRENT.name and await _listed(store, row)
     except (BlobError, Damaged, UnicodeDecodeError):  # out of reach; or its key, or what it is made of, is damaged too
         return False
-    if change is None:
+
+
+# --- its key is damaged
+
+
+async def _put_back(store: Store, table: SealedTable[Any, ...], row: RowIs) -> bool:
+    """Put a row where it belongs, unless that is taken. Returns False where nothing proves that it belongs anywhere."""
+    if row.value is None:
         return False
-    with suppress(Conflict):
-        await store.index.commit([change], [row, *expect])
+    try:
+        record = table.peek(row.value)
+        key = await _own_key(store, table, record)
+        if key is None or key == row.key:
+            return False
+        table.decode(key, row.value)
+        changes, expect = await _comes_back(store, record) if table is VERSIONS else ([], [])
+        put = Put(row.table, key, row.value)
+        await store.index.commit([put, *changes], [RowIs(row.table, key, None), *expect])
+        await store.index.commit([table.drop(row.key)], [row])
+    except (BlobError, Conflict, Damaged, ValueError):  # the last: where it is now it may not be found, to be removed
+        return False
     return True
 
 
-def name_of(row: RowIs) -> str:
-    """Return for people what a row is about."""
-    try:
-        if row.table == "versions":
-            return "{}/{} version {}".format(*keys.split_version_key(row.key))
-        if row.table == "uploads":
-            return "{}/{} upload {}".format(*keys.split_upload_key(row.key))
-        if row.table == "parts":
-            return "upload {} part {}".format(*keys.split_part_key(row.key))
-    except UnicodeDecodeError:
-        pass
-    return row.key.decode("utf-8", "replace").replace("\0", "/")
+async def _own_key(store: Store, table: SealedTable[Any, ...], record: Any) -> bytes | None:
+    """Return the key that a row says it has; what stands beside its record is known from the sidecar alone."""
+    if not table.beside:
+        return table.key_of(record)
+    told = store.tables.read_sidecar(await store.blobs.read_sidecar(record.blob))
+    return told._replace(record=record).key if told.table is table else None
 
 
-async def _entry(store: Store, row: RowIs) -> tuple[Change | None, list[Expect]]:
+async def _comes_back(store: Store, version: Version) -> tuple[list[Change], list[Expect]]:
+    """A version may be the newest again, which listings show; but it must not come back if it was replaced meanwhile.
+
+    One with an id of its own is replaced by nothing. Of a null version it is known only where nothing else is there and
+    listings still show it.
+    """
+    newest = next(iter(await store.newest(version.bucket, version.key)), None)
+    entry = CURRENT.show(version)
+    if version.id == NULL_VERSION:
+        if newest or not isinstance(entry, Put):
+            raise Damaged("a null version may have been replaced")
+        return [], [CURRENT.expect(entry.key, entry.value), *VERSIONS.newest(version.bucket, version.key, None)]
+    if newest and newest.record.sequence > version.sequence:
+        return [], []
+    return [entry], VERSIONS.newest(version.bucket, version.key, newest)
+
+
+# --- its value is damaged
+
+
+async def _listed(store: Store, row: RowIs) -> bool:
     """What a listing shows is made of the newest version."""
-    bucket, key = keys.split_object_key(row.key)
+    bucket, key = CURRENT.split(row.key)
     newest = next(iter(await store.newest(bucket, key)), None)
-    change = put_entry(newest.record) if newest else Delete("current", row.key)
-    return change, is_newest(bucket, key, newest)
+    change = CURRENT.show(newest.record) if newest else CURRENT.drop(row.key)
+    await _write(store, row, change, VERSIONS.newest(bucket, key, newest))
+    return True
 
 
-async def _sealed(store: Store, row: RowIs) -> tuple[Change | None, list[Expect]]:
+async def _from_sidecar(store: Store, table: SealedTable[Any, ...], row: RowIs) -> bool:
     """Everything else stands in a sidecar at the row's home; of several the one that was made last holds."""
-    home = await _home(store, row)
-    found: list[tuple[int, Put]] = []
+    home = await table.home_of(store.index, row.key)
+    found: list[Sidecar] = []
     if home is not None:
-        async for ref, told in _sealed_at(store, home):
-            put = row_of(ref, told)
-            if put and (put.table, put.key) == (row.table, row.key):
-                found.append((sidecars.made_ns(told), put))
-    return (max(found)[1] if found else None), []
+        found = [told async for told in _sealed_at(store, home) if told.table is table and told.key == row.key]
+    if not found:
+        return False
+    put = max(found, key=lambda told: told.made_ns).row()
+    assert put is not None, "its key is that of the row"
+    await _write(store, row, put, [])
+    return True
 
 
-async def _home(store: Store, row: RowIs) -> str | None:
-    """Return where the blob lies that a row names; None for a part whose upload is unknown."""
-    if row.table == "buckets":
-        return row.key.decode()
-    if row.table == "versions":
-        return "{}/{}".format(*keys.split_version_key(row.key))
-    if row.table == "uploads":
-        return "{}/{}".format(*keys.split_upload_key(row.key))
-    wanted, start = keys.split_part_key(row.key)[0], b""
-    while page := await store.index.scan("uploads", start, b"\xff", _BATCH):
-        for key, _ in page:
-            bucket, name, upload_id = keys.split_upload_key(key)
-            if upload_id == wanted:
-                return f"{bucket}/{name}"
-        start = keys.after(page[-1][0])
-    return None
+async def _write(store: Store, row: RowIs, change: Change, expect: list[Expect]) -> None:
+    with suppress(Conflict):  # it is another one by now
+        await store.index.commit([change], [row, *expect])
 
 
-async def _sealed_at(store: Store, home: str) -> AsyncIterator[tuple[BlobRef, sidecars.AnySidecar]]:
-    """Yield the sidecars of all blobs of a bucket and key that are no garbage."""
+async def _sealed_at(store: Store, home: str) -> AsyncIterator[Sidecar]:
+    """Yield the sidecars of all blobs at a home that are no garbage."""
     async for ref, content, _ in store.blobs.scan(mint(home, "")):
         if home_of(ref.id) != home:
             return
-        if await store.index.get("garbage", keys.garbage_key(ref.id)) is None:
+        if await store.index.get(GARBAGE.name, GARBAGE.key(ref.id)) is None:
             with suppress(ValueError):
-                yield ref, sidecars.read(content)
-
-
-def row_of(ref: BlobRef, told: sidecars.AnySidecar) -> Put | None:
-    """Return the row that a sidecar stands for; None for a part of a copied object: its version names it."""
-    if isinstance(told, sidecars.VersionSidecar):
-        return put_version(replace(told.version, blob=ref))
-    if isinstance(told, sidecars.BucketSidecar):
-        bucket = replace(told.bucket, blob=ref)
-        key = keys.bucket_key(bucket.name)
-        return Put("buckets", key, records.encode("buckets", key, bucket))
-    if isinstance(told, sidecars.UploadSidecar):
-        upload = replace(told.upload, blob=ref)
-        key = keys.upload_key(upload.bucket, upload.key, upload.id)
-        return Put("uploads", key, records.encode("uploads", key, upload))
-    if not told.upload:
-        return None
-    key = keys.part_key(told.upload, told.part.number)
-    return Put("parts", key, records.encode("parts", key, replace(told.part, blob=ref)))
+                yield store.tables.read_sidecar(content).at(ref)

@@ -13,17 +13,18 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from s3ish.blob.protocol import BlobError
-from s3ish.index.protocol import Conflict, Damaged, Put, RowIs
-from s3ish.integrity.catalog_walk import TABLES, BrokenRow, Owned, inventory
-from s3ish.integrity.catalog_walk import WalkedRow as InventoryRow
+from s3ish.index.protocol import Conflict, Damaged
+from s3ish.integrity.catalog_walk import BrokenRow, WalkedRow, inventory
 from s3ish.integrity.doubts import SETTLE_SECONDS, Doubts
 from s3ish.integrity.inspect import Finding, Inspector
 from s3ish.jobs.runner import Step
 from s3ish.objects.store import Store
 from s3ish.observe.observer import Observer
-from s3ish.tables import keys, records
+from s3ish.tables import keys
+from s3ish.tables.catalog import STATE
+from s3ish.tables.table import Named
 
-STATE = b"scrub"
+SCRUB = b"scrub"
 """The row of the state table that holds the progress."""
 
 STEP_SECONDS = 10.0
@@ -44,8 +45,8 @@ class Progress(Struct, frozen=True):
     """Where a pass is.
 
     ``total`` is the weight of the whole and ``weighed_ns`` when that was found; ``done`` is the weight behind us.
-    ``table``, ``key`` and ``item`` say which blob is next. The step that began at ``at_ns`` looked at the weight
-    ``spent``, which pays for that much time. Times are nanoseconds of the wall clock.
+    ``table`` ("" for the first one), ``key`` and ``item`` say which blob is next. The step that began at ``at_ns``
+    looked at the weight ``spent``, which pays for that much time. Times are nanoseconds of the wall clock.
 
     ``lacking`` says how many blobs were found in this pass that lack a shard or sidecar at a position and could not be
     repaired; ``lacked`` says it of the last look at everything, which ended at ``looked_ns``: a pass, or a check.
@@ -54,7 +55,7 @@ class Progress(Struct, frozen=True):
     total: int = 0
     weighed_ns: int = 0
     done: int = 0
-    table: str = TABLES[0]
+    table: str = ""
     key: bytes = b""
     item: int = 0
     at_ns: int = 0
@@ -72,7 +73,7 @@ class Progress(Struct, frozen=True):
 def read_progress(value: bytes | None) -> Progress:
     """Return where a pass is, from the value of its row."""
     try:
-        return Progress() if value is None else records.decode("state", STATE, value, Progress)
+        return Progress() if value is None else STATE.record_of(SCRUB, value, Progress)
     except Damaged:
         return Progress()
 
@@ -80,11 +81,10 @@ def read_progress(value: bytes | None) -> Progress:
 async def note_look(store: Store, lacking: dict[int, int]) -> None:
     """Remember what a look at everything found that was not a pass of the scrub. Raises Unavailable."""
     while True:
-        value = await store.index.get("state", STATE)
+        value = await STATE.value(store.index, SCRUB)
         after = replace(read_progress(value), lacking={}, lacked=lacking, looked_ns=store.clock.now_ns())
         with suppress(Conflict):
-            row = records.encode("state", STATE, after)
-            return await store.index.commit([Put("state", STATE, row)], [RowIs("state", STATE, value)])
+            return await store.index.commit([STATE.keep(SCRUB, after)], [STATE.expect(SCRUB, value)])
 
 
 class ScrubJob:
@@ -109,7 +109,7 @@ class ScrubJob:
             self._tell(finding)
         clock = self._store.clock
         now, begun = clock.now_ns(), clock.monotonic()
-        value = await self._store.index.get("state", STATE)
+        value = await STATE.value(self._store.index, SCRUB)
         progress = read_progress(value)
         if not 0 <= now - progress.weighed_ns < _DAY_NS:
             return await self._save(
@@ -144,9 +144,8 @@ class ScrubJob:
 
     async def _save(self, progress: Progress, old: bytes | None, outcome: Step) -> Step:
         """Write where the pass is, unless another process did meanwhile."""
-        new = Put("state", STATE, records.encode("state", STATE, progress))
         try:
-            await self._store.index.commit([new], [RowIs("state", STATE, old)])
+            await self._store.index.commit([STATE.keep(SCRUB, progress)], [STATE.expect(SCRUB, old)])
         except Conflict:
             return Step(more=False)
         return outcome
@@ -175,13 +174,13 @@ class ScrubJob:
         looked_ns = self._store.clock.now_ns()
         return Progress(progress.total, spent=spent, lacked=dict(lacking), looked_ns=looked_ns)
 
-    async def _look(self, item: Owned | BrokenRow) -> tuple[int, ...]:
+    async def _look(self, item: Named | BrokenRow) -> tuple[int, ...]:
         """Look at a blob, and repair it if need be. Returns where it still lacks something."""
         try:
             finding = await self._inspector.look(item)
         except BlobError as error:  # one that cannot be judged must not hold up all behind it
             finding = Finding(item.name, (str(error),), "damaged")
-        if isinstance(item, Owned):
+        if isinstance(item, Named):
             self._observer.scrubbed(item.ref.size)
             if self._doubts.take(item, finding):
                 return ()
@@ -194,9 +193,9 @@ class ScrubJob:
         self._observer.finding(finding.name, finding.problems, finding.state)
 
 
-def _weight_of_row(row: InventoryRow) -> int:
+def _weight_of_row(row: WalkedRow) -> int:
     return sum(map(_weight, row.items)) if row.items else _ROW_BYTES
 
 
-def _weight(item: Owned | BrokenRow) -> int:
-    return _LOOK_BYTES + (item.ref.size if isinstance(item, Owned) else 0)
+def _weight(item: Named | BrokenRow) -> int:
+    return _LOOK_BYTES + (item.ref.size if isinstance(item, Named) else 0)

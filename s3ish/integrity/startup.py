@@ -7,14 +7,14 @@ what they ask for is done beside the requests.
 import structlog
 
 from s3ish.blob.protocol import BlobError
-from s3ish.index.protocol import Conflict, Damaged, Put, RowIs
+from s3ish.index.protocol import Conflict, Damaged, Put
 from s3ish.integrity.blind_spots import read_blind_spots
 from s3ish.integrity.catalog_walk import inventory
 from s3ish.integrity.garbage import GarbageJob
 from s3ish.integrity.inspect import Inspector
 from s3ish.integrity.sweep import SWEEP, UNCLEAN
 from s3ish.objects.store import Store
-from s3ish.tables import records
+from s3ish.tables.catalog import BUCKETS, STATE
 
 log = structlog.get_logger()
 
@@ -53,18 +53,18 @@ async def bind(store: Store, volumes: str, generation: int) -> None:
         Stale: it is older than that.
         IndexFailure: it cannot be used.
     """
-    found = await store.index.get("state", SET)
+    found = await STATE.value(store.index, SET)
     if found is None:
-        await store.index.commit([Put("state", SET, volumes.encode())])
+        await store.index.commit([STATE.mark(SET, volumes.encode())])
     elif found != volumes.encode():
         raise Foreign("the index is of another set of volumes. Remove it and run: s3ish index rebuild")
-    if int(await store.index.get("state", GENERATION) or 0) < generation:
+    if int(await STATE.value(store.index, GENERATION) or 0) < generation:
         raise Stale("the index is older than what is on the volumes. Run: s3ish index rebuild")
 
 
 async def adopt(store: Store, generation: int) -> None:
     """Make the index the one of a generation. Raises IndexFailure."""
-    await store.index.commit([Put("state", GENERATION, b"%d" % generation)])
+    await store.index.commit([STATE.mark(GENERATION, b"%d" % generation)])
 
 
 async def recover(store: Store) -> None:
@@ -73,9 +73,9 @@ async def recover(store: Store) -> None:
     Raises:
         IndexFailure: the index cannot be used.
     """
-    unclean = await store.index.get("state", UNCLEAN) is not None
+    unclean = await STATE.value(store.index, UNCLEAN) is not None
     away = set(store.blobs.away)
-    returned = _decoded(await store.index.get("state", AWAY)) - away
+    returned = _decoded(await STATE.value(store.index, AWAY)) - away
     if unclean:
         log.warning("the last stop was not clean; looking through all sidecars in the background")
         await _settle_buckets(store)
@@ -83,8 +83,8 @@ async def recover(store: Store) -> None:
         log.warning("volumes came back; looking for what was removed meanwhile", positions=sorted(returned))
     if gaps := await read_blind_spots(store.index):
         log.error("the index has gaps; s3ish check tells of them", count=len(gaps))
-    began = [Put("state", UNCLEAN, b"%d" % store.clock.now_ns()), _away(away)]
-    await store.index.commit([*began, Put("state", SWEEP, b"1")] if unclean or returned else began)
+    began = [STATE.mark(UNCLEAN, b"%d" % store.clock.now_ns()), _away(away)]
+    await store.index.commit([*began, STATE.mark(SWEEP, b"1")] if unclean or returned else began)
     await GarbageJob(store).flush()
 
 
@@ -98,30 +98,30 @@ async def join(store: Store) -> None:
         await _add_away(store, set(store.blobs.away))
     if dead := await store.blobs.dead_makers():
         log.warning("a worker died; looking in the background for what it left", workers=len(dead))
-        await store.index.commit([Put("state", SWEEP, store.clock.token().encode())])
+        await store.index.commit([STATE.mark(SWEEP, store.clock.token().encode())])
 
 
 async def _add_away(store: Store, positions: set[int]) -> None:
     while True:
-        value = await store.index.get("state", AWAY)
+        value = await STATE.value(store.index, AWAY)
         if positions <= (known := _decoded(value)):
             return
         try:
-            await store.index.commit([_away(known | positions)], [RowIs("state", AWAY, value)])
+            await store.index.commit([_away(known | positions)], [STATE.expect(AWAY, value)])
         except Conflict:
             continue
         return
 
 
 def _away(positions: set[int]) -> Put:
-    return Put("state", AWAY, records.encode("state", AWAY, sorted(positions)))
+    return STATE.keep(AWAY, sorted(positions))
 
 
 def _decoded(value: bytes | None) -> set[int]:
     if value is None:
         return set()
     try:
-        return set(records.decode("state", AWAY, value, list[int]))
+        return set(STATE.record_of(AWAY, value, list[int]))
     except Damaged:
         return set()
 
@@ -134,7 +134,7 @@ async def _settle_buckets(store: Store) -> None:
     """
     inspector = Inspector(store, repair=True)
     async for row in inventory(store):
-        if row.table != "buckets":
+        if row.table != BUCKETS.name:
             break
         for item in row.items:
             try:

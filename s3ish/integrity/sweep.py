@@ -13,17 +13,18 @@ import structlog
 
 from s3ish.blob.paths import Past
 from s3ish.blob.protocol import Unwritable
-from s3ish.index.protocol import Conflict, Delete, RowIs
+from s3ish.index.protocol import Conflict
 from s3ish.integrity.blind_spots import BlindSpots, read_blind_spots
-from s3ish.integrity.catalog_walk import Owned, inventory
+from s3ish.integrity.catalog_walk import inventory
 from s3ish.integrity.doubts import Doubts
 from s3ish.integrity.inspect import Inspector
 from s3ish.integrity.mend import mend
-from s3ish.integrity.references import is_named, is_reachable
+from s3ish.integrity.references import References
 from s3ish.jobs.runner import Step
 from s3ish.model import BlobRef
 from s3ish.objects.store import Store
-from s3ish.tables import sidecars
+from s3ish.tables.catalog import BUCKETS, STATE
+from s3ish.tables.table import Named
 
 log = structlog.get_logger()
 
@@ -58,12 +59,13 @@ class SweepJob:
         self._asked: bytes | None = None
         self._doubts = Doubts(store)
         self._gaps = BlindSpots()
+        self._references = References(store)
         self._left = 0
         self.removed = self.mended = 0
 
     async def step(self) -> Step:
         """Look at a batch of blobs."""
-        asked = await self._store.index.get("state", SWEEP)
+        asked = await STATE.value(self._store.index, SWEEP)
         if asked is None:
             return Step(more=False, pause_seconds=3600)
         going_on, self._pass = self._pass, None
@@ -93,7 +95,7 @@ class SweepJob:
             return Step(more=False)
         await self._store.blobs.forget_makers(self._past.dead)
         try:
-            await self._store.index.commit([Delete("state", SWEEP)], [RowIs("state", SWEEP, self._asked)])
+            await self._store.index.commit([STATE.drop(SWEEP)], [STATE.expect(SWEEP, self._asked)])
         except Conflict:  # asked for again meanwhile
             return Step(more=True)
         log.info("sweep after unclean stop finished", removed=self.removed, mended=self.mended)
@@ -101,7 +103,7 @@ class SweepJob:
 
     async def _look_through(self) -> AsyncIterator[None]:
         store = self._store
-        started = await store.index.get("state", UNCLEAN)
+        started = await STATE.value(store.index, UNCLEAN)
         before_ns = self._past.before_ns if started is None else min(self._past.before_ns, int(started))
         self._past = Past(before_ns, await store.blobs.dead_makers())
         self._gaps = await read_blind_spots(store.index)
@@ -122,7 +124,7 @@ class SweepJob:
             await self._look_at_sealed(ref, sidecar)
             yield
         async for blob, modified_ns in store.blobs.strays():
-            if self._past.holds(blob, modified_ns) and not await is_named(store, blob):
+            if self._past.holds(blob, modified_ns) and not await self._references.is_named(blob):
                 await self._remove(blob)
             yield
         async for _ in store.blobs.prune(before_ns):
@@ -132,20 +134,20 @@ class SweepJob:
         """A worker that died may have changed a bucket's sidecar and not its row."""
         inspector = Inspector(self._store, repair=False)
         async for row in inventory(self._store):
-            if row.table != "buckets":
+            if row.table != BUCKETS.name:
                 break
             for item in row.items:
-                if isinstance(item, Owned):
+                if isinstance(item, Named):
                     self._doubts.take(item, await inspector.look(item))
             yield
 
     async def _look_at_sealed(self, ref: BlobRef, sidecar: bytes) -> None:
         try:
-            sealed = sidecars.read(sidecar)
+            told = self._store.tables.read_sidecar(sidecar)
         except ValueError:
             log.error("sidecar of an unknown kind", blob=ref.id)
             return
-        if not self._past.holds(ref.id, sidecars.made_ns(sealed)) or await is_reachable(self._store, ref, sealed):
+        if not self._past.holds(ref.id, told.made_ns) or await self._references.is_reachable(ref, told):
             await self._store.blobs.tidy(ref, self._past)
             return
         if not self._gaps.cover(ref.id):

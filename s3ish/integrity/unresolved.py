@@ -1,8 +1,8 @@
-"""Dealing with what this process has left: sealed or amended, with an open fate; see ``objects.leftovers``."""
+"""Dealing with what this process has left: sealed or amended, with an open fate; see ``objects.unresolved``."""
 
 import structlog
 
-from s3ish.index.protocol import Put, Unavailable
+from s3ish.index.protocol import Unavailable
 from s3ish.integrity.catalog_walk import find
 from s3ish.integrity.doubts import Doubts
 from s3ish.integrity.inspect import Inspector
@@ -10,6 +10,7 @@ from s3ish.integrity.references import is_named
 from s3ish.jobs.runner import Step
 from s3ish.model import BlobRef
 from s3ish.objects.store import Store
+from s3ish.tables.catalog import STATE
 
 log = structlog.get_logger()
 
@@ -38,7 +39,7 @@ class UnresolvedJob:
         left = list(self._store.leftovers)
         if left:
             try:
-                await self._store.index.commit([Put("state", BARRIER, b"1")])
+                await self._store.index.commit([STATE.mark(BARRIER, b"1")])
                 for ref in left:
                     await self._deal_with(ref)
             except Unavailable as error:

@@ -12,9 +12,9 @@ from typing import NamedTuple, Protocol
 import msgspec
 import structlog
 
-from s3ish.index.protocol import Conflict, Damaged, IndexFailure, Put, RowIs
+from s3ish.index.protocol import Conflict, Damaged, IndexFailure
 from s3ish.objects.store import Store
-from s3ish.tables import records
+from s3ish.tables.catalog import STATE
 
 log = structlog.get_logger()
 
@@ -95,20 +95,20 @@ class Runner:
         """Take or renew the lease of a job; tell whether this process has it now."""
         key = b"lease/" + job.name.encode()
         now = self._store.clock.now_ns()
-        value = await self._store.index.get("state", key)
+        value = await STATE.value(self._store.index, key)
         until = now + LEASE_SECONDS * 1_000_000_000
         if value is not None and self._is_held_elsewhere(key, value, now, until):
             return False
-        mine = records.encode("state", key, Lease(self._holder, until))
+        mine = STATE.keep(key, Lease(self._holder, until))
         with contextlib.suppress(Conflict):
-            await self._store.index.commit([Put("state", key, mine)], [RowIs("state", key, value)])
+            await self._store.index.commit([mine], [STATE.expect(key, value)])
             return True
         return False
 
     def _is_held_elsewhere(self, key: bytes, value: bytes, now: int, longest: int) -> bool:
         """Whether another process has a lease; one longer than any that is given is from before a jump of the clock."""
         try:
-            lease = records.decode("state", key, value, Lease)
+            lease = STATE.record_of(key, value, Lease)
         except Damaged:
             return False
         return lease.holder != self._holder and now < lease.until_ns <= longest

@@ -9,18 +9,13 @@ from contextlib import suppress
 from msgspec.structs import replace
 
 from s3ish.errors import BucketAlreadyExists, BucketAlreadyOwnedByYou, BucketNotEmpty, NoSuchUpload, OperationAborted
-from s3ish.index.protocol import Delete, Put, RangeEmpty, RowIs
-from s3ish.model import Bucket, Owner, Upload
+from s3ish.model import Bucket, Garbage, Owner
 from s3ish.objects import multipart
 from s3ish.objects.store import Store, attempts, drop_blobs, translated
-from s3ish.tables import keys, records, sidecars
+from s3ish.tables import keys
+from s3ish.tables.catalog import BUCKETS, UPLOADS, VERSIONS
 
 _LISTED_AT_ONCE = 1000
-
-
-def _put(bucket: Bucket) -> Put:
-    key = keys.bucket_key(bucket.name)
-    return Put("buckets", key, records.encode("buckets", key, bucket))
 
 
 async def create_bucket(
@@ -36,7 +31,7 @@ async def create_bucket(
     """
     await _refuse_existing(store, name, owner)
     with translated():
-        async with store.blobs.create(name, 0) as writer:
+        async with store.blobs.create(BUCKETS.home(name), 0) as writer:
             ref = await writer.finish()
             bucket = Bucket(
                 name=name,
@@ -47,8 +42,8 @@ async def create_bucket(
                 documents=documents or {},
             )
             async with store.provisional(ref):
-                await writer.seal(sidecars.write(sidecars.BucketSidecar(bucket)))
-                if await store.commit([_put(bucket)], [RowIs("buckets", keys.bucket_key(name), None)]):
+                await writer.seal(BUCKETS.seal(bucket))
+                if await store.commit([BUCKETS.put(bucket)], [BUCKETS.absent(name)]):
                     return bucket
                 await _refuse_existing(store, name, owner)
                 raise OperationAborted(BucketName=name)
@@ -73,20 +68,20 @@ async def delete_bucket(store: Store, name: str) -> None:
     with translated():
         for _ in attempts():
             held = await store.bucket(name)
-            versions = keys.bucket_range(name)
-            if await store.index.scan("versions", *versions, 1):
+            rows = keys.bucket_range(name)
+            if await VERSIONS.rows(store.index, *rows, 1):
                 raise BucketNotEmpty(BucketName=name)
             await _abort_uploads(store, name)
-            changes = [Delete("buckets", held.row.key), *drop_blobs([held.record.blob])]
-            empty = [RangeEmpty("versions", *versions), RangeEmpty("uploads", *versions)]
-            if await store.commit(changes, [held.row, *empty]):
-                await store.discard([held.record.blob])
+            garbage = [Garbage(held.record.blob)]
+            changes = [BUCKETS.drop(held.key), *drop_blobs(garbage)]
+            if await store.commit(changes, [held.row, VERSIONS.empty(*rows), UPLOADS.empty(*rows)]):
+                await store.discard(garbage)
                 return
 
 
 async def _abort_uploads(store: Store, name: str) -> None:
-    for row_key, value in await store.index.scan("uploads", *keys.bucket_range(name), 1000):
-        upload = store.decode("uploads", row_key, value, Upload)
+    for row in await UPLOADS.rows(store.index, *keys.bucket_range(name), 1000):
+        upload = store.hold(UPLOADS, *row).record
         with suppress(NoSuchUpload):
             await multipart.abort_upload(store, name, upload.key, upload.id)
 
@@ -101,8 +96,8 @@ async def change_bucket(store: Store, name: str, change: Callable[[Bucket], Buck
                 if changed == held.record:
                     return changed
                 try:
-                    await store.blobs.amend(changed.blob, sidecars.write(sidecars.BucketSidecar(changed)))
-                    if await store.commit([_put(changed)], [held.row]):
+                    await store.blobs.amend(changed.blob, BUCKETS.seal(changed))
+                    if await store.commit([BUCKETS.put(changed)], [held.row]):
                         return changed
                     await _restore(store, name)
                 except BaseException:  # the sidecar may say what the row does not
@@ -115,7 +110,7 @@ async def _restore(store: Store, name: str) -> None:
     """After a lost race the sidecar must say again what the index says."""
     held = await store.find_bucket(name)
     if held:
-        await store.blobs.amend(held.record.blob, sidecars.write(sidecars.BucketSidecar(held.record)))
+        await store.blobs.amend(held.record.blob, BUCKETS.seal(held.record))
 
 
 async def set_versioning(store: Store, name: str, enabled: bool) -> Bucket:
@@ -147,8 +142,8 @@ async def list_buckets(store: Store, owner: Owner, prefix: str, after: str, limi
     found: list[Bucket] = []
     while True:
         wanted = min(limit - len(found) + 1, _LISTED_AT_ONCE)
-        rows = await store.index.scan("buckets", start, stop, wanted)
-        found += [bucket for bucket in store.decode_rows("buckets", rows, Bucket) if bucket.owner.id == owner.id]
+        rows = await BUCKETS.rows(store.index, start, stop, wanted)
+        found += [bucket for bucket in store.decode_rows(BUCKETS, rows) if bucket.owner.id == owner.id]
         if len(found) > limit:
             return found[:limit], True
         if len(rows) < wanted:

@@ -17,8 +17,8 @@ from s3ish.objects import multipart
 from s3ish.objects.conditions import UNCONDITIONAL, WriteConditions
 from s3ish.objects.ingest import Claims, Digests, ingest
 from s3ish.objects.put import publish
-from s3ish.objects.store import Store, put_inline, translated
-from s3ish.tables import sidecars
+from s3ish.objects.store import Store, translated
+from s3ish.tables.catalog import INLINE, PARTS
 
 _PARTS_AT_ONCE = 16
 
@@ -125,8 +125,8 @@ async def _copy_parts(
                 await _pour(store, source, start, start + part.size, writer, None)
             copied = replace(part, blob=await writer.finish(), modified_ns=store.clock.now_ns())
             await stack.enter_async_context(store.provisional(copied.blob))
-            await writer.seal(sidecars.write(sidecars.PartSidecar(bucket, key, "", copied)))
-            return copied, put_inline(copied.blob, writer.inline)
+            await writer.seal(PARTS.seal(copied, bucket, key, ""))
+            return copied, INLINE.keep(copied.blob, writer.inline)
 
     starts = accumulate((part.size for part in source.parts), initial=0)
     try:

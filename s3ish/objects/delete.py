@@ -5,13 +5,14 @@ https://docs.aws.amazon.com/AmazonS3/latest/userguide/DeletingObjectVersions.htm
 
 from msgspec import Struct
 
-from s3ish.index.protocol import Change, Delete, Expect
+from s3ish.index.protocol import Change, Expect
 from s3ish.model import NULL_VERSION, Owner, Version
 from s3ish.objects import versions
 from s3ish.objects.conditions import UNCONDITIONAL, WriteConditions
 from s3ish.objects.put import publish
-from s3ish.objects.store import Held, Store, attempts, drop_blobs, garbage_of, is_newest, put_entry, translated
-from s3ish.tables import keys
+from s3ish.objects.store import Store, attempts, drop_blobs, garbage_of, translated
+from s3ish.tables.catalog import CURRENT, NULLS, VERSIONS
+from s3ish.tables.table import Held
 
 
 class Deleted(Struct, frozen=True):
@@ -89,30 +90,30 @@ async def _remove_version(store: Store, bucket: str, key: str, version_id: str, 
     raise AssertionError  # attempts() raises before
 
 
-async def _remove(store: Store, target: Held, newest: list[Held], expect: list[Expect]) -> bool:
+async def _remove(store: Store, target: Held[Version], newest: list[Held[Version]], expect: list[Expect]) -> bool:
     """Commit the removal of one version, given the newest two of its key; tell whether it was done."""
     version = target.record
     garbage = [garbage_of(version)]
-    changes: list[Change] = [Delete("versions", target.key), *drop_blobs(garbage)]
+    changes: list[Change] = [VERSIONS.drop(target.key), *drop_blobs(garbage)]
     expect = [*expect, target.row]
     below = None
     if newest and newest[0].key != target.key:
         expect.append(newest[0].row)  # while it is there, the target is not what listings show
     elif newest:
         below = newest[1] if len(newest) > 1 else None
-        expect += is_newest(version.bucket, version.key, newest[0])
+        expect += VERSIONS.newest(version.bucket, version.key, newest[0])
         changes.append(_entry_below(version, below))
         if below:
             expect.append(below.row)
     if version.id == NULL_VERSION or (below and below.record.id == NULL_VERSION):  # it is the newest then
-        changes.append(Delete("nulls", keys.object_key(version.bucket, version.key)))
+        changes.append(NULLS.delete(version.bucket, version.key))
     if not await store.commit(changes, expect):
         return False
     await store.discard(garbage)
     return True
 
 
-def _entry_below(version: Version, below: Held | None) -> Change:
+def _entry_below(version: Version, below: Held[Version] | None) -> Change:
     if below:
-        return put_entry(below.record)
-    return Delete("current", keys.object_key(version.bucket, version.key))
+        return CURRENT.show(below.record)
+    return CURRENT.delete(version.bucket, version.key)

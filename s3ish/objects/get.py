@@ -17,6 +17,7 @@ from s3ish.index.protocol import Mark
 from s3ish.model import BlobRef, Version
 from s3ish.objects.store import Store, attempts, translated
 from s3ish.tables import part_list
+from s3ish.tables.catalog import VERSIONS
 from s3ish.wire.scalars import read_position
 
 T = TypeVar("T")
@@ -207,7 +208,7 @@ async def _open_first(store: Store, version: Version, place: Place) -> BlobReade
 
 async def cause(store: Store, version: Version, error: Exception) -> Exception:
     """Return why a version's bytes are not there: the error says so, unless it was removed since it was found."""
-    held = await store.by_sequence(version.bucket, version.key, version.sequence)
+    held = await store.get(VERSIONS, version.bucket, version.key, version.sequence)
     return error if held and held.record.blob.id == version.blob.id else Replaced()
 
 

@@ -7,7 +7,7 @@ https://docs.aws.amazon.com/AmazonS3/latest/userguide/ListingKeysUsingAPIs.html
 """
 
 from collections.abc import Callable, Sequence
-from typing import Generic, NamedTuple, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 
 from msgspec import Struct
 
@@ -15,6 +15,8 @@ from s3ish.model import NULL_VERSION, Entry, Upload, Version
 from s3ish.objects import versions
 from s3ish.objects.store import Store
 from s3ish.tables import keys
+from s3ish.tables.catalog import CURRENT, UPLOADS, VERSIONS
+from s3ish.tables.table import Table
 
 T = TypeVar("T")
 
@@ -57,7 +59,9 @@ class _Walk(Generic[T]):
     ``read`` makes keys and items of rows.
     """
 
-    def __init__(self, store: Store, table: str, query: Query, read: Callable[[Rows], list[tuple[str, T]]]) -> None:
+    def __init__(
+        self, store: Store, table: Table[Any, ...], query: Query, read: Callable[[Rows], list[tuple[str, T]]]
+    ) -> None:
         self._store = store
         self._table = table
         self._query = query
@@ -74,14 +78,14 @@ class _Walk(Generic[T]):
         if hidden:
             position = max(position, keys.prefix_range(self._base + hidden.encode())[1])
         if not self._delimiter:
-            rows = await self._store.index.scan(self._table, position, stop, self._query.limit + 1)
+            rows = await self._table.rows(self._store.index, position, stop, self._query.limit + 1)
             self._page.truncated = len(rows) > self._query.limit
             self._add(rows[: self._query.limit])
             return self._page
         chunk = _FIRST_CHUNK
         while position < stop:
             chunk = min(chunk, self._query.limit - self._page.count + 1)
-            rows = await self._store.index.scan(self._table, position, stop, chunk)
+            rows = await self._table.rows(self._store.index, position, stop, chunk)
             used, following = self._take(rows)
             if self._page.truncated or (following is None and len(rows) < chunk):
                 break
@@ -139,13 +143,13 @@ async def list_objects(store: Store, query: Query, after: str) -> Page[Entry]:
     base = len(keys.object_key(query.bucket, ""))
 
     def read(rows: Rows) -> list[tuple[str, Entry]]:
-        entries = store.decode_rows("current", rows, Entry)
+        entries = store.decode_rows(CURRENT, rows)
         return [(row[0][base:].decode(), entry) for row, entry in zip(rows, entries, strict=True)]
 
     if query.limit == 0:
         return Page()
     start = keys.after(keys.object_key(query.bucket, after)) if after else b""
-    return await _Walk(store, "current", query, read).run(start, _hidden(query, after))
+    return await _Walk(store, CURRENT, query, read).run(start, _hidden(query, after))
 
 
 def _hidden(query: Query, after: str) -> str:
@@ -185,12 +189,12 @@ async def list_versions(store: Store, query: Query, key_marker: str, version_mar
     def read(rows: Rows) -> list[tuple[str, ListedVersion]]:
         nonlocal seen
         found = []
-        for version in store.versions_in(rows):
+        for version in store.decode_rows(VERSIONS, rows):
             found.append((version.key, ListedVersion(version, latest=version.key != seen)))
             seen = version.key
         return found
 
-    return await _Walk(store, "versions", query, read).run(start, _hidden(query, key_marker))
+    return await _Walk(store, VERSIONS, query, read).run(start, _hidden(query, key_marker))
 
 
 async def _version_row(store: Store, bucket: str, key: str, version_id: str) -> bytes:
@@ -211,6 +215,6 @@ async def list_uploads(store: Store, query: Query, key_marker: str, upload_marke
         start = keys.prefix_range(keys.object_key(query.bucket, key_marker) + b"\0")[1]
 
     def read(rows: Rows) -> list[tuple[str, Upload]]:
-        return [(upload.key, upload) for upload in store.decode_rows("uploads", rows, Upload)]
+        return [(upload.key, upload) for upload in store.decode_rows(UPLOADS, rows)]
 
-    return await _Walk(store, "uploads", query, read).run(start, _hidden(query, key_marker))
+    return await _Walk(store, UPLOADS, query, read).run(start, _hidden(query, key_marker))

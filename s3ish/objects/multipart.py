@@ -23,31 +23,19 @@ from s3ish.errors import (
     InvalidRequest,
     NoSuchUpload,
 )
-from s3ish.index.protocol import Change, Delete, Put, RowIs
-from s3ish.model import Checksum, Part, Upload, Version
+from s3ish.index.protocol import Change
+from s3ish.model import Checksum, Garbage, Part, Upload, Version
 from s3ish.objects.conditions import UNCONDITIONAL, WriteConditions
 from s3ish.objects.ingest import DEFAULT_ALGORITHM, Source, ingest
 from s3ish.objects.put import publish
-from s3ish.objects.store import Conflicted, Store, attempts, drop_blobs, put_inline, translated, with_parts
-from s3ish.tables import keys, records, sidecars
+from s3ish.objects.store import Conflicted, Store, attempts, drop_blobs, translated
+from s3ish.tables import keys
+from s3ish.tables.catalog import INLINE, PARTS, UPLOADS
+from s3ish.tables.table import Held
 
 MAX_PARTS = 10_000
 MIN_PART_BYTES = 5 * 1024 * 1024
 """The least size of every part but the last."""
-
-
-class HeldUpload(NamedTuple):
-    """An upload together with its row."""
-
-    record: Upload
-    row: RowIs
-
-
-class HeldPart(NamedTuple):
-    """A part together with its row."""
-
-    record: Part
-    row: RowIs
 
 
 class Chosen(NamedTuple):
@@ -73,26 +61,23 @@ async def create_upload(store: Store, draft: Upload) -> Upload:
     with translated():
         async with store.blobs.create(f"{upload.bucket}/{upload.key}", 0) as writer:
             upload = replace(upload, blob=await writer.finish())
-            key = keys.upload_key(upload.bucket, upload.key, upload.id)
-            put = Put("uploads", key, records.encode("uploads", key, upload))
             async with store.provisional(upload.blob):
-                await writer.seal(sidecars.write(sidecars.UploadSidecar(upload)))
+                await writer.seal(UPLOADS.seal(upload))
                 for _ in attempts():
                     bucket = await store.bucket(upload.bucket)
-                    if await store.commit([put], [bucket.row]):
+                    if await store.commit([UPLOADS.put(upload)], [bucket.row]):
                         return upload
     raise AssertionError  # attempts() raises before
 
 
-async def find_upload(store: Store, bucket: str, key: str, upload_id: str) -> HeldUpload:
+async def find_upload(store: Store, bucket: str, key: str, upload_id: str) -> Held[Upload]:
     """Return an upload in progress. Raises NoSuchUpload."""
     if not (upload_id.isascii() and upload_id.isalnum() and len(upload_id) <= 64):
         raise NoSuchUpload(UploadId=upload_id[:256])
-    row_key = keys.upload_key(bucket, key, upload_id)
-    value = await store.index.get("uploads", row_key)
-    if value is None:
+    held = await store.get(UPLOADS, bucket, key, upload_id)
+    if held is None:
         raise NoSuchUpload(UploadId=upload_id)
-    return HeldUpload(store.decode("uploads", row_key, value, Upload), RowIs("uploads", row_key, value))
+    return held
 
 
 async def put_part(
@@ -126,7 +111,7 @@ async def put_part(
                 checksum=digests.checksum,
             )
             async with store.provisional(part.blob):
-                await writer.seal(sidecars.write(sidecars.PartSidecar(bucket, key, upload_id, part)))
+                await writer.seal(PARTS.seal(part, bucket, key, upload_id))
                 await _commit_part(store, held, part, writer.inline)
             return held.record, part
 
@@ -141,17 +126,17 @@ def check_number(number: int) -> None:
         )
 
 
-async def _commit_part(store: Store, upload: HeldUpload, part: Part, inline: bytes | None) -> None:
+async def _commit_part(store: Store, upload: Held[Upload], part: Part, inline: bytes | None) -> None:
     """Make a sealed part visible, unless its upload has ended meanwhile."""
     record = upload.record
-    key = keys.part_key(record.id, part.number)
-    put = Put("parts", key, records.encode("parts", key, part))
+    put = PARTS.put(part, record.bucket, record.key, record.id)
     for _ in attempts():
-        old = await store.index.get("parts", key)
-        replaced = [store.decode("parts", key, old, Part).blob] if old else []
-        garbage = [ref for ref in replaced if ref.id != part.blob.id]  # ours, if a repair found its sidecar before us
-        changes = [put, *put_inline(part.blob, inline), *drop_blobs(garbage)]
-        if await store.commit(changes, [upload.row, RowIs("parts", key, old)]):
+        old = await store.get(PARTS, record.id, part.number)
+        garbage = []
+        if old and old.record.blob.id != part.blob.id:  # it is ours if a repair has found its sidecar before us
+            garbage.append(Garbage(old.record.blob))
+        changes = [put, *INLINE.keep(part.blob, inline), *drop_blobs(garbage)]
+        if await store.commit(changes, [upload.row, PARTS.expect(put.key, old.value if old else None)]):
             await store.discard(garbage)
             return
         await find_upload(store, record.bucket, record.key, record.id)
@@ -162,8 +147,8 @@ async def list_parts(store: Store, upload_id: str, after: int, limit: int) -> tu
     start, stop = keys.parts_range(upload_id)
     if after > 0:
         start = keys.after(keys.part_key(upload_id, min(after, MAX_PARTS)))
-    rows = await store.index.scan("parts", start, stop, limit + 1)
-    return store.decode_rows("parts", rows[:limit], Part), len(rows) > limit
+    rows = await PARTS.rows(store.index, start, stop, limit + 1)
+    return store.decode_rows(PARTS, rows[:limit]), len(rows) > limit
 
 
 async def abort_upload(store: Store, bucket: str, key: str, upload_id: str) -> None:
@@ -172,18 +157,18 @@ async def abort_upload(store: Store, bucket: str, key: str, upload_id: str) -> N
         for _ in attempts():
             held = await find_upload(store, bucket, key, upload_id)
             parts = await _all_parts(store, upload_id)
-            garbage = [with_parts(held.record.blob, [part.record.blob for part in parts])]
-            changes: list[Change] = [Delete("uploads", held.row.key), *drop_blobs(garbage)]
-            changes += [Delete("parts", part.row.key) for part in parts]
+            garbage = [Garbage(held.record.blob, tuple(part.record.blob for part in parts))]
+            changes: list[Change] = [UPLOADS.drop(held.key), *drop_blobs(garbage)]
+            changes += [PARTS.drop(part.key) for part in parts]
             if await store.commit(changes, [held.row, *(part.row for part in parts)]):
                 await store.discard(garbage)
                 return
 
 
-async def _all_parts(store: Store, upload_id: str) -> list[HeldPart]:
-    rows = await store.index.scan("parts", *keys.parts_range(upload_id), MAX_PARTS)
-    parts = store.decode_rows("parts", rows, Part)
-    return [HeldPart(part, RowIs("parts", *row)) for part, row in zip(parts, rows, strict=True)]
+async def _all_parts(store: Store, upload_id: str) -> list[Held[Part]]:
+    rows = await PARTS.rows(store.index, *keys.parts_range(upload_id), MAX_PARTS)
+    parts = store.decode_rows(PARTS, rows)
+    return [Held(PARTS.name, part, *row) for part, row in zip(parts, rows, strict=True)]
 
 
 async def complete_upload(
@@ -237,9 +222,9 @@ def _check_order(chosen: Sequence[Chosen]) -> None:
         check_number(number)
 
 
-def _choose(upload: Upload, stored: dict[int, HeldPart], chosen: Sequence[Chosen]) -> list[HeldPart]:
+def _choose(upload: Upload, stored: dict[int, Held[Part]], chosen: Sequence[Chosen]) -> list[Held[Part]]:
     """Return the stored parts that the request names. Raises InvalidPart, InvalidRequest, EntityTooSmall."""
-    parts: list[HeldPart] = []
+    parts: list[Held[Part]] = []
     for position, wanted in enumerate(chosen):
         if upload.checksum_kind == "COMPOSITE" and upload.checksum_algorithm not in wanted.checksum:
             raise InvalidRequest(
@@ -329,18 +314,18 @@ def _confirms(expected: Checksum, actual: Checksum) -> bool:
 
 async def _publish(
     store: Store,
-    held: HeldUpload,
+    held: Held[Upload],
     draft: Version,
-    stored: list[HeldPart],
-    parts: list[HeldPart],
+    stored: list[Held[Part]],
+    parts: list[Held[Part]],
     conditions: WriteConditions,
 ) -> Version:
     """Publish the version and end its upload in one commit; parts that were not chosen become garbage."""
     used = {part.record.number for part in parts}
-    unused = [part.record.blob for part in stored if part.record.number not in used]
-    garbage = [with_parts(held.record.blob, unused)]
-    changes: list[Change] = [Delete("uploads", held.row.key), *drop_blobs(garbage)]
-    changes += [Delete("parts", part.row.key) for part in stored]
+    unused = tuple(part.record.blob for part in stored if part.record.number not in used)
+    garbage = [Garbage(held.record.blob, unused)]
+    changes: list[Change] = [UPLOADS.drop(held.key), *drop_blobs(garbage)]
+    changes += [PARTS.drop(part.key) for part in stored]
     async with store.blobs.create(f"{draft.bucket}/{draft.key}", 0) as writer:
         draft = replace(draft, blob=await writer.finish())
         version = await publish(

@@ -6,25 +6,14 @@ https://docs.aws.amazon.com/AmazonS3/latest/userguide/versioning-workflows.html
 from msgspec.structs import replace
 
 from s3ish.blob.protocol import BlobWriter
-from s3ish.index.protocol import Change, Delete, Expect, RowIs
-from s3ish.model import NULL_VERSION, Attributes, BlobRef, Bucket, Owner, Version
+from s3ish.index.protocol import Change, Expect, RowIs
+from s3ish.model import NULL_VERSION, Attributes, Bucket, Garbage, Owner, Version
 from s3ish.objects import versions
 from s3ish.objects.conditions import UNCONDITIONAL, WriteConditions
 from s3ish.objects.ingest import Source, ingest
-from s3ish.objects.store import (
-    Conflicted,
-    Held,
-    Store,
-    attempts,
-    drop_blobs,
-    garbage_of,
-    is_newest,
-    put_entry,
-    put_inline,
-    put_version,
-    translated,
-)
-from s3ish.tables import sidecars
+from s3ish.objects.store import Conflicted, Store, attempts, drop_blobs, garbage_of, translated
+from s3ish.tables.catalog import CURRENT, INLINE, NULLS, VERSIONS
+from s3ish.tables.table import Held
 
 
 class Publication:
@@ -37,20 +26,20 @@ class Publication:
         self.version = version
         self.expect = expect
         self.changes: list[Change] = []
-        self.garbage: list[BlobRef] = []
+        self.garbage: list[Garbage] = []
 
-    def replace(self, held: Held, *, covered: bool) -> None:
+    def replace(self, held: Held[Version], *, covered: bool) -> None:
         """Remove the null version that the new one takes the place of."""
-        self.changes.append(Delete("versions", held.key))
+        self.changes.append(VERSIONS.drop(held.key))
         self.expect.append(held.row)
         self.garbage = [garbage_of(held.record)]
         if covered:
-            row = versions.null_row(held.record)
+            row = NULLS.covered(held.record)
             self.expect.append(row)
-            self.changes.append(Delete("nulls", row.key))
+            self.changes.append(NULLS.drop(row.key))
 
 
-async def plan(store: Store, bucket: Bucket, draft: Version, newest: Held | None) -> Publication:
+async def plan(store: Store, bucket: Bucket, draft: Version, newest: Held[Version] | None) -> Publication:
     """Decide id and sequence of a new version, and what it replaces, by the bucket's versioning state."""
     sequence = store.clock.sequence(newest.record.sequence if newest else 0)
     enabled = bucket.versioning == "Enabled"
@@ -60,10 +49,10 @@ async def plan(store: Store, bucket: Bucket, draft: Version, newest: Held | None
         id=versions.mint(sequence, store.clock) if enabled else NULL_VERSION,
         modified_ns=store.clock.now_ns(),
     )
-    publication = Publication(version, is_newest(version.bucket, version.key, newest))
+    publication = Publication(version, VERSIONS.newest(version.bucket, version.key, newest))
     if enabled:
         if newest and newest.record.id == NULL_VERSION:
-            publication.changes.append(versions.cover_null(newest.record))
+            publication.changes.append(NULLS.cover(newest.record))
     elif old := await versions.find_null(store, version.bucket, version.key, newest):
         publication.replace(old, covered=old is not newest)
     return publication
@@ -99,13 +88,13 @@ async def publish(
             conditions.check(newest.record if newest else None, draft.key)
             publication = await plan(store, bucket.record, draft, newest)
             version = publication.version
-            await writer.seal(sidecars.write(sidecars.VersionSidecar(version)))
+            await writer.seal(VERSIONS.seal(version))
             committed = await store.commit(
                 [
                     *publication.changes,
-                    put_version(version),
-                    put_entry(version),
-                    *put_inline(version.blob, writer.inline),
+                    VERSIONS.put(version),
+                    CURRENT.show(version),
+                    *INLINE.keep(version.blob, writer.inline),
                     *drop_blobs(publication.garbage),
                     *changes,
                 ],

@@ -8,10 +8,7 @@ can work on one store without locks; when an expectation fails, the operation lo
 import asyncio
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager, suppress
-from typing import Any, TypeVar, cast
-
-from msgspec import Struct
-from msgspec.structs import asdict
+from typing import Any, ParamSpec, TypeVar, cast
 
 from s3ish.blob import protocol as blob
 from s3ish.blob.protocol import BlobStore
@@ -21,25 +18,26 @@ from s3ish.index.protocol import (
     Change,
     Conflict,
     Damaged,
-    Delete,
     Expect,
     Index,
     IndexFailure,
     IndexFull,
     Mark,
-    Put,
-    RangeEmpty,
     RowIs,
     Unavailable,
 )
-from s3ish.model import BlobRef, Bucket, Entry, Garbage, Version
+from s3ish.model import BlobRef, Bucket, Garbage, Version
 from s3ish.objects.key_queue import KeyQueue
 from s3ish.objects.room import Room
 from s3ish.objects.unresolved import UnresolvedWrites
-from s3ish.tables import keys, records
-from s3ish.tables.part_list import LONG_BYTES, Packed, pieces
+from s3ish.tables import keys
+from s3ish.tables.catalog import BUCKETS, GARBAGE, INLINE, TABLES, VERSIONS
+from s3ish.tables.part_list import is_long, pieces
+from s3ish.tables.table import Held, Table, Tables
 from s3ish.threads import ThreadPool
 
+R = TypeVar("R")
+K = ParamSpec("K")
 T = TypeVar("T")
 
 MAX_ATTEMPTS = 1000
@@ -52,27 +50,7 @@ _GARBAGE_AT_ONCE = 100
 _REMOVED_KEPT = 64
 """How many rows of garbage that is gone wait for another commit to go with."""
 _RECORDS_KEPT = 1024
-"""How many decoded records of buckets and versions a process keeps."""
-
-
-class Held(Struct, frozen=True):
-    """A record together with its row, so that a commit can expect it unchanged."""
-
-    record: Version
-    key: bytes
-    value: bytes
-
-    @property
-    def row(self) -> RowIs:
-        """The expectation that it is still so."""
-        return RowIs("versions", self.key, self.value)
-
-
-class HeldBucket(Struct, frozen=True):
-    """A bucket together with its row."""
-
-    record: Bucket
-    row: RowIs
+"""How many decoded records a process keeps."""
 
 
 class Conflicted(Exception):
@@ -111,6 +89,7 @@ class Store:
         region: what GetBucketLocation answers for new buckets.
         on_damage: called with a small blob whose row of bytes is not what was written.
         on_broken_row: called with any other row that is not what was written.
+        tables: all that the index has.
 
     ``left_garbage`` says that a request has left parts to the garbage job.
     """
@@ -124,10 +103,12 @@ class Store:
         region: str,
         on_damage: Callable[[BlobRef, tuple[str, ...]], None] | None = None,
         on_broken_row: Callable[[RowIs], None] | None = None,
+        tables: Tables = TABLES,
     ) -> None:
         self._on_damage = on_damage
         self._on_broken_row = on_broken_row
         self.index = index
+        self.tables = tables
         self.blobs = blobs
         self.clock = clock
         self.offload = offload
@@ -139,87 +120,71 @@ class Store:
         self._removed: list[Change] = []  # rows of garbage that is gone
         self.turns = KeyQueue()
 
-    def decode(self, table: str, key: bytes, value: bytes, kind: type[T]) -> T:
-        """Return the record in a row, and tell of a damaged one. Raises Damaged, NewerFormat."""
+    # --- reading rows ----------------------------------------------------------------------------------------------
+
+    async def get(self, table: Table[R, K], *of: K.args, **by: K.kwargs) -> Held[R] | None:
+        """Return a row, None if there is none, and report a damaged one. Raises Damaged, NewerFormat, Unavailable."""
+        key = table.key(*of, **by)
+        value = await self.index.get(table.name, key)
+        return None if value is None else self.hold(table, key, value)
+
+    def hold(self, table: Table[R, K], key: bytes, value: bytes) -> Held[R]:
+        """Return a record and its row; one that comes again is decoded once. Raises Damaged, NewerFormat."""
+        place = (table.name, key, value)
+        record = self._records.get(place)
+        if record is None:
+            record = self._decode(table, key, value)
+            if not is_long(value):
+                if len(self._records) >= _RECORDS_KEPT:
+                    self._records.clear()
+                self._records[place] = record
+        return Held(table.name, cast("R", record), key, value)
+
+    def _decode(self, table: Table[R, K], key: bytes, value: bytes) -> R:
+        """Return the record in a row, and report a damaged one."""
         try:
-            return records.decode(table, key, value, kind)
+            return table.decode(key, value)
         except Damaged:
             if self._on_broken_row:
-                self._on_broken_row(RowIs(table, key, value))
+                self._on_broken_row(RowIs(table.name, key, value))
             raise
 
-    def decode_rows(self, table: str, rows: Sequence[tuple[bytes, bytes]], kind: type[T]) -> list[T]:
-        """Return the records in many rows, and tell of a damaged one. Raises Damaged, NewerFormat."""
+    def decode_rows(self, table: Table[R, K], rows: Sequence[tuple[bytes, bytes]]) -> list[R]:
+        """Return the records in many rows, and report a damaged one. Raises Damaged, NewerFormat."""
         try:
-            return records.decode_rows(table, rows, kind)
+            return table.decode_rows(rows)
         except Damaged:
             for key, value in rows:
-                self.decode(table, key, value, kind)  # tells which it is
+                self._decode(table, key, value)  # tells which it is
             raise
 
-    def _record(self, table: str, key: bytes, value: bytes, kind: type[T]) -> T:
-        """Decode a row; one that comes again is decoded once. Raises as ``decode``."""
-        record = self._records.get((table, key, value))
-        if record is None:
-            record = self.decode(table, key, value, kind)
-            if len(self._records) >= _RECORDS_KEPT:
-                self._records.clear()
-            self._records[table, key, value] = record
-        return cast("T", record)
-
-    # --- buckets ---------------------------------------------------------------------------------------------------
-
-    async def find_bucket(self, name: str) -> HeldBucket | None:
+    async def find_bucket(self, name: str) -> Held[Bucket] | None:
         """Return a bucket, or None."""
-        key = keys.bucket_key(name)
-        value = await self.index.get("buckets", key)
-        if value is None:
-            return None
-        return HeldBucket(self._record("buckets", key, value, Bucket), RowIs("buckets", key, value))
+        return await self.get(BUCKETS, name)
 
-    async def bucket(self, name: str) -> HeldBucket:
+    async def bucket(self, name: str) -> Held[Bucket]:
         """Return a bucket. Raises NoSuchBucket."""
         held = await self.find_bucket(name)
         if held is None:
             raise NoSuchBucket(BucketName=name)
         return held
 
-    # --- versions --------------------------------------------------------------------------------------------------
-
-    async def newest(self, bucket: str, key: str, count: int = 1) -> list[Held]:
+    async def newest(self, bucket: str, key: str, count: int = 1) -> list[Held[Version]]:
         """Return up to ``count`` newest versions of a key, delete markers included, the newest first."""
         prefix = keys.versions_prefix(bucket, key)
-        rows = await self.index.scan("versions", *keys.prefix_range(prefix), count)
-        return [self.hold(row_key, value) for row_key, value in rows]
-
-    def hold(self, key: bytes, value: bytes) -> Held:
-        """Decode a row of the versions table, but for the parts of a long one."""
-        if _is_long(value):
-            return Held(self.decode("versions", key, value, Packed).unpacked(), key, value)
-        return Held(self._record("versions", key, value, Version), key, value)
-
-    def versions_in(self, rows: Sequence[tuple[bytes, bytes]]) -> list[Version]:
-        """Decode many rows of the versions table, but for the parts of long ones."""
-        if any(_is_long(value) for _, value in rows):
-            return [self.hold(key, value).record for key, value in rows]
-        return self.decode_rows("versions", rows, Version)
-
-    async def by_sequence(self, bucket: str, key: str, sequence: int) -> Held | None:
-        """Return the version of a key with this sequence, or None."""
-        row_key = keys.version_key(bucket, key, sequence)
-        value = await self.index.get("versions", row_key)
-        return None if value is None else self.hold(row_key, value)
+        rows = await VERSIONS.rows(self.index, *keys.prefix_range(prefix), count)
+        return [self.hold(VERSIONS, row_key, value) for row_key, value in rows]
 
     async def inline(self, ref: BlobRef) -> bytes | None:
         """Return the bytes that the index keeps of a small blob; None if there is no valid row of them."""
         if not ref.size:
             return b""
-        key = keys.inline_key(ref.id)
-        value = await self.index.get("inline", key)
+        key = INLINE.key(ref.id)
+        value = await self.index.get(INLINE.name, key)
         if value is None:
             return None
         with suppress(Damaged):
-            data = records.decode_bytes("inline", key, value)
+            data = INLINE.decode(key, value)
             if len(data) == ref.size:
                 return data
         if self._on_damage:
@@ -232,11 +197,11 @@ class Store:
         Returns None if it has been removed already. A caller that removes a version names it as garbage and then looks
         for the mark; here it is the other way round, so that at least one of the two sees the other.
         """
-        row = keys.garbage_key(version.blob.id)
+        row = GARBAGE.key(version.blob.id)
         mark = self.index.mark(row)
         try:
             await asyncio.sleep(0)  # what is read in this turn may be older than the mark
-            if await self.index.get("garbage", row) is None:
+            if await self.index.get(GARBAGE.name, row) is None:
                 return mark
         except BaseException:
             mark.release()
@@ -275,28 +240,28 @@ class Store:
 
         A part of garbage goes with that, whose readers may need it. Raises Unavailable.
         """
-        row = keys.garbage_key(ref.id)
+        garbage = [Garbage(ref)]
+        key = GARBAGE.key(ref.id)
         while True:
-            before = RowIs("garbage", row, await self.index.get("garbage", row))
+            before = GARBAGE.expect(key, await self.index.get(GARBAGE.name, key))
             if found := await self.find_garbage(ref.id):
                 return await self.discard([found], all_parts=True)
-            if await self.commit(drop_blobs([ref]), [before]):
-                return await self.discard([ref])
+            if await self.commit(drop_blobs(garbage), [before]):
+                return await self.discard(garbage)
 
     async def find_garbage(self, blob: str) -> Garbage | None:
         """Return the garbage that a blob is, or is a part of, given its id. Parts lie where what they are of lies."""
-        home = keys.garbage_key(blob.rpartition("@")[0] + "@")
-        start, stop = keys.prefix_range(home)
-        while rows := await self.index.scan("garbage", start, stop, _GARBAGE_AT_ONCE):
+        start, stop = keys.prefix_range(GARBAGE.key(blob.rpartition("@")[0] + "@"))
+        while rows := await GARBAGE.rows(self.index, start, stop, _GARBAGE_AT_ONCE):
             for key, value in rows:
                 with suppress(Damaged):
-                    found = records.decode("garbage", key, value, Garbage)
-                    if found.id == blob or any(part.id == blob for part in found.parts):
+                    found = GARBAGE.decode(key, value)
+                    if found.ref.id == blob or any(part.id == blob for part in found.parts):
                         return found
             start = keys.after(rows[-1][0])
         return None
 
-    async def discard(self, refs: Iterable[BlobRef], *, all_parts: bool = False) -> None:
+    async def discard(self, garbage: Iterable[Garbage], *, all_parts: bool = False) -> None:
         """Remove blobs that a commit has made unreachable and named in the garbage table.
 
         Parts go after the blob whose sidecar speaks of them. No rebuild brings them back without it, so that where they
@@ -304,11 +269,11 @@ class Store:
         job, as do those that are still read (see ``keep_parts``), and what cannot be removed now. The rows of what is
         gone go with the next commit. It never fails: the commit stands.
         """
-        for some in _groups(list(refs)):
+        for some in _groups(list(garbage)):
             if len(some) == 1:
                 outcomes = [await self._remove(some[0], all_parts)]
             else:
-                outcomes = await asyncio.gather(*(self._remove(ref, all_parts) for ref in some))
+                outcomes = await asyncio.gather(*(self._remove(item, all_parts) for item in some))
             self._removed += [change for change in outcomes if change]
         if len(self._removed) >= _REMOVED_KEPT:
             await self.settle()
@@ -319,12 +284,12 @@ class Store:
             with suppress(IndexFailure):
                 await self.commit([], [])
 
-    async def _remove(self, ref: BlobRef, all_parts: bool) -> Change | None:
+    async def _remove(self, garbage: Garbage, all_parts: bool) -> Change | None:
         """Remove a blob and then its parts; return what has become of its row."""
-        if not await self._delete(ref):
+        if not await self._delete(garbage.ref):
             return None
-        parts = ref.parts if isinstance(ref, Garbage) else ()
-        if parts and self._is_held(ref):
+        parts = garbage.parts
+        if parts and self._is_held(garbage.ref):
             return None
         if len(parts) > _REMOVED_AT_ONCE and not all_parts:
             self.left_garbage = True
@@ -334,13 +299,13 @@ class Store:
             outcomes = await asyncio.gather(*map(self._delete, some))
             left += [part for part, gone in zip(some, outcomes, strict=True) if not gone]
         if not left:
-            return Delete("garbage", keys.garbage_key(ref.id))
-        return _name_garbage(with_parts(ref, left)) if len(left) < len(parts) else None
+            return GARBAGE.delete(garbage.ref.id)
+        return GARBAGE.name_it(Garbage(garbage.ref, tuple(left))) if len(left) < len(parts) else None
 
     def _is_held(self, ref: BlobRef) -> bool:
         """Whether a reader, in any process, may read the parts that a blob takes with it."""
         try:
-            return self.index.is_marked(keys.garbage_key(ref.id))
+            return self.index.is_marked(GARBAGE.key(ref.id))
         except IndexFailure:
             return True
 
@@ -353,15 +318,10 @@ class Store:
         return True
 
 
-def _is_long(value: object) -> bool:
-    """Whether the value of a row is so long that its parts are left encoded; damage can make it no bytes at all."""
-    return isinstance(value, bytes) and len(value) >= LONG_BYTES
-
-
-def _groups(refs: Sequence[BlobRef]) -> Iterator[Sequence[BlobRef]]:
+def _groups(items: Sequence[T]) -> Iterator[Sequence[T]]:
     """Yield as many as are removed at once."""
-    for start in range(0, len(refs), _REMOVED_AT_ONCE):
-        yield refs[start : start + _REMOVED_AT_ONCE]
+    for start in range(0, len(items), _REMOVED_AT_ONCE):
+        yield items[start : start + _REMOVED_AT_ONCE]
 
 
 def attempts() -> Iterator[int]:
@@ -370,76 +330,24 @@ def attempts() -> Iterator[int]:
     raise SlowDown
 
 
-def put_version(version: Version) -> Put:
-    """The change that stores a version's record."""
-    key = keys.version_key(version.bucket, version.key, version.sequence)
-    return Put("versions", key, records.encode("versions", key, version))
-
-
-def put_entry(version: Version) -> Change:
-    """The change that makes a version the one that listings show; none for a delete marker."""
-    key = keys.object_key(version.bucket, version.key)
-    if version.marker:
-        return Delete("current", key)
-    checksum = version.checksum
-    entry = Entry(
-        size=version.size,
-        etag=version.etag,
-        modified_ns=version.modified_ns,
-        storage_class=version.attributes.storage_class,
-        owner_id=version.owner.id,
-        owner_name=version.owner.display_name,
-        checksum_algorithm=checksum.algorithm if checksum else "",
-        checksum_kind=checksum.kind if checksum else "",
-    )
-    return Put("current", key, records.encode("current", key, entry))
-
-
-def put_inline(ref: BlobRef, data: bytes | None) -> list[Change]:
-    """The change that keeps a small blob's bytes in the index as well."""
-    if not data:
-        return []
-    key = keys.inline_key(ref.id)
-    return [Put("inline", key, records.encode_bytes("inline", key, data))]
-
-
-def drop_blobs(refs: Iterable[BlobRef]) -> list[Change]:
+def drop_blobs(garbage: Iterable[Garbage]) -> list[Change]:
     """The changes that name blobs as garbage; ``Store.discard`` then removes them."""
     changes: list[Change] = []
-    for ref in refs:
-        changes.append(_name_garbage(ref))
-        members = (ref, *ref.parts) if isinstance(ref, Garbage) else (ref,)
-        changes += [Delete("inline", keys.inline_key(member.id)) for member in members if member.inline and member.size]
+    for item in garbage:
+        changes.append(GARBAGE.name_it(item))
+        for ref in (item.ref, *item.parts):
+            changes += INLINE.forget(ref)
     return changes
 
 
-def _name_garbage(ref: BlobRef) -> Put:
-    key = keys.garbage_key(ref.id)
-    return Put("garbage", key, records.encode("garbage", key, ref))
-
-
-def garbage_of(version: Version) -> BlobRef:
+def garbage_of(version: Version) -> Garbage:
     """What is to be removed with a version: its own blob, the sidecar, and after it those of its parts."""
-    return with_parts(version.blob, [piece.blob for piece in pieces(version)])
-
-
-def with_parts(ref: BlobRef, parts: Sequence[BlobRef]) -> BlobRef:
-    """Return a blob as garbage that takes others with it."""
-    return Garbage(**asdict(ref) | {"parts": tuple(parts)}) if parts else ref
+    return Garbage(version.blob, tuple(piece.blob for piece in pieces(version)))
 
 
 def blobs_of(version: Version) -> list[BlobRef]:
     """All blobs that exist only for this version: its own (the sidecar) first."""
     return [version.blob, *(part.blob for part in version.parts)]
-
-
-def is_newest(bucket: str, key: str, newest: Held | None) -> list[Expect]:
-    """The expectations that ``newest`` (or nothing) is still the newest version of a key."""
-    prefix = keys.versions_prefix(bucket, key)
-    start, stop = keys.prefix_range(prefix)
-    if newest is None:
-        return [RangeEmpty("versions", start, stop)]
-    return [RangeEmpty("versions", start, newest.key), newest.row]
 
 
 class translated:  # noqa: N801 - reads as a verb, as contextlib's managers do

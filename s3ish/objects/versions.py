@@ -9,10 +9,10 @@ import binascii
 
 from s3ish.clock import Clock
 from s3ish.errors import InvalidArgument, MethodNotAllowed, NoSuchKey, NoSuchVersion
-from s3ish.index.protocol import Put, RowIs
 from s3ish.model import NULL_VERSION, Version
-from s3ish.objects.store import Held, Store
-from s3ish.tables import keys, records
+from s3ish.objects.store import Store
+from s3ish.tables.catalog import NULLS, VERSIONS
+from s3ish.tables.table import Held
 from s3ish.wire.scalars import write_http_date
 
 _RANDOM_BYTES = 7
@@ -45,39 +45,22 @@ def _invalid(version_id: str) -> InvalidArgument:
     return InvalidArgument(message, ArgumentName="versionId", ArgumentValue=version_id[:256])
 
 
-async def find_null(store: Store, bucket: str, key: str, newest: Held | None) -> Held | None:
+async def find_null(store: Store, bucket: str, key: str, newest: Held[Version] | None) -> Held[Version] | None:
     """Return a key's null version, or None, given its newest version."""
     if newest is None or newest.record.id == NULL_VERSION:
         return newest
-    row_key = keys.object_key(bucket, key)
-    value = await store.index.get("nulls", row_key)
-    if value is None:
-        return None
-    sequence = int.from_bytes(records.decode_bytes("nulls", row_key, value), "big")
-    return await store.by_sequence(bucket, key, sequence)
+    covered = await store.get(NULLS, bucket, key)
+    return await store.get(VERSIONS, bucket, key, covered.record) if covered else None
 
 
-def cover_null(version: Version) -> Put:
-    """The change that remembers where the null version is, now that it is no longer the newest."""
-    row = null_row(version)
-    assert row.value is not None
-    return Put(row.table, row.key, row.value)
-
-
-def null_row(version: Version) -> RowIs:
-    """The expectation that the null version's place is still what it was."""
-    key = keys.object_key(version.bucket, version.key)
-    return RowIs("nulls", key, records.encode_bytes("nulls", key, version.sequence.to_bytes(8, "big")))
-
-
-async def find(store: Store, bucket: str, key: str, version_id: str | None) -> Held | None:
+async def find(store: Store, bucket: str, key: str, version_id: str | None) -> Held[Version] | None:
     """Return the version with an id, the newest one where ``version_id`` is None, or None if there is none.
 
     Raises:
         InvalidArgument: not a version id.
     """
     if version_id is not None and version_id != NULL_VERSION:
-        held = await store.by_sequence(bucket, key, sequence_of(version_id))
+        held = await store.get(VERSIONS, bucket, key, sequence_of(version_id))
         return held if held and held.record.id == version_id else None
     newest = await store.newest(bucket, key)
     head = newest[0] if newest else None

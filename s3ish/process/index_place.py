@@ -18,6 +18,7 @@ from s3ish.index.protocol import Damaged
 from s3ish.index.sqlite import is_blank, peek
 from s3ish.integrity.startup import GENERATION, bind
 from s3ish.objects.store import Store
+from s3ish.tables.catalog import STATE
 from s3ish.threads import each_within
 
 
@@ -80,4 +81,4 @@ def find_index(settings: Settings, volumes: Volumes) -> Path:
 
 
 def _generation(place: Path) -> int | None:
-    return None if is_blank(place) else int(peek(place, "state", GENERATION) or 0)
+    return None if is_blank(place) else int(peek(place, STATE.name, GENERATION) or 0)

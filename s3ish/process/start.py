@@ -18,7 +18,7 @@ from s3ish.clock import Clock
 from s3ish.config import Settings
 from s3ish.engines import close, make_store, open_volumes, users
 from s3ish.errors import BucketAlreadyOwnedByYou
-from s3ish.index.protocol import Damaged, Delete, IndexFailure, IndexFull, NewerFormat, Unavailable
+from s3ish.index.protocol import Damaged, IndexFailure, IndexFull, NewerFormat, Unavailable
 from s3ish.index.sqlite import SQLiteIndex, find_damage, is_blank, is_older, renew
 from s3ish.integrity.mend import mend
 from s3ish.integrity.rebuild import STEP_BLOBS, Progress, rebuild
@@ -29,6 +29,7 @@ from s3ish.objects import buckets
 from s3ish.objects.store import Store
 from s3ish.observe.logs import set_up_logs
 from s3ish.process.index_place import by_age, find_index, is_movable, opened, places
+from s3ish.tables.catalog import STATE, TABLES
 from s3ish.threads import each_within
 
 log = structlog.get_logger()
@@ -131,7 +132,7 @@ class Preparation:
                 for name in self._settings.storage.default_buckets:
                     await _make_bucket(store, name, users(self._settings)[0].owner)
             except BaseException:  # nothing was served: whatever was there to look for is still marked
-                await store.index.commit([Delete("state", UNCLEAN)])
+                await store.index.commit([STATE.drop(UNCLEAN)])
                 raise
 
     def _remove_others(self, volumes: Volumes) -> None:
@@ -143,8 +144,8 @@ class Preparation:
 
 
 async def _forget_start(settings: Settings, path: Path) -> None:
-    index = SQLiteIndex(path, durable=settings.storage.fsync)
-    await index.commit([Delete("state", UNCLEAN)])
+    index = SQLiteIndex(path, TABLES.layouts, durable=settings.storage.fsync)
+    await index.commit([STATE.drop(UNCLEAN)])
     await index.close()
 
 
@@ -222,7 +223,7 @@ async def _flush_rows(settings: Settings, volumes: Volumes, index: Path, clock: 
     """Have the sidecars say what only the index may say: after a cut of the power its rows are the durable copies."""
     with contextlib.suppress(IndexFailure):  # then there is nothing better than the sidecars
         async with opened(settings, volumes, index, clock) as store:
-            if await store.index.get("state", UNCLEAN) is not None:
+            if await STATE.value(store.index, UNCLEAN) is not None:
                 async for _ in mend(store):
                     pass
 

@@ -7,6 +7,12 @@ key may contain: the order of rows is the order of the keys' UTF-8 bytes.
 _TOP = 2**64 - 1
 _SEQUENCE_BYTES = 8
 
+END = b"\xff"
+"""Behind every key: they begin with text in UTF-8."""
+
+NOTHING = (b"", b"")
+"""A range without a key."""
+
 
 def bucket_key(name: str) -> bytes:
     """The row of a bucket."""
@@ -75,6 +81,38 @@ def inline_key(blob_id: str) -> bytes:
 def garbage_key(blob_id: str) -> bytes:
     """The row of a blob that is to be removed."""
     return blob_id.encode()
+
+
+def intent_key(blob_id: str, token: str) -> bytes:
+    """The row of an amendment under way: those of one blob stand together."""
+    return blob_id.encode() + b"\0" + token.encode()
+
+
+def split_intent_key(row: bytes) -> tuple[str, str]:
+    """Return blob id and token of such a row."""
+    blob_id, _, token = row.partition(b"\0")
+    return blob_id.decode(), token.decode()
+
+
+def intents_range(blob_id: str) -> tuple[bytes, bytes]:
+    """The rows of all amendments of a blob that are under way."""
+    return prefix_range(blob_id.encode() + b"\0")
+
+
+def system_key(name: str) -> bytes:
+    """The row of what belongs to no bucket."""
+    return name.encode()
+
+
+def of_home(home: str) -> tuple[bytes, bytes]:
+    """All rows of the key whose blobs lie at a home, in the tables whose rows begin with bucket, NUL, key and NUL."""
+    bucket, _, key = home.partition("/")
+    return prefix_range(versions_prefix(bucket, key))
+
+
+def only(key: bytes) -> tuple[bytes, bytes]:
+    """The range of one key."""
+    return key, after(key)
 
 
 def bucket_range(bucket: str) -> tuple[bytes, bytes]:

@@ -18,6 +18,11 @@ LONG_BYTES = 4096
 """From this length of a row on its parts are left encoded."""
 
 
+def is_long(value: object) -> bool:
+    """Whether the value of a row is so long that its parts are left encoded; damage can make it no bytes at all."""
+    return isinstance(value, bytes) and len(value) >= LONG_BYTES
+
+
 class Packed(Version, frozen=True, omit_defaults=True):
     """A version as its row tells of it, with the parts still encoded."""
 

@@ -12,10 +12,11 @@ import msgspec
 import xxhash
 
 from s3ish.index.protocol import Damaged, NewerFormat
+from s3ish.tables import formats
+from s3ish.tables.formats import FORMAT
 
 T = TypeVar("T")
 
-FORMAT = 1
 _CHECK_BYTES = 8
 _HEADER = 1 + _CHECK_BYTES
 _ARRAY = b"\xdd"
@@ -48,12 +49,16 @@ def decode(table: str, key: bytes, value: bytes, kind: type[T]) -> T:
         Damaged: the value is not what was written there.
         NewerFormat: it was written by a newer release.
     """
-    return cast("T", _parse(table, decode_bytes(table, key, value), kind, kind))
+    payload = decode_bytes(table, key, value)
+    if value[0] != FORMAT:
+        return cast("T", formats.migrate(kind, value[0], lambda form: _parse(table, payload, form, kind)))
+    return cast("T", _parse(table, payload, kind, kind))
 
 
 def peek(table: str, value: bytes, kind: type[T]) -> T:
     """Return the structure in a row's value, unchecked, to find out whose row it is. Raises Damaged."""
-    return cast("T", _parse(table, value[_HEADER:], kind, kind))
+    form = value[0] if value else FORMAT
+    return cast("T", formats.migrate(kind, form, lambda form: _parse(table, value[_HEADER:], form, kind)))
 
 
 def decode_rows(table: str, rows: Sequence[tuple[bytes, bytes]], kind: type[T]) -> list[T]:
@@ -70,7 +75,9 @@ def decode_rows(table: str, rows: Sequence[tuple[bytes, bytes]], kind: type[T]) 
             decode_bytes(table, key, value)
         payload = value[_HEADER:]
         if value[:_HEADER] != start + digest(place + key + payload):
-            decode_bytes(table, key, value)  # says what is wrong with it
+            decode_bytes(table, key, value)  # says what is wrong with it, if that is not its age
+            if formats.steps(cast("Any", kind), value[0]):
+                return [decode(table, key, value, kind) for key, value in rows]
         payloads.append(payload)
     array = _ARRAY + len(payloads).to_bytes(4, "big") + b"".join(payloads)
     return cast("list[T]", _parse(table, array, list[kind], kind))  # type: ignore[valid-type]
@@ -88,8 +95,8 @@ def decode_bytes(table: str, key: bytes, value: bytes) -> bytes:
     payload = value[_HEADER:]
     if value[1:_HEADER] != _check(value[0], table, key, payload):
         raise Damaged(f"a row of table {table} has the wrong checksum")
-    if value[0] != FORMAT:
-        raise NewerFormat(f"a row of table {table} has format {value[0]}; this release reads {FORMAT}")
+    if value[0] > FORMAT:
+        raise NewerFormat(f"a row of table {table} has format {value[0]}; this release reads up to {FORMAT}")
     return payload
 
 

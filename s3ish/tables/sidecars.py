@@ -1,66 +1,76 @@
-"""What sidecars say: everything about a bucket, version, upload or part that an index would have to be rebuilt from."""
+"""The text of sidecars: what everything that an index would have to be rebuilt from looks like in JSON.
+
+``{"kind":"version","format":2,"version":{...}}``: the kind, the number of the format, which a sidecar of format 1
+lacks, what stands beside the record, and the record under the name of its kind.
+"""
+
+from functools import cache
+from typing import Any
 
 import msgspec
-from msgspec import Struct
+from msgspec import Struct, defstruct
 
-from s3ish.model import Bucket, Part, Upload, Version
-
-
-class BucketSidecar(Struct, frozen=True, tag="bucket", tag_field="kind"):
-    """The sidecar of a bucket."""
-
-    bucket: Bucket
+from s3ish.index.protocol import NewerFormat
+from s3ish.tables import formats
+from s3ish.tables.formats import FORMAT
 
 
-class VersionSidecar(Struct, frozen=True, tag="version", tag_field="kind"):
-    """The sidecar of an object version or delete marker."""
-
-    version: Version
-
-
-class UploadSidecar(Struct, frozen=True, tag="upload", tag_field="kind"):
-    """The sidecar of an upload in progress."""
-
-    upload: Upload
+class _Head(Struct):
+    kind: str
+    format: int = 1
 
 
-class PartSidecar(Struct, frozen=True, tag="part", tag_field="kind"):
-    """The sidecar of a part: of an upload in progress, or of a version that lists its blob."""
-
-    bucket: str
-    key: str
-    upload: str
-    part: Part
+_heads = msgspec.json.Decoder(_Head)
 
 
-AnySidecar = BucketSidecar | VersionSidecar | UploadSidecar | PartSidecar
+def structure(kind: str, record: type, beside: tuple[str, ...]) -> type[Struct]:
+    """Return the structure of a sidecar, given what its record is and the members beside it."""
+    return defstruct(
+        f"{kind.capitalize()}Sidecar",
+        [("format", int, FORMAT), *((name, str) for name in beside), (kind, record)],
+        frozen=True,
+        kw_only=True,
+        tag_field="kind",
+        tag=kind,
+    )
 
-_decoder: msgspec.json.Decoder[AnySidecar] = msgspec.json.Decoder(AnySidecar)
 
-
-def write(seal: AnySidecar) -> bytes:
+def write(sidecar: Struct) -> bytes:
     """Return the JSON text of a sidecar."""
-    return msgspec.json.encode(seal, enc_hook=list)  # as in ``records``
+    return msgspec.json.encode(sidecar, enc_hook=list)  # as in ``records``
 
 
-def read(sidecar: bytes) -> AnySidecar:
-    """Read a sidecar's JSON text.
+def head(text: bytes) -> tuple[str, int]:
+    """Return the kind and the format of a sidecar.
 
     Raises:
-        ValueError: not a sidecar of a known kind.
+        ValueError: not a sidecar.
+        NewerFormat: it was written by a newer release.
     """
     try:
-        return _decoder.decode(sidecar)
+        found = _heads.decode(text)
     except RecursionError as error:
         raise ValueError("a sidecar is nested too deeply") from error
+    if found.format > FORMAT:
+        raise NewerFormat(f"a sidecar has format {found.format}; this release reads up to {FORMAT}")
+    return found.kind, found.format
 
 
-def made_ns(sealed: AnySidecar) -> int:
-    """Return when it was sealed, in nanoseconds since the epoch."""
-    if isinstance(sealed, BucketSidecar):
-        return sealed.bucket.created_ns
-    if isinstance(sealed, VersionSidecar):
-        return sealed.version.modified_ns
-    if isinstance(sealed, UploadSidecar):
-        return sealed.upload.created_ns
-    return sealed.part.modified_ns
+def read(text: bytes, kind: str, record: type, beside: tuple[str, ...], form: int) -> tuple[Any, Any]:
+    """Return what a sidecar says, and its record as it is now. Raises ValueError."""
+    told: list[Any] = []
+
+    def decode(written_as: type) -> Any:
+        told.append(_decoder(kind, written_as, beside).decode(text))
+        return getattr(told[0], kind)
+
+    try:
+        now = formats.migrate(record, form, decode)
+    except RecursionError as error:
+        raise ValueError("a sidecar is nested too deeply") from error
+    return told[0], now
+
+
+@cache
+def _decoder(kind: str, record: type, beside: tuple[str, ...]) -> msgspec.json.Decoder[Any]:
+    return msgspec.json.Decoder(structure(kind, record, beside))

@@ -32,7 +32,8 @@ from s3ish.model import Attributes, BlobRef, Bucket, Entry, Owner, Part, Upload,
 from s3ish.objects import get
 from s3ish.server.query import read_query
 from s3ish.server.target import locate
-from s3ish.tables import records, sidecars
+from s3ish.tables import records
+from s3ish.tables.catalog import TABLES
 from s3ish.wire import scalars, shape
 from s3ish.wire.chunked import ChunkedDecoder
 from s3ish.wire.names import split_copy_source
@@ -243,7 +244,7 @@ def read_sealed_sidecar(data):
 
 
 def read_seal(data):
-    sidecars.read(data)
+    TABLES.read_sidecar(data)
 
 
 def read_row(data):

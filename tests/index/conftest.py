@@ -3,7 +3,14 @@
 import pytest
 
 from s3ish.index.memory import MemoryIndex
+from s3ish.index.protocol import Layout
 from s3ish.index.sqlite import SQLiteIndex
+
+LAYOUTS = [
+    Layout(name, long_values=name == "inline")
+    for name in ("buckets", "versions", "current", "nulls", "inline", "uploads", "parts", "garbage", "state")
+]
+TABLES = [table.name for table in LAYOUTS]
 
 
 @pytest.fixture
@@ -16,8 +23,8 @@ async def open_index(path):
     """A function that opens the SQLite index; another one on the same file if it is called again."""
     opened = []
 
-    def make(where=path):
-        opened.append(SQLiteIndex(where, durable=False))
+    def make(where=path, tables=LAYOUTS):
+        opened.append(SQLiteIndex(where, tables, durable=False))
         return opened[-1]
 
     yield make
@@ -27,4 +34,4 @@ async def open_index(path):
 
 @pytest.fixture(params=["memory", "sqlite"])
 def index(request, open_index):
-    return MemoryIndex() if request.param == "memory" else open_index()
+    return MemoryIndex(LAYOUTS) if request.param == "memory" else open_index()

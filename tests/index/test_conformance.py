@@ -7,8 +7,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from s3ish.index.memory import MemoryIndex
-from s3ish.index.protocol import TABLES, Conflict, Delete, Index, Put, RangeEmpty, RowIs
+from s3ish.index.protocol import Conflict, Delete, Index, Put, RangeEmpty, RowIs
 from s3ish.index.sqlite import SQLiteIndex
+from tests.index.conftest import LAYOUTS, TABLES
 
 EDGES = [
     b"\0",
@@ -256,7 +257,7 @@ COMMITS = st.lists(st.tuples(CHANGES, EXPECTATIONS, KEYS, KEYS, st.integers(0, 5
 @settings(derandomize=True, deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_both_indexes_give_the_same_answers(tmp_path, commits):
     async def run():
-        memory, sqlite = MemoryIndex(), SQLiteIndex(tmp_path / "same.db", durable=False)
+        memory, sqlite = MemoryIndex(LAYOUTS), SQLiteIndex(tmp_path / "same.db", LAYOUTS, durable=False)
         try:
             await sqlite.commit([Delete("state", key) for key, _ in await everything(sqlite)])
             for changes, expect, start, stop, limit in commits:

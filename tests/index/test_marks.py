@@ -12,6 +12,7 @@ import pytest
 from s3ish.index.marks import Marks
 from s3ish.index.protocol import Put, Unavailable
 from s3ish.index.sqlite import SQLiteIndex
+from tests.index.conftest import LAYOUTS
 
 HOLDER = textwrap.dedent("""
     import asyncio, sys
@@ -19,7 +20,7 @@ HOLDER = textwrap.dedent("""
     from s3ish.index.sqlite import SQLiteIndex
 
     async def hold():
-        index = SQLiteIndex(Path(sys.argv[1]), durable=False)
+        index = SQLiteIndex(Path(sys.argv[1]), [], durable=False)
         mark = index.mark(b"name")
         print("marked", flush=True)
         sys.stdin.readline()
@@ -54,7 +55,7 @@ async def test_what_is_released_after_the_end_does_no_harm(index):
 @pytest.fixture
 async def two(path):
     """Two indexes on one file, as two workers have them."""
-    indexes = [SQLiteIndex(path, durable=False) for _ in range(2)]
+    indexes = [SQLiteIndex(path, LAYOUTS, durable=False) for _ in range(2)]
     yield indexes
     for index in indexes:
         await index.close()
@@ -73,7 +74,7 @@ def test_others_see_a_mark(two):
 
 async def test_the_end_of_an_index_takes_its_own_marks_back_and_no_others(path, two):
     first, second = two
-    third = SQLiteIndex(path, durable=False)
+    third = SQLiteIndex(path, LAYOUTS, durable=False)
     third.mark(b"third")
     second.mark(b"second")
     await third.close()
@@ -146,7 +147,7 @@ async def test_a_read_in_the_turn_after_the_mark_sees_what_was_committed_before_
     assert await reader.get("garbage", b"name") is None
 
     async def commit():
-        committer = SQLiteIndex(path, durable=False)
+        committer = SQLiteIndex(path, LAYOUTS, durable=False)
         await committer.commit([Put("garbage", b"name", b"row")])
         await committer.close()
 

@@ -9,6 +9,7 @@ import pytest
 from s3ish.index import pages, sqlite
 from s3ish.index.protocol import Damaged, IndexFailure, NewerFormat, Put
 from s3ish.index.sqlite import FORMAT, SQLiteIndex
+from tests.index.conftest import LAYOUTS
 
 END = b"\xff" * 9
 PAGE = 4096
@@ -32,7 +33,7 @@ class Told:
 
 
 async def fill(path):
-    index = SQLiteIndex(path, durable=False)
+    index = SQLiteIndex(path, LAYOUTS, durable=False)
     for table in ("versions", "inline"):
         await index.commit([Put(table, key, value) for key, value in ROWS.items()])
     await index.close()
@@ -42,7 +43,7 @@ async def count_whole(path):
     """Return how many rows come back; any that seems to be absent or is another one is a failure."""
     whole = 0
     try:
-        index = SQLiteIndex(path, durable=False)
+        index = SQLiteIndex(path, LAYOUTS, durable=False)
     except IndexFailure:
         return 0
     try:
@@ -95,7 +96,7 @@ async def test_the_byte_that_says_that_pages_have_checksums_cannot_switch_them_o
         data[20] = value
         path.write_bytes(data)
         with pytest.raises(Damaged, match="s3ish index rebuild"):
-            SQLiteIndex(path, durable=False)
+            SQLiteIndex(path, LAYOUTS, durable=False)
 
 
 async def test_a_file_that_was_cut_is_damage(path):  # case 157
@@ -107,7 +108,7 @@ async def test_a_file_that_was_cut_is_damage(path):  # case 157
 
 
 async def test_a_log_damaged_under_its_writer_is_an_error(path):
-    index = SQLiteIndex(path, durable=False)
+    index = SQLiteIndex(path, LAYOUTS, durable=False)
     await index.commit([Put("versions", key, value) for key, value in ROWS.items()])
     path.with_name("index.db-wal").write_bytes(b"")
     index._reader.execute("PRAGMA shrink_memory")
@@ -122,7 +123,7 @@ async def test_damage_is_told_to_the_monitor(path):
     for number in range(20, len(data) // PAGE - 1):
         zero(data, number * PAGE + 512)
     path.write_bytes(data)
-    index = SQLiteIndex(path, durable=False, monitor=(told := Told()))
+    index = SQLiteIndex(path, LAYOUTS, durable=False, monitor=(told := Told()))
     with pytest.raises(Damaged, match="The next start of a server rebuilds it"):
         await index.scan("versions", b"", END, 3000)
     with pytest.raises(Damaged):
@@ -135,7 +136,7 @@ async def test_damage_is_told_to_the_monitor(path):
 
 async def test_looking_through_the_whole_finds_pages_that_changed_places(path):
     await fill(path)
-    index = SQLiteIndex(path, durable=False)
+    index = SQLiteIndex(path, LAYOUTS, durable=False)
     await index.verify()
     await index.close()
     assert sqlite.find_damage(path) == ""
@@ -144,7 +145,7 @@ async def test_looking_through_the_whole_finds_pages_that_changed_places(path):
     data[one : one + PAGE], data[other : other + PAGE] = data[other : other + PAGE], data[one : one + PAGE]
     path.write_bytes(data)
     assert sqlite.find_damage(path)
-    index = SQLiteIndex(path, durable=False)
+    index = SQLiteIndex(path, LAYOUTS, durable=False)
     with pytest.raises(Damaged):
         await index.verify()
     await index.close()
@@ -194,4 +195,4 @@ async def test_a_newer_format_is_refused(path):
     with contextlib.closing(apsw.Connection(str(path))) as connection:
         connection.pragma("user_version", FORMAT + 1)
     with pytest.raises(NewerFormat):
-        SQLiteIndex(path)
+        SQLiteIndex(path, LAYOUTS)

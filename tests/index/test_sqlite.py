@@ -12,10 +12,11 @@ import apsw
 import pytest
 
 from s3ish.index import sqlite
-from s3ish.index.protocol import TABLES, Conflict, Damaged, Delete, IndexFailure, NewerFormat, Put, RowIs, Unavailable
+from s3ish.index.protocol import Conflict, Damaged, Delete, IndexFailure, Layout, NewerFormat, Put, RowIs, Unavailable
 from s3ish.index.sqlite import FORMAT, Patience, SQLiteIndex
 from s3ish.index.write_lock import WriteLock
 from s3ish.tables import records
+from tests.index.conftest import LAYOUTS, TABLES
 
 END = b"\xff" * 9
 
@@ -66,7 +67,7 @@ async def test_a_torn_log_has_a_prefix_of_the_commits(open_index, path, tmp_path
     for length in range(0, len(log), len(log) // 15):
         shutil.copy(path, tmp_path / "torn.db")
         (tmp_path / "torn.db-wal").write_bytes(log[:length])
-        torn = SQLiteIndex(tmp_path / "torn.db", durable=False)
+        torn = SQLiteIndex(tmp_path / "torn.db", LAYOUTS, durable=False)
         try:
             rows = await torn.scan("state", b"", END, 100)
         finally:
@@ -174,7 +175,7 @@ async def test_no_increment_of_several_indexes_is_lost(open_index):
 PROCESS = """
 import asyncio, sys
 from pathlib import Path
-from s3ish.index.protocol import Conflict, Put, RowIs
+from s3ish.index.protocol import Conflict, Layout, Put, RowIs
 from s3ish.index.sqlite import SQLiteIndex
 
 async def one(index):
@@ -189,7 +190,7 @@ async def one(index):
             break
 
 async def main():
-    index = SQLiteIndex(Path(sys.argv[1]), durable=False, contended=sys.argv[2] == "True")
+    index = SQLiteIndex(Path(sys.argv[1]), [Layout("state")], durable=False, contended=sys.argv[2] == "True")
     await asyncio.gather(*(one(index) for _ in range(5)))
     await index.close()
 
@@ -211,7 +212,7 @@ async def test_no_increment_of_several_processes_is_lost(open_index, path, conte
 async def test_a_process_that_hangs_while_it_writes_does_not_hang_the_others(path, monkeypatch):
     """Their writers are told so, reads go on, and so do writes when it is gone."""
     monkeypatch.setattr(sqlite, "BUSY_MILLISECONDS", 500)
-    index = SQLiteIndex(path, durable=False, contended=True)
+    index = SQLiteIndex(path, LAYOUTS, durable=False, contended=True)
     await index.commit([Put("state", b"a", b"1")])
     hanging = WriteLock(path.with_name("index.db-queue"))
     with hanging:
@@ -273,7 +274,7 @@ async def test_what_is_done_is_not_remembered():
 
 async def test_a_queue_that_fails_is_told_and_ends_nothing(path, monkeypatch):
     """As the locks of a network file system can: nobody may wait for an answer that never comes."""
-    index = SQLiteIndex(path, durable=False, contended=True)
+    index = SQLiteIndex(path, LAYOUTS, durable=False, contended=True)
     with monkeypatch.context() as patch:
         patch.setattr(WriteLock, "__enter__", lambda self: os.open("/nowhere/at/all", os.O_RDONLY))
         with pytest.raises(Unavailable):
@@ -294,7 +295,7 @@ async def test_a_bit_that_flips_in_the_file_never_becomes_wrong_data(open_index,
         broken[position] ^= 0x04
         (tmp_path / "broken.db").write_bytes(broken)
         try:
-            index = SQLiteIndex(tmp_path / "broken.db", durable=False)
+            index = SQLiteIndex(tmp_path / "broken.db", LAYOUTS, durable=False)
         except IndexFailure:
             noticed += 1
             continue
@@ -322,7 +323,7 @@ async def test_a_flipped_bit_in_a_row_is_damage(open_index, path):  # case 22
 def test_a_file_that_is_no_database_is_damage(path, content):  # case 22
     path.write_bytes(content)
     with pytest.raises(Damaged, match="rebuild"):
-        SQLiteIndex(path)
+        SQLiteIndex(path, LAYOUTS)
 
 
 async def test_a_truncated_file_is_damage_and_not_wrong_data(open_index, path):  # case 22
@@ -333,7 +334,7 @@ async def test_a_truncated_file_is_damage_and_not_wrong_data(open_index, path): 
     with path.open("r+b") as file:
         file.truncate(size // 2)
     try:
-        index = SQLiteIndex(path, durable=False)
+        index = SQLiteIndex(path, LAYOUTS, durable=False)
     except IndexFailure:
         return
     try:
@@ -382,13 +383,13 @@ async def test_a_file_of_a_newer_release_is_refused_and_left_alone(open_index, p
     connection.close()
     before = path.read_bytes()
     with pytest.raises(NewerFormat, match=f"format {FORMAT + 1}; this release reads {FORMAT}"):
-        SQLiteIndex(path)
+        SQLiteIndex(path, LAYOUTS)
     assert path.read_bytes() == before
 
 
 def test_a_file_that_cannot_be_made_is_unavailable(tmp_path):
     with pytest.raises(Unavailable, match="cannot be opened"):
-        SQLiteIndex(tmp_path / "no such folder" / "index.db")
+        SQLiteIndex(tmp_path / "no such folder" / "index.db", LAYOUTS)
 
 
 async def test_a_closed_index_takes_no_commit(open_index):
@@ -442,8 +443,19 @@ async def test_every_table_is_in_the_file(open_index, path):
     connection.close()
 
 
+async def test_an_existing_index_gets_the_tables_that_it_lacks(open_index, path):
+    old = open_index()
+    await old.commit([Put("state", b"a", b"b")])
+    await old.close()
+    index = open_index(tables=[*LAYOUTS, Layout("later", long_values=True)])
+    await index.commit([Put("later", b"k", b"v")])
+    assert (await index.get("state", b"a"), await index.get("later", b"k")) == (b"b", b"v")
+    await index.close()
+    assert await open_index().get("state", b"a") == b"b"
+
+
 async def test_a_durable_index_flushes_every_commit(path):
-    index = SQLiteIndex(path)
+    index = SQLiteIndex(path, LAYOUTS)
     try:
         assert index._writer.execute("PRAGMA synchronous").fetchone()[0] == 2
         await index.commit([Put("state", b"a", b"b")])

@@ -94,7 +94,7 @@ async def test_the_row_of_a_small_object_comes_back_from_its_sidecar(store):
 async def test_a_damaged_row_is_told_of(store):
     key = keys.bucket_key("b")
     await store.index.commit([Put("buckets", key, b"\1" + bytes(8) + b"nonsense")])
-    problems = (await check(store))[("b", "damaged")]
+    problems = (await check(store))[("bucket b", "damaged")]
     assert "s3ish index rebuild" in problems[0]
 
 

@@ -9,7 +9,6 @@ from s3ish.integrity.sweep import SWEEP
 from s3ish.model import Garbage
 from s3ish.objects import multipart
 from s3ish.objects.store import drop_blobs
-from s3ish.tables import keys, records
 from tests.objects.support import add_part, begin, complete, get, put, referenced, remove, sample, sealed
 
 
@@ -57,7 +56,7 @@ async def test_what_lives_is_not_touched(store):
 async def test_a_blob_that_is_gone_already_is_forgotten(store):
     written = await put(store, "k", sample(1500))
     await remove(store, "k")
-    await store.index.commit(drop_blobs([written.blob]))
+    await store.index.commit(drop_blobs([Garbage(written.blob)]))
     await GarbageJob(store).flush()
     assert await garbage(store) == []
 
@@ -152,10 +151,3 @@ async def test_parts_stay_while_the_sidecar_that_speaks_of_them_does(store, mult
     broken["ids"] = set()
     await GarbageJob(store).step()
     assert (await there(store, version), await garbage(store)) == ((False, 0), [])
-
-
-async def test_a_row_of_garbage_without_parts_is_as_it_always_was(store):
-    version = await put(store, "k", sample(1500))
-    row = keys.garbage_key(version.blob.id)
-    assert records.encode("garbage", row, version.blob) == drop_blobs([version.blob])[0].value
-    assert records.decode("garbage", row, drop_blobs([version.blob])[0].value, Garbage).parts == ()

@@ -8,7 +8,8 @@ from s3ish.integrity.rebuild import rebuild
 from s3ish.integrity.sweep import SWEEP, SweepJob
 from s3ish.model import Attributes, Tag
 from s3ish.objects import buckets, multipart
-from s3ish.tables import keys, sidecars
+from s3ish.tables import keys
+from s3ish.tables.catalog import BUCKETS, PARTS, UPLOADS, VERSIONS
 from tests.objects.support import (
     OWNER,
     add_part,
@@ -47,7 +48,7 @@ async def reseal(store, sealed_as, data=b"left over", home="b/k"):
     async with store.blobs.create(home, len(data)) as writer:
         await writer.write(data)
         ref = await writer.finish()
-        await writer.seal(sidecars.write(sealed_as(ref)))
+        await writer.seal(sealed_as(ref).text)
     return ref
 
 
@@ -91,7 +92,7 @@ async def test_what_was_replaced_but_not_removed_stays_replaced(store, world):  
     """A crash between the commit and the removal of the old blob, and then the index is lost."""
     old = await put(store, "k", b"old")
     new = await put(store, "k", b"new")
-    await reseal(store, lambda ref: sidecars.VersionSidecar(replace(old, blob=ref, size=9)))
+    await reseal(store, lambda ref: VERSIONS.sidecar(replace(old, blob=ref, size=9)))
     fresh, found = await rebuilt(world)
     assert found["orphans"] == 1
     assert await head(fresh, "k") == new
@@ -105,7 +106,7 @@ async def test_of_two_null_versions_the_newer_one_stays(store, world):
     middle = await put(store, "k", b"middle")
     await buckets.set_versioning(store, "b", enabled=False)
     await put(store, "k", b"new")
-    await reseal(store, lambda ref: sidecars.VersionSidecar(replace(old, blob=ref, size=9)))
+    await reseal(store, lambda ref: VERSIONS.sidecar(replace(old, blob=ref, size=9)))
     fresh, _ = await rebuilt(world)
     assert await versions_of(fresh) == [("k", "null", True, False), ("k", middle.id, False, False)]
     assert await get(fresh, "k", "null") == b"new"
@@ -117,7 +118,7 @@ async def test_of_two_parts_of_one_number_the_newer_one_stays(store, world, olde
     kept = await add_part(store, upload, 1, sample(1500))
     other = replace(kept, modified_ns=kept.modified_ns - 1)
     home = "b/a" if older_first else "b/z"  # scanned before or after
-    await reseal(store, lambda ref: sidecars.PartSidecar("b", "k", upload.id, replace(other, blob=ref)), home=home)
+    await reseal(store, lambda ref: PARTS.sidecar(replace(other, blob=ref), "b", "k", upload.id), home=home)
     fresh, _ = await rebuilt(world)
     assert await multipart.list_parts(fresh, upload.id, 0, 9) == ([kept], False)
     await complete(fresh, upload, [kept])
@@ -129,8 +130,8 @@ async def test_a_completed_upload_whose_sidecars_were_left_does_not_come_back(st
     part = await add_part(store, upload, 1, sample(1500))
     left = await add_part(store, upload, 2, sample(1500))
     await complete(store, upload, [part])
-    await reseal(store, lambda ref: sidecars.UploadSidecar(replace(upload, blob=ref)), b"")
-    await reseal(store, lambda ref: sidecars.PartSidecar("b", "k", upload.id, replace(left, blob=ref)), sample(1500))
+    await reseal(store, lambda ref: UPLOADS.sidecar(replace(upload, blob=ref)), b"")
+    await reseal(store, lambda ref: PARTS.sidecar(replace(left, blob=ref), "b", "k", upload.id), sample(1500))
     fresh, found = await rebuilt(world)
     assert found["orphans"] == 1
     assert (await tables(fresh))["uploads"] == {}
@@ -144,8 +145,8 @@ async def test_the_sweep_after_a_rebuild_removes_what_is_left_and_nothing_else(s
     await complete(store, upload, [part])
     old = await put(store, "k", b"old")
     await put(store, "k", b"new")
-    await reseal(store, lambda ref: sidecars.VersionSidecar(replace(old, blob=ref, size=9)))
-    await reseal(store, lambda ref: sidecars.PartSidecar("b", "m", upload.id, replace(part, blob=ref)), home="b/m")
+    await reseal(store, lambda ref: VERSIONS.sidecar(replace(old, blob=ref, size=9)))
+    await reseal(store, lambda ref: PARTS.sidecar(replace(part, blob=ref), "b", "m", upload.id), home="b/m")
     fresh, _ = await rebuilt(world)
     job = SweepJob(fresh, 2**62)
     while (await job.step()).more:
@@ -168,7 +169,7 @@ async def test_objects_of_a_bucket_that_is_gone_stay_on_disk_and_out_of_sight(st
 async def test_of_two_buckets_of_one_name_the_later_one_stays(store, world):
     bucket = (await store.bucket("b")).record
     await reseal(
-        store, lambda ref: sidecars.BucketSidecar(replace(bucket, blob=ref, created_ns=1, documents={"old": "1"})), b""
+        store, lambda ref: BUCKETS.sidecar(replace(bucket, blob=ref, created_ns=1, documents={"old": "1"})), b""
     )
     fresh, _ = await rebuilt(world)
     assert (await fresh.bucket("b")).record == bucket

@@ -10,6 +10,7 @@ from s3ish.integrity.restore_rows import restore
 from s3ish.integrity.scrub import ScrubJob
 from s3ish.objects import buckets, listing, multipart
 from s3ish.observe.observer import Observer
+from s3ish.tables.catalog import VERSIONS
 from tests.objects.support import (
     World,
     add_part,
@@ -182,7 +183,7 @@ async def test_a_row_that_changed_meanwhile_is_left_alone(store):
 
 async def test_a_row_whose_sidecars_are_lost_is_told_of(world, store):
     row = next(row for row in await rows(store, "versions") if row.key.startswith(b"b\0folder/k1500\0"))
-    ref = store.hold(row.key, row.value).record.blob
+    ref = store.hold(VERSIONS, row.key, row.value).record.blob
     await store.blobs.delete(ref)
     bad = await damage(store, row)
     assert [state for _, state in await check(store, repair=True)] == ["damaged"]

@@ -6,10 +6,11 @@ import pytest
 
 from s3ish.blob.protocol import NewerFormat
 from s3ish.index.protocol import Delete, Put
-from s3ish.integrity.scrub import SETTLE_SECONDS, STATE, Progress, ScrubJob, note_look, read_progress
+from s3ish.integrity.scrub import SCRUB, SETTLE_SECONDS, Progress, ScrubJob, note_look, read_progress
 from s3ish.objects import buckets
 from s3ish.observe.observer import Observer
-from s3ish.tables import keys, records, sidecars
+from s3ish.tables import keys, records
+from s3ish.tables.catalog import TABLES
 from tests.objects.support import SteadyClock, World, add_part, begin, flip, get, make_bucket, put, sample
 
 SECOND = 10**9
@@ -158,7 +159,7 @@ async def test_many_small_objects_share_a_step(world, store, watch):
     await job.step()
     assert watch.bytes >= 9 * len(SMALL)
     assert watch.bytes < 12 * len(LARGE)
-    assert records.decode("state", STATE, await store.index.get("state", STATE), Progress).key
+    assert records.decode("state", SCRUB, await store.index.get("state", SCRUB), Progress).key
 
 
 async def test_it_goes_on_where_it_was_after_a_restart(world, store, watch):
@@ -188,7 +189,7 @@ async def test_another_process_keeps_the_same_pace(world, store, scrub, watch):
 async def test_two_that_step_at_once_count_it_once(world, store, scrub, watch):
     await scrub.step()
     other = ScrubJob(world.open(), watch, PERIOD)
-    found = await store.index.get("state", STATE)
+    found = await store.index.get("state", SCRUB)
     look = scrub._look
 
     async def slow(item):
@@ -198,8 +199,8 @@ async def test_two_that_step_at_once_count_it_once(world, store, scrub, watch):
 
     scrub._look = slow
     await scrub.step()
-    after = records.decode("state", STATE, await store.index.get("state", STATE), Progress)
-    before = records.decode("state", STATE, found, Progress)
+    after = records.decode("state", SCRUB, await store.index.get("state", SCRUB), Progress)
+    before = records.decode("state", SCRUB, found, Progress)
     assert after.done - before.done == 65_536
 
 
@@ -207,16 +208,16 @@ async def test_two_that_step_at_once_count_it_once(world, store, scrub, watch):
 async def test_a_clock_that_jumps_does_not_stop_it(world, scrub, watch, days):  # case 143
     await scrub.step()
     await scrub.step()
-    at = records.decode("state", STATE, await scrub._store.index.get("state", STATE), Progress).done
+    at = records.decode("state", SCRUB, await scrub._store.index.get("state", SCRUB), Progress).done
     world.clock.ns += days * 86_400 * SECOND
     await scrub.step()
     await scrub.step()
-    assert records.decode("state", STATE, await scrub._store.index.get("state", STATE), Progress).done > at
+    assert records.decode("state", SCRUB, await scrub._store.index.get("state", SCRUB), Progress).done > at
 
 
 @pytest.mark.parametrize("value", [b"", b"rubbish" * 5])
 async def test_a_damaged_row_of_progress_begins_a_new_pass(world, store, scrub, watch, value):  # case 22
-    await store.index.commit([Put("state", STATE, value)])
+    await store.index.commit([Put("state", SCRUB, value)])
     await run_pass(world, scrub, watch)
     assert watch.bytes == len(SMALL) + 2 * len(LARGE)
 
@@ -232,12 +233,12 @@ async def test_an_empty_store_is_no_work(tmp_path):
 
 async def test_a_store_that_grows_is_weighed_again(world, store, scrub, watch):
     await scrub.step()
-    before = records.decode("state", STATE, await store.index.get("state", STATE), Progress).total
+    before = records.decode("state", SCRUB, await store.index.get("state", SCRUB), Progress).total
     for number in range(50):
         await put(store, f"more{number}", LARGE)
     world.clock.ns += 86_401 * SECOND
     await scrub.step()
-    after = records.decode("state", STATE, await store.index.get("state", STATE), Progress).total
+    after = records.decode("state", SCRUB, await store.index.get("state", SCRUB), Progress).total
     assert after == before + 50 * (65_536 + len(LARGE) + 64), "with the rows that listings show"
 
 
@@ -255,7 +256,7 @@ async def test_what_is_lost_and_what_cannot_be_judged_hold_up_nothing(world, sto
     await store.index.commit([Put("buckets", keys.bucket_key("a"), b"rubbish")])
     await run_pass(world, scrub, watch)
     assert [(name, state) for name, _, state in watch.found] == [
-        ("a", "damaged"),
+        ("bucket a", "damaged"),
         ("b/large", "lost"),
         ("b/small", "damaged"),
     ]
@@ -291,7 +292,7 @@ async def test_a_change_in_the_making_is_not_undone(world, store, scrub, watch, 
     assert not scrub._doubts
     assert watch.found == []
     bucket = (await store.bucket("b")).record
-    assert sidecars.read(await store.blobs.read_sidecar(bucket.blob)).bucket == bucket
+    assert TABLES.read_sidecar(await store.blobs.read_sidecar(bucket.blob)).record == bucket
     assert bucket.versioning == "Enabled"
     assert SETTLE_SECONDS >= 60
 
@@ -303,18 +304,18 @@ async def test_a_pass_remembers_what_is_missing_where(world, store, scrub, watch
     small = (await store.newest("b", "small"))[0].record.blob
     os.unlink(world.files_of(small)[0])
     await run_pass(world, scrub, watch)
-    found = read_progress(await store.index.get("state", STATE))
+    found = read_progress(await store.index.get("state", SCRUB))
     assert found.lacked == dict.fromkeys(ref.volumes[:2], 1), "what was repaired is not missing"
     assert found.looked_ns
     await note_look(store, {2: 7})
-    assert read_progress(await store.index.get("state", STATE)).lacked == {2: 7}
+    assert read_progress(await store.index.get("state", SCRUB)).lacked == {2: 7}
 
 
 async def test_a_pass_under_way_remembers_it_too(world, store, scrub, watch):
     ref = (await store.newest("b", "large"))[0].record.blob
     for path in world.files_of(ref)[:2]:
         os.unlink(path)
-    while not (found := read_progress(await store.index.get("state", STATE))).lacking:
+    while not (found := read_progress(await store.index.get("state", SCRUB))).lacking:
         await scrub.step()
         world.clock.ns += int(3600 * SECOND)
         assert not watch.passes

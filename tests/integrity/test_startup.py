@@ -12,7 +12,7 @@ from s3ish.integrity.rebuild import rebuild
 from s3ish.integrity.startup import join, recover
 from s3ish.integrity.sweep import SWEEP, UNCLEAN, SweepJob
 from s3ish.objects import buckets
-from s3ish.tables import sidecars
+from s3ish.tables.catalog import BUCKETS, TABLES, VERSIONS
 from tests.objects.support import get, keys_of, make_bucket, put, referenced, remove, sample, sealed, strays
 
 
@@ -36,12 +36,12 @@ async def test_an_unclean_stop_asks_for_a_sweep(store):
 async def test_a_change_of_a_bucket_that_was_cut_off_leaves_no_trace(store):
     """The sidecar is written before the row; what the row does not say was never acknowledged."""
     bucket = (await store.bucket("b")).record
-    changed = sidecars.BucketSidecar(await buckets.set_versioning(store, "b", enabled=True))
+    changed = BUCKETS.sidecar(await buckets.set_versioning(store, "b", enabled=True))
     await buckets.set_versioning(store, "b", enabled=False)
     suspended = (await store.bucket("b")).record
-    await store.blobs.amend(bucket.blob, sidecars.write(changed))
+    await store.blobs.amend(bucket.blob, changed.text)
     await crash_and_recover(store)
-    assert sidecars.read(await store.blobs.read_sidecar(bucket.blob)) == sidecars.BucketSidecar(suspended)
+    assert TABLES.read_sidecar(await store.blobs.read_sidecar(bucket.blob)) == BUCKETS.sidecar(suspended)
 
 
 async def test_all_copies_of_a_buckets_sidecar_say_the_same(store, world):
@@ -159,7 +159,7 @@ async def die_while_writing(worker, step, size=1500):
         if step == "sealed":
             source = (await worker.store.newest("b", "k"))[0].record
             version = source.__class__(**{**{n: getattr(source, n) for n in source.__struct_fields__}, "blob": ref})
-            await writer.seal(sidecars.write(sidecars.VersionSidecar(version)))
+            await writer.seal(VERSIONS.seal(version))
         worker.die()
         writer._files = None
     return ref
@@ -191,19 +191,21 @@ async def test_a_change_of_a_bucket_that_a_dead_worker_began_is_undone(world, st
     monkeypatch.setattr(world.clock, "monotonic", lambda: seconds[0])
     await recover(store)
     dying, bucket = Worker(world, "b"), (await store.bucket("b")).record
-    changed = sidecars.BucketSidecar(await buckets.set_versioning(store, "b", enabled=True))
+    changed = BUCKETS.sidecar(await buckets.set_versioning(store, "b", enabled=True))
     await buckets.set_versioning(store, "b", enabled=False)
-    held = sidecars.BucketSidecar((await store.bucket("b")).record)
-    await dying.store.blobs.amend(bucket.blob, sidecars.write(changed))
+    held = BUCKETS.sidecar((await store.bucket("b")).record)
+    await dying.store.blobs.amend(bucket.blob, changed.text)
     dying.die()
     await join(store)
     job = SweepJob(store, store.clock.now_ns())
     await run(job)
-    assert sidecars.read(await store.blobs.read_sidecar(bucket.blob)) == changed, "another worker may be changing it"
+    assert TABLES.read_sidecar(await store.blobs.read_sidecar(bucket.blob)) == changed, (
+        "another worker may be changing it"
+    )
     assert await store.index.get("state", SWEEP) is not None
     seconds[0] += SETTLE_SECONDS
     await run(job)
-    assert sidecars.read(await store.blobs.read_sidecar(bucket.blob)) == held
+    assert TABLES.read_sidecar(await store.blobs.read_sidecar(bucket.blob)) == held
     assert await store.index.get("state", SWEEP) is None
 
 

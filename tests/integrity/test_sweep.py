@@ -14,7 +14,7 @@ from s3ish.integrity.rebuild import rebuild
 from s3ish.integrity.sweep import SWEEP, SweepJob
 from s3ish.model import Version
 from s3ish.objects import buckets, multipart
-from s3ish.tables import sidecars
+from s3ish.tables.catalog import VERSIONS
 from tests.objects.support import (
     OWNER,
     World,
@@ -61,7 +61,7 @@ async def orphan(store, key="k", size=1500, sequence=1, modified_ns=1, name="b")
             blob=ref,
             size=size,
         )
-        await writer.seal(sidecars.write(sidecars.VersionSidecar(version)))
+        await writer.seal(VERSIONS.seal(version))
     return version
 
 
@@ -123,8 +123,8 @@ async def test_what_may_be_about_to_be_committed_stays(store, world):
         assert job.removed == 0
         await writer.write(sample(500))
         await writer.finish()
-        version = sidecars.VersionSidecar(left)
-        await writer.seal(sidecars.write(version))
+        version = VERSIONS.sidecar(left)
+        await writer.seal(version.text)
     assert left.blob.id in await sealed(store)
 
 

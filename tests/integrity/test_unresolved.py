@@ -14,7 +14,7 @@ from s3ish.integrity.unresolved import UnresolvedJob
 from s3ish.model import BlobRef
 from s3ish.objects import buckets, unresolved
 from s3ish.objects.conditions import WriteConditions
-from s3ish.tables import sidecars
+from s3ish.tables.catalog import BUCKETS, GARBAGE, TABLES, VERSIONS
 from tests.objects.support import (
     SteadyClock,
     World,
@@ -169,10 +169,8 @@ async def test_a_write_that_misses_its_quorum_and_cannot_be_undone(world, store,
 
 
 async def one_that_is_garbage(store):
-    from s3ish.tables import records
-
     ((key, value),) = await store.index.scan("garbage", b"", b"\xff", 9)
-    return records.decode("garbage", key, value, BlobRef)
+    return GARBAGE.decode(key, value).ref
 
 
 async def test_a_refused_write_leaves_nothing_to_deal_with(store):
@@ -187,17 +185,17 @@ async def test_a_change_of_a_bucket_that_failed_is_undone(world, store):
     held = (await store.bucket("b")).record
     job = UnresolvedJob(store)
     await job.step()
-    assert sidecars.read(await store.blobs.read_sidecar(held.blob)) != sidecars.BucketSidecar(held), (
+    assert TABLES.read_sidecar(await store.blobs.read_sidecar(held.blob)) != BUCKETS.sidecar(held), (
         "a write may be under way"
     )
     world.clock.seconds += SETTLE_SECONDS
     await job.step()
-    assert sidecars.read(await store.blobs.read_sidecar(held.blob)) == sidecars.BucketSidecar(held)
+    assert TABLES.read_sidecar(await store.blobs.read_sidecar(held.blob)) == BUCKETS.sidecar(held)
 
 
 async def test_what_a_damaged_row_may_name_waits(store):
     ((key, value),) = await store.index.scan("versions", b"", b"\xff", 9)
-    version = store.hold(key, value).record
+    version = store.hold(VERSIONS, key, value).record
     await store.index.commit([Put("versions", key, value[:-1] + b"\0")])
     store.leftovers.add(version.blob)
     job = UnresolvedJob(store)

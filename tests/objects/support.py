@@ -20,6 +20,7 @@ from s3ish.objects import put as write
 from s3ish.objects.conditions import UNCONDITIONAL
 from s3ish.objects.ingest import Claims
 from s3ish.objects.store import Store
+from s3ish.tables.catalog import TABLES
 from s3ish.threads import InlinePool, ThreadPool
 
 OWNER = Owner("owner-id", "owner")
@@ -104,7 +105,7 @@ class World:
             volumes.lock_worker(mark)
         settings = BlobSettings(k=self.code[0], m=self.code[1], stripe_bytes=STRIPE, inline_bytes=INLINE)
         blobs = ErasureStore(volumes, settings, clock=self.clock, offload=self.offload, on_damage=on_damage)
-        index = wrap(SQLiteIndex(index_path or self.index_path, durable=False))
+        index = wrap(SQLiteIndex(index_path or self.index_path, TABLES.layouts, durable=False))
         store = Store(index, blobs, self.clock, self.offload, "us-east-1", on_damage, on_broken_row)
         self._stores.append(store)
         return store
@@ -246,13 +247,10 @@ async def strays(store):
 
 async def referenced(store):
     """Return the ids of all blobs that the index names."""
-    from s3ish.model import Bucket, Part, Version
-    from s3ish.tables import records
-
     found = []
-    for table, kind in (("buckets", Bucket), ("versions", Version), ("uploads", Upload), ("parts", Part)):
-        for key, value in await store.index.scan(table, b"", b"\xff" * 9, 100_000):
-            record = records.decode(table, key, value, kind)
+    for table in TABLES.sealed:
+        for key, value in await table.rows(store.index, b"", b"\xff" * 9, 100_000):
+            record = table.decode(key, value)
             found += [record.blob.id, *(part.blob.id for part in getattr(record, "parts", ()))]
     return sorted(found)
 

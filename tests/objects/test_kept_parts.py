@@ -18,7 +18,7 @@ from s3ish.integrity.sweep import SWEEP, SweepJob
 from s3ish.integrity.unresolved import UnresolvedJob
 from s3ish.objects import copy, multipart
 from s3ish.objects import get as read
-from s3ish.objects.store import put_entry, put_version
+from s3ish.tables.catalog import CURRENT, VERSIONS
 from tests.objects.support import (
     World,
     add_part,
@@ -307,7 +307,7 @@ async def test_of_many_parts_one_is_open_at_a_time(workers, reports):  # case 16
         parts=tuple(replace(version.parts[number % 4], number=number + 1) for number in range(10_000)),
         size=250 * 10_000,
     )
-    await first.index.commit([put_version(many), put_entry(many)])
+    await first.index.commit([VERSIONS.put(many), CURRENT.show(many)])
     flow = await open_all(first, await head(first, "k"))
     await remove(second, "k")
     await GarbageJob(second).step()

@@ -4,8 +4,9 @@ import pytest
 
 from s3ish.model import Version
 from s3ish.objects import listing
-from s3ish.objects.store import Store, put_entry, put_version
+from s3ish.objects.store import Store
 from s3ish.tables import keys
+from s3ish.tables.catalog import CURRENT, VERSIONS
 from tests.objects.support import NO_BLOB, OWNER, keys_of, make_bucket, put, remove
 
 
@@ -24,7 +25,7 @@ def fabricated(key, sequence=1, marker=False):
 
 async def fill(store, versions):
     """Put rows into the index at once, as if many had been written."""
-    changes = [change for version in versions for change in (put_version(version), put_entry(version))]
+    changes = [change for version in versions for change in (VERSIONS.put(version), CURRENT.show(version))]
     await store.index.commit(changes)
 
 

@@ -29,6 +29,7 @@ from s3ish.integrity.sweep import SweepJob
 from s3ish.objects import ingest, multipart
 from s3ish.objects.store import Store
 from s3ish.tables import records
+from s3ish.tables.catalog import TABLES
 from s3ish.threads import InlinePool
 from tests.sim.disk import Disk, Kept, System
 
@@ -81,7 +82,7 @@ class SimIndex(MemoryIndex):
     """An index whose commits are steps: a crash at one finds it undone, a crash at the next finds it durable."""
 
     def __init__(self, machine, rows):
-        super().__init__()
+        super().__init__(TABLES.layouts)
         self._machine, self._rows = machine, rows
         for table in self._keys:
             self._values[table] = {key: value for name, key, value in rows if name == table}

@@ -134,10 +134,10 @@ def test_a_record_of_another_kind_is_damage():
 
 
 def test_a_newer_format_is_refused_by_its_number(monkeypatch):  # case 147
-    monkeypatch.setattr(records, "FORMAT", 2)
+    monkeypatch.setattr(records, "FORMAT", 3)
     value = records.encode_bytes("versions", b"k", b"payload")
-    monkeypatch.setattr(records, "FORMAT", 1)
-    with pytest.raises(NewerFormat, match="format 2; this release reads 1"):
+    monkeypatch.setattr(records, "FORMAT", 2)
+    with pytest.raises(NewerFormat, match="format 3; this release reads up to 2"):
         records.decode_bytes("versions", b"k", value)
 
 

@@ -25,13 +25,15 @@ from s3ish.blob.erasure.layout import shard_name, sidecar_name
 from s3ish.blob.protocol import BlobError
 from s3ish.errors import InternalError, NoSuchBucket, NoSuchKey, NoSuchVersion, S3Error
 from s3ish.index.protocol import Delete, IndexFailure, Put
-from s3ish.integrity.catalog_walk import Owned, inventory
+from s3ish.integrity.catalog_walk import inventory
 from s3ish.integrity.inspect import Inspector
 from s3ish.integrity.rebuild import rebuild
 from s3ish.integrity.scrub import ScrubJob
+from s3ish.model import Version
 from s3ish.objects import buckets
 from s3ish.observe.observer import Observer
 from s3ish.tables import keys
+from s3ish.tables.table import Named
 from tests.objects.support import (
     INLINE,
     STRIPE,
@@ -109,13 +111,13 @@ class Rot:
             item.ref.id: item
             async for row in inventory(self.store)
             for item in row.items
-            if isinstance(item, Owned) and item.row.table != "buckets"
+            if isinstance(item, Named) and item.row.table != "buckets"
         }
         self.data = {}
         self.versions = {}
         for item in self.items.values():
-            version = getattr(item.seal, "version", None)
-            if version and not version.marker:
+            version = item.sidecar.record
+            if isinstance(version, Version) and not version.marker:
                 self.versions[item.ref.id] = version
                 self.data[item.ref.id] = await read_all(self.store, version)
         self.files = self._files()

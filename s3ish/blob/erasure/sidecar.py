@@ -20,7 +20,9 @@ from s3ish.blob.protocol import Buffer, Corrupt, NewerFormat
 from s3ish.model import BlobRef
 
 NAME = "metadata.json"
-FORMAT = 1
+FORMAT = 2
+"""Of the file. In 2 the content may be of a format that the releases before cannot read."""
+
 LIMIT_BYTES = 32 << 20
 """The longest sidecar that is read: 10,000 parts take a tenth of it."""
 

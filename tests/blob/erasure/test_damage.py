@@ -264,7 +264,7 @@ async def test_a_newer_sidecar_is_refused_and_left_alone(make_store):  # cases 1
     ref = await put(store, b"data")
     path = sidecar_files(store, ref)[0]
     rest = read(path).partition(b"\n")[2]
-    text = b'{"format":2,"checksum":"%s",\n' % checksum(b"2", rest) + rest
+    text = b'{"format":3,"checksum":"%s",\n' % checksum(b"3", rest) + rest
     write(path, text)
     for action in (
         store.read_sidecar(ref),
@@ -272,7 +272,7 @@ async def test_a_newer_sidecar_is_refused_and_left_alone(make_store):  # cases 1
         store.check(ref, repair=True),
         scanned(store),
     ):
-        with pytest.raises(NewerFormat, match="format 2"):
+        with pytest.raises(NewerFormat, match="format 3"):
             await action
     assert read(path) == text
 

@@ -24,7 +24,7 @@ def test_a_sidecar_is_json_that_people_can_read():
     told = json.loads(encode(Sidecar(INLINE, 7, b'{"key": "k"}', b"hello")))
     assert told.pop("checksum")
     assert told == {
-        "format": 1,
+        "format": 2,
         "revision": 7,
         "blob": {
             "id": "b/k@t",

@@ -1,0 +1,258 @@
+"""The tables of a store. A new kind of record is one more of them: see ``table.py`` for what it must say of itself."""
+
+from collections.abc import Sequence
+from typing import TypeVar
+
+from s3ish.index.protocol import Change, Damaged, Expect, Index, Put, RowIs
+from s3ish.model import BlobRef, Bucket, Entry, Garbage, Intent, Part, SystemRecord, Upload, Version
+from s3ish.tables import keys, records
+from s3ish.tables.part_list import Packed, is_long
+from s3ish.tables.table import Held, KeyedTable, Named, SealedTable, Sidecar, Table, Tables
+
+T = TypeVar("T")
+
+SYSTEM_HOME = "_s3ish"
+"""Where the sidecars lie of what belongs to no bucket; no bucket can have such a name."""
+
+_PARTS_AT_ONCE = 1000
+
+
+class Versions(SealedTable[Version, [str, str, int]]):
+    """The versions of objects. The parts of a long row stay encoded until they are asked for."""
+
+    def decode(self, key: bytes, value: bytes) -> Version:
+        if is_long(value):
+            return records.decode(self.name, key, value, Packed).unpacked()
+        return super().decode(key, value)
+
+    def decode_rows(self, rows: Sequence[tuple[bytes, bytes]]) -> list[Version]:
+        if any(is_long(value) for _, value in rows):
+            return [self.decode(key, value) for key, value in rows]
+        return super().decode_rows(rows)
+
+    def newest(self, bucket: str, key: str, held: Held[Version] | None) -> list[Expect]:
+        """The expectations that a version, or none, is still the newest of a key."""
+        start, stop = keys.prefix_range(keys.versions_prefix(bucket, key))
+        if held is None:
+            return [self.empty(start, stop)]
+        return [self.empty(start, held.key), held.row]
+
+    def name_of(self, held: Held[Version]) -> str:
+        version = held.record
+        return f"{version.bucket}/{version.key} version {version.id}"
+
+    async def named(self, index: Index, held: Held[Version]) -> Sequence[Named | RowIs]:
+        version, name = held.record, self.name_of(held)
+        beside = version.bucket, version.key, version.upload
+        return [
+            *await super().named(index, held),
+            *(
+                Named(f"{name} part {part.number}", part.blob, PARTS.sidecar(part, *beside), held.row)
+                for part in version.parts
+            ),
+        ]
+
+
+class Uploads(SealedTable[Upload, [str, str, str]]):
+    """Multipart uploads in progress; each names the blobs of its parts, which stand in a table of their own."""
+
+    whole = False
+
+    async def named(self, index: Index, held: Held[Upload]) -> Sequence[Named | RowIs]:
+        upload, name = held.record, self.name_of(held)
+        found = [*await super().named(index, held)]
+        start, stop = keys.parts_range(upload.id)
+        while rows := await PARTS.rows(index, start, stop, _PARTS_AT_ONCE):
+            for key, value in rows:
+                try:
+                    part = PARTS.decode(key, value)
+                except Damaged:
+                    found.append(PARTS.expect(key, value))
+                    continue
+                sidecar = PARTS.sidecar(part, upload.bucket, upload.key, upload.id)
+                found.append(Named(f"{name} part {part.number}", part.blob, sidecar, PARTS.expect(key, value)))
+            start = keys.after(rows[-1][0])
+        return found
+
+
+class Parts(SealedTable[Part, [str, int]]):
+    """The parts of uploads in progress. What they name is found with their uploads, which know bucket and key."""
+
+    async def named(self, index: Index, held: Held[Part]) -> Sequence[Named | RowIs]:  # noqa: ARG002
+        return []
+
+    async def home_of(self, index: Index, key: bytes) -> str | None:
+        wanted, start = self.split(key)[0], b""
+        while page := await UPLOADS.rows(index, start, keys.END, _PARTS_AT_ONCE):
+            for row, _ in page:
+                bucket, name, upload_id = keys.split_upload_key(row)
+                if upload_id == wanted:
+                    return f"{bucket}/{name}"
+            start = keys.after(page[-1][0])
+        return None
+
+    def alike(self, one: Sidecar, other: Sidecar) -> bool:
+        """A part may have been sealed for an upload that has become an object."""
+        return (one.record, one.beside[:2]) == (other.record, other.beside[:2])
+
+
+class Current(KeyedTable[Entry, [str, str]]):
+    """What listings show of the newest version of each key."""
+
+    def show(self, version: Version) -> Change:
+        """The change that makes a version the one that listings show; none is shown for a delete marker."""
+        key = self.key(version.bucket, version.key)
+        if version.marker:
+            return self.drop(key)
+        checksum = version.checksum
+        entry = Entry(
+            size=version.size,
+            etag=version.etag,
+            modified_ns=version.modified_ns,
+            storage_class=version.attributes.storage_class,
+            owner_id=version.owner.id,
+            owner_name=version.owner.display_name,
+            checksum_algorithm=checksum.algorithm if checksum else "",
+            checksum_kind=checksum.kind if checksum else "",
+        )
+        return self.store(key, entry)
+
+
+class Nulls(KeyedTable[int, [str, str]]):
+    """The sequences of null versions that are not the newest of their key."""
+
+    def encode(self, key: bytes, record: int) -> bytes:
+        return records.encode_bytes(self.name, key, record.to_bytes(8, "big"))
+
+    def decode(self, key: bytes, value: bytes) -> int:
+        return int.from_bytes(records.decode_bytes(self.name, key, value), "big")
+
+    def cover(self, version: Version) -> Put:
+        """The change that remembers where a null version is, now that it is no longer the newest."""
+        return self.put(version.sequence, version.bucket, version.key)
+
+    def covered(self, version: Version) -> RowIs:
+        """The expectation that this is still so."""
+        put = self.cover(version)
+        return RowIs(self.name, put.key, put.value)
+
+
+class Inline(KeyedTable[bytes, [str]]):
+    """The bytes of small blobs, beside those in their sidecars."""
+
+    def encode(self, key: bytes, record: bytes) -> bytes:
+        return records.encode_bytes(self.name, key, record)
+
+    def decode(self, key: bytes, value: bytes) -> bytes:
+        return records.decode_bytes(self.name, key, value)
+
+    def keep(self, ref: BlobRef, data: bytes | None) -> list[Change]:
+        """The change that keeps a small blob's bytes."""
+        return [self.put(data, ref.id)] if data else []
+
+    def forget(self, ref: BlobRef) -> list[Change]:
+        """The change that forgets them."""
+        return [self.delete(ref.id)] if ref.inline and ref.size else []
+
+
+class GarbageTable(KeyedTable[Garbage, [str]]):
+    """Blobs that a commit has made unreachable and that are to be removed."""
+
+    def name_it(self, garbage: Garbage) -> Put:
+        """The change that names a blob as garbage."""
+        return self.put(garbage, garbage.ref.id)
+
+
+class State(Table[bytes, [bytes]]):
+    """What a server remembers: marks as they are, and records with format and checksum."""
+
+    async def value(self, index: Index, name: bytes) -> bytes | None:
+        """Return a row as it is. Raises Unavailable."""
+        return await index.get(self.name, name)
+
+    def mark(self, name: bytes, value: bytes) -> Put:
+        """The change that writes a row as it is."""
+        return Put(self.name, name, value)
+
+    def record_of(self, name: bytes, value: bytes, kind: type[T]) -> T:
+        """Return the record in a row. Raises Damaged, NewerFormat."""
+        return records.decode(self.name, name, value, kind)
+
+    def keep(self, name: bytes, record: object) -> Put:
+        """The change that writes a record."""
+        return Put(self.name, name, records.encode(self.name, name, record))
+
+
+BUCKETS: SealedTable[Bucket, [str]] = SealedTable(
+    "buckets",
+    Bucket,
+    keys.bucket_key,
+    lambda key: (key.decode(),),
+    title="bucket {}",
+    kind="bucket",
+    key_of=lambda bucket: keys.bucket_key(bucket.name),
+    made_ns=lambda bucket: bucket.created_ns,
+    home=lambda name: name,
+    at_home=lambda home: keys.only(keys.bucket_key(home)),
+)
+VERSIONS = Versions(
+    "versions",
+    Version,
+    keys.version_key,
+    keys.split_version_key,
+    title="{}/{} version {}",
+    kind="version",
+    key_of=lambda version: keys.version_key(version.bucket, version.key, version.sequence),
+    made_ns=lambda version: version.modified_ns,
+    home=lambda bucket, key, _: f"{bucket}/{key}",
+    at_home=keys.of_home,
+)
+UPLOADS = Uploads(
+    "uploads",
+    Upload,
+    keys.upload_key,
+    keys.split_upload_key,
+    title="{}/{} upload {}",
+    kind="upload",
+    key_of=lambda upload: keys.upload_key(upload.bucket, upload.key, upload.id),
+    made_ns=lambda upload: upload.created_ns,
+    home=lambda bucket, key, _: f"{bucket}/{key}",
+    at_home=keys.of_home,
+)
+PARTS = Parts(
+    "parts",
+    Part,
+    keys.part_key,
+    keys.split_part_key,
+    title="upload {} part {}",
+    kind="part",
+    beside=("bucket", "key", "upload"),
+    key_of=lambda part, _bucket, _key, upload: keys.part_key(upload, part.number) if upload else None,
+    made_ns=lambda part: part.modified_ns,
+    home=lambda *_: "",
+    at_home=lambda _: keys.NOTHING,
+)
+SYSTEM: SealedTable[SystemRecord, [str]] = SealedTable(
+    "system",
+    SystemRecord,
+    keys.system_key,
+    lambda key: (key.decode(),),
+    title="{}",
+    kind="system",
+    key_of=lambda record: keys.system_key(record.name),
+    made_ns=lambda record: record.created_ns,
+    home=lambda name: f"{SYSTEM_HOME}/{name}",
+    at_home=lambda home: keys.only(keys.system_key(home.removeprefix(f"{SYSTEM_HOME}/"))),
+)
+CURRENT = Current("current", Entry, keys.object_key, keys.split_object_key, title="{}/{}", walked=True)
+NULLS = Nulls("nulls", int, keys.object_key, keys.split_object_key, title="{}/{}", walked=True)
+INLINE = Inline("inline", bytes, keys.inline_key, lambda key: (key.decode(),), title="{}", long_values=True)
+GARBAGE = GarbageTable("garbage", Garbage, keys.garbage_key, lambda key: (key.decode(),), title="{}")
+INTENTS: KeyedTable[Intent, [str, str]] = KeyedTable(
+    "intents", Intent, keys.intent_key, keys.split_intent_key, title="{} {}"
+)
+STATE = State("state", bytes, lambda name: name, lambda key: (key.decode("utf-8", "surrogateescape"),), title="{}")
+
+TABLES = Tables(BUCKETS, UPLOADS, VERSIONS, PARTS, CURRENT, NULLS, SYSTEM, INLINE, GARBAGE, INTENTS, STATE)
+"""All of them. Uploads come before versions, because that is how a part moves: so a pass does not miss it on its way.
+What an entry of a listing is restored from comes before it."""
