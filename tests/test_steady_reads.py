@@ -2,14 +2,19 @@
 
 import hashlib
 import http.client
+import os
 import socket
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, suppress
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import boto3
+import pytest
 from botocore.config import Config
+
+from tests.waiting import wait_until
 
 PART = 5 << 20
 PARTS = [hashlib.shake_128(b"%d" % number).digest(PART) for number in range(3)] + [b"the last one is short"]
@@ -148,3 +153,34 @@ def test_reads_and_copies_of_a_key_that_is_overwritten_all_the_time_never_fail(s
     assert code == 0
     for word in ("Traceback", '"damage"', '"status":500', '"status":503'):
         assert word not in log, [line for line in log.splitlines() if word in line][:3]
+
+
+def open_shards(folder):
+    """Return the shards below a folder that any process has open."""
+    found = []
+    for link in Path("/proc").glob("[0-9]*/fd/*"):
+        with suppress(OSError):
+            target = os.readlink(link)
+            if target.startswith(f"{folder}/bucket/"):
+                found.append(target)
+    return found
+
+
+@pytest.mark.parametrize("sent", [b"", b"a part of a body", None], ids=["no body", "a part of a body", "and reads"])
+def test_a_client_that_leaves_has_no_files_open(start_server, tmp_path, sent):
+    server = start_server(tmp_path)
+    s3 = connect(server)
+    s3.create_bucket(Bucket="bucket")
+    store_parts(s3, "k")
+    url = urlsplit(s3.generate_presigned_url("get_object", Params={"Bucket": "bucket", "Key": "k"}))
+    length = 100_000 if sent is not None else 0
+    head = f"GET {url.path}?{url.query} HTTP/1.1\r\nHost: {url.netloc}\r\nContent-Length: {length}\r\n\r\n"
+    for _ in range(10):
+        with socket.create_connection((url.hostname, url.port), timeout=60) as connection:
+            connection.sendall(head.encode() + (sent or b""))
+            if sent is None:
+                assert connection.recv(100)
+            else:
+                wait_until(lambda: open_shards(tmp_path))
+    s3.close()
+    wait_until(lambda: not open_shards(tmp_path))
