@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 from s3ish.api.catalogue import catalogue
+from s3ish.wire.shape import wire
 
 ROOT = Path(__file__).parent.parent
 REFERENCE = "https://docs.aws.amazon.com/AmazonS3/latest/API/API_{}.html"
@@ -31,6 +32,24 @@ def other_rows():
     return "".join(f"| {item.name} | `{item.route}` | {answers[item.unset is not None]} |\n" for item in others)
 
 
+def idle():
+    """Return why headers and query keys change nothing, by the operation and their name."""
+    return {
+        (item.name, name): unread.because
+        for item in catalogue()
+        if item.supported
+        for unread in wire(item.request).unread
+        if unread.because
+        for name in unread.names
+    }
+
+
+def idle_rows():
+    """Return the rows of what changes nothing: an operation, a name, the reason."""
+    rows = sorted(((name, why, operation) for (operation, name), why in idle().items()))
+    return "".join(f"| {operation} | `{name}` | {why} |\n" for name, why, operation in rows)
+
+
 def pages():
     """Yield every page that tells of the catalogue, and its text as it should be."""
     total, built = len(catalogue()), sum(item.supported for item in catalogue())
@@ -38,6 +57,7 @@ def pages():
         "README.md": [(r"\d+ of the \d+ operations are built", f"{built} of the {total} operations are built")],
         "docs/operations.md": [
             (r"\d+ operations; \d+ are built", f"{total} operations; {built} are built"),
+            (TABLE.format("Headers that change nothing"), lambda found: found[1] + idle_rows()),
             (TABLE.format("Built"), lambda found: found[1] + built_rows()),
             (TABLE.format("Not built yet"), lambda found: found[1] + other_rows()),
         ],

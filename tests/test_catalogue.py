@@ -113,6 +113,7 @@ def declared(kind):
     found = set()
     if kind is None:
         return found
+    found |= {(unread.place, name) for unread in wire(kind).unread for name in unread.names}
     for spec, hint in wire(kind).specs.values():
         place = {"text": "element", "attribute": "element", "document": "stream"}.get(spec.place, spec.place)
         found.add((place, spec.name.rpartition("}")[2]))

@@ -18,7 +18,7 @@ from s3ish.errors import (
     OwnershipControlsNotFoundError,
 )
 from s3ish.model import Bucket
-from s3ish.wire.fields import element, header
+from s3ish.wire.fields import element, ignored
 from s3ish.wire.shape import shape
 
 
@@ -56,7 +56,10 @@ def _check_policy(text: str, bucket: Bucket) -> None:
 class PolicyHeaders(DocumentHeaders):
     """What a request carries that puts a policy."""
 
-    confirm_remove_self: bool | None = header("x-amz-confirm-remove-self-bucket-access")
+    confirm_remove_self = ignored(
+        "x-amz-confirm-remove-self-bucket-access",
+        because="the owner of a bucket keeps the right to its policy, so that no policy locks all out",
+    )
 
 
 BUCKET_POLICY = bucket_document(

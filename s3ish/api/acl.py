@@ -12,7 +12,7 @@ from s3ish.api.context import Context
 from s3ish.api.grants import AccessControlPolicy, default_acl, element_of, given_list, kept, list_of, list_of_object
 from s3ish.api.operation import operation, unsupported
 from s3ish.api.rules import ACL, ENFORCED, ownership_of, rules_of
-from s3ish.api.shapes import BucketRequest, GrantHeaders, ObjectRequest
+from s3ish.api.shapes import BucketRequest, DocumentDigest, GrantHeaders, ObjectRequest
 from s3ish.auth.acl import AccessList
 from s3ish.auth.authorize import BucketRules, Permit
 from s3ish.errors import (
@@ -39,11 +39,9 @@ async def get_bucket_acl(context: Context, request: GetBucketAclRequest) -> Acce
 
 
 @shape
-class PutBucketAclRequest(BucketRequest, GrantHeaders):
+class PutBucketAclRequest(BucketRequest, GrantHeaders, DocumentDigest):
     """PUT /{Bucket}?acl"""
 
-    content_md5: str | None = header("Content-MD5")
-    checksum_algorithm: str | None = header("x-amz-sdk-checksum-algorithm")
     grant_write: str | None = header("x-amz-grant-write")
     policy: AccessControlPolicy | None = body("AccessControlPolicy", required=False)
 

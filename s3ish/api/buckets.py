@@ -4,7 +4,7 @@ from s3ish.api.context import Context
 from s3ish.api.grants import default_acl, element_of, given_list
 from s3ish.api.operation import operation
 from s3ish.api.rules import ACL, ENFORCED, OWNERSHIP, OWNERSHIPS, OwnershipControls, OwnershipRule
-from s3ish.api.shapes import BucketRequest, GrantHeaders, TagElement
+from s3ish.api.shapes import BucketRequest, DocumentDigest, GrantHeaders, TagElement
 from s3ish.errors import (
     BucketAlreadyOwnedByYou,
     IllegalLocationConstraintException,
@@ -215,11 +215,9 @@ class VersioningConfiguration:
 
 
 @shape
-class PutBucketVersioningRequest(BucketRequest):
+class PutBucketVersioningRequest(BucketRequest, DocumentDigest):
     """PUT /{Bucket}?versioning"""
 
-    content_md5: str | None = header("Content-MD5")
-    checksum_algorithm: str | None = header("x-amz-sdk-checksum-algorithm")
     mfa: str | None = header("x-amz-mfa")
     configuration: VersioningConfiguration = body("VersioningConfiguration")
 

@@ -30,7 +30,7 @@ from s3ish.errors import InvalidArgument, InvalidBucketName, InvalidRequest, Inv
 from s3ish.model import Attributes, Version
 from s3ish.objects import copy, get, versions
 from s3ish.objects.conditions import ReadConditions, WriteConditions
-from s3ish.wire.fields import body, element, header
+from s3ish.wire.fields import body, element, header, ignored
 from s3ish.wire.names import split_copy_source
 from s3ish.wire.scalars import Instant
 from s3ish.wire.shape import shape
@@ -45,7 +45,11 @@ class CopyObjectRequest(ObjectRequest, AttributeHeaders, CopySourceHeaders):
     if_none_match: str | None = header("If-None-Match")
     metadata_directive: str = header("x-amz-metadata-directive", default="COPY", choices=("COPY", "REPLACE"))
     tagging_directive: str = header("x-amz-tagging-directive", default="COPY", choices=("COPY", "REPLACE"))
-    annotation_directive: str | None = header("x-amz-object-annotation-directive", choices=("COPY", "EXCLUDE"))
+    annotation_directive = ignored(
+        "x-amz-object-annotation-directive",
+        because="says what becomes of annotations, and no object has any",
+        choices=("COPY", "EXCLUDE"),
+    )
 
 
 @shape

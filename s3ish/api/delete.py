@@ -8,12 +8,12 @@ import asyncio
 
 from s3ish.api.context import Context
 from s3ish.api.operation import operation
-from s3ish.api.shapes import BucketRequest, ObjectRequest
+from s3ish.api.shapes import BucketRequest, DocumentDigest, ObjectRequest, RequesterPays
 from s3ish.auth.authorize import Permit
 from s3ish.errors import InvalidArgument, MalformedXML, S3Error
 from s3ish.objects import delete
 from s3ish.objects.conditions import WriteConditions
-from s3ish.wire.fields import body, element, elements, header, query
+from s3ish.wire.fields import body, element, elements, header, ignored, query
 from s3ish.wire.names import check_key
 from s3ish.wire.scalars import Instant
 from s3ish.wire.shape import shape
@@ -24,11 +24,17 @@ _AT_ONCE = 32
 
 
 @shape
-class DeleteObjectRequest(ObjectRequest):
+class SecondFactor:
+    """Proof of a second factor."""
+
+    mfa = ignored("x-amz-mfa", because="lets those pass who must show a second factor, and no request must")
+
+
+@shape
+class DeleteObjectRequest(ObjectRequest, SecondFactor):
     """DELETE /{Bucket}/{Key+}"""
 
     version_id: str | None = query("versionId")
-    mfa: str | None = header("x-amz-mfa")
     bypass_governance: bool | None = header("x-amz-bypass-governance-retention")
     if_match: str | None = header("If-Match")
     if_match_modified: Instant | None = header("x-amz-if-match-last-modified-time")
@@ -91,14 +97,11 @@ class Delete:
 
 
 @shape
-class DeleteObjectsRequest(BucketRequest):
+class DeleteObjectsRequest(BucketRequest, RequesterPays, SecondFactor, DocumentDigest):
     """POST /{Bucket}?delete"""
 
     delete: Delete = body("Delete")
-    mfa: str | None = header("x-amz-mfa")
-    request_payer: str | None = header("x-amz-request-payer")
     bypass_governance: bool | None = header("x-amz-bypass-governance-retention")
-    checksum_algorithm: str | None = header("x-amz-sdk-checksum-algorithm")
 
 
 @shape

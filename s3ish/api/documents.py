@@ -13,7 +13,7 @@ from typing import Any, Generic, TypeVar, cast
 from s3ish.api.context import Context
 from s3ish.api.operation import DOCUMENT_BYTES, Handler, Operation, operation
 from s3ish.api.page_tokens import read_token, write_token
-from s3ish.api.shapes import BucketRequest
+from s3ish.api.shapes import BucketRequest, DocumentDigest
 from s3ish.errors import InvalidArgument, S3Error, TooManyConfigurations
 from s3ish.model import Bucket
 from s3ish.objects import buckets
@@ -31,11 +31,8 @@ _PARSED = 512
 
 
 @shape
-class DocumentHeaders(BucketRequest):
+class DocumentHeaders(BucketRequest, DocumentDigest):
     """What every request carries that puts a document."""
-
-    content_md5: str | None = header("Content-MD5")
-    checksum_algorithm: str | None = header("x-amz-sdk-checksum-algorithm")
 
 
 @shape

@@ -8,11 +8,11 @@ from typing import Any
 from s3ish.api.context import Context
 from s3ish.api.operation import operation
 from s3ish.api.page_tokens import read_token, write_token
-from s3ish.api.shapes import BucketRequest, CommonPrefix, OwnerElement, owner_element
+from s3ish.api.shapes import BucketRequest, CommonPrefix, OwnerElement, RequesterPays, owner_element
 from s3ish.errors import InvalidArgument
 from s3ish.model import Entry, Owner
 from s3ish.objects import listing
-from s3ish.wire.fields import Rows, element, elements, header, query, rows
+from s3ish.wire.fields import Rows, element, elements, ignored, query, rows
 from s3ish.wire.scalars import EntityTag, Instant
 from s3ish.wire.shape import shape
 
@@ -20,15 +20,18 @@ MAX_KEYS = 1000
 
 
 @shape
-class ListingRequest(BucketRequest):
+class ListingRequest(BucketRequest, RequesterPays):
     """What all listings of keys take."""
 
     delimiter: str | None = query("delimiter")
     encoding_type: str | None = query("encoding-type", choices=("url",))
     max_keys: int | None = query("max-keys")
     prefix: str | None = query("prefix")
-    request_payer: str | None = header("x-amz-request-payer")
-    optional_attributes: str | None = header("x-amz-optional-object-attributes", choices=("RestoreStatus",))
+    optional_attributes = ignored(
+        "x-amz-optional-object-attributes",
+        because="asks for the state of restores, and nothing is archived",
+        choices=("RestoreStatus",),
+    )
 
 
 @shape

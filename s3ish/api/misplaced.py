@@ -103,7 +103,7 @@ _ROWS: tuple[tuple[Callable[[Operation], bool], tuple[str, ...], _Refusal], ...]
 @lru_cache(_OPERATIONS)
 def misplaced_headers(operation: Operation) -> Mapping[str, _Refusal]:
     """Return the headers, in lower case, that an operation refuses, and what makes their error."""
-    declared = {spec.name.lower() for spec, _ in wire(operation.request).specs.values() if spec.place == "header"}
+    declared = {name.lower() for name in wire(operation.request).names_at("header")}
     return {
         name: refusal
         for concerns, names, refusal in _ROWS

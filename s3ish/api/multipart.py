@@ -24,9 +24,11 @@ from s3ish.api.shapes import (
     CommonPrefix,
     CopySourceHeaders,
     CustomerKeyHeaders,
+    DataDigest,
     EncryptionEcho,
     ObjectRequest,
     OwnerElement,
+    RequesterPays,
     checksum_fields,
     encryption_fields,
     given_checksums,
@@ -118,12 +120,9 @@ class PartRequest(ObjectRequest, CustomerKeyHeaders):
 
 
 @shape
-class UploadPartRequest(PartRequest, ChecksumHeaders):
-    """PUT /{Bucket}/{Key+}?partNumber&uploadId; length and checksums are read with the body."""
+class UploadPartRequest(PartRequest, DataDigest):
+    """PUT /{Bucket}/{Key+}?partNumber&uploadId"""
 
-    content_length: int | None = header("Content-Length")
-    content_md5: str | None = header("Content-MD5")
-    checksum_algorithm: str | None = header("x-amz-sdk-checksum-algorithm")
     body: Any = stream()
 
 
@@ -416,7 +415,7 @@ def _part(part: Part, *, shown: bool) -> PartElement:
 
 
 @shape
-class ListMultipartUploadsRequest(BucketRequest):
+class ListMultipartUploadsRequest(BucketRequest, RequesterPays):
     """GET /{Bucket}?uploads"""
 
     delimiter: str | None = query("delimiter")
@@ -425,7 +424,6 @@ class ListMultipartUploadsRequest(BucketRequest):
     max_uploads: int | None = query("max-uploads")
     prefix: str | None = query("prefix")
     upload_id_marker: str | None = query("upload-id-marker")
-    request_payer: str | None = header("x-amz-request-payer")
 
 
 @shape

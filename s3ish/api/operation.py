@@ -65,8 +65,7 @@ class Operation(Struct, frozen=True, eq=False):
     @property
     def parameters(self) -> frozenset[str]:
         """The query keys that it reads."""
-        specs = wire(self.request).specs.values() if self.supported else ()
-        return frozenset(spec.name for spec, _ in specs if spec.place == "query")
+        return wire(self.request).names_at("query") if self.supported else frozenset()
 
     @property
     def checksum_is_of_object(self) -> bool:

@@ -13,6 +13,7 @@ from s3ish.api.shapes import (
     CHECKSUM_TYPES,
     AttributeHeaders,
     ChecksumHeaders,
+    DataDigest,
     EncryptionEcho,
     ObjectRequest,
     checksum_fields,
@@ -28,12 +29,9 @@ from s3ish.wire.shape import shape
 
 
 @shape
-class PutObjectRequest(ObjectRequest, AttributeHeaders, ChecksumHeaders):
-    """PUT /{Bucket}/{Key+}; length and checksums are read with the body."""
+class PutObjectRequest(ObjectRequest, AttributeHeaders, DataDigest):
+    """PUT /{Bucket}/{Key+}"""
 
-    content_length: int | None = header("Content-Length")
-    content_md5: str | None = header("Content-MD5")
-    checksum_algorithm: str | None = header("x-amz-sdk-checksum-algorithm")
     if_match: str | None = header("If-Match")
     if_none_match: str | None = header("If-None-Match")
     write_offset_bytes: int | None = header("x-amz-write-offset-bytes")

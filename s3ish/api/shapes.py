@@ -4,7 +4,7 @@ from functools import lru_cache
 from typing import Any
 
 from s3ish.model import Checksum, Owner
-from s3ish.wire.fields import element, header, headers, label
+from s3ish.wire.fields import element, elsewhere, header, headers, ignored, label
 from s3ish.wire.scalars import Instant
 from s3ish.wire.shape import shape
 
@@ -21,6 +21,7 @@ ALGORITHMS = (
     "XXHASH128",
 )
 CHECKSUM_TYPES = ("COMPOSITE", "FULL_OBJECT")
+WITH_BODY = "read with the body"
 _CHECKSUM_FIELDS = {f"checksum_{algorithm.lower()}": algorithm for algorithm in ALGORITHMS}
 
 
@@ -29,15 +30,36 @@ class BucketRequest:
     """A request on a bucket."""
 
     bucket: str = label("Bucket")
-    expected_bucket_owner: str | None = header("x-amz-expected-bucket-owner")
+    expected_bucket_owner = elsewhere("x-amz-expected-bucket-owner", where="checked with the rights of the caller")
 
 
 @shape
-class ObjectRequest(BucketRequest):
+class RequesterPays:
+    """Who pays for a request."""
+
+    request_payer = ignored("x-amz-request-payer", because="requests are not charged here")
+
+
+@shape
+class ObjectRequest(BucketRequest, RequesterPays):
     """A request on an object."""
 
     key: str = label("Key")
-    request_payer: str | None = header("x-amz-request-payer")
+
+
+@shape
+class DocumentDigest:
+    """What a request says of its body that is a document."""
+
+    digest = elsewhere("Content-MD5", "x-amz-sdk-checksum-algorithm", where=WITH_BODY)
+
+
+@shape
+class DataDigest(DocumentDigest):
+    """What a request says of its body that is data."""
+
+    length = elsewhere("Content-Length", where=WITH_BODY)
+    checksums = elsewhere(*(f"x-amz-checksum-{algorithm.lower()}" for algorithm in ALGORITHMS), where=WITH_BODY)
 
 
 @shape

@@ -39,6 +39,20 @@ class Spec(Struct, frozen=True):
     member: str = ""
 
 
+class Unread(Struct, frozen=True):
+    """Headers or query keys that a shape names and that no field holds: an instance has no attribute for them.
+
+    ``because`` says why they change nothing, ``where`` who reads them instead of the shape; it is one or the other.
+    A value that is none of ``choices`` is refused all the same.
+    """
+
+    place: Literal["query", "header"]
+    names: tuple[str, ...]
+    because: str = ""
+    where: str = ""
+    choices: tuple[str, ...] = ()
+
+
 REQUIRED: Any = object()
 """Stands for the default of a field that has none."""
 
@@ -72,6 +86,18 @@ def query(name: str, *, default: Any = None, choices: tuple[str, ...] = (), memb
 def header(name: str, *, default: Any = None, choices: tuple[str, ...] = (), member: str = "") -> Any:
     """A header, in a request or a response."""
     return Field(Spec("header", name, choices=choices, member=member), default)
+
+
+def ignored(
+    *names: str, because: str, place: Literal["query", "header"] = "header", choices: tuple[str, ...] = ()
+) -> Unread:
+    """Headers, or keys of the query string, that are understood and change nothing; ``docs/operations.md`` says why."""
+    return Unread(place, names, because=because, choices=choices)
+
+
+def elsewhere(*names: str, where: str, place: Literal["query", "header"] = "header") -> Unread:
+    """Headers, or keys of the query string, that take effect before or beside the typed request."""
+    return Unread(place, names, where=where)
 
 
 def headers(prefix: str, *, member: str = "") -> Any:

@@ -27,7 +27,7 @@ from msgspec import Struct
 
 from s3ish.errors import InvalidArgument, InvalidRequest, MalformedXML, MissingRequestBodyError
 from s3ish.wire import scalars, xml
-from s3ish.wire.fields import REQUIRED, Field, Place, Spec
+from s3ish.wire.fields import REQUIRED, Field, Place, Spec, Unread
 from s3ish.wire.xml import Element
 
 T = TypeVar("T")
@@ -75,6 +75,17 @@ class Compiled:
     def specs(self) -> dict[str, tuple[Spec, Any]]:
         """Where each field stands on the wire, and its type."""
         return {name: (spec, _bare(self._hints[name])) for name, spec in _specs_of(self._cls)}
+
+    @cached_property
+    def unread(self) -> tuple[Unread, ...]:
+        """What is declared without a field, that of the bases first."""
+        own = (vars(base).get("__unread__", ()) for base in reversed(self._cls.__mro__))
+        return tuple(each for several in own for each in several)
+
+    def names_at(self, place: Place) -> frozenset[str]:
+        """Return the names that stand for something in the query or the headers, those that are not read too."""
+        read = (spec.name for _, spec in _specs_of(self._cls) if spec.place == place)
+        return frozenset((*read, *(name for each in self.unread if each.place == place for name in each.names)))
 
     @cached_property
     def read_request(self) -> Callable[..., Any]:
@@ -134,6 +145,7 @@ def shape(cls: type[T] | None = None, *, root: str = "") -> Any:
     """Make a class a shape. ``root`` names the XML root element of a response whose members are its content."""
 
     def make(plain: Any) -> type[T]:
+        plain.__unread__ = _take_unread(plain)
         plain.__fields__ = _take_fields(plain)
         plain.__init__ = _initializer(plain)
         plain.__eq__, plain.__hash__, plain.__repr__ = _equals, None, _show
@@ -141,6 +153,14 @@ def shape(cls: type[T] | None = None, *, root: str = "") -> Any:
         return cast("type[T]", plain)
 
     return make(cls) if cls is not None else make
+
+
+def _take_unread(cls: type) -> tuple[Unread, ...]:
+    """Return what a class declares without a field, and take it out of its body."""
+    found = {name: said for name, said in vars(cls).items() if isinstance(said, Unread)}
+    for name in found:
+        delattr(cls, name)
+    return tuple(found.values())
 
 
 def _take_fields(cls: type) -> dict[str, Field]:
@@ -302,6 +322,14 @@ def _compile_request_reader(cls: type, compiled: Compiled) -> Callable[..., Any]
             always.append(f"fields[{name!r}] = read_body(k{index}, document, {spec.name!r}, {required})")
         elif spec.place == "document":
             always.append(f"fields[{name!r}] = read_text(document)")
+    for index, unread in enumerate(compiled.unread):
+        if unread.choices:
+            for number, name in enumerate(unread.names):
+                check = f"u{index}_{number}"
+                space[check] = _parameter(Spec(unread.place, name, choices=unread.choices), str)
+                source, key = ("query", name) if unread.place == "query" else ("headers", name.lower())
+                code = f"if (v := {source}.get({key!r})) is not None: {check}(v)"
+                (of_query if unread.place == "query" else of_headers).append(code)
     lines = ["def read(labels, query, headers, document=b''):", " made = new(cls)", " fields = made.__dict__"]
     if of_query:
         lines += [" if query:", *("  " + line for line in of_query)]

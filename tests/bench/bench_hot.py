@@ -21,9 +21,10 @@ from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials as Keys
 
 from compat.bench import filling
-from s3ish.api.authorize import check_permit
 from s3ish.api.catalogue import catalogue
-from s3ish.auth.authorize import Circumstances, Permit
+from s3ish.api.rules import rules_of
+from s3ish.auth.authorize import Permit, decide
+from s3ish.auth.condition_keys import Circumstances
 from s3ish.auth.credentials import Credentials, User
 from s3ish.auth.identify import Authenticator
 from s3ish.auth.principals import principal_of
@@ -120,8 +121,8 @@ def bench_steps(authenticator, router, bucket):
     step("verify the signature", lambda: authenticator.identify(request, now))
     step(
         "authorise",
-        lambda: check_permit(
-            principal_of(USER), Permit(operation.action, "b", "k"), bucket, Circumstances(headers, {}, now)
+        lambda: decide(
+            principal_of(USER), Permit(operation.action, "b", "k"), rules_of(bucket), Circumstances(headers, {}, now)
         ),
     )
     step("hash 1 KiB for an ETag (MD5)", lambda: hashlib.md5(BODY).digest())
@@ -137,9 +138,10 @@ async def bench_listing(store):
 
 
 async def bench_requests(app):
-    get, page = scope("GET", "/bench/k000500"), scope("GET", "/bench", PAGE)
+    get, head, page = scope("GET", "/bench/k000500"), scope("HEAD", "/bench/k000500"), scope("GET", "/bench", PAGE)
     puts = [scope("PUT", f"/bench/new-{number}", body=BODY) for number in range(300 * (ROUNDS + 1))]
     await whole("request: GET of 1 KiB", lambda _: call(app, get))
+    await whole("request: HEAD", lambda _: call(app, head))
     await whole("request: PUT of 1 KiB, one after another", lambda number: call(app, puts[number], BODY))
     await whole("request: LIST of 1,000 keys", lambda _: call(app, page), 50)
     versions = scope("GET", "/bench", "versions=")
