@@ -47,7 +47,7 @@ FAILURES = [
     ("state", "PUT", "?versioning", b"<Versioning/>", {}, {}, 400, "MalformedXML"),
     ("method", "POST", "/k", b"", {}, {}, 405, "MethodNotAllowed"),
     ("unknown method", "PATCH", "/k", b"body", {}, {}, 405, "MethodNotAllowed"),
-    ("not built", "GET", "?policy", b"", {}, {}, 501, "NotImplemented"),
+    ("not built", "GET", "/k?torrent", b"", {}, {}, 501, "NotImplemented"),
     ("anonymous", "PUT", "/k", b"body", {}, {"keys": None}, 403, "AccessDenied"),
     ("secret", "PUT", "/k", b"body", {}, {"keys": ("s3ishadmin", "wrong")}, 403, "SignatureDoesNotMatch"),
     ("unknown", "PUT", "/k", b"body", {}, {"keys": ("nobody", "x")}, 403, "InvalidAccessKeyId"),

@@ -159,7 +159,7 @@ def test_a_start_brings_an_index_into_the_current_format(tmp_path, monkeypatch, 
     assert serve(settings, look) == DATA
     assert sqlite.is_older(path) != room
     assert (path.stat().st_ino != inode) == room
-    assert sorted(name.name for name in path.parent.glob("index.db*")) == ["index.db"]
+    assert sorted(name.name for name in path.parent.glob("index.db*")) == ["index.db", "index.db-marks"]
 
 
 async def lose_rows_and_sweep(store):
