@@ -57,7 +57,9 @@ class ServerSettings(Section, frozen=True):
 
     host: Annotated[str, Meta(min_length=1), "Address to listen on; 0.0.0.0 for all."] = "127.0.0.1"
     port: Annotated[int, Meta(ge=0, le=65535), "Port to listen on; 0 for any free one."] = 9000
-    workers: Annotated[int, Meta(ge=1, le=256), "Number of processes that serve requests."] = 1
+    workers: Annotated[
+        int, Meta(ge=0, le=256), "Number of processes that serve requests; 0 for one a core, at most 8."
+    ] = 0
     region: Annotated[str, Meta(min_length=1), "The region that requests are signed for."] = "us-east-1"
     domains: Annotated[Names, "Names under which bucket.name addresses a bucket (virtual-hosted style)."] = ()
     trusted_proxies: Annotated[

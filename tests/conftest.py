@@ -30,7 +30,7 @@ def pytest_collection_modifyitems(items):
 
 
 class ServerProcess:
-    """``s3ish serve`` as a user starts it, on a port of its own.
+    """``s3ish serve`` as a user starts it, on a port of its own, with one worker unless more are asked for.
 
     Args:
         arguments: what follows ``s3ish serve``.
@@ -44,7 +44,7 @@ class ServerProcess:
         self._log = tempfile.TemporaryFile("w+")  # noqa: SIM115 - a pipe that nobody drains would block the server
         self.process = subprocess.Popen(
             [sys.executable, "-m", "s3ish", "serve", *map(str, arguments), "--port", "0"],
-            env=environment | {"S3ISH_FSYNC": "false", **variables},
+            env=environment | {"S3ISH_FSYNC": "false", "S3ISH_WORKERS": "1", **variables},
             stdout=subprocess.PIPE,
             stderr=self._log,
             text=True,

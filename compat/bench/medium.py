@@ -25,15 +25,15 @@ def medium_requests(rounds, seconds, folder):
     )
     with (
         Server("s3ish", f"{folder}/medium-s3ish") as ours,
-        Server("s3ish, 2 workers", f"{folder}/medium-s3ish-2") as two,
+        Server("s3ish, 1 worker", f"{folder}/medium-s3ish-1") as one,
         Server("rclone serve s3", f"{folder}/medium-rclone") as rclone,
         peers() as others,
     ):
-        for server in (ours, two, rclone):
+        for server in (ours, one, rclone):
             prepare(server)
         for turn in range(rounds):
             for size, most in SIZES.items():
-                for server in (ours, two, rclone, *others):
+                for server in (ours, one, rclone, *others):
                     names = [f"/bench/r{turn}-{size}-{number}" for number in range(most * seconds)]
                     writes = [Request(server, "PUT", name, size=size) for name in names]
                     reads = [Request(server, "GET", name) for name in names[_READ]]

@@ -29,8 +29,17 @@ def free_port():
 def command(name, port, folder):
     """Return the command line of a server."""
     if name.startswith("s3ish"):
-        workers = name.partition(", ")[2].removesuffix(" workers") or "1"
-        return [sys.executable, "-m", "s3ish", "serve", folder, "--port", port, "--workers", workers]
+        workers = name.partition(", ")[2].partition(" ")[0]
+        return [
+            sys.executable,
+            "-m",
+            "s3ish",
+            "serve",
+            folder,
+            "--port",
+            port,
+            *(["--workers", workers] * bool(workers)),
+        ]
     if name == "bare uvicorn":
         return [sys.executable, Path(__file__).parent / "bare.py", port]
     if name == "rclone serve s3":
@@ -86,7 +95,7 @@ class Target:
 
 
 class Server(Target):
-    """A running server; the context ends it. ``name`` is one of ``command``'s, or "s3ish, 2 workers"."""
+    """A running server; the context ends it. ``name`` is one of ``command``'s, or "s3ish, 1 worker"."""
 
     def __init__(self, name, folder):
         super().__init__(name, "127.0.0.1", free_port())
@@ -139,9 +148,12 @@ class Server(Target):
     def _children(self):
         return Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()
 
-    def memory_mib(self, what="VmRSS"):
-        text = Path(f"/proc/{self.process.pid}/status").read_text()
-        return int(text.partition(what + ":")[2].split()[0]) / 1024
+    def memory_mib(self):
+        """Return the resident memory of all its processes, what they share counted once."""
+        kib = 0
+        for pid in (self.process.pid, *self._children()):
+            kib += int(Path(f"/proc/{pid}/smaps_rollup").read_text().partition("\nPss:")[2].split()[0])
+        return kib / 1024
 
     def __enter__(self):
         return self

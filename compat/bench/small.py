@@ -1,4 +1,4 @@
-"""What small requests cost: starting, objects of 4 KiB with one worker and with two, pages of listings."""
+"""What small requests cost: starting, objects of 4 KiB as servers come and by one worker, pages of listings."""
 
 import os
 import threading
@@ -13,7 +13,7 @@ from compat.bench.rows import Row
 from compat.bench.servers import Server, prepare
 
 LISTED = 100_000
-TWO = "s3ish, 2 workers"
+ONE = "s3ish, 1 worker"
 _PUTS = 3000
 """Requests that are signed for each second of measuring: as many as any server may want."""
 
@@ -22,7 +22,7 @@ def starts(rounds, folder):
     """How long until the first answer, and what a server takes while it does nothing."""
     start, memory = Row("cold start to the first answer", "ms"), Row("resident memory when idle", "MiB")
     for turn in range(rounds):
-        for name in ("s3ish", "moto_server"):
+        for name in ("s3ish", ONE, "moto_server"):
             with Server(name, f"{folder}/start-{turn}-{name}") as server:
                 start.add(name, server.start_seconds * 1000)
                 memory.add(name, server.memory_mib())
@@ -36,35 +36,35 @@ def small_requests(rounds, seconds, folder):
     costs = {f"4 KiB {verb}": Row(f"4 KiB {verb}: processor time", "µs/request") for verb in ("get", "put distinct")}
     with (
         Server("s3ish", f"{folder}/small-s3ish") as ours,
-        Server(TWO, f"{folder}/small-s3ish-2") as two,
+        Server(ONE, f"{folder}/small-s3ish-1") as one,
         Server("rclone serve s3", f"{folder}/small-rclone") as rclone,
         Server("bare uvicorn", folder) as bare,
         Server("moto_server", folder) as moto,
         peers() as others,
     ):
-        for server in (ours, two, rclone, moto):
+        for server in (ours, one, rclone, moto):
             prepare(server)
 
         def replay(name, server, requests, seconds=seconds):
             row = rows[name]
             load = wrk(server, requests, seconds)
             row.add(server.name, load.rate)
-            if row.name in costs and server in (ours, two):
+            if row.name in costs and server in (ours, one):
                 costs[row.name].add(server.name, load.server_us)
                 costs[row.name].add(f"wrk, sending to {server.name}", load.client_us)
             return int(load.rate * seconds)
 
         made = {}
         for turn in range(rounds):
-            for server in (ours, two, rclone, *others, bare, moto):
+            for server in (ours, one, rclone, *others, bare, moto):
                 replay("get", server, [Request(server, "GET", "/bench/small")])
-            for server in (ours, rclone, *others):
+            for server in (ours, one, rclone, *others):
                 get, head = (Request(server, method, "/bench/small") for method in ("GET", "HEAD"))
                 replay("get 404", server, [Request(server, "GET", "/bench/none")])
                 rows["get, one connection"].add(server.name, crowd(server, get, seconds, connections=1))
                 rows["get, epoll client"].add(server.name, crowd(server, get, seconds))
                 rows["head, epoll client"].add(server.name, crowd(server, head, seconds))
-            for server in (ours, two, rclone, *others):
+            for server in (ours, one, rclone, *others):
                 puts = [Request(server, "PUT", f"/bench/r{turn}-{n}", size=4096) for n in range(_PUTS * seconds)]
                 made[turn, server] = replay("put distinct", server, puts)
             replay("get presigned", ours, [Request(ours, "GET", "/bench/small", presigned=True)])

@@ -69,7 +69,7 @@ def main() -> None:
 @click.argument("volumes", nargs=-1, metavar="[VOLUME]...")
 @click.option("--host", help="Address to listen on.  [env: S3ISH_HOST; default: 127.0.0.1]")
 @click.option("--port", type=int, help="Port to listen on, 0 for any.  [env: S3ISH_PORT; default: 9000]")
-@click.option("--workers", type=int, help="Processes that serve.  [env: S3ISH_WORKERS; default: 1]")
+@click.option("--workers", type=int, help="Processes that serve, 0 for one a core.  [env: S3ISH_WORKERS; default: 0]")
 @_config_option
 def serve(
     volumes: tuple[str, ...], host: str | None, port: int | None, workers: int | None, config: str | None
@@ -115,6 +115,7 @@ def _serve(settings: Settings) -> None:
     from s3ish.process import start
 
     run.keep_memory_small()
+    settings = run.with_workers(settings)
     try:
         # the port first: a server that cannot have it changes nothing on the volumes
         with run.bind(settings.server.host, settings.server.port) as bound:

@@ -32,9 +32,10 @@ class Lone:
         self._ended = self._left = False
 
     def run(self, announce: Callable[[], None]) -> None:
-        """Serve until SIGTERM or SIGINT. Raises ChildProcessError if it cannot, and what the remedy raises."""
-        for number in (signal.SIGTERM, signal.SIGINT):  # uvicorn raises them again when all is done: then end normally
-            signal.signal(number, lambda *_: self._end())
+        """Serve until SIGTERM, SIGINT or SIGHUP. Raises ChildProcessError if it cannot, and what the remedy raises."""
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            if signal.getsignal(number) != signal.SIG_IGN:  # as under nohup
+                signal.signal(number, lambda *_: self._end())  # uvicorn raises it again when all is done
         for attempt in range(ATTEMPTS + 1):
             if attempt:
                 log.error("the index is damaged; it is looked through, and rebuilt")

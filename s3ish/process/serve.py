@@ -16,11 +16,13 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Protocol
 
+import msgspec
 import structlog
 import uvicorn
 
 from s3ish.config import Settings
 from s3ish.http.protocol import LimitedProtocol, Limits
+from s3ish.process.cores import usable_cores
 from s3ish.process.lone import Lone
 from s3ish.process.supervisor import Remedy, Supervisor, leave
 
@@ -45,6 +47,9 @@ class Served(Protocol):
     @property
     def movable(self) -> bool:
         """Whether the index can be made ready in another place."""
+
+    def disown(self) -> None:
+        """Close, in a process that was forked from this one, what this one alone is to hold."""
 
     def make_ready_again(self, elsewhere: bool) -> None:
         """Make the index ready once more, in another place if it failed where it is; no worker uses it."""
@@ -77,6 +82,18 @@ class CannotListen(Exception):
     def __init__(self, address: object, error: Exception) -> None:
         reason = getattr(error, "strerror", "") or error
         super().__init__(f"cannot listen on {address}: {reason}; choose another with --port or --host")
+
+
+MOST_WORKERS = 8
+"""How many workers are begun unless settings say: more of them have not been shown to serve more."""
+
+
+def with_workers(settings: Settings) -> Settings:
+    """Return settings that say how many workers there are: one a core where they leave it open."""
+    if settings.server.workers:
+        return settings
+    count = min(MOST_WORKERS, usable_cores())
+    return msgspec.structs.replace(settings, server=msgspec.structs.replace(settings.server, workers=count))
 
 
 def bind(host: str, port: int) -> socket.socket:
@@ -113,7 +130,7 @@ def run(
     bound: socket.socket,
     announce: Callable[[], None],
 ) -> None:
-    """Serve until SIGTERM or SIGINT, then let requests finish for ``server.shutdown_seconds``.
+    """Serve until SIGTERM, SIGINT or SIGHUP, then let requests finish for ``server.shutdown_seconds``.
 
     Args:
         settings: all settings.
@@ -130,7 +147,7 @@ def run(
     _listen(bound)
     served.begun = True
     standby = functools.partial(_configure, settings, create_standby, served, leave)
-    remedy = Remedy(served.make_ready_again, standby, served.movable)
+    remedy = Remedy(served.make_ready_again, standby, served.movable, served.disown)
     if settings.server.workers == 1 and not served.movable:
         Lone(functools.partial(_configure, settings, create, served), bound, remedy).run(announce)
     else:

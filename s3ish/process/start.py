@@ -44,13 +44,16 @@ class Preparation:
 
     ``index`` is its file, ``movable`` whether it can go to another drive. ``begun`` says that requests may have been
     served: from then on an end that is not clean leaves something to look for.
+
+    Args:
+        volumes: that this process holds.
     """
 
     index: Path
     begun = False
 
-    def __init__(self, settings: Settings, clock: Clock) -> None:
-        self._settings, self._clock = settings, clock
+    def __init__(self, settings: Settings, clock: Clock, volumes: Volumes) -> None:
+        self._settings, self._clock, self._volumes = settings, clock, volumes
         self._failed: set[Path] = set()
         self._doubted = False
         self.movable = is_movable(settings)
@@ -114,9 +117,13 @@ class Preparation:
             volumes.close()
         log.warning("the index is ready again", index=str(self.index))
 
-    def end(self, volumes: Volumes) -> None:
+    def disown(self) -> None:
+        """Close the volumes in a process that was forked from the one that holds them."""
+        self._volumes.close()
+
+    def end(self) -> None:
         """Remember a clean end, unless a worker died and what it left has not been looked for."""
-        if not volumes.dead_workers():
+        if not self._volumes.dead_workers():
             asyncio.run(_forget_start(self._settings, self.index))
 
     async def _begin(self, volumes: Volumes, index: Path) -> None:
@@ -159,15 +166,15 @@ def prepare(settings: Settings) -> Iterator[Preparation]:
     set_up_logs(settings.log.level, settings.log.format)
     clock = Clock()
     with _taken(settings, clock, create=True) as volumes:
-        preparation = Preparation(settings, clock)
+        preparation = Preparation(settings, clock, volumes)
         preparation.make_ready(volumes)
         try:
             yield preparation
         except BaseException:
             if not preparation.begun:
-                preparation.end(volumes)
+                preparation.end()
             raise
-        preparation.end(volumes)
+        preparation.end()
 
 
 @contextlib.contextmanager

@@ -22,6 +22,7 @@ from uvicorn.supervisors import Multiprocess
 from uvicorn.supervisors.multiprocess import Process
 
 from s3ish.clock import Clock
+from s3ish.process.worker import Worker
 
 log = structlog.get_logger()
 
@@ -64,11 +65,13 @@ def _hang_up(descriptor: int) -> None:
 
 class Remedy(NamedTuple):
     """How to make ready once more what is served, ``elsewhere`` if the index failed where it is; what a process is to
-    run that answers meanwhile; and whether the index can go to another drive."""
+    run that answers meanwhile; whether the index can go to another drive; and what closes, in a worker that was forked,
+    what this process holds alone."""
 
     make_ready: Callable[[bool], None]
     configure_standby: Callable[[], uvicorn.Config]
     movable: bool
+    disown: Callable[[], None]
 
     @contextmanager
     def answering(self, bound: socket.socket) -> Iterator[None]:
@@ -85,7 +88,7 @@ class Remedy(NamedTuple):
 
 
 class Supervisor(Multiprocess):
-    """Keeps workers running until SIGTERM or SIGINT.
+    """Keeps workers running until SIGTERM, SIGINT or SIGHUP. The second begins when the first one serves.
 
     Args:
         configure: returns what workers are to run.
@@ -93,10 +96,15 @@ class Supervisor(Multiprocess):
         remedy: for workers that cannot go on, after which ``configure`` names the new place.
     """
 
+    processes: list[Worker]  # type: ignore[assignment]  # of ours
+
     def __init__(self, configure: Callable[[], uvicorn.Config], bound: socket.socket, remedy: Remedy) -> None:
+        hang_up = signal.getsignal(signal.SIGHUP)
         super().__init__(configure(), sockets=[bound])
+        if hang_up == signal.SIG_IGN:  # under nohup
+            signal.signal(signal.SIGHUP, signal.SIG_IGN)
         self._configure, self._remedy = configure, remedy
-        self._left: list[Process] = []
+        self._left: list[Worker] = []
         self._asked = False
         self._begun = 0  # how often since a worker was ready
 
@@ -109,6 +117,8 @@ class Supervisor(Multiprocess):
                 if self._asked:
                     self._begin_anew(elsewhere=True)
                 self.keep_subprocess_alive()
+                if self.processes and self.processes[0].ready and len(self.processes) < self.processes_num:
+                    self.processes += [self._worker(self.config) for _ in range(self.processes_num - 1)]
                 self._forget_those_that_ended()
         finally:
             self._end_all((self.config.timeout_graceful_shutdown or 0) + _GRACE_SECONDS)
@@ -116,13 +126,29 @@ class Supervisor(Multiprocess):
             if self._left:
                 atexit.register(os._exit, 1)  # the end of this process does not wait for theirs
 
+    def init_processes(self) -> None:
+        """Begin the first worker; the others would only hold up its first answer."""
+        self.processes.append(self._worker(self.config))
+
+    def _worker(self, config: uvicorn.Config) -> Worker:
+        """Begin a worker."""
+        worker = Worker(config, self.sockets, self._release)
+        worker.start()
+        return worker
+
+    def _release(self) -> None:
+        """Close, in a worker that was forked, what is no business of its own."""
+        for worker in self.processes:
+            worker.hang_up()
+        self._remedy.disown()
+
     def keep_subprocess_alive(self) -> None:
         """Replace workers that have died; see ``Multiprocess``."""
         for number, process in enumerate(self.processes):
             if self.should_exit.is_set():
                 return
-            if process.is_alive(self.config.timeout_worker_healthcheck):
-                if self._begun and process.is_ready(self.config.timeout_worker_healthcheck):
+            if process.is_alive():
+                if process.ready:
                     self._begun = 0
                 continue
             process.kill()
@@ -134,8 +160,17 @@ class Supervisor(Multiprocess):
                 self._begin_anew(elsewhere=hangs)
                 return
             log.warning("a worker died and is replaced", pid=process.pid, exitcode=process.exitcode)
-            self.processes[number] = Process(self.config, self.sockets)
-            self.processes[number].start()
+            self.processes[number] = self._worker(self.config)
+
+    def handle_hup(self) -> None:
+        """The terminal is gone, and so would be a server of one process."""
+        self.should_exit.set()
+
+    def handle_ttin(self) -> None:
+        """Do nothing: it is no wish for more workers."""
+
+    def handle_ttou(self) -> None:
+        """Do nothing."""
 
     def handle_usr1(self) -> None:
         """A worker cannot use the index."""
@@ -147,8 +182,7 @@ class Supervisor(Multiprocess):
             raise ChildProcessError("workers cannot serve; the log says why")
         where = "it moves" if self._remedy.movable else "it is looked through, and rebuilt if it is damaged"
         log.error(f"the index cannot be used where it is; {where}" if elsewhere else "workers cannot begin; once more")
-        interim = Process(self._remedy.configure_standby(), self.sockets)
-        interim.start()
+        interim = self._worker(self._remedy.configure_standby())
         self._end_all(_KILL_SECONDS)
         self.processes.append(interim)
         with _as_before():

@@ -57,7 +57,7 @@ def server(tmp_path_factory):
     with log.open("wb") as errors:
         process = subprocess.Popen(
             [sys.executable, "-m", "s3ish", "serve", data, "--port", "0", "--config", folder / "config.toml"],
-            env=environment | {"S3ISH_FSYNC": "false"},
+            env=environment | {"S3ISH_FSYNC": "false", "S3ISH_WORKERS": "1"},
             stdout=subprocess.PIPE,
             stderr=errors,
             text=True,

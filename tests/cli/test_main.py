@@ -45,7 +45,7 @@ def command_of(pid):
 
 
 def workers(pid):
-    return [child for child in children(pid) if b"spawn_main" in command_of(child)]
+    return [child for child in children(pid) if b"serve" in command_of(child)]
 
 
 def test_the_greeting_says_what_to_do_next(start_server, tmp_path):

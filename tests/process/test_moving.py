@@ -255,13 +255,11 @@ def test_an_index_that_would_lack_something_takes_no_place(settings, roots):
 
 def test_no_drive_is_left(settings, roots):
     serve(settings, fill)
-    preparation = start.Preparation(settings, Clock())
-    preparation._failed = {index_on(root) for root in roots}
-    with (
-        closing(engines.open_volumes(settings, Clock(), create=False)) as volumes,
-        pytest.raises(Unavailable, match="no drive is left"),
-    ):
-        preparation.make_ready(volumes)
+    with closing(engines.open_volumes(settings, Clock(), create=False)) as volumes:
+        preparation = start.Preparation(settings, Clock(), volumes)
+        preparation._failed = {index_on(root) for root in roots}
+        with pytest.raises(Unavailable, match="no drive is left"):
+            preparation.make_ready(volumes)
 
 
 def test_the_log_tells_of_a_rebuild_that_takes_long(monkeypatch):

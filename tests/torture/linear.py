@@ -227,7 +227,7 @@ def workers_of(supervisor):
     for folder in Path("/proc").glob("[0-9]*"):
         try:
             parent = int((folder / "stat").read_text().rpartition(")")[2].split()[1])
-            if parent == supervisor and b"spawn_main" in (folder / "cmdline").read_bytes():
+            if parent == supervisor and b"serve" in (folder / "cmdline").read_bytes():
                 found.append(int(folder.name))
         except (FileNotFoundError, ProcessLookupError):
             continue

@@ -145,7 +145,7 @@ class Victim:
         plain = {name: value for name, value in os.environ.items() if not name.startswith(("S3ISH", "AWS", "MINIO"))}
         self.process = subprocess.Popen(
             [sys.executable, "-c", ONE_THREAD, "serve", str(self.folder / "volume"), "--port", "0"],
-            env=plain | {"S3ISH_LOG_LEVEL": "error"},
+            env=plain | {"S3ISH_LOG_LEVEL": "error", "S3ISH_WORKERS": "1"},
             stdout=subprocess.PIPE,
             stderr=self.log,
             text=True,
