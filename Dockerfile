@@ -4,10 +4,10 @@ COPY s3ish /source/s3ish
 RUN python -m venv /opt/s3ish && /opt/s3ish/bin/pip install --no-cache-dir /source
 
 FROM python:3.13-slim
-RUN useradd --system --uid 10001 --no-create-home s3ish && install -d -o s3ish -g s3ish /data
+RUN groupadd --system --gid 10001 s3ish && useradd --system --uid 10001 --gid 10001 --no-create-home s3ish && install -d -o s3ish -g s3ish /data
 COPY --from=build /opt/s3ish /opt/s3ish
 ENV PATH=/opt/s3ish/bin:$PATH S3ISH_HOST=0.0.0.0 S3ISH_VOLUMES=/data container=oci
-USER s3ish
+USER 10001:10001
 VOLUME /data
 EXPOSE 9000
 STOPSIGNAL SIGTERM

@@ -57,7 +57,7 @@ def test_ci_runs_the_same_script_on_every_python_that_is_promised(parse):
     named = [it.rpartition(" ")[2] for it in PROJECT["classifiers"] if "Python :: 3." in it]
     assert versions == named
     assert PROJECT["requires-python"] == f">={versions[0]}"
-    assert [step["run"] for step in workflow["jobs"]["test"]["steps"] if "run" in step] == [".ci/run"]
+    assert workflow["jobs"]["test"]["steps"][-1] == {"run": ".ci/run"}
 
 
 def test_ci_runs_what_the_readme_tells_a_newcomer_to_run(parse):
