@@ -39,7 +39,7 @@ WELL_KNOWN_SECRETS = frozenset(
         "wjalrxutnfemi/k7mdeng/bpxrficyexamplekey",
     }
 )
-"""Secret keys that programs have as defaults or that documents show, in lower case, whatever the access key is."""
+"""Secret keys that programs have as defaults or that documents show, in lower case. The access key does not matter."""
 
 _PAIR = ("auth.access_key", "auth.secret_key")
 _AWS_PAIR = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
@@ -88,7 +88,7 @@ def load(
         settings = _with_aws_keys(settings, environment)
         problems += check(settings, environment)
     if problems:
-        raise ConfigError("; ".join(_told(dotted, text, sources, file) for dotted, text in problems))
+        raise ConfigError("; ".join(_with_source(dotted, text, sources, file) for dotted, text in problems))
     return settings
 
 
@@ -96,7 +96,7 @@ _Problem = tuple[str, str]
 """The dotted name of a setting, and what is wrong with it."""
 
 
-def _told(dotted: str, text: str, sources: Mapping[str, str], file: str | None) -> str:
+def _with_source(dotted: str, text: str, sources: Mapping[str, str], file: str | None) -> str:
     """Return a problem with the place where the value was given."""
     source = dotted and (sources.get(".".join(dotted.split(".")[:2])) or file)
     return f"{_shown(source)}: {text}" if source else text
@@ -177,15 +177,15 @@ def _is_well_known(access_key: str, secret: str) -> bool:
 
 def _refusal(settings: Settings, environment: Mapping[str, str], whose: list[str]) -> str:
     """Return why a server does not listen to others with well-known keys, and what to do."""
-    told = f"refusing to listen on {_shown(settings.server.host)} with well-known keys of {_shown(whose[0])}"
+    reason = f"refusing to listen on {_shown(settings.server.host)} with well-known keys of {_shown(whose[0])}"
     if settings.is_development:
-        told += f" ({key_source(settings, environment)})"
+        reason += f" ({key_source(settings, environment)})"
     if "container" in environment or "KUBERNETES_SERVICE_HOST" in environment:
         return (
-            f"{told}: give keys of your own to the container: docker run -e S3ISH_ACCESS_KEY=… -e S3ISH_SECRET_KEY=…, "
+            f"{reason}: give the container keys of your own: docker run -e S3ISH_ACCESS_KEY=… -e S3ISH_SECRET_KEY=…, "
             "environment: in a compose file, or env: in a pod"
         )
-    return f"{told}: set S3ISH_ACCESS_KEY and S3ISH_SECRET_KEY to keys of your own, or listen on 127.0.0.1"
+    return f"{reason}: set S3ISH_ACCESS_KEY and S3ISH_SECRET_KEY to keys of your own, or listen on 127.0.0.1"
 
 
 def _is_loopback(host: str) -> bool:
@@ -268,13 +268,13 @@ def key_source(settings: Settings, environment: Mapping[str, str] | None = None)
     given = [name for name in names if name in environment or f"{name}_FILE" in environment]
     listed = ", ".join(names)
     if given:
-        told = f"from {given[0]}, of {listed}"
+        reason = f"from {given[0]}, of {listed}"
     elif settings.is_development:
-        told = f"none in {listed}"
+        reason = f"none in {listed}"
     else:
-        told = f"from the configuration file; none in {listed}"
+        reason = f"from the configuration file; none in {listed}"
     aside = not asked and _AWS_PAIR[0] in environment
-    return told + (f"; {_AWS_PAIR[0]} is for clients unless auth.from_aws_environment" if aside else "")
+    return reason + (f"; {_AWS_PAIR[0]} is for clients unless auth.from_aws_environment" if aside else "")
 
 
 def shell_secret(settings: Settings, environment: Mapping[str, str] | None = None) -> str:
@@ -380,7 +380,7 @@ def _read_secret(_kind: type, value: Any) -> Secret:
 
 
 def _shown(value: object) -> str:
-    """Return a value for a message: short, and in one line whatever is in it."""
+    """Return a value for a message: short, and in one line for any content."""
     text = value if isinstance(value, str) and value else repr(value)
     escaped = "".join(it if it.isprintable() else it.encode("unicode_escape").decode() for it in text)
     return escaped if len(escaped) <= _SHOWN_CHARACTERS else escaped[:_SHOWN_CHARACTERS] + "…"

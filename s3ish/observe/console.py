@@ -40,8 +40,8 @@ class Console:
         time = datetime.fromisoformat(event.pop("timestamp")).astimezone()
         level, text, trace = event.pop("level"), event.pop("event"), event.pop("exception", "")
         fields = "".join(f" {name}={_value(value)}" for name, value in event.items())
-        told = "" if level in ("info", "debug") else self._paint(level, _OF_LEVEL[level]) + " "
-        return f"{self._paint(f'{time:%H:%M:%S}', _DIM)} {told}{text}{fields}" + (f"\n{trace}" if trace else "")
+        prefix = "" if level in ("info", "debug") else self._paint(level, _OF_LEVEL[level]) + " "
+        return f"{self._paint(f'{time:%H:%M:%S}', _DIM)} {prefix}{text}{fields}" + (f"\n{trace}" if trace else "")
 
     def _request(self, line: RequestLine) -> str:
         status = self._paint(str(line.status), _OF_STATUS.get(line.status // 100, _RED))

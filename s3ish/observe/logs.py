@@ -1,6 +1,6 @@
 """Structured logs: how structlog is set up, and where the lines of requests go.
 
-Values are clipped and stripped of control characters, so that one event is one line whatever a key is called. Secrets
+Values are clipped and stripped of control characters, so that one event is one line for any key. Secrets
 never come here.
 """
 
@@ -106,5 +106,5 @@ class _Forward(logging.Handler):
                 log.error("unhandled", exc_info=record.exc_info)
         elif record.msg.startswith("Cancel "):
             log.warning("requests did not end in time and are given up")
-        elif record.levelno >= logging.ERROR and record.module != "on":  # what the lifespan is told it was told by us
+        elif record.levelno >= logging.ERROR and record.module != "on":  # a failure of the lifespan is already logged
             log.error("a fault of the HTTP server", cause=record.getMessage())

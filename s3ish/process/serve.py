@@ -207,7 +207,7 @@ def metrics_directory(workers: int) -> Iterator[None]:
     if workers == 1:
         yield
         return
-    with tempfile.TemporaryDirectory(prefix=_METRICS) as directory:
+    with tempfile.TemporaryDirectory(prefix=_METRICS, dir=_temporary()) as directory:
         held = os.open(directory, os.O_RDONLY)
         try:
             fcntl.flock(held, fcntl.LOCK_EX)
@@ -218,13 +218,21 @@ def metrics_directory(workers: int) -> Iterator[None]:
             os.close(held)
 
 
+def _temporary() -> str:
+    """Return where files can be made that need not outlive the server, also in a container that is read-only."""
+    try:
+        return tempfile.gettempdir()
+    except FileNotFoundError:
+        return "/dev/shm"  # noqa: S108 - the directory in it is made with a random name
+
+
 def _sweep_metrics(now: float) -> None:
     """Remove what servers have left that were killed; that of one that lives is locked, or a moment old.
 
     Args:
         now: in seconds since the epoch.
     """
-    for directory in Path(tempfile.gettempdir()).glob(f"{_METRICS}*"):
+    for directory in Path(_temporary()).glob(f"{_METRICS}*"):
         with contextlib.suppress(OSError):
             found = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
             try:

@@ -55,7 +55,7 @@ class Worker(Process):
         if not self._forks:
             super().start()
             return
-        gc.freeze()  # what is there now is shared as long as nobody writes to it, and the collector would
+        gc.freeze()  # memory stays shared until it is written to, and the collector writes to it
         self._mask = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
         try:
             super().start()
@@ -78,7 +78,7 @@ class Worker(Process):
         return self._asked is None or self._clock.monotonic() - self._asked < timeout
 
     def always_pong(self) -> None:
-        """Answer the supervisor, on a thread of the worker, until nobody asks any more."""
+        """Answer the supervisor, on a thread of the worker, until the supervisor closes the pipe."""
         with suppress(EOFError, OSError):
             super().always_pong()
 
