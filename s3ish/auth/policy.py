@@ -29,7 +29,7 @@ _USER = re.compile(
     rf"arn:aws:(?:iam|sts)::(?:{ACCOUNT})?:((?:user|role|assumed-role|federated-user)/[\w+=,.@/-]{{1,512}})"
 )
 _ACCOUNT = re.compile(rf"(?:arn:aws:iam::)?({ACCOUNT})(?::root)?")
-_OTHER_ACCOUNT = re.compile(r"(?:arn:aws:(?:iam|sts)::)?\d{12}(?::root|:(?:user|role|assumed-role)/.+)?")
+_OTHER_ACCOUNT = re.compile(r"(?:arn:aws:(?:iam|sts)::)?\d{12}(?::root|:(?:user|role|assumed-role)/[\w+=,.@/-]+)?")
 _FIXED_KEYS = frozenset(
     (
         "aws:sourcearn",
