@@ -66,10 +66,10 @@ class Application:
             assert self._s3, "the server begins with the lifespan"
             await self._s3(scope, receive, send)
 
-    def refuse(self, error: S3Error, path: str, client: str, *, told: bool) -> Written:
+    def refuse(self, error: S3Error, path: str, client: str, *, answered: bool) -> Written:
         """See ``S3Application.refuse``."""
         assert self._s3, "the server begins with the lifespan"
-        return self._s3.refuse(error, path, client, told=told)
+        return self._s3.refuse(error, path, client, answered=answered)
 
     @functools.cached_property
     def _admin(self) -> Any:

@@ -51,7 +51,7 @@ class Limits(NamedTuple):
 class Refuser(Protocol):
     """What the application must be besides an ASGI application."""
 
-    def refuse(self, error: S3Error, path: str, client: str, *, told: bool) -> Written:
+    def refuse(self, error: S3Error, path: str, client: str, *, answered: bool) -> Written:
         """Return the answer to a request that has not come to the application."""
 
 
@@ -400,11 +400,11 @@ class LimitedProtocol(HttpToolsProtocol):
         self._refused = True
         idle_connections.discard(self.transport)
         outbox.flush()
-        told = self._end_requests()
+        answered = self._end_requests()
         path = self.url.partition(b"?")[0].decode("latin-1")
         client = self.client[0] if self.client else ""
-        refusal = cast("Refuser", self.app).refuse(error, path, client, told=told)
-        if not told:
+        refusal = cast("Refuser", self.app).refuse(error, path, client, answered=answered)
+        if not answered:
             return
         fields = [*refusal.headers, ("content-length", str(len(refusal.body))), ("connection", "close")]
         lines = [b"%b: %b\r\n" % field for field in self.server_state.default_headers]

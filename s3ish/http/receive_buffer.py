@@ -1,8 +1,8 @@
 """Reading from a connection: how much at once, and to where.
 
 The event loop reads a quarter of a MiB at once. Of an upload that waits for its turn so much would lie in memory; with
-a thousand of them that is more than all that is being stored. And whoever knows where the bytes of a body will stay
-has them read to there, past the parser and without a copy on the way.
+a thousand of them that is more than all that is being stored. And a caller that knows where the bytes of a body will
+stay has them read to there, past the parser and without a copy on the way.
 """
 
 import asyncio

@@ -39,7 +39,7 @@ class Standby:
         else:
             await self._refuse(scope, receive, send)
 
-    def refuse(self, error: S3Error, path: str, client: str, *, told: bool) -> Written:  # noqa: ARG002
+    def refuse(self, error: S3Error, path: str, client: str, *, answered: bool) -> Written:  # noqa: ARG002
         """See ``S3Application.refuse``; requests of the meantime are not logged."""
         return respond.refuse(error, path, self._new_request_id(), self._host_id)
 

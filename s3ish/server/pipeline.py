@@ -176,13 +176,13 @@ class S3Application:
             if written and written.flow:  # also one of which nothing was sent
                 await written.flow.aclose()
 
-    def refuse(self, error: S3Error, path: str, client: str, *, told: bool) -> shape.Written:
+    def refuse(self, error: S3Error, path: str, client: str, *, answered: bool) -> shape.Written:
         """Return the answer to what the HTTP layer refuses; count and log it.
 
         Args:
             path: as far as it is known.
             client: the address at the other end of the connection.
-            told: whether the client gets the answer.
+            answered: whether the client gets the answer.
         """
         request_id = self._new_request_id()
         written = respond.refuse(error, path, request_id, self._host_id)
@@ -196,7 +196,7 @@ class S3Application:
                 status=error.status,
                 error=error.code,
                 received=0,
-                sent=len(written.body) if told else 0,
+                sent=len(written.body) if answered else 0,
                 seconds=0.0,
                 user="",
                 client=client,

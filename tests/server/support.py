@@ -61,8 +61,8 @@ class Application:
         await send({"type": "http.response.start", "status": 200, "headers": fields})
         await send({"type": "http.response.body", "body": text})
 
-    def refuse(self, error, path, _client, *, told):
-        self.refusals.append((error.code, path, told))
+    def refuse(self, error, path, _client, *, answered):
+        self.refusals.append((error.code, path, answered))
         return respond.refuse(error, path, "REQUEST", "host")
 
     async def _store(self, scope, receive, send):
