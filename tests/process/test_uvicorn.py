@@ -26,6 +26,7 @@ from s3ish.http.receive_buffer import ReceiveBuffer
 from s3ish.process import serve, supervisor
 from s3ish.process.lone import Lone
 from s3ish.process.supervisor import Supervisor
+from s3ish.process.worker import Worker
 
 MEMBERS = {
     HttpToolsProtocol: """
@@ -41,12 +42,12 @@ MEMBERS = {
     FlowControl: "drain pause_reading read_paused resume_reading write_paused",
     ServerState: "connections default_headers tasks total_requests",
     Server: "config run should_exit server_state",
-    uvicorn.Config: "loaded_app timeout_graceful_shutdown timeout_worker_healthcheck",
+    uvicorn.Config: "loaded_app timeout_graceful_shutdown",
     Multiprocess: """
-        config handle_signals init_processes keep_subprocess_alive processes run should_exit signal_queue sockets
-        terminate_all
+        config handle_hup handle_signals handle_ttin handle_ttou init_processes keep_subprocess_alive processes
+        processes_num run should_exit signal_queue sockets terminate_all
     """,
-    Process: "exitcode is_alive is_ready kill pid process start terminate",
+    Process: "always_pong child_conn exitcode is_alive kill parent_conn pid process start target terminate",
 }
 """What is called, read, set or overridden."""
 
@@ -113,7 +114,8 @@ def used(source, *owners):
         (ServerState, LimitedProtocol, ["self.server_state"]),
         (Multiprocess, Supervisor, ["self"]),
         (uvicorn.Config, Supervisor, ["self.config"]),
-        (Process, supervisor, ["process", "interim", "standby"]),
+        (Process, Worker, ["self"]),
+        (Process, supervisor, ["process", "interim", "standby", "worker"]),
         (Server, Lone, ["self._server"]),
         (uvicorn.Config, Lone, ["self._server.config"]),
     ],
