@@ -1,5 +1,9 @@
 """Time, order and ids: the only source of each.
 
+There are two times. Machine time is for leases, timeouts, the scrub and the order of versions. Service time is what
+S3's clients see: Last-Modified, expiry, locks, lifecycle and signatures go by it. It is machine time, moved by what was
+set; only stacks for tests set it.
+
 Everything that asks for the time, a random number or a new identifier asks a ``Clock``, so that tests and the
 simulation can replace it with one that is driven by a seed. No other module imports ``time``, ``random``, ``secrets``
 or ``uuid``.
@@ -39,19 +43,62 @@ class _Pool:
 _POOL = _Pool()
 
 
-class Clock:
-    """The machine's clock."""
+class ServiceTime:
+    """How service time differs from machine time: it is moved by an offset, or stands still.
+
+    What is set counts from the next look on, for all that share it.
+    """
 
     def __init__(self) -> None:
+        self._offset_ns = 0
+        self._standing_ns: int | None = None
+
+    def set(self, at_ns: int, machine_ns: int, *, running: bool = True) -> None:
+        """Let it be a moment now.
+
+        Args:
+            at_ns: that moment, in nanoseconds since the epoch.
+            machine_ns: machine time now.
+            running: whether it goes on from there with machine time, or stands still.
+        """
+        self._offset_ns = at_ns - machine_ns
+        self._standing_ns = None if running else at_ns
+
+    def reset(self) -> None:
+        """Let it be machine time again."""
+        self._offset_ns, self._standing_ns = 0, None
+
+    def at(self, machine_ns: int) -> int:
+        """Return what it is, in nanoseconds since the epoch, when machine time is that."""
+        return machine_ns + self._offset_ns if self._standing_ns is None else self._standing_ns
+
+
+class Clock:
+    """The machine's clock, and the service's.
+
+    Args:
+        service: how service time differs.
+    """
+
+    def __init__(self, service: ServiceTime | None = None) -> None:
         self._last_sequence = 0
+        self.service = service or ServiceTime()
 
     def now_ns(self) -> int:
-        """Return the wall-clock time in nanoseconds since the epoch; it may jump in either direction."""
+        """Return machine time in nanoseconds since the epoch; it may jump in either direction."""
         return time.time_ns()
 
     def now(self) -> datetime:
-        """Return the wall-clock time as an aware UTC datetime."""
+        """Return machine time as an aware UTC datetime."""
         return datetime.fromtimestamp(self.now_ns() / 1e9, UTC)
+
+    def service_ns(self) -> int:
+        """Return service time in nanoseconds since the epoch."""
+        return self.service.at(self.now_ns())
+
+    def service_now(self) -> datetime:
+        """Return service time as an aware UTC datetime."""
+        return datetime.fromtimestamp(self.service_ns() / 1e9, UTC)
 
     def monotonic(self) -> float:
         """Return seconds on a clock that never goes back; only differences have a meaning."""

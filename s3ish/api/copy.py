@@ -159,7 +159,7 @@ async def find_source(context: Context, request: CopySourceHeaders) -> tuple[Ver
         if_none_match=request.copy_source_if_none_match,
         if_modified_since=request.copy_source_if_modified_since,
         if_unmodified_since=request.copy_source_if_unmodified_since,
-    ).check(version, context.store.clock.now_ns(), copy=True)
+    ).check(version, context.store.clock.service_ns(), copy=True)
     return version, version.id if held.record.versioning else None
 
 

@@ -130,7 +130,7 @@ async def _look(context: Context, request: GetObjectRequest) -> tuple[Version, g
         check_number(request.part_number)
     version = await versions.get(context.store, request.bucket, request.key, request.version_id)
     if not _CONDITIONS.isdisjoint(vars(request)):
-        _check_conditions(request, version, context.store.clock.now_ns())
+        _check_conditions(request, version, context.store.clock.service_ns())
     return version, get.select(version, request.range, request.part_number)
 
 

@@ -35,7 +35,7 @@ async def create_bucket(
             ref = await writer.finish()
             bucket = Bucket(
                 name=name,
-                created_ns=store.clock.now_ns(),
+                created_ns=store.clock.service_ns(),
                 owner=owner,
                 blob=ref,
                 region=region,

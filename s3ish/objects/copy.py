@@ -123,7 +123,7 @@ async def _copy_parts(
             writer = await stack.enter_async_context(store.blobs.create(f"{bucket}/{key}", part.size))
             if not await writer.adopt(part.blob):
                 await _pour(store, source, start, start + part.size, writer, None)
-            copied = replace(part, blob=await writer.finish(), modified_ns=store.clock.now_ns())
+            copied = replace(part, blob=await writer.finish(), modified_ns=store.clock.service_ns())
             await stack.enter_async_context(store.provisional(copied.blob))
             await writer.seal(PARTS.seal(copied, bucket, key, ""))
             return copied, INLINE.keep(copied.blob, writer.inline)

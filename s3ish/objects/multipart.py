@@ -55,8 +55,8 @@ async def create_upload(store: Store, draft: Upload) -> Upload:
     Raises:
         NoSuchBucket.
     """
-    created_ns = store.clock.now_ns()
-    upload_id = f"{created_ns:016x}{store.clock.token()}"  # uploads of a key are listed in the order of their beginning
+    created_ns = store.clock.service_ns()
+    upload_id = f"{store.clock.now_ns():016x}{store.clock.token()}"  # uploads of a key are listed as they began
     upload = replace(draft, id=upload_id, created_ns=created_ns)
     with translated():
         async with store.blobs.create(f"{upload.bucket}/{upload.key}", 0) as writer:
@@ -106,7 +106,7 @@ async def put_part(
                 number=number,
                 size=digests.size,
                 etag=digests.etag,
-                modified_ns=store.clock.now_ns(),
+                modified_ns=store.clock.service_ns(),
                 blob=await writer.finish(),
                 checksum=digests.checksum,
             )

@@ -47,7 +47,7 @@ async def plan(store: Store, bucket: Bucket, draft: Version, newest: Held[Versio
         draft,
         sequence=sequence,
         id=versions.mint(sequence, store.clock) if enabled else NULL_VERSION,
-        modified_ns=store.clock.now_ns(),
+        modified_ns=store.clock.service_ns(),
     )
     publication = Publication(version, VERSIONS.newest(version.bucket, version.key, newest))
     if enabled:

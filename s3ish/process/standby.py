@@ -11,7 +11,8 @@ from s3ish.process.lifespan import live
 from s3ish.server import respond
 from s3ish.server.body import RequestBody
 from s3ish.server.control import PATHS, admin
-from s3ish.server.pipeline import linger, read_headers
+from s3ish.server.pipeline import linger
+from s3ish.server.request_record import read_headers
 from s3ish.wire.shape import Written
 
 _RETRY_SECONDS = 2

@@ -21,7 +21,7 @@ from s3ish.api.operation import Operation
 from s3ish.auth.authorize import Permit
 from s3ish.auth.condition_keys import Circumstances
 from s3ish.auth.identify import Authentication, Authenticator, is_presigned
-from s3ish.auth.principals import ANONYMOUS, Principal, principal_of
+from s3ish.auth.principals import Principal, principal_of
 from s3ish.auth.request import HttpRequest
 from s3ish.auth.stand_ins import effective_headers
 from s3ish.errors import (
@@ -33,7 +33,6 @@ from s3ish.errors import (
     ServiceUnavailable,
 )
 from s3ish.http.exchange import AnswerTorn
-from s3ish.http.receive_buffer import Demand
 from s3ish.model import Bucket
 from s3ish.objects.store import Store, translated
 from s3ish.observe.lines import RequestLine
@@ -41,11 +40,14 @@ from s3ish.observe.observer import Observer
 from s3ish.server import respond
 from s3ish.server.body import Disconnected, RequestBody
 from s3ish.server.cors import preflight, share
+from s3ish.server.faults import FaultPoints
 from s3ish.server.proxies import Proxies
 from s3ish.server.query import read_query
+from s3ish.server.request_record import RequestRecord
 from s3ish.server.router import Router
 from s3ish.server.target import Target, locate
 from s3ish.wire import shape
+from s3ish.wire.shape import Written
 
 log = structlog.get_logger()
 
@@ -60,73 +62,6 @@ LINGER_SECONDS = 15.0
 """How much, and for how long, a client may go on sending after an early refusal before it is cut off."""
 
 
-class RequestRecord:
-    """What is known of one request so far; the log line and the metrics are made of it."""
-
-    __slots__ = (
-        "appetite",
-        "body",
-        "cut_off",
-        "error",
-        "headers",
-        "method",
-        "operation",
-        "origin",
-        "path",
-        "principal",
-        "progress",
-        "query",
-        "repeated",
-        "request_id",
-        "status",
-        "target",
-        "torn",
-    )
-
-    def __init__(self, scope: Mapping[str, Any], request_id: str, proxies: Proxies) -> None:
-        self.request_id = request_id
-        self.method: str = scope["method"]
-        self.path: str = scope["raw_path"].decode("latin-1")
-        self.query: str = scope["query_string"].decode("latin-1")
-        self.headers: Mapping[str, str]
-        self.headers, self.repeated = read_headers(scope["headers"])
-        self.appetite: Demand | None = scope.get("extensions", {}).get("s3ish.appetite")
-        self.operation: Operation | None = None
-        self.principal: Principal = ANONYMOUS
-        self.target: Target | None = None
-        self.error = ""
-        self.origin = proxies.origin((scope.get("client") or ("",))[0], self.headers)
-        self.body: RequestBody | None = None
-        self.cut_off = False  # the server stops and waits no longer
-        self.status = 0
-        self.progress = respond.Progress()
-        self.torn = ""  # who ended the answer before its end
-
-    def line(self, seconds: float) -> RequestLine:
-        """Return what the log tells of it.
-
-        Args:
-            seconds: how long it took.
-        """
-        target = self.target
-        return RequestLine(
-            method=self.method,
-            operation=self.operation.name if self.operation else "Preflight" if self.method == "OPTIONS" else "Unknown",
-            bucket=target.bucket if target else "",
-            key=target.key if target else "",
-            path="" if target else self.path,
-            status=self.status,
-            error=self.error,
-            received=self.body.received if self.body else 0,
-            sent=self.progress.sent,
-            seconds=round(seconds, 6),
-            user=self.principal.access_key,
-            client=self.origin.client,
-            request_id=self.request_id,
-            torn=self.torn,
-        )
-
-
 class S3Application:
     """The ASGI application of the S3 endpoint.
 
@@ -137,6 +72,7 @@ class S3Application:
         observer: where metrics and log lines go.
         domains: names for virtual-hosted addressing.
         proxies: whose word on clients is believed.
+        faults: what happens at three points of every request, if anything does.
     """
 
     def __init__(
@@ -148,8 +84,10 @@ class S3Application:
         *,
         domains: tuple[str, ...],
         proxies: Proxies = _NO_PROXIES,
+        faults: FaultPoints | None = None,
     ) -> None:
         self._store = store
+        self._faults = faults
         self._router = router
         self._authenticator = authenticator
         self._observer = observer
@@ -161,7 +99,7 @@ class S3Application:
         clock = self._store.clock
         started = clock.monotonic()
         call = RequestRecord(scope, self._new_request_id(), self._proxies)
-        written: shape.Written | None = None
+        written: Written | None = None
         try:
             written = await self._answer(call, receive)
             if "origin" in call.headers:
@@ -176,7 +114,7 @@ class S3Application:
             if written and written.flow:  # also one of which nothing was sent
                 await written.flow.aclose()
 
-    def refuse(self, error: S3Error, path: str, client: str, *, answered: bool) -> shape.Written:
+    def refuse(self, error: S3Error, path: str, client: str, *, answered: bool) -> Written:
         """Return the answer to what the HTTP layer refuses; count and log it.
 
         Args:
@@ -205,7 +143,7 @@ class S3Application:
         )
         return written
 
-    async def _answer(self, call: RequestRecord, receive: Any) -> shape.Written:
+    async def _answer(self, call: RequestRecord, receive: Any) -> Written:
         """Handle a request; every failure becomes an answer."""
         try:
             with translated():
@@ -230,7 +168,7 @@ class S3Application:
         return self._store.clock.random_bytes(8).hex().upper()
 
     async def _send(
-        self, call: RequestRecord, written: shape.Written, send: respond.Send, linger: respond.Linger | None
+        self, call: RequestRecord, written: Written, send: respond.Send, linger: respond.Linger | None
     ) -> None:
         """Send an answer. What ends it after its status cannot be said in it: the connection ends, and the log tells.
 
@@ -239,6 +177,8 @@ class S3Application:
             Disconnected: the client left before anything was sent.
         """
         progress, head = call.progress, call.method == "HEAD"
+        if self._faults:
+            send = self._faults.sending(call, send)
         try:
             with translated():
                 await respond.send(written, send, progress, call.request_id, self._host_id, head=head, linger=linger)
@@ -259,11 +199,11 @@ class S3Application:
                 log.exception("unhandled", request_id=call.request_id)
             raise AnswerTorn from error
 
-    def _refuse(self, call: RequestRecord, error: S3Error) -> shape.Written:
+    def _refuse(self, call: RequestRecord, error: S3Error) -> Written:
         call.error = error.code
         return respond.describe(error, call.path, call.request_id, self._host_id)
 
-    async def _handle(self, call: RequestRecord, receive: Any) -> shape.Written:
+    async def _handle(self, call: RequestRecord, receive: Any) -> Written:
         target = call.target = locate(call.headers.get("host", ""), call.path, self._domains)
         if call.method == "OPTIONS" and target.bucket:
             held = await self._store.find_bucket(target.bucket)
@@ -281,6 +221,8 @@ class S3Application:
             raise NoSuchBucket(BucketName=target.bucket)
         if not operation.supported:
             return await answer_not_built(self._store, operation, bucket, target.key, query.get("versionId"))
+        if self._faults:
+            await self._faults.before(call)
         refuse_misplaced(operation, call.headers)
         body = call.body = RequestBody(receive, call.headers, call.appetite)
         if not body.is_empty or operation.reads_stream:
@@ -302,7 +244,8 @@ class S3Application:
             response = await operation.handler(context, typed)
         except (NoSuchKey, NoSuchVersion) as error:
             raise await context.hide_missing(target.bucket, error) from error
-        return shape.write(response, operation.status) if response is not None else shape.Written(operation.status, [])
+        written = shape.write(response, operation.status) if response is not None else Written(operation.status, [])
+        return await self._faults.after(call, written) if self._faults else written
 
     def _identify(
         self, call: RequestRecord, target: Target, query: Mapping[str, str]
@@ -314,13 +257,13 @@ class S3Application:
         if query and is_presigned(query.keys()):
             call.headers = effective_headers(call.headers, query)
         operation = call.operation = self._router.route(call.method, target.level, query, call.headers)
-        now = self._store.clock.now()
+        now = self._store.clock.service_now()
         identity = self._authenticator.identify(request, now)
         if identity.uncovered:
             self._router.check_covered(operation, query, call.headers, identity.uncovered)
         return operation, identity, now
 
-    async def _share(self, call: RequestRecord, written: shape.Written) -> None:
+    async def _share(self, call: RequestRecord, written: Written) -> None:
         """Let a page of another origin see the answer, as far as the bucket allows it."""
         if call.target is None or not call.target.bucket or call.method == "OPTIONS":
             return
@@ -390,27 +333,6 @@ async def linger(body: RequestBody) -> None:
     with contextlib.suppress(Disconnected, TimeoutError):
         async with asyncio.timeout(LINGER_SECONDS):
             await body.drain(LINGER_BYTES)
-
-
-def read_headers(raw: list[tuple[bytes, bytes]]) -> tuple[dict[str, str], frozenset[str]]:
-    """Return the headers by lower-case name, repeated ones joined by a comma, and the names of the repeated.
-
-    The copy is taken before the first byte of the body is asked for, because trailers would be added to the raw list.
-    """
-    headers: dict[str, str] = {}
-    repeated: set[str] = set()
-    for name_bytes, value_bytes in raw:
-        name = name_bytes.decode("latin-1")
-        try:
-            value = value_bytes.decode().strip(" \t")
-        except UnicodeDecodeError:
-            value = value_bytes.decode("latin-1").strip(" \t")
-        if name in headers:
-            repeated.add(name)
-            headers[name] += "," + value
-        else:
-            headers[name] = value
-    return headers, frozenset(repeated)
 
 
 def _cause(error: BaseException) -> str:

@@ -16,7 +16,7 @@ from s3ish.auth.credentials import Credentials, User
 from s3ish.auth.identify import Authenticator
 from s3ish.auth.request import HttpRequest
 from s3ish.model import Owner
-from s3ish.server.pipeline import read_headers
+from s3ish.server.request_record import read_headers
 
 NOW = datetime(2026, 1, 31, 9, 30, tzinfo=UTC)
 STAMP = "20260131T093000Z"

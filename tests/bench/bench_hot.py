@@ -33,8 +33,9 @@ from s3ish.model import Entry
 from s3ish.objects import listing
 from s3ish.observe.logs import set_up_logs
 from s3ish.observe.observer import Observer
-from s3ish.server.pipeline import S3Application, read_headers
+from s3ish.server.pipeline import S3Application
 from s3ish.server.query import read_query
+from s3ish.server.request_record import read_headers
 from s3ish.server.router import Router
 from s3ish.server.target import locate
 from s3ish.tables import records

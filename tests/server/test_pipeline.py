@@ -12,7 +12,8 @@ from botocore.exceptions import ClientError
 
 from s3ish.clock import Clock
 from s3ish.observe.observer import Observer
-from s3ish.server.pipeline import DRAIN_BYTES, S3Application, read_headers
+from s3ish.server.pipeline import DRAIN_BYTES, S3Application
+from s3ish.server.request_record import read_headers
 from tests.auth.support import STREAMING, UNSIGNED_TRAILER
 from tests.server.support import PATIENCE_SECONDS, code_of, receive_all, receive_answer, send, status_of
 

@@ -1,0 +1,108 @@
+"""What is known of a request on its way through the pipeline."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from s3ish.api.operation import Operation
+from s3ish.auth.principals import ANONYMOUS, Principal
+from s3ish.http.receive_buffer import Demand
+from s3ish.observe.lines import RequestLine
+from s3ish.server import respond
+from s3ish.server.body import RequestBody
+from s3ish.server.proxies import Proxies
+from s3ish.server.target import Target
+
+
+class RequestRecord:
+    """What is known of one request so far; the log line and the metrics are made of it."""
+
+    __slots__ = (
+        "appetite",
+        "body",
+        "cut_off",
+        "error",
+        "headers",
+        "method",
+        "operation",
+        "origin",
+        "path",
+        "principal",
+        "progress",
+        "query",
+        "repeated",
+        "request_id",
+        "status",
+        "target",
+        "torn",
+    )
+
+    def __init__(self, scope: Mapping[str, Any], request_id: str, proxies: Proxies) -> None:
+        self.request_id = request_id
+        self.method: str = scope["method"]
+        self.path: str = scope["raw_path"].decode("latin-1")
+        self.query: str = scope["query_string"].decode("latin-1")
+        self.headers: Mapping[str, str]
+        self.headers, self.repeated = read_headers(scope["headers"])
+        self.appetite: Demand | None = scope.get("extensions", {}).get("s3ish.appetite")
+        self.operation: Operation | None = None
+        self.principal: Principal = ANONYMOUS
+        self.target: Target | None = None
+        self.error = ""
+        self.origin = proxies.origin((scope.get("client") or ("",))[0], self.headers)
+        self.body: RequestBody | None = None
+        self.cut_off = False  # the server stops and waits no longer
+        self.status = 0
+        self.progress = respond.Progress()
+        self.torn = ""  # who ended the answer before its end
+
+    @property
+    def operation_name(self) -> str:
+        """The operation, as the log and metrics name it."""
+        if self.operation is not None:
+            return self.operation.name
+        return "Preflight" if self.method == "OPTIONS" else "Unknown"
+
+    def line(self, seconds: float) -> RequestLine:
+        """Return what the log tells of it.
+
+        Args:
+            seconds: how long it took.
+        """
+        target = self.target
+        return RequestLine(
+            method=self.method,
+            operation=self.operation_name,
+            bucket=target.bucket if target else "",
+            key=target.key if target else "",
+            path="" if target else self.path,
+            status=self.status,
+            error=self.error,
+            received=self.body.received if self.body else 0,
+            sent=self.progress.sent,
+            seconds=round(seconds, 6),
+            user=self.principal.access_key,
+            client=self.origin.client,
+            request_id=self.request_id,
+            torn=self.torn,
+        )
+
+
+def read_headers(raw: list[tuple[bytes, bytes]]) -> tuple[dict[str, str], frozenset[str]]:
+    """Return the headers by lower-case name, repeated ones joined by a comma, and the names of the repeated.
+
+    The copy is taken before the first byte of the body is asked for, because trailers would be added to the raw list.
+    """
+    headers: dict[str, str] = {}
+    repeated: set[str] = set()
+    for name_bytes, value_bytes in raw:
+        name = name_bytes.decode("latin-1")
+        try:
+            value = value_bytes.decode().strip(" \t")
+        except UnicodeDecodeError:
+            value = value_bytes.decode("latin-1").strip(" \t")
+        if name in headers:
+            repeated.add(name)
+            headers[name] += "," + value
+        else:
+            headers[name] = value
+    return headers, frozenset(repeated)
