@@ -3,13 +3,16 @@
 https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObjectAttributes.html
 """
 
+from msgspec.structs import replace
+
 from s3ish.api.context import Context
 from s3ish.api.object_headers import refuse_customer_key
 from s3ish.api.operation import operation
 from s3ish.api.shapes import ChecksumElements, CustomerKeyHeaders, ObjectRequest, checksum_fields
 from s3ish.errors import InvalidArgument
-from s3ish.model import Version
+from s3ish.model import Checksum, Version
 from s3ish.objects import versions
+from s3ish.objects.ingest import DEFAULT_ALGORITHM
 from s3ish.wire.fields import element, elements, header, query
 from s3ish.wire.scalars import Instant
 from s3ish.wire.shape import shape
@@ -94,33 +97,39 @@ async def get_object_attributes(context: Context, request: GetObjectAttributesRe
         last_modified=Instant(version.modified_ns),
         version_id=version.id if context.target.versioning else None,
         etag=version.etag if "ETag" in wanted else None,
-        checksum=ChecksumElement(checksum_type=checksum.kind, **checksum_fields(checksum))
-        if checksum and "Checksum" in wanted
-        else None,
+        checksum=_checksum(checksum) if checksum and "Checksum" in wanted else None,
         parts=_parts(version, request) if version.parts and "ObjectParts" in wanted else None,
         storage_class=version.attributes.storage_class if "StorageClass" in wanted else None,
         size=version.size if "ObjectSize" in wanted else None,
     )
 
 
+def _checksum(checksum: Checksum) -> ChecksumElement:
+    """Return the checksum of an object; one that is made of those of its parts without their count, as S3 does."""
+    value, _, _ = checksum.value.partition("-")
+    return ChecksumElement(checksum_type=checksum.kind, **checksum_fields(replace(checksum, value=value)))
+
+
 def _parts(version: Version, request: GetObjectAttributesRequest) -> ObjectPartsElement:
-    """Return the page of parts after a marker; their list only where they carry checksums, as S3 does."""
+    """Return the page of parts after a marker; their list only where a client has chosen checksums, as S3 does.
+
+    They count 1, 2, 3 ... as in ``partNumber`` of GetObject, whatever numbers the upload gave them.
+    """
     marker = request.part_number_marker or 0
     limit = MAX_PARTS if request.max_parts is None else request.max_parts
     if limit < 0 or marker < 0:
         raise InvalidArgument(ArgumentName="x-amz-max-parts" if limit < 0 else "x-amz-part-number-marker")
     limit = min(limit, MAX_PARTS)
-    following = [part for part in version.parts if part.number > marker]
-    page = following[:limit]
+    page = list(enumerate(version.parts[marker : marker + limit], marker + 1))
     return ObjectPartsElement(
         total=len(version.parts),
         part_number_marker=marker,
-        next_part_number_marker=page[-1].number if page else 0,
+        next_part_number_marker=page[-1][0] if page else 0,
         max_parts=limit,
-        is_truncated=len(following) > limit,
+        is_truncated=marker + limit < len(version.parts),
         parts=[
-            PartElement(part_number=part.number, size=part.size, **checksum_fields(part.checksum))
-            for part in page
-            if part.checksum
+            PartElement(part_number=number, size=part.size, **checksum_fields(part.checksum))
+            for number, part in page
+            if part.checksum and part.checksum.algorithm != DEFAULT_ALGORITHM
         ],
     )

@@ -179,9 +179,9 @@ def _describe(context: Context, request: GetObjectRequest, version: Version, spa
         described["metadata"] = {name: write_metadata(value) for name, value in attributes.metadata.items()}
     if attributes.encryption:
         described |= encryption_fields(attributes.encryption)
-    if request.checksum_mode and version.checksum and span.length == version.size:
-        described |= checksum_fields(version.checksum)
-        described["checksum_type"] = version.checksum.kind
+    if request.checksum_mode and (checksum := get.checksum_of(version, span, request.part_number)):
+        described |= checksum_fields(checksum)
+        described["checksum_type"] = checksum.kind
     return described
 
 

@@ -10,11 +10,12 @@ from itertools import chain
 from typing import Self, TypeVar
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from s3ish.blob.protocol import BlobReader, Buffer, Corrupt, Missing
 from s3ish.errors import InvalidPartNumber, InvalidRange, InvalidRequest
 from s3ish.index.protocol import Mark
-from s3ish.model import BlobRef, Version
+from s3ish.model import BlobRef, Checksum, Version
 from s3ish.objects.store import Store, attempts, translated
 from s3ish.tables import part_list
 from s3ish.tables.catalog import VERSIONS
@@ -85,6 +86,25 @@ def _select_part(version: Version, number: int) -> Span:
         raise InvalidPartNumber(PartNumberRequested=number, ActualPartCount=len(sizes))
     start = sum(sizes[: number - 1])
     return Span(start, start + sizes[number - 1], version.size, partial=version.size > 0)
+
+
+def checksum_of(version: Version, span: Span, part_number: int | None) -> Checksum | None:
+    """Return the checksum that S3 gives with the bytes of a span: the object's with all of it; with a part, that one's.
+
+    A part's is given, without a count, where the object's is made of those of its parts, whether a number or a range
+    selects it. A checksum of the whole says nothing of a part.
+    """
+    whole = version.checksum
+    if whole is None or (span.length == version.size and part_number is None):
+        return whole
+    if not version.parts or whole.kind == "FULL_OBJECT":
+        return whole if span.length == version.size else None
+    if part_number is not None:
+        part = part_list.pieces(version)[part_number - 1].checksum
+    else:
+        piece = part_list.exactly(version, span.start, span.stop)
+        part = piece.checksum if piece else None
+    return replace(part, kind=whole.kind) if part else None
 
 
 class Replaced(Exception):

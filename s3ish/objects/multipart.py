@@ -202,6 +202,7 @@ async def complete_upload(
                 held = await find_upload(store, bucket, key, upload_id)
             except NoSuchUpload:
                 return await _completed_before(store, bucket, key, upload_id, chosen)
+            _check_numbers(held.record, chosen)
             stored = await _all_parts(store, upload_id)
             parts = _choose(held.record, {part.record.number: part for part in stored}, chosen)
             draft = _assemble(held.record, [part.record for part in parts])
@@ -220,6 +221,17 @@ def _check_order(chosen: Sequence[Chosen]) -> None:
         raise InvalidPartOrder
     for number in numbers:
         check_number(number)
+
+
+def _check_numbers(upload: Upload, chosen: Sequence[Chosen]) -> None:
+    """Where parts have checksums that the client has chosen, their numbers must be 1, 2, 3 ... Raises InvalidPartOrder.
+
+    https://docs.aws.amazon.com/AmazonS3/latest/API/API_CompletedPart.html
+    """
+    if upload.checksum_algorithm in ("", DEFAULT_ALGORITHM):
+        return
+    if any(part.number != position for position, part in enumerate(chosen, 1)):
+        raise InvalidPartOrder("Parts of an upload with checksums must be numbered 1, 2, 3 and so on.")
 
 
 def _choose(upload: Upload, stored: dict[int, Held[Part]], chosen: Sequence[Chosen]) -> list[Held[Part]]:

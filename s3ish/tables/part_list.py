@@ -12,7 +12,7 @@ import msgspec
 from msgspec import Raw, Struct, field
 from msgspec.structs import asdict
 
-from s3ish.model import BlobRef, Part, Version
+from s3ish.model import BlobRef, Checksum, Part, Version
 
 LONG_BYTES = 4096
 """From this length of a row on its parts are left encoded."""
@@ -44,18 +44,28 @@ class Piece(Protocol):
     def blob(self) -> BlobRef:
         """Where they are."""
 
+    @property
+    def checksum(self) -> Checksum | None:
+        """Their checksum."""
+
 
 class _Stub(Struct, frozen=True, gc=False):
     """A part of which only the size is decoded."""
 
     size: int
     packed: Raw = field(name="blob")
+    packed_checksum: Raw = field(name="checksum", default=Raw())
 
     @property
     def blob(self) -> BlobRef:
         return _refs.decode(self.packed)
 
+    @property
+    def checksum(self) -> Checksum | None:
+        return _checksums.decode(self.packed_checksum) if self.packed_checksum else None
 
+
+_checksums = msgspec.msgpack.Decoder(Checksum | None)
 _refs = msgspec.msgpack.Decoder(BlobRef)
 _stubs = msgspec.msgpack.Decoder(tuple[_Stub, ...])
 _parts = msgspec.msgpack.Decoder(tuple[Part, ...])
@@ -111,3 +121,13 @@ def within(version: Version, start: int, stop: int) -> Iterator[tuple[BlobRef, i
         if end > start and piece.size:
             yield piece.blob, max(start - offset, 0), min(stop, end) - offset
         offset = end
+
+
+def exactly(version: Version, start: int, stop: int) -> Piece | None:
+    """Return the part of a multipart object that is the bytes ``[start, stop)``, if one is."""
+    offset = 0
+    for piece in pieces(version):
+        if piece.size and offset >= start:
+            return piece if (offset, offset + piece.size) == (start, stop) else None
+        offset += piece.size
+    return None

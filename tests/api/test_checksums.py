@@ -297,6 +297,83 @@ def test_composite(raw, begin, bodies, name):
     assert told(head) == {header(name): expected, "x-amz-checksum-type": "COMPOSITE"}
 
 
+def checksums_of(raw, path, query="", **headers):
+    """Return the checksums that a GET tells; a HEAD tells the same."""
+    headers |= {"x-amz-checksum-mode": "ENABLED"}
+    told_by_get = told(raw("GET", path + query, headers=headers))
+    assert told(raw("HEAD", path + query, headers=headers)) == told_by_get
+    return told_by_get
+
+
+@pytest.mark.parametrize("name", COMPOSITE)
+def test_a_part_of_a_composite_comes_with_its_own_checksum(raw, begin, bodies, name):
+    """By its number, or by a range that is the part, as S3 does; what is no part has none."""
+    upload = begin(name, "COMPOSITE")
+    assert upload.complete().status == 200
+    first, second = ({header(name): value(name, body), "x-amz-checksum-type": "COMPOSITE"} for body in bodies)
+    assert checksums_of(raw, upload.path, "?partNumber=1") == first
+    assert checksums_of(raw, upload.path, "?partNumber=2") == second
+    assert checksums_of(raw, upload.path, range=f"bytes=0-{PART - 1}") == first
+    assert checksums_of(raw, upload.path, range=f"bytes={PART}-") == second
+    for span in (f"0-{PART}", f"0-{PART - 2}", f"{PART + 1}-", f"1-{PART - 1}", f"{PART - 1}-"):
+        assert checksums_of(raw, upload.path, range=f"bytes={span}") == {}
+    assert header(name) in checksums_of(raw, upload.path, range="bytes=0-"), "that is the whole"
+    assert told(raw("GET", f"{upload.path}?partNumber=1")) == {}, "not asked for"
+
+
+@pytest.mark.parametrize("name", FULL)
+def test_a_part_of_a_full_object_has_no_checksum(raw, begin, bodies, name):
+    upload = begin(name, "FULL_OBJECT")
+    assert upload.complete().status == 200
+    whole = {header(name): value(name, b"".join(bodies)), "x-amz-checksum-type": "FULL_OBJECT"}
+    assert checksums_of(raw, upload.path) == whole
+    for number in (1, 2):
+        assert checksums_of(raw, upload.path, f"?partNumber={number}") == {}
+    assert checksums_of(raw, upload.path, range=f"bytes=0-{PART - 1}") == {}
+
+
+@pytest.mark.parametrize(("name", "kind"), [("SHA256", "COMPOSITE"), ("CRC32", "COMPOSITE"), ("CRC32", "FULL_OBJECT")])
+def test_the_only_part(raw, bucket, name, kind):
+    upload = Upload(raw, bucket, name, kind, [b"the only part"])
+    assert upload.put(1).status == 200
+    assert upload.complete().status == 200
+    of_part = {header(name): value(name, b"the only part"), "x-amz-checksum-type": kind}
+    assert checksums_of(raw, upload.path, "?partNumber=1") == of_part
+    whole = checksums_of(raw, upload.path)
+    assert whole[header(name)].endswith("-1") == (kind == "COMPOSITE")
+
+
+@pytest.mark.parametrize(
+    ("name", "kind", "refused"),
+    [("SHA256", "COMPOSITE", True), ("CRC32", "FULL_OBJECT", True), ("CRC64NVME", "FULL_OBJECT", False)],
+)
+def test_parts_with_chosen_checksums_are_numbered_without_gaps(raw, bucket, name, kind, refused):
+    """https://docs.aws.amazon.com/AmazonS3/latest/API/API_CompletedPart.html"""
+    upload = Upload(raw, bucket, name, kind, [b"", b"the part"])
+    assert upload.put(2).status == 200
+    etag, checksum = hashlib.md5(b"the part").hexdigest(), value(name, b"the part")
+    part = f"<Part><Checksum{name}>{checksum}</Checksum{name}><ETag>{etag}</ETag><PartNumber>2</PartNumber></Part>"
+    body = f"<CompleteMultipartUpload>{part}</CompleteMultipartUpload>"
+    answer = raw("POST", f"{upload.path}?uploadId={upload.id}", body)
+    if refused:
+        assert answer.outcome == (400, "InvalidPartOrder")
+        assert raw("GET", upload.path).status == 404
+    else:
+        assert answer.status == 200
+        assert raw("GET", f"{upload.path}?partNumber=1").body == b"the part"
+
+
+def test_an_object_in_one_piece_is_its_own_part(raw, bucket):
+    sent = raw(
+        "PUT", f"/{bucket}/k", b"body", headers={header("SHA1"): value("SHA1", b"body")}, payload="UNSIGNED-PAYLOAD"
+    )
+    assert sent.status == 200
+    assert checksums_of(raw, f"/{bucket}/k", "?partNumber=1") == {
+        header("SHA1"): value("SHA1", b"body"),
+        "x-amz-checksum-type": "FULL_OBJECT",
+    }
+
+
 @pytest.mark.parametrize("name", COMPOSITE)
 @pytest.mark.parametrize("count", ["", "-2"])
 def test_a_composite_is_confirmed_with_its_count_and_without(begin, bodies, name, count):

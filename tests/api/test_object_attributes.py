@@ -64,11 +64,24 @@ def test_parts(s3, parted):
     found = s3.get_object_attributes(**name, ObjectAttributes=["ObjectParts", "Checksum", "ObjectSize"])
     assert found["ObjectSize"] == 2 * PART + 4
     assert found["Checksum"]["ChecksumType"] == "COMPOSITE"
-    assert found["Checksum"]["ChecksumSHA256"].endswith("-3")
+    whole = s3.head_object(**name, ChecksumMode="ENABLED")["ChecksumSHA256"]
+    assert found["Checksum"]["ChecksumSHA256"] + "-3" == whole, "the count stands with the parts"
     listed = found["ObjectParts"]
     assert (listed["TotalPartsCount"], listed["IsTruncated"], listed["MaxParts"]) == (3, False, 1000)
     assert [(part["PartNumber"], part["Size"]) for part in listed["Parts"]] == [(1, PART), (2, PART + 1), (3, 3)]
     assert [part["ChecksumSHA256"] for part in listed["Parts"]] == [part["ChecksumSHA256"] for part in parts]
+
+
+def test_parts_with_the_default_checksum_are_counted_and_not_listed(raw, bucket):
+    upload = raw("POST", f"/{bucket}/k?uploads=").xml.findtext("UploadId")
+    etag = raw("PUT", f"/{bucket}/k?partNumber=1&uploadId={upload}", "part").headers["etag"]
+    parts = f"<Part><ETag>{etag}</ETag><PartNumber>1</PartNumber></Part>"
+    done = raw("POST", f"/{bucket}/k?uploadId={upload}", f"<CompleteMultipartUpload>{parts}</CompleteMultipartUpload>")
+    assert done.status == 200
+    answer = raw("GET", f"/{bucket}/k?attributes", headers={"x-amz-object-attributes": "ObjectParts,Checksum"})
+    assert answer.xml.findtext("ObjectParts/PartsCount") == "1"
+    assert answer.xml.find("ObjectParts/Part") is None
+    assert answer.xml.findtext("Checksum/ChecksumType") == "FULL_OBJECT"
 
 
 def test_pages_of_parts(s3, parted):
@@ -83,6 +96,20 @@ def test_pages_of_parts(s3, parted):
             break
         marker = listed["NextPartNumberMarker"]
     assert pages == [[1, 2], [3]]
+
+
+def test_parts_of_an_object_count_from_one_whatever_numbers_the_upload_gave_them(s3, bucket, big):
+    name = {"Bucket": bucket, "Key": "k"}
+    upload = s3.create_multipart_upload(**name)["UploadId"]
+    parts = [
+        {"PartNumber": number, "ETag": s3.upload_part(**name, UploadId=upload, PartNumber=number, Body=body)["ETag"]}
+        for number, body in ((2, big[:PART]), (7, b"end"))
+    ]
+    s3.complete_multipart_upload(**name, UploadId=upload, MultipartUpload={"Parts": parts})
+    listed = s3.get_object_attributes(**name, ObjectAttributes=["ObjectParts"])["ObjectParts"]
+    assert (listed["TotalPartsCount"], listed["NextPartNumberMarker"], listed["IsTruncated"]) == (2, 2, False)
+    assert [(part["PartNumber"], part["Size"]) for part in listed["Parts"]] == [(1, PART), (2, 3)]
+    assert s3.get_object(**name, PartNumber=2)["Body"].read() == b"end"
 
 
 def test_of_a_version(s3, refused, versioned):

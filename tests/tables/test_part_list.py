@@ -107,3 +107,20 @@ def test_garbage_of_a_version_names_all_of_its_parts():
     assert garbage_of(packed(made)) == garbage_of(made)
     assert [ref.id for ref in garbage_of(made).parts] == ["b/k@1", "b/k@2"]
     assert garbage_of(version()) == Garbage(NO_BLOB)
+
+
+@pytest.mark.parametrize("count", [3, 300])
+def test_the_part_that_a_range_is(count):
+    made = version(*(number % 3 * 10 for number in range(count)))
+    for whole in (made, packed(made)):
+        start = 0
+        for number in range(count):
+            size = number % 3 * 10
+            found = part_list.exactly(whole, start, start + size)
+            if size:
+                assert (found.blob.id, found.checksum) == (made.parts[number].blob.id, made.parts[number].checksum)
+                assert part_list.exactly(whole, start, start + size - 1) is None
+                assert part_list.exactly(whole, start + 1, start + size) is None
+                assert part_list.exactly(whole, start, start + size + 1) is None
+            start += size
+        assert part_list.exactly(whole, start + 1, start + 2) is None
