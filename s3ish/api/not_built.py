@@ -87,7 +87,6 @@ NOT_BUILT = (
     unsupported("ListBucketMetricsConfigurations", "GET /{Bucket}?metrics"),
     unsupported("ListDirectoryBuckets", "GET /?x-id=ListDirectoryBuckets"),
     unsupported("ListObjectAnnotations", "GET /{Bucket}/{Key+}?annotation"),
-    unsupported("PostObject", "POST /{Bucket}"),
     unsupported("PutBucketAbac", "PUT /{Bucket}?abac"),
     unsupported("PutBucketAccelerateConfiguration", "PUT /{Bucket}?accelerate"),
     unsupported("PutBucketAnalyticsConfiguration", "PUT /{Bucket}?analytics&id"),

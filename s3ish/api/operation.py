@@ -36,7 +36,8 @@ class Operation(Struct, frozen=True, eq=False):
     returns what else the typed request needs (the source of a copy), and where the action ``is_of_each_key`` that its
     body names, the handler asks for it key by key. ``status`` is
     that of a success, ``body_bytes`` the longest XML body, ``needs_digest`` whether the body must carry a checksum,
-    ``reads_document`` whether the body is XML, and ``reads_stream`` whether it is the object's data. One that is not
+    ``reads_document`` whether the body is XML, ``reads_stream`` whether it is the object's data, and
+    ``reads_form`` whether it is a form that says who sends it, under which key and with which headers. One that is not
     ``supported`` may be a read of what cannot be set yet, which ``unset`` answers.
     """
 
@@ -61,6 +62,7 @@ class Operation(Struct, frozen=True, eq=False):
     is_of_each_key: bool = False
     reads_document: bool = False
     reads_stream: bool = False
+    reads_form: bool = False
 
     @property
     def parameters(self) -> frozenset[str]:
@@ -85,6 +87,7 @@ def operation(
     needs_bucket: bool = True,
     permits: Permits | None = None,
     is_of_each_key: bool = False,
+    reads_form: bool = False,
 ) -> Callable[[Handler], Operation]:
     """Declare an operation; see ``Operation`` for the meaning of the arguments."""
 
@@ -111,6 +114,7 @@ def operation(
             is_of_each_key=is_of_each_key,
             reads_document=bool(wire(hints["request"]).body_field or wire(hints["request"]).document_field),
             reads_stream=bool(wire(hints["request"]).stream_field),
+            reads_form=reads_form,
         )
 
     return declare

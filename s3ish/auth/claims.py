@@ -19,6 +19,7 @@ from s3ish.errors import (
     AccessDenied,
     AuthorizationHeaderMalformed,
     AuthorizationQueryParametersError,
+    InvalidArgument,
     InvalidRequest,
     S3Error,
     SignatureDoesNotMatch,
@@ -126,6 +127,31 @@ def from_query(request: HttpRequest, read: Query, region: str, now: datetime) ->
         query.get("X-Amz-Content-Sha256") or request.headers.get("x-amz-content-sha256") or UNSIGNED,
         read.canonical,
     )
+
+
+def read_form_scope(fields: Mapping[str, str], region: str, now: datetime) -> tuple[str, Scope]:
+    """Return access key and scope of a form that was signed by Version 4.
+
+    Args:
+        fields: those of the form, by lower-case name.
+        region: the region that the scope must name.
+        now: the time, UTC.
+
+    Raises:
+        InvalidArgument, RequestTimeTooSkewed: it is not signed so, or its date is none.
+    """
+    if fields["x-amz-algorithm"] != ALGORITHM:
+        raise InvalidArgument(
+            f'X-Amz-Algorithm only supports "{ALGORITHM}"',
+            ArgumentName="x-amz-algorithm",
+            ArgumentValue=fields["x-amz-algorithm"][:64],
+        )
+    access_key, scope = _credential(fields["x-amz-credential"], AuthorizationQueryParametersError)
+    at = read_iso(fields["x-amz-date"])
+    if at is None or at - now > MAX_SKEW:
+        raise InvalidArgument("X-Amz-Date is not valid.", ArgumentName="x-amz-date")
+    _check_scope(scope, fields["x-amz-date"], region, "s3", AuthorizationQueryParametersError)
+    return access_key, scope
 
 
 @lru_cache(_TEXTS_KEPT)

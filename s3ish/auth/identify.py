@@ -31,6 +31,9 @@ _DUMMY_SECRET = "no user has this secret"  # noqa: S105  an unknown key costs th
 _TOKENS = ("X-Amz-Security-Token", "x-amz-security-token")
 _UNSUPPORTED = "The authorization mechanism you have provided is not supported. Please use AWS4-HMAC-SHA256."
 _NO_QUERY = sigv4.Query((), frozenset(), "")
+_FORM_V4 = ("x-amz-algorithm", "x-amz-credential", "x-amz-date", "x-amz-signature")
+_FORM_V2 = ("awsaccesskeyid", "signature")
+"""The fields of a form that carry a signature."""
 _SINGLE_HEADERS = frozenset(("authorization", "x-amz-date", "date", "host", "x-amz-content-sha256", "content-length"))
 
 
@@ -108,6 +111,51 @@ class Authenticator:
         if scheme.startswith("AWS4-"):
             raise InvalidRequest(_UNSUPPORTED)
         raise InvalidArgument("Unsupported Authorization Type", ArgumentName="Authorization")
+
+    def identify_form(self, fields: Mapping[str, str], now: datetime) -> User | None:
+        """Return who signed the policy of a browser's form; None if it carries neither.
+
+        Args:
+            fields: those of the form, by lower-case name.
+            now: the time, UTC.
+
+        Raises:
+            S3Error: it claims to be from a user, and that is not so, or cannot be checked.
+        """
+        in_v4, in_v2 = not fields.keys().isdisjoint(_FORM_V4), not fields.keys().isdisjoint(_FORM_V2)
+        if not in_v4 and not in_v2 and "policy" not in fields:
+            return None
+        if "x-amz-security-token" in fields:
+            raise InvalidToken
+        wanted = (*_FORM_V2, "policy") if in_v2 and not in_v4 else (*_FORM_V4, "policy")
+        if in_v4 and in_v2:
+            raise InvalidArgument("Only one auth mechanism allowed", ArgumentName="x-amz-signature")
+        for name in wanted:
+            if not fields.get(name):
+                raise InvalidArgument(
+                    f"Bucket POST must contain a field named '{name}'.  If it is specified, please check the order of "
+                    "the fields.",
+                    ArgumentName=name,
+                    ArgumentValue="",
+                )
+        if in_v2:
+            self._check_v2_allowed()
+            access_key, signature = fields["awsaccesskeyid"], fields["signature"]
+            user = self._credentials.find(access_key)
+            secret = user.secret_key if user else _DUMMY_SECRET
+            right = sigv2.matches(secret, (fields["policy"],), signature)
+        else:
+            access_key, scope = claims.read_form_scope(fields, self._region, now)
+            signature = fields["x-amz-signature"]
+            user = self._credentials.find(access_key)
+            key = self._keys.key(user.secret_key if user else _DUMMY_SECRET, scope)
+            given = signature.encode("utf-8", "replace")
+            right = hmac.compare_digest(sigv4.sign(key, fields["policy"]).encode(), given)
+        if user is None:
+            raise InvalidAccessKeyId(AWSAccessKeyId=access_key[:128])
+        if not right:
+            raise mismatch(access_key, signature, fields["policy"])
+        return user
 
     def _check_v2_allowed(self) -> None:
         if not self._signature_v2:

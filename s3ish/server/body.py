@@ -145,6 +145,11 @@ class RequestBody:
         await self.gather(limit)
         return self._take(limit)
 
+    async def read_some(self, limit: int) -> Buffer:
+        """Return at most ``limit`` bytes as soon as there are any; none at the end. Raises as ``read`` does."""
+        await self.gather(1)
+        return self._take(limit) if self._held else b""
+
     async def _fill(self, count: int) -> Buffer:
         """Return the next ``count`` bytes, which are announced, having them read to where they stay if possible."""
         piece = buffers.take(count)

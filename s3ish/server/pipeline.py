@@ -12,9 +12,10 @@ from datetime import datetime
 from typing import Any
 
 import structlog
+from msgspec.structs import replace
 
 from s3ish.api.authorize import check_owner, check_permit
-from s3ish.api.context import Context
+from s3ish.api.context import Body, Context
 from s3ish.api.misplaced import refuse_misplaced
 from s3ish.api.not_set import answer_not_built
 from s3ish.api.operation import Operation
@@ -41,6 +42,7 @@ from s3ish.server import respond
 from s3ish.server.body import Disconnected, RequestBody
 from s3ish.server.cors import preflight, share
 from s3ish.server.faults import FaultPoints
+from s3ish.server.post import open_form
 from s3ish.server.proxies import Proxies
 from s3ish.server.query import read_query
 from s3ish.server.request_record import RequestRecord
@@ -210,11 +212,18 @@ class S3Application:
             return preflight(held.record if held else None, call.headers, target.level)
         query = read_query(call.query)
         operation, identity, now = self._identify(call, target, query)
+        body = call.body = RequestBody(receive, call.headers, call.appetite)
+        headers: Mapping[str, str] = call.headers
+        source: Body = body
+        if operation.reads_form:
+            form = await open_form(body, call.headers, self._authenticator, target.bucket, now)
+            identity, headers, source = replace(identity, user=form.user or identity.user), form.headers, form.file
+            target = call.target = Target(target.bucket, form.key, target.by_host)
         principal = call.principal = principal_of(identity.user)
         held = await self._store.find_bucket(target.bucket) if target.bucket else None
         bucket = held.record if held else None
         circumstances = Circumstances(
-            call.headers, query, now, call.origin.client, call.origin.scheme == "https", presigned=identity.presigned
+            headers, query, now, call.origin.client, call.origin.scheme == "https", presigned=identity.presigned
         )
         await self._authorise(principal, operation, target, bucket, circumstances)
         if operation.needs_bucket and bucket is None:
@@ -223,17 +232,16 @@ class S3Application:
             return await answer_not_built(self._store, operation, bucket, target.key, query.get("versionId"))
         if self._faults:
             await self._faults.before(call)
-        refuse_misplaced(operation, call.headers)
-        body = call.body = RequestBody(receive, call.headers, call.appetite)
-        if not body.is_empty or operation.reads_stream:
+        refuse_misplaced(operation, headers)
+        if not (body.is_empty or operation.reads_form) or operation.reads_stream:
             body.read_claims(identity.payload, checksum_is_of_body=not operation.checksum_is_of_object)
-        typed = await self._read(operation, call, body, target, query)
+        typed = await self._read(operation, headers, body, target, query)
         context = Context(
             store=self._store,
             principal=principal,
             bucket=bucket,
             circumstances=circumstances,
-            body=body,
+            body=source,
             request_id=call.request_id,
             path=call.path,
             scheme=call.origin.scheme,
@@ -290,7 +298,12 @@ class S3Application:
         await check_permit(self._store, principal, Permit(action, target.bucket, target.key), bucket, circumstances)
 
     async def _read(
-        self, operation: Operation, call: RequestRecord, body: RequestBody, target: Target, query: Mapping[str, str]
+        self,
+        operation: Operation,
+        headers: Mapping[str, str],
+        body: RequestBody,
+        target: Target,
+        query: Mapping[str, str],
     ) -> Any:
         """Read the typed request, its XML body included."""
         document = b""
@@ -299,7 +312,7 @@ class S3Application:
         elif operation.reads_document:
             document = await body.document(operation.body_bytes, needs_digest=operation.needs_digest)
         labels = {"Bucket": target.bucket, "Key": target.key}
-        return shape.wire(operation.request).read_request(labels, query, call.headers, document)
+        return shape.wire(operation.request).read_request(labels, query, headers, document)
 
     async def _settle(self, call: RequestRecord, receive: Any) -> respond.Linger | None:
         """Deal with a body that was not read; return what to do with it after the answer if the connection must end.

@@ -1,0 +1,267 @@
+"""Uploads by a browser's form: what boto3 signs, what its policy allows, and what the answer is."""
+
+import base64
+import hashlib
+import hmac
+import json
+from datetime import UTC, datetime, timedelta
+
+import boto3
+import pytest
+from botocore.config import Config
+
+from tests.api.conftest import OTHER, ROOT
+
+BOUNDARY = "----WebKitFormBoundary7MA4YWxkTrZu0gW"
+
+
+IMAGES = ["starts-with", "$Content-Type", "image/"]
+
+
+def part_of(pair):
+    name, value = pair
+    return f'--{BOUNDARY}\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n{value}\r\n'
+
+
+def form_of(fields, content=b"hello", *, name="file", filename="a b.txt", end=True, after=()):
+    """Return the body of a form as a browser writes it."""
+    parts = [
+        f'--{BOUNDARY}\r\nContent-Disposition: form-data; name="{key}"\r\n\r\n{value}\r\n' for key, value in fields
+    ]
+    body = "".join(parts).encode()
+    if name:
+        head = f'--{BOUNDARY}\r\nContent-Disposition: form-data; name="{name}"; filename="{filename}"\r\n'
+        body += head.encode() + b"Content-Type: text/plain\r\n\r\n" + content + b"\r\n"
+    body += "".join(map(part_of, after)).encode()
+    return body + (f"--{BOUNDARY}--\r\n".encode() if end else b"")
+
+
+@pytest.fixture
+def post(raw):
+    """A function that sends a form without any other signature."""
+
+    def send(bucket, fields, content=b"hello", **more):
+        headers = {"Content-Type": f"multipart/form-data; boundary={BOUNDARY}"}
+        pairs = fields.items() if isinstance(fields, dict) else fields
+        return raw("POST", f"/{bucket}", form_of(pairs, content, **more), headers, keys=None)
+
+    return send
+
+
+@pytest.fixture(params=["s3v4", "s3"])
+def presign(request, server):
+    """A function that has boto3 sign a form, by either version."""
+    client = boto3.client(
+        "s3",
+        endpoint_url=server.endpoint,
+        aws_access_key_id=ROOT[0],
+        aws_secret_access_key=ROOT[1],
+        region_name="us-east-1",
+        config=Config(signature_version=request.param, s3={"addressing_style": "path"}),
+    )
+
+    def sign(bucket, key, fields=None, conditions=None, expires=600):
+        return client.generate_presigned_post(bucket, key, Fields=fields, Conditions=conditions, ExpiresIn=expires)[
+            "fields"
+        ]
+
+    return sign
+
+
+def policy_of(conditions, minutes=5):
+    expires = (datetime.now(UTC) + timedelta(minutes=minutes)).strftime("%Y-%m-%dT%H:%M:%S.000Z")
+    return base64.b64encode(json.dumps({"expiration": expires, "conditions": conditions}).encode()).decode()
+
+
+def signed(fields, conditions, keys=ROOT, **more):
+    """Return fields with a policy of any conditions, signed by the older version."""
+    policy = policy_of(conditions, **more)
+    signature = base64.b64encode(hmac.digest(keys[1].encode(), policy.encode(), "sha1")).decode()
+    return {**fields, "policy": policy, "AWSAccessKeyId": keys[0], "signature": signature}
+
+
+def test_what_boto3_signs_is_stored(presign, post, s3, bucket):
+    fields = presign(
+        bucket,
+        "dir/${filename}",
+        {"x-amz-meta-a": "1", "Content-Type": "text/css"},
+        [{"x-amz-meta-a": "1"}, {"Content-Type": "text/css"}],
+    )
+    answer = post(bucket, fields, b"body { }")
+    assert (answer.status, answer.body) == (204, b"")
+    found = s3.get_object(Bucket=bucket, Key="dir/a b.txt")
+    assert found["Body"].read() == b"body { }"
+    assert (found["ContentType"], found["Metadata"]) == ("text/css", {"a": "1"})
+    assert answer.headers["etag"] == found["ETag"]
+
+
+@pytest.mark.parametrize("size", [0, 1, 70_000, 3_000_000])
+def test_files_of_any_size(post, s3, bucket, size):
+    content = bytes(range(256)) * (size // 256) + b"x" * (size % 256)
+    fields = signed({"key": "k"}, [{"bucket": bucket}, {"key": "k"}])
+    assert post(bucket, fields, content).status == 204
+    assert s3.get_object(Bucket=bucket, Key="k")["Body"].read() == content
+
+
+def test_a_file_may_hold_what_looks_like_a_boundary(post, s3, bucket):
+    content = f"\r\n--{BOUNDARY[:-1]}\r\n--{BOUNDARY}x".replace(f"\r\n--{BOUNDARY}x", "--" + BOUNDARY + "x").encode()
+    assert post(bucket, signed({"key": "k"}, [{"bucket": bucket}, {"key": "k"}]), content).status == 204
+    assert s3.get_object(Bucket=bucket, Key="k")["Body"].read() == content
+
+
+@pytest.mark.parametrize(
+    ("status", "answered"), [("200", 200), ("201", 201), ("204", 204), ("404", 204), ("no number", 204)]
+)
+def test_the_status_that_the_form_asks_for(post, bucket, status, answered):
+    conditions = [{"bucket": bucket}, {"key": "k ü"}, ["starts-with", "$success_action_status", ""]]
+    answer = post(bucket, signed({"key": "k ü", "success_action_status": status}, conditions))
+    assert answer.status == answered
+    assert answer.headers["location"].endswith(f"/{bucket}/k%20%C3%BC")
+    if answered == 201:
+        told = {name: answer.xml.findtext(name) for name in ("Bucket", "Key", "ETag")}
+        assert told == {"Bucket": bucket, "Key": "k ü", "ETag": answer.headers["etag"]}
+
+
+def test_a_browser_is_sent_on(post, bucket):
+    url = "https://app.example.com/done?a=1"
+    for field in ("success_action_redirect", "redirect"):
+        fields = signed({"key": "k", field: url}, [{"bucket": bucket}, {"key": "k"}, {field: url}])
+        answer = post(bucket, fields)
+        assert answer.status == 303
+        assert answer.headers["location"].startswith(f"{url}&bucket={bucket}&key=k&etag=%22")
+
+
+@pytest.mark.parametrize("url", ["javascript:alert(1)", "/local", "no url", "https://x/\r\nSet-Cookie: a=b"])
+def test_a_redirect_that_is_none_is_ignored(post, bucket, url):
+    conditions = [{"bucket": bucket}, {"key": "k"}, ["starts-with", "$success_action_redirect", ""]]
+    answer = post(bucket, signed({"key": "k", "success_action_redirect": url}, conditions))
+    assert answer.status in (204, 400)
+    assert "set-cookie" not in answer.headers
+
+
+def test_anonymous_forms_need_a_bucket_that_allows_them(post, s3, new_bucket):
+    bucket = new_bucket()
+    assert post(bucket, {"key": "k"}).outcome == (403, "AccessDenied")
+    policy = {"Effect": "Allow", "Principal": "*", "Action": "s3:PutObject", "Resource": f"arn:aws:s3:::{bucket}/in/*"}
+    s3.put_bucket_policy(Bucket=bucket, Policy=json.dumps({"Statement": [policy]}))
+    assert post(bucket, {"key": "in/k"}).status == 204
+    assert post(bucket, {"key": "out/k"}).outcome == (403, "AccessDenied")
+
+
+def test_a_signer_needs_the_right_itself(post, bucket):
+    fields = signed({"key": "k"}, [{"bucket": bucket}, {"key": "k"}], keys=OTHER)
+    assert post(bucket, fields).outcome == (403, "AccessDenied")
+
+
+POLICIES = [
+    ([{"bucket": "other"}, {"key": "k"}], {}, "AccessDenied"),
+    ([{"key": "k"}, {"bucket": "BUCKET"}, {"acl": "private"}], {}, "AccessDenied"),
+    ([{"bucket": "BUCKET"}], {}, "AccessDenied"),
+    ([{"bucket": "BUCKET"}, {"key": "k"}], {"x-amz-meta-a": "1"}, "AccessDenied"),
+    ([{"bucket": "BUCKET"}, {"key": "k"}, {"x-amz-meta-a": "2"}], {"x-amz-meta-a": "1"}, "AccessDenied"),
+    ([{"bucket": "BUCKET"}, ["eq", "$key", "K"]], {}, "AccessDenied"),
+    ([{"bucket": "BUCKET"}, ["starts-with", "$key", "user/"]], {}, "AccessDenied"),
+    ([{"bucket": "BUCKET"}, {"key": "k"}, ["content-length-range", 6, 10]], {}, "EntityTooSmall"),
+    ([{"bucket": "BUCKET"}, {"key": "k"}, ["content-length-range", 0, 4]], {}, "EntityTooLarge"),
+    ([{"bucket": "BUCKET"}, {"key": "k"}, ["content-length-range", 4, 0]], {}, "InvalidPolicyDocument"),
+    ([{"bucket": "BUCKET"}, {"key": "k"}, ["content-length-range", "a", 0]], {}, "InvalidPolicyDocument"),
+    ([{"bucket": "BUCKET"}, {"key": "k"}, ["like", "$key", "k"]], {}, "InvalidPolicyDocument"),
+    ([{"bucket": "BUCKET"}, {"key": "k"}, ["eq", "key", "k"]], {}, "InvalidPolicyDocument"),
+    ([{"bucket": "BUCKET"}, {"key": "k"}, "x"], {}, "InvalidPolicyDocument"),
+    ({"key": "k"}, {}, "InvalidPolicyDocument"),
+    (
+        [{"bucket": "BUCKET"}, {"key": "k"}, ["starts-with", "$Content-Type", "image/"]],
+        {"Content-Type": "text/css"},
+        "AccessDenied",
+    ),
+    (
+        [{"bucket": "BUCKET"}, {"key": "k"}, ["starts-with", "$Content-Type", "image/"]],
+        {"Content-Type": "image/a,text/b"},
+        "AccessDenied",
+    ),
+]
+
+
+@pytest.mark.parametrize(("conditions", "more", "code"), POLICIES)
+def test_what_a_policy_does_not_allow(post, bucket, unchanged, conditions, more, code):
+    text = json.dumps(conditions).replace("BUCKET", bucket)
+    with unchanged(bucket):
+        answer = post(bucket, signed({"key": "k"} | more, json.loads(text)))
+        assert answer.outcome[1] == code
+
+
+@pytest.mark.parametrize(
+    ("conditions", "more"),
+    [
+        ([["eq", "$KEY", "k"]], {}),
+        ([["starts-with", "$key", ""]], {"x-ignore-me": "x"}),
+        ([{"key": "k"}, ["content-length-range", 5, 5]], {}),
+        ([{"key": "k"}, ["starts-with", "$Content-Type", "image/"]], {"Content-Type": "image/a, image/b"}),
+        ([{"key": "k"}, ["starts-with", "$x-amz-meta-a", ""]], {"X-Amz-Meta-A": "any"}),
+    ],
+)
+def test_what_a_policy_allows(post, bucket, conditions, more):
+    assert post(bucket, signed({"key": "k"} | more, [{"bucket": bucket}, *conditions])).status == 204
+
+
+def test_a_policy_expires(post, bucket, unchanged):
+    with unchanged(bucket):
+        fields = signed({"key": "k"}, [{"bucket": bucket}, {"key": "k"}], minutes=-1)
+        assert post(bucket, fields).outcome == (403, "AccessDenied")
+
+
+@pytest.mark.parametrize("change", ["policy", "signature", "x-amz-signature", "AWSAccessKeyId", "x-amz-credential"])
+def test_a_form_that_was_changed_is_refused(presign, post, bucket, unchanged, change):
+    fields = presign(bucket, "k")
+    name = next((name for name in fields if name.lower() == change.lower()), None)
+    if name is None:
+        return
+    fields[name] = (
+        base64.b64encode(base64.b64decode(fields[name]) + b" ").decode() if name == "policy" else "x" + fields[name]
+    )
+    with unchanged(bucket):
+        assert post(bucket, fields).status in (400, 403)
+    del fields[name]
+    with unchanged(bucket):
+        assert post(bucket, fields).status in (400, 403)
+
+
+def test_forms_that_are_none(post, raw, bucket, unchanged):
+    fields = signed({"key": "k"}, [{"bucket": bucket}, {"key": "k"}])
+    with unchanged(bucket):
+        assert post(bucket, {"acl": "private"}).outcome == (400, "InvalidArgument")
+        assert post(bucket, fields, name="").outcome == (400, "IncorrectNumberOfFilesInPostRequest")
+        assert post(bucket, fields, end=False).outcome == (400, "MalformedPOSTRequest")
+        assert post(bucket, [*fields.items(), ("key", "again")]).outcome == (400, "InvalidArgument")
+        assert post(bucket, fields | {"x-amz-meta-a": "x" * 21_000}).outcome == (
+            400,
+            "MaxPostPreDataLengthExceededError",
+        )
+        assert post(bucket, [(f"x-ignore-{number}", "x") for number in range(2000)]).status == 400
+        assert raw("POST", f"/{bucket}", "x=1", {"Content-Type": "application/x-www-form-urlencoded"}).status == 412
+        for body in ("", "--x--", f"--{BOUNDARY}", f"--{BOUNDARY}\r\n\r\n", "no form"):
+            headers = {"Content-Type": f"multipart/form-data; boundary={BOUNDARY}"}
+            assert raw("POST", f"/{bucket}", body, headers, keys=None).status == 400
+
+
+def test_what_follows_the_file_means_nothing(post, s3, bucket):
+    fields = signed({"key": "k"}, [{"bucket": bucket}, {"key": "k"}])
+    assert post(bucket, fields, after=[("x-amz-meta-a", "1"), ("key", "other")]).status == 204
+    assert s3.get_object(Bucket=bucket, Key="k")["Metadata"] == {}
+
+
+def test_tags_list_and_checksum_of_a_form(post, s3, bucket):
+    tagging = "<Tagging><TagSet><Tag><Key>a</Key><Value>b c</Value></Tag></TagSet></Tagging>"
+    digest = base64.b64encode(hashlib.sha256(b"hello").digest()).decode()
+    fields = {"key": "k", "tagging": tagging, "acl": "private", "x-amz-checksum-sha256": digest}
+    conditions = [{"bucket": bucket}, *({name: value} for name, value in fields.items())]
+    assert post(bucket, signed(fields, conditions)).status == 204
+    assert s3.get_object_tagging(Bucket=bucket, Key="k")["TagSet"] == [{"Key": "a", "Value": "b c"}]
+    assert s3.head_object(Bucket=bucket, Key="k", ChecksumMode="ENABLED")["ChecksumSHA256"] == digest
+    wrong = fields | {"x-amz-checksum-sha256": base64.b64encode(bytes(32)).decode()}
+    conditions = [{"bucket": bucket}, *({name: value} for name, value in wrong.items())]
+    assert post(bucket, signed(wrong, conditions)).outcome == (400, "BadDigest")
+
+
+def test_a_form_for_no_bucket(post):
+    assert post("no-such-bucket-at-all", {"key": "k"}).status in (403, 404)
