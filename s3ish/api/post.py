@@ -10,16 +10,19 @@ from s3ish.api.context import Context
 from s3ish.api.object_headers import attributes_of
 from s3ish.api.operation import operation
 from s3ish.api.put import shown_version
-from s3ish.api.shapes import AttributeHeaders, EncryptionEcho, ObjectRequest, encryption_fields, quoted
+from s3ish.api.shapes import AttributeHeaders, EncryptionEcho, encryption_fields, quoted
 from s3ish.objects import put
-from s3ish.wire.fields import body, element, header, status
+from s3ish.wire.fields import body, element, header, label, status
 from s3ish.wire.scalars import write_url
 from s3ish.wire.shape import shape
 
 
 @shape
-class PostObjectRequest(ObjectRequest, AttributeHeaders):
-    """POST /{Bucket}; its headers are the fields of the form."""
+class PostObjectRequest(AttributeHeaders):
+    """POST /{Bucket}; its key and headers are the fields of the form."""
+
+    bucket: str = label("Bucket")
+    key: str = label("Key")
 
     redirect: str | None = header("success_action_redirect")
     older_redirect: str | None = header("redirect")
