@@ -19,6 +19,7 @@ Place = Literal[
     "document",
     "stream",
     "status",
+    "group",
 ]
 
 
@@ -138,6 +139,14 @@ def attribute(name: str) -> Any:
 def text() -> Any:
     """The text of the structure's own element."""
     return Field(Spec("text", ""), None)
+
+
+def group() -> Any:
+    """Another shape, whose headers, query keys or single XML elements stand beside those of this one.
+
+    It is None where the request has none of them, or the response shows none.
+    """
+    return Field(Spec("group", ""), None)
 
 
 def body(name: str = "", *, required: bool = True) -> Any:

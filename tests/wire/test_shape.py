@@ -12,8 +12,11 @@ from s3ish.wire.fields import (
     body,
     element,
     elements,
+    elsewhere,
+    group,
     header,
     headers,
+    ignored,
     label,
     query,
     rows,
@@ -366,3 +369,117 @@ def test_rows_are_written_as_structures_are(encoding, key):
         f"<CommonPrefixes><Prefix>{key}</Prefix></CommonPrefixes></Table>"
     )
     assert shapes.write_document(Table(), "Table").decode().endswith(f'<Table xmlns="{NAMESPACE}"></Table>')
+
+
+# --- groups, and what is not read -------------------------------------------------------------------------------------
+
+
+@shape
+class Sum:
+    small: str | None = header("x-sum-small")
+    large: int | None = header("x-sum-large")
+    chosen: str | None = query("sum", choices=("a", "b"))
+
+
+@shape
+class GroupedRequest:
+    name: str | None = header("x-name")
+    sum: Sum | None = group()
+    old = ignored("x-old", "x-older", because="it is an example", choices=("yes", "no"))
+    key = ignored("old", because="it is an example", place="query", choices=("1",))
+    size = elsewhere("x-size", where="by the test")
+
+
+@shape
+class SumElements:
+    small: str | None = element("Small")
+    large: int | None = element("Large")
+    several: list[str] = elements("Several")
+
+
+@shape(root="Grouped")
+class Grouped:
+    name: str = element("Name", default=...)
+    sum: SumElements | None = group()
+    last: str | None = element("Last")
+
+
+@shape
+class GroupedResponse:
+    etag: str | None = header("ETag")
+    sum: Sum | None = group()
+
+
+def read_grouped(query_=None, headers_=None):
+    return shapes.wire(GroupedRequest).read_request({}, query_ or {}, headers_ or {})
+
+
+def test_a_group_of_a_request_is_there_if_one_of_its_fields_is():
+    assert read_grouped() == GroupedRequest()
+    assert read_grouped({}, {"x-name": "n"}) == GroupedRequest(name="n")
+    assert read_grouped({}, {"x-sum-large": "5"}).sum == Sum(large=5)
+    assert read_grouped({"sum": "a"}, {"x-sum-small": "s"}).sum == Sum(small="s", chosen="a")
+    assert read_grouped().sum is None
+
+
+@pytest.mark.parametrize(
+    ("query_", "headers_"), [({}, {"x-sum-large": "x"}), ({"sum": "c"}, {}), ({"old": "2"}, {}), ({}, {"x-older": ""})]
+)
+def test_wrong_values_in_a_group_and_of_what_is_not_read(query_, headers_):
+    with pytest.raises(InvalidArgument) as caught:
+        read_grouped(query_, headers_)
+    assert [caught.value.details["ArgumentName"].lower()] == [*query_, *headers_]
+
+
+def test_what_is_not_read_is_known_by_name_and_has_no_attribute():
+    found = read_grouped({"old": "1"}, {"x-old": "yes", "x-older": "no", "x-size": "1"})
+    assert vars(found) == {}
+    assert not {"old", "key", "size"} & {*dir(found)}
+    places = shapes.wire(GroupedRequest)
+    assert places.names_at("header") == {"x-name", "x-sum-small", "x-sum-large", "x-old", "x-older", "x-size"}
+    assert places.names_at("query") == {"sum", "old"}
+
+
+def test_a_shape_takes_what_its_base_does_not_read_and_no_more():
+    @shape
+    class More(GroupedRequest):
+        more: str | None = header("x-more")
+
+    assert shapes.wire(More).names_at("query") == {"sum", "old"}
+    assert shapes.wire(More).read_request({}, {}, {"x-old": "no", "x-more": "1"}) == More(more="1")
+    with pytest.raises(TypeError):
+        GroupedRequest(old="yes")
+    with pytest.raises(TypeError):
+        Sum(medium="x")
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        Grouped(name="n"),
+        Grouped(name="n", sum=SumElements(large=3), last="l"),
+        Grouped(name="n", sum=SumElements(small="<s>", several=["a", "b"])),
+    ],
+)
+def test_a_group_stands_beside_the_other_elements(value):
+    document = shapes.write_document(value, "Grouped")
+    assert b"sum" not in document
+    assert shapes.read_document(Grouped, document) == value
+
+
+def test_elements_of_a_group_are_written_one_beside_the_other():
+    value = Grouped(name="n", sum=SumElements(small="s", large=1), last="l")
+    inner = b"<Name>n</Name><Small>s</Small><Large>1</Large><Last>l</Last></Grouped>"
+    assert shapes.write_document(value, "Grouped").endswith(inner)
+
+
+@pytest.mark.parametrize("inner", ["<Large>1</Large><Large>1</Large>", "<Large>x</Large>", "<Medium>1</Medium>"])
+def test_elements_of_a_group_are_held_to_the_same_rules(inner):
+    with pytest.raises(MalformedXML):
+        shapes.read_document(Grouped, f"<Grouped><Name>n</Name>{inner}</Grouped>".encode())
+
+
+def test_headers_of_a_group_are_written_where_it_is_there():
+    assert shapes.write(GroupedResponse(etag="e"), 200).headers == [("etag", "e")]
+    written = shapes.write(GroupedResponse(etag="e", sum=Sum(small="s", large=2)), 200)
+    assert written.headers == [("etag", "e"), ("x-sum-small", "s"), ("x-sum-large", "2")]
