@@ -12,7 +12,7 @@ from s3ish.api.context import Context
 from s3ish.api.grants import AccessControlPolicy, default_acl, element_of, given_list, kept, list_of, list_of_object
 from s3ish.api.operation import operation, unsupported
 from s3ish.api.rules import ACL, ENFORCED, ownership_of, rules_of
-from s3ish.api.shapes import BucketRequest, DocumentDigest, GrantHeaders, ObjectRequest
+from s3ish.api.shapes import BucketGrantHeaders, BucketRequest, DocumentDigest, GrantHeaders, ObjectRequest
 from s3ish.auth.acl import AccessList
 from s3ish.auth.authorize import BucketRules, Permit
 from s3ish.errors import (
@@ -23,7 +23,7 @@ from s3ish.errors import (
 )
 from s3ish.model import Grant, Owner
 from s3ish.objects import buckets, versions
-from s3ish.wire.fields import body, header, query
+from s3ish.wire.fields import body, query
 from s3ish.wire.shape import shape, write_document
 
 
@@ -39,10 +39,9 @@ async def get_bucket_acl(context: Context, request: GetBucketAclRequest) -> Acce
 
 
 @shape
-class PutBucketAclRequest(BucketRequest, GrantHeaders, DocumentDigest):
+class PutBucketAclRequest(BucketRequest, BucketGrantHeaders, DocumentDigest):
     """PUT /{Bucket}?acl"""
 
-    grant_write: str | None = header("x-amz-grant-write")
     policy: AccessControlPolicy | None = body("AccessControlPolicy", required=False)
 
 

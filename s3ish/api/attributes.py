@@ -8,12 +8,17 @@ from msgspec.structs import replace
 from s3ish.api.context import Context
 from s3ish.api.object_headers import refuse_customer_key
 from s3ish.api.operation import operation
-from s3ish.api.shapes import ChecksumElements, CustomerKeyHeaders, ObjectRequest, checksum_fields
+from s3ish.api.shapes import (
+    ChecksumElements,
+    CustomerKeyHeaders,
+    ObjectChecksumElements,
+    ObjectRequest,
+)
 from s3ish.errors import InvalidArgument
 from s3ish.model import Checksum, Version
 from s3ish.objects import versions
 from s3ish.objects.ingest import DEFAULT_ALGORITHM
-from s3ish.wire.fields import element, elements, header, query
+from s3ish.wire.fields import element, elements, group, header, query
 from s3ish.wire.scalars import Instant
 from s3ish.wire.shape import shape
 
@@ -32,18 +37,12 @@ class GetObjectAttributesRequest(ObjectRequest, CustomerKeyHeaders):
 
 
 @shape
-class ChecksumElement(ChecksumElements):
-    """The checksum of the object."""
-
-    checksum_type: str | None = element("ChecksumType")
-
-
-@shape
-class PartElement(ChecksumElements):
+class PartElement:
     """A part of the object."""
 
     part_number: int = element("PartNumber", default=...)
     size: int = element("Size", default=...)
+    checksum: ChecksumElements | None = group()
 
 
 @shape
@@ -65,7 +64,7 @@ class GetObjectAttributesResponse:
     last_modified: Instant | None = header("Last-Modified")
     version_id: str | None = header("x-amz-version-id")
     etag: str | None = element("ETag")
-    checksum: ChecksumElement | None = element("Checksum")
+    checksum: ObjectChecksumElements | None = element("Checksum")
     parts: ObjectPartsElement | None = element("ObjectParts")
     storage_class: str | None = element("StorageClass")
     size: int | None = element("ObjectSize")
@@ -92,22 +91,23 @@ async def get_object_attributes(context: Context, request: GetObjectAttributesRe
             ArgumentValue=request.names or "",
         )
     version = await versions.get(context.store, request.bucket, request.key, request.version_id)
-    checksum = version.checksum
     return GetObjectAttributesResponse(
         last_modified=Instant(version.modified_ns),
         version_id=version.id if context.target.versioning else None,
         etag=version.etag if "ETag" in wanted else None,
-        checksum=_checksum(checksum) if checksum and "Checksum" in wanted else None,
+        checksum=_checksum(version.checksum) if "Checksum" in wanted else None,
         parts=_parts(version, request) if version.parts and "ObjectParts" in wanted else None,
         storage_class=version.attributes.storage_class if "StorageClass" in wanted else None,
         size=version.size if "ObjectSize" in wanted else None,
     )
 
 
-def _checksum(checksum: Checksum) -> ChecksumElement:
+def _checksum(checksum: Checksum | None) -> ObjectChecksumElements | None:
     """Return the checksum of an object; one that is made of those of its parts without their count, as S3 does."""
+    if checksum is None:
+        return None
     value, _, _ = checksum.value.partition("-")
-    return ChecksumElement(checksum_type=checksum.kind, **checksum_fields(replace(checksum, value=value)))
+    return ObjectChecksumElements.of(replace(checksum, value=value))
 
 
 def _parts(version: Version, request: GetObjectAttributesRequest) -> ObjectPartsElement:
@@ -128,7 +128,7 @@ def _parts(version: Version, request: GetObjectAttributesRequest) -> ObjectParts
         max_parts=limit,
         is_truncated=marker + limit < len(version.parts),
         parts=[
-            PartElement(part_number=number, size=part.size, **checksum_fields(part.checksum))
+            PartElement(part_number=number, size=part.size, checksum=ChecksumElements.of(part.checksum))
             for number, part in page
             if part.checksum and part.checksum.algorithm != DEFAULT_ALGORITHM
         ],

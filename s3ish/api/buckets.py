@@ -4,7 +4,7 @@ from s3ish.api.context import Context
 from s3ish.api.grants import default_acl, element_of, given_list
 from s3ish.api.operation import operation
 from s3ish.api.rules import ACL, ENFORCED, OWNERSHIP, OWNERSHIPS, OwnershipControls, OwnershipRule
-from s3ish.api.shapes import BucketRequest, DocumentDigest, GrantHeaders, TagElement
+from s3ish.api.shapes import BucketGrantHeaders, BucketRequest, DocumentDigest, TagElement
 from s3ish.errors import (
     BucketAlreadyOwnedByYou,
     IllegalLocationConstraintException,
@@ -50,12 +50,11 @@ class CreateBucketConfiguration:
 
 
 @shape
-class CreateBucketRequest(GrantHeaders):
+class CreateBucketRequest(BucketGrantHeaders):
     """PUT /{Bucket}"""
 
     bucket: str = label("Bucket")
     configuration: CreateBucketConfiguration | None = body("CreateBucketConfiguration", required=False)
-    grant_write: str | None = header("x-amz-grant-write")
     object_lock: bool | None = header("x-amz-bucket-object-lock-enabled")
     ownership: str | None = header("x-amz-object-ownership")
     namespace: str | None = header("x-amz-bucket-namespace")

@@ -15,14 +15,11 @@ from s3ish.api.operation import operation
 from s3ish.api.put import shown_version
 from s3ish.api.shapes import (
     ALGORITHMS,
-    CHECKSUM_TYPES,
     AttributeHeaders,
-    ChecksumElements,
     CopySourceHeaders,
-    EncryptionEcho,
+    NewEncryptionEcho,
+    ObjectChecksumElements,
     ObjectRequest,
-    checksum_fields,
-    encryption_fields,
     quoted,
 )
 from s3ish.auth.authorize import Permit
@@ -30,7 +27,7 @@ from s3ish.errors import InvalidArgument, InvalidBucketName, InvalidRequest, Inv
 from s3ish.model import Attributes, Version
 from s3ish.objects import copy, get, versions
 from s3ish.objects.conditions import ReadConditions, WriteConditions
-from s3ish.wire.fields import body, element, header, ignored
+from s3ish.wire.fields import body, element, group, header, ignored
 from s3ish.wire.names import split_copy_source
 from s3ish.wire.scalars import Instant
 from s3ish.wire.shape import shape
@@ -53,22 +50,22 @@ class CopyObjectRequest(ObjectRequest, AttributeHeaders, CopySourceHeaders):
 
 
 @shape
-class CopyObjectResult(ChecksumElements):
+class CopyObjectResult:
     """The new object."""
 
     last_modified: Instant | None = element("LastModified")
     etag: str | None = element("ETag")
-    checksum_type: str | None = element("ChecksumType", choices=CHECKSUM_TYPES)
+    checksum: ObjectChecksumElements | None = group()
 
 
 @shape
-class CopyObjectResponse(EncryptionEcho):
+class CopyObjectResponse:
     """What was copied to what."""
 
     result: CopyObjectResult = body("CopyObjectResult")
     source_version_id: str | None = header("x-amz-copy-source-version-id")
     version_id: str | None = header("x-amz-version-id")
-    kms_context: str | None = header("x-amz-server-side-encryption-context")
+    encryption: NewEncryptionEcho | None = group()
 
 
 def _named_source(request: CopySourceHeaders) -> tuple[str, str, str | None]:
@@ -113,18 +110,15 @@ async def copy_object(context: Context, request: CopyObjectRequest) -> CopyObjec
         return copied, source_id
 
     version, source_id = await get.decided(attempt)
-    checksum = version.checksum
     return CopyObjectResponse(
         result=CopyObjectResult(
             last_modified=Instant(version.modified_ns),
             etag=quoted(version.etag),
-            checksum_type=checksum.kind if checksum else None,
-            **checksum_fields(checksum),
+            checksum=ObjectChecksumElements.of(version.checksum),
         ),
         source_version_id=source_id,
         version_id=shown_version(version),
-        kms_context=version.attributes.encryption.get("context"),
-        **encryption_fields(version.attributes.encryption),
+        encryption=NewEncryptionEcho.of(version.attributes.encryption),
     )
 
 

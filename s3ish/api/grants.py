@@ -5,7 +5,7 @@ https://docs.aws.amazon.com/AmazonS3/latest/userguide/acl-overview.html
 
 import re
 
-from s3ish.api.shapes import GrantHeaders, OwnerElement
+from s3ish.api.shapes import BucketGrantHeaders, GrantHeaders, OwnerElement
 from s3ish.auth.acl import CANNED, GROUPS, PERMISSIONS, AccessList, canned
 from s3ish.errors import (
     InvalidArgument,
@@ -126,7 +126,7 @@ def given_list(request: GrantHeaders, owner: Owner, bucket_owner: Owner) -> Acce
             ("FULL_CONTROL", request.grant_full_control),
             ("READ", request.grant_read),
             ("READ_ACP", request.grant_read_acp),
-            ("WRITE", getattr(request, "grant_write", None)),
+            ("WRITE", request.grant_write if isinstance(request, BucketGrantHeaders) else None),
             ("WRITE_ACP", request.grant_write_acp),
         )
         if text is not None

@@ -26,12 +26,11 @@ from s3ish.api.shapes import (
     CustomerKeyHeaders,
     DataDigest,
     EncryptionEcho,
+    NewEncryptionEcho,
+    ObjectChecksumElements,
     ObjectRequest,
     OwnerElement,
     RequesterPays,
-    checksum_fields,
-    encryption_fields,
-    given_checksums,
     owner_element,
     quoted,
 )
@@ -39,7 +38,7 @@ from s3ish.errors import InvalidArgument, InvalidRequest, MalformedXML, Precondi
 from s3ish.model import Checksum, Part, Upload, Version
 from s3ish.objects import copy, get, listing, multipart
 from s3ish.objects.conditions import WriteConditions
-from s3ish.wire.fields import Rows, body, element, elements, header, query, rows, stream
+from s3ish.wire.fields import Rows, body, element, elements, group, header, query, rows, stream
 from s3ish.wire.scalars import Instant, read_position
 from s3ish.wire.shape import shape
 
@@ -58,7 +57,7 @@ class CreateMultipartUploadRequest(ObjectRequest, AttributeHeaders):
 
 
 @shape(root="InitiateMultipartUploadResult")
-class CreateMultipartUploadResponse(EncryptionEcho):
+class CreateMultipartUploadResponse:
     """The upload's id."""
 
     bucket: str = element("Bucket", default=...)
@@ -66,7 +65,7 @@ class CreateMultipartUploadResponse(EncryptionEcho):
     upload_id: str = element("UploadId", default=...)
     checksum_algorithm: str | None = header("x-amz-checksum-algorithm")
     checksum_type: str | None = header("x-amz-checksum-type")
-    kms_context: str | None = header("x-amz-server-side-encryption-context")
+    encryption: NewEncryptionEcho | None = group()
 
 
 @operation("POST /{Bucket}/{Key+}?uploads", action="s3:PutObject", permits=write_list)
@@ -106,8 +105,7 @@ async def create_multipart_upload(
         upload_id=upload.id,
         checksum_algorithm=algorithm or None,
         checksum_type=kind or None,
-        kms_context=attributes.encryption.get("context"),
-        **encryption_fields(attributes.encryption),
+        encryption=NewEncryptionEcho.of(attributes.encryption),
     )
 
 
@@ -127,10 +125,12 @@ class UploadPartRequest(PartRequest, DataDigest):
 
 
 @shape
-class UploadPartResponse(ChecksumHeaders, EncryptionEcho):
+class UploadPartResponse:
     """What was stored."""
 
     etag: str | None = header("ETag")
+    checksum: ChecksumHeaders | None = group()
+    encryption: EncryptionEcho | None = group()
 
 
 @operation("PUT /{Bucket}/{Key+}?partNumber&uploadId", action="s3:PutObject")
@@ -142,8 +142,8 @@ async def upload_part(context: Context, request: UploadPartRequest) -> UploadPar
     )
     return UploadPartResponse(
         etag=quoted(part.etag),
-        **checksum_fields(part.checksum),
-        **encryption_fields(upload.attributes.encryption),
+        checksum=ChecksumHeaders.of(part.checksum),
+        encryption=EncryptionEcho.of(upload.attributes.encryption),
     )
 
 
@@ -155,19 +155,21 @@ class UploadPartCopyRequest(PartRequest, CopySourceHeaders):
 
 
 @shape
-class CopyPartResult(ChecksumElements):
+class CopyPartResult:
     """The new part."""
 
     last_modified: Instant | None = element("LastModified")
     etag: str | None = element("ETag")
+    checksum: ChecksumElements | None = group()
 
 
 @shape
-class UploadPartCopyResponse(EncryptionEcho):
+class UploadPartCopyResponse:
     """What was copied."""
 
     result: CopyPartResult = body("CopyPartResult")
     source_version_id: str | None = header("x-amz-copy-source-version-id")
+    encryption: EncryptionEcho | None = group()
 
 
 @operation(
@@ -192,10 +194,12 @@ async def upload_part_copy(context: Context, request: UploadPartCopyRequest) -> 
     upload, part, source_id = await get.decided(attempt)
     return UploadPartCopyResponse(
         result=CopyPartResult(
-            last_modified=Instant(part.modified_ns), etag=quoted(part.etag), **checksum_fields(part.checksum)
+            last_modified=Instant(part.modified_ns),
+            etag=quoted(part.etag),
+            checksum=ChecksumElements.of(part.checksum),
         ),
         source_version_id=source_id,
-        **encryption_fields(upload.attributes.encryption),
+        encryption=EncryptionEcho.of(upload.attributes.encryption),
     )
 
 
@@ -227,11 +231,12 @@ def _source_range(text: str | None, source: Version) -> tuple[int, int]:
 
 
 @shape
-class CompletedPart(ChecksumElements):
+class CompletedPart:
     """A part that the object is made of."""
 
     part_number: int = element("PartNumber", default=...)
     etag: str = element("ETag", default=...)
+    checksum: ChecksumElements | None = group()
 
 
 @shape
@@ -242,11 +247,12 @@ class CompletedMultipartUpload:
 
 
 @shape
-class CompleteMultipartUploadRequest(ObjectRequest, ChecksumHeaders, CustomerKeyHeaders):
+class CompleteMultipartUploadRequest(ObjectRequest, CustomerKeyHeaders):
     """POST /{Bucket}/{Key+}?uploadId"""
 
     upload: CompletedMultipartUpload | None = body("CompleteMultipartUpload", required=False)
     upload_id: str = query("uploadId", default="")
+    checksum: ChecksumHeaders | None = group()
     checksum_type: str | None = header("x-amz-checksum-type", choices=CHECKSUM_TYPES)
     object_size: int | None = header("x-amz-mp-object-size")
     if_match: str | None = header("If-Match")
@@ -254,15 +260,16 @@ class CompleteMultipartUploadRequest(ObjectRequest, ChecksumHeaders, CustomerKey
 
 
 @shape(root="CompleteMultipartUploadResult")
-class CompleteMultipartUploadResponse(ChecksumElements, EncryptionEcho):
+class CompleteMultipartUploadResponse:
     """The object."""
 
     location: str = element("Location", default=...)
     bucket: str = element("Bucket", default=...)
     key: str = element("Key", default=...)
     etag: str = element("ETag", default=...)
-    checksum_type: str | None = element("ChecksumType")
+    checksum: ObjectChecksumElements | None = group()
     version_id: str | None = header("x-amz-version-id")
+    encryption: EncryptionEcho | None = group()
 
 
 @operation("POST /{Bucket}/{Key+}?uploadId", action="s3:PutObject", body_bytes=8 * 1024 * 1024)
@@ -279,28 +286,29 @@ async def complete_multipart_upload(
         request.bucket,
         request.key,
         request.upload_id,
-        [multipart.Chosen(part.part_number, part.etag, given_checksums(part)) for part in parts],
-        expected=_expected(request),
+        [multipart.Chosen(part.part_number, part.etag, _given(part.checksum)) for part in parts],
+        expected=_expected(_given(request.checksum)),
         expected_kind=request.checksum_type,
         expected_size=request.object_size,
         conditions=WriteConditions(if_match=request.if_match, if_none_match=request.if_none_match),
     )
-    checksum = version.checksum
     return CompleteMultipartUploadResponse(
         location=context.url,
         bucket=request.bucket,
         key=request.key,
         etag=quoted(version.etag),
-        checksum_type=checksum.kind if checksum else None,
+        checksum=ObjectChecksumElements.of(version.checksum),
         version_id=shown_version(version),
-        **checksum_fields(checksum),
-        **encryption_fields(version.attributes.encryption),
+        encryption=EncryptionEcho.of(version.attributes.encryption),
     )
 
 
-def _expected(request: CompleteMultipartUploadRequest) -> Checksum | None:
+def _given(checksum: ChecksumHeaders | ChecksumElements | None) -> dict[str, str]:
+    return checksum.by_algorithm() if checksum else {}
+
+
+def _expected(given: dict[str, str]) -> Checksum | None:
     """Return the checksum that the client says the object has. Raises InvalidRequest."""
-    given = given_checksums(request)
     if len(given) > 1:
         raise InvalidRequest("Expecting a single x-amz-checksum- header. Multiple checksum Types are not allowed.")
     for algorithm, text in given.items():
@@ -339,13 +347,14 @@ class ListPartsRequest(ObjectRequest, CustomerKeyHeaders):
 
 
 @shape
-class PartElement(ChecksumElements):
+class PartElement:
     """A part of an upload."""
 
     part_number: int = element("PartNumber", default=...)
     last_modified: Instant = element("LastModified", default=...)
     etag: str = element("ETag", default=...)
     size: int = element("Size", default=...)
+    checksum: ChecksumElements | None = group()
 
 
 @shape(root="ListPartsResult")
@@ -410,7 +419,7 @@ def _part(part: Part, *, shown: bool) -> PartElement:
         last_modified=Instant(part.modified_ns),
         etag=quoted(part.etag),
         size=part.size,
-        **checksum_fields(part.checksum if shown else None),
+        checksum=ChecksumElements.of(part.checksum if shown else None),
     )
 
 

@@ -5,7 +5,7 @@ https://docs.aws.amazon.com/AmazonS3/latest/userguide/UsingMetadata.html
 
 from unicodedata import category
 
-from s3ish.api.shapes import AttributeHeaders, CustomerKeyHeaders
+from s3ish.api.shapes import AttributeHeaders, CustomerKeyHeaders, KeptHeaders
 from s3ish.errors import (
     BadRequest,
     InvalidArgument,
@@ -41,23 +41,8 @@ STORAGE_CLASSES = frozenset(
 )
 _CHUNKED = "aws-chunked"
 _ENCRYPTIONS = ("AES256", "aws:kms", "aws:kms:dsse")
-_LOCKS = (
-    "lock_mode",
-    "lock_until",
-    "legal_hold",
-    "event_hold",
-    "event_hold_days",
-    "event_hold_years",
-)
 _TAG_SIGNS = "_.:/=+-@"
 """What a tag may hold beside letters, digits and spaces of any script."""
-_HEADERS = (
-    ("cache-control", "cache_control"),
-    ("content-disposition", "content_disposition"),
-    ("content-language", "content_language"),
-    ("content-type", "content_type"),
-    ("expires", "expires"),
-)
 
 
 def attributes_of(request: AttributeHeaders, acl: tuple[Grant, ...] = ()) -> Attributes:
@@ -73,7 +58,7 @@ def attributes_of(request: AttributeHeaders, acl: tuple[Grant, ...] = ()) -> Att
     if storage_class not in STORAGE_CLASSES:
         raise InvalidStorageClass(StorageClassRequested=storage_class[:64])
     return Attributes(
-        headers=_headers_of(request),
+        headers=_headers_of(request.kept),
         metadata=_metadata_of(request.metadata),
         tags=read_tagging(request.tagging) if request.tagging else (),
         storage_class=storage_class,
@@ -83,15 +68,12 @@ def attributes_of(request: AttributeHeaders, acl: tuple[Grant, ...] = ()) -> Att
     )
 
 
-def _headers_of(request: AttributeHeaders) -> dict[str, str]:
+def _headers_of(given: KeptHeaders | None) -> dict[str, str]:
     kept = {"content-type": DEFAULT_TYPE}
-    for name, attribute in _HEADERS:
-        value = getattr(request, attribute)
+    for name, text in given.by_name().items() if given else ():
+        value = _encoding_of(text) if name == "content-encoding" else text
         if value:
             kept[name] = check_value(name, value)
-    encoding = _encoding_of(request.content_encoding or "")
-    if encoding:
-        kept["content-encoding"] = check_value("content-encoding", encoding)
     return kept
 
 
@@ -120,7 +102,9 @@ def refuse_customer_key(request: CustomerKeyHeaders) -> None:
 
 
 def _refuse_lock(request: AttributeHeaders) -> None:
-    if any(value is not None for value in map(vars(request).get, _LOCKS)):
+    locks = request.lock_mode, request.lock_until, request.legal_hold
+    holds = request.event_hold, request.event_hold_days, request.event_hold_years
+    if any(value is not None for value in (*locks, *holds)):
         raise InvalidRequest("Bucket is missing Object Lock Configuration")
 
 

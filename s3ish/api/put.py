@@ -10,21 +10,18 @@ from s3ish.api.context import Context
 from s3ish.api.object_headers import attributes_of
 from s3ish.api.operation import operation
 from s3ish.api.shapes import (
-    CHECKSUM_TYPES,
     AttributeHeaders,
-    ChecksumHeaders,
     DataDigest,
-    EncryptionEcho,
+    NewEncryptionEcho,
+    ObjectChecksumHeaders,
     ObjectRequest,
-    checksum_fields,
-    encryption_fields,
     quoted,
 )
 from s3ish.errors import NotImplemented
 from s3ish.model import Version
 from s3ish.objects import put
 from s3ish.objects.conditions import WriteConditions
-from s3ish.wire.fields import header, stream
+from s3ish.wire.fields import group, header, stream
 from s3ish.wire.shape import shape
 
 
@@ -39,13 +36,13 @@ class PutObjectRequest(ObjectRequest, AttributeHeaders, DataDigest):
 
 
 @shape
-class PutObjectResponse(ChecksumHeaders, EncryptionEcho):
+class PutObjectResponse:
     """What was stored."""
 
     etag: str | None = header("ETag")
-    checksum_type: str | None = header("x-amz-checksum-type", choices=CHECKSUM_TYPES)
     version_id: str | None = header("x-amz-version-id")
-    kms_context: str | None = header("x-amz-server-side-encryption-context")
+    checksum: ObjectChecksumHeaders | None = group()
+    encryption: NewEncryptionEcho | None = group()
 
 
 @operation("PUT /{Bucket}/{Key+}", action="s3:PutObject", permits=write_list)
@@ -63,14 +60,11 @@ async def put_object(context: Context, request: PutObjectRequest) -> PutObjectRe
         attributes=attributes_of(request, acl),
         conditions=WriteConditions(if_match=request.if_match, if_none_match=request.if_none_match),
     )
-    checksum = version.checksum
     return PutObjectResponse(
         etag=quoted(version.etag),
-        checksum_type=checksum.kind if checksum else None,
         version_id=shown_version(version),
-        kms_context=version.attributes.encryption.get("context"),
-        **checksum_fields(checksum),
-        **encryption_fields(version.attributes.encryption),
+        checksum=ObjectChecksumHeaders.of(version.checksum),
+        encryption=NewEncryptionEcho.of(version.attributes.encryption),
     )
 
 

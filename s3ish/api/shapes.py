@@ -1,10 +1,11 @@
 """Shapes that several operations share: where a request goes, what it says of an object, checksums."""
 
+from collections.abc import Mapping
 from functools import lru_cache
-from typing import Any
+from typing import Self
 
 from s3ish.model import Checksum, Owner
-from s3ish.wire.fields import element, elsewhere, header, headers, ignored, label
+from s3ish.wire.fields import element, elsewhere, group, header, headers, ignored, label
 from s3ish.wire.scalars import Instant
 from s3ish.wire.shape import shape
 
@@ -21,8 +22,18 @@ ALGORITHMS = (
     "XXHASH128",
 )
 CHECKSUM_TYPES = ("COMPOSITE", "FULL_OBJECT")
+_HEADER_OF_FIELD = {
+    "cache_control": "cache-control",
+    "content_disposition": "content-disposition",
+    "content_encoding": "content-encoding",
+    "content_language": "content-language",
+    "content_type": "content-type",
+    "expires": "expires",
+}
+_FIELD_OF_HEADER = {header: field for field, header in _HEADER_OF_FIELD.items()}
 WITH_BODY = "read with the body"
-_CHECKSUM_FIELDS = {f"checksum_{algorithm.lower()}": algorithm for algorithm in ALGORITHMS}
+_FIELD_OF = {algorithm: f"checksum_{algorithm.lower()}" for algorithm in ALGORITHMS}
+_ALGORITHM_OF = {field: algorithm for algorithm, field in _FIELD_OF.items()}
 
 
 @shape
@@ -98,8 +109,15 @@ class GrantHeaders:
 
 
 @shape
-class AttributeHeaders(GrantHeaders, CustomerKeyHeaders):
-    """What a client says about an object that it makes."""
+class BucketGrantHeaders(GrantHeaders):
+    """Access given to a bucket."""
+
+    grant_write: str | None = header("x-amz-grant-write")
+
+
+@shape
+class KeptHeaders:
+    """The headers that are kept with an object and given back with it."""
 
     cache_control: str | None = header("Cache-Control")
     content_disposition: str | None = header("Content-Disposition")
@@ -107,6 +125,25 @@ class AttributeHeaders(GrantHeaders, CustomerKeyHeaders):
     content_language: str | None = header("Content-Language")
     content_type: str | None = header("Content-Type")
     expires: str | None = header("Expires")
+
+    @classmethod
+    def of(cls, values: Mapping[str, str]) -> Self:
+        """Return the headers of these values, by lower-case name."""
+        made = cls()
+        for name, value in values.items():
+            setattr(made, _FIELD_OF_HEADER[name], value)
+        return made
+
+    def by_name(self) -> dict[str, str]:
+        """Return the values that are there, by lower-case name."""
+        return {_HEADER_OF_FIELD[field]: value for field, value in vars(self).items()}
+
+
+@shape
+class AttributeHeaders(GrantHeaders, CustomerKeyHeaders):
+    """What a client says about an object that it makes."""
+
+    kept: KeptHeaders | None = group()
     metadata: dict[str, str] = headers("x-amz-meta-")
     server_side_encryption: str | None = header("x-amz-server-side-encryption")
     kms_key_id: str | None = header("x-amz-server-side-encryption-aws-kms-key-id")
@@ -123,8 +160,40 @@ class AttributeHeaders(GrantHeaders, CustomerKeyHeaders):
     event_hold_years: int | None = header("x-amz-object-lock-event-hold-duration-years")
 
 
+class _Checksums:
+    """What has one field for each algorithm."""
+
+    @classmethod
+    def of(cls, checksum: Checksum | None) -> Self | None:
+        """Return the one field that a checksum fills; None where there is none."""
+        if checksum is None:
+            return None
+        made = cls()
+        setattr(made, _FIELD_OF[checksum.algorithm], checksum.value)
+        return made
+
+    def by_algorithm(self) -> dict[str, str]:
+        """Return the checksums that a request gives."""
+        return {_ALGORITHM_OF[field]: value for field, value in vars(self).items()}
+
+
+class _ObjectChecksum(_Checksums):
+    """What says beside it what the checksum is taken of."""
+
+    checksum_type: str | None
+
+    @classmethod
+    def of(cls, checksum: Checksum | None) -> Self | None:
+        if checksum is None:
+            return None
+        made = cls()
+        setattr(made, _FIELD_OF[checksum.algorithm], checksum.value)
+        made.checksum_type = checksum.kind
+        return made
+
+
 @shape
-class ChecksumHeaders:
+class ChecksumHeaders(_Checksums):
     """A checksum in headers, of a request or a response."""
 
     checksum_crc32: str | None = header("x-amz-checksum-crc32")
@@ -140,7 +209,14 @@ class ChecksumHeaders:
 
 
 @shape
-class ChecksumElements:
+class ObjectChecksumHeaders(ChecksumHeaders, _ObjectChecksum):
+    """The checksum of an object in the headers of a response, and what it is taken of."""
+
+    checksum_type: str | None = header("x-amz-checksum-type", choices=CHECKSUM_TYPES)
+
+
+@shape
+class ChecksumElements(_Checksums):
     """A checksum in XML."""
 
     checksum_crc32: str | None = element("ChecksumCRC32")
@@ -156,12 +232,45 @@ class ChecksumElements:
 
 
 @shape
+class ObjectChecksumElements(ChecksumElements, _ObjectChecksum):
+    """The checksum of an object in XML, and what it is taken of."""
+
+    checksum_type: str | None = element("ChecksumType", choices=CHECKSUM_TYPES)
+
+
+@shape
 class EncryptionEcho:
     """How an object says it is encrypted."""
 
     server_side_encryption: str | None = header("x-amz-server-side-encryption")
     kms_key_id: str | None = header("x-amz-server-side-encryption-aws-kms-key-id")
     bucket_key_enabled: bool | None = header("x-amz-server-side-encryption-bucket-key-enabled")
+
+    @classmethod
+    def of(cls, encryption: Mapping[str, str]) -> Self | None:
+        """Return what the attributes of an object say; None where it is not encrypted."""
+        if not encryption:
+            return None
+        return cls(
+            server_side_encryption=encryption.get("type"),
+            kms_key_id=encryption.get("key"),
+            bucket_key_enabled=True if encryption.get("bucket-key") == "true" else None,
+        )
+
+
+@shape
+class NewEncryptionEcho(EncryptionEcho):
+    """How an object that was just made says it is encrypted: with its context."""
+
+    kms_context: str | None = header("x-amz-server-side-encryption-context")
+
+    @classmethod
+    def of(cls, encryption: Mapping[str, str]) -> Self | None:
+        """Return what the attributes of an object say; None where it is not encrypted."""
+        made = super().of(encryption)
+        if made is not None:
+            made.kms_context = encryption.get("context")
+        return made
 
 
 @shape
@@ -191,28 +300,6 @@ class CommonPrefix:
 def owner_element(owner: Owner) -> OwnerElement:
     """Return an owner as S3 writes it."""
     return OwnerElement(id=owner.id, display_name=owner.display_name or None)
-
-
-def checksum_fields(checksum: Checksum | None) -> dict[str, Any]:
-    """Return the one field of ``ChecksumHeaders`` or ``ChecksumElements`` that a checksum fills."""
-    return {f"checksum_{checksum.algorithm.lower()}": checksum.value} if checksum else {}
-
-
-def given_checksums(fields: ChecksumHeaders | ChecksumElements) -> dict[str, str]:
-    """Return the checksums that a request gives, by algorithm."""
-    given = vars(fields)  # a request to complete an upload asks this of each of 10,000 parts
-    return {algorithm: given[name] for name, algorithm in _CHECKSUM_FIELDS.items() if given.get(name) is not None}
-
-
-def encryption_fields(encryption: dict[str, str]) -> dict[str, Any]:
-    """Return the fields of ``EncryptionEcho``."""
-    if not encryption:
-        return {}
-    return {
-        "server_side_encryption": encryption.get("type"),
-        "kms_key_id": encryption.get("key"),
-        "bucket_key_enabled": True if encryption.get("bucket-key") == "true" else None,
-    }
 
 
 def quoted(etag: str) -> str:
