@@ -10,9 +10,9 @@ from s3ish.api.context import Context
 from s3ish.api.object_headers import attributes_of
 from s3ish.api.operation import operation
 from s3ish.api.put import shown_version
-from s3ish.api.shapes import AttributeHeaders, EncryptionEcho, encryption_fields, quoted
+from s3ish.api.shapes import AttributeHeaders, EncryptionEcho, quoted
 from s3ish.objects import put
-from s3ish.wire.fields import body, element, header, label, status
+from s3ish.wire.fields import body, element, group, header, label, status
 from s3ish.wire.scalars import write_url
 from s3ish.wire.shape import shape
 
@@ -40,7 +40,7 @@ class PostResponse:
 
 
 @shape
-class PostObjectResponse(EncryptionEcho):
+class PostObjectResponse:
     """The answer that the form asks for."""
 
     code: int = status(204)
@@ -48,6 +48,7 @@ class PostObjectResponse(EncryptionEcho):
     etag: str | None = header("ETag")
     version_id: str | None = header("x-amz-version-id")
     result: PostResponse | None = body("PostResponse", required=False)
+    encryption: EncryptionEcho | None = group()
 
 
 @operation("POST /{Bucket}", action="s3:PutObject", permits=write_list, reads_form=True)
@@ -73,7 +74,7 @@ async def post_object(context: Context, request: PostObjectRequest) -> PostObjec
         etag=etag,
         version_id=shown_version(version),
         result=result if wanted == 201 and not redirect else None,
-        **encryption_fields(version.attributes.encryption),
+        encryption=EncryptionEcho.of(version.attributes.encryption),
     )
 
 
