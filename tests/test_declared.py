@@ -59,9 +59,11 @@ def read_by_called(function, call, parameter, seen):
     places = [index for index, given in enumerate(call.args) if is_name(given, parameter)]
     names = [given.arg for given in call.keywords if is_name(given.value, parameter)]
     called = resolved(function, call.func) if places or names else None
+    called = getattr(called, "__func__", called)
+    if inspect.isfunction(called) and "self" not in (parameters := list(inspect.signature(called).parameters)):
+        places = [place + (parameters[:1] == ["cls"]) for place in places]
     if not inspect.isfunction(called):
         return set()
-    parameters = list(inspect.signature(called).parameters)
     found = (read_by(called, name, seen) for name in [*(parameters[place] for place in places), *names])
     return set().union(*found)
 
@@ -86,6 +88,9 @@ def unused(declared):
     read = read_by(handler, list(inspect.signature(handler).parameters)[1], set())
     if declared.permits:
         read |= read_by(declared.permits, next(iter(inspect.signature(declared.permits).parameters)), set())
+    for name in list(read):
+        if inspect.isfunction(method := getattr(declared.request, name, None)):
+            read |= read_by(method, "self", set())
     specs = wire(declared.request).specs
     wanted = {name for name, (spec, _) in specs.items() if spec.place not in TAKEN_BY_THE_PIPELINE}
     return wanted - read
@@ -100,20 +105,26 @@ def test_every_field_of_a_request_is_read(name):
 @shape
 class _Request(BucketRequest):
     done: str | None = header("x-done")
+    by_method: str | None = header("x-by-method")
     handed_on: str | None = header("x-handed-on")
     forgotten: str | None = header("x-forgotten")
     known = ignored("x-known", because="it is an example")
     taken = elsewhere("x-taken", where="by the test")
 
+    def method(self) -> str | None:
+        return self.by_method
 
-def _other(given):
-    return given.handed_on
+
+class _Other:
+    @classmethod
+    def of(cls, given):
+        return given.handed_on
 
 
 @operation("GET /{Bucket}?example", action="s3:Example")
 async def example(_, request: _Request) -> None:
     async def attempt():
-        return request.done, _other(request)
+        return request.done, request.method(), _Other.of(request)
 
     await attempt()
 

@@ -8,25 +8,21 @@ from typing import Any
 from s3ish.api.context import Context
 from s3ish.api.operation import operation
 from s3ish.api.page_tokens import read_token, write_token
-from s3ish.api.shapes import BucketRequest, CommonPrefix, OwnerElement, RequesterPays, owner_element
+from s3ish.api.pages import PageElements, PageRequest, page_limit
+from s3ish.api.shapes import OwnerElement, owner_element
 from s3ish.errors import InvalidArgument
 from s3ish.model import Entry, Owner
 from s3ish.objects import listing
-from s3ish.wire.fields import Rows, element, elements, ignored, query, rows
+from s3ish.wire.fields import Rows, element, elements, group, ignored, query, rows
 from s3ish.wire.scalars import EntityTag, Instant
 from s3ish.wire.shape import shape
 
-MAX_KEYS = 1000
-
 
 @shape
-class ListingRequest(BucketRequest, RequesterPays):
+class ListingRequest(PageRequest):
     """What all listings of keys take."""
 
-    delimiter: str | None = query("delimiter")
-    encoding_type: str | None = query("encoding-type", choices=("url",))
     max_keys: int | None = query("max-keys")
-    prefix: str | None = query("prefix")
     optional_attributes = ignored(
         "x-amz-optional-object-attributes",
         because="asks for the state of restores, and nothing is archived",
@@ -46,19 +42,6 @@ class ObjectElement:
     size: int = element("Size", default=...)
     owner: OwnerElement | None = element("Owner")
     storage_class: str = element("StorageClass", default="STANDARD")
-
-
-def page_limit(asked: int | None, name: str = "max-keys") -> int:
-    """Return how many results a page may have. Raises InvalidArgument."""
-    if asked is None:
-        return MAX_KEYS
-    if not 0 <= asked <= 2**31 - 1:
-        raise InvalidArgument(
-            f"Argument {name} must be an integer between 0 and 2147483647",
-            ArgumentName=name,
-            ArgumentValue=asked,
-        )
-    return min(asked, MAX_KEYS)
 
 
 def _object(key: str, entry: Entry, *, owner: bool) -> tuple[Any, ...]:
@@ -87,34 +70,25 @@ class ListObjectsResponse:
     """A page of keys, the first way."""
 
     name: str = element("Name", default=...)
-    prefix: str = element("Prefix", default=..., url=True)
     marker: str = element("Marker", default=..., url=True)
     next_marker: str | None = element("NextMarker", url=True)
     max_keys: int = element("MaxKeys", default=...)
-    delimiter: str | None = element("Delimiter", url=True)
-    is_truncated: bool = element("IsTruncated", default=...)
-    encoding_type: str | None = element("EncodingType")
     contents: Rows[ObjectElement] = rows("Contents")
-    common_prefixes: Rows[CommonPrefix] = rows("CommonPrefixes")
+    page: PageElements | None = group()
 
 
 @operation("GET /{Bucket}", action="s3:ListBucket")
 async def list_objects(context: Context, request: ListObjectsRequest) -> ListObjectsResponse:
     """https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjects.html"""
-    limit = page_limit(request.max_keys)
-    wanted = listing.Query(request.bucket, request.prefix or "", request.delimiter or "", limit)
-    page = await listing.list_objects(context.store, wanted, request.marker or "")
+    limit = page_limit(request.max_keys, "max-keys")
+    page = await listing.list_objects(context.store, request.wanted(limit), request.marker or "")
     return ListObjectsResponse(
         name=request.bucket,
-        prefix=request.prefix or "",
         marker=request.marker or "",
         next_marker=page.last if page.truncated and request.delimiter else None,
         max_keys=limit,
-        delimiter=request.delimiter or None,
-        is_truncated=page.truncated,
-        encoding_type=request.encoding_type,
         contents=[_object(key, entry, owner=True) for key, entry in page.items],
-        common_prefixes=[(prefix,) for prefix in page.prefixes],
+        page=PageElements.of(request, page),
     )
 
 
@@ -132,41 +106,32 @@ class ListObjectsV2Response:
     """A page of keys, the second way."""
 
     name: str = element("Name", default=...)
-    prefix: str = element("Prefix", default=..., url=True)
     start_after: str | None = element("StartAfter", url=True)
     continuation_token: str | None = element("ContinuationToken")
     next_continuation_token: str | None = element("NextContinuationToken")
     key_count: int = element("KeyCount", default=...)
     max_keys: int = element("MaxKeys", default=...)
-    delimiter: str | None = element("Delimiter", url=True)
-    is_truncated: bool = element("IsTruncated", default=...)
-    encoding_type: str | None = element("EncodingType")
     contents: Rows[ObjectElement] = rows("Contents")
-    common_prefixes: Rows[CommonPrefix] = rows("CommonPrefixes")
+    page: PageElements | None = group()
 
 
 @operation("GET /{Bucket}?list-type=2", action="s3:ListBucket")
 async def list_objects_v2(context: Context, request: ListObjectsV2Request) -> ListObjectsV2Response:
     """https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjectsV2.html"""
-    limit = page_limit(request.max_keys)
+    limit = page_limit(request.max_keys, "max-keys")
     after = request.start_after or ""
     if request.continuation_token is not None:
         after = read_token(request.bucket, request.continuation_token)
-    wanted = listing.Query(request.bucket, request.prefix or "", request.delimiter or "", limit)
-    page = await listing.list_objects(context.store, wanted, after)
+    page = await listing.list_objects(context.store, request.wanted(limit), after)
     return ListObjectsV2Response(
         name=request.bucket,
-        prefix=request.prefix or "",
         start_after=request.start_after,
         continuation_token=request.continuation_token,
         next_continuation_token=write_token(request.bucket, page.last) if page.truncated else None,
         key_count=page.count,
         max_keys=limit,
-        delimiter=request.delimiter or None,
-        is_truncated=page.truncated,
-        encoding_type=request.encoding_type,
         contents=[_object(key, entry, owner=bool(request.fetch_owner)) for key, entry in page.items],
-        common_prefixes=[(prefix,) for prefix in page.prefixes],
+        page=PageElements.of(request, page),
     )
 
 
@@ -202,18 +167,14 @@ class ListObjectVersionsResponse:
     """A page of versions."""
 
     name: str = element("Name", default=...)
-    prefix: str = element("Prefix", default=..., url=True)
     key_marker: str = element("KeyMarker", default=..., url=True)
     version_id_marker: str = element("VersionIdMarker", default=...)
     next_key_marker: str | None = element("NextKeyMarker", url=True)
     next_version_id_marker: str | None = element("NextVersionIdMarker")
     max_keys: int = element("MaxKeys", default=...)
-    delimiter: str | None = element("Delimiter", url=True)
-    is_truncated: bool = element("IsTruncated", default=...)
-    encoding_type: str | None = element("EncodingType")
     versions: Rows[VersionElement] = rows("Version")
     delete_markers: Rows[DeleteMarkerElement] = rows("DeleteMarker")
-    common_prefixes: Rows[CommonPrefix] = rows("CommonPrefixes")
+    page: PageElements | None = group()
 
 
 @operation("GET /{Bucket}?versions", action="s3:ListBucketVersions")
@@ -223,24 +184,21 @@ async def list_object_versions(context: Context, request: ListObjectVersionsRequ
         raise InvalidArgument(
             "A version-id marker cannot be specified without a key marker.", ArgumentName="version-id-marker"
         )
-    limit = page_limit(request.max_keys)
-    wanted = listing.Query(request.bucket, request.prefix or "", request.delimiter or "", limit)
-    page = await listing.list_versions(context.store, wanted, request.key_marker or "", request.version_id_marker or "")
+    limit = page_limit(request.max_keys, "max-keys")
+    page = await listing.list_versions(
+        context.store, request.wanted(limit), request.key_marker or "", request.version_id_marker or ""
+    )
     last_version = page.items[-1][1].version if page.items and page.items[-1][0] == page.last else None
     return ListObjectVersionsResponse(
         name=request.bucket,
-        prefix=request.prefix or "",
         key_marker=request.key_marker or "",
         version_id_marker=request.version_id_marker or "",
         next_key_marker=page.last if page.truncated else None,
         next_version_id_marker=last_version.id if page.truncated and last_version else None,
         max_keys=limit,
-        delimiter=request.delimiter or None,
-        is_truncated=page.truncated,
-        encoding_type=request.encoding_type,
         versions=[_version(item) for _, item in page.items if not item.version.marker],
         delete_markers=[_marker(item) for _, item in page.items if item.version.marker],
-        common_prefixes=[(prefix,) for prefix in page.prefixes],
+        page=PageElements.of(request, page),
     )
 
 

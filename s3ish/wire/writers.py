@@ -57,9 +57,19 @@ def compile_content_writer(compiled: Places) -> Callable[[Any], str]:
         "boolean": scalars.write_boolean,
     }
     code, template = _content_of(compiled, "s.", "t", space)
-    code = ["key = url if getattr(s, 'encoding_type', None) == 'url' else escape", *code, f"return f'{template}'"]
+    code = [f"key = url if {_encoding_of(compiled)} == 'url' else escape", *code, f"return f'{template}'"]
     exec("\n    ".join(["def write(s):", *code]), space)  # noqa: S102  made of names in this package's own source
     return cast("Callable[[Any], str]", space["write"])
+
+
+def _encoding_of(compiled: Places) -> str:
+    """Return the expression for how keys are encoded: what the structure ``s`` says, or a group in it."""
+    groups = (name for name, (spec, kind) in compiled.specs.items() if spec.place == "group" and _says_encoding(kind))
+    return f"getattr(s{''.join(f'.{name}' for name in groups)}, 'encoding_type', None)"
+
+
+def _says_encoding(kind: Any) -> bool:
+    return "encoding_type" in kind.__wire__.specs
 
 
 def _content_of(compiled: Places, source: str, made: str, space: dict[str, Any]) -> tuple[list[str], str]:

@@ -405,6 +405,32 @@ class Grouped:
 
 
 @shape
+class Encoded:
+    encoding_type: str | None = element("EncodingType")
+    prefixes: Rows[Prefix] = rows("Prefixes")
+
+
+@shape
+class Prefix:
+    prefix: str = element("Prefix", default=..., url=True)
+
+
+@shape
+class EncodedPage:
+    key: str = element("Key", default=..., url=True)
+    page: Encoded | None = group()
+
+
+@pytest.mark.parametrize(("kind", "shown"), [("url", "a%26"), (None, "a&amp;")])
+def test_how_keys_are_encoded_may_stand_in_a_group(kind, shown):
+    page = EncodedPage(key="a&", page=Encoded(encoding_type=kind, prefixes=[("a&",), ("b",)]))
+    text = shapes.write_document(page, "Page").decode()
+    assert f"<Key>{shown}</Key>" in text
+    assert f"<Prefixes><Prefix>{shown}</Prefix></Prefixes><Prefixes><Prefix>b</Prefix></Prefixes></Page>" in text
+    assert "<Key>a&amp;</Key></Page>" in shapes.write_document(EncodedPage(key="a&"), "Page").decode()
+
+
+@shape
 class GroupedResponse:
     etag: str | None = header("ETag")
     sum: Sum | None = group()
