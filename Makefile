@@ -3,7 +3,7 @@
 PYTHON ?= python3
 DATA ?= ./s3-data
 PORT ?= 9000
-WORKERS ?= 1
+WORKERS ?= 0
 ROUNDS ?= 30
 SEED ?= 1
 BIN := .venv/bin
