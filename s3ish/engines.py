@@ -30,8 +30,12 @@ def users(settings: Settings) -> list[User]:
     ]
 
 
-def open_volumes(settings: Settings, clock: Clock, *, create: bool) -> Volumes:
-    """Open the volumes. Raises VolumeError if they do not belong together, or too many are out of reach."""
+def open_volumes(settings: Settings, clock: Clock, *, create: bool, accept_loss: bool = False) -> Volumes:
+    """Open the volumes; see ``open_set``.
+
+    Raises:
+        VolumeError: they do not belong together, or too many are out of reach.
+    """
     return open_set(
         settings.storage.volumes,
         clock=clock,
@@ -39,6 +43,7 @@ def open_volumes(settings: Settings, clock: Clock, *, create: bool) -> Volumes:
         fsync=settings.storage.fsync,
         missing=settings.erasure.parity if len(settings.storage.volumes) > 1 else 0,
         patience_seconds=settings.storage.drive_timeout_seconds,
+        accept_loss=accept_loss,
     )
 
 

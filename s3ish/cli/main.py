@@ -70,9 +70,15 @@ def main() -> None:
 @click.option("--host", help="Address to listen on.  [env: S3ISH_HOST; default: 127.0.0.1]")
 @click.option("--port", type=int, help="Port to listen on, 0 for any.  [env: S3ISH_PORT; default: 9000]")
 @click.option("--workers", type=int, help="Processes that serve, 0 for one a core.  [env: S3ISH_WORKERS; default: 0]")
+@click.option("--accept-loss", is_flag=True, help="Begin though more drives are lost than parity makes up for.")
 @_config_option
 def serve(
-    volumes: tuple[str, ...], host: str | None, port: int | None, workers: int | None, config: str | None
+    volumes: tuple[str, ...],
+    host: str | None,
+    port: int | None,
+    workers: int | None,
+    accept_loss: bool,
+    config: str | None,
 ) -> None:
     """Serve directories, one a drive.
 
@@ -85,7 +91,8 @@ def serve(
             server__host=host,
             server__port=port,
             server__workers=workers,
-        )
+        ),
+        accept_loss=accept_loss,
     )
 
 
@@ -106,7 +113,7 @@ def server(volumes: tuple[str, ...], address: str, console_address: str | None, 
     )
 
 
-def _serve(settings: Settings) -> None:
+def _serve(settings: Settings, *, accept_loss: bool = False) -> None:
     from s3ish import app
     from s3ish.blob.protocol import BlobError
     from s3ish.errors import S3Error
@@ -120,7 +127,10 @@ def _serve(settings: Settings) -> None:
         # the port first: a server that cannot have it changes nothing on the volumes
         with run.bind(settings.server.host, settings.server.port) as bound:
             port = bound.getsockname()[1]
-            with run.metrics_directory(settings.server.workers), start.prepare(settings) as preparation:
+            with (
+                run.metrics_directory(settings.server.workers),
+                start.prepare(settings, accept_loss=accept_loss) as preparation,
+            ):
                 run.run(settings, app.create, app.create_standby, preparation, bound, lambda: _greet(settings, port))
     except (BlobError, IndexFailure, S3Error, run.CannotListen, OSError) as error:
         _fail(str(error))
@@ -174,7 +184,7 @@ def _endpoint(settings: Settings, port: int | None = None) -> str:
 )
 @_config_option
 def presign(target: str, method: str, expires: int, endpoint_url: str | None, config: str | None) -> None:
-    """Print a URL that allows one request to any client that has it."""
+    """Print a URL that allows a client one request."""
     from s3ish.auth.credentials import User
     from s3ish.auth.presign import presign as make
     from s3ish.clock import Clock

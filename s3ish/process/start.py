@@ -157,15 +157,18 @@ async def _forget_start(settings: Settings, path: Path) -> None:
 
 
 @contextlib.contextmanager
-def prepare(settings: Settings) -> Iterator[Preparation]:
+def prepare(settings: Settings, *, accept_loss: bool = False) -> Iterator[Preparation]:
     """Take the volumes for one server, make the index ready, and hold them until the server has ended.
+
+    Args:
+        accept_loss: whether empty volumes may take the places of more lost ones than parity makes up for.
 
     Raises:
         VolumeError, InUse, IndexFailure, S3Error: the server cannot run; the text says why.
     """
     set_up_logs(settings.log.level, settings.log.format)
     clock = Clock()
-    with _taken(settings, clock, create=True) as volumes:
+    with _taken(settings, clock, create=True, accept_loss=accept_loss) as volumes:
         preparation = Preparation(settings, clock, volumes)
         preparation.make_ready(volumes)
         try:
@@ -178,9 +181,9 @@ def prepare(settings: Settings) -> Iterator[Preparation]:
 
 
 @contextlib.contextmanager
-def _taken(settings: Settings, clock: Clock, *, create: bool) -> Iterator[Volumes]:
+def _taken(settings: Settings, clock: Clock, *, create: bool, accept_loss: bool = False) -> Iterator[Volumes]:
     """Open the volumes and hold them, as one server does. Raises VolumeError, InUse."""
-    volumes = open_volumes(settings, clock, create=create)
+    volumes = open_volumes(settings, clock, create=create, accept_loss=accept_loss)
     try:
         volumes.lock_server()
         yield volumes

@@ -106,6 +106,7 @@ class Supervisor(Multiprocess):
         self._configure, self._remedy = configure, remedy
         self._left: list[Worker] = []
         self._asked = False
+        self._may_fork = True  # no drive is suspected of not answering
         self._begun = 0  # how often since a worker was ready
 
     def run(self) -> None:
@@ -132,7 +133,7 @@ class Supervisor(Multiprocess):
 
     def _worker(self, config: uvicorn.Config) -> Worker:
         """Begin a worker."""
-        worker = Worker(config, self.sockets, self._release)
+        worker = Worker(config, self.sockets, self._release, may_fork=self._may_fork)
         worker.start()
         return worker
 
@@ -182,6 +183,7 @@ class Supervisor(Multiprocess):
             raise ChildProcessError("workers cannot serve; the log says why")
         where = "it moves" if self._remedy.movable else "it is looked through, and rebuilt if it is damaged"
         log.error(f"the index cannot be used where it is; {where}" if elsewhere else "workers cannot begin; once more")
+        self._may_fork = self._may_fork and not elsewhere
         interim = self._worker(self._remedy.configure_standby())
         self._end_all(_KILL_SECONDS)
         self.processes.append(interim)

@@ -1,8 +1,8 @@
 """A worker process: forked from the supervisor where that is safe, so that it begins at once and shares its memory.
 
-A process with one thread can be forked: what its other threads hold would be held for ever in the child. Where a thread
-of the supervisor waits for a drive that does not answer, the worker begins as a new program instead, which takes a
-second longer.
+A process with one thread can be forked: what its other threads hold would be held for ever in the child. So where a
+thread of the supervisor waits for a drive that does not answer, the worker begins as a new program instead, which takes
+a second longer. So it does where a drive may have stopped answering: the child would wait when it closes what it got.
 """
 
 import gc
@@ -35,20 +35,22 @@ class Worker(Process):
         config: what it runs.
         sockets: where it listens.
         release: called in a forked process: closes what only the supervisor is to hold, its locks above all.
+        may_fork: whether no drive is suspected of not answering.
 
     ``ready`` says whether it served when it was last heard of.
     """
 
-    def __init__(self, config: uvicorn.Config, sockets: list[socket], release: Callable[[], None]) -> None:
+    def __init__(
+        self, config: uvicorn.Config, sockets: list[socket], release: Callable[[], None], *, may_fork: bool = True
+    ) -> None:
         super().__init__(config, sockets)
         self.ready = False
         self._clock = Clock()
         self._asked: float | None = None
-        self._release = release
         self._mask: set[Any] = set()
-        self._forks = threading.active_count() == 1
+        self._forks = may_fork and threading.active_count() == 1
         if self._forks:
-            self.process = _fork.Process(target=self._begin, args=(sockets,))  # type: ignore[assignment]
+            self.process = _fork.Process(target=self._begin, args=(sockets, release))  # type: ignore[assignment]
 
     def start(self) -> None:
         """Begin."""
@@ -87,7 +89,7 @@ class Worker(Process):
         self.parent_conn.close()
         self.child_conn.close()
 
-    def _begin(self, sockets: list[socket]) -> None:
+    def _begin(self, sockets: list[socket], release: Callable[[], None]) -> None:
         """Serve, as a process that was forked: with none of the supervisor's signal handlers, locks and pipes."""
         for number in SIGNALS:
             signal.signal(number, signal.SIG_DFL)
@@ -96,6 +98,6 @@ class Worker(Process):
         )  # of a terminal, to all processes: the supervisor tells its workers
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
         signal.pthread_sigmask(signal.SIG_SETMASK, self._mask)
-        self._release()
+        release()
         self.parent_conn.close()
         self.target(sockets)

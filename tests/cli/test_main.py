@@ -391,6 +391,7 @@ def test_check_names_damage_heal_repairs_it_and_volumes_says_what_is_missing(sta
     lacking = int(re.search(r"^volume 1: (\d+) blobs lacked a shard or sidecar: \1 damaged$", found.stdout, re.M)[1])
     assert lacking >= 1
     assert f" {lacking} incomplete blobs " in run_s3ish("volumes", *roots).stdout
+    roots[1].mkdir()
     healed = run_s3ish("heal", *roots)
     assert healed.returncode == 0
     assert "repaired: bucket/large" in healed.stdout
@@ -405,6 +406,24 @@ def test_check_names_damage_heal_repairs_it_and_volumes_says_what_is_missing(sta
     assert f"damaged: bucket/large version null: {shard.name}" in damaged.stdout
     assert run_s3ish("check", "--repair", *roots).returncode == 0
     assert run_s3ish("check", *roots).returncode == 0
+
+
+def test_a_server_begins_with_too_few_drives_only_if_it_must(start_server, run_s3ish, tmp_path):  # case 165
+    roots = [tmp_path / f"drive{number}" for number in range(3)]
+    server = start_server(*roots)
+    client(server.endpoint).create_bucket(Bucket="bucket")
+    assert server.stop()[0] == 0
+    for root in roots[1:]:
+        shutil.rmtree(root)
+    refused = run_s3ish("serve", *roots, "--port", "0")
+    assert (refused.returncode, refused.stderr.count("\n")) == (1, 1)
+    assert "2 of the 3 volumes are lost" in refused.stderr
+    assert "--accept-loss" in refused.stderr
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["drive0"]
+    again = start_server(*roots, "--accept-loss")
+    client(again.endpoint).put_object(Bucket="bucket", Key="new", Body=b"x")
+    assert again.stop()[0] == 0
+    assert client(start_server(*roots).endpoint).get_object(Bucket="bucket", Key="new")["Body"].read() == b"x"
 
 
 def test_a_rebuild_after_a_power_cut_begins_with_what_only_the_index_says(start_server, run_s3ish, tmp_path):
@@ -480,7 +499,7 @@ def test_the_help_of_serve_has_an_example_and_the_environment(run_s3ish):
 
 def test_every_option_of_serve_names_a_setting(run_s3ish):
     text = run_s3ish("serve", "--help").stdout
-    options = set(re.findall(r"--([a-z]+)", text)) - {"help", "config"}
+    options = set(re.findall(r"--([a-z-]+)", text)) - {"help", "config", "accept-loss"}
     assert options <= {dotted.split(".")[1] for dotted in fields()}
 
 

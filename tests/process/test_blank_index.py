@@ -115,10 +115,12 @@ def test_healing_an_empty_drive_that_held_the_index_keeps_everything(tmp_path): 
     settings = config_sources.load({"storage.volumes": [*map(str, roots)], "storage.fsync": False}, {})
     serve(settings, fill)
     shutil.rmtree(roots[0])
+    roots[0].mkdir()
     counts = check(settings, repair=True).counts
     assert counts["lost"] == counts["damaged"] == 0
     assert serve(settings, look) == DATA
     shutil.rmtree(roots[1])
+    roots[1].mkdir()
     check(settings, repair=True)
     assert serve(settings, look) == DATA
 

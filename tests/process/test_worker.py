@@ -3,14 +3,20 @@
 import http.client
 import os
 import signal
+import socket
+import threading
 import time
+import urllib.request
 from contextlib import suppress
 from pathlib import Path
+from types import SimpleNamespace
 from urllib.parse import urlsplit
 
 import pytest
+import uvicorn
 
 from s3ish.process.cores import usable_cores
+from s3ish.process.worker import Worker
 
 
 def children(pid):
@@ -43,6 +49,46 @@ def open_files(pid):
         with suppress(FileNotFoundError):
             found.add(os.readlink(link))
     return found
+
+
+async def app(scope, receive, send):
+    """The least that can be served."""
+    await send({"type": "http.response.start", "status": 200, "headers": []})
+    await send({"type": "http.response.body", "body": str(os.getpid()).encode()})
+
+
+@pytest.mark.parametrize("may_fork", [False, True])
+def test_a_worker_begins_as_a_new_program_beside_threads_and_drives_that_hang(may_fork):
+    config = uvicorn.Config("tests.process.test_worker:app", lifespan="off", log_config=None)
+    ended = threading.Event()
+    waiting = threading.Thread(target=ended.wait)
+    waiting.start()
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        worker = Worker(config, [listening], lambda: None, may_fork=may_fork)
+        worker.start()
+        try:
+            wait_until(lambda: worker.is_alive() and worker.ready)
+            with urllib.request.urlopen("http://127.0.0.1:{1}".format(*listening.getsockname())) as answer:
+                assert int(answer.read()) == worker.pid
+            assert b"spawn_main" in Path(f"/proc/{worker.pid}/cmdline").read_bytes()
+        finally:
+            ended.set()
+            waiting.join()
+            worker.terminate()
+            worker.join()
+    assert not worker.is_alive()
+
+
+def test_a_worker_that_is_silent_for_too_long_does_not_count_as_alive():
+    worker = Worker(uvicorn.Config("x:y"), [], lambda: None, may_fork=False)
+    worker.process = SimpleNamespace(is_alive=lambda: True)
+    assert worker.is_alive()
+    assert worker.is_alive()
+    assert not worker.is_alive(timeout=0.0)
+    worker.child_conn.send(False)
+    assert worker.is_alive(timeout=0.0)
+    assert not worker.ready
+    worker.hang_up()
 
 
 def test_by_default_there_is_one_worker_a_core(start_server, tmp_path):

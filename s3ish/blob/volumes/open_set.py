@@ -1,12 +1,16 @@
 """Opening a set of volumes: which directory is which volume, which is new, and which must be refused.
 
-Rules, so that no data is ever written where it does not belong: an empty directory becomes a volume of a new set, or
-takes the place of a lost volume of an existing one; a directory with other files in it, a volume of another set, or
-what looks like the mount point of a drive that is not mounted is refused with a message that says why.
+Rules, so that no data is ever written where it does not belong: an absent or empty directory becomes a volume of a new
+set. An empty one takes the place of a lost volume of an existing set, unless more are lost than parity makes up for; an
+absent one is a lost volume. A directory with other files in it, a volume of another set, or what looks like the mount
+point of a drive that is not mounted is refused with a message that says why. A refusal makes and changes nothing.
 """
 
+import errno
 import os
+import re
 from collections.abc import Container, Sequence
+from contextlib import suppress
 from functools import partial
 from typing import NamedTuple
 
@@ -22,7 +26,19 @@ from s3ish.threads import each_within
 _NO_VOLUME = "{} is not a volume of s3ish"
 
 
+_LEFT_BY_OTHERS = re.compile(
+    r"lost\+found|aquota\.(user|group)|desktop\.ini|Thumbs\.db|\._.*|\.nfs[0-9a-f]+|\.Trash-[0-9]+|"
+    r"\.(DS_Store|localized|Spotlight-V100|Trashes|Trash|fseventsd|TemporaryItems|DocumentRevisions-V100|directory|"
+    r"snapshots?|zfs|gitkeep|gitignore|keep)"
+)
+"""Names that file systems, desktops and version control make by themselves: a directory with these alone is empty."""
+
+_ABSENT = -1
+
+
 class _Root(NamedTuple):
+    """A root directory, its descriptor (``_ABSENT`` if it is not there yet), and what it says it is."""
+
     path: str
     descriptor: int
     identity: Identity | None
@@ -37,6 +53,7 @@ def open_volumes(
     missing: int = 0,
     patience_seconds: float = PATIENCE_SECONDS,
     silent: Container[str] = (),
+    accept_loss: bool = False,
 ) -> Volumes:
     """Open the volumes of one set, ordered by their positions.
 
@@ -48,6 +65,7 @@ def open_volumes(
         missing: how many of the volumes may be out of reach.
         patience_seconds: after which time a volume that does not answer counts as one of these.
         silent: roots that are known not to answer, and are not tried.
+        accept_loss: whether empty and absent directories may take the places of more than ``missing`` lost volumes.
 
     Raises:
         VolumeError: a root is unfit, of another set, or there are too few.
@@ -73,17 +91,20 @@ def open_volumes(
         if unexpected:
             raise unexpected[0]
         known = [root for root in found if root.identity]
-        for root in [root for root in found if known and not root.identity]:
+        for root in [root for root in found if known and not root.identity and not accept_loss]:
             if reason := _absence(root, known, create=create):
                 failures.append(VolumeError(reason))
                 found.remove(root)
-                os.close(root.descriptor)
+                _close(root)
+        fresh = [root for root in found if not root.identity]
+        if known and create and not accept_loss and len(failures) + len(fresh) > missing:
+            raise _too_many(failures, fresh, len(roots), missing)
         if failures and (len(failures) > missing or not known):
             raise failures[0]
         members = _assign(found, len(roots), clock, create=create, failed=len(failures))
     except BaseException:
         for root in found:
-            os.close(root.descriptor)
+            _close(root)
         raise
     volumes: list[Volume | None] = [None] * len(roots)
     tells = each_within(seconds, [partial(page_cache.supported, identities.FILE, root.descriptor) for root in found])
@@ -95,13 +116,13 @@ def open_volumes(
 
 def _open_root(path: str, *, create: bool) -> _Root:
     try:
-        if create:
-            os.makedirs(path, 0o750, exist_ok=True)
-        descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    except FileExistsError as error:
-        raise VolumeError(f"{path} is not a directory") from error
+        descriptor = _open_directory(path)
+    except FileNotFoundError as error:
+        if create and not os.path.islink(path):
+            return _Root(path, _ABSENT, None)
+        raise VolumeError(f"{path} does not exist") from error
     except OSError as error:
-        raise VolumeError(f"{path} cannot be a volume: {error.strerror}") from error
+        raise VolumeError(f"{path} cannot be a volume: {_reason(error)}") from error
     try:
         if os.path.samestat(os.fstat(descriptor), os.stat("/")):
             raise VolumeError(f"{path} is the root of the file system; give a directory of its own")
@@ -109,8 +130,33 @@ def _open_root(path: str, *, create: bool) -> _Root:
     except BaseException as error:
         os.close(descriptor)
         if isinstance(error, OSError):
-            raise VolumeError(f"{path} cannot be read: {error.strerror}") from error
+            raise VolumeError(f"{path} cannot be read: {_reason(error)}") from error
         raise
+
+
+def _open_directory(path: str) -> int:
+    return os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+
+
+def _close(root: _Root) -> None:
+    if root.descriptor != _ABSENT:
+        os.close(root.descriptor)
+
+
+def _reason(error: OSError) -> str:
+    """Return what is wrong; if a right is missing, also who needs it: in a container it is a user of its own."""
+    if error.errno in (errno.EACCES, errno.EPERM):
+        return f"{error.strerror}; the user with id {os.geteuid()} needs the right to read and write it"
+    return error.strerror or str(error)
+
+
+def _too_many(failures: list[VolumeError], fresh: list[_Root], count: int, missing: int) -> VolumeError:
+    """Return the refusal to go on with less than what can be read."""
+    reasons = "; ".join([*map(str, failures), *(f"{root.path} is empty" for root in fresh)])
+    return VolumeError(
+        f"{len(failures) + len(fresh)} of the {count} volumes are lost, but parity makes up for {missing} only "
+        f"({reasons}). Bring them back; or, to go on without what they held, start with --accept-loss"
+    )
 
 
 def _assign(found: list[_Root], count: int, clock: Clock, *, create: bool, failed: int) -> list[Identity]:
@@ -133,6 +179,9 @@ def _assign(found: list[_Root], count: int, clock: Clock, *, create: bool, faile
         raise VolumeError(f"{fresh[0].path} is empty, and which volume it replaces is unclear while others are missing")
     for root in fresh:
         _refuse_unfit(root, create=create)
+    for number, root in enumerate(found):  # all of them first: a set of which a part was made would lack the rest
+        if not root.identity:
+            found[number] = _ready(root)
     free = (position for position in range(count) if position not in owners)
     members = []
     for root in found:
@@ -142,15 +191,30 @@ def _assign(found: list[_Root], count: int, clock: Clock, *, create: bool, faile
             try:
                 identities.write(root.descriptor, member)
             except OSError as error:
-                raise VolumeError(f"{root.path} cannot be written: {error.strerror}") from error
+                raise VolumeError(f"{root.path} cannot be written: {_reason(error)}") from error
         members.append(member)
     return members
+
+
+def _ready(root: _Root) -> _Root:
+    """Make a root that can be a volume: a directory that takes files. Raises VolumeError."""
+    try:
+        if root.descriptor == _ABSENT:
+            os.makedirs(root.path, 0o750, exist_ok=True)
+            root = root._replace(descriptor=_open_directory(root.path))
+        with suppress(FileExistsError):
+            os.mkdir(PRIVATE, 0o750, dir_fd=root.descriptor)
+    except OSError as error:
+        raise VolumeError(f"{root.path} cannot be a volume: {_reason(error)}") from error
+    return root
 
 
 def _absence(root: _Root, known: list[_Root], *, create: bool) -> str:
     """Return why a root without an identity stands for a volume that is out of reach; empty if it may be a new one."""
     if not create:
         return _NO_VOLUME.format(root.path)
+    if root.descriptor == _ABSENT:
+        return f"{root.path} does not exist"
     if not _others(root) and not _is_mounted(root) and all(_is_mounted(other) for other in known):
         return f"{root.path} is no mount point, unlike the other volumes: is its drive mounted?"
     return ""
@@ -166,7 +230,9 @@ def _refuse_unfit(root: _Root, *, create: bool) -> None:
 
 def _others(root: _Root) -> set[str]:
     """Return the names in a root that a volume without an identity would not have."""
-    return set(os.listdir(root.descriptor)) - {PRIVATE, "lost+found"}
+    if root.descriptor == _ABSENT:
+        return set()
+    return {name for name in os.listdir(root.descriptor) if name != PRIVATE and not _LEFT_BY_OTHERS.fullmatch(name)}
 
 
 def _is_mounted(root: _Root) -> bool:

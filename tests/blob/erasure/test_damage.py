@@ -320,7 +320,8 @@ async def test_a_volume_that_comes_back_empty_is_healed(make_store, tmp_path, si
     refs = [await put(store, sample(size, n), home=f"b/folder/{n}") for n in range(6)]
     await store.close()
     shutil.rmtree(tmp_path / "three" / "volume1")
-    store = make_store("three")
+    (tmp_path / "three" / "volume1").mkdir()
+    store = make_store("three", missing=1)
     for n, ref in enumerate(refs):
         assert await get(store, ref) == sample(size, n)
         health = await store.check(ref, repair=True)
