@@ -38,7 +38,7 @@ from s3ish.model import Bucket
 from s3ish.objects.store import Store, translated
 from s3ish.observe.lines import RequestLine
 from s3ish.observe.observer import Observer
-from s3ish.server import respond
+from s3ish.server import respond, welcome
 from s3ish.server.body import Disconnected, RequestBody
 from s3ish.server.cors import preflight, share
 from s3ish.server.faults import FaultPoints
@@ -210,6 +210,8 @@ class S3Application:
         if call.method == "OPTIONS" and target.bucket:
             held = await self._store.find_bucket(target.bucket)
             return preflight(held.record if held else None, call.headers, target.level)
+        if target.level == "service" and welcome.is_of_browser(call.method, call.query, call.headers):
+            return welcome.page(f"{call.origin.scheme}://{call.headers['host']}")
         query = read_query(call.query)
         operation, identity, now = self._identify(call, target, query)
         body = call.body = RequestBody(receive, call.headers, call.appetite)
