@@ -2,6 +2,7 @@
 
 import json
 import re
+import textwrap
 from pathlib import Path
 
 import click
@@ -128,3 +129,22 @@ def test_the_glossary_is_sorted_and_explains_words_that_the_code_uses():
     assert words == sorted(set(words))
     code = " ".join(path.read_text() for path in (ROOT / "s3ish").rglob("*.py")).lower()
     assert not [word for word in words if not re.search(rf"\b{word}|\b{word.replace(' ', '_')}", code)]
+
+
+ADDING = (DOCS / "adding-an-operation.md").read_text()
+
+
+def test_the_code_that_shows_how_to_add_an_operation_is_that_of_the_files():
+    blocks = re.findall(r"^   ```python\n   # (\S+)\n(.*?)^   ```$", ADDING, re.M | re.S)
+    assert len(blocks) == ADDING.count("```python") > 4
+    for name, block in blocks:
+        code = re.sub("^   ", "", block, flags=re.M)
+        compile(textwrap.dedent(code), name, "exec")
+        assert code in (ROOT / name).read_text(), f"{name} does not have:\n{code}"
+
+
+def test_the_files_that_adding_an_operation_names_exist():
+    names = set(re.findall(r"`((?:s3ish|tests|docs|compat)/[\w/.-]*|\w+\.md)`", ADDING))
+    assert len(names) > 12
+    assert [name for name in names if not (ROOT / name).exists()] == []
+    assert len(re.findall(r"^\d+\. \*\*", ADDING, re.M)) == 10
