@@ -96,7 +96,17 @@ def make_store(
         on_damage=on_damage,
         on_state=on_state,
     )
-    return Store(rows, blobs, clock, offload, settings.server.region, on_damage, on_broken_row)
+    return Store(
+        rows,
+        blobs,
+        clock,
+        offload,
+        settings.server.region,
+        on_damage,
+        on_broken_row,
+        upkeep=blobs.upkeep,
+        piece_bytes=storage.stripe_bytes,
+    )
 
 
 async def close(store: Store) -> None:

@@ -17,7 +17,7 @@ from s3ish.api.shapes import (
 from s3ish.errors import InvalidArgument
 from s3ish.model import Checksum, Version
 from s3ish.objects import versions
-from s3ish.objects.ingest import DEFAULT_ALGORITHM
+from s3ish.objects.digests import DEFAULT_ALGORITHM
 from s3ish.wire.fields import element, elements, group, header, query
 from s3ish.wire.scalars import Instant
 from s3ish.wire.shape import shape

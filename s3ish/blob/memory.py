@@ -1,6 +1,6 @@
 """A blob store in memory: for tests, and for servers whose data may go with them."""
 
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator
 from types import TracebackType
 from typing import Self
 
@@ -8,7 +8,7 @@ import msgspec
 from msgspec import Raw
 
 from s3ish.blob.paths import Past, mint
-from s3ish.blob.protocol import Buffer, Health, Missing, Sealed, Unread
+from s3ish.blob.protocol import Buffer, Health, IsNamed, Missing, Sealed, Swept, Unread, Work
 from s3ish.clock import Clock
 from s3ish.model import BlobRef
 
@@ -25,7 +25,7 @@ class MemoryBlobStore:
     Args:
         clock: mints ids.
         inline_bytes: up to this size a blob is inline.
-        piece_bytes: what the writers ask for, and the most that readers yield at once.
+        piece_bytes: the most that readers yield at once.
     """
 
     def __init__(self, *, clock: Clock, inline_bytes: int = 32 << 10, piece_bytes: int = 1 << 20) -> None:
@@ -35,9 +35,9 @@ class MemoryBlobStore:
     def create(
         self,
         home: str,
-        size: int | None,  # noqa: ARG002 - no layout to choose
+        size: int | None = None,  # noqa: ARG002 - no layout to choose
         *,
-        compact: bool = False,  # noqa: ARG002 - all is in memory anyway
+        pieces: int | None = None,  # noqa: ARG002 - all is in memory anyway
     ) -> "MemoryWriter":
         return MemoryWriter(self, mint(home, self.clock.token()))
 
@@ -57,10 +57,7 @@ class MemoryBlobStore:
         self.get(ref).sidecar = sidecar
 
     async def delete(self, ref: BlobRef) -> None:
-        await self.discard(ref.id)
-
-    async def discard(self, blob: str) -> None:
-        self._blobs.pop(blob, None)
+        self._blobs.pop(ref.id, None)
 
     async def check(self, ref: BlobRef, *, repair: bool) -> Health:  # noqa: ARG002 - memory is whole or gone
         return Health(readable=ref.id in self._blobs)
@@ -75,28 +72,15 @@ class MemoryBlobStore:
             if blob.split("/") > last and (found := self._blobs.get(blob)):
                 yield Sealed(found.ref, found.sidecar, found.data if found.ref.inline else None)
 
-    async def tidy(self, ref: BlobRef, past: Past) -> None:
-        """Nothing is ever left."""
-
-    async def prune(self, before_ns: int) -> AsyncIterator[str]:  # noqa: ARG002 - there are no folders
-        nothing: tuple[str, ...] = ()
-        for folder in nothing:
-            yield folder
-
-    @property
-    def away(self) -> tuple[int, ...]:
-        return ()
-
-    async def dead_makers(self) -> frozenset[str]:
-        return frozenset()
-
-    async def forget_makers(self, makers: Iterable[str]) -> None:
-        """Who dies leaves nothing."""
-
-    async def strays(self, after: str | None = None) -> AsyncIterator[tuple[str, int]]:  # noqa: ARG002 - never any
-        nothing: tuple[tuple[str, int], ...] = ()
-        for stray in nothing:
-            yield stray
+    async def sweep(
+        self,
+        past: Past,  # noqa: ARG002 - who dies leaves nothing
+        is_named: IsNamed,  # noqa: ARG002
+        *,
+        dry: bool = False,  # noqa: ARG002
+    ) -> AsyncIterator[Swept]:
+        for blob in list(self._blobs):
+            yield Swept(blob)
 
     async def close(self) -> None:
         pass
@@ -129,26 +113,12 @@ class MemoryWriter:
     ) -> None:
         self._chunks.clear()
 
-    @property
-    def piece_bytes(self) -> int:
-        return self._store.piece_bytes
-
-    @property
-    def inline(self) -> bytes | None:
-        return b"".join(self._chunks) if self._ref.inline else None
-
-    async def write(self, data: Buffer) -> None:
+    async def write(self, data: Buffer, before: Work | None = None) -> None:
         assert not self._finished, "written after finish"
         assert not self._adopted, "written after adopt"
+        if before:
+            before()
         self._chunks.append(bytes(data))
-
-    @property
-    def short_bytes(self) -> int:
-        return self.piece_bytes
-
-    async def write_whole(self, data: Buffer, digest: Callable[[Buffer], None]) -> None:
-        digest(data)
-        await self.write(data)
 
     async def adopt(self, source: BlobRef) -> bool:
         assert not self._chunks, "adopted after write"
@@ -167,10 +137,11 @@ class MemoryWriter:
         self._ref = msgspec.structs.replace(self._ref, size=size, inline=inline)
         return self._ref
 
-    async def seal(self, sidecar: bytes) -> None:
+    async def seal(self, sidecar: bytes) -> bytes | None:
         assert self._finished, "sealed before finish"
         require_json(sidecar)
         self._store.put(self._ref, self._chunks[0], sidecar)
+        return self._chunks[0] if self._ref.inline else None
 
 
 class MemoryReader:

@@ -4,7 +4,7 @@ A blob store knows neither S3 nor the index. What a sidecar says is the caller's
 and keeps beside it what it needs itself to read the blob without any index.
 """
 
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
 from typing import NamedTuple, Protocol
 
@@ -75,6 +75,12 @@ class Health(NamedTuple):
 Unread = Callable[[str, BlobError], None]
 """Called with what a scan could not read: the id of a blob, or "" where it may have overlooked some, and why."""
 
+IsNamed = Callable[[str], Awaitable[bool]]
+"""Asked whether a blob of which nothing but the id is known must stay: something names it, or may be about to."""
+
+Work = Callable[[], None]
+"""What is to be done on the thread that stores some data, before it does."""
+
 
 class Sealed(NamedTuple):
     """A sealed blob: its reference, its sidecar, and its bytes if they are in that."""
@@ -84,27 +90,27 @@ class Sealed(NamedTuple):
     data: bytes | None
 
 
+class Swept(NamedTuple):
+    """What a sweep has come to: a blob by its id or a folder by its name.
+
+    ``stray`` says that it has files, but no valid sidecar and nobody who names it; ``removed`` that it is gone now.
+    """
+
+    name: str
+    stray: bool = False
+    removed: bool = False
+
+
 class BlobWriter(Protocol):
     """A blob being written. It becomes visible and durable by ``seal``; leaving its context without that removes it."""
 
-    @property
-    def piece_bytes(self) -> int:
-        """The size in bytes of ``write`` calls that is cheapest: such pieces are stored without another copy."""
+    async def write(self, data: Buffer, before: Work | None = None) -> None:
+        """Append ``data`` of any size. Raises Full, Unwritable.
 
-    async def write(self, data: Buffer) -> None:
-        """Append ``data`` of any size; less than a stripe is buffered. Raises Full, Unwritable.
-
-        ``data`` is the writer's from now on: the caller must not change it any more.
-        """
-
-    @property
-    def short_bytes(self) -> int:
-        """Up to so many bytes are stored more cheaply by ``write_whole``."""
-
-    async def write_whole(self, data: Buffer, digest: Callable[[Buffer], None]) -> None:
-        """Write all of the data, at most ``short_bytes``, in place of any ``write``. Raises Full, Unwritable.
-
-        ``digest`` is called with it once, on the thread that stores it; what it raises is raised here.
+        Args:
+            data: the writer's from now on: the caller must not change it any more.
+            before: called once, on a thread; what it raises is raised here. For short data, of which less is lost on
+                handing it from one thread to the next if the one that stores it does all else that takes time.
         """
 
     async def adopt(self, source: BlobRef) -> bool:
@@ -116,14 +122,11 @@ class BlobWriter(Protocol):
     async def finish(self) -> BlobRef:
         """End the data and make it durable. Returns the reference. Raises Full, Unwritable."""
 
-    @property
-    def inline(self) -> bytes | None:
-        """After ``finish``: the data of an inline blob, None for one with shards."""
-
-    async def seal(self, sidecar: bytes) -> None:
+    async def seal(self, sidecar: bytes) -> bytes | None:
         """Write the sidecar (any bytes of JSON text) durably, as the protocol's class text says.
 
-        May be called again with another sidecar before the context is left. Raises Full, Unwritable.
+        Returns the data of an inline blob, which the caller should keep as well: see there. May be called again with
+        another sidecar before the context is left. Raises Full, Unwritable.
         """
 
 
@@ -150,15 +153,21 @@ class BlobStore(Protocol):
     * No wrong byte is ever returned: data is checked against its hashes before it is used.
     * ``amend`` replaces a sidecar atomically: a reader sees the old or the new.
     * ``delete`` is idempotent; afterwards ``scan`` does not show the blob.
+
+    There is nothing else to know of a store, so that one can stand around another (``wrappers/``). Where the bytes of a
+    short blob are, how long stripes are, what is kept in memory: all that is the store's own matter.
     """
 
-    def create(self, home: str, size: int | None, *, compact: bool = False) -> AbstractAsyncContextManager[BlobWriter]:
+    def create(
+        self, home: str, size: int | None = None, *, pieces: int | None = None
+    ) -> AbstractAsyncContextManager[BlobWriter]:
         """Begin a blob.
 
         Args:
             home: where it should live, ``bucket`` or ``bucket/key``; any text.
-            size: the length in bytes if it is known, a hint for the layout.
-            compact: take it in small pieces, because many are written at once.
+            size: the length in bytes if it is known: no more will be written.
+            pieces: the length in bytes of the pieces that will be written, a hint for the layout. Short ones say that
+                memory is short.
         """
 
     async def open(self, ref: BlobRef, start: int = 0, stop: int | None = None) -> BlobReader:
@@ -189,40 +198,27 @@ class BlobStore(Protocol):
     async def check(self, ref: BlobRef, *, repair: bool) -> Health:
         """Verify every block of every shard and every sidecar; with ``repair``, rewrite what is damaged or missing."""
 
-    async def tidy(self, ref: BlobRef, past: Past) -> None:
-        """Remove what replacements that were cut off have left beside a blob's files.
-
-        Args:
-            past: what it does not hold may be about to take its place.
-        """
-
-    def prune(self, before_ns: int) -> AsyncIterator[str]:
-        """Remove folders that hold no blob and have not changed since ``before_ns``; yield what was looked at."""
-
-    @property
-    def away(self) -> tuple[int, ...]:
-        """The positions of volumes out of reach: what is removed meanwhile comes back with them."""
-
-    async def dead_makers(self) -> frozenset[str]:
-        """Return the marks of processes that died: what they were making will never be finished (see ``Past``)."""
-
-    async def forget_makers(self, makers: Iterable[str]) -> None:
-        """Forget processes that died, after what they left has been dealt with."""
-
     def scan(self, after: str | None = None, unread: Unread | None = None) -> AsyncIterator["Sealed"]:
         """Yield every sealed blob, in an order that ``after`` (the last id seen) can resume.
 
         What cannot be read is left out, and reported to ``unread``. Raises Corrupt where that may be too much.
         """
 
-    def strays(self, after: str | None = None) -> AsyncIterator[tuple[str, int]]:
-        """Yield what has files but no valid sidecar: its id, and when it changed last in nanoseconds since the epoch.
+    def sweep(self, past: Past, is_named: IsNamed, *, dry: bool = False) -> AsyncIterator[Swept]:
+        """Remove what writers that were cut off have left; yield all that was looked at.
 
-        It is being written, was left by a crash, or has lost its sidecar: the caller, who has an index, knows which.
+        That is: blobs that have files but no valid sidecar and that nobody names, what lies beside the files of others,
+        and places that hold no blob. One without a sidecar is being written, was left by a crash, or has lost its
+        sidecar: the caller, who has an index, knows which. What cannot be removed is left to the next sweep.
+
+        Args:
+            past: what it does not hold may be about to be sealed, and stays.
+            is_named: asked about each blob that would be removed.
+            dry: change nothing; yield the strays as if they could not be removed.
+
+        Raises:
+            Corrupt: too many volumes are out of reach to see all blobs.
         """
-
-    async def discard(self, blob: str) -> None:
-        """Remove all files of a blob by its id; as ``delete``, for what ``strays`` gave."""
 
     async def close(self) -> None:
         """Flush what is pending and release the volumes."""

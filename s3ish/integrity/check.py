@@ -7,12 +7,16 @@ that is reported as lost.
 from collections import Counter, defaultdict
 from collections.abc import AsyncIterator
 
+from s3ish.blob.paths import Past
 from s3ish.integrity.blind_spots import BlindSpots, read_blind_spots
 from s3ish.integrity.catalog_walk import inventory
 from s3ish.integrity.inspect import Finding, Inspector
 from s3ish.integrity.references import References
+from s3ish.model import BlobRef
 from s3ish.objects.store import Store
 from s3ish.tables.table import Named
+
+ORPHAN, STRAY = "sealed, but named by no row", "files without a sidecar, named by no row"
 
 
 class Check:
@@ -80,18 +84,31 @@ class Check:
             if told.made_ns >= self._before_ns or await references.is_reachable(ref, told):
                 continue
             if not await self._store.find_garbage(ref.id):
-                yield await self._drop(ref.id, "sealed, but named by no row")
-        async for blob, modified_ns in self._store.blobs.strays():
-            if modified_ns >= self._before_ns or await references.is_named(blob):
-                continue
-            if not await self._store.find_garbage(blob):
-                yield await self._drop(blob, "files without a sidecar, named by no row")
+                yield await self._drop(ref)
+        dry, spared = not self._removes, list[str]()
 
-    async def _drop(self, blob: str, problem: str) -> Finding:
-        if not self._repair or self._damaged_rows or self._gaps.cover(blob):
-            return self._count(Finding(blob, (problem,), "orphan"))
-        await self._store.blobs.discard(blob)
-        return self._count(Finding(blob, (problem,), "repaired"))
+        async def is_named(blob: str) -> bool:
+            named = await references.is_named(blob) or await self._store.find_garbage(blob) is not None
+            if not named and not dry and self._gaps.cover(blob):
+                spared.append(blob)
+                return True
+            return named
+
+        async for swept in self._store.blobs.sweep(Past(self._before_ns), is_named, dry=dry):
+            if swept.stray:
+                yield self._count(Finding(swept.name, (STRAY,), "repaired" if swept.removed else "orphan"))
+            while spared:
+                yield self._count(Finding(spared.pop(), (STRAY,), "orphan"))
+
+    @property
+    def _removes(self) -> bool:
+        return self._repair and not self._damaged_rows
+
+    async def _drop(self, ref: BlobRef) -> Finding:
+        if not self._removes or self._gaps.cover(ref.id):
+            return self._count(Finding(ref.id, (ORPHAN,), "orphan"))
+        await self._store.blobs.delete(ref)
+        return self._count(Finding(ref.id, (ORPHAN,), "repaired"))
 
     def _count(self, finding: Finding) -> Finding:
         self.counts[finding.state] += 1

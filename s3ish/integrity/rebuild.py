@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 
 import structlog
 
-from s3ish.blob.paths import mint
+from s3ish.blob.paths import Past, mint
 from s3ish.blob.protocol import BlobError, OutOfReach, Sealed
 from s3ish.index.protocol import Change, Put
 from s3ish.integrity.blind_spots import LOST_BUCKET, REMEDY, BlindSpots
@@ -80,9 +80,20 @@ async def rebuild(store: Store, progress: Progress = _ignore) -> Counter[str]:
     await _settle_versions(store, found, gaps)
     await _settle_parts(store, found, gaps)
     await store.index.commit(gaps.rows())
-    if found or [stray async for stray in store.blobs.strays()]:  # what was garbage is now unknown to the index
+    if found or await _has_strays(store):  # what was garbage is now unknown to the index
         await store.index.commit([STATE.mark(SWEEP, b"1")])
     return found
+
+
+async def _has_strays(store: Store) -> bool:
+    async def is_named(_: str) -> bool:
+        return False
+
+    everything = Past(2**63)
+    async for swept in store.blobs.sweep(everything, is_named, dry=True):
+        if swept.stray:
+            return True
+    return False
 
 
 class _Batch:

@@ -74,7 +74,7 @@ async def recover(store: Store) -> None:
         IndexFailure: the index cannot be used.
     """
     unclean = await STATE.value(store.index, UNCLEAN) is not None
-    away = set(store.blobs.away)
+    away = set(store.upkeep.away)
     returned = _decoded(await STATE.value(store.index, AWAY)) - away
     if unclean:
         log.warning("the last stop was not clean; looking through all sidecars in the background")
@@ -94,9 +94,9 @@ async def join(store: Store) -> None:
     Raises:
         IndexFailure: the index cannot be used.
     """
-    if store.blobs.away:
-        await _add_away(store, set(store.blobs.away))
-    if dead := await store.blobs.dead_makers():
+    if away := store.upkeep.away:
+        await _add_away(store, set(away))
+    if dead := await store.upkeep.dead_makers():
         log.warning("a worker died; looking in the background for what it left", workers=len(dead))
         await store.index.commit([STATE.mark(SWEEP, store.clock.token().encode())])
 

@@ -12,7 +12,6 @@ from collections.abc import AsyncIterator
 import structlog
 
 from s3ish.blob.paths import Past
-from s3ish.blob.protocol import Unwritable
 from s3ish.index.protocol import Conflict
 from s3ish.integrity.blind_spots import BlindSpots, read_blind_spots
 from s3ish.integrity.catalog_walk import inventory
@@ -93,7 +92,7 @@ class SweepJob:
         if self._left:
             log.warning("sweep begins anew; a volume could not be written", left=self._left)
             return Step(more=False)
-        await self._store.blobs.forget_makers(self._past.dead)
+        await self._store.upkeep.forget_makers(self._past.dead)
         try:
             await self._store.index.commit([STATE.drop(SWEEP)], [STATE.expect(SWEEP, self._asked)])
         except Conflict:  # asked for again meanwhile
@@ -105,7 +104,7 @@ class SweepJob:
         store = self._store
         started = await STATE.value(store.index, UNCLEAN)
         before_ns = self._past.before_ns if started is None else min(self._past.before_ns, int(started))
-        self._past = Past(before_ns, await store.blobs.dead_makers())
+        self._past = Past(before_ns, await store.upkeep.dead_makers())
         self._gaps = await read_blind_spots(store.index)
         for prefix, problem in self._gaps:
             log.error("the index has gaps; nothing is removed from them", prefix=prefix, problem=problem)
@@ -123,11 +122,9 @@ class SweepJob:
         async for ref, sidecar, _ in store.blobs.scan():
             await self._look_at_sealed(ref, sidecar)
             yield
-        async for blob, modified_ns in store.blobs.strays():
-            if self._past.holds(blob, modified_ns) and not await self._references.is_named(blob):
-                await self._remove(blob)
-            yield
-        async for _ in store.blobs.prune(before_ns):
+        async for swept in store.blobs.sweep(self._past, self._is_named):
+            self.removed += swept.removed
+            self._left += swept.stray and not swept.removed  # what a volume refuses must not hold up all behind it
             yield
 
     async def _doubt_buckets(self) -> AsyncIterator[None]:
@@ -148,22 +145,13 @@ class SweepJob:
             log.error("sidecar of an unknown kind", blob=ref.id)
             return
         if not self._past.holds(ref.id, told.made_ns) or await self._references.is_reachable(ref, told):
-            await self._store.blobs.tidy(ref, self._past)
             return
         if not self._gaps.cover(ref.id):
             await self._store.condemn(ref)
             self.removed += 1
 
-    async def _remove(self, blob: str) -> None:
-        """Remove a blob, or remember that one is left: what a volume refuses must not hold up all behind it.
-
-        What is garbage already is left to the garbage job, since a reader may still use it.
-        """
-        if self._gaps.cover(blob) or await self._store.find_garbage(blob):
-            return
-        try:
-            await self._store.blobs.discard(blob)
-        except Unwritable:
-            self._left += 1
-        else:
-            self.removed += 1
+    async def _is_named(self, blob: str) -> bool:
+        """Whether a blob without a sidecar stays. Garbage is left to its job, since a reader may still use it."""
+        if self._gaps.cover(blob) or await self._references.is_named(blob):
+            return True
+        return await self._store.find_garbage(blob) is not None

@@ -15,7 +15,8 @@ from s3ish.model import Attributes, Owner, Part, Upload, Version
 from s3ish.objects import get as read
 from s3ish.objects import multipart
 from s3ish.objects.conditions import UNCONDITIONAL, WriteConditions
-from s3ish.objects.ingest import Claims, Digests, ingest
+from s3ish.objects.digests import Claims, Digests
+from s3ish.objects.ingest import ingest
 from s3ish.objects.put import publish
 from s3ish.objects.store import Store, translated
 from s3ish.tables.catalog import INLINE, PARTS
@@ -83,7 +84,7 @@ async def copy_object(
     )
     with translated():
         async with AsyncExitStack() as stack:
-            writer = await stack.enter_async_context(store.blobs.create(f"{bucket}/{key}", _own_size(source)))
+            writer = await stack.enter_async_context(store.create(bucket, key, _own_size(source)))
             rows: list[Change] = []
             if source.parts and same_checksum:
                 parts = await _copy_parts(store, source, bucket, key, stack, rows)
@@ -120,13 +121,13 @@ async def _copy_parts(
 
     async def copy(part: Part, start: int) -> tuple[Part, list[Change]]:
         async with turns:
-            writer = await stack.enter_async_context(store.blobs.create(f"{bucket}/{key}", part.size))
+            writer = await stack.enter_async_context(store.create(bucket, key, part.size))
             if not await writer.adopt(part.blob):
                 await _pour(store, source, start, start + part.size, writer, None)
             copied = replace(part, blob=await writer.finish(), modified_ns=store.clock.service_ns())
             await stack.enter_async_context(store.provisional(copied.blob))
-            await writer.seal(PARTS.seal(copied, bucket, key, ""))
-            return copied, INLINE.keep(copied.blob, writer.inline)
+            inline = await writer.seal(PARTS.seal(copied, bucket, key, ""))
+            return copied, INLINE.keep(copied.blob, inline)
 
     starts = accumulate((part.size for part in source.parts), initial=0)
     try:

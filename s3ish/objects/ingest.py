@@ -5,24 +5,13 @@ that all share.
 """
 
 import asyncio
-import base64
-import hashlib
-import hmac
-from collections.abc import Callable
 from functools import partial
 from typing import Protocol
 
-from msgspec import Struct
-
 from s3ish.blob.protocol import BlobWriter, Buffer
-from s3ish.checksum import ALGORITHMS, Hasher
-from s3ish.errors import BadDigest, XAmzContentSHA256Mismatch
-from s3ish.model import Checksum
+from s3ish.objects.digests import Claims, Digests
 from s3ish.objects.room import FREE_BYTES, PATIENCE_SECONDS, Place, Room
 from s3ish.threads import Serial, ThreadPool
-
-DEFAULT_ALGORITHM = "CRC64NVME"
-"""What S3 computes where the client names no algorithm."""
 
 _BEGINNING_BYTES = 4 * 1024
 """So much of a piece must have come before it gets a place in the room: who trickles holds none."""
@@ -31,16 +20,12 @@ _AHEAD = 3
 """So many pieces may wait to be stored while another one arrives: digests are computed without a pause, though the
 event loop, the drives and the sender are late now and then."""
 
+_SHORT_BYTES = 256 * 1024
+"""Up to so many bytes it costs more to have several threads at work on several uploads than is won: what is announced
+with so few is digested on the thread that stores it."""
+
 _SMALL = 32 * 1024
 """Below this many bytes digesting costs less than a thread hop."""
-
-
-class Claims(Struct, frozen=True):
-    """What the sender says of the bytes: MD5 (16 bytes), SHA-256 (hex) and a checksum in base64."""
-
-    md5: bytes | None = None
-    sha256: str | None = None
-    checksum: str | None = None
 
 
 class Source(Protocol):
@@ -69,69 +54,6 @@ class Source(Protocol):
 
     def claims(self) -> Claims:
         """What the sender says of the bytes; complete after the end, because it may stand in a trailer."""
-
-
-class Digests:
-    """The digests of one stream: its MD5 (the ETag), one checksum, and SHA-256 where it is signed."""
-
-    def __init__(self, algorithm: str | None, *, sha256: bool) -> None:
-        self.size = 0
-        self.algorithm = algorithm or DEFAULT_ALGORITHM
-        self._md5 = hashlib.md5(usedforsecurity=False)
-        self._checksum = Hasher(self.algorithm)
-        self._sha256 = hashlib.sha256() if sha256 else None
-
-    def update(self, piece: Buffer) -> None:
-        """Add bytes."""
-        self._update_etag(piece)
-        self._update_others(piece)
-
-    @property
-    def parts(self) -> tuple[Callable[[Buffer], None], ...]:
-        """What ``update`` does, as functions that may run at the same time; each must see all bytes in order."""
-        if self._sha256 is None and ALGORITHMS[self.algorithm].quick:
-            return (self.update,)
-        return self._update_etag, self._update_others
-
-    def _update_etag(self, piece: Buffer) -> None:
-        self.size += len(piece)
-        self._md5.update(piece)
-
-    def _update_others(self, piece: Buffer) -> None:
-        self._checksum.update(piece)
-        if self._sha256:
-            self._sha256.update(piece)
-
-    @property
-    def etag(self) -> str:
-        """The MD5 in hex."""
-        return self._md5.hexdigest()
-
-    @property
-    def checksum(self) -> Checksum:
-        """The checksum of the whole."""
-        return Checksum(self.algorithm, self._checksum.value())
-
-    def verify(self, claims: Claims) -> None:
-        """Compare with what the sender says.
-
-        Raises:
-            XAmzContentSHA256Mismatch, BadDigest: not the bytes that the sender meant.
-        """
-        if self._sha256 and claims.sha256 is not None:
-            computed = self._sha256.hexdigest()
-            if not hmac.compare_digest(computed, claims.sha256):
-                raise XAmzContentSHA256Mismatch(
-                    ClientComputedContentSHA256=claims.sha256, S3ComputedContentSHA256=computed
-                )
-        if claims.md5 is not None and claims.md5 != self._md5.digest():
-            raise BadDigest(
-                "The Content-MD5 you specified did not match what we received.",
-                ExpectedDigest=claims.md5.hex(),
-                CalculatedDigest=base64.b64encode(self._md5.digest()).decode(),
-            )
-        if claims.checksum is not None and claims.checksum != self._checksum.value():
-            raise BadDigest(f"The {self.algorithm} you specified did not match the calculated checksum.")
 
 
 class _Intake:
@@ -181,12 +103,13 @@ async def ingest(
         whole = await source.read(FREE_BYTES + 1)
         digests.update(whole)
         await writer.write(whole)
-    elif source.size is not None and source.size <= writer.short_bytes:
+    elif source.size is not None and source.size <= _SHORT_BYTES:
         with room.upload():
             await _move_whole(_Intake(source, source.size, room), writer, digests)
     else:
+        intake = _Intake(source, room.piece_bytes, room)  # of the length that the writer was told of
         with room.upload():
-            await _move(_Intake(source, writer.piece_bytes, room), writer, offload, digests)
+            await _move(intake, writer, offload, digests)
     digests.verify(source.claims())
     return digests
 
@@ -194,7 +117,8 @@ async def ingest(
 async def _move_whole(intake: _Intake, writer: BlobWriter, digests: Digests) -> None:
     """Digest and store all in one."""
     try:
-        await writer.write_whole(await intake.next(), digests.update)
+        whole = await intake.next()
+        await writer.write(whole, partial(digests.update, whole))
     finally:
         intake.place.leave()
 

@@ -26,7 +26,8 @@ from s3ish.errors import (
 from s3ish.index.protocol import Change
 from s3ish.model import Checksum, Garbage, Part, Upload, Version
 from s3ish.objects.conditions import UNCONDITIONAL, WriteConditions
-from s3ish.objects.ingest import DEFAULT_ALGORITHM, Source, ingest
+from s3ish.objects.digests import DEFAULT_ALGORITHM
+from s3ish.objects.ingest import Source, ingest
 from s3ish.objects.put import publish
 from s3ish.objects.store import Conflicted, Store, attempts, drop_blobs, translated
 from s3ish.tables import keys
@@ -100,7 +101,7 @@ async def put_part(
             f"actual checksum Type: {(source.algorithm or 'null').lower()}"
         )
     with translated():
-        async with store.blobs.create(f"{bucket}/{key}", source.size, compact=store.room.crowded) as writer:
+        async with store.create(bucket, key, source.size) as writer:
             digests = await ingest(source, writer, store.offload, store.room, algorithm or None)
             part = Part(
                 number=number,
@@ -111,8 +112,8 @@ async def put_part(
                 checksum=digests.checksum,
             )
             async with store.provisional(part.blob):
-                await writer.seal(PARTS.seal(part, bucket, key, upload_id))
-                await _commit_part(store, held, part, writer.inline)
+                inline = await writer.seal(PARTS.seal(part, bucket, key, upload_id))
+                await _commit_part(store, held, part, inline)
             return held.record, part
 
 

@@ -88,13 +88,13 @@ async def publish(
             conditions.check(newest.record if newest else None, draft.key)
             publication = await plan(store, bucket.record, draft, newest)
             version = publication.version
-            await writer.seal(VERSIONS.seal(version))
+            inline = await writer.seal(VERSIONS.seal(version))
             committed = await store.commit(
                 [
                     *publication.changes,
                     VERSIONS.put(version),
                     CURRENT.show(version),
-                    *INLINE.keep(version.blob, writer.inline),
+                    *INLINE.keep(version.blob, inline),
                     *drop_blobs(publication.garbage),
                     *changes,
                 ],
@@ -135,7 +135,7 @@ async def put_object(
         newest = await store.newest(bucket, key)
         conditions.check(newest[0].record if newest else None, key)
     with translated():
-        async with store.blobs.create(f"{bucket}/{key}", source.size, compact=store.room.crowded) as writer:
+        async with store.create(bucket, key, source.size) as writer:
             digests = await ingest(source, writer, store.offload, store.room)
             ref = await writer.finish()
             draft = Version(

@@ -19,6 +19,10 @@ UPLOAD_BYTES = 24 << 10
 CROWD = 64
 """More uploads than these are a crowd."""
 
+PIECE_BYTES, CROWD_PIECE_BYTES = 1 << 20, 128 << 10
+"""What an upload takes at a time, and what it does in a crowd: small enough that many have room at once, and large
+enough that a byte costs little more."""
+
 PATIENCE_SECONDS = 0.5
 """Who needs longer for a piece is slow, and gives its place to others: there is room besides for many of its kind."""
 
@@ -52,10 +56,11 @@ class Room:
         size: in bytes, a quarter of which is for pieces whatever the number of uploads; pieces that are large beside
             it still have room for four.
         slow_size: the same for the pieces of slow senders.
+        piece_bytes: what an upload takes at a time outside a crowd.
     """
 
-    def __init__(self, size: int = ROOM_BYTES, slow_size: int = SLOW_BYTES) -> None:
-        self._size, self._slow_size = size, slow_size
+    def __init__(self, size: int = ROOM_BYTES, slow_size: int = SLOW_BYTES, *, piece_bytes: int = PIECE_BYTES) -> None:
+        self._size, self._slow_size, self._piece_bytes = size, slow_size, piece_bytes
         self._quick = self._slow = self._uploads = 0
         self._waiting: deque[tuple[int, asyncio.Future[None]]] = deque()
 
@@ -65,9 +70,9 @@ class Room:
         return self._quick + self._slow
 
     @property
-    def crowded(self) -> bool:
-        """Whether so many upload that pieces should be small."""
-        return self._uploads >= CROWD
+    def piece_bytes(self) -> int:
+        """What the next upload should take at a time."""
+        return min(self._piece_bytes, CROWD_PIECE_BYTES) if self._uploads >= CROWD else self._piece_bytes
 
     @contextmanager
     def upload(self) -> Iterator[None]:

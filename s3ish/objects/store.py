@@ -11,7 +11,8 @@ from contextlib import AbstractAsyncContextManager, suppress
 from typing import Any, ParamSpec, TypeVar, cast
 
 from s3ish.blob import protocol as blob
-from s3ish.blob.protocol import BlobStore
+from s3ish.blob.protocol import BlobStore, BlobWriter
+from s3ish.blob.upkeep import NoUpkeep, Upkeep
 from s3ish.clock import Clock
 from s3ish.errors import InsufficientStorage, InternalError, NoSuchBucket, S3Error, ServiceUnavailable, SlowDown
 from s3ish.index.protocol import (
@@ -28,7 +29,7 @@ from s3ish.index.protocol import (
 )
 from s3ish.model import BlobRef, Bucket, Garbage, Version
 from s3ish.objects.key_queue import KeyQueue
-from s3ish.objects.room import Room
+from s3ish.objects.room import PIECE_BYTES, Room
 from s3ish.objects.unresolved import UnresolvedWrites
 from s3ish.tables import keys
 from s3ish.tables.catalog import BUCKETS, GARBAGE, INLINE, TABLES, VERSIONS
@@ -90,6 +91,8 @@ class Store:
         on_damage: called with a small blob whose row of bytes is not what was written.
         on_broken_row: called with any other row that is not what was written.
         tables: all that the index has.
+        upkeep: what the volumes tell of themselves.
+        piece_bytes: how much an upload takes at a time outside a crowd.
 
     ``left_garbage`` says that a request has left parts to the garbage job.
     """
@@ -103,7 +106,10 @@ class Store:
         region: str,
         on_damage: Callable[[BlobRef, tuple[str, ...]], None] | None = None,
         on_broken_row: Callable[[RowIs], None] | None = None,
+        *,
         tables: Tables = TABLES,
+        upkeep: Upkeep = NoUpkeep(),  # noqa: B008 - immutable
+        piece_bytes: int = PIECE_BYTES,
     ) -> None:
         self._on_damage = on_damage
         self._on_broken_row = on_broken_row
@@ -114,7 +120,8 @@ class Store:
         self.offload = offload
         self.region = region
         self.leftovers = UnresolvedWrites()
-        self.room = Room()
+        self.upkeep = upkeep
+        self.room = Room(piece_bytes=piece_bytes)
         self.left_garbage = False
         self._records: dict[tuple[str, bytes, bytes], Any] = {}
         self._removed: list[Change] = []  # rows of garbage that is gone
@@ -210,6 +217,10 @@ class Store:
         return None
 
     # --- writing ---------------------------------------------------------------------------------------------------
+
+    def create(self, bucket: str, key: str, size: int | None) -> AbstractAsyncContextManager[BlobWriter]:
+        """Begin the blob of a version or part of so many bytes, if that is known; see ``BlobStore.create``."""
+        return self.blobs.create(f"{bucket}/{key}", size, pieces=self.room.piece_bytes)
 
     def turn(self, bucket: str, key: str) -> AbstractAsyncContextManager[None]:
         """Let this process's writers of one key go one after the other."""

@@ -23,7 +23,7 @@ from s3ish.errors import (
     MissingContentLength,
 )
 from s3ish.http.receive_buffer import Demand
-from s3ish.objects.ingest import Claims, Digests
+from s3ish.objects.digests import Claims, Digests
 from s3ish.wire.chunked import ChunkedDecoder
 
 Receive = Callable[[], Awaitable[Any]]

@@ -12,7 +12,7 @@ from s3ish.errors import (
     InvalidRequest,
     MalformedPOSTRequest,
 )
-from s3ish.objects.ingest import Claims
+from s3ish.objects.digests import Claims
 from s3ish.server.body import RequestBody
 from s3ish.wire.form import FormParser, boundary_of
 

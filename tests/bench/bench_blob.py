@@ -48,7 +48,7 @@ async def write_blob(store, home, pieces, *, digest=False):
         for piece in pieces:
             if digest:
                 writing = asyncio.ensure_future(writer.write(piece))
-                await store.offload.run(md5.update, piece)
+                await store.core.offload.run(md5.update, piece)
                 await writing
             else:
                 await writer.write(piece)
@@ -81,7 +81,7 @@ async def bench_small(folder, count, settings, label, *, fsync=True, size=4096):
         rates.append(number / (time.perf_counter() - start))
     show(label, rates, "/s")
     await store.close()
-    store.offload.close()
+    store.core.offload.close()
 
 
 async def bench_large(folder, count, settings, label, *, fsync=True, digest=False, size=256 * MIB):
@@ -103,7 +103,7 @@ async def bench_large(folder, count, settings, label, *, fsync=True, digest=Fals
     show(f"{label}: read", reads, "MiB/s")
     show(f"{label}: read, 4 at once", several, "MiB/s")
     await store.close()
-    store.offload.close()
+    store.core.offload.close()
     return written
 
 

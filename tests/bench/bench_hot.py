@@ -155,7 +155,7 @@ async def bench(folder, log):
     async with filling.opened(folder) as store:
         router, authenticator = Router(catalogue()), Authenticator(Credentials([USER]), store.region)
         bench_steps(authenticator, router, (await store.bucket("bench")).record)
-        step("encode 1 MiB, 2 + 1", lambda: store.blobs.coder.encode(STRIPE), 100)
+        step("encode 1 MiB, 2 + 1", lambda: store.blobs.core.coder.encode(STRIPE), 100)
         await bench_listing(store)
         await bench_requests(S3Application(store, router, authenticator, Observer(log=log), domains=()))
 

@@ -40,7 +40,7 @@ def make_store(tmp_path, offload):
         volumes = open_volumes(roots, clock=Clock(), fsync=False, missing=changes.pop("missing", 0))
         store = ErasureStore(volumes, settings._replace(**changes), clock=Clock(), offload=offload)
         store.damage = []
-        store.report = lambda ref, names: store.damage.append((ref.id, names))
+        store.core.report = lambda ref, names: store.damage.append((ref.id, names))
         opened.append(store)
         return store
 

@@ -3,8 +3,10 @@
 import asyncio
 import os
 import threading
+from functools import partial
 
 from s3ish.blob.erasure.layout import shard_name
+from s3ish.blob.paths import Past
 from s3ish.blob.volumes import generation, identity, locks, open_set, page_cache, probe, volume
 
 SIDECAR = b'{"bucket":"b","key":"k","n":1}'
@@ -16,10 +18,10 @@ def sample(size, seed=1):
 
 
 async def put(store, data, home="bucket/folder/key", sidecar=SIDECAR, piece=None, digest=None):
-    """Store a blob: in pieces of a length, or with a ``digest`` in one, which must then be short."""
+    """Store a blob: in pieces of a length, or in one with a ``digest`` before."""
     async with store.create(home, len(data)) as writer:
         if digest:
-            await writer.write_whole(data, digest)
+            await writer.write(data, partial(digest, data))
         else:
             step = piece or max(len(data), 1)
             for start in range(0, len(data), step):
@@ -39,6 +41,15 @@ async def get(store, ref, start=0, stop=None):
 
 async def scanned(store, after=None):
     return [(ref.id, sidecar) async for ref, sidecar, _ in store.scan(after)]
+
+
+async def strays(store):
+    """Return the ids of the blobs that have files and no valid sidecar."""
+
+    async def is_named(_):
+        return False
+
+    return [swept.name async for swept in store.sweep(Past(2**63), is_named, dry=True) if swept.stray]
 
 
 def shard_file(store, ref, number):

@@ -2,6 +2,7 @@
 
 import pytest
 
+from s3ish.blob.paths import Past
 from s3ish.blob.protocol import Missing
 from tests.blob.support import SIDECAR, get, put, sample, scanned
 
@@ -105,13 +106,14 @@ async def test_impossible_ranges_are_refused(store, bounds):
         await store.open(ref, *bounds)
 
 
-async def test_the_inline_data_is_known_after_finish(store):
+async def test_sealing_gives_the_inline_data(store):
     for size in (0, 1, 100, 101):
         async with store.create("b/k", None) as writer:
             await writer.write(sample(size))
             ref = await writer.finish()
-            assert writer.inline == (sample(size) if size <= 100 else None)
             assert ref.inline == (size <= 100)
+            for _ in range(2):
+                assert await writer.seal(SIDECAR) == (sample(size) if size <= 100 else None)
 
 
 @pytest.mark.parametrize("size", [50, 2500])
@@ -194,8 +196,7 @@ async def test_adopt_takes_the_bytes_of_another_blob(store):
     async with store.create("other/key", None) as writer:
         assert await writer.adopt(source)
         ref = await writer.finish()
-        assert writer.inline is None
-        await writer.seal(b'{"copy":true}')
+        assert await writer.seal(b'{"copy":true}') is None
     assert ref.id != source.id
     assert ref.size == 2500
     await store.delete(source)
@@ -211,6 +212,25 @@ async def test_adopt_says_no_to_inline_blobs_and_can_be_followed_by_a_copy(store
         ref = await writer.finish()
         await writer.seal(SIDECAR)
     assert await get(store, ref) == sample(50)
+
+
+@pytest.mark.parametrize("dry", [False, True])
+async def test_a_sweep_leaves_what_is_sealed_and_what_is_being_written(store, dry):
+    async def is_named(_):
+        return False
+
+    refs = [await put(store, sample(size), home=f"b/{size}") for size in (50, 2500)]
+    async with store.create("b/slow", 2500) as writer:
+        await writer.write(sample(2000))
+        swept = [item async for item in store.sweep(Past(0), is_named, dry=dry)]
+        assert not any(item.stray or item.removed for item in swept)
+        await writer.write(sample(500))
+        late = await writer.finish()
+        await writer.seal(SIDECAR)
+    assert {ref.id for ref in refs} <= {item.name for item in swept}
+    assert {blob for blob, _ in await scanned(store)} == {ref.id for ref in [*refs, late]}
+    for ref, size in zip(refs, (50, 2500), strict=True):
+        assert await get(store, ref) == sample(size)
 
 
 async def test_scan_yields_each_blob_once_and_resumes(store):

@@ -52,7 +52,7 @@ from s3ish.model import (
     Version,
 )
 from s3ish.objects import buckets, delete, multipart, seal, write
-from s3ish.objects.ingest import Claims
+from s3ish.objects.digests import Claims
 
 ROOT = ("s3ishadmin", "s3ishadmin")
 OTHER = ("OTHERACCESSKEY", "the-other-secret")

@@ -235,7 +235,7 @@ async def test_the_sweep_removes_what_a_dead_workers_replacement_left(world, sto
     version = await put(store, "k", sample(1500))
     await recover(store)
     living, dying = Worker(world, "a"), Worker(world, "b")
-    tokens = {name: worker.store.blobs.token() for name, worker in (("living", living), ("dying", dying))}
+    tokens = {name: worker.store.blobs.core.token() for name, worker in (("living", living), ("dying", dying))}
     folder = os.path.dirname(world.files_of(version.blob)[0])
     for token in tokens.values():
         with open(f"{folder}/.data.0.{token}", "wb") as file:

@@ -304,11 +304,11 @@ async def test_a_stray_that_a_volume_refuses_to_remove_makes_the_sweep_begin_ane
             os.unlink(path)
     assert await strays(store) == [dead.blob.id]
 
-    async def refuse(_blob, _positions=None):
+    def refuse(_blob, _positions):
         raise Unwritable("gone")
 
     with monkeypatch.context() as patched:
-        patched.setattr(store.blobs, "discard", refuse)
+        patched.setattr(store.blobs.core, "remove", refuse)
         assert (await sweep(store)).removed == 0
     assert await store.index.get("state", SWEEP) is not None
     job = SweepJob(store, FUTURE)

@@ -18,10 +18,11 @@ from s3ish.objects import buckets, copy, delete, listing, multipart, versions
 from s3ish.objects import get as read
 from s3ish.objects import put as write
 from s3ish.objects.conditions import UNCONDITIONAL
-from s3ish.objects.ingest import Claims
+from s3ish.objects.digests import Claims
 from s3ish.objects.store import Store
 from s3ish.tables.catalog import TABLES
 from s3ish.threads import InlinePool, ThreadPool
+from tests.blob import support as blob_support
 
 OWNER = Owner("owner-id", "owner")
 OTHER = Owner("other-id", "other")
@@ -106,7 +107,17 @@ class World:
         settings = BlobSettings(k=self.code[0], m=self.code[1], stripe_bytes=STRIPE, inline_bytes=INLINE)
         blobs = ErasureStore(volumes, settings, clock=self.clock, offload=self.offload, on_damage=on_damage)
         index = wrap(SQLiteIndex(index_path or self.index_path, TABLES.layouts, durable=False))
-        store = Store(index, blobs, self.clock, self.offload, "us-east-1", on_damage, on_broken_row)
+        store = Store(
+            index,
+            blobs,
+            self.clock,
+            self.offload,
+            "us-east-1",
+            on_damage,
+            on_broken_row,
+            upkeep=blobs.upkeep,
+            piece_bytes=STRIPE,
+        )
         self._stores.append(store)
         return store
 
@@ -242,7 +253,7 @@ async def sealed(store):
 
 
 async def strays(store):
-    return [blob async for blob, _ in store.blobs.strays()]
+    return await blob_support.strays(store.blobs)
 
 
 async def referenced(store):

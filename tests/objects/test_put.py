@@ -19,7 +19,7 @@ from s3ish.errors import (
 from s3ish.index.protocol import Unavailable
 from s3ish.model import Checksum
 from s3ish.objects import put as write
-from s3ish.objects.ingest import Claims
+from s3ish.objects.digests import Claims
 from tests.objects.support import (
     OWNER,
     PLAIN,

@@ -9,7 +9,7 @@ from s3ish.errors import IncompleteBody
 from s3ish.objects import ingest as module
 from s3ish.objects.ingest import ingest
 from s3ish.objects.room import CROWD, UPLOAD_BYTES, Room
-from tests.objects.support import Bytes, get, make_bucket, put, sample
+from tests.objects.support import STRIPE, Bytes, get, make_bucket, put, sample
 
 MIB = 1 << 20
 
@@ -107,7 +107,7 @@ class Sender(Bytes):
 
 
 async def upload(store, key, source):
-    async with store.blobs.create(f"b/{key}", source.size) as writer:
+    async with store.create("b", str(key), source.size) as writer:
         digests = await ingest(source, writer, store.offload, store.room)
         await writer.finish()
         return digests
@@ -122,7 +122,7 @@ def pieces_need_places(monkeypatch):
 
 @pytest.mark.usefixtures("pieces_need_places")
 async def test_nobody_is_asked_for_bytes_before_there_is_room(store):  # case 113
-    store.room = Room(4000, 0)
+    store.room = Room(4000, 0, piece_bytes=STRIPE)
     gate = asyncio.Event()
     senders = [Sender(sample(5500, number), gate) for number in range(20)]
     uploads = [asyncio.ensure_future(upload(store, number, sender)) for number, sender in enumerate(senders)]
@@ -137,7 +137,7 @@ async def test_nobody_is_asked_for_bytes_before_there_is_room(store):  # case 11
 @pytest.mark.usefixtures("pieces_need_places")
 async def test_senders_that_say_nothing_hold_up_nobody(store, monkeypatch):  # case 113
     monkeypatch.setattr(module, "PATIENCE_SECONDS", 0.001)
-    store.room = Room(4000, 8000)
+    store.room = Room(4000, 8000, piece_bytes=STRIPE)
     silent = [asyncio.ensure_future(upload(store, n, Sender(sample(5500), asyncio.Event()))) for n in range(8)]
     await put(store, "quick", sample(5500))
     assert not any(task.done() for task in silent)
@@ -149,7 +149,7 @@ async def test_senders_that_say_nothing_hold_up_nobody(store, monkeypatch):  # c
 
 @pytest.mark.usefixtures("pieces_need_places")
 async def test_a_sender_that_breaks_off_leaves_no_place_taken(store):
-    store.room = Room(4000, 0)
+    store.room = Room(4000, 0, piece_bytes=STRIPE)
     for _ in range(10):
         with pytest.raises(IncompleteBody):
             await upload(store, "k", Sender(sample(5500), error=IncompleteBody()))
@@ -176,7 +176,8 @@ async def is_waiting(turn):
 
 async def test_in_a_crowd_objects_are_taken_in_small_pieces(world):
     store = world.open()
-    store.blobs.settings = store.blobs.settings._replace(stripe_bytes=1 << 20)
+    store.room = Room()
+    store.blobs.core.settings = store.blobs.core.settings._replace(stripe_bytes=1 << 20)
     await make_bucket(store)
     data = sample(300_000)
     with ExitStack() as uploads:

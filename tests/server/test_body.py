@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from s3ish.auth.payload import Payload, PayloadMode
 from s3ish.errors import InvalidRequest, MissingContentLength, S3Error
-from s3ish.objects.ingest import Claims
+from s3ish.objects.digests import Claims
 from s3ish.server.body import MAX_BODY_BYTES, Disconnected, RequestBody
 
 DATA = b"some data to store"

@@ -10,7 +10,7 @@ from s3ish.model import Attributes, BlobRef, Upload
 from s3ish.objects import buckets, copy, delete, multipart, versions
 from s3ish.objects import get as read
 from s3ish.objects import put as write
-from s3ish.objects.ingest import Claims
+from s3ish.objects.digests import Claims
 from tests.sim.model import OWNER, HeldBucket, HeldUpload, HeldVersion, copied
 
 SIZES = {"empty": 0, "small": 10, "large": 150}

@@ -97,7 +97,7 @@ class Judge:
         await rebuild(machine.store)
         await machine.start()
         have = items_of(await observe(machine.store, tolerant=True))
-        _require_rebuilt(have, case, "after the loss of the index", lazy=machine.store.blobs.lazy)
+        _require_rebuilt(have, case, "after the loss of the index", lazy=machine.store.blobs.core.lazy)
         if self._choose.random() < 0.2:
             await machine.work()
             _require_equal(

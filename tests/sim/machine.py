@@ -131,9 +131,11 @@ class Machine:
             clock=self.clock,
             offload=InlinePool(),
         )
-        blobs.flusher = Flusher(blobs.volumes, blobs.run, delay_seconds=NEVER_SECONDS)
-        blobs.watch.soon = lambda: None  # nothing hangs here, and nobody waits for its timer
-        self.store = Store(self.index, blobs, self.clock, blobs.offload, "us-east-1")
+        blobs.core.flusher = Flusher(blobs.volumes, blobs.core.run, delay_seconds=NEVER_SECONDS)
+        blobs.core.watch.soon = lambda: None  # nothing hangs here, and nobody waits for its timer
+        self.store = Store(
+            self.index, blobs, self.clock, blobs.core.offload, "us-east-1", upkeep=blobs.upkeep, piece_bytes=STRIPE
+        )
 
     def step(self, name):
         if self.watch:
@@ -157,7 +159,7 @@ class Machine:
 
     async def flush(self):
         """Let the second pass after which nothing waits to be flushed."""
-        await self.store.blobs.flusher.close()
+        await self.store.blobs.core.flusher.close()
 
     async def off(self):
         """End: no timer and no descriptor of this machine is left."""

@@ -135,9 +135,10 @@ async def test_removing_what_is_replaced_too_early_is_noticed(system, monkeypatc
     seal = ErasureWriter.seal
 
     async def hasty(self, sidecar):
-        for blob in [ref.id async for ref, _, _ in self._store.scan() if ref.id.startswith("b/c/d@")]:
-            await self._store.discard(blob)
-        await seal(self, sidecar)
+        for blob in [found.blob async for found in self._store.scan().all() if found.blob.startswith("b/c/d@")]:
+            if blob != self._ref.id:
+                self._store.remove(blob, None)
+        return await seal(self, sidecar)
 
     monkeypatch.setattr(ErasureWriter, "seal", hasty)
     with pytest.raises((AssertionError, S3Error)):

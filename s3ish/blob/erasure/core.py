@@ -1,6 +1,6 @@
 """What all parts of the erasure store share: the volumes, the settings, the doors, the coders, the flusher.
 
-Writer and repair are made with it; the store itself is one with the rest of the interface on top.
+The store has one, and so have writer, repair and sweep.
 """
 
 import asyncio
@@ -9,6 +9,7 @@ from typing import NamedTuple, TypeVar, TypeVarTuple
 
 from s3ish.blob.erasure import sidecar as sidecars
 from s3ish.blob.erasure.coder import Coder, coder
+from s3ish.blob.erasure.scan import Scan
 from s3ish.blob.hold import HELD_BYTES, Hold
 from s3ish.blob.protocol import Unwritable, VolumeError
 from s3ish.blob.volumes.flusher import Flusher
@@ -29,14 +30,14 @@ StateReporter = Callable[[int, str], None]
 """Called with the position of a volume whose state has changed, and the state, "ok" or what is wrong."""
 
 COMPACT_STRIPE_BYTES = 128 << 10
-"""Small enough that many have room at once, and large enough that a byte costs little more."""
+"""Shorter stripes would make a byte cost more."""
 
 
 class BlobSettings(NamedTuple):
     """How new blobs are stored; existing ones say it themselves.
 
     ``code`` names the erasure code, with ``k`` data and ``m`` parity shards. Up to ``inline_bytes`` the data lives in
-    the sidecar. ``stripe_bytes`` is the data in one stripe, of a compact blob at most 128 KiB.
+    the sidecar. ``stripe_bytes`` is the data in one stripe, or less where memory is short.
     """
 
     code: str = "rs-cauchy-11d"
@@ -45,38 +46,31 @@ class BlobSettings(NamedTuple):
     stripe_bytes: int = 1 << 20
     inline_bytes: int = 32 << 10
 
-    @property
-    def compact_stripe_bytes(self) -> int:
-        """The data in one stripe of a compact blob."""
-        return min(self.stripe_bytes, COMPACT_STRIPE_BYTES)
+    def stripe_of(self, pieces: int | None) -> int:
+        """Return the data in one stripe of a blob that is written in pieces of a length.
+
+        Short pieces say that memory is short: then a stripe is short as well, which is in memory until it is whole.
+        """
+        if pieces is None:
+            return self.stripe_bytes
+        return min(self.stripe_bytes, max(pieces, COMPACT_STRIPE_BYTES))
 
 
-def _ignore(*_: object) -> None:
-    pass
+def ignore(*_: object) -> None:
+    """Do nothing."""
 
 
 class ErasureCore:
-    """What works on a set of volumes needs.
-
-    Args:
-        volumes: the open set; the store owns it from now on.
-        settings: of new blobs.
-        on_damage, on_state: called on the event loop.
-
-    Raises:
-        ValueError: the settings do not fit each other or the number of volumes.
-        UnknownCodeError: there is no such code.
-    """
+    """What works on a set of volumes needs; see ``ErasureStore`` for its arguments."""
 
     def __init__(
         self,
         volumes: Volumes,
-        settings: BlobSettings = BlobSettings(),  # noqa: B008 - immutable
-        *,
+        settings: BlobSettings,
         clock: Clock,
         offload: ThreadPool,
-        on_damage: Reporter = _ignore,
-        on_state: StateReporter = _ignore,
+        on_damage: Reporter,
+        on_state: StateReporter,
     ) -> None:
         needed = settings.k + settings.m
         if 1 < len(volumes) < needed:
@@ -129,6 +123,11 @@ class ErasureCore:
             await self.run(function, positions[0])
         else:
             await asyncio.gather(*(self.run(function, position) for position in positions))
+
+    def scan(self, after: str | None = None) -> Scan:
+        """Begin to go through all blobs."""
+        tolerated = self.settings.m if len(self.volumes) > 1 else 0  # of a single one there is no other copy
+        return Scan(self.volumes, self.run_once, after, tolerated)
 
     def remove(self, blob: str, positions: Sequence[int] | None) -> None:
         """Remove all sidecars before any shard, so that a crash in between leaves nothing that looks whole."""

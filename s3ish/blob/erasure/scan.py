@@ -20,7 +20,7 @@ from s3ish.threads import GivenUp
 _BATCH, _AT_ONCE = 64, 4
 
 
-class _Found(NamedTuple):
+class Found(NamedTuple):
     """A blob; one that has no valid sidecar and is a stray changed at ``modified_ns``.
 
     ``error`` says why a file of it that may hold its sidecar could not be read; without ``blob``, a folder.
@@ -62,7 +62,7 @@ class Scan:
         self._volumes, self._run, self._tolerated = volumes, run, tolerated
         self._lost: dict[int, BlobError] = {}
         self._failing: set[int] = set()
-        self._unlisted: list[_Found] = []
+        self._unlisted: list[Found] = []
         self._begin(after)
 
     def _begin(self, after: str | None) -> None:
@@ -72,19 +72,14 @@ class Scan:
 
     async def sealed(self, unread: Unread | None = None) -> AsyncIterator[Sealed]:
         """Yield every blob that has a valid sidecar, with the newest. Raises NewerFormat, Corrupt."""
-        async for found in self._all():
+        async for found in self.all():
             if found.sidecar:
                 yield Sealed(found.sidecar.ref, found.sidecar.content, found.sidecar.data)
             elif found.error and unread:
                 unread(found.blob, found.error)
 
-    async def strays(self) -> AsyncIterator[tuple[str, int]]:
-        """Yield the id and the time of the last change of every blob that has no valid sidecar. Raises Corrupt."""
-        async for found in self._all():
-            if found.modified_ns is not None:
-                yield found.blob, found.modified_ns
-
-    async def _all(self) -> AsyncIterator[_Found]:
+    async def all(self) -> AsyncIterator[Found]:
+        """Yield every blob, and folders that could not be read. Raises Corrupt."""
         while True:
             try:
                 names = await self._run(self._names)
@@ -104,7 +99,7 @@ class Scan:
         """Return what comes next; nothing at the end."""
         return [("/".join(parts), [position for _, position in group]) for parts, group in islice(self._blobs, _BATCH)]
 
-    def _look_at(self, names: Sequence[_Name]) -> list[_Found]:
+    def _look_at(self, names: Sequence[_Name]) -> list[Found]:
         return [self._look(blob, positions) for blob, positions in names]
 
     def _walk(self, position: int, after: str | None) -> Iterator[tuple[list[str], int]]:
@@ -113,26 +108,26 @@ class Scan:
                 yield blob.split("/"), position
         except BlobError as error:
             if not isinstance(error, Away):
-                self._unlisted.append(_Found("", error=error))
+                self._unlisted.append(Found("", error=error))
             self._lost[position] = error
             if len(self._lost) > self._tolerated:
                 raise Corrupt(f"too many volumes are out of reach to see all blobs: {error}") from error
 
-    def _look(self, blob: str, positions: list[int]) -> _Found:
+    def _look(self, blob: str, positions: list[int]) -> Found:
         """Return what a blob is, given the volumes that list it."""
         copies = read_copies(self._volumes, blob, positions)
         if sidecar := newest(copies):
-            return _Found(blob, sidecar)
+            return Found(blob, sidecar)
         hidden = read_copies(self._volumes, blob, self._lost)
         if sidecar := newest(hidden):
-            return _Found(blob, sidecar)
+            return Found(blob, sidecar)
         error = self._verdict({**copies, **hidden})
         if any(isinstance(copy, VolumeError) for copy in copies.values()):
-            return _Found(blob, error=error)
+            return Found(blob, error=error)
         with suppress(BlobError):  # it vanished
             modified_ns = max(self._volumes.at(position).modified_ns(blob) for position in positions)
-            return _Found(blob, modified_ns=modified_ns, error=error)
-        return _Found(blob, error=error)
+            return Found(blob, modified_ns=modified_ns, error=error)
+        return Found(blob, error=error)
 
     def _verdict(self, copies: Copies) -> BlobError | None:
         """Return why no copy of a sidecar could be read; OutOfReach if more volumes fail than may be lost."""

@@ -1,76 +1,105 @@
 """The blob store on volumes: erasure-coded shards with a JSON sidecar, on one directory or many.
 
 It knows stripes, placement and quorum; not Galois fields (coder.py), nor files (volume.py). One directory without
-parity is k = 1, m = 0 of the same code. Each part of the work is its own module: writer, reader, repair, scan; what
-they share is engine.py; this one holds the rest.
+parity is k = 1, m = 0 of the same code. Each part of the work is its own module: writer, reader, repair, scan, sweep;
+what they share is core.py; this one holds the rest.
 """
 
-from collections.abc import AsyncIterator, Iterable, Sequence
-from contextlib import suppress
-from itertools import islice
+from collections.abc import AsyncIterator
 
 from s3ish.blob.erasure import sidecar as sidecars
-from s3ish.blob.erasure.core import ErasureCore
+from s3ish.blob.erasure.core import BlobSettings, ErasureCore, Reporter, StateReporter, ignore
 from s3ish.blob.erasure.layout import damage_names, shard_name
 from s3ish.blob.erasure.reader import ErasureReader, InlineReader, ShardReader
 from s3ish.blob.erasure.repair import Repair
-from s3ish.blob.erasure.scan import Scan
 from s3ish.blob.erasure.sidecar import Sidecar
 from s3ish.blob.erasure.sidecar_copies import Copies, newest, read_copies, read_copy, verdict
+from s3ish.blob.erasure.sweep import sweep
 from s3ish.blob.erasure.writer import ErasureWriter
 from s3ish.blob.paths import Past
-from s3ish.blob.protocol import BlobError, BlobReader, Health, Missing, Sealed, Unread, Unwritable, VolumesFull
-from s3ish.blob.volumes.volume import is_temporary
+from s3ish.blob.protocol import (
+    BlobError,
+    BlobReader,
+    Health,
+    IsNamed,
+    Missing,
+    Sealed,
+    Swept,
+    Unread,
+    Unwritable,
+    VolumesFull,
+)
+from s3ish.blob.volumes.upkeep import VolumesUpkeep
+from s3ish.blob.volumes.volume_set import Volumes
+from s3ish.clock import Clock
 from s3ish.model import BlobRef
-from s3ish.threads import GivenUp
-
-PRUNED_AT_ONCE = 64
+from s3ish.threads import ThreadPool
 
 
-class ErasureStore(ErasureCore):
-    """A blob store on volumes; see ``ErasureCore`` for what makes one."""
+class ErasureStore:
+    """A blob store on volumes.
 
-    def create(
+    Args:
+        volumes: the open set; the store owns it from now on.
+        settings: of new blobs.
+        on_damage, on_state: called on the event loop.
+
+    ``upkeep`` is what the volumes tell of themselves.
+
+    Raises:
+        ValueError: the settings do not fit each other or the number of volumes.
+        UnknownCodeError: there is no such code.
+    """
+
+    def __init__(
         self,
-        home: str,
-        size: int | None,  # noqa: ARG002 - the layout needs no hint
+        volumes: Volumes,
+        settings: BlobSettings = BlobSettings(),  # noqa: B008 - immutable
         *,
-        compact: bool = False,
-    ) -> ErasureWriter:
-        return ErasureWriter(self, home, self.settings.compact_stripe_bytes if compact else self.settings.stripe_bytes)
+        clock: Clock,
+        offload: ThreadPool,
+        on_damage: Reporter = ignore,
+        on_state: StateReporter = ignore,
+    ) -> None:
+        self.core = ErasureCore(volumes, settings, clock, offload, on_damage, on_state)
+        self.volumes = volumes
+        self.upkeep = VolumesUpkeep(volumes, self.core.run)
+
+    def create(self, home: str, size: int | None = None, *, pieces: int | None = None) -> ErasureWriter:
+        return ErasureWriter(self.core, home, size, self.core.settings.stripe_of(pieces))
 
     async def open(self, ref: BlobRef, start: int = 0, stop: int | None = None) -> BlobReader:
         end = ref.size if stop is None else stop
         if not 0 <= start <= end <= ref.size:
             raise ValueError(f"[{start}, {end}) is no range of {ref.size} bytes")
         if ref.inline:
-            data, failed = await self.run(self._read_inline, ref)
+            data, failed = await self.core.run(self._read_inline, ref)
             if failed:
-                self.report(ref, damage_names(ref, failed))
+                self.core.report(ref, damage_names(ref, failed))
             return InlineReader(memoryview(data)[start:end])
 
         def report(numbers: set[int]) -> None:
-            self.report(ref, tuple(shard_name(number, ref.k) for number in sorted(numbers)))
+            self.core.report(ref, tuple(shard_name(number, ref.k) for number in sorted(numbers)))
 
-        shards = ShardReader(self.volumes, ref, self.coder_of(ref))
-        reader = ErasureReader(shards, self.run, self.hold, start, end, report)
+        shards = ShardReader(self.volumes, ref, self.core.coder_of(ref))
+        reader = ErasureReader(shards, self.core.run, self.core.hold, start, end, report)
         await reader.begin()
         return reader
 
     async def read_sidecar(self, ref: BlobRef) -> bytes:
-        return (await self.run(self._newest, ref)).content
+        return (await self.core.run(self._newest, ref)).content
 
     async def amend(self, ref: BlobRef, sidecar: bytes, *, inline: bytes | None = None) -> None:
-        copies = await self.run(read_copies, self.volumes, ref.id, ref.volumes)
+        copies = await self.core.run(read_copies, self.volumes, ref.id, ref.volumes)
         old = newest(copies)
         if old is None and ref.inline and inline is None:
             raise verdict(ref.id, _errors(copies), ref.m)
-        if old is None and not ref.inline and not await self.run(self._any_shard, ref):
+        if old is None and not ref.inline and not await self.core.run(self._any_shard, ref):
             raise Missing(f"{ref.id} is not there")
-        revision = self.clock.sequence(after=old.revision if old else 0)
+        revision = self.core.clock.sequence(after=old.revision if old else 0)
         new = Sidecar(ref, revision, sidecar, old.data if old else inline, old.others if old else {})
-        text = await self.run(sidecars.encode, new)
-        token = self.token()
+        text = await self.core.run(sidecars.encode, new)
+        token = self.core.token()
         failures: dict[int, BlobError] = {}
 
         def write(position: int) -> None:
@@ -80,63 +109,31 @@ class ErasureStore(ErasureCore):
                 failures[position] = error
 
         positions = list(dict.fromkeys(ref.volumes))
-        await self.each(write, positions)
+        await self.core.each(write, positions)
         written = sum(position not in failures for position in ref.volumes)
         if written < (1 if ref.inline else ref.k):
             full = next((error for error in failures.values() if isinstance(error, VolumesFull)), None)
             raise full or Unwritable("; ".join(str(error) for error in failures.values()))
         if failures:
-            self.report(ref, damage_names(ref, failures))
+            self.core.report(ref, damage_names(ref, failures))
 
     async def delete(self, ref: BlobRef) -> None:
-        run = self.offload.run_brief if self.lazy and ref.inline else self.run
-        await run(self.remove, ref.id, ref.volumes)
-        self.flusher.soon()
-
-    async def discard(self, blob: str, positions: Sequence[int] | None = None) -> None:
-        """Remove all files of a blob by its id, wherever they are. Raises Unwritable if a volume within reach fails."""
-        await self.run(self.remove, blob, positions)
-        self.flusher.soon()
+        run = self.core.offload.run_brief if self.core.lazy and ref.inline else self.core.run
+        await run(self.core.remove, ref.id, ref.volumes)
+        self.core.flusher.soon()
 
     async def check(self, ref: BlobRef, *, repair: bool) -> Health:
-        return await Repair(self, ref).check(repair=repair)
-
-    async def tidy(self, ref: BlobRef, past: Past) -> None:
-        await self.run(self._tidy, ref, past)
-
-    async def prune(self, before_ns: int) -> AsyncIterator[str]:
-        for volume in self.volumes.present:
-            folders = volume.prune(before_ns)
-            with suppress(BlobError, GivenUp):  # for another time
-                while batch := await self.run_once(list, islice(folders, PRUNED_AT_ONCE)):
-                    for folder in batch:
-                        yield folder
-
-    @property
-    def away(self) -> tuple[int, ...]:
-        hung = [volume.position for volume in self.volumes.present if volume.calls.hung]
-        return (*self.volumes.away, *hung)
-
-    async def dead_makers(self) -> frozenset[str]:
-        return await self.run(self.volumes.dead_workers)
-
-    async def forget_makers(self, makers: Iterable[str]) -> None:
-        await self.run(self.volumes.forget_workers, makers)
+        return await Repair(self.core, ref).check(repair=repair)
 
     def scan(self, after: str | None = None, unread: Unread | None = None) -> AsyncIterator[Sealed]:
-        return self._scan(after).sealed(unread)
+        return self.core.scan(after).sealed(unread)
 
-    def strays(self, after: str | None = None) -> AsyncIterator[tuple[str, int]]:
-        """Yield what has files but no valid sidecar: the id, and when it changed last, in nanoseconds since the epoch.
-
-        It is being written, was left by a crash, or has lost its sidecar: the caller's index knows which, and
-        ``discard`` removes it.
-        """
-        return self._scan(after).strays()
+    def sweep(self, past: Past, is_named: IsNamed, *, dry: bool = False) -> AsyncIterator[Swept]:
+        return sweep(self.core, past, is_named, dry=dry)
 
     async def close(self) -> None:
-        await self.flusher.close()
-        self.watch.close()
+        await self.core.flusher.close()
+        self.core.watch.close()
         self.volumes.close()
 
     def _read_inline(self, ref: BlobRef) -> tuple[bytes, list[int]]:
@@ -156,18 +153,6 @@ class ErasureStore(ErasureCore):
         if found is None:
             raise verdict(ref.id, _errors(copies), ref.m)
         return found
-
-    def _tidy(self, ref: BlobRef, past: Past) -> None:
-        for position in dict.fromkeys(ref.volumes):
-            with suppress(BlobError):
-                volume = self.volumes.at(position)
-                for name in volume.names(ref.id):
-                    if is_temporary(name) and past.holds(name, volume.modified_ns(ref.id, name)):
-                        volume.unlink(ref.id, name)
-
-    def _scan(self, after: str | None) -> Scan:
-        tolerated = self.settings.m if len(self.volumes) > 1 else 0  # of a single one there is no other copy
-        return Scan(self.volumes, self.run_once, after, tolerated)
 
     def _any_shard(self, ref: BlobRef) -> bool:
         for number, position in enumerate(ref.volumes):

@@ -18,31 +18,28 @@ from s3ish.blob.erasure.layout import damage_names
 from s3ish.blob.erasure.shard_files import ShardFiles
 from s3ish.blob.erasure.sidecar import Sidecar
 from s3ish.blob.paths import mint
-from s3ish.blob.protocol import Buffer
+from s3ish.blob.protocol import Buffer, Work
 from s3ish.model import BlobRef
 
 LARGE_SIDECAR_BYTES = 64 << 10
 """Longer sidecars are encoded on a thread."""
 
-SHORT_BYTES = 256 << 10
-"""Up to so many bytes it costs more to have several threads at work on several blobs than is won."""
-
 
 class ErasureWriter:
     """A blob being written; the context of ``ErasureStore.create``."""
 
-    def __init__(self, store: ErasureCore, home: str, stripe_bytes: int) -> None:
+    def __init__(self, store: ErasureCore, home: str, size: int | None, stripe_bytes: int) -> None:
         settings = store.settings
         blob = mint(home, store.token())
         salt = int.from_bytes(store.clock.random_bytes(8), "big") >> 1
         volumes = store.volumes.place(blob, settings.k + settings.m)
-        self._store = store
+        self._store, self._expected = store, size
         self._ref = BlobRef(blob, 0, salt, settings.code, settings.k, settings.m, stripe_bytes, volumes)
         self._files: ShardFiles | None = None
         self._chunks: list[Buffer] = []
         self._buffered = self._size = self._stripes = 0
         self._inline: bytes | None = None
-        self._adopted = self._finished = self._written = self._sealed = False
+        self._whole = self._adopted = self._finished = self._written = self._sealed = False
 
     async def __aenter__(self) -> Self:
         return self
@@ -59,40 +56,26 @@ class ErasureWriter:
             return
         await asyncio.shield(asyncio.ensure_future(self._store.run(self._files.remove)))
 
-    @property
-    def piece_bytes(self) -> int:
-        return self._ref.stripe_bytes
-
-    @property
-    def inline(self) -> bytes | None:
-        return self._inline
-
-    async def write(self, data: Buffer) -> None:
+    async def write(self, data: Buffer, before: Work | None = None) -> None:
         assert not self._finished, "written after finish"
         assert not self._adopted, "written after adopt"
-        view = memoryview(data)
+        assert not self._whole, "more was written than was announced"
+        view, store = memoryview(data), self._store
+        if before:
+            inline = len(view) <= store.settings.inline_bytes
+            if store.lazy and not inline and not self._size and len(view) == self._expected:
+                self._whole, self._size = True, len(view)
+                await store.offload.run_short(_in_turn(before, *self._take_stripes(view)))
+                return
+            await store.offload.run_short(before)  # of several volumes one may hang: the rest may be done twice
         self._size += len(view)
-        while len(view) >= (room := self.piece_bytes - self._buffered):
+        while len(view) >= (room := self._ref.stripe_bytes - self._buffered):
             self._chunks.append(view[:room])
             view = view[room:]
-            await self._store.run(self._take_stripe())
+            await store.run(self._take_stripe())
         if view:
             self._chunks.append(view)
             self._buffered += len(view)
-
-    @property
-    def short_bytes(self) -> int:
-        return SHORT_BYTES
-
-    async def write_whole(self, data: Buffer, digest: Callable[[Buffer], None]) -> None:
-        assert not self._size, "written before"
-        store = self._store
-        if store.lazy and len(data) > store.settings.inline_bytes:
-            self._size = len(data)
-            await store.offload.run_short(_in_turn(partial(digest, data), *self._take_stripes(memoryview(data))))
-        else:  # of several volumes one may hang: what is given up and done once more must not digest twice
-            await store.offload.run_short(digest, data)
-            await self.write(data)
 
     async def adopt(self, source: BlobRef) -> bool:
         assert not self._size, "adopted after write"
@@ -120,7 +103,7 @@ class ErasureWriter:
         self._finished = True
         return self._ref
 
-    async def seal(self, sidecar: bytes) -> None:
+    async def seal(self, sidecar: bytes) -> bytes | None:
         assert self._finished, "sealed before finish"
         store, files = self._store, self._files
         assert files
@@ -141,6 +124,7 @@ class ErasureWriter:
         if store.lazy:
             store.flusher.soon()
         self._sealed = True
+        return self._inline
 
     async def _encode(self, content: bytes) -> bytes:
         told = Sidecar(self._ref, self._store.clock.sequence(), content, self._inline)
@@ -171,8 +155,8 @@ class ErasureWriter:
 
     def _take_stripes(self, data: memoryview) -> Iterator[Callable[[], None]]:
         """Yield the jobs that write all of the data."""
-        for start in range(0, len(data), self.piece_bytes):
-            self._chunks = [data[start : start + self.piece_bytes]]
+        for start in range(0, len(data), self._ref.stripe_bytes):
+            self._chunks = [data[start : start + self._ref.stripe_bytes]]
             yield self._take_stripe()
 
     def _take_stripe(self) -> partial[None]:

@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from s3ish.blob.protocol import Corrupt, Missing, NewerFormat, OutOfReach
-from tests.blob.support import SIDECAR, flip, get, put, read, sample, scanned, shard_file, sidecar_files, write
+from tests.blob.support import SIDECAR, flip, get, put, read, sample, scanned, shard_file, sidecar_files, strays, write
 
 pytestmark = pytest.mark.slow
 
@@ -188,18 +188,18 @@ async def test_sidecars_lost_everywhere_come_back_through_amend(disk_store, size
     async with disk_store.create("b/k", size) as writer:
         await writer.write(sample(size))
         ref = await writer.finish()
-        await writer.seal(SIDECAR)
+        inline = await writer.seal(SIDECAR)
     for path in sidecar_files(disk_store, ref):
         DAMAGE[kind](path)
     with pytest.raises((Corrupt, Missing)):
         await disk_store.read_sidecar(ref)
     assert (await disk_store.check(ref, repair=True)).readable == (not ref.inline)
-    assert [blob async for blob, _ in disk_store.strays()] == [ref.id]
+    assert await strays(disk_store) == [ref.id]
     assert await scanned(disk_store) == []
     if ref.inline:
         with pytest.raises((Corrupt, Missing)):
             await get(disk_store, ref)
-    await disk_store.amend(ref, SIDECAR, inline=writer.inline)
+    await disk_store.amend(ref, SIDECAR, inline=inline)
     assert await get(disk_store, ref) == sample(size)
     assert await scanned(disk_store) == [(ref.id, SIDECAR)]
     assert (await disk_store.check(ref, repair=False)).whole

@@ -21,7 +21,7 @@ def store(make_store, monkeypatch):
     monkeypatch.setattr(hold, "LEAST_SHARE_BYTES", 64)
     monkeypatch.setattr(reading, "READER_BYTES", 20)
     store = make_store("three")
-    store.hold = Hold(HELD)
+    store.core.hold = Hold(HELD)
     return store
 
 
@@ -40,13 +40,13 @@ async def finish(reader, data):
 
 def counted_jobs(store, monkeypatch):
     """Return a list that will have the name of every job that is given to a thread."""
-    jobs, run = [], store.offload.run
+    jobs, run = [], store.core.offload.run
 
     def count(function, *arguments):
         jobs.append(getattr(function, "func", function).__name__)
         return run(function, *arguments)
 
-    monkeypatch.setattr(store.offload, "run", count)
+    monkeypatch.setattr(store.core.offload, "run", count)
     return jobs
 
 
@@ -55,13 +55,13 @@ async def test_however_many_read_slowly_they_hold_little_and_get_every_byte(stor
     data = sample(SIZE)
     ref = await put(store, data)
     begun = [await begin(store, ref) for _ in range(60)]
-    held = HELD - store.hold._free
+    held = HELD - store.core.hold._free
     assert held <= HELD + 60 * (20 + 64)
     assert len(begun[0][1]) == 500, "the first has a whole block"
     assert len(begun[-1][1]) <= 100
     for reader, taken in begun:
         assert await finish(reader, taken) == data
-    assert store.hold._free == HELD
+    assert store.core.hold._free == HELD
 
 
 async def test_a_blob_that_is_deleted_while_a_crowd_reads_it_is_read_to_its_end(store):
@@ -89,7 +89,7 @@ async def test_readers_that_are_given_up_hold_nothing(store):
         reader, _ = await begin(store, ref)
         await reader.close()
         await reader.close()
-    assert store.hold._free == HELD
+    assert store.core.hold._free == HELD
 
 
 async def test_who_reads_alone_is_given_whole_blocks_while_the_next_are_read(store, monkeypatch):
@@ -133,7 +133,7 @@ async def test_files_that_were_removed_meanwhile_are_closed_by_a_thread(store, m
 
     def remove_first(*arguments):
         if not removed:
-            removed.append(store.remove(ref.id, None))
+            removed.append(store.core.remove(ref.id, None))
         return read(*arguments)
 
     monkeypatch.setattr(os, "preadv", remove_first)
@@ -171,7 +171,7 @@ async def test_ranges_in_memory_are_exact(store, monkeypatch, start, stop):
     data = sample(SIZE)
     ref = await put(store, data)
     assert await get(store, ref, start, stop) == data[start:stop]
-    assert store.hold._free == HELD
+    assert store.core.hold._free == HELD
 
 
 async def test_what_is_not_in_memory_is_read_by_a_thread_and_the_next_looked_for_again(store, monkeypatch):
@@ -257,4 +257,4 @@ async def test_between_two_stripes_from_memory_others_have_their_turn(store, mon
 
 @pytest.mark.parametrize("stripe_bytes", [1 << 20, 64 << 20])
 def test_who_reads_alone_may_take_two_stripes_however_large(make_store, stripe_bytes):
-    assert make_store("three", stripe_bytes=stripe_bytes).hold.share >= 2 * stripe_bytes
+    assert make_store("three", stripe_bytes=stripe_bytes).core.hold.share >= 2 * stripe_bytes

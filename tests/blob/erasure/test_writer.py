@@ -59,7 +59,7 @@ class CancellingOffload(ThreadPool):
 
 
 def with_offload(store, offload):
-    store.offload = offload
+    store.core.offload = offload
     return store
 
 
@@ -100,11 +100,11 @@ async def test_cancelled_while_it_removes_a_writer_leaves_nothing(make_store, fi
             raise KeyError
 
     with_offload(store, CancellingOffload(2))
-    store.offload.task = asyncio.ensure_future(fail())
+    store.core.offload.task = asyncio.ensure_future(fail())
     with pytest.raises(asyncio.CancelledError):
-        await store.offload.task
-    await store.offload.kept
-    store.offload.close()
+        await store.core.offload.task
+    await store.core.offload.kept
+    store.core.offload.close()
     assert files() == []
 
 
@@ -140,10 +140,10 @@ async def test_readers_that_are_given_up_close_their_files(disk_store):
         for _ in range(pieces):
             await anext(reader)
         await reader.close()
-        disk_store.offload.close()
+        disk_store.core.offload.close()
         with_offload(disk_store, ThreadPool(4))
         assert descriptors() == before
-    disk_store.offload.close()
+    disk_store.core.offload.close()
 
 
 def fail(volume, method, error, after=0):
@@ -398,16 +398,16 @@ async def test_on_one_volume_sidecars_are_flushed_in_the_background(make_store):
     store = make_store("one")
     flushed = []
     store.volumes.at(0).sync_all = lambda: flushed.append(1)
-    store.flusher._delay = 0
+    store.core.flusher._delay = 0
     ref = await put(store, b"x")
     async with asyncio.timeout(10):
         while not flushed:
             await asyncio.sleep(0.001)
-    store.flusher._delay = 1000
+    store.core.flusher._delay = 1000
     await put(store, b"y")
     await store.delete(ref)
     before = len(flushed)
-    await store.flusher.close()
+    await store.core.flusher.close()
     assert len(flushed) == before + 1
     with pytest.raises(Missing):
         await get(store, ref)
@@ -462,5 +462,5 @@ async def test_a_repair_whose_flush_fails_takes_no_place(make_store, monkeypatch
 
 def home_on(store, position):
     """Return a home whose next blob has a file on a volume, be it small or large."""
-    store.token = lambda: "fixed"
+    store.core.token = lambda: "fixed"
     return next(f"b/{n}" for n in range(100) if position in store.volumes.place(f"b/{n}@fixed", 3)[:2])

@@ -34,14 +34,14 @@ def watched(make_store):
     store = make_store("three", missing=1)
     store.volumes.patience_seconds = PATIENCE
     store.states = []
-    store.watch._on_state = lambda position, state: store.states.append((position, state))
+    store.core.watch._on_state = lambda position, state: store.states.append((position, state))
     return store
 
 
 @pytest.fixture
 def store(watched, drives):
     """A store that sees only those calls hang that are made to: on a busy machine any other may take long as well."""
-    look = watched.watch._look
+    look = watched.core.watch._look
 
     def look_at_hanging_calls():
         for each in watched.volumes.present:
@@ -51,7 +51,7 @@ def store(watched, drives):
         look()
         watched.looks += 1
 
-    watched.looks, watched.watch._look = 0, look_at_hanging_calls
+    watched.looks, watched.core.watch._look = 0, look_at_hanging_calls
     return watched
 
 
@@ -134,7 +134,7 @@ async def test_more_wait_for_it_than_there_are_threads(store, drives):  # case 2
 async def test_a_call_that_begins_long_after_its_job_is_seen(store, drives):  # case 29
     """The watch must not go to sleep while a job is under way that will only later work on a volume."""
     volume, looked = store.volumes.at(1), asyncio.Event()
-    look, looks, go = store.watch._look, [], threading.Event()
+    look, looks, go = store.core.watch._look, [], threading.Event()
 
     def count():
         look()
@@ -142,14 +142,14 @@ async def test_a_call_that_begins_long_after_its_job_is_seen(store, drives):  # 
         if len(looks) == 3:
             looked.set()
 
-    store.watch._look = count
+    store.core.watch._look = count
     drives.hang(root(store, 1), names={"fstatvfs"})
 
     def late():
         go.wait(WAIT_SECONDS)
         return volume.free_bytes()
 
-    job = asyncio.ensure_future(store.run(late))
+    job = asyncio.ensure_future(store.core.run(late))
     await looked.wait()
     assert looks == [0, 0, 0]
     go.set()
@@ -208,6 +208,10 @@ async def test_a_deletion_fails_until_the_drive_is_back(store, drives):
     assert not [path for path in sidecar_files(store, ref) if os.path.exists(path)]
 
 
+async def unnamed(_):
+    return False
+
+
 async def test_a_scan_sees_all_blobs_nevertheless(store, drives):
     refs = [await put(store, sample(LARGE), home=f"b/{number:03}") for number in range(150)]
     scan = store.scan()
@@ -216,9 +220,8 @@ async def test_a_scan_sees_all_blobs_nevertheless(store, drives):
     seen += [blob.ref.id async for blob in scan]
     assert seen == sorted(ref.id for ref in refs)
     assert drives.waiting
-    assert [blob async for blob, _ in store.strays()] == []
-    assert [folder async for folder in store.prune(0)]
-    await store.tidy(refs[0], Past(0))
+    swept = [item.name async for item in store.sweep(Past(0), unnamed)]
+    assert {ref.id for ref in refs} < set(swept), "folders as well"
 
 
 async def test_a_write_that_is_cancelled_meanwhile_leaves_nothing(store, drives):
@@ -233,8 +236,7 @@ async def test_a_write_that_is_cancelled_meanwhile_leaves_nothing(store, drives)
     for position in (0, 2):
         assert list(store.volumes.at(position).walk()) == []
     await answers_again(store, drives, 1)
-    async for blob, _ in store.strays():
-        await store.discard(blob)
+    assert [item.removed async for item in store.sweep(Past(2**63), unnamed) if item.stray] == [True]
     await until(lambda: len(os.listdir("/proc/self/fd")) == begun)
     assert list(store.volumes.at(1).walk()) == []
 
@@ -305,7 +307,7 @@ async def test_flushing_a_whole_file_system_may_take_long(store, drives, monkeyp
     monkeypatch.setattr(volume, "syncfs", flush)
     ref = await put(store, sample(LARGE))
     await store.delete(ref)
-    await store.flusher.close()
+    await store.core.flusher.close()
     assert store.states == []
 
 

@@ -1,0 +1,56 @@
+"""Removing what writers that were cut off have left: strays, files beside those of a blob, folders that hold none."""
+
+from collections.abc import AsyncIterator, Iterator
+from contextlib import suppress
+from itertools import islice
+
+from s3ish.blob.erasure.core import ErasureCore
+from s3ish.blob.paths import Past
+from s3ish.blob.protocol import BlobError, IsNamed, Swept, Unwritable
+from s3ish.blob.volumes.volume import is_temporary
+from s3ish.model import BlobRef
+from s3ish.threads import GivenUp
+
+_PRUNED_AT_ONCE = 64
+
+
+async def sweep(core: ErasureCore, past: Past, is_named: IsNamed, *, dry: bool) -> AsyncIterator[Swept]:
+    """See ``BlobStore.sweep``."""
+    async for found in core.scan().all():
+        if found.sidecar and not dry:
+            await core.run(_tidy, core, found.sidecar.ref, past)
+        if found.modified_ns is None or not past.holds(found.blob, found.modified_ns) or await is_named(found.blob):
+            yield Swept(found.blob)
+        else:
+            yield Swept(found.blob, stray=True, removed=not dry and await _remove(core, found.blob))
+    if dry:
+        return
+    for volume in core.volumes.present:
+        folders = volume.prune(past.before_ns)
+        with suppress(BlobError, GivenUp):  # for another time
+            while batch := await core.run_once(_next, folders):
+                for folder in batch:
+                    yield Swept(folder)
+
+
+async def _remove(core: ErasureCore, blob: str) -> bool:
+    try:
+        await core.run(core.remove, blob, None)
+    except Unwritable:
+        return False
+    core.flusher.soon()
+    return True
+
+
+def _next(folders: Iterator[str]) -> list[str]:
+    return list(islice(folders, _PRUNED_AT_ONCE))
+
+
+def _tidy(core: ErasureCore, ref: BlobRef, past: Past) -> None:
+    """Remove what replacements that were cut off have left beside a blob's files."""
+    for position in dict.fromkeys(ref.volumes):
+        with suppress(BlobError):
+            volume = core.volumes.at(position)
+            for name in volume.names(ref.id):
+                if is_temporary(name) and past.holds(name, volume.modified_ns(ref.id, name)):
+                    volume.unlink(ref.id, name)

@@ -1,0 +1,33 @@
+"""What the upkeep of a store asks of the volumes themselves: which are out of reach, and whose work was cut off.
+
+It is no matter of blobs, so that a blob store that stands around another one has nothing to do with it.
+"""
+
+from collections.abc import Iterable
+from typing import Protocol
+
+
+class Upkeep(Protocol):
+    """What the volumes of a store tell of themselves."""
+
+    @property
+    def away(self) -> frozenset[int]:
+        """The positions of volumes out of reach: what is removed meanwhile comes back with them."""
+
+    async def dead_makers(self) -> frozenset[str]:
+        """Return the marks of processes that died: what they were making will never be finished (see ``Past``)."""
+
+    async def forget_makers(self, makers: Iterable[str]) -> None:
+        """Forget processes that died, after what they left has been dealt with."""
+
+
+class NoUpkeep:
+    """Of a store that is nowhere but in this process."""
+
+    away: frozenset[int] = frozenset()
+
+    async def dead_makers(self) -> frozenset[str]:
+        return frozenset()
+
+    async def forget_makers(self, makers: Iterable[str]) -> None:
+        """There was none."""
