@@ -8,6 +8,7 @@ from s3ish.blob.erasure.core import BlobSettings
 from s3ish.blob.erasure.store import ErasureStore
 from s3ish.blob.memory import MemoryBlobStore
 from s3ish.blob.volumes.open_set import open_volumes
+from s3ish.blob.wrappers.faults import FaultPlan, FaultyStore
 from s3ish.clock import Clock
 from s3ish.threads import ThreadPool
 
@@ -49,11 +50,13 @@ def make_store(tmp_path, offload):
         store.volumes.close()
 
 
-@pytest.fixture(params=["memory", *SHAPES])
+@pytest.fixture(params=["memory", *SHAPES, "wrapped", "wrapped memory"])
 def store(request, make_store):
-    if request.param == "memory":
-        return MemoryBlobStore(clock=Clock(), inline_bytes=100, piece_bytes=1000)
-    return make_store(request.param)
+    """Every implementation of a blob store, and stores around others."""
+    shape = request.param.removeprefix("wrapped") or "three"
+    memory = MemoryBlobStore(clock=Clock(), inline_bytes=100, piece_bytes=1000)
+    store = memory if "memory" in shape else make_store(shape)
+    return FaultyStore(store, FaultPlan()) if "wrapped" in request.param else store
 
 
 @pytest.fixture(params=list(SHAPES))

@@ -9,6 +9,7 @@ import os
 import pytest
 from msgspec.structs import replace
 
+from s3ish.blob.wrappers.faults import FaultPlan, FaultyStore
 from s3ish.index.protocol import Delete, Put, Unavailable
 from s3ish.integrity.catalog_walk import inventory
 from s3ish.integrity.garbage import GarbageJob
@@ -247,21 +248,14 @@ async def test_a_copy_that_links_goes_on_when_its_source_goes(workers, reports, 
     first, second = workers
     source = await store_parts(first, "source")
     began, waiting = asyncio.Event(), asyncio.Event()
-    real = first.blobs.create
 
-    def create(home, size, *, compact=False):
-        writer = real(home, size, compact=compact)
-        adopt = writer.adopt
+    class Plan(FaultPlan):
+        async def before(self, call):
+            if call.method == "adopt":
+                began.set()
+                await waiting.wait()
 
-        async def adopt_later(ref):
-            began.set()
-            await waiting.wait()
-            return await adopt(ref)
-
-        writer.adopt = adopt_later
-        return writer
-
-    monkeypatch.setattr(first.blobs, "create", create)
+    monkeypatch.setattr(first, "blobs", FaultyStore(first.blobs, Plan()))
     copying = asyncio.create_task(copy_to(first, source, "linked"))
     await began.wait()
     await remove(second, "source")
