@@ -74,7 +74,7 @@ class MemoryBlobStore:
 
     async def sweep(
         self,
-        past: Past,  # noqa: ARG002 - who dies leaves nothing
+        past: Past,  # noqa: ARG002 - a process that dies leaves nothing
         is_named: IsNamed,  # noqa: ARG002
         *,
         dry: bool = False,  # noqa: ARG002

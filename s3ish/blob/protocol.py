@@ -76,7 +76,7 @@ Unread = Callable[[str, BlobError], None]
 """Called with what a scan could not read: the id of a blob, or "" where it may have overlooked some, and why."""
 
 IsNamed = Callable[[str], Awaitable[bool]]
-"""Asked whether a blob of which nothing but the id is known must stay: something names it, or may be about to."""
+"""Asked whether a blob of which only the id is known must stay: a row names it, or may be about to."""
 
 Work = Callable[[], None]
 """What is to be done on the thread that stores some data, before it does."""
@@ -93,7 +93,7 @@ class Sealed(NamedTuple):
 class Swept(NamedTuple):
     """What a sweep has come to: a blob by its id or a folder by its name.
 
-    ``stray`` says that it has files, but no valid sidecar and nobody who names it; ``removed`` that it is gone now.
+    ``stray`` says that it has files, but neither a valid sidecar nor a reference; ``removed`` that it is gone now.
     """
 
     name: str
@@ -109,8 +109,8 @@ class BlobWriter(Protocol):
 
         Args:
             data: the writer's from now on: the caller must not change it any more.
-            before: called once, on a thread; what it raises is raised here. For short data, of which less is lost on
-                handing it from one thread to the next if the one that stores it does all else that takes time.
+            before: called once, on a thread; what it raises is raised here. For short data: it is cheaper to do all
+                work on the thread that stores the data than to hand the data from thread to thread.
         """
 
     async def adopt(self, source: BlobRef) -> bool:
@@ -207,14 +207,14 @@ class BlobStore(Protocol):
     def sweep(self, past: Past, is_named: IsNamed, *, dry: bool = False) -> AsyncIterator[Swept]:
         """Remove what writers that were cut off have left; yield all that was looked at.
 
-        That is: blobs that have files but no valid sidecar and that nobody names, what lies beside the files of others,
-        and places that hold no blob. One without a sidecar is being written, was left by a crash, or has lost its
-        sidecar: the caller, who has an index, knows which. What cannot be removed is left to the next sweep.
+        These are strays (blobs that have files but neither a valid sidecar nor a reference), temporary files beside
+        those of a blob, and places that hold no blob. A blob without a sidecar is being written, was left by a crash,
+        or has lost its sidecar: the caller's index knows which. What cannot be removed is left to the next sweep.
 
         Args:
             past: what it does not hold may be about to be sealed, and stays.
             is_named: asked about each blob that would be removed.
-            dry: change nothing; yield the strays as if they could not be removed.
+            dry: change nothing; the strays are yielded as not removed.
 
         Raises:
             Corrupt: too many volumes are out of reach to see all blobs.

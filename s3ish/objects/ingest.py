@@ -107,7 +107,7 @@ async def ingest(
         with room.upload():
             await _move_whole(_Intake(source, source.size, room), writer, digests)
     else:
-        intake = _Intake(source, room.piece_bytes, room)  # of the length that the writer was told of
+        intake = _Intake(source, room.piece_bytes, room)  # the length that its writer was created for
         with room.upload():
             await _move(intake, writer, offload, digests)
     digests.verify(source.claims())

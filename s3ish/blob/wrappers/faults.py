@@ -1,6 +1,6 @@
 """A blob store around another one, whose calls fail, wait or come short as a plan says.
 
-It stands between a store and whoever uses it and knows neither side: not what blobs mean, nor where they are.
+It stands between a store and its users and knows neither: not what blobs mean, nor where they are.
 """
 
 from collections.abc import AsyncIterator
@@ -40,7 +40,7 @@ class FaultPlan:
     async def before(self, call: Call) -> None:
         """A call is about to be made: raise a ``BlobError`` in its place, or wait."""
 
-    def passes(self, call: Call, data: Buffer) -> Buffer:  # noqa: ARG002 - for those who override it
+    def passes(self, call: Call, data: Buffer) -> Buffer:  # noqa: ARG002 - for those that override it
         """Return what becomes of data on its way, in a ``write`` or a ``read``: less of it, or other bytes."""
         return data
 
