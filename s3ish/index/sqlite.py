@@ -176,7 +176,7 @@ class SQLiteIndex:
         except (apsw.Error, OSError) as error:
             if pages.is_damage(error):
                 raise Damaged(_broken(path, error)) from error
-            raise Unavailable(f"{path} cannot be opened: {error}") from error
+            raise Unavailable(f"{path} cannot be opened: {error}{_missing_right(path)}") from error
         names = [table.name for table in tables]
         self._gets = {table: f"SELECT value FROM {table} WHERE key=?" for table in names}
         self._scans = {table: f"SELECT key, value FROM {table} WHERE key>=? AND key<? ORDER BY key" for table in names}
@@ -461,6 +461,13 @@ def _connect(path: Path, *, durable: bool) -> apsw.Connection:
     connection.execute(f"PRAGMA wal_autocheckpoint={_CHECKPOINT_PAGES}")
     connection.execute("PRAGMA journal_size_limit=67108864")
     return connection
+
+
+def _missing_right(path: Path) -> str:
+    """Return who needs which right, if that is why an index cannot be opened."""
+    if all(os.access(place, os.R_OK | os.W_OK) for place in (path, path.parent) if place.exists()):
+        return ""
+    return f"; the user with id {os.geteuid()} needs the right to read and write it and its directory"
 
 
 def _prepared(path: Path, tables: Sequence[Layout], *, durable: bool) -> apsw.Connection:

@@ -392,6 +392,13 @@ def test_a_file_that_cannot_be_made_is_unavailable(tmp_path):
         SQLiteIndex(tmp_path / "no such folder" / "index.db", LAYOUTS)
 
 
+def test_a_missing_right_names_the_user_that_needs_it(tmp_path, monkeypatch):
+    monkeypatch.setattr(os, "access", lambda place, _: place != tmp_path)
+    (tmp_path / "index.db").mkdir()  # nothing that can be opened, for root either
+    with pytest.raises(Unavailable, match=f"cannot be opened: .*; the user with id {os.geteuid()} needs the right"):
+        SQLiteIndex(tmp_path / "index.db", LAYOUTS)
+
+
 async def test_a_closed_index_takes_no_commit(open_index):
     index = open_index()
     await index.close()

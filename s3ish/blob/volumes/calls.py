@@ -6,6 +6,7 @@ further call enters it, and the jobs that are in one are given up.
 """
 
 import errno
+import os
 from threading import get_ident
 
 from s3ish.blob.protocol import Away, BlobError, Missing, VolumeError, VolumesFull
@@ -92,4 +93,11 @@ class Call:
             return Missing(f"{self._calls.volume}: {self._what!r}")
         if error.errno in NO_ROOM:
             return VolumesFull(f"{self._calls.volume}: {error.strerror}")
-        return VolumeError(f"{self._calls.volume}: {self._what!r}: {error.strerror}")
+        return VolumeError(f"{self._calls.volume}: {self._what!r}: {reason(error)}")
+
+
+def reason(error: OSError) -> str:
+    """Return what is wrong; if a right is missing, also who needs it: in a container it is a user of its own."""
+    if error.errno in (errno.EACCES, errno.EPERM):
+        return f"{error.strerror}; the user with id {os.geteuid()} needs the right to read and write it"
+    return error.strerror or str(error)

@@ -6,7 +6,6 @@ absent one is a lost volume. A directory with other files in it, a volume of ano
 point of a drive that is not mounted is refused with a message that says why. A refusal makes and changes nothing.
 """
 
-import errno
 import os
 import re
 from collections.abc import Container, Sequence
@@ -17,6 +16,7 @@ from typing import NamedTuple
 from s3ish.blob.protocol import VolumeError
 from s3ish.blob.volumes import identity as identities
 from s3ish.blob.volumes import page_cache
+from s3ish.blob.volumes.calls import reason
 from s3ish.blob.volumes.identity import PRIVATE, Identity
 from s3ish.blob.volumes.volume import Volume
 from s3ish.blob.volumes.volume_set import PATIENCE_SECONDS, Volumes
@@ -122,7 +122,7 @@ def _open_root(path: str, *, create: bool) -> _Root:
             return _Root(path, _ABSENT, None)
         raise VolumeError(f"{path} does not exist") from error
     except OSError as error:
-        raise VolumeError(f"{path} cannot be a volume: {_reason(error)}") from error
+        raise VolumeError(f"{path} cannot be a volume: {reason(error)}") from error
     try:
         if os.path.samestat(os.fstat(descriptor), os.stat("/")):
             raise VolumeError(f"{path} is the root of the file system; give a directory of its own")
@@ -130,7 +130,7 @@ def _open_root(path: str, *, create: bool) -> _Root:
     except BaseException as error:
         os.close(descriptor)
         if isinstance(error, OSError):
-            raise VolumeError(f"{path} cannot be read: {_reason(error)}") from error
+            raise VolumeError(f"{path} cannot be read: {reason(error)}") from error
         raise
 
 
@@ -141,13 +141,6 @@ def _open_directory(path: str) -> int:
 def _close(root: _Root) -> None:
     if root.descriptor != _ABSENT:
         os.close(root.descriptor)
-
-
-def _reason(error: OSError) -> str:
-    """Return what is wrong; if a right is missing, also who needs it: in a container it is a user of its own."""
-    if error.errno in (errno.EACCES, errno.EPERM):
-        return f"{error.strerror}; the user with id {os.geteuid()} needs the right to read and write it"
-    return error.strerror or str(error)
 
 
 def _too_many(failures: list[VolumeError], fresh: list[_Root], count: int, missing: int) -> VolumeError:
@@ -191,7 +184,7 @@ def _assign(found: list[_Root], count: int, clock: Clock, *, create: bool, faile
             try:
                 identities.write(root.descriptor, member)
             except OSError as error:
-                raise VolumeError(f"{root.path} cannot be written: {_reason(error)}") from error
+                raise VolumeError(f"{root.path} cannot be written: {reason(error)}") from error
         members.append(member)
     return members
 
@@ -205,7 +198,7 @@ def _ready(root: _Root) -> _Root:
         with suppress(FileExistsError):
             os.mkdir(PRIVATE, 0o750, dir_fd=root.descriptor)
     except OSError as error:
-        raise VolumeError(f"{root.path} cannot be a volume: {_reason(error)}") from error
+        raise VolumeError(f"{root.path} cannot be a volume: {reason(error)}") from error
     return root
 
 

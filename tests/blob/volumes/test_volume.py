@@ -162,6 +162,12 @@ def test_other_failures_are_the_volumes(volume, monkeypatch, number):  # case 13
     assert not volume.suspect
 
 
+def test_a_missing_right_comes_with_the_user_that_needs_it(volume, monkeypatch):
+    failing(monkeypatch, "pwritev", errno.EACCES)
+    with pytest.raises(VolumeError, match=f"Permission denied; the user with id {os.geteuid()} needs the right"):
+        volume.write_file(BLOB, "data.0", b"x", flush=True)
+
+
 def test_after_a_failed_flush_the_volume_takes_no_writes_but_reads(volume, monkeypatch):  # case 29
     volume.write_file(BLOB, "data.0", b"x", flush=True)
     failing(monkeypatch, "fsync", errno.EIO)
