@@ -117,6 +117,7 @@ class UserSettings(Section, frozen=True):
     secret_key: Secret
     id: Annotated[str, Meta(min_length=1)]
     display_name: str = ""
+    policies: Names = ()
 
 
 class AuthSettings(Section, frozen=True):

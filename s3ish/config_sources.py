@@ -144,6 +144,7 @@ def check(settings: Settings, environment: Mapping[str, str]) -> Iterator[tuple[
         yield "auth.users", "auth.users: two users have the same access key"
     if not all(user.secret_key for user in auth.users):
         yield "auth.users", "auth.users: a secret key is empty"
+    yield from _policies(settings)
     for dotted, fits, words in _TEXTS:
         section, name = dotted.split(".")
         for text in getattr(getattr(settings, section), name):
@@ -156,6 +157,23 @@ def check(settings: Settings, environment: Mapping[str, str]) -> Iterator[tuple[
         split = f"{settings.erasure.data} + {settings.erasure.parity} shards"
         remedy = f"give 1 or at least {shards} volumes, or set erasure.data and erasure.parity"
         yield "", f"{volumes} volumes cannot hold {split} on different drives: {remedy}"
+
+
+def _policies(settings: Settings) -> Iterator[tuple[str, str]]:
+    """Yield which policies of users are none."""
+    if not any(user.policies for user in settings.auth.users):
+        return
+    from s3ish.auth.ready_policies import READY, policy_of  # deferred: most servers have no such users
+    from s3ish.errors import MalformedPolicy
+
+    for user in settings.auth.users:
+        for text in user.policies:
+            try:
+                policy_of(text)
+            except MalformedPolicy as error:
+                names = ", ".join(READY)
+                reason = f"{_shown(text)} is neither one of {names} nor a policy: {error.message}"
+                yield "auth.users", f"auth.users: a policy of {_shown(user.id)}: {reason}"
 
 
 # --- keys that others know

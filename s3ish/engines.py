@@ -4,12 +4,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 from s3ish.auth.credentials import User
+from s3ish.auth.ready_policies import policy_of
 from s3ish.blob.erasure.core import BlobSettings, Reporter, StateReporter
 from s3ish.blob.erasure.store import ErasureStore
 from s3ish.blob.volumes.open_set import open_volumes as open_set
 from s3ish.blob.volumes.volume_set import Volumes
 from s3ish.clock import Clock
-from s3ish.config import Settings
+from s3ish.config import Settings, UserSettings
 from s3ish.index.protocol import IndexFailure, Monitor, RowIs
 from s3ish.index.sqlite import SQLiteIndex
 from s3ish.model import Owner
@@ -24,10 +25,14 @@ def users(settings: Settings) -> list[User]:
     """Return all users, the root user first."""
     access_key, secret_key = settings.root_keys
     root = User(access_key, secret_key, Owner(ROOT_ID, access_key), root=True)
-    return [root] + [
-        User(user.access_key, user.secret_key.reveal(), Owner(user.id, user.display_name or user.id))
-        for user in settings.auth.users
-    ]
+    return [root, *(_user(user, root.owner) for user in settings.auth.users)]
+
+
+def _user(user: UserSettings, account: Owner) -> User:
+    """Return a user; one with policies is of the root user's account, which what it makes belongs to."""
+    owner = account if user.policies else Owner(user.id, user.display_name or user.id)
+    policies = tuple(map(policy_of, user.policies)) if user.policies else None
+    return User(user.access_key, user.secret_key.reveal(), owner, name=user.id, policies=policies)
 
 
 def open_volumes(settings: Settings, clock: Clock, *, create: bool, accept_loss: bool = False) -> Volumes:

@@ -101,6 +101,10 @@ def test_every_setting_has_a_variable_and_all_are_different():
         ("[[auth.users]]\naccess_key = 'a'\nid = 'c'\n", "auth.users.0.secret_key is missing"),
         ("[[auth.users]]\naccess_key = ''\nsecret_key = 'b'\nid = 'c'\n", "auth.users.0.access_key: expected a text"),
         ("[[auth.users]]\naccess_key = 'a'\nsecret_key = ''\nid = 'c'\n", "auth.users: a secret key is empty"),
+        (
+            "[[auth.users]]\naccess_key = 'a'\nsecret_key = 'b'\nid = 'c'\npolicies = ['read']\n",
+            "auth.users: a policy of c: read is neither one of readonly, writeonly, readwrite nor a policy",
+        ),
         ("[[auth.users]]\naccess_key = 'a'\nsecret_key = 'b'\nid = 'c'\nname = 'd'\n", "auth.users.0.name"),
     ],
 )

@@ -26,7 +26,7 @@ MAY_IMPORT = {
     "engines": {"config", "objects", "tables", "auth", "index", "blob"} | LEAVES,
     "__main__": {"cli"},
     "config": set(),
-    "config_sources": {"config", "wire"},
+    "config_sources": {"auth", "config", "errors", "wire"},
     "server": {"http", "api", "auth", "wire", "objects", "blob"} | LEAVES,
     "http": {"wire"} | LEAVES,
     "integrity": {"jobs", "objects", "tables", "index", "blob"} | LEAVES,

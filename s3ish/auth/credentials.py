@@ -5,16 +5,23 @@ from typing import Any
 
 from msgspec import Struct
 
+from s3ish.auth.policy import Policy
 from s3ish.model import Owner
 
 
 class User(Struct, frozen=True):
-    """A holder of keys. ``root`` may do everything."""
+    """A holder of keys.
+
+    ``root`` may do everything. ``name`` is what policies call it, ``policies`` are its own; None for one that owns what
+    it makes, as an account does.
+    """
 
     access_key: str
     secret_key: str
     owner: Owner
     root: bool = False
+    name: str = ""
+    policies: tuple[Policy, ...] | None = None
 
     def __repr__(self) -> str:
         """Return what may be seen: not the secret."""

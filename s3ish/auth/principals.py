@@ -4,10 +4,10 @@ from typing import TYPE_CHECKING, Literal
 
 from msgspec import Struct
 
-from s3ish.auth.credentials import User
 from s3ish.model import Owner
 
 if TYPE_CHECKING:
+    from s3ish.auth.credentials import User
     from s3ish.auth.policy import Policy
 
 ACCOUNT = "000000000000"
@@ -60,8 +60,9 @@ ANONYMOUS = Principal("anonymous", Owner("65a011a29cdf8ec533ec3d1ccaae921c", "an
 """The caller of a request that carries no signature, with the id that S3 gives it."""
 
 
-def principal_of(user: User | None) -> Principal:
+def principal_of(user: "User | None") -> Principal:
     """Return the principal that signed with a user's key; the anonymous one for None."""
     if user is None:
         return ANONYMOUS
-    return Principal("root" if user.root else "user", user.owner, user.owner.id, user.access_key)
+    kind: Literal["root", "user"] = "root" if user.root else "user"
+    return Principal(kind, user.owner, user.name or user.owner.id, user.access_key, policies=user.policies)

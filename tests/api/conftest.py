@@ -25,6 +25,11 @@ REGION = "us-east-1"
 DOMAIN = "s3.test"
 ROOT = ("s3ishadmin", "s3ishadmin")
 OTHER = ("OTHERACCESSKEY", "the-other-secret")
+READER = ("READERACCESSKEY", "the-readers-secret")
+LIMITED = ("LIMITEDACCESSKEY", "the-limited-secret")
+LIMITED_POLICY = """{"Version": "2012-10-17", "Statement": [
+  {"Effect": "Allow", "Action": "s3:ListBucket", "Resource": "*", "Condition": {"StringLike": {"s3:prefix": "ci/*"}}},
+  {"Effect": "Allow", "Action": ["s3:GetObject", "s3:PutObject"], "Resource": "arn:aws:s3:::*/${aws:username}/*"}]}"""
 NAMESPACE = "{http://s3.amazonaws.com/doc/2006-03-01/}"
 
 CONFIGURATION = f"""
@@ -36,6 +41,18 @@ access_key = "{OTHER[0]}"
 secret_key = "{OTHER[1]}"
 id = "other"
 display_name = "Somebody Else"
+
+[[auth.users]]
+access_key = "{READER[0]}"
+secret_key = "{READER[1]}"
+id = "reader"
+policies = ["readonly"]
+
+[[auth.users]]
+access_key = "{LIMITED[0]}"
+secret_key = "{LIMITED[1]}"
+id = "ci"
+policies = ['''{LIMITED_POLICY}''']
 """
 
 
@@ -100,6 +117,18 @@ def plain(server):
 def other(server):
     """A client of another user."""
     return _client(server.endpoint, OTHER)
+
+
+@pytest.fixture(scope="session")
+def reader(server):
+    """A client of a user of the root user's account who may only read."""
+    return _client(server.endpoint, READER)
+
+
+@pytest.fixture(scope="session")
+def limited(server):
+    """A client of a user of the root user's account who may work below one prefix."""
+    return _client(server.endpoint, LIMITED)
 
 
 @pytest.fixture(scope="session")

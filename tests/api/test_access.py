@@ -204,3 +204,41 @@ def test_only_the_owner_changes_who_may(other, shared, refused):
 def test_a_wrong_signature_is_no_anonymous_caller(s3, shared, raw):
     s3.put_bucket_policy(Bucket=shared, Policy=policy_of(shared, "s3:GetObject"))
     assert raw("GET", f"/{shared}/k", keys=(ROOT[0], "wrong")).outcome == (403, "SignatureDoesNotMatch")
+
+
+# --- users of the account ---------------------------------------------------------------------------------------------
+
+
+def test_a_user_who_may_read_reads_all_of_the_account_and_changes_nothing(s3, reader, other, shared, refused):
+    assert reader.get_object(Bucket=shared, Key="k")["Body"].read() == b"body"
+    assert shared in {bucket["Name"] for bucket in reader.list_buckets()["Buckets"]}
+    refused("AccessDenied", 403, reader.put_object, Bucket=shared, Key="k", Body=b"")
+    refused("AccessDenied", 403, reader.delete_object, Bucket=shared, Key="k")
+    refused("AccessDenied", 403, reader.create_bucket, Bucket=shared + "-new")
+    foreign = shared + "-foreign"
+    other.create_bucket(Bucket=foreign)
+    refused("AccessDenied", 403, reader.list_objects_v2, Bucket=foreign)
+
+
+def test_a_user_works_below_its_prefix(s3, limited, shared, refused):
+    limited.put_object(Bucket=shared, Key="ci/build.log", Body=b"log")
+    assert limited.get_object(Bucket=shared, Key="ci/build.log")["Body"].read() == b"log"
+    refused("AccessDenied", 403, limited.get_object, Bucket=shared, Key="k")
+    refused("AccessDenied", 403, limited.put_object, Bucket=shared, Key="cia/x", Body=b"")
+    keys = [item["Key"] for item in limited.list_objects_v2(Bucket=shared, Prefix="ci/")["Contents"]]
+    assert keys == ["ci/build.log"]
+    refused("AccessDenied", 403, limited.list_objects_v2, Bucket=shared)
+    refused("AccessDenied", 403, limited.list_buckets)
+    assert s3.get_object_acl(Bucket=shared, Key="ci/build.log")["Owner"] == s3.list_buckets()["Owner"]
+
+
+def test_a_policy_of_the_bucket_denies_and_gives_to_users_of_the_account(s3, reader, limited, shared, refused):
+    s3.put_bucket_policy(
+        Bucket=shared,
+        Policy=policy_of(shared, "s3:GetObject", {"AWS": "arn:aws:iam::000000000000:user/reader"}, effect="Deny"),
+    )
+    refused("AccessDenied", 403, reader.get_object, Bucket=shared, Key="k")
+    s3.put_bucket_policy(
+        Bucket=shared, Policy=policy_of(shared, "s3:GetObject", {"AWS": "arn:aws:iam::000000000000:user/ci"})
+    )
+    assert limited.get_object(Bucket=shared, Key="k")["Body"].read() == b"body"
