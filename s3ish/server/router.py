@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from collections.abc import Set as AbstractSet
 
 from s3ish.api.operation import Operation
-from s3ish.errors import AccessDenied, MethodNotAllowed
+from s3ish.errors import AccessDenied, InvalidArgument, MethodNotAllowed
 
 
 class Router:
@@ -30,7 +30,25 @@ class Router:
 
         Raises:
             MethodNotAllowed: no operation has this method here.
+            InvalidArgument: the request is about a part of no upload.
         """
+        found = self._find(method, level, query, headers)
+        if found:
+            return found
+        if method in self.methods and level == "object" and "partNumber" in query and "uploadId" not in query:
+            raise InvalidArgument(
+                "This operation does not accept partNumber without uploadId",
+                ArgumentName="partNumber",
+                ArgumentValue="partNumber",
+            )
+        allowed = [other for other in sorted(self.methods) if self._find(other, level, query, headers)]
+        raise MethodNotAllowed(
+            Method=method[:32],
+            ResourceType="UPLOAD" if "uploadId" in query else level.upper(),
+            headers={"allow": ", ".join(allowed)} if allowed else None,
+        )
+
+    def _find(self, method: str, level: str, query: Mapping[str, str], headers: Mapping[str, str]) -> Operation | None:
         place = (method, level)
         if query:
             for operation in self._keyed.get(place, ()):
@@ -39,7 +57,7 @@ class Router:
         for operation, foreign in self._plain.get(place, ()):
             if (not operation.header or operation.header in headers) and foreign.isdisjoint(query):
                 return operation
-        raise MethodNotAllowed(Method=method[:32], ResourceType=level.upper())
+        return None
 
     def check_covered(
         self, operation: Operation, query: Mapping[str, str], headers: Mapping[str, str], uncovered: AbstractSet[str]
@@ -52,10 +70,7 @@ class Router:
             AccessDenied: the rest names another action, or none.
         """
         covered = {name: value for name, value in query.items() if name not in uncovered}
-        try:
-            signed = self.route(operation.method, operation.level, covered, headers)
-        except MethodNotAllowed:
-            signed = None
+        signed = self._find(operation.method, operation.level, covered, headers)
         if signed is None or signed.action != operation.action:
             raise AccessDenied("The signature does not cover the operation. Please use AWS4-HMAC-SHA256.")
 

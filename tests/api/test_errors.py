@@ -199,5 +199,8 @@ def test_a_part_is_never_taken_for_the_whole(raw, s3, filled, unchanged, query):
 
 def test_a_part_without_its_upload(raw, filled, unchanged):
     with unchanged(filled[0]):
-        assert raw("PUT", f"/{filled[0]}/k?partNumber=1", "part").outcome == (405, "MethodNotAllowed")
-        assert raw("PUT", f"/{filled[0]}/k?uploadId={filled[1]}", "part").outcome == (405, "MethodNotAllowed")
+        for method in ("PUT", "POST", "DELETE"):
+            assert raw(method, f"/{filled[0]}/k?partNumber=1", "part").outcome == (400, "InvalidArgument")
+        answer = raw("PUT", f"/{filled[0]}/k?uploadId={filled[1]}", "part")
+        assert answer.outcome == (405, "MethodNotAllowed")
+        assert answer.headers["allow"] == "DELETE, GET, POST"

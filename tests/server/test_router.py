@@ -4,7 +4,7 @@ import pytest
 from botocore.loaders import Loader
 
 from s3ish.api.catalogue import catalogue
-from s3ish.errors import AccessDenied, MethodNotAllowed
+from s3ish.errors import AccessDenied, InvalidArgument, MethodNotAllowed
 from s3ish.server.router import Router
 
 ROUTER = Router(catalogue())
@@ -92,6 +92,34 @@ def test_other_methods(method, level):
 def test_methods_that_a_level_does_not_have(method, level):
     with pytest.raises(MethodNotAllowed):
         ROUTER.route(method, level, {}, {})
+
+
+@pytest.mark.parametrize("method", ["PUT", "POST", "DELETE"])
+@pytest.mark.parametrize("query", [{"partNumber": "1"}, {"partNumber": "", "versionId": "1"}])
+def test_a_part_of_no_upload(method, query):
+    with pytest.raises(InvalidArgument) as caught:
+        ROUTER.route(method, "object", query, {})
+    assert caught.value.message == "This operation does not accept partNumber without uploadId"
+    assert caught.value.details["ArgumentName"] == "partNumber"
+
+
+@pytest.mark.parametrize(
+    ("method", "level", "query", "kind", "allowed"),
+    [
+        ("PUT", "object", {"uploadId": "1"}, "UPLOAD", "DELETE, GET, POST"),
+        ("HEAD", "object", {"uploadId": "1"}, "UPLOAD", "DELETE, GET, POST"),
+        ("POST", "object", {}, "OBJECT", "DELETE, GET, HEAD, PUT"),
+        ("DELETE", "service", {}, "SERVICE", "GET, POST"),
+        ("PATCH", "object", {"partNumber": "1"}, "OBJECT", "GET, HEAD"),
+        ("DELETE", "bucket", {"versions": ""}, "BUCKET", "GET"),
+        ("PATCH", "bucket", {"partNumber": "1", "acl": ""}, "BUCKET", "GET, PUT"),
+    ],
+)
+def test_the_methods_that_are_allowed_are_told(method, level, query, kind, allowed):
+    with pytest.raises(MethodNotAllowed) as caught:
+        ROUTER.route(method, level, query, {})
+    assert caught.value.details["ResourceType"] == kind
+    assert caught.value.headers == {"allow": allowed}
 
 
 def model_requests():
