@@ -92,7 +92,7 @@ class ObjectIdentifier:
 class Delete:
     """The body of DeleteObjects."""
 
-    objects: list[ObjectIdentifier] = elements("Object")
+    objects: list[ObjectIdentifier] = elements("Object", limit=MAX_KEYS)
     quiet: bool | None = element("Quiet")
 
 
@@ -144,7 +144,7 @@ async def delete_objects(context: Context, request: DeleteObjectsRequest) -> Del
     """https://docs.aws.amazon.com/AmazonS3/latest/API/API_DeleteObjects.html"""
     _refuse_bypass(request.bypass_governance)
     objects = request.delete.objects
-    if not 1 <= len(objects) <= MAX_KEYS:
+    if not objects:
         raise MalformedXML
     gate = asyncio.Semaphore(_AT_ONCE)
 

@@ -237,7 +237,7 @@ class CompletedPart:
 class CompletedMultipartUpload:
     """The body of CompleteMultipartUpload."""
 
-    parts: list[CompletedPart] = elements("Part")
+    parts: list[CompletedPart] = elements("Part", limit=multipart.MAX_PARTS)
 
 
 @shape
@@ -273,7 +273,7 @@ async def complete_multipart_upload(
     """https://docs.aws.amazon.com/AmazonS3/latest/API/API_CompleteMultipartUpload.html"""
     refuse_customer_key(request)
     parts = request.upload.parts if request.upload else []
-    if not 1 <= len(parts) <= multipart.MAX_PARTS:
+    if not parts:
         raise MalformedXML
     version = await multipart.complete_upload(
         context.store,

@@ -59,6 +59,8 @@ DRAIN_BYTES = 1024 * 1024
 """How much of a refused body is read and dropped to keep the connection; more is cut off."""
 CLIENT_LEFT = 499
 """The status that is logged where the client left before it got one."""
+LONG_DOCUMENT_BYTES = 32 * 1024
+"""A longer one takes more than a millisecond to read, on a thread, so that others need not wait for it."""
 LINGER_BYTES = 256 * 1024 * 1024
 LINGER_SECONDS = 15.0
 """How much, and for how long, a client may go on sending after an early refusal before it is cut off."""
@@ -314,7 +316,10 @@ class S3Application:
         elif operation.reads_document:
             document = await body.document(operation.body_bytes, needs_digest=operation.needs_digest)
         labels = {"Bucket": target.bucket, "Key": target.key}
-        return shape.wire(operation.request).read_request(labels, query, headers, document)
+        read = shape.wire(operation.request).read_request
+        if len(document) > LONG_DOCUMENT_BYTES:
+            return await self._store.offload.run(read, labels, query, headers, document)
+        return read(labels, query, headers, document)
 
     async def _settle(self, call: RequestRecord, receive: Any) -> respond.Linger | None:
         """Deal with a body that was not read; return what to do with it after the answer if the connection must end.

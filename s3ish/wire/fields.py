@@ -28,7 +28,8 @@ class Spec(Struct, frozen=True):
 
     ``wrapper`` is the element around a list's members, ``choices`` the values an enumeration allows, ``url`` whether
     the text is percent-encoded when the instance's ``encoding_type`` is ``url``, ``rows`` whether members come as
-    tuples, and ``member`` of the model the name in AWS's API model where it is not the wire name.
+    tuples, ``member`` of the model the name in AWS's API model where it is not the wire name, and ``limit`` how many
+    members a list that is read may have.
     """
 
     place: Place
@@ -38,6 +39,7 @@ class Spec(Struct, frozen=True):
     url: bool = False
     rows: bool = False
     member: str = ""
+    limit: int = 0
 
 
 class Unread(Struct, frozen=True):
@@ -52,6 +54,10 @@ class Unread(Struct, frozen=True):
     because: str = ""
     where: str = ""
     choices: tuple[str, ...] = ()
+
+
+MAX_MEMBERS = 1000
+"""The longest list that is read where S3 has no other limit."""
 
 
 REQUIRED: Any = object()
@@ -111,9 +117,11 @@ def element(name: str, *, default: Any = None, choices: tuple[str, ...] = (), ur
     return Field(Spec("element", name, choices=choices, url=url), REQUIRED if default is ... else default)
 
 
-def elements(name: str, *, wrapper: str = "", choices: tuple[str, ...] = (), url: bool = False) -> Any:
-    """A list of XML elements, one beside the other, or within ``wrapper``."""
-    return Field(Spec("elements", name, wrapper=wrapper, choices=choices, url=url), factory=list)
+def elements(
+    name: str, *, wrapper: str = "", choices: tuple[str, ...] = (), url: bool = False, limit: int = MAX_MEMBERS
+) -> Any:
+    """A list of XML elements, one beside the other, or within ``wrapper``; a longer one than ``limit`` is not read."""
+    return Field(Spec("elements", name, wrapper=wrapper, choices=choices, url=url, limit=limit), factory=list)
 
 
 class Rows(Protocol[Member_co]):

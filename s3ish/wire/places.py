@@ -55,6 +55,19 @@ class Places:
         return frozenset(found)
 
     @cached_property
+    def most_elements(self) -> int:
+        """How many XML elements a structure can have, its own included."""
+        most = 1
+        for spec, kind in self.specs.values():
+            if spec.place == "element":
+                most += _most_of(kind)
+            elif spec.place == "elements":
+                most += bool(spec.wrapper) + spec.limit * _most_of(get_args(kind)[0])
+            elif spec.place == "group":
+                most += _most_of(kind) - 1
+        return most
+
+    @cached_property
     def body_field(self) -> str:
         """The field that is the whole XML body, or empty."""
         return self._field_at("body")
@@ -79,6 +92,10 @@ class Places:
 
     def _declared(self) -> Iterator[tuple[str, Spec]]:
         return ((name, field.spec) for name, field in fields_of(self.cls).items() if field.spec)
+
+
+def _most_of(kind: Any) -> int:
+    return cast("int", kind.__wire__.most_elements) if is_shape(kind) else 1
 
 
 def _bare(hint: Any) -> Any:

@@ -166,22 +166,25 @@ def _value_reader(spec: Spec, kind: Any) -> Callable[[Element], Any]:
     return _text_reader(spec, kind)
 
 
-def _wrapped_reader(member: str, inner: Callable[[Element], Any]) -> Callable[[Element], list[Any]]:
+def _wrapped_reader(spec: Spec, inner: Callable[[Element], Any]) -> Callable[[Element], list[Any]]:
     """Return what reads the list within an element."""
+    member, limit = spec.name, spec.limit
 
     def read(node: Element) -> list[Any]:
+        if len(node) > limit:
+            raise MalformedXML
         return [inner(item) for item in node if xml.local_name(item) == member or _refuse()]
 
     return read
 
 
 class _Child(NamedTuple):
-    """What a child element is read as: a field, or where there may be ``many``, an item of it."""
+    """What a child element is read as: a field, or where there may be as many as ``limit``, an item of it."""
 
     group: str
     field: str
     read: Callable[[Element], Any]
-    many: bool
+    limit: int
 
 
 def _children_of(compiled: Places, group: str = "") -> dict[str, _Child]:
@@ -189,13 +192,13 @@ def _children_of(compiled: Places, group: str = "") -> dict[str, _Child]:
     found: dict[str, _Child] = {}
     for name, (spec, kind) in compiled.specs.items():
         if spec.place == "element":
-            found[spec.name] = _Child(group, name, _value_reader(spec, kind), many=False)
+            found[spec.name] = _Child(group, name, _value_reader(spec, kind), limit=0)
         elif spec.place == "elements":
             inner = _value_reader(spec, get_args(kind)[0])
             if spec.wrapper:
-                found[spec.wrapper] = _Child(group, name, _wrapped_reader(spec.name, inner), many=False)
+                found[spec.wrapper] = _Child(group, name, _wrapped_reader(spec, inner), limit=0)
             else:
-                found[spec.name] = _Child(group, name, inner, many=True)
+                found[spec.name] = _Child(group, name, inner, limit=spec.limit)
         elif spec.place == "group":
             found |= _children_of(kind.__wire__, name)
     return found
@@ -216,10 +219,13 @@ def element_reader(compiled: Places) -> Callable[[Element], Any]:
             tag = xml.local_name(child)
             if tag not in children:
                 raise MalformedXML
-            group, name, inner, many = children[tag]
+            group, name, inner, limit = children[tag]
             beside = values.setdefault(group, {}) if group else values
-            if many:
-                beside.setdefault(name, []).append(inner(child))
+            if limit:
+                found = beside.setdefault(name, [])
+                found.append(inner(child))
+                if len(found) > limit:
+                    raise MalformedXML
             elif name in beside:
                 raise MalformedXML
             else:

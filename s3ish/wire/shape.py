@@ -188,7 +188,7 @@ def read_document(cls: type[T], document: bytes, root: str = "") -> T:
     Raises:
         MalformedXML: not well-formed, another root, an unknown, repeated or missing element, or a wrong value.
     """
-    parsed = xml.parse(document)
+    parsed = xml.parse(document, wire(cls).most_elements)
     expected = root or wire(cls).root
     if expected and xml.local_name(parsed) != expected:
         raise MalformedXML

@@ -18,8 +18,8 @@ else:
 
 NAMESPACE = "http://s3.amazonaws.com/doc/2006-03-01/"
 DECLARATION = '<?xml version="1.0" encoding="UTF-8"?>\n'
-MAX_DEPTH = 24
-"""No S3 document nests deeper than about ten elements."""
+_SLACK = 64
+"""How many comments and the like a document may have beside its elements."""
 
 _special = re.compile('[\x00-\x1f&<>"\x7f-\x9f\u2028\ufffe\uffff]').search
 _controls = re.compile("[\x00-\x1f\x7f-\x9f\u2028\ufffe\uffff]").sub
@@ -46,12 +46,18 @@ def entity_tag(tag: str) -> str:
     return f"&quot;{tag}&quot;"
 
 
-def parse(body: bytes) -> Element:
+def parse(body: bytes, most: int) -> Element:
     """Parse a request body of capped size and return its root.
 
+    Args:
+        most: how many elements the document may have. What has surely more is refused unread, so that what is read is
+            at most twice as long.
+
     Raises:
-        MalformedXML: not well-formed, with a document type, nested too deeply, or not in UTF-8.
+        MalformedXML: not well-formed, with a document type, nested deeper than 256 elements, too long, or not in UTF-8.
     """
+    if body.count(b"<") > 2 * most + _SLACK:
+        raise MalformedXML
     from lxml import etree
 
     if b"\0" in body:  # UTF-16 and UTF-32, which the parser would find out by itself
@@ -66,11 +72,6 @@ def parse(body: bytes) -> Element:
     info: Any = root.getroottree().docinfo
     if info is None or info.doctype or (info.encoding or "UTF-8").upper() not in ("UTF-8", "ASCII", "US-ASCII"):
         raise MalformedXML
-    depth = 0
-    for event, _ in etree.iterwalk(root, events=("start", "end")):
-        depth += 1 if event == "start" else -1
-        if depth > MAX_DEPTH:
-            raise MalformedXML
     return root
 
 

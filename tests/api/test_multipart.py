@@ -302,6 +302,14 @@ def test_malformed_lists(raw, bucket, upload, unchanged, body):
         assert answer.outcome in ((400, "MalformedXML"), (400, "InvalidRequest"))
 
 
+@pytest.mark.parametrize("count", [10_001, 100_000])
+def test_more_parts_than_there_can_be(raw, bucket, upload, count):  # case 163
+    part = "<Part><PartNumber>1</PartNumber><ETag>e</ETag></Part>"
+    body = f"<CompleteMultipartUpload>{part * count}</CompleteMultipartUpload>"
+    answer = raw("POST", f"/{bucket}/k?uploadId={upload.id}", body)
+    assert answer.outcome == (400, "MalformedXML")
+
+
 def test_complete_again_answers_the_same(s3, bucket, upload):  # case 48
     parts = [upload.put(1, b"part")]
     first, second = upload.complete(parts), upload.complete(parts)

@@ -3,6 +3,9 @@
 import io
 import re
 import socket
+from base64 import b64encode
+from hashlib import md5
+from types import SimpleNamespace
 from urllib.parse import urlsplit
 
 import boto3
@@ -10,8 +13,11 @@ import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
+from s3ish.api.catalogue import catalogue
+from s3ish.auth.payload import Payload, PayloadMode
 from s3ish.clock import Clock
 from s3ish.observe.observer import Observer
+from s3ish.server.body import RequestBody
 from s3ish.server.pipeline import DRAIN_BYTES, S3Application
 from s3ish.server.request_record import read_headers
 from tests.auth.support import STREAMING, UNSIGNED_TRAILER
@@ -249,3 +255,27 @@ async def test_a_request_without_memory_is_refused():  # case 135
     await S3Application(Idle(), Short(), None, Observer(), domains=())(scope, receive, send)
     assert sent[0]["status"] == 503
     assert b"<Code>ServiceUnavailable</Code>" in sent[1]["body"]
+
+
+@pytest.mark.parametrize(("count", "threads"), [(1, 0), (1000, 1)])
+async def test_a_long_document_is_read_on_a_thread(count, threads):  # case 163
+    class Offload:
+        ran = 0
+
+        async def run(self, function, *arguments):
+            self.ran += 1
+            return function(*arguments)
+
+    async def receive():
+        return {"type": "http.request", "body": document}
+
+    document = b"<Delete>" + b"<Object><Key>abcdefgh</Key></Object>" * count + b"</Delete>"
+    headers = {"content-length": str(len(document)), "content-md5": b64encode(md5(document).digest()).decode()}
+    body = RequestBody(receive, headers)
+    body.read_claims(Payload(PayloadMode.UNSIGNED))
+    operation = next(operation for operation in catalogue() if operation.name == "DeleteObjects")
+    application = SimpleNamespace(_store=SimpleNamespace(offload=Offload()))
+    target = SimpleNamespace(bucket="b", key="")
+    found = await S3Application._read(application, operation, headers, body, target, {})
+    assert len(found.delete.objects) == count
+    assert application._store.offload.ran == threads

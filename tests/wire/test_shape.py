@@ -509,3 +509,49 @@ def test_headers_of_a_group_are_written_where_it_is_there():
     assert shapes.write(GroupedResponse(etag="e"), 200).headers == [("etag", "e")]
     written = shapes.write(GroupedResponse(etag="e", sum=Sum(small="s", large=2)), 200)
     assert written.headers == [("etag", "e"), ("x-sum-small", "s"), ("x-sum-large", "2")]
+
+
+# --- how long lists may be --------------------------------------------------------------------------------------------
+
+
+@shape
+class Pair:
+    left: str = element("Left", default=...)
+    right: list[str] = elements("Right", limit=2)
+
+
+@shape
+class Limited:
+    pairs: list[Pair] = elements("Pair", limit=3)
+    names: list[str] = elements("Name", wrapper="Names", limit=4)
+
+
+def limited(pairs=0, rights=0, names=0):
+    pair = "<Pair><Left/>" + "<Right/>" * rights + "</Pair>"
+    return f"<Limited>{pair * pairs}<Names>{'<Name/>' * names}</Names></Limited>".encode()
+
+
+def test_lists_are_read_up_to_their_limit():  # case 163
+    found = shapes.read_document(Limited, limited(3, 2, 4), "Limited")
+    assert ([len(pair.right) for pair in found.pairs], len(found.names)) == ([2, 2, 2], 4)
+    for longer in (limited(4), limited(1, 3), limited(0, 0, 5)):
+        with pytest.raises(MalformedXML):
+            shapes.read_document(Limited, longer, "Limited")
+
+
+def test_how_many_elements_a_document_can_have():
+    assert shapes.wire(Pair).most_elements == 4
+    assert shapes.wire(Limited).most_elements == 1 + 3 * 4 + 1 + 4
+
+
+@shape
+class GroupWithLists:
+    first: str | None = element("First")
+    lists: Limited | None = group()
+
+
+def test_lists_of_a_group_have_their_limits():
+    assert shapes.wire(GroupWithLists).most_elements == 2 + shapes.wire(Limited).most_elements - 1
+    assert len(shapes.read_document(GroupWithLists, limited(3)).lists.pairs) == 3
+    with pytest.raises(MalformedXML):
+        shapes.read_document(GroupWithLists, limited(4))

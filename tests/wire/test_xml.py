@@ -29,7 +29,7 @@ NS = f'xmlns="{xml.NAMESPACE}"'
     ],
 )
 def test_documents(document):
-    assert xml.local_name(xml.parse(document)) == "A"
+    assert xml.local_name(xml.parse(document, MOST)) == "A"
 
 
 # case 128
@@ -75,7 +75,11 @@ def test_documents(document):
 )
 def test_hostile_documents(document):
     with pytest.raises(MalformedXML):
-        xml.parse(document)
+        xml.parse(document, MOST)
+
+
+MOST = 100_000
+"""More elements than the documents here have."""
 
 
 def cpu_seconds(function):
@@ -105,7 +109,7 @@ def laughs():
 def test_bombs_do_not_go_off(document):
     def parse():
         with pytest.raises(MalformedXML):
-            xml.parse(document)
+            xml.parse(document, MOST)
 
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     assert cpu_seconds(parse) < 1
@@ -118,23 +122,38 @@ def test_no_file_is_opened_for_a_document(tmp_path):
     os.mkfifo(pipe)
     for form in ("<!DOCTYPE A SYSTEM 'file://{}'><A/>", "<!DOCTYPE A [<!ENTITY e SYSTEM 'file://{}'>]><A>&e;</A>"):
         with pytest.raises(MalformedXML):
-            xml.parse(form.format(pipe).encode())
+            xml.parse(form.format(pipe).encode(), MOST)
 
 
-@pytest.mark.parametrize("extra", [0, 1])
-def test_depth(extra):
-    depth = xml.MAX_DEPTH + extra
-    document = b"<A>" * depth + b"</A>" * depth
-    if extra:
+@pytest.mark.parametrize(
+    "document",
+    [
+        b"<A>" + b"<B/>" * 400_000 + b"</A>",
+        b"<A>" + b"<B></B>" * 300_000 + b"</A>",
+        b"<A>" + b"<!---->" * 300_000 + b"</A>",
+        b"<A>" + b"<?b?>" * 300_000 + b"</A>",
+        b"<A>" + b"<B/>" * 300_000 + b"<!--" + b"</" * 300_000 + b"--></A>",
+        b"<A>" + b"<" * 1_000_000,
+    ],
+    ids=["empty", "with an end", "comments", "instructions", "ends in a comment", "beginnings"],
+)
+def test_a_document_of_too_many_elements_is_refused_unread(document):  # case 163
+    def parse():
         with pytest.raises(MalformedXML):
-            xml.parse(document)
-    else:
-        assert len(xml.parse(document)) == 1
+            xml.parse(document, 6000)
+
+    assert cpu_seconds(parse) < 0.05
+
+
+@pytest.mark.parametrize("form", [b"<B/>", b"<B></B>", b"<B>text</B>"])
+def test_a_document_of_as_many_elements_as_allowed_is_read(form):
+    assert len(xml.parse(b"<?xml version='1.0'?><A>" + form * 99 + b"<!-- more --></A>", 100)) == 99
 
 
 def test_inclusions_do_nothing():
     root = xml.parse(
-        b'<A xmlns:xi="http://www.w3.org/2001/XInclude"><xi:include href="file:///etc/passwd" parse="text"/></A>'
+        b'<A xmlns:xi="http://www.w3.org/2001/XInclude"><xi:include href="file:///etc/passwd" parse="text"/></A>',
+        MOST,
     )
     assert root[0].text is None
     with pytest.raises(MalformedXML):
@@ -144,18 +163,18 @@ def test_inclusions_do_nothing():
 @pytest.mark.parametrize("namespace", ["http://evil.example/", xml.NAMESPACE.rstrip("/"), "urn:x"])
 def test_other_namespaces(namespace):
     with pytest.raises(MalformedXML):
-        xml.local_name(xml.parse(f'<A xmlns="{namespace}"/>'.encode()))
+        xml.local_name(xml.parse(f'<A xmlns="{namespace}"/>'.encode(), MOST))
 
 
 @pytest.mark.parametrize("document", [f"<A {NS}/>", "<A/>", f'<s3:A xmlns:s3="{xml.NAMESPACE}"/>', '<A xmlns=""/>'])
 def test_namespaces_of_s3(document):
-    assert xml.local_name(xml.parse(document.encode())) == "A"
+    assert xml.local_name(xml.parse(document.encode(), MOST)) == "A"
 
 
 @given(st.binary(max_size=60))
 def test_any_bytes_are_parsed_or_refused(document):
     try:
-        root = xml.parse(document)
+        root = xml.parse(document, MOST)
     except MalformedXML:
         return
     assert etree.tostring(root)
