@@ -102,6 +102,17 @@ def test_links_lead_somewhere(page):
             assert (page.parent / target).exists(), target
 
 
+def test_every_decision_has_a_number_of_its_own_and_is_called_by_it():
+    numbers = sorted(int(page.name.partition("-")[0]) for page in (DOCS / "decisions").iterdir())
+    assert numbers == list(range(1, len(numbers) + 1)), "take the next free number"
+    for page in (DOCS / "decisions").iterdir():
+        number = int(page.name.partition("-")[0])
+        assert page.read_text().startswith(f"# {number}. "), page.name
+    for page in [*ROOT.glob("*.md"), *DOCS.rglob("*.md")]:
+        for told, led in re.findall(r"\[decision (\d+)\]\([^)]*?(\d{4})-", page.read_text()):
+            assert int(told) == int(led), page.name
+
+
 def test_the_container_file_starts_what_the_command_line_knows(run_s3ish):  # case 136
     text = (ROOT / "Dockerfile").read_text()
     assert 'ENTRYPOINT ["s3ish"]' in text
