@@ -116,13 +116,12 @@ def test_on_one_core_one_process_does_all(start_server, tmp_path, monkeypatch):
 def test_a_worker_holds_no_lock_of_the_supervisor(start_server, tmp_path, count):
     roots = [tmp_path / str(number) for number in range(3)]
     server = start_server(*roots, "--workers", count)
-    wait_until(lambda: len(list((roots[0] / ".s3ish").glob("worker.*"))) == count)
+    shared = {str(root / ".s3ish/workers.lock") for root in roots}
+    wait_until(lambda: [shared <= open_files(worker) for worker in children(server.process.pid)] == [True] * count)
     locks = {str(root / ".s3ish/lock") for root in roots}
     assert locks <= open_files(server.process.pid)
     for worker in children(server.process.pid):
-        held = open_files(worker)
-        assert not locks & held
-        assert {str(root / ".s3ish/workers.lock") for root in roots} <= held
+        assert not locks & open_files(worker)
     assert server.stop()[0] == 0
 
 
