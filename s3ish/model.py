@@ -94,7 +94,7 @@ Versioning = Literal["", "Enabled", "Suspended"]
 
 
 class Bucket(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """A bucket, with its configuration documents by name. ``revision`` counts the amendments."""
+    """A bucket, with its configuration documents by name. ``revision`` is raised by each amendment."""
 
     name: str
     created_ns: int
@@ -153,7 +153,7 @@ class Version(Struct, frozen=True, kw_only=True, omit_defaults=True):
     Versions of a key are ordered by ``sequence``, the newest being the greatest. ``id`` is ``null`` for a version that
     was written while versioning was off or suspended. A multipart object lists its ``parts``; its own blob then holds
     no data. ``size`` is the object's; ``encoding`` says how its bytes became those of the blob, whose size may be
-    another. ``revision`` counts the amendments.
+    another. ``revision`` is raised by each amendment.
     """
 
     bucket: str
@@ -175,7 +175,10 @@ class Version(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Upload(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """A multipart upload in progress. ``encoding`` is what its parts have in common; ``revision`` counts amendments."""
+    """A multipart upload in progress.
+
+    ``encoding`` is what its parts have in common; ``revision`` is raised by each amendment.
+    """
 
     bucket: str
     key: str
@@ -195,7 +198,7 @@ class SystemRecord(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What belongs to no bucket: a user, a key, a setting made at run time.
 
     ``name`` begins with what it is (``users/alice``), so that all of a kind are one range of rows; ``document`` is a
-    text of its feature, JSON as a rule. ``revision`` counts the amendments.
+    text of its feature, JSON as a rule. ``revision`` is raised by each amendment.
     """
 
     name: str
@@ -208,12 +211,13 @@ class SystemRecord(Struct, frozen=True, kw_only=True, omit_defaults=True):
 class Intent(Struct, frozen=True, array_like=True):
     """An amendment under way: the row that was changed, and the blob whose sidecar is to say the same.
 
-    ``table`` and ``row`` are the row's.
+    ``table`` and ``row`` are the row's; ``made_ns`` is when it began, in nanoseconds since the epoch.
     """
 
     table: str
     row: bytes
     ref: BlobRef
+    made_ns: int
 
 
 class Entry(Struct, frozen=True, gc=False, array_like=True):

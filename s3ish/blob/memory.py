@@ -50,7 +50,14 @@ class MemoryBlobStore:
     async def read_sidecar(self, ref: BlobRef) -> bytes:
         return self.get(ref).sidecar
 
-    async def amend(self, ref: BlobRef, sidecar: bytes, *, inline: bytes | None = None) -> None:
+    async def amend(
+        self,
+        ref: BlobRef,
+        sidecar: bytes,
+        *,
+        inline: bytes | None = None,
+        revision: int = 0,  # noqa: ARG002 - there is one copy
+    ) -> None:
         require_json(sidecar)
         if ref.id not in self._blobs and ref.inline and inline is not None:
             self._blobs[ref.id] = _Blob(ref, inline, sidecar)

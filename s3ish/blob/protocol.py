@@ -180,11 +180,12 @@ class BlobStore(Protocol):
     async def read_sidecar(self, ref: BlobRef) -> bytes:
         """Return the sidecar that was sealed or amended last. Raises Missing, Corrupt."""
 
-    async def amend(self, ref: BlobRef, sidecar: bytes, *, inline: bytes | None = None) -> None:
+    async def amend(self, ref: BlobRef, sidecar: bytes, *, inline: bytes | None = None, revision: int = 0) -> None:
         """Replace the sidecar atomically and durably, or write one anew where all its copies are lost.
 
         Args:
             inline: the data of an inline blob, if the caller has it: needed where all copies are lost.
+            revision: of the sidecar, if the caller counts them. Where copies differ, the greatest holds.
 
         Raises:
             Missing: nothing is left of the blob, and ``inline`` was not given.

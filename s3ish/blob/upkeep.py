@@ -14,6 +14,10 @@ class Upkeep(Protocol):
     def away(self) -> frozenset[int]:
         """The positions of volumes out of reach: what is removed meanwhile comes back with them."""
 
+    @property
+    def mark(self) -> str:
+        """The mark of this process in the names of what it makes; "" if it has none."""
+
     async def dead_makers(self) -> frozenset[str]:
         """Return the marks of processes that died: what they were making will never be finished (see ``Past``)."""
 
@@ -25,6 +29,7 @@ class NoUpkeep:
     """Of a store that is nowhere but in this process."""
 
     away: frozenset[int] = frozenset()
+    mark = ""
 
     async def dead_makers(self) -> frozenset[str]:
         return frozenset()

@@ -23,6 +23,7 @@ from s3ish.integrity.inspect import Finding
 from s3ish.integrity.scrub import SCRUB, Progress, note_look, read_progress
 from s3ish.integrity.sweep import UNCLEAN
 from s3ish.jobs.runner import run_once
+from s3ish.objects.amend import settle_all
 from s3ish.observe.logs import set_up_logs
 from s3ish.process.index_place import find_index, opened
 from s3ish.process.start import make_whole
@@ -141,6 +142,8 @@ class StoreCheck:
             started = await STATE.value(store.index, UNCLEAN)
             if running and started:  # what came since may be about to be committed
                 before_ns = int(started)
+            if self._repair and not running:
+                await settle_all(store, lambda *_: True)
             check = Check(store, repair=self._repair, before_ns=before_ns)
             self._begin(await count_rows(store))
             async for findings in check.rows():

@@ -10,10 +10,11 @@ from contextlib import suppress
 from typing import Literal, NamedTuple
 
 from s3ish.blob.protocol import BlobError
-from s3ish.index.protocol import Conflict, Damaged, Put
+from s3ish.index.protocol import Conflict, Damaged, NewerFormat, Put
 from s3ish.integrity.catalog_walk import BrokenRow
 from s3ish.integrity.references import is_named
 from s3ish.integrity.restore_rows import restore
+from s3ish.objects.amend import is_under_way, restate
 from s3ish.objects.store import Store
 from s3ish.tables.catalog import CURRENT, INLINE, VERSIONS
 from s3ish.tables.table import Named
@@ -41,18 +42,16 @@ class Inspector:
     Args:
         store: the engines.
         repair: write anew what is damaged.
-        settled: whether a sidecar that differs from its row is written anew as well. A writer changes the sidecar
-            first and the row a moment later, so that while requests are served a difference may be one in the making.
     """
 
-    def __init__(self, store: Store, *, repair: bool, settled: bool = True) -> None:
-        self._store, self._repair, self._settled = store, repair, settled
+    def __init__(self, store: Store, *, repair: bool) -> None:
+        self._store, self._repair = store, repair
 
     async def look(self, item: Named | BrokenRow) -> Finding | None:
         """Return what is wrong with a blob, None if nothing is or if its row has changed meanwhile."""
         if isinstance(item, BrokenRow):
             return await self._look_at_row(item)
-        sidecar = await self._check_sidecar(item)
+        sidecar, right = await self._check_sidecar(item)
         health = await self._store.blobs.check(item.ref, repair=self._repair)
         problems = (*sidecar, *health.damaged, *await self._check_inline(item), *await self._check_entry(item))
         if not problems or not await stands(self._store, item, remove=self._repair):
@@ -60,7 +59,7 @@ class Inspector:
         readable = health.readable or (item.ref.inline and self._repair)
         if not readable and item.ref.size:
             return Finding(item.name, problems, "lost", health.volumes)
-        whole = self._repair and (not health.damaged or health.repaired) and (self._settled or DIFFERS not in sidecar)
+        whole = self._repair and right and (not health.damaged or health.repaired)
         return Finding(item.name, problems, "repaired" if whole else "damaged", health.volumes)
 
     async def _look_at_row(self, item: BrokenRow) -> Finding | None:
@@ -72,26 +71,34 @@ class Inspector:
         remedy = "s3ish index rebuild" if self._repair else "s3ish check --repair, else s3ish index rebuild"
         return Finding(item.name, (f"{item.problem}; run: {remedy}",), "damaged")
 
-    async def _check_sidecar(self, item: Named) -> list[str]:
-        """Compare the sidecar with the row, and write it anew where it differs or is gone."""
+    async def _check_sidecar(self, item: Named) -> tuple[list[str], bool]:
+        """Compare the sidecar with the row, and write it anew where it differs or is gone.
+
+        Returns what was wrong, and whether it is right now.
+        """
+        problem = await self._compare(item)
+        if problem == DIFFERS:
+            if await is_under_way(self._store, item.ref.id):
+                return [], True
+            problem = await self._compare(item)  # the amendment may have ended between the two looks
+        if not problem:
+            return [], True
+        if not self._repair:
+            return [problem], False
         try:
-            told = self._store.tables.read_sidecar(await self._store.blobs.read_sidecar(item.ref))
-        except BlobError:
-            problem = "no valid sidecar"
+            return [problem], await rewrite_sidecar(self._store, item)
+        except (BlobError, NewerFormat) as error:
+            return [f"{problem}, and it cannot be written: {error}"], False
+
+    async def _compare(self, item: Named) -> str:
+        """Return how the sidecar differs from the row, "" if it does not."""
+        try:
+            found = self._store.tables.read_sidecar(await self._store.blobs.read_sidecar(item.ref))
+        except (BlobError, NewerFormat):
+            return "no valid sidecar"
         except ValueError:
-            problem = "a sidecar of an unknown kind"
-        else:
-            if told.same(item.sidecar):
-                return []
-            problem = DIFFERS
-        if self._repair and (
-            problem != DIFFERS or (self._settled and await stands(self._store, item, remove=self._repair))
-        ):
-            try:
-                await self._store.blobs.amend(item.ref, item.sidecar.text, inline=await self._store.inline(item.ref))
-            except BlobError as error:
-                return [f"{problem}, and it cannot be written: {error}"]
-        return [problem]
+            return "a sidecar of an unknown kind"
+        return "" if found.same(item.sidecar) else DIFFERS
 
     async def _check_inline(self, item: Named) -> list[str]:
         """Check the row of a small blob's bytes, and write it anew from the sidecar."""
@@ -126,6 +133,15 @@ class Inspector:
             with suppress(Conflict):  # there is a newer one by now
                 await self._store.index.commit([entry], VERSIONS.newest(version.bucket, version.key, newest))
         return ["listings do not show it"]
+
+
+async def rewrite_sidecar(store: Store, item: Named) -> bool:
+    """Write a sidecar as the row says. Returns False if the row has changed. Raises BlobError, NewerFormat."""
+    table = item.sidecar.table
+    if table.name == item.row.table and not table.beside and item.row.value is not None:
+        return await restate(store, table, table.hold(item.row.key, item.row.value))
+    await store.blobs.amend(item.ref, item.sidecar.text, inline=await store.inline(item.ref))
+    return await stands(store, item, remove=True)  # what was removed meanwhile must not come back
 
 
 async def stands(store: Store, item: Named, *, remove: bool) -> bool:

@@ -6,7 +6,7 @@ import structlog
 
 from s3ish.blob.protocol import BlobError, Corrupt, Missing
 from s3ish.integrity.catalog_walk import inventory
-from s3ish.integrity.inspect import stands
+from s3ish.integrity.inspect import rewrite_sidecar
 from s3ish.objects.store import Store
 from s3ish.tables.table import Named
 
@@ -35,8 +35,7 @@ async def _mend_one(store: Store, item: Named) -> bool:
     else:
         return False
     try:
-        await store.blobs.amend(item.ref, item.sidecar.text, inline=await store.inline(item.ref))
+        return await rewrite_sidecar(store, item)
     except BlobError as error:
         log.error("sidecar cannot be mended", name=item.name, blob=item.ref.id, error=str(error))
         return False
-    return await stands(store, item, remove=True)  # what was removed meanwhile must not come back

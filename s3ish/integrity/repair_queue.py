@@ -95,7 +95,7 @@ class RepairJob:
 
     def __init__(self, store: Store, queue: RepairQueue, observer: Observer) -> None:
         self._store, self._queue, self._observer = store, queue, observer
-        self._inspector = Inspector(store, repair=True, settled=False)
+        self._inspector = Inspector(store, repair=True)
 
     async def step(self) -> Step:
         """Repair what is due next."""

@@ -15,7 +15,6 @@ from msgspec.structs import replace
 from s3ish.blob.protocol import BlobError
 from s3ish.index.protocol import Conflict, Damaged
 from s3ish.integrity.catalog_walk import BrokenRow, WalkedRow, inventory
-from s3ish.integrity.doubts import SETTLE_SECONDS, Doubts
 from s3ish.integrity.inspect import Finding, Inspector
 from s3ish.jobs.runner import Step
 from s3ish.objects.store import Store
@@ -100,13 +99,10 @@ class ScrubJob:
 
     def __init__(self, store: Store, observer: Observer, period_seconds: float) -> None:
         self._store, self._observer, self._period = store, observer, period_seconds
-        self._inspector = Inspector(store, repair=True, settled=False)
-        self._doubts = Doubts(store)
+        self._inspector = Inspector(store, repair=True)
 
     async def step(self) -> Step:
         """Look at what is due."""
-        for finding in await self._doubts.settle():
-            self._tell(finding)
         clock = self._store.clock
         now, begun = clock.now_ns(), clock.monotonic()
         value = await STATE.value(self._store.index, SCRUB)
@@ -140,7 +136,7 @@ class ScrubJob:
         return self._period * min(progress.spent / progress.total, 1)
 
     def _pause(self, seconds: float) -> Step:
-        return Step(more=False, pause_seconds=min(seconds, SETTLE_SECONDS if self._doubts else _MAX_PAUSE_SECONDS))
+        return Step(more=False, pause_seconds=min(seconds, _MAX_PAUSE_SECONDS))
 
     async def _save(self, progress: Progress, old: bytes | None, outcome: Step) -> Step:
         """Write where the pass is, unless another process did meanwhile."""
@@ -182,8 +178,6 @@ class ScrubJob:
             finding = Finding(item.name, (str(error),), "damaged")
         if isinstance(item, Named):
             self._observer.scrubbed(item.ref.size)
-            if self._doubts.take(item, finding):
-                return ()
         if finding is None:
             return ()
         self._tell(finding)

@@ -6,15 +6,13 @@ what they ask for is done beside the requests.
 
 import structlog
 
-from s3ish.blob.protocol import BlobError
 from s3ish.index.protocol import Conflict, Damaged, Put
 from s3ish.integrity.blind_spots import read_blind_spots
-from s3ish.integrity.catalog_walk import inventory
 from s3ish.integrity.garbage import GarbageJob
-from s3ish.integrity.inspect import Inspector
 from s3ish.integrity.sweep import SWEEP, UNCLEAN
+from s3ish.objects.amend import settle_all
 from s3ish.objects.store import Store
-from s3ish.tables.catalog import BUCKETS, STATE
+from s3ish.tables.catalog import STATE
 
 log = structlog.get_logger()
 
@@ -78,13 +76,13 @@ async def recover(store: Store) -> None:
     returned = _decoded(await STATE.value(store.index, AWAY)) - away
     if unclean:
         log.warning("the last stop was not clean; looking through all sidecars in the background")
-        await _settle_buckets(store)
     if returned:
         log.warning("volumes came back; looking for what was removed meanwhile", positions=sorted(returned))
     if gaps := await read_blind_spots(store.index):
         log.error("the index has gaps; s3ish check tells of them", count=len(gaps))
     began = [STATE.mark(UNCLEAN, b"%d" % store.clock.now_ns()), _away(away)]
-    await store.index.commit([*began, STATE.mark(SWEEP, b"1")] if unclean or returned else began)
+    left = await settle_all(store, lambda *_: True)
+    await store.index.commit([*began, STATE.mark(SWEEP, b"1")] if unclean or returned or left else began)
     await GarbageJob(store).flush()
 
 
@@ -124,20 +122,3 @@ def _decoded(value: bytes | None) -> set[int]:
         return set(STATE.record_of(AWAY, value, list[int]))
     except Damaged:
         return set()
-
-
-async def _settle_buckets(store: Store) -> None:
-    """Have the sidecars of all buckets say what the index says.
-
-    A change of a bucket writes the sidecar first and the row then. One that was cut off in between was never
-    acknowledged, and a rebuild must not bring it to light.
-    """
-    inspector = Inspector(store, repair=True)
-    async for row in inventory(store):
-        if row.table != BUCKETS.name:
-            break
-        for item in row.items:
-            try:
-                await inspector.look(item)
-            except BlobError as error:
-                log.error("a bucket's sidecar cannot be checked", name=item.name, error=str(error))

@@ -14,16 +14,13 @@ import structlog
 from s3ish.blob.paths import Past
 from s3ish.index.protocol import Conflict
 from s3ish.integrity.blind_spots import BlindSpots, read_blind_spots
-from s3ish.integrity.catalog_walk import inventory
-from s3ish.integrity.doubts import Doubts
-from s3ish.integrity.inspect import Inspector
 from s3ish.integrity.mend import mend
 from s3ish.integrity.references import References
 from s3ish.jobs.runner import Step
 from s3ish.model import BlobRef
+from s3ish.objects.amend import settle_all
 from s3ish.objects.store import Store
-from s3ish.tables.catalog import BUCKETS, STATE
-from s3ish.tables.table import Named
+from s3ish.tables.catalog import STATE
 
 log = structlog.get_logger()
 
@@ -35,8 +32,6 @@ SWEEP = b"sweep"
 """The row of the state table that asks for a look through all blobs."""
 
 _BATCH = 200
-_SETTLING_SECONDS = 10
-"""How often it is asked whether doubts are due; shorter than a lease, which is kept that way."""
 
 
 class SweepJob:
@@ -56,7 +51,6 @@ class SweepJob:
         self._past = Past(before_ns)
         self._pass: AsyncIterator[None] | None = None
         self._asked: bytes | None = None
-        self._doubts = Doubts(store)
         self._gaps = BlindSpots()
         self._references = References(store)
         self._left = 0
@@ -77,16 +71,10 @@ class SweepJob:
             except StopAsyncIteration:
                 ended = True
                 break
-        if ended and not await self._has_doubts():
+        if ended:
             return await self._finish()
         self._pass = going_on  # not after a failure, which ends the pass: the next step begins anew
-        return Step(more=not ended, pause_seconds=_SETTLING_SECONDS)
-
-    async def _has_doubts(self) -> bool:
-        """Settle the doubts that are due; tell whether others are left."""
-        for finding in await self._doubts.settle():
-            log.warning("a change of a bucket was cut off and is undone", name=finding.name, state=finding.state)
-        return bool(self._doubts)
+        return Step(more=True)
 
     async def _finish(self) -> Step:
         if self._left:
@@ -108,9 +96,8 @@ class SweepJob:
         self._gaps = await read_blind_spots(store.index)
         for prefix, problem in self._gaps:
             log.error("the index has gaps; nothing is removed from them", prefix=prefix, problem=problem)
-        self._left = damaged = 0
-        async for _ in self._doubt_buckets():
-            yield
+        damaged = 0
+        self._left = await settle_all(store, lambda token, intent: self._past.holds(token, intent.made_ns))
         async for mended in mend(store):
             self.mended += bool(mended)
             damaged += mended is None
@@ -125,17 +112,6 @@ class SweepJob:
         async for swept in store.blobs.sweep(self._past, self._is_named):
             self.removed += swept.removed
             self._left += swept.stray and not swept.removed  # what a volume refuses must not hold up all behind it
-            yield
-
-    async def _doubt_buckets(self) -> AsyncIterator[None]:
-        """A worker that died may have changed a bucket's sidecar and not its row."""
-        inspector = Inspector(self._store, repair=False)
-        async for row in inventory(self._store):
-            if row.table != BUCKETS.name:
-                break
-            for item in row.items:
-                if isinstance(item, Named):
-                    self._doubts.take(item, await inspector.look(item))
             yield
 
     async def _look_at_sealed(self, ref: BlobRef, sidecar: bytes) -> None:

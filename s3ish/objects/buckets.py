@@ -8,9 +8,17 @@ from contextlib import suppress
 
 from msgspec.structs import replace
 
-from s3ish.errors import BucketAlreadyExists, BucketAlreadyOwnedByYou, BucketNotEmpty, NoSuchUpload, OperationAborted
+from s3ish.errors import (
+    BucketAlreadyExists,
+    BucketAlreadyOwnedByYou,
+    BucketNotEmpty,
+    NoSuchBucket,
+    NoSuchUpload,
+    OperationAborted,
+)
 from s3ish.model import Bucket, Garbage, Owner
 from s3ish.objects import multipart
+from s3ish.objects.amend import Gone, amend
 from s3ish.objects.store import Store, attempts, drop_blobs, translated
 from s3ish.tables import keys
 from s3ish.tables.catalog import BUCKETS, UPLOADS, VERSIONS
@@ -90,27 +98,11 @@ async def change_bucket(store: Store, name: str, change: Callable[[Bucket], Buck
     """Replace a bucket's record by what ``change`` makes of it. Raises NoSuchBucket, and what ``change`` raises."""
     with translated():
         async with store.turn(name, ""):
-            for _ in attempts():
-                held = await store.bucket(name)
-                changed = change(held.record)
-                if changed == held.record:
-                    return changed
-                try:
-                    await store.blobs.amend(changed.blob, BUCKETS.seal(changed))
-                    if await store.commit([BUCKETS.put(changed)], [held.row]):
-                        return changed
-                    await _restore(store, name)
-                except BaseException:  # the sidecar may say what the row does not
-                    store.leftovers.add(changed.blob)
-                    raise
-    raise AssertionError  # attempts() raises before
-
-
-async def _restore(store: Store, name: str) -> None:
-    """After a lost race the sidecar must say again what the index says."""
-    held = await store.find_bucket(name)
-    if held:
-        await store.blobs.amend(held.record.blob, BUCKETS.seal(held.record))
+            held = await store.bucket(name)
+            try:
+                return (await amend(store, BUCKETS, held, change)).record
+            except Gone:
+                raise NoSuchBucket(BucketName=name) from None
 
 
 async def set_versioning(store: Store, name: str, enabled: bool) -> Bucket:

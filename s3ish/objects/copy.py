@@ -80,7 +80,16 @@ async def copy_object(
     wanted = algorithm or (source.checksum.algorithm if source.checksum else None)
     same_checksum = source.checksum is not None and source.checksum.algorithm == wanted
     draft = replace(
-        source, bucket=bucket, key=key, owner=owner, attributes=attributes, upload="", id="", parts=(), marker=False
+        source,
+        bucket=bucket,
+        key=key,
+        owner=owner,
+        attributes=attributes,
+        upload="",
+        id="",
+        parts=(),
+        marker=False,
+        revision=0,
     )
     with translated():
         async with AsyncExitStack() as stack:

@@ -48,8 +48,8 @@ _REMOVED_AT_ONCE = 16
 """How many blobs are removed side by side, and for how many parts of one a request waits."""
 _GARBAGE_AT_ONCE = 100
 """How many rows of garbage are read at once."""
-_REMOVED_KEPT = 64
-"""How many rows of garbage that is gone wait for another commit to go with."""
+_KEPT_FOR_LATER = 64
+"""How many changes wait for another commit to go with."""
 _RECORDS_KEPT = 1024
 """How many decoded records a process keeps."""
 
@@ -124,7 +124,7 @@ class Store:
         self.room = Room(piece_bytes=piece_bytes)
         self.left_garbage = False
         self._records: dict[tuple[str, bytes, bytes], Any] = {}
-        self._removed: list[Change] = []  # rows of garbage that is gone
+        self._later: list[Change] = []  # rows of garbage that is gone, intents that were carried out
         self.turns = KeyQueue()
 
     # --- reading rows ----------------------------------------------------------------------------------------------
@@ -228,11 +228,11 @@ class Store:
 
     async def commit(self, changes: Sequence[Change], expect: Sequence[Expect]) -> bool:
         """Commit, and tell whether the expectations held. Raises ServiceUnavailable, InsufficientStorage."""
-        removed, self._removed = self._removed, []
+        later, self._later = self._later, []
         try:
-            await self.index.commit([*changes, *removed], expect)
+            await self.index.commit([*changes, *later], expect)
         except BaseException as error:
-            self._removed = removed + self._removed
+            self._later = later + self._later
             if isinstance(error, Conflict):
                 return False
             raise
@@ -285,13 +285,17 @@ class Store:
                 outcomes = [await self._remove(some[0], all_parts)]
             else:
                 outcomes = await asyncio.gather(*(self._remove(item, all_parts) for item in some))
-            self._removed += [change for change in outcomes if change]
-        if len(self._removed) >= _REMOVED_KEPT:
+            self._later += [change for change in outcomes if change]
+        if len(self._later) >= _KEPT_FOR_LATER:
             await self.settle()
 
+    def later(self, change: Change) -> None:
+        """Have a change go with the next commit: it takes note of what is done already, and may be lost."""
+        self._later.append(change)
+
     async def settle(self) -> None:
-        """Forget the garbage that is removed, as far as the index lets it."""
-        if self._removed:
+        """Commit what waits for another commit, as far as the index lets it."""
+        if self._later:
             with suppress(IndexFailure):
                 await self.commit([], [])
 

@@ -12,17 +12,19 @@ CAPACITY = 10_000
 
 
 class UnresolvedWrites:
-    """Blobs whose fate is open, each once.
+    """Blobs whose fate is open, and amendments whose sidecars may be behind, each once.
 
-    ``complete`` is False if there were too many to remember.
+    ``complete`` is False if there were too many to remember. ``intents`` are the keys of the amendments' rows: these
+    are found again in the index, so that none is lost with the process.
     """
 
     def __init__(self) -> None:
         self._refs: dict[str, BlobRef] = {}
+        self.intents: set[bytes] = set()
         self.complete = True
 
     def __bool__(self) -> bool:
-        return bool(self._refs) or not self.complete
+        return bool(self._refs or self.intents) or not self.complete
 
     def __iter__(self) -> Iterator[BlobRef]:
         return iter(list(self._refs.values()))
@@ -34,6 +36,13 @@ class UnresolvedWrites:
                 self._refs[ref.id] = ref
             else:
                 self.complete = False
+
+    def add_intent(self, key: bytes) -> None:
+        """Remember an amendment."""
+        if len(self.intents) < CAPACITY:
+            self.intents.add(key)
+        else:
+            self.complete = False
 
     def settled(self, ref: BlobRef) -> None:
         """Forget a blob: it is named by a row, as garbage if need be."""

@@ -6,11 +6,14 @@ key, or the ``nulls`` table says which one it is; that row is written when somet
 
 import base64
 import binascii
+from collections.abc import Callable
+from contextlib import suppress
 
 from s3ish.clock import Clock
 from s3ish.errors import InvalidArgument, MethodNotAllowed, NoSuchKey, NoSuchVersion
 from s3ish.model import NULL_VERSION, Version
-from s3ish.objects.store import Store
+from s3ish.objects.amend import Gone, amend
+from s3ish.objects.store import Store, attempts, translated
 from s3ish.tables.catalog import NULLS, VERSIONS
 from s3ish.tables.table import Held
 from s3ish.wire.scalars import write_http_date
@@ -75,7 +78,41 @@ async def get(store: Store, bucket: str, key: str, version_id: str | None) -> Ve
         NoSuchVersion: no such version of the key.
         MethodNotAllowed: the version asked for is a delete marker.
     """
-    held = await find(store, bucket, key, version_id)
+    return _present(await find(store, bucket, key, version_id), key, version_id, "GET").record
+
+
+async def amend_version(
+    store: Store,
+    bucket: str,
+    key: str,
+    version_id: str | None,
+    change: Callable[[Version], Version],
+    *,
+    method: str = "PUT",
+) -> Version:
+    """Change what is kept beside the bytes of a version: tags, access list, lock.
+
+    Args:
+        change: as that of ``amend``.
+        method: of the request, for the error that a delete marker gives.
+
+    Returns:
+        The version as it is now.
+
+    Raises:
+        NoSuchKey, NoSuchVersion, MethodNotAllowed: as ``get``; and what ``change`` raises.
+    """
+    with translated():
+        async with store.turn(bucket, key):
+            for _ in attempts():
+                held = _present(await find(store, bucket, key, version_id), key, version_id, method)
+                with suppress(Gone):
+                    return (await amend(store, VERSIONS, held, change)).record
+    raise AssertionError  # attempts() raises before
+
+
+def _present(held: Held[Version] | None, key: str, version_id: str | None, method: str) -> Held[Version]:
+    """Return a version that was found, or raise why there is none to read or change."""
     if held is None:
         if version_id is None:
             raise NoSuchKey(Key=key)
@@ -87,5 +124,5 @@ async def get(store: Store, bucket: str, key: str, version_id: str | None) -> Ve
             raise NoSuchKey(Key=key, headers=marks)
         marks["last-modified"] = write_http_date(version.modified_ns)
         marks["allow"] = "DELETE"
-        raise MethodNotAllowed(headers=marks, Method="GET", ResourceType="DeleteMarker")
-    return version
+        raise MethodNotAllowed(headers=marks, Method=method, ResourceType="DeleteMarker")
+    return held

@@ -26,6 +26,7 @@ from s3ish.integrity.startup import Foreign, Stale, adopt, recover
 from s3ish.integrity.sweep import UNCLEAN
 from s3ish.model import Owner
 from s3ish.objects import buckets
+from s3ish.objects.amend import settle_all
 from s3ish.objects.store import Store
 from s3ish.observe.logs import set_up_logs
 from s3ish.process.index_place import by_age, find_index, is_movable, opened, places
@@ -234,6 +235,7 @@ async def _flush_rows(settings: Settings, volumes: Volumes, index: Path, clock: 
     with contextlib.suppress(IndexFailure):  # then there is nothing better than the sidecars
         async with opened(settings, volumes, index, clock) as store:
             if await STATE.value(store.index, UNCLEAN) is not None:
+                await settle_all(store, lambda *_: True)
                 async for _ in mend(store):
                     pass
 

@@ -3,10 +3,12 @@
 from collections.abc import Sequence
 from typing import TypeVar
 
+from msgspec.structs import replace
+
 from s3ish.index.protocol import Change, Damaged, Expect, Index, Put, RowIs
 from s3ish.model import BlobRef, Bucket, Entry, Garbage, Intent, Part, SystemRecord, Upload, Version
-from s3ish.tables import keys, records
-from s3ish.tables.part_list import Packed, is_long
+from s3ish.tables import formats, keys, records, sidecars
+from s3ish.tables.part_list import Packed, PackedParts, is_long
 from s3ish.tables.table import Held, KeyedTable, Named, SealedTable, Sidecar, Table, Tables
 
 T = TypeVar("T")
@@ -21,14 +23,19 @@ class Versions(SealedTable[Version, [str, str, int]]):
     """The versions of objects. The parts of a long row stay encoded until they are asked for."""
 
     def decode(self, key: bytes, value: bytes) -> Version:
-        if is_long(value):
+        if _stays_encoded(value):
             return records.decode(self.name, key, value, Packed).unpacked()
         return super().decode(key, value)
 
     def decode_rows(self, rows: Sequence[tuple[bytes, bytes]]) -> list[Version]:
-        if any(is_long(value) for _, value in rows):
+        if any(_stays_encoded(value) for _, value in rows):
             return [self.decode(key, value) for key, value in rows]
         return super().decode_rows(rows)
+
+    def reseal(self, record: Version, before: bytes) -> bytes:
+        """As ``SealedTable.reseal``; parts that are still encoded are taken over as they stand in the sidecar."""
+        parts = sidecars.member(before, self.kind, Version, "parts") if isinstance(record.parts, PackedParts) else None
+        return self.seal(replace(record, parts=parts) if parts else record)
 
     def newest(self, bucket: str, key: str, held: Held[Version] | None) -> list[Expect]:
         """The expectations that a version, or none, is still the newest of a key."""
@@ -181,6 +188,11 @@ class State(Table[bytes, [bytes]]):
     def keep(self, name: bytes, record: object) -> Put:
         """The change that writes a record."""
         return Put(self.name, name, records.encode(self.name, name, record))
+
+
+def _stays_encoded(value: bytes) -> bool:
+    """Whether the parts in a row are left encoded: it is long, and they are what they would be in a row of now."""
+    return is_long(value) and not formats.steps(Version, value[0])
 
 
 BUCKETS: SealedTable[Bucket, [str]] = SealedTable(

@@ -75,16 +75,16 @@ class PackedParts(Sequence[Part]):
     """Parts as MessagePack, decoded as far as they are asked for."""
 
     def __init__(self, packed: Raw) -> None:
-        self._packed = packed
+        self.packed = packed
 
     @cached_property
     def pieces(self) -> tuple[Piece, ...]:
         """The parts, as far as reading needs them."""
-        return _stubs.decode(self._packed)
+        return _stubs.decode(self.packed)
 
     @cached_property
     def _whole(self) -> tuple[Part, ...]:
-        return _parts.decode(self._packed)
+        return _parts.decode(self.packed)
 
     def __len__(self) -> int:
         return len(self.pieces)
@@ -100,6 +100,8 @@ class PackedParts(Sequence[Part]):
         return iter(self._whole)
 
     def __eq__(self, other: object) -> bool:
+        if isinstance(other, PackedParts) and bytes(self.packed) == bytes(other.packed):
+            return True
         return self._whole == (other._whole if isinstance(other, PackedParts) else other)
 
     def __hash__(self) -> int:

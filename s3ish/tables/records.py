@@ -14,6 +14,7 @@ import xxhash
 from s3ish.index.protocol import Damaged, NewerFormat
 from s3ish.tables import formats
 from s3ish.tables.formats import FORMAT
+from s3ish.tables.part_list import PackedParts
 
 T = TypeVar("T")
 
@@ -22,7 +23,13 @@ _HEADER = 1 + _CHECK_BYTES
 _ARRAY = b"\xdd"
 """How MessagePack begins an array whose length, in four bytes, and items follow."""
 
-_encoder = msgspec.msgpack.Encoder(enc_hook=list)  # what it does not know is a sequence of another kind
+
+def _as_written(sequence: Any) -> Any:
+    """Return how a sequence is written that is no tuple or list; parts that are still encoded stay as they are."""
+    return sequence.packed if isinstance(sequence, PackedParts) else list(sequence)
+
+
+_encoder = msgspec.msgpack.Encoder(enc_hook=_as_written)
 
 
 @cache

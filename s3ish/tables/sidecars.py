@@ -8,7 +8,7 @@ from functools import cache
 from typing import Any
 
 import msgspec
-from msgspec import Struct, defstruct
+from msgspec import Raw, Struct, defstruct
 
 from s3ish.index.protocol import NewerFormat
 from s3ish.tables import formats
@@ -69,6 +69,17 @@ def read(text: bytes, kind: str, record: type, beside: tuple[str, ...], form: in
     except RecursionError as error:
         raise ValueError("a sidecar is nested too deeply") from error
     return told[0], now
+
+
+def member(text: bytes, kind: str, record: type, name: str) -> Raw | None:
+    """Return a member of a sidecar's record as it is written there; None where it would be written otherwise now."""
+    try:
+        found, form = head(text)
+        if found != kind or formats.steps(record, form):
+            return None
+        return msgspec.json.decode(msgspec.json.decode(text, type=dict[str, Raw])[kind], type=dict[str, Raw]).get(name)
+    except (ValueError, KeyError, RecursionError):
+        return None
 
 
 @cache

@@ -144,7 +144,9 @@ ROWS = {
     "garbage with parts": GARBAGE.name_it(Garbage(MULTIPART.blob, (PART.blob, LAST.blob))),
     "garbage": GARBAGE.name_it(Garbage(VERSION.blob)),
     "intent": INTENTS.put(
-        Intent("versions", VERSIONS.key("bucket", "a/\u00fc", NS), VERSION.blob), VERSION.blob.id, "abcdefgh234567ab"
+        Intent("versions", VERSIONS.key("bucket", "a/\u00fc", NS), VERSION.blob, NS),
+        VERSION.blob.id,
+        "abcdefgh234567ab",
     ),
     "away": STATE.keep(b"away", [0, 2]),
 }

@@ -15,10 +15,10 @@ async def test_what_is_removed_while_it_is_mended_stays_removed(world, store, mo
                 os.unlink(path)
         amend = store.blobs.amend
 
-        async def slow(target, sidecar, *, inline=None, key=key, ref=ref, amend=amend):
+        async def slow(target, sidecar, *, key=key, ref=ref, amend=amend, **options):
             if target == ref:
                 await remove(store, key)
-            await amend(target, sidecar, inline=inline)
+            await amend(target, sidecar, **options)
 
         with monkeypatch.context() as patched:
             patched.setattr(store.blobs, "amend", slow)

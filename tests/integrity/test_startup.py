@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from s3ish.blob.volumes.volume import Volume
 from s3ish.index.protocol import Delete
-from s3ish.integrity.doubts import SETTLE_SECONDS
 from s3ish.integrity.garbage import GarbageJob
 from s3ish.integrity.rebuild import rebuild
 from s3ish.integrity.startup import join, recover
@@ -33,27 +33,33 @@ async def test_an_unclean_stop_asks_for_a_sweep(store):
     assert await store.index.get("state", SWEEP) is not None
 
 
-async def test_a_change_of_a_bucket_that_was_cut_off_leaves_no_trace(store):
-    """The sidecar is written before the row; what the row does not say was never acknowledged."""
-    bucket = (await store.bucket("b")).record
-    changed = BUCKETS.sidecar(await buckets.set_versioning(store, "b", enabled=True))
-    await buckets.set_versioning(store, "b", enabled=False)
-    suspended = (await store.bucket("b")).record
-    await store.blobs.amend(bucket.blob, changed.text)
-    await crash_and_recover(store)
-    assert TABLES.read_sidecar(await store.blobs.read_sidecar(bucket.blob)) == BUCKETS.sidecar(suspended)
+class Cut(Exception):
+    """The process ends here."""
 
 
-async def test_all_copies_of_a_buckets_sidecar_say_the_same(store, world):
+@pytest.mark.parametrize("written", [0, 1])
+async def test_an_amendment_that_was_cut_off_is_carried_out(store, world, monkeypatch, written):
+    """The row was committed; of the copies of the sidecar none was written, or the first."""
     bucket = (await store.bucket("b")).record
-    first, *others = [path for path in world.files_of(bucket.blob) if path.endswith("metadata.json")]
-    old = Path(first).read_bytes()
-    await buckets.set_versioning(store, "b", enabled=True)
-    Path(first).write_bytes(old)  # on this volume the replacement was not done
+    paths = [path for path in world.files_of(bucket.blob) if path.endswith("metadata.json")]
+    old, real, replaced = Path(paths[0]).read_bytes(), Volume.replace, []
+
+    def replace(volume, *arguments):
+        if len(replaced) == written:
+            raise Cut
+        replaced.append(volume)
+        real(volume, *arguments)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Volume, "replace", replace)
+        with pytest.raises(Cut):
+            await buckets.set_versioning(store, "b", enabled=True)
+    assert sum(Path(path).read_bytes() == old for path in paths) == len(paths) - written
     await crash_and_recover(store)
-    texts = {Path(path).read_bytes() for path in (first, *others)}
-    assert len(texts) == 1
-    assert texts != {old}
+    now = (await store.bucket("b")).record
+    assert now.versioning == "Enabled"
+    assert TABLES.read_sidecar(await store.blobs.read_sidecar(now.blob)).same(BUCKETS.sidecar(now))
+    assert len({Path(path).read_bytes() for path in paths}) == 1
 
 
 async def test_the_sweep_removes_what_a_replacement_left(store, world):
@@ -186,27 +192,25 @@ async def test_what_a_dead_worker_left_is_removed_while_the_others_write(world, 
         assert await store.index.get("state", SWEEP) is None, "what it left has been dealt with"
 
 
-async def test_a_change_of_a_bucket_that_a_dead_worker_began_is_undone(world, store, monkeypatch):
-    seconds = [100.0]
-    monkeypatch.setattr(world.clock, "monotonic", lambda: seconds[0])
+async def test_what_a_dead_worker_amended_is_carried_out_by_the_sweep(world, store, monkeypatch):
     await recover(store)
-    dying, bucket = Worker(world, "b"), (await store.bucket("b")).record
-    changed = BUCKETS.sidecar(await buckets.set_versioning(store, "b", enabled=True))
-    await buckets.set_versioning(store, "b", enabled=False)
-    held = BUCKETS.sidecar((await store.bucket("b")).record)
-    await dying.store.blobs.amend(bucket.blob, changed.text)
+    dying = Worker(world, "b")
+
+    async def cut(*_, **__):
+        raise Cut
+
+    monkeypatch.setattr(dying.store.blobs, "amend", cut)
+    with pytest.raises(Cut):
+        await buckets.set_versioning(dying.store, "b", enabled=True)
+    held = (await store.bucket("b")).record
+    await join(store)
+    assert await store.index.get("state", SWEEP) is None, "it lives, and may be about to write the sidecar"
     dying.die()
     await join(store)
-    job = SweepJob(store, store.clock.now_ns())
-    await run(job)
-    assert TABLES.read_sidecar(await store.blobs.read_sidecar(bucket.blob)) == changed, (
-        "another worker may be changing it"
-    )
-    assert await store.index.get("state", SWEEP) is not None
-    seconds[0] += SETTLE_SECONDS
-    await run(job)
-    assert TABLES.read_sidecar(await store.blobs.read_sidecar(bucket.blob)) == held
+    await run(SweepJob(store, store.clock.now_ns()))
+    assert TABLES.read_sidecar(await store.blobs.read_sidecar(held.blob)).same(BUCKETS.sidecar(held))
     assert await store.index.get("state", SWEEP) is None
+    assert await store.index.scan("intents", b"", b"\xff", 9) == []
 
 
 async def test_a_sweep_that_is_asked_for_in_the_middle_of_one_begins_anew(world, store):

@@ -8,13 +8,12 @@ from s3ish.blob.protocol import VolumeError
 from s3ish.blob.volumes.volume import Volume
 from s3ish.errors import PreconditionFailed, S3Error
 from s3ish.index.protocol import Put, Unavailable
-from s3ish.integrity.doubts import SETTLE_SECONDS
 from s3ish.integrity.rebuild import rebuild
 from s3ish.integrity.unresolved import UnresolvedJob
 from s3ish.model import BlobRef
-from s3ish.objects import buckets, unresolved
+from s3ish.objects import unresolved
 from s3ish.objects.conditions import WriteConditions
-from s3ish.tables.catalog import BUCKETS, GARBAGE, TABLES, VERSIONS
+from s3ish.tables.catalog import GARBAGE, VERSIONS
 from tests.objects.support import (
     SteadyClock,
     World,
@@ -176,21 +175,6 @@ async def one_that_is_garbage(store):
 async def test_a_refused_write_leaves_nothing_to_deal_with(store):
     assert await outcome(put(store, "k", conditions=WriteConditions(if_none_match="*"))) is PreconditionFailed
     assert not store.leftovers
-
-
-async def test_a_change_of_a_bucket_that_failed_is_undone(world, store):
-    store.index.after = False
-    assert issubclass(await outcome(buckets.set_versioning(store, "b", enabled=True)), S3Error)
-    store.index.after = None
-    held = (await store.bucket("b")).record
-    job = UnresolvedJob(store)
-    await job.step()
-    assert TABLES.read_sidecar(await store.blobs.read_sidecar(held.blob)) != BUCKETS.sidecar(held), (
-        "a write may be under way"
-    )
-    world.clock.seconds += SETTLE_SECONDS
-    await job.step()
-    assert TABLES.read_sidecar(await store.blobs.read_sidecar(held.blob)) == BUCKETS.sidecar(held)
 
 
 async def test_what_a_damaged_row_may_name_waits(store):

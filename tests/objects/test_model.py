@@ -18,6 +18,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule, run_state_machine_as_test
+from msgspec.structs import replace
 
 from s3ish.errors import (
     BucketAlreadyOwnedByYou,
@@ -33,7 +34,7 @@ from s3ish.errors import (
 )
 from s3ish.integrity.rebuild import rebuild
 from s3ish.model import Attributes, Tag
-from s3ish.objects import buckets, listing, multipart
+from s3ish.objects import buckets, listing, multipart, versions
 from s3ish.objects import get as read
 from s3ish.objects.conditions import WriteConditions
 from tests.objects.support import (
@@ -275,6 +276,32 @@ class Machine(RuleBasedStateMachine):
             assert done is refusal
         else:
             self.written(name, key, done, version.data, version.etag, version.attributes)
+
+    # --- amending
+
+    @precondition(lambda self: any(bucket.keys for bucket in self.model.values()))
+    @rule(pick=PICKS, name=st.sampled_from(["", "a", "b"]))
+    def tag(self, pick, name):
+        """Give any version other tags, by its id or as the newest."""
+        bucket, key, version = self.pick(pick)
+        attributes = replace(version.attributes, tags=(Tag(name, str(self.seed)),) if name else ())
+        newest = self.model[bucket].keys[key][0] is version
+        done = self.run(
+            outcome(
+                versions.amend_version(
+                    self.store,
+                    bucket,
+                    key,
+                    None if newest and pick % 2 else version.id,
+                    lambda found: replace(found, attributes=attributes),
+                )
+            )
+        )
+        if version.marker:
+            assert done in (MethodNotAllowed, NoSuchKey)
+            return
+        assert (done.id, done.attributes) == (version.id, attributes)
+        version.attributes = attributes
 
     # --- removing
 

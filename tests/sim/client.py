@@ -6,7 +6,9 @@ such object, no such upload) is not tried: ``can`` says so.
 
 import hashlib
 
-from s3ish.model import Attributes, BlobRef, Upload
+from msgspec.structs import replace
+
+from s3ish.model import Attributes, BlobRef, Tag, Upload
 from s3ish.objects import buckets, copy, delete, multipart, versions
 from s3ish.objects import get as read
 from s3ish.objects import put as write
@@ -134,6 +136,20 @@ class Client:
 
     def can_erase(self, name, key, number):
         return name in self.state and len(self.state[name].keys.get(key, [])) > number
+
+    async def tag(self, name, key, number):
+        """Give a version another tag, whether it is the newest or lies below."""
+        self.count += 1
+        tag, version_id = str(self.count), self.state[name].keys[key][number].id
+
+        def change(version):
+            return replace(version, attributes=replace(version.attributes, tags=(Tag(tag, ""),)))
+
+        await versions.amend_version(self.store, name, key, version_id, change)
+        self.state[name].change(key, number, tag=tag)
+
+    def can_tag(self, name, key, number):
+        return self.can_erase(name, key, number) and not self.state[name].keys[key][number].marker
 
     async def copy(self, name, source, key):
         self.count += 1

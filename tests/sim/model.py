@@ -19,12 +19,13 @@ class Violation(AssertionError):
 
 
 class HeldVersion(NamedTuple):
-    """A version: ``note`` is its user metadata."""
+    """A version: ``note`` is its user metadata, ``tag`` the name of its tag."""
 
     id: str
     data: bytes = b""
     note: str = ""
     marker: bool = False
+    tag: str = ""
 
 
 @dataclass
@@ -56,6 +57,10 @@ class HeldBucket:
         self.keys[key] = [version for version in self.keys[key] if version.id != version_id]
         if not self.keys[key]:
             del self.keys[key]
+
+    def change(self, key, number, **fields):
+        """Replace fields of a version in its place."""
+        self.keys[key][number] = self.keys[key][number]._replace(**fields)
 
     def newest(self, key):
         """Return the object that a GET finds."""
@@ -126,7 +131,8 @@ async def _version(store, version):
     _expect(len(data) == version.size, f"{version.key}: {len(data)} bytes, not {version.size}")
     if not version.parts:
         _expect(hashlib.md5(data).hexdigest() == version.etag, f"{version.key}: the ETag does not fit the bytes")
-    return HeldVersion(version.id, data, version.attributes.metadata.get("n", ""))
+    tags = "".join(tag.key for tag in version.attributes.tags)
+    return HeldVersion(version.id, data, version.attributes.metadata.get("n", ""), tag=tags)
 
 
 async def _part(store, part, tolerant):

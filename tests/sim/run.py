@@ -13,6 +13,7 @@ import time
 from collections import Counter
 from itertools import product
 
+from s3ish.model import NULL_VERSION
 from tests.sim.client import Client
 from tests.sim.disk import Dropped, Kept, Some
 from tests.sim.judge import Case, Judge
@@ -39,6 +40,8 @@ ALPHABET = (
     ("remove", "b", "a"),
     ("erase", "b", "a", 0),
     ("erase", "b", "a", 1),
+    ("tag", "b", "a", 0),
+    ("tag", "b", "a", 1),
     ("copy", "b", "a", "c/d"),
     ("copy", "b", "c/d", "a"),
     ("begin", "b", "a"),
@@ -86,6 +89,7 @@ class Simulation:
         self.swept = image is None
         if image is None:
             self.history, self.flushed, self.since, self.doubtful = [], frozenset(), frozenset(), frozenset()
+            self._replaced = frozenset()
 
     async def end(self):
         """Leave the machine."""
@@ -112,12 +116,13 @@ class Simulation:
         self.machine.watch = None
         self.counts["steps"] += steps
         self.since |= items_of(self.client.state)
-        if operation[0] == "part":  # what replaces one of the same content is not flushed yet
-            self.flushed = frozenset(item for item in self.flushed if item[0] != "part" or item[2] != operation[2])
+        self._replaced = frozenset(item for item in items_of(before) if replaces(operation, item))
+        self.flushed -= self._replaced
         allowed = [before, *between, copied(self.client.state)]
-        self._removed = items_of(before) - items_of(self.client.state)
+        self._removed = items_of(before) - items_of(self.client.state) | self._replaced
         for image, where in images.values():
             await self._check(image, allowed, where)
+        self._replaced = frozenset()
         self.swept = self.swept or operation[0] == "work"
         if operation[0] == "wait" and self.swept:
             self.flushed = self.since = frozenset(items_of(self.client.state))
@@ -166,11 +171,20 @@ class Simulation:
 
     async def _check(self, image, allowed, where):
         self.counts["images"] += 1
+        doubtful = self.doubtful | self._replaced
         try:
-            await self.judge.check(Case(image, allowed, self.flushed, self.since, self.doubtful))
+            await self.judge.check(Case(image, allowed, self.flushed, self.since, doubtful))
         except Violation as error:
             history = "\n".join(f"    {operation}" for operation in self.history)
             self.failures.append(f"{self.volumes} volumes, crash at {where}:\n  {error}\n  after\n{history}")
+
+
+def replaces(operation, item):
+    """Whether an operation may put another one of the same content in an item's place, which cannot be told apart."""
+    kind = operation[0]
+    if kind in {"part", "part_copy"}:
+        return item[0] == "part" and item[2] == operation[2]
+    return kind == "remove" and item[:4] == ("version", *operation[1:3], NULL_VERSION) and item[6]  # a marker
 
 
 async def all_sequences(
@@ -227,6 +241,7 @@ def random_operation(choose):
             *[("put", bucket, key, size)] * 5,
             *[("remove", bucket, key)] * 3,
             *[("erase", bucket, key, choose.randrange(3))] * 3,
+            *[("tag", bucket, key, choose.randrange(3))] * 3,
             *[("copy", bucket, key, other)] * 3,
             *[("begin", bucket, key)] * 2,
             *[("part", bucket, number, size)] * 4,

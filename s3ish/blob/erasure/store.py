@@ -89,14 +89,17 @@ class ErasureStore:
     async def read_sidecar(self, ref: BlobRef) -> bytes:
         return (await self.core.run(self._newest, ref)).content
 
-    async def amend(self, ref: BlobRef, sidecar: bytes, *, inline: bytes | None = None) -> None:
+    async def amend(self, ref: BlobRef, sidecar: bytes, *, inline: bytes | None = None, revision: int = 0) -> None:
         copies = await self.core.run(read_copies, self.volumes, ref.id, ref.volumes)
         old = newest(copies)
         if old is None and ref.inline and inline is None:
             raise verdict(ref.id, _errors(copies), ref.m)
         if old is None and not ref.inline and not await self.core.run(self._any_shard, ref):
             raise Missing(f"{ref.id} is not there")
-        revision = self.core.clock.sequence(after=old.revision if old else 0)
+        if old is None or old.content != sidecar:  # those who write the same at once write the same bytes
+            revision = max(old.revision + 1 if old else self.core.clock.sequence(), revision)
+        else:
+            revision = old.revision
         new = Sidecar(ref, revision, sidecar, old.data if old else inline, old.others if old else {})
         text = await self.core.run(sidecars.encode, new)
         token = self.core.token()

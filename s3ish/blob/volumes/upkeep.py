@@ -21,6 +21,10 @@ class VolumesUpkeep:
         hung = (volume.position for volume in self._volumes.present if volume.calls.hung)
         return frozenset((*self._volumes.away, *hung))
 
+    @property
+    def mark(self) -> str:
+        return self._volumes.mark
+
     async def dead_makers(self) -> frozenset[str]:
         dead: frozenset[str] = await self._run(self._volumes.dead_workers)
         return dead

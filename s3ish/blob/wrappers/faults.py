@@ -75,9 +75,9 @@ class FaultyStore:
         await self.plan.before(Call("read_sidecar", ref.id))
         return await self._store.read_sidecar(ref)
 
-    async def amend(self, ref: BlobRef, sidecar: bytes, *, inline: bytes | None = None) -> None:
+    async def amend(self, ref: BlobRef, sidecar: bytes, *, inline: bytes | None = None, revision: int = 0) -> None:
         await self.plan.before(Call("amend", ref.id))
-        await self._store.amend(ref, sidecar, inline=inline)
+        await self._store.amend(ref, sidecar, inline=inline, revision=revision)
 
     async def delete(self, ref: BlobRef) -> None:
         await self.plan.before(Call("delete", ref.id))

@@ -1,0 +1,200 @@
+"""Changing a record in place: tags, access lists, locks, documents of buckets, users. No other code writes a sidecar
+again.
+
+One commit changes the row and leaves an intent, which says that the sidecar may still be behind. Then the sidecar is
+written, then the caller is answered; the intent goes with a later commit. The row decides: of several who amend, each
+expects the row as it was, and after it has written the sidecar it looks at the row once more. If that is another one by
+then, the sidecar is written again. So the last of them leaves what the newest row says, and a crash leaves intents
+for what was under way and nothing else: recovery reads these, not the store.
+"""
+
+import asyncio
+from collections.abc import Callable
+from typing import Any, ParamSpec, TypeVar
+
+import structlog
+from msgspec.structs import replace
+
+from s3ish.blob.protocol import BlobError, Corrupt, Missing, OutOfReach
+from s3ish.index.protocol import Damaged, Put
+from s3ish.model import BlobRef, Intent
+from s3ish.objects.store import Store, attempts, translated
+from s3ish.tables import keys
+from s3ish.tables.catalog import INTENTS
+from s3ish.tables.table import Held, SealedTable
+
+R = TypeVar("R")
+K = ParamSpec("K")
+
+log = structlog.get_logger()
+
+_SETTLED_AT_ONCE = 100
+
+
+class Gone(Exception):
+    """The record to amend is no longer there."""
+
+
+async def amend(store: Store, table: SealedTable[R, K], held: Held[R], change: Callable[[R], R]) -> Held[R]:
+    """Replace a record by what ``change`` makes of it.
+
+    Args:
+        table, held: the record, as it was found.
+        change: returns the record to be, given the one that is there. It may be called again when another caller was
+            faster, and with a later record then. It changes neither what the row is found by nor the blob.
+
+    Returns:
+        The record as it is now.
+
+    Raises:
+        Gone: the record has been removed.
+        S3Error: the engines failed, and the amendment may have happened all the same; and what ``change`` raises.
+    """
+    with translated():
+        for _ in attempts():
+            wanted: Any = change(held.record)
+            if wanted == held.record:
+                return held
+            wanted = replace(wanted, revision=store.clock.sequence(wanted.revision))
+            # a write that a thread has begun cannot be cancelled, so that it is seen through to its end
+            amended = await asyncio.shield(asyncio.ensure_future(_attempt(store, table, held, wanted)))
+            if amended:
+                return amended
+            now = await _now(store, table, held.key, wanted.blob)
+            if now is None:
+                raise Gone
+            held = now
+    raise AssertionError  # attempts() raises before
+
+
+async def _attempt(store: Store, table: SealedTable[R, K], held: Held[R], wanted: Any) -> Held[R] | None:
+    """Commit an amended record and write its sidecar; None if the row is another one by now."""
+    row = table.store(held.key, wanted)
+    left = _intent(store, held, wanted.blob)
+    amended = Held(table.name, wanted, row.key, row.value)
+    try:
+        if not await store.commit([row, left], [held.row]):
+            return None
+        await _write(store, table, amended, wanted.blob)
+    except BaseException:  # it may have happened, and the sidecar does not say so
+        store.leftovers.add_intent(left.key)
+        raise
+    store.later(INTENTS.drop(left.key))
+    return amended
+
+
+async def restate(store: Store, table: SealedTable[R, K], held: Held[R]) -> bool:
+    """Have the sidecar of a record say what its row says: it was lost, or is of a past that must not come back.
+
+    Returns:
+        Whether it was done; not if the row is another one by now, or is gone.
+
+    Raises:
+        BlobError: the sidecar cannot be written.
+        Unavailable: the index cannot be read or written.
+    """
+    record: Any = held.record
+    left = _intent(store, held, record.blob)
+    if not await store.commit([left], [held.row]):
+        return False
+    done = await _write(store, table, held, record.blob)
+    store.later(INTENTS.drop(left.key))
+    return done
+
+
+async def settle(store: Store, left: Held[Intent]) -> None:
+    """Have the sidecar of an amendment that was cut off say what the row says, and forget the intent.
+
+    Raises:
+        BlobError: the sidecar cannot be written; the intent stays.
+        Damaged, Unavailable: the row cannot be read; the intent stays.
+    """
+    intent = left.record
+    table = store.tables.sealed_table(intent.table)
+    held = await _now(store, table, intent.row, intent.ref)
+    if held is None:
+        await store.condemn(intent.ref)  # a write that was under way may have brought its sidecar back
+    else:
+        try:
+            await _write(store, table, held, intent.ref)
+        except (Missing, Corrupt) as error:
+            if isinstance(error, OutOfReach):
+                raise
+            log.error("the sidecar of an amended record is lost", blob=intent.ref.id, error=str(error))
+    store.later(INTENTS.drop(left.key))
+
+
+async def settle_all(store: Store, ended: Callable[[str, Intent], bool]) -> int:
+    """Settle the amendments that were cut off, as far as that can be done.
+
+    Args:
+        ended: whether no living process works on one, given its token and the intent.
+
+    Returns:
+        How many are left because a volume or the index refused.
+
+    Raises:
+        Unavailable: the index cannot be read or written.
+    """
+    start, left = b"", 0
+    while rows := await INTENTS.rows(store.index, start, keys.END, _SETTLED_AT_ONCE):
+        for key, value in rows:
+            try:
+                held = INTENTS.hold(key, value)
+                if ended(INTENTS.split(key)[1], held.record):
+                    await settle(store, held)
+            except (BlobError, Damaged) as error:
+                left += 1
+                log.error("an amendment that was cut off cannot be settled yet", intent=str(key), error=str(error))
+        start = keys.after(rows[-1][0])
+    await store.settle()
+    return left
+
+
+async def is_under_way(store: Store, blob: str) -> bool:
+    """Whether the sidecar of a blob may be behind its row for a moment, given the blob's id. Raises Unavailable."""
+    return bool(await INTENTS.rows(store.index, *keys.intents_range(blob), 1))
+
+
+def _intent(store: Store, held: Held[Any], ref: BlobRef) -> Put:
+    """The change that notes an intent."""
+    intent = Intent(held.table, held.key, ref, store.clock.now_ns())
+    return INTENTS.put(intent, ref.id, store.upkeep.mark + store.clock.token())
+
+
+async def _now(store: Store, table: SealedTable[R, K], key: bytes, ref: BlobRef) -> Held[R] | None:
+    """Return the record of a row as it is now; None if it is gone, or another one has taken its place."""
+    await asyncio.sleep(0)  # what is read in this turn may be older than what this process has done in it
+    value = await store.index.get(table.name, key)
+    if value is None:
+        return None
+    held = store.hold(table, key, value)
+    record: Any = held.record
+    return held if record.blob.id == ref.id else None
+
+
+async def _write(store: Store, table: SealedTable[R, K], held: Held[R], ref: BlobRef) -> bool:
+    """Write the sidecar of a record, until it says what the row says.
+
+    One that was removed meanwhile is removed again; then it returns False.
+    """
+    written = b""
+    while True:
+        now = await _now(store, table, held.key, ref)  # also before the first write, which may be late
+        if now is None:
+            await store.condemn(ref)
+            return False
+        if now.value == written:
+            return True
+        await _write_once(store, table, now, ref)
+        written = now.value
+
+
+async def _write_once(store: Store, table: SealedTable[R, K], held: Held[R], ref: BlobRef) -> None:
+    record: Any = held.record
+    try:
+        text = table.reseal(record, await store.blobs.read_sidecar(ref))
+        await store.blobs.amend(ref, text, revision=record.revision)
+    except (Missing, Corrupt):
+        data = await store.inline(ref) if ref.inline else None
+        await store.blobs.amend(ref, table.seal(record), inline=data, revision=record.revision)
