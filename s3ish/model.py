@@ -131,6 +131,21 @@ else:
 """Parts of an object: what is decoded is a tuple, but any sequence will do."""
 
 
+class Lock(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What keeps a version from being removed.
+
+    ``until_ns`` is when its retention ends, in nanoseconds since the epoch. While ``event_hold`` is on, that is not
+    known: it lasts ``event_days`` or ``event_years`` from when the hold is released.
+    """
+
+    mode: Literal["", "GOVERNANCE", "COMPLIANCE"] = ""
+    until_ns: int = 0
+    legal_hold: bool = False
+    event_hold: bool = False
+    event_days: int = 0
+    event_years: int = 0
+
+
 class Attributes(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What a client says about an object when it creates it, and gets back when it reads it.
 
@@ -145,6 +160,7 @@ class Attributes(Struct, frozen=True, kw_only=True, omit_defaults=True):
     encryption: dict[str, str] = {}
     website_redirect: str = ""
     acl: tuple[Grant, ...] = ()
+    lock: Lock | None = None
 
 
 class Version(Struct, frozen=True, kw_only=True, omit_defaults=True):

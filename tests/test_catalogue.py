@@ -31,14 +31,6 @@ KNOWN_GAPS = {
     "requester pays is not kept": {"RequestCharged"},
     "encryption with a customer's key is refused": {"SSECustomerAlgorithm", "SSECustomerKeyMD5"},
     "lifecycle rules are not built": {"Expiration", "AbortDate", "AbortRuleId"},
-    "object lock is not built": {
-        "ObjectLockEventHold",
-        "ObjectLockEventHoldDurationDays",
-        "ObjectLockEventHoldDurationYears",
-        "ObjectLockLegalHoldStatus",
-        "ObjectLockMode",
-        "ObjectLockRetainUntilDate",
-    },
     "there is no archive to restore from": {
         "ArchiveStatus",
         "Restore",

@@ -8,9 +8,11 @@ https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObjectAcl.html
 from collections.abc import Iterable
 from typing import Any
 
+from msgspec.structs import replace
+
 from s3ish.api.context import Context
 from s3ish.api.grants import AccessControlPolicy, default_acl, element_of, given_list, kept, list_of, list_of_object
-from s3ish.api.operation import operation, unsupported
+from s3ish.api.operation import operation
 from s3ish.api.rules import ACL, ENFORCED, ownership_of, rules_of
 from s3ish.api.shapes import BucketGrantHeaders, BucketRequest, DocumentDigest, GrantHeaders, ObjectRequest
 from s3ish.auth.acl import AccessList
@@ -21,7 +23,7 @@ from s3ish.errors import (
     MissingSecurityHeader,
     UnexpectedContent,
 )
-from s3ish.model import Grant, Owner
+from s3ish.model import Grant, Owner, Version
 from s3ish.objects import buckets, versions
 from s3ish.wire.fields import body, query
 from s3ish.wire.shape import shape, write_document
@@ -69,7 +71,27 @@ async def get_object_acl(context: Context, request: GetObjectAclRequest) -> Acce
     return element_of(list_of_object(version.owner, version.attributes.acl))
 
 
-PUT_OBJECT_ACL = unsupported("PutObjectAcl", "PUT /{Bucket}/{Key+}?acl")
+@shape
+class PutObjectAclRequest(ObjectRequest, BucketGrantHeaders, DocumentDigest):
+    """PUT /{Bucket}/{Key+}?acl"""
+
+    version_id: str | None = query("versionId")
+    policy: AccessControlPolicy | None = body("AccessControlPolicy", required=False)
+
+
+@operation("PUT /{Bucket}/{Key+}?acl", action="s3:PutObjectAcl", version_action="s3:PutObjectVersionAcl")
+async def put_object_acl(context: Context, request: PutObjectAclRequest) -> None:
+    """https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutObjectAcl.html"""
+    bucket = context.target
+    version = await versions.get(context.store, request.bucket, request.key, request.version_id)
+    acl = chosen_list(request, request.policy, version.owner, bucket.owner)
+    check_list(acl, rules_of(bucket), version.owner)
+    grants = kept(acl, version.owner)
+
+    def change(version: Version) -> Version:
+        return replace(version, attributes=replace(version.attributes, acl=grants))
+
+    await versions.amend_version(context.store, request.bucket, request.key, request.version_id, change)
 
 
 def chosen_list(

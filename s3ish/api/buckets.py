@@ -2,6 +2,7 @@
 
 from s3ish.api.context import Context
 from s3ish.api.grants import default_acl, element_of, given_list
+from s3ish.api.lock import OBJECT_LOCK, LockConfiguration, is_lockable
 from s3ish.api.operation import operation
 from s3ish.api.rules import ACL, ENFORCED, OWNERSHIP, OWNERSHIPS, OwnershipControls, OwnershipRule
 from s3ish.api.shapes import BucketGrantHeaders, BucketRequest, DocumentDigest, TagElement
@@ -11,6 +12,7 @@ from s3ish.errors import (
     IllegalVersioningConfigurationException,
     InvalidArgument,
     InvalidBucketAclWithObjectOwnership,
+    InvalidBucketState,
     InvalidLocationConstraint,
     NotImplemented,
 )
@@ -71,15 +73,18 @@ class CreateBucketResponse:
 @operation("PUT /{Bucket}", action="s3:CreateBucket", needs_bucket=False)
 async def create_bucket(context: Context, request: CreateBucketRequest) -> CreateBucketResponse:
     """https://docs.aws.amazon.com/AmazonS3/latest/API/API_CreateBucket.html"""
-    if request.object_lock:
-        raise NotImplemented(Header="x-amz-bucket-object-lock-enabled")
     if request.namespace not in (None, "global"):
         raise NotImplemented(Header="x-amz-bucket-namespace")
     documents = _documents(request, context.owner)
     _check_configuration(request.configuration, context.store.region)
     try:
         await buckets.create_bucket(
-            context.store, request.bucket, context.owner, context.store.region, documents=documents
+            context.store,
+            request.bucket,
+            context.owner,
+            context.store.region,
+            documents=documents,
+            versioning="Enabled" if request.object_lock else "",
         )
     except BucketAlreadyOwnedByYou:
         if context.store.region != CLASSIC_REGION:  # there, and only there, S3 has always answered 200
@@ -103,6 +108,9 @@ def _documents(request: CreateBucketRequest, owner: Owner) -> dict[str, str]:
     if request.ownership is not None:
         controls = OwnershipControls(rules=[OwnershipRule(ownership=ownership)])
         documents[OWNERSHIP] = write_document(controls, "OwnershipControls").decode()
+    if request.object_lock:
+        configuration = LockConfiguration(enabled="Enabled")
+        documents[OBJECT_LOCK.name] = write_document(configuration, OBJECT_LOCK.root).decode()
     acl = given_list(request, owner, owner)
     if acl is not None and acl != default_acl(owner):
         if ownership == ENFORCED:
@@ -229,4 +237,8 @@ async def put_bucket_versioning(context: Context, request: PutBucketVersioningRe
         raise IllegalVersioningConfigurationException("The Versioning element must be specified")
     if configuration.mfa_delete == "Enabled" or request.mfa:
         raise NotImplemented(Header="x-amz-mfa")
+    if configuration.status == "Suspended" and is_lockable(context.target):
+        raise InvalidBucketState(
+            "An Object Lock configuration is present on this bucket, so the versioning state cannot be changed."
+        )
     await buckets.set_versioning(context.store, request.bucket, configuration.status == "Enabled")

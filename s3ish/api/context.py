@@ -61,6 +61,12 @@ class Context(Struct):
         """Check that the caller has one more right than the operation's own. Raises AccessDenied, NoSuchBucket."""
         await check_permit(self.store, self.principal, permit, await self._bucket_of(permit.bucket), self.circumstances)
 
+    async def may(self, permit: Permit) -> bool:
+        """Tell whether the caller has a right. Raises NoSuchBucket."""
+        bucket = await self._bucket_of(permit.bucket)
+        decision = await decision_on(self.store, self.principal, permit, bucket, self.circumstances)
+        return not isinstance(decision, Denied)
+
     async def hide_missing(self, bucket: str, error: S3Error) -> S3Error:
         """Return the error for an object that is not there: only those who may list a bucket learn that.
 

@@ -7,12 +7,13 @@ from collections.abc import Iterable
 
 from msgspec.structs import replace
 
-from s3ish.api.acl import owner_and_acl, write_list
+from s3ish.api.acl import owner_and_acl
 from s3ish.api.authorize import check_owner
 from s3ish.api.context import Context
+from s3ish.api.lock import lock_of
 from s3ish.api.object_headers import attributes_of
 from s3ish.api.operation import operation
-from s3ish.api.put import shown_version
+from s3ish.api.put import shown_version, write_extras
 from s3ish.api.shapes import (
     ALGORITHMS,
     AttributeHeaders,
@@ -83,14 +84,14 @@ def read_source(request: CopySourceHeaders) -> Iterable[Permit]:
 
 
 def _rights(request: CopyObjectRequest) -> Iterable[Permit]:
-    return (*read_source(request), *write_list(request))
+    return (*read_source(request), *write_extras(request))
 
 
 @operation("PUT /{Bucket}/{Key+}", action="s3:PutObject", header="x-amz-copy-source", permits=_rights)
 async def copy_object(context: Context, request: CopyObjectRequest) -> CopyObjectResponse:
     """https://docs.aws.amazon.com/AmazonS3/latest/API/API_CopyObject.html"""
     owner, acl = owner_and_acl(context, request)
-    given = attributes_of(request, acl)
+    given = attributes_of(request, acl, lock_of(context, request))
 
     async def attempt() -> tuple[Version, str | None]:
         source, source_id = await find_source(context, request)

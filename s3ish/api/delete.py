@@ -7,10 +7,11 @@ https://docs.aws.amazon.com/AmazonS3/latest/API/API_DeleteObjects.html
 import asyncio
 
 from s3ish.api.context import Context
+from s3ish.api.lock import check_bypass, may_bypass
 from s3ish.api.operation import operation
 from s3ish.api.shapes import BucketRequest, DocumentDigest, ObjectRequest, RequesterPays
 from s3ish.auth.authorize import Permit
-from s3ish.errors import InvalidArgument, MalformedXML, S3Error
+from s3ish.errors import MalformedXML, S3Error
 from s3ish.objects import delete
 from s3ish.objects.conditions import WriteConditions
 from s3ish.wire.fields import body, element, elements, header, ignored, query
@@ -52,7 +53,8 @@ class DeleteObjectResponse:
 @operation("DELETE /{Bucket}/{Key+}", action="s3:DeleteObject", version_action="s3:DeleteObjectVersion", status=204)
 async def delete_object(context: Context, request: DeleteObjectRequest) -> DeleteObjectResponse:
     """https://docs.aws.amazon.com/AmazonS3/latest/API/API_DeleteObject.html"""
-    _refuse_bypass(request.bypass_governance)
+    check_bypass(context.target, request.bypass_governance)
+    bypass = await may_bypass(context, request.bucket, request.key, request.bypass_governance)
     deleted = await delete.delete_object(
         context.store,
         request.bucket,
@@ -64,17 +66,9 @@ async def delete_object(context: Context, request: DeleteObjectRequest) -> Delet
             if_match_size=request.if_match_size,
             if_match_modified=request.if_match_modified,
         ),
+        bypass=bypass,
     )
     return DeleteObjectResponse(delete_marker=deleted.marker or None, version_id=deleted.version_id)
-
-
-def _refuse_bypass(bypass: bool | None) -> None:
-    """Refuse to pass over locks where there are none: no bucket has them yet. Raises InvalidArgument."""
-    if bypass is not None:
-        raise InvalidArgument(
-            "x-amz-bypass-governance-retention is only applicable to Object Lock enabled buckets.",
-            ArgumentName="x-amz-bypass-governance-retention",
-        )
 
 
 @shape
@@ -142,7 +136,7 @@ class DeleteObjectsResponse:
 )
 async def delete_objects(context: Context, request: DeleteObjectsRequest) -> DeleteObjectsResponse:
     """https://docs.aws.amazon.com/AmazonS3/latest/API/API_DeleteObjects.html"""
-    _refuse_bypass(request.bypass_governance)
+    check_bypass(context.target, request.bypass_governance)
     objects = request.delete.objects
     if not objects:
         raise MalformedXML
@@ -150,7 +144,7 @@ async def delete_objects(context: Context, request: DeleteObjectsRequest) -> Del
 
     async def one(wanted: ObjectIdentifier) -> DeletedElement | ErrorElement:
         async with gate:
-            return await _delete_one(context, request.bucket, wanted)
+            return await _delete_one(context, request, wanted)
 
     outcomes = await asyncio.gather(*(one(wanted) for wanted in objects))
     return DeleteObjectsResponse(
@@ -159,20 +153,24 @@ async def delete_objects(context: Context, request: DeleteObjectsRequest) -> Del
     )
 
 
-async def _delete_one(context: Context, bucket: str, wanted: ObjectIdentifier) -> DeletedElement | ErrorElement:
+async def _delete_one(
+    context: Context, request: DeleteObjectsRequest, wanted: ObjectIdentifier
+) -> DeletedElement | ErrorElement:
     action = "s3:DeleteObject" if wanted.version_id is None else "s3:DeleteObjectVersion"
     try:
         key = check_key(wanted.key)
-        await context.require(Permit(action, bucket, key))
+        await context.require(Permit(action, request.bucket, key))
+        bypass = await may_bypass(context, request.bucket, key, request.bypass_governance)
         deleted = await delete.delete_object(
             context.store,
-            bucket,
+            request.bucket,
             key,
             wanted.version_id,
             owner=context.owner,
             conditions=WriteConditions(
                 if_match=wanted.etag, if_match_size=wanted.size, if_match_modified=wanted.last_modified
             ),
+            bypass=bypass,
         )
     except S3Error as error:
         return ErrorElement(key=wanted.key, version_id=wanted.version_id, code=error.code, message=error.message)

@@ -7,6 +7,7 @@ https://docs.aws.amazon.com/AmazonS3/latest/API/API_HeadObject.html
 from typing import TypeVar
 
 from s3ish.api.context import Context
+from s3ish.api.lock import LockEcho, shown_lock
 from s3ish.api.object_headers import refuse_customer_key
 from s3ish.api.operation import operation
 from s3ish.api.shapes import (
@@ -93,6 +94,7 @@ class HeadObjectResponse:
     storage_class: str | None = header("x-amz-storage-class")
     parts_count: int | None = header("x-amz-mp-parts-count")
     tag_count: int | None = header("x-amz-tagging-count")
+    lock: LockEcho | None = group()
     nosniff: str = header("x-content-type-options", default="nosniff")
 
 
@@ -110,6 +112,8 @@ async def get_object(context: Context, request: GetObjectRequest) -> GetObjectRe
     async def attempt() -> GetObjectResponse:
         version, span = await _look(context, request)
         answer = _describe(GetObjectResponse, context, request, version, span)  # before files are open: it may refuse
+        if version.attributes.lock:
+            answer.lock = await shown_lock(context, version)
         answer.body = await get.open_span(context.store, version, span.start, span.stop)
         return answer
 
@@ -120,7 +124,10 @@ async def get_object(context: Context, request: GetObjectRequest) -> GetObjectRe
 async def head_object(context: Context, request: HeadObjectRequest) -> HeadObjectResponse:
     """https://docs.aws.amazon.com/AmazonS3/latest/API/API_HeadObject.html"""
     version, span = await _look(context, request)
-    return _describe(HeadObjectResponse, context, request, version, span)
+    answer = _describe(HeadObjectResponse, context, request, version, span)
+    if version.attributes.lock:
+        answer.lock = await shown_lock(context, version)
+    return answer
 
 
 async def _look(context: Context, request: GetObjectRequest) -> tuple[Version, get.Span]:

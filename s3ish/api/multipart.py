@@ -7,12 +7,13 @@ import re
 from typing import Any
 
 from s3ish import checksum as checksums
-from s3ish.api.acl import owner_and_acl, write_list
+from s3ish.api.acl import owner_and_acl
 from s3ish.api.context import Context
 from s3ish.api.copy import find_source, read_source
+from s3ish.api.lock import lock_of
 from s3ish.api.object_headers import attributes_of, refuse_customer_key
 from s3ish.api.operation import operation
-from s3ish.api.put import shown_version
+from s3ish.api.put import shown_version, write_extras
 from s3ish.api.shapes import (
     ALGORITHMS,
     CHECKSUM_TYPES,
@@ -62,13 +63,13 @@ class CreateMultipartUploadResponse:
     encryption: NewEncryptionEcho | None = group()
 
 
-@operation("POST /{Bucket}/{Key+}?uploads", action="s3:PutObject", permits=write_list)
+@operation("POST /{Bucket}/{Key+}?uploads", action="s3:PutObject", permits=write_extras)
 async def create_multipart_upload(
     context: Context, request: CreateMultipartUploadRequest
 ) -> CreateMultipartUploadResponse:
     """https://docs.aws.amazon.com/AmazonS3/latest/API/API_CreateMultipartUpload.html"""
     owner, acl = owner_and_acl(context, request)
-    attributes = attributes_of(request, acl)
+    attributes = attributes_of(request, acl, lock_of(context, request))
     algorithm, kind = request.checksum_algorithm or "", request.checksum_type or ""
     if kind and not algorithm:
         raise InvalidRequest(

@@ -3,13 +3,12 @@
 Each answers 501 NotImplemented until it is built, or that nothing is set. Its row goes when its feature comes.
 """
 
-from s3ish.api.not_set import absent, document_of, empty, of_object
+from s3ish.api.not_set import absent, document_of, empty
 from s3ish.api.operation import unsupported
 from s3ish.errors import (
     InvalidRequest,
     NoSuchLifecycleConfiguration,
     NoSuchWebsiteConfiguration,
-    ObjectLockConfigurationNotFoundError,
     ReplicationConfigurationNotFoundError,
     ServerSideEncryptionConfigurationNotFoundError,
 )
@@ -45,7 +44,6 @@ NOT_BUILT = (
     unsupported("DeleteBucketReplication", "DELETE /{Bucket}?replication"),
     unsupported("DeleteBucketWebsite", "DELETE /{Bucket}?website"),
     unsupported("DeleteObjectAnnotation", "DELETE /{Bucket}/{Key+}?annotation"),
-    unsupported("DeleteObjectTagging", "DELETE /{Bucket}/{Key+}?tagging"),
     unsupported("GetBucketAbac", "GET /{Bucket}?abac"),
     unsupported("GetBucketAccelerateConfiguration", "GET /{Bucket}?accelerate", unset=empty("AccelerateConfiguration")),
     unsupported("GetBucketAnalyticsConfiguration", "GET /{Bucket}?analytics&id"),
@@ -74,12 +72,6 @@ NOT_BUILT = (
     ),
     unsupported("GetBucketWebsite", "GET /{Bucket}?website", unset=absent(NoSuchWebsiteConfiguration)),
     unsupported("GetObjectAnnotation", "GET /{Bucket}/{Key+}?annotation&annotationName"),
-    unsupported("GetObjectLegalHold", "GET /{Bucket}/{Key+}?legal-hold", unset=of_object(_lock)),
-    unsupported(
-        "GetObjectLockConfiguration", "GET /{Bucket}?object-lock", unset=absent(ObjectLockConfigurationNotFoundError)
-    ),
-    unsupported("GetObjectRetention", "GET /{Bucket}/{Key+}?retention", unset=of_object(_lock)),
-    unsupported("GetObjectTagging", "GET /{Bucket}/{Key+}?tagging", unset=of_object(_tags)),
     unsupported("GetObjectTorrent", "GET /{Bucket}/{Key+}?torrent"),
     unsupported("ListBucketAnalyticsConfigurations", "GET /{Bucket}?analytics"),
     unsupported("ListBucketIntelligentTieringConfigurations", "GET /{Bucket}?intelligent-tiering"),
@@ -101,10 +93,6 @@ NOT_BUILT = (
     unsupported("PutBucketRequestPayment", "PUT /{Bucket}?requestPayment"),
     unsupported("PutBucketWebsite", "PUT /{Bucket}?website"),
     unsupported("PutObjectAnnotation", "PUT /{Bucket}/{Key+}?annotation"),
-    unsupported("PutObjectLegalHold", "PUT /{Bucket}/{Key+}?legal-hold"),
-    unsupported("PutObjectLockConfiguration", "PUT /{Bucket}?object-lock"),
-    unsupported("PutObjectRetention", "PUT /{Bucket}/{Key+}?retention"),
-    unsupported("PutObjectTagging", "PUT /{Bucket}/{Key+}?tagging"),
     unsupported("RenameObject", "PUT /{Bucket}/{Key+}?renameObject"),
     unsupported("RestoreObject", "POST /{Bucket}/{Key+}?restore"),
     unsupported("SelectObjectContent", "POST /{Bucket}/{Key+}?select&select-type=2"),

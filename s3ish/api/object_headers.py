@@ -10,14 +10,13 @@ from s3ish.errors import (
     BadRequest,
     InvalidArgument,
     InvalidRedirectLocation,
-    InvalidRequest,
     InvalidStorageClass,
     InvalidTag,
     InvalidURI,
     MetadataTooLarge,
     NotImplemented,
 )
-from s3ish.model import Attributes, Grant, Tag
+from s3ish.model import Attributes, Grant, Lock, Tag
 from s3ish.wire.headers import check_metadata, check_value
 from s3ish.wire.names import decode_segment
 
@@ -45,15 +44,14 @@ _TAG_SIGNS = "_.:/=+-@"
 """What a tag may hold beside letters, digits and spaces of any script."""
 
 
-def attributes_of(request: AttributeHeaders, acl: tuple[Grant, ...] = ()) -> Attributes:
-    """Return the attributes that a request gives to a new object, with its access list.
+def attributes_of(request: AttributeHeaders, acl: tuple[Grant, ...] = (), lock: Lock | None = None) -> Attributes:
+    """Return the attributes that a request gives to a new object, with its access list and its lock.
 
     Raises:
         MetadataTooLarge, InvalidStorageClass, InvalidArgument, InvalidTag, InvalidRequest: a header is wrong.
         NotImplemented: a header asks for what this server does not do.
     """
     refuse_customer_key(request)
-    _refuse_lock(request)
     storage_class = request.storage_class or "STANDARD"
     if storage_class not in STORAGE_CLASSES:
         raise InvalidStorageClass(StorageClassRequested=storage_class[:64])
@@ -65,6 +63,7 @@ def attributes_of(request: AttributeHeaders, acl: tuple[Grant, ...] = ()) -> Att
         encryption=_encryption_of(request),
         website_redirect=_redirect_of(request.website_redirect),
         acl=acl,
+        lock=lock,
     )
 
 
@@ -99,13 +98,6 @@ def refuse_customer_key(request: CustomerKeyHeaders) -> None:
     """Refuse SSE-C, which must not be accepted without being done. Raises NotImplemented."""
     if any(value is not None for value in (request.customer_algorithm, request.customer_key, request.customer_key_md5)):
         raise NotImplemented(Header="x-amz-server-side-encryption-customer-algorithm")
-
-
-def _refuse_lock(request: AttributeHeaders) -> None:
-    locks = request.lock_mode, request.lock_until, request.legal_hold
-    holds = request.event_hold, request.event_hold_days, request.event_hold_years
-    if any(value is not None for value in (*locks, *holds)):
-        raise InvalidRequest("Bucket is missing Object Lock Configuration")
 
 
 def _encryption_of(request: AttributeHeaders) -> dict[str, str]:

@@ -5,11 +5,12 @@ https://docs.aws.amazon.com/AmazonS3/latest/API/RESTObjectPOST.html
 
 from urllib.parse import urlencode, urlsplit, urlunsplit
 
-from s3ish.api.acl import owner_and_acl, write_list
+from s3ish.api.acl import owner_and_acl
 from s3ish.api.context import Context
+from s3ish.api.lock import lock_of
 from s3ish.api.object_headers import attributes_of
 from s3ish.api.operation import operation
-from s3ish.api.put import shown_version
+from s3ish.api.put import shown_version, write_extras
 from s3ish.api.shapes import AttributeHeaders, EncryptionEcho, quoted
 from s3ish.objects import put
 from s3ish.wire.fields import body, element, group, header, label, status
@@ -51,7 +52,7 @@ class PostObjectResponse:
     encryption: EncryptionEcho | None = group()
 
 
-@operation("POST /{Bucket}", action="s3:PutObject", permits=write_list, reads_form=True)
+@operation("POST /{Bucket}", action="s3:PutObject", permits=write_extras, reads_form=True)
 async def post_object(context: Context, request: PostObjectRequest) -> PostObjectResponse:
     """https://docs.aws.amazon.com/AmazonS3/latest/API/RESTObjectPOST.html"""
     owner, acl = owner_and_acl(context, request)
@@ -61,7 +62,7 @@ async def post_object(context: Context, request: PostObjectRequest) -> PostObjec
         request.key,
         context.body,
         owner=owner,
-        attributes=attributes_of(request, acl),
+        attributes=attributes_of(request, acl, lock_of(context, request)),
     )
     etag = quoted(version.etag)
     place = context.url.rstrip("/") + "/" + write_url(request.key)

@@ -3,10 +3,12 @@
 https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutObject.html
 """
 
+from collections.abc import Iterable
 from typing import Any
 
 from s3ish.api.acl import owner_and_acl, write_list
 from s3ish.api.context import Context
+from s3ish.api.lock import lock_of, write_lock
 from s3ish.api.object_headers import attributes_of
 from s3ish.api.operation import operation
 from s3ish.api.shapes import (
@@ -17,6 +19,7 @@ from s3ish.api.shapes import (
     ObjectRequest,
     quoted,
 )
+from s3ish.auth.authorize import Permit
 from s3ish.errors import NotImplemented
 from s3ish.model import Version
 from s3ish.objects import put
@@ -45,7 +48,12 @@ class PutObjectResponse:
     encryption: NewEncryptionEcho | None = group()
 
 
-@operation("PUT /{Bucket}/{Key+}", action="s3:PutObject", permits=write_list)
+def write_extras(request: Any) -> Iterable[Permit]:
+    """Return the rights that a request to make an object needs beside its own: for an access list, and for a lock."""
+    return (*write_list(request), *write_lock(request))
+
+
+@operation("PUT /{Bucket}/{Key+}", action="s3:PutObject", permits=write_extras)
 async def put_object(context: Context, request: PutObjectRequest) -> PutObjectResponse:
     """https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutObject.html"""
     if request.write_offset_bytes is not None:
@@ -57,7 +65,7 @@ async def put_object(context: Context, request: PutObjectRequest) -> PutObjectRe
         request.key,
         context.body,
         owner=owner,
-        attributes=attributes_of(request, acl),
+        attributes=attributes_of(request, acl, lock_of(context, request)),
         conditions=WriteConditions(if_match=request.if_match, if_none_match=request.if_none_match),
     )
     return PutObjectResponse(

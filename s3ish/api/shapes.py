@@ -153,7 +153,7 @@ class AttributeHeaders(GrantHeaders, CustomerKeyHeaders):
     website_redirect: str | None = header("x-amz-website-redirect-location")
     tagging: str | None = header("x-amz-tagging")
     lock_mode: str | None = header("x-amz-object-lock-mode")
-    lock_until: Instant | None = header("x-amz-object-lock-retain-until-date")
+    lock_until: str | None = header("x-amz-object-lock-retain-until-date")
     legal_hold: str | None = header("x-amz-object-lock-legal-hold")
     event_hold: str | None = header("x-amz-object-lock-event-hold")
     event_hold_days: int | None = header("x-amz-object-lock-event-hold-duration-days")

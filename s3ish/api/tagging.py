@@ -1,14 +1,20 @@
-"""Tags of buckets.
+"""Tags of buckets and objects.
 
 https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutBucketTagging.html
+https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-tagging.html
 """
 
+from msgspec.structs import replace
+
+from s3ish.api.context import Context
 from s3ish.api.documents import bucket_document
-from s3ish.api.object_headers import check_tags
-from s3ish.api.shapes import TagElement
+from s3ish.api.object_headers import MAX_TAGS, check_tags
+from s3ish.api.operation import operation
+from s3ish.api.shapes import BucketRequest, DocumentDigest, RequesterPays, TagElement
 from s3ish.errors import NoSuchTagSet
-from s3ish.model import Bucket, Tag
-from s3ish.wire.fields import elements
+from s3ish.model import Bucket, Tag, Version
+from s3ish.objects import versions
+from s3ish.wire.fields import body, elements, header, label, query
 from s3ish.wire.shape import shape
 
 MAX_BUCKET_TAGS = 50
@@ -34,3 +40,77 @@ BUCKET_TAGGING = bucket_document(
     check=_check,
     status=204,
 )
+
+
+@shape
+class ObjectTaggingRequest(BucketRequest):
+    """A request about the tags of a version."""
+
+    key: str = label("Key")
+    version_id: str | None = query("versionId")
+
+
+@shape
+class GetObjectTaggingRequest(ObjectTaggingRequest, RequesterPays):
+    """GET /{Bucket}/{Key+}?tagging"""
+
+
+@shape
+class PutObjectTaggingRequest(ObjectTaggingRequest, RequesterPays, DocumentDigest):
+    """PUT /{Bucket}/{Key+}?tagging"""
+
+    tagging: Tagging = body("Tagging")
+
+
+@shape
+class TaggedResponse:
+    """Which version was changed."""
+
+    version_id: str | None = header("x-amz-version-id")
+
+
+@shape(root="Tagging")
+class GetObjectTaggingResponse(Tagging, TaggedResponse):
+    """The tags of a version."""
+
+
+@operation("GET /{Bucket}/{Key+}?tagging", action="s3:GetObjectTagging", version_action="s3:GetObjectVersionTagging")
+async def get_object_tagging(context: Context, request: GetObjectTaggingRequest) -> GetObjectTaggingResponse:
+    """https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObjectTagging.html"""
+    version = await versions.get(context.store, request.bucket, request.key, request.version_id)
+    return GetObjectTaggingResponse(
+        tags=[TagElement(key=tag.key, value=tag.value) for tag in version.attributes.tags],
+        version_id=_shown(context, version),
+    )
+
+
+@operation("PUT /{Bucket}/{Key+}?tagging", action="s3:PutObjectTagging", version_action="s3:PutObjectVersionTagging")
+async def put_object_tagging(context: Context, request: PutObjectTaggingRequest) -> TaggedResponse:
+    """https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutObjectTagging.html"""
+    tags = check_tags(tuple(Tag(tag.key, tag.value) for tag in request.tagging.tags), MAX_TAGS)
+    return await _tag(context, request, tags, "PUT")
+
+
+@operation(
+    "DELETE /{Bucket}/{Key+}?tagging",
+    action="s3:DeleteObjectTagging",
+    version_action="s3:DeleteObjectVersionTagging",
+    status=204,
+)
+async def delete_object_tagging(context: Context, request: ObjectTaggingRequest) -> TaggedResponse:
+    """https://docs.aws.amazon.com/AmazonS3/latest/API/API_DeleteObjectTagging.html"""
+    return await _tag(context, request, (), "DELETE")
+
+
+async def _tag(context: Context, request: ObjectTaggingRequest, tags: tuple[Tag, ...], method: str) -> TaggedResponse:
+    def change(version: Version) -> Version:
+        return replace(version, attributes=replace(version.attributes, tags=tags))
+
+    version = await versions.amend_version(
+        context.store, request.bucket, request.key, request.version_id, change, method=method
+    )
+    return TaggedResponse(version_id=_shown(context, version))
+
+
+def _shown(context: Context, version: Version) -> str | None:
+    return version.id if context.target.versioning else None

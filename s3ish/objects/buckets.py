@@ -16,7 +16,7 @@ from s3ish.errors import (
     NoSuchUpload,
     OperationAborted,
 )
-from s3ish.model import Bucket, Garbage, Owner
+from s3ish.model import Bucket, Garbage, Owner, Versioning
 from s3ish.objects import multipart
 from s3ish.objects.amend import Gone, amend
 from s3ish.objects.store import Store, attempts, drop_blobs, translated
@@ -27,7 +27,12 @@ _LISTED_AT_ONCE = 1000
 
 
 async def create_bucket(
-    store: Store, name: str, owner: Owner, region: str, documents: dict[str, str] | None = None
+    store: Store,
+    name: str,
+    owner: Owner,
+    region: str,
+    documents: dict[str, str] | None = None,
+    versioning: Versioning = "",
 ) -> Bucket:
     """Create a bucket, with configuration documents by name.
 
@@ -48,6 +53,7 @@ async def create_bucket(
                 blob=ref,
                 region=region,
                 documents=documents or {},
+                versioning=versioning,
             )
             async with store.provisional(ref):
                 await writer.seal(BUCKETS.seal(bucket))

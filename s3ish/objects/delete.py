@@ -9,6 +9,7 @@ from s3ish.index.protocol import Change, Expect
 from s3ish.model import NULL_VERSION, Owner, Version
 from s3ish.objects import versions
 from s3ish.objects.conditions import UNCONDITIONAL, WriteConditions
+from s3ish.objects.lock import check_removal
 from s3ish.objects.put import publish
 from s3ish.objects.store import Store, attempts, drop_blobs, garbage_of, translated
 from s3ish.tables.catalog import CURRENT, NULLS, VERSIONS
@@ -34,18 +35,23 @@ async def delete_object(
     *,
     owner: Owner,
     conditions: WriteConditions = UNCONDITIONAL,
+    bypass: bool = False,
 ) -> Deleted:
     """Delete an object or one version of it.
+
+    Args:
+        bypass: whether a version may go that is retained in governance mode.
 
     https://docs.aws.amazon.com/AmazonS3/latest/API/API_DeleteObject.html
 
     Raises:
         InvalidArgument: not a version id.
         NoSuchKey, PreconditionFailed: a condition does not hold.
+        AccessDenied: the version is locked.
     """
     with translated():
         if version_id is not None:
-            return await _remove_version(store, bucket, key, version_id, conditions)
+            return await _remove_version(store, bucket, key, version_id, conditions, bypass=bypass)
         held = await store.bucket(bucket)
         if held.record.versioning:
             return await _mark(store, bucket, key, owner, conditions)
@@ -70,12 +76,15 @@ async def _remove_newest(store: Store, bucket: str, key: str, conditions: WriteC
             conditions.check(newest[0].record if newest else None, key)
             if not newest:
                 return Deleted()
+            check_removal(newest[0].record, store.clock.service_ns(), bypass=False)
             if await _remove(store, newest[0], newest, [held.row]):
                 return Deleted()
     raise AssertionError  # attempts() raises before
 
 
-async def _remove_version(store: Store, bucket: str, key: str, version_id: str, conditions: WriteConditions) -> Deleted:
+async def _remove_version(
+    store: Store, bucket: str, key: str, version_id: str, conditions: WriteConditions, *, bypass: bool
+) -> Deleted:
     """Delete one version for good; what lies below the newest comes up."""
     async with store.turn(bucket, key):
         for _ in attempts():
@@ -84,6 +93,7 @@ async def _remove_version(store: Store, bucket: str, key: str, version_id: str, 
                 conditions.check(target.record if target else None, key)
             if target is None:
                 return Deleted(version_id)
+            check_removal(target.record, store.clock.service_ns(), bypass=bypass)
             newest = await store.newest(bucket, key, 2)
             if await _remove(store, target, newest, []):
                 return Deleted(version_id, marker=target.record.marker)

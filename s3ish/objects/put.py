@@ -11,6 +11,7 @@ from s3ish.model import NULL_VERSION, Attributes, Bucket, Garbage, Owner, Versio
 from s3ish.objects import versions
 from s3ish.objects.conditions import UNCONDITIONAL, WriteConditions
 from s3ish.objects.ingest import Source, ingest
+from s3ish.objects.lock import check_removal
 from s3ish.objects.store import Conflicted, Store, attempts, drop_blobs, garbage_of, translated
 from s3ish.tables.catalog import CURRENT, INLINE, NULLS, VERSIONS
 from s3ish.tables.table import Held
@@ -54,6 +55,7 @@ async def plan(store: Store, bucket: Bucket, draft: Version, newest: Held[Versio
         if newest and newest.record.id == NULL_VERSION:
             publication.changes.append(NULLS.cover(newest.record))
     elif old := await versions.find_null(store, version.bucket, version.key, newest):
+        check_removal(old.record, store.clock.service_ns(), bypass=False)
         publication.replace(old, covered=old is not newest)
     return publication
 

@@ -129,17 +129,6 @@ def test_malformed_configuration(raw, refused, s3, name, body):  # case 128
     refused("404", 404, s3.head_bucket, Bucket=name)
 
 
-@pytest.mark.parametrize(
-    "headers",
-    [
-        {"x-amz-bucket-object-lock-enabled": "true"},
-    ],
-)
-def test_what_is_not_built_is_refused_and_not_forgotten(raw, refused, s3, name, headers):
-    assert raw("PUT", f"/{name}", headers=headers).outcome == (501, "NotImplemented")
-    refused("404", 404, s3.head_bucket, Bucket=name)
-
-
 def test_headers_that_say_nothing_new(s3, name):
     s3.create_bucket(Bucket=name, ACL="private", ObjectOwnership="BucketOwnerEnforced")
     assert s3.list_objects_v2(Bucket=name)["KeyCount"] == 0

@@ -9,6 +9,7 @@ import hashlib
 import re
 import time
 import uuid
+import zlib
 from email.utils import formatdate
 
 import pytest
@@ -28,8 +29,6 @@ VALUES = {
     "If-None-Match": "*",
     "If-Unmodified-Since": LONG_AGO,
     "Range": "bytes=1-1",
-    "x-amz-bucket-object-lock-enabled": "true",
-    "x-amz-bypass-governance-retention": "true",
     "x-amz-checksum-mode": "ENABLED",
     "x-amz-copy-source-if-modified-since": lambda: formatdate(time.time(), usegmt=True),
     "x-amz-copy-source-if-none-match": "*",
@@ -51,9 +50,20 @@ VALUES = {
 }
 """Values that make a difference; ``nonsense`` does for the others."""
 
+OWNER = "<ID>s3ish-root</ID>"
+GRANT = (
+    '<Grant><Grantee xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance" xsi:type="CanonicalUser">'
+    f"{OWNER}</Grantee><Permission>FULL_CONTROL</Permission></Grant>"
+)
 DOCUMENTS = {
     "cors": "<CORSConfiguration><CORSRule><AllowedMethod>GET</AllowedMethod><AllowedOrigin>*</AllowedOrigin></CORSRule>"
     "</CORSConfiguration>",
+    "acl": f"<AccessControlPolicy><Owner>{OWNER}</Owner><AccessControlList>{GRANT}</AccessControlList>"
+    "</AccessControlPolicy>",
+    "legal-hold": "<LegalHold><Status>OFF</Status></LegalHold>",
+    "object-lock": "<ObjectLockConfiguration><ObjectLockEnabled>Enabled</ObjectLockEnabled></ObjectLockConfiguration>",
+    "retention": "<Retention><Mode>GOVERNANCE</Mode><RetainUntilDate>2099-01-01T00:00:00Z</RetainUntilDate>"
+    "</Retention>",
     "ownershipControls": "<OwnershipControls><Rule><ObjectOwnership>ObjectWriter</ObjectOwnership></Rule>"
     "</OwnershipControls>",
     "policy": '{"Statement": [{"Effect": "Allow", "Principal": "*", "Action": "s3:Get*", '
@@ -61,7 +71,7 @@ DOCUMENTS = {
     "publicAccessBlock": "<PublicAccessBlockConfiguration/>",
     "tagging": "<Tagging><TagSet><Tag><Key>k</Key><Value>v</Value></Tag></TagSet></Tagging>",
 }
-"""A good configuration document of a bucket, by the query key that selects it."""
+"""A good document of a bucket or an object, by the query key that selects it."""
 
 VOLATILE = {"date", "x-amz-request-id", "x-amz-id-2", "last-modified", "location", "connection"}
 CHANGING = re.compile(
@@ -82,6 +92,11 @@ def pairs():
 
 PAIRS = pairs()
 DELETES = ("DeleteObject", "DeleteObjects")
+
+
+def crc32(text):
+    """Return a checksum of a document, as a header."""
+    return {"x-amz-checksum-crc32": base64.b64encode(zlib.crc32(text.encode()).to_bytes(4, "big")).decode()}
 
 
 def md5(text):
@@ -121,12 +136,23 @@ class Requests:
         """A request of nothing but its route."""
         path = operation.route.split(" ")[1].replace("{Bucket}", self.bucket).replace("{Key+}", "k")
         path = re.sub(r"(?<=[?&])([a-zA-Z-]+)(?=&|$)", r"\1=", path)
-        document = DOCUMENTS.get(operation.query[0][0], "") if operation.level == "bucket" and operation.query else ""
+        document = DOCUMENTS.get(operation.query[0][0], "") if operation.query else ""
         if operation.name == "GetBucketPolicyStatus":
             self._raw("PUT", f"/{self.bucket}?policy=", DOCUMENTS["policy"])
+        if operation.name.endswith(("Retention", "LegalHold", "LockConfiguration")):
+            path = path.replace(self.bucket, self._lockable())
         if document and operation.method == "GET":
-            self._raw("PUT", path, document)
-        return path, document if operation.method == "PUT" else "", {}
+            self._raw("PUT", path, document, {"x-amz-sdk-checksum-algorithm": "CRC32"} | crc32(document))
+        needs_digest = operation.needs_digest and document
+        return path, document if operation.method == "PUT" else "", crc32(document) if needs_digest else {}
+
+    @functools.cache  # noqa: B019 - as long as the test
+    def _lockable(self):
+        """Return a bucket whose objects can be locked, with an object in it."""
+        name = f"lock-{uuid.uuid4()}"
+        self._raw("PUT", f"/{name}", "", {"x-amz-bucket-object-lock-enabled": "true"})
+        self._raw("PUT", f"/{name}/k", "body")
+        return name
 
     def _upload(self):
         upload = self._raw("POST", f"{self._key}?uploads=").xml.findtext("UploadId")
@@ -138,13 +164,6 @@ class Requests:
 
     def delete_bucket(self, _):
         return f"/{self._new_bucket()}", "", {}
-
-    def put_bucket_acl(self, _):
-        owner = "<ID>s3ish-root</ID>"
-        grantee = f'<Grantee xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance" xsi:type="CanonicalUser">{owner}'
-        grant = f"<Grant>{grantee}</Grantee><Permission>FULL_CONTROL</Permission></Grant>"
-        content = f"<Owner>{owner}</Owner><AccessControlList>{grant}</AccessControlList>"
-        return f"/{self.bucket}?acl=", f"<AccessControlPolicy>{content}</AccessControlPolicy>", {}
 
     def put_bucket_versioning(self, _):
         name = "VersioningConfiguration"

@@ -55,3 +55,83 @@ def test_another_user_neither_sees_nor_changes_them(other, s3, new_bucket, refus
     refused("AccessDenied", 403, other.delete_bucket_tagging, Bucket=bucket)
     refused("AccessDenied", 403, other.put_bucket_tagging, Bucket=bucket, Tagging={"TagSet": []})
     assert s3.get_bucket_tagging(Bucket=bucket)["TagSet"] == tags_of(1)
+
+
+# --- objects --------------------------------------------------------------------------------------------------------
+
+
+def tags_of_object(s3, bucket, **which):
+    return s3.get_object_tagging(Bucket=bucket, Key="k", **which)["TagSet"]
+
+
+def test_an_object_has_the_tags_that_were_put_last(s3, bucket):
+    etag = s3.put_object(Bucket=bucket, Key="k", Body=b"x", Tagging="old=1")["ETag"]
+    before = s3.head_object(Bucket=bucket, Key="k")
+    assert before["ResponseMetadata"]["HTTPHeaders"]["x-amz-tagging-count"] == "1"
+    s3.put_object_tagging(Bucket=bucket, Key="k", Tagging={"TagSet": tags_of(10)})
+    assert tags_of_object(s3, bucket) == tags_of(10)
+    after = s3.head_object(Bucket=bucket, Key="k")
+    assert (after["ETag"], after["LastModified"]) == (etag, before["LastModified"])
+    assert after["ResponseMetadata"]["HTTPHeaders"]["x-amz-tagging-count"] == "10"
+    assert s3.get_object(Bucket=bucket, Key="k")["Body"].read() == b"x"
+    answer = s3.delete_object_tagging(Bucket=bucket, Key="k")
+    assert answer["ResponseMetadata"]["HTTPStatusCode"] == 204
+    assert tags_of_object(s3, bucket) == []
+
+
+@pytest.mark.parametrize("size", [0, 1000, 200_000])
+def test_tags_of_objects_of_any_size(s3, bucket, size):
+    s3.put_object(Bucket=bucket, Key="k", Body=bytes(size))
+    s3.put_object_tagging(Bucket=bucket, Key="k", Tagging={"TagSet": tags_of(2)})
+    assert tags_of_object(s3, bucket) == tags_of(2)
+    assert s3.get_object(Bucket=bucket, Key="k")["Body"].read() == bytes(size)
+
+
+def test_each_version_has_tags_of_its_own(s3, versioned):
+    first = s3.put_object(Bucket=versioned, Key="k", Body=b"1")["VersionId"]
+    second = s3.put_object(Bucket=versioned, Key="k", Body=b"2")["VersionId"]
+    tagging = {"TagSet": tags_of(1)}
+    assert s3.put_object_tagging(Bucket=versioned, Key="k", VersionId=first, Tagging=tagging)["VersionId"] == first
+    assert tags_of_object(s3, versioned, VersionId=first) == tags_of(1)
+    assert tags_of_object(s3, versioned, VersionId=second) == []
+    s3.put_object_tagging(Bucket=versioned, Key="k", Tagging={"TagSet": tags_of(2)})
+    assert tags_of_object(s3, versioned, VersionId=second) == tags_of(2)
+
+
+def test_tags_of_what_is_not_there(s3, versioned, refused):
+    tagging = {"TagSet": []}
+    refused("NoSuchKey", 404, s3.get_object_tagging, Bucket=versioned, Key="k")
+    refused("NoSuchKey", 404, s3.put_object_tagging, Bucket=versioned, Key="k", Tagging=tagging)
+    s3.put_object(Bucket=versioned, Key="k", Body=b"")
+    marker = s3.delete_object(Bucket=versioned, Key="k")["VersionId"]
+    refused("NoSuchKey", 404, s3.put_object_tagging, Bucket=versioned, Key="k", Tagging=tagging)
+    call = {"Bucket": versioned, "Key": "k", "VersionId": marker}
+    refused("MethodNotAllowed", 405, s3.put_object_tagging, **call, Tagging=tagging)
+    refused("MethodNotAllowed", 405, s3.delete_object_tagging, **call)
+
+
+def test_an_object_has_at_most_ten_tags(s3, bucket, refused):
+    s3.put_object(Bucket=bucket, Key="k", Body=b"")
+    refused("BadRequest", 400, s3.put_object_tagging, Bucket=bucket, Key="k", Tagging={"TagSet": tags_of(11)})
+    assert tags_of_object(s3, bucket) == []
+
+
+def test_copies_take_the_tags_along_or_get_others(s3, bucket):
+    s3.put_object(Bucket=bucket, Key="source", Body=b"x", Tagging="a=1")
+    source = {"Bucket": bucket, "Key": "source"}
+    s3.copy_object(Bucket=bucket, Key="k", CopySource=source)
+    assert tags_of_object(s3, bucket) == [{"Key": "a", "Value": "1"}]
+    s3.copy_object(Bucket=bucket, Key="k", CopySource=source, TaggingDirective="REPLACE", Tagging="b=2")
+    assert tags_of_object(s3, bucket) == [{"Key": "b", "Value": "2"}]
+
+
+def test_tags_survive_a_multipart_upload(s3, bucket):
+    upload = s3.create_multipart_upload(Bucket=bucket, Key="k", Tagging="a=1")["UploadId"]
+    part = s3.upload_part(Bucket=bucket, Key="k", UploadId=upload, PartNumber=1, Body=b"x")
+    s3.complete_multipart_upload(
+        Bucket=bucket, Key="k", UploadId=upload, MultipartUpload={"Parts": [{"PartNumber": 1, "ETag": part["ETag"]}]}
+    )
+    assert tags_of_object(s3, bucket) == [{"Key": "a", "Value": "1"}]
+    s3.put_object_tagging(Bucket=bucket, Key="k", Tagging={"TagSet": tags_of(3)})
+    assert tags_of_object(s3, bucket) == tags_of(3)
+    assert s3.get_object(Bucket=bucket, Key="k")["Body"].read() == b"x"

@@ -1,0 +1,249 @@
+"""Object Lock: what is kept, from whom, and how long."""
+
+import time
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+SOON = timedelta(seconds=2)
+
+
+def later(**period):
+    return (datetime.now(UTC) + timedelta(**period)).replace(microsecond=0)
+
+
+@pytest.fixture
+def locked(s3, new_bucket):
+    """A bucket whose objects can be locked."""
+    name = new_bucket() + "-lock"
+    s3.create_bucket(Bucket=name, ObjectLockEnabledForBucket=True)
+    return name
+
+
+def put(s3, bucket, **lock):
+    return s3.put_object(Bucket=bucket, Key="k", Body=b"x", **lock)["VersionId"]
+
+
+def retain(s3, bucket, version, mode, until, **more):
+    retention = {"Mode": mode, "RetainUntilDate": until}
+    return s3.put_object_retention(Bucket=bucket, Key="k", VersionId=version, Retention=retention, **more)
+
+
+def test_a_bucket_with_locks_is_versioned_and_stays_so(s3, locked, refused):
+    assert s3.get_bucket_versioning(Bucket=locked)["Status"] == "Enabled"
+    found = s3.get_object_lock_configuration(Bucket=locked)["ObjectLockConfiguration"]
+    assert found == {"ObjectLockEnabled": "Enabled"}
+    suspended = {"Status": "Suspended"}
+    refused("InvalidBucketState", 409, s3.put_bucket_versioning, Bucket=locked, VersioningConfiguration=suspended)
+
+
+def test_a_bucket_without_locks(s3, bucket, versioned, refused):
+    refused("ObjectLockConfigurationNotFoundError", 404, s3.get_object_lock_configuration, Bucket=bucket)
+    s3.put_object(Bucket=versioned, Key="k", Body=b"x")
+    refused("InvalidRequest", 400, s3.get_object_retention, Bucket=versioned, Key="k")
+    refused("InvalidRequest", 400, s3.get_object_legal_hold, Bucket=versioned, Key="k")
+    call = {"Bucket": versioned, "Key": "k", "Body": b"", "ObjectLockLegalHoldStatus": "ON"}
+    refused("InvalidRequest", 400, s3.put_object, **call)
+    configuration = {"ObjectLockEnabled": "Enabled"}
+    call = {"Bucket": bucket, "ObjectLockConfiguration": configuration}
+    refused("InvalidBucketState", 409, s3.put_object_lock_configuration, **call)
+    s3.put_object_lock_configuration(Bucket=versioned, ObjectLockConfiguration=configuration)
+    put(s3, versioned, ObjectLockLegalHoldStatus="ON")
+
+
+MODES = ["GOVERNANCE", "COMPLIANCE"]
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_a_retained_version_cannot_be_removed(s3, locked, refused, mode):
+    version = put(s3, locked, ObjectLockMode=mode, ObjectLockRetainUntilDate=later(days=1))
+    refused("AccessDenied", 403, s3.delete_object, Bucket=locked, Key="k", VersionId=version)
+    answer = s3.delete_objects(Bucket=locked, Delete={"Objects": [{"Key": "k", "VersionId": version}]})
+    assert [item["Code"] for item in answer["Errors"]] == ["AccessDenied"]
+    marker = s3.delete_object(Bucket=locked, Key="k")
+    assert marker["DeleteMarker"]
+    s3.delete_object(Bucket=locked, Key="k", VersionId=marker["VersionId"])
+    put(s3, locked)
+    assert s3.get_object(Bucket=locked, Key="k", VersionId=version)["Body"].read() == b"x"
+    refused("BucketNotEmpty", 409, s3.delete_bucket, Bucket=locked)
+
+
+def test_governance_can_be_passed_by_with_the_right_and_the_header(s3, locked):
+    version = put(s3, locked, ObjectLockMode="GOVERNANCE", ObjectLockRetainUntilDate=later(days=1))
+    s3.delete_object(Bucket=locked, Key="k", VersionId=version, BypassGovernanceRetention=True)
+    other = put(s3, locked, ObjectLockMode="GOVERNANCE", ObjectLockRetainUntilDate=later(days=1))
+    answer = s3.delete_objects(
+        Bucket=locked, Delete={"Objects": [{"Key": "k", "VersionId": other}]}, BypassGovernanceRetention=True
+    )
+    assert "Errors" not in answer
+
+
+def test_compliance_binds_the_root_user_too(s3, locked, refused):
+    version = put(s3, locked, ObjectLockMode="COMPLIANCE", ObjectLockRetainUntilDate=later(days=1))
+    call = {"Bucket": locked, "Key": "k", "VersionId": version, "BypassGovernanceRetention": True}
+    refused("AccessDenied", 403, s3.delete_object, **call)
+
+
+def test_a_legal_hold_lasts_until_it_is_taken_off(s3, locked, refused):
+    version = put(s3, locked, ObjectLockLegalHoldStatus="ON")
+    call = {"Bucket": locked, "Key": "k", "VersionId": version}
+    assert s3.get_object_legal_hold(**call)["LegalHold"] == {"Status": "ON"}
+    refused("AccessDenied", 403, s3.delete_object, **call, BypassGovernanceRetention=True)
+    s3.put_object_legal_hold(**call, LegalHold={"Status": "OFF"})
+    assert s3.get_object_legal_hold(**call)["LegalHold"] == {"Status": "OFF"}
+    s3.delete_object(**call)
+
+
+def test_a_retention_ends(s3, locked, refused):
+    until = later(seconds=2)
+    version = put(s3, locked, ObjectLockMode="COMPLIANCE", ObjectLockRetainUntilDate=until)
+    refused("AccessDenied", 403, s3.delete_object, Bucket=locked, Key="k", VersionId=version)
+    deadline = time.monotonic() + 30
+    while datetime.now(UTC) <= until and time.monotonic() < deadline:
+        time.sleep(0.05)
+    s3.delete_object(Bucket=locked, Key="k", VersionId=version)
+
+
+CHANGES = [
+    ("GOVERNANCE", "GOVERNANCE", 2, False, True),
+    ("GOVERNANCE", "GOVERNANCE", 0.5, False, False),
+    ("GOVERNANCE", "GOVERNANCE", 0.5, True, True),
+    ("GOVERNANCE", "COMPLIANCE", 2, False, False),
+    ("GOVERNANCE", "COMPLIANCE", 2, True, True),
+    ("COMPLIANCE", "COMPLIANCE", 2, False, True),
+    ("COMPLIANCE", "COMPLIANCE", 0.5, True, False),
+    ("COMPLIANCE", "GOVERNANCE", 2, True, False),
+]
+
+
+@pytest.mark.parametrize(("old", "new", "days", "bypass", "allowed"), CHANGES)
+def test_a_retention_can_be_made_longer_and_seldom_looser(s3, locked, refused, old, new, days, bypass, allowed):
+    version = put(s3, locked, ObjectLockMode=old, ObjectLockRetainUntilDate=later(days=1))
+    more = {"BypassGovernanceRetention": True} if bypass else {}
+    until = later(days=days)
+    if allowed:
+        retain(s3, locked, version, new, until, **more)
+        found = s3.get_object_retention(Bucket=locked, Key="k", VersionId=version)["Retention"]
+        assert found == {"Mode": new, "RetainUntilDate": until}
+    else:
+        retention = {"Mode": new, "RetainUntilDate": until}
+        call = {"Bucket": locked, "Key": "k", "VersionId": version, "Retention": retention} | more
+        refused("AccessDenied", 403, s3.put_object_retention, **call)
+
+
+@pytest.mark.parametrize(
+    ("mode", "bypass", "allowed"),
+    [("GOVERNANCE", True, True), ("GOVERNANCE", False, False), ("COMPLIANCE", True, False)],
+)
+def test_a_retention_is_taken_off_by_an_empty_one(s3, locked, refused, mode, bypass, allowed):
+    version = put(s3, locked, ObjectLockMode=mode, ObjectLockRetainUntilDate=later(days=1))
+    call = {"Bucket": locked, "Key": "k", "VersionId": version, "Retention": {}}
+    call |= {"BypassGovernanceRetention": True} if bypass else {}
+    if allowed:
+        s3.put_object_retention(**call)
+        s3.delete_object(Bucket=locked, Key="k", VersionId=version)
+    else:
+        refused("AccessDenied", 403, s3.put_object_retention, **call)
+
+
+@pytest.mark.parametrize("period", [{"Days": 1}, {"Years": 1}])
+def test_new_objects_get_what_the_bucket_has_by_default(s3, locked, period):
+    rule = {"DefaultRetention": {"Mode": "GOVERNANCE"} | period}
+    configuration = {"ObjectLockEnabled": "Enabled", "Rule": rule}
+    s3.put_object_lock_configuration(Bucket=locked, ObjectLockConfiguration=configuration)
+    assert s3.get_object_lock_configuration(Bucket=locked)["ObjectLockConfiguration"] == configuration
+    put(s3, locked)
+    head = s3.head_object(Bucket=locked, Key="k")
+    assert head["ObjectLockMode"] == "GOVERNANCE"
+    days = (head["ObjectLockRetainUntilDate"] - datetime.now(UTC)).total_seconds() / 86_400
+    assert abs(days - (1 if "Days" in period else 365.5)) < 1
+    own = later(days=3)
+    put(s3, locked, ObjectLockMode="COMPLIANCE", ObjectLockRetainUntilDate=own)
+    head = s3.head_object(Bucket=locked, Key="k")
+    assert (head["ObjectLockMode"], head["ObjectLockRetainUntilDate"]) == ("COMPLIANCE", own)
+
+
+def test_copies_and_uploads_are_locked_as_they_ask(s3, locked, refused):
+    put(s3, locked, ObjectLockLegalHoldStatus="ON")
+    source = {"Bucket": locked, "Key": "k"}
+    s3.copy_object(Bucket=locked, Key="copy", CopySource=source)
+    assert "ObjectLockLegalHoldStatus" not in s3.head_object(Bucket=locked, Key="copy")
+    until = later(days=1)
+    lock = {"ObjectLockMode": "GOVERNANCE", "ObjectLockRetainUntilDate": until}
+    s3.copy_object(Bucket=locked, Key="copy", CopySource=source, **lock)
+    assert s3.head_object(Bucket=locked, Key="copy")["ObjectLockRetainUntilDate"] == until
+    upload = s3.create_multipart_upload(Bucket=locked, Key="mp", ObjectLockLegalHoldStatus="ON")["UploadId"]
+    part = s3.upload_part(Bucket=locked, Key="mp", UploadId=upload, PartNumber=1, Body=b"x")
+    parts = {"Parts": [{"PartNumber": 1, "ETag": part["ETag"]}]}
+    s3.complete_multipart_upload(Bucket=locked, Key="mp", UploadId=upload, MultipartUpload=parts)
+    version = s3.head_object(Bucket=locked, Key="mp")["VersionId"]
+    refused("AccessDenied", 403, s3.delete_object, Bucket=locked, Key="mp", VersionId=version)
+
+
+WRONG = [
+    {"ObjectLockMode": "GOVERNANCE"},
+    {"ObjectLockRetainUntilDate": later(days=1)},
+    {"ObjectLockMode": "NOTHING", "ObjectLockRetainUntilDate": later(days=1)},
+    {"ObjectLockMode": "GOVERNANCE", "ObjectLockRetainUntilDate": later(days=-1)},
+    {"ObjectLockLegalHoldStatus": "MAYBE"},
+    {"ObjectLockEventHold": "ON"},
+    {"ObjectLockMode": "GOVERNANCE", "ObjectLockEventHold": "ON"},
+    {"ObjectLockEventHoldDurationDays": 1},
+]
+
+
+@pytest.mark.parametrize("lock", WRONG)
+def test_locks_that_are_none(s3, locked, refused, lock):
+    refused("InvalidArgument", 400, s3.put_object, Bucket=locked, Key="k", Body=b"x", **lock)
+
+
+@pytest.mark.parametrize(
+    ("retention", "code"),
+    [
+        ({"Mode": "GOVERNANCE"}, "MalformedXML"),
+        ({"RetainUntilDate": later(days=1)}, "MalformedXML"),
+        ({"Mode": "SOME", "RetainUntilDate": later(days=1)}, "MalformedXML"),
+        ({"Mode": "GOVERNANCE", "RetainUntilDate": later(days=-1)}, "InvalidArgument"),
+    ],
+)
+def test_retentions_that_are_none(s3, locked, refused, retention, code):
+    version = put(s3, locked)
+    call = {"Bucket": locked, "Key": "k", "VersionId": version, "Retention": retention}
+    refused(code, 400, s3.put_object_retention, **call)
+    refused("NoSuchObjectLockConfiguration", 404, s3.get_object_retention, Bucket=locked, Key="k")
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [
+        {"DefaultRetention": {"Mode": "GOVERNANCE"}},
+        {"DefaultRetention": {"Days": 1}},
+        {"DefaultRetention": {"Mode": "GOVERNANCE", "Days": 1, "Years": 1}},
+        {"DefaultRetention": {"Mode": "GOVERNANCE", "Days": 0}},
+        {"DefaultRetention": {"Mode": "GOVERNANCE", "Years": 101}},
+        {"DefaultRetention": {"Mode": "SOME", "Days": 1}},
+    ],
+)
+def test_configurations_that_are_none(s3, locked, rule):
+    configuration = {"ObjectLockEnabled": "Enabled", "Rule": rule}
+    with pytest.raises(s3.exceptions.ClientError) as caught:
+        s3.put_object_lock_configuration(Bucket=locked, ObjectLockConfiguration=configuration)
+    assert caught.value.response["Error"]["Code"] in ("MalformedXML", "InvalidArgument")
+
+
+def test_an_event_hold_keeps_a_version_until_it_is_released(s3, locked, refused):
+    version = put(s3, locked, ObjectLockMode="GOVERNANCE", ObjectLockEventHold="ON", ObjectLockEventHoldDurationDays=2)
+    call = {"Bucket": locked, "Key": "k", "VersionId": version}
+    found = s3.get_object_retention(**call)["Retention"]
+    assert (found["Mode"], found["EventHold"], found["EventHoldDuration"]) == ("GOVERNANCE", "ON", {"Days": 2})
+    refused("AccessDenied", 403, s3.delete_object, **call)
+    s3.put_object_retention(**call, Retention={"Mode": "GOVERNANCE", "EventHold": "OFF"})
+    found = s3.get_object_retention(**call)["Retention"]
+    days = (found["RetainUntilDate"] - datetime.now(UTC)).total_seconds() / 86_400
+    assert 1.9 < days < 2.1
+    refused("AccessDenied", 403, s3.delete_object, **call)
+
+
+def test_a_bypass_where_there_are_no_locks(s3, bucket, refused):
+    call = {"Bucket": bucket, "Key": "k", "BypassGovernanceRetention": True}
+    refused("InvalidArgument", 400, s3.delete_object, **call)
