@@ -67,7 +67,7 @@ def make_store(
     on_state: StateReporter = _ignore,
     monitor: Monitor | None = None,
     contended: bool = False,
-    durable: bool = True,
+    unfinished: bool = False,
 ) -> Store:
     """Return a store on volumes, which it owns from now on, with the index in a file.
 
@@ -75,23 +75,13 @@ def make_store(
         on_damage, on_broken_row, on_state: called with what is met.
         monitor: notified of how the index is.
         contended: several processes write to the index all the time.
-        durable: flush every commit of the index, unless settings say that nothing is flushed.
+        unfinished: the index is being built: nothing of it need be flushed, and it goes on counting where the one that
+            it will replace has come to.
 
     Raises:
         IndexFailure: the index cannot be used.
     """
     erasure, storage = settings.erasure, settings.storage
-    try:
-        rows = SQLiteIndex(
-            index,
-            TABLES.layouts,
-            durable=durable and storage.fsync,
-            contended=contended,
-            monitor=monitor,
-        )
-    except IndexFailure:
-        volumes.close()  # a caller that tries another place opens them again
-        raise
     offload = ThreadPool()
     blobs = ErasureStore(
         volumes,
@@ -101,6 +91,19 @@ def make_store(
         on_damage=on_damage,
         on_state=on_state,
     )
+    try:
+        rows = SQLiteIndex(
+            index,
+            TABLES.layouts,
+            durable=storage.fsync and not unfinished,
+            contended=contended,
+            monitor=monitor,
+            first=volumes.commits if unfinished else 0,
+            on_commit=None if unfinished else blobs.note_commits,
+        )
+    except IndexFailure:
+        volumes.close()  # a caller that tries another place opens them again
+        raise
     return Store(
         rows,
         blobs,

@@ -83,11 +83,17 @@ Work = Callable[[], None]
 
 
 class Sealed(NamedTuple):
-    """A sealed blob: its reference, its sidecar, and its bytes if they are in that."""
+    """A sealed blob: its reference, its sidecar, and its bytes if they are in that.
+
+    ``complete`` tells whether as many volumes have its sidecar as must before a write is answered. ``outdated`` tells
+    that it was removed while the volumes were away that still have it: one that was not away has nothing of it.
+    """
 
     ref: BlobRef
     sidecar: bytes
     data: bytes | None
+    complete: bool = True
+    outdated: bool = False
 
 
 class Swept(NamedTuple):

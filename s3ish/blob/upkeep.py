@@ -18,6 +18,13 @@ class Upkeep(Protocol):
     def mark(self) -> str:
         """The mark of this process in the names of what it makes; "" if it has none."""
 
+    @property
+    def behind(self) -> frozenset[int]:
+        """The positions of volumes within reach that were away, and may hold what was removed meanwhile."""
+
+    async def catch_up(self) -> None:
+        """All that was removed while volumes were away is removed from them as well: none is behind any more."""
+
     async def dead_makers(self) -> frozenset[str]:
         """Return the marks of processes that died: what they were making will never be finished (see ``Past``)."""
 
@@ -30,6 +37,10 @@ class NoUpkeep:
 
     away: frozenset[int] = frozenset()
     mark = ""
+    behind: frozenset[int] = frozenset()
+
+    async def catch_up(self) -> None:
+        """There is no volume."""
 
     async def dead_makers(self) -> frozenset[str]:
         return frozenset()

@@ -11,6 +11,7 @@ class MemoryIndex:
     """Sorted keys and a dictionary for each table."""
 
     def __init__(self, tables: Iterable[Layout]) -> None:
+        self.commits = 0
         names = [table.name for table in tables]
         self._keys: dict[str, list[bytes]] = {table: [] for table in names}
         self._values: dict[str, dict[bytes, bytes]] = {table: {} for table in names}
@@ -31,6 +32,7 @@ class MemoryIndex:
         for expectation in expect:
             if not self._holds(expectation):
                 raise Conflict
+        self.commits += 1
         for change in changes:
             keys, values = self._keys[change.table], self._values[change.table]
             if isinstance(change, Put):

@@ -133,6 +133,11 @@ class Index(Protocol):
             Unavailable: the engine failed; nothing was changed.
         """
 
+    @property
+    def commits(self) -> int:
+        """How many commits it has seen, of all processes, as far as this one knows: it never goes back, unless the
+        index does."""
+
     async def verify(self) -> None:
         """Look whether the index is whole, so that a row which is not found is one that is not there.
 

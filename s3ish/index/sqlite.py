@@ -11,7 +11,7 @@ all with one transaction and one flush (group commit). Several processes may ope
 import asyncio
 import os
 from collections import OrderedDict, deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import closing, nullcontext, suppress
 from itertools import islice
 from pathlib import Path
@@ -54,6 +54,7 @@ _SEEN_BYTES, _ANSWER_BYTES = 8 << 20, 700
 _LASTING = (apsw.IOError, apsw.ReadOnlyError, apsw.CorruptError, apsw.NotADBError, apsw.BusyError)
 _PASSING = (apsw.SQLITE_IOERR_NOMEM, apsw.SQLITE_IOERR_SHMSIZE)
 """Failures of the file or its drive, and those among them that mean too little memory or room."""
+_COUNT = "UPDATE commits SET number=number+1 RETURNING number"
 
 
 class _Waiting(Struct, frozen=True):
@@ -146,6 +147,8 @@ class SQLiteIndex:
         durable: flush every commit. False is for throw-away stores.
         contended: several processes write all the time.
         monitor: told of transactions, and when the file or its drive fails; not when there is no room.
+        first: how many commits it has seen at the least, as it takes the place of another one.
+        on_commit: called with the number of commits on the event loop, before the callers that wait for one go on.
 
     Raises:
         Damaged: the file is not a database, or a broken one.
@@ -163,12 +166,16 @@ class SQLiteIndex:
         durable: bool = True,
         contended: bool = False,
         monitor: Monitor | None = None,
+        first: int = 0,
+        on_commit: Callable[[int], None] | None = None,
     ) -> None:
         self._path = path
         self._durable = durable
         self._monitor = monitor or _NoMonitor()
+        self._on_commit = on_commit
         try:
             self._writer = _prepared(path, tables, durable=durable)
+            self._commits = _count(self._writer, first)
             self._reader = _connect(path, durable=durable)
             self._reader.execute("PRAGMA query_only=ON")
             self._others = WriteLock(path.with_name(path.name + "-queue")) if contended else None
@@ -248,6 +255,11 @@ class SQLiteIndex:
         if self._others:
             self._others.close()
 
+    @property
+    def commits(self) -> int:
+        """See ``Index.commits``."""
+        return self._commits
+
     async def verify(self) -> None:
         """See ``Index.verify``. It takes a second for some hundred MB, on a thread of its own."""
         loop = asyncio.get_running_loop()
@@ -312,7 +324,26 @@ class SQLiteIndex:
             self._monitor.begin()
             outcomes = self._apply(batch)
             self._monitor.end()
-            _tell(batch, outcomes)
+            self._tell(batch, outcomes)
+
+    def _tell(self, batch: list[_Waiting], outcomes: list[Exception | None]) -> None:
+        """Wake all callers of a batch, one call per event loop."""
+
+        def settle() -> None:
+            if self._on_commit:
+                self._on_commit(self._commits)
+            for waiting, outcome in zip(batch, outcomes, strict=True):
+                if waiting.done.done():
+                    continue
+                if outcome is None:
+                    waiting.done.set_result(None)
+                else:
+                    waiting.done.set_exception(outcome)
+
+        try:
+            batch[0].loop.call_soon_threadsafe(settle)
+        except RuntimeError:  # the loop has ended, so nothing waits
+            return
 
     def _apply(self, batch: list[_Waiting]) -> list[Exception | None]:
         """Run one transaction, again if the log had to be emptied for it; return the outcome of every commit in it."""
@@ -335,7 +366,10 @@ class SQLiteIndex:
             with self._others or nullcontext():
                 self._writer.execute("BEGIN IMMEDIATE")
                 outcomes.extend(self._apply_one(waiting) for waiting in batch)
+                commits = self._writer.execute(_COUNT).fetchone() if None in outcomes else None
                 self._writer.execute("COMMIT")
+                if commits:
+                    self._commits = cast("int", commits[0])
         except Exception as error:  # noqa: BLE001  whatever it is, every waiting caller must be told
             self._roll_back()
             return [self._failure(error)] * len(batch)
@@ -431,24 +465,6 @@ def renew(path: Path, target: Path) -> None:
         raise _failure(error, path) from error
 
 
-def _tell(batch: list[_Waiting], outcomes: list[Exception | None]) -> None:
-    """Wake all callers of a batch, one call per event loop."""
-
-    def settle() -> None:
-        for waiting, outcome in zip(batch, outcomes, strict=True):
-            if waiting.done.done():
-                continue
-            if outcome is None:
-                waiting.done.set_result(None)
-            else:
-                waiting.done.set_exception(outcome)
-
-    try:
-        batch[0].loop.call_soon_threadsafe(settle)
-    except RuntimeError:  # the loop has ended, so nothing waits
-        return
-
-
 def _connect(path: Path, *, durable: bool) -> apsw.Connection:
     connection = apsw.Connection(os.fspath(path), statementcachesize=64)
     connection.set_busy_timeout(BUSY_MILLISECONDS)
@@ -481,6 +497,20 @@ def _prepared(path: Path, tables: Sequence[Layout], *, durable: bool) -> apsw.Co
         if not pages.are_verified(connection):
             raise apsw.CorruptError("its first page does not say that pages have checksums")
     return connection
+
+
+def _count(connection: apsw.Connection, first: int) -> int:
+    """Return how many commits an index has seen; at least ``first`` from now on. Raises apsw.Error."""
+    if not connection.table_exists("main", "commits"):
+        connection.execute("BEGIN IMMEDIATE")
+        connection.execute("CREATE TABLE IF NOT EXISTS commits(number INTEGER NOT NULL)")
+        connection.execute("INSERT INTO commits SELECT 0 WHERE NOT EXISTS (SELECT 1 FROM commits)")
+        connection.execute("COMMIT")
+    connection.execute("UPDATE commits SET number=? WHERE number<?", (first, first))
+    found = connection.execute("SELECT number FROM commits").fetchone()
+    if found is None:
+        raise apsw.CorruptError("it does not say how many commits it has seen")
+    return cast("int", found[0])
 
 
 def _prepare(connection: apsw.Connection, tables: Sequence[Layout]) -> int:

@@ -11,7 +11,8 @@ from s3ish.blob.paths import Past
 from s3ish.integrity.blind_spots import BlindSpots, read_blind_spots
 from s3ish.integrity.catalog_walk import inventory
 from s3ish.integrity.inspect import Finding, Inspector
-from s3ish.integrity.references import References
+from s3ish.integrity.references import References, is_finished
+from s3ish.integrity.sweep import UNNAMED
 from s3ish.model import BlobRef
 from s3ish.objects.store import Store
 from s3ish.tables.table import Named
@@ -75,15 +76,21 @@ class Check:
         references = References(self._store)
         for prefix, problem in self._gaps:
             yield self._count(Finding(prefix or "the whole store", (problem,), "damaged"))
-        async for ref, content, _ in self._store.blobs.scan():
+        dead = await self._store.upkeep.dead_makers()
+        async for found in self._store.blobs.scan():
+            ref = found.ref
             try:
-                told = self._store.tables.read_sidecar(content)
+                told = self._store.tables.read_sidecar(found.sidecar)
             except ValueError:
                 yield self._count(Finding(ref.id, ("a sidecar of an unknown kind",), "damaged"))
                 continue
             if told.made_ns >= self._before_ns or await references.is_reachable(ref, told):
                 continue
-            if not await self._store.find_garbage(ref.id):
+            if await self._store.find_garbage(ref.id):
+                continue
+            if is_finished(found, dead):
+                yield self._count(Finding(ref.id, (UNNAMED,), "damaged"))
+            else:
                 yield await self._drop(ref)
         dry, spared = not self._removes, list[str]()
 

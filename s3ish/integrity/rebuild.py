@@ -74,6 +74,10 @@ async def rebuild(store: Store, progress: Progress = _ignore) -> Counter[str]:
             log.error("sidecar of an unknown kind", blob=blob.ref.id)
             found["unknown"] += 1
             continue
+        if blob.outdated and not gaps.cover(blob.ref.id):  # removed while the only volumes were away that have it
+            found["outdated"] += 1
+            await batch.add(drop_blobs([Garbage(blob.ref)]))
+            continue
         found[told.table.name] += 1
         await batch.add(await _rows_of(batch, blob, told))
     await batch.flush()

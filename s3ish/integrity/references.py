@@ -2,14 +2,29 @@
 must not guess.
 """
 
+from collections.abc import Container
 from typing import Any
 
-from s3ish.blob.paths import home_of
+from s3ish.blob.paths import home_of, maker_of
+from s3ish.blob.protocol import Sealed
 from s3ish.index.protocol import Damaged, RowIs
 from s3ish.integrity.catalog_walk import rows_of
 from s3ish.model import BlobRef
 from s3ish.objects.store import Store
 from s3ish.tables.table import Named, SealedTable, Sidecar
+
+
+def is_finished(found: Sealed, dead: Container[str]) -> bool:
+    """Whether a blob that no row names was not left by a crash: then the index that does not name it is in doubt.
+
+    A process that ends well has removed what it did not commit, and what a commit made unreachable is garbage by name.
+
+    Args:
+        found: the blob, which is sealed and no garbage.
+        dead: the marks of processes that died, and whose orphans are still to be removed.
+    """
+    maker = maker_of(found.ref.id)
+    return found.complete and bool(maker) and maker not in dead
 
 
 class References:

@@ -110,7 +110,7 @@ async def _write(store: Store, row: RowIs, change: Change, expect: list[Expect])
 
 async def _sealed_at(store: Store, home: str) -> AsyncIterator[Sidecar]:
     """Yield the sidecars of all blobs at a home that are no garbage."""
-    async for ref, content, _ in store.blobs.scan(mint(home, "")):
+    async for ref, content, *_ in store.blobs.scan(mint(home, "")):
         if home_of(ref.id) != home:
             return
         if await store.index.get(GARBAGE.name, GARBAGE.key(ref.id)) is None:

@@ -38,13 +38,14 @@ class Foreign(Damaged):
     """The index is of another set of volumes."""
 
 
-async def bind(store: Store, volumes: str, generation: int) -> None:
+async def bind(store: Store, volumes: str, generation: int, commits: int) -> None:
     """Hold the index to a set of volumes: what it does not name will be removed.
 
     Args:
         store: the engines.
         volumes: the id of the set.
         generation: of the last index that named what is on them.
+        commits: how many that has seen, at the least.
 
     Raises:
         Foreign: the index is of another set.
@@ -56,7 +57,7 @@ async def bind(store: Store, volumes: str, generation: int) -> None:
         await store.index.commit([STATE.mark(SET, volumes.encode())])
     elif found != volumes.encode():
         raise Foreign("the index is of another set of volumes. Remove it and run: s3ish index rebuild")
-    if int(await STATE.value(store.index, GENERATION) or 0) < generation:
+    if int(await STATE.value(store.index, GENERATION) or 0) < generation or store.index.commits < commits:
         raise Stale("the index is older than what is on the volumes. Run: s3ish index rebuild")
 
 
@@ -73,7 +74,7 @@ async def recover(store: Store) -> None:
     """
     unclean = await STATE.value(store.index, UNCLEAN) is not None
     away = set(store.upkeep.away)
-    returned = _decoded(await STATE.value(store.index, AWAY)) - away
+    returned = (_decoded(await STATE.value(store.index, AWAY)) | store.upkeep.behind) - away
     if unclean:
         log.warning("the last stop was not clean; looking through all sidecars in the background")
     if returned:

@@ -12,12 +12,12 @@ from collections.abc import AsyncIterator
 import structlog
 
 from s3ish.blob.paths import Past
+from s3ish.blob.protocol import Sealed
 from s3ish.index.protocol import Conflict
 from s3ish.integrity.blind_spots import BlindSpots, read_blind_spots
 from s3ish.integrity.mend import mend
-from s3ish.integrity.references import References
+from s3ish.integrity.references import References, is_finished
 from s3ish.jobs.runner import Step
-from s3ish.model import BlobRef
 from s3ish.objects.amend import settle_all
 from s3ish.objects.store import Store
 from s3ish.tables.catalog import STATE
@@ -27,6 +27,9 @@ log = structlog.get_logger()
 UNCLEAN = b"unclean"
 """The row of the state table that is there while a server runs, and says since when, in nanoseconds since the epoch.
 Found at start, the last stop was not clean."""
+
+UNNAMED = "the index does not name what was finished; is it from the past? Stop the server and run: s3ish index rebuild"
+"""What is wrong if there are such blobs; see ``references.is_finished``."""
 
 SWEEP = b"sweep"
 """The row of the state table that asks for a look through all blobs."""
@@ -53,7 +56,7 @@ class SweepJob:
         self._asked: bytes | None = None
         self._gaps = BlindSpots()
         self._references = References(store)
-        self._left = 0
+        self._left = self._doubted = 0
         self.removed = self.mended = 0
 
     async def step(self) -> Step:
@@ -81,6 +84,7 @@ class SweepJob:
             log.warning("sweep begins anew; a volume could not be written", left=self._left)
             return Step(more=False)
         await self._store.upkeep.forget_makers(self._past.dead)
+        await self._store.upkeep.catch_up()
         try:
             await self._store.index.commit([STATE.drop(SWEEP)], [STATE.expect(SWEEP, self._asked)])
         except Conflict:  # asked for again meanwhile
@@ -96,7 +100,7 @@ class SweepJob:
         self._gaps = await read_blind_spots(store.index)
         for prefix, problem in self._gaps:
             log.error("the index has gaps; nothing is removed from them", prefix=prefix, problem=problem)
-        damaged = 0
+        self._doubted = damaged = 0
         self._left = await settle_all(store, lambda token, intent: self._past.holds(token, intent.made_ns))
         async for mended in mend(store):
             self.mended += bool(mended)
@@ -106,25 +110,32 @@ class SweepJob:
             log.error("the index is damaged; nothing is removed. Run: s3ish index rebuild", rows=damaged)
             return
         await store.index.verify()
-        async for ref, sidecar, _ in store.blobs.scan():
-            await self._look_at_sealed(ref, sidecar)
+        async for found in store.blobs.scan():
+            await self._look_at_sealed(found)
             yield
+        if self._doubted:
+            log.error(UNNAMED, kept=self._doubted)
         async for swept in store.blobs.sweep(self._past, self._is_named):
             self.removed += swept.removed
             self._left += swept.stray and not swept.removed  # what a volume refuses must not hold up all behind it
             yield
 
-    async def _look_at_sealed(self, ref: BlobRef, sidecar: bytes) -> None:
+    async def _look_at_sealed(self, found: Sealed) -> None:
+        ref = found.ref
         try:
-            told = self._store.tables.read_sidecar(sidecar)
+            told = self._store.tables.read_sidecar(found.sidecar)
         except ValueError:
             log.error("sidecar of an unknown kind", blob=ref.id)
             return
         if not self._past.holds(ref.id, told.made_ns) or await self._references.is_reachable(ref, told):
             return
-        if not self._gaps.cover(ref.id):
-            await self._store.condemn(ref)
-            self.removed += 1
+        if self._gaps.cover(ref.id):
+            return
+        if is_finished(found, self._past.dead) and not await self._store.find_garbage(ref.id):
+            self._doubted += 1
+            return
+        await self._store.condemn(ref)
+        self.removed += 1
 
     async def _is_named(self, blob: str) -> bool:
         """Whether a blob without a sidecar stays. Garbage is left to its job, since a reader may still use it."""

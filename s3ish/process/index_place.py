@@ -32,7 +32,7 @@ async def opened(settings: Settings, volumes: Volumes, index: Path, clock: Clock
         raise
     store = make_store(settings, volumes, index, clock)
     try:
-        await bind(store, volumes.set, volumes.generation)
+        await bind(store, volumes.set, volumes.generation, volumes.commits)
         yield store
     finally:
         await close(store)

@@ -7,12 +7,17 @@ from collections.abc import Callable
 import structlog
 import uvicorn
 
+from s3ish.clock import Clock
 from s3ish.process.supervisor import ATTEMPTS, Remedy
 
 log = structlog.get_logger()
 
 _LEAVE_SECONDS = 1
 """How long requests may take to end when the index is damaged: reads of it fail, and so will they."""
+
+
+_LASTING_SECONDS = 600.0
+"""A server that failed after so long has gone on well before: this is another failure."""
 
 
 class Lone:
@@ -36,23 +41,30 @@ class Lone:
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             if signal.getsignal(number) != signal.SIG_IGN:  # as under nohup
                 signal.signal(number, lambda *_: self._end())  # uvicorn raises it again when all is done
-        for attempt in range(ATTEMPTS + 1):
-            if attempt:
-                log.error("the index is damaged; it is looked through, and rebuilt")
-                with self._remedy.answering(self._bound):
-                    self._remedy.make_ready(True)
+        self._server = uvicorn.Server(self._configure(self._leave))
+        announce()
+        clock, failures = Clock(), 0
+        while True:
+            begun = clock.monotonic()
+            if self._went_well() or self._ended:
+                return
+            failures = failures + 1 if clock.monotonic() - begun < _LASTING_SECONDS else 1
+            if failures > ATTEMPTS:
+                raise ChildProcessError("the server cannot go on; the log says why")
+            log.error("the index cannot be used; it is looked through, and rebuilt if it is damaged")
+            with self._remedy.answering(self._bound):
+                self._remedy.make_ready(self._left)
             self._left = False
             self._server = uvicorn.Server(self._configure(self._leave))
-            if not attempt:
-                announce()
-            try:
-                self._server.run(sockets=[self._bound.dup()])  # it closes them
-            except SystemExit as failed:
-                if not self._left:
-                    raise ChildProcessError("the server cannot begin; the log says why") from failed
-            if self._ended or not self._left:
-                return
-        raise ChildProcessError("the index is damaged again and again; the log says more")
+
+    def _went_well(self) -> bool:
+        """Serve; tell whether that was all there is to do."""
+        assert self._server, "run makes it"
+        try:
+            self._server.run(sockets=[self._bound.dup()])  # it closes them
+        except SystemExit:  # it could not begin
+            return False
+        return not self._left
 
     def _end(self) -> None:
         self._ended = True

@@ -265,7 +265,7 @@ def build(
     remove_index(fresh)
 
     async def fill() -> Counter[str]:
-        store = make_store(settings, volumes.again(), fresh, clock, durable=False)
+        store = make_store(settings, volumes.again(), fresh, clock, unfinished=True)
         try:
             found = await rebuild(store, progress or _tell)
             await adopt(store, volumes.generation)

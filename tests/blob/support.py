@@ -7,7 +7,7 @@ from functools import partial
 
 from s3ish.blob.erasure.layout import shard_name
 from s3ish.blob.paths import Past
-from s3ish.blob.volumes import generation, identity, locks, open_set, page_cache, probe, volume
+from s3ish.blob.volumes import identity, index_marks, locks, open_set, page_cache, probe, volume
 
 SIDECAR = b'{"bucket":"b","key":"k","n":1}'
 
@@ -40,7 +40,7 @@ async def get(store, ref, start=0, stop=None):
 
 
 async def scanned(store, after=None):
-    return [(ref.id, sidecar) async for ref, sidecar, _ in store.scan(after)]
+    return [(ref.id, sidecar) async for ref, sidecar, *_ in store.scan(after)]
 
 
 async def strays(store):
@@ -109,7 +109,7 @@ def keep_in_memory(monkeypatch, there=lambda: True):
 class HangingDrives:
     """Drives that do not answer: calls on files below their roots wait, until ``release``."""
 
-    MODULES = (volume, locks, generation, identity, open_set, probe)
+    MODULES = (volume, locks, index_marks, identity, open_set, probe)
 
     def __init__(self, monkeypatch):
         self.roots, self.names, self.waiting, self.threads = (), None, [], set()

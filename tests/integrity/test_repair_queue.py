@@ -313,6 +313,6 @@ async def test_what_is_removed_in_the_middle_of_a_repair_stays_removed(world, st
             patched.setattr(store.blobs, "check", remove_first)
             await job.step()
         assert held.key == key
-        assert [name async for name, _, _ in store.blobs.scan() if f"/{key}@" in name.id] == []
+        assert [name async for name, *_ in store.blobs.scan() if f"/{key}@" in name.id] == []
         assert not [path for path in world.files() if f"/{key}@" in path]
         assert await store.index.get("inline", keys.inline_key(ref.id)) is None

@@ -7,10 +7,11 @@ import pytest
 
 from s3ish.blob.volumes.volume import Volume
 from s3ish.index.protocol import Delete
+from s3ish.integrity.check import Check
 from s3ish.integrity.garbage import GarbageJob
 from s3ish.integrity.rebuild import rebuild
 from s3ish.integrity.startup import join, recover
-from s3ish.integrity.sweep import SWEEP, UNCLEAN, SweepJob
+from s3ish.integrity.sweep import SWEEP, UNCLEAN, UNNAMED, SweepJob
 from s3ish.objects import buckets
 from s3ish.tables.catalog import BUCKETS, TABLES, VERSIONS
 from tests.objects.support import get, keys_of, make_bucket, put, referenced, remove, sample, sealed, strays
@@ -269,3 +270,25 @@ async def test_the_sweep_removes_folders_that_hold_nothing(world, store):
         assert os.path.exists(f"{root}/b/young/er")
         assert os.path.exists(f"{root}/lost+found")
     assert await get(store, "kept/deep/k") == sample(1500)
+
+
+@pytest.mark.parametrize("ended", ["well", "dead"])
+async def test_what_a_worker_finished_is_not_taken_for_what_it_left(world, store, ended, logged):  # case 158
+    """An index that does not name it may be from the past."""
+    await recover(store)
+    worker = Worker(world, "b")
+    written = [await put(worker.store, "k", sample(size)) for size in (10, 1500)][-1:]
+    written.append(await put(worker.store, "other", sample(10)))
+    if ended == "well":
+        worker.store.blobs.volumes.forget_workers([worker.mark])
+    worker.die()
+    for version in written:
+        await store.index.commit([VERSIONS.drop(VERSIONS.key_of(version))])
+    await recover(store)
+    findings = [found async for found in Check(store, repair=False, before_ns=2**62).orphans()]
+    assert {found.state for found in findings} == {"damaged" if ended == "well" else "orphan"}
+    await run(SweepJob(store, store.clock.now_ns()))
+    left = {version.blob.id for version in written} & set(await sealed(store))
+    assert len(left) == (2 if ended == "well" else 0)
+    assert [line["kept"] for line in logged if line["event"] == UNNAMED] == ([2] if ended == "well" else [])
+    assert await store.index.get("state", SWEEP) is None

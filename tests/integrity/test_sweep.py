@@ -164,7 +164,7 @@ async def test_a_committed_object_that_has_lost_its_sidecars_is_no_orphan(store,
     """Every kind of blob, without any copy of its sidecar, is mended and never removed."""
     contents = await everything(store)
     named = await sealed(store)
-    for ref in [ref async for ref, _, _ in store.blobs.scan()]:
+    for ref in [ref async for ref, _, *_ in store.blobs.scan()]:
         for path in world.files_of(ref):
             if path.endswith("metadata.json"):
                 os.unlink(path)

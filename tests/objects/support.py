@@ -249,7 +249,7 @@ async def versions_of(store, key=None, *, bucket="b"):
 
 async def sealed(store):
     """Return the ids of all blobs that have a sidecar."""
-    return sorted([ref.id async for ref, _, _ in store.blobs.scan()])
+    return sorted([ref.id async for ref, _, *_ in store.blobs.scan()])
 
 
 async def strays(store):

@@ -82,7 +82,7 @@ async def workers(tmp_path):
 async def settled(store):
     """Nothing is sealed that the index does not name, and every sidecar says what its row says."""
     assert await sealed(store) == await referenced(store)
-    async for ref, sidecar, _ in store.blobs.scan():
+    async for ref, sidecar, *_ in store.blobs.scan():
         told = TABLES.read_sidecar(sidecar)
         if told.table is not PARTS:
             value = await store.index.get(told.table.name, told.key)

@@ -46,9 +46,14 @@ def store_all(server):
 
 
 def read_all(server):
-    """Read everything; the server may be busy now and then, but never say that something is not there."""
+    """Read everything; see ``read_some``."""
+    read_some(server, BODIES)
+
+
+def read_some(server, bodies):
+    """Read objects; the server may be busy now and then, but never say that something is not there."""
     deadline = time.monotonic() + SECONDS
-    for key, body in BODIES.items():
+    for key, body in bodies.items():
         while True:
             with suppress(*CUT), closing(Client(server.endpoint)) as client:
                 answer = client.request("GET", f"/things/{key}")

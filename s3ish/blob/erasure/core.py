@@ -12,6 +12,7 @@ from s3ish.blob.erasure.coder import Coder, coder
 from s3ish.blob.erasure.scan import Scan
 from s3ish.blob.hold import HELD_BYTES, Hold
 from s3ish.blob.protocol import Unwritable, VolumeError
+from s3ish.blob.volumes.commit_notes import CommitNotes
 from s3ish.blob.volumes.flusher import Flusher
 from s3ish.blob.volumes.volume import Volume
 from s3ish.blob.volumes.volume_set import Volumes
@@ -84,6 +85,8 @@ class ErasureCore:
         self.flusher = Flusher(volumes, self.run)
         self.hold = Hold(max(HELD_BYTES, 16 * settings.stripe_bytes))  # so that who reads alone reads whole stripes
         self.lazy = len(volumes) == 1
+        present = [volume.position for volume in volumes.present]
+        self.notes = CommitNotes(volumes.write_commits, present, None if self.lazy else self.each)
         self._coders = {(settings.code, settings.k, settings.m): self.coder}
 
     def token(self) -> str:

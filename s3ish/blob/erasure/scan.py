@@ -24,12 +24,15 @@ class Found(NamedTuple):
     """A blob; one that has no valid sidecar and is a stray changed at ``modified_ns``.
 
     ``error`` says why a file of it that may hold its sidecar could not be read; without ``blob``, a folder.
+    ``complete`` and ``outdated`` are those of ``Sealed``.
     """
 
     blob: str
     sidecar: Sidecar | None = None
     modified_ns: int | None = None
     error: BlobError | None = None
+    complete: bool = True
+    outdated: bool = False
 
 
 _Name = tuple[str, list[int]]
@@ -74,7 +77,8 @@ class Scan:
         """Yield every blob that has a valid sidecar, with the newest. Raises NewerFormat, Corrupt."""
         async for found in self.all():
             if found.sidecar:
-                yield Sealed(found.sidecar.ref, found.sidecar.content, found.sidecar.data)
+                told = found.sidecar
+                yield Sealed(told.ref, told.content, told.data, found.complete, found.outdated)
             elif found.error and unread:
                 unread(found.blob, found.error)
 
@@ -117,7 +121,7 @@ class Scan:
         """Return what a blob is, given the volumes that list it."""
         copies = read_copies(self._volumes, blob, positions)
         if sidecar := newest(copies):
-            return Found(blob, sidecar)
+            return self._sealed(blob, sidecar, positions, copies)
         hidden = read_copies(self._volumes, blob, self._lost)
         if sidecar := newest(hidden):
             return Found(blob, sidecar)
@@ -128,6 +132,14 @@ class Scan:
             modified_ns = max(self._volumes.at(position).modified_ns(blob) for position in positions)
             return Found(blob, modified_ns=modified_ns, error=error)
         return Found(blob, error=error)
+
+    def _sealed(self, blob: str, sidecar: Sidecar, positions: list[int], copies: Copies) -> Found:
+        """Return a blob that has a sidecar, given the volumes that list it, and the copies on those."""
+        meant = set(sidecar.ref.volumes)
+        having = {position for position, copy in copies.items() if isinstance(copy, Sidecar)}
+        lacking = meant.difference(positions, self._lost, self._volumes.behind, self._volumes.away)
+        outdated = having <= self._volumes.behind and bool(lacking)
+        return Found(blob, sidecar, complete=len(having) > min(sidecar.ref.m, len(meant) - 1), outdated=outdated)
 
     def _verdict(self, copies: Copies) -> BlobError | None:
         """Return why no copy of a sidecar could be read; OutOfReach if more volumes fail than may be lost."""

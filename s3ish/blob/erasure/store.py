@@ -44,7 +44,7 @@ class ErasureStore:
         settings: of new blobs.
         on_damage, on_state: called on the event loop.
 
-    ``upkeep`` is what the volumes tell of themselves.
+    ``upkeep`` is what the volumes tell of themselves, ``note_commits`` is to be called with the commits of the index.
 
     Raises:
         ValueError: the settings do not fit each other or the number of volumes.
@@ -64,6 +64,7 @@ class ErasureStore:
         self.core = ErasureCore(volumes, settings, clock, offload, on_damage, on_state)
         self.volumes = volumes
         self.upkeep = VolumesUpkeep(volumes, self.core.run)
+        self.note_commits = self.core.notes.note
 
     def create(self, home: str, size: int | None = None, *, pieces: int | None = None) -> ErasureWriter:
         return ErasureWriter(self.core, home, size, self.core.settings.stripe_of(pieces))
@@ -135,6 +136,7 @@ class ErasureStore:
         return sweep(self.core, past, is_named, dry=dry)
 
     async def close(self) -> None:
+        await self.core.notes.close()
         await self.core.flusher.close()
         self.core.watch.close()
         self.volumes.close()

@@ -111,7 +111,9 @@ def open_volumes(
     for root, member, told in zip(found, members, tells, strict=True):
         tells_cached = told is True
         volumes[member.position] = Volume(root.path, root.descriptor, member, fsync=fsync, tells_cached=tells_cached)
-    return Volumes(volumes, tolerated=missing, patience_seconds=patience_seconds)
+    opened = Volumes(volumes, tolerated=missing, patience_seconds=patience_seconds)
+    opened.look_behind()
+    return opened
 
 
 def _open_root(path: str, *, create: bool) -> _Root:

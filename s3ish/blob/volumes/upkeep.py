@@ -25,6 +25,14 @@ class VolumesUpkeep:
     def mark(self) -> str:
         return self._volumes.mark
 
+    @property
+    def behind(self) -> frozenset[int]:
+        return self._volumes.behind
+
+    async def catch_up(self) -> None:
+        if self.behind and not self.away:  # what does not answer was not looked through
+            await self._run(self._volumes.catch_up)
+
     async def dead_makers(self) -> frozenset[str]:
         dead: frozenset[str] = await self._run(self._volumes.dead_workers)
         return dead

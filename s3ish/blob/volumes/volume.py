@@ -14,9 +14,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 
 from s3ish.blob.protocol import Buffer, Corrupt, Missing, VolumeError, VolumesFull
-from s3ish.blob.volumes import generation, page_cache
+from s3ish.blob.volumes import page_cache
 from s3ish.blob.volumes.calls import NO_ROOM, Calls
-from s3ish.blob.volumes.identity import PRIVATE, Identity
+from s3ish.blob.volumes.identity import Identity
+from s3ish.blob.volumes.index_marks import IndexMarks
 from s3ish.blob.volumes.locks import Locks
 from s3ish.blob.volumes.probe import SILENT, write_and_remove
 
@@ -59,6 +60,7 @@ class Volume:
         self.suspect = ""
         self.calls = Calls(repr(self))
         self.locks = Locks(self.calls, descriptor)
+        self.marks = IndexMarks(self.calls, descriptor, self.sync)
         self._root = descriptor
         self._durable: set[str] = set()
         self._unclosed: list[int] = []
@@ -412,21 +414,7 @@ class Volume:
         while self._unclosed:
             os.close(self._unclosed.pop())
 
-    # --- what it says of itself, and its end
-
-    def read_generation(self) -> int:
-        """Return which generation of the index was the last to name what is here; 0 if that is unknown.
-
-        Raises VolumeError if the volume does not answer.
-        """
-        with self.calls.to(generation.FILE):
-            return generation.read(self._root)
-
-    def write_generation(self, number: int) -> None:
-        """Write it durably. Raises Full, VolumeError."""
-        with self.calls.to(generation.FILE):
-            generation.write(self._root, number, self.sync)
-        self._sync_folder(PRIVATE)
+    # --- its end
 
     def close(self) -> None:
         """Release the root and the locks; idempotent."""

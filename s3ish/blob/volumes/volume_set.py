@@ -1,6 +1,7 @@
 """The volumes of a set by position, some of which may be out of reach, and who holds which shard of a blob."""
 
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from functools import partial
 from typing import TypeVar
 
@@ -24,7 +25,8 @@ class Volumes:
         tolerated: how many of them may be out of reach or not answer.
         patience_seconds: after which time a volume counts as one that does not answer, if others can do without it.
 
-    ``mark`` tells this process from others, once it is a worker.
+    ``behind`` are the positions of those that were away when the index began last, and may hold what was removed
+    meanwhile. ``mark`` tells this process from others, once it is a worker.
     """
 
     def __init__(
@@ -33,6 +35,7 @@ class Volumes:
         self._volumes = tuple(volumes)
         self.tolerated, self.patience_seconds = tolerated, patience_seconds
         self.mark = ""
+        self.behind: frozenset[int] = frozenset()
 
     def __len__(self) -> int:
         return len(self._volumes)
@@ -93,11 +96,32 @@ class Volumes:
     @property
     def generation(self) -> int:
         """Which generation of the index was the last to name what is on the volumes within reach."""
-        return max(self._each(lambda volume: volume.read_generation())[0].values(), default=0)
+        return max(self._each(lambda volume: volume.marks.generation())[0].values(), default=0)
 
     def write_generation(self, generation: int) -> None:
-        """Write it to all volumes within reach; one that cannot take it learns it at the next start."""
-        self._each(lambda volume: volume.write_generation(generation))
+        """Write it to all volumes within reach that are not behind; one that cannot take it is so at the next start."""
+        self._each(lambda v: None if v.position in self.behind else v.marks.write_generation(generation))
+
+    def look_behind(self) -> None:
+        """Find out which volumes are behind."""
+        found = self._each(lambda volume: volume.marks.generation())[0]
+        newest = max(found.values(), default=0)
+        self.behind = frozenset(position for position, generation in found.items() if generation < newest)
+
+    def catch_up(self) -> None:
+        """No volume is behind any more."""
+        generation, self.behind = self.generation, frozenset()
+        self.write_generation(generation)
+
+    @property
+    def commits(self) -> int:
+        """How many commits the index has seen, at the least, that names what is on the volumes within reach."""
+        return max(self._each(lambda volume: volume.marks.commits())[0].values(), default=0)
+
+    def write_commits(self, number: int, position: int) -> None:
+        """Write it to a volume, if that can be done."""
+        with suppress(BlobError):
+            self.at(position).marks.write_commits(number)
 
     def dead_workers(self) -> frozenset[str]:
         """Return the marks of the workers that ended without ``forget_workers``."""
@@ -125,7 +149,9 @@ class Volumes:
     def again(self) -> "Volumes":
         """Return the same set, open once more; what is out of reach stays so."""
         volumes = [volume and volume.again() for volume in self._volumes]
-        return Volumes(volumes, tolerated=self.tolerated, patience_seconds=self.patience_seconds)
+        again = Volumes(volumes, tolerated=self.tolerated, patience_seconds=self.patience_seconds)
+        again.behind = self.behind
+        return again
 
     def close(self) -> None:
         """Release all volumes; idempotent."""

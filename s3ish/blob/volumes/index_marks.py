@@ -1,0 +1,91 @@
+"""What a volume remembers of the index that names what is on it, so that one from the past is recognised.
+
+``.s3ish/generation`` says in decimal how many starts it has seen, ``.s3ish/commits`` how many commits: an index that
+has seen fewer does not know what was stored since. It was put back from a copy, or its log was lost, or its drive was
+away. The generation is flushed. The commits are not: what a cut of the power takes from them weakens them, no more.
+"""
+
+import os
+from collections.abc import Callable
+from contextlib import suppress
+
+import xxhash
+
+from s3ish.blob.volumes.calls import Calls
+from s3ish.blob.volumes.identity import PRIVATE
+
+GENERATION, COMMITS = f"{PRIVATE}/generation", f"{PRIVATE}/commits"
+_FLAGS = os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+
+
+class IndexMarks:
+    """The marks of the index on one volume.
+
+    Args:
+        calls: of the volume.
+        root: a descriptor of its root directory, open as long as the marks are used.
+        sync: flushes a descriptor.
+    """
+
+    def __init__(self, calls: Calls, root: int, sync: Callable[[int], None]) -> None:
+        self._calls, self._root, self._sync = calls, root, sync
+
+    def generation(self) -> int:
+        """Return how many starts the index has seen; 0 if that is unknown.
+
+        Raises VolumeError if the volume does not answer.
+        """
+        with self._calls.to(GENERATION), suppress(OSError, ValueError):
+            return int(self._read(GENERATION))
+        return 0
+
+    def commits(self) -> int:
+        """Return how many commits it has seen at the least; 0 if that is unknown.
+
+        Raises VolumeError if the volume does not answer.
+        """
+        with self._calls.to(COMMITS), suppress(OSError, ValueError):
+            text = self._read(COMMITS)
+            number = int(text.partition(b" ")[0])
+            return number if text == _text(number) else 0
+        return 0
+
+    def write_generation(self, number: int) -> None:
+        """Replace the generation atomically and durably. Raises VolumesFull, VolumeError."""
+        temporary = f"{GENERATION}.new"
+        with self._calls.to(GENERATION):
+            with suppress(FileNotFoundError):
+                os.unlink(temporary, dir_fd=self._root)
+            descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _FLAGS, 0o640, dir_fd=self._root)
+            try:
+                os.write(descriptor, b"%d\n" % number)
+                self._sync(descriptor)
+            finally:
+                os.close(descriptor)
+            os.rename(temporary, GENERATION, src_dir_fd=self._root, dst_dir_fd=self._root)
+            folder = os.open(PRIVATE, os.O_RDONLY | os.O_DIRECTORY | _FLAGS, dir_fd=self._root)
+        try:
+            self._sync(folder)
+        finally:
+            os.close(folder)
+
+    def write_commits(self, number: int) -> None:
+        """Write the number of commits over the one that is there. Raises VolumesFull, VolumeError."""
+        with self._calls.to(COMMITS):
+            descriptor = os.open(COMMITS, os.O_WRONLY | os.O_CREAT | _FLAGS, 0o640, dir_fd=self._root)
+            try:
+                os.pwrite(descriptor, _text(number), 0)  # always as long
+            finally:
+                os.close(descriptor)
+
+    def _read(self, path: str) -> bytes:
+        descriptor = os.open(path, os.O_RDONLY | _FLAGS, dir_fd=self._root)
+        try:
+            return os.read(descriptor, 100)
+        finally:
+            os.close(descriptor)
+
+
+def _text(number: int) -> bytes:
+    digits = b"%020d" % number
+    return b"%b %08x\n" % (digits, xxhash.xxh32_intdigest(digits))

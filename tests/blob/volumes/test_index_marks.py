@@ -1,0 +1,97 @@
+"""What a volume remembers of its index, and how it is told."""
+
+import asyncio
+import os
+from contextlib import closing
+
+import pytest
+
+from s3ish.blob.volumes import commit_notes
+from s3ish.blob.volumes.commit_notes import CommitNotes
+from s3ish.blob.volumes.index_marks import COMMITS
+from s3ish.blob.volumes.open_set import open_volumes
+from s3ish.clock import Clock
+
+
+@pytest.fixture
+def volumes(tmp_path):
+    with closing(open_volumes([str(tmp_path / "volume")], clock=Clock(), fsync=False)) as found:
+        yield found
+
+
+def test_what_was_written_is_read(volumes):
+    assert (volumes.generation, volumes.commits) == (0, 0)
+    for number in (1, 5, 10**15):
+        volumes.write_generation(number)
+        volumes.write_commits(number + 1, 0)
+        assert (volumes.generation, volumes.commits) == (number, number + 1)
+
+
+def test_a_damaged_number_of_commits_is_not_believed(volumes, tmp_path):  # case 159
+    volumes.write_commits(1234, 0)
+    path = tmp_path / "volume" / COMMITS
+    text = path.read_bytes()
+    for at in range(len(text)):
+        for bit in range(8):
+            damaged = bytearray(text)
+            damaged[at] ^= 1 << bit
+            path.write_bytes(damaged)
+            assert volumes.commits == 0
+        path.write_bytes(text[:at])
+        assert volumes.commits == 0
+    path.unlink()
+    assert volumes.commits == 0
+    volumes.write_commits(1235, 0)
+    assert volumes.commits == 1235
+
+
+def test_what_is_planted_in_its_place_is_not_followed_and_does_not_hang(volumes, tmp_path):  # case 164
+    path, elsewhere = tmp_path / "volume" / COMMITS, tmp_path / "elsewhere"
+    elsewhere.write_bytes(b"mine")
+    for plant in (lambda: path.symlink_to(elsewhere), lambda: os.mkfifo(path), path.mkdir):
+        plant()
+        volumes.write_commits(7, 0)
+        assert volumes.commits == 0
+        path.rmdir() if path.is_dir() else path.unlink()
+    assert elsewhere.read_bytes() == b"mine"
+
+
+async def test_the_first_commit_is_told_at_once_and_what_follows_together(monkeypatch):
+    monkeypatch.setattr(commit_notes, "PAUSE_SECONDS", 0.05)
+    told = []
+    notes = CommitNotes(lambda number, position: told.append((number, position)), (4,), None)
+    notes.note(5)
+    assert told == [(5, 4)]
+    for number in range(6, 100):
+        notes.note(number)
+    assert told == [(5, 4)]
+    await asyncio.sleep(0.2)
+    assert told == [(5, 4), (99, 4)]
+    notes.note(100)
+    notes.note(101)
+    await notes.close()
+    assert told[2:] == [(100, 4), (101, 4)]
+    await notes.close()
+    assert len(told) == 4
+
+
+async def test_several_volumes_are_told_on_threads_and_nobody_waits(monkeypatch):
+    monkeypatch.setattr(commit_notes, "PAUSE_SECONDS", 0.01)
+    told, gate = {}, asyncio.Event()
+
+    async def each(function, positions):
+        await gate.wait()
+        for position in positions:
+            function(position)
+
+    notes = CommitNotes(lambda number, position: told.update({position: number}), (0, 2), each)
+    for number in range(1, 50):
+        notes.note(number)
+        await asyncio.sleep(0.001)
+    assert told == {}
+    gate.set()
+    await asyncio.sleep(0.1)
+    assert told == {0: 49, 2: 49}
+    notes.note(50)
+    await notes.close()
+    assert told == {0: 50, 2: 50}

@@ -1,0 +1,277 @@
+"""An index put back from a copy, or that has lost its log: it is noticed, and nothing that was stored goes."""
+
+import os
+import shutil
+import signal
+import time
+from contextlib import closing
+
+import pytest
+
+from s3ish import config_sources
+from s3ish.integrity.garbage import GarbageJob
+from s3ish.integrity.sweep import SWEEP, SweepJob
+from s3ish.objects import buckets, multipart
+from s3ish.process import start
+from s3ish.tables import keys
+from tests.objects.support import (
+    add_part,
+    begin,
+    get,
+    keys_of,
+    make_bucket,
+    put,
+    referenced,
+    remove,
+    sample,
+    sealed,
+    versions_of,
+)
+from tests.process.test_blank_index import lose, serve
+from tests.process.test_damaged_index import index_files, read_some
+from tests.torture.client import Client
+from tests.torture.linear import workers_of
+
+OLD = {f"old-{number}": bytes([number]) * (10 + 3_000 * number) for number in range(20)}
+NEW = {f"new-{number}": bytes([number]) * (20 + 3_000 * number) for number in range(20)}
+SIZES = (10, 100_000)
+SUFFIXES = ("", "-wal", "-shm")
+
+
+@pytest.fixture(autouse=True)
+def plain_logs(monkeypatch):
+    """Leave the logs of this process as other tests expect them."""
+    monkeypatch.setattr(start, "set_up_logs", lambda level, style: None)
+
+
+def store(server, bodies, bucket="/things"):
+    with closing(Client(server.endpoint)) as client:
+        assert client.request("PUT", bucket).status in (200, 409)
+        for key, body in bodies.items():
+            assert client.request("PUT", f"{bucket}/{key}", body).ok
+
+
+def copy_index(root, target):
+    target.mkdir()
+    for suffix in SUFFIXES:
+        path = index_files(root).with_name(f"index.db{suffix}")
+        if path.exists():
+            shutil.copy(path, target / path.name)
+
+
+def put_back(source, root):
+    for suffix in SUFFIXES:
+        index_files(root).with_name(f"index.db{suffix}").unlink(missing_ok=True)
+    for path in source.iterdir():
+        shutil.copy(path, index_files(root).parent / path.name)
+
+
+def kill(server):
+    """Kill all processes of a server, as a cut of the power does."""
+    for worker in workers_of(server.process.pid):
+        os.kill(worker, signal.SIGKILL)
+    server.stop(signal.SIGKILL)
+
+
+def sweep(server, bodies):
+    """Read everything, also after the sweep that follows an unclean stop."""
+    read_some(server, bodies)
+    time.sleep(1.5)  # it begins half a second after the start, and finds little to do
+    read_some(server, bodies)
+
+
+@pytest.mark.parametrize("count", [1, 3])
+@pytest.mark.parametrize("stop", [signal.SIGTERM, signal.SIGKILL])
+def test_an_index_put_back_from_a_copy_of_the_same_run_is_noticed(start_server, tmp_path, stop, count):  # case 158
+    roots = [tmp_path / str(number) for number in range(count)]
+    server = start_server(*roots)
+    store(server, OLD)
+    copy_index(roots[0], tmp_path / "copy")
+    store(server, NEW)
+    with closing(Client(server.endpoint)) as client:
+        assert client.request("DELETE", "/things/old-3").ok
+    if stop == signal.SIGKILL:
+        kill(server)
+    else:
+        server.stop()
+    put_back(tmp_path / "copy", roots[0])
+    again = start_server(*roots)
+    left = {key: body for key, body in OLD.items() if key != "old-3"}
+    sweep(again, left | NEW)
+    with closing(Client(again.endpoint)) as client:
+        assert client.request("GET", "/things/old-3").status == 404
+    code, log = again.stop()
+    assert code == 0
+    assert "the index is older than what is on the volumes; it is rebuilt" in log
+
+
+def test_the_last_commit_before_a_copy_is_put_back_counts(start_server, tmp_path):  # case 158
+    server = start_server(tmp_path / "volume")
+    store(server, OLD)
+    time.sleep(0.1)
+    copy_index(tmp_path / "volume", tmp_path / "copy")
+    with closing(Client(server.endpoint)) as client:
+        assert client.request("PUT", "/things/last", b"last").ok
+    kill(server)
+    put_back(tmp_path / "copy", tmp_path / "volume")
+    again = start_server(tmp_path / "volume")
+    sweep(again, OLD | {"last": b"last"})
+    assert again.stop()[0] == 0
+
+
+@pytest.mark.parametrize("happens", ["cut", "deleted", "flipped"])
+def test_a_log_lost_or_damaged_between_two_runs_is_noticed(start_server, tmp_path, happens):  # cases 157, 158
+    server = start_server(tmp_path / "volume")
+    store(server, OLD)
+    store(server, NEW)
+    kill(server)
+    log = index_files(tmp_path / "volume").with_name("index.db-wal")
+    if happens == "deleted":
+        log.unlink()
+    elif happens == "cut":
+        os.truncate(log, log.stat().st_size // 2)
+    else:
+        data = bytearray(log.read_bytes())
+        data[len(data) // 2] ^= 1
+        log.write_bytes(data)
+    again = start_server(tmp_path / "volume")
+    sweep(again, OLD | NEW)
+    assert again.stop()[0] == 0
+
+
+@pytest.mark.parametrize("suffix", ["", "-wal"])
+def test_a_file_cut_under_a_running_server_costs_nothing(start_server, tmp_path, suffix):  # case 157
+    server = start_server(tmp_path / "volume")
+    store(server, OLD | NEW)
+    os.truncate(f"{index_files(tmp_path / 'volume')}{suffix}", 0)
+    read_some(server, OLD | NEW)
+    server.stop()  # with an error, if nothing has needed what was cut
+    again = start_server(tmp_path / "volume")
+    sweep(again, OLD | NEW)
+    assert again.stop()[0] == 0
+
+
+@pytest.mark.parametrize("count", [1, 3])
+def test_a_crash_alone_is_no_reason_to_rebuild(start_server, tmp_path, count):
+    roots = [tmp_path / str(number) for number in range(count)]
+    server = start_server(*roots, "--workers", count)
+    store(server, OLD)
+    kill(server)
+    inode = index_files(roots[0]).stat().st_ino
+    again = start_server(*roots)
+    sweep(again, OLD)
+    code, log = again.stop()
+    assert code == 0
+    assert "rebuilt" not in log
+    assert index_files(roots[0]).stat().st_ino == inode
+    (told,) = {(root / ".s3ish" / "commits").read_text() for root in roots}
+    assert int(told.split()[0]) > len(OLD)
+
+
+def test_a_volume_put_back_whole_does_not_make_its_index_the_newest(start_server, tmp_path):  # case 158
+    roots = [tmp_path / str(number) for number in range(3)]
+    server = start_server(*roots)
+    store(server, OLD)
+    time.sleep(0.1)
+    shutil.copytree(roots[0], tmp_path / "copy")
+    store(server, NEW)
+    kill(server)
+    shutil.rmtree(roots[0])
+    os.rename(tmp_path / "copy", roots[0])
+    again = start_server(*roots)
+    sweep(again, OLD | NEW)
+    assert again.stop()[0] == 0
+
+
+async def fill_three(store):
+    await make_bucket(store)
+    await make_bucket(store, "versioned", "Enabled")
+    for size in SIZES:
+        await put(store, f"kept{size}", sample(size))
+        await put(store, f"removed{size}", sample(size))
+        await put(store, f"replaced{size}", sample(size))
+        await put(store, f"version{size}", sample(size), bucket="versioned")
+    await add_part(store, await begin(store, "aborted"), 1, sample(SIZES[1]))
+    await make_bucket(store, "gone")
+
+
+async def remove_some(store):
+    for size in SIZES:
+        await remove(store, f"removed{size}")
+        await put(store, f"replaced{size}", sample(size, 2))
+        ((_, version, *_),) = await versions_of(store, f"version{size}", bucket="versioned")
+        await remove(store, f"version{size}", version, bucket="versioned")
+    uploads = await store.index.scan("uploads", b"", b"\xff", 10)
+    assert len(uploads) == 1
+    _, _, upload = keys.split_upload_key(uploads[0][0])
+    await multipart.abort_upload(store, "b", "aborted", upload)
+    await buckets.delete_bucket(store, "gone")
+    await GarbageJob(store).step()
+
+
+async def look_at_three(store):
+    assert await keys_of(store) == sorted(f"{name}{size}" for name in ("kept", "replaced") for size in SIZES)
+    assert await versions_of(store, bucket="versioned") == []
+    assert await store.index.scan("uploads", b"", b"\xff", 10) == []
+    assert await store.find_bucket("gone") is None
+    for size in SIZES:
+        assert await get(store, f"kept{size}") == sample(size)
+        assert await get(store, f"replaced{size}") == sample(size, 2)
+
+
+async def sweep_three(store):
+    await look_at_three(store)
+    assert await store.index.get("state", SWEEP) is not None, "what was removed is looked for"
+    job = SweepJob(store, store.clock.now_ns())
+    while (await job.step()).more:
+        pass
+    await look_at_three(store)
+    assert await sealed(store) == await referenced(store)
+
+
+@pytest.mark.parametrize("begun", [False, True])
+@pytest.mark.parametrize("away", [0, 1, 2])
+def test_a_removal_while_a_drive_was_away_stands_though_the_index_is_lost(tmp_path, away, begun):  # case 160
+    """Also if a server has begun with the drive, and has not yet looked for what is to be removed from it."""
+    roots = [tmp_path / str(number) for number in range(3)]
+    settings = config_sources.load({"storage.volumes": [*map(str, roots)], "storage.fsync": False}, {})
+    serve(settings, fill_three)
+    os.rename(roots[away], tmp_path / "away")
+    roots[away].write_bytes(b"")  # no directory: it is out of reach
+    serve(settings, remove_some)
+    roots[away].unlink()
+    os.rename(tmp_path / "away", roots[away])
+    if begun:
+        serve(settings, look_at_three)
+    for root in roots:
+        lose(index_files(root))
+    serve(settings, sweep_three)
+    generations = {(root / ".s3ish" / "generation").read_text() for root in roots}
+    assert len(generations) == 1, "then no volume is behind any more"
+    for root in roots:
+        lose(index_files(root))
+    serve(settings, look_at_three)
+
+
+def test_what_only_a_drive_has_that_was_away_stays_if_nothing_says_that_it_was_removed(tmp_path):  # case 160
+    """The other copies were on a drive that is lost."""
+    roots = [tmp_path / str(number) for number in range(3)]
+    settings = config_sources.load({"storage.volumes": [*map(str, roots)], "storage.fsync": False}, {})
+    serve(settings, fill_three)
+    os.rename(roots[2], tmp_path / "away")
+    roots[2].write_bytes(b"")
+    serve(settings, nothing)
+    roots[2].unlink()
+    os.rename(tmp_path / "away", roots[2])
+    shutil.rmtree(roots[0])
+    roots[0].write_bytes(b"")
+    serve(settings, look_at_kept)
+
+
+async def nothing(_):
+    pass
+
+
+async def look_at_kept(store):
+    for size in SIZES:
+        assert await get(store, f"kept{size}") == sample(size)
