@@ -12,6 +12,7 @@ from typing import Any
 from s3ish.api.catalogue import catalogue
 from s3ish.auth.credentials import Credentials
 from s3ish.auth.identify import Authenticator
+from s3ish.auth.sessions import Sessions
 from s3ish.blob.paths import MARK_BYTES
 from s3ish.blob.protocol import BlobError
 from s3ish.clock import Clock
@@ -110,15 +111,18 @@ class Application:
         runner = Runner(store, [*jobs(store), scrub], own=own)
         await join(store)
         self._store = store
+        credentials = Credentials(users(settings))
+        sessions = Sessions(credentials, settings.root_keys[1], clock.token)
         self._s3 = S3Application(
             store,
             Router(catalogue()),
             Authenticator(
-                Credentials(users(settings)), settings.server.region, signature_v2=settings.auth.signature_v2
+                credentials, settings.server.region, signature_v2=settings.auth.signature_v2, sessions=sessions
             ),
             self._observer,
             domains=settings.server.domains,
             proxies=Proxies(settings.server.trusted_proxies),
+            sessions=sessions,
         )
         runner.start()
         try:

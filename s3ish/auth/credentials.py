@@ -13,7 +13,8 @@ class User(Struct, frozen=True):
     """A holder of keys.
 
     ``root`` may do everything. ``name`` is what policies call it, ``policies`` are its own; None for one that owns what
-    it makes, as an account does.
+    it makes, as an account does. ``session`` narrows the rights of a session, whose ``role`` says what it was called,
+    and ``parent`` which key it was asked for with.
     """
 
     access_key: str
@@ -22,6 +23,9 @@ class User(Struct, frozen=True):
     root: bool = False
     name: str = ""
     policies: tuple[Policy, ...] | None = None
+    session: Policy | None = None
+    role: str = ""
+    parent: str = ""
 
     def __repr__(self) -> str:
         """Return what may be seen: not the secret."""

@@ -18,6 +18,7 @@ from s3ish.auth.credentials import Credentials, User
 from s3ish.auth.mismatch import mismatch
 from s3ish.auth.payload import SIGNED_CHUNKS, Payload, PayloadMode, read_payload, read_presigned_payload
 from s3ish.auth.request import HttpRequest
+from s3ish.auth.sessions import Sessions
 from s3ish.auth.sigv4 import ALGORITHM, SigningKeys
 from s3ish.errors import (
     AccessDenied,
@@ -61,10 +62,14 @@ class Authenticator:
         credentials: the users.
         region: the region that a scope must name.
         signature_v2: whether Version 2 is accepted.
+        sessions: who is behind temporary credentials; None if there are none.
     """
 
-    def __init__(self, credentials: Credentials, region: str, *, signature_v2: bool = True) -> None:
+    def __init__(
+        self, credentials: Credentials, region: str, *, signature_v2: bool = True, sessions: Sessions | None = None
+    ) -> None:
         self._credentials = credentials
+        self._sessions = sessions
         self._region = region
         self._signature_v2 = signature_v2
         self._keys = SigningKeys()
@@ -94,20 +99,24 @@ class Authenticator:
                 "parameter or the Authorization header should be specified",
                 ArgumentName="Authorization",
             )
-        if "x-amz-security-token" in request.headers or not query.names.isdisjoint(_TOKENS):
-            raise InvalidToken
+        token = _token(request, query)
         if in_query_v4:
-            return self._verify_v4(request, claims.from_query(request, query, self._region, now), presigned=True)
+            claim = claims.from_query(request, query, self._region, now)
+            return self._verify_v4(request, claim, self._find(claim.access_key, token, now), presigned=True)
+        if token and (in_query_v2 or self._sessions is None):
+            raise InvalidToken  # Version 2 does not sign it there
         if in_query_v2:
             self._check_v2_allowed()
-            return self._verify_v2(request, sigv2.from_query(request, now), presigned=True)
+            asked = sigv2.from_query(request, now)
+            return self._verify_v2(request, asked, self._find(asked.access_key, "", now), presigned=True)
         scheme, _, text = (header or "").partition(" ")
         if scheme == ALGORITHM:
             claim = claims.from_header(request, text, query, self._region, now)
-            return self._verify_v4(request, claim, presigned=False)
+            return self._verify_v4(request, claim, self._find(claim.access_key, token, now), presigned=False)
         if scheme == sigv2.SCHEME:
             self._check_v2_allowed()
-            return self._verify_v2(request, sigv2.from_header(request, text, now), presigned=False)
+            asked = sigv2.from_header(request, text, now)
+            return self._verify_v2(request, asked, self._find(asked.access_key, token, now), presigned=False)
         if scheme.startswith("AWS4-"):
             raise InvalidRequest(_UNSUPPORTED)
         raise InvalidArgument("Unsupported Authorization Type", ArgumentName="Authorization")
@@ -125,8 +134,7 @@ class Authenticator:
         in_v4, in_v2 = not fields.keys().isdisjoint(_FORM_V4), not fields.keys().isdisjoint(_FORM_V2)
         if not in_v4 and not in_v2 and "policy" not in fields:
             return None
-        if "x-amz-security-token" in fields:
-            raise InvalidToken
+        token = fields.get("x-amz-security-token", "")
         wanted = (*_FORM_V2, "policy") if in_v2 and not in_v4 else (*_FORM_V4, "policy")
         if in_v4 and in_v2:
             raise InvalidArgument("Only one auth mechanism allowed", ArgumentName="x-amz-signature")
@@ -141,13 +149,13 @@ class Authenticator:
         if in_v2:
             self._check_v2_allowed()
             access_key, signature = fields["awsaccesskeyid"], fields["signature"]
-            user = self._credentials.find(access_key)
+            user = self._find(access_key, token, now)
             secret = user.secret_key if user else _DUMMY_SECRET
             right = sigv2.matches(secret, (fields["policy"],), signature)
         else:
             access_key, scope = claims.read_form_scope(fields, self._region, now)
             signature = fields["x-amz-signature"]
-            user = self._credentials.find(access_key)
+            user = self._find(access_key, token, now)
             key = self._keys.key(user.secret_key if user else _DUMMY_SECRET, scope)
             given = signature.encode("utf-8", "replace")
             right = hmac.compare_digest(sigv4.sign(key, fields["policy"]).encode(), given)
@@ -167,10 +175,19 @@ class Authenticator:
             raise InvalidToken
         return Authentication(None, Payload(PayloadMode.UNSIGNED))
 
-    def _verify_v4(self, request: HttpRequest, claim: claims.Claim, *, presigned: bool) -> Authentication:
+    def _find(self, access_key: str, token: str, now: datetime) -> User | None:
+        """Return the user with a key, or who is behind a session. Raises InvalidToken, ExpiredToken."""
+        if not token:
+            return self._credentials.find(access_key)
+        if self._sessions is None:
+            raise InvalidToken
+        return self._sessions.open(token, access_key, now)
+
+    def _verify_v4(
+        self, request: HttpRequest, claim: claims.Claim, user: User | None, *, presigned: bool
+    ) -> Authentication:
         payload = Payload(PayloadMode.UNSIGNED) if presigned else read_payload(claim.payload)
         _check_all_signed(request.headers, claim.signed.all)
-        user = self._credentials.find(claim.access_key)
         key = self._keys.key(user.secret_key if user else _DUMMY_SECRET, claim.scope)
         texts = [_texts(request, claim, claim.payload)]
         if presigned and claim.payload != sigv4.UNSIGNED:  # what is said of the body need not be signed with a URL
@@ -188,8 +205,9 @@ class Authenticator:
             payload = replace(payload, signer=signer)
         return Authentication(user, payload, presigned)
 
-    def _verify_v2(self, request: HttpRequest, claim: sigv2.Claim, *, presigned: bool) -> Authentication:
-        user = self._credentials.find(claim.access_key)
+    def _verify_v2(
+        self, request: HttpRequest, claim: sigv2.Claim, user: User | None, *, presigned: bool
+    ) -> Authentication:
         right = sigv2.matches(user.secret_key if user else _DUMMY_SECRET, claim.texts, claim.signature)
         if user is None:
             raise InvalidAccessKeyId(AWSAccessKeyId=claim.access_key[:128])
@@ -200,6 +218,16 @@ class Authenticator:
         if payload.mode in SIGNED_CHUNKS:
             raise InvalidRequest("Chunks can be signed by AWS4-HMAC-SHA256 only.")
         return Authentication(user, payload, presigned, claim.uncovered)
+
+
+def _token(request: HttpRequest, query: sigv4.Query) -> str:
+    """Return the token of a session that a request carries; empty if it carries none. Raises InvalidToken for two."""
+    found = [value for name, value in query.pairs if name in _TOKENS]
+    if "x-amz-security-token" in request.headers:
+        found.append(request.headers["x-amz-security-token"])
+    if len(found) > 1 or "" in found:
+        raise InvalidToken
+    return found[0] if found else ""
 
 
 def _texts(request: HttpRequest, claim: claims.Claim, payload: str) -> tuple[str, str]:

@@ -53,6 +53,8 @@ class Principal(Struct, frozen=True):
         """Its name in a policy: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_identifiers.html"""
         if self.is_anonymous:
             return ""
+        if self.names:
+            return f"arn:aws:sts::{ACCOUNT}:{self.names[0]}"
         return f"arn:aws:iam::{ACCOUNT}:{'root' if self.is_root else 'user/' + self.name}"
 
 
@@ -64,5 +66,7 @@ def principal_of(user: "User | None") -> Principal:
     """Return the principal that signed with a user's key; the anonymous one for None."""
     if user is None:
         return ANONYMOUS
+    name = user.name or user.owner.id
+    names = (f"assumed-role/{user.role}", f"role/{user.role.partition('/')[0]}") if user.role else ()
     kind: Literal["root", "user"] = "root" if user.root else "user"
-    return Principal(kind, user.owner, user.name or user.owner.id, user.access_key, policies=user.policies)
+    return Principal(kind, user.owner, name, user.access_key, user.policies, user.session, names)

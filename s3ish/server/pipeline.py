@@ -24,6 +24,7 @@ from s3ish.auth.condition_keys import Circumstances
 from s3ish.auth.identify import Authentication, Authenticator, is_presigned
 from s3ish.auth.principals import Principal, principal_of
 from s3ish.auth.request import HttpRequest
+from s3ish.auth.sessions import Sessions
 from s3ish.auth.stand_ins import effective_headers
 from s3ish.errors import (
     InternalError,
@@ -38,7 +39,7 @@ from s3ish.model import Bucket
 from s3ish.objects.store import Store, translated
 from s3ish.observe.lines import RequestLine
 from s3ish.observe.observer import Observer
-from s3ish.server import respond, welcome
+from s3ish.server import query_api, respond, welcome
 from s3ish.server.body import Disconnected, RequestBody
 from s3ish.server.cors import preflight, share
 from s3ish.server.faults import FaultPoints
@@ -77,6 +78,7 @@ class S3Application:
         domains: names for virtual-hosted addressing.
         proxies: whose word on clients is believed.
         faults: what happens at three points of every request, if anything does.
+        sessions: what issues temporary credentials; None if there are none.
     """
 
     def __init__(
@@ -89,7 +91,9 @@ class S3Application:
         domains: tuple[str, ...],
         proxies: Proxies = _NO_PROXIES,
         faults: FaultPoints | None = None,
+        sessions: Sessions | None = None,
     ) -> None:
+        self._sessions = sessions
         self._store = store
         self._faults = faults
         self._router = router
@@ -212,6 +216,8 @@ class S3Application:
         if call.method == "OPTIONS" and target.bucket:
             held = await self._store.find_bucket(target.bucket)
             return preflight(held.record if held else None, call.headers, target.level)
+        if self._sessions and query_api.is_asked(call.method, target.level, call.headers):
+            return await self._answer_query(call, receive)
         if target.level == "service" and welcome.is_of_browser(call.method, call.query, call.headers):
             return welcome.page(f"{call.origin.scheme}://{call.headers['host']}")
         query = read_query(call.query)
@@ -258,6 +264,16 @@ class S3Application:
             raise await context.hide_missing(target.bucket, error) from error
         written = shape.write(response, operation.status) if response is not None else Written(operation.status, [])
         return await self._faults.after(call, written) if self._faults else written
+
+    async def _answer_query(self, call: RequestRecord, receive: Any) -> Written:
+        """Answer a request in the query protocol."""
+        assert self._sessions is not None
+        body = call.body = RequestBody(receive, call.headers, call.appetite)
+        request = HttpRequest(call.method, call.path, call.query, call.headers, call.repeated)
+        now = self._store.clock.service_now()
+        call.action, key, written = await query_api.answer(body, request, self._authenticator, self._sessions, now)
+        call.principal = replace(call.principal, access_key=key)
+        return written
 
     def _identify(
         self, call: RequestRecord, target: Target, query: Mapping[str, str]

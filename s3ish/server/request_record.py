@@ -17,6 +17,7 @@ class RequestRecord:
     """What is known of one request so far; the log line and the metrics are made of it."""
 
     __slots__ = (
+        "action",
         "appetite",
         "body",
         "cut_off",
@@ -45,6 +46,7 @@ class RequestRecord:
         self.headers, self.repeated = read_headers(scope["headers"])
         self.appetite: Demand | None = scope.get("extensions", {}).get("s3ish.appetite")
         self.operation: Operation | None = None
+        self.action = ""  # of the query protocol
         self.principal: Principal = ANONYMOUS
         self.target: Target | None = None
         self.error = ""
@@ -60,6 +62,8 @@ class RequestRecord:
         """The operation, as the log and metrics name it."""
         if self.operation is not None:
             return self.operation.name
+        if self.action:
+            return self.action
         return "Preflight" if self.method == "OPTIONS" else "Unknown"
 
     def line(self, seconds: float) -> RequestLine:

@@ -1,0 +1,132 @@
+"""Temporary credentials: keys that end by themselves, and may have fewer rights than who asked for them.
+
+A token says all there is to know of a session and carries a seal; nothing is stored, so that every worker knows every
+session, and a restart ends none. The secret key of a session follows from its token. What seals tokens follows from the
+root user's secret key: a new one ends all sessions. A session has the rights of its user as they are now.
+
+https://docs.aws.amazon.com/IAM/latest/UserGuide/id_credentials_temp.html
+"""
+
+import base64
+import hmac
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+import msgspec
+from msgspec import Struct
+
+from s3ish.auth.credentials import Credentials, User
+from s3ish.auth.policy import Policy, read_policy
+from s3ish.errors import ExpiredToken, InvalidAccessKeyId, InvalidToken, MalformedPolicy
+
+LEAST_SECONDS, MOST_SECONDS = 900, 43_200
+_SEAL_BYTES = 32
+_MAX_TOKEN = 64 * 1024
+
+
+class Session(Struct, frozen=True):
+    """What a token says: the session's key, whose it is, when it ends (seconds since the epoch), and its limits.
+
+    ``role`` and ``name`` are what the caller named it; ``policy`` narrows its rights, empty if nothing does.
+    """
+
+    access_key: str
+    parent: str
+    ends: int
+    role: str = ""
+    name: str = ""
+    policy: str = ""
+
+
+class Temporary(Struct, frozen=True):
+    """Temporary credentials, as their holder gets them."""
+
+    access_key: str
+    secret_key: str
+    token: str
+    ends: datetime
+
+
+class Sessions:
+    """Issues and opens tokens.
+
+    Args:
+        credentials: the users whose sessions they are.
+        secret: what seals the tokens.
+        token: returns an unpredictable text of so many random bytes.
+    """
+
+    def __init__(self, credentials: Credentials, secret: str, token: Callable[[int], str]) -> None:
+        self._credentials = credentials
+        self._token = token
+        self._key = hmac.digest(secret.encode(), b"s3ish session tokens 1", "sha256")
+
+    def new_key(self) -> str:
+        """Return an access key that no session has had."""
+        return f"ASIA{self._token(10).upper()}"
+
+    def issue(self, session: Session) -> Temporary:
+        """Return the credentials of a session."""
+        text = msgspec.json.encode(session)
+        token = base64.urlsafe_b64encode(self._seal(text) + text).decode()
+        return Temporary(session.access_key, self._secret(token), token, datetime.fromtimestamp(session.ends, UTC))
+
+    def open(self, token: str, access_key: str, now: datetime) -> User:
+        """Return the user that a session acts as: its owner, with the session's key and limits.
+
+        Args:
+            access_key: the key that the request was signed with.
+            now: the time, UTC.
+
+        Raises:
+            InvalidToken: it was not issued here, or for another key.
+            ExpiredToken: it has ended.
+            InvalidAccessKeyId: its user is gone.
+        """
+        session = self._read(token)
+        if session.access_key != access_key:
+            raise InvalidToken
+        if now.timestamp() >= session.ends:
+            raise ExpiredToken
+        parent = self._credentials.find(session.parent)
+        if parent is None:
+            raise InvalidAccessKeyId(AWSAccessKeyId=access_key[:128])
+        return User(
+            access_key,
+            self._secret(token),
+            parent.owner,
+            root=parent.root,
+            name=parent.name or parent.owner.id,
+            policies=parent.policies,
+            session=_narrowed(session),
+            role=f"{session.role}/{session.name}" if session.role else "",
+            parent=session.parent,
+        )
+
+    def _read(self, token: str) -> Session:
+        try:
+            if len(token) > _MAX_TOKEN:
+                raise InvalidToken
+            data = base64.b64decode(token.encode("ascii"), altchars=b"-_", validate=True)
+            seal, text = data[:_SEAL_BYTES], data[_SEAL_BYTES:]
+            if not hmac.compare_digest(seal, self._seal(text)):
+                raise InvalidToken
+            return msgspec.json.decode(text, type=Session)
+        except (ValueError, msgspec.MsgspecError) as error:
+            raise InvalidToken from error
+
+    def _seal(self, text: bytes) -> bytes:
+        return hmac.digest(self._key, text, "sha256")
+
+    def _secret(self, token: str) -> str:
+        secret = hmac.digest(self._key, b"secret key of " + token.encode(), "sha256")
+        return base64.b64encode(secret).decode()[:40]
+
+
+def _narrowed(session: Session) -> Policy | None:
+    if not session.policy:
+        return None
+    try:
+        return read_policy(session.policy)
+    except MalformedPolicy as error:  # an older release may have read what this one does not
+        raise InvalidToken from error

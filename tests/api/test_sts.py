@@ -1,0 +1,139 @@
+"""Temporary credentials: who am I, sessions with fewer rights, and what ends them."""
+
+import json
+
+import boto3
+import pytest
+from botocore.config import Config
+from botocore.exceptions import ClientError
+
+from tests.api.conftest import LIMITED, OTHER, ROOT
+
+ROLE = "arn:aws:iam::000000000000:role/uploader"
+
+
+def sts_of(server, keys, token=None):
+    return boto3.client(
+        "sts",
+        endpoint_url=server.endpoint,
+        aws_access_key_id=keys[0],
+        aws_secret_access_key=keys[1],
+        aws_session_token=token,
+        region_name="us-east-1",
+        config=Config(retries={"max_attempts": 0}),
+    )
+
+
+def s3_of(server, credentials, **settings):
+    return boto3.client(
+        "s3",
+        endpoint_url=server.endpoint,
+        aws_access_key_id=credentials["AccessKeyId"],
+        aws_secret_access_key=credentials["SecretAccessKey"],
+        aws_session_token=credentials["SessionToken"],
+        region_name="us-east-1",
+        config=Config(retries={"max_attempts": 0}, s3={"addressing_style": "path"}, **settings),
+    )
+
+
+def code_of(call, **arguments):
+    with pytest.raises(ClientError) as caught:
+        call(**arguments)
+    return caught.value.response["Error"]["Code"]
+
+
+@pytest.mark.parametrize(
+    ("keys", "arn"),
+    [
+        (ROOT, "arn:aws:iam::000000000000:root"),
+        (OTHER, "arn:aws:iam::000000000000:user/other"),
+        (LIMITED, "arn:aws:iam::000000000000:user/ci"),
+    ],
+)
+def test_callers_learn_who_they_are(server, keys, arn):
+    found = sts_of(server, keys).get_caller_identity()
+    assert (found["Arn"], found["Account"]) == (arn, "000000000000")
+
+
+def test_a_session_has_the_rights_of_its_user(server, s3, bucket):
+    credentials = sts_of(server, ROOT).get_session_token()["Credentials"]
+    session = s3_of(server, credentials)
+    session.put_object(Bucket=bucket, Key="k", Body=b"x")
+    assert s3.get_object(Bucket=bucket, Key="k")["Body"].read() == b"x"
+    limited = s3_of(server, sts_of(server, LIMITED).get_session_token()["Credentials"])
+    limited.put_object(Bucket=bucket, Key="ci/k", Body=b"x")
+    assert code_of(limited.put_object, Bucket=bucket, Key="k", Body=b"") == "AccessDenied"
+
+
+def test_a_policy_narrows_a_session(server, s3, bucket):
+    statement = {"Effect": "Allow", "Action": "s3:PutObject", "Resource": f"arn:aws:s3:::{bucket}/in/*"}
+    answer = sts_of(server, ROOT).assume_role(
+        RoleArn=ROLE, RoleSessionName="job-1", Policy=json.dumps({"Statement": statement}), DurationSeconds=900
+    )
+    assert answer["AssumedRoleUser"]["Arn"] == "arn:aws:sts::000000000000:assumed-role/uploader/job-1"
+    session = s3_of(server, answer["Credentials"])
+    session.put_object(Bucket=bucket, Key="in/k", Body=b"x")
+    assert code_of(session.put_object, Bucket=bucket, Key="out", Body=b"") == "AccessDenied"
+    assert code_of(session.get_object, Bucket=bucket, Key="in/k") == "AccessDenied"
+    assert code_of(session.put_bucket_policy, Bucket=bucket, Policy="{}") == "AccessDenied"
+    credentials = answer["Credentials"]
+    again = sts_of(server, (credentials["AccessKeyId"], credentials["SecretAccessKey"]), credentials["SessionToken"])
+    assert again.get_caller_identity()["Arn"].endswith("assumed-role/uploader/job-1")
+    assert code_of(again.assume_role, RoleArn=ROLE, RoleSessionName="job-2") == "AccessDenied"
+    assert code_of(again.get_session_token) == "AccessDenied"
+
+
+def test_a_bucket_policy_can_name_the_role(server, s3, new_bucket):
+    bucket = new_bucket()
+    policy = {"Effect": "Deny", "Principal": {"AWS": ROLE}, "Action": "s3:*", "Resource": f"arn:aws:s3:::{bucket}/*"}
+    s3.put_bucket_policy(Bucket=bucket, Policy=json.dumps({"Statement": policy}))
+    credentials = sts_of(server, ROOT).assume_role(RoleArn=ROLE, RoleSessionName="job")["Credentials"]
+    assert code_of(s3_of(server, credentials).put_object, Bucket=bucket, Key="k", Body=b"") == "AccessDenied"
+    s3.put_object(Bucket=bucket, Key="k", Body=b"")
+
+
+def test_presigned_urls_and_forms_of_a_session(server, s3, bucket, raw):
+    s3.put_object(Bucket=bucket, Key="k", Body=b"x")
+    credentials = sts_of(server, ROOT).get_session_token()["Credentials"]
+    session = s3_of(server, credentials, signature_version="s3v4")
+    url = session.generate_presigned_url("get_object", {"Bucket": bucket, "Key": "k"})
+    assert raw("GET", url.removeprefix(server.endpoint), keys=None).body == b"x"
+
+
+@pytest.mark.parametrize("change", ["token", "key", "other"])
+def test_a_token_that_was_changed_is_refused(server, bucket, change):
+    credentials = sts_of(server, ROOT).get_session_token()["Credentials"]
+    if change == "token":
+        token = credentials["SessionToken"]
+        credentials["SessionToken"] = token[:-8] + ("A" if token[-8] != "A" else "B") + token[-7:]
+    elif change == "key":
+        credentials["AccessKeyId"] = "ASIA" + "A" * 16
+    else:
+        credentials |= {"AccessKeyId": OTHER[0], "SecretAccessKey": OTHER[1]}
+    assert code_of(s3_of(server, credentials).list_objects_v2, Bucket=bucket) == "InvalidToken"
+
+
+def test_a_session_without_its_token_is_nobody(server, bucket):
+    credentials = sts_of(server, ROOT).get_session_token()["Credentials"] | {"SessionToken": None}
+    assert code_of(s3_of(server, credentials).list_objects_v2, Bucket=bucket) == "InvalidAccessKeyId"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [
+        ({"RoleArn": "arn:aws:iam::000000000000:user/x", "RoleSessionName": "job"}, "ValidationError"),
+        ({"RoleArn": ROLE, "RoleSessionName": "a b"}, "ValidationError"),
+        ({"RoleArn": ROLE, "RoleSessionName": "job", "DurationSeconds": 43_201}, "ValidationError"),
+        ({"RoleArn": ROLE, "RoleSessionName": "job", "Policy": "{}"}, "MalformedPolicyDocument"),
+    ],
+)
+def test_calls_that_are_none(server, arguments, code):
+    assert code_of(sts_of(server, ROOT).assume_role, **arguments) == code
+
+
+def test_wrong_and_missing_signatures(server, raw):
+    assert code_of(sts_of(server, (ROOT[0], "wrong")).get_caller_identity) == "SignatureDoesNotMatch"
+    assert code_of(sts_of(server, ("NOBODY", "wrong")).get_caller_identity) == "InvalidAccessKeyId"
+    form = {"Content-Type": "application/x-www-form-urlencoded"}
+    assert raw("POST", "/", "Action=GetCallerIdentity&Version=2011-06-15", form, keys=None).status == 403
+    assert code_of(sts_of(server, ROOT).get_access_key_info, AccessKeyId="A" * 16) == "MissingAction"
