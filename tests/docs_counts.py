@@ -7,7 +7,7 @@ import re
 import sys
 from pathlib import Path
 
-from s3ish.api.catalogue import catalogue
+from s3ish.api.catalogue import catalogue, families
 from s3ish.wire.shape import wire
 
 ROOT = Path(__file__).parent.parent
@@ -28,8 +28,16 @@ def built_rows():
 def other_rows():
     """Return the rows of the operations that are not built."""
     others = sorted((it for it in catalogue() if not it.supported), key=lambda it: it.name)
-    answers = {True: "nothing is set", False: "`501`"}
-    return "".join(f"| {item.name} | `{item.route}` | {answers[item.unset is not None]} |\n" for item in others)
+    return "".join(f"| {item.name} | `{item.route}` | {_answer(item)} |\n" for item in others)
+
+
+def _answer(item):
+    return f"`501`: {item.because}" if item.because else "`501`"
+
+
+def document_rows():
+    """Return the rows of the configuration documents: what selects one, and what comes of it."""
+    return "".join(f"| `{each.name}` | {each.effect.value} |\n" for each in sorted(families(), key=lambda it: it.name))
 
 
 def idle():
@@ -58,6 +66,7 @@ def pages():
         "docs/operations.md": [
             (r"\d+ operations; \d+ are built", f"{total} operations; {built} are built"),
             (TABLE.format("Headers that change nothing"), lambda found: found[1] + idle_rows()),
+            (TABLE.format("Configuration documents"), lambda found: found[1] + document_rows()),
             (TABLE.format("Built"), lambda found: found[1] + built_rows()),
             (TABLE.format("Not built yet"), lambda found: found[1] + other_rows()),
         ],

@@ -5,7 +5,7 @@ https://docs.aws.amazon.com/AmazonS3/latest/userguide/security-iam.html
 
 from s3ish.api import rules
 from s3ish.api.context import Context
-from s3ish.api.documents import DocumentHeaders, bucket_document
+from s3ish.api.documents import DocumentHeaders, Effect, bucket_document
 from s3ish.api.operation import operation
 from s3ish.api.rules import OwnershipControls, PublicAccessBlock, rules_of
 from s3ish.api.shapes import BucketRequest
@@ -32,6 +32,7 @@ OWNERSHIP = bucket_document(
     rules.OWNERSHIP,
     "GetBucketOwnershipControls PutBucketOwnershipControls DeleteBucketOwnershipControls",
     action="s3:{}BucketOwnershipControls",
+    effect=Effect.ACTED_UPON,
     missing=OwnershipControlsNotFoundError,
     check=_check_ownership,
 )
@@ -42,6 +43,7 @@ PUBLIC_ACCESS_BLOCK = bucket_document(
     rules.PUBLIC_ACCESS_BLOCK,
     "GetPublicAccessBlock PutPublicAccessBlock DeletePublicAccessBlock",
     action="s3:{}BucketPublicAccessBlock",
+    effect=Effect.ACTED_UPON,
     missing=NoSuchPublicAccessBlockConfiguration,
 )
 
@@ -68,6 +70,7 @@ BUCKET_POLICY = bucket_document(
     "GetBucketPolicy PutBucketPolicy DeleteBucketPolicy",
     action="s3:{}BucketPolicy",
     delete_action="s3:DeleteBucketPolicy",
+    effect=Effect.ACTED_UPON,
     missing=NoSuchBucketPolicy,
     check=_check_policy,
     headers=PolicyHeaders,

@@ -54,7 +54,7 @@ async def put_bucket_acl(context: Context, request: PutBucketAclRequest) -> None
     acl = chosen_list(request, request.policy, bucket.owner, bucket.owner)
     check_list(acl, rules_of(bucket), bucket.owner)
     text = write_document(element_of(acl), "AccessControlPolicy").decode()
-    await buckets.set_document(context.store, bucket.name, ACL, text)
+    await buckets.set_documents(context.store, bucket.name, {ACL: text})
 
 
 @shape

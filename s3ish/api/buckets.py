@@ -4,14 +4,18 @@ from s3ish.api.context import Context
 from s3ish.api.grants import default_acl, element_of, given_list
 from s3ish.api.lock import OBJECT_LOCK, LockConfiguration, is_lockable
 from s3ish.api.operation import operation
+from s3ish.api.replication import REPLICATION
 from s3ish.api.rules import ACL, ENFORCED, OWNERSHIP, OWNERSHIPS, OwnershipControls, OwnershipRule
 from s3ish.api.shapes import BucketGrantHeaders, BucketRequest, DocumentDigest, TagElement
+from s3ish.api.tagging import BUCKET_TAGGING, Tagging, check_tagging
+from s3ish.auth.principals import ACCOUNT
 from s3ish.errors import (
     BucketAlreadyOwnedByYou,
     IllegalLocationConstraintException,
     IllegalVersioningConfigurationException,
     InvalidArgument,
     InvalidBucketAclWithObjectOwnership,
+    InvalidBucketName,
     InvalidBucketState,
     InvalidLocationConstraint,
     NotImplemented,
@@ -19,10 +23,13 @@ from s3ish.errors import (
 from s3ish.model import Owner
 from s3ish.objects import buckets
 from s3ish.wire.fields import body, element, elements, header, label, text
+from s3ish.wire.names import is_regional
 from s3ish.wire.shape import shape, write_document
 
 CLASSIC_REGION = "us-east-1"
 """The region whose location constraint is empty."""
+REGIONAL = "account-regional"
+"""The namespace of an account in a region."""
 
 
 @shape
@@ -59,7 +66,7 @@ class CreateBucketRequest(BucketGrantHeaders):
     configuration: CreateBucketConfiguration | None = body("CreateBucketConfiguration", required=False)
     object_lock: bool | None = header("x-amz-bucket-object-lock-enabled")
     ownership: str | None = header("x-amz-object-ownership")
-    namespace: str | None = header("x-amz-bucket-namespace")
+    namespace: str | None = header("x-amz-bucket-namespace", choices=("global", REGIONAL))
 
 
 @shape
@@ -73,8 +80,7 @@ class CreateBucketResponse:
 @operation("PUT /{Bucket}", action="s3:CreateBucket", needs_bucket=False)
 async def create_bucket(context: Context, request: CreateBucketRequest) -> CreateBucketResponse:
     """https://docs.aws.amazon.com/AmazonS3/latest/API/API_CreateBucket.html"""
-    if request.namespace not in (None, "global"):
-        raise NotImplemented(Header="x-amz-bucket-namespace")
+    _check_namespace(request, context.store.region)
     documents = _documents(request, context.owner)
     _check_configuration(request.configuration, context.store.region)
     try:
@@ -92,11 +98,22 @@ async def create_bucket(context: Context, request: CreateBucketRequest) -> Creat
     return CreateBucketResponse(location=f"/{request.bucket}")
 
 
+def _check_namespace(request: CreateBucketRequest, region: str) -> None:
+    """Check that a name is in the namespace that the request names, of its account and region.
+
+    https://docs.aws.amazon.com/AmazonS3/latest/userguide/gpbucketnamespaces.html
+    """
+    wanted = request.namespace == REGIONAL
+    if wanted != is_regional(request.bucket) or (wanted and not request.bucket.endswith(f"-{ACCOUNT}-{region}-an")):
+        raise InvalidBucketName(BucketName=request.bucket)
+
+
 def _documents(request: CreateBucketRequest, owner: Owner) -> dict[str, str]:
-    """Return the documents that a new bucket has from the headers: who owns its objects, and its access list.
+    """Return the documents that a new bucket has: who owns its objects, its access list, its tags.
 
     Raises:
         InvalidArgument: a header is wrong.
+        InvalidTag, BadRequest: a tag is wrong.
         InvalidBucketAclWithObjectOwnership: access lists have no meaning in the bucket.
     """
     ownership = request.ownership or ENFORCED
@@ -116,14 +133,16 @@ def _documents(request: CreateBucketRequest, owner: Owner) -> dict[str, str]:
         if ownership == ENFORCED:
             raise InvalidBucketAclWithObjectOwnership
         documents[ACL] = write_document(element_of(acl), "AccessControlPolicy").decode()
+    if request.configuration and request.configuration.tags:
+        documents |= BUCKET_TAGGING.written(check_tagging(Tagging(tags=request.configuration.tags)))
     return documents
 
 
 def _check_configuration(configuration: CreateBucketConfiguration | None, region: str) -> None:
     if configuration is None:
         return
-    if configuration.location or configuration.directory or configuration.tags:
-        raise NotImplemented("Directory buckets and tags at creation are not implemented.")
+    if configuration.location or configuration.directory:
+        raise NotImplemented("Directory buckets are not implemented.")
     wanted = configuration.location_constraint
     if wanted is None:
         return
@@ -240,5 +259,9 @@ async def put_bucket_versioning(context: Context, request: PutBucketVersioningRe
     if configuration.status == "Suspended" and is_lockable(context.target):
         raise InvalidBucketState(
             "An Object Lock configuration is present on this bucket, so the versioning state cannot be changed."
+        )
+    if configuration.status == "Suspended" and REPLICATION.of(context.target):
+        raise InvalidBucketState(
+            "A replication configuration is present on this bucket, so the versioning state cannot be changed."
         )
     await buckets.set_versioning(context.store, request.bucket, configuration.status == "Enabled")

@@ -8,10 +8,18 @@ from collections.abc import Iterator
 from importlib import import_module
 from pkgutil import iter_modules
 from types import ModuleType
+from typing import Any
 
 from s3ish import api
 from s3ish.api.documents import Documents
 from s3ish.api.operation import Operation
+
+
+def _values_in(package: ModuleType) -> Iterator[object]:
+    """Yield all values of the modules of a package, in the order of the modules' names."""
+    for found in sorted(iter_modules(package.__path__, f"{package.__name__}."), key=lambda found: found.name):
+        if found.name != __name__:
+            yield from vars(import_module(found.name)).values()
 
 
 def declared_in(package: ModuleType) -> Iterator[Operation]:
@@ -19,14 +27,11 @@ def declared_in(package: ModuleType) -> Iterator[Operation]:
 
     What one module takes from another is yielded twice.
     """
-    for found in sorted(iter_modules(package.__path__, f"{package.__name__}."), key=lambda found: found.name):
-        if found.name == __name__:
-            continue
-        for value in vars(import_module(found.name)).values():
-            declared = value.operations if isinstance(value, Documents) else value
-            for each in declared if isinstance(declared, tuple) else (declared,):
-                if isinstance(each, Operation):
-                    yield each
+    for value in _values_in(package):
+        declared = value.operations if isinstance(value, Documents) else value
+        for each in declared if isinstance(declared, tuple) else (declared,):
+            if isinstance(each, Operation):
+                yield each
 
 
 _OPERATIONS = tuple(dict.fromkeys(declared_in(api)))
@@ -35,3 +40,8 @@ _OPERATIONS = tuple(dict.fromkeys(declared_in(api)))
 def catalogue() -> tuple[Operation, ...]:
     """Return all operations, those that are not built too."""
     return _OPERATIONS
+
+
+def families() -> tuple[Documents[Any], ...]:
+    """Return the families of configuration documents."""
+    return tuple(dict.fromkeys(value for value in _values_in(api) if isinstance(value, Documents)))

@@ -3,7 +3,7 @@
 https://docs.aws.amazon.com/AmazonS3/latest/userguide/cors.html
 """
 
-from s3ish.api.documents import bucket_document
+from s3ish.api.documents import Effect, bucket_document
 from s3ish.errors import InvalidRequest, MalformedXML, NoSuchCORSConfiguration
 from s3ish.model import Bucket
 from s3ish.wire.fields import element, elements
@@ -69,6 +69,7 @@ CORS = bucket_document(
     "cors",
     "GetBucketCors PutBucketCors DeleteBucketCors",
     action="s3:{}BucketCORS",
+    effect=Effect.ACTED_UPON,
     missing=NoSuchCORSConfiguration,
     check=_check,
 )

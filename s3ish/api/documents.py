@@ -2,32 +2,51 @@
 
 Half of S3's operations are of this kind. A family is one declaration: ``bucket_document(...)`` where a bucket has one
 document, ``numbered_document(...)`` where it has many by id. The documents stand in the bucket's record as they are
-written to clients, so that what was put is what is got. What a document says is done elsewhere: ``of`` reads it.
+written to clients, so that what was put is what is got. What a document says is done elsewhere: ``of`` reads it, and
+``effect`` says whether anybody does.
 """
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping
+from enum import Enum
 from functools import lru_cache
 from typing import Any, Generic, TypeVar, cast
+
+import structlog
 
 from s3ish.api.context import Context
 from s3ish.api.operation import DOCUMENT_BYTES, Handler, Operation, operation
 from s3ish.api.page_tokens import read_token, write_token
 from s3ish.api.shapes import BucketRequest, DocumentDigest
-from s3ish.errors import InvalidArgument, S3Error, TooManyConfigurations
+from s3ish.errors import IdMismatch, InvalidArgument, NoSuchConfiguration, S3Error
 from s3ish.model import Bucket
 from s3ish.objects import buckets
 from s3ish.wire.fields import body, document, element, elements, header, query, stream
 from s3ish.wire.shape import read_document, shape, wire, write_document
 
 T = TypeVar("T")
+Check = Callable[[T, Bucket], None]
+"""Raises an S3 error if a document that is put cannot be meant for the bucket."""
+Admit = Callable[[Context, Any], Awaitable[None]]
+"""The same for a request, after the check: it may look at other buckets and headers, and fill in what is absent."""
+
+log = structlog.get_logger()
 
 MAX_NUMBERED = 1000
 """How many configurations of one kind a bucket may have."""
 _PAGE = 100
 """How many of them a page lists."""
-_PARSED = 512
-"""How many documents a process keeps parsed."""
+_PARSED, _PARSED_CHARACTERS = 512, 32 * 1024
+"""How many documents a process keeps parsed, and how long they may be."""
+_ID = re.compile("[A-Za-z0-9._-]{1,64}")
+
+
+class Effect(Enum):
+    """What comes of a document beside that it is returned: the words stand in ``docs/operations.md``."""
+
+    ACTED_UPON = "acted upon"
+    NONE = "stored and returned; has no effect on one machine"
+    NOT_YET = "stored and returned; not acted upon yet"
 
 
 @shape
@@ -46,22 +65,65 @@ class TextResponse:
 class Documents(Generic[T]):
     """A family: its operations for the catalogue, and its document for those who act upon it.
 
-    ``name`` is the document's name in the bucket's record, ``kind`` its shape and ``root`` its root element.
+    ``name`` is the document's name in the bucket's record, ``kind`` its shape, ``root`` its root element and ``kept``
+    the field of it that is no part of the XML; ``effect`` says what comes of it.
     """
 
-    def __init__(self, name: str, kind: type[T], root: str, operations: Sequence[Operation]) -> None:
-        self.name, self.kind, self.root = name, kind, root
-        self.operations = tuple(operations)
+    def __init__(self, name: str, kind: type[T], root: str, effect: Effect, kept: str = "") -> None:
+        self.name, self.kind, self.root, self.effect, self.kept = name, kind, root, effect, kept
+        self.operations: tuple[Operation, ...] = ()
 
     def of(self, bucket: Bucket) -> T | None:
-        """Return the document of a bucket; None if none was put."""
+        """Return the document of a bucket; None if none was put. It is shared: nobody may change it."""
         text = bucket.documents.get(self.name)
-        return None if text is None else cast("T", _parsed(cast("Any", self.kind), self.root, text))
+        if text is None:
+            return None
+        beside = bucket.documents.get(_beside(self.name), "") if self.kept else ""
+        return cast("T", _parsed(self.kind, self.root, text, self.kept, beside))
+
+    def written(self, document: T) -> dict[str, str]:
+        """Return what the bucket's record holds of a document, by name."""
+        if isinstance(document, str):
+            return {self.name: document}
+        held = {self.name: _text_of(document, self.root)}
+        return held | {_beside(self.name): getattr(document, self.kept)} if self.kept else held
+
+    @property
+    def removed(self) -> dict[str, str | None]:
+        """What removes the document from the bucket's record."""
+        return dict.fromkeys((self.name, _beside(self.name)) if self.kept else (self.name,))
 
 
-@lru_cache(_PARSED)
-def _parsed(kind: type, root: str, text: str) -> Any:
-    return text if kind is str else read_document(kind, text.encode(), root)
+def _beside(name: str) -> str:
+    return f"{name}:kept"
+
+
+def _text_of(document: Any, root: str) -> str:
+    return write_document(document, root).decode("utf-8", "surrogatepass")
+
+
+def _parsed(kind: Any, root: str, text: str, kept: str = "", beside: str = "") -> Any:
+    if kind is str:
+        return text
+    read = _kept_parsed if len(text) <= _PARSED_CHARACTERS else _parse
+    return read(kind, root, text, kept, beside)
+
+
+def _parse(kind: type, root: str, text: str, kept: str, beside: str) -> Any:
+    found: Any = read_document(kind, text.encode("utf-8", "surrogatepass"), root)
+    if kept:
+        setattr(found, kept, beside)
+    return found
+
+
+_kept_parsed = lru_cache(_PARSED)(_parse)
+
+
+def _tell(context: Context, changes: Mapping[str, str | None], effect: Effect) -> None:
+    """Say when the first document of a kind comes to a bucket that nothing will come of it yet."""
+    new = [name for name, text in changes.items() if text is not None and name not in context.target.documents]
+    if effect is Effect.NOT_YET and new:
+        log.warning("document is not acted upon yet", bucket=context.target.name, document=new[0])
 
 
 def bucket_document(
@@ -70,9 +132,14 @@ def bucket_document(
     names: str,
     *,
     action: str,
+    effect: Effect,
     missing: type[S3Error] | Callable[[Bucket], T],
-    check: Callable[[T, Bucket], None] | None = None,
+    check: Check[T] | None = None,
+    admit: Admit | None = None,
     headers: type = DocumentHeaders,
+    read_headers: type = BucketRequest,
+    kept: str = "",
+    put_response: type | None = None,
     status: int = 200,
     body_bytes: int = DOCUMENT_BYTES,
     needs_digest: bool = False,
@@ -85,125 +152,141 @@ def bucket_document(
         query_key: what selects it in the query, which is its name in the bucket's record too.
         names: the names of its operations, in the order get, put, delete; the last may be absent.
         action: what the policy calls it: ``CORS`` for ``s3:GetBucketCORS``, with ``{}`` for the verb.
+        effect: what comes of it.
         missing: the error when there is none, or what makes the document that stands for none.
-        check: raises an S3 error if a document that is put cannot be meant for the bucket.
-        headers: the shape of the headers of the request that puts it.
+        check, admit: raise an S3 error if a document that is put cannot be meant for the bucket.
+        headers, read_headers: the shapes of the headers of the requests that put it and that read it.
+        kept: a field of the kind that is a header of the answer and, under the same name, of the request that puts it.
+        put_response: the shape of the answer to a put, if it has more than a status: the field that is kept.
         status: of the answer to a put.
         delete_action: of the deletion, where it is not that of the put, as it is for most documents.
     """
     get_name, put_name, *delete_name = names.split()
-    root = "" if kind is str else wire(kind).root
-    family: Documents[T]
-
-    async def get(context: Context, request: Any) -> Any:  # noqa: ARG001 - the form of every handler
-        found = family.of(context.target)
-        if found is None and isinstance(missing, type) and issubclass(missing, S3Error):
-            raise missing(BucketName=context.target.name)
-        shown = cast("Callable[[Bucket], T]", missing)(context.target) if found is None else found
-        return TextResponse(text=shown.encode()) if isinstance(shown, str) else shown
-
-    async def put(context: Context, request: Any) -> None:
-        given = request.document
-        if check:
-            check(given, context.target)
-        text = given if kind is str else write_document(given, root).decode("utf-8", "surrogatepass")
-        await buckets.set_document(context.store, context.target.name, query_key, text)
-
-    async def delete(context: Context, request: Any) -> None:  # noqa: ARG001 - the form of every handler
-        await buckets.set_document(context.store, context.target.name, query_key, None)
-
-    response = TextResponse if kind is str else kind
-    asked = _request(f"{put_name}Request", headers, kind, root)
-    operations = [
-        _declare(get, get_name, "GET", query_key, action.format("Get"), BucketRequest, response),
+    family = Documents(query_key, kind, "" if kind is str else wire(kind).root, effect, kept)
+    get, put, delete = _handlers(family, cast("Any", missing), check, admit, put_response)
+    asked = _request(f"{put_name}Request", headers, kind, family.root)
+    reads, writes = action.format("Get"), action.format("Put")
+    family.operations = (
+        _declare(get, get_name, "GET", query_key, reads, read_headers, TextResponse if kind is str else kind),
         _declare(
             put,
             put_name,
             "PUT",
             query_key,
-            action.format("Put"),
+            writes,
             asked,
-            None,
+            put_response,
             status=status,
             body_bytes=body_bytes,
             needs_digest=needs_digest,
         ),
-    ]
-    for name in delete_name:
-        right = delete_action or action.format("Put")
-        operations.append(_declare(delete, name, "DELETE", query_key, right, BucketRequest, None, status=204))
-    family = Documents(query_key, kind, root, operations)
+        *(
+            _declare(delete, name, "DELETE", query_key, delete_action or writes, BucketRequest, None, status=204)
+            for name in delete_name
+        ),
+    )
     return family
+
+
+def _handlers(
+    family: Documents[T], missing: Any, check: Check[T] | None, admit: Admit | None, put_response: Any
+) -> tuple[Handler, Handler, Handler]:
+    """Return what gets, puts and deletes the document of a family."""
+
+    async def get(context: Context, request: Any) -> Any:  # noqa: ARG001 - the form of every handler
+        found = family.of(context.target)
+        if found is None and isinstance(missing, type):
+            raise missing(BucketName=context.target.name)
+        shown = missing(context.target) if found is None else found
+        return TextResponse(text=shown.encode()) if isinstance(shown, str) else shown
+
+    async def put(context: Context, request: Any) -> Any:
+        given, kept = request.document, family.kept
+        if check:
+            check(given, context.target)
+        if admit:
+            await admit(context, request)
+        if kept and getattr(request, kept) is not None:
+            setattr(given, kept, getattr(request, kept))
+        changes: Mapping[str, str | None] = family.written(given)
+        if not isinstance(missing, type) and given == missing(context.target):
+            changes = family.removed
+        await buckets.set_documents(context.store, context.target.name, changes)
+        _tell(context, changes, family.effect)
+        return put_response(**{kept: getattr(given, kept)}) if put_response else None
+
+    async def delete(context: Context, request: Any) -> None:  # noqa: ARG001 - the form of every handler
+        await buckets.set_documents(context.store, context.target.name, family.removed)
+
+    return get, put, delete
 
 
 def numbered_document(
     kind: type[T],
     query_key: str,
-    name: str,
     *,
     action: str,
-    missing: type[S3Error],
+    effect: Effect,
     listed_root: str,
-    check: Callable[[T, Bucket], None] | None = None,
+    check: Check[T] | None = None,
 ) -> Documents[T]:
     """Declare a document of which a bucket has many, each with an ``id``.
 
     Args:
-        kind: its shape, with a field ``id``.
+        kind: its shape, with a field ``id``; its root element (``InventoryConfiguration``) names its operations.
         query_key: what selects it in the query.
-        name: what its operations are called: ``InventoryConfiguration``, which is its root element too.
         action: what the policy calls it, with ``{}`` for the verb.
-        missing: the error when there is none of an id.
+        effect: what comes of it.
         listed_root: the root element of their list.
         check: raises an S3 error if a document that is put cannot be meant for the bucket.
     """
 
+    name = wire(kind).root
     answer = _list_response(f"List{name}sResponse", kind, name, listed_root)
-    get, put, delete, listed = _numbered_handlers(kind, query_key, name, missing, check, answer)
+    get, put, delete, listed = _numbered_handlers(kind, query_key, name, effect, check, answer)
     asked = _request(f"Put{name}Request", _NumberedHeaders, kind, name)
     reads, writes = action.format("Get"), action.format("Put")
-    return Documents(
-        query_key,
-        kind,
-        name,
-        [
-            _declare(get, f"GetBucket{name}", "GET", f"{query_key}&id", reads, _NumberedRequest, kind),
-            _declare(put, f"PutBucket{name}", "PUT", f"{query_key}&id", writes, asked, None),
-            _declare(
-                delete, f"DeleteBucket{name}", "DELETE", f"{query_key}&id", writes, _NumberedRequest, None, status=204
-            ),
-            _declare(listed, f"ListBucket{name}s", "GET", query_key, reads, _ListRequest, answer),
-        ],
+    family = Documents(query_key, kind, name, effect)
+    family.operations = (
+        _declare(get, f"GetBucket{name}", "GET", f"{query_key}&id", reads, _NumberedRequest, kind),
+        _declare(put, f"PutBucket{name}", "PUT", f"{query_key}&id", writes, asked, None),
+        _declare(
+            delete, f"DeleteBucket{name}", "DELETE", f"{query_key}&id", writes, _NumberedRequest, None, status=204
+        ),
+        _declare(listed, f"ListBucket{name}s", "GET", query_key, reads, _ListRequest, answer),
     )
+    return family
 
 
 def _numbered_handlers(
-    kind: Any, query_key: str, name: str, missing: type[S3Error], check: Any, answer: type
+    kind: Any, query_key: str, name: str, effect: Effect, check: Any, answer: type
 ) -> tuple[Handler, Handler, Handler, Handler]:
     """Return what gets, puts, deletes and lists the documents of a family."""
 
     async def get(context: Context, request: Any) -> Any:
         text = context.target.documents.get(_numbered(query_key, request.id))
         if text is None:
-            raise missing
+            raise NoSuchConfiguration
         return _parsed(kind, name, text)
 
     async def put(context: Context, request: Any) -> None:
         given = request.document
         if given.id != request.id:
-            raise InvalidArgument("The id of the configuration is not that of the request.", ArgumentName="id")
+            raise IdMismatch
+        if not _ID.fullmatch(given.id):
+            raise InvalidArgument("The id is not valid.", ArgumentName="Id", ArgumentValue=given.id[:256])
         if check:
             check(given, context.target)
-        key, limit = _numbered(query_key, request.id), MAX_NUMBERED
-        if key not in context.target.documents and len(_ids(context.target, query_key)) >= limit:
-            raise TooManyConfigurations
-        await buckets.set_document(context.store, context.target.name, key, write_document(given, name).decode())
+        key = _numbered(query_key, request.id)
+        changes, limit = {key: _text_of(given, name)}, {_numbered(query_key, ""): MAX_NUMBERED}
+        await buckets.set_documents(context.store, context.target.name, changes, limit)
+        _tell(context, changes, effect)
 
     async def delete(context: Context, request: Any) -> None:
         key = _numbered(query_key, request.id)
         if key not in context.target.documents:
-            raise missing
-        await buckets.set_document(context.store, context.target.name, key, None)
+            raise NoSuchConfiguration
+        await buckets.set_documents(context.store, context.target.name, {key: None})
 
     async def listed(context: Context, request: Any) -> Any:
         token = request.continuation_token

@@ -9,7 +9,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from s3ish.api.context import Context
-from s3ish.api.documents import DocumentHeaders, bucket_document
+from s3ish.api.documents import DocumentHeaders, Effect, bucket_document
 from s3ish.api.operation import operation
 from s3ish.api.shapes import AttributeHeaders, DocumentDigest, ObjectRequest, RequesterPays
 from s3ish.auth.authorize import Permit
@@ -103,6 +103,7 @@ OBJECT_LOCK = bucket_document(
     "object-lock",
     "GetObjectLockConfiguration PutObjectLockConfiguration",
     action="s3:{}BucketObjectLockConfiguration",
+    effect=Effect.ACTED_UPON,
     missing=ObjectLockConfigurationNotFoundError,
     check=_check,
     headers=LockConfigurationHeaders,

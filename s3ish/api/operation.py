@@ -2,7 +2,7 @@
 
 ``@operation`` takes the route in AWS's own notation and the action that a policy names, and returns an ``Operation``
 value. The name is derived from the function's. An operation that is not built yet stands in the catalogue as
-``unsupported`` and answers an honest 501, or that nothing is set.
+``unsupported`` and answers an honest 501.
 """
 
 import re
@@ -13,15 +13,11 @@ from msgspec import Struct
 
 from s3ish.auth.authorize import Permit
 from s3ish.errors import NotImplemented
-from s3ish.model import Bucket
-from s3ish.objects.store import Store
-from s3ish.wire.shape import Written, wire
+from s3ish.wire.shape import wire
 
 Level = Literal["service", "bucket", "object"]
 Handler = Callable[[Any, Any], Awaitable[Any]]
 Permits = Callable[[Any], Iterable[Permit]]
-Unset = Callable[[Store, Bucket, str, str | None], Awaitable[Written]]
-"""Answers a read of what cannot be set yet, of a bucket or of a key and a version id in it."""
 
 DOCUMENT_BYTES = 256 * 1024
 """The longest XML body that an operation reads unless it says otherwise."""
@@ -37,7 +33,7 @@ class Operation(Struct, frozen=True, eq=False):
     that of a success, ``body_bytes`` the longest XML body, ``needs_digest`` whether the body must carry a checksum,
     ``reads_document`` whether the body is XML, ``reads_stream`` whether it is the object's data, and
     ``reads_form`` whether it is a form that says who sends it, under which key and with which headers. One that is not
-    ``supported`` may be a read of what cannot be set yet, which ``unset`` answers.
+    ``supported`` may say ``because`` of what it is never going to be.
     """
 
     name: str
@@ -56,7 +52,7 @@ class Operation(Struct, frozen=True, eq=False):
     response: type | None
     handler: Handler
     supported: bool = True
-    unset: Unset | None = None
+    because: str = ""
     permits: Permits | None = None
     is_of_each_key: bool = False
     reads_document: bool = False
@@ -119,8 +115,12 @@ def operation(
     return declare
 
 
-def unsupported(name: str, route: str, *, unset: Unset | None = None) -> Operation:
-    """Declare an operation that is not built; it answers 501 NotImplemented, or with ``unset`` that nothing is set."""
+def unsupported(name: str, route: str, *, because: str = "") -> Operation:
+    """Declare an operation that is not built; it answers 501 NotImplemented.
+
+    Args:
+        because: why it is not going to be built, for ``docs/operations.md``.
+    """
     method, level, query = _split(route)
     return Operation(
         name=name,
@@ -134,13 +134,19 @@ def unsupported(name: str, route: str, *, unset: Unset | None = None) -> Operati
         status=501,
         body_bytes=0,
         needs_digest=False,
-        needs_bucket=unset is not None,
+        needs_bucket=False,
         request=object,
         response=None,
         handler=_refuse,
         supported=False,
-        unset=unset,
+        because=because,
     )
+
+
+def refuse_not_built(operation: Operation) -> NotImplemented:
+    """Return what an operation answers that is not built."""
+    told = operation.because or "docs/operations.md says what is"
+    return NotImplemented(f"{NotImplemented.text} {operation.name} is not built: {told}.", Operation=operation.name)
 
 
 async def _refuse(context: Any, request: Any) -> None:  # noqa: ARG001 - the form of every handler

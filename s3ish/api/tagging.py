@@ -7,7 +7,7 @@ https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-tagging.html
 from msgspec.structs import replace
 
 from s3ish.api.context import Context
-from s3ish.api.documents import bucket_document
+from s3ish.api.documents import Effect, bucket_document
 from s3ish.api.object_headers import MAX_TAGS, check_tags
 from s3ish.api.operation import operation
 from s3ish.api.shapes import BucketRequest, DocumentDigest, RequesterPays, TagElement
@@ -27,8 +27,14 @@ class Tagging:
     tags: list[TagElement] = elements("Tag", wrapper="TagSet")
 
 
-def _check(tagging: Tagging, bucket: Bucket) -> None:  # noqa: ARG001 - the form of every check
+def check_tagging(tagging: Tagging) -> Tagging:
+    """Return tags that a bucket may have. Raises InvalidTag, BadRequest."""
     check_tags(tuple(Tag(tag.key, tag.value) for tag in tagging.tags), MAX_BUCKET_TAGS)
+    return tagging
+
+
+def _check(tagging: Tagging, bucket: Bucket) -> None:  # noqa: ARG001 - the form of every check
+    check_tagging(tagging)
 
 
 BUCKET_TAGGING = bucket_document(
@@ -36,6 +42,7 @@ BUCKET_TAGGING = bucket_document(
     "tagging",
     "GetBucketTagging PutBucketTagging DeleteBucketTagging",
     action="s3:{}BucketTagging",
+    effect=Effect.NONE,
     missing=NoSuchTagSet,
     check=_check,
     status=204,

@@ -3,7 +3,7 @@
 A bucket's record, its configuration documents included, stands in the index and in a sidecar of its own.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 
 from msgspec.structs import replace
@@ -12,9 +12,11 @@ from s3ish.errors import (
     BucketAlreadyExists,
     BucketAlreadyOwnedByYou,
     BucketNotEmpty,
+    InvalidRequest,
     NoSuchBucket,
     NoSuchUpload,
     OperationAborted,
+    TooManyConfigurations,
 )
 from s3ish.model import Bucket, Garbage, Owner, Versioning
 from s3ish.objects import multipart
@@ -23,6 +25,8 @@ from s3ish.objects.store import Store, attempts, drop_blobs, translated
 from s3ish.tables import keys
 from s3ish.tables.catalog import BUCKETS, UPLOADS, VERSIONS
 
+MAX_DOCUMENTS_CHARACTERS = 4 * 1024 * 1024
+"""How long all configuration documents of a bucket may be: every change of the bucket writes them all."""
 _LISTED_AT_ONCE = 1000
 
 
@@ -117,17 +121,32 @@ async def set_versioning(store: Store, name: str, enabled: bool) -> Bucket:
     return await change_bucket(store, name, lambda bucket: replace(bucket, versioning=state))
 
 
-async def set_document(store: Store, name: str, document: str, text: str | None) -> Bucket:
-    """Put a configuration document of a bucket in place of the one that it has, or remove it. Raises NoSuchBucket.
+async def set_documents(
+    store: Store, name: str, changes: Mapping[str, str | None], limits: Mapping[str, int] | None = None
+) -> Bucket:
+    """Put configuration documents of a bucket in place of those that it has, or remove them, in one commit.
 
     Args:
-        document: its name in the bucket's record.
-        text: the document; None to remove it.
+        changes: the documents by their names in the bucket's record; None to remove one.
+        limits: how many documents there may be whose names begin with a text.
+
+    Raises:
+        NoSuchBucket: there is no such bucket.
+        TooManyConfigurations: there would be more than a limit allows.
+        InvalidRequest: all documents of the bucket would be longer than ``MAX_DOCUMENTS_CHARACTERS``.
     """
 
     def change(bucket: Bucket) -> Bucket:
-        others = {key: value for key, value in bucket.documents.items() if key != document}
-        return replace(bucket, documents=others if text is None else others | {document: text})
+        documents = {key: text for key, text in {**bucket.documents, **changes}.items() if text is not None}
+        for prefix, count in (limits or {}).items():
+            if sum(key.startswith(prefix) for key in documents) > count:
+                raise TooManyConfigurations
+        if sum(map(len, documents.values())) > MAX_DOCUMENTS_CHARACTERS:
+            raise InvalidRequest(
+                "The configuration documents of a bucket must not have more than "
+                f"{MAX_DOCUMENTS_CHARACTERS} characters together"
+            )
+        return replace(bucket, documents=documents)
 
     return await change_bucket(store, name, change)
 

@@ -17,8 +17,7 @@ from msgspec.structs import replace
 from s3ish.api.authorize import check_owner, check_permit
 from s3ish.api.context import Body, Context
 from s3ish.api.misplaced import refuse_misplaced
-from s3ish.api.not_set import answer_not_built
-from s3ish.api.operation import Operation
+from s3ish.api.operation import Operation, refuse_not_built
 from s3ish.auth.authorize import Permit
 from s3ish.auth.condition_keys import Circumstances
 from s3ish.auth.identify import Authentication, Authenticator, is_presigned
@@ -239,7 +238,7 @@ class S3Application:
         if operation.needs_bucket and bucket is None:
             raise NoSuchBucket(BucketName=target.bucket)
         if not operation.supported:
-            return await answer_not_built(self._store, operation, bucket, target.key, query.get("versionId"))
+            raise refuse_not_built(operation)
         if self._faults:
             await self._faults.before(call)
         refuse_misplaced(operation, headers)

@@ -118,10 +118,20 @@ def element(name: str, *, default: Any = None, choices: tuple[str, ...] = (), ur
 
 
 def elements(
-    name: str, *, wrapper: str = "", choices: tuple[str, ...] = (), url: bool = False, limit: int = MAX_MEMBERS
+    name: str,
+    *,
+    wrapper: str = "",
+    choices: tuple[str, ...] = (),
+    url: bool = False,
+    limit: int = MAX_MEMBERS,
+    optional: bool = False,
 ) -> Any:
-    """A list of XML elements, one beside the other, or within ``wrapper``; a longer one than ``limit`` is not read."""
-    return Field(Spec("elements", name, wrapper=wrapper, choices=choices, url=url, limit=limit), factory=list)
+    """A list of XML elements, one beside the other, or within ``wrapper``; a longer one than ``limit`` is not read.
+
+    An ``optional`` one is None where its wrapper is absent.
+    """
+    spec = Spec("elements", name, wrapper=wrapper, choices=choices, url=url, limit=limit)
+    return Field(spec, None) if optional else Field(spec, factory=list)
 
 
 class Rows(Protocol[Member_co]):

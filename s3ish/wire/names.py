@@ -16,7 +16,9 @@ _BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
 _ADDRESS = re.compile(r"\d+\.\d+\.\d+\.\d+")
 _BROKEN_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
 _RESERVED_PREFIXES = ("xn--", "sthree-", "amzn-s3-demo-")
-_RESERVED_SUFFIXES = ("-s3alias", "--ol-s3", ".mrap", "--x-s3", "--table-s3", "-an")
+_RESERVED_SUFFIXES = ("-s3alias", "--ol-s3", ".mrap", "--x-s3", "--table-s3")
+_REGIONAL, _REGIONAL_SUFFIX = re.compile(r".+-[0-9]{12}-[a-z0-9-]+-an"), "-an"
+"""Names in the part of an account and a region, as no others may end."""
 _NAMES_KEPT = 1024
 """How many names of buckets stay checked."""
 _HOST_LIKE = ("minio",)
@@ -34,8 +36,17 @@ def is_bucket_name(name: str) -> bool:
         and _ADDRESS.fullmatch(name) is None
         and not name.startswith(_RESERVED_PREFIXES)
         and not name.endswith(_RESERVED_SUFFIXES)
+        and (not is_regional(name) or _REGIONAL.fullmatch(name) is not None)
         and name not in _HOST_LIKE
     )
+
+
+def is_regional(name: str) -> bool:
+    """Whether a name is in the part of an account and a region.
+
+    https://docs.aws.amazon.com/AmazonS3/latest/userguide/gpbucketnamespaces.html
+    """
+    return name.endswith(_REGIONAL_SUFFIX)
 
 
 def decode_segment(raw: str) -> str:

@@ -242,3 +242,11 @@ def test_a_policy_of_the_bucket_denies_and_gives_to_users_of_the_account(s3, rea
         Bucket=shared, Policy=policy_of(shared, "s3:GetObject", {"AWS": "arn:aws:iam::000000000000:user/ci"})
     )
     assert limited.get_object(Bucket=shared, Key="k")["Body"].read() == b"body"
+
+
+def test_the_access_lists_by_default(s3, bucket):
+    s3.put_object(Bucket=bucket, Key="k", Body=b"x")
+    owner = s3.list_buckets()["Owner"]
+    for answer in (s3.get_bucket_acl(Bucket=bucket), s3.get_object_acl(Bucket=bucket, Key="k")):
+        assert answer["Owner"] == owner
+        assert answer["Grants"] == [{"Grantee": owner | {"Type": "CanonicalUser"}, "Permission": "FULL_CONTROL"}]

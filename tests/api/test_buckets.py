@@ -230,3 +230,27 @@ def test_expected_owner(s3, refused, bucket):
 def test_the_slash_behind_a_bucket(raw, bucket):
     assert raw("GET", f"/{bucket}/").xml.tag == "ListBucketResult"
     assert raw("HEAD", f"/{bucket}/").status == 200
+
+
+def test_tags_at_creation(raw, s3, refused, name):
+    tags = [{"Key": "größe", "Value": "1"}, {"Key": "b", "Value": ""}]
+    s3.create_bucket(Bucket=name, CreateBucketConfiguration={"Tags": tags})
+    assert s3.get_bucket_tagging(Bucket=name)["TagSet"] == tags
+    for code, wrong in (
+        ("InvalidTag", [tags[0]] * 2),
+        ("BadRequest", [{"Key": f"k{n}", "Value": ""} for n in range(51)]),
+    ):
+        refused(code, 400, s3.create_bucket, Bucket=f"{name}-2", CreateBucketConfiguration={"Tags": wrong})
+        refused("404", 404, s3.head_bucket, Bucket=f"{name}-2")
+
+
+def test_the_namespace_of_an_account_in_a_region(s3, refused):
+    here = f"t-{uuid.uuid4().hex[:8]}-000000000000-us-east-1-an"
+    refused("InvalidBucketName", 400, s3.create_bucket, Bucket=here)
+    refused("InvalidBucketName", 400, s3.create_bucket, Bucket=here, BucketNamespace="global")
+    s3.create_bucket(Bucket=here, BucketNamespace="account-regional")
+    s3.put_object(Bucket=here, Key="k", Body=b"x")
+    assert s3.get_object(Bucket=here, Key="k")["Body"].read() == b"x"
+    for elsewhere in (here.replace("us-east", "us-west"), here.replace("000-us", "001-us"), "plain-name"):
+        refused("InvalidBucketName", 400, s3.create_bucket, Bucket=elsewhere, BucketNamespace="account-regional")
+    refused("InvalidArgument", 400, s3.create_bucket, Bucket="plain-name", BucketNamespace="mine")

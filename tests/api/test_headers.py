@@ -55,7 +55,11 @@ GRANT = (
     '<Grant><Grantee xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance" xsi:type="CanonicalUser">'
     f"{OWNER}</Grantee><Permission>FULL_CONTROL</Permission></Grant>"
 )
+_DESTINATION = "<Destination><S3BucketDestination><Bucket>arn:aws:s3:::{bucket}</Bucket><Format>CSV</Format>"
 DOCUMENTS = {
+    "abac": "<AbacStatus><Status>Enabled</Status></AbacStatus>",
+    "accelerate": "<AccelerateConfiguration><Status>Enabled</Status></AccelerateConfiguration>",
+    "analytics": "<AnalyticsConfiguration><Id>x</Id><StorageClassAnalysis/></AnalyticsConfiguration>",
     "cors": "<CORSConfiguration><CORSRule><AllowedMethod>GET</AllowedMethod><AllowedOrigin>*</AllowedOrigin></CORSRule>"
     "</CORSConfiguration>",
     "acl": f"<AccessControlPolicy><Owner>{OWNER}</Owner><AccessControlList>{GRANT}</AccessControlList>"
@@ -64,14 +68,30 @@ DOCUMENTS = {
     "object-lock": "<ObjectLockConfiguration><ObjectLockEnabled>Enabled</ObjectLockEnabled></ObjectLockConfiguration>",
     "retention": "<Retention><Mode>GOVERNANCE</Mode><RetainUntilDate>2099-01-01T00:00:00Z</RetainUntilDate>"
     "</Retention>",
+    "encryption": "<ServerSideEncryptionConfiguration><Rule><ApplyServerSideEncryptionByDefault>"
+    "<SSEAlgorithm>AES256</SSEAlgorithm></ApplyServerSideEncryptionByDefault></Rule>"
+    "</ServerSideEncryptionConfiguration>",
+    "intelligent-tiering": "<IntelligentTieringConfiguration><Id>x</Id><Status>Enabled</Status><Tiering><Days>90</Days>"
+    "<AccessTier>ARCHIVE_ACCESS</AccessTier></Tiering></IntelligentTieringConfiguration>",
+    "inventory": f"<InventoryConfiguration>{_DESTINATION}</S3BucketDestination></Destination><Id>x</Id>"
+    "<IsEnabled>true</IsEnabled><IncludedObjectVersions>All</IncludedObjectVersions><Schedule><Frequency>Daily</Frequency></Schedule>"
+    "</InventoryConfiguration>",
+    "lifecycle": "<LifecycleConfiguration><Rule><ID>x</ID><Filter/><Status>Enabled</Status><Expiration><Days>1</Days>"
+    "</Expiration></Rule></LifecycleConfiguration>",
+    "logging": "<BucketLoggingStatus><LoggingEnabled><TargetBucket>{bucket}</TargetBucket><TargetPrefix/>"
+    "</LoggingEnabled></BucketLoggingStatus>",
+    "metrics": "<MetricsConfiguration><Id>x</Id></MetricsConfiguration>",
+    "notification": "<NotificationConfiguration><EventBridgeConfiguration/></NotificationConfiguration>",
     "ownershipControls": "<OwnershipControls><Rule><ObjectOwnership>ObjectWriter</ObjectOwnership></Rule>"
     "</OwnershipControls>",
     "policy": '{"Statement": [{"Effect": "Allow", "Principal": "*", "Action": "s3:Get*", '
     '"Resource": "arn:aws:s3:::*"}]}',
+    "requestPayment": "<RequestPaymentConfiguration><Payer>Requester</Payer></RequestPaymentConfiguration>",
     "publicAccessBlock": "<PublicAccessBlockConfiguration/>",
     "tagging": "<Tagging><TagSet><Tag><Key>k</Key><Value>v</Value></Tag></TagSet></Tagging>",
+    "website": "<WebsiteConfiguration><IndexDocument><Suffix>i</Suffix></IndexDocument></WebsiteConfiguration>",
 }
-"""A good document of a bucket or an object, by the query key that selects it."""
+"""A good document of a bucket or an object, by the query key that selects it; its id is x."""
 
 VOLATILE = {"date", "x-amz-request-id", "x-amz-id-2", "last-modified", "location", "connection"}
 CHANGING = re.compile(
@@ -113,6 +133,10 @@ class Requests:
         self._raw, self._new_bucket = raw, new_bucket
         self.bucket = new_bucket()
         self._key, self._changed = f"/{self.bucket}/k", True
+        self._source, self._target = new_bucket(), new_bucket()
+        for bucket in (self._source, self._target):
+            document = "<VersioningConfiguration><Status>Enabled</Status></VersioningConfiguration>"
+            raw("PUT", f"/{bucket}?versioning=", document)
         raw("PUT", f"/{self.bucket}/source", "source", {"x-amz-meta-s": "1", "x-amz-tagging": "s=1"})
 
     def send(self, name, headers):
@@ -135,13 +159,14 @@ class Requests:
     def _plain(self, operation):
         """A request of nothing but its route."""
         path = operation.route.split(" ")[1].replace("{Bucket}", self.bucket).replace("{Key+}", "k")
-        path = re.sub(r"(?<=[?&])([a-zA-Z-]+)(?=&|$)", r"\1=", path)
+        path = re.sub(r"(?<=[?&])([a-zA-Z-]+)(?=&|$)", r"\1=", path).replace("&id=", "&id=x")
         document = DOCUMENTS.get(operation.query[0][0], "") if operation.query else ""
+        document = document.replace("{bucket}", self._target)
         if operation.name == "GetBucketPolicyStatus":
             self._raw("PUT", f"/{self.bucket}?policy=", DOCUMENTS["policy"])
         if operation.name.endswith(("Retention", "LegalHold", "LockConfiguration")):
             path = path.replace(self.bucket, self._lockable())
-        if document and operation.method == "GET":
+        if document and operation.method != "PUT":
             self._raw("PUT", path, document, {"x-amz-sdk-checksum-algorithm": "CRC32"} | crc32(document))
         needs_digest = operation.needs_digest and document
         return path, document if operation.method == "PUT" else "", crc32(document) if needs_digest else {}
@@ -168,6 +193,20 @@ class Requests:
     def put_bucket_versioning(self, _):
         name = "VersioningConfiguration"
         return f"/{self.bucket}?versioning=", f"<{name}><Status>Suspended</Status></{name}>", {}
+
+    def put_bucket_replication(self, _):
+        rule = (
+            f"<Prefix/><Status>Enabled</Status><Destination><Bucket>arn:aws:s3:::{self._target}</Bucket></Destination>"
+        )
+        content = f"<Role>arn:aws:iam::000000000000:role/r</Role><Rule><ID>x</ID>{rule}</Rule>"
+        return f"/{self._source}?replication=", f"<ReplicationConfiguration>{content}</ReplicationConfiguration>", {}
+
+    def get_bucket_replication(self, _):
+        path, document, _ = self.put_bucket_replication(_)
+        self._raw("PUT", path, document)
+        return path, "", {}
+
+    delete_bucket_replication = get_bucket_replication
 
     def put_object(self, _):
         return self._key, "other", {}

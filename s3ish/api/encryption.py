@@ -1,0 +1,74 @@
+"""How new objects of a bucket are encrypted by default: the document.
+
+https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutBucketEncryption.html
+"""
+
+from s3ish.api.documents import Effect, bucket_document
+from s3ish.errors import InvalidArgument, MalformedXML, ServerSideEncryptionConfigurationNotFoundError
+from s3ish.model import Bucket
+from s3ish.wire.fields import element, elements
+from s3ish.wire.shape import shape
+
+ALGORITHMS = ("AES256", "aws:kms", "aws:kms:dsse")
+MAX_KEY_ID = 2048
+
+
+@shape
+class DefaultEncryption:
+    """The algorithm, and the key of the key service."""
+
+    algorithm: str = element("SSEAlgorithm", default=..., choices=ALGORITHMS)
+    key_id: str | None = element("KMSMasterKeyID")
+
+
+@shape
+class BlockedEncryption:
+    """What clients must not ask for."""
+
+    types: list[str] = elements("EncryptionType", limit=2, choices=("NONE", "SSE-C"))
+
+
+@shape
+class EncryptionRule:
+    """The rule of a bucket."""
+
+    default: DefaultEncryption | None = element("ApplyServerSideEncryptionByDefault")
+    bucket_key: bool | None = element("BucketKeyEnabled")
+    blocked: BlockedEncryption | None = element("BlockedEncryptionTypes")
+
+
+@shape(root="ServerSideEncryptionConfiguration")
+class EncryptionConfiguration:
+    """The encryption of a bucket: one rule."""
+
+    rules: list[EncryptionRule] = elements("Rule", limit=1)
+
+
+def _check(configuration: EncryptionConfiguration, bucket: Bucket) -> None:  # noqa: ARG001 - the form of every check
+    if len(configuration.rules) != 1:
+        raise MalformedXML
+    rule = configuration.rules[0]
+    if rule.default is None and rule.blocked is None:
+        raise MalformedXML
+    if rule.blocked and len(rule.blocked.types) != 1:
+        raise MalformedXML
+    if rule.default is None or rule.default.key_id is None:
+        return
+    if rule.default.algorithm == "AES256":
+        raise InvalidArgument(
+            "a KMSMasterKeyID is not applicable if the default sse algorithm is not aws:kms or aws:kms:dsse",
+            ArgumentName="ApplyServerSideEncryptionByDefault",
+        )
+    if not 0 < len(rule.default.key_id) <= MAX_KEY_ID or not rule.default.key_id.isprintable():
+        raise InvalidArgument("The KMSMasterKeyID is not valid", ArgumentName="KMSMasterKeyID")
+
+
+ENCRYPTION = bucket_document(
+    EncryptionConfiguration,
+    "encryption",
+    "GetBucketEncryption PutBucketEncryption DeleteBucketEncryption",
+    action="s3:{}EncryptionConfiguration",
+    effect=Effect.NOT_YET,
+    missing=ServerSideEncryptionConfigurationNotFoundError,
+    check=_check,
+)

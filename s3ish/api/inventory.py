@@ -1,0 +1,122 @@
+"""Lists of all objects of a bucket, made day by day or week by week: the documents.
+
+https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutBucketInventoryConfiguration.html
+"""
+
+from s3ish.api.destinations import check_destination
+from s3ish.api.documents import Effect, numbered_document
+from s3ish.api.filters import check_prefix
+from s3ish.errors import MalformedXML
+from s3ish.model import Bucket
+from s3ish.wire.fields import element, elements
+from s3ish.wire.shape import shape
+
+FIELDS = (
+    "Size",
+    "LastModifiedDate",
+    "StorageClass",
+    "ETag",
+    "IsMultipartUploaded",
+    "ReplicationStatus",
+    "EncryptionStatus",
+    "ObjectLockRetainUntilDate",
+    "ObjectLockMode",
+    "ObjectLockLegalHoldStatus",
+    "ObjectLockEventHoldStatus",
+    "ObjectLockEventHoldDuration",
+    "IntelligentTieringAccessTier",
+    "BucketKeyStatus",
+    "ChecksumAlgorithm",
+    "ObjectAccessControlList",
+    "ObjectOwner",
+    "LifecycleExpirationDate",
+    "IntelligentTieringReferenceDate",
+)
+
+
+@shape
+class ByServer:
+    """Encryption with keys of the server."""
+
+
+@shape
+class ByKeyService:
+    """Encryption with a key of the key service."""
+
+    key_id: str = element("KeyId", default=...)
+
+
+@shape
+class ListEncryption:
+    """How a list is encrypted."""
+
+    by_server: ByServer | None = element("SSE-S3")
+    by_key_service: ByKeyService | None = element("SSE-KMS")
+
+
+@shape
+class ListBucket:
+    """The bucket and the form of a list."""
+
+    account: str | None = element("AccountId")
+    bucket: str = element("Bucket", default=...)
+    format: str = element("Format", default=..., choices=("CSV", "ORC", "Parquet"))
+    prefix: str | None = element("Prefix")
+    encryption: ListEncryption | None = element("Encryption")
+
+
+@shape
+class ListDestination:
+    """Where a list goes."""
+
+    bucket: ListBucket = element("S3BucketDestination", default=...)
+
+
+@shape
+class ListFilter:
+    """Which objects are listed."""
+
+    prefix: str = element("Prefix", default=...)
+
+
+@shape
+class Schedule:
+    """How often a list is made."""
+
+    frequency: str = element("Frequency", default=..., choices=("Daily", "Weekly"))
+
+
+@shape(root="InventoryConfiguration")
+class InventoryConfiguration:
+    """One list."""
+
+    destination: ListDestination = element("Destination", default=...)
+    is_enabled: bool = element("IsEnabled", default=...)
+    filter: ListFilter | None = element("Filter")
+    id: str = element("Id", default=...)
+    versions: str = element("IncludedObjectVersions", default=..., choices=("All", "Current"))
+    fields: list[str] | None = elements(
+        "Field", wrapper="OptionalFields", choices=FIELDS, limit=len(FIELDS), optional=True
+    )
+    schedule: Schedule = element("Schedule", default=...)
+
+
+def _check(inventory: InventoryConfiguration, bucket: Bucket) -> None:  # noqa: ARG001 - the form of every check
+    destination = inventory.destination.bucket
+    encryption = destination.encryption
+    if encryption and (encryption.by_server is None) == (encryption.by_key_service is None):
+        raise MalformedXML
+    if inventory.fields and len(set(inventory.fields)) < len(inventory.fields):
+        raise MalformedXML
+    check_prefix(inventory.filter.prefix if inventory.filter else "")
+    check_destination(destination.bucket, destination.prefix)
+
+
+INVENTORY = numbered_document(
+    InventoryConfiguration,
+    "inventory",
+    action="s3:{}InventoryConfiguration",
+    effect=Effect.NOT_YET,
+    listed_root="ListInventoryConfigurationsResult",
+    check=_check,
+)

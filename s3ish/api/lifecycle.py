@@ -1,0 +1,189 @@
+"""What happens to objects as they grow old: the document.
+
+https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutBucketLifecycleConfiguration.html
+"""
+
+from typing import Any
+
+from s3ish.api.context import Context
+from s3ish.api.documents import DocumentHeaders, Effect, bucket_document
+from s3ish.api.filters import AllOf, Filter, check_filter, check_prefix, tags_of
+from s3ish.api.lifecycle_actions import (
+    CLASSES,
+    AbortUploads,
+    Expiration,
+    NoncurrentExpiration,
+    NoncurrentTransition,
+    Transition,
+    check_days,
+    check_expiration,
+    check_noncurrent,
+    check_transitions,
+)
+from s3ish.errors import InvalidArgument, InvalidRequest, MalformedXML, NoSuchLifecycleConfiguration
+from s3ish.model import Bucket
+from s3ish.wire.fields import element, elements, header
+from s3ish.wire.shape import shape
+
+MAX_RULES = 1000
+MAX_ID = 255
+BODY_BYTES = 1024 * 1024
+SMALL_STAY, BY_CLASS = "all_storage_classes_128K", "varies_by_storage_class"
+"""Which small objects no transition moves."""
+_MINIMUM = "x-amz-transition-default-minimum-object-size"
+
+
+@shape
+class AllOfLifecycle(AllOf):
+    """Conditions that must all hold; sizes in bytes."""
+
+    greater_than: int | None = element("ObjectSizeGreaterThan")
+    less_than: int | None = element("ObjectSizeLessThan")
+
+
+@shape
+class LifecycleFilter(Filter):
+    """Which objects a rule is about; sizes in bytes."""
+
+    greater_than: int | None = element("ObjectSizeGreaterThan")
+    less_than: int | None = element("ObjectSizeLessThan")
+    all_of: AllOfLifecycle | None = element("And")
+
+
+@shape
+class LifecycleRule:
+    """One rule, of either version of the document: with a prefix of its own, or with a filter."""
+
+    id: str | None = element("ID")
+    prefix: str | None = element("Prefix")
+    filter: LifecycleFilter | None = element("Filter")
+    status: str = element("Status", default=..., choices=("Enabled", "Disabled"))
+    expiration: Expiration | None = element("Expiration")
+    transitions: list[Transition] = elements("Transition", limit=len(CLASSES))
+    noncurrent_expiration: NoncurrentExpiration | None = element("NoncurrentVersionExpiration")
+    noncurrent_transitions: list[NoncurrentTransition] = elements("NoncurrentVersionTransition", limit=len(CLASSES))
+    abort_uploads: AbortUploads | None = element("AbortIncompleteMultipartUpload")
+
+    @property
+    def told(self) -> str:
+        """How the error messages of S3 name the rule."""
+        if self.filter is None:
+            return f"prefix '{self.prefix or ''}'"
+        found = self.filter.all_of or self.filter
+        parts = [f"prefix={found.prefix}"] if found.prefix is not None else []
+        parts += [f"tag={{key={tag.key}, value={tag.value}}}" for tag in tags_of(self.filter)]
+        parts += [f"objectsizegreaterthan={found.greater_than}"] if found.greater_than is not None else []
+        parts += [f"objectsizelessthan={found.less_than}"] if found.less_than is not None else []
+        return f"filter '({' and '.join(parts) or 'prefix='})'"
+
+
+@shape(root="LifecycleConfiguration")
+class LifecycleConfiguration:
+    """The rules of a bucket."""
+
+    rules: list[LifecycleRule] = elements("Rule", limit=MAX_RULES + 1)
+    minimum_size: str | None = header(_MINIMUM, default=SMALL_STAY)
+
+
+@shape
+class LifecycleHeaders(DocumentHeaders):
+    """What the request carries that puts the document."""
+
+    minimum_size: str | None = header(_MINIMUM, choices=(SMALL_STAY, BY_CLASS))
+
+
+@shape
+class PutLifecycleResponse:
+    """Which small objects no transition moves."""
+
+    minimum_size: str | None = header(_MINIMUM)
+
+
+def _check(configuration: LifecycleConfiguration, bucket: Bucket) -> None:  # noqa: ARG001 - the form of every check
+    rules = configuration.rules
+    if not rules:
+        raise MalformedXML
+    if len(rules) > MAX_RULES:
+        raise InvalidRequest(f"The number of lifecycle rules must not exceed the allowed limit of {MAX_RULES} rules.")
+    ids = [rule.id for rule in rules if rule.id]
+    if any(len(number) > MAX_ID for number in ids):
+        raise InvalidArgument(f"ID length should not exceed allowed limit of {MAX_ID}", ArgumentName="ID")
+    if len(set(ids)) < len(ids):
+        raise InvalidArgument("Rule ID must be unique. Found same ID for more than one rule", ArgumentName="ID")
+    if any((rule.prefix is None) == (rule.filter is None) for rule in rules):
+        raise MalformedXML
+    if len({rule.filter is None for rule in rules}) > 1:
+        raise InvalidRequest(
+            "Base level prefix cannot be used in Lifecycle V2, prefixes are only supported in the Filter."
+        )
+    for rule in rules:
+        _check_rule(rule)
+
+
+def _check_rule(rule: LifecycleRule) -> None:
+    check_prefix(rule.prefix or "")
+    check_filter(rule.filter)
+    if rule.filter:
+        _check_sizes(rule.filter)
+    uploads = rule.abort_uploads
+    if not (
+        rule.expiration or rule.transitions or rule.noncurrent_expiration or rule.noncurrent_transitions or uploads
+    ):
+        raise InvalidRequest("At least one action needs to be specified in a rule.")
+    check_expiration(rule.expiration)
+    check_transitions(rule.transitions, rule.expiration, rule.told)
+    check_noncurrent(rule.noncurrent_transitions, rule.noncurrent_expiration, rule.told)
+    if rule.filter is None and _newer_versions(rule):
+        raise InvalidRequest("NewerNoncurrentVersions can only be specified in a rule with a Filter.")
+    if uploads:
+        check_days(uploads.days, "'DaysAfterInitiation' for AbortIncompleteMultipartUpload action", least=1)
+        _refuse_conditions(rule.filter, "AbortIncompleteMultipartUpload")
+    if rule.expiration and rule.expiration.marker:
+        _refuse_conditions(rule.filter, "ExpiredObjectDeleteMarker")
+
+
+def _check_sizes(found: LifecycleFilter) -> None:
+    sizes = found.all_of or found
+    least, most = sizes.greater_than, sizes.less_than
+    if (least is not None and least < 0) or (most is not None and most < 1):
+        raise InvalidArgument("'ObjectSizeGreaterThan' must be nonnegative and 'ObjectSizeLessThan' must be positive")
+    if least is not None and most is not None and least >= most:
+        raise InvalidRequest("'ObjectSizeLessThan' has to be a value greater than 'ObjectSizeGreaterThan'.")
+
+
+def _newer_versions(rule: LifecycleRule) -> bool:
+    expiration = rule.noncurrent_expiration
+    return bool(expiration and expiration.newer_versions is not None) or any(
+        transition.newer_versions is not None for transition in rule.noncurrent_transitions
+    )
+
+
+def _refuse_conditions(found: LifecycleFilter | None, action: str) -> None:
+    """Refuse an action on what has neither tags nor a size. Raises InvalidRequest."""
+    if tags_of(found):
+        raise InvalidRequest(f"{action} cannot be specified with Tags.")
+    sizes = found and (found.all_of or found)
+    if sizes and (sizes.greater_than is not None or sizes.less_than is not None):
+        raise InvalidRequest(f"{action} cannot be specified with Object Size.")
+
+
+async def _admit(context: Context, request: Any) -> None:
+    """Give an id to the rules that have none, as S3 does."""
+    for rule in request.document.rules:
+        rule.id = rule.id or context.store.clock.token(30)
+
+
+LIFECYCLE = bucket_document(
+    LifecycleConfiguration,
+    "lifecycle",
+    "GetBucketLifecycleConfiguration PutBucketLifecycleConfiguration DeleteBucketLifecycle",
+    action="s3:{}LifecycleConfiguration",
+    effect=Effect.NOT_YET,
+    missing=NoSuchLifecycleConfiguration,
+    check=_check,
+    admit=_admit,
+    headers=LifecycleHeaders,
+    kept="minimum_size",
+    put_response=PutLifecycleResponse,
+    body_bytes=BODY_BYTES,
+)

@@ -1,0 +1,249 @@
+"""Who is told of what happens in a bucket: the document.
+
+https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutBucketNotificationConfiguration.html
+"""
+
+import re
+from collections.abc import Iterator
+from functools import lru_cache
+from itertools import combinations
+from typing import Any
+
+from s3ish.api.context import Context
+from s3ish.api.documents import DocumentHeaders, Effect, bucket_document
+from s3ish.errors import InvalidArgument, InvalidRequest, MalformedXML
+from s3ish.model import Bucket
+from s3ish.wire.fields import element, elements, header
+from s3ish.wire.shape import shape
+
+MAX_CONFIGURATIONS = 100
+MAX_ID = 255
+MAX_VALUE = 1024
+_EVENTS = {
+    "ObjectCreated": ("*", "Put", "Post", "Copy", "CompleteMultipartUpload"),
+    "ObjectRemoved": ("*", "Delete", "DeleteMarkerCreated"),
+    "ObjectRestore": ("*", "Post", "Completed", "Delete"),
+    "Replication": (
+        "*",
+        "OperationFailedReplication",
+        "OperationNotTracked",
+        "OperationMissedThreshold",
+        "OperationReplicatedAfterThreshold",
+    ),
+    "LifecycleExpiration": ("*", "Delete", "DeleteMarkerCreated"),
+    "ObjectTagging": ("*", "Put", "Delete"),
+    "ObjectAnnotation": ("*", "Put", "Delete"),
+    "ObjectAcl": ("Put",),
+    "ObjectRetention": ("Put",),
+    "LifecycleTransition": (),
+    "IntelligentTiering": (),
+    "ReducedRedundancyLostObject": (),
+}
+EVENTS = frozenset(f"s3:{group}:{kind}" for group, kinds in _EVENTS.items() for kind in kinds) | frozenset(
+    f"s3:{group}" for group, kinds in _EVENTS.items() if not kinds
+)
+"""What can be told of."""
+_ARN = re.compile(r"arn:[a-z-]{1,32}:(?P<service>[a-z]+):(?P<region>[a-z0-9-]*):[0-9]{0,12}:[\w:.$-]{1,256}", re.ASCII)
+
+
+@shape
+class FilterRule:
+    """What a key begins or ends with."""
+
+    name: str | None = element("Name")
+    value: str | None = element("Value")
+
+
+@shape
+class KeyFilter:
+    """Which keys."""
+
+    rules: list[FilterRule] = elements("FilterRule", limit=4)
+
+    def value(self, name: str) -> str:
+        """Return what the keys have as ``prefix`` or ``suffix``."""
+        return next((rule.value or "" for rule in self.rules if (rule.name or "").lower() == name), "")
+
+
+@shape
+class EventFilter:
+    """Which objects."""
+
+    key: KeyFilter | None = element("S3Key")
+
+
+@shape
+class Subscription:
+    """What a target is told of; ``arn`` and ``service`` are of the kinds of targets."""
+
+    id: str | None = element("Id")
+    events: list[str] = elements("Event", limit=len(EVENTS))
+    filter: EventFilter | None = element("Filter")
+
+    what = service = ""
+    arn = ""
+
+    def value(self, name: str) -> str:
+        """Return what keys have as ``prefix`` or ``suffix``."""
+        return self.filter.key.value(name) if self.filter and self.filter.key else ""
+
+
+@shape
+class QueueSubscription(Subscription):
+    """What a queue is told of."""
+
+    arn: str = element("Queue", default=...)
+
+    what, service = "queue", "sqs"
+
+
+@shape
+class TopicSubscription(Subscription):
+    """What a topic is told of."""
+
+    arn: str = element("Topic", default=...)
+
+    what, service = "topic", "sns"
+
+
+@shape
+class FunctionSubscription(Subscription):
+    """What a function is told of; the role is of the first version of the document."""
+
+    arn: str = element("CloudFunction", default=...)
+    role: str | None = element("InvocationRole")
+
+    what, service = "function", "lambda"
+
+
+@shape
+class EventBridge:
+    """That the event bus is told of everything."""
+
+
+@shape(root="NotificationConfiguration")
+class NotificationConfiguration:
+    """Who is told of what; nothing if nobody is."""
+
+    topics: list[TopicSubscription] = elements("TopicConfiguration", limit=MAX_CONFIGURATIONS + 1)
+    queues: list[QueueSubscription] = elements("QueueConfiguration", limit=MAX_CONFIGURATIONS + 1)
+    functions: list[FunctionSubscription] = elements("CloudFunctionConfiguration", limit=MAX_CONFIGURATIONS + 1)
+    event_bridge: EventBridge | None = element("EventBridgeConfiguration")
+
+    @property
+    def subscriptions(self) -> Iterator[Subscription]:
+        """All that has a target by its ARN."""
+        yield from (*self.topics, *self.queues, *self.functions)
+
+
+@shape
+class NotificationHeaders(DocumentHeaders):
+    """What the request carries that puts the document."""
+
+    skip_validation: bool | None = header("x-amz-skip-destination-validation")
+
+
+def _check(configuration: NotificationConfiguration, bucket: Bucket) -> None:
+    subscriptions = list(configuration.subscriptions)
+    if len(subscriptions) > MAX_CONFIGURATIONS:
+        raise InvalidRequest(f"There can be at most {MAX_CONFIGURATIONS} notification configurations in a bucket.")
+    ids = [each.id for each in subscriptions if each.id]
+    if len(set(ids)) < len(ids):
+        raise InvalidArgument("Same ID used for multiple configurations. IDs must be unique", ArgumentName="Id")
+    for each in subscriptions:
+        _check_subscription(each, bucket)
+    for one, other in combinations(subscriptions, 2):
+        _refuse_overlap(one, other)
+
+
+def _check_subscription(subscription: Subscription, bucket: Bucket) -> None:
+    if not subscription.events:
+        raise MalformedXML
+    if subscription.id is not None and len(subscription.id) > MAX_ID:
+        raise InvalidArgument(f"ID length should not exceed allowed limit of {MAX_ID}", ArgumentName="Id")
+    for event in subscription.events:
+        if event not in EVENTS:
+            raise InvalidArgument(
+                "A specified event is not supported for notifications.", ArgumentName="Event", ArgumentValue=event[:256]
+            )
+    arn = _ARN.fullmatch(subscription.arn)
+    if not arn or arn["service"] != subscription.service:
+        raise InvalidArgument(
+            "The ARN is not well formed", ArgumentName=subscription.what, ArgumentValue=subscription.arn[:256]
+        )
+    if arn["region"] != bucket.region:
+        raise InvalidArgument(
+            "The notification destination service region is not valid for the bucket location constraint",
+            ArgumentName=subscription.what,
+            ArgumentValue=subscription.arn,
+        )
+    _check_filter(subscription.filter)
+
+
+def _check_filter(found: EventFilter | None) -> None:
+    rules = found.key.rules if found and found.key else []
+    names = [(rule.name or "").lower() for rule in rules]
+    repeated = [name for name in ("prefix", "suffix") if names.count(name) > 1]
+    if repeated:
+        raise InvalidArgument(f"Cannot specify more than one {repeated[0]} rule in a filter.", ArgumentName=repeated[0])
+    for rule, name in zip(rules, names, strict=True):
+        if name not in ("prefix", "suffix"):
+            raise InvalidArgument(
+                "filter rule name must be either prefix or suffix",
+                ArgumentName="FilterRule.Name",
+                ArgumentValue=(rule.name or "")[:256],
+            )
+        if len((rule.value or "").encode()) > MAX_VALUE:
+            raise InvalidArgument(
+                f"Size of filter rule value cannot exceed {MAX_VALUE} bytes in UTF-8 representation",
+                ArgumentName="FilterRule.Value",
+            )
+
+
+def _refuse_overlap(one: Subscription, other: Subscription) -> None:
+    """Refuse two subscriptions of which one event of one key would be meant by both. Raises InvalidArgument."""
+    if _meant_by(frozenset(one.events)).isdisjoint(_meant_by(frozenset(other.events))):
+        return
+    prefixes, suffixes = (sorted((one.value(name), other.value(name)), key=len) for name in ("prefix", "suffix"))
+    if not (prefixes[1].startswith(prefixes[0]) and suffixes[1].endswith(suffixes[0])):
+        return
+    if one.filter is None and other.filter is None:
+        raise InvalidArgument(
+            "Configurations overlap. Configurations on the same bucket cannot share a common event type."
+        )
+    raise InvalidArgument(
+        "Configuration is ambiguously defined. Cannot have overlapping suffixes in two rules if the prefixes are "
+        "overlapping for the same event type."
+    )
+
+
+@lru_cache(256)
+def _meant_by(names: frozenset[str]) -> frozenset[str]:
+    """Return the events that names mean, those with an asterisk too."""
+    wide = tuple(name[:-1] for name in names if name.endswith("*"))
+    return names | {event for event in EVENTS if event.startswith(wide)}
+
+
+async def _admit(context: Context, request: Any) -> None:
+    """Refuse targets that do not exist, unless they are not to be asked for, and give an id to what has none."""
+    for each in request.document.subscriptions:
+        if not request.skip_validation:
+            raise InvalidArgument(
+                "Unable to validate the following destination configurations",
+                ArgumentName=each.arn,
+                ArgumentValue=f"The destination {each.what} does not exist",
+            )
+        each.id = each.id or context.store.clock.token(30)
+
+
+NOTIFICATION = bucket_document(
+    NotificationConfiguration,
+    "notification",
+    "GetBucketNotificationConfiguration PutBucketNotificationConfiguration",
+    action="s3:{}BucketNotification",
+    effect=Effect.NOT_YET,
+    missing=lambda _: NotificationConfiguration(),
+    check=_check,
+    admit=_admit,
+    headers=NotificationHeaders,
+)
