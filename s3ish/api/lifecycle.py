@@ -65,7 +65,7 @@ class LifecycleRule:
     abort_uploads: AbortUploads | None = element("AbortIncompleteMultipartUpload")
 
     @property
-    def told(self) -> str:
+    def described(self) -> str:
         """How the error messages of S3 name the rule."""
         if self.filter is None:
             return f"prefix '{self.prefix or ''}'"
@@ -131,8 +131,8 @@ def _check_rule(rule: LifecycleRule) -> None:
     ):
         raise InvalidRequest("At least one action needs to be specified in a rule.")
     check_expiration(rule.expiration)
-    check_transitions(rule.transitions, rule.expiration, rule.told)
-    check_noncurrent(rule.noncurrent_transitions, rule.noncurrent_expiration, rule.told)
+    check_transitions(rule.transitions, rule.expiration, rule.described)
+    check_noncurrent(rule.noncurrent_transitions, rule.noncurrent_expiration, rule.described)
     if rule.filter is None and _newer_versions(rule):
         raise InvalidRequest("NewerNoncurrentVersions can only be specified in a rule with a Filter.")
     if uploads:

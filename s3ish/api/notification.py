@@ -1,4 +1,4 @@
-"""Who is told of what happens in a bucket: the document.
+"""Which targets are notified of what happens in a bucket: the document.
 
 https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutBucketNotificationConfiguration.html
 """
@@ -42,7 +42,7 @@ _EVENTS = {
 EVENTS = frozenset(f"s3:{group}:{kind}" for group, kinds in _EVENTS.items() for kind in kinds) | frozenset(
     f"s3:{group}" for group, kinds in _EVENTS.items() if not kinds
 )
-"""What can be told of."""
+"""The events that a target can subscribe to."""
 _ARN = re.compile(r"arn:[a-z-]{1,32}:(?P<service>[a-z]+):(?P<region>[a-z0-9-]*):[0-9]{0,12}:[\w:.$-]{1,256}", re.ASCII)
 
 
@@ -74,7 +74,7 @@ class EventFilter:
 
 @shape
 class Subscription:
-    """What a target is told of; ``arn`` and ``service`` are of the kinds of targets."""
+    """The events that a target receives; its kind gives ``arn``, ``what`` and ``service``."""
 
     id: str | None = element("Id")
     events: list[str] = elements("Event", limit=len(EVENTS))
@@ -90,7 +90,7 @@ class Subscription:
 
 @shape
 class QueueSubscription(Subscription):
-    """What a queue is told of."""
+    """The events that a queue receives."""
 
     arn: str = element("Queue", default=...)
 
@@ -99,7 +99,7 @@ class QueueSubscription(Subscription):
 
 @shape
 class TopicSubscription(Subscription):
-    """What a topic is told of."""
+    """The events that a topic receives."""
 
     arn: str = element("Topic", default=...)
 
@@ -108,7 +108,7 @@ class TopicSubscription(Subscription):
 
 @shape
 class FunctionSubscription(Subscription):
-    """What a function is told of; the role is of the first version of the document."""
+    """The events that a function receives; the role belongs to the first version of the document."""
 
     arn: str = element("CloudFunction", default=...)
     role: str | None = element("InvocationRole")
@@ -118,12 +118,12 @@ class FunctionSubscription(Subscription):
 
 @shape
 class EventBridge:
-    """That the event bus is told of everything."""
+    """That the event bus receives every event."""
 
 
 @shape(root="NotificationConfiguration")
 class NotificationConfiguration:
-    """Who is told of what; nothing if nobody is."""
+    """Which target receives which events; empty if none does."""
 
     topics: list[TopicSubscription] = elements("TopicConfiguration", limit=MAX_CONFIGURATIONS + 1)
     queues: list[QueueSubscription] = elements("QueueConfiguration", limit=MAX_CONFIGURATIONS + 1)

@@ -73,7 +73,7 @@ class ReplicationTime:
 
 @shape
 class ReplicationMetrics:
-    """Which delays are told."""
+    """Which delays are reported."""
 
     status: str = element("Status", default=..., choices=ON_OR_OFF)
     threshold: Minutes | None = element("EventThreshold")
