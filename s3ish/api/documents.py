@@ -3,7 +3,7 @@
 Half of S3's operations are of this kind. A family is one declaration: ``bucket_document(...)`` where a bucket has one
 document, ``numbered_document(...)`` where it has many by id. The documents stand in the bucket's record as they are
 written to clients, so that what was put is what is got. What a document says is done elsewhere: ``of`` reads it, and
-``effect`` says whether anybody does.
+``effect`` says whether any code does.
 """
 
 import re
@@ -74,7 +74,7 @@ class Documents(Generic[T]):
         self.operations: tuple[Operation, ...] = ()
 
     def of(self, bucket: Bucket) -> T | None:
-        """Return the document of a bucket; None if none was put. It is shared: nobody may change it."""
+        """Return the document of a bucket; None if none was put. It is shared: the caller must not change it."""
         text = bucket.documents.get(self.name)
         if text is None:
             return None

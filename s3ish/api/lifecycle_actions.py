@@ -58,7 +58,7 @@ class NoncurrentTransition:
 
 @shape
 class AbortUploads:
-    """When uploads are given up that nobody completed."""
+    """When uploads are aborted that were not completed."""
 
     days: int = element("DaysAfterInitiation", default=...)
 

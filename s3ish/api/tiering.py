@@ -1,4 +1,4 @@
-"""When objects that nobody reads go to an archive: documents of which nothing comes, as there is one kind of storage.
+"""When objects that no client reads go to an archive: documents without effect, as there is one kind of storage.
 
 https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutBucketIntelligentTieringConfiguration.html
 """
