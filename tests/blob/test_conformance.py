@@ -6,6 +6,8 @@ from s3ish.blob.paths import Past
 from s3ish.blob.protocol import Missing
 from tests.blob.support import SIDECAR, get, put, sample, scanned
 
+pytestmark = pytest.mark.slow
+
 SIZES = [0, 1, 2, 99, 100, 101, 333, 334, 499, 500, 501, 999, 1000, 1001, 1999, 2000, 2001, 2500, 3000, 10_007]
 
 

@@ -94,6 +94,7 @@ def test_requests_that_follow_are_carried_out(server, offer, framing, body):
     assert seen(server.application) == [("/x", 5), ("/empty", 0), ("/plain", 5)] * 3
 
 
+@pytest.mark.slow
 # case 156
 @offers
 @framings

@@ -11,6 +11,8 @@ from s3ish.index.protocol import Damaged, IndexFailure, NewerFormat, Put
 from s3ish.index.sqlite import FORMAT, SQLiteIndex
 from tests.index.conftest import LAYOUTS
 
+pytestmark = pytest.mark.slow
+
 END = b"\xff" * 9
 PAGE = 4096
 ROWS = {b"key %04d" % number: random.Random(number).randbytes(number % 700) for number in range(2000)}

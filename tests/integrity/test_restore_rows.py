@@ -26,6 +26,8 @@ from tests.objects.support import (
     sample,
 )
 
+pytestmark = pytest.mark.slow
+
 TABLES = ("buckets", "versions", "uploads", "parts", "current")
 
 
