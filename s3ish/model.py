@@ -169,7 +169,7 @@ class Version(Struct, frozen=True, kw_only=True, omit_defaults=True):
     Versions of a key are ordered by ``sequence``, the newest being the greatest. ``id`` is ``null`` for a version that
     was written while versioning was off or suspended. A multipart object lists its ``parts``; its own blob then holds
     no data. ``size`` is the object's; ``encoding`` says how its bytes became those of the blob, whose size may be
-    another. ``revision`` is raised by each amendment.
+    another; of a multipart object it is what the parts have in common. ``revision`` is raised by each amendment.
     """
 
     bucket: str

@@ -15,8 +15,9 @@ from s3ish.model import Attributes, Owner, Part, Upload, Version
 from s3ish.objects import get as read
 from s3ish.objects import multipart
 from s3ish.objects.conditions import UNCONDITIONAL, WriteConditions
-from s3ish.objects.digests import Claims, Digests
-from s3ish.objects.ingest import ingest
+from s3ish.objects.digests import Claims
+from s3ish.objects.encodings.chain import Chain, Links
+from s3ish.objects.ingest import Ingested, ingest
 from s3ish.objects.put import publish
 from s3ish.objects.store import Store, translated
 from s3ish.tables.catalog import INLINE, PARTS
@@ -65,12 +66,14 @@ async def copy_object(
     attributes: Attributes,
     algorithm: str | None = None,
     conditions: WriteConditions = UNCONDITIONAL,
+    encoding: Links | None = None,
 ) -> Version:
     """Make a new version of ``bucket/key`` with the bytes of ``source``.
 
     Args:
         attributes: those of the new version, already chosen by the request's directives.
         algorithm: the checksum to have; the source's own if None.
+        encoding: the links under which it is stored; the store's default if None.
 
     Raises:
         NoSuchBucket, PreconditionFailed, NoSuchKey: as ``publish``.
@@ -92,21 +95,19 @@ async def copy_object(
         revision=0,
     )
     with translated():
+        chain = store.encodings.chain(encoding)
         async with AsyncExitStack() as stack:
-            writer = await stack.enter_async_context(store.create(bucket, key, _own_size(source)))
+            size = None if source.parts else chain.stored_size(source.size)
+            writer = await stack.enter_async_context(store.create(bucket, key, size))
             rows: list[Change] = []
             if source.parts and same_checksum:
-                parts = await _copy_parts(store, source, bucket, key, stack, rows)
-                draft = replace(draft, parts=parts, blob=await writer.finish())
-            elif same_checksum and await _adopt(store, source, writer):
+                parts = await _copy_parts(store, source, bucket, key, chain, stack, rows)
+                draft = replace(draft, parts=parts, blob=await writer.finish(), encoding=chain.links)
+            elif same_checksum and chain.covers(source.encoding) and await _adopt(store, source, writer):
                 draft = replace(draft, blob=await writer.finish())
             else:
-                draft = await _through(store, source, draft, writer, wanted)
+                draft = await _through(store, source, draft, writer, chain, wanted)
             return await publish(store, draft, writer, conditions, tuple(rows))
-
-
-def _own_size(source: Version) -> int:
-    return 0 if source.parts else source.size
 
 
 async def _adopt(store: Store, source: Version, writer: BlobWriter) -> bool:
@@ -118,7 +119,13 @@ async def _adopt(store: Store, source: Version, writer: BlobWriter) -> bool:
 
 
 async def _copy_parts(
-    store: Store, source: Version, bucket: str, key: str, stack: AsyncExitStack, rows: list[Change]
+    store: Store,
+    source: Version,
+    bucket: str,
+    key: str,
+    chain: Chain,
+    stack: AsyncExitStack,
+    rows: list[Change],
 ) -> tuple[Part, ...]:
     """Give every part a blob of its own, without copying its bytes where that is possible.
 
@@ -130,10 +137,13 @@ async def _copy_parts(
 
     async def copy(part: Part, start: int) -> tuple[Part, list[Change]]:
         async with turns:
-            writer = await stack.enter_async_context(store.create(bucket, key, part.size))
-            if not await writer.adopt(part.blob):
-                await _pour(store, source, start, start + part.size, writer, None)
-            copied = replace(part, blob=await writer.finish(), modified_ns=store.clock.service_ns())
+            writer = await stack.enter_async_context(store.create(bucket, key, chain.stored_size(part.size)))
+            if chain.covers(part.encoding) and await writer.adopt(part.blob):
+                copied = replace(part, blob=await writer.finish())
+            else:
+                blob, _, links = await _pour(store, source, start, start + part.size, writer, chain, None)
+                copied = replace(part, blob=blob, encoding=links)
+            copied = replace(copied, modified_ns=store.clock.service_ns())
             await stack.enter_async_context(store.provisional(copied.blob))
             inline = await writer.seal(PARTS.seal(copied, bucket, key, ""))
             return copied, INLINE.keep(copied.blob, inline)
@@ -149,12 +159,15 @@ async def _copy_parts(
     return tuple(task.result()[0] for task in tasks)
 
 
-async def _through(store: Store, source: Version, draft: Version, writer: BlobWriter, algorithm: str | None) -> Version:
-    """Copy byte by byte, computing the digests anew."""
-    digests = await _pour(store, source, 0, source.size, writer, algorithm)
+async def _through(
+    store: Store, source: Version, draft: Version, writer: BlobWriter, chain: Chain, algorithm: str | None
+) -> Version:
+    """Copy byte by byte, computing the digests again."""
+    blob, digests, links = await _pour(store, source, 0, source.size, writer, chain, algorithm)
     return replace(
         draft,
-        blob=await writer.finish(),
+        blob=blob,
+        encoding=links,
         size=digests.size,
         etag=digests.etag,
         checksum=digests.checksum,
@@ -162,11 +175,11 @@ async def _through(store: Store, source: Version, draft: Version, writer: BlobWr
 
 
 async def _pour(
-    store: Store, source: Version, start: int, stop: int, writer: BlobWriter, algorithm: str | None
-) -> Digests:
+    store: Store, source: Version, start: int, stop: int, writer: BlobWriter, chain: Chain, algorithm: str | None
+) -> Ingested:
     async with aclosing(read.as_flow(await read.open_span(store, source, start, stop))) as pieces:
         source_bytes = VersionSource(pieces, stop - start, algorithm)
-        return await ingest(source_bytes, writer, store.offload, store.room, algorithm)
+        return await ingest(source_bytes, writer, store.offload, store.room, algorithm, chain)
 
 
 async def copy_part(

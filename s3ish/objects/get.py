@@ -123,8 +123,8 @@ async def decided(attempt: Callable[[], Awaitable[T]]) -> T:
     raise AssertionError  # attempts() raises before
 
 
-Place = tuple[BlobRef, int, int]
-"""Bytes of a blob: from where to where."""
+Place = tuple[part_list.Piece | Version, int, int]
+"""Bytes of a part, or of a version that has none: from where to where."""
 
 
 async def _nothing() -> None:
@@ -193,7 +193,7 @@ async def open_span(store: Store, version: Version, start: int, stop: int) -> Fl
     """
     with translated():
         if not version.parts:
-            opened = await _open_first(store, version, (version.blob, start, stop))
+            opened = await _open_first(store, version, (version, start, stop))
             return opened if isinstance(opened, bytes) else Flow(opened)
         places = part_list.within(version, start, stop)
         first, second = next(places, None), next(places, None)
@@ -221,7 +221,7 @@ async def hold_parts(store: Store, version: Version) -> Mark:
 async def _open_first(store: Store, version: Version, place: Place) -> BlobReader | bytes:
     """Open a blob of a version. Raises Replaced."""
     try:
-        return await _open_blob(store, *place)
+        return await open_piece(store, *place)
     except (Missing, Corrupt) as error:
         raise await cause(store, version, error) from error
 
@@ -238,14 +238,26 @@ def _opener(store: Store, places: Iterable[Place]) -> Callable[[], Awaitable[Blo
 
     async def open_next() -> BlobReader | bytes | None:
         place = next(rest, None)
-        return None if place is None else await _open_blob(store, *place)
+        return None if place is None else await open_piece(store, *place)
 
     return open_next
 
 
-async def _open_blob(store: Store, ref: BlobRef, start: int, stop: int) -> BlobReader | bytes:
+async def open_piece(store: Store, of: part_list.Piece | Version, start: int, stop: int) -> BlobReader | bytes:
+    """Open the bytes ``[start, stop)`` of a part, or of a version without parts.
+
+    Raises Missing, Corrupt, UnknownEncoding.
+    """
     if start >= stop:
         return b""
+    if not of.encoding:
+        return await _open_stored(store, of.blob, start, stop)
+    decoding = store.encodings.chain(of.encoding).decoding(start, stop, of.size, of.blob.size)
+    stored = await _open_stored(store, of.blob, decoding.start, decoding.stop)
+    return decoding.of_bytes(stored) if isinstance(stored, bytes) else await decoding.of_reader(stored, store.offload)
+
+
+async def _open_stored(store: Store, ref: BlobRef, start: int, stop: int) -> BlobReader | bytes:
     if ref.inline and (data := await store.inline(ref)) is not None:
         return data[start:stop]
     return await store.blobs.open(ref, start, stop)

@@ -6,10 +6,13 @@ that all share.
 
 import asyncio
 from functools import partial
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from s3ish.blob.protocol import BlobWriter, Buffer
+from s3ish.model import BlobRef
 from s3ish.objects.digests import Claims, Digests
+from s3ish.objects.encodings.chain import PLAIN, Chain, Links
+from s3ish.objects.encodings.encoding_writer import EncodingWriter
 from s3ish.objects.room import FREE_BYTES, PATIENCE_SECONDS, Place, Room
 from s3ish.threads import Serial, ThreadPool
 
@@ -26,6 +29,9 @@ with so few is digested on the thread that stores it."""
 
 _SMALL = 32 * 1024
 """Below this many bytes digesting costs less than a thread hop."""
+
+
+Writer = BlobWriter | EncodingWriter
 
 
 class Source(Protocol):
@@ -89,15 +95,42 @@ class _Intake:
         self._be_patient()
 
 
+class Ingested(NamedTuple):
+    """What has become of a stream: its blob, the digests of what was sent, and the links under which it is stored."""
+
+    blob: BlobRef
+    digests: Digests
+    encoding: Links
+
+
 async def ingest(
-    source: Source, writer: BlobWriter, offload: ThreadPool, room: Room, algorithm: str | None = None
-) -> Digests:
-    """Move all bytes of ``source`` into ``writer`` and verify them against the sender's claims.
+    source: Source,
+    writer: BlobWriter,
+    offload: ThreadPool,
+    room: Room,
+    algorithm: str | None = None,
+    chain: Chain = PLAIN,
+) -> Ingested:
+    """Move all bytes of ``source`` into ``writer``, verify them against the sender's claims, and make them durable.
+
+    Args:
+        algorithm: of the checksum; the sender's if None.
+        chain: how the bytes are encoded; the digests are those of the bytes as they were sent.
 
     Raises:
         S3Error: what the source raises, or a digest that does not match.
         Full, Unwritable: as the writer.
     """
+    if not chain:
+        digests = await _move_all(source, writer, offload, room, algorithm)
+        return Ingested(await writer.finish(), digests, ())
+    encoding = chain.writer(writer, offload)
+    digests = await _move_all(source, encoding, offload, room, algorithm)
+    return Ingested(await encoding.finish(), digests, encoding.links)
+
+
+async def _move_all(source: Source, writer: Writer, offload: ThreadPool, room: Room, algorithm: str | None) -> Digests:
+    """Move all bytes and verify them."""
     digests = Digests(algorithm or source.algorithm, sha256=source.expects_sha256)
     if source.size is not None and source.size <= FREE_BYTES:
         whole = await source.read(FREE_BYTES + 1)
@@ -114,7 +147,7 @@ async def ingest(
     return digests
 
 
-async def _move_whole(intake: _Intake, writer: BlobWriter, digests: Digests) -> None:
+async def _move_whole(intake: _Intake, writer: Writer, digests: Digests) -> None:
     """Digest and store all in one."""
     try:
         whole = await intake.next()
@@ -123,7 +156,7 @@ async def _move_whole(intake: _Intake, writer: BlobWriter, digests: Digests) -> 
         intake.place.leave()
 
 
-async def _move(intake: _Intake, writer: BlobWriter, offload: ThreadPool, digests: Digests) -> None:
+async def _move(intake: _Intake, writer: Writer, offload: ThreadPool, digests: Digests) -> None:
     """Digest and store all pieces, each while the next ones arrive."""
     parts = [(Serial(), part) for part in digests.parts]
     storing: list[asyncio.Task[None]] = []
@@ -157,7 +190,7 @@ async def _shorten(storing: list[asyncio.Task[None]], length: int) -> None:
 
 
 async def _store(
-    piece: Buffer, before: asyncio.Task[None] | None, digesting: asyncio.Future[list[None]], writer: BlobWriter
+    piece: Buffer, before: asyncio.Task[None] | None, digesting: asyncio.Future[list[None]], writer: Writer
 ) -> None:
     """Write a piece after the one before, and wait until it is digested as well: until then it is in memory."""
     try:

@@ -27,6 +27,7 @@ from s3ish.index.protocol import Change
 from s3ish.model import Checksum, Garbage, Part, Upload, Version
 from s3ish.objects.conditions import UNCONDITIONAL, WriteConditions
 from s3ish.objects.digests import DEFAULT_ALGORITHM
+from s3ish.objects.encodings.chain import Links
 from s3ish.objects.ingest import Source, ingest
 from s3ish.objects.put import publish
 from s3ish.objects.store import Conflicted, Store, attempts, drop_blobs, translated
@@ -47,19 +48,21 @@ class Chosen(NamedTuple):
     checksum: dict[str, str]
 
 
-async def create_upload(store: Store, draft: Upload) -> Upload:
+async def create_upload(store: Store, draft: Upload, encoding: Links | None = None) -> Upload:
     """Begin an upload.
 
     Args:
         draft: the upload without id, time and blob.
+        encoding: the links under which its parts are stored; the store's default if None.
 
     Raises:
         NoSuchBucket.
     """
     created_ns = store.clock.service_ns()
     upload_id = f"{store.clock.now_ns():016x}{store.clock.token()}"  # uploads of a key are listed as they began
-    upload = replace(draft, id=upload_id, created_ns=created_ns)
     with translated():
+        links = store.encodings.chain(encoding).links  # refused now rather than at the first part
+        upload = replace(draft, id=upload_id, created_ns=created_ns, encoding=links)
         async with store.blobs.create(f"{upload.bucket}/{upload.key}", 0) as writer:
             upload = replace(upload, blob=await writer.finish())
             async with store.provisional(upload.blob):
@@ -101,15 +104,17 @@ async def put_part(
             f"actual checksum Type: {(source.algorithm or 'null').lower()}"
         )
     with translated():
-        async with store.create(bucket, key, source.size) as writer:
-            digests = await ingest(source, writer, store.offload, store.room, algorithm or None)
+        chain = store.encodings.chain(held.record.encoding)
+        async with store.create(bucket, key, chain.stored_size(source.size)) as writer:
+            ref, digests, links = await ingest(source, writer, store.offload, store.room, algorithm or None, chain)
             part = Part(
                 number=number,
                 size=digests.size,
                 etag=digests.etag,
                 modified_ns=store.clock.service_ns(),
-                blob=await writer.finish(),
+                blob=ref,
                 checksum=digests.checksum,
+                encoding=links,
             )
             async with store.provisional(part.blob):
                 inline = await writer.seal(PARTS.seal(part, bucket, key, upload_id))
@@ -279,6 +284,7 @@ def _assemble(upload: Upload, parts: list[Part]) -> Version:
         etag=f"{digest}-{len(parts)}",
         checksum=_checksum_of(upload, parts),
         attributes=upload.attributes,
+        encoding=upload.encoding,
         parts=tuple(parts),
         upload=upload.id,
     )

@@ -10,6 +10,7 @@ from s3ish.index.protocol import Change, Expect, RowIs
 from s3ish.model import NULL_VERSION, Attributes, Bucket, Garbage, Owner, Version
 from s3ish.objects import versions
 from s3ish.objects.conditions import UNCONDITIONAL, WriteConditions
+from s3ish.objects.encodings.chain import Links
 from s3ish.objects.ingest import Source, ingest
 from s3ish.objects.lock import check_removal
 from s3ish.objects.store import Conflicted, Store, attempts, drop_blobs, garbage_of, translated
@@ -124,10 +125,15 @@ async def put_object(
     owner: Owner,
     attributes: Attributes,
     conditions: WriteConditions = UNCONDITIONAL,
+    encoding: Links | None = None,
 ) -> Version:
     """Store an object.
 
     https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutObject.html
+
+    Args:
+        attributes: what the client says of it.
+        encoding: the links under which it is stored; the store's default if None.
 
     Raises:
         S3Error: a broken body, a digest that does not match, a condition that does not hold, no such bucket.
@@ -137,9 +143,9 @@ async def put_object(
         newest = await store.newest(bucket, key)
         conditions.check(newest[0].record if newest else None, key)
     with translated():
-        async with store.create(bucket, key, source.size) as writer:
-            digests = await ingest(source, writer, store.offload, store.room)
-            ref = await writer.finish()
+        chain = store.encodings.chain(encoding)
+        async with store.create(bucket, key, chain.stored_size(source.size)) as writer:
+            ref, digests, links = await ingest(source, writer, store.offload, store.room, chain=chain)
             draft = Version(
                 bucket=bucket,
                 key=key,
@@ -152,5 +158,6 @@ async def put_object(
                 etag=digests.etag,
                 checksum=digests.checksum,
                 attributes=attributes,
+                encoding=links,
             )
             return await publish(store, draft, writer, conditions)

@@ -28,6 +28,7 @@ from s3ish.index.protocol import (
     Unavailable,
 )
 from s3ish.model import BlobRef, Bucket, Garbage, Version
+from s3ish.objects.encodings.chain import Encodings, UnknownEncoding
 from s3ish.objects.key_queue import KeyQueue
 from s3ish.objects.room import PIECE_BYTES, Room
 from s3ish.objects.unresolved import UnresolvedWrites
@@ -91,6 +92,7 @@ class Store:
         on_damage: called with a small blob whose row of bytes is not what was written.
         on_broken_row: called with any other row that is not what was written.
         tables: all that the index has.
+        encodings: how an object's bytes become those that are stored.
         upkeep: what the volumes tell of themselves.
         piece_bytes: how much an upload takes at a time outside a crowd.
 
@@ -108,6 +110,7 @@ class Store:
         on_broken_row: Callable[[RowIs], None] | None = None,
         *,
         tables: Tables = TABLES,
+        encodings: Encodings | None = None,
         upkeep: Upkeep = NoUpkeep(),  # noqa: B008 - immutable
         piece_bytes: int = PIECE_BYTES,
     ) -> None:
@@ -121,6 +124,7 @@ class Store:
         self.region = region
         self.leftovers = UnresolvedWrites()
         self.upkeep = upkeep
+        self.encodings = encodings or Encodings()
         self.room = Room(piece_bytes=piece_bytes)
         self.left_garbage = False
         self._records: dict[tuple[str, bytes, bytes], Any] = {}
@@ -382,5 +386,7 @@ class translated:  # noqa: N801 - reads as a verb, as contextlib's managers do
             raise ServiceUnavailable from error
         if isinstance(error, blob.Missing | blob.Corrupt):
             raise InternalError("The object's data is damaged beyond repair; the operator has been told.") from error
+        if isinstance(error, UnknownEncoding):
+            raise InternalError(f"The object cannot be read or written: {error}.") from error
         if isinstance(error, Damaged):
             raise InternalError("The index is damaged; the operator has been told.") from error

@@ -12,7 +12,7 @@ import msgspec
 from msgspec import Raw, Struct, field
 from msgspec.structs import asdict
 
-from s3ish.model import BlobRef, Checksum, Part, Version
+from s3ish.model import BlobRef, Checksum, Link, Part, Version
 
 LONG_BYTES = 4096
 """From this length of a row on its parts are left encoded."""
@@ -48,6 +48,10 @@ class Piece(Protocol):
     def checksum(self) -> Checksum | None:
         """Their checksum."""
 
+    @property
+    def encoding(self) -> tuple[Link, ...]:
+        """How they became what is stored."""
+
 
 class _Stub(Struct, frozen=True, gc=False):
     """A part of which only the size is decoded."""
@@ -55,6 +59,7 @@ class _Stub(Struct, frozen=True, gc=False):
     size: int
     packed: Raw = field(name="blob")
     packed_checksum: Raw = field(name="checksum", default=Raw())
+    packed_encoding: Raw = field(name="encoding", default=Raw())
 
     @property
     def blob(self) -> BlobRef:
@@ -64,8 +69,13 @@ class _Stub(Struct, frozen=True, gc=False):
     def checksum(self) -> Checksum | None:
         return _checksums.decode(self.packed_checksum) if self.packed_checksum else None
 
+    @property
+    def encoding(self) -> tuple[Link, ...]:
+        return _links.decode(self.packed_encoding) if self.packed_encoding else ()
+
 
 _checksums = msgspec.msgpack.Decoder(Checksum | None)
+_links = msgspec.msgpack.Decoder(tuple[Link, ...])
 _refs = msgspec.msgpack.Decoder(BlobRef)
 _stubs = msgspec.msgpack.Decoder(tuple[_Stub, ...])
 _parts = msgspec.msgpack.Decoder(tuple[Part, ...])
@@ -113,15 +123,15 @@ def pieces(version: Version) -> Sequence[Piece]:
     return version.parts.pieces if isinstance(version.parts, PackedParts) else version.parts
 
 
-def within(version: Version, start: int, stop: int) -> Iterator[tuple[BlobRef, int, int]]:
-    """Yield what of which part's blob holds the bytes ``[start, stop)`` of a multipart object, in order."""
+def within(version: Version, start: int, stop: int) -> Iterator[tuple[Piece, int, int]]:
+    """Yield which part holds the bytes ``[start, stop)`` of a multipart object, and which of its bytes, in order."""
     offset = 0
     for piece in pieces(version):
         end = offset + piece.size
         if offset >= stop or start >= stop:
             return
         if end > start and piece.size:
-            yield piece.blob, max(start - offset, 0), min(stop, end) - offset
+            yield piece, max(start - offset, 0), min(stop, end) - offset
         offset = end
 
 

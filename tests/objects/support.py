@@ -23,6 +23,7 @@ from s3ish.objects.store import Store
 from s3ish.tables.catalog import TABLES
 from s3ish.threads import InlinePool, ThreadPool
 from tests.blob import support as blob_support
+from tests.objects.encodings.toy import encodings
 
 OWNER = Owner("owner-id", "owner")
 OTHER = Owner("other-id", "other")
@@ -78,9 +79,11 @@ class World:
         root: the directory.
         volumes: how many.
         code: data and parity shards.
+        encoding: the links under which objects are stored by default.
     """
 
-    def __init__(self, root, *, volumes=3, clock=None, inline_offload=True, code=(2, 1)):
+    def __init__(self, root, *, volumes=3, clock=None, inline_offload=True, code=(2, 1), encoding=()):
+        self.encoding = encoding
         self.root, self.count, self.code = str(root), volumes, code
         self.clock = clock or SteadyClock()
         self.offload = InlinePool() if inline_offload else ThreadPool(8)
@@ -115,6 +118,7 @@ class World:
             "us-east-1",
             on_damage,
             on_broken_row,
+            encodings=encodings(self.encoding),
             upkeep=blobs.upkeep,
             piece_bytes=STRIPE,
         )
@@ -175,10 +179,11 @@ async def make_bucket(store, name="b", versioning=""):
     return bucket
 
 
-async def put(store, key, data=b"data", *, bucket="b", conditions=UNCONDITIONAL, attributes=PLAIN, **source):
-    return await write.put_object(
-        store, bucket, key, Bytes(data, **source), owner=OWNER, attributes=attributes, conditions=conditions
-    )
+async def put(
+    store, key, data=b"data", *, bucket="b", conditions=UNCONDITIONAL, attributes=PLAIN, encoding=None, **source
+):
+    options = {"attributes": attributes, "conditions": conditions, "encoding": encoding}
+    return await write.put_object(store, bucket, key, Bytes(data, **source), owner=OWNER, **options)
 
 
 async def head(store, key, version_id=None, *, bucket="b"):
@@ -218,9 +223,9 @@ async def copy_to(store, source, key, *, bucket="b", attributes=None, **options)
     )
 
 
-async def begin(store, key, *, bucket="b", **fields):
+async def begin(store, key, *, bucket="b", encoding=None, **fields):
     draft = Upload(bucket=bucket, key=key, id="", created_ns=0, owner=OWNER, initiator=OWNER, blob=NO_BLOB, **fields)
-    return await multipart.create_upload(store, draft)
+    return await multipart.create_upload(store, draft, encoding)
 
 
 async def add_part(store, upload, number, data, **source):

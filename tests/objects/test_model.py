@@ -37,6 +37,7 @@ from s3ish.model import Attributes, Tag
 from s3ish.objects import buckets, listing, multipart, versions
 from s3ish.objects import get as read
 from s3ish.objects.conditions import WriteConditions
+from tests.objects.encodings.toy import toy
 from tests.objects.support import (
     INLINE,
     OWNER,
@@ -139,11 +140,13 @@ def rolled(items, prefix, delimiter):
 class Machine(RuleBasedStateMachine):
     """The store, and beside it the dictionary that it must be like."""
 
+    encoding = ()
+
     def __init__(self):
         super().__init__()
         self.folder = Path(tempfile.mkdtemp(prefix="s3ish-model-"))
         self.loop = asyncio.new_event_loop()
-        self.world = World(self.folder)
+        self.world = World(self.folder, encoding=self.encoding)
         self.store = self.run(self.open())
         self.model = {}
         self.ended = []
@@ -590,6 +593,12 @@ def merge(items, prefixes):
     return sorted([*items, *prefixes], key=lambda item: (item if isinstance(item, str) else item[0]).encode())
 
 
+class EncodingMachine(Machine):
+    """A store that keeps other bytes than it is given, and more of them."""
+
+    encoding = (toy(),)
+
+
 def profile():
     examples = os.environ.get("S3ISH_TEST_EXAMPLES")
     return settings(
@@ -603,6 +612,7 @@ def profile():
     )
 
 
-def test_the_store_is_like_a_dictionary(monkeypatch):
+@pytest.mark.parametrize("machine", [Machine, EncodingMachine])
+def test_the_store_is_like_a_dictionary(monkeypatch, machine):
     monkeypatch.setattr(multipart, "MIN_PART_BYTES", MIN_PART)
-    run_state_machine_as_test(Machine, settings=profile())
+    run_state_machine_as_test(machine, settings=profile())

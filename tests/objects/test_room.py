@@ -108,9 +108,7 @@ class Sender(Bytes):
 
 async def upload(store, key, source):
     async with store.create("b", str(key), source.size) as writer:
-        digests = await ingest(source, writer, store.offload, store.room)
-        await writer.finish()
-        return digests
+        return (await ingest(source, writer, store.offload, store.room)).digests
 
 
 @pytest.fixture

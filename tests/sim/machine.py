@@ -31,6 +31,7 @@ from s3ish.objects.store import Store
 from s3ish.tables import records
 from s3ish.tables.catalog import TABLES
 from s3ish.threads import InlinePool
+from tests.objects.encodings.toy import encodings
 from tests.sim.disk import Disk, Kept, System
 
 STRIPE, INLINE = 64, 16
@@ -111,6 +112,7 @@ class Machine:
     """
 
     index_type = SimIndex
+    encoding = ()
 
     def __init__(self, system, image, lost=()):
         self.clock = SimClock((image.ns // TICK_NS + 1) * TICK_NS, (image.draws // TICK_DRAWS + 1) * TICK_DRAWS)
@@ -134,7 +136,14 @@ class Machine:
         blobs.core.flusher = Flusher(blobs.volumes, blobs.core.run, delay_seconds=NEVER_SECONDS)
         blobs.core.watch.soon = lambda: None  # nothing hangs here, and nobody waits for its timer
         self.store = Store(
-            self.index, blobs, self.clock, blobs.core.offload, "us-east-1", upkeep=blobs.upkeep, piece_bytes=STRIPE
+            self.index,
+            blobs,
+            self.clock,
+            blobs.core.offload,
+            "us-east-1",
+            encodings=encodings(self.encoding),
+            upkeep=blobs.upkeep,
+            piece_bytes=STRIPE,
         )
 
     def step(self, name):

@@ -136,16 +136,13 @@ async def _version(store, version):
 
 
 async def _part(store, part, tolerant):
-    data = await store.inline(part.blob) if part.blob.inline else None
-    if data is None:
-        try:
-            reader = await store.blobs.open(part.blob)
-        except (Missing, Corrupt):
-            if not tolerant:
-                raise
-            return LOST
-        data = b"".join([bytes(piece) async for piece in reader])
-        await reader.close()
+    try:
+        opened = await get.open_piece(store, part, 0, part.size)
+    except (Missing, Corrupt):
+        if not tolerant:
+            raise
+        return LOST
+    data = b"".join([bytes(piece) async for piece in get.Flow(opened)])
     _expect(hashlib.md5(data).hexdigest() == part.etag, f"part {part.number}: the ETag does not fit the bytes")
     return data
 

@@ -15,6 +15,7 @@ from s3ish.integrity.garbage import GarbageJob
 from s3ish.integrity.sweep import SweepJob
 from s3ish.jobs.runner import Step
 from s3ish.objects.store import Store
+from tests.objects.encodings.toy import toy
 from tests.sim.machine import Machine, SimIndex, simulated
 from tests.sim.run import PLAIN, VERSIONED, all_sequences, random_history
 
@@ -32,15 +33,23 @@ async def crashes(system, volumes=3, *, limit=1, **options):
     return simulation.failures
 
 
+class EncodingMachine(Machine):
+    """Stores other bytes than it is given, and more of them."""
+
+    encoding = (toy(),)
+
+
 @pytest.mark.parametrize("volumes", [1, 3])
-async def test_a_crash_at_any_step_of_any_operation(system, volumes):  # cases 1 to 5, 14, 15
-    assert await crashes(system, volumes) == []
+@pytest.mark.parametrize("machine", [Machine, EncodingMachine])
+async def test_a_crash_at_any_step_of_any_operation(system, volumes, machine):  # cases 1 to 5, 14, 15
+    assert await crashes(system, volumes, machine=machine) == []
     assert not system.open_descriptors
 
 
 @pytest.mark.parametrize("volumes", [1, 3])
-async def test_random_histories_over_several_crashes(system, volumes):  # cases 11, 12
-    simulation = await random_history(system, volumes, 4, operations=20)
+@pytest.mark.parametrize("machine", [Machine, EncodingMachine])
+async def test_random_histories_over_several_crashes(system, volumes, machine):  # cases 11, 12
+    simulation = await random_history(system, volumes, 4, operations=20, machine=machine)
     assert simulation.failures == []
     assert simulation.counts["crashes"]
     assert not system.open_descriptors

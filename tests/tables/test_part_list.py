@@ -83,7 +83,7 @@ def test_reading_decodes_no_part_but_those_that_are_read(monkeypatch):
     )
     monkeypatch.setattr(part_list, "_parts", None)
     made = version(*[10] * 50)
-    assert list(part_list.within(packed(made), 215, 235)) == [
+    assert [(piece.blob, start, stop) for piece, start, stop in part_list.within(packed(made), 215, 235)] == [
         (made.parts[21].blob, 5, 10),
         (made.parts[22].blob, 0, 10),
         (made.parts[23].blob, 0, 5),
@@ -98,7 +98,7 @@ def test_a_range_is_the_bytes_that_it_would_be_of_the_whole(sizes, start, stop):
     whole = [(each.blob.id, at) for each in made.parts for at in range(each.size)]
     for read in (made, packed(made)):
         found = list(part_list.within(read, start, stop))
-        assert [(ref.id, at) for ref, begin, end in found for at in range(begin, end)] == whole[start:stop]
+        assert [(piece.blob.id, at) for piece, begin, end in found for at in range(begin, end)] == whole[start:stop]
         assert all(begin < end for _, begin, end in found)
 
 
