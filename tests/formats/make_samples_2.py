@@ -19,6 +19,7 @@ from s3ish.model import (
     Grant,
     Intent,
     Link,
+    Lock,
     Owner,
     Part,
     SystemRecord,
@@ -71,6 +72,7 @@ ATTRIBUTES = Attributes(
     tags=(Tag("project", "a b"),),
     encryption={"x-amz-server-side-encryption": "AES256"},
     acl=(Grant("owner-id", "FULL_CONTROL"),),
+    lock=Lock(mode="GOVERNANCE", until_ns=NS + 3, legal_hold=True, event_hold=True, event_days=4, event_years=5),
 )
 BUCKET = Bucket(
     name="every.field",
