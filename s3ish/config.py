@@ -11,6 +11,8 @@ from typing import Annotated, Literal, get_args
 import msgspec
 from msgspec import Meta, structs
 
+from s3ish import dropin
+
 DEVELOPMENT_KEY = "s3ishadmin"
 """Access key and secret key where none are configured; such a server listens on loopback only."""
 
@@ -62,6 +64,7 @@ class ServerSettings(Section, frozen=True):
     ] = 0
     region: Annotated[str, Meta(min_length=1), "The region that requests are signed for."] = "us-east-1"
     domains: Annotated[Names, "Names under which bucket.name addresses a bucket (virtual-hosted style)."] = ()
+    url: Annotated[str, "The address that clients use, if it is another: of presigned URLs, and shown at start."] = ""
     trusted_proxies: Annotated[
         Names, "Addresses or networks of proxies whose X-Forwarded-For and X-Forwarded-Proto are believed."
     ] = ()
@@ -92,7 +95,8 @@ class StorageSettings(Section, frozen=True):
         Meta(ge=0.1, le=3600),
         "A drive that answers nothing for so long is done without, where parity allows it, until it does again.",
     ] = 30.0
-    default_buckets: Annotated[Names, "Buckets made at start: name or name:versioned."] = ()
+    default_buckets: Annotated[Names, "Buckets made at start: name, with :public and :versioned where wanted."] = ()
+    seed: Annotated[str, "Folder of folders, one a bucket, whose files become objects at start."] = ""
 
 
 class ErasureSettings(Section, frozen=True):
@@ -128,6 +132,9 @@ class AuthSettings(Section, frozen=True):
     from_aws_environment: Annotated[
         bool,
         "Whether AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY give the root user's keys where no other variable does.",
+    ] = False
+    allow_well_known_keys: Annotated[
+        bool, "Listen to other machines with well-known keys: any client that reaches the server may do anything."
     ] = False
     signature_v2: Annotated[bool, "Accept Signature Version 2, by which boto3 and AWS CLI 1 presign by default."] = True
     users: Annotated[tuple[UserSettings, ...], "Further users: access_key, secret_key, id, display_name."] = ()
@@ -180,11 +187,14 @@ ALIASES: Mapping[str, tuple[str, ...]] = {
     "server.host": ("S3ISH_HOST",),
     "server.port": ("S3ISH_PORT",),
     "server.workers": ("S3ISH_WORKERS",),
-    "server.region": ("S3ISH_REGION", "MINIO_REGION"),
+    "server.region": ("S3ISH_REGION", *dropin.REGION),
+    "server.url": ("S3ISH_URL", "MINIO_SERVER_URL"),
     "server.domains": ("S3ISH_DOMAINS", "MINIO_DOMAIN"),
     "storage.volumes": ("S3ISH_VOLUMES", "MINIO_VOLUMES"),
     "storage.fsync": ("S3ISH_FSYNC",),
-    "storage.default_buckets": ("S3ISH_DEFAULT_BUCKETS", "MINIO_DEFAULT_BUCKETS"),
+    "storage.default_buckets": ("S3ISH_DEFAULT_BUCKETS", *dropin.BUCKETS),
+    "storage.seed": ("S3ISH_SEED",),
+    "auth.allow_well_known_keys": ("S3ISH_ALLOW_WELL_KNOWN_KEYS",),
     "auth.access_key": (
         "S3ISH_ACCESS_KEY",
         "MINIO_ROOT_USER",
@@ -197,6 +207,16 @@ ALIASES: Mapping[str, tuple[str, ...]] = {
     ),
 }
 """Other names of a setting in the environment, the first that is set winning; ours come first."""
+
+
+BUCKET_OPTIONS = frozenset(("public", "versioned"))
+"""What a bucket that is made at start can be: read by everybody, and keeping all versions."""
+
+
+def read_bucket(text: str) -> tuple[str, frozenset[str]]:
+    """Return the name and the options of ``name:option:option``; what is none of the options is among them."""
+    name, *options = text.split(":")
+    return name, frozenset(options)
 
 
 @functools.cache

@@ -12,11 +12,25 @@ import shlex
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args, get_origin
+from urllib.parse import urlsplit
 
 import msgspec
 from msgspec import Meta, structs
 
-from s3ish.config import DEVELOPMENT_KEY, ConfigError, Names, Secret, Section, Settings, fields, members, variables
+from s3ish import dropin
+from s3ish.config import (
+    BUCKET_OPTIONS,
+    DEVELOPMENT_KEY,
+    ConfigError,
+    Names,
+    Secret,
+    Section,
+    Settings,
+    fields,
+    members,
+    read_bucket,
+    variables,
+)
 from s3ish.wire.names import is_bucket_name
 
 WELL_KNOWN_SECRETS = frozenset(
@@ -45,8 +59,20 @@ _PAIR = ("auth.access_key", "auth.secret_key")
 _AWS_PAIR = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
 """What clients in the same shell sign with; it gives the root user's keys only where ``auth.from_aws_environment``."""
 
+_SECRETS = ("auth.access_key", "auth.secret_key", "metrics.token")
+"""Settings that files in a folder of secrets may give."""
+
+SECRETS_FOLDER = "/run/secrets"
+"""Where containers find their secrets; services of systemd find theirs in ``$CREDENTIALS_DIRECTORY``.
+
+https://docs.docker.com/compose/how-tos/use-secrets/
+https://systemd.io/CREDENTIALS/
+"""
+
 _BOOLEANS = {"yes": True, "on": True, "y": True, "t": True, "no": False, "off": False, "n": False, "f": False}
 """Texts for true and false beside true, false, 1 and 0."""
+
+_SECRET_NAMES = frozenset(name for dotted in _SECRETS for name in variables(dotted))
 
 _META = ("S3ISH_CONFIG", "S3ISH_ENDPOINT")
 """Variables that are not settings."""
@@ -76,7 +102,7 @@ def load(
     file = file or environment.get("S3ISH_CONFIG")
     values, sources = _from_file(file), dict[str, str]()
     for dotted, (name, text) in _from_environment(environment).items():
-        _put(values, dotted, text)
+        _put(values, dotted, _formed(name, text))
         sources[dotted] = name
     for dotted, value in (flags or {}).items():
         if value is not None:
@@ -119,15 +145,32 @@ def _is_path(text: str) -> bool:
 
 
 def _is_default_bucket(text: str) -> bool:
-    name, _, option = text.partition(":")
-    return option in ("", "versioned") and is_bucket_name(name)
+    name, options = read_bucket(text)
+    return options <= BUCKET_OPTIONS and is_bucket_name(name)
+
+
+def _is_url(text: str) -> bool:
+    try:
+        found = urlsplit(text)
+        return (
+            found.scheme in ("http", "https")
+            and bool(found.hostname)
+            and found.path in ("", "/")
+            and (found.port != 0 and not (found.query or found.fragment or found.username))
+        )
+    except ValueError:
+        return False
 
 
 _TEXTS = (
     ("server.domains", _is_domain, "a host name in lower case without port"),
     ("server.trusted_proxies", _is_network, "an address or network"),
     ("storage.volumes", _is_path, "a path"),
-    ("storage.default_buckets", _is_default_bucket, "of the form name or name:versioned, with a name for a bucket"),
+    (
+        "storage.default_buckets",
+        _is_default_bucket,
+        "of the form name, name:public, name:versioned or name:public:versioned, with a name for a bucket",
+    ),
 )
 """Settings that are lists of texts, what each text has to pass, and in words what it has to be."""
 
@@ -150,6 +193,8 @@ def check(settings: Settings, environment: Mapping[str, str]) -> Iterator[tuple[
         for text in getattr(getattr(settings, section), name):
             if not fits(text):
                 yield dotted, f"{dotted}: {_shown(text)} is not {words}"
+    if settings.server.url and not _is_url(settings.server.url):
+        yield "server.url", f"server.url: {_shown(settings.server.url)} is not of the form http[s]://HOST[:PORT]"
     if settings.erasure.coder == "zfec" and not importlib.util.find_spec("zfec"):
         yield "erasure.coder", "erasure.coder: zfec is not installed: pip install 's3ish[zfec]', or choose rs-zfec"
     shards, volumes = settings.erasure.data + settings.erasure.parity, len(settings.storage.volumes)
@@ -183,7 +228,7 @@ def _well_known(settings: Settings) -> list[str]:
     """Return whose keys are well known: those of the root user, or of another one, by name."""
     pairs = {"the root user": settings.root_keys}
     pairs |= {f"the user {user.id}": (user.access_key, user.secret_key.reveal()) for user in settings.auth.users}
-    if _is_loopback(settings.server.host):
+    if settings.auth.allow_well_known_keys or _is_loopback(settings.server.host):
         return []
     return [whose for whose, (access_key, secret) in pairs.items() if _is_well_known(access_key, secret)]
 
@@ -198,12 +243,14 @@ def _refusal(settings: Settings, environment: Mapping[str, str], whose: list[str
     reason = f"refusing to listen on {_shown(settings.server.host)} with well-known keys of {_shown(whose[0])}"
     if settings.is_development:
         reason += f" ({key_source(settings, environment)})"
+    among = "in a stack for tests that no other machine reaches, set S3ISH_ALLOW_WELL_KNOWN_KEYS=true"
     if "container" in environment or "KUBERNETES_SERVICE_HOST" in environment:
         return (
             f"{reason}: give the container keys of your own: docker run -e S3ISH_ACCESS_KEY=… -e S3ISH_SECRET_KEY=…, "
-            "environment: in a compose file, or env: in a pod"
+            f"environment: in a compose file, or env: in a pod; {among}"
         )
-    return f"{reason}: set S3ISH_ACCESS_KEY and S3ISH_SECRET_KEY to keys of your own, or listen on 127.0.0.1"
+    remedy = "set S3ISH_ACCESS_KEY and S3ISH_SECRET_KEY to keys of your own, or listen on 127.0.0.1"
+    return f"{reason}: {remedy}; {among}"
 
 
 def _is_loopback(host: str) -> bool:
@@ -230,6 +277,26 @@ def _from_file(path: str | None) -> dict[str, Any]:
         raise ConfigError(f"{_shown(path)} is not valid TOML: byte {error.start} is not UTF-8") from error
     except (ValueError, RecursionError) as error:
         raise ConfigError(f"{_shown(path)} is not valid TOML: {error}") from error
+
+
+def _formed(name: str, text: str) -> Any:
+    """Return the value that a variable gives. Raises ConfigError: it is not of the form that the variable has."""
+    try:
+        return dropin.FORMS[name](text) if name in dropin.FORMS else text
+    except ValueError as error:
+        raise ConfigError(f"{name}: {_shown(str(error))}") from error
+
+
+def variables_used(environment: Mapping[str, str] | None = None) -> tuple[dict[str, str], list[str]]:
+    """Return which variable gives each setting that one gives, and which of other servers' variables are not used.
+
+    Raises:
+        ConfigError: a variable cannot be read.
+    """
+    environment = os.environ if environment is None else environment
+    used = {dotted: name for dotted, (name, _) in _from_environment(environment).items()}
+    taken = {*used.values(), *(f"{name}_FILE" for name in used.values()), *dropin.ADDRESSES}
+    return used, [name for name in dropin.foreign(environment) if name not in taken]
 
 
 def _from_environment(environment: Mapping[str, str]) -> dict[str, tuple[str, str]]:
@@ -283,7 +350,7 @@ def key_source(settings: Settings, environment: Mapping[str, str] | None = None)
     environment = os.environ if environment is None else environment
     asked = settings.auth.from_aws_environment
     names = variables(_PAIR[0]) + (_AWS_PAIR[:1] if asked else ())
-    given = [name for name in names if name in environment or f"{name}_FILE" in environment]
+    given = [name for name in names if _is_given(environment, name)]
     listed = ", ".join(names)
     if given:
         reason = f"from {given[0]}, of {listed}"
@@ -305,7 +372,7 @@ def shell_secret(settings: Settings, environment: Mapping[str, str] | None = Non
         return DEVELOPMENT_KEY
     names = variables(_PAIR[1]) + (_AWS_PAIR[1:] if settings.auth.from_aws_environment else ())
     for name in names:
-        if name not in environment and (path := environment.get(f"{name}_FILE")) is not None:
+        if name not in environment and (path := _file_of(environment, name)) is not None:
             return f'"$(cat {shlex.quote(path)})"'
         if name in environment:
             return f'"${{{name}:?}}"'
@@ -316,15 +383,35 @@ def _family(environment: Mapping[str, str]) -> tuple[int, int]:
     """Return which of their variables the two keys are taken from: both of one program, never a mixture."""
     pairs = list(zip(*(variables(dotted) for dotted in _PAIR), strict=True))
     for index, pair in enumerate(pairs):
-        if any(name in environment or f"{name}_FILE" in environment for name in pair):
+        if any(_is_given(environment, name) for name in pair):
             return index, index + 1
     return 0, 0
+
+
+def _is_given(environment: Mapping[str, str], name: str) -> bool:
+    return name in environment or _file_of(environment, name) is not None
+
+
+def _file_of(environment: Mapping[str, str], name: str) -> str | None:
+    """Return the file that gives a variable: the one of ``<name>_FILE``, or one of its name in a folder of secrets.
+
+    ``<name>_FILE`` may be the name of a secret alone.
+    """
+    folders = [folder for folder in (environment.get("CREDENTIALS_DIRECTORY"), SECRETS_FOLDER) if folder]
+    path = environment.get(f"{name}_FILE")
+    if path is not None:
+        places = [path, *(os.path.join(folder, path) for folder in folders)]
+        return next(filter(os.path.isfile, places), path) if "\0" not in path else path
+    if name not in _SECRET_NAMES:
+        return None
+    places = [os.path.join(folder, each) for folder in folders for each in (name, name.lower())]
+    return next(filter(os.path.isfile, places), None)
 
 
 def _value_of(environment: Mapping[str, str], name: str) -> str | None:
     """Return a variable, or the content of the file that ``<name>_FILE`` names. Raises ConfigError."""
     text = environment.get(name)
-    if text is None and (path := environment.get(f"{name}_FILE")) is not None:
+    if text is None and (path := _file_of(environment, name)) is not None:
         try:
             text = Path(path).read_text("utf-8").strip()
         except OSError as error:

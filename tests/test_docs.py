@@ -120,7 +120,10 @@ def test_the_container_file_starts_what_the_command_line_knows(run_s3ish):  # ca
     check = re.search(r'HEALTHCHECK .*CMD \["s3ish", "(\w+)"\]', text)
     assert check
     assert check[1] in main.commands
-    given = dict(re.findall(r"(S3ISH_\w+)=(\S+)", text))
+    server, for_tests = text.split("FROM server AS test")
+    assert re.findall(r"S3ISH_\w+=\S+", for_tests) == ["S3ISH_ALLOW_WELL_KNOWN_KEYS=true"]
+    assert for_tests.rstrip().endswith("FROM server"), "what is built unless a target is named"
+    given = dict(re.findall(r"(S3ISH_\w+)=(\S+)", server))
     refused = run_s3ish("serve", "--port", "0", **given)
     assert refused.returncode == 78, "in a container the development keys must not be served to others"
     assert "S3ISH_SECRET_KEY" in refused.stderr

@@ -19,14 +19,30 @@ TREES = {path: ast.parse(path.read_text()) for path in SOURCES}
 LEAVES = {"errors", "model", "clock", "threads", "batching", "buffers", "observe", "checksum"}
 ABOVE = {"engines", "config", "process", "http", "server", "jobs", "integrity"}
 MAY_IMPORT = {
-    "cli": ABOVE | {"app", "config_sources", "api", "objects", "auth", "wire", "tables", "index", "blob"} | LEAVES,
+    "cli": ABOVE
+    | {"app", "config_sources", "dropin", "api", "objects", "auth", "wire", "tables", "index", "blob"}
+    | LEAVES,
     "app": ABOVE | {"api", "objects", "auth", "wire", "tables", "index", "blob"} | LEAVES,
-    "process": {"engines", "config", "integrity", "server", "http", "objects", "tables", "wire", "index", "blob"}
+    "furnish": {"config", "objects", "wire"} | LEAVES,
+    "process": {
+        "engines",
+        "furnish",
+        "config",
+        "integrity",
+        "server",
+        "http",
+        "objects",
+        "tables",
+        "wire",
+        "index",
+        "blob",
+    }
     | LEAVES,
     "engines": {"config", "objects", "tables", "auth", "index", "blob"} | LEAVES,
     "__main__": {"cli"},
-    "config": set(),
-    "config_sources": {"auth", "config", "errors", "wire"},
+    "config": {"dropin"},
+    "dropin": set(),
+    "config_sources": {"dropin", "auth", "config", "errors", "wire"},
     "server": {"http", "api", "auth", "wire", "objects", "blob"} | LEAVES,
     "http": {"wire"} | LEAVES,
     "integrity": {"jobs", "objects", "tables", "index", "blob"} | LEAVES,

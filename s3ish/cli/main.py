@@ -4,6 +4,7 @@ Errors are one line on standard error that says what to do. Exit codes: 0 a clea
 configuration that cannot be used. What a command needs is imported when it runs.
 """
 
+import os
 import sys
 from collections import Counter
 from datetime import UTC, datetime
@@ -12,9 +13,9 @@ from typing import Any, NoReturn
 
 import click
 
-from s3ish import __version__
-from s3ish.config import ConfigError, Settings
-from s3ish.config_sources import key_source, load, shell_secret
+from s3ish import __version__, dropin
+from s3ish.config import ConfigError, Settings, variables
+from s3ish.config_sources import key_source, load, shell_secret, variables_used
 
 EX_FAILURE = 1
 EX_CONFIG = 78
@@ -50,6 +51,8 @@ Environment:
   S3ISH_ACCESS_KEY, S3ISH_SECRET_KEY   keys of the root user; without them
                                        well-known ones, for this machine only
   S3ISH_SECRET_KEY_FILE                a file with it; so for every setting
+  MINIO_ROOT_USER, MINIO_ROOT_PASSWORD, MINIO_VOLUMES and others of MinIO
+  and S3Mock                           are understood: docs/replacing.md
   S3ISH_VOLUMES, S3ISH_HOST, S3ISH_PORT, S3ISH_WORKERS, S3ISH_REGION,
   S3ISH_DOMAINS, S3ISH_FSYNC, S3ISH_DEFAULT_BUCKETS
   S3ISH_CONFIG                         a TOML file of settings
@@ -70,6 +73,14 @@ def main() -> None:
 @click.option("--host", help="Address to listen on.  [env: S3ISH_HOST; default: 127.0.0.1]")
 @click.option("--port", type=int, help="Port to listen on, 0 for any.  [env: S3ISH_PORT; default: 9000]")
 @click.option("--workers", type=int, help="Processes that serve, 0 for one a core.  [env: S3ISH_WORKERS; default: 0]")
+@click.option(
+    "--bucket",
+    "buckets",
+    multiple=True,
+    metavar="NAME[:public][:versioned]",
+    help="A bucket made at start; repeatable.",
+)
+@click.option("--seed", metavar="DIR", help="Folder of folders, one a bucket, whose files become objects at start.")
 @click.option("--accept-loss", is_flag=True, help="Begin though more drives are lost than parity makes up for.")
 @_config_option
 def serve(
@@ -77,6 +88,8 @@ def serve(
     host: str | None,
     port: int | None,
     workers: int | None,
+    buckets: tuple[str, ...],
+    seed: str | None,
     accept_loss: bool,
     config: str | None,
 ) -> None:
@@ -91,25 +104,60 @@ def serve(
             server__host=host,
             server__port=port,
             server__workers=workers,
+            storage__default_buckets=buckets or None,
+            storage__seed=seed,
         ),
         accept_loss=accept_loss,
     )
 
 
-@main.command(hidden=True)
-@click.argument("volumes", nargs=-1, required=True)
-@click.option("--address", default=":9000", help="[HOST]:PORT to listen on.")
-@click.option("--console-address", help="Accepted for compatibility; there is no console yet.")
+@main.command()
+@click.argument("volumes", nargs=-1, metavar="[VOLUME]...")
+@click.option(
+    "--address", envvar="MINIO_ADDRESS", help="[HOST]:PORT to listen on; no HOST for all addresses.  [default: :9000]"
+)
+@click.option("--port", type=int, help="Port to listen on, in place of that of the address.")
+@click.option("--console-address", help="There is no console: this is ignored.")
+@click.option("--quiet", is_flag=True, hidden=True)
+@click.option("--anonymous", is_flag=True, hidden=True)
+@click.option("--json", "as_json", is_flag=True, help="Log in JSON.")
 @_config_option
-def server(volumes: tuple[str, ...], address: str, console_address: str | None, config: str | None) -> None:
-    """Start as other servers do: server DIR... --address :9000."""
-    host, _, port = address.rpartition(":")
-    if not port.isdigit():
-        raise click.UsageError(f"--address {address} is not of the form [HOST]:PORT")
-    if console_address:
-        click.echo("s3ish: there is no console yet; --console-address is ignored", err=True)
+def server(
+    volumes: tuple[str, ...],
+    address: str | None,
+    port: int | None,
+    console_address: str | None,
+    quiet: bool,
+    anonymous: bool,
+    as_json: bool,
+    config: str | None,
+) -> None:
+    """Serve directories, started as MinIO is.
+
+    Each VOLUME is a directory on a drive of its own, or several: /mnt/drive{1...4}. Unlike serve it listens on all
+    addresses unless one is named, and so wants keys of your own.
+    """
+    ignored = {"--console-address": console_address, "--quiet": quiet, "--anonymous": anonymous}
+    if names := [name for name, given in ignored.items() if given]:
+        click.echo(f"s3ish: ignored, for there is nothing like it: {', '.join(names)}", err=True)
+    host = None
+    try:
+        if address:
+            host, given = dropin.split_address(address)
+            host, port = host or dropin.ALL_ADDRESSES, given if port is None else port
+        elif not any(name in os.environ for name in variables("server.host")):
+            host = dropin.ALL_ADDRESSES
+        directories = dropin.expand(volumes)
+    except ValueError as error:
+        raise click.UsageError(str(error)) from error
     _serve(
-        _load(config, storage__volumes=volumes, server__host=host or "0.0.0.0", server__port=int(port))  # noqa: S104
+        _load(
+            config,
+            storage__volumes=directories or None,
+            server__host=host,
+            server__port=port,
+            log__format="json" if as_json else None,
+        )
     )
 
 
@@ -121,6 +169,9 @@ def _serve(settings: Settings, *, accept_loss: bool = False) -> None:
     from s3ish.process import serve as run
     from s3ish.process import start
 
+    _, unused = variables_used()
+    if unused:
+        click.echo(f"s3ish: variables that are not used: {_printable(', '.join(unused))}", err=True)
     run.keep_memory_small()
     settings = run.with_workers(settings)
     try:
@@ -147,7 +198,12 @@ def _greet(settings: Settings, port: int) -> None:
         f"  keys        {key_source(settings)}",
     ]
     if settings.is_development:
-        lines.insert(-1, f"  secret key  {secret}  (well known: for development on this machine only)")
+        lines.insert(-1, f"  secret key  {secret}  (well known: for development and tests only)")
+    used, _ = variables_used()
+    if shown := [f"{dotted} by {name}" for dotted, name in used.items() if not dotted.startswith("auth.")]:
+        lines.append(f"  settings    {', '.join(shown)}")
+    if settings.auth.allow_well_known_keys:
+        lines.append("  WARNING: well-known keys are allowed: any client that reaches this server may do anything")
     if not settings.storage.fsync:
         lines.append("  WARNING: storage.fsync is off: a power cut loses what was answered as stored")
     variables = f"AWS_ACCESS_KEY_ID={quote(access_key)} AWS_SECRET_ACCESS_KEY={shell_secret(settings)}"
@@ -160,7 +216,9 @@ def _greet(settings: Settings, port: int) -> None:
 
 
 def _endpoint(settings: Settings, port: int | None = None) -> str:
-    """Return where clients on this machine reach a server; ``port`` if it is not that of the settings."""
+    """Return where clients reach a server: on this machine unless settings say; ``port`` if it is another one."""
+    if settings.server.url:
+        return settings.server.url.rstrip("/")
     host = settings.server.host
     shown = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, f"[{host}]" if ":" in host else host)  # noqa: S104
     return f"http://{shown}:{port or settings.server.port}"

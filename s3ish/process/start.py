@@ -17,17 +17,14 @@ from s3ish.blob.volumes.volume_set import Volumes
 from s3ish.clock import Clock
 from s3ish.config import Settings
 from s3ish.engines import close, make_store, open_volumes, users
-from s3ish.errors import BucketAlreadyOwnedByYou
+from s3ish.furnish import furnish
 from s3ish.index.protocol import Damaged, IndexFailure, IndexFull, NewerFormat, Unavailable
 from s3ish.index.sqlite import SQLiteIndex, find_damage, is_blank, is_older, renew
 from s3ish.integrity.mend import mend
 from s3ish.integrity.rebuild import STEP_BLOBS, Progress, rebuild
 from s3ish.integrity.startup import Foreign, Stale, adopt, recover
 from s3ish.integrity.sweep import UNCLEAN
-from s3ish.model import Owner
-from s3ish.objects import buckets
 from s3ish.objects.amend import settle_all
-from s3ish.objects.store import Store
 from s3ish.observe.logs import set_up_logs
 from s3ish.process.index_place import by_age, find_index, is_movable, opened, places
 from s3ish.tables.catalog import STATE, TABLES
@@ -128,7 +125,7 @@ class Preparation:
             asyncio.run(_forget_start(self._settings, self.index))
 
     async def _begin(self, volumes: Volumes, index: Path) -> None:
-        """Before the first request: recover from what the last server left, make the default buckets."""
+        """Before the first request: recover from what the last server left, make the buckets and objects of a start."""
         async with opened(self._settings, volumes, index, self._clock) as store:
             if self._doubted:
                 await store.index.verify()
@@ -137,8 +134,7 @@ class Preparation:
             volumes.write_generation(generation)
             await recover(store)
             try:
-                for name in self._settings.storage.default_buckets:
-                    await _make_bucket(store, name, users(self._settings)[0].owner)
+                await furnish(store, self._settings, users(self._settings)[0].owner)
             except BaseException:  # nothing was served: whatever was there to look for is still marked
                 await store.index.commit([STATE.drop(UNCLEAN)])
                 raise
@@ -190,14 +186,6 @@ def _taken(settings: Settings, clock: Clock, *, create: bool, accept_loss: bool 
         yield volumes
     finally:
         volumes.close()
-
-
-async def _make_bucket(store: Store, text: str, owner: Owner) -> None:
-    name, _, option = text.partition(":")
-    with contextlib.suppress(BucketAlreadyOwnedByYou):
-        await buckets.create_bucket(store, name, owner, store.region)
-    if option:
-        await buckets.set_versioning(store, name, enabled=True)
 
 
 def rebuild_index(settings: Settings, progress: Progress) -> Counter[str]:

@@ -1,0 +1,318 @@
+"""Start lines and variables of other servers, against a real process."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import tempfile
+import urllib.error
+import urllib.request
+
+import boto3
+import pytest
+from botocore.config import Config
+
+from s3ish import dropin
+from s3ish.config import ConfigError
+from s3ish.config_sources import load, variables_used
+from tests.waiting import WAIT_SECONDS
+
+KEYS = ("rooted", "not-well-known")
+MINIO = {"MINIO_ROOT_USER": KEYS[0], "MINIO_ROOT_PASSWORD": KEYS[1]}
+
+
+class Started:
+    """A command of s3ish that serves, as its greeting and its errors tell of it."""
+
+    def __init__(self, *arguments, **variables):
+        own = {name: text for name, text in os.environ.items() if not name.startswith(("S3ISH", "AWS", "MINIO"))}
+        self._log = tempfile.TemporaryFile("w+")  # noqa: SIM115 - closed by stop
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "s3ish", *map(str, arguments)],
+            env=own | {"S3ISH_FSYNC": "false", "S3ISH_WORKERS": "1"} | variables,
+            stdout=subprocess.PIPE,
+            stderr=self._log,
+            text=True,
+        )
+        self.greeting, self.endpoint = "", ""
+        for line in self.process.stdout:
+            self.greeting += line
+            if found := re.search(r"endpoint\s+(http\S+)", line):
+                self.endpoint = found[1]
+            if " aws " in line:
+                break
+
+    def stop(self):
+        self.process.send_signal(signal.SIGTERM)
+        self.process.wait(WAIT_SECONDS)
+        self.process.stdout.close()
+        self._log.seek(0)
+        self.logged = self._log.read()
+        self._log.close()
+        return self.logged
+
+
+@pytest.fixture
+def start():
+    started = []
+
+    def begin(*arguments, **variables):
+        started.append(Started(*arguments, **variables))
+        return started[-1]
+
+    yield begin
+    for each in started:
+        if not each.process.stdout.closed:
+            each.stop()
+
+
+def client(endpoint, keys=KEYS, region="us-east-1"):
+    return boto3.client(
+        "s3",
+        endpoint_url=endpoint,
+        aws_access_key_id=keys[0],
+        aws_secret_access_key=keys[1],
+        region_name=region,
+        config=Config(retries={"max_attempts": 0}, s3={"addressing_style": "path"}),
+    )
+
+
+def test_the_start_line_of_minio(start, tmp_path):
+    pattern = tmp_path / "drive{1...4}"
+    server = start("server", pattern, "--address", "127.0.0.1:0", "--console-address", ":9001", **MINIO)
+    client(server.endpoint).create_bucket(Bucket="made")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["drive1", "drive2", "drive3", "drive4"]
+    logged = server.stop()
+    assert logged.count("ignored, for there is nothing like it: --console-address\n") == 1
+    assert "from MINIO_ROOT_USER, of " in server.greeting
+    assert KEYS[1] not in server.greeting + logged
+
+
+def test_it_listens_on_all_addresses_unless_one_is_named(start, tmp_path):
+    server = start("server", tmp_path, "--port", "0", **MINIO)
+    assert server.greeting
+    bound = subprocess.run(["ss", "-ltnp"], capture_output=True, text=True, check=False).stdout
+    if bound:
+        assert f"0.0.0.0:{server.endpoint.rpartition(':')[2]}" in bound
+    named = start("server", tmp_path / "other", "--port", "0", S3ISH_HOST="127.0.0.1")
+    assert client(named.endpoint, ("s3ishadmin", "s3ishadmin")).list_buckets()["Buckets"] == []
+
+
+def test_the_variables_of_minio(start, tmp_path):
+    variables = MINIO | {
+        "MINIO_VOLUMES": f"{tmp_path}/a{{01...02}} {tmp_path}/b",
+        "MINIO_REGION": "eu-north-1",
+        "MINIO_DOMAIN": "s3.test",
+        "MINIO_SERVER_URL": "https://s3.example.com",
+        "MINIO_DEFAULT_BUCKETS": "open:public, closed third",
+        "MINIO_PROMETHEUS_AUTH_TYPE": "public",
+        "MINIO_PORT": "tcp://10.0.0.1:9000",
+        "MINIO_ADDRESS": "127.0.0.1:0",
+    }
+    server = start("server", **variables)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a01", "a02", "b"]
+    assert server.endpoint == "https://s3.example.com"
+    assert "server.region by MINIO_REGION" in server.greeting
+    assert "storage.volumes by MINIO_VOLUMES" in server.greeting
+    assert "eu-north-1" in server.greeting.split("\n")[-2]
+    assert server.stop().count("variables that are not used: MINIO_PROMETHEUS_AUTH_TYPE\n") == 1
+
+
+def test_default_buckets_are_there_at_the_first_request_and_public_ones_are_for_everybody(start, tmp_path):
+    server = start(
+        "serve", tmp_path, "--port", "0", MINIO_DEFAULT_BUCKETS="open:public,closed  third:versioned", **MINIO
+    )
+    s3 = client(server.endpoint)
+    assert [bucket["Name"] for bucket in s3.list_buckets()["Buckets"]] == ["closed", "open", "third"]
+    assert s3.get_bucket_versioning(Bucket="third")["Status"] == "Enabled"
+    for bucket in ("open", "closed"):
+        s3.put_object(Bucket=bucket, Key="a", Body=b"read me")
+    assert urllib.request.urlopen(f"{server.endpoint}/open/a").read() == b"read me"
+    assert b"<Key>a</Key>" in urllib.request.urlopen(f"{server.endpoint}/open").read()
+    for method, path in (("GET", "closed/a"), ("PUT", "open/b"), ("DELETE", "open/a")):
+        with pytest.raises(urllib.error.HTTPError, match="403"):
+            urllib.request.urlopen(urllib.request.Request(f"{server.endpoint}/{path}", method=method))
+
+
+@pytest.mark.parametrize("name", dropin.BUCKETS)
+def test_every_name_of_the_default_buckets(name):
+    assert load(environment={name: "one, two three"}).storage.default_buckets == ("one", "two", "three")
+
+
+def test_a_bucket_that_may_not_be_read_again_keeps_its_policy(start, tmp_path):
+    first = start("serve", tmp_path, "--port", "0", "--bucket", "open:public", **MINIO)
+    policy = {
+        "Version": "2012-10-17",
+        "Statement": [
+            {"Effect": "Deny", "Principal": "*", "Action": "s3:GetObject", "Resource": "arn:aws:s3:::open/*"}
+        ],
+    }
+    client(first.endpoint).put_bucket_policy(Bucket="open", Policy=json.dumps(policy))
+    first.stop()
+    again = start("serve", tmp_path, "--port", "0", "--bucket", "open:public", **MINIO)
+    assert json.loads(client(again.endpoint).get_bucket_policy(Bucket="open")["Policy"]) == policy
+
+
+def test_flags_name_buckets_and_a_folder_of_objects(start, tmp_path):
+    seed = tmp_path / "seed"
+    (seed / "site" / "deep").mkdir(parents=True)
+    (seed / "empty").mkdir()
+    (seed / "site" / "index.html").write_text("<p>hello")
+    (seed / "site" / "deep" / "large.bin").write_bytes(b"x" * 3_000_000)
+    arguments = (
+        "serve",
+        tmp_path / "data",
+        "--port",
+        "0",
+        "--seed",
+        seed,
+        "--bucket",
+        "a1b",
+        "--bucket",
+        "site:versioned",
+    )
+    server = start(*arguments, **MINIO)
+    s3 = client(server.endpoint)
+    assert [bucket["Name"] for bucket in s3.list_buckets()["Buckets"]] == ["a1b", "empty", "site"]
+    listed = s3.list_objects_v2(Bucket="site")["Contents"]
+    assert [(each["Key"], each["Size"]) for each in listed] == [("deep/large.bin", 3_000_000), ("index.html", 8)]
+    got = s3.get_object(Bucket="site", Key="index.html")
+    assert (got["Body"].read(), got["ContentType"]) == (b"<p>hello", "text/html")
+    assert s3.get_object(Bucket="site", Key="deep/large.bin")["Body"].read() == b"x" * 3_000_000
+    s3.put_object(Bucket="site", Key="index.html", Body=b"changed")
+    server.stop()
+    s3 = client(start(*arguments, **MINIO).endpoint)
+    assert s3.get_object(Bucket="site", Key="index.html")["Body"].read() == b"changed"
+    assert len(s3.list_object_versions(Bucket="site")["Versions"]) == 3
+
+
+def _no_folder(seed):
+    (seed / "loose.txt").write_text("x")
+    return "cannot make a bucket of {}/loose.txt: it is no folder"
+
+
+def _no_name(seed):
+    (seed / "Not_A_Bucket").mkdir()
+    return "cannot make a bucket of {}/Not_A_Bucket: "
+
+
+def _link(seed):
+    (seed / "site").mkdir()
+    (seed / "site" / "passwd").symlink_to("/etc/passwd")
+    return "cannot make an object of {}/site/passwd: "
+
+
+def _pipe(seed):
+    (seed / "site").mkdir()
+    os.mkfifo(seed / "site" / "pipe")
+    return "cannot make an object of {}/site/pipe: it is no regular file"
+
+
+def _missing(seed):
+    seed.rmdir()
+    return "cannot make the objects of {}: No such file or directory"
+
+
+@pytest.mark.parametrize("spoil", [_no_folder, _no_name, _link, _pipe, _missing])
+def test_a_seed_that_cannot_be_planted_ends_the_start_with_the_reason(run_s3ish, tmp_path, spoil):
+    seed = tmp_path / "seed"
+    seed.mkdir()
+    reason = spoil(seed).format(seed)
+    ended = run_s3ish("serve", tmp_path / "data", "--port", "0", "--seed", seed, S3ISH_FSYNC="false")
+    assert (ended.returncode, ended.stderr.count("\n")) == (1, 1)
+    assert ended.stderr.startswith(f"s3ish: {reason}")
+    assert "endpoint" not in ended.stdout
+
+
+@pytest.mark.parametrize("option", ["lock", "pubic", "", "public:public:x"])
+def test_an_option_of_a_bucket_that_is_not_known_is_refused(run_s3ish, tmp_path, option):
+    ended = run_s3ish("serve", tmp_path / "data", "--bucket", f"name:{option}")
+    assert ended.returncode == 78
+    assert f"storage.default_buckets: name:{option} is not of the form" in ended.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["--address", "9000"], "9000 is not of the form [HOST]:PORT"),
+        (["--address", ":x"], ":x is not of the form [HOST]:PORT"),
+        (["http://other/data"], "http://other/data is on another server"),
+        (["/d{1...9999}"], "/d{1...9999} is not of the form DIR{1...4} with at most 256 directories"),
+        (["/d{4...1}x{1...2}"], ""),
+        (["/d{a...b}"], "/d{a...b} is not of the form DIR{1...4}"),
+        (["--certs-dir", "/x"], "No such option"),
+    ],
+)
+def test_a_start_line_that_means_something_else_is_refused(run_s3ish, arguments, says):
+    ended = run_s3ish("server", *arguments)
+    assert ended.returncode in (2, 78)
+    assert says in ended.stderr
+
+
+def test_ranges_of_directories():
+    assert dropin.expand(["/d{1...3}", "/x"]) == ("/d1", "/d2", "/d3", "/x")
+    assert dropin.expand(["/d{09...11}"]) == ("/d09", "/d10", "/d11")
+    assert dropin.expand(["/m{1...2}/d{1...2}"]) == ("/m1/d1", "/m1/d2", "/m2/d1", "/m2/d2")
+    with pytest.raises(ValueError, match="at most 256"):
+        dropin.expand(["/d{1...255}{1...255}{1...255}"])
+    with pytest.raises(ConfigError, match="MINIO_VOLUMES: http://a/b is on another server"):
+        load(environment={"MINIO_VOLUMES": "http://a/b"})
+
+
+def test_as_a_test_library_starts_minio(start, run_s3ish, tmp_path):
+    """``server /data`` on all addresses, by keys that everybody knows, a probe of the health path, then a bucket."""
+    library = {"MINIO_ROOT_USER": "minioadmin", "MINIO_ROOT_PASSWORD": "minioadmin"}
+    refused = run_s3ish("server", tmp_path, "--address", ":0", **library)
+    assert refused.returncode == 78
+    assert "refusing to listen on 0.0.0.0 with well-known keys" in refused.stderr
+    assert "set S3ISH_ALLOW_WELL_KNOWN_KEYS=true" in refused.stderr
+    server = start("server", tmp_path, "--address", ":0", S3ISH_ALLOW_WELL_KNOWN_KEYS="true", **library)
+    assert "WARNING: well-known keys are allowed" in server.greeting
+    assert urllib.request.urlopen(f"{server.endpoint}/minio/health/live").status == 200
+    s3 = client(server.endpoint, ("minioadmin", "minioadmin"))
+    s3.create_bucket(Bucket="test-bucket")
+    s3.put_object(Bucket="test-bucket", Key="a", Body=b"x")
+    assert s3.get_object(Bucket="test-bucket", Key="a")["Body"].read() == b"x"
+
+
+def test_a_secret_in_a_folder_of_secrets(start, tmp_path):
+    secrets = tmp_path / "secrets"
+    secrets.mkdir()
+    (secrets / "s3ish_access_key").write_text(KEYS[0] + "\n")
+    (secrets / "S3ISH_SECRET_KEY").write_text(KEYS[1] + "\n")
+    server = start("serve", tmp_path / "data", "--port", "0", CREDENTIALS_DIRECTORY=str(secrets))
+    assert client(server.endpoint).list_buckets()["Buckets"] == []
+    assert "from S3ISH_ACCESS_KEY, of " in server.greeting
+    assert KEYS[1] not in server.greeting
+
+
+def test_files_of_secrets_by_name(tmp_path, monkeypatch):
+    monkeypatch.setattr("s3ish.config_sources.SECRETS_FOLDER", str(tmp_path))
+    (tmp_path / "user").write_text("a")
+    (tmp_path / "word").write_text("b")
+    given = {"MINIO_ROOT_USER_FILE": "user", "MINIO_ROOT_PASSWORD_FILE": str(tmp_path / "word")}
+    assert load(environment=given).root_keys == ("a", "b")
+    with pytest.raises(ConfigError, match="cannot read none "):
+        load(environment=given | {"MINIO_ROOT_USER_FILE": "none"})
+    (tmp_path / "minio_root_user").write_text("c")
+    (tmp_path / "minio_root_password").write_text("d")
+    assert load(environment={}).root_keys == ("c", "d")
+    assert load(environment={"S3ISH_ACCESS_KEY": "e", "S3ISH_SECRET_KEY": "f"}).root_keys == ("e", "f")
+
+
+def test_what_is_used_and_what_is_not():
+    used, unused = variables_used(
+        {"S3ISH_REGION": "x", "MINIO_REGION": "y", "MINIO_OPTS": "z", "MINIO_DOMAIN": "d.test"}
+    )
+    assert used == {"server.region": "S3ISH_REGION", "server.domains": "MINIO_DOMAIN"}
+    assert unused == ["MINIO_OPTS", "MINIO_REGION"]
+
+
+@pytest.mark.parametrize(
+    "url", ["s3.test", "ftp://a", "http://", "http://a/b", "http://u@a", "http://a:99999", "http://a?b"]
+)
+def test_an_address_for_clients_that_is_none_is_refused(url):
+    with pytest.raises(ConfigError, match=r"MINIO_SERVER_URL: server\.url: .* is not of the form"):
+        load(environment={"MINIO_SERVER_URL": url})
