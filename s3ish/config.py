@@ -95,7 +95,7 @@ class StorageSettings(Section, frozen=True):
         Meta(ge=0.1, le=3600),
         "A drive that answers nothing for so long is done without, where parity allows it, until it does again.",
     ] = 30.0
-    default_buckets: Annotated[Names, "Buckets made at start: name, with :public and :versioned where wanted."] = ()
+    default_buckets: Annotated[Names, "Buckets made at start: name, then any of :public, :versioned and :lock."] = ()
     seed: Annotated[str, "Folder of folders, one a bucket, whose files become objects at start."] = ""
 
 
@@ -209,8 +209,8 @@ ALIASES: Mapping[str, tuple[str, ...]] = {
 """Other names of a setting in the environment, the first that is set winning; ours come first."""
 
 
-BUCKET_OPTIONS = frozenset(("public", "versioned"))
-"""What a bucket that is made at start can be: read by everybody, and keeping all versions."""
+BUCKET_OPTIONS = frozenset(("lock", "public", "versioned"))
+"""What a bucket that is made at start can be: read by everybody, keeping all versions, having locks."""
 
 
 def read_bucket(text: str) -> tuple[str, frozenset[str]]:

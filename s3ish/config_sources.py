@@ -169,7 +169,7 @@ _TEXTS = (
     (
         "storage.default_buckets",
         _is_default_bucket,
-        "of the form name, name:public, name:versioned or name:public:versioned, with a name for a bucket",
+        "of the form name, or name and some of :public, :versioned and :lock, with a name for a bucket",
     ),
 )
 """Settings that are lists of texts, what each text has to pass, and in words what it has to be."""

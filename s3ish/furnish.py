@@ -18,6 +18,7 @@ from s3ish.objects import buckets, put
 from s3ish.objects.digests import Claims
 from s3ish.objects.store import Store
 from s3ish.wire.names import check_bucket_name, check_key
+from s3ish.wire.shape import write_document
 
 _PIECE_BYTES = 1 << 20
 
@@ -54,10 +55,24 @@ def _naming(what: str) -> Iterator[None]:
 async def _make_bucket(store: Store, name: str, options: frozenset[str], owner: Owner) -> None:
     with contextlib.suppress(BucketAlreadyOwnedByYou):
         await buckets.create_bucket(store, check_bucket_name(name), owner, store.region)
-    if "versioned" in options:
+    if options & {"versioned", "lock"}:  # a bucket with locks keeps all versions
         await buckets.set_versioning(store, name, enabled=True)
-    if "public" in options and "policy" not in (await store.bucket(name)).record.documents:
-        await buckets.set_document(store, name, "policy", everybody_reads(name))
+    wanted = {}
+    if "public" in options:
+        wanted["policy"] = everybody_reads(name)
+    if "lock" in options:
+        wanted |= _locks()
+    there = (await store.bucket(name)).record.documents
+    missing = {document: text for document, text in wanted.items() if document not in there}
+    if missing:
+        await buckets.set_documents(store, name, missing)
+
+
+def _locks() -> dict[str, str]:
+    """Return the document of a bucket whose objects may be locked."""
+    from s3ish.api.lock import OBJECT_LOCK, LockConfiguration  # deferred: most starts make no such bucket
+
+    return {OBJECT_LOCK.name: write_document(LockConfiguration(enabled="Enabled"), OBJECT_LOCK.root).decode()}
 
 
 def everybody_reads(bucket: str) -> str:

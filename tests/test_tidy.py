@@ -23,7 +23,7 @@ MAY_IMPORT = {
     | {"app", "config_sources", "dropin", "api", "objects", "auth", "wire", "tables", "index", "blob"}
     | LEAVES,
     "app": ABOVE | {"api", "objects", "auth", "wire", "tables", "index", "blob"} | LEAVES,
-    "furnish": {"config", "objects", "wire"} | LEAVES,
+    "furnish": {"config", "api", "objects", "wire"} | LEAVES,
     "process": {
         "engines",
         "furnish",

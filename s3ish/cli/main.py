@@ -77,7 +77,7 @@ def main() -> None:
     "--bucket",
     "buckets",
     multiple=True,
-    metavar="NAME[:public][:versioned]",
+    metavar="NAME[:public][:versioned][:lock]",
     help="A bucket made at start; repeatable.",
 )
 @click.option("--seed", metavar="DIR", help="Folder of folders, one a bucket, whose files become objects at start.")

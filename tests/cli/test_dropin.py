@@ -122,10 +122,12 @@ def test_the_variables_of_minio(start, tmp_path):
 
 def test_default_buckets_are_there_at_the_first_request_and_public_ones_are_for_everybody(start, tmp_path):
     server = start(
-        "serve", tmp_path, "--port", "0", MINIO_DEFAULT_BUCKETS="open:public,closed  third:versioned", **MINIO
+        "serve", tmp_path, "--port", "0", MINIO_DEFAULT_BUCKETS="open:public,closed  held:lock third:versioned", **MINIO
     )
     s3 = client(server.endpoint)
-    assert [bucket["Name"] for bucket in s3.list_buckets()["Buckets"]] == ["closed", "open", "third"]
+    assert [bucket["Name"] for bucket in s3.list_buckets()["Buckets"]] == ["closed", "held", "open", "third"]
+    assert s3.get_object_lock_configuration(Bucket="held")["ObjectLockConfiguration"]["ObjectLockEnabled"] == "Enabled"
+    assert s3.get_bucket_versioning(Bucket="held")["Status"] == "Enabled"
     assert s3.get_bucket_versioning(Bucket="third")["Status"] == "Enabled"
     for bucket in ("open", "closed"):
         s3.put_object(Bucket=bucket, Key="a", Body=b"read me")
@@ -226,7 +228,7 @@ def test_a_seed_that_cannot_be_planted_ends_the_start_with_the_reason(run_s3ish,
     assert "endpoint" not in ended.stdout
 
 
-@pytest.mark.parametrize("option", ["lock", "pubic", "", "public:public:x"])
+@pytest.mark.parametrize("option", ["locked", "pubic", "", "public:public:x"])
 def test_an_option_of_a_bucket_that_is_not_known_is_refused(run_s3ish, tmp_path, option):
     ended = run_s3ish("serve", tmp_path / "data", "--bucket", f"name:{option}")
     assert ended.returncode == 78
