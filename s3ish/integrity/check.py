@@ -8,16 +8,20 @@ from collections import Counter, defaultdict
 from collections.abc import AsyncIterator
 
 from s3ish.blob.paths import Past
-from s3ish.integrity.blind_spots import BlindSpots, read_blind_spots
+from s3ish.integrity.blind_spots import read_blind_spots
 from s3ish.integrity.catalog_walk import inventory
-from s3ish.integrity.inspect import Finding, Inspector
-from s3ish.integrity.references import References, is_finished
-from s3ish.integrity.sweep import UNNAMED
-from s3ish.model import BlobRef
+from s3ish.integrity.inspect import Finding, Inspector, State
+from s3ish.integrity.sweep import find_orphans
 from s3ish.objects.store import Store
 from s3ish.tables.table import Named
 
-ORPHAN, STRAY = "sealed, but named by no row", "files without a sidecar, named by no row"
+_STATES: dict[str, State] = {
+    "removed": "repaired",
+    "refused": "orphan",
+    "kept": "orphan",
+    "doubted": "damaged",
+    "unknown": "damaged",
+}
 
 
 class Check:
@@ -38,7 +42,6 @@ class Check:
         self._before_ns = before_ns
         self._inspector = Inspector(store, repair=repair)
         self._damaged_rows = False
-        self._gaps = BlindSpots()
         self.counts: Counter[str] = Counter()
         self.volumes: defaultdict[int, Counter[str]] = defaultdict(Counter)
 
@@ -72,50 +75,13 @@ class Check:
         After ``rows`` has met a damaged one nothing is removed: what it named looks as if nothing did. The same holds
         of what lies in a gap of the index; gaps are findings themselves.
         """
-        self._gaps = await read_blind_spots(self._store.index)
-        references = References(self._store)
-        for prefix, problem in self._gaps:
+        gaps = await read_blind_spots(self._store.index)
+        for prefix, problem in gaps:
             yield self._count(Finding(prefix or "the whole store", (problem,), "damaged"))
-        dead = await self._store.upkeep.dead_makers()
-        async for found in self._store.blobs.scan():
-            ref = found.ref
-            try:
-                told = self._store.tables.read_sidecar(found.sidecar)
-            except ValueError:
-                yield self._count(Finding(ref.id, ("a sidecar of an unknown kind",), "damaged"))
-                continue
-            if told.made_ns >= self._before_ns or await references.is_reachable(ref, told):
-                continue
-            if await self._store.find_garbage(ref.id):
-                continue
-            if is_finished(found, dead):
-                yield self._count(Finding(ref.id, (UNNAMED,), "damaged"))
-            else:
-                yield await self._drop(ref)
-        dry, spared = not self._removes, list[str]()
-
-        async def is_named(blob: str) -> bool:
-            named = await references.is_named(blob) or await self._store.find_garbage(blob) is not None
-            if not named and not dry and self._gaps.cover(blob):
-                spared.append(blob)
-                return True
-            return named
-
-        async for swept in self._store.blobs.sweep(Past(self._before_ns), is_named, dry=dry):
-            if swept.stray:
-                yield self._count(Finding(swept.name, (STRAY,), "repaired" if swept.removed else "orphan"))
-            while spared:
-                yield self._count(Finding(spared.pop(), (STRAY,), "orphan"))
-
-    @property
-    def _removes(self) -> bool:
-        return self._repair and not self._damaged_rows
-
-    async def _drop(self, ref: BlobRef) -> Finding:
-        if not self._removes or self._gaps.cover(ref.id):
-            return self._count(Finding(ref.id, (ORPHAN,), "orphan"))
-        await self._store.blobs.delete(ref)
-        return self._count(Finding(ref.id, (ORPHAN,), "repaired"))
+        remove = self._repair and not self._damaged_rows
+        async for orphan in find_orphans(self._store, Past(self._before_ns), gaps, remove=remove):
+            if orphan:
+                yield self._count(Finding(orphan.blob, (orphan.problem,), _STATES[orphan.state]))
 
     def _count(self, finding: Finding) -> Finding:
         self.counts[finding.state] += 1

@@ -6,18 +6,23 @@ rows from sidecars. Requests go on meanwhile, so that what a repair wrote is rem
 if the blob was removed in the middle of it.
 """
 
+from collections.abc import AsyncIterator
 from contextlib import suppress
 from typing import Literal, NamedTuple
 
-from s3ish.blob.protocol import BlobError
+import structlog
+
+from s3ish.blob.protocol import BlobError, Corrupt, Missing
 from s3ish.index.protocol import Conflict, Damaged, NewerFormat, Put
-from s3ish.integrity.catalog_walk import BrokenRow
+from s3ish.integrity.catalog_walk import BrokenRow, inventory
 from s3ish.integrity.references import is_named
 from s3ish.integrity.restore_rows import restore
 from s3ish.objects.amend import is_under_way, restate
 from s3ish.objects.store import Store
 from s3ish.tables.catalog import CURRENT, INLINE, VERSIONS
 from s3ish.tables.table import Named
+
+log = structlog.get_logger()
 
 State = Literal["damaged", "repaired", "lost", "orphan"]
 
@@ -51,7 +56,7 @@ class Inspector:
         """Return what is wrong with a blob, None if nothing is or if its row has changed meanwhile."""
         if isinstance(item, BrokenRow):
             return await self._look_at_row(item)
-        sidecar, right = await self._check_sidecar(item)
+        sidecar, right = await self.check_sidecar(item)
         health = await self._store.blobs.check(item.ref, repair=self._repair)
         problems = (*sidecar, *health.damaged, *await self._check_inline(item), *await self._check_entry(item))
         if not problems or not await stands(self._store, item, remove=self._repair):
@@ -71,7 +76,7 @@ class Inspector:
         remedy = "s3ish index rebuild" if self._repair else "s3ish check --repair, else s3ish index rebuild"
         return Finding(item.name, (f"{item.problem}; run: {remedy}",), "damaged")
 
-    async def _check_sidecar(self, item: Named) -> tuple[list[str], bool]:
+    async def check_sidecar(self, item: Named) -> tuple[list[str], bool]:
         """Compare the sidecar with the row, and write it anew where it differs or is gone.
 
         Returns what was wrong, and whether it is right now.
@@ -142,6 +147,29 @@ async def rewrite_sidecar(store: Store, item: Named) -> bool:
         return await restate(store, table, table.hold(item.row.key, item.row.value))
     await store.blobs.amend(item.ref, item.sidecar.text, inline=await store.inline(item.ref))
     return await stands(store, item, remove=True)  # what was removed meanwhile must not come back
+
+
+async def restore_sidecars(store: Store) -> AsyncIterator[bool | None]:
+    """Go through all that the index names; yield for each whether its sidecar was lost and is there again.
+
+    For a row that is damaged it yields None.
+    """
+    inspector = Inspector(store, repair=True)
+    async for row in inventory(store):
+        for item in row.items:
+            if isinstance(item, BrokenRow):
+                log.error("damaged row", row=item.name, problem=item.problem)
+                yield None
+                continue
+            try:
+                await store.blobs.read_sidecar(item.ref)
+            except (Missing, Corrupt):
+                problems, right = await inspector.check_sidecar(item)
+                if not right:
+                    log.error("sidecar cannot be restored", name=item.name, blob=item.ref.id, problems=problems)
+                yield right
+            else:
+                yield False
 
 
 async def stands(store: Store, item: Named, *, remove: bool) -> bool:

@@ -8,14 +8,15 @@ made by a worker that has died, will not be committed.
 """
 
 from collections.abc import AsyncIterator
+from typing import Literal, NamedTuple
 
 import structlog
 
 from s3ish.blob.paths import Past
-from s3ish.blob.protocol import Sealed
+from s3ish.blob.protocol import Swept
 from s3ish.index.protocol import Conflict
 from s3ish.integrity.blind_spots import BlindSpots, read_blind_spots
-from s3ish.integrity.mend import mend
+from s3ish.integrity.inspect import restore_sidecars
 from s3ish.integrity.references import References, is_finished
 from s3ish.jobs.runner import Step
 from s3ish.objects.amend import settle_all
@@ -34,7 +35,78 @@ UNNAMED = "the index does not name what was finished; is it from the past? Stop 
 SWEEP = b"sweep"
 """The row of the state table that asks for a look through all blobs."""
 
+_SEALED, _STRAY = "sealed, but named by no row", "files without a sidecar, named by no row"
+
 _BATCH = 200
+
+
+class Orphan(NamedTuple):
+    """What lies on the volumes and no row names: a blob by its id, what it is, and what has become of it.
+
+    It is ``removed``, or ``refused`` by a volume; or ``kept``, because nothing may be removed, or it may be named by
+    what could not be read; or ``doubted``, because it was finished (see ``references.is_finished``); or ``unknown``,
+    because its sidecar is of no kind that this release knows.
+    """
+
+    blob: str
+    problem: str
+    state: Literal["removed", "refused", "kept", "doubted", "unknown"]
+
+
+async def find_orphans(store: Store, past: Past, gaps: BlindSpots, *, remove: bool) -> AsyncIterator[Orphan | None]:
+    """Go through all that lies on the volumes; yield what no row names, and None for each of the rest.
+
+    Args:
+        store: the engines.
+        past: what it does not hold may be about to be committed, and is no orphan.
+        gaps: of the index; what lies in one is kept.
+        remove: whether orphans are removed, and with them garbage, and what else writers that were cut off have left.
+
+    Raises:
+        Corrupt: too many volumes are out of reach to see all blobs.
+        Unavailable: the index cannot be read or written.
+    """
+    references, dead = References(store), await store.upkeep.dead_makers()
+    async for found in store.blobs.scan():
+        ref = found.ref
+        try:
+            sidecar = store.tables.read_sidecar(found.sidecar)
+        except ValueError:
+            yield Orphan(ref.id, "a sidecar of an unknown kind", "unknown")
+            continue
+        if not past.holds(ref.id, sidecar.made_ns) or await references.is_reachable(ref, sidecar):
+            yield None
+        elif garbage := await store.find_garbage(ref.id):
+            if remove:
+                await store.discard([garbage], all_parts=True)
+            yield None
+        elif is_finished(found, dead) and not gaps.cover(ref.id):
+            yield Orphan(ref.id, UNNAMED, "doubted")
+        elif remove and not gaps.cover(ref.id):
+            await store.condemn(ref)
+            yield Orphan(ref.id, _SEALED, "removed")
+        else:
+            yield Orphan(ref.id, _SEALED, "kept")
+    kept: list[Orphan] = []
+
+    async def stays(blob: str) -> bool:
+        if await references.is_named(blob) or await store.find_garbage(blob):
+            return True
+        if remove and gaps.cover(blob):
+            kept.append(Orphan(blob, _STRAY, "kept"))
+            return True
+        return False
+
+    async for swept in store.blobs.sweep(past, stays, dry=not remove):
+        yield Orphan(swept.name, _STRAY, _state(swept, remove)) if swept.stray else None
+        while kept:
+            yield kept.pop()
+
+
+def _state(swept: Swept, remove: bool) -> Literal["removed", "refused", "kept"]:
+    if swept.removed:
+        return "removed"
+    return "refused" if remove else "kept"
 
 
 class SweepJob:
@@ -54,9 +126,7 @@ class SweepJob:
         self._past = Past(before_ns)
         self._pass: AsyncIterator[None] | None = None
         self._asked: bytes | None = None
-        self._gaps = BlindSpots()
-        self._references = References(store)
-        self._left = self._doubted = 0
+        self._left = 0
         self.removed = self.mended = 0
 
     async def step(self) -> Step:
@@ -97,12 +167,12 @@ class SweepJob:
         started = await STATE.value(store.index, UNCLEAN)
         before_ns = self._past.before_ns if started is None else min(self._past.before_ns, int(started))
         self._past = Past(before_ns, await store.upkeep.dead_makers())
-        self._gaps = await read_blind_spots(store.index)
-        for prefix, problem in self._gaps:
+        gaps = await read_blind_spots(store.index)
+        for prefix, problem in gaps:
             log.error("the index has gaps; nothing is removed from them", prefix=prefix, problem=problem)
-        self._doubted = damaged = 0
+        damaged = 0
         self._left = await settle_all(store, lambda token, intent: self._past.holds(token, intent.made_ns))
-        async for mended in mend(store):
+        async for mended in restore_sidecars(store):
             self.mended += bool(mended)
             damaged += mended is None
             yield
@@ -110,35 +180,14 @@ class SweepJob:
             log.error("the index is damaged; nothing is removed. Run: s3ish index rebuild", rows=damaged)
             return
         await store.index.verify()
-        async for found in store.blobs.scan():
-            await self._look_at_sealed(found)
+        doubted = 0
+        async for orphan in find_orphans(store, self._past, gaps, remove=True):
+            if orphan:
+                self.removed += orphan.state == "removed"
+                self._left += orphan.state == "refused"  # it must not hold up all behind it
+                doubted += orphan.state == "doubted"
+                if orphan.state == "unknown":
+                    log.error(orphan.problem, blob=orphan.blob)
             yield
-        if self._doubted:
-            log.error(UNNAMED, kept=self._doubted)
-        async for swept in store.blobs.sweep(self._past, self._is_named):
-            self.removed += swept.removed
-            self._left += swept.stray and not swept.removed  # what a volume refuses must not hold up all behind it
-            yield
-
-    async def _look_at_sealed(self, found: Sealed) -> None:
-        ref = found.ref
-        try:
-            told = self._store.tables.read_sidecar(found.sidecar)
-        except ValueError:
-            log.error("sidecar of an unknown kind", blob=ref.id)
-            return
-        if not self._past.holds(ref.id, told.made_ns) or await self._references.is_reachable(ref, told):
-            return
-        if self._gaps.cover(ref.id):
-            return
-        if is_finished(found, self._past.dead) and not await self._store.find_garbage(ref.id):
-            self._doubted += 1
-            return
-        await self._store.condemn(ref)
-        self.removed += 1
-
-    async def _is_named(self, blob: str) -> bool:
-        """Whether a blob without a sidecar stays. Garbage is left to its job, since a reader may still use it."""
-        if self._gaps.cover(blob) or await self._references.is_named(blob):
-            return True
-        return await self._store.find_garbage(blob) is not None
+        if doubted:
+            log.error(UNNAMED, kept=doubted)

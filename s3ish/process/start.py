@@ -20,7 +20,7 @@ from s3ish.engines import close, make_store, open_volumes, users
 from s3ish.furnish import furnish
 from s3ish.index.protocol import Damaged, IndexFailure, IndexFull, NewerFormat, Unavailable
 from s3ish.index.sqlite import SQLiteIndex, find_damage, is_blank, is_older, renew
-from s3ish.integrity.mend import mend
+from s3ish.integrity.inspect import restore_sidecars
 from s3ish.integrity.rebuild import STEP_BLOBS, Progress, rebuild
 from s3ish.integrity.startup import Foreign, Stale, adopt, recover
 from s3ish.integrity.sweep import UNCLEAN
@@ -224,7 +224,7 @@ async def _flush_rows(settings: Settings, volumes: Volumes, index: Path, clock: 
         async with opened(settings, volumes, index, clock) as store:
             if await STATE.value(store.index, UNCLEAN) is not None:
                 await settle_all(store, lambda *_: True)
-                async for _ in mend(store):
+                async for _ in restore_sidecars(store):
                     pass
 
 

@@ -103,13 +103,14 @@ class World:
         *,
         missing=0,
         mark="",
+        tables=TABLES,
     ):
         volumes = open_volumes(self.volume_roots, clock=self.clock, fsync=False, create=not missing, missing=missing)
         if mark:
             volumes.lock_worker(mark)
         settings = BlobSettings(k=self.code[0], m=self.code[1], stripe_bytes=STRIPE, inline_bytes=INLINE)
         blobs = ErasureStore(volumes, settings, clock=self.clock, offload=self.offload, on_damage=on_damage)
-        index = wrap(SQLiteIndex(index_path or self.index_path, TABLES.layouts, durable=False))
+        index = wrap(SQLiteIndex(index_path or self.index_path, tables.layouts, durable=False))
         store = Store(
             index,
             blobs,
@@ -120,6 +121,7 @@ class World:
             on_broken_row,
             encodings=encodings(self.encoding),
             upkeep=blobs.upkeep,
+            tables=tables,
             piece_bytes=STRIPE,
         )
         self._stores.append(store)

@@ -1,8 +1,8 @@
-"""Mending sidecars while requests go on."""
+"""Restoring sidecars while requests go on."""
 
 import os
 
-from s3ish.integrity.mend import mend
+from s3ish.integrity.inspect import restore_sidecars
 from tests.objects.support import put, remove, sample, sealed
 
 
@@ -22,6 +22,6 @@ async def test_what_is_removed_while_it_is_mended_stays_removed(world, store, mo
 
         with monkeypatch.context() as patched:
             patched.setattr(store.blobs, "amend", slow)
-            assert [mended async for mended in mend(store)].count(True) == 0
+            assert [mended async for mended in restore_sidecars(store)].count(True) == 0
         assert not [blob for blob in await sealed(store) if f"/{key}@" in blob]
         assert not [path for path in world.files() if f"/{key}@" in path]
