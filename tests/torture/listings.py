@@ -245,7 +245,8 @@ class Run:
             self.counts[f"page {answer.status}"] += 1
             return None
         text, ended = answer.body.decode(), time.monotonic()
-        keys, folders = re.findall(r"<Key>([^<]*)</Key>", text), re.findall(r"s><Prefix>([^<]*)</Prefix>", text)
+        keys = re.findall(r"<Key>([^<]*)</Key>", text)
+        folders = re.findall(r"<CommonPrefixes><Prefix>([^<]*)</Prefix>", text)
         entries = tuple(sorted(keys + folders)) if folders else tuple(keys)
         token = answer.element("NextContinuationToken") if "<NextContinuationToken>" in text else ""
         return Page(started, ended, after, entries, "<IsTruncated>true" in text, delimited), token
