@@ -47,6 +47,8 @@ class Secret:
 
 
 Names = tuple[str, ...]
+MASTER_KEY_BYTES = 32
+"""The length of a key that encrypts."""
 """In a variable, or where one text is given, separated by commas."""
 
 
@@ -159,6 +161,18 @@ class MetricsSettings(Section, frozen=True):
     token: Annotated[Secret, "Bearer token for /-/metrics; empty allows loopback only."] = Secret("")
 
 
+class EncryptionSettings(Section, frozen=True):
+    """Encryption of what is stored."""
+
+    master_key: Annotated[
+        Secret, "32 random bytes in base64 that encrypt what asks for encryption; empty: nothing is."
+    ] = Secret("")
+    previous_master_key: Annotated[Secret, "The master key before this one; what it encrypted stays readable."] = (
+        Secret("")
+    )
+    everything: Annotated[bool, "Encrypt every new object, whether it asks for that or not."] = False
+
+
 class Settings(Section, frozen=True):
     """All settings."""
 
@@ -166,6 +180,7 @@ class Settings(Section, frozen=True):
     storage: StorageSettings = StorageSettings()
     erasure: ErasureSettings = ErasureSettings()
     auth: AuthSettings = AuthSettings()
+    encryption: EncryptionSettings = EncryptionSettings()
     jobs: JobsSettings = JobsSettings()
     log: LogSettings = LogSettings()
     metrics: MetricsSettings = MetricsSettings()
@@ -195,6 +210,7 @@ ALIASES: Mapping[str, tuple[str, ...]] = {
     "storage.default_buckets": ("S3ISH_DEFAULT_BUCKETS", *dropin.BUCKETS),
     "storage.seed": ("S3ISH_SEED",),
     "auth.allow_well_known_keys": ("S3ISH_ALLOW_WELL_KNOWN_KEYS",),
+    "encryption.master_key": ("S3ISH_MASTER_KEY",),
     "auth.access_key": (
         "S3ISH_ACCESS_KEY",
         "MINIO_ROOT_USER",

@@ -4,6 +4,7 @@ A key that is not known is an error that names it. Every error is one line that 
 setting and, unless it may be a secret, the value.
 """
 
+import base64
 import importlib.util
 import ipaddress
 import os
@@ -21,6 +22,7 @@ from s3ish import dropin
 from s3ish.config import (
     BUCKET_OPTIONS,
     DEVELOPMENT_KEY,
+    MASTER_KEY_BYTES,
     ConfigError,
     Names,
     Secret,
@@ -188,6 +190,7 @@ def check(settings: Settings, environment: Mapping[str, str]) -> Iterator[tuple[
     if not all(user.secret_key for user in auth.users):
         yield "auth.users", "auth.users: a secret key is empty"
     yield from _policies(settings)
+    yield from _master_keys(settings)
     for dotted, fits, words in _TEXTS:
         section, name = dotted.split(".")
         for text in getattr(getattr(settings, section), name):
@@ -202,6 +205,22 @@ def check(settings: Settings, environment: Mapping[str, str]) -> Iterator[tuple[
         split = f"{settings.erasure.data} + {settings.erasure.parity} shards"
         remedy = f"give 1 or at least {shards} volumes, or set erasure.data and erasure.parity"
         yield "", f"{volumes} volumes cannot hold {split} on different drives: {remedy}"
+
+
+def _master_keys(settings: Settings) -> Iterator[tuple[str, str]]:
+    """Yield what is wrong with the keys that encrypt."""
+    encryption = settings.encryption
+    for name in ("master_key", "previous_master_key"):
+        text = getattr(encryption, name).reveal()
+        try:
+            length = len(base64.b64decode(text.strip(), validate=True))
+        except ValueError:
+            length = -1
+        if text and length != MASTER_KEY_BYTES:
+            dotted = f"encryption.{name}"
+            yield dotted, f"{dotted} is not {MASTER_KEY_BYTES} bytes in base64; make one with: openssl rand -base64 32"
+    if not encryption.master_key and (encryption.everything or encryption.previous_master_key):
+        yield "encryption.master_key", "encryption.master_key is empty, and another setting of encryption needs it"
 
 
 def _policies(settings: Settings) -> Iterator[tuple[str, str]]:

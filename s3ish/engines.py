@@ -13,7 +13,10 @@ from s3ish.clock import Clock
 from s3ish.config import Settings, UserSettings
 from s3ish.index.protocol import IndexFailure, Monitor, RowIs
 from s3ish.index.sqlite import SQLiteIndex
-from s3ish.model import Owner
+from s3ish.model import Link, Owner
+from s3ish.objects.encodings import cipher
+from s3ish.objects.encodings.chain import Encodings
+from s3ish.objects.encodings.keyring import Keyring, read_master_key
 from s3ish.objects.store import Store
 from s3ish.tables.catalog import TABLES
 from s3ish.threads import ThreadPool
@@ -112,9 +115,21 @@ def make_store(
         settings.server.region,
         on_damage,
         on_broken_row,
+        encodings=_encodings(settings, clock),
         upkeep=blobs.upkeep,
         piece_bytes=storage.stripe_bytes,
     )
+
+
+def _encodings(settings: Settings, clock: Clock) -> Encodings:
+    """Return how an object's bytes become those that are stored: encrypted, where there is a key for that."""
+    encryption = settings.encryption
+    keys = [key.reveal() for key in (encryption.master_key, encryption.previous_master_key) if key]
+    if not keys:
+        return Encodings()
+    keyring = Keyring([read_master_key(key) for key in keys], clock.random_bytes)
+    default = (Link(cipher.NAME, {}),) if encryption.everything else ()
+    return Encodings({cipher.NAME: cipher.codec_of(keyring)}, default)
 
 
 async def close(store: Store) -> None:

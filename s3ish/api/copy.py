@@ -10,6 +10,7 @@ from msgspec.structs import replace
 from s3ish.api.acl import owner_and_acl
 from s3ish.api.authorize import check_owner
 from s3ish.api.context import Context
+from s3ish.api.encrypting import encrypted
 from s3ish.api.lock import lock_of
 from s3ish.api.object_headers import attributes_of
 from s3ish.api.operation import operation
@@ -98,13 +99,15 @@ async def copy_object(context: Context, request: CopyObjectRequest) -> CopyObjec
         if source.size > MAX_COPY_BYTES:
             raise InvalidRequest(f"{_TOO_LARGE}: {MAX_COPY_BYTES}")
         _refuse_idle_copy(request, source)
+        attributes, links = encrypted(context.store, _directed(request, given, source.attributes))
         copied = await copy.copy_object(
             context.store,
             source,
             request.bucket,
             request.key,
             owner=owner,
-            attributes=_directed(request, given, source.attributes),
+            attributes=attributes,
+            encoding=links,
             algorithm=request.checksum_algorithm,
             conditions=WriteConditions(if_match=request.if_match, if_none_match=request.if_none_match),
         )

@@ -10,6 +10,7 @@ from s3ish import checksum as checksums
 from s3ish.api.acl import owner_and_acl
 from s3ish.api.context import Context
 from s3ish.api.copy import find_source, read_source
+from s3ish.api.encrypting import encrypted
 from s3ish.api.lock import lock_of
 from s3ish.api.object_headers import attributes_of, refuse_customer_key
 from s3ish.api.operation import operation
@@ -69,7 +70,7 @@ async def create_multipart_upload(
 ) -> CreateMultipartUploadResponse:
     """https://docs.aws.amazon.com/AmazonS3/latest/API/API_CreateMultipartUpload.html"""
     owner, acl = owner_and_acl(context, request)
-    attributes = attributes_of(request, acl, lock_of(context, request))
+    attributes, links = encrypted(context.store, attributes_of(request, acl, lock_of(context, request)))
     algorithm, kind = request.checksum_algorithm or "", request.checksum_type or ""
     if kind and not algorithm:
         raise InvalidRequest(
@@ -93,7 +94,7 @@ async def create_multipart_upload(
         checksum_algorithm=algorithm,
         checksum_kind=kind,  # type: ignore[arg-type]  # one of CHECKSUM_TYPES
     )
-    upload = await multipart.create_upload(context.store, draft)
+    upload = await multipart.create_upload(context.store, draft, links)
     return CreateMultipartUploadResponse(
         bucket=request.bucket,
         key=request.key,

@@ -7,6 +7,7 @@ from urllib.parse import urlencode, urlsplit, urlunsplit
 
 from s3ish.api.acl import owner_and_acl
 from s3ish.api.context import Context
+from s3ish.api.encrypting import encrypted
 from s3ish.api.lock import lock_of
 from s3ish.api.object_headers import attributes_of
 from s3ish.api.operation import operation
@@ -56,13 +57,15 @@ class PostObjectResponse:
 async def post_object(context: Context, request: PostObjectRequest) -> PostObjectResponse:
     """https://docs.aws.amazon.com/AmazonS3/latest/API/RESTObjectPOST.html"""
     owner, acl = owner_and_acl(context, request)
+    attributes, links = encrypted(context.store, attributes_of(request, acl, lock_of(context, request)))
     version = await put.put_object(
         context.store,
         request.bucket,
         request.key,
         context.body,
         owner=owner,
-        attributes=attributes_of(request, acl, lock_of(context, request)),
+        attributes=attributes,
+        encoding=links,
     )
     etag = quoted(version.etag)
     place = context.url.rstrip("/") + "/" + write_url(request.key)

@@ -8,6 +8,7 @@ from typing import Any
 
 from s3ish.api.acl import owner_and_acl, write_list
 from s3ish.api.context import Context
+from s3ish.api.encrypting import encrypted
 from s3ish.api.lock import lock_of, write_lock
 from s3ish.api.object_headers import attributes_of
 from s3ish.api.operation import operation
@@ -59,13 +60,15 @@ async def put_object(context: Context, request: PutObjectRequest) -> PutObjectRe
     if request.write_offset_bytes is not None:
         raise NotImplemented(Header="x-amz-write-offset-bytes")
     owner, acl = owner_and_acl(context, request)
+    attributes, links = encrypted(context.store, attributes_of(request, acl, lock_of(context, request)))
     version = await put.put_object(
         context.store,
         request.bucket,
         request.key,
         context.body,
         owner=owner,
-        attributes=attributes_of(request, acl, lock_of(context, request)),
+        attributes=attributes,
+        encoding=links,
         conditions=WriteConditions(if_match=request.if_match, if_none_match=request.if_none_match),
     )
     return PutObjectResponse(

@@ -108,6 +108,10 @@ class Encodings:
         self._codecs = dict(codecs or {})
         self.default = default
 
+    def knows(self, name: str) -> bool:
+        """Tell whether there is a codec of this name."""
+        return name in self._codecs
+
     def chain(self, links: Links | None) -> Chain:
         """Return the chain of these links, or of the default ones. Raises UnknownEncoding."""
         links = self.default if links is None else links

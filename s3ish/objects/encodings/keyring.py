@@ -1,0 +1,71 @@
+"""The keys that encrypt data keys: the master key of the settings, and those before it.
+
+A data key is random, belongs to one blob, and is kept beside it encrypted by a key that follows from the master key. So
+a new master key means to encrypt data keys again, not data; until then those before it stay in the settings.
+"""
+
+import base64
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+
+KEY_BYTES = 32
+_NONCE_BYTES = 12
+_DATA_KEY, _MASTER = "data-key", "master"
+_BOUND = b"s3ish data key 1"
+
+
+class MasterKeyError(ValueError):
+    """A text is no master key."""
+
+
+def read_master_key(text: str) -> bytes:
+    """Return a master key: 32 bytes in base64. Raises MasterKeyError."""
+    try:
+        key = base64.b64decode(text.strip(), validate=True)
+    except ValueError as error:
+        raise MasterKeyError("it is not base64") from error
+    if len(key) != KEY_BYTES:
+        raise MasterKeyError(f"it has {len(key)} bytes in place of {KEY_BYTES}")
+    return key
+
+
+class Keyring:
+    """Makes data keys, and opens those that it made; see ``cipher.DataKeys``.
+
+    Args:
+        masters: the master keys; the first encrypts new data keys.
+        random_bytes: returns so many unpredictable bytes.
+    """
+
+    def __init__(self, masters: Sequence[bytes], random_bytes: Callable[[int], bytes]) -> None:
+        derived = [hashlib.sha256(b"s3ish key-encrypting key 1" + master).digest() for master in masters]
+        self._keys = {_name(key): key for key in derived}
+        self._first = _name(derived[0])
+        self._random_bytes = random_bytes
+
+    def make(self) -> tuple[bytes, Mapping[str, str]]:
+        """Return a new data key, and the parameters with which it can be opened."""
+        from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+        data_key, nonce = self._random_bytes(KEY_BYTES), self._random_bytes(_NONCE_BYTES)
+        sealed = AESGCM(self._keys[self._first]).encrypt(nonce, data_key, _BOUND)
+        return data_key, {_MASTER: self._first, _DATA_KEY: base64.b64encode(nonce + sealed).decode()}
+
+    def open(self, parameters: Mapping[str, str]) -> bytes:
+        """Return the data key of a link. Raises ValueError if its master key is not here, or it was changed."""
+        from cryptography.exceptions import InvalidTag
+        from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+        key = self._keys.get(parameters.get(_MASTER, ""))
+        if key is None:
+            raise ValueError(f"the master key {parameters.get(_MASTER, '')[:16]!r} is not among the settings")
+        sealed = base64.b64decode(parameters.get(_DATA_KEY, ""), validate=True)
+        try:
+            return AESGCM(key).decrypt(sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:], _BOUND)
+        except InvalidTag as error:
+            raise ValueError("the data key is not what was encrypted") from error
+
+
+def _name(key: bytes) -> str:
+    """Return what a key is called in links: it tells nothing of the key."""
+    return hashlib.sha256(b"name of " + key).hexdigest()[:16]
