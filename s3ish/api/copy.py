@@ -99,7 +99,7 @@ async def copy_object(context: Context, request: CopyObjectRequest) -> CopyObjec
         if source.size > MAX_COPY_BYTES:
             raise InvalidRequest(f"{_TOO_LARGE}: {MAX_COPY_BYTES}")
         _refuse_idle_copy(request, source)
-        attributes, links = encrypted(context.store, _directed(request, given, source.attributes))
+        attributes, links = encrypted(context, _directed(request, given, source.attributes))
         copied = await copy.copy_object(
             context.store,
             source,

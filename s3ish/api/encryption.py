@@ -68,7 +68,7 @@ ENCRYPTION = bucket_document(
     "encryption",
     "GetBucketEncryption PutBucketEncryption DeleteBucketEncryption",
     action="s3:{}EncryptionConfiguration",
-    effect=Effect.NOT_YET,
+    effect=Effect.ACTED_UPON,
     missing=ServerSideEncryptionConfigurationNotFoundError,
     check=_check,
 )

@@ -70,7 +70,7 @@ async def create_multipart_upload(
 ) -> CreateMultipartUploadResponse:
     """https://docs.aws.amazon.com/AmazonS3/latest/API/API_CreateMultipartUpload.html"""
     owner, acl = owner_and_acl(context, request)
-    attributes, links = encrypted(context.store, attributes_of(request, acl, lock_of(context, request)))
+    attributes, links = encrypted(context, attributes_of(request, acl, lock_of(context, request)))
     algorithm, kind = request.checksum_algorithm or "", request.checksum_type or ""
     if kind and not algorithm:
         raise InvalidRequest(

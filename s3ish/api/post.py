@@ -57,7 +57,7 @@ class PostObjectResponse:
 async def post_object(context: Context, request: PostObjectRequest) -> PostObjectResponse:
     """https://docs.aws.amazon.com/AmazonS3/latest/API/RESTObjectPOST.html"""
     owner, acl = owner_and_acl(context, request)
-    attributes, links = encrypted(context.store, attributes_of(request, acl, lock_of(context, request)))
+    attributes, links = encrypted(context, attributes_of(request, acl, lock_of(context, request)))
     version = await put.put_object(
         context.store,
         request.bucket,

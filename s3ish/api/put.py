@@ -60,7 +60,7 @@ async def put_object(context: Context, request: PutObjectRequest) -> PutObjectRe
     if request.write_offset_bytes is not None:
         raise NotImplemented(Header="x-amz-write-offset-bytes")
     owner, acl = owner_and_acl(context, request)
-    attributes, links = encrypted(context.store, attributes_of(request, acl, lock_of(context, request)))
+    attributes, links = encrypted(context, attributes_of(request, acl, lock_of(context, request)))
     version = await put.put_object(
         context.store,
         request.bucket,
