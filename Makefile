@@ -37,8 +37,9 @@ lock: .venv/dev  ## Renew the versions that CI installs
 	$(BIN)/uv pip compile --universal --quiet --upgrade --no-header --no-emit-index-url --no-annotate \
 		--all-extras pyproject.toml --output-file .ci/requirements.lock
 
-compat: .venv/dev  ## Run stock S3 clients against a server and write docs/compatibility.md
+compat: .venv/dev  ## Run stock S3 clients and programs against a server and write docs/compatibility.md and docs/programs.md
 	$(BIN)/python compat/run.py
+	$(BIN)/python -m compat.programs
 
 torture: .venv/dev  ## Power cuts, crashes, faults, rot, races, crowds, endurance and fuzzing at length (as root; ROUNDS=, SEED=)
 	for fs in ext4 xfs; do for more in "" "--volumes 3" "--workers 2"; do \

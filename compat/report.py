@@ -52,6 +52,7 @@ def write(runs: Sequence[Run], version: str) -> str:
     parts = [
         "# Compatibility",
         "This page is written by `make compat` from a real run; do not edit it.",
+        "[Programs](programs.md) has other programs, and SDKs of other languages.",
         about,
         total,
         _table(runs),

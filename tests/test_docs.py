@@ -3,6 +3,7 @@
 import json
 import re
 import textwrap
+import tomllib
 from pathlib import Path
 
 import click
@@ -83,6 +84,16 @@ def test_every_command_is_told_of():
     told = " ".join(row[0] for row in rows("operating.md", "Commands"))
     for name in commands(main):
         assert f"`s3ish {name}" in told
+
+
+def test_every_program_that_is_run_against_a_server_is_in_the_page_and_passed():
+    entries = tomllib.loads((ROOT / "compat" / "programs.toml").read_text())
+    listed = {row[0].strip("`"): (row[1], row[2]) for row in rows("programs.md")}
+    listed.pop("program")
+    assert {name: does for name, (does, _) in listed.items()} == {name: it["does"] for name, it in entries.items()}
+    assert {result for _, result in listed.values()} <= {"pass", "skipped"}
+    sources = {path.stem for path in (ROOT / "compat" / "programs").iterdir() if not path.name.startswith("__")}
+    assert sources == set(entries)
 
 
 def test_every_path_beside_s3_is_told_of():
