@@ -35,7 +35,8 @@ from s3ish.process.heartbeat import Heartbeat
 from s3ish.process.index_place import is_movable, require
 from s3ish.process.lifespan import live
 from s3ish.process.standby import Standby
-from s3ish.server.control import PATHS, admin
+from s3ish.server.control import admin
+from s3ish.server.health import is_beside
 from s3ish.server.pipeline import S3Application
 from s3ish.server.proxies import Proxies
 from s3ish.server.router import Router
@@ -61,7 +62,7 @@ class Application:
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         if scope["type"] == "lifespan":
             await live(self._serving(), receive, send, (BlobError, IndexFailure, OSError))
-        elif scope["path"] in PATHS:
+        elif is_beside(scope, self._settings.server.domains):
             await self._admin(scope, receive, send)
         else:
             assert self._s3, "the server begins with the lifespan"

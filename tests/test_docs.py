@@ -15,7 +15,7 @@ from s3ish.cli.main import main
 from s3ish.config import ALIASES, fields
 from s3ish.observe.lines import RequestLine
 from s3ish.observe.observer import Observer
-from s3ish.server.control import PATHS
+from s3ish.server.health import PATHS
 from s3ish.tables.catalog import TABLES
 from tests.docs_counts import pages
 

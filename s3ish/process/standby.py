@@ -10,7 +10,8 @@ from s3ish.observe.observer import Observer
 from s3ish.process.lifespan import live
 from s3ish.server import respond
 from s3ish.server.body import RequestBody
-from s3ish.server.control import PATHS, admin
+from s3ish.server.control import admin
+from s3ish.server.health import is_beside
 from s3ish.server.pipeline import linger
 from s3ish.server.request_record import read_headers
 from s3ish.wire.shape import Written
@@ -35,7 +36,7 @@ class Standby:
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         if scope["type"] == "lifespan":
             await live(contextlib.nullcontext(), receive, send)
-        elif scope["path"] in PATHS:
+        elif is_beside(scope):
             await self._admin()(scope, receive, send)
         else:
             await self._refuse(scope, receive, send)

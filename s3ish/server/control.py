@@ -1,6 +1,7 @@
 """What is not S3: health, readiness and metrics, under ``/-/``, which can be no bucket.
 
-The health paths of MinIO are answered too, because probes in many compose files and test libraries ask for them.
+The health paths of other servers are answered too, because probes in many compose files and test libraries ask for
+them; see ``health``.
 """
 
 import hmac
@@ -9,17 +10,14 @@ from ipaddress import ip_address
 from typing import TYPE_CHECKING
 
 from s3ish.observe.observer import Observer
+from s3ish.server.health import LIVE, LOCALSTACK, METRICS, READY
 
 if TYPE_CHECKING:
     from starlette.applications import Starlette
     from starlette.requests import Request
     from starlette.responses import Response
 
-_LIVE = ("/-/live", "/minio/health/live")
-_READY = ("/-/ready", "/minio/health/ready", "/minio/health/cluster")
-_METRICS = "/-/metrics"
 _FORWARDED = frozenset(("forwarded", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-real-ip"))
-PATHS = frozenset((*_LIVE, *_READY, _METRICS))
 
 
 def admin(observer: Observer, is_ready: Callable[[], Awaitable[bool]], token: str) -> "Starlette":
@@ -32,7 +30,7 @@ def admin(observer: Observer, is_ready: Callable[[], Awaitable[bool]], token: st
     """
     # deferred: a tenth of the server's start, for routes that many a server is never asked for
     from starlette.applications import Starlette
-    from starlette.responses import PlainTextResponse, Response
+    from starlette.responses import JSONResponse, PlainTextResponse, Response
     from starlette.routing import Route
 
     async def live(_request: "Request") -> "Response":
@@ -41,17 +39,22 @@ def admin(observer: Observer, is_ready: Callable[[], Awaitable[bool]], token: st
     async def ready(_request: "Request") -> "Response":
         return PlainTextResponse("ok\n") if await is_ready() else PlainTextResponse("not ready\n", 503)
 
+    async def localstack(_request: "Request") -> "Response":
+        is_running = await is_ready()
+        return JSONResponse({"services": {"s3": "running" if is_running else "starting"}}, 200 if is_running else 503)
+
     async def metrics(request: "Request") -> "Response":
-        if not _may_read(request, token):
+        if not may_control(request, token):
             return PlainTextResponse("forbidden\n", 403)
         content_type, text = observer.render()
         return Response(text, headers={"content-type": content_type})
 
-    routes = [Route(path, live) for path in _LIVE] + [Route(path, ready) for path in _READY]
-    return Starlette(routes=[*routes, Route(_METRICS, metrics)])
+    routes = [Route(path, live) for path in LIVE] + [Route(path, ready) for path in READY]
+    return Starlette(routes=[*routes, Route(LOCALSTACK, localstack), Route(METRICS, metrics)])
 
 
-def _may_read(request: "Request", token: str) -> bool:
+def may_control(request: "Request", token: str) -> bool:
+    """Whether a client may see what is not for all: it has the token or, where there is none, is on this machine."""
     if token:
         given = request.headers.get("authorization", "")
         return hmac.compare_digest(given.encode(), f"Bearer {token}".encode())

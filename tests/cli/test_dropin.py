@@ -13,10 +13,12 @@ import urllib.request
 import boto3
 import pytest
 from botocore.config import Config
+from botocore.exceptions import ClientError
 
 from s3ish import dropin
 from s3ish.config import ConfigError
 from s3ish.config_sources import load, variables_used
+from s3ish.server.health import PATHS
 from tests.waiting import WAIT_SECONDS
 
 KEYS = ("rooted", "not-well-known")
@@ -318,3 +320,19 @@ def test_what_is_used_and_what_is_not():
 def test_an_address_for_clients_that_is_none_is_refused(url):
     with pytest.raises(ConfigError, match=r"MINIO_SERVER_URL: server\.url: .* is not of the form"):
         load(environment={"MINIO_SERVER_URL": url})
+
+
+def test_the_probes_of_other_servers(start, tmp_path):
+    server = start("serve", tmp_path, "--port", "0", **MINIO)
+    for path in sorted(PATHS - {"/-/metrics"}):
+        for method in ("GET", "HEAD"):
+            answer = urllib.request.urlopen(urllib.request.Request(f"{server.endpoint}{path}", method=method))
+            assert (answer.status, bool(answer.read())) == (200, method == "GET"), path
+    assert json.load(urllib.request.urlopen(f"{server.endpoint}/_localstack/health"))["services"] == {"s3": "running"}
+    s3 = client(server.endpoint)
+    s3.create_bucket(Bucket="health")
+    s3.put_object(Bucket="health", Key="a", Body=b"x")
+    assert s3.list_objects(Bucket="health")["Contents"][0]["Key"] == "a"
+    assert s3.head_bucket(Bucket="health")["BucketRegion"] == "us-east-1"
+    with pytest.raises(ClientError, match="InvalidBucketName"):
+        s3.create_bucket(Bucket="minio")

@@ -18,7 +18,7 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 
 from s3ish.cli.main import main
-from s3ish.server.control import PATHS
+from s3ish.server.health import PATHS
 from tests.waiting import WAIT_SECONDS, wait_until
 
 ROOT = Path(__file__).parent.parent.parent

@@ -1,13 +1,15 @@
 """The paths beside S3, and the lifespan of the application."""
 
 import contextlib
+import json
 
 import pytest
 from structlog.testing import capture_logs
 
 from s3ish.observe.observer import Observer
 from s3ish.process.lifespan import live
-from s3ish.server.control import PATHS, admin
+from s3ish.server.control import admin
+from s3ish.server.health import PATHS, is_beside
 
 
 async def ask(path, *, method="GET", ready=True, token="", client=("127.0.0.1", 1), headers=()):
@@ -30,7 +32,8 @@ async def ask(path, *, method="GET", ready=True, token="", client=("127.0.0.1", 
 async def test_every_path_answers_get_and_head_alone(path):
     status, headers, body = await ask(path)
     assert (status, headers[b"content-length"]) == (200, b"%d" % len(body))
-    assert headers[b"content-type"].startswith(b"text/plain")
+    kind = b"application/json" if path == "/_localstack/health" else b"text/plain"
+    assert headers[b"content-type"].startswith(kind)
     status, of_head, _ = await ask(path, method="HEAD")  # whose body the connection drops
     assert (status, of_head.keys()) == (200, headers.keys())
     assert (await ask(path, method="POST"))[0] == 405
@@ -39,6 +42,32 @@ async def test_every_path_answers_get_and_head_alone(path):
 async def test_readiness_is_not_life():
     assert (await ask("/-/ready", ready=False))[0] == 503
     assert (await ask("/-/live", ready=False))[0] == 200
+    status, _, body = await ask("/_localstack/health", ready=False)
+    assert (status, json.loads(body)) == (503, {"services": {"s3": "starting"}})
+    status, _, body = await ask("/_localstack/health")
+    assert (status, json.loads(body)) == (200, {"services": {"s3": "running"}})
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "query", "headers", "beside"),
+    [
+        ("GET", b"/health", b"", [], True),
+        ("HEAD", b"/livez", b"", [], True),
+        ("GET", b"/readyz", b"", [(b"host", b"s3.test:9000")], True),
+        ("GET", b"/minio/health/live", b"", [(b"host", b"127.0.0.1")], True),
+        ("PUT", b"/health", b"", [], False),
+        ("GET", b"/health", b"list-type=2", [], False),
+        ("GET", b"/health", b"", [(b"authorization", b"AWS4-HMAC-SHA256 x")], False),
+        ("GET", b"/he%61lth", b"", [], False),
+        ("GET", b"/health/", b"", [], False),
+        ("GET", b"/minio/health", b"", [], False),
+        ("GET", b"/health", b"", [(b"host", b"bucket.s3.test:9000")], False),
+        ("GET", b"/minio/health/live", b"", [(b"host", b"BUCKET.s3.test")], False),
+    ],
+)
+def test_what_may_be_of_a_bucket_or_a_key_goes_to_s3(method, path, query, headers, beside):
+    scope = {"method": method, "raw_path": path, "query_string": query, "headers": headers}
+    assert is_beside(scope, ("s3.test",)) is beside
 
 
 @pytest.mark.parametrize(

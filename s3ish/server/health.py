@@ -1,0 +1,34 @@
+"""The paths beside S3 on its port: which requests are for them, though a bucket or a key may have their names."""
+
+from collections.abc import Mapping
+from typing import Any
+
+LIVE = ("/-/live", "/minio/health/live", "/livez", "/health")
+READY = ("/-/ready", "/minio/health/ready", "/minio/health/cluster", "/readyz")
+LOCALSTACK = "/_localstack/health"
+METRICS = "/-/metrics"
+PATHS = frozenset((*LIVE, *READY, LOCALSTACK, METRICS))
+_OF_BUCKETS = frozenset(("/livez", "/readyz", "/health"))
+"""Paths that may be of a bucket: only what no client of S3 sends is for the probe."""
+
+
+def is_beside(scope: Mapping[str, Any], domains: tuple[str, ...] = ()) -> bool:
+    """Whether a request is not for S3.
+
+    It names one of the paths, byte for byte, and its host names no bucket. Where a bucket may have the name, it must be
+    a GET or HEAD too, with no signature and no query.
+
+    Args:
+        domains: names under which ``bucket.name`` addresses a bucket.
+    """
+    path = scope["raw_path"].decode("latin-1")
+    if path not in PATHS:
+        return False
+    headers = dict(scope["headers"])
+    if domains:
+        host = headers.get(b"host", b"").decode("latin-1").lower().partition(":")[0]
+        if any(host.endswith(f".{domain}") for domain in domains):
+            return False
+    if path not in _OF_BUCKETS:
+        return True
+    return scope["method"] in ("GET", "HEAD") and b"authorization" not in headers and not scope["query_string"]
