@@ -16,7 +16,7 @@ from s3ish.objects import get as read
 from s3ish.objects import multipart
 from s3ish.objects.conditions import UNCONDITIONAL, WriteConditions
 from s3ish.objects.digests import Claims
-from s3ish.objects.encodings.chain import Chain, Links
+from s3ish.objects.encodings.chain import Encodings, Links
 from s3ish.objects.ingest import Ingested, ingest
 from s3ish.objects.put import publish
 from s3ish.objects.store import Store, translated
@@ -67,13 +67,15 @@ async def copy_object(
     algorithm: str | None = None,
     conditions: WriteConditions = UNCONDITIONAL,
     encoding: Links | None = None,
+    encodings: Encodings | None = None,
 ) -> Version:
     """Make a new version of ``bucket/key`` with the bytes of ``source``.
 
     Args:
         attributes: those of the new version, already chosen by the request's directives.
         algorithm: the checksum to have; the source's own if None.
-        encoding: the links under which it is stored; the store's default if None.
+        encoding: the links under which it is stored; the default ones if None.
+        encodings: of a request that brings keys, of the source or of the new version; the store's if None.
 
     Raises:
         NoSuchBucket, PreconditionFailed, NoSuchKey: as ``publish``.
@@ -95,18 +97,19 @@ async def copy_object(
         revision=0,
     )
     with translated():
-        chain = store.encodings.chain(encoding)
+        known = (encodings or store.encodings).asked_for(encoding)
+        chain = known.chain()
         async with AsyncExitStack() as stack:
             size = None if source.parts else chain.stored_size(source.size)
             writer = await stack.enter_async_context(store.create(bucket, key, size))
             rows: list[Change] = []
             if source.parts and same_checksum:
-                parts = await _copy_parts(store, source, bucket, key, chain, stack, rows)
+                parts = await _copy_parts(store, source, bucket, key, known, stack, rows)
                 draft = replace(draft, parts=parts, blob=await writer.finish(), encoding=chain.links)
             elif same_checksum and chain.covers(source.encoding) and await _adopt(store, source, writer):
                 draft = replace(draft, blob=await writer.finish())
             else:
-                draft = await _through(store, source, draft, writer, chain, wanted)
+                draft = await _through(store, source, draft, writer, known, wanted)
             return await publish(store, draft, writer, conditions, tuple(rows))
 
 
@@ -123,7 +126,7 @@ async def _copy_parts(
     source: Version,
     bucket: str,
     key: str,
-    chain: Chain,
+    encodings: Encodings,
     stack: AsyncExitStack,
     rows: list[Change],
 ) -> tuple[Part, ...]:
@@ -133,7 +136,7 @@ async def _copy_parts(
     durable.
     """
     stack.enter_context(await read.hold_parts(store, source))
-    turns = asyncio.Semaphore(_PARTS_AT_ONCE)
+    turns, chain = asyncio.Semaphore(_PARTS_AT_ONCE), encodings.chain()
 
     async def copy(part: Part, start: int) -> tuple[Part, list[Change]]:
         async with turns:
@@ -141,7 +144,7 @@ async def _copy_parts(
             if chain.covers(part.encoding) and await writer.adopt(part.blob):
                 copied = replace(part, blob=await writer.finish())
             else:
-                blob, _, links = await _pour(store, source, start, start + part.size, writer, chain, None)
+                blob, _, links = await _pour(store, source, start, start + part.size, writer, encodings, None)
                 copied = replace(part, blob=blob, encoding=links)
             copied = replace(copied, modified_ns=store.clock.service_ns())
             await stack.enter_async_context(store.provisional(copied.blob))
@@ -160,10 +163,10 @@ async def _copy_parts(
 
 
 async def _through(
-    store: Store, source: Version, draft: Version, writer: BlobWriter, chain: Chain, algorithm: str | None
+    store: Store, source: Version, draft: Version, writer: BlobWriter, encodings: Encodings, algorithm: str | None
 ) -> Version:
     """Copy byte by byte, computing the digests again."""
-    blob, digests, links = await _pour(store, source, 0, source.size, writer, chain, algorithm)
+    blob, digests, links = await _pour(store, source, 0, source.size, writer, encodings, algorithm)
     return replace(
         draft,
         blob=blob,
@@ -175,19 +178,36 @@ async def _through(
 
 
 async def _pour(
-    store: Store, source: Version, start: int, stop: int, writer: BlobWriter, chain: Chain, algorithm: str | None
+    store: Store,
+    source: Version,
+    start: int,
+    stop: int,
+    writer: BlobWriter,
+    encodings: Encodings,
+    algorithm: str | None,
 ) -> Ingested:
-    async with aclosing(read.as_flow(await read.open_span(store, source, start, stop))) as pieces:
+    async with aclosing(read.as_flow(await read.open_span(store, source, start, stop, encodings))) as pieces:
         source_bytes = VersionSource(pieces, stop - start, algorithm)
-        return await ingest(source_bytes, writer, store.offload, store.room, algorithm, chain)
+        return await ingest(source_bytes, writer, store.offload, store.room, algorithm, encodings.chain())
 
 
 async def copy_part(
-    store: Store, source: Version, start: int, stop: int, bucket: str, key: str, upload_id: str, number: int
+    store: Store,
+    source: Version,
+    start: int,
+    stop: int,
+    bucket: str,
+    key: str,
+    upload_id: str,
+    number: int,
+    encodings: Encodings | None = None,
 ) -> tuple[Upload, Part]:
     """Store the bytes ``[start, stop)`` of a version as a part of an upload.
 
     https://docs.aws.amazon.com/AmazonS3/latest/API/API_UploadPartCopy.html
+
+    Args:
+        encodings: of a request that brings keys; the store's if None.
 
     Raises:
         NoSuchUpload: no such upload.
@@ -195,6 +215,6 @@ async def copy_part(
     """
     held = await multipart.find_upload(store, bucket, key, upload_id)
     algorithm = held.record.checksum_algorithm or None
-    async with aclosing(read.as_flow(await read.open_span(store, source, start, stop))) as pieces:
+    async with aclosing(read.as_flow(await read.open_span(store, source, start, stop, encodings))) as pieces:
         source_bytes = VersionSource(pieces, stop - start, algorithm)
-        return await multipart.put_part(store, bucket, key, upload_id, number, source_bytes)
+        return await multipart.put_part(store, bucket, key, upload_id, number, source_bytes, encodings)

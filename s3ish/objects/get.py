@@ -16,6 +16,7 @@ from s3ish.blob.protocol import BlobReader, Buffer, Corrupt, Missing
 from s3ish.errors import InvalidPartNumber, InvalidRange, InvalidRequest
 from s3ish.index.protocol import Mark
 from s3ish.model import BlobRef, Checksum, Version
+from s3ish.objects.encodings.chain import Encodings
 from s3ish.objects.store import Store, attempts, translated
 from s3ish.tables import part_list
 from s3ish.tables.catalog import VERSIONS
@@ -181,30 +182,37 @@ def as_flow(opened: Flow | bytes) -> Flow:
     return opened if isinstance(opened, Flow) else Flow(opened)
 
 
-async def open_span(store: Store, version: Version, start: int, stop: int) -> Flow | bytes:
+async def open_span(
+    store: Store, version: Version, start: int, stop: int, encodings: Encodings | None = None
+) -> Flow | bytes:
     """Open the bytes ``[start, stop)`` of a version: what is returned yields them in order, or is all of them.
 
     The first bytes are verified before this returns, so that an error can still be answered. The rest can be read to
     the end, whatever becomes of the version.
 
+    Args:
+        encodings: of a request that brings a key; the store's if None.
+
     Raises:
         InternalError: the data is damaged beyond repair.
         Replaced: the version was replaced or removed after the caller had found it.
     """
+    known = encodings or store.encodings
     with translated():
         if not version.parts:
-            opened = await _open_first(store, version, (version, start, stop))
+            opened = await _open_first(store, known, version, (version, start, stop))
             return opened if isinstance(opened, bytes) else Flow(opened)
         places = part_list.within(version, start, stop)
         first, second = next(places, None), next(places, None)
         if first is None:
             return b""
         if second is None:
-            opened = await _open_first(store, version, first)
+            opened = await _open_first(store, known, version, first)
             return opened if isinstance(opened, bytes) else Flow(opened)
         mark = await hold_parts(store, version)
         try:
-            return Flow(await _open_first(store, version, first), _opener(store, chain([second], places)), mark)
+            opened = await _open_first(store, known, version, first)
+            return Flow(opened, _opener(store, known, chain([second], places)), mark)
         except BaseException:
             mark.release()
             raise
@@ -218,10 +226,10 @@ async def hold_parts(store: Store, version: Version) -> Mark:
     return mark
 
 
-async def _open_first(store: Store, version: Version, place: Place) -> BlobReader | bytes:
+async def _open_first(store: Store, encodings: Encodings, version: Version, place: Place) -> BlobReader | bytes:
     """Open a blob of a version. Raises Replaced."""
     try:
-        return await open_piece(store, *place)
+        return await open_piece(store, encodings, *place)
     except (Missing, Corrupt) as error:
         raise await cause(store, version, error) from error
 
@@ -232,18 +240,22 @@ async def cause(store: Store, version: Version, error: Exception) -> Exception:
     return error if held and held.record.blob.id == version.blob.id else Replaced()
 
 
-def _opener(store: Store, places: Iterable[Place]) -> Callable[[], Awaitable[BlobReader | bytes | None]]:
+def _opener(
+    store: Store, encodings: Encodings, places: Iterable[Place]
+) -> Callable[[], Awaitable[BlobReader | bytes | None]]:
     """Return a function that opens one place after the other."""
     rest = iter(places)
 
     async def open_next() -> BlobReader | bytes | None:
         place = next(rest, None)
-        return None if place is None else await open_piece(store, *place)
+        return None if place is None else await open_piece(store, encodings, *place)
 
     return open_next
 
 
-async def open_piece(store: Store, of: part_list.Piece | Version, start: int, stop: int) -> BlobReader | bytes:
+async def open_piece(
+    store: Store, encodings: Encodings, of: part_list.Piece | Version, start: int, stop: int
+) -> BlobReader | bytes:
     """Open the bytes ``[start, stop)`` of a part, or of a version without parts.
 
     Raises Missing, Corrupt, UnknownEncoding.
@@ -252,7 +264,7 @@ async def open_piece(store: Store, of: part_list.Piece | Version, start: int, st
         return b""
     if not of.encoding:
         return await _open_stored(store, of.blob, start, stop)
-    decoding = store.encodings.chain(of.encoding).decoding(start, stop, of.size, of.blob.size)
+    decoding = encodings.chain(of.encoding).decoding(start, stop, of.size, of.blob.size)
     stored = await _open_stored(store, of.blob, decoding.start, decoding.stop)
     return decoding.of_bytes(stored) if isinstance(stored, bytes) else await decoding.of_reader(stored, store.offload)
 

@@ -27,7 +27,7 @@ from s3ish.index.protocol import Change
 from s3ish.model import Checksum, Garbage, Part, Upload, Version
 from s3ish.objects.conditions import UNCONDITIONAL, WriteConditions
 from s3ish.objects.digests import DEFAULT_ALGORITHM
-from s3ish.objects.encodings.chain import Links
+from s3ish.objects.encodings.chain import Encodings, Links
 from s3ish.objects.ingest import Source, ingest
 from s3ish.objects.put import publish
 from s3ish.objects.store import Conflicted, Store, attempts, drop_blobs, translated
@@ -48,12 +48,15 @@ class Chosen(NamedTuple):
     checksum: dict[str, str]
 
 
-async def create_upload(store: Store, draft: Upload, encoding: Links | None = None) -> Upload:
+async def create_upload(
+    store: Store, draft: Upload, encoding: Links | None = None, encodings: Encodings | None = None
+) -> Upload:
     """Begin an upload.
 
     Args:
         draft: the upload without id, time and blob.
-        encoding: the links under which its parts are stored; the store's default if None.
+        encoding: the links under which its parts are stored; the default ones if None.
+        encodings: of a request that brings a key; the store's if None.
 
     Raises:
         NoSuchBucket.
@@ -61,7 +64,7 @@ async def create_upload(store: Store, draft: Upload, encoding: Links | None = No
     created_ns = store.clock.service_ns()
     upload_id = f"{store.clock.now_ns():016x}{store.clock.token()}"  # uploads of a key are listed as they began
     with translated():
-        links = store.encodings.chain(encoding).links  # refused now rather than at the first part
+        links = (encodings or store.encodings).chain(encoding).links  # refused now rather than at the first part
         upload = replace(draft, id=upload_id, created_ns=created_ns, encoding=links)
         async with store.blobs.create(f"{upload.bucket}/{upload.key}", 0) as writer:
             upload = replace(upload, blob=await writer.finish())
@@ -85,9 +88,18 @@ async def find_upload(store: Store, bucket: str, key: str, upload_id: str) -> He
 
 
 async def put_part(
-    store: Store, bucket: str, key: str, upload_id: str, number: int, source: Source
+    store: Store,
+    bucket: str,
+    key: str,
+    upload_id: str,
+    number: int,
+    source: Source,
+    encodings: Encodings | None = None,
 ) -> tuple[Upload, Part]:
     """Store one part; an earlier one of the same number is replaced.
+
+    Args:
+        encodings: of a request that brings a key; the store's if None. The links are those of the upload.
 
     Raises:
         NoSuchUpload, InvalidArgument: no such upload, or not a part number.
@@ -104,7 +116,7 @@ async def put_part(
             f"actual checksum Type: {(source.algorithm or 'null').lower()}"
         )
     with translated():
-        chain = store.encodings.chain(held.record.encoding)
+        chain = (encodings or store.encodings).chain(held.record.encoding)
         async with store.create(bucket, key, chain.stored_size(source.size)) as writer:
             ref, digests, links = await ingest(source, writer, store.offload, store.room, algorithm or None, chain)
             part = Part(

@@ -10,7 +10,7 @@ from s3ish.index.protocol import Change, Expect, RowIs
 from s3ish.model import NULL_VERSION, Attributes, Bucket, Garbage, Owner, Version
 from s3ish.objects import versions
 from s3ish.objects.conditions import UNCONDITIONAL, WriteConditions
-from s3ish.objects.encodings.chain import Links
+from s3ish.objects.encodings.chain import Encodings, Links
 from s3ish.objects.ingest import Source, ingest
 from s3ish.objects.lock import check_removal
 from s3ish.objects.store import Conflicted, Store, attempts, drop_blobs, garbage_of, translated
@@ -126,6 +126,7 @@ async def put_object(
     attributes: Attributes,
     conditions: WriteConditions = UNCONDITIONAL,
     encoding: Links | None = None,
+    encodings: Encodings | None = None,
 ) -> Version:
     """Store an object.
 
@@ -133,7 +134,8 @@ async def put_object(
 
     Args:
         attributes: what the client says of it.
-        encoding: the links under which it is stored; the store's default if None.
+        encoding: the links under which it is stored; the default ones if None.
+        encodings: of a request that brings a key; the store's if None.
 
     Raises:
         S3Error: a broken body, a digest that does not match, a condition that does not hold, no such bucket.
@@ -143,7 +145,7 @@ async def put_object(
         newest = await store.newest(bucket, key)
         conditions.check(newest[0].record if newest else None, key)
     with translated():
-        chain = store.encodings.chain(encoding)
+        chain = (encodings or store.encodings).chain(encoding)
         async with store.create(bucket, key, chain.stored_size(source.size)) as writer:
             ref, digests, links = await ingest(source, writer, store.offload, store.room, chain=chain)
             draft = Version(

@@ -182,9 +182,18 @@ async def make_bucket(store, name="b", versioning=""):
 
 
 async def put(
-    store, key, data=b"data", *, bucket="b", conditions=UNCONDITIONAL, attributes=PLAIN, encoding=None, **source
+    store,
+    key,
+    data=b"data",
+    *,
+    bucket="b",
+    conditions=UNCONDITIONAL,
+    attributes=PLAIN,
+    encoding=None,
+    encodings=None,
+    **source,
 ):
-    options = {"attributes": attributes, "conditions": conditions, "encoding": encoding}
+    options = {"attributes": attributes, "conditions": conditions, "encoding": encoding, "encodings": encodings}
     return await write.put_object(store, bucket, key, Bytes(data, **source), owner=OWNER, **options)
 
 
@@ -199,14 +208,15 @@ async def get(store, key, version_id=None, *, bucket="b"):
     return await drain(await read.decided(attempt))
 
 
-async def read_all(store, version, start=0, stop=None):
+async def read_all(store, version, start=0, stop=None, encodings=None):
     """Return bytes of a version."""
-    return await drain(await open_all(store, version, start, stop))
+    return await drain(await open_all(store, version, start, stop, encodings))
 
 
-async def open_all(store, version, start=0, stop=None):
+async def open_all(store, version, start=0, stop=None, encodings=None):
     """Open bytes of a version."""
-    return read.as_flow(await read.open_span(store, version, start, version.size if stop is None else stop))
+    end = version.size if stop is None else stop
+    return read.as_flow(await read.open_span(store, version, start, end, encodings))
 
 
 async def drain(flow):
@@ -225,13 +235,14 @@ async def copy_to(store, source, key, *, bucket="b", attributes=None, **options)
     )
 
 
-async def begin(store, key, *, bucket="b", encoding=None, **fields):
+async def begin(store, key, *, bucket="b", encoding=None, encodings=None, **fields):
     draft = Upload(bucket=bucket, key=key, id="", created_ns=0, owner=OWNER, initiator=OWNER, blob=NO_BLOB, **fields)
-    return await multipart.create_upload(store, draft, encoding)
+    return await multipart.create_upload(store, draft, encoding, encodings)
 
 
-async def add_part(store, upload, number, data, **source):
-    return (await multipart.put_part(store, upload.bucket, upload.key, upload.id, number, Bytes(data, **source)))[1]
+async def add_part(store, upload, number, data, *, encodings=None, **source):
+    of = upload.bucket, upload.key, upload.id
+    return (await multipart.put_part(store, *of, number, Bytes(data, **source), encodings))[1]
 
 
 async def complete(store, upload, parts, **options):

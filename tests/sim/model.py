@@ -137,7 +137,7 @@ async def _version(store, version):
 
 async def _part(store, part, tolerant):
     try:
-        opened = await get.open_piece(store, part, 0, part.size)
+        opened = await get.open_piece(store, store.encodings, part, 0, part.size)
     except (Missing, Corrupt):
         if not tolerant:
             raise

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from s3ish.blob.protocol import BlobReader, BlobWriter, Buffer, Corrupt
 from s3ish.model import Link
-from s3ish.objects.encodings.codec import Codec, MakeCodec
+from s3ish.objects.encodings.codec import Codec, Decoder, MakeCodec
 from s3ish.objects.encodings.decoding_reader import DecodingReader, Stage, decode, finish
 from s3ish.objects.encodings.encoding_writer import EncodingWriter
 from s3ish.threads import ThreadPool
@@ -80,16 +80,23 @@ class Chain:
     def decoding(self, start: int, stop: int, size: int, stored_size: int) -> Decoding:
         """Return how the bytes ``[start, stop)``, at least one, of an object of ``size`` bytes are read.
 
-        Raises Corrupt if the stored bytes are not as many as they must be.
+        Raises Corrupt if the stored bytes are not as many as they must be; UnknownEncoding if a codec cannot decode.
         """
         stages: list[Stage] = []
         for codec in self._codecs:
             stored = codec.stored_range(start, stop, size)
-            stages.insert(0, Stage(codec.decoder(stored.start, size), stored.skip, stop - start))
+            stages.insert(0, Stage(_decoder(codec, stored.start, size), stored.skip, stop - start))
             start, stop, size = stored.start, stored.stop, codec.stored_size(size) or 0
         if size != stored_size:
             raise Corrupt(f"{stored_size} bytes are stored, where the encoding makes {size}")
         return Decoding(start, stop, stages)
+
+
+def _decoder(codec: Codec, stored_start: int, size: int) -> Decoder:
+    try:
+        return codec.decoder(stored_start, size)
+    except ValueError as error:
+        raise UnknownEncoding(f"this server cannot decode what is stored: {error}") from error
 
 
 PLAIN = Chain((), ())
@@ -112,7 +119,15 @@ class Encodings:
         """Tell whether there is a codec of this name."""
         return name in self._codecs
 
-    def chain(self, links: Links | None) -> Chain:
+    def having(self, codecs: Mapping[str, MakeCodec]) -> "Encodings":
+        """Return the same with further codecs, for a request that brings what they need: a key of its own."""
+        return Encodings({**self._codecs, **codecs}, self.default)
+
+    def asked_for(self, links: Links | None) -> "Encodings":
+        """Return the same with these links as the default ones; itself if None."""
+        return self if links is None else Encodings(self._codecs, links)
+
+    def chain(self, links: Links | None = None) -> Chain:
         """Return the chain of these links, or of the default ones. Raises UnknownEncoding."""
         links = self.default if links is None else links
         return Chain(links, [self._codec(link) for link in links]) if links else PLAIN

@@ -62,7 +62,10 @@ class Codec(Protocol):
         """Begin to encode a stream."""
 
     def decoder(self, stored_start: int, size: int) -> Decoder:
-        """Begin to decode the stored bytes that begin at ``stored_start``, of an object of ``size`` bytes."""
+        """Begin to decode the stored bytes that begin at ``stored_start``, of an object of ``size`` bytes.
+
+        Raises ValueError if the parameters do not allow it: their key is not known any more.
+        """
 
 
 MakeCodec = Callable[[Mapping[str, str]], Codec]

@@ -14,7 +14,7 @@ from s3ish.objects.digests import Claims
 from s3ish.objects.encodings.chain import Encodings
 from s3ish.tables import part_list
 from s3ish.tables.catalog import VERSIONS
-from tests.objects.encodings.toy import toy
+from tests.objects.encodings.toy import Toy, toy
 from tests.objects.support import (
     World,
     add_part,
@@ -239,6 +239,57 @@ async def test_what_is_stored_under_an_unknown_link_is_refused_by_its_name(world
     with pytest.raises(InternalError, match="does not know the encoding 'other'"):
         await begin(store, "other", encoding=(Link("other"),))
     assert await get(store, "k") == sample(2500)
+
+
+def keyed(*keys):
+    """A link whose parameters tell which key it needs, and codecs of a request that brings some."""
+
+    def make(parameters):
+        if parameters["key"] not in keys:
+            raise ValueError("it needs another key")
+        return Toy({"add": parameters["key"]})
+
+    return {"keyed": make}
+
+
+async def test_a_key_may_come_with_the_request(store, small_parts):
+    links, known = (Link("keyed", {"key": "5"}),), store.encodings.having(keyed("5"))
+    options = {"encoding": links, "encodings": known}
+    version = await put(store, "k", sample(2500), **options)
+    assert version.encoding[0].parameters["key"] == "5"
+    assert await read_all(store, version, 999, 2001, known) == sample(2500)[999:2001]
+    upload = await begin(store, "parts", **options)
+    made = [await add_part(store, upload, n, data, encodings=known) for n, data in enumerate(PARTS, 1)]
+    parts = await complete(store, upload, made)
+    assert await read_all(store, parts, encodings=known) == b"".join(PARTS)
+    other, both = (Link("keyed", {"key": "6"}),), store.encodings.having(keyed("5", "6"))
+    for source in (version, parts):
+        copied = await copy_to(store, source, "copy", encoding=other, encodings=both)
+        assert await read_all(store, copied, encodings=both) == await read_all(store, source, encodings=known)
+        with pytest.raises(InternalError, match="needs another key"):
+            await read_all(store, copied, encodings=known)
+    _, part = await copy.copy_part(store, version, 10, 1500, "b", "plain", (await begin(store, "plain")).id, 1, known)
+    assert part.etag == md5(sample(2500)[10:1500])
+    for encodings, why in ((None, "does not know the encoding"), (store.encodings.having(keyed("6")), "needs another")):
+        with pytest.raises(InternalError, match=why):
+            await put(store, "k", sample(10), encoding=links, encodings=encodings)
+        with pytest.raises(InternalError, match=why):
+            await read_all(store, version, encodings=encodings)
+
+
+class Locked(Toy):
+    """It can encode, but its key is lost."""
+
+    def decoder(self, stored_start, size):
+        raise ValueError("its key is lost")
+
+
+async def test_a_codec_that_cannot_decode_says_why(store):
+    known = store.encodings.having({"toy": Locked})
+    version = await put(store, "k", sample(2500), encodings=known)
+    with pytest.raises(InternalError, match="its key is lost"):
+        await read_all(store, version, encodings=known)
+    assert await read_all(store, version) == sample(2500)
 
 
 async def test_a_version_that_says_another_size_than_is_stored_is_not_read(store):
