@@ -31,7 +31,7 @@ from s3ish.objects.store import Store
 from s3ish.tables import records
 from s3ish.tables.catalog import TABLES
 from s3ish.threads import InlinePool
-from tests.objects.encodings.toy import encodings
+from tests.objects.encodings.toy import encodings, toy
 from tests.sim.disk import Disk, Kept, System
 
 STRIPE, INLINE = 64, 16
@@ -177,6 +177,12 @@ class Machine:
         self.store.blobs.volumes.close()
         for disk in self.disks:
             self._system.forget(disk)
+
+
+class EncodingMachine(Machine):
+    """Stores other bytes than it is given, and more of them."""
+
+    encoding = (toy(),)
 
 
 @contextmanager

@@ -1,7 +1,8 @@
 """A seeded simulation: sequences of operations on a store, with a crash at every step of every operation.
 
 ``python -m tests.sim.run --seeds 100 --seed 1`` runs random histories, each over several crashes; ``--all 3`` all
-sequences of up to three operations, from two beginnings; ``--volumes`` says on how many volumes (default: 1 and 3).
+sequences of up to three operations, from two beginnings; ``--volumes`` says on how many volumes (default: 1 and 3);
+``--encoded`` puts a chain of encodings between what is sent and what is stored.
 A failure prints the seed, the step and the operations before it.
 """
 
@@ -17,7 +18,7 @@ from s3ish.model import NULL_VERSION
 from tests.sim.client import Client
 from tests.sim.disk import Dropped, Kept, Some
 from tests.sim.judge import Case, Judge
-from tests.sim.machine import Machine, blank, simulated
+from tests.sim.machine import EncodingMachine, Machine, blank, simulated
 from tests.sim.model import Violation, copied, items_of, observe
 
 PLAIN = (
@@ -275,15 +276,16 @@ def report(what, simulation, started, seed):
 async def run(system, chosen):
     """Do what the command line says; return how many failures there were."""
     failures, started = 0, time.monotonic()
+    machine = EncodingMachine if chosen.encoded else Machine
     for length in range(1, chosen.all + 1):
         for volumes, (name, beginning) in product(chosen.volumes, (("plain", PLAIN), ("versioned", VERSIONED))):
             choose = random.Random(chosen.seed)
-            simulation = await all_sequences(system, volumes, beginning, length, choose)
+            simulation = await all_sequences(system, volumes, beginning, length, choose, machine=machine)
             failures += report(f"all {name} sequences of {length}", simulation, started, chosen.seed)
     for volumes in chosen.volumes if chosen.seeds else ():
         whole = None
         for seed in range(chosen.seed, chosen.seed + chosen.seeds):
-            simulation = await random_history(system, volumes, seed)
+            simulation = await random_history(system, volumes, seed, machine=machine)
             if simulation.failures:
                 failures += report("random history", simulation, started, seed)
             if whole:
@@ -301,6 +303,7 @@ def main():
     parser.add_argument("--seed", type=int, default=1, help="the first of them")
     parser.add_argument("--all", type=int, default=0, help="try all sequences of up to so many operations")
     parser.add_argument("--volumes", type=int, nargs="+", default=[1, 3])
+    parser.add_argument("--encoded", action="store_true", help="store other bytes than are sent, and more of them")
     chosen = parser.parse_args()
     with simulated() as system:
         sys.exit(bool(asyncio.run(run(system, chosen))))

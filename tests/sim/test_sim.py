@@ -15,8 +15,7 @@ from s3ish.integrity.garbage import GarbageJob
 from s3ish.integrity.sweep import SweepJob
 from s3ish.jobs.runner import Step
 from s3ish.objects.store import Store
-from tests.objects.encodings.toy import toy
-from tests.sim.machine import Machine, SimIndex, simulated
+from tests.sim.machine import EncodingMachine, Machine, SimIndex, simulated
 from tests.sim.run import PLAIN, VERSIONED, all_sequences, random_history
 
 
@@ -31,12 +30,6 @@ async def crashes(system, volumes=3, *, limit=1, **options):
     beginning = PLAIN if volumes == 1 else VERSIONED
     simulation = await all_sequences(system, volumes, beginning, 1, random.Random(1), limit=limit, **options)
     return simulation.failures
-
-
-class EncodingMachine(Machine):
-    """Stores other bytes than it is given, and more of them."""
-
-    encoding = (toy(),)
 
 
 @pytest.mark.parametrize("volumes", [1, 3])
