@@ -14,7 +14,7 @@ from s3ish.blob.protocol import BlobError, OutOfReach, Sealed
 from s3ish.index.protocol import Change, Put
 from s3ish.integrity.blind_spots import LOST_BUCKET, REMEDY, BlindSpots
 from s3ish.integrity.sweep import SWEEP
-from s3ish.model import NULL_VERSION, Garbage, Version
+from s3ish.model import NULL_VERSION, BlobRef, Garbage, Version
 from s3ish.objects.multipart import MAX_PARTS
 from s3ish.objects.store import Store, blobs_of, drop_blobs
 from s3ish.tables import keys
@@ -79,7 +79,7 @@ async def rebuild(store: Store, progress: Progress = _ignore) -> Counter[str]:
             await batch.add(drop_blobs([Garbage(blob.ref)]))
             continue
         found[told.table.name] += 1
-        await batch.add(await _rows_of(batch, blob, told))
+        await batch.add(await _rows_of(store, batch, blob, told))
     await batch.flush()
     await _settle_versions(store, found, gaps)
     await _settle_parts(store, found, gaps)
@@ -123,14 +123,28 @@ class _Batch:
         return self._values.get((row.table, row.key)) or await self._store.index.get(row.table, row.key)
 
 
-async def _rows_of(batch: _Batch, blob: Sealed, told: Sidecar) -> list[Change]:
+async def _rows_of(store: Store, batch: _Batch, blob: Sealed, told: Sidecar) -> list[Change]:
     """Return the rows that one sidecar stands for; of two for one row the one that was made later holds."""
     row = told.row()
     rows: list[Change] = [row] if row else []
     old = await batch.value(row) if row else None
-    if row and old and told.table.made_ns(told.table.decode(row.key, old)) > told.made_ns:
-        rows = []
+    if row and old:
+        other = Sidecar(told.table, told.table.decode(row.key, old), told.beside)
+        later = max(other, told, key=lambda sidecar: sidecar.made_ns)
+        if not await _is_readable(store, later.record.blob):
+            later = told if later is other else other
+        rows = [row] if later is told else []
     return [*rows, *INLINE.keep(blob.ref, blob.data)]
+
+
+async def _is_readable(store: Store, ref: BlobRef) -> bool:
+    """Whether a blob that would take another one's place can be read, as all can that a write was answered for.
+
+    A crash while it was being sealed may have left it on too few volumes.
+    """
+    if ref.inline or len(store.upkeep.away) > ref.m:
+        return True
+    return (await store.blobs.check(ref, repair=False)).readable
 
 
 async def _settle_versions(store: Store, found: Counter[str], gaps: BlindSpots) -> None:
@@ -168,7 +182,11 @@ async def _settled(store: Store, group: list[Held[Version]], found: Counter[str]
         gaps.add(mint(bucket_name, ""), LOST_BUCKET)
         return [VERSIONS.drop(held.key) for held in group]
     changes: list[Change] = []
-    kept = _without_stale(group, versioned=bool(bucket.record.versioning))
+    versioned = bool(bucket.record.versioning)
+    kept = _without_stale(group, versioned=versioned)
+    if len(kept) < len(group):  # what takes the place of another one must be whole
+        readable = [held for held in group if await _is_readable(store, held.record.blob)]
+        kept = _without_stale(readable or group, versioned=versioned)
     owned = {ref.id for held in kept for ref in blobs_of(held.record)}
     for stale in group:
         if stale not in kept:

@@ -1,5 +1,7 @@
 """An index from the sidecars alone. The random sequences of tests/objects rebuild too; here is what a crash leaves."""
 
+import shutil
+
 import pytest
 from msgspec.structs import replace
 
@@ -98,6 +100,38 @@ async def test_what_was_replaced_but_not_removed_stays_replaced(store, world):  
     assert await head(fresh, "k") == new
     assert await versions_of(fresh) == [("k", "null", True, False)]
     assert len(await fresh.index.scan("garbage", b"", b"\xff", 9)) == 1
+
+
+async def torn(store, world, sidecar, home):
+    """Seal a blob as far as a crash may: on the first volume alone, with the shard that lies there."""
+    ref = await reseal(store, sidecar, sample(1500, 2), home=home)
+    for root in [root for position, root in enumerate(world.volume_roots) if position != ref.volumes[0]]:
+        shutil.rmtree(f"{root}/{ref.id}")
+    return ref
+
+
+async def test_what_a_crash_left_half_sealed_takes_the_place_of_nothing(store, world):  # case 151
+    """The index is lost in the same crash: what was answered is there, and what was not hides none of it."""
+    old = await put(store, "k", sample(1500))
+    upload = await begin(store, "m")
+    part = await add_part(store, upload, 1, sample(1500))
+    later = {"sequence": old.sequence + 10**9, "modified_ns": old.modified_ns + 10**9}
+    await torn(store, world, lambda ref: VERSIONS.sidecar(replace(old, blob=ref, **later)), "b/k")
+    for shift in (10**9, -1):
+        await torn(
+            store,
+            world,
+            lambda ref, shift=shift: PARTS.sidecar(
+                replace(part, blob=ref, modified_ns=part.modified_ns + shift), "b", "m", upload.id
+            ),
+            "b/m",
+        )
+    fresh, _ = await rebuilt(world)
+    assert await head(fresh, "k") == old
+    assert await get(fresh, "k") == sample(1500)
+    assert [it.blob for it in (await multipart.list_parts(fresh, upload.id, 0, 9))[0]] == [part.blob]
+    await complete(fresh, upload, [part])
+    assert await get(fresh, "m") == sample(1500)
 
 
 async def test_of_two_null_versions_the_newer_one_stays(store, world):

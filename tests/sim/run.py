@@ -90,7 +90,6 @@ class Simulation:
         self.swept = image is None
         if image is None:
             self.history, self.flushed, self.since, self.doubtful = [], frozenset(), frozenset(), frozenset()
-            self._replaced = frozenset()
 
     async def end(self):
         """Leave the machine."""
@@ -117,13 +116,11 @@ class Simulation:
         self.machine.watch = None
         self.counts["steps"] += steps
         self.since |= items_of(self.client.state)
-        self._replaced = frozenset(item for item in items_of(before) if replaces(operation, item))
-        self.flushed -= self._replaced
+        self.flushed -= {item for item in items_of(before) if replaces(operation, item)}
         allowed = [before, *between, copied(self.client.state)]
-        self._removed = items_of(before) - items_of(self.client.state) | self._replaced
+        self._removed = items_of(before) - items_of(self.client.state)
         for image, where in images.values():
             await self._check(image, allowed, where)
-        self._replaced = frozenset()
         self.swept = self.swept or operation[0] == "work"
         if operation[0] == "wait" and self.swept:
             self.flushed = self.since = frozenset(items_of(self.client.state))
@@ -172,16 +169,15 @@ class Simulation:
 
     async def _check(self, image, allowed, where):
         self.counts["images"] += 1
-        doubtful = self.doubtful | self._replaced
         try:
-            await self.judge.check(Case(image, allowed, self.flushed, self.since, doubtful))
+            await self.judge.check(Case(image, allowed, self.flushed, self.since, self.doubtful))
         except Violation as error:
             history = "\n".join(f"    {operation}" for operation in self.history)
             self.failures.append(f"{self.volumes} volumes, crash at {where}:\n  {error}\n  after\n{history}")
 
 
 def replaces(operation, item):
-    """Whether an operation may put another one of the same content in an item's place, which cannot be told apart."""
+    """Whether an operation may put another one of the same content in an item's place, which is not flushed yet."""
     kind = operation[0]
     if kind in {"part", "part_copy"}:
         return item[0] == "part" and item[2] == operation[2]
