@@ -50,6 +50,8 @@ def read_by(function, parameter, seen):
     for inner in ast.walk(node):
         if isinstance(inner, ast.Attribute) and is_name(inner.value, parameter):
             found.add(inner.attr)
+        elif isinstance(inner, ast.Call) and is_name(inner.func, "getattr") and is_name(inner.args[0], parameter):
+            found.add(resolved(function, inner.args[1]))
         elif isinstance(inner, ast.Call):
             found |= read_by_called(function, inner, parameter, seen)
     return found
@@ -107,12 +109,16 @@ class _Request(BucketRequest):
     done: str | None = header("x-done")
     by_method: str | None = header("x-by-method")
     handed_on: str | None = header("x-handed-on")
+    by_name: str | None = header("x-by-name")
     forgotten: str | None = header("x-forgotten")
     known = ignored("x-known", because="it is an example")
     taken = elsewhere("x-taken", where="by the test")
 
     def method(self) -> str | None:
         return self.by_method
+
+
+NAME = "by_name"
 
 
 class _Other:
@@ -124,7 +130,7 @@ class _Other:
 @operation("GET /{Bucket}?example", action="s3:Example")
 async def example(_, request: _Request) -> None:
     async def attempt():
-        return request.done, request.method(), _Other.of(request)
+        return request.done, request.method(), _Other.of(request), getattr(request, NAME)
 
     await attempt()
 

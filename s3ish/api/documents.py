@@ -201,19 +201,19 @@ def _handlers(
         return TextResponse(text=shown.encode()) if isinstance(shown, str) else shown
 
     async def put(context: Context, request: Any) -> Any:
-        given, kept = request.document, family.kept
+        given = request.document
         if check:
             check(given, context.target)
         if admit:
             await admit(context, request)
-        if kept and getattr(request, kept) is not None:
-            setattr(given, kept, getattr(request, kept))
+        if family.kept and getattr(request, family.kept) is not None:
+            setattr(given, family.kept, getattr(request, family.kept))
         changes: Mapping[str, str | None] = family.written(given)
         if not isinstance(missing, type) and given == missing(context.target):
             changes = family.removed
         await buckets.set_documents(context.store, context.target.name, changes)
         _tell(context, changes, family.effect)
-        return put_response(**{kept: getattr(given, kept)}) if put_response else None
+        return put_response(**{family.kept: getattr(given, family.kept)}) if put_response else None
 
     async def delete(context: Context, request: Any) -> None:  # noqa: ARG001 - the form of every handler
         await buckets.set_documents(context.store, context.target.name, family.removed)
