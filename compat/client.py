@@ -12,8 +12,10 @@ from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 from urllib.parse import urlsplit
+
+from compat.documents import Document
 
 PROGRAM_SECONDS = 900
 """How long one run of a command-line client may take."""
@@ -136,6 +138,22 @@ class Client:
     def describe(self, bucket: str, key: str) -> Described:
         """Return the content type and the metadata of an object."""
         raise NotOffered("no metadata")
+
+    def enable_versioning(self, bucket: str) -> None:
+        """Make a bucket keep all versions."""
+        raise NotOffered("no configuration documents")
+
+    def put_document(self, bucket: str, document: Document, value: Any) -> None:
+        """Put a configuration document with a value."""
+        raise NotOffered("no configuration documents")
+
+    def document(self, bucket: str, document: Document) -> Any:
+        """Return what the client reads where a document is put."""
+        raise NotOffered("no configuration documents")
+
+    def remove_document(self, bucket: str, document: Document) -> None:
+        """Remove a document that has a call for that."""
+        raise NotOffered("no configuration documents")
 
     def presign(self, bucket: str, key: str, method: str) -> str:
         """Return a URL that allows one GET or PUT without keys."""

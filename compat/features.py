@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from compat.client import Client, Described, NotOffered
+from compat.documents import Document, documents
 from compat.traffic import Traffic
 
 KIB, MIB = 1 << 10, 1 << 20
@@ -301,6 +302,41 @@ def presigned_put(client: Client, place: Place) -> str:
     return ""
 
 
+def settings(client: Client, place: Place) -> str:
+    """Put, read back and remove each configuration document."""
+    bucket, target = f"{place.bucket}-settings", f"{place.bucket}-target"
+    tried = documents(bucket, target)
+    client.remove_document(place.bucket, tried[0])  # changes nothing, but ends here a client that has no such call
+    for name in (bucket, target):
+        client.create_bucket(name)
+        client.enable_versioning(name)
+    for document in tried:
+        wanted = ({document.within: document.value} if document.within else document.value) | dict(document.kept)
+        client.put_document(bucket, document, document.value)
+        found = client.document(bucket, document)
+        expect(found == wanted, f"{document.name}: {found} instead of {wanted}")
+        _remove(client, bucket, document)
+    for name in (bucket, target):
+        client.delete_bucket(name)
+    return f"{len(tried)} documents"
+
+
+def _remove(client: Client, bucket: str, document: Document) -> None:
+    """Remove a document, and fail unless it is gone."""
+    if document.removal == "put":
+        client.put_document(bucket, document, {})
+        found = client.document(bucket, document)
+        expect(found == document.unset, f"{document.name} is left: {found}")
+    elif document.removal:
+        client.remove_document(bucket, document)
+        try:
+            found = client.document(bucket, document)
+        except Exception as error:
+            expect(document.missing in str(error), f"{document.name} is gone with {error}")
+        else:
+            expect(False, f"{document.name} is left: {found}")
+
+
 def delete(client: Client, place: Place) -> str:
     """Delete an object."""
     client.put(place.bucket, "gone/a b+c%20ü", place.file("small-11", 11))
@@ -346,6 +382,7 @@ FEATURES: tuple[Callable[[Client, Place], str], ...] = (
     ranges,
     presigned_get,
     presigned_put,
+    settings,
     delete,
     delete_all,
     delete_bucket,

@@ -122,6 +122,7 @@ class Application:
             ),
             self._observer,
             domains=settings.server.domains,
+            website_domains=settings.server.website_domains,
             proxies=Proxies(settings.server.trusted_proxies),
             sessions=sessions,
         )

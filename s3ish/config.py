@@ -67,6 +67,9 @@ class ServerSettings(Section, frozen=True):
     region: Annotated[str, Meta(min_length=1), "The region that requests are signed for."] = "us-east-1"
     domains: Annotated[Names, "Names under which bucket.name addresses a bucket (virtual-hosted style)."] = ()
     url: Annotated[str, "The address that clients use, if it is another: of presigned URLs, and shown at start."] = ""
+    website_domains: Annotated[
+        Names, "Names under which bucket.name is the website of a bucket, or that are themselves the name of one."
+    ] = ()
     trusted_proxies: Annotated[
         Names, "Addresses or networks of proxies whose X-Forwarded-For and X-Forwarded-Proto are believed."
     ] = ()

@@ -166,6 +166,7 @@ def _is_url(text: str) -> bool:
 
 _TEXTS = (
     ("server.domains", _is_domain, "a host name in lower case without port"),
+    ("server.website_domains", _is_domain, "a host name in lower case without port"),
     ("server.trusted_proxies", _is_network, "an address or network"),
     ("storage.volumes", _is_path, "a path"),
     (

@@ -74,6 +74,7 @@ def test_every_setting_has_a_variable_and_all_are_different():
         ("[server]\ndomains = ['*.s3.test']\n", "server.domains: *.s3.test is not a host name"),
         ("[server]\ndomains = ['S3.test']\n", "server.domains: S3.test is not a host name in lower case"),
         ("[server]\ndomains = ['.s3.test']\n", "server.domains: .s3.test is not a host name"),
+        ("[server]\nwebsite_domains = ['/']\n", "server.website_domains: / is not a host name"),
         ("[server]\ntrusted_proxies = ['proxy']\n", "s3ish.toml: server.trusted_proxies: proxy is not an address or"),
         ("[server]\ntrusted_proxies = ['10.0.0.0/33']\n", "server.trusted_proxies: 10.0.0.0/33 is not an address or"),
         ("[storage]\nvolumes = ['a', '']\n", "s3ish.toml: storage.volumes: '' is not a path"),

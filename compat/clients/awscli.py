@@ -4,10 +4,19 @@ With stock settings it signs URLs by Signature Version 2, as boto3 does.
 """
 
 import json
+import re
+from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 from compat.client import Described, NotOffered, Program
+from compat.documents import Document
 from compat.harness import main
+
+
+def _option(name: str) -> str:
+    """Return the option of a parameter: ``cors-configuration`` for ``CORSConfiguration``."""
+    return re.sub(r"(?<=[a-z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "-", name).lower()
 
 
 class AwsCli(Program):
@@ -67,6 +76,28 @@ class AwsCli(Program):
     def describe(self, bucket: str, key: str) -> Described:
         answer = json.loads(self.run("s3api", "head-object", "--bucket", bucket, "--key", key))
         return Described(answer["ContentType"], answer["Metadata"])
+
+    def enable_versioning(self, bucket: str) -> None:
+        given = ("--versioning-configuration", "Status=Enabled")
+        self.run("s3api", "put-bucket-versioning", "--bucket", bucket, *given)
+
+    def put_document(self, bucket: str, document: Document, value: Any) -> None:
+        given = (*document.arguments, *document.options, *document.kept, (document.member, value))
+        self._settle(bucket, f"put_{document.name}", given)
+
+    def document(self, bucket: str, document: Document) -> Any:
+        return json.loads(self._settle(bucket, f"get_{document.name}", document.arguments) or b"{}")
+
+    def remove_document(self, bucket: str, document: Document) -> None:
+        self._settle(bucket, document.removal, document.arguments)
+
+    def _settle(self, bucket: str, call: str, given: Iterable[tuple[str, Any]]) -> bytes:
+        """Run a command of a call, with boto3's parameters as options."""
+        options: list[str] = []
+        for name, value in given:
+            text = value if isinstance(value, str) else json.dumps(value)
+            options += [f"--{_option(name)}"] if value is True else [f"--{_option(name)}", text]
+        return self.run("s3api", call.replace("_", "-"), "--bucket", bucket, *options)
 
     def presign(self, bucket: str, key: str, method: str) -> str:
         if method != "GET":

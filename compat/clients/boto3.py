@@ -1,10 +1,12 @@
 """boto3, AWS's SDK for Python, with its transfer manager and stock settings: it presigns by Signature Version 2."""
 
 from pathlib import Path
+from typing import Any
 
 import boto3
 
 from compat.client import Account, Client, Described
+from compat.documents import Document
 from compat.harness import main
 
 
@@ -70,6 +72,20 @@ class Boto3(Client):
     def describe(self, bucket: str, key: str) -> Described:
         answer = self.s3.head_object(Bucket=bucket, Key=key)
         return Described(answer["ContentType"], answer["Metadata"])
+
+    def enable_versioning(self, bucket: str) -> None:
+        self.s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
+
+    def put_document(self, bucket: str, document: Document, value: Any) -> None:
+        given = dict((*document.arguments, *document.options, *document.kept))
+        getattr(self.s3, f"put_{document.name}")(Bucket=bucket, **given, **{document.member: value})
+
+    def document(self, bucket: str, document: Document) -> Any:
+        answer = getattr(self.s3, f"get_{document.name}")(Bucket=bucket, **dict(document.arguments))
+        return {name: value for name, value in answer.items() if name != "ResponseMetadata"}
+
+    def remove_document(self, bucket: str, document: Document) -> None:
+        getattr(self.s3, document.removal)(Bucket=bucket, **dict(document.arguments))
 
     def presign(self, bucket: str, key: str, method: str) -> str:
         return self.s3.generate_presigned_url(f"{method.lower()}_object", Params={"Bucket": bucket, "Key": key})

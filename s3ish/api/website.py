@@ -164,7 +164,7 @@ WEBSITE = bucket_document(
     "GetBucketWebsite PutBucketWebsite DeleteBucketWebsite",
     action="s3:{}BucketWebsite",
     delete_action="s3:DeleteBucketWebsite",
-    effect=Effect.NOT_YET,
+    effect=Effect.ACTED_UPON,
     missing=NoSuchWebsiteConfiguration,
     check=_check,
 )

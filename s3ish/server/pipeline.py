@@ -38,7 +38,7 @@ from s3ish.model import Bucket
 from s3ish.objects.store import Store, translated
 from s3ish.observe.lines import RequestLine
 from s3ish.observe.observer import Observer
-from s3ish.server import query_api, respond, welcome
+from s3ish.server import query_api, respond, website, welcome
 from s3ish.server.body import Disconnected, RequestBody
 from s3ish.server.cors import preflight, share
 from s3ish.server.faults import FaultPoints
@@ -47,7 +47,7 @@ from s3ish.server.proxies import Proxies
 from s3ish.server.query import read_query
 from s3ish.server.request_record import RequestRecord
 from s3ish.server.router import Router
-from s3ish.server.target import Target, locate
+from s3ish.server.target import Target, locate, locate_page, site_of
 from s3ish.wire import shape
 from s3ish.wire.shape import Written
 
@@ -75,6 +75,7 @@ class S3Application:
         authenticator: who a request is from.
         observer: where metrics and log lines go.
         domains: names for virtual-hosted addressing.
+        website_domains: names of websites.
         proxies: whose word on clients is believed.
         faults: what happens at three points of every request, if anything does.
         sessions: what issues temporary credentials; None if there are none.
@@ -88,6 +89,7 @@ class S3Application:
         observer: Observer,
         *,
         domains: tuple[str, ...],
+        website_domains: tuple[str, ...] = (),
         proxies: Proxies = _NO_PROXIES,
         faults: FaultPoints | None = None,
         sessions: Sessions | None = None,
@@ -99,6 +101,7 @@ class S3Application:
         self._authenticator = authenticator
         self._observer = observer
         self._domains = domains
+        self._website_domains = website_domains
         self._proxies = proxies
         self._host_id = store.clock.token(15)
 
@@ -208,13 +211,20 @@ class S3Application:
 
     def _refuse(self, call: RequestRecord, error: S3Error) -> Written:
         call.error = error.code
+        if call.site and error.status >= 400:
+            return website.error_page(error, call.request_id, self._host_id)
         return respond.describe(error, call.path, call.request_id, self._host_id)
 
     async def _handle(self, call: RequestRecord, receive: Any) -> Written:
-        target = call.target = locate(call.headers.get("host", ""), call.path, self._domains)
+        host = call.headers.get("host", "")
+        site = call.site = site_of(host, self._website_domains)
+        target = call.target = locate_page(site, call.path) if site else locate(host, call.path, self._domains)
         if call.method == "OPTIONS" and target.bucket:
             held = await self._store.find_bucket(target.bucket)
             return preflight(held.record if held else None, call.headers, target.level)
+        if site:
+            call.body = RequestBody(receive, call.headers, call.appetite)
+            return await website.answer(self._store, call, target, call.body)
         if self._sessions and query_api.is_asked(call.method, target.level, call.headers):
             return await self._answer_query(call, receive)
         if target.level == "service" and welcome.is_of_browser(call.method, call.query, call.headers):

@@ -32,6 +32,7 @@ class RequestRecord:
         "query",
         "repeated",
         "request_id",
+        "site",
         "status",
         "target",
         "torn",
@@ -46,9 +47,10 @@ class RequestRecord:
         self.headers, self.repeated = read_headers(scope["headers"])
         self.appetite: Demand | None = scope.get("extensions", {}).get("s3ish.appetite")
         self.operation: Operation | None = None
-        self.action = ""  # of the query protocol
+        self.action = ""  # of the query protocol, or of a website
         self.principal: Principal = ANONYMOUS
         self.target: Target | None = None
+        self.site = ""  # the bucket whose website is asked for
         self.error = ""
         self.origin = proxies.origin((scope.get("client") or ("",))[0], self.headers)
         self.body: RequestBody | None = None

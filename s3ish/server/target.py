@@ -69,5 +69,31 @@ def locate(host: str, raw_path: str, domains: tuple[str, ...]) -> Target:
     return Target(names.check_bucket_name(names.decode_segment(bucket)), _key(rest))
 
 
+def site_of(host: str, domains: tuple[str, ...]) -> str:
+    """Return the bucket whose website a host names; empty if it names none.
+
+    Args:
+        host: the Host header.
+        domains: names under which ``bucket.name`` is a website, or which are one themselves.
+
+    Raises:
+        InvalidRequest, InvalidBucketName: not a valid host, or it names what cannot be a bucket.
+    """
+    if not domains:
+        return ""
+    name = check_host(host)
+    for domain in domains:
+        if name.endswith("." + domain):
+            return names.check_bucket_name(name[: -len(domain) - 1])
+    return names.check_bucket_name(name) if name in domains else ""
+
+
+def locate_page(bucket: str, raw_path: str) -> Target:
+    """Return what a request names at a website. Raises InvalidURI, KeyTooLongError."""
+    if not raw_path.startswith("/"):
+        raise InvalidURI
+    return Target(bucket, _key(raw_path[1:]), by_host=True)
+
+
 def _key(raw: str) -> str:
     return names.check_key(names.decode_segment(raw)) if raw else ""

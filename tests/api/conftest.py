@@ -23,6 +23,7 @@ from lxml import etree
 
 REGION = "us-east-1"
 DOMAIN = "s3.test"
+SITES = "web.test"
 ROOT = ("s3ishadmin", "s3ishadmin")
 OTHER = ("OTHERACCESSKEY", "the-other-secret")
 READER = ("READERACCESSKEY", "the-readers-secret")
@@ -35,6 +36,7 @@ NAMESPACE = "{http://s3.amazonaws.com/doc/2006-03-01/}"
 CONFIGURATION = f"""
 [server]
 domains = ["{DOMAIN}"]
+website_domains = ["{SITES}", "www.site.test"]
 
 [[auth.users]]
 access_key = "{OTHER[0]}"

@@ -6,6 +6,7 @@ import pytest
 
 from compat.documents import documents
 from s3ish.api.catalogue import catalogue
+from tests.waiting import wait_until
 
 NAMES = [document.name for document in documents("b", "t")]
 BUILT = {operation.name for operation in catalogue() if operation.supported}
@@ -124,7 +125,12 @@ def test_the_log_says_once_a_bucket_that_nothing_comes_of_a_document(s3, server,
         put(s3, versioned, one(name))
         put(s3, versioned, one(name))
     put(s3, versioned, one("bucket_notification_configuration"), {})
-    lines = [line for line in server.log.read_text().splitlines() if "not acted upon" in line and versioned in line]
+
+    def said():
+        return [line for line in server.log.read_text().splitlines() if "not acted upon" in line and versioned in line]
+
+    wait_until(lambda: len(said()) > 1)
+    lines = said()
     told = sorted(re.search(r"document\W+([a-z]+)", line.partition(versioned)[2] or line)[1] for line in lines)
     assert told == ["lifecycle", "logging"]
 
