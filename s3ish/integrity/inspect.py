@@ -81,25 +81,28 @@ class Inspector:
 
         Returns what was wrong, and whether it is right now.
         """
-        problem = await self._compare(item)
-        if problem == DIFFERS:
-            if await is_under_way(self._store, item.ref.id):
-                return [], True
-            problem = await self._compare(item)  # the amendment may have ended between the two looks
+        try:
+            problem = await self._compare(item)
+            if problem == DIFFERS:
+                if await is_under_way(self._store, item.ref.id):
+                    return [], True
+                problem = await self._compare(item)  # the amendment may have ended between the two looks
+        except NewerFormat as error:  # it says more than this release can write
+            return [str(error)], False
         if not problem:
             return [], True
         if not self._repair:
             return [problem], False
         try:
             return [problem], await rewrite_sidecar(self._store, item)
-        except (BlobError, NewerFormat) as error:
+        except BlobError as error:
             return [f"{problem}, and it cannot be written: {error}"], False
 
     async def _compare(self, item: Named) -> str:
-        """Return how the sidecar differs from the row, "" if it does not."""
+        """Return how the sidecar differs from the row, "" if it does not. Raises NewerFormat."""
         try:
             found = self._store.tables.read_sidecar(await self._store.blobs.read_sidecar(item.ref))
-        except (BlobError, NewerFormat):
+        except BlobError:
             return "no valid sidecar"
         except ValueError:
             return "a sidecar of an unknown kind"
@@ -141,7 +144,7 @@ class Inspector:
 
 
 async def rewrite_sidecar(store: Store, item: Named) -> bool:
-    """Write a sidecar as the row says. Returns False if the row has changed. Raises BlobError, NewerFormat."""
+    """Write a sidecar as the row says. Returns False if the row has changed. Raises BlobError."""
     table = item.sidecar.table
     if table.name == item.row.table and not table.beside and item.row.value is not None:
         return await restate(store, table, table.hold(item.row.key, item.row.value))

@@ -12,7 +12,7 @@ from typing import Any
 
 from s3ish.blob.paths import home_of, mint
 from s3ish.blob.protocol import BlobError
-from s3ish.index.protocol import Change, Conflict, Damaged, Expect, Put, RowIs
+from s3ish.index.protocol import Change, Conflict, Damaged, Expect, NewerFormat, Put, RowIs
 from s3ish.model import NULL_VERSION, Version
 from s3ish.objects.store import Store
 from s3ish.tables.catalog import CURRENT, GARBAGE, VERSIONS
@@ -26,7 +26,7 @@ async def restore(store: Store, row: RowIs) -> bool:
         if isinstance(table, SealedTable):
             return await _put_back(store, table, row) or await _from_sidecar(store, table, row)
         return row.table == CURRENT.name and await _listed(store, row)
-    except (BlobError, Damaged, UnicodeDecodeError):  # out of reach; or its key, or what it is made of, is damaged too
+    except (BlobError, Damaged, NewerFormat, UnicodeDecodeError):  # out of reach, or what it is made of is damaged too
         return False
 
 
@@ -47,7 +47,13 @@ async def _put_back(store: Store, table: SealedTable[Any, ...], row: RowIs) -> b
         put = Put(row.table, key, row.value)
         await store.index.commit([put, *changes], [RowIs(row.table, key, None), *expect])
         await store.index.commit([table.drop(row.key)], [row])
-    except (BlobError, Conflict, Damaged, ValueError):  # the last: where it is now it may not be found, to be removed
+    except (
+        BlobError,
+        Conflict,
+        Damaged,
+        NewerFormat,
+        ValueError,
+    ):  # the last: where it is now it may not be found, to be removed
         return False
     return True
 

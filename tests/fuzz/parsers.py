@@ -398,7 +398,7 @@ PARSERS = {
     "token": Parser(read_any_token, (S3Error,), (b"=", b"-", b"_")),
     "sidecar": Parser(read_sidecar, (BlobError,), _JSON),
     "sidecar-sealed": Parser(read_sealed_sidecar, (BlobError,), _JSON),
-    "seal": Parser(read_seal, (ValueError,), _JSON),
+    "seal": Parser(read_seal, (ValueError, IndexFailure), _JSON),
     "row": Parser(read_row, (IndexFailure,)),
     "row-sealed": Parser(
         read_sealed_row,

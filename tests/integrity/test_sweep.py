@@ -7,9 +7,10 @@ import pytest
 
 from s3ish.blob.protocol import Unwritable
 from s3ish.errors import InternalError
-from s3ish.index.protocol import Delete, Put
+from s3ish.index.protocol import Delete, NewerFormat, Put
 from s3ish.integrity import sweep as orphans
 from s3ish.integrity.garbage import GarbageJob
+from s3ish.integrity.inspect import Inspector
 from s3ish.integrity.rebuild import rebuild
 from s3ish.integrity.sweep import SWEEP, SweepJob
 from s3ish.model import Version
@@ -338,3 +339,17 @@ async def test_what_is_lost_beyond_repair_is_an_error_and_not_a_removal(store, w
     assert await outcome(get(store, "k")) is InternalError
     assert await keys_of(store) == ["k"]
     await store.index.commit([Delete("state", SWEEP)])
+
+
+@pytest.mark.parametrize("run", [sweep, rebuild])
+async def test_a_sidecar_of_a_newer_release_stops_what_would_remove_or_forget_it(store, run):  # case 147
+    version = await put(store, "k", sample(1500))
+    text = await store.blobs.read_sidecar(version.blob)
+    await store.blobs.amend(version.blob, text.replace(b'"format":2', b'"format":3'))
+    before = await sealed(store)
+    with pytest.raises(NewerFormat, match="format 3"):
+        await run(store)
+    assert await sealed(store) == before
+    item = (await VERSIONS.named(store.index, (await store.newest("b", "k"))[0]))[0]
+    finding = await Inspector(store, repair=True).look(item)
+    assert (finding.state, await store.blobs.read_sidecar(version.blob) != text) == ("damaged", True)
