@@ -64,6 +64,11 @@ class ServiceTime:
         self._offset_ns = at_ns - machine_ns
         self._standing_ns = None if running else at_ns
 
+    @property
+    def is_running(self) -> bool:
+        """Whether it goes on with machine time."""
+        return self._standing_ns is None
+
     def reset(self) -> None:
         """Let it be machine time again."""
         self._offset_ns, self._standing_ns = 0, None

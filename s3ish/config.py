@@ -17,6 +17,10 @@ DEVELOPMENT_KEY = "s3ishadmin"
 """Access key and secret key where none are configured; such a server listens on loopback only."""
 
 
+TEST_KEY = "test"
+"""The same in the profile for tests, as test suites have it in their files."""
+
+
 class ConfigError(Exception):
     """The settings cannot be used; the text says which and what to do."""
 
@@ -176,6 +180,16 @@ class EncryptionSettings(Section, frozen=True):
     everything: Annotated[bool, "Encrypt every new object, whether it asks for that or not."] = False
 
 
+class TestSettings(Section, frozen=True):
+    """What stacks for tests are given."""
+
+    profile: Annotated[
+        bool, "Keep everything in memory, take signatures of any region, and answer test controls under /-/test."
+    ] = False
+    token: Annotated[Secret, "Bearer token for the test controls; empty allows loopback only."] = Secret("")
+    memory_mib: Annotated[int, Meta(ge=1, le=1_048_576), "Most that objects may take in memory, in MiB."] = 1024
+
+
 class Settings(Section, frozen=True):
     """All settings."""
 
@@ -187,6 +201,7 @@ class Settings(Section, frozen=True):
     jobs: JobsSettings = JobsSettings()
     log: LogSettings = LogSettings()
     metrics: MetricsSettings = MetricsSettings()
+    test: TestSettings = TestSettings()
 
     @property
     def is_development(self) -> bool:
@@ -197,7 +212,7 @@ class Settings(Section, frozen=True):
     def root_keys(self) -> tuple[str, str]:
         """Access key and secret key of the root user."""
         if self.is_development:
-            return DEVELOPMENT_KEY, DEVELOPMENT_KEY
+            return (TEST_KEY, TEST_KEY) if self.test.profile else (DEVELOPMENT_KEY, DEVELOPMENT_KEY)
         return self.auth.access_key, self.auth.secret_key.reveal()
 
 
@@ -212,6 +227,7 @@ ALIASES: Mapping[str, tuple[str, ...]] = {
     "storage.fsync": ("S3ISH_FSYNC",),
     "storage.default_buckets": ("S3ISH_DEFAULT_BUCKETS", *dropin.BUCKETS),
     "storage.seed": ("S3ISH_SEED",),
+    "test.profile": ("S3ISH_TEST",),
     "auth.allow_well_known_keys": ("S3ISH_ALLOW_WELL_KNOWN_KEYS",),
     "encryption.master_key": ("S3ISH_MASTER_KEY",),
     "auth.access_key": (

@@ -61,7 +61,7 @@ _PAIR = ("auth.access_key", "auth.secret_key")
 _AWS_PAIR = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
 """What clients in the same shell sign with; it gives the root user's keys only where ``auth.from_aws_environment``."""
 
-_SECRETS = ("auth.access_key", "auth.secret_key", "metrics.token")
+_SECRETS = ("auth.access_key", "auth.secret_key", "metrics.token", "test.token")
 """Settings that files in a folder of secrets may give."""
 
 SECRETS_FOLDER = "/run/secrets"
@@ -389,7 +389,7 @@ def shell_secret(settings: Settings, environment: Mapping[str, str] | None = Non
     """
     environment = os.environ if environment is None else environment
     if settings.is_development:
-        return DEVELOPMENT_KEY
+        return settings.root_keys[1]
     names = variables(_PAIR[1]) + (_AWS_PAIR[1:] if settings.auth.from_aws_environment else ())
     for name in names:
         if name not in environment and (path := _file_of(environment, name)) is not None:

@@ -115,13 +115,13 @@ def make_store(
         settings.server.region,
         on_damage,
         on_broken_row,
-        encodings=_encodings(settings, clock),
+        encodings=encodings(settings, clock),
         upkeep=blobs.upkeep,
         piece_bytes=storage.stripe_bytes,
     )
 
 
-def _encodings(settings: Settings, clock: Clock) -> Encodings:
+def encodings(settings: Settings, clock: Clock) -> Encodings:
     """Return how an object's bytes become those that are stored: encrypted, where there is a key for that."""
     encryption = settings.encryption
     keys = [key.reveal() for key in (encryption.master_key, encryption.previous_master_key) if key]

@@ -27,8 +27,11 @@ class CannotFurnish(OSError):
     """A bucket or an object cannot be made; the text says which and why."""
 
 
-async def furnish(store: Store, settings: Settings, owner: Owner) -> None:
+async def furnish(store: Store, settings: Settings, owner: Owner, only: str = "") -> None:
     """Make the default buckets, and the objects of the seed.
+
+    Args:
+        only: the bucket that is made with its objects; all if empty.
 
     Raises:
         CannotFurnish: one of them cannot be made.
@@ -36,10 +39,12 @@ async def furnish(store: Store, settings: Settings, owner: Owner) -> None:
     """
     for text in settings.storage.default_buckets:
         name, options = read_bucket(text)
+        if only not in ("", name):
+            continue
         with _naming(f"the bucket {name}"):
             await _make_bucket(store, name, options, owner)
     if settings.storage.seed:
-        await _seed(store, settings.storage.seed, owner)
+        await _seed(store, settings.storage.seed, owner, only)
 
 
 @contextlib.contextmanager
@@ -91,11 +96,13 @@ def everybody_reads(bucket: str) -> str:
     return json.dumps({"Version": "2012-10-17", "Statement": statements})
 
 
-async def _seed(store: Store, folder: str, owner: Owner) -> None:
+async def _seed(store: Store, folder: str, owner: Owner, only: str) -> None:
     """Make a bucket of each folder in a folder, and an object of each file in it that has none yet."""
     with _naming(f"the objects of {folder}"):
         places = _within(folder)
     for place in places:
+        if only not in ("", place.name):
+            continue
         with _naming(f"a bucket of {place}"):
             if not place.is_dir():
                 raise OSError("it is no folder; --seed takes one folder a bucket")

@@ -20,10 +20,13 @@ LEAVES = {"errors", "model", "clock", "threads", "batching", "buffers", "observe
 ABOVE = {"engines", "config", "process", "http", "server", "jobs", "integrity"}
 MAY_IMPORT = {
     "cli": ABOVE
-    | {"app", "config_sources", "dropin", "api", "objects", "auth", "wire", "tables", "index", "blob"}
+    | {"app", "memory_app", "config_sources", "dropin", "api", "objects", "auth", "wire", "tables", "index", "blob"}
     | LEAVES,
     "app": ABOVE | {"api", "objects", "auth", "wire", "tables", "index", "blob"} | LEAVES,
     "furnish": {"config", "api", "objects", "wire"} | LEAVES,
+    "memory_app": ABOVE | {"furnish", "api", "objects", "auth", "wire", "tables", "index", "blob"} | LEAVES,
+    "testing": {"config", "memory_app", "process", "threads"},
+    "pytest_plugin": {"testing"},
     "process": {
         "engines",
         "furnish",

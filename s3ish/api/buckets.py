@@ -1,5 +1,7 @@
 """Buckets: create, look, delete, place, versioning."""
 
+import re
+
 from s3ish.api.context import Context
 from s3ish.api.grants import default_acl, element_of, given_list
 from s3ish.api.lock import OBJECT_LOCK, LockConfiguration, is_lockable
@@ -22,12 +24,14 @@ from s3ish.errors import (
 )
 from s3ish.model import Owner
 from s3ish.objects import buckets
+from s3ish.objects.store import Store
 from s3ish.wire.fields import body, element, elements, header, label, text
 from s3ish.wire.names import is_regional
 from s3ish.wire.shape import shape, write_document
 
 CLASSIC_REGION = "us-east-1"
 """The region whose location constraint is empty."""
+_REGION = re.compile("[a-zA-Z0-9-]{1,64}")
 REGIONAL = "account-regional"
 """The namespace of an account in a region."""
 
@@ -82,13 +86,13 @@ async def create_bucket(context: Context, request: CreateBucketRequest) -> Creat
     """https://docs.aws.amazon.com/AmazonS3/latest/API/API_CreateBucket.html"""
     _check_namespace(request, context.store.region)
     documents = _documents(request, context.owner)
-    _check_configuration(request.configuration, context.store.region)
+    region = _region_of(request.configuration, context.store)
     try:
         await buckets.create_bucket(
             context.store,
             request.bucket,
             context.owner,
-            context.store.region,
+            region,
             documents=documents,
             versioning="Enabled" if request.object_lock else "",
         )
@@ -138,23 +142,33 @@ def _documents(request: CreateBucketRequest, owner: Owner) -> dict[str, str]:
     return documents
 
 
-def _check_configuration(configuration: CreateBucketConfiguration | None, region: str) -> None:
+def _region_of(configuration: CreateBucketConfiguration | None, store: Store) -> str:
+    """Return the region of a new bucket.
+
+    Raises:
+        InvalidLocationConstraint, IllegalLocationConstraintException: the request wants another one.
+        NotImplemented: it wants a directory bucket.
+    """
+    region = store.region
     if configuration is None:
-        return
+        return region
     if configuration.location or configuration.directory:
         raise NotImplemented("Directory buckets are not implemented.")
     wanted = configuration.location_constraint
     if wanted is None:
-        return
+        return region
     if not wanted or wanted == CLASSIC_REGION:
         if wanted:
             raise InvalidLocationConstraint(LocationConstraint=wanted)
-        return
+        return region
+    if store.any_region and _REGION.fullmatch(wanted):
+        return wanted
     if wanted not in (region, "EU" if region == "eu-west-1" else region):
         raise IllegalLocationConstraintException(
             f"The {wanted[:64]} location constraint is incompatible for the region specific endpoint this request "
             "was sent to."
         )
+    return region
 
 
 @shape

@@ -57,7 +57,7 @@ def from_header(request: HttpRequest, text: str, query: Query, region: str, now:
 
     Args:
         text: the header behind the name of the algorithm.
-        region: the region that the scope must name.
+        region: the region that the scope must name; empty for any.
         now: the time, UTC.
 
     Raises:
@@ -93,7 +93,7 @@ def from_query(request: HttpRequest, read: Query, region: str, now: datetime) ->
 
     Args:
         read: the query.
-        region: the region that the scope must name.
+        region: the region that the scope must name; empty for any.
         now: the time, UTC.
 
     Raises:
@@ -134,7 +134,7 @@ def read_form_scope(fields: Mapping[str, str], region: str, now: datetime) -> tu
 
     Args:
         fields: those of the form, by lower-case name.
-        region: the region that the scope must name.
+        region: the region that the scope must name; empty for any.
         now: the time, UTC.
 
     Raises:
@@ -192,7 +192,7 @@ def _credential(text: str, error: type[S3Error]) -> tuple[str, Scope]:
 
 
 def _check_scope(scope: Scope, timestamp: str, region: str, service: str, error: type[S3Error]) -> None:
-    if scope.region != region:
+    if region and scope.region != region:
         raise error(
             f"The authorization header is malformed; the region '{scope.region[:64]}' is wrong; expecting '{region}'",
             Region=region,

@@ -60,7 +60,7 @@ class Authenticator:
 
     Args:
         credentials: the users.
-        region: the region that a scope must name.
+        region: the region that a scope must name; empty for any.
         signature_v2: whether Version 2 is accepted.
         sessions: who is behind temporary credentials; None if there are none.
     """

@@ -8,7 +8,7 @@ import msgspec
 from msgspec import Raw
 
 from s3ish.blob.paths import Past, mint
-from s3ish.blob.protocol import Buffer, Health, IsNamed, Missing, Sealed, Swept, Unread, Work
+from s3ish.blob.protocol import Buffer, Health, IsNamed, Missing, Sealed, Swept, Unread, VolumesFull, Work
 from s3ish.clock import Clock
 from s3ish.model import BlobRef
 
@@ -26,11 +26,20 @@ class MemoryBlobStore:
         clock: mints ids.
         inline_bytes: up to this size a blob is inline.
         piece_bytes: the most that readers yield at once.
+        most_bytes: the most that blobs may have together; None for as many as memory has.
     """
 
-    def __init__(self, *, clock: Clock, inline_bytes: int = 32 << 10, piece_bytes: int = 1 << 20) -> None:
+    def __init__(
+        self,
+        *,
+        clock: Clock,
+        inline_bytes: int = 32 << 10,
+        piece_bytes: int = 1 << 20,
+        most_bytes: int | None = None,
+    ) -> None:
         self.clock, self.inline_bytes, self.piece_bytes = clock, inline_bytes, piece_bytes
         self._blobs: dict[str, _Blob] = {}
+        self._most_bytes, self._used_bytes = most_bytes, 0
 
     def create(
         self,
@@ -64,7 +73,8 @@ class MemoryBlobStore:
         self.get(ref).sidecar = sidecar
 
     async def delete(self, ref: BlobRef) -> None:
-        self._blobs.pop(ref.id, None)
+        if blob := self._blobs.pop(ref.id, None):
+            self.release(len(blob.data))
 
     async def check(self, ref: BlobRef, *, repair: bool) -> Health:  # noqa: ARG002 - memory is whole or gone
         return Health(readable=ref.id in self._blobs)
@@ -92,6 +102,16 @@ class MemoryBlobStore:
     async def close(self) -> None:
         pass
 
+    def take(self, count: int) -> None:
+        """Take room for so many bytes. Raises VolumesFull."""
+        if self._most_bytes is not None and self._used_bytes + count > self._most_bytes:
+            raise VolumesFull(f"blobs may take {self._most_bytes} bytes of memory, and do")
+        self._used_bytes += count
+
+    def release(self, count: int) -> None:
+        """Give room for so many bytes back."""
+        self._used_bytes -= count
+
     def get(self, ref: BlobRef) -> _Blob:
         """Return a sealed blob. Raises Missing."""
         if ref.id not in self._blobs:
@@ -111,6 +131,7 @@ class MemoryWriter:
         self._chunks: list[bytes] = []
         self._ref = BlobRef(blob, 0, 0, "memory", 1, 0, store.piece_bytes, ())
         self._finished = self._adopted = False
+        self._taken = 0
 
     async def __aenter__(self) -> Self:
         return self
@@ -119,18 +140,25 @@ class MemoryWriter:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._chunks.clear()
+        self._store.release(self._taken)
 
     async def write(self, data: Buffer, before: Work | None = None) -> None:
         assert not self._finished, "written after finish"
         assert not self._adopted, "written after adopt"
         if before:
             before()
+        self._take(len(data))
         self._chunks.append(bytes(data))
+
+    def _take(self, count: int) -> None:
+        self._store.take(count)
+        self._taken += count
 
     async def adopt(self, source: BlobRef) -> bool:
         assert not self._chunks, "adopted after write"
         if source.inline:
             return False
+        self._take(source.size)
         self._chunks = [self._store.get(source).data]
         self._adopted = True
         return True
@@ -148,6 +176,7 @@ class MemoryWriter:
         assert self._finished, "sealed before finish"
         require_json(sidecar)
         self._store.put(self._ref, self._chunks[0], sidecar)
+        self._taken = 0
         return self._chunks[0] if self._ref.inline else None
 
 

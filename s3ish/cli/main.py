@@ -81,6 +81,7 @@ def main() -> None:
     help="A bucket made at start; repeatable.",
 )
 @click.option("--seed", metavar="DIR", help="Folder of folders, one a bucket, whose files become objects at start.")
+@click.option("--test", is_flag=True, help="For tests: all in memory, keys test/test, test controls under /-/test.")
 @click.option("--accept-loss", is_flag=True, help="Begin though more drives are lost than parity makes up for.")
 @_config_option
 def serve(
@@ -90,6 +91,7 @@ def serve(
     workers: int | None,
     buckets: tuple[str, ...],
     seed: str | None,
+    test: bool,
     accept_loss: bool,
     config: str | None,
 ) -> None:
@@ -106,6 +108,7 @@ def serve(
             server__workers=workers,
             storage__default_buckets=buckets or None,
             storage__seed=seed,
+            test__profile=True if test else None,
         ),
         accept_loss=accept_loss,
     )
@@ -162,6 +165,35 @@ def server(
 
 
 def _serve(settings: Settings, *, accept_loss: bool = False) -> None:
+    _, unused = variables_used()
+    if unused:
+        click.echo(f"s3ish: variables that are not used: {_printable(', '.join(unused))}", err=True)
+    if settings.test.profile:
+        _serve_memory(settings)
+    else:
+        _serve_volumes(settings, accept_loss=accept_loss)
+
+
+def _serve_memory(settings: Settings) -> None:
+    """Serve from memory, for tests."""
+    from s3ish.memory_app import MemoryApplication
+    from s3ish.observe.logs import set_up_logs
+    from s3ish.process import serve as run
+    from s3ish.process import serve_memory
+
+    run.keep_memory_small()
+    if settings.storage.volumes != Settings().storage.volumes:
+        click.echo("s3ish: volumes are ignored: the profile for tests keeps everything in memory", err=True)
+    try:
+        with run.bind(settings.server.host, settings.server.port) as bound:
+            port = bound.getsockname()[1]
+            application = MemoryApplication(settings, set_up_logs(settings.log.level, settings.log.format))
+            serve_memory.serve(settings, application, bound, lambda: _greet(settings, port))
+    except (run.CannotListen, OSError) as error:
+        _fail(str(error))
+
+
+def _serve_volumes(settings: Settings, *, accept_loss: bool) -> None:
     from s3ish import app
     from s3ish.blob.protocol import BlobError
     from s3ish.errors import S3Error
@@ -169,9 +201,6 @@ def _serve(settings: Settings, *, accept_loss: bool = False) -> None:
     from s3ish.process import serve as run
     from s3ish.process import start
 
-    _, unused = variables_used()
-    if unused:
-        click.echo(f"s3ish: variables that are not used: {_printable(', '.join(unused))}", err=True)
     run.keep_memory_small()
     settings = run.with_workers(settings)
     try:
@@ -191,8 +220,9 @@ def _greet(settings: Settings, port: int) -> None:
     """Print where the server is, and a line to paste."""
     endpoint = _endpoint(settings, port)
     access_key, secret = settings.root_keys
+    where = "from memory, for tests" if settings.test.profile else ", ".join(settings.storage.volumes)
     lines = [
-        f"s3ish {__version__} serves {', '.join(settings.storage.volumes)}",
+        f"s3ish {__version__} serves {where}",
         f"  endpoint    {endpoint}",
         f"  access key  {access_key}",
         f"  keys        {key_source(settings)}",
@@ -204,7 +234,10 @@ def _greet(settings: Settings, port: int) -> None:
         lines.append(f"  settings    {', '.join(shown)}")
     if settings.auth.allow_well_known_keys:
         lines.append("  WARNING: well-known keys are allowed: any client that reaches this server may do anything")
-    if not settings.storage.fsync:
+    if settings.test.profile:
+        allowed = "with test.token" if settings.test.token else "for this machine"
+        lines.append(f"  controls    {endpoint}/-/test/  ({allowed})")
+    elif not settings.storage.fsync:
         lines.append("  WARNING: storage.fsync is off: a power cut loses what was answered as stored")
     variables = f"AWS_ACCESS_KEY_ID={quote(access_key)} AWS_SECRET_ACCESS_KEY={shell_secret(settings)}"
     lines.append(

@@ -95,6 +95,7 @@ class Store:
         encodings: how an object's bytes become those that are stored.
         upkeep: what the volumes tell of themselves.
         piece_bytes: how much an upload takes at a time outside a crowd.
+        any_region: whether a bucket may be made for any region, as stacks for tests want it.
 
     ``left_garbage`` says that a request has left parts to the garbage job.
     """
@@ -113,6 +114,7 @@ class Store:
         encodings: Encodings | None = None,
         upkeep: Upkeep = NoUpkeep(),  # noqa: B008 - immutable
         piece_bytes: int = PIECE_BYTES,
+        any_region: bool = False,
     ) -> None:
         self._on_damage = on_damage
         self._on_broken_row = on_broken_row
@@ -122,6 +124,7 @@ class Store:
         self.clock = clock
         self.offload = offload
         self.region = region
+        self.any_region = any_region
         self.leftovers = UnresolvedWrites()
         self.upkeep = upkeep
         self.encodings = encodings or Encodings()

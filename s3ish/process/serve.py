@@ -114,7 +114,7 @@ def bind(host: str, port: int) -> socket.socket:
     return bound
 
 
-def _listen(bound: socket.socket) -> None:
+def listen(bound: socket.socket) -> None:
     """Let connections wait to be taken. Raises CannotListen: another server that starts was faster."""
     try:
         bound.listen(BACKLOG)
@@ -144,7 +144,7 @@ def run(
         CannotListen: another server was faster.
         ChildProcessError: it cannot serve; the log says why.
     """
-    _listen(bound)
+    listen(bound)
     served.begun = True
     standby = functools.partial(_configure, settings, create_standby, served, leave)
     remedy = Remedy(served.make_ready_again, standby, served.movable, served.disown)
@@ -158,12 +158,17 @@ def run(
 
 
 def _configure(settings: Settings, create: Create, served: Served, leave: Callable[[], None]) -> uvicorn.Config:
+    return configure(settings, Factory(create, settings, served, leave))
+
+
+def configure(settings: Settings, factory: Callable[[], Any]) -> uvicorn.Config:
+    """Return how uvicorn is to serve an application that ``factory`` makes."""
     server = settings.server
     limits = Limits(
         server.header_bytes, server.header_timeout_seconds, server.body_timeout_seconds, server.max_connections
     )
     return uvicorn.Config(
-        Factory(create, settings, served, leave),
+        factory,
         factory=True,
         workers=server.workers,
         loop="uvloop" if sys.platform != "win32" else "asyncio",

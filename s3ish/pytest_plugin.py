@@ -1,0 +1,37 @@
+"""Fixtures for pytest: a server for the run, a client, and a bucket for a test. ``docs/testing.md`` says more."""
+
+import os
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+
+@pytest.fixture(scope="session")
+def s3ish_server() -> "Iterator[Any]":
+    """A server of this process, as ``s3ish.testing.Server``; each process of pytest-xdist has its own."""
+    from s3ish.testing import Server  # deferred: runs that use no fixture do not pay for it
+
+    with Server() as server:
+        yield server
+
+
+@pytest.fixture
+def s3ish_client(s3ish_server: Any) -> "Iterator[Any]":
+    """A boto3 client; the server is as after its start when the test has ended."""
+    import boto3
+
+    client = boto3.client("s3", **s3ish_server.client_arguments)
+    yield client
+    client.close()
+    s3ish_server.reset()
+
+
+@pytest.fixture
+def s3ish_bucket(s3ish_client: Any, request: pytest.FixtureRequest) -> str:
+    """The name of an empty bucket, made of the test's name."""
+    name = re.sub("[^a-z0-9]+", "-", request.node.name.lower()).strip("-")[:50] or "test"
+    bucket = f"{name}-{os.getpid()}"
+    s3ish_client.create_bucket(Bucket=bucket)
+    return bucket

@@ -1,0 +1,420 @@
+"""The profile for tests: in this process, as a process of its own, from pytest; and its controls."""
+
+import contextlib
+import http.client
+import json
+import os
+import subprocess
+import sys
+import textwrap
+import urllib.error
+import urllib.request
+from datetime import UTC, datetime
+from pathlib import Path
+
+import boto3
+import pytest
+import yaml
+from botocore.config import Config
+from botocore.exceptions import ClientError, HTTPClientError
+
+from s3ish.config import TEST_KEY
+from s3ish.observe.lines import RequestLine
+from s3ish.server import test_controls
+from s3ish.server.planned_faults import MOST_PLANS
+from s3ish.server.recorder import MOST_KEPT, Recorder
+from s3ish.testing import Server, mock_s3
+
+ROOT = Path(__file__).parent.parent
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory):
+    seed = tmp_path_factory.mktemp("seed")
+    (seed / "seeded").mkdir()
+    (seed / "seeded" / "a.txt").write_text("from the seed")
+    with Server(buckets=("made:versioned",), seed=str(seed)) as server:
+        yield server
+
+
+@pytest.fixture
+def server(shared):
+    yield shared
+    shared.reset()
+
+
+@pytest.fixture
+def s3(server):
+    client = boto3.client("s3", **server.client_arguments, config=Config(retries={"max_attempts": 0}))
+    yield client
+    client.close()
+
+
+def names(s3):
+    return [bucket["Name"] for bucket in s3.list_buckets()["Buckets"]]
+
+
+def test_objects_of_any_size_and_shape(s3):
+    large = os.urandom(9_000_000)
+    s3.put_object(Bucket="made", Key="large", Body=large, Metadata={"who": "me"})
+    assert s3.get_object(Bucket="made", Key="large")["Body"].read() == large
+    assert s3.get_object(Bucket="made", Key="large", Range="bytes=8999990-")["Body"].read() == large[-10:]
+    s3.copy_object(Bucket="made", Key="copy", CopySource="made/large")
+    assert s3.get_object(Bucket="made", Key="copy")["Metadata"] == {"who": "me"}
+    upload = s3.create_multipart_upload(Bucket="made", Key="parts")["UploadId"]
+    parts = [
+        {
+            "PartNumber": number,
+            "ETag": s3.upload_part(Bucket="made", Key="parts", UploadId=upload, PartNumber=number, Body=body)["ETag"],
+        }
+        for number, body in ((1, large[:6_000_000]), (2, b"end"))
+    ]
+    s3.complete_multipart_upload(Bucket="made", Key="parts", UploadId=upload, MultipartUpload={"Parts": parts})
+    assert s3.get_object(Bucket="made", Key="parts")["Body"].read() == large[:6_000_000] + b"end"
+    for key in ("large", "copy", "parts"):
+        s3.delete_object(Bucket="made", Key=key)
+    assert s3.list_objects_v2(Bucket="made")["KeyCount"] == 0
+
+
+def test_a_signature_of_any_region_and_a_bucket_in_it(server):
+    s3 = boto3.client("s3", **server.client_arguments | {"region_name": "ap-south-2"})
+    s3.create_bucket(Bucket="far", CreateBucketConfiguration={"LocationConstraint": "ap-south-2"})
+    assert s3.get_bucket_location(Bucket="far")["LocationConstraint"] == "ap-south-2"
+    s3.put_object(Bucket="far", Key="a", Body=b"x")
+    with pytest.raises(ClientError, match="SignatureDoesNotMatch"):
+        boto3.client("s3", **server.client_arguments | {"aws_secret_access_key": "wrong"}).list_buckets()
+
+
+def test_a_reset_leaves_what_the_start_made(server, s3):
+    s3.create_bucket(Bucket="gone")
+    s3.put_object(Bucket="seeded", Key="a.txt", Body=b"changed")
+    s3.put_object(Bucket="made", Key="k", Body=b"x" * 100_000)
+    server.control("POST", "faults", {"status": 503})
+    server.control("PUT", "clock", {"at": "2040-01-01T00:00:00Z"})
+    server.reset()
+    assert names(s3) == ["made", "seeded"]
+    assert s3.get_object(Bucket="seeded", Key="a.txt")["Body"].read() == b"from the seed"
+    assert s3.list_objects_v2(Bucket="made")["KeyCount"] == 0
+    assert server.control("GET", "faults") == {"faults": []}
+    assert datetime.fromisoformat(server.control("GET", "clock")["now"]).year != 2040
+
+
+def test_a_reset_of_one_bucket_leaves_the_others(server, s3):
+    s3.create_bucket(Bucket="other")
+    for bucket in ("made", "other", "seeded"):
+        s3.put_object(Bucket=bucket, Key="k", Body=b"x" * 100_000)
+    s3.create_multipart_upload(Bucket="made", Key="open")
+    server.reset("made")
+    assert s3.list_object_versions(Bucket="made").get("Versions") is None
+    assert s3.list_multipart_uploads(Bucket="made").get("Uploads") is None
+    assert s3.get_bucket_versioning(Bucket="made")["Status"] == "Enabled"
+    assert s3.get_object(Bucket="other", Key="k")["Body"].read() == b"x" * 100_000
+    server.reset("seeded")
+    assert [each["Key"] for each in s3.list_objects_v2(Bucket="seeded")["Contents"]] == ["a.txt"]
+    server.reset("other")
+    assert names(s3) == ["made", "seeded"]
+    with pytest.raises(ValueError, match="there is no bucket 'none'"):
+        server.reset("none")
+
+
+def test_the_reset_of_moto(server, s3):
+    s3.create_bucket(Bucket="gone")
+    answer = urllib.request.urlopen(urllib.request.Request(f"{server.endpoint}/moto-api/reset", method="POST"))
+    assert json.load(answer) == {"status": "ok"}
+    assert names(s3) == ["made", "seeded"]
+
+
+def test_the_clock_stands_and_runs_and_clients_need_not_follow(server, s3):
+    shown = server.control("PUT", "clock", {"at": "2031-05-01T12:00:00+02:00", "running": False})
+    assert shown == {"now": "2031-05-01T10:00:00+00:00", "running": False}
+    s3.put_object(Bucket="made", Key="k", Body=b"x")
+    assert s3.head_object(Bucket="made", Key="k")["LastModified"] == datetime(2031, 5, 1, 10, tzinfo=UTC)
+    assert server.control("PUT", "clock", {"advance_seconds": 3600, "running": False})["now"][11:16] == "11:00"
+    assert server.control("PUT", "clock", {"at": "2031-05-01T10:00:00Z"})["running"] is True
+    s3.put_object(Bucket="made", Key="k", Body=b"x")
+    assert s3.head_object(Bucket="made", Key="k")["LastModified"].date() == datetime(2031, 5, 1, tzinfo=UTC).date()
+    assert server.control("DELETE", "clock")["running"] is True
+
+
+def test_a_presigned_url_expires_by_the_clock(server, s3):
+    s3.put_object(Bucket="made", Key="k", Body=b"x")
+    url = s3.generate_presigned_url("get_object", Params={"Bucket": "made", "Key": "k"}, ExpiresIn=60)
+    assert urllib.request.urlopen(url).read() == b"x"
+    server.control("PUT", "clock", {"advance_seconds": 61})
+    with pytest.raises(urllib.error.HTTPError, match="403"):
+        urllib.request.urlopen(url)
+
+
+def test_the_third_put_of_a_bucket_fails_as_planned(server, s3):
+    server.control(
+        "POST", "faults", {"operation": "PutObject", "bucket": "made", "nth": 3, "status": 503, "code": "SlowDown"}
+    )
+    for number in range(5):
+        s3.put_object(Bucket="seeded", Key="elsewhere", Body=b"x")
+        with pytest.raises(ClientError, match="SlowDown") if number == 2 else contextlib.nullcontext() as refused:
+            s3.put_object(Bucket="made", Key=str(number), Body=b"x")
+        if refused:
+            assert refused.value.response["ResponseMetadata"]["HTTPStatusCode"] == 503
+    assert [each["Key"] for each in s3.list_objects_v2(Bucket="made")["Contents"]] == ["0", "1", "3", "4"]
+    (planned,) = server.control("GET", "faults")["faults"]
+    assert (planned["matched"], planned["met"]) == (5, 1)
+
+
+def test_a_stock_client_rides_over_planned_faults(server):
+    server.control("POST", "faults", {"operation": "GetObject", "count": 2, "status": 500, "code": "InternalError"})
+    s3 = boto3.client("s3", **server.client_arguments, config=Config(retries={"mode": "standard", "max_attempts": 4}))
+    s3.put_object(Bucket="made", Key="k", Body=b"x")
+    assert s3.get_object(Bucket="made", Key="k")["Body"].read() == b"x"
+    assert server.control("GET", "requests")["counts"]["GetObject"] == 3
+
+
+def test_an_answer_that_is_dropped_was_done(server, s3):
+    server.control("POST", "faults", {"operation": "PutObject", "key": "k", "drop": True})
+    with pytest.raises(HTTPClientError):
+        s3.put_object(Bucket="made", Key="k", Body=b"done", IfNoneMatch="*")
+    assert s3.get_object(Bucket="made", Key="k")["Body"].read() == b"done"
+    with pytest.raises(ClientError, match="PreconditionFailed"):
+        s3.put_object(Bucket="made", Key="k", Body=b"again", IfNoneMatch="*")
+
+
+@pytest.mark.parametrize("size", [1000, 3_000_000])
+def test_an_answer_is_cut_in_its_body(server, s3, size):
+    s3.put_object(Bucket="made", Key="k", Body=b"x" * size)
+    server.control("POST", "faults", {"operation": "GetObject", "cut_after_bytes": 10})
+    with pytest.raises(Exception, match=r"(?i)incomplete|reset|broken"):
+        s3.get_object(Bucket="made", Key="k")["Body"].read()
+    assert len(s3.get_object(Bucket="made", Key="k")["Body"].read()) == size
+
+
+def test_an_answer_waits_as_planned(server, s3):
+    server.control("POST", "faults", {"operation": "HeadBucket", "delay_seconds": 0.2})
+    s3.head_bucket(Bucket="made")
+    (found,) = server.control("GET", "requests?operation=HeadBucket")["requests"]
+    assert found["seconds"] >= 0.2
+
+
+def test_requests_are_recorded_and_counted(server, s3):
+    server.control("DELETE", "requests")
+    s3.put_object(Bucket="made", Key="k", Body=b"12345")
+    with pytest.raises(ClientError):
+        s3.get_object(Bucket="made", Key="none")
+    told = server.control("GET", "requests")
+    assert told["counts"] == {"PutObject": 1, "GetObject": 1}
+    (found,) = server.control("GET", "requests?operation=GetObject&bucket=made")["requests"]
+    assert {name: found[name] for name in ("key", "status", "error", "user")} == {
+        "key": "none",
+        "status": 404,
+        "error": "NoSuchKey",
+        "user": TEST_KEY,
+    }
+    assert server.control("GET", "requests?operation=GetObject&bucket=seeded")["requests"] == []
+    assert server.control("DELETE", "requests") == {"counts": {}, "requests": []}
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body", "says"),
+    [
+        ("POST", "faults", {}, "a plan needs a fault"),
+        ("POST", "faults", {"status": 503, "drop": True}, "a plan has one of"),
+        ("POST", "faults", {"status": 200}, ">= 400"),
+        ("POST", "faults", {"status": 503, "code": "<x>"}, "matching regex"),
+        ("POST", "faults", {"stauts": 503}, "unknown field `stauts`"),
+        ("POST", "faults", {"delay_seconds": 601}, "<= 600"),
+        ("POST", "faults", {"code": "SlowDown", "drop": True}, "a code needs a status"),
+        ("PUT", "clock", {"at": "2030-01-01T00:00:00"}, "needs a time zone"),
+        ("PUT", "clock", {"at": "9999-01-01T00:00:00Z"}, "the year must be"),
+        ("PUT", "clock", {"advance_seconds": 1e10}, "the year must be"),
+        ("PUT", "clock", {"at": "2030-01-01T00:00:00Z", "advance_seconds": 1}, "not both"),
+        ("POST", "reset", {"buckets": "x"}, "unknown field"),
+        ("POST", "reset", {"bucket": "x" * 70_000}, "more than 65536 bytes"),
+    ],
+)
+def test_what_the_controls_do_not_understand_they_refuse(server, method, path, body, says):
+    with pytest.raises(ValueError, match=says):
+        server.control(method, path, body)
+    assert server.control("GET", "faults") == {"faults": []}
+
+
+def test_there_is_an_end_to_plans(server):
+    for _ in range(MOST_PLANS):
+        server.control("POST", "faults", {"operation": "None", "drop": True})
+    with pytest.raises(ValueError, match="plans already"):
+        server.control("POST", "faults", {"drop": True})
+
+
+def test_the_recorder_keeps_the_newest_and_counts_all(server, s3):
+    recorder = Recorder()
+    for number in range(MOST_KEPT + 5):
+        line = {"method": "GET", "operation": "x", "bucket": "", "key": f"\x1b{number}", "status": 200, "error": ""}
+        recorder.add(RequestLine(**line, received=0, sent=0, seconds=0, user="", client="", request_id=""))
+    assert recorder.counts["x"] == MOST_KEPT + 5
+    assert [it["key"] for it in recorder.found()][:: MOST_KEPT - 1] == ["\x1b5", f"\x1b{MOST_KEPT + 4}"]
+
+
+@pytest.mark.parametrize("headers", [{"Origin": "http://evil.example"}, {"X-Forwarded-For": "127.0.0.1"}])
+def test_no_page_of_a_browser_and_no_proxy_comes_to_the_controls(server, headers):
+    for method, path in (("POST", "/-/test/reset"), ("POST", "/moto-api/reset"), ("GET", "/-/test/requests")):
+        request = urllib.request.Request(f"{server.endpoint}{path}", method=method, headers=headers)
+        with pytest.raises(urllib.error.HTTPError, match="403"):
+            urllib.request.urlopen(request)
+
+
+def test_memory_has_an_end_and_what_is_deleted_gives_it_back(start_server):
+    server = start_server("--test", "--bucket", "made", S3ISH_TEST_MEMORY_MIB="4")
+    s3 = boto3.client(
+        "s3",
+        endpoint_url=server.endpoint,
+        aws_access_key_id="test",
+        aws_secret_access_key="test",
+        region_name="us-east-1",
+        config=Config(retries={"max_attempts": 0}),
+    )
+    for _ in range(3):
+        s3.put_object(Bucket="made", Key="a", Body=b"x" * 3_000_000)
+        with pytest.raises(ClientError, match="InsufficientStorage"):
+            s3.put_object(Bucket="made", Key="b", Body=b"x" * 3_000_000)
+        s3.delete_object(Bucket="made", Key="a")
+
+
+def test_a_process_of_its_own(start_server):
+    server = start_server("--test", "--bucket", "made:versioned")
+    assert "from memory, for tests" in server.greeting[0]
+    s3 = boto3.client(
+        "s3",
+        endpoint_url=server.endpoint,
+        aws_access_key_id="test",
+        aws_secret_access_key="test",
+        region_name="eu-west-3",
+    )
+    s3.put_object(Bucket="made", Key="a", Body=b"x")
+    request = urllib.request.Request(f"{server.endpoint}/-/test/reset", method="POST")
+    assert json.load(urllib.request.urlopen(request)) == {"reset": "all"}
+    assert s3.list_objects_v2(Bucket="made")["KeyCount"] == 0
+    s3.close()
+    code, log = server.stop()
+    assert code == 0
+    assert "Traceback" not in log
+
+
+def test_a_token_is_asked_for_where_there_is_one(start_server):
+    server = start_server("--test", S3ISH_TEST_TOKEN="hush")
+    request = urllib.request.Request(f"{server.endpoint}/-/test/requests")
+    with pytest.raises(urllib.error.HTTPError, match="403"):
+        urllib.request.urlopen(request)
+    request.add_header("Authorization", "Bearer hush")
+    assert urllib.request.urlopen(request).status == 200
+
+
+def test_others_are_not_served_with_well_known_keys_and_controls_are_not_for_servers_of_data(
+    run_s3ish, start_server, tmp_path
+):
+    refused = run_s3ish("serve", "--test", "--host", "0.0.0.0", "--port", "0")
+    assert refused.returncode == 78
+    assert "refusing to listen on 0.0.0.0 with well-known keys" in refused.stderr
+    server = start_server(tmp_path)
+    for path in ("/-/test/reset", "/moto-api/reset"):
+        with pytest.raises(urllib.error.HTTPError, match=r"40[035]"):
+            urllib.request.urlopen(urllib.request.Request(f"{server.endpoint}{path}", method="POST"))
+
+
+def test_code_under_test_needs_no_change(monkeypatch):
+    monkeypatch.setenv("AWS_PROFILE", "production")
+    monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
+
+    @mock_s3(buckets=("made",))
+    def code():
+        s3 = boto3.client("s3")
+        s3.put_object(Bucket="made", Key="a", Body=b"x")
+        found = names(s3)
+        s3.close()
+        return found
+
+    assert code() == ["made"]
+    assert code() == ["made"]
+    assert os.environ["AWS_PROFILE"] == "production"
+    assert "AWS_ENDPOINT_URL" not in os.environ
+    with mock_s3() as one, mock_s3() as two:
+        assert one.endpoint != two.endpoint == os.environ["AWS_ENDPOINT_URL"]
+
+
+def test_a_server_that_cannot_begin_says_so(tmp_path):
+    with pytest.raises(RuntimeError, match="cannot begin"):
+        Server(seed=str(tmp_path / "none")).start()
+    with Server() as server, pytest.raises(Exception, match="Address already in use"):
+        Server(port=int(server.endpoint.rpartition(":")[2])).start()
+
+
+def test_the_fixtures_of_pytest(tmp_path):
+    (tmp_path / "test_it.py").write_text(
+        textwrap.dedent(
+            """
+            def test_one(s3ish_client, s3ish_bucket):
+                s3ish_client.put_object(Bucket=s3ish_bucket, Key="a", Body=b"x")
+                assert [b["Name"] for b in s3ish_client.list_buckets()["Buckets"]] == [s3ish_bucket]
+
+            def test_two(s3ish_client, s3ish_server):
+                assert s3ish_client.list_buckets()["Buckets"] == []
+                assert s3ish_server.endpoint.startswith("http://127.0.0.1:")
+            """
+        )
+    )
+    ended = subprocess.run(
+        [
+            sys.executable,
+            "-m",
+            "pytest",
+            "-q",
+            "-p",
+            "s3ish.pytest_plugin",
+            "-c",
+            os.devnull,
+            "--rootdir",
+            tmp_path,
+            tmp_path,
+        ],
+        env=os.environ | {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"},
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+        check=False,
+    )
+    assert "2 passed" in ended.stdout, ended.stdout + ended.stderr
+
+
+SPECIFICATION = yaml.safe_load((ROOT / "docs/test-controls.yaml").read_text())
+EXAMPLES = [
+    (method, path, operation)
+    for path, methods in SPECIFICATION["paths"].items()
+    for method, operation in methods.items()
+]
+
+
+@pytest.mark.parametrize(("method", "path", "operation"), EXAMPLES, ids=lambda it: it if isinstance(it, str) else "")
+def test_the_description_for_programs_is_true(server, method, path, operation):
+    """Each example is answered with what is described, and each field that is answered is described."""
+    content = operation.get("requestBody", {}).get("content", {}).get("application/json", {})
+    for example in (content.get("examples") or {"none": {"value": None}}).values():
+        connection = http.client.HTTPConnection(server.endpoint.removeprefix("http://"))
+        body = None if example["value"] is None else json.dumps(example["value"], default=str)
+        connection.request(method.upper(), path, body)
+        answer = connection.getresponse()
+        given = json.load(answer)
+        connection.close()
+        assert str(answer.status) in operation["responses"], given
+        described = operation["responses"]["200"]["content"]["application/json"]["schema"]["properties"]
+        assert answer.status == 200, given
+        assert given.keys() == described.keys()
+
+
+def test_the_description_has_every_route_and_every_field():
+    routes = test_controls.controls(None, "").routes
+    served = {(route.path, method.lower()) for route in routes for method in route.methods - {"HEAD"}}
+    assert {(path, method) for method, path, _ in EXAMPLES} == served
+    for kind, name in (
+        (test_controls.FaultPlan, "FaultPlan"),
+        (test_controls.ClockRequest, "ClockRequest"),
+        (test_controls.ResetRequest, "ResetRequest"),
+    ):
+        described = SPECIFICATION["components"]["schemas"][name]
+        assert set(described["properties"]) == set(kind.__struct_fields__), name
+        assert described["additionalProperties"] is False
