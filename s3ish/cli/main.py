@@ -54,7 +54,10 @@ Environment:
   MINIO_ROOT_USER, MINIO_ROOT_PASSWORD, MINIO_VOLUMES and others of MinIO
   and S3Mock                           are understood: docs/replacing.md
   S3ISH_VOLUMES, S3ISH_HOST, S3ISH_PORT, S3ISH_WORKERS, S3ISH_REGION,
-  S3ISH_DOMAINS, S3ISH_FSYNC, S3ISH_DEFAULT_BUCKETS
+  S3ISH_URL, S3ISH_DOMAINS, S3ISH_FSYNC, S3ISH_DEFAULT_BUCKETS, S3ISH_SEED,
+  S3ISH_ALLOW_WELL_KNOWN_KEYS
+  S3ISH_MASTER_KEY                     under which the keys of objects are
+                                       encrypted
   S3ISH_CONFIG                         a TOML file of settings
   S3ISH_<SECTION>_<NAME>               any setting, like S3ISH_LOG_FORMAT=json
   NO_COLOR                             no colours on a terminal

@@ -480,7 +480,7 @@ def test_help_is_there_for_every_command(run_s3ish):
 def test_help_is_whole_on_a_narrow_terminal(run_s3ish):
     text = run_s3ish("--help", COLUMNS="80").stdout
     listed = re.findall(r"^  ([a-z]+) +(.*)$", text.partition("Commands:\n")[2], re.M)
-    assert len(listed) == len(main.commands) - 1, "all but the hidden one"
+    assert {name for name, _ in listed} == set(main.commands)
     for name, words in listed:
         assert words.endswith("."), name
         assert "..." not in words
@@ -500,6 +500,7 @@ def test_the_help_of_serve_has_an_example_and_the_environment(run_s3ish):
 def test_every_option_of_serve_names_a_setting(run_s3ish):
     text = run_s3ish("serve", "--help").stdout
     options = set(re.findall(r"--([a-z-]+)", text)) - {"help", "config", "accept-loss"}
+    options = {{"bucket": "default_buckets"}.get(option, option) for option in options}
     assert options <= {dotted.split(".")[1] for dotted in fields()}
 
 
