@@ -19,12 +19,13 @@ from s3ish.blob.memory import MemoryBlobStore
 from s3ish.clock import Clock
 from s3ish.config import Settings
 from s3ish.engines import encodings, users
-from s3ish.errors import S3Error
+from s3ish.errors import NoSuchBucket, S3Error
 from s3ish.furnish import furnish
 from s3ish.http.exchange import AnswerTorn
 from s3ish.index.memory import MemoryIndex
 from s3ish.integrity.garbage import GarbageJob, RemovalJob
 from s3ish.jobs.runner import Runner
+from s3ish.objects.erase import erase_bucket
 from s3ish.objects.store import Store
 from s3ish.observe.lines import RequestLine
 from s3ish.observe.logs import RequestLog
@@ -38,8 +39,7 @@ from s3ish.server.proxies import Proxies
 from s3ish.server.recorder import Recorder
 from s3ish.server.router import Router
 from s3ish.server.test_controls import controls, is_control
-from s3ish.tables import keys
-from s3ish.tables.catalog import BUCKETS, CURRENT, NULLS, PARTS, TABLES, UPLOADS, VERSIONS
+from s3ish.tables.catalog import TABLES
 from s3ish.threads import ThreadPool
 from s3ish.wire.shape import Written
 
@@ -128,17 +128,10 @@ class MemoryApplication:
 
     async def _reset_bucket(self, name: str) -> None:
         store = self.world.store
-        if await store.find_bucket(name) is None:
-            raise KeyError(name)
-        changes = [BUCKETS.drop(BUCKETS.key(name))]
-        for table in (VERSIONS, UPLOADS, CURRENT, NULLS):
-            for key, value in await table.rows(store.index, *keys.bucket_range(name), 1 << 62):
-                changes.append(table.drop(key))
-                if table is UPLOADS:
-                    upload = store.hold(UPLOADS, key, value).record
-                    parts = await PARTS.rows(store.index, *keys.parts_range(upload.id), 1 << 62)
-                    changes += [PARTS.drop(part) for part, _ in parts]
-        await store.index.commit(changes)
+        try:
+            await erase_bucket(store, name)
+        except NoSuchBucket:
+            raise KeyError(name) from None
         await furnish(store, self._settings, users(self._settings)[0].owner, only=name)
 
     async def _make_world(self) -> _World:

@@ -10,9 +10,16 @@ import pytest
 
 @pytest.fixture(scope="session")
 def s3ish_server() -> "Iterator[Any]":
-    """A server of this process, as ``s3ish.testing.Server``; each process of pytest-xdist has its own."""
-    from s3ish.testing import Server  # deferred: runs that use no fixture do not pay for it
+    """A server of this process, as ``s3ish.testing.Server``; each process of pytest-xdist has its own.
 
+    Where S3ISH_ENDPOINT names one that runs, that is used, with the keys of S3ISH_ACCESS_KEY and S3ISH_SECRET_KEY.
+    """
+    from s3ish.testing import Running, Server  # deferred: runs that use no fixture do not pay for it
+
+    if endpoint := os.environ.get("S3ISH_ENDPOINT"):
+        keys = (os.environ.get(name, "test") for name in ("S3ISH_ACCESS_KEY", "S3ISH_SECRET_KEY"))
+        yield Running(endpoint, *keys)
+        return
     with Server() as server:
         yield server
 

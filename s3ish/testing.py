@@ -28,77 +28,24 @@ R = TypeVar("R")
 _START_SECONDS = 30
 
 
-class Server:
-    """A server of this process, on a thread of its own; nothing outlives it.
+class Running:
+    """A server that runs somewhere: how clients and tests come to it.
 
     Args:
-        port: where it listens on loopback; 0 for any free port.
+        endpoint: its URL.
         access_key, secret_key: the root user's keys.
-        buckets: made before it serves: ``name[:public][:versioned][:lock]``.
-        seed: a folder of folders, one a bucket, whose files become objects.
-        region: what it says its region is; it takes signatures for any.
+        region: for clients that want one.
     """
 
     def __init__(
         self,
-        *,
-        port: int = 0,
+        endpoint: str,
         access_key: str = "test",
-        secret_key: str = "test",  # noqa: S107 - it serves this machine, for the time of a test
-        buckets: tuple[str, ...] = (),
-        seed: str = "",
+        secret_key: str = "test",  # noqa: S107 - of the profile for tests
         region: str = "us-east-1",
     ) -> None:
+        self.endpoint = endpoint.rstrip("/")
         self.access_key, self.secret_key, self.region = access_key, secret_key, region
-        self.endpoint = ""
-        self._port = port
-        self._settings = replace(
-            Settings(),
-            server=ServerSettings(port=port, workers=1, region=region, shutdown_seconds=1),
-            storage=StorageSettings(default_buckets=buckets, seed=seed),
-            auth=AuthSettings(access_key=access_key, secret_key=Secret(secret_key)),
-            test=TestSettings(profile=True),
-        )
-        self._server: uvicorn.Server | None = None
-        self._thread: OwnThread | None = None
-
-    def start(self) -> Self:
-        """Serve; returned is the server itself. Raises RuntimeError if it cannot, CannotListen if the port is taken."""
-        bound = bind("127.0.0.1", self._port)
-        listen(bound)
-        self.endpoint = f"http://127.0.0.1:{bound.getsockname()[1]}"
-        settled = Event()
-        application = MemoryApplication(self._settings)
-        config = configure(self._settings, lambda: application)
-        server = self._server = Announced(config, settled.set)
-
-        def run() -> None:
-            try:
-                server.run(sockets=[bound])
-            except SystemExit:  # said by its lifespan
-                pass
-            finally:
-                bound.close()
-                settled.set()
-
-        self._thread = OwnThread("s3ish test server", run)
-        if not settled.wait(_START_SECONDS) or not server.started:
-            self.stop()
-            raise RuntimeError("the server cannot begin; the log says why")
-        return self
-
-    def stop(self) -> None:
-        """End it, and all connections to it."""
-        if self._server and self._thread:
-            self._server.should_exit = True
-            self._thread.join()
-            self._server = None
-
-    def __enter__(self) -> Self:
-        return self.start()
-
-    def __exit__(self, *_: object) -> None:
-        self.stop()
 
     @property
     def client_arguments(self) -> dict[str, str]:
@@ -150,6 +97,78 @@ class Server:
     def reset(self, bucket: str = "") -> None:
         """Be as after the start: a bucket, or all with clock, faults and recorded requests."""
         self.control("POST", "reset", {"bucket": bucket})
+
+
+class Server(Running):
+    """A server of this process, on a thread of its own; nothing outlives it.
+
+    Args:
+        port: where it listens on loopback; 0 for any free port.
+        access_key, secret_key: the root user's keys.
+        buckets: made before it serves: ``name[:public][:versioned][:lock]``.
+        seed: a folder of folders, one a bucket, whose files become objects.
+        region: what it says its region is; it takes signatures for any.
+    """
+
+    def __init__(
+        self,
+        *,
+        port: int = 0,
+        access_key: str = "test",
+        secret_key: str = "test",  # noqa: S107 - it serves this machine, for the time of a test
+        buckets: tuple[str, ...] = (),
+        seed: str = "",
+        region: str = "us-east-1",
+    ) -> None:
+        super().__init__("", access_key, secret_key, region)
+        self._port = port
+        self._settings = replace(
+            Settings(),
+            server=ServerSettings(port=port, workers=1, region=region, shutdown_seconds=1),
+            storage=StorageSettings(default_buckets=buckets, seed=seed),
+            auth=AuthSettings(access_key=access_key, secret_key=Secret(secret_key)),
+            test=TestSettings(profile=True),
+        )
+        self._server: uvicorn.Server | None = None
+        self._thread: OwnThread | None = None
+
+    def start(self) -> Self:
+        """Serve; returned is the server itself. Raises RuntimeError if it cannot, CannotListen if the port is taken."""
+        bound = bind("127.0.0.1", self._port)
+        listen(bound)
+        self.endpoint = f"http://127.0.0.1:{bound.getsockname()[1]}"
+        settled = Event()
+        application = MemoryApplication(self._settings)
+        config = configure(self._settings, lambda: application)
+        server = self._server = Announced(config, settled.set)
+
+        def run() -> None:
+            try:
+                server.run(sockets=[bound])
+            except SystemExit:  # said by its lifespan
+                pass
+            finally:
+                bound.close()
+                settled.set()
+
+        self._thread = OwnThread("s3ish test server", run)
+        if not settled.wait(_START_SECONDS) or not server.started:
+            self.stop()
+            raise RuntimeError("the server cannot begin; the log says why")
+        return self
+
+    def stop(self) -> None:
+        """End it, and all connections to it."""
+        if self._server and self._thread:
+            self._server.should_exit = True
+            self._thread.join()
+            self._server = None
+
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
 
 
 _OTHERS = ("AWS_SESSION_TOKEN", "AWS_PROFILE", "AWS_DEFAULT_PROFILE")

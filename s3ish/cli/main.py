@@ -247,6 +247,7 @@ def _greet(settings: Settings, port: int) -> None:
         f"  try         {variables} AWS_DEFAULT_REGION={quote(settings.server.region)} "
         f"aws --endpoint-url {quote(endpoint)} s3 ls"
     )
+    lines.append("Ready.")  # for those who wait for this word, as they do for LocalStack's
     click.echo("\n".join(map(_printable, lines)), err=False)
     sys.stdout.flush()
 

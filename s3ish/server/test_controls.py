@@ -75,6 +75,8 @@ def controls(server: Resettable, token: str) -> "Starlette":
                 return JSONResponse(await handle(request))
             except (ValueError, OverflowError) as error:  # of a body as well
                 return JSONResponse({"error": str(error)}, 400)
+            except OSError as error:  # of the seed
+                return JSONResponse({"error": str(error)}, 500)
             except KeyError as error:
                 return JSONResponse({"error": f"there is no bucket {error}"}, 404)
 
