@@ -80,7 +80,7 @@ def test_a_worker_begins_as_a_new_program_beside_threads_and_drives_that_hang(ma
 
 
 def test_a_worker_that_is_silent_for_too_long_does_not_count_as_alive():
-    worker = Worker(uvicorn.Config("x:y"), [], lambda: None, may_fork=False)
+    worker = Worker(uvicorn.Config("x:y", log_config=None), [], lambda: None, may_fork=False)
     worker.process = SimpleNamespace(is_alive=lambda: True)
     assert worker.is_alive()
     assert worker.is_alive()
