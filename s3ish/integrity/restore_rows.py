@@ -47,13 +47,7 @@ async def _put_back(store: Store, table: SealedTable[Any, ...], row: RowIs) -> b
         put = Put(row.table, key, row.value)
         await store.index.commit([put, *changes], [RowIs(row.table, key, None), *expect])
         await store.index.commit([table.drop(row.key)], [row])
-    except (
-        BlobError,
-        Conflict,
-        Damaged,
-        NewerFormat,
-        ValueError,
-    ):  # the last: where it is now it may not be found, to be removed
+    except (BlobError, Conflict, Damaged, NewerFormat, ValueError):
         return False
     return True
 
