@@ -10,12 +10,13 @@ from pathlib import Path
 from typing import Any
 
 from s3ish.api.catalogue import catalogue
+from s3ish.api.lifecycle import rules_of
 from s3ish.auth.credentials import Credentials
 from s3ish.auth.identify import Authenticator
 from s3ish.auth.sessions import Sessions
 from s3ish.blob.paths import MARK_BYTES
 from s3ish.blob.protocol import BlobError
-from s3ish.clock import Clock
+from s3ish.clock import Clock, ServiceTime
 from s3ish.config import Settings
 from s3ish.engines import close, make_store, open_volumes, users
 from s3ish.errors import S3Error
@@ -27,6 +28,7 @@ from s3ish.integrity.scrub import ScrubJob
 from s3ish.integrity.startup import join
 from s3ish.integrity.sweep import UNCLEAN, SweepJob
 from s3ish.integrity.unresolved import UnresolvedJob
+from s3ish.jobs.lifecycle import LifecycleJob
 from s3ish.jobs.runner import Job, Runner
 from s3ish.objects.store import Store
 from s3ish.observe.logs import RequestLog, set_up_logs
@@ -79,7 +81,8 @@ class Application:
 
     @contextlib.asynccontextmanager
     async def _serving(self) -> AsyncIterator[None]:
-        settings, clock = self._settings, Clock()
+        settings = self._settings
+        clock = Clock(ServiceTime(settings.jobs.day_seconds))
         require(self._index)
         volumes = open_volumes(settings, clock, create=False)
         volumes.lock_worker(clock.token(MARK_BYTES))
@@ -109,7 +112,7 @@ class Application:
         damage = DamageJob(store, reports, repairs, self._observer)
         leftovers = UnresolvedJob(store)
         own: list[Job] = [damage, RepairJob(store, repairs, self._observer), leftovers, RemovalJob(store)]
-        runner = Runner(store, [*jobs(store), scrub], own=own)
+        runner = Runner(store, [*jobs(store), scrub, LifecycleJob(store, rules_of)], own=own)
         await join(store)
         self._store = store
         credentials = Credentials(users(settings))

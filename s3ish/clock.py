@@ -47,9 +47,13 @@ class ServiceTime:
     """How service time differs from machine time: it is moved by an offset, or stands still.
 
     What is set counts from the next look on, for all that share it.
+
+    Args:
+        day_seconds: how long a day is, for what counts in days.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, day_seconds: float = 86_400) -> None:
+        self.day_ns = int(day_seconds * 1e9)
         self._offset_ns = 0
         self._standing_ns: int | None = None
 

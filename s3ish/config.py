@@ -153,6 +153,9 @@ class JobsSettings(Section, frozen=True):
     """What is done in the background."""
 
     scrub_days: Annotated[float, Meta(ge=0.001, le=3650), "Days in which all data is verified once."] = 30
+    day_seconds: Annotated[
+        float, Meta(ge=1, le=86_400), "How long a day of lifecycle rules is; less than 86400 is for tests."
+    ] = 86_400
 
 
 class LogSettings(Section, frozen=True):

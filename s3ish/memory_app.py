@@ -11,12 +11,13 @@ from datetime import datetime
 from typing import Any
 
 from s3ish.api.catalogue import catalogue
+from s3ish.api.lifecycle import rules_of
 from s3ish.auth.credentials import Credentials
 from s3ish.auth.identify import Authentication, Authenticator
 from s3ish.auth.request import HttpRequest
 from s3ish.auth.sessions import Sessions
 from s3ish.blob.memory import MemoryBlobStore
-from s3ish.clock import Clock
+from s3ish.clock import Clock, ServiceTime
 from s3ish.config import Settings
 from s3ish.engines import encodings, users
 from s3ish.errors import NoSuchBucket, S3Error
@@ -24,7 +25,8 @@ from s3ish.furnish import furnish
 from s3ish.http.exchange import AnswerTorn
 from s3ish.index.memory import MemoryIndex
 from s3ish.integrity.garbage import GarbageJob, RemovalJob
-from s3ish.jobs.runner import Runner
+from s3ish.jobs.lifecycle import LifecycleJob
+from s3ish.jobs.runner import Runner, run_once
 from s3ish.objects.erase import erase_bucket
 from s3ish.objects.store import Store
 from s3ish.observe.lines import RequestLine
@@ -49,7 +51,12 @@ class _World:
 
     def __init__(self, store: Store, s3: S3Application) -> None:
         self.store, self.s3 = store, s3
-        self.runner = Runner(store, [GarbageJob(store)], own=[RemovalJob(store)])
+        self._ageing = LifecycleJob(store, rules_of)
+        self.runner = Runner(store, [GarbageJob(store), self._ageing], own=[RemovalJob(store)])
+
+    async def age(self) -> None:
+        """Carry out the lifecycle rules now."""
+        await run_once(self._ageing)
 
     async def close(self) -> None:
         """End its jobs."""
@@ -67,7 +74,7 @@ class MemoryApplication:
 
     def __init__(self, settings: Settings, log: RequestLog | None = None) -> None:
         self._settings = settings
-        self.clock = Clock()
+        self.clock = Clock(ServiceTime(settings.jobs.day_seconds))
         self.faults = PlannedFaults()
         self.recorder = Recorder()
         self._observer = _Recording(log, self)
@@ -125,6 +132,10 @@ class MemoryApplication:
         self.recorder.clear()
         if old:
             await old.close()
+
+    async def age(self) -> None:
+        """Carry out what is due by the clock that was set."""
+        await self.world.age()
 
     async def _reset_bucket(self, name: str) -> None:
         store = self.world.store

@@ -30,7 +30,6 @@ SUPERSEDED = {
 KNOWN_GAPS = {
     "requester pays is not kept": {"RequestCharged"},
     "encryption with a customer's key is refused": {"SSECustomerAlgorithm", "SSECustomerKeyMD5"},
-    "lifecycle rules are not built": {"Expiration", "AbortDate", "AbortRuleId"},
     "there is no archive to restore from": {
         "ArchiveStatus",
         "Restore",

@@ -136,6 +136,18 @@ def test_the_clock_stands_and_runs_and_clients_need_not_follow(server, s3):
     assert server.control("DELETE", "clock")["running"] is True
 
 
+def test_objects_expire_when_the_clock_is_set(server, s3):
+    s3.create_bucket(Bucket="ageing")
+    rule = {"ID": "r", "Status": "Enabled", "Filter": {"Prefix": "logs/"}, "Expiration": {"Days": 30}}
+    s3.put_bucket_lifecycle_configuration(Bucket="ageing", LifecycleConfiguration={"Rules": [rule]})
+    for key in ("logs/a", "kept"):
+        s3.put_object(Bucket="ageing", Key=key, Body=b"data")
+    server.control("PUT", "clock", {"advance_seconds": 29 * 86_400})
+    assert s3.list_objects_v2(Bucket="ageing")["KeyCount"] == 2
+    server.control("PUT", "clock", {"advance_seconds": 2 * 86_400})
+    assert [entry["Key"] for entry in s3.list_objects_v2(Bucket="ageing")["Contents"]] == ["kept"]
+
+
 def test_a_presigned_url_expires_by_the_clock(server, s3):
     s3.put_object(Bucket="made", Key="k", Body=b"x")
     url = s3.generate_presigned_url("get_object", Params={"Bucket": "made", "Key": "k"}, ExpiresIn=60)

@@ -11,6 +11,7 @@ from s3ish.api.acl import owner_and_acl
 from s3ish.api.authorize import check_owner
 from s3ish.api.context import Context
 from s3ish.api.encrypting import encrypted
+from s3ish.api.lifecycle import shown_expiry
 from s3ish.api.lock import lock_of
 from s3ish.api.object_headers import attributes_of
 from s3ish.api.operation import operation
@@ -67,6 +68,7 @@ class CopyObjectResponse:
     result: CopyObjectResult = body("CopyObjectResult")
     source_version_id: str | None = header("x-amz-copy-source-version-id")
     version_id: str | None = header("x-amz-version-id")
+    expiration: str | None = header("x-amz-expiration")
     encryption: NewEncryptionEcho | None = group()
 
 
@@ -122,6 +124,7 @@ async def copy_object(context: Context, request: CopyObjectRequest) -> CopyObjec
         ),
         source_version_id=source_id,
         version_id=shown_version(version),
+        expiration=shown_expiry(context, version),
         encryption=NewEncryptionEcho.of(version.attributes.encryption),
     )
 

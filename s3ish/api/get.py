@@ -7,6 +7,7 @@ https://docs.aws.amazon.com/AmazonS3/latest/API/API_HeadObject.html
 from typing import TypeVar
 
 from s3ish.api.context import Context
+from s3ish.api.lifecycle import shown_expiry
 from s3ish.api.lock import LockEcho, shown_lock
 from s3ish.api.object_headers import refuse_customer_key
 from s3ish.api.operation import operation
@@ -87,6 +88,7 @@ class HeadObjectResponse:
     checksum: ObjectChecksumHeaders | None = group()
     encryption: EncryptionEcho | None = group()
     version_id: str | None = header("x-amz-version-id")
+    expiration: str | None = header("x-amz-expiration")
     kept: KeptHeaders | None = group()
     content_range: str | None = header("Content-Range")
     website_redirect: str | None = header("x-amz-website-redirect-location")
@@ -181,6 +183,7 @@ def _describe(
         checksum=ObjectChecksumHeaders.of(checksum),
         encryption=EncryptionEcho.of(attributes.encryption),
         version_id=version.id if context.target.versioning else None,
+        expiration=shown_expiry(context, version) if request.version_id is None else None,
         kept=KeptHeaders.of(kept),
         storage_class=None if attributes.storage_class == "STANDARD" else attributes.storage_class,
         website_redirect=attributes.website_redirect or None,

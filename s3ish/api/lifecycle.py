@@ -4,10 +4,11 @@ https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutBucketLifecycleConfigurat
 """
 
 from typing import Any
+from urllib.parse import quote
 
 from s3ish.api.context import Context
 from s3ish.api.documents import DocumentHeaders, Effect, bucket_document
-from s3ish.api.filters import AllOf, Filter, check_filter, check_prefix, tags_of
+from s3ish.api.filters import AllOf, Filter, check_filter, check_prefix, prefix_of, tags_of
 from s3ish.api.lifecycle_actions import (
     CLASSES,
     AbortUploads,
@@ -21,8 +22,10 @@ from s3ish.api.lifecycle_actions import (
     check_transitions,
 )
 from s3ish.errors import InvalidArgument, InvalidRequest, MalformedXML, NoSuchLifecycleConfiguration
-from s3ish.model import Bucket
+from s3ish.model import Bucket, Upload, Version
+from s3ish.objects.lifecycle import Rule, expiry, upload_expiry
 from s3ish.wire.fields import element, elements, header
+from s3ish.wire.scalars import Instant, write_http_date
 from s3ish.wire.shape import shape
 
 MAX_RULES = 1000
@@ -178,7 +181,7 @@ LIFECYCLE = bucket_document(
     "lifecycle",
     "GetBucketLifecycleConfiguration PutBucketLifecycleConfiguration DeleteBucketLifecycle",
     action="s3:{}LifecycleConfiguration",
-    effect=Effect.NOT_YET,
+    effect=Effect.ACTED_UPON,
     missing=NoSuchLifecycleConfiguration,
     check=_check,
     admit=_admit,
@@ -187,3 +190,52 @@ LIFECYCLE = bucket_document(
     put_response=PutLifecycleResponse,
     body_bytes=BODY_BYTES,
 )
+
+
+def rules_of(bucket: Bucket) -> tuple[Rule, ...]:
+    """Return the rules of a bucket that are enabled. Transitions are no part of them: a machine has one class."""
+    configuration = LIFECYCLE.of(bucket)
+    return tuple(_meaning(rule) for rule in configuration.rules if rule.status == "Enabled") if configuration else ()
+
+
+def _meaning(rule: LifecycleRule) -> Rule:
+    sizes = rule.filter and (rule.filter.all_of or rule.filter)
+    ends, noncurrent = rule.expiration, rule.noncurrent_expiration
+    return Rule(
+        id=rule.id or "",
+        prefix=rule.prefix or prefix_of(rule.filter),
+        tags=tuple(tags_of(rule.filter)),
+        greater_than=sizes.greater_than if sizes else None,
+        less_than=sizes.less_than if sizes else None,
+        days=ends.days if ends else None,
+        at_ns=ends.date if ends else None,
+        markers=bool(ends and ends.marker),
+        noncurrent_days=noncurrent.days if noncurrent else None,
+        newer_versions=(noncurrent.newer_versions or 0) if noncurrent else 0,
+        upload_days=rule.abort_uploads.days if rule.abort_uploads else None,
+    )
+
+
+def shown_expiry(context: Context, version: Version) -> str | None:
+    """Return what ``x-amz-expiration`` says of a current version: when it expires, and by which rule.
+
+    https://docs.aws.amazon.com/AmazonS3/latest/userguide/intro-lifecycle-rules.html
+    """
+    rules = rules_of(context.target)
+    due = expiry(rules, version, context.store.clock.service.day_ns) if rules else None
+    return f'expiry-date="{write_http_date(due.at_ns)}", rule-id="{quote(due.rule)}"' if due else None
+
+
+@shape
+class AbortHeaders:
+    """When an upload is aborted if it is not completed, and by which rule."""
+
+    date: Instant | None = header("x-amz-abort-date")
+    rule: str | None = header("x-amz-abort-rule-id")
+
+
+def shown_abortion(context: Context, upload: Upload) -> AbortHeaders | None:
+    """Return what an answer says of an upload that a rule will abort."""
+    rules = rules_of(context.target)
+    due = upload_expiry(rules, upload, context.store.clock.service.day_ns) if rules else None
+    return AbortHeaders(date=Instant(due.at_ns), rule=due.rule) if due else None

@@ -11,6 +11,7 @@ from s3ish.api.acl import owner_and_acl
 from s3ish.api.context import Context
 from s3ish.api.copy import find_source, read_source
 from s3ish.api.encrypting import encrypted
+from s3ish.api.lifecycle import AbortHeaders, shown_abortion, shown_expiry
 from s3ish.api.lock import lock_of
 from s3ish.api.object_headers import attributes_of, refuse_customer_key
 from s3ish.api.operation import operation
@@ -61,6 +62,7 @@ class CreateMultipartUploadResponse:
     upload_id: str = element("UploadId", default=...)
     checksum_algorithm: str | None = header("x-amz-checksum-algorithm")
     checksum_type: str | None = header("x-amz-checksum-type")
+    abort: AbortHeaders | None = group()
     encryption: NewEncryptionEcho | None = group()
 
 
@@ -101,6 +103,7 @@ async def create_multipart_upload(
         upload_id=upload.id,
         checksum_algorithm=algorithm or None,
         checksum_type=kind or None,
+        abort=shown_abortion(context, upload),
         encryption=NewEncryptionEcho.of(attributes.encryption),
     )
 
@@ -265,6 +268,7 @@ class CompleteMultipartUploadResponse:
     etag: str = element("ETag", default=...)
     checksum: ObjectChecksumElements | None = group()
     version_id: str | None = header("x-amz-version-id")
+    expiration: str | None = header("x-amz-expiration")
     encryption: EncryptionEcho | None = group()
 
 
@@ -295,6 +299,7 @@ async def complete_multipart_upload(
         etag=quoted(version.etag),
         checksum=ObjectChecksumElements.of(version.checksum),
         version_id=shown_version(version),
+        expiration=shown_expiry(context, version),
         encryption=EncryptionEcho.of(version.attributes.encryption),
     )
 

@@ -8,6 +8,7 @@ from urllib.parse import urlencode, urlsplit, urlunsplit
 from s3ish.api.acl import owner_and_acl
 from s3ish.api.context import Context
 from s3ish.api.encrypting import encrypted
+from s3ish.api.lifecycle import shown_expiry
 from s3ish.api.lock import lock_of
 from s3ish.api.object_headers import attributes_of
 from s3ish.api.operation import operation
@@ -49,6 +50,7 @@ class PostObjectResponse:
     location: str | None = header("Location")
     etag: str | None = header("ETag")
     version_id: str | None = header("x-amz-version-id")
+    expiration: str | None = header("x-amz-expiration")
     result: PostResponse | None = body("PostResponse", required=False)
     encryption: EncryptionEcho | None = group()
 
@@ -77,6 +79,7 @@ async def post_object(context: Context, request: PostObjectRequest) -> PostObjec
         location=redirect or place,
         etag=etag,
         version_id=shown_version(version),
+        expiration=shown_expiry(context, version),
         result=result if wanted == 201 and not redirect else None,
         encryption=EncryptionEcho.of(version.attributes.encryption),
     )

@@ -9,6 +9,7 @@ from typing import Any
 from s3ish.api.acl import owner_and_acl, write_list
 from s3ish.api.context import Context
 from s3ish.api.encrypting import encrypted
+from s3ish.api.lifecycle import shown_expiry
 from s3ish.api.lock import lock_of, write_lock
 from s3ish.api.object_headers import attributes_of
 from s3ish.api.operation import operation
@@ -45,6 +46,7 @@ class PutObjectResponse:
 
     etag: str | None = header("ETag")
     version_id: str | None = header("x-amz-version-id")
+    expiration: str | None = header("x-amz-expiration")
     checksum: ObjectChecksumHeaders | None = group()
     encryption: NewEncryptionEcho | None = group()
 
@@ -74,6 +76,7 @@ async def put_object(context: Context, request: PutObjectRequest) -> PutObjectRe
     return PutObjectResponse(
         etag=quoted(version.etag),
         version_id=shown_version(version),
+        expiration=shown_expiry(context, version),
         checksum=ObjectChecksumHeaders.of(version.checksum),
         encryption=NewEncryptionEcho.of(version.attributes.encryption),
     )

@@ -4,6 +4,7 @@ https://docs.aws.amazon.com/AmazonS3/latest/userguide/mpuoverview.html
 """
 
 from s3ish.api.context import Context
+from s3ish.api.lifecycle import AbortHeaders, shown_abortion
 from s3ish.api.object_headers import refuse_customer_key
 from s3ish.api.operation import operation
 from s3ish.api.pages import PageElements, PageRequest, page_limit, query_number
@@ -58,6 +59,7 @@ class ListPartsResponse:
     is_truncated: bool = element("IsTruncated", default=...)
     checksum_algorithm: str | None = element("ChecksumAlgorithm")
     checksum_type: str | None = element("ChecksumType")
+    abort: AbortHeaders | None = group()
     parts: list[PartElement] = elements("Part")
 
 
@@ -83,6 +85,7 @@ async def list_parts(context: Context, request: ListPartsRequest) -> ListPartsRe
         is_truncated=truncated,
         checksum_algorithm=upload.checksum_algorithm or None,
         checksum_type=upload.checksum_kind or None,
+        abort=shown_abortion(context, upload),
         parts=[_part(part, shown=bool(upload.checksum_algorithm)) for part in parts],
     )
 

@@ -35,6 +35,9 @@ class Resettable(Protocol):
     async def reset(self, bucket: str = "") -> None:
         """Be as after the start: all, or one bucket. Raises KeyError if there is no such bucket."""
 
+    async def age(self) -> None:
+        """Carry out what is due by the clock that was set."""
+
 
 class ClockRequest(Struct, forbid_unknown_fields=True):
     """What time it is to be: a moment, or so many seconds from what it is; and whether it goes on from there."""
@@ -131,6 +134,7 @@ class _Controls:
         since = at.astimezone(UTC) - datetime(1970, 1, 1, tzinfo=UTC)
         nanoseconds = (since // timedelta(microseconds=1)) * 1000
         clock.service.set(nanoseconds, clock.now_ns(), running=wanted.running)
+        await self._server.age()
         return await self.show_clock(request)
 
     async def reset_clock(self, request: "Request") -> Any:

@@ -1,0 +1,199 @@
+"""Carrying out lifecycle rules: a pass over the buckets that have some, once a day of service time.
+
+A pass begins when a day has begun, or the rules of any bucket have changed. Where it is stands in the index, so that it
+goes on after a restart, in whichever process. All that it removes goes the way that a client's requests go: locks hold,
+and what was overwritten meanwhile stays. After a jump of the machine's clock nothing is removed for an hour, so that
+it may be set right.
+"""
+
+import math
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import suppress
+from zlib import crc32
+
+import structlog
+from msgspec import Struct
+from msgspec.structs import replace
+
+from s3ish.errors import AccessDenied, NoSuchBucket, NoSuchKey, NoSuchUpload, PreconditionFailed
+from s3ish.index.protocol import Conflict, Damaged
+from s3ish.jobs.runner import Step
+from s3ish.model import Bucket, Upload, Version
+from s3ish.objects import lifecycle
+from s3ish.objects.conditions import UNCONDITIONAL, WriteConditions
+from s3ish.objects.delete import delete_object
+from s3ish.objects.lifecycle import Rule
+from s3ish.objects.multipart import abort_upload
+from s3ish.objects.store import Store
+from s3ish.tables import keys
+from s3ish.tables.catalog import BUCKETS, STATE, UPLOADS, VERSIONS
+
+log = structlog.get_logger()
+
+LIFECYCLE = b"lifecycle"
+"""The row of the state table that holds the progress."""
+
+_ROWS_A_STEP = 200
+_LONGEST_PAUSE_SECONDS = 5.0
+_JUMP_SECONDS = 3600.0
+"""How far the clock must move at once to be doubted, and for how long it is."""
+_STAYS = (AccessDenied, NoSuchBucket, NoSuchKey, NoSuchUpload, PreconditionFailed)
+"""What a removal may meet: a lock, or a client that was faster."""
+
+
+class Progress(Struct, frozen=True):
+    """Where a pass is.
+
+    ``day`` is the day of the pass and ``rules`` a checksum of all rules in it. ``bucket`` is being looked through; it
+    is "" at the end. Of its versions ``row`` is the last that was looked at, of the key ``key``; so far ``newer``
+    versions of this key were, and the last of these was made at ``made_ns``.
+    """
+
+    day: int = -1
+    rules: int = 0
+    bucket: str = ""
+    row: bytes = b""
+    key: str = ""
+    newer: int = 0
+    made_ns: int = 0
+
+
+class LifecycleJob:
+    """Removes what lifecycle rules say.
+
+    Args:
+        store: the engines.
+        rules_of: returns the rules of a bucket that are enabled.
+    """
+
+    name = "lifecycle"
+
+    def __init__(self, store: Store, rules_of: Callable[[Bucket], Sequence[Rule]]) -> None:
+        self._store, self._rules_of = store, rules_of
+        self._day_ns = store.clock.service.day_ns
+        self._ahead, self._doubted_until = self._clock_ahead(), -math.inf
+        self._rest = Step(more=False, pause_seconds=min(_LONGEST_PAUSE_SECONDS, self._day_ns / 1e10))
+
+    async def step(self) -> Step:
+        """Look at the next rows of a pass, or whether one is due."""
+        if not self._is_clock_steady():
+            return self._rest
+        value = await STATE.value(self._store.index, LIFECYCLE)
+        progress = _read(value)
+        if progress.bucket:
+            after = await self._go_on(progress)
+        else:
+            after = await self._begin(progress)
+            if after == progress:
+                return self._rest
+        try:
+            await self._store.index.commit([STATE.keep(LIFECYCLE, after)], [STATE.expect(LIFECYCLE, value)])
+        except Conflict:
+            return self._rest
+        return Step(more=True)
+
+    def _clock_ahead(self) -> float:
+        """Return how far machine time is ahead of the clock that never jumps, in seconds."""
+        return self._store.clock.now_ns() / 1e9 - self._store.clock.monotonic()
+
+    def _is_clock_steady(self) -> bool:
+        ahead, now = self._clock_ahead(), self._store.clock.monotonic()
+        if abs(ahead - self._ahead) > _JUMP_SECONDS:
+            log.warning("the clock has jumped, lifecycle rules wait for an hour", seconds=round(ahead - self._ahead))
+            self._ahead, self._doubted_until = ahead, now + _JUMP_SECONDS
+        return now >= self._doubted_until
+
+    async def _begin(self, last: Progress) -> Progress:
+        """Return the beginning of a pass, or the last one if none is due."""
+        buckets = [bucket async for bucket in self._buckets()]
+        rules = crc32(repr([(bucket.name, bucket.created_ns, self._rules_of(bucket)) for bucket in buckets]).encode())
+        day = self._store.clock.service_ns() // self._day_ns
+        if (day, rules) == (last.day, last.rules):
+            return last
+        return Progress(day, rules, buckets[0].name if buckets else "")
+
+    async def _buckets(self, after: str = "") -> AsyncIterator[Bucket]:
+        """Yield the buckets behind a name that have rules."""
+        start = keys.after(after.encode()) if after else b""
+        while rows := await BUCKETS.rows(self._store.index, start, keys.END, _ROWS_A_STEP):
+            for key, value in rows:
+                with suppress(Damaged):  # it is reported, and repair is another job's
+                    bucket = self._store.hold(BUCKETS, key, value).record
+                    if self._rules_of(bucket):
+                        yield bucket
+            start = keys.after(rows[-1][0])
+
+    async def _go_on(self, at: Progress) -> Progress:
+        """Look at some rows of a bucket. Returns where the pass is then."""
+        held = await self._store.find_bucket(at.bucket)
+        rules = self._rules_of(held.record) if held else ()
+        if held and rules:
+            first, stop = keys.prefix_range(keys.object_key(at.bucket, ""))
+            start = keys.after(at.row) if at.row else first
+            rows = await VERSIONS.rows(self._store.index, start, stop, _ROWS_A_STEP)
+            if rows:
+                for row in rows:
+                    at = await self._look(held.record, rules, at, row)
+                return at
+            await self._end_uploads(held.record, rules)
+        following = [bucket async for bucket in self._buckets(at.bucket)][:1]
+        return Progress(at.day, at.rules, following[0].name if following else "")
+
+    async def _look(self, bucket: Bucket, rules: Sequence[Rule], at: Progress, row: tuple[bytes, bytes]) -> Progress:
+        """Remove a version if it is due."""
+        at = replace(at, row=row[0])
+        try:
+            version = self._store.hold(VERSIONS, *row).record
+        except Damaged:
+            return at
+        latest = version.key != at.key
+        newer = 0 if latest else at.newer
+        if latest:
+            await self._expire(bucket, rules, version)
+        else:
+            due = lifecycle.noncurrent_expiry(rules, version, at.made_ns, newer - 1, self._day_ns)
+            if due and due.at_ns <= self._store.clock.service_ns():
+                await self._remove(bucket, version, version.id, due.rule)
+        return replace(at, key=version.key, newer=newer + 1, made_ns=version.modified_ns)
+
+    async def _expire(self, bucket: Bucket, rules: Sequence[Rule], version: Version) -> None:
+        """Remove or cover a current version if it is due."""
+        due = lifecycle.expiry(rules, version, self._day_ns)
+        if due is None or due.at_ns > self._store.clock.service_ns():
+            return
+        if not version.marker:
+            await self._remove(bucket, version, None, due.rule)
+        elif len(await self._store.newest(version.bucket, version.key, 2)) == 1:
+            await self._remove(bucket, version, version.id, due.rule)
+
+    async def _remove(self, bucket: Bucket, version: Version, version_id: str | None, rule: str) -> None:
+        same = WriteConditions(if_match=version.etag, if_match_size=version.size, if_match_modified=version.modified_ns)
+        conditions = UNCONDITIONAL if version.marker else same
+        with suppress(*_STAYS):
+            done = await delete_object(
+                self._store, bucket.name, version.key, version_id, owner=bucket.owner, conditions=conditions
+            )
+            log.info("expired", bucket=bucket.name, key=version.key, version=version.id, rule=rule, marker=done.made)
+
+    async def _end_uploads(self, bucket: Bucket, rules: Sequence[Rule]) -> None:
+        """Abort the uploads of a bucket that are due."""
+        start, stop = keys.prefix_range(keys.object_key(bucket.name, ""))
+        while rows := await UPLOADS.rows(self._store.index, start, stop, _ROWS_A_STEP):
+            for row in rows:
+                with suppress(Damaged):
+                    await self._end_upload(rules, self._store.hold(UPLOADS, *row).record)
+            start = keys.after(rows[-1][0])
+
+    async def _end_upload(self, rules: Sequence[Rule], upload: Upload) -> None:
+        due = lifecycle.upload_expiry(rules, upload, self._day_ns)
+        if due and due.at_ns <= self._store.clock.service_ns():
+            with suppress(*_STAYS):
+                await abort_upload(self._store, upload.bucket, upload.key, upload.id)
+                log.info("aborted", bucket=upload.bucket, key=upload.key, upload=upload.id, rule=due.rule)
+
+
+def _read(value: bytes | None) -> Progress:
+    try:
+        return Progress() if value is None else STATE.record_of(LIFECYCLE, value, Progress)
+    except Damaged:
+        return Progress()

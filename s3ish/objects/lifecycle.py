@@ -1,0 +1,103 @@
+"""What lifecycle rules mean for a version or an upload: when it is to go. Nothing is done here.
+
+A day counts from the midnight that follows the moment from which S3 counts: of a current version and an upload that it
+was made, of a noncurrent version that it was covered.
+
+``day_ns`` is how long a day is, in nanoseconds.
+
+https://docs.aws.amazon.com/AmazonS3/latest/userguide/intro-lifecycle-rules.html
+"""
+
+from collections.abc import Sequence
+
+from msgspec import Struct
+
+from s3ish.model import Tag, Upload, Version
+
+
+class Rule(Struct, frozen=True, kw_only=True):
+    """One rule that is enabled: what it is about, and which actions it asks for; None where it does not.
+
+    Sizes are in bytes, moments in nanoseconds since the epoch. ``markers`` says that delete markers go that cover
+    nothing. Of the noncurrent versions the newest ``newer_versions`` stay.
+    """
+
+    id: str
+    prefix: str = ""
+    tags: tuple[Tag, ...] = ()
+    greater_than: int | None = None
+    less_than: int | None = None
+    days: int | None = None
+    at_ns: int | None = None
+    markers: bool = False
+    noncurrent_days: int | None = None
+    newer_versions: int = 0
+    upload_days: int | None = None
+
+    def is_about(self, version: Version) -> bool:
+        """Whether a version is one that the rule speaks of; a delete marker has neither tags nor a size."""
+        if not version.key.startswith(self.prefix):
+            return False
+        if version.marker:
+            return not self.tags and self.greater_than is None and self.less_than is None
+        return (
+            set(self.tags) <= set(version.attributes.tags)
+            and (self.greater_than is None or version.size > self.greater_than)
+            and (self.less_than is None or version.size < self.less_than)
+        )
+
+
+class Due(Struct, frozen=True):
+    """When something is to go, in nanoseconds since the epoch, and the id of the rule that says so."""
+
+    at_ns: int
+    rule: str
+
+
+def counted(since_ns: int, days: int, day_ns: int) -> int:
+    """Return the end of so many days: the first midnight after them."""
+    return (since_ns // day_ns + days + 1) * day_ns
+
+
+def expiry(rules: Sequence[Rule], version: Version, day_ns: int) -> Due | None:
+    """Return when a current version expires; a delete marker does when it covers nothing, which the caller knows."""
+    dues = [Due(at, rule.id) for rule in rules for at in _expiries(rule, version, day_ns) if rule.is_about(version)]
+    return min(dues, key=_at, default=None)
+
+
+def _expiries(rule: Rule, version: Version, day_ns: int) -> list[int]:
+    ends = [counted(version.modified_ns, rule.days, day_ns)] if rule.days is not None else []
+    if rule.at_ns is not None:
+        ends.append(rule.at_ns)
+    if version.marker and rule.markers:
+        ends.append(version.modified_ns)
+    return ends
+
+
+def noncurrent_expiry(rules: Sequence[Rule], version: Version, covered_ns: int, newer: int, day_ns: int) -> Due | None:
+    """Return when a noncurrent version expires.
+
+    Args:
+        covered_ns: when the next newer version was made.
+        newer: how many noncurrent versions of the key are newer.
+    """
+    dues = [
+        Due(counted(covered_ns, rule.noncurrent_days, day_ns), rule.id)
+        for rule in rules
+        if rule.noncurrent_days is not None and newer >= rule.newer_versions and rule.is_about(version)
+    ]
+    return min(dues, key=_at, default=None)
+
+
+def upload_expiry(rules: Sequence[Rule], upload: Upload, day_ns: int) -> Due | None:
+    """Return when an upload is aborted that was not completed."""
+    dues = [
+        Due(counted(upload.created_ns, rule.upload_days, day_ns), rule.id)
+        for rule in rules
+        if rule.upload_days is not None and upload.key.startswith(rule.prefix)
+    ]
+    return min(dues, key=_at, default=None)
+
+
+def _at(due: Due) -> int:
+    return due.at_ns
