@@ -6,6 +6,7 @@ from pathlib import Path
 from s3ish.auth.credentials import User
 from s3ish.auth.ready_policies import policy_of
 from s3ish.blob.erasure.core import BlobSettings, Reporter, StateReporter
+from s3ish.blob.erasure.evidence import positions_of
 from s3ish.blob.erasure.store import ErasureStore
 from s3ish.blob.volumes.open_set import open_volumes as open_set
 from s3ish.blob.volumes.volume_set import Volumes
@@ -38,7 +39,15 @@ def _user(user: UserSettings, account: Owner) -> User:
     return User(user.access_key, user.secret_key.reveal(), owner, name=user.id, policies=policies)
 
 
-def open_volumes(settings: Settings, clock: Clock, *, create: bool, accept_loss: bool = False) -> Volumes:
+def open_volumes(
+    settings: Settings,
+    clock: Clock,
+    *,
+    create: bool,
+    accept_loss: bool = False,
+    restore: bool = False,
+    known_set: str = "",
+) -> Volumes:
     """Open the volumes; see ``open_set``.
 
     Raises:
@@ -52,6 +61,9 @@ def open_volumes(settings: Settings, clock: Clock, *, create: bool, accept_loss:
         missing=settings.erasure.parity if len(settings.storage.volumes) > 1 else 0,
         patience_seconds=settings.storage.drive_timeout_seconds,
         accept_loss=accept_loss,
+        evidence=positions_of,
+        restore=restore,
+        known_set=known_set,
     )
 
 

@@ -403,13 +403,15 @@ def list_volumes(volumes: tuple[str, ...], config: str | None) -> None:
 
     settings = _load(config, storage__volumes=volumes or None)
     try:
-        states, known, gaps = commands.survey(settings)
+        states, known, gaps, reasons = commands.survey(settings)
     except BlobError as error:
         _fail(str(error))
     for position, root, state, free in states:
         space = "" if free is None else f"{free / 2**30:10.1f} GiB free"
         lacking = max(known.lacked.get(position, 0), known.lacking.get(position, 0)) if known else "unknown"
         click.echo(f"{position:3}  {state:12} {space:20}  {lacking:>8} incomplete blobs  {root}")
+    for reason in reasons:
+        click.echo(f"out of reach: {reason}")
     if known:
         at = datetime.fromtimestamp(known.looked_ns / 1e9, UTC)
         looked = f"{at:%Y-%m-%d %H:%M} UTC" if known.looked_ns else "never"

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from s3ish.app import jobs
+from s3ish.blob.erasure.evidence import positions_of
 from s3ish.blob.protocol import InUse
 from s3ish.blob.volumes.open_set import open_volumes as open_set
 from s3ish.blob.volumes.probe import SILENT, probe
@@ -25,7 +26,7 @@ from s3ish.integrity.sweep import UNCLEAN
 from s3ish.jobs.runner import run_once
 from s3ish.objects.amend import settle_all
 from s3ish.observe.logs import set_up_logs
-from s3ish.process.index_place import find_index, opened
+from s3ish.process.index_place import find_index, opened, set_of_index
 from s3ish.process.start import make_whole
 from s3ish.tables.catalog import STATE, TABLES
 
@@ -42,12 +43,13 @@ class VolumeState(NamedTuple):
 class Survey(NamedTuple):
     """The state of every volume of a set, those out of reach included, and what the index knows.
 
-    ``progress`` and ``gaps`` are None if the index cannot be read.
+    ``progress`` and ``gaps`` are None if the index cannot be read. ``reasons`` say why volumes are out of reach.
     """
 
     volumes: list[VolumeState]
     progress: Progress | None
     gaps: BlindSpots | None
+    reasons: tuple[str, ...] = ()
 
 
 def survey(settings: Settings) -> Survey:
@@ -61,7 +63,13 @@ def survey(settings: Settings) -> Survey:
     found = dict(zip(roots, probe(roots, patience), strict=True))
     silent = [root for root, state in found.items() if state == SILENT]
     volumes = open_set(
-        roots, clock=Clock(), create=False, missing=len(roots) - 1, patience_seconds=patience, silent=silent
+        roots,
+        clock=Clock(),
+        create=False,
+        missing=len(roots) - 1,
+        patience_seconds=patience,
+        silent=silent,
+        evidence=positions_of,
     )
     try:
         present = {it.position: (it.root, found[it.root], it.free_bytes()) for it in volumes.present}
@@ -70,7 +78,8 @@ def survey(settings: Settings) -> Survey:
             VolumeState(position, *(present.get(position) or _lost(next(lost), silent)))
             for position in range(len(roots))
         ]
-        return Survey(states, *_known(settings, volumes))
+        progress, gaps = _known(settings, volumes)
+        return Survey(states, progress, gaps, volumes.reasons)
     finally:
         volumes.close()
 
@@ -125,7 +134,13 @@ class StoreCheck:
         """Check everything; return the check, with its counts."""
         set_up_logs(self._settings.log.level, self._settings.log.format)
         clock = Clock()
-        volumes = open_volumes(self._settings, clock, create=self._repair)
+        volumes = open_volumes(
+            self._settings, clock, create=self._repair, restore=self._repair, known_set=set_of_index(self._settings)
+        )
+        for reason in volumes.reasons:
+            self._report(Finding("a volume is out of reach", (reason,), "damaged"))
+        for root in volumes.restored:
+            self._report(Finding(root, ("what says which volume it is",), "repaired"))
         running = False
         try:
             volumes.lock_server()

@@ -14,9 +14,9 @@ from s3ish.blob.volumes.volume_set import Volumes
 from s3ish.clock import Clock
 from s3ish.config import Settings
 from s3ish.engines import close, make_store
-from s3ish.index.protocol import Damaged
+from s3ish.index.protocol import Damaged, IndexFailure
 from s3ish.index.sqlite import is_blank, peek
-from s3ish.integrity.startup import GENERATION, bind
+from s3ish.integrity.startup import GENERATION, SET, bind
 from s3ish.objects.store import Store
 from s3ish.tables.catalog import STATE
 from s3ish.threads import each_within
@@ -82,3 +82,14 @@ def find_index(settings: Settings, volumes: Volumes) -> Path:
 
 def _generation(place: Path) -> int | None:
     return None if is_blank(place) else int(peek(place, STATE.name, GENERATION) or 0)
+
+
+def set_of_index(settings: Settings) -> str:
+    """Return the id of the set that the index is of, where one place is possible for it; "" if that is unknown."""
+    roots = settings.storage.volumes
+    place = Path(settings.storage.index) if settings.storage.index else place_on(roots[0])
+    if len(roots) > 1 and not settings.storage.index:
+        return ""
+    with contextlib.suppress(IndexFailure, OSError):
+        return "" if is_blank(place) else (peek(place, STATE.name, SET) or b"").decode(errors="replace")
+    return ""

@@ -166,6 +166,8 @@ def prepare(settings: Settings, *, accept_loss: bool = False) -> Iterator[Prepar
     set_up_logs(settings.log.level, settings.log.format)
     clock = Clock()
     with _taken(settings, clock, create=True, accept_loss=accept_loss) as volumes:
+        for reason in volumes.reasons:
+            log.error("a volume is out of reach", reason=reason)
         preparation = Preparation(settings, clock, volumes)
         preparation.make_ready(volumes)
         try:

@@ -7,41 +7,22 @@ point of a drive that is not mounted is refused with a message that says why. A 
 """
 
 import os
-import re
-from collections.abc import Container, Sequence
+from collections.abc import Callable, Container, Sequence
 from contextlib import suppress
 from functools import partial
-from typing import NamedTuple
 
 from s3ish.blob.protocol import VolumeError
 from s3ish.blob.volumes import identity as identities
 from s3ish.blob.volumes import page_cache
 from s3ish.blob.volumes.calls import reason
-from s3ish.blob.volumes.identity import PRIVATE, Identity
+from s3ish.blob.volumes.identity import PRIVATE, Found, Identity
+from s3ish.blob.volumes.membership import ABSENT, Membership, Root
 from s3ish.blob.volumes.volume import Volume
 from s3ish.blob.volumes.volume_set import PATIENCE_SECONDS, Volumes
 from s3ish.clock import Clock
 from s3ish.threads import each_within
 
 _NO_VOLUME = "{} is not a volume of s3ish"
-
-
-_LEFT_BY_OTHERS = re.compile(
-    r"lost\+found|aquota\.(user|group)|desktop\.ini|Thumbs\.db|\._.*|\.nfs[0-9a-f]+|\.Trash-[0-9]+|"
-    r"\.(DS_Store|localized|Spotlight-V100|Trashes|Trash|fseventsd|TemporaryItems|DocumentRevisions-V100|directory|"
-    r"snapshots?|zfs|gitkeep|gitignore|keep)"
-)
-"""Names that file systems, desktops and version control make by themselves: a directory with these alone is empty."""
-
-_ABSENT = -1
-
-
-class _Root(NamedTuple):
-    """A root directory, its descriptor (``_ABSENT`` if it is not there yet), and what it says it is."""
-
-    path: str
-    descriptor: int
-    identity: Identity | None
 
 
 def open_volumes(
@@ -54,6 +35,9 @@ def open_volumes(
     patience_seconds: float = PATIENCE_SECONDS,
     silent: Container[str] = (),
     accept_loss: bool = False,
+    evidence: Callable[[Volume], frozenset[int] | None] | None = None,
+    restore: bool = False,
+    known_set: str = "",
 ) -> Volumes:
     """Open the volumes of one set, ordered by their positions.
 
@@ -66,69 +50,86 @@ def open_volumes(
         patience_seconds: after which time a volume that does not answer counts as one of these.
         silent: roots that are known not to answer, and are not tried.
         accept_loss: whether empty and absent directories may take the places of more than ``missing`` lost volumes.
+        evidence: tells which positions a volume can have for what lies on it, None if that is nothing.
+        restore: give a volume its identity back whose files are damaged or lost, where that is beyond doubt.
+        known_set: the id of the set, if it is known from elsewhere: for the only volume.
 
     Raises:
         VolumeError: a root is unfit, of another set, or there are too few.
         NewerFormat: a volume was written by a later version.
     """
-    found: list[_Root] = []
-    failures: list[VolumeError] = []
-    unexpected: list[Exception] = []
+    seconds = patience_seconds if missing else None
+    found, failures = _open_all([path for path in roots if path not in silent], seconds, create=create)
+    failures += [VolumeError(f"{path} does not answer") for path in roots if path in silent]
+    fresh: list[Root] = []
     try:
-        tried = [path for path in roots if path not in silent]
-        failures += [VolumeError(f"{path} does not answer") for path in roots if path in silent]
-        seconds = patience_seconds if missing else None
-        outcomes = each_within(seconds, [partial(_open_root, path, create=create) for path in tried])
-        for path, outcome in zip(tried, outcomes, strict=True):
-            if isinstance(outcome, _Root):
-                found.append(outcome)
-            elif isinstance(outcome, TimeoutError):
-                failures.append(VolumeError(f"{path} does not answer"))
-            elif isinstance(outcome, VolumeError):
-                failures.append(outcome)
+        members = Membership(found, len(roots), partial(_look, evidence, seconds))
+        restored = members.restore(clock, known_set) if restore else []
+        failures += [VolumeError(reason) for _, reason in members.unclear]
+        for root in members.fresh:
+            absence = _absence(root, members.known, create=create) if members.known and not accept_loss else ""
+            if absence:
+                failures.append(VolumeError(absence))
             else:
-                unexpected.append(outcome)
-        if unexpected:
-            raise unexpected[0]
-        known = [root for root in found if root.identity]
-        for root in [root for root in found if known and not root.identity and not accept_loss]:
-            if reason := _absence(root, known, create=create):
-                failures.append(VolumeError(reason))
-                found.remove(root)
-                _close(root)
-        fresh = [root for root in found if not root.identity]
-        if known and create and not accept_loss and len(failures) + len(fresh) > missing:
+                fresh.append(root)
+        if members.known and create and not accept_loss and len(failures) + len(fresh) > missing:
             raise _too_many(failures, fresh, len(roots), missing)
-        if failures and (len(failures) > missing or not known):
+        if failures and (len(failures) > missing or not members.known):
             raise failures[0]
-        members = _assign(found, len(roots), clock, create=create, failed=len(failures))
+        chosen = _assign(members.known, fresh, len(roots), clock, create=create, failed=len(failures))
     except BaseException:
-        for root in found:
-            _close(root)
+        _close([*found, *fresh])
         raise
+    used = {root.descriptor for root in chosen}
+    _close([root for root in found if root.descriptor not in used])
     volumes: list[Volume | None] = [None] * len(roots)
-    tells = each_within(seconds, [partial(page_cache.supported, identities.FILE, root.descriptor) for root in found])
-    for root, member, told in zip(found, members, tells, strict=True):
+    tells = each_within(seconds, [partial(page_cache.supported, identities.FILE, root.descriptor) for root in chosen])
+    for root, told in zip(chosen, tells, strict=True):
+        member = root.said.identity
+        assert member
         tells_cached = told is True
         volumes[member.position] = Volume(root.path, root.descriptor, member, fsync=fsync, tells_cached=tells_cached)
     opened = Volumes(volumes, tolerated=missing, patience_seconds=patience_seconds)
+    opened.reasons = tuple(map(str, failures))
+    opened.restored = tuple(root.path for root in restored)
     opened.look_behind()
     return opened
 
 
-def _open_root(path: str, *, create: bool) -> _Root:
+def _open_all(paths: Sequence[str], seconds: float | None, *, create: bool) -> tuple[list[Root], list[VolumeError]]:
+    """Return the roots that can be opened, and why others cannot. Raises what is no VolumeError."""
+    found: list[Root] = []
+    failures: list[VolumeError] = []
+    unexpected: list[Exception] = []
+    outcomes = each_within(seconds, [partial(_open_root, path, create=create) for path in paths])
+    for path, outcome in zip(paths, outcomes, strict=True):
+        if isinstance(outcome, Root):
+            found.append(outcome)
+        elif isinstance(outcome, TimeoutError):
+            failures.append(VolumeError(f"{path} does not answer"))
+        elif isinstance(outcome, VolumeError):
+            failures.append(outcome)
+        else:
+            unexpected.append(outcome)
+    if unexpected:
+        _close(found)
+        raise unexpected[0]
+    return found, failures
+
+
+def _open_root(path: str, *, create: bool) -> Root:
     try:
         descriptor = _open_directory(path)
     except FileNotFoundError as error:
         if create and not os.path.islink(path):
-            return _Root(path, _ABSENT, None)
+            return Root(path, ABSENT, Found(None))
         raise VolumeError(f"{path} does not exist") from error
     except OSError as error:
         raise VolumeError(f"{path} cannot be a volume: {reason(error)}") from error
     try:
         if os.path.samestat(os.fstat(descriptor), os.stat("/")):
             raise VolumeError(f"{path} is the root of the file system; give a directory of its own")
-        return _Root(path, descriptor, identities.read(descriptor, path))
+        return Root(path, descriptor, identities.read(descriptor, path))
     except BaseException as error:
         os.close(descriptor)
         if isinstance(error, OSError):
@@ -140,61 +141,71 @@ def _open_directory(path: str) -> int:
     return os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
 
 
-def _close(root: _Root) -> None:
-    if root.descriptor != _ABSENT:
-        os.close(root.descriptor)
+def _close(roots: Sequence[Root]) -> None:
+    for descriptor in {root.descriptor for root in roots} - {ABSENT}:
+        os.close(descriptor)
 
 
-def _too_many(failures: list[VolumeError], fresh: list[_Root], count: int, missing: int) -> VolumeError:
+def _too_many(failures: list[VolumeError], fresh: list[Root], count: int, missing: int) -> VolumeError:
     """Return the refusal to go on with less than what can be read."""
-    reasons = "; ".join([*map(str, failures), *(f"{root.path} is empty" for root in fresh)])
+    holds = {root.path: "holds other files" if root.others else "is empty" for root in fresh}
+    reasons = "; ".join([*map(str, failures), *(f"{path} {what}" for path, what in holds.items())])
     return VolumeError(
         f"{len(failures) + len(fresh)} of the {count} volumes are lost, but parity makes up for {missing} only "
         f"({reasons}). Bring them back; or, to go on without what they held, start with --accept-loss"
     )
 
 
-def _assign(found: list[_Root], count: int, clock: Clock, *, create: bool, failed: int) -> list[Identity]:
-    """Return the identity of each root, after giving one to those that are new."""
-    known = [root for root in found if root.identity]
-    owners: dict[int, str] = {}
-    set_id = known[0].identity.set if known and known[0].identity else clock.token()
-    for root in known:
-        member = root.identity
-        assert member is not None
-        if member.set != set_id:
-            raise VolumeError(f"{root.path} belongs to another set of volumes than {known[0].path}")
-        if member.count != count:
-            raise VolumeError(f"{root.path} belongs to a set of {member.count} volumes, but {count} were given")
-        if member.position in owners:
-            raise VolumeError(f"{root.path} and {owners[member.position]} are the same volume or copies of it")
-        owners[member.position] = root.path
-    fresh = [root for root in found if not root.identity]
+def _look(
+    evidence: Callable[[Volume], frozenset[int] | None] | None, seconds: float | None, root: Root
+) -> frozenset[int] | None:
+    """Return which positions the blobs on a root leave possible, None if there are none or that cannot be seen."""
+    if evidence is None or root.descriptor == ABSENT:
+        return None
+    volume = Volume(root.path, os.dup(root.descriptor), Identity("", 0, 1, ""))
+    (outcome,) = each_within(seconds, [partial(evidence, volume)])
+    if isinstance(outcome, TimeoutError):  # the thread may still be using it
+        return None
+    volume.close()
+    return outcome if isinstance(outcome, frozenset) else None
+
+
+def _assign(known: list[Root], fresh: list[Root], count: int, clock: Clock, *, create: bool, failed: int) -> list[Root]:
+    """Return all roots, each with an identity, after writing those that are new."""
     if fresh and known and failed:
         raise VolumeError(f"{fresh[0].path} is empty, and which volume it replaces is unclear while others are missing")
     for root in fresh:
         _refuse_unfit(root, create=create)
-    for number, root in enumerate(found):  # all of them first: a set of which a part was made would lack the rest
-        if not root.identity:
-            found[number] = _ready(root)
-    free = (position for position in range(count) if position not in owners)
-    members = []
-    for root in found:
-        member = root.identity
-        if member is None:
-            member = Identity(set_id, next(free), count, clock.token())
-            try:
-                identities.write(root.descriptor, member)
-            except OSError as error:
-                raise VolumeError(f"{root.path} cannot be written: {reason(error)}") from error
-        members.append(member)
-    return members
+    taken = {root.identity.position for root in known if root.identity}
+    set_id = next((root.identity.set for root in known if root.identity), "") or clock.token()
+    free = (position for position in range(count) if position not in taken)
+    for number, root in enumerate(fresh):  # all of them first: a set of which a part was made would lack the rest
+        fresh[number] = _ready(root)
+    new = [root.named(Identity(set_id, next(free), count, clock.token())) for root in fresh]
+    for root in [*known, *new] if create else []:
+        _write(root, new=root in new)
+    return [*known, *new]
 
 
-def _ready(root: _Root) -> _Root:
+def _write(root: Root, *, new: bool) -> None:
+    """Write what a root does not say yet. Raises VolumeError if it is new and cannot be written."""
+    assert root.identity
+    if root.said.whole:
+        return
+    try:
+        if new:
+            identities.write(root.descriptor, root.identity)
+        else:
+            identities.renew(root.descriptor, root.identity)
+    except OSError as error:
+        if new:
+            raise VolumeError(f"{root.path} cannot be written: {reason(error)}") from error
+
+
+def _ready(root: Root) -> Root:
     """Make a root that can be a volume: a directory that takes files. Raises VolumeError."""
     try:
-        if root.descriptor == _ABSENT:
+        if root.descriptor == ABSENT:
             os.makedirs(root.path, 0o750, exist_ok=True)
             root = root._replace(descriptor=_open_directory(root.path))
         with suppress(FileExistsError):
@@ -204,32 +215,25 @@ def _ready(root: _Root) -> _Root:
     return root
 
 
-def _absence(root: _Root, known: list[_Root], *, create: bool) -> str:
+def _absence(root: Root, known: list[Root], *, create: bool) -> str:
     """Return why a root without an identity stands for a volume that is out of reach; empty if it may be a new one."""
     if not create:
         return _NO_VOLUME.format(root.path)
-    if root.descriptor == _ABSENT:
+    if root.descriptor == ABSENT:
         return f"{root.path} does not exist"
-    if not _others(root) and not _is_mounted(root) and all(_is_mounted(other) for other in known):
+    if not root.others and not _is_mounted(root) and all(_is_mounted(other) for other in known):
         return f"{root.path} is no mount point, unlike the other volumes: is its drive mounted?"
     return ""
 
 
-def _refuse_unfit(root: _Root, *, create: bool) -> None:
+def _refuse_unfit(root: Root, *, create: bool) -> None:
     """Raise VolumeError if a root without an identity must not become a volume."""
     if not create:
         raise VolumeError(_NO_VOLUME.format(root.path))
-    if others := _others(root):
+    if others := root.others:
         raise VolumeError(f"{root.path} holds other files ({min(others)!r} and more) and is not a volume of s3ish")
 
 
-def _others(root: _Root) -> set[str]:
-    """Return the names in a root that a volume without an identity would not have."""
-    if root.descriptor == _ABSENT:
-        return set()
-    return {name for name in os.listdir(root.descriptor) if name != PRIVATE and not _LEFT_BY_OTHERS.fullmatch(name)}
-
-
-def _is_mounted(root: _Root) -> bool:
+def _is_mounted(root: Root) -> bool:
     """Whether a root is on another file system than the directory that holds it."""
     return os.fstat(root.descriptor).st_dev != os.stat("..", dir_fd=root.descriptor).st_dev

@@ -20,6 +20,7 @@ from s3ish.blob.volumes.identity import Identity
 from s3ish.blob.volumes.index_marks import IndexMarks
 from s3ish.blob.volumes.locks import Locks
 from s3ish.blob.volumes.probe import SILENT, write_and_remove
+from s3ish.blob.volumes.sample import some_blobs
 
 _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
 _NO_TRACE = getattr(os, "O_NOATIME", 0)
@@ -392,6 +393,11 @@ class Volume:
             depth = len(stack)
             on_the_way = len(start) > depth and start[:depth] == path.split("/")
             stack.append((path, self._sorted(path, start[depth] if on_the_way else "")))
+
+    def some(self, limit: int) -> list[str]:
+        """Return the ids of up to ``limit`` blobs, in no order. Raises VolumeError."""
+        with self.calls.to("a few blobs"):
+            return some_blobs(self._root, limit)
 
     def free_bytes(self) -> int:
         """Return the space that is left for unprivileged writers. Raises VolumeError."""

@@ -26,7 +26,8 @@ class Volumes:
         patience_seconds: after which time a volume counts as one that does not answer, if others can do without it.
 
     ``behind`` are the positions of those that were away when the index began last, and may hold what was removed
-    meanwhile. ``mark`` tells this process from others, once it is a worker.
+    meanwhile. ``reasons`` say why volumes are out of reach, and ``restored`` are the roots of those that were given
+    their identity back. ``mark`` tells this process from others, once it is a worker.
     """
 
     def __init__(
@@ -36,6 +37,8 @@ class Volumes:
         self.tolerated, self.patience_seconds = tolerated, patience_seconds
         self.mark = ""
         self.behind: frozenset[int] = frozenset()
+        self.reasons: tuple[str, ...] = ()
+        self.restored: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self._volumes)

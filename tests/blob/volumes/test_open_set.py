@@ -196,7 +196,7 @@ def test_a_set_that_is_refused_is_left_as_it_was(tmp_path):  # case 165
     absent = str(tmp_path / "absent")
     before = sorted(str(path) for path in tmp_path.rglob("*"))
     for wrong in (
-        [*roots[:2], others[2]],
+        [*others[:2], roots[2], absent],
         [roots[0], roots[0], absent],
         [roots[0], others[0], absent],
         [absent, str(tmp_path / "full"), absent + "2"],
@@ -240,27 +240,194 @@ def test_a_refusal_names_the_user_who_needs_the_right(tmp_path, monkeypatch, cal
         opened([str(tmp_path / "v")])
 
 
-@pytest.mark.parametrize("text", [b"", b"{}", b"[" * 5000, b'{"format":1,"checksum":"x","volume":null}', b"\xff"])
-def test_a_damaged_identity_is_refused(tmp_path, text):
-    opened([str(tmp_path / "v")])
-    (tmp_path / "v/.s3ish/volume.json").write_bytes(text)
-    with pytest.raises(VolumeError, match="damaged"):
-        opened([str(tmp_path / "v")])
-    assert (tmp_path / "v/.s3ish/volume.json").read_bytes() == text
+FILES = (".s3ish/volume.json", ".s3ish/volume.json.copy")
+DAMAGED = [
+    b"",
+    b"{}",
+    b"[" * 5000,
+    b'{"format":1,"checksum":"x","volume":null}',
+    b"\xff",
+    encode(Identity("set", 0, 1, "id")).replace(b'"position": 0', b'"position": 1'),
+]
 
 
-def test_an_altered_identity_is_refused(tmp_path):
-    opened([str(tmp_path / "v")])
-    file = tmp_path / "v/.s3ish/volume.json"
-    file.write_bytes(file.read_bytes().replace(b'"position": 0', b'"position": 1'))
-    with pytest.raises(VolumeError, match="checksum"):
-        opened([str(tmp_path / "v")])
+@pytest.mark.parametrize("text", DAMAGED)
+@pytest.mark.parametrize("name", FILES)
+def test_one_of_the_two_files_is_enough(tmp_path, name, text):  # case 159
+    roots = paths(tmp_path, 3)
+    first = opened(roots)
+    damaged = tmp_path / "v1" / name
+    whole = damaged.read_bytes()
+    damaged.write_bytes(text)
+    assert opened(roots, create=False) == first
+    assert damaged.read_bytes() == text, "only who may make volumes writes"
+    assert opened(roots) == first
+    assert damaged.read_bytes() == whole
+    damaged.unlink()
+    assert opened(roots) == first
+    assert damaged.read_bytes() == whole
+
+
+@pytest.mark.parametrize("text", DAMAGED)
+def test_an_identity_that_is_damaged_twice_takes_that_volume_alone(tmp_path, text):  # case 159
+    roots = paths(tmp_path, 3)
+    first = opened(roots)
+    for name in FILES:
+        (tmp_path / "v1" / name).write_bytes(text)
+    with pytest.raises(VolumeError, match=r"v1/.s3ish/volume.json is damaged: .*Run: s3ish heal"):
+        opened(roots)
+    assert opened(roots, missing=1) == [first[0], first[2]]
+    for name in FILES:
+        assert (tmp_path / "v1" / name).read_bytes() == text
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_what_is_planted_for_an_identity_is_replaced(tmp_path, name):  # cases 159, 164
+    roots = paths(tmp_path, 3)
+    first = opened(roots)
+    file, elsewhere = tmp_path / "v1" / name, tmp_path / "elsewhere"
+    elsewhere.write_bytes(encode(Identity("set", 0, 3, "id")))
+    for plant in (lambda: file.symlink_to(elsewhere), lambda: os.mkfifo(file), file.mkdir):
+        file.unlink()
+        plant()
+        assert opened(roots) == first
+        assert file.is_file()
+        assert not file.is_symlink()
+    assert elsewhere.exists()
+
+
+def test_every_flipped_bit_of_an_identity_costs_nothing(tmp_path):  # case 159
+    roots = paths(tmp_path, 3)
+    first = opened(roots)
+    for name in FILES:
+        file = tmp_path / "v2" / name
+        text = file.read_bytes()
+        for at in range(len(text)):
+            damaged = bytearray(text)
+            damaged[at] ^= 1 << at % 8
+            file.write_bytes(damaged)
+            assert opened(roots, create=False) == first
+        file.write_bytes(text)
+
+
+def test_a_damaged_format_of_one_file_is_no_newer_release(tmp_path):  # case 159
+    roots = paths(tmp_path, 3)
+    first = opened(roots)
+    for name in FILES:
+        file = tmp_path / "v2" / name
+        text = file.read_bytes()
+        file.write_bytes(text.replace(b'"format": 1', b'"format": 9'))
+        assert opened(roots) == first
+        assert file.read_bytes() == text
+
+
+def at(*positions):
+    """Return what tells from the names of the roots where they are, and nothing of the others."""
+    found = {f"v{position}": frozenset([position]) for position in positions}
+    return lambda volume: found.get(os.path.basename(volume.root))
+
+
+def swap(tmp_path, names=FILES[:1]):
+    for name in names:
+        one, other = tmp_path / "v0" / name, tmp_path / "v1" / name
+        texts = one.read_bytes(), other.read_bytes()
+        other.write_bytes(texts[0])
+        one.write_bytes(texts[1])
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_files_that_were_swapped_between_volumes_are_recognised(tmp_path, name):  # case 159
+    roots = paths(tmp_path, 3)
+    first = opened(roots)
+    swap(tmp_path, [name])
+    with pytest.raises(VolumeError, match=r"v0: .*say different things"):
+        opened(roots)
+    assert opened(roots, evidence=at(0, 1, 2)) == first
+    assert opened(roots) == first, "both files are right again"
+
+
+def test_an_identity_that_was_replaced_by_that_of_another_volume(tmp_path):  # case 159
+    roots = paths(tmp_path, 3)
+    first = opened(roots)
+    for name in FILES:
+        (tmp_path / "v1" / name).write_bytes((tmp_path / "v0" / name).read_bytes())
+    with pytest.raises(VolumeError, match=r"v1 and .*v0 are the same volume or copies of it"):
+        opened(roots, missing=1)
+    assert opened(roots, missing=1, evidence=at(0, 1, 2)) == [first[0], first[2]]
+    (_, identity) = opened(roots, evidence=at(0, 1, 2), restore=True)[1]
+    assert (identity.set, identity.position) == (first[1][1].set, 1)
+    assert opened(roots)[1][1] == identity
+
+
+@pytest.mark.parametrize("copies", [1, 2])
+def test_an_identity_that_was_replaced_by_that_of_another_set(tmp_path, copies):  # case 159
+    roots = paths(tmp_path, 3)
+    first = opened(roots)
+    opened([str(tmp_path / "other")])
+    for name in FILES[:copies]:
+        (tmp_path / "v1" / name).write_bytes((tmp_path / "other" / name).read_bytes())
+    reason = "v1 belongs to another set of volumes than the others" if copies == 2 else "v1: .*say different things"
+    with pytest.raises(VolumeError, match=reason):
+        opened(roots)
+    assert opened(roots, missing=1) == [first[0], first[2]]
+    healed = opened(roots, evidence=at(0, 1, 2), restore=True)
+    assert [identity.position for _, identity in healed] == [0, 1, 2]
+    assert opened(roots) == healed
+
+
+def lose_identity(root):
+    for name in FILES:
+        os.unlink(f"{root}/{name}")
+
+
+@pytest.mark.parametrize("count", [1, 3])
+def test_a_lost_identity_is_given_back_by_a_heal(tmp_path, count):  # case 159
+    roots = paths(tmp_path, count)
+    first = opened(roots)
+    os.makedirs(roots[-1] + "/bucket/key@abc")
+    lose_identity(roots[-1])
+    evidence = at(*range(count))
+    with pytest.raises(VolumeError, match=r"has lost what says which volume it is. Run: s3ish heal"):
+        opened(roots, evidence=evidence)
+    if count > 1:
+        assert opened(roots, evidence=evidence, missing=1) == first[:-1]
+    known = {"known_set": first[0][1].set}
+    with_open = open_volumes(roots, clock=Clock(), evidence=evidence, restore=True, **known)
+    assert with_open.restored == (roots[-1],)
+    with_open.close()
+    healed = opened(roots)
+    assert [(root, identity.set, identity.position) for root, identity in healed] == [
+        (root, identity.set, identity.position) for root, identity in first
+    ]
+
+
+def test_no_identity_is_given_to_what_is_not_beyond_doubt(tmp_path):  # case 159
+    roots = paths(tmp_path, 3)
+    opened(roots)
+    lose_identity(roots[1])
+    (tmp_path / "v1" / "letters").mkdir()
+    with pytest.raises(VolumeError, match="other files"):
+        opened(roots, restore=True)
+    with pytest.raises(VolumeError, match="has lost"):  # what lies on it belongs to another place
+        opened(roots, restore=True, evidence=lambda volume: frozenset([2]) if volume.root == roots[1] else None)
+
+
+def test_the_reasons_are_kept(tmp_path):  # case 159
+    roots = paths(tmp_path, 3)
+    opened(roots)
+    for name in FILES:
+        (tmp_path / "v1" / name).write_bytes(b"damaged")
+    volumes = open_volumes(roots, clock=Clock(), missing=1)
+    (reason,) = volumes.reasons
+    assert "v1" in reason
+    volumes.close()
 
 
 def test_a_newer_identity_is_refused(tmp_path):  # case 146
     opened([str(tmp_path / "v")])
     text = encode(Identity("set", 0, 1, "id")).replace(b'"format": 1', b'"format": 2')
-    (tmp_path / "v/.s3ish/volume.json").write_bytes(text)
+    for name in FILES:
+        (tmp_path / "v" / name).write_bytes(text)
     with pytest.raises(NewerFormat, match="format 2"):
         opened([str(tmp_path / "v")])
 

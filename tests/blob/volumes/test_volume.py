@@ -325,7 +325,7 @@ def test_pruning_leaves_what_is_new_but_not_what_it_emptied_itself(volume):
     for folder in ("old/child", "old", "new/child"):
         os.utime(f"{volume.root}/{folder}", ns=(1000, 1000))
     assert list(volume.prune(2000)) == ["fresh", "new/child", "new", "old/child", "old", ""]
-    assert sorted(os.listdir(volume.root)) == sorted([".s3ish", "fresh"])
+    assert sorted(os.listdir(volume.root)) == [".s3ish", "fresh"]
     assert list(volume.prune(2000)) == ["fresh", ""]
 
 
