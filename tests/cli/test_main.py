@@ -500,7 +500,7 @@ def test_the_help_of_serve_has_an_example_and_the_environment(run_s3ish):
 def test_every_option_of_serve_names_a_setting(run_s3ish):
     text = run_s3ish("serve", "--help").stdout
     options = set(re.findall(r"--([a-z-]+)", text)) - {"help", "config", "accept-loss"}
-    options = {{"bucket": "default_buckets"}.get(option, option) for option in options}
+    options = {{"bucket": "default_buckets", "test": "profile"}.get(option, option) for option in options}
     assert options <= {dotted.split(".")[1] for dotted in fields()}
 
 
