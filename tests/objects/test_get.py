@@ -194,7 +194,7 @@ async def test_what_was_sent_is_not_held_while_the_next_is_waited_for(read):  # 
     async def keep_parts(_version):
         return Marks(None).add(b"")
 
-    store = SimpleNamespace(blobs=SimpleNamespace(open=open_blob), keep_parts=keep_parts)
+    store = SimpleNamespace(blobs=SimpleNamespace(open=open_blob), keep_parts=keep_parts, encodings=None)
     flow = await open_span(store, read, 0, read.size)
     written = Written(200, [("content-length", str(read.size))], flow=as_flow(flow))
     await respond.send(written, leave_alone, respond.Progress(), "", "", head=False)
