@@ -29,6 +29,7 @@ from s3ish.integrity.startup import join
 from s3ish.integrity.sweep import UNCLEAN, SweepJob
 from s3ish.integrity.unresolved import UnresolvedJob
 from s3ish.jobs.lifecycle import LifecycleJob
+from s3ish.jobs.periodic import Periodic
 from s3ish.jobs.runner import Job, Runner
 from s3ish.objects.store import Store
 from s3ish.observe.logs import RequestLog, set_up_logs
@@ -37,6 +38,7 @@ from s3ish.process.heartbeat import Heartbeat
 from s3ish.process.index_place import is_movable, require
 from s3ish.process.lifespan import live
 from s3ish.process.standby import Standby
+from s3ish.server.access_log import AccessLog
 from s3ish.server.control import admin
 from s3ish.server.health import is_beside
 from s3ish.server.pipeline import S3Application
@@ -44,6 +46,9 @@ from s3ish.server.proxies import Proxies
 from s3ish.server.router import Router
 from s3ish.tables.catalog import STATE, TABLES
 from s3ish.wire.shape import Written
+
+_LOGS_PAUSE_SECONDS = 5.0
+"""How often access logs are looked at that may be long enough for an object."""
 
 
 def jobs(store: Store) -> list[Job]:
@@ -111,7 +116,10 @@ class Application:
         scrub = ScrubJob(store, self._observer, settings.jobs.scrub_days * 86_400)
         damage = DamageJob(store, reports, repairs, self._observer)
         leftovers = UnresolvedJob(store)
-        own: list[Job] = [damage, RepairJob(store, repairs, self._observer), leftovers, RemovalJob(store)]
+        access_log = AccessLog(store, settings.jobs.access_log_seconds)
+        pause = min(_LOGS_PAUSE_SECONDS, settings.jobs.access_log_seconds)
+        delivery = Periodic("access-logs", access_log.deliver, pause)
+        own: list[Job] = [damage, RepairJob(store, repairs, self._observer), leftovers, RemovalJob(store), delivery]
         runner = Runner(store, [*jobs(store), scrub, LifecycleJob(store, rules_of)], own=own)
         await join(store)
         self._store = store
@@ -128,6 +136,7 @@ class Application:
             website_domains=settings.server.website_domains,
             proxies=Proxies(settings.server.trusted_proxies),
             sessions=sessions,
+            access_log=access_log,
         )
         runner.start()
         try:
@@ -138,6 +147,7 @@ class Application:
             try:
                 with contextlib.suppress(IndexFailure):
                     await damage.flush()
+                await access_log.deliver(all_of_it=True)
                 await leftovers.step()
                 if not store.leftovers:
                     volumes.forget_workers([volumes.mark])

@@ -156,6 +156,9 @@ class JobsSettings(Section, frozen=True):
     day_seconds: Annotated[
         float, Meta(ge=1, le=86_400), "How long a day of lifecycle rules is; less than 86400 is for tests."
     ] = 86_400
+    access_log_seconds: Annotated[
+        float, Meta(ge=0.1, le=86400), "Seconds for which lines of an access log are gathered before they are stored."
+    ] = 300
 
 
 class LogSettings(Section, frozen=True):

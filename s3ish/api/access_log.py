@@ -7,12 +7,22 @@ from typing import Any
 
 from s3ish.api.context import Context
 from s3ish.api.documents import Effect, bucket_document
-from s3ish.api.grants import MAX_GRANTS, AccessControlPolicy, GranteeElement, GrantElement, list_of
+from s3ish.api.grants import (
+    MAX_GRANTS,
+    AccessControlPolicy,
+    GranteeElement,
+    GrantElement,
+    default_acl,
+    kept,
+    list_of,
+)
+from s3ish.api.lock import OBJECT_LOCK
 from s3ish.api.payment import REQUEST_PAYMENT, REQUESTER
 from s3ish.api.rules import ENFORCED, ownership_of
 from s3ish.api.shapes import OwnerElement
+from s3ish.auth.acl import AccessList
 from s3ish.errors import InvalidArgument, InvalidTargetBucketForLogging, MalformedXML
-from s3ish.model import Bucket
+from s3ish.model import Bucket, Grant, Owner
 from s3ish.wire.fields import element, elements
 from s3ish.wire.shape import shape
 
@@ -77,9 +87,21 @@ def _check(status: LoggingStatus, bucket: Bucket) -> None:
             f"The TargetPrefix must not be longer than {MAX_PREFIX} bytes", ArgumentName="TargetPrefix"
         )
     if enabled.grants:
-        owner = OwnerElement(id=bucket.owner.id)
-        grants = [GrantElement(grantee=grant.grantee, permission="READ") for grant in enabled.grants]
-        list_of(AccessControlPolicy(owner=owner, grants=grants))  # raises what is wrong with a grantee
+        _list_of(enabled.grants, bucket.owner)
+
+
+def grants_of(enabled: LoggingEnabled, target: Bucket) -> tuple[Grant, ...]:
+    """Return the access list of log objects as the records of objects keep it."""
+    if not enabled.grants or ownership_of(target) == ENFORCED:
+        return ()
+    return kept(_list_of(enabled.grants, target.owner), target.owner)
+
+
+def _list_of(grants: list[LogGrant], owner: Owner) -> AccessList:
+    """Return the access list that grants make, beside the rights of the owner. Raises what is wrong with a grantee."""
+    given = [GrantElement(grantee=grant.grantee, permission=grant.permission) for grant in grants]
+    found = list_of(AccessControlPolicy(owner=OwnerElement(id=owner.id), grants=given))
+    return AccessList(owner, default_acl(owner).grants + found.grants)
 
 
 async def _admit(context: Context, request: Any) -> None:
@@ -90,13 +112,15 @@ async def _admit(context: Context, request: Any) -> None:
     held = await context.store.find_bucket(enabled.target)
     if held is None:
         raise InvalidTargetBucketForLogging("The target bucket for logging does not exist", TargetBucket=enabled.target)
-    target, payment = held.record, REQUEST_PAYMENT.of(held.record)
+    target, payment, lock = held.record, REQUEST_PAYMENT.of(held.record), OBJECT_LOCK.of(held.record)
     if target.owner.id != context.target.owner.id:
         wrong = "The owner for the bucket to be logged and the target bucket must be the same."
     elif target.region != context.target.region:
         wrong = "The target bucket for logging must be in the region of the bucket to be logged."
     elif payment and payment.payer == REQUESTER:
         wrong = "The target bucket for logging must not have Requester Pays enabled."
+    elif lock and lock.rule:
+        wrong = "The target bucket for logging must not have a default retention of Object Lock."
     elif enabled.grants and ownership_of(target) == ENFORCED:
         wrong = "The target bucket for logging has access control lists disabled, so that no TargetGrants can be given."
     else:
@@ -109,7 +133,7 @@ LOGGING = bucket_document(
     "logging",
     "GetBucketLogging PutBucketLogging",
     action="s3:{}BucketLogging",
-    effect=Effect.NOT_YET,
+    effect=Effect.ACTED_UPON,
     missing=lambda _: LoggingStatus(),
     check=_check,
     admit=_admit,

@@ -9,7 +9,7 @@ from s3ish.api.context import Context
 from s3ish.api.encryption import ENCRYPTION
 from s3ish.model import Attributes, Bucket, Link
 from s3ish.objects.encodings import cipher
-from s3ish.objects.encodings.chain import Links
+from s3ish.objects.encodings.chain import Encodings, Links
 
 
 def encrypted(context: Context, attributes: Attributes) -> tuple[Attributes, Links | None]:
@@ -18,10 +18,14 @@ def encrypted(context: Context, attributes: Attributes) -> tuple[Attributes, Lin
     What the request asks for comes before what the bucket has by default, and that before what the settings say.
     Without a master key nothing is encrypted; what a client asks for is kept and shown.
     """
-    encodings = context.store.encodings
+    return encrypted_in(context.store.encodings, context.target, attributes)
+
+
+def encrypted_in(encodings: Encodings, bucket: Bucket, attributes: Attributes) -> tuple[Attributes, Links | None]:
+    """Return the same for an object of a bucket, whoever makes it."""
     if not encodings.knows(cipher.NAME):
         return attributes, None
-    wanted = attributes.encryption or _default(context.target)
+    wanted = attributes.encryption or _default(bucket)
     if not wanted:
         if not encodings.default:
             return attributes, None

@@ -39,6 +39,7 @@ from s3ish.objects.store import Store, translated
 from s3ish.observe.lines import RequestLine
 from s3ish.observe.observer import Observer
 from s3ish.server import query_api, respond, website, welcome
+from s3ish.server.access_log import AccessLog
 from s3ish.server.body import Disconnected, RequestBody
 from s3ish.server.cors import preflight, share
 from s3ish.server.faults import FaultPoints
@@ -79,6 +80,7 @@ class S3Application:
         proxies: whose word on clients is believed.
         faults: what happens at three points of every request, if anything does.
         sessions: what issues temporary credentials; None if there are none.
+        access_log: what gathers the lines of requests for the owners of buckets; None if nothing does.
     """
 
     def __init__(
@@ -93,7 +95,9 @@ class S3Application:
         proxies: Proxies = _NO_PROXIES,
         faults: FaultPoints | None = None,
         sessions: Sessions | None = None,
+        access_log: AccessLog | None = None,
     ) -> None:
+        self._access_log = access_log
         self._sessions = sessions
         self._store = store
         self._faults = faults
@@ -120,7 +124,10 @@ class S3Application:
         except Disconnected:
             call.status, call.error = CLIENT_LEFT, "ClientDisconnected"
         finally:
-            self._observer.request(call.line(clock.monotonic() - started))
+            seconds = clock.monotonic() - started
+            self._observer.request(call.line(seconds))
+            if self._access_log and call.bucket:
+                self._access_log.note(call, call.bucket, written, seconds, self._host_id)
             if written and written.flow:  # also one of which nothing was sent
                 await written.flow.aclose()
 
@@ -161,6 +168,7 @@ class S3Application:
         except S3Error as error:
             if error.status >= 500 and error.status != 501:
                 log.error("request failed", request_id=call.request_id, error=error.code, cause=_cause(error))
+            await self._recall(call)
             return self._refuse(call, error)
         except (Disconnected, ConnectionError) as error:
             raise Disconnected from error
@@ -173,6 +181,13 @@ class S3Application:
         except Exception:
             log.exception("unhandled", request_id=call.request_id, operation=call.operation and call.operation.name)
             return self._refuse(call, InternalError())
+
+    async def _recall(self, call: RequestRecord) -> None:
+        """Find the bucket of a request that was refused before that was done: its access log shows it."""
+        if self._access_log and call.bucket is None and call.target and call.target.bucket:
+            with contextlib.suppress(S3Error), translated():
+                held = await self._store.find_bucket(call.target.bucket)
+                call.bucket = held.record if held else None
 
     def _new_request_id(self) -> str:
         return self._store.clock.random_bytes(8).hex().upper()
@@ -221,7 +236,8 @@ class S3Application:
         target = call.target = locate_page(site, call.path) if site else locate(host, call.path, self._domains)
         if call.method == "OPTIONS" and target.bucket:
             held = await self._store.find_bucket(target.bucket)
-            return preflight(held.record if held else None, call.headers, target.level)
+            call.bucket = held.record if held else None
+            return preflight(call.bucket, call.headers, target.level)
         if site:
             call.body = RequestBody(receive, call.headers, call.appetite)
             return await website.answer(self._store, call, target, call.body)
@@ -240,7 +256,7 @@ class S3Application:
             target = call.target = Target(target.bucket, form.key, target.by_host)
         principal = call.principal = principal_of(identity.user)
         held = await self._store.find_bucket(target.bucket) if target.bucket else None
-        bucket = held.record if held else None
+        bucket = call.bucket = held.record if held else None
         circumstances = Circumstances(
             headers, query, now, call.origin.client, call.origin.scheme == "https", presigned=identity.presigned
         )

@@ -6,6 +6,7 @@ from typing import Any
 from s3ish.api.operation import Operation
 from s3ish.auth.principals import ANONYMOUS, Principal
 from s3ish.http.receive_buffer import Demand
+from s3ish.model import Bucket
 from s3ish.observe.lines import RequestLine
 from s3ish.server import respond
 from s3ish.server.body import RequestBody
@@ -20,6 +21,7 @@ class RequestRecord:
         "action",
         "appetite",
         "body",
+        "bucket",
         "cut_off",
         "error",
         "headers",
@@ -50,6 +52,7 @@ class RequestRecord:
         self.action = ""  # of the query protocol, or of a website
         self.principal: Principal = ANONYMOUS
         self.target: Target | None = None
+        self.bucket: Bucket | None = None
         self.site = ""  # the bucket whose website is asked for
         self.error = ""
         self.origin = proxies.origin((scope.get("client") or ("",))[0], self.headers)

@@ -84,6 +84,7 @@ async def answer(store: Store, call: RequestRecord, target: Target, body: Body) 
     held = await store.find_bucket(target.bucket)
     if held is None:
         raise NoSuchBucket(BucketName=target.bucket)
+    call.bucket = held.record
     site = WEBSITE.of(held.record)
     if site is None:
         raise NoSuchWebsiteConfiguration(BucketName=target.bucket)

@@ -38,6 +38,9 @@ CONFIGURATION = f"""
 domains = ["{DOMAIN}"]
 website_domains = ["{SITES}", "www.site.test"]
 
+[jobs]
+access_log_seconds = 0.2
+
 [[auth.users]]
 access_key = "{OTHER[0]}"
 secret_key = "{OTHER[1]}"

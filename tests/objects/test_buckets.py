@@ -3,7 +3,14 @@
 import pytest
 from msgspec.structs import replace
 
-from s3ish.errors import BucketAlreadyExists, BucketAlreadyOwnedByYou, BucketNotEmpty, NoSuchBucket
+from s3ish.errors import (
+    BucketAlreadyExists,
+    BucketAlreadyOwnedByYou,
+    BucketNotEmpty,
+    InvalidRequest,
+    NoSuchBucket,
+    TooManyConfigurations,
+)
 from s3ish.index.protocol import Damaged, Put
 from s3ish.objects import buckets
 from s3ish.tables import keys
@@ -82,3 +89,17 @@ async def test_rows_that_change_places_are_damage_though_they_were_read_before(s
     with pytest.raises(Damaged):
         await store.bucket("first")
     assert (await store.bucket("second")).record.name == "second"
+
+
+async def test_documents_of_a_kind_are_counted_and_all_of_them_are_bounded(store, monkeypatch):
+    for number in range(3):
+        await buckets.set_documents(store, "b", {f"metrics/{number}": "x"}, {"metrics/": 3})
+    more = buckets.set_documents(store, "b", {"metrics/3": "x"}, {"metrics/": 3})
+    assert await outcome(more) is TooManyConfigurations
+    await buckets.set_documents(store, "b", {"metrics/2": "y", "policy": "{}"}, {"metrics/": 3})
+    monkeypatch.setattr(buckets, "MAX_DOCUMENTS_CHARACTERS", 10)
+    assert await outcome(buckets.set_documents(store, "b", {"cors": "x" * 6})) is InvalidRequest
+    await buckets.set_documents(store, "b", {"policy": None, "cors": "x" * 6})
+    assert (await store.bucket("b")).record.documents == {"metrics/0": "x", "metrics/1": "x", "metrics/2": "y"} | {
+        "cors": "x" * 6
+    }

@@ -1,0 +1,269 @@
+"""Access logs of buckets: a line of each request, gathered and stored as objects in the bucket that the owner chose.
+
+Delivery is best effort, as S3's is: what a worker has gathered is lost if it is killed. What the delivery writes is no
+request, and is not logged itself.
+
+https://docs.aws.amazon.com/AmazonS3/latest/userguide/LogFormat.html
+https://docs.aws.amazon.com/AmazonS3/latest/userguide/ServerLogs.html
+"""
+
+import re
+from datetime import UTC, datetime, timedelta
+from urllib.parse import quote
+
+import structlog
+from msgspec import Struct
+
+from s3ish.api.access_log import LOGGING, LoggingEnabled, grants_of
+from s3ish.api.encrypting import encrypted_in
+from s3ish.blob.protocol import Buffer
+from s3ish.errors import NoSuchBucket, S3Error
+from s3ish.model import Attributes, Bucket
+from s3ish.objects import put
+from s3ish.objects.digests import Claims
+from s3ish.objects.store import Store
+from s3ish.server.request_record import RequestRecord
+from s3ish.server.website import OPERATION as WEBSITE
+from s3ish.wire.shape import Written
+
+log = structlog.get_logger()
+
+MAX_PENDING_BYTES = 16 * 1024 * 1024
+"""How much a worker gathers; beyond that lines are lost, and the log of the server says so."""
+OBJECT_BYTES = 1024 * 1024
+"""So much of one log becomes an object at once."""
+_DAY = "%Y-%m-%d"
+_RESOURCES = {
+    "acl": "ACL",
+    "attributes": "OBJECT_ATTRIBUTES",
+    "delete": "MULTI_OBJECT_DELETE",
+    "legal-hold": "LEGAL_HOLD",
+    "logging": "LOGGING_STATUS",
+    "object-lock": "OBJECT_LOCK_CONFIGURATION",
+    "ownershipControls": "OWNERSHIP_CONTROLS",
+    "partNumber": "PART",
+    "policy": "BUCKETPOLICY",
+    "policyStatus": "POLICY_STATUS",
+    "publicAccessBlock": "PUBLIC_ACCESS_BLOCK",
+    "requestPayment": "REQUEST_PAYMENT",
+    "uploadId": "UPLOAD",
+    "versions": "BUCKETVERSIONS",
+}
+"""What S3 calls what a query key selects; others are in upper case."""
+_COPIES = {"CopyObject": "REST.COPY.OBJECT", "UploadPartCopy": "REST.COPY.PART"}
+_SECRETS = re.compile(r"(?i)\b((?:x-amz-)?(?:signature|security-token)=)[^&]*")
+"""With these a reader of the log could repeat a request that was presigned."""
+
+
+class _Pending(Struct):
+    """Lines on their way to one bucket, and since when the first waits (seconds of the monotonic clock)."""
+
+    source: Bucket
+    enabled: LoggingEnabled
+    day: str
+    since: float
+    lines: list[bytes]
+    size: int = 0
+
+
+class _Text:
+    """Bytes that are all there, as ``put_object`` wants them."""
+
+    algorithm = None
+    expects_sha256 = False
+
+    def __init__(self, text: bytes) -> None:
+        self._text, self.size = text, len(text)
+
+    async def gather(self, count: int) -> None:
+        """Wait for nothing."""
+
+    async def read(self, limit: int) -> Buffer:
+        """Return the next bytes."""
+        piece, self._text = self._text[:limit], self._text[limit:]
+        return piece
+
+    def claims(self) -> Claims:
+        """Claim nothing."""
+        return Claims()
+
+
+class AccessLog:
+    """Gathers the lines of one worker and delivers them.
+
+    Args:
+        seconds: how long lines are gathered before they become an object.
+    """
+
+    def __init__(self, store: Store, seconds: float) -> None:
+        self._store, self._seconds = store, seconds
+        self._pending: dict[tuple[str, str, str], _Pending] = {}
+        self._size = 0
+        self._lost = 0
+
+    def note(self, call: RequestRecord, bucket: Bucket, written: Written | None, seconds: float, host_id: str) -> None:
+        """Gather the line of a request that has ended, if its bucket has a log.
+
+        Args:
+            written: its answer, if there was one.
+            seconds: how long it took.
+        """
+        status = LOGGING.of(bucket)
+        if status is None or status.enabled is None:
+            return
+        now = self._store.clock.service_now() - timedelta(seconds=seconds)
+        line = line_of(call, bucket, written, now, seconds, host_id)
+        if self._size + len(line) > MAX_PENDING_BYTES:
+            self._lost += 1
+            return
+        day = now.strftime(_DAY)
+        place = (bucket.name, bucket.documents[LOGGING.name], day if _by_event(status.enabled) else "")
+        pending = self._pending.get(place)
+        if pending is None:
+            since = self._store.clock.monotonic()
+            pending = self._pending[place] = _Pending(bucket, status.enabled, day, since, [])
+        pending.lines.append(line)
+        pending.size += len(line)
+        self._size += len(line)
+
+    async def deliver(self, *, all_of_it: bool = False) -> None:
+        """Store what has been gathered for long enough, or is much; all of it when the worker ends."""
+        if self._lost:
+            log.warning("lines of access logs are lost", lines=self._lost)
+            self._lost = 0
+        now = self._store.clock.monotonic()
+        for place, pending in list(self._pending.items()):
+            if all_of_it or pending.size >= OBJECT_BYTES or now - pending.since >= self._seconds:
+                del self._pending[place]
+                self._size -= pending.size
+                await self._store_lines(pending)
+
+    async def _store_lines(self, pending: _Pending) -> None:
+        """Store lines as an object; they are lost if that cannot be done."""
+        enabled = pending.enabled
+        try:
+            target = (await self._store.bucket(enabled.target)).record
+            if target.owner.id != pending.source.owner.id:
+                raise NoSuchBucket(BucketName=enabled.target)
+            plain = Attributes(headers={"content-type": "text/plain"}, acl=grants_of(enabled, target))
+            attributes, links = encrypted_in(self._store.encodings, target, plain)
+            await put.put_object(
+                self._store,
+                target.name,
+                self._key(pending),
+                _Text(b"".join(pending.lines)),
+                owner=target.owner,
+                attributes=attributes,
+                encoding=links,
+            )
+        except S3Error as error:
+            log.warning(
+                "access log not delivered",
+                bucket=pending.source.name,
+                target=enabled.target,
+                lines=len(pending.lines),
+                error=error.code,
+            )
+
+    def _key(self, pending: _Pending) -> str:
+        now = self._store.clock.service_now()
+        unique = self._store.clock.random_bytes(8).hex().upper()
+        enabled, source = pending.enabled, pending.source
+        if enabled.key_format is None or enabled.key_format.partitioned is None:
+            return f"{enabled.prefix}{now:%Y-%m-%d-%H-%M-%S}-{unique}"
+        at = datetime.strptime(pending.day, _DAY).replace(tzinfo=UTC) if _by_event(enabled) else now
+        folder = f"{source.owner.id}/{source.region}/{source.name}/{at:%Y/%m/%d}"
+        return f"{enabled.prefix}{folder}/{at:%Y-%m-%d-%H-%M-%S}-{unique}"
+
+
+def _by_event(enabled: LoggingEnabled) -> bool:
+    """Whether the keys of log objects name the day of the requests, not that of the delivery."""
+    form = enabled.key_format.partitioned if enabled.key_format else None
+    return form is not None and form.date_source == "EventTime"
+
+
+def line_of(
+    call: RequestRecord, bucket: Bucket, written: Written | None, now: datetime, seconds: float, host_id: str
+) -> bytes:
+    """Return the line of a request in S3's format: fields between blanks, ``-`` for what is not known."""
+    headers = dict(written.headers) if written else {}
+    target, principal = call.target, call.principal
+    version, auth = _signature(call)
+    query = "?" + _SECRETS.sub(r"\1REDACTED", call.query) if call.query else ""
+    fields = (
+        bucket.owner.id,
+        bucket.name,
+        f"[{now:%d/%b/%Y:%H:%M:%S +0000}]",
+        call.origin.client or "-",
+        "-" if principal.is_anonymous else principal.owner.id,
+        call.request_id,
+        operation_of(call),
+        quote(target.key) if target and target.key else "-",
+        _quoted(f"{call.method} {call.path}{query} HTTP/1.1"),
+        str(call.status),
+        call.error or "-",
+        str(call.progress.sent or "-"),
+        _object_size(call, headers),
+        str(round(seconds * 1000)),
+        "-",
+        _quoted(call.headers.get("referer")),
+        _quoted(call.headers.get("user-agent")),
+        headers.get("x-amz-version-id", "-"),
+        host_id,
+        version,
+        "-",
+        auth,
+        _plain(call.headers.get("host", "-")),
+        "-",
+        "-",
+        "-",
+    )
+    return (" ".join(fields) + "\n").encode("ascii", "replace")
+
+
+def operation_of(call: RequestRecord) -> str:
+    """Return what S3 calls the operation of a request in its logs: ``REST.GET.OBJECT``."""
+    operation = call.operation
+    if call.action == WEBSITE:
+        return f"WEBSITE.{call.method}.OBJECT"
+    if operation is None:
+        return f"REST.{call.method}.{'PREFLIGHT' if call.method == 'OPTIONS' else 'UNKNOWN'}"
+    if operation.name in _COPIES:
+        return _COPIES[operation.name]
+    keys = [key for key, value in operation.query if value is None]
+    if operation.level == "object" and keys[:1] == ["tagging"]:
+        resource = "OBJECT_TAGGING"
+    else:
+        named = _RESOURCES.get(keys[0], keys[0].upper().replace("-", "_")) if keys else ""
+        resource = named or operation.level.upper()
+    return f"REST.{operation.method}.{resource}"
+
+
+def _object_size(call: RequestRecord, headers: dict[str, str]) -> str:
+    """Return the size of the object that a request was about, as far as its answer says it."""
+    if call.target is None or not call.target.key or call.status >= 300:
+        return "-"
+    if "content-range" in headers:
+        return headers["content-range"].rpartition("/")[2]
+    if call.method in ("GET", "HEAD"):
+        return headers.get("content-length", "-")
+    return str(call.body.received) if call.method == "PUT" and call.body and call.body.received else "-"
+
+
+def _signature(call: RequestRecord) -> tuple[str, str]:
+    """Return the version of a signature and where it stood."""
+    if call.principal.is_anonymous:
+        return "-", "-"
+    authorization = call.headers.get("authorization", "")
+    if authorization:
+        return ("SigV4" if authorization.startswith("AWS4") else "SigV2"), "AuthHeader"
+    return ("SigV4" if "X-Amz-Signature" in call.query else "SigV2"), "QueryString"
+
+
+def _quoted(text: str | None) -> str:
+    return f'"{_plain(text)}"' if text else '"-"'
+
+
+def _plain(text: str) -> str:
+    """Return a text that ends neither its field nor its line."""
+    return quote(text[:2048], " !#$&'()*+,-./:;<=>?@[]^_`{|}~%")

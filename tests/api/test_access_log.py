@@ -1,0 +1,170 @@
+"""Access logs of buckets: what is requested of a bucket stands in objects of another one."""
+
+import re
+import shlex
+
+import pytest
+
+from tests.api.conftest import SITES
+from tests.waiting import wait_until
+
+KEY = re.compile(r"logs/\d{4}-\d\d-\d\d-\d\d-\d\d-\d\d-[0-9A-F]{16}")
+
+
+@pytest.fixture
+def logged(s3, new_bucket):
+    """A function that makes a bucket whose requests are logged; it returns it and the bucket of the log."""
+
+    def make(**more):
+        bucket, target = new_bucket(), new_bucket()
+        enabled = {"TargetBucket": target, "TargetPrefix": "logs/", **more}
+        s3.put_bucket_logging(Bucket=bucket, BucketLoggingStatus={"LoggingEnabled": enabled})
+        return bucket, target
+
+    return make
+
+
+@pytest.fixture
+def log_of(s3):
+    """A function that waits until a log has a request, and returns the fields of its line."""
+
+    def wait(target, request_id):
+        found = []
+
+        def has_come():
+            found[:] = [line for line in _lines(s3, target) if request_id in line]
+            return found
+
+        wait_until(has_come)
+        assert len(found) == 1
+        return shlex.split(found[0].replace("[", '"[').replace("]", ']"'))
+
+    return wait
+
+
+def _lines(s3, target):
+    keys = [item["Key"] for item in s3.list_objects_v2(Bucket=target).get("Contents", ())]
+    texts = [s3.get_object(Bucket=target, Key=key)["Body"].read().decode("ascii") for key in keys]
+    return [line for text in texts for line in text.splitlines()]
+
+
+def test_a_line_says_who_asked_for_what(raw, s3, logged, log_of):
+    bucket, target = logged()
+    s3.put_object(Bucket=bucket, Key="a b/ü", Body=b"12345")
+    headers = {"User-Agent": 'agent "x" \\', "Referer": "http://page.test/"}
+    answer = raw("GET", f"/{bucket}/a%20b/%C3%BC", headers=headers | {"Range": "bytes=0-1"})
+    fields = log_of(target, answer.headers["x-amz-request-id"])
+    assert re.fullmatch(r"\[\d\d/[A-Z][a-z]{2}/\d{4}:\d\d:\d\d:\d\d \+0000\]", fields[2])
+    assert fields[:2] + fields[3:5] == ["s3ish-root", bucket, "127.0.0.1", "s3ish-root"]
+    assert fields[6:13] == [
+        "REST.GET.OBJECT",
+        "a%20b/%C3%BC",
+        f"GET /{bucket}/a%20b/%C3%BC HTTP/1.1",
+        "206",
+        "-",
+        "2",
+        "5",
+    ]
+    assert fields[13].isdigit()
+    assert fields[15:18] == ["http://page.test/", "agent %22x%22 %5C", "-"]
+    assert fields[18] == answer.headers["x-amz-id-2"]
+    assert fields[19:22] == ["SigV4", "-", "AuthHeader"]
+    assert len(fields) == 26
+    keys = [item["Key"] for item in s3.list_objects_v2(Bucket=target)["Contents"]]
+    assert all(KEY.fullmatch(key) for key in keys)
+    assert s3.head_object(Bucket=target, Key=keys[0])["ContentType"] == "text/plain"
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "operation", "status", "error"),
+    [
+        ("GET", "?versioning", "REST.GET.VERSIONING", "200", "-"),
+        ("GET", "?list-type=2", "REST.GET.BUCKET", "200", "-"),
+        ("GET", "?policy", "REST.GET.BUCKETPOLICY", "404", "NoSuchBucketPolicy"),
+        ("GET", "?versions", "REST.GET.BUCKETVERSIONS", "200", "-"),
+        ("GET", "/missing", "REST.GET.OBJECT", "404", "NoSuchKey"),
+        ("GET", "/missing?tagging", "REST.GET.OBJECT_TAGGING", "404", "NoSuchKey"),
+        ("PUT", "/k", "REST.PUT.OBJECT", "200", "-"),
+        ("POST", "/k?uploads", "REST.POST.UPLOADS", "200", "-"),
+        ("PUT", "/k?partNumber=1&uploadId=x", "REST.PUT.PART", "404", "NoSuchUpload"),
+        ("DELETE", "/k", "REST.DELETE.OBJECT", "204", "-"),
+    ],
+)
+def test_operations_have_their_names(raw, logged, log_of, method, path, operation, status, error):
+    bucket, target = logged()
+    answer = raw(method, f"/{bucket}{path}", b"body" if method == "PUT" else b"")
+    fields = log_of(target, answer.headers["x-amz-request-id"])
+    assert (fields[6], fields[9], fields[10]) == (operation, status, error)
+
+
+def test_refusals_and_strangers_are_logged(raw, presign, s3, logged, log_of):
+    bucket, target = logged()
+    for keys, error in ((None, "AccessDenied"), (("s3ishadmin", "wrong"), "SignatureDoesNotMatch")):
+        answer = raw("GET", f"/{bucket}/k", keys=keys)
+        fields = log_of(target, answer.headers["x-amz-request-id"])
+        assert (fields[4], fields[9], fields[10], fields[19]) == ("-", "403", error, "-")
+    s3.put_object(Bucket=bucket, Key="k", Body=b"x")
+    answer = raw("GET", presign("GET", f"/{bucket}/k"), keys=None)
+    fields = log_of(target, answer.headers["x-amz-request-id"])
+    assert (fields[9], fields[19], fields[21]) == ("200", "SigV4", "QueryString")
+    assert "X-Amz-Signature=REDACTED" in fields[8], "who reads the log must not be able to repeat the request"
+
+
+def test_visits_of_a_site_are_logged(raw, s3, logged, log_of):
+    bucket, target = logged()
+    s3.put_bucket_website(Bucket=bucket, WebsiteConfiguration={"IndexDocument": {"Suffix": "i"}})
+    answer = raw("GET", "/page", host=f"{bucket}.{SITES}", keys=None)
+    fields = log_of(target, answer.headers["x-amz-request-id"])
+    assert (fields[6], fields[7], fields[9]) == ("WEBSITE.GET.OBJECT", "page", "403")
+
+
+@pytest.mark.parametrize("source", ["EventTime", "DeliveryTime"])
+def test_logs_by_day(raw, s3, logged, log_of, source):
+    bucket, target = logged(TargetObjectKeyFormat={"PartitionedPrefix": {"PartitionDateSource": source}})
+    log_of(target, raw("GET", f"/{bucket}?versioning").headers["x-amz-request-id"])
+    (key,) = {item["Key"] for item in s3.list_objects_v2(Bucket=target)["Contents"]}
+    found = re.fullmatch(
+        rf"logs/s3ish-root/us-east-1/{bucket}/(\d{{4}})/(\d\d)/(\d\d)/\1-\2-\3-(\d\d-\d\d-\d\d)-[0-9A-F]{{16}}", key
+    )
+    assert found
+    assert (found[4] == "00-00-00") == (source == "EventTime")
+
+
+def test_a_log_that_is_in_its_own_bucket_does_not_log_itself(raw, s3, new_bucket, log_of):
+    bucket = new_bucket()
+    enabled = {"TargetBucket": bucket, "TargetPrefix": "logs/"}
+    s3.put_bucket_logging(Bucket=bucket, BucketLoggingStatus={"LoggingEnabled": enabled})
+    log_of(bucket, raw("GET", f"/{bucket}?location").headers["x-amz-request-id"])
+    assert not [line for line in _lines(s3, bucket) if "REST.PUT.OBJECT" in line]
+
+
+def test_log_objects_are_given_to_whom_the_document_says(raw, s3, other, new_bucket, log_of):
+    bucket, target = new_bucket(), new_bucket()
+    controls = {"Rules": [{"ObjectOwnership": "BucketOwnerPreferred"}]}
+    s3.put_bucket_ownership_controls(Bucket=target, OwnershipControls=controls)
+    grants = [{"Grantee": {"Type": "CanonicalUser", "ID": "other"}, "Permission": "READ"}]
+    enabled = {"TargetBucket": target, "TargetPrefix": "", "TargetGrants": grants}
+    s3.put_bucket_logging(Bucket=bucket, BucketLoggingStatus={"LoggingEnabled": enabled})
+    log_of(target, raw("GET", f"/{bucket}?location").headers["x-amz-request-id"])
+    key = s3.list_objects_v2(Bucket=target)["Contents"][0]["Key"]
+    assert other.get_object(Bucket=target, Key=key)["Body"].read()
+
+
+def test_a_target_that_is_gone_loses_lines_and_nothing_else(raw, s3, server, logged):
+    bucket, target = logged()
+    s3.delete_bucket(Bucket=target)
+    assert raw("GET", f"/{bucket}?location").status == 200
+    wait_until(
+        lambda: re.search(
+            f"access log not delivered.*{bucket}|{bucket}.*access log not delivered", server.log.read_text()
+        )
+    )
+
+
+def test_no_retention_by_default_where_logs_go(s3, refused, new_bucket):
+    bucket, target = new_bucket(), f"{new_bucket()}-lock"
+    s3.create_bucket(Bucket=target, ObjectLockEnabledForBucket=True)
+    lock = {"ObjectLockEnabled": "Enabled", "Rule": {"DefaultRetention": {"Mode": "GOVERNANCE", "Days": 1}}}
+    s3.put_object_lock_configuration(Bucket=target, ObjectLockConfiguration=lock)
+    status = {"LoggingEnabled": {"TargetBucket": target, "TargetPrefix": ""}}
+    refused("InvalidTargetBucketForLogging", 400, s3.put_bucket_logging, Bucket=bucket, BucketLoggingStatus=status)
