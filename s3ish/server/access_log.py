@@ -189,7 +189,7 @@ def line_of(
     headers = dict(written.headers) if written else {}
     target, principal = call.target, call.principal
     version, auth = _signature(call)
-    query = "?" + _SECRETS.sub(r"\1REDACTED", call.query) if call.query else ""
+    query = f"?{_redacted(call.query)}" if call.query else ""
     fields = (
         bucket.owner.id,
         bucket.name,
@@ -206,7 +206,7 @@ def line_of(
         _object_size(call, headers),
         str(round(seconds * 1000)),
         "-",
-        _quoted(call.headers.get("referer")),
+        _quoted(_redacted(call.headers.get("referer", ""))),
         _quoted(call.headers.get("user-agent")),
         headers.get("x-amz-version-id", "-"),
         host_id,
@@ -258,6 +258,11 @@ def _signature(call: RequestRecord) -> tuple[str, str]:
     if authorization:
         return ("SigV4" if authorization.startswith("AWS4") else "SigV2"), "AuthHeader"
     return ("SigV4" if "X-Amz-Signature" in call.query else "SigV2"), "QueryString"
+
+
+def _redacted(text: str) -> str:
+    """Return a URL, or the query of one, without what lets its readers repeat a request."""
+    return _SECRETS.sub(r"\1REDACTED", text)
 
 
 def _quoted(text: str | None) -> str:
