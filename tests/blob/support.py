@@ -94,7 +94,7 @@ def keep_in_memory(monkeypatch, there=lambda: True):
             raise BlockingIOError
         return real(descriptor, buffers, offset)
 
-    def opener(path, flags, dir_fd):
+    def opener(path, flags, _mode, dir_fd):
         try:
             return os.open(path, flags, dir_fd=dir_fd) if there() else -1
         except OSError:
@@ -102,8 +102,36 @@ def keep_in_memory(monkeypatch, there=lambda: True):
 
     monkeypatch.setattr(volume.Volume, "tells_cached", property(lambda _: True, lambda *_: None), raising=False)
     monkeypatch.setattr(page_cache, "_NOWAIT", 8)
-    monkeypatch.setattr(page_cache, "_opener", opener)
+    monkeypatch.setattr(page_cache, "_open_cached", opener)
     monkeypatch.setattr(os, "preadv", preadv)
+
+
+class PlainTree:
+    """Names below a root, as ``Tree``, but each call is one of the module ``os`` that volumes work with in a test."""
+
+    def __init__(self, root):
+        self._root = root
+
+    def open(self, path, flags, mode=0):
+        return volume.os.open(path, flags, mode, dir_fd=self._root)
+
+    def mkdir(self, path, mode):
+        volume.os.mkdir(path, mode, dir_fd=self._root)
+
+    def rename(self, old, new):
+        volume.os.rename(old, new, src_dir_fd=self._root, dst_dir_fd=self._root)
+
+    def link(self, old, new):
+        volume.os.link(old, new, src_dir_fd=self._root, dst_dir_fd=self._root, follow_symlinks=False)
+
+    def unlink(self, path):
+        volume.os.unlink(path, dir_fd=self._root)
+
+    def rmdir(self, path):
+        volume.os.rmdir(path, dir_fd=self._root)
+
+    def stat(self, path):
+        return volume.os.stat(path, dir_fd=self._root, follow_symlinks=False)
 
 
 class HangingDrives:
@@ -114,6 +142,8 @@ class HangingDrives:
     def __init__(self, monkeypatch):
         self.roots, self.names, self.waiting, self.threads = (), None, [], set()
         self._answered = threading.Condition()
+        for name in ("open", "mkdir", "rename", "link", "unlink", "rmdir", "stat"):
+            monkeypatch.setattr(volume.Tree, name, getattr(PlainTree, name))
         for module in self.MODULES:
             monkeypatch.setattr(module, "os", self)
 

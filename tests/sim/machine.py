@@ -31,6 +31,7 @@ from s3ish.objects.store import Store
 from s3ish.tables import records
 from s3ish.tables.catalog import TABLES
 from s3ish.threads import InlinePool
+from tests.blob.support import PlainTree
 from tests.objects.encodings.toy import encodings, toy
 from tests.sim.disk import Disk, Kept, System
 
@@ -191,6 +192,7 @@ def simulated():
     with pytest.MonkeyPatch.context() as patch, _silence():
         system = System()
         patch.setattr(volume, "os", system)
+        patch.setattr(volume, "Tree", PlainTree)
         patch.setattr(volume, "syncfs", system.syncfs)
         patch.setattr(volume, "_sync_file_range", None)  # it promises nothing
         patch.setattr(ingest, "FREE_BYTES", INLINE)  # so that what is longer counts as short, not as next to nothing

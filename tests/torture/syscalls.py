@@ -34,6 +34,7 @@ _CHANGES = (EIO, ENOSPC, EDQUOT, EROFS, KILL)
 _WRITES = (EIO, ENOSPC, EDQUOT, SHORT, KILL)
 FAULTS = {
     "openat": (*_CHANGES, EMFILE),
+    "openat2": (*_CHANGES, EMFILE),
     "mkdirat": _CHANGES,
     "pwritev2": _WRITES,
     "pwrite64": _WRITES,

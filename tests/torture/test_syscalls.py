@@ -15,7 +15,7 @@ def _tracing():
 def test_a_failing_call_never_makes_an_answer_untrue():  # cases 9, 133, 135, 153
     tried = {EIO: 2, ENOSPC: 1, SHORT: 2}
     names = ("put short", "put large", "upload part", "overwrite", "copy", "delete")
-    calls = ("openat", "mkdirat", "fstatfs", "pwritev2", "pwrite64", "fdatasync", "linkat", "unlinkat")
+    calls = ("openat2", "mkdirat", "fstatfs", "pwritev2", "pwrite64", "fdatasync", "linkat", "unlinkat")
     counts, wrong = run(names, calls, lambda _name, _call, what: [tried[what]] if what in tried else [])
     assert wrong == []
     assert counts[EIO] >= 15

@@ -7,43 +7,19 @@ https://man7.org/linux/man-pages/man2/openat2.2.html (RESOLVE_CACHED, Linux 5.12
 https://man7.org/linux/man-pages/man2/preadv2.2.html (RWF_NOWAIT, Linux 4.14)
 """
 
-import ctypes
 import errno
 import os
 import stat
-import sys
 from collections.abc import Sequence
 
 from s3ish.blob.protocol import Buffer
+from s3ish.blob.volumes.openat2 import RESOLVE_CACHED, OpenAt2
+from s3ish.blob.volumes.tree import INSIDE
 
 _NOWAIT = getattr(os, "RWF_NOWAIT", 0)
-_OPENAT2, _RESOLVE_CACHED = 437, 0x20
 
 
-class _How(ctypes.Structure):
-    _fields_ = [("flags", ctypes.c_uint64), ("mode", ctypes.c_uint64), ("resolve", ctypes.c_uint64)]
-
-
-class _Opener:
-    """The system call ``openat2``, which the C library has no function for."""
-
-    def __init__(self) -> None:
-        self._known = sys.platform == "linux"
-        self._call = ctypes.PyDLL(None, use_errno=True).syscall  # it does not wait: the interpreter's lock is kept
-
-    def __call__(self, path: str, flags: int, dir_fd: int) -> int:
-        """Return a descriptor, or -1."""
-        if not self._known:
-            return -1
-        how = _How(flags, 0, _RESOLVE_CACHED)
-        size = ctypes.c_size_t(ctypes.sizeof(how))
-        found: int = self._call(_OPENAT2, dir_fd, os.fsencode(path), ctypes.byref(how), size)
-        if found < 0:
-            self._known = ctypes.get_errno() not in {errno.ENOSYS, errno.EINVAL}
-        return found
-
-
-_opener = _Opener()
+_open_cached = OpenAt2(RESOLVE_CACHED | INSIDE, waits=False)
 
 
 def supported(path: str, dir_fd: int) -> bool:
@@ -62,7 +38,7 @@ def supported(path: str, dir_fd: int) -> bool:
 
 def open_file(path: str, flags: int, dir_fd: int) -> int | None:
     """Return a descriptor of a regular file whose name and inode are in memory; None for any other."""
-    descriptor = _opener(path, flags, dir_fd)
+    descriptor = _open_cached(path, flags, 0, dir_fd)
     if descriptor < 0:
         return None
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):

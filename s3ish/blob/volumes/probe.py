@@ -15,7 +15,7 @@ SILENT = "does not answer"
 """The state of a volume that does not."""
 
 _FILE = f"{PRIVATE}/probe"
-_FLAGS = os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
+_FLAGS = os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 
 def write_and_remove(root: int) -> None:

@@ -3,16 +3,18 @@
 import os
 from itertools import islice
 
+from s3ish.blob.volumes.tree import Tree
+
 _ENTRIES = 100
 """How many entries of a folder are looked at."""
 
 
 def some_blobs(root: int, limit: int) -> list[str]:
     """Return the ids of up to ``limit`` blobs in an open root directory. Raises OSError."""
-    folders, found = [""], list[str]()
+    tree, folders, found = Tree(root), [""], list[str]()
     while folders and len(found) < limit:
         folder = folders.pop()
-        descriptor = os.open(folder or ".", os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=root)
+        descriptor = tree.open(folder or ".", os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
         try:
             with os.scandir(descriptor) as entries:
                 for entry in islice(entries, _ENTRIES):

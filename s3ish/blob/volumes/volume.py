@@ -21,6 +21,7 @@ from s3ish.blob.volumes.index_marks import IndexMarks
 from s3ish.blob.volumes.locks import Locks
 from s3ish.blob.volumes.probe import SILENT, write_and_remove
 from s3ish.blob.volumes.sample import some_blobs
+from s3ish.blob.volumes.tree import Tree
 
 _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
 _NO_TRACE = getattr(os, "O_NOATIME", 0)
@@ -62,7 +63,7 @@ class Volume:
         self.calls = Calls(repr(self))
         self.locks = Locks(self.calls, descriptor)
         self.marks = IndexMarks(self.calls, descriptor, self.sync)
-        self._root = descriptor
+        self._root, self._tree = descriptor, Tree(descriptor)
         self._durable: set[str] = set()
         self._unclosed: list[int] = []
 
@@ -96,7 +97,7 @@ class Volume:
                     self._make_folder(blob)
             for _ in range(_RETRIES):
                 try:
-                    return os.open(path, _CREATE, 0o640, dir_fd=self._root)
+                    return self._tree.open(path, _CREATE, 0o640)
                 except FileNotFoundError:
                     self._make_folders(blob)
         raise VolumeError(f"{self}: cannot create {path!r}: its folders keep vanishing")
@@ -232,10 +233,10 @@ class Volume:
         source, target = _path(blob, old), _path(blob, new)
         with self.calls.to(target):
             try:
-                os.rename(source, target, src_dir_fd=self._root, dst_dir_fd=self._root)
+                self._tree.rename(source, target)
             except IsADirectoryError:  # planted: no file of ours is lost by its removal
                 self._discard(target)
-                os.rename(source, target, src_dir_fd=self._root, dst_dir_fd=self._root)
+                self._tree.rename(source, target)
 
     def link(self, source: str, blob: str, name: str) -> None:
         """Give another blob's file a second name in ``blob``. Raises Missing, Full, VolumeError."""
@@ -246,7 +247,7 @@ class Volume:
         with self.calls.to(new):
             for _ in range(_RETRIES):
                 try:
-                    os.link(old, new, src_dir_fd=self._root, dst_dir_fd=self._root, follow_symlinks=False)
+                    self._tree.link(old, new)
                 except FileNotFoundError:
                     self._make_folders(blob)
                 else:
@@ -317,7 +318,7 @@ class Volume:
             if name is not None:
                 path = f"{folder}/{name}" if folder else name
                 with suppress(Missing), self.calls.to(path):
-                    seen_ns = os.stat(path, dir_fd=self._root, follow_symlinks=False).st_mtime_ns
+                    seen_ns = self._tree.stat(path).st_mtime_ns
                     stack.append((path, seen_ns, self._sorted(path, "")))
                 continue
             stack.pop()
@@ -331,7 +332,7 @@ class Volume:
     def _remove_folder(self, path: str) -> bool:
         """Remove a folder if it is empty; tell whether it is gone."""
         try:
-            os.rmdir(path, dir_fd=self._root)
+            self._tree.rmdir(path)
         except FileNotFoundError:
             pass
         except OSError as error:
@@ -344,13 +345,13 @@ class Volume:
     def _discard(self, path: str) -> None:
         """Unlink whatever is there; a planted directory with all that it holds."""
         try:
-            os.unlink(path, dir_fd=self._root)
+            self._tree.unlink(path)
         except (IsADirectoryError, PermissionError):
-            if not stat.S_ISDIR(os.stat(path, dir_fd=self._root, follow_symlinks=False).st_mode):
+            if not stat.S_ISDIR(self._tree.stat(path).st_mode):
                 raise
             for name in self._list(path):
                 self._discard(f"{path}/{name}")
-            os.rmdir(path, dir_fd=self._root)
+            self._tree.rmdir(path)
 
     # --- looking around
 
@@ -370,7 +371,7 @@ class Volume:
         """
         path = _path(blob, name)
         with self.calls.to(path):
-            return os.stat(path, dir_fd=self._root, follow_symlinks=False).st_mtime_ns
+            return self._tree.stat(path).st_mtime_ns
 
     def walk(self, after: str | None = None) -> Iterator[str]:
         """Yield the ids of the blob directories, ordered by their components, from behind ``after``.
@@ -443,7 +444,7 @@ class Volume:
         try:
             descriptor = self._open_quietly(path)
         except OSError as error:
-            if error.errno in {errno.ELOOP, errno.ENXIO}:  # a symbolic link; a socket
+            if error.errno in {errno.ELOOP, errno.ENXIO, errno.EXDEV}:  # a symbolic link; a socket; a mount point
                 raise Corrupt(f"{self}: {path!r} is not a file") from error
             raise
         found = os.fstat(descriptor)
@@ -454,9 +455,9 @@ class Volume:
 
     def _open_quietly(self, path: str) -> int:
         try:
-            return os.open(path, _READ | _NO_TRACE, dir_fd=self._root)
+            return self._tree.open(path, _READ | _NO_TRACE)
         except PermissionError:  # only a file's owner may leave no trace
-            return os.open(path, _READ, dir_fd=self._root)
+            return self._tree.open(path, _READ)
 
     def _make_folders(self, blob: str) -> None:
         """Create a blob's directory and its missing folders; they may vanish again before they are used."""
@@ -473,7 +474,7 @@ class Volume:
 
     def _make_folder(self, path: str) -> None:
         with suppress(FileExistsError):
-            os.mkdir(path, 0o750, dir_fd=self._root)
+            self._tree.mkdir(path, 0o750)
             self._durable.discard(path)
 
     def _sync_folder(self, path: str) -> None:
@@ -481,14 +482,14 @@ class Volume:
             self.sync(self._root)
             return
         with self.calls.to(path):
-            descriptor = os.open(path, _DIRECTORY, dir_fd=self._root)
+            descriptor = self._tree.open(path, _DIRECTORY)
         try:
             self.sync(descriptor)
         finally:
             os.close(descriptor)
 
     def _list(self, path: str) -> list[str]:
-        descriptor = os.open(path or ".", _DIRECTORY, dir_fd=self._root)
+        descriptor = self._tree.open(path or ".", _DIRECTORY)
         try:
             return os.listdir(descriptor)
         finally:
@@ -507,7 +508,7 @@ class Volume:
 
     def _directories(self, folder: str, start: str, *, inclusive: bool) -> Iterable[str]:
         try:
-            descriptor = os.open(folder or ".", _DIRECTORY, dir_fd=self._root)
+            descriptor = self._tree.open(folder or ".", _DIRECTORY)
         except (FileNotFoundError, NotADirectoryError):
             return
         except PermissionError:

@@ -7,6 +7,7 @@ import os
 import pytest
 
 from s3ish.blob.volumes import page_cache
+from s3ish.blob.volumes.openat2 import RESOLVE_CACHED, OpenAt2
 
 READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
 
@@ -62,9 +63,9 @@ def test_what_is_no_file_is_not_opened(tmp_path, folder):
     ("number", "asked"), [(errno.ENOSYS, 1), (errno.EINVAL, 1), (errno.EAGAIN, 3), (errno.EPERM, 3)]
 )
 def test_a_kernel_that_does_not_know_the_call_is_asked_once(monkeypatch, number, asked):
-    opener, calls, fail = page_cache._Opener(), [], answers(number)
+    opener, calls, fail = OpenAt2(RESOLVE_CACHED, waits=False), [], answers(number)
     monkeypatch.setattr(opener, "_call", lambda *arguments: calls.append(1) or fail(*arguments))
-    monkeypatch.setattr(page_cache, "_opener", opener)
+    monkeypatch.setattr(page_cache, "_open_cached", opener)
     assert [page_cache.open_file("file", READ, 3) for _ in range(3)] == [None] * 3
     assert len(calls) == asked
 
@@ -111,10 +112,10 @@ def test_a_file_system_says_whether_it_can_tell(tmp_path, folder, monkeypatch, n
 
 def test_on_a_file_system_that_cannot_tell_no_file_is_opened_without_waiting(make_store, monkeypatch):
     monkeypatch.setattr(page_cache, "supported", lambda *_: False)
-    monkeypatch.setattr(page_cache, "_opener", lambda *_: pytest.fail("it would wait for the network"))
+    monkeypatch.setattr(page_cache, "_open_cached", lambda *_: pytest.fail("it would wait for the network"))
     assert make_store("three").volumes.at(0).open_cached("b/k@token", "data.0") is None
     monkeypatch.setattr(page_cache, "supported", lambda *_: True)
     asked = []
-    monkeypatch.setattr(page_cache, "_opener", lambda *arguments: asked.append(arguments) or -1)
+    monkeypatch.setattr(page_cache, "_open_cached", lambda *arguments: asked.append(arguments) or -1)
     assert make_store("three").volumes.at(0).open_cached("b/k@token", "data.0") is None
     assert len(asked) == 1
