@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 
 PAUSE_SECONDS = 0.02
-"""The shortest time between two writes."""
+"""The shortest time between two writes, where there are several volumes."""
 
 Each = Callable[[Callable[[int], None], Sequence[int]], Awaitable[None]]
 """Runs a function for each position on threads."""
@@ -31,27 +31,18 @@ class CommitNotes:
     ) -> None:
         self._write, self._positions, self._each = write, positions, each
         self._number = self._written = 0
-        self._timer: asyncio.TimerHandle | None = None
         self._task: asyncio.Task[None] | None = None
 
     def note(self, number: int) -> None:
         """There have been so many commits. Called on the event loop, before any caller of them goes on."""
         self._number = max(self._number, number)
         if self._each is None:
-            if self._timer is None:
-                self._tell()
-        elif self._task is None or self._task.done():
-            self._task = asyncio.create_task(self._tell_each(self._each))
-
-    def _tell(self) -> None:
-        self._timer = None
-        if self._number != self._written:
-            self._timer = asyncio.get_running_loop().call_later(PAUSE_SECONDS, self._tell)
-            self._written = self._number
             for position in self._positions:
-                self._write(self._written, position)
+                self._write(self._number, position)
+        elif self._task is None or self._task.done():
+            self._task = asyncio.create_task(self._write_each(self._each))
 
-    async def _tell_each(self, each: Each) -> None:
+    async def _write_each(self, each: Each) -> None:
         while (number := self._number) != self._written:
             await each(partial(self._write, number), self._positions)
             self._written = number
@@ -59,10 +50,5 @@ class CommitNotes:
 
     async def close(self) -> None:
         """Write the last number."""
-        if self._timer:
-            self._timer.cancel()
-            self._tell()
-        if self._timer:
-            self._timer.cancel()
         if self._task:
             await self._task
