@@ -136,8 +136,8 @@ class LifecycleJob:
                     at = await self._look(held.record, rules, at, row)
                 return at
             await self._end_uploads(held.record, rules)
-        following = [bucket async for bucket in self._buckets(at.bucket)][:1]
-        return Progress(at.day, at.rules, following[0].name if following else "")
+        following = await anext(self._buckets(at.bucket), None)
+        return Progress(at.day, at.rules, following.name if following else "")
 
     async def _look(self, bucket: Bucket, rules: Sequence[Rule], at: Progress, row: tuple[bytes, bytes]) -> Progress:
         """Remove a version if it is due."""
