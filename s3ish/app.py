@@ -59,8 +59,10 @@ def jobs(store: Store) -> list[Job]:
 class Application:
     """The ASGI application of one worker."""
 
-    def __init__(self, settings: Settings, index: Path, log: RequestLog, leave: Callable[[], None]) -> None:
-        self._settings, self._index = settings, index
+    def __init__(
+        self, settings: Settings, index: Path, log: RequestLog, leave: Callable[[], None], clock: Clock
+    ) -> None:
+        self._settings, self._index, self._clock = settings, index, clock
         self._leave = leave
         self._observer = Observer(shared=settings.server.workers > 1, log=log)
         self._store: Store | None = None
@@ -86,8 +88,7 @@ class Application:
 
     @contextlib.asynccontextmanager
     async def _serving(self) -> AsyncIterator[None]:
-        settings = self._settings
-        clock = Clock(ServiceTime(settings.jobs.day_seconds))
+        settings, clock = self._settings, self._clock
         require(self._index)
         volumes = open_volumes(settings, clock, create=False)
         volumes.lock_worker(clock.token(MARK_BYTES))
@@ -172,10 +173,12 @@ def create(settings: Settings, index: Path, leave: Callable[[], None]) -> Applic
         index: the file of the index.
         leave: called on a thread when it cannot be used, or the event loop stands still, if that can help.
     """
-    return Application(settings, index, set_up_logs(settings.log.level, settings.log.format), leave)
+    clock = Clock(ServiceTime(settings.jobs.day_seconds))
+    return Application(settings, index, set_up_logs(settings.log.level, settings.log.format, clock), leave, clock)
 
 
 def create_standby(settings: Settings, _index: Path, _leave: Callable[[], None]) -> Standby:
     """Return the application of the process that answers while the index moves."""
-    log = set_up_logs(settings.log.level, settings.log.format)
-    return Standby(Observer(shared=settings.server.workers > 1, log=log), settings.metrics.token.reveal())
+    clock = Clock()
+    log = set_up_logs(settings.log.level, settings.log.format, clock)
+    return Standby(Observer(shared=settings.server.workers > 1, log=log), settings.metrics.token.reveal(), clock)

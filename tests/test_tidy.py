@@ -74,6 +74,9 @@ DOORS = {
 }
 """Modules of the standard library that one file alone may import."""
 
+MAKE_A_CLOCK = {"cli", "app", "memory_app"}
+"""What a process begins with."""
+
 TAKE_TABLES = {"Put", "Delete", "RowIs", "RangeEmpty", "get", "scan", "peek", "encode", "decode", "decode_rows"}
 """What takes the name of a table."""
 
@@ -135,6 +138,18 @@ def test_no_clock_or_thread_behind_the_doors():
                     "os.urandom",
                     "threading.Thread",
                 }, path
+
+
+def test_a_clock_is_made_by_the_composition_and_handed_down():
+    """One that a part made for itself would not follow the time that was set, nor the seed of a simulation."""
+    for path, tree in TREES.items():
+        if part(path) not in MAKE_A_CLOCK:
+            made = [node.lineno for node in ast.walk(tree) if isinstance(node, ast.Call) and is_clock(node.func)]
+            assert not made, f"{path.relative_to(ROOT)}, lines {made}"
+
+
+def is_clock(function):
+    return ast.unparse(function).split(".")[-1] == "Clock"
 
 
 def test_sql_stays_in_one_file():

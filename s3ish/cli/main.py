@@ -4,6 +4,7 @@ Errors are one line on standard error that says what to do. Exit codes: 0 a clea
 configuration that cannot be used. What a command needs is imported when it runs.
 """
 
+import functools
 import os
 import sys
 from collections import Counter
@@ -14,6 +15,7 @@ from typing import Any, NoReturn
 import click
 
 from s3ish import __version__, dropin
+from s3ish.clock import Clock
 from s3ish.config import ConfigError, Settings, variables
 from s3ish.config_sources import key_source, load, shell_secret, variables_used
 
@@ -190,7 +192,8 @@ def _serve_memory(settings: Settings) -> None:
     try:
         with run.bind(settings.server.host, settings.server.port) as bound:
             port = bound.getsockname()[1]
-            application = MemoryApplication(settings, set_up_logs(settings.log.level, settings.log.format))
+            log = set_up_logs(settings.log.level, settings.log.format, Clock())
+            application = MemoryApplication(settings, log)
             serve_memory.serve(settings, application, bound, lambda: _greet(settings, port))
     except (run.CannotListen, OSError) as error:
         _fail(str(error))
@@ -205,16 +208,17 @@ def _serve_volumes(settings: Settings, *, accept_loss: bool) -> None:
     from s3ish.process import start
 
     run.keep_memory_small()
-    settings = run.with_workers(settings)
+    settings, clock = run.with_workers(settings), Clock()
     try:
         # the port first: a server that cannot have it changes nothing on the volumes
         with run.bind(settings.server.host, settings.server.port) as bound:
             port = bound.getsockname()[1]
             with (
                 run.metrics_directory(settings.server.workers),
-                start.prepare(settings, accept_loss=accept_loss) as preparation,
+                start.prepare(settings, clock, accept_loss=accept_loss) as preparation,
             ):
-                run.run(settings, app.create, app.create_standby, preparation, bound, lambda: _greet(settings, port))
+                greet = functools.partial(_greet, settings, port)
+                run.run(settings, clock, app.create, app.create_standby, preparation, bound, greet)
     except (BlobError, IndexFailure, S3Error, run.CannotListen, OSError) as error:
         _fail(str(error))
 
@@ -282,7 +286,6 @@ def presign(target: str, method: str, expires: int, endpoint_url: str | None, co
     """Print a URL that allows a client one request."""
     from s3ish.auth.credentials import User
     from s3ish.auth.presign import presign as make
-    from s3ish.clock import Clock
     from s3ish.model import Owner
 
     scheme, separator, path = target.partition("://")
@@ -355,7 +358,7 @@ def index_rebuild(volumes: tuple[str, ...], config: str | None) -> None:
             click.echo(f"\rrebuilding: {blobs:,} blobs read", err=True, nl=False)
 
     try:
-        found = start.rebuild_index(settings, progress)
+        found = start.rebuild_index(settings, Clock(), progress)
     except (BlobError, IndexFailure, OSError) as error:
         _fail(str(error))
     finally:
@@ -403,7 +406,7 @@ def list_volumes(volumes: tuple[str, ...], config: str | None) -> None:
 
     settings = _load(config, storage__volumes=volumes or None)
     try:
-        states, known, gaps, reasons = commands.survey(settings)
+        states, known, gaps, reasons = commands.survey(settings, Clock())
     except BlobError as error:
         _fail(str(error))
     for position, root, state, free in states:
@@ -438,8 +441,9 @@ def _check(settings: Settings, *, repair: bool) -> NoReturn:
         click.echo(f"{finding.state}: {_printable(finding.name)}: {', '.join(finding.problems)}")
 
     try:
-        run = commands.StoreCheck(settings, repair=repair, report=report, begin=begin, advance=lambda: bar.update(1))
-        done = run.run()
+        done = commands.StoreCheck(
+            settings, Clock(), repair=repair, report=report, begin=begin, advance=lambda: bar.update(1)
+        ).run()
         bar.render_finish()
     except (BlobError, IndexFailure, OSError) as error:
         _fail(str(error))
@@ -470,7 +474,7 @@ def job(name: str, once: bool, volumes: tuple[str, ...], config: str | None) -> 
     from s3ish.index.protocol import IndexFailure
 
     try:
-        commands.run_job(_load(config, storage__volumes=volumes or None), name)
+        commands.run_job(_load(config, storage__volumes=volumes or None), Clock(), name)
     except ConfigError as error:
         _fail(str(error), EX_CONFIG)
     except (BlobError, IndexFailure) as error:

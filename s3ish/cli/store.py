@@ -52,7 +52,7 @@ class Survey(NamedTuple):
     reasons: tuple[str, ...] = ()
 
 
-def survey(settings: Settings) -> Survey:
+def survey(settings: Settings, clock: Clock) -> Survey:
     """Ask all volumes, and the index.
 
     Raises:
@@ -64,7 +64,7 @@ def survey(settings: Settings) -> Survey:
     silent = [root for root, state in found.items() if state == SILENT]
     volumes = open_set(
         roots,
-        clock=Clock(),
+        clock=clock,
         create=False,
         missing=len(roots) - 1,
         patience_seconds=patience,
@@ -121,19 +121,20 @@ class StoreCheck:
     def __init__(
         self,
         settings: Settings,
+        clock: Clock,
         *,
         repair: bool,
         report: Callable[[Finding], None],
         begin: Callable[[int], None],
         advance: Callable[[], None],
     ) -> None:
-        self._settings, self._repair = settings, repair
+        self._settings, self._clock, self._repair = settings, clock, repair
         self._report, self._begin, self._advance = report, begin, advance
 
     def run(self) -> Check:
         """Check everything; return the check, with its counts."""
-        set_up_logs(self._settings.log.level, self._settings.log.format)
-        clock = Clock()
+        clock = self._clock
+        set_up_logs(self._settings.log.level, self._settings.log.format, clock)
         volumes = open_volumes(
             self._settings, clock, create=self._repair, restore=self._repair, known_set=set_of_index(self._settings)
         )
@@ -172,10 +173,9 @@ class StoreCheck:
             return check
 
 
-def run_job(settings: Settings, name: str) -> None:
+def run_job(settings: Settings, clock: Clock, name: str) -> None:
     """Run one job from the shell until it has nothing more to do. Raises ConfigError for an unknown name."""
-    set_up_logs(settings.log.level, settings.log.format)
-    clock = Clock()
+    set_up_logs(settings.log.level, settings.log.format, clock)
 
     async def run() -> None:
         volumes = open_volumes(settings, clock, create=False)

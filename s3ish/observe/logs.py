@@ -28,25 +28,26 @@ class RequestLog:
     """Writes the lines of requests, many at once, past structlog, which costs ten times as much.
 
     Args:
-        stream: where they go; None if none are wanted.
-        render: returns the bytes of lines.
+        output: where they go, and what returns the bytes of lines; None if none are wanted.
     """
 
-    def __init__(
-        self, stream: BinaryIO | None = None, render: Callable[[Sequence[RequestLine], datetime], bytes] | None = None
-    ) -> None:
-        self._stream, self._render = stream, render or _requests_as_json
-        self._clock = Clock()
+    def __init__(self, output: tuple[BinaryIO, Callable[[Sequence[RequestLine]], bytes]] | None = None) -> None:
+        self._output = output
 
     def write(self, lines: Sequence[RequestLine]) -> None:
-        """Write lines, in order, with the time."""
-        if self._stream:
-            self._stream.write(self._render(lines, self._clock.now()))
-            self._stream.flush()
+        """Write lines, in order."""
+        if self._output:
+            stream, render = self._output
+            stream.write(render(lines))
+            stream.flush()
 
 
-def set_up_logs(level: str, form: Literal["auto", "json", "console"]) -> RequestLog:
-    """Configure structlog for this process, and send what libraries log through it. Return where requests go."""
+def set_up_logs(level: str, form: Literal["auto", "json", "console"], clock: Clock) -> RequestLog:
+    """Configure structlog for this process, and send what libraries log through it. Return where requests go.
+
+    Args:
+        clock: by which lines of requests say when they were written.
+    """
     number = logging.getLevelNamesMapping()[level.upper()]
     as_json = form == "json" or (form == "auto" and not sys.stderr.isatty())
     console = Console(coloured=shows_colours())
@@ -69,7 +70,8 @@ def set_up_logs(level: str, form: Literal["auto", "json", "console"]) -> Request
     logging.basicConfig(handlers=[_Forward()], level=logging.WARNING, force=True)
     if number > logging.INFO:
         return RequestLog()
-    return RequestLog(sys.stderr.buffer, _requests_as_json if as_json else console.requests)
+    render = _requests_as_json if as_json else console.requests
+    return RequestLog((sys.stderr.buffer, lambda lines: render(lines, clock.now())))
 
 
 def _requests_as_json(lines: Sequence[RequestLine], now: datetime) -> bytes:

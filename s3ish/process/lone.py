@@ -27,12 +27,17 @@ class Lone:
         configure: returns what to run, given how to leave.
         bound: where it listens.
         remedy: for an index that is damaged.
+        clock: tells how long it served.
     """
 
     def __init__(
-        self, configure: Callable[[Callable[[], None]], uvicorn.Config], bound: socket.socket, remedy: Remedy
+        self,
+        configure: Callable[[Callable[[], None]], uvicorn.Config],
+        bound: socket.socket,
+        remedy: Remedy,
+        clock: Clock,
     ) -> None:
-        self._configure, self._bound, self._remedy = configure, bound, remedy
+        self._configure, self._bound, self._remedy, self._clock = configure, bound, remedy, clock
         self._server: uvicorn.Server | None = None
         self._ended = self._left = False
 
@@ -43,7 +48,7 @@ class Lone:
                 signal.signal(number, lambda *_: self._end())  # uvicorn raises it again when all is done
         self._server = uvicorn.Server(self._configure(self._leave))
         announce()
-        clock, failures = Clock(), 0
+        clock, failures = self._clock, 0
         while True:
             begun = clock.monotonic()
             if self._went_well() or self._ended:

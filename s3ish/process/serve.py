@@ -20,6 +20,7 @@ import msgspec
 import structlog
 import uvicorn
 
+from s3ish.clock import Clock
 from s3ish.config import Settings
 from s3ish.http.protocol import LimitedProtocol, Limits
 from s3ish.process.cores import usable_cores
@@ -124,6 +125,7 @@ def listen(bound: socket.socket) -> None:
 
 def run(
     settings: Settings,
+    clock: Clock,
     create: Create,
     create_standby: Create,
     served: Served,
@@ -134,6 +136,7 @@ def run(
 
     Args:
         settings: all settings.
+        clock: of the process that starts and ends the others.
         create: makes the application in the process that serves.
         create_standby: makes that of the process which answers while the index moves.
         served: what it serves.
@@ -149,9 +152,9 @@ def run(
     standby = functools.partial(_configure, settings, create_standby, served, leave)
     remedy = Remedy(served.make_ready_again, standby, served.movable, served.disown)
     if settings.server.workers == 1 and not served.movable:
-        Lone(functools.partial(_configure, settings, create, served), bound, remedy).run(announce)
+        Lone(functools.partial(_configure, settings, create, served), bound, remedy, clock).run(announce)
     else:
-        supervisor = Supervisor(functools.partial(_configure, settings, create, served, leave), bound, remedy)
+        supervisor = Supervisor(functools.partial(_configure, settings, create, served, leave), bound, remedy, clock)
         announce()
         supervisor.run()
     log.info("stopped")

@@ -26,10 +26,11 @@ class Standby:
     Args:
         observer: whose metrics are shown.
         token: for whom; see ``admin``.
+        clock: makes the ids of requests.
     """
 
-    def __init__(self, observer: Observer, token: str) -> None:
-        self._clock = Clock()
+    def __init__(self, observer: Observer, token: str, clock: Clock) -> None:
+        self._clock = clock
         self._host_id = self._clock.token(15)
         self._admin = functools.partial(admin, observer, _is_ready, token)
 

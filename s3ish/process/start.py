@@ -154,7 +154,7 @@ async def _forget_start(settings: Settings, path: Path) -> None:
 
 
 @contextlib.contextmanager
-def prepare(settings: Settings, *, accept_loss: bool = False) -> Iterator[Preparation]:
+def prepare(settings: Settings, clock: Clock, *, accept_loss: bool = False) -> Iterator[Preparation]:
     """Take the volumes for one server, make the index ready, and hold them until the server has ended.
 
     Args:
@@ -163,8 +163,7 @@ def prepare(settings: Settings, *, accept_loss: bool = False) -> Iterator[Prepar
     Raises:
         VolumeError, InUse, IndexFailure, S3Error: the server cannot run; the text says why.
     """
-    set_up_logs(settings.log.level, settings.log.format)
-    clock = Clock()
+    set_up_logs(settings.log.level, settings.log.format, clock)
     with _taken(settings, clock, create=True, accept_loss=accept_loss) as volumes:
         for reason in volumes.reasons:
             log.error("a volume is out of reach", reason=reason)
@@ -190,7 +189,7 @@ def _taken(settings: Settings, clock: Clock, *, create: bool, accept_loss: bool 
         volumes.close()
 
 
-def rebuild_index(settings: Settings, progress: Progress) -> Counter[str]:
+def rebuild_index(settings: Settings, clock: Clock, progress: Progress) -> Counter[str]:
     """Build the index anew from the sidecars; no server may be running.
 
     Args:
@@ -202,8 +201,7 @@ def rebuild_index(settings: Settings, progress: Progress) -> Counter[str]:
     Raises:
         VolumeError, InUse: the volumes cannot be used.
     """
-    set_up_logs(settings.log.level, settings.log.format)
-    clock = Clock()
+    set_up_logs(settings.log.level, settings.log.format, clock)
     with _taken(settings, clock, create=False) as volumes:
         index = find_index(settings, volumes)
         asyncio.run(_flush_rows(settings, volumes.again(), index, clock))

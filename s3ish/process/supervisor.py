@@ -94,16 +94,19 @@ class Supervisor(Multiprocess):
         configure: returns what workers are to run.
         bound: where they listen.
         remedy: for workers that cannot go on, after which ``configure`` names the new place.
+        clock: tells how long workers take.
     """
 
     processes: list[Worker]  # type: ignore[assignment]  # of ours
 
-    def __init__(self, configure: Callable[[], uvicorn.Config], bound: socket.socket, remedy: Remedy) -> None:
+    def __init__(
+        self, configure: Callable[[], uvicorn.Config], bound: socket.socket, remedy: Remedy, clock: Clock
+    ) -> None:
         hang_up = signal.getsignal(signal.SIGHUP)
         super().__init__(configure(), sockets=[bound])
         if hang_up == signal.SIG_IGN:  # under nohup
             signal.signal(signal.SIGHUP, signal.SIG_IGN)
-        self._configure, self._remedy = configure, remedy
+        self._configure, self._remedy, self._clock = configure, remedy, clock
         self._left: list[Worker] = []
         self._asked = False
         self._may_fork = True  # no drive is suspected of not answering
@@ -133,7 +136,7 @@ class Supervisor(Multiprocess):
 
     def _worker(self, config: uvicorn.Config) -> Worker:
         """Begin a worker."""
-        worker = Worker(config, self.sockets, self._release, may_fork=self._may_fork)
+        worker = Worker(config, self.sockets, self._clock, self._release, may_fork=self._may_fork)
         worker.start()
         return worker
 
@@ -212,10 +215,9 @@ class Supervisor(Multiprocess):
         self.processes.clear()
 
     def _join_all(self, seconds: float) -> None:
-        clock = Clock()
-        deadline = clock.monotonic() + seconds
+        deadline = self._clock.monotonic() + seconds
         for process in self.processes:
-            process.process.join(max(0.0, deadline - clock.monotonic()))
+            process.process.join(max(0.0, deadline - self._clock.monotonic()))
 
 
 @contextmanager

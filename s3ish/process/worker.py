@@ -34,6 +34,7 @@ class Worker(Process):
     Args:
         config: what it runs.
         sockets: where it listens.
+        clock: tells how long it has not answered.
         release: called in a forked process: closes what only the supervisor is to hold, its locks above all.
         may_fork: whether no drive is suspected of not answering.
 
@@ -41,11 +42,17 @@ class Worker(Process):
     """
 
     def __init__(
-        self, config: uvicorn.Config, sockets: list[socket], release: Callable[[], None], *, may_fork: bool = True
+        self,
+        config: uvicorn.Config,
+        sockets: list[socket],
+        clock: Clock,
+        release: Callable[[], None],
+        *,
+        may_fork: bool = True,
     ) -> None:
         super().__init__(config, sockets)
         self.ready = False
-        self._clock = Clock()
+        self._clock = clock
         self._asked: float | None = None
         self._mask: set[Any] = set()
         self._forks = may_fork and threading.active_count() == 1

@@ -29,6 +29,7 @@ from s3ish.auth.credentials import Credentials, User
 from s3ish.auth.identify import Authenticator
 from s3ish.auth.principals import principal_of
 from s3ish.auth.request import HttpRequest
+from s3ish.clock import Clock
 from s3ish.model import Entry
 from s3ish.objects import listing
 from s3ish.observe.logs import set_up_logs
@@ -166,7 +167,7 @@ def main():
         open(os.devnull, "w") as nowhere,
         contextlib.redirect_stderr(nowhere),
     ):
-        log = set_up_logs("info", "json")  # log lines are made and written, as in a server
+        log = set_up_logs("info", "json", Clock())  # log lines are made and written, as in a server
         names = {
             "bench": (f"k{number:06}" for number in range(10_000)),
             "tree": (f"p{number // 10:04}/k{number:06}" for number in range(10_000)),

@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 import pytest
 import structlog
 
+from s3ish.clock import Clock
 from s3ish.observe import console
 from s3ish.observe.lines import RequestLine, printable
 from s3ish.observe.logs import RequestLog, set_up_logs
@@ -67,7 +68,7 @@ def stderr(monkeypatch):
             monkeypatch.setenv(name, value)
         stream = Stream(terminal=terminal)
         monkeypatch.setattr(sys, "stderr", stream)
-        return stream, set_up_logs(level, form)
+        return stream, set_up_logs(level, form, Clock())
 
     yield set_up
     structlog.configure(**before)

@@ -26,7 +26,7 @@ DATA = {"small": sample(1000), "large": sample(100_000)}
 def plain_logs(monkeypatch):
     """Leave the logs of this process as other tests expect them."""
     for module in (start, commands):
-        monkeypatch.setattr(module, "set_up_logs", lambda level, style: None)
+        monkeypatch.setattr(module, "set_up_logs", lambda *_: None)
 
 
 @pytest.fixture
@@ -44,7 +44,7 @@ def index_of(settings):
 
 def serve(settings, work):
     """Do what ``work`` does with a store, between the start and the end of a server."""
-    with start.prepare(settings) as preparation:
+    with start.prepare(settings, Clock()) as preparation:
 
         async def run():
             volumes = engines.open_volumes(settings, Clock(), create=False)
@@ -70,7 +70,7 @@ async def look(store):
 def check(settings, *, repair):
     """Do what ``s3ish check`` does; return the counts."""
     ignore = {"report": lambda _: None, "begin": lambda _: None, "advance": lambda: None}
-    return commands.StoreCheck(settings, repair=repair, **ignore).run()
+    return commands.StoreCheck(settings, Clock(), repair=repair, **ignore).run()
 
 
 def lose(path):
@@ -97,7 +97,7 @@ def test_a_check_does_not_take_a_blank_index_for_the_truth(settings, happens):  
     with pytest.raises(IndexFailure, match="s3ish index rebuild"):
         check(settings, repair=False)
     with pytest.raises(IndexFailure, match="s3ish index rebuild"):
-        commands.run_job(settings, "orphans")
+        commands.run_job(settings, Clock(), "orphans")
     assert serve(settings, look) == DATA
 
 

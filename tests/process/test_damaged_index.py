@@ -26,7 +26,7 @@ BODIES = {f"key-{number:03}": bytes([number % 256]) * (number * 11) for number i
 @pytest.fixture(autouse=True)
 def plain_logs(monkeypatch):
     """Leave the logs of this process as other tests expect them."""
-    monkeypatch.setattr(start, "set_up_logs", lambda level, style: None)
+    monkeypatch.setattr(start, "set_up_logs", lambda *_: None)
 
 
 def damage(path, within=512):

@@ -41,7 +41,7 @@ SUFFIXES = ("", "-wal", "-shm")
 @pytest.fixture(autouse=True)
 def plain_logs(monkeypatch):
     """Leave the logs of this process as other tests expect them."""
-    monkeypatch.setattr(start, "set_up_logs", lambda level, style: None)
+    monkeypatch.setattr(start, "set_up_logs", lambda *_: None)
 
 
 def store(server, bodies, bucket="/things"):

@@ -20,7 +20,7 @@ FILES = (".s3ish/volume.json", ".s3ish/volume.json.copy")
 def plain_logs(monkeypatch):
     """Leave the logs of this process as other tests expect them."""
     for module in (start, commands):
-        monkeypatch.setattr(module, "set_up_logs", lambda level, style: None)
+        monkeypatch.setattr(module, "set_up_logs", lambda *_: None)
 
 
 @pytest.fixture(params=[1, 3])

@@ -28,7 +28,7 @@ BODIES = {f"key {number}": bytes([number]) * (100 if number % 2 else 100_000) fo
 @pytest.fixture(autouse=True)
 def plain_logs(monkeypatch):
     """Leave the logs of this process as other tests expect them."""
-    monkeypatch.setattr(start, "set_up_logs", lambda level, style: None)
+    monkeypatch.setattr(start, "set_up_logs", lambda *_: None)
 
 
 @pytest.fixture
@@ -216,7 +216,7 @@ def test_a_place_without_room_is_passed_over(settings, roots, monkeypatch):
 
 def test_where_it_failed_before_it_may_go_when_it_failed_everywhere(settings, roots):
     serve(settings, fill)
-    with start.prepare(settings) as preparation:
+    with start.prepare(settings, Clock()) as preparation:
         assert preparation.index == index_on(roots[0])
         for turn in (1, 2, 0, 1):
             preparation.make_ready_again(True)

@@ -2,6 +2,7 @@
 
 import pytest
 
+from s3ish.clock import Clock
 from s3ish.observe.observer import Observer
 from s3ish.process.standby import Standby
 from tests.server.support import LIMITS, Server, receive_all, send
@@ -9,7 +10,7 @@ from tests.server.support import LIMITS, Server, receive_all, send
 
 @pytest.fixture(scope="module")
 def server():
-    server = Server(Standby(Observer(), ""), LIMITS)
+    server = Server(Standby(Observer(), "", Clock()), LIMITS)
     yield server
     server.stop()
 

@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 import pytest
 import uvicorn
 
+from s3ish.clock import Clock
 from s3ish.process.cores import usable_cores
 from s3ish.process.worker import Worker
 
@@ -64,7 +65,7 @@ def test_a_worker_begins_as_a_new_program_beside_threads_and_drives_that_hang(ma
     waiting = threading.Thread(target=ended.wait)
     waiting.start()
     with socket.create_server(("127.0.0.1", 0)) as listening:
-        worker = Worker(config, [listening], lambda: None, may_fork=may_fork)
+        worker = Worker(config, [listening], Clock(), lambda: None, may_fork=may_fork)
         worker.start()
         try:
             wait_until(lambda: worker.is_alive() and worker.ready)
@@ -80,7 +81,7 @@ def test_a_worker_begins_as_a_new_program_beside_threads_and_drives_that_hang(ma
 
 
 def test_a_worker_that_is_silent_for_too_long_does_not_count_as_alive():
-    worker = Worker(uvicorn.Config("x:y", log_config=None), [], lambda: None, may_fork=False)
+    worker = Worker(uvicorn.Config("x:y", log_config=None), [], Clock(), lambda: None, may_fork=False)
     worker.process = SimpleNamespace(is_alive=lambda: True)
     assert worker.is_alive()
     assert worker.is_alive()
