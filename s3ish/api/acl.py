@@ -91,7 +91,9 @@ async def put_object_acl(context: Context, request: PutObjectAclRequest) -> None
     def change(version: Version) -> Version:
         return replace(version, attributes=replace(version.attributes, acl=grants))
 
-    await versions.amend_version(context.store, request.bucket, request.key, request.version_id, change)
+    await versions.amend_version(
+        context.store, request.bucket, request.key, request.version_id, change, cause=context.cause
+    )
 
 
 def chosen_list(

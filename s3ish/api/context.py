@@ -11,6 +11,7 @@ from s3ish.auth.condition_keys import Circumstances
 from s3ish.auth.principals import Principal
 from s3ish.errors import AccessDenied, NoSuchBucket, S3Error
 from s3ish.model import Bucket, Owner
+from s3ish.objects.consequences import Cause
 from s3ish.objects.ingest import Source
 from s3ish.objects.store import Store
 
@@ -23,7 +24,7 @@ class Context(Struct):
     """One call.
 
     ``bucket`` is the bucket of the request's target, checked to exist where the operation needs it; ``scheme`` that of
-    the URL that the client asked for.
+    the URL that the client asked for, ``operation`` the name of what it asked for.
     """
 
     store: Store
@@ -34,6 +35,7 @@ class Context(Struct):
     request_id: str
     path: str
     scheme: str
+    operation: str
 
     @property
     def headers(self) -> Mapping[str, str]:
@@ -44,6 +46,11 @@ class Context(Struct):
     def owner(self) -> Owner:
         """Whom what the request makes belongs to."""
         return self.principal.owner
+
+    @property
+    def cause(self) -> Cause:
+        """Why versions change in this call."""
+        return Cause(self.operation, self.principal.owner.id, self.circumstances.source, self.request_id)
 
     @property
     def url(self) -> str:

@@ -110,6 +110,7 @@ async def copy_object(context: Context, request: CopyObjectRequest) -> CopyObjec
             owner=owner,
             attributes=attributes,
             encoding=links,
+            cause=context.cause,
             algorithm=request.checksum_algorithm,
             conditions=WriteConditions(if_match=request.if_match, if_none_match=request.if_none_match),
         )

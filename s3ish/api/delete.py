@@ -67,6 +67,7 @@ async def delete_object(context: Context, request: DeleteObjectRequest) -> Delet
             if_match_modified=request.if_match_modified,
         ),
         bypass=bypass,
+        cause=context.cause,
     )
     return DeleteObjectResponse(delete_marker=deleted.marker or None, version_id=deleted.version_id)
 
@@ -171,6 +172,7 @@ async def _delete_one(
                 if_match=wanted.etag, if_match_size=wanted.size, if_match_modified=wanted.last_modified
             ),
             bypass=bypass,
+            cause=context.cause,
         )
     except S3Error as error:
         return ErrorElement(key=wanted.key, version_id=wanted.version_id, code=error.code, message=error.message)

@@ -335,7 +335,9 @@ async def put_object_retention(context: Context, request: PutRetentionRequest) -
             ),
         )
 
-    await versions.amend_version(context.store, request.bucket, request.key, request.version_id, change)
+    await versions.amend_version(
+        context.store, request.bucket, request.key, request.version_id, change, cause=context.cause
+    )
 
 
 @operation("GET /{Bucket}/{Key+}?legal-hold", action="s3:GetObjectLegalHold")
@@ -362,7 +364,9 @@ async def put_object_legal_hold(context: Context, request: PutLegalHoldRequest) 
             version, attributes=replace(version.attributes, lock=lock.with_hold(version.attributes.lock, on=on))
         )
 
-    await versions.amend_version(context.store, request.bucket, request.key, request.version_id, change)
+    await versions.amend_version(
+        context.store, request.bucket, request.key, request.version_id, change, cause=context.cause
+    )
 
 
 def _wanted(retention: Retention, now_ns: int) -> Lock:

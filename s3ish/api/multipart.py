@@ -291,6 +291,7 @@ async def complete_multipart_upload(
         expected_kind=request.checksum_type,
         expected_size=request.object_size,
         conditions=WriteConditions(if_match=request.if_match, if_none_match=request.if_none_match),
+        cause=context.cause,
     )
     return CompleteMultipartUploadResponse(
         location=context.url,

@@ -68,6 +68,7 @@ async def post_object(context: Context, request: PostObjectRequest) -> PostObjec
         owner=owner,
         attributes=attributes,
         encoding=links,
+        cause=context.cause,
     )
     etag = quoted(version.etag)
     place = context.url.rstrip("/") + "/" + write_url(request.key)

@@ -71,6 +71,7 @@ async def put_object(context: Context, request: PutObjectRequest) -> PutObjectRe
         owner=owner,
         attributes=attributes,
         encoding=links,
+        cause=context.cause,
         conditions=WriteConditions(if_match=request.if_match, if_none_match=request.if_none_match),
     )
     return PutObjectResponse(

@@ -114,7 +114,7 @@ async def _tag(context: Context, request: ObjectTaggingRequest, tags: tuple[Tag,
         return replace(version, attributes=replace(version.attributes, tags=tags))
 
     version = await versions.amend_version(
-        context.store, request.bucket, request.key, request.version_id, change, method=method
+        context.store, request.bucket, request.key, request.version_id, change, method=method, cause=context.cause
     )
     return TaggedResponse(version_id=_shown(context, version))
 

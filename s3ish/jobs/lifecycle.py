@@ -21,6 +21,7 @@ from s3ish.jobs.runner import Step
 from s3ish.model import Bucket, Upload, Version
 from s3ish.objects import lifecycle
 from s3ish.objects.conditions import UNCONDITIONAL, WriteConditions
+from s3ish.objects.consequences import Cause
 from s3ish.objects.delete import delete_object
 from s3ish.objects.lifecycle import Rule
 from s3ish.objects.multipart import abort_upload
@@ -34,6 +35,7 @@ LIFECYCLE = b"lifecycle"
 """The row of the state table that holds the progress."""
 
 _ROWS_A_STEP = 200
+_CAUSE = Cause(job="lifecycle")
 _LONGEST_PAUSE_SECONDS = 5.0
 _JUMP_SECONDS = 3600.0
 """How far the clock must move at once to be doubted, and for how long it is."""
@@ -171,7 +173,13 @@ class LifecycleJob:
         conditions = UNCONDITIONAL if version.marker else same
         with suppress(*_STAYS):
             done = await delete_object(
-                self._store, bucket.name, version.key, version_id, owner=bucket.owner, conditions=conditions
+                self._store,
+                bucket.name,
+                version.key,
+                version_id,
+                owner=bucket.owner,
+                conditions=conditions,
+                cause=_CAUSE,
             )
             log.info("expired", bucket=bucket.name, key=version.key, version=version.id, rule=rule, marker=done.made)
 

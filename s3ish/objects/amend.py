@@ -9,14 +9,14 @@ for what was under way and nothing else: recovery reads these, not the store.
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, ParamSpec, TypeVar
 
 import structlog
 from msgspec.structs import replace
 
 from s3ish.blob.protocol import BlobError, Corrupt, Missing, OutOfReach
-from s3ish.index.protocol import Damaged, Put
+from s3ish.index.protocol import Change, Damaged, Put
 from s3ish.model import BlobRef, Intent
 from s3ish.objects.store import Store, attempts, translated
 from s3ish.tables import keys
@@ -35,13 +35,24 @@ class Gone(Exception):
     """The record to amend is no longer there."""
 
 
-async def amend(store: Store, table: SealedTable[R, K], held: Held[R], change: Callable[[R], R]) -> Held[R]:
+def _nothing(*_: object) -> Sequence[Change]:
+    return ()
+
+
+async def amend(
+    store: Store,
+    table: SealedTable[R, K],
+    held: Held[R],
+    change: Callable[[R], R],
+    rows: Callable[[R, R], Sequence[Change]] = _nothing,
+) -> Held[R]:
     """Replace a record by what ``change`` makes of it.
 
     Args:
         table, held: the record, as it was found.
         change: returns the record to be, given the one that is there. It may be called again when another caller was
             faster, and with a later record then. It changes neither what the row is found by nor the blob.
+        rows: returns what is to be written in the same commit, given the record as it was and as it will be.
 
     Returns:
         The record as it is now.
@@ -53,11 +64,13 @@ async def amend(store: Store, table: SealedTable[R, K], held: Held[R], change: C
     with translated():
         for _ in attempts():
             wanted: Any = change(held.record)
-            if wanted == held.record:
-                return held
+            same = wanted == held.record
             wanted = replace(wanted, revision=store.clock.sequence(wanted.revision))
+            following = rows(held.record, wanted)
+            if same and not following:
+                return held
             # a write that a thread has begun cannot be cancelled, so that it is seen through to its end
-            amended = await asyncio.shield(asyncio.ensure_future(_attempt(store, table, held, wanted)))
+            amended = await asyncio.shield(asyncio.ensure_future(_attempt(store, table, held, wanted, following)))
             if amended:
                 return amended
             now = await _now(store, table, held.key, wanted.blob)
@@ -67,13 +80,15 @@ async def amend(store: Store, table: SealedTable[R, K], held: Held[R], change: C
     raise AssertionError  # attempts() raises before
 
 
-async def _attempt(store: Store, table: SealedTable[R, K], held: Held[R], wanted: Any) -> Held[R] | None:
+async def _attempt(
+    store: Store, table: SealedTable[R, K], held: Held[R], wanted: Any, rows: Sequence[Change]
+) -> Held[R] | None:
     """Commit an amended record and write its sidecar; None if the row is another one by now."""
     row = table.store(held.key, wanted)
     left = _intent(store, held, wanted.blob)
     amended = Held(table.name, wanted, row.key, row.value)
     try:
-        if not await store.commit([row, left], [held.row]):
+        if not await store.commit([row, left, *rows], [held.row]):
             return None
         await _write(store, table, amended, wanted.blob)
     except BaseException:  # it may have happened, and the sidecar does not say so

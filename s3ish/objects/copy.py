@@ -15,6 +15,7 @@ from s3ish.model import Attributes, Owner, Part, Upload, Version
 from s3ish.objects import get as read
 from s3ish.objects import multipart
 from s3ish.objects.conditions import UNCONDITIONAL, WriteConditions
+from s3ish.objects.consequences import BY_SERVER, Cause
 from s3ish.objects.digests import Claims
 from s3ish.objects.encodings.chain import Encodings, Links
 from s3ish.objects.ingest import Ingested, ingest
@@ -68,6 +69,7 @@ async def copy_object(
     conditions: WriteConditions = UNCONDITIONAL,
     encoding: Links | None = None,
     encodings: Encodings | None = None,
+    cause: Cause = BY_SERVER,
 ) -> Version:
     """Make a new version of ``bucket/key`` with the bytes of ``source``.
 
@@ -76,6 +78,7 @@ async def copy_object(
         algorithm: the checksum to have; the source's own if None.
         encoding: the links under which it is stored; the default ones if None.
         encodings: of a request that brings keys, of the source or of the new version; the store's if None.
+        cause: why.
 
     Raises:
         NoSuchBucket, PreconditionFailed, NoSuchKey: as ``publish``.
@@ -110,7 +113,7 @@ async def copy_object(
                 draft = replace(draft, blob=await writer.finish())
             else:
                 draft = await _through(store, source, draft, writer, known, wanted)
-            return await publish(store, draft, writer, conditions, tuple(rows))
+            return await publish(store, draft, writer, conditions, tuple(rows), cause=cause)
 
 
 async def _adopt(store: Store, source: Version, writer: BlobWriter) -> bool:

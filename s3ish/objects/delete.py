@@ -6,9 +6,10 @@ https://docs.aws.amazon.com/AmazonS3/latest/userguide/DeletingObjectVersions.htm
 from msgspec import Struct
 
 from s3ish.index.protocol import Change, Expect
-from s3ish.model import NULL_VERSION, Owner, Version
+from s3ish.model import NULL_VERSION, Bucket, Owner, Version
 from s3ish.objects import versions
 from s3ish.objects.conditions import UNCONDITIONAL, WriteConditions
+from s3ish.objects.consequences import BY_SERVER, Cause
 from s3ish.objects.lock import check_removal
 from s3ish.objects.put import publish
 from s3ish.objects.store import Store, attempts, drop_blobs, garbage_of, translated
@@ -36,11 +37,13 @@ async def delete_object(
     owner: Owner,
     conditions: WriteConditions = UNCONDITIONAL,
     bypass: bool = False,
+    cause: Cause = BY_SERVER,
 ) -> Deleted:
     """Delete an object or one version of it.
 
     Args:
         bypass: whether a version may go that is retained in governance mode.
+        cause: why.
 
     https://docs.aws.amazon.com/AmazonS3/latest/API/API_DeleteObject.html
 
@@ -51,23 +54,25 @@ async def delete_object(
     """
     with translated():
         if version_id is not None:
-            return await _remove_version(store, bucket, key, version_id, conditions, bypass=bypass)
+            return await _remove_version(store, bucket, key, version_id, conditions, cause, bypass=bypass)
         held = await store.bucket(bucket)
         if held.record.versioning:
-            return await _mark(store, bucket, key, owner, conditions)
-        return await _remove_newest(store, bucket, key, conditions)
+            return await _mark(store, bucket, key, owner, conditions, cause)
+        return await _remove_newest(store, bucket, key, conditions, cause)
 
 
-async def _mark(store: Store, bucket: str, key: str, owner: Owner, conditions: WriteConditions) -> Deleted:
+async def _mark(
+    store: Store, bucket: str, key: str, owner: Owner, conditions: WriteConditions, cause: Cause
+) -> Deleted:
     """Put a delete marker on top; with versioning suspended it takes the null version's place."""
     async with store.blobs.create(f"{bucket}/{key}", 0) as writer:
         ref = await writer.finish()
         draft = Version(bucket=bucket, key=key, id="", sequence=0, modified_ns=0, owner=owner, blob=ref, marker=True)
-        version = await publish(store, draft, writer, conditions)
+        version = await publish(store, draft, writer, conditions, cause=cause)
     return Deleted(version.id, marker=True, made=True)
 
 
-async def _remove_newest(store: Store, bucket: str, key: str, conditions: WriteConditions) -> Deleted:
+async def _remove_newest(store: Store, bucket: str, key: str, conditions: WriteConditions, cause: Cause) -> Deleted:
     """Delete in a bucket that never was versioned: the object is gone."""
     async with store.turn(bucket, key):
         for _ in attempts():
@@ -77,13 +82,13 @@ async def _remove_newest(store: Store, bucket: str, key: str, conditions: WriteC
             if not newest:
                 return Deleted()
             check_removal(newest[0].record, store.clock.service_ns(), bypass=False)
-            if await _remove(store, newest[0], newest, [held.row]):
+            if await _remove(store, held.record, newest[0], newest, [held.row], cause):
                 return Deleted()
     raise AssertionError  # attempts() raises before
 
 
 async def _remove_version(
-    store: Store, bucket: str, key: str, version_id: str, conditions: WriteConditions, *, bypass: bool
+    store: Store, bucket: str, key: str, version_id: str, conditions: WriteConditions, cause: Cause, *, bypass: bool
 ) -> Deleted:
     """Delete one version for good; what lies below the newest comes up."""
     async with store.turn(bucket, key):
@@ -95,16 +100,25 @@ async def _remove_version(
                 return Deleted(version_id)
             check_removal(target.record, store.clock.service_ns(), bypass=bypass)
             newest = await store.newest(bucket, key, 2)
-            if await _remove(store, target, newest, []):
+            held = await store.bucket(bucket)
+            if await _remove(store, held.record, target, newest, [], cause):
                 return Deleted(version_id, marker=target.record.marker)
     raise AssertionError  # attempts() raises before
 
 
-async def _remove(store: Store, target: Held[Version], newest: list[Held[Version]], expect: list[Expect]) -> bool:
+async def _remove(
+    store: Store,
+    bucket: Bucket,
+    target: Held[Version],
+    newest: list[Held[Version]],
+    expect: list[Expect],
+    cause: Cause,
+) -> bool:
     """Commit the removal of one version, given the newest two of its key; tell whether it was done."""
     version = target.record
     garbage = [garbage_of(version)]
     changes: list[Change] = [VERSIONS.drop(target.key), *drop_blobs(garbage)]
+    changes += store.consequences.rows(bucket, version, None, cause)
     expect = [*expect, target.row]
     below = None
     if newest and newest[0].key != target.key:

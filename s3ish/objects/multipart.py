@@ -26,6 +26,7 @@ from s3ish.errors import (
 from s3ish.index.protocol import Change
 from s3ish.model import Checksum, Garbage, Part, Upload, Version
 from s3ish.objects.conditions import UNCONDITIONAL, WriteConditions
+from s3ish.objects.consequences import BY_SERVER, Cause
 from s3ish.objects.digests import DEFAULT_ALGORITHM
 from s3ish.objects.encodings.chain import Encodings, Links
 from s3ish.objects.ingest import Source, ingest
@@ -200,6 +201,7 @@ async def complete_upload(
     expected_kind: str | None = None,
     expected_size: int | None = None,
     conditions: WriteConditions = UNCONDITIONAL,
+    cause: Cause = BY_SERVER,
 ) -> Version:
     """Make an object of the chosen parts, in order; a repeated request gets the same answer.
 
@@ -207,6 +209,7 @@ async def complete_upload(
 
     Args:
         expected, expected_kind, expected_size: what the client says of the whole object.
+        cause: why.
 
     Raises:
         NoSuchUpload, InvalidPart, InvalidPartOrder, EntityTooSmall, BadDigest, InvalidRequest: the request is wrong.
@@ -227,7 +230,7 @@ async def complete_upload(
             _check_kind(held.record, expected_kind)
             _check_whole(draft, held.record, expected, expected_size)
             try:
-                return await _publish(store, held, draft, stored, parts, conditions)
+                return await _publish(store, held, draft, stored, parts, conditions, cause)
             except Conflicted:
                 continue
     raise AssertionError  # attempts() raises before
@@ -350,6 +353,7 @@ async def _publish(
     stored: list[Held[Part]],
     parts: list[Held[Part]],
     conditions: WriteConditions,
+    cause: Cause,
 ) -> Version:
     """Publish the version and end its upload in one commit; parts that were not chosen become garbage."""
     used = {part.record.number for part in parts}
@@ -360,7 +364,7 @@ async def _publish(
     async with store.blobs.create(f"{draft.bucket}/{draft.key}", 0) as writer:
         draft = replace(draft, blob=await writer.finish())
         version = await publish(
-            store, draft, writer, conditions, tuple(changes), (held.row, *(part.row for part in stored))
+            store, draft, writer, conditions, tuple(changes), (held.row, *(part.row for part in stored)), cause
         )
     await store.discard(garbage)
     return version

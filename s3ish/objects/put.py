@@ -10,6 +10,7 @@ from s3ish.index.protocol import Change, Expect, RowIs
 from s3ish.model import NULL_VERSION, Attributes, Bucket, Garbage, Owner, Version
 from s3ish.objects import versions
 from s3ish.objects.conditions import UNCONDITIONAL, WriteConditions
+from s3ish.objects.consequences import BY_SERVER, Cause
 from s3ish.objects.encodings.chain import Encodings, Links
 from s3ish.objects.ingest import Source, ingest
 from s3ish.objects.lock import check_removal
@@ -21,19 +22,21 @@ from s3ish.tables.table import Held
 class Publication:
     """What one commit will do to make a version the newest of its key.
 
-    ``changes`` and ``expect`` go to the index, ``garbage`` are the blobs of the version that is replaced.
+    ``changes`` and ``expect`` go to the index, ``replaced`` is the version that goes, ``garbage`` are its blobs.
     """
 
     def __init__(self, version: Version, expect: list[Expect]) -> None:
         self.version = version
         self.expect = expect
         self.changes: list[Change] = []
+        self.replaced: Version | None = None
         self.garbage: list[Garbage] = []
 
     def replace(self, held: Held[Version], *, covered: bool) -> None:
         """Remove the null version that the new one takes the place of."""
         self.changes.append(VERSIONS.drop(held.key))
         self.expect.append(held.row)
+        self.replaced = held.record
         self.garbage = [garbage_of(held.record)]
         if covered:
             row = NULLS.covered(held.record)
@@ -68,6 +71,7 @@ async def publish(
     conditions: WriteConditions = UNCONDITIONAL,
     changes: tuple[Change, ...] = (),
     expect: tuple[RowIs, ...] = (),
+    cause: Cause = BY_SERVER,
 ) -> Version:
     """Seal a finished blob as the newest version of its key and commit it.
 
@@ -76,6 +80,7 @@ async def publish(
         writer: its finished blob.
         conditions: what must be true of the key at that moment.
         changes, expect: what shall happen, and must be true, in the same commit.
+        cause: why.
 
     Returns:
         The version as published.
@@ -99,6 +104,7 @@ async def publish(
                     CURRENT.show(version),
                     *INLINE.keep(version.blob, inline),
                     *drop_blobs(publication.garbage),
+                    *store.consequences.rows(bucket.record, publication.replaced, version, cause),
                     *changes,
                 ],
                 [bucket.row, *publication.expect, *expect],
@@ -127,6 +133,7 @@ async def put_object(
     conditions: WriteConditions = UNCONDITIONAL,
     encoding: Links | None = None,
     encodings: Encodings | None = None,
+    cause: Cause = BY_SERVER,
 ) -> Version:
     """Store an object.
 
@@ -136,6 +143,7 @@ async def put_object(
         attributes: what the client says of it.
         encoding: the links under which it is stored; the default ones if None.
         encodings: of a request that brings a key; the store's if None.
+        cause: why.
 
     Raises:
         S3Error: a broken body, a digest that does not match, a condition that does not hold, no such bucket.
@@ -162,4 +170,4 @@ async def put_object(
                 attributes=attributes,
                 encoding=links,
             )
-            return await publish(store, draft, writer, conditions)
+            return await publish(store, draft, writer, conditions, cause=cause)

@@ -28,6 +28,7 @@ from s3ish.index.protocol import (
     Unavailable,
 )
 from s3ish.model import BlobRef, Bucket, Garbage, Version
+from s3ish.objects.consequences import Consequences
 from s3ish.objects.encodings.chain import Encodings, UnknownEncoding
 from s3ish.objects.key_queue import KeyQueue
 from s3ish.objects.room import PIECE_BYTES, Room
@@ -96,6 +97,7 @@ class Store:
         upkeep: what the volumes tell of themselves.
         piece_bytes: how much an upload takes at a time outside a crowd.
         any_region: whether a bucket may be made for any region, as stacks for tests want it.
+        consequences: what follows from changes of versions.
 
     ``left_garbage`` says that a request has left parts to the garbage job.
     """
@@ -115,6 +117,7 @@ class Store:
         upkeep: Upkeep = NoUpkeep(),  # noqa: B008 - immutable
         piece_bytes: int = PIECE_BYTES,
         any_region: bool = False,
+        consequences: Consequences = Consequences(),  # noqa: B008 - immutable
     ) -> None:
         self._on_damage = on_damage
         self._on_broken_row = on_broken_row
@@ -125,6 +128,7 @@ class Store:
         self.offload = offload
         self.region = region
         self.any_region = any_region
+        self.consequences = consequences
         self.leftovers = UnresolvedWrites()
         self.upkeep = upkeep
         self.encodings = encodings or Encodings()

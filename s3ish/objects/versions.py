@@ -6,13 +6,16 @@ key, or the ``nulls`` table says which one it is; that row is written when somet
 
 import base64
 import binascii
+import functools
 from collections.abc import Callable
 from contextlib import suppress
 
 from s3ish.clock import Clock
 from s3ish.errors import InvalidArgument, MethodNotAllowed, NoSuchKey, NoSuchVersion
-from s3ish.model import NULL_VERSION, Version
+from s3ish.index.protocol import Change
+from s3ish.model import NULL_VERSION, Bucket, Version
 from s3ish.objects.amend import Gone, amend
+from s3ish.objects.consequences import BY_SERVER, Cause
 from s3ish.objects.store import Store, attempts, translated
 from s3ish.tables.catalog import NULLS, VERSIONS
 from s3ish.tables.table import Held
@@ -89,12 +92,14 @@ async def amend_version(
     change: Callable[[Version], Version],
     *,
     method: str = "PUT",
+    cause: Cause = BY_SERVER,
 ) -> Version:
     """Change what is kept beside the bytes of a version: tags, access list, lock.
 
     Args:
         change: as that of ``amend``.
         method: of the request, for the error that a delete marker gives.
+        cause: why.
 
     Returns:
         The version as it is now.
@@ -106,9 +111,16 @@ async def amend_version(
         async with store.turn(bucket, key):
             for _ in attempts():
                 held = _present(await find(store, bucket, key, version_id), key, version_id, method)
+                record = (await store.bucket(bucket)).record
+                rows = functools.partial(_rows, store, record, cause)
                 with suppress(Gone):
-                    return (await amend(store, VERSIONS, held, change)).record
+                    return (await amend(store, VERSIONS, held, change, rows)).record
     raise AssertionError  # attempts() raises before
+
+
+def _rows(store: Store, bucket: Bucket, cause: Cause, before: Version, after: Version) -> list[Change]:
+    """Return what follows from an amendment."""
+    return store.consequences.rows(bucket, before, after, cause)
 
 
 def _present(held: Held[Version] | None, key: str, version_id: str | None, method: str) -> Held[Version]:

@@ -280,6 +280,7 @@ class S3Application:
             request_id=call.request_id,
             path=call.path,
             scheme=call.origin.scheme,
+            operation=operation.name,
         )
         for permit in operation.permits(typed) if operation.permits else ():
             await context.require(permit)

@@ -182,6 +182,7 @@ class _Visit:
             request_id=call.request_id,
             path=call.path,
             scheme=call.origin.scheme,
+            operation=OPERATION,
         )
 
     def _follow(self, rule: RoutingRule, key: str) -> Written:
