@@ -32,6 +32,7 @@ from s3ish.jobs.lifecycle import LifecycleJob
 from s3ish.jobs.periodic import Periodic
 from s3ish.jobs.runner import Job, Runner
 from s3ish.objects.store import Store
+from s3ish.observe.audit import AuditLog
 from s3ish.observe.logs import RequestLog, set_up_logs
 from s3ish.observe.observer import Observer
 from s3ish.process.heartbeat import Heartbeat
@@ -64,7 +65,8 @@ class Application:
     ) -> None:
         self._settings, self._index, self._clock = settings, index, clock
         self._leave = leave
-        self._observer = Observer(shared=settings.server.workers > 1, log=log)
+        audit = AuditLog(Path(settings.log.audit)) if settings.log.audit else None
+        self._observer = Observer(shared=settings.server.workers > 1, log=log, audit=audit)
         self._store: Store | None = None
         self._s3: S3Application | None = None
 
@@ -154,7 +156,7 @@ class Application:
                     volumes.forget_workers([volumes.mark])
             finally:
                 await close(store)
-                self._observer.flush()
+                self._observer.close()
 
     async def _is_ready(self) -> bool:
         if self._store is None:

@@ -166,6 +166,7 @@ class LogSettings(Section, frozen=True):
 
     level: Annotated[Literal["debug", "info", "warning", "error"], "Least level that is logged."] = "info"
     format: Annotated[Literal["auto", "json", "console"], "auto is JSON unless on a terminal."] = "auto"
+    audit: Annotated[str, "File for one JSON line a request: who did what, and which rule decided. Empty: none."] = ""
 
 
 class MetricsSettings(Section, frozen=True):

@@ -194,7 +194,7 @@ class MemoryApplication:
         finally:
             await self._world.close()
             self._offload.close()
-            self._observer.flush()
+            self._observer.close()
 
 
 class _Recording(Observer):

@@ -16,11 +16,16 @@ from s3ish.objects.store import Store
 
 async def check_permit(
     store: Store, principal: Principal, permit: Permit, bucket: Bucket | None, circumstances: Circumstances
-) -> None:
-    """Check that a caller has a right. Raises AccessDenied, whose ``reason`` names the rule that decided."""
+) -> str:
+    """Check that a caller has a right, and return which rule gives it.
+
+    Raises:
+        AccessDenied: its ``reason`` names the rule that decided.
+    """
     decision = await decision_on(store, principal, permit, bucket, circumstances)
     if isinstance(decision, Denied):
         raise AccessDenied.because(decision.by)
+    return decision.by
 
 
 async def decision_on(

@@ -15,6 +15,7 @@ from msgspec.structs import replace
 from s3ish.auth import claims, sigv2, sigv4
 from s3ish.auth.chunk_signer import ChunkSigner
 from s3ish.auth.credentials import Credentials, User
+from s3ish.auth.diagnosis import diagnose
 from s3ish.auth.mismatch import mismatch
 from s3ish.auth.payload import SIGNED_CHUNKS, Payload, PayloadMode, read_payload, read_presigned_payload
 from s3ish.auth.request import HttpRequest
@@ -29,6 +30,8 @@ from s3ish.errors import (
 )
 
 _DUMMY_SECRET = "no user has this secret"  # noqa: S105  an unknown key costs the same time as a wrong signature
+_DIAGNOSES_A_SECOND = 20
+"""A diagnosis costs some twenty signatures, which nobody is to have done as often as they like."""
 _TOKENS = ("X-Amz-Security-Token", "x-amz-security-token")
 _UNSUPPORTED = "The authorization mechanism you have provided is not supported. Please use AWS4-HMAC-SHA256."
 _NO_QUERY = sigv4.Query((), frozenset(), "")
@@ -73,6 +76,7 @@ class Authenticator:
         self._region = region
         self._signature_v2 = signature_v2
         self._keys = SigningKeys()
+        self._diagnosed = (0, 0)
 
     def identify(self, request: HttpRequest, now: datetime) -> Authentication:
         """Return who a request is from.
@@ -102,7 +106,7 @@ class Authenticator:
         token = _token(request, query)
         if in_query_v4:
             claim = claims.from_query(request, query, self._region, now)
-            return self._verify_v4(request, claim, self._find(claim.access_key, token, now), presigned=True)
+            return self._verify_v4(request, claim, self._find(claim.access_key, token, now), now, presigned=True)
         if token and (in_query_v2 or self._sessions is None):
             raise InvalidToken  # Version 2 does not sign it there
         if in_query_v2:
@@ -112,7 +116,7 @@ class Authenticator:
         scheme, _, text = (header or "").partition(" ")
         if scheme == ALGORITHM:
             claim = claims.from_header(request, text, query, self._region, now)
-            return self._verify_v4(request, claim, self._find(claim.access_key, token, now), presigned=False)
+            return self._verify_v4(request, claim, self._find(claim.access_key, token, now), now, presigned=False)
         if scheme == sigv2.SCHEME:
             self._check_v2_allowed()
             asked = sigv2.from_header(request, text, now)
@@ -184,7 +188,7 @@ class Authenticator:
         return self._sessions.open(token, access_key, now)
 
     def _verify_v4(
-        self, request: HttpRequest, claim: claims.Claim, user: User | None, *, presigned: bool
+        self, request: HttpRequest, claim: claims.Claim, user: User | None, now: datetime, *, presigned: bool
     ) -> Authentication:
         payload = Payload(PayloadMode.UNSIGNED) if presigned else read_payload(claim.payload)
         _check_all_signed(request.headers, claim.signed.all)
@@ -197,13 +201,22 @@ class Authenticator:
         if user is None:
             raise InvalidAccessKeyId(AWSAccessKeyId=claim.access_key[:128])
         if not any(right):
-            raise mismatch(claim.access_key, claim.signature, *texts[0])
+            error = mismatch(claim.access_key, claim.signature, *texts[0])
+            error.reason = self._diagnose(request, claim, user, now)
+            raise error
         if presigned:
             payload = read_presigned_payload(claim.payload, request.method)
         elif payload.mode in SIGNED_CHUNKS:
             signer = ChunkSigner(user.access_key, key, claim.timestamp, claim.scope, claim.signature)
             payload = replace(payload, signer=signer)
         return Authentication(user, payload, presigned)
+
+    def _diagnose(self, request: HttpRequest, claim: claims.Claim, user: User, now: datetime) -> str:
+        """Return why a signature is not right, as far as that can be found; not for all of many wrong ones."""
+        second = int(now.timestamp())
+        count = self._diagnosed[1] + 1 if self._diagnosed[0] == second else 1
+        self._diagnosed = second, count
+        return diagnose(request, claim, user.secret_key) if count <= _DIAGNOSES_A_SECOND else ""
 
     def _verify_v2(
         self, request: HttpRequest, claim: sigv2.Claim, user: User | None, *, presigned: bool

@@ -13,8 +13,8 @@ class RequestLine(msgspec.Struct, kw_only=True, omit_defaults=True):
     """What the log tells of one request.
 
     ``path`` is that of a request whose target names nothing. ``error`` is the code of S3's error, or why there was no
-    whole answer. ``received`` and ``sent`` are body bytes, ``seconds`` its duration. ``torn`` says who ended an answer
-    behind its status: "client" or "server".
+    whole answer; ``reason`` names the statement, list or setting that refused it. ``received`` and ``sent`` are body
+    bytes, ``seconds`` its duration. ``torn`` says who ended an answer behind its status: "client" or "server".
     """
 
     event: Literal["request"] | None = None
@@ -27,6 +27,7 @@ class RequestLine(msgspec.Struct, kw_only=True, omit_defaults=True):
     path: str = ""
     status: int
     error: str
+    reason: str = ""
     received: int
     sent: int
     seconds: float

@@ -1,19 +1,25 @@
 """What operators see of requests and of everything else: the metrics, and lines of the log."""
 
+import os
 from collections import Counter
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import structlog
 from msgspec import Struct
 
 from s3ish.batching import TurnBatch
+from s3ish.observe.audit import AuditLog
 from s3ish.observe.lines import RequestLine
 from s3ish.observe.logs import RequestLog
+from s3ish.observe.refusals import Refusals
 
 if TYPE_CHECKING:
     from s3ish.observe.metrics import Metrics
 
+SHARED_DIRECTORY = "PROMETHEUS_MULTIPROC_DIR"
+"""The variable of the environment that names where the processes of a server meet to observe."""
 _MOST_LINES = 1024
 """So many requests are counted and logged at once."""
 
@@ -29,15 +35,22 @@ class Observer:
     Args:
         shared: whether several processes serve, whose metrics are added up.
         log: where the lines of requests go.
+        audit: where it is written down who did what; None if that is not wanted.
     """
 
-    def __init__(self, *, shared: bool = False, log: RequestLog | None = None) -> None:
+    def __init__(self, *, shared: bool = False, log: RequestLog | None = None, audit: AuditLog | None = None) -> None:
         self._shared = shared
+        self.audit = audit
         self._request_log = log or RequestLog()
         self._lines = TurnBatch(self._tell, _MOST_LINES)
         self._states: dict[int, str] = {}
         self._bound: dict[tuple[str, int], _Bound] = {}
         self._log = structlog.get_logger().bind()  # bound once: the lazy proxy costs microseconds a call
+
+    @cached_property
+    def refusals(self) -> Refusals:
+        """Why requests were refused not long ago, in any process that serves."""
+        return Refusals(Path(os.environ[SHARED_DIRECTORY]) if self._shared else None)
 
     @cached_property
     def _metrics(self) -> "Metrics":
@@ -55,6 +68,12 @@ class Observer:
     def flush(self) -> None:
         """Count and log the requests that have ended."""
         self._lines.flush()
+
+    def close(self) -> None:
+        """Write down what waits: the last requests have ended."""
+        self.flush()
+        if self.audit:
+            self.audit.close()
 
     def _tell(self, lines: list[RequestLine]) -> None:
         received = sent = 0

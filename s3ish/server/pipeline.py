@@ -58,6 +58,8 @@ _NO_PROXIES = Proxies()
 
 DRAIN_BYTES = 1024 * 1024
 """How much of a refused body is read and dropped to keep the connection; more is cut off."""
+_EXPLAINED = (400, 401, 403)
+"""The statuses of refusals that are kept to be explained: somebody has to change something."""
 CLIENT_LEFT = 499
 """The status that is logged where the client left before it got one."""
 LONG_DOCUMENT_BYTES = 32 * 1024
@@ -126,6 +128,8 @@ class S3Application:
         finally:
             seconds = clock.monotonic() - started
             self._observer.request(call.line(seconds))
+            if self._observer.audit:
+                self._observer.audit.add(call.audited(clock.now()))
             if self._access_log and call.bucket:
                 self._access_log.note(call, call.bucket, written, seconds, self._host_id)
             if written and written.flow:  # also one of which nothing was sent
@@ -225,7 +229,9 @@ class S3Application:
             raise AnswerTorn from error
 
     def _refuse(self, call: RequestRecord, error: S3Error) -> Written:
-        call.error = error.code
+        call.error, call.reason = error.code, error.reason
+        if error.status in _EXPLAINED:
+            self._observer.refusals.add(call.refused(error, self._store.clock.now()))
         if call.site and error.status >= 400:
             return website.error_page(error, call.request_id, self._host_id)
         return respond.describe(error, call.path, call.request_id, self._host_id)
@@ -260,7 +266,7 @@ class S3Application:
         circumstances = Circumstances(
             headers, query, now, call.origin.client, call.origin.scheme == "https", presigned=identity.presigned
         )
-        await self._authorise(principal, operation, target, bucket, circumstances)
+        call.decided_by = await self._authorise(principal, operation, target, bucket, circumstances)
         if operation.needs_bucket and bucket is None:
             raise NoSuchBucket(BucketName=target.bucket)
         if not operation.supported:
@@ -333,15 +339,20 @@ class S3Application:
         target: Target,
         bucket: Bucket | None,
         circumstances: Circumstances,
-    ) -> None:
-        """Check the operation's own right, before anything is said of what exists. Raises AccessDenied."""
+    ) -> str:
+        """Check the operation's own right, before anything is said of what exists; return which rule gives it.
+
+        Raises:
+            AccessDenied: none does.
+        """
         if not operation.needs_bucket:
             bucket = None
         check_owner(bucket, circumstances.headers.get("x-amz-expected-bucket-owner"))
         if operation.is_of_each_key and not principal.is_anonymous:
-            return
+            return "each key is decided by itself"
         action = operation.version_action if "versionId" in circumstances.query else operation.action
-        await check_permit(self._store, principal, Permit(action, target.bucket, target.key), bucket, circumstances)
+        permit = Permit(action, target.bucket, target.key)
+        return await check_permit(self._store, principal, permit, bucket, circumstances)
 
     async def _read(
         self,

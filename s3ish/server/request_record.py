@@ -1,13 +1,19 @@
 """What is known of a request on its way through the pipeline."""
 
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
+from urllib.parse import unquote
 
 from s3ish.api.operation import Operation
+from s3ish.auth.diagnosis import without_secrets
 from s3ish.auth.principals import ANONYMOUS, Principal
+from s3ish.errors import S3Error
 from s3ish.http.receive_buffer import Demand
 from s3ish.model import Bucket
+from s3ish.observe.audit import AuditLine
 from s3ish.observe.lines import RequestLine
+from s3ish.observe.refusals import Refusal
 from s3ish.server import respond
 from s3ish.server.body import RequestBody
 from s3ish.server.proxies import Proxies
@@ -23,6 +29,7 @@ class RequestRecord:
         "body",
         "bucket",
         "cut_off",
+        "decided_by",
         "error",
         "headers",
         "method",
@@ -32,6 +39,7 @@ class RequestRecord:
         "principal",
         "progress",
         "query",
+        "reason",
         "repeated",
         "request_id",
         "site",
@@ -55,6 +63,8 @@ class RequestRecord:
         self.bucket: Bucket | None = None
         self.site = ""  # the bucket whose website is asked for
         self.error = ""
+        self.reason = ""  # why it was refused, which the client does not learn
+        self.decided_by = ""  # what gave the operation's right
         self.origin = proxies.origin((scope.get("client") or ("",))[0], self.headers)
         self.body: RequestBody | None = None
         self.cut_off = False  # the server stops and waits no longer
@@ -86,6 +96,7 @@ class RequestRecord:
             path="" if target else self.path,
             status=self.status,
             error=self.error,
+            reason=self.reason,
             received=self.body.received if self.body else 0,
             sent=self.progress.sent,
             seconds=round(seconds, 6),
@@ -93,6 +104,65 @@ class RequestRecord:
             client=self.origin.client,
             request_id=self.request_id,
             torn=self.torn,
+        )
+
+    def audited(self, time: datetime) -> AuditLine:
+        """Return its line of the audit log.
+
+        Args:
+            time: when it ended.
+        """
+        target, principal = self.target, self.principal
+        denied = self.status in (401, 403)
+        return AuditLine(
+            time=time,
+            request_id=self.request_id,
+            caller=principal.arn or "anonymous",
+            access_key=principal.access_key,
+            operation=self.operation_name,
+            action=self.operation.action if self.operation else "",
+            bucket=target.bucket if target else "",
+            key=target.key if target else "",
+            version_id=self.parameter("versionId"),
+            client=self.origin.client,
+            agent=self.headers.get("user-agent", ""),
+            status=self.status,
+            error=self.error,
+            decision="denied" if denied else "allowed",
+            by=self.reason if denied else self.decided_by,
+        )
+
+    def refused(self, error: S3Error, time: datetime) -> Refusal:
+        """Return what explains why it was refused.
+
+        Args:
+            time: when that was.
+        """
+        target, details = self.target, error.details
+        return Refusal(
+            request_id=self.request_id,
+            at=time,
+            operation=self.operation_name,
+            method=self.method,
+            path=self.path,
+            bucket=target.bucket if target else "",
+            key=target.key if target else "",
+            client=self.origin.client,
+            agent=self.headers.get("user-agent", ""),
+            access_key=self.principal.access_key or str(details.get("AWSAccessKeyId", "")),
+            caller=self.principal.arn,
+            status=error.status,
+            error=error.code,
+            message=error.message,
+            reason=error.reason,
+            string_to_sign=str(details.get("StringToSign", "")),
+            canonical_request=without_secrets(str(details.get("CanonicalRequest", ""))),
+        )
+
+    def parameter(self, name: str) -> str:
+        """Return the value of a parameter of the query; empty if it is not there."""
+        return next(
+            (unquote(pair[len(name) + 1 :]) for pair in self.query.split("&") if pair.startswith(name + "=")), ""
         )
 
 

@@ -1,0 +1,101 @@
+"""The audit log: who did what, to which key, from where, and which rule let them or did not. One JSON line a request.
+
+It is a stream of its own beside the log, for those who must show later who had access. Secrets are in none of its
+fields. A line is written when the request has ended, together with those of the same turn of the event loop; where it
+cannot be written the log says so, and the request has been answered all the same.
+"""
+
+import os
+from datetime import datetime
+from pathlib import Path
+
+import msgspec
+import structlog
+
+from s3ish.batching import TurnBatch
+from s3ish.observe.lines import printable
+
+log = structlog.get_logger()
+
+_MOST_LINES = 1024
+
+
+class AuditLine(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """One request. ``decision`` is "allowed" or "denied", ``by`` the statement, list or setting that decided."""
+
+    time: datetime
+    request_id: str
+    caller: str
+    access_key: str = ""
+    operation: str
+    action: str = ""
+    bucket: str = ""
+    key: str = ""
+    version_id: str = ""
+    client: str
+    agent: str = ""
+    status: int
+    error: str = ""
+    decision: str
+    by: str = ""
+
+
+_FROM_CLIENTS = ("access_key", "bucket", "key", "version_id", "agent", "by")
+_encoder = msgspec.json.Encoder()
+
+
+class AuditLog:
+    """Appends lines to a file, which may be moved away while the server runs: the next line makes a new one.
+
+    Args:
+        file: where lines go. It is made with mode 0600.
+
+    Raises:
+        OSError: nothing can be written there.
+    """
+
+    def __init__(self, file: Path) -> None:
+        self._file = file
+        self._descriptor = self._open()
+        self._lines = TurnBatch(self._write, _MOST_LINES)
+        self._fails = False
+
+    def add(self, line: AuditLine) -> None:
+        """Append a line, together with the others of this turn of the event loop."""
+        self._lines.add(line)
+
+    def close(self) -> None:
+        """Write what waits, and close the file."""
+        self._lines.flush()
+        os.close(self._descriptor)
+
+    def _open(self) -> int:
+        return os.open(self._file, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
+
+    def _write(self, lines: list[AuditLine]) -> None:
+        for line in lines:
+            for name in _FROM_CLIENTS:
+                setattr(line, name, printable(getattr(line, name)))
+        data = _encoder.encode_lines(lines)
+        try:
+            self._follow()
+            while data:
+                data = data[os.write(self._descriptor, data) :]
+        except OSError as error:
+            if not self._fails:
+                log.error("the audit log cannot be written", file=str(self._file), error=str(error))
+            self._fails = True
+        else:
+            self._fails = False
+
+    def _follow(self) -> None:
+        """Open the file anew where another one has its name by now, or none."""
+        held = os.fstat(self._descriptor)
+        try:
+            named = os.stat(self._file)
+        except FileNotFoundError:
+            named = None
+        if named is None or (named.st_dev, named.st_ino) != (held.st_dev, held.st_ino):
+            fresh = self._open()
+            os.close(self._descriptor)
+            self._descriptor = fresh

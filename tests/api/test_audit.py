@@ -1,0 +1,79 @@
+"""What the audit log and the log say of requests: who, what, from where, and which rule decided. Never a secret."""
+
+import json
+
+import pytest
+
+from tests.api.conftest import OTHER, READER, ROOT
+from tests.waiting import wait_until
+
+
+@pytest.fixture
+def audited(server):
+    """A function that returns the line of the audit log of an answer, and that of the log."""
+
+    def find(answer):
+        wanted = answer.headers["x-amz-request-id"]
+
+        def look(file):
+            lines = [json.loads(text) for text in file.read_text().splitlines() if wanted in text]
+            return next((line for line in lines if line["request_id"] == wanted), None)
+
+        wait_until(lambda: look(server.audit) and look(server.log))
+        return look(server.audit), look(server.log)
+
+    return find
+
+
+def test_an_allowed_request_names_its_caller_and_its_rule(raw, bucket, audited):
+    raw("PUT", f"/{bucket}/a%20key", b"x")
+    line, _ = audited(raw("GET", f"/{bucket}/a%20key?versionId=null", headers={"User-Agent": "the test"}))
+    assert line["caller"] == "arn:aws:iam::000000000000:root"
+    assert (line["operation"], line["action"]) == ("GetObject", "s3:GetObject")
+    assert (line["bucket"], line["key"], line["version_id"]) == (bucket, "a key", "null")
+    assert (line["client"], line["agent"], line["status"]) == ("127.0.0.1", "the test", 200)
+    assert (line["decision"], line["by"]) == ("allowed", "the root user may do everything")
+    assert line["access_key"] == ROOT[0]
+
+
+def test_a_refused_request_names_what_refused_it(raw, bucket, audited):
+    policy = {
+        "Version": "2012-10-17",
+        "Statement": [
+            {
+                "Sid": "NobodyReads",
+                "Effect": "Deny",
+                "Principal": "*",
+                "Action": "s3:GetObject",
+                "Resource": f"arn:aws:s3:::{bucket}/secret*",
+            }
+        ],
+    }
+    raw("PUT", f"/{bucket}?policy", json.dumps(policy))
+    answer = raw("GET", f"/{bucket}/secret-plans", keys=READER)
+    assert answer.outcome == (403, "AccessDenied")
+    assert b"NobodyReads" not in answer.body
+    line, logged = audited(answer)
+    assert line["decision"] == "denied"
+    assert "NobodyReads" in line["by"]
+    assert logged["reason"] == line["by"]
+    assert line["caller"] == "arn:aws:iam::000000000000:user/reader"
+
+
+@pytest.mark.parametrize(("keys", "caller"), [(None, "anonymous"), (OTHER, "arn:aws:iam::000000000000:user/other")])
+def test_callers_without_a_right_are_told_apart(raw, bucket, audited, keys, caller):
+    line, logged = audited(raw("GET", f"/{bucket}/a", keys=keys))
+    assert (line["decision"], line["caller"], line["status"]) == ("denied", caller, 403)
+    assert "no rule gives it" in logged["reason"]
+
+
+def test_a_wrong_signature_is_explained_in_the_log_and_to_nobody_else(raw, bucket, audited, server):
+    answer = raw("GET", f"/{bucket}/a", keys=(OTHER[0], OTHER[1] + "\n"))
+    assert answer.outcome == (403, "SignatureDoesNotMatch")
+    assert b"line end" not in answer.body
+    line, logged = audited(answer)
+    assert "with a line end behind it" in logged["reason"]
+    assert line["caller"] == "anonymous"
+    for file in (server.audit, server.log):
+        assert OTHER[1] not in file.read_text()
+        assert "Signature=" not in file.read_text()
