@@ -84,7 +84,8 @@ def server(tmp_path_factory):
     with log.open("wb") as errors:
         process = subprocess.Popen(
             [sys.executable, "-m", "s3ish", "serve", data, "--port", "0", "--config", folder / "config.toml"],
-            env=environment | {"S3ISH_FSYNC": "false", "S3ISH_WORKERS": "1", "S3ISH_LOG_AUDIT": str(folder / "audit.jsonl")},
+            env=environment
+            | {"S3ISH_FSYNC": "false", "S3ISH_WORKERS": "1", "S3ISH_LOG_AUDIT": str(folder / "audit.jsonl")},
             stdout=subprocess.PIPE,
             stderr=errors,
             text=True,
