@@ -31,7 +31,7 @@ from s3ish.errors import (
 
 _DUMMY_SECRET = "no user has this secret"  # noqa: S105  an unknown key costs the same time as a wrong signature
 _DIAGNOSES_A_SECOND = 20
-"""A diagnosis costs some twenty signatures, which nobody is to have done as often as they like."""
+"""A diagnosis costs some twenty signatures, which no client is to cause as often as it likes."""
 _TOKENS = ("X-Amz-Security-Token", "x-amz-security-token")
 _UNSUPPORTED = "The authorization mechanism you have provided is not supported. Please use AWS4-HMAC-SHA256."
 _NO_QUERY = sigv4.Query((), frozenset(), "")
