@@ -1,8 +1,8 @@
 """The requests that were refused not long ago, with all that explains it: a bounded ring that all workers share.
 
-The ring is a file that every worker has mapped, in slots of one size; the request's id says which slot. So no process waits
-for another, a new refusal overwrites an old one now and then, and what two processes write at once is not shown. It
-lives as long as the server and is not flushed.
+The ring is a file that every worker has mapped, in slots of one size; the request's id says which slot. So no process
+waits for another, a new refusal overwrites an old one now and then, and what two processes write at once is not shown.
+It lives as long as the server and is not flushed.
 """
 
 import mmap
