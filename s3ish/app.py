@@ -175,7 +175,7 @@ def create(settings: Settings, index: Path, leave: Callable[[], None]) -> Applic
         index: the file of the index.
         leave: called on a thread when it cannot be used, or the event loop stands still, if that can help.
     """
-    clock = Clock(ServiceTime(settings.jobs.day_seconds))
+    clock = Clock(ServiceTime(settings.jobs.day_seconds, settings.jobs.restore_seconds))
     return Application(settings, index, set_up_logs(settings.log.level, settings.log.format, clock), leave, clock)
 
 

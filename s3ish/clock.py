@@ -50,10 +50,12 @@ class ServiceTime:
 
     Args:
         day_seconds: how long a day is, for what counts in days.
+        restore_seconds: how long it takes to restore what is in an archive class.
     """
 
-    def __init__(self, day_seconds: float = 86_400) -> None:
+    def __init__(self, day_seconds: float = 86_400, restore_seconds: float = 0) -> None:
         self.day_ns = int(day_seconds * 1e9)
+        self.restore_ns = int(restore_seconds * 1e9)
         self._offset_ns = 0
         self._standing_ns: int | None = None
 

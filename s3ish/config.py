@@ -156,6 +156,9 @@ class JobsSettings(Section, frozen=True):
     day_seconds: Annotated[
         float, Meta(ge=1, le=86_400), "How long a day of lifecycle rules is; less than 86400 is for tests."
     ] = 86_400
+    restore_seconds: Annotated[
+        float, Meta(ge=0, le=1_209_600), "How long a restore from GLACIER or DEEP_ARCHIVE takes; 0 is at once."
+    ] = 0
     access_log_seconds: Annotated[
         float, Meta(ge=0.1, le=86400), "Seconds for which lines of an access log are gathered before they are stored."
     ] = 300

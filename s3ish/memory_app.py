@@ -74,7 +74,7 @@ class MemoryApplication:
 
     def __init__(self, settings: Settings, log: RequestLog | None = None) -> None:
         self._settings = settings
-        self.clock = Clock(ServiceTime(settings.jobs.day_seconds))
+        self.clock = Clock(ServiceTime(settings.jobs.day_seconds, settings.jobs.restore_seconds))
         self.faults = PlannedFaults()
         self.recorder = Recorder()
         self._observer = _Recording(log, self)

@@ -163,6 +163,16 @@ class Attributes(Struct, frozen=True, kw_only=True, omit_defaults=True):
     lock: Lock | None = None
 
 
+class Restore(Struct, frozen=True, kw_only=True, gc=False):
+    """The restore of a version from an archive class: it can be read from ``ready_ns`` until ``until_ns``.
+
+    Both are service time in nanoseconds since the epoch.
+    """
+
+    ready_ns: int
+    until_ns: int
+
+
 class Version(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One version of an object, or a delete marker.
 
@@ -188,6 +198,7 @@ class Version(Struct, frozen=True, kw_only=True, omit_defaults=True):
     upload: str = ""
     encoding: tuple[Link, ...] = ()
     revision: int = 0
+    restore: Restore | None = None
 
 
 class Upload(Struct, frozen=True, kw_only=True, omit_defaults=True):

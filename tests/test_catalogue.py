@@ -30,16 +30,8 @@ SUPERSEDED = {
 KNOWN_GAPS = {
     "requester pays is not kept": {"RequestCharged"},
     "encryption with a customer's key is refused": {"SSECustomerAlgorithm", "SSECustomerKeyMD5"},
-    "there is no archive to restore from": {
-        "ArchiveStatus",
-        "Restore",
-        "Contents.RestoreStatus",
-        "Contents.RestoreStatus.IsRestoreInProgress",
-        "Contents.RestoreStatus.RestoreExpiryDate",
-        "Versions.RestoreStatus",
-        "Versions.RestoreStatus.IsRestoreInProgress",
-        "Versions.RestoreStatus.RestoreExpiryDate",
-    },
+    "no object of INTELLIGENT_TIERING goes to an archive tier": {"ArchiveStatus"},
+    "no restore runs a query": {"RestoreOutputPath"},
     "replication is not built": {"ReplicationStatus"},
     "only directory buckets have it": {"BucketLocationName", "BucketLocationType", "Buckets.BucketArn", "Size"},
     "only said in an error, as a header of it": {"DeleteMarker"},
@@ -48,6 +40,9 @@ KNOWN_GAPS = {
     "the root element is the member itself": {"LocationConstraint"},
 }
 """Members of responses that are not written, by the reason."""
+
+REFUSED_WHOLE = ("RestoreObject.RestoreRequest.SelectParameters.", "RestoreObject.RestoreRequest.OutputLocation.")
+"""Structures of requests that are refused whatever they say, so that nothing in them is read."""
 
 
 def model():
@@ -180,7 +175,7 @@ def test_each_operation_has_the_route_of_the_model(name):
 
 
 def test_every_member_of_a_request_in_the_model_is_read():
-    assert gaps("input") == set()
+    assert {name for name in gaps("input") if not name.startswith(REFUSED_WHOLE)} == set()
 
 
 def test_every_member_of_a_response_in_the_model_is_written_or_a_known_gap():

@@ -28,7 +28,7 @@ from s3ish.api.shapes import (
 from s3ish.auth.authorize import Permit
 from s3ish.errors import InvalidArgument, InvalidBucketName, InvalidRequest, InvalidURI, NotImplemented
 from s3ish.model import Attributes, Version
-from s3ish.objects import copy, get, versions
+from s3ish.objects import archive, copy, get, versions
 from s3ish.objects.conditions import ReadConditions, WriteConditions
 from s3ish.wire.fields import body, element, group, header, ignored
 from s3ish.wire.names import split_copy_source
@@ -142,6 +142,7 @@ async def find_source(context: Context, request: CopySourceHeaders) -> tuple[Ver
         AccessDenied, NoSuchBucket, NoSuchKey, NoSuchVersion: it cannot be read by the caller.
         InvalidArgument, KeyTooLongError: it is not the name of an object.
         InvalidRequest: it is a delete marker.
+        InvalidObjectState: it is in an archive class and not restored.
         PreconditionFailed: a condition on the source does not hold.
     """
     if request.source_customer_algorithm or request.source_customer_key or request.source_customer_key_md5:
@@ -156,12 +157,14 @@ async def find_source(context: Context, request: CopySourceHeaders) -> tuple[Ver
                 "The source of a copy request may not specifically refer to a delete marker by version id."
             )
     version = await versions.get(context.store, bucket, key, version_id)
+    now_ns = context.store.clock.service_ns()
     ReadConditions(
         if_match=request.copy_source_if_match,
         if_none_match=request.copy_source_if_none_match,
         if_modified_since=request.copy_source_if_modified_since,
         if_unmodified_since=request.copy_source_if_unmodified_since,
-    ).check(version, context.store.clock.service_ns(), copy=True)
+    ).check(version, now_ns, copy=True)
+    archive.check_readable(version, now_ns)
     return version, version.id if held.record.versioning else None
 
 

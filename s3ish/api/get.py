@@ -11,6 +11,7 @@ from s3ish.api.lifecycle import shown_expiry
 from s3ish.api.lock import LockEcho, shown_lock
 from s3ish.api.object_headers import refuse_customer_key
 from s3ish.api.operation import operation
+from s3ish.api.restore import shown_restore
 from s3ish.api.shapes import (
     CustomerKeyHeaders,
     EncryptionEcho,
@@ -21,7 +22,7 @@ from s3ish.api.shapes import (
 )
 from s3ish.errors import NotModified, PreconditionFailed
 from s3ish.model import Version
-from s3ish.objects import get, versions
+from s3ish.objects import archive, get, versions
 from s3ish.objects.conditions import ReadConditions
 from s3ish.objects.multipart import check_number
 from s3ish.wire.fields import group, header, headers, query, status, stream
@@ -89,6 +90,7 @@ class HeadObjectResponse:
     encryption: EncryptionEcho | None = group()
     version_id: str | None = header("x-amz-version-id")
     expiration: str | None = header("x-amz-expiration")
+    restore: str | None = header("x-amz-restore")
     kept: KeptHeaders | None = group()
     content_range: str | None = header("Content-Range")
     website_redirect: str | None = header("x-amz-website-redirect-location")
@@ -113,6 +115,7 @@ async def get_object(context: Context, request: GetObjectRequest) -> GetObjectRe
 
     async def attempt() -> GetObjectResponse:
         version, span = await _look(context, request)
+        archive.check_readable(version, context.store.clock.service_ns())
         answer = _describe(GetObjectResponse, context, request, version, span)  # before files are open: it may refuse
         if version.attributes.lock:
             answer.lock = await shown_lock(context, version)
@@ -184,6 +187,7 @@ def _describe(
         encryption=EncryptionEcho.of(attributes.encryption),
         version_id=version.id if context.target.versioning else None,
         expiration=shown_expiry(context, version) if request.version_id is None else None,
+        restore=shown_restore(version, context.store.clock.service_ns()) if version.restore else None,
         kept=KeptHeaders.of(kept),
         storage_class=None if attributes.storage_class == "STANDARD" else attributes.storage_class,
         website_redirect=attributes.website_redirect or None,

@@ -9,11 +9,12 @@ from s3ish.api.context import Context
 from s3ish.api.operation import operation
 from s3ish.api.page_tokens import read_token, write_token
 from s3ish.api.pages import PageElements, PageRequest, page_limit
+from s3ish.api.restore import RestoreStatus
 from s3ish.api.shapes import OwnerElement, owner_element
 from s3ish.errors import InvalidArgument
 from s3ish.model import Entry, Owner
-from s3ish.objects import listing
-from s3ish.wire.fields import Rows, element, elements, group, ignored, query, rows
+from s3ish.objects import archive, listing
+from s3ish.wire.fields import Rows, element, elements, group, header, query, rows
 from s3ish.wire.scalars import EntityTag, Instant
 from s3ish.wire.shape import shape
 
@@ -23,11 +24,7 @@ class ListingRequest(PageRequest):
     """What all listings of keys take."""
 
     max_keys: int | None = query("max-keys")
-    optional_attributes = ignored(
-        "x-amz-optional-object-attributes",
-        because="asks for the state of restores, and nothing is archived",
-        choices=("RestoreStatus",),
-    )
+    optional_attributes: str | None = header("x-amz-optional-object-attributes", choices=("RestoreStatus",))
 
 
 @shape
@@ -42,9 +39,19 @@ class ObjectElement:
     size: int = element("Size", default=...)
     owner: OwnerElement | None = element("Owner")
     storage_class: str = element("StorageClass", default="STANDARD")
+    restore: RestoreStatus | None = element("RestoreStatus")
 
 
-def _object(key: str, entry: Entry, *, owner: bool) -> tuple[Any, ...]:
+async def _objects(context: Context, request: ListingRequest, page: listing.Page[Entry], *, owner: bool) -> list[Any]:
+    """Return a page as rows of ``ObjectElement``."""
+    if not request.optional_attributes:
+        return [_object(key, entry, None, owner=owner) for key, entry in page.items]
+    now_ns = context.store.clock.service_ns()
+    restores = await archive.restores(context.store, request.bucket, page.items, now_ns)
+    return [_object(key, entry, RestoreStatus.of(restores.get(key), now_ns), owner=owner) for key, entry in page.items]
+
+
+def _object(key: str, entry: Entry, restore: RestoreStatus | None, *, owner: bool) -> tuple[Any, ...]:
     """Return the row of an ``ObjectElement``."""
     return (
         key,
@@ -55,6 +62,7 @@ def _object(key: str, entry: Entry, *, owner: bool) -> tuple[Any, ...]:
         entry.size,
         owner_element(Owner(entry.owner_id, entry.owner_name)) if owner else None,
         entry.storage_class,
+        restore,
     )
 
 
@@ -87,7 +95,7 @@ async def list_objects(context: Context, request: ListObjectsRequest) -> ListObj
         marker=request.marker or "",
         next_marker=page.last if page.truncated and request.delimiter else None,
         max_keys=limit,
-        contents=[_object(key, entry, owner=True) for key, entry in page.items],
+        contents=await _objects(context, request, page, owner=True),
         page=PageElements.of(request, page),
     )
 
@@ -130,7 +138,7 @@ async def list_objects_v2(context: Context, request: ListObjectsV2Request) -> Li
         next_continuation_token=write_token(request.bucket, page.last) if page.truncated else None,
         key_count=page.count,
         max_keys=limit,
-        contents=[_object(key, entry, owner=bool(request.fetch_owner)) for key, entry in page.items],
+        contents=await _objects(context, request, page, owner=bool(request.fetch_owner)),
         page=PageElements.of(request, page),
     )
 
@@ -188,6 +196,7 @@ async def list_object_versions(context: Context, request: ListObjectVersionsRequ
     page = await listing.list_versions(
         context.store, request.wanted(limit), request.key_marker or "", request.version_id_marker or ""
     )
+    asked_ns = context.store.clock.service_ns() if request.optional_attributes else None
     last_version = page.items[-1][1].version if page.items and page.items[-1][0] == page.last else None
     return ListObjectVersionsResponse(
         name=request.bucket,
@@ -196,15 +205,16 @@ async def list_object_versions(context: Context, request: ListObjectVersionsRequ
         next_key_marker=page.last if page.truncated else None,
         next_version_id_marker=last_version.id if page.truncated and last_version else None,
         max_keys=limit,
-        versions=[_version(item) for _, item in page.items if not item.version.marker],
+        versions=[_version(item, asked_ns) for _, item in page.items if not item.version.marker],
         delete_markers=[_marker(item) for _, item in page.items if item.version.marker],
         page=PageElements.of(request, page),
     )
 
 
-def _version(item: listing.ListedVersion) -> tuple[Any, ...]:
-    """Return the row of a ``VersionElement``."""
+def _version(item: listing.ListedVersion, asked_ns: int | None) -> tuple[Any, ...]:
+    """Return the row of a ``VersionElement``, with its restore at the time when that was asked for."""
     version, checksum = item.version, item.version.checksum
+    restore = None if asked_ns is None else RestoreStatus.of(archive.restore_of(version, asked_ns), asked_ns)
     return (
         version.key,
         version.modified_ns,
@@ -214,6 +224,7 @@ def _version(item: listing.ListedVersion) -> tuple[Any, ...]:
         version.size,
         owner_element(version.owner),
         version.attributes.storage_class,
+        restore,
         version.id,
         item.latest,
     )

@@ -24,7 +24,6 @@ NOT_BUILT = (
     unsupported("ListObjectAnnotations", "GET /{Bucket}/{Key+}?annotation"),
     unsupported("PutObjectAnnotation", "PUT /{Bucket}/{Key+}?annotation"),
     unsupported("RenameObject", "PUT /{Bucket}/{Key+}?renameObject"),
-    unsupported("RestoreObject", "POST /{Bucket}/{Key+}?restore"),
     unsupported("SelectObjectContent", "POST /{Bucket}/{Key+}?select&select-type=2"),
     unsupported(
         "UpdateBucketMetadataAnnotationTableConfiguration", "PUT /{Bucket}?metadataAnnotationTable", because=_TABLES

@@ -98,6 +98,7 @@ async def copy_object(
         parts=(),
         marker=False,
         revision=0,
+        restore=None,
     )
     with translated():
         known = (encodings or store.encodings).asked_for(encoding)

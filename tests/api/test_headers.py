@@ -92,6 +92,7 @@ DOCUMENTS = {
     "website": "<WebsiteConfiguration><IndexDocument><Suffix>i</Suffix></IndexDocument></WebsiteConfiguration>",
 }
 """A good document of a bucket or an object, by the query key that selects it; its id is x."""
+RESTORE = "<RestoreRequest><Days>1</Days></RestoreRequest>"
 
 VOLATILE = {"date", "x-amz-request-id", "x-amz-id-2", "last-modified", "location", "connection"}
 CHANGING = re.compile(
@@ -138,6 +139,8 @@ class Requests:
             document = "<VersioningConfiguration><Status>Enabled</Status></VersioningConfiguration>"
             raw("PUT", f"/{bucket}?versioning=", document)
         raw("PUT", f"/{self.bucket}/source", "source", {"x-amz-meta-s": "1", "x-amz-tagging": "s=1"})
+        raw("PUT", f"/{self.bucket}/restored", "away", {"x-amz-storage-class": "GLACIER"})
+        raw("POST", f"/{self.bucket}/restored?restore=", RESTORE)
 
     def send(self, name, headers):
         """Return the status of a request, and all that can be seen of its answer and of its object."""
@@ -213,6 +216,9 @@ class Requests:
 
     def copy_object(self, _):
         return self._key, "", {"x-amz-copy-source": f"{self.bucket}/source"}
+
+    def restore_object(self, _):
+        return f"/{self.bucket}/restored?restore=", RESTORE, {}
 
     def delete_objects(self, _):
         body = "<Delete><Object><Key>k</Key></Object></Delete>"
