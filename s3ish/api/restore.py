@@ -72,6 +72,7 @@ async def restore_object(context: Context, request: RestoreObjectRequest) -> Res
         request.version_id,
         wanted.days,
         expedited=tier == "Expedited",
+        cause=context.cause,
     )
     return RestoreObjectResponse(code=200 if again else 202)
 

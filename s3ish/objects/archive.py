@@ -10,6 +10,7 @@ from msgspec.structs import replace
 from s3ish.errors import InvalidArgument, InvalidObjectState, RestoreAlreadyInProgress
 from s3ish.model import Entry, Restore, Version
 from s3ish.objects import versions
+from s3ish.objects.consequences import BY_SERVER, Cause
 from s3ish.objects.lifecycle import counted
 from s3ish.objects.store import Store
 
@@ -58,7 +59,14 @@ async def restores(store: Store, bucket: str, entries: Iterable[tuple[str, Entry
 
 
 async def restore_object(
-    store: Store, bucket: str, key: str, version_id: str | None, days: int, *, expedited: bool
+    store: Store,
+    bucket: str,
+    key: str,
+    version_id: str | None,
+    days: int,
+    *,
+    expedited: bool,
+    cause: Cause = BY_SERVER,
 ) -> bool:
     """Restore a version, or let its restore last longer.
 
@@ -67,6 +75,7 @@ async def restore_object(
     Args:
         days: how long it can be read then, to the midnight that follows.
         expedited: whether the client wants it at once, which no object of DEEP_ARCHIVE can be.
+        cause: why.
 
     Returns:
         Whether it was restored already.
@@ -107,5 +116,5 @@ async def restore_object(
             )
         return replace(version, restore=Restore(ready_ns=ready_ns, until_ns=until_ns))
 
-    await versions.amend_version(store, bucket, key, version_id, change, method="POST")
+    await versions.amend_version(store, bucket, key, version_id, change, method="POST", cause=cause)
     return again
