@@ -7,6 +7,9 @@ from typing import Any
 
 import pytest
 
+_BEFORE = "before-a-test"
+"""The snapshot to which a test goes back."""
+
 
 @pytest.fixture(scope="session")
 def s3ish_server() -> "Iterator[Any]":
@@ -26,13 +29,14 @@ def s3ish_server() -> "Iterator[Any]":
 
 @pytest.fixture
 def s3ish_client(s3ish_server: Any) -> "Iterator[Any]":
-    """A boto3 client; the server is as after its start when the test has ended."""
+    """A boto3 client. When the test has ended the server is as it was before: what fixtures of a run made stays."""
     import boto3
 
+    s3ish_server.snapshot(_BEFORE)
     client = boto3.client("s3", **s3ish_server.client_arguments)
     yield client
     client.close()
-    s3ish_server.reset()
+    s3ish_server.reset(snapshot=_BEFORE)
 
 
 @pytest.fixture

@@ -74,7 +74,7 @@ class Running:
 
         Args:
             method: of HTTP.
-            path: behind ``/-/test/``: ``reset``, ``clock``, ``faults`` or ``requests``.
+            path: behind ``/-/test/``: ``reset``, ``clock``, ``snapshots``, ``faults`` or ``requests``.
             body: what is sent, as JSON.
 
         Raises:
@@ -94,9 +94,20 @@ class Running:
             raise ValueError(text.decode(errors="replace"))
         return json.loads(text)
 
-    def reset(self, bucket: str = "") -> None:
-        """Be as after the start: a bucket, or all with clock, faults and recorded requests."""
-        self.control("POST", "reset", {"bucket": bucket})
+    def reset(self, bucket: str = "", *, snapshot: str = "") -> None:
+        """Be as after the start, or with the store as in a snapshot: a bucket, or all with clock, faults and requests.
+
+        Raises ValueError: there is no such bucket or snapshot.
+        """
+        self.control("POST", "reset", {"bucket": bucket, "snapshot": snapshot})
+
+    def snapshot(self, name: str) -> None:
+        """Keep the store as it is under a name, in place of what had it; no byte is copied."""
+        self.control("PUT", f"snapshots/{name}")
+
+    def restore(self, name: str) -> None:
+        """Have the store be as in a snapshot; the clock and the rest stay. Raises ValueError: there is none."""
+        self.control("POST", f"snapshots/{name}/restore")
 
 
 class Server(Running):

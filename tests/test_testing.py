@@ -24,6 +24,7 @@ from s3ish.server import test_controls
 from s3ish.server.planned_faults import MOST_PLANS
 from s3ish.server.recorder import MOST_KEPT, Recorder
 from s3ish.testing import Server, mock_s3
+from s3ish.world import MOST_SNAPSHOTS
 
 ROOT = Path(__file__).parent.parent
 
@@ -41,6 +42,8 @@ def shared(tmp_path_factory):
 def server(shared):
     yield shared
     shared.reset()
+    for snapshot in shared.control("GET", "snapshots")["snapshots"]:
+        shared.control("DELETE", f"snapshots/{snapshot['name']}")
 
 
 @pytest.fixture
@@ -115,6 +118,100 @@ def test_a_reset_of_one_bucket_leaves_the_others(server, s3):
     assert names(s3) == ["made", "seeded"]
     with pytest.raises(ValueError, match="there is no bucket 'none'"):
         server.reset("none")
+
+
+def test_a_restore_brings_back_what_a_snapshot_saw(server, s3):
+    large, small = os.urandom(3_000_000), b"small"
+    s3.put_bucket_tagging(Bucket="made", Tagging={"TagSet": [{"Key": "a", "Value": "before"}]})
+    s3.put_object(Bucket="made", Key="large", Body=large)
+    s3.put_object(Bucket="seeded", Key="small", Body=small, Tagging="a=before")
+    upload = s3.create_multipart_upload(Bucket="made", Key="open")["UploadId"]
+    s3.upload_part(Bucket="made", Key="open", UploadId=upload, PartNumber=1, Body=b"part")
+    server.snapshot("before")
+    for _ in range(2):  # a snapshot can be restored more than once
+        s3.put_bucket_tagging(Bucket="made", Tagging={"TagSet": [{"Key": "a", "Value": "after"}]})
+        s3.put_object_tagging(Bucket="seeded", Key="small", Tagging={"TagSet": [{"Key": "a", "Value": "after"}]})
+        (version,) = s3.list_object_versions(Bucket="made")["Versions"]
+        s3.delete_object(Bucket="made", Key="large", VersionId=version["VersionId"])
+        s3.put_object(Bucket="seeded", Key="small", Body=b"after")
+        s3.abort_multipart_upload(Bucket="made", Key="open", UploadId=upload)
+        s3.create_bucket(Bucket="later")
+        server.restore("before")
+        assert names(s3) == ["made", "seeded"]
+        assert s3.get_object(Bucket="made", Key="large")["Body"].read() == large
+        assert s3.get_object(Bucket="seeded", Key="small")["Body"].read() == small
+        assert s3.get_object_tagging(Bucket="seeded", Key="small")["TagSet"][0]["Value"] == "before"
+        assert s3.get_bucket_tagging(Bucket="made")["TagSet"][0]["Value"] == "before"
+        assert s3.list_parts(Bucket="made", Key="open", UploadId=upload)["Parts"][0]["Size"] == 4
+    (told,) = server.control("GET", "snapshots")["snapshots"]
+    assert (told["name"], told["objects"]) == ("before", 3)
+
+
+def test_a_restore_leaves_the_clock_and_a_reset_to_a_snapshot_does_not(server, s3):
+    s3.put_object(Bucket="made", Key="k", Body=b"x")
+    server.snapshot("before")
+    server.control("PUT", "clock", {"at": "2040-01-01T00:00:00Z", "running": False})
+    server.control("POST", "faults", {"operation": "DeleteBucket", "status": 503})
+    server.restore("before")
+    assert server.control("GET", "clock")["running"] is False
+    assert len(server.control("GET", "faults")["faults"]) == 1
+    server.reset(snapshot="before")
+    assert server.control("GET", "clock")["running"] is True
+    assert server.control("GET", "faults")["faults"] == []
+    assert [each["Key"] for each in s3.list_objects_v2(Bucket="made")["Contents"]] == ["k"]
+    server.reset()
+    assert s3.list_objects_v2(Bucket="made")["KeyCount"] == 0
+    assert [it["name"] for it in server.control("GET", "snapshots")["snapshots"]] == ["before"]
+
+
+def test_one_bucket_goes_back_to_a_snapshot(server, s3):
+    s3.put_object(Bucket="made", Key="k", Body=b"x" * 100_000)
+    upload = s3.create_multipart_upload(Bucket="made", Key="open")["UploadId"]
+    server.snapshot("before")
+    s3.put_object(Bucket="seeded", Key="later", Body=b"x")
+    s3.upload_part(Bucket="made", Key="open", UploadId=upload, PartNumber=1, Body=b"part" * 10_000)
+    (version,) = s3.list_object_versions(Bucket="made")["Versions"]
+    s3.delete_object(Bucket="made", Key="k", VersionId=version["VersionId"])
+    server.reset("made", snapshot="before")
+    assert s3.get_object(Bucket="made", Key="k")["Body"].read() == b"x" * 100_000
+    assert "Parts" not in s3.list_parts(Bucket="made", Key="open", UploadId=upload)
+    assert s3.get_object(Bucket="seeded", Key="later")["Body"].read() == b"x"
+
+
+def test_a_download_ends_with_the_store_that_it_began_with(server, s3):
+    large = os.urandom(20_000_000)
+    s3.put_object(Bucket="made", Key="large", Body=large)
+    body = s3.get_object(Bucket="made", Key="large")["Body"]
+    begun = body.read(100_000)
+    server.reset()
+    assert begun + body.read() == large
+    with pytest.raises(ClientError, match="NoSuchKey"):
+        s3.get_object(Bucket="made", Key="large")
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "says"),
+    [
+        ("POST", "snapshots/none/restore", "there is no snapshot 'none'"),
+        ("DELETE", "snapshots/none", "there is no snapshot 'none'"),
+        ("PUT", "snapshots/no%20name", "up to 64 letters"),
+        ("PUT", "snapshots/" + "x" * 65, "up to 64 letters"),
+    ],
+)
+def test_snapshots_that_cannot_be(server, method, path, says):
+    with pytest.raises(ValueError, match=says):
+        server.control(method, path)
+
+
+def test_there_is_an_end_to_snapshots(server):
+    for number in range(MOST_SNAPSHOTS):
+        server.snapshot(str(number))
+    server.snapshot("0")
+    with pytest.raises(ValueError, match="snapshots already"):
+        server.snapshot("more")
+    for number in range(MOST_SNAPSHOTS):
+        server.control("DELETE", f"snapshots/{number}")
+    assert server.control("GET", "snapshots") == {"snapshots": []}
 
 
 def test_the_reset_of_moto(server, s3):
@@ -410,12 +507,17 @@ EXAMPLES = [
     (method, path, operation)
     for path, methods in SPECIFICATION["paths"].items()
     for method, operation in methods.items()
+    if method != "parameters"
 ]
 
 
 @pytest.mark.parametrize(("method", "path", "operation"), EXAMPLES, ids=lambda it: it if isinstance(it, str) else "")
 def test_the_description_for_programs_is_true(server, method, path, operation):
     """Each example is answered with what is described, and each field that is answered is described."""
+    if "{name}" in path:
+        parameters = SPECIFICATION["paths"][path]["parameters"]
+        path = path.format(**{it["name"]: it["example"] for it in parameters})
+        server.snapshot("before")
     content = operation.get("requestBody", {}).get("content", {}).get("application/json", {})
     for example in (content.get("examples") or {"none": {"value": None}}).values():
         connection = http.client.HTTPConnection(server.endpoint.removeprefix("http://"))

@@ -1,8 +1,8 @@
 """A blob store in memory: for tests, and for servers whose data may go with them."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable, Mapping
 from types import TracebackType
-from typing import Self
+from typing import NamedTuple, Self
 
 import msgspec
 from msgspec import Raw
@@ -13,9 +13,44 @@ from s3ish.clock import Clock
 from s3ish.model import BlobRef
 
 
-class _Blob(msgspec.Struct):
+class Capacity:
+    """How many bytes blobs may have together, in all stores and snapshots that share it.
+
+    Args:
+        most_bytes: that many; None for as many as memory has.
+    """
+
+    def __init__(self, most_bytes: int | None = None) -> None:
+        self._most_bytes, self.used_bytes = most_bytes, 0
+
+    def take(self, count: int) -> None:
+        """Take room for so many bytes. Raises VolumesFull."""
+        if self._most_bytes is not None and self.used_bytes + count > self._most_bytes:
+            raise VolumesFull(f"blobs may take {self._most_bytes} bytes of memory, and do")
+        self.used_bytes += count
+
+    def release(self, count: int) -> None:
+        """Give room for so many bytes back."""
+        self.used_bytes -= count
+
+
+class _Data:
+    """The bytes of a blob. Their room is free when no store and no snapshot has them any more."""
+
+    __slots__ = ("_capacity", "bytes")
+
+    def __init__(self, data: bytes, capacity: Capacity) -> None:
+        self.bytes, self._capacity = data, capacity
+
+    def __del__(self) -> None:
+        self._capacity.release(len(self.bytes))
+
+
+class Blob(NamedTuple):
+    """A sealed blob."""
+
     ref: BlobRef
-    data: bytes
+    data: _Data
     sidecar: bytes
 
 
@@ -26,7 +61,8 @@ class MemoryBlobStore:
         clock: mints ids.
         inline_bytes: up to this size a blob is inline.
         piece_bytes: the most that readers yield at once.
-        most_bytes: the most that blobs may have together; None for as many as memory has.
+        capacity: the room for blobs; None for as much as memory has.
+        blobs: what it holds, as ``snapshot`` returned it.
     """
 
     def __init__(
@@ -35,11 +71,16 @@ class MemoryBlobStore:
         clock: Clock,
         inline_bytes: int = 32 << 10,
         piece_bytes: int = 1 << 20,
-        most_bytes: int | None = None,
+        capacity: Capacity | None = None,
+        blobs: Mapping[str, Blob] | None = None,
     ) -> None:
         self.clock, self.inline_bytes, self.piece_bytes = clock, inline_bytes, piece_bytes
-        self._blobs: dict[str, _Blob] = {}
-        self._most_bytes, self._used_bytes = most_bytes, 0
+        self.capacity = capacity or Capacity()
+        self._blobs = {} if blobs is None else dict(blobs)
+
+    def snapshot(self) -> Mapping[str, Blob]:
+        """Return all blobs as they are now; none of their bytes is copied."""
+        return dict(self._blobs)
 
     def create(
         self,
@@ -54,7 +95,7 @@ class MemoryBlobStore:
         end = ref.size if stop is None else stop
         if not 0 <= start <= end <= ref.size:
             raise ValueError(f"[{start}, {end}) is no range of {ref.size} bytes")
-        return MemoryReader(memoryview(self.get(ref).data)[start:end], self.piece_bytes)
+        return MemoryReader(memoryview(self.get(ref).data.bytes)[start:end], self.piece_bytes)
 
     async def read_sidecar(self, ref: BlobRef) -> bytes:
         return self.get(ref).sidecar
@@ -69,12 +110,12 @@ class MemoryBlobStore:
     ) -> None:
         require_json(sidecar)
         if ref.id not in self._blobs and ref.inline and inline is not None:
-            self._blobs[ref.id] = _Blob(ref, inline, sidecar)
-        self.get(ref).sidecar = sidecar
+            self.capacity.take(len(inline))
+            self.put(ref, inline, sidecar)
+        self._blobs[ref.id] = self.get(ref)._replace(sidecar=sidecar)
 
     async def delete(self, ref: BlobRef) -> None:
-        if blob := self._blobs.pop(ref.id, None):
-            self.release(len(blob.data))
+        self._blobs.pop(ref.id, None)
 
     async def check(self, ref: BlobRef, *, repair: bool) -> Health:  # noqa: ARG002 - memory is whole or gone
         return Health(readable=ref.id in self._blobs)
@@ -87,7 +128,7 @@ class MemoryBlobStore:
         last = after.split("/") if after else []
         for blob in sorted(self._blobs, key=lambda blob: blob.split("/")):
             if blob.split("/") > last and (found := self._blobs.get(blob)):
-                yield Sealed(found.ref, found.sidecar, found.data if found.ref.inline else None)
+                yield Sealed(found.ref, found.sidecar, found.data.bytes if found.ref.inline else None)
 
     async def sweep(
         self,
@@ -102,25 +143,24 @@ class MemoryBlobStore:
     async def close(self) -> None:
         pass
 
-    def take(self, count: int) -> None:
-        """Take room for so many bytes. Raises VolumesFull."""
-        if self._most_bytes is not None and self._used_bytes + count > self._most_bytes:
-            raise VolumesFull(f"blobs may take {self._most_bytes} bytes of memory, and do")
-        self._used_bytes += count
+    def bring(self, blobs: Mapping[str, Blob], names: Iterable[str]) -> None:
+        """Have some blobs of a snapshot again, as they were."""
+        self._blobs.update((name, blobs[name]) for name in names)
 
-    def release(self, count: int) -> None:
-        """Give room for so many bytes back."""
-        self._used_bytes -= count
+    def forget(self) -> None:
+        """Let go of all blobs; what a snapshot has stays there."""
+        self._blobs.clear()
 
-    def get(self, ref: BlobRef) -> _Blob:
+    def get(self, ref: BlobRef) -> Blob:
         """Return a sealed blob. Raises Missing."""
         if ref.id not in self._blobs:
             raise Missing(f"{ref.id} is not there")
         return self._blobs[ref.id]
 
     def put(self, ref: BlobRef, data: bytes, sidecar: bytes) -> None:
-        """Store a sealed blob."""
-        self._blobs[ref.id] = _Blob(ref, data, sidecar)
+        """Store a sealed blob, for whose bytes room was taken, or a blob's sidecar again."""
+        held = self._blobs[ref.id].data if ref.id in self._blobs else _Data(data, self.capacity)
+        self._blobs[ref.id] = Blob(ref, held, sidecar)
 
 
 class MemoryWriter:
@@ -140,7 +180,7 @@ class MemoryWriter:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._chunks.clear()
-        self._store.release(self._taken)
+        self._store.capacity.release(self._taken)
 
     async def write(self, data: Buffer, before: Work | None = None) -> None:
         assert not self._finished, "written after finish"
@@ -151,7 +191,7 @@ class MemoryWriter:
         self._chunks.append(bytes(data))
 
     def _take(self, count: int) -> None:
-        self._store.take(count)
+        self._store.capacity.take(count)
         self._taken += count
 
     async def adopt(self, source: BlobRef) -> bool:
@@ -159,7 +199,7 @@ class MemoryWriter:
         if source.inline:
             return False
         self._take(source.size)
-        self._chunks = [self._store.get(source).data]
+        self._chunks = [self._store.get(source).data.bytes]
         self._adopted = True
         return True
 

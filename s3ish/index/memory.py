@@ -1,29 +1,46 @@
 """An index in memory: the semantics, with nothing else. For tests and the simulation."""
 
 from bisect import bisect_left, insort
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import NamedTuple
 
 from s3ish.index.marks import HeldMark, Marks
 from s3ish.index.protocol import Change, Conflict, Expect, Layout, Put, RangeEmpty
 
 
-class MemoryIndex:
-    """Sorted keys and a dictionary for each table."""
+class Rows(NamedTuple):
+    """The rows of a table: its keys in order, and their values."""
 
-    def __init__(self, tables: Iterable[Layout]) -> None:
+    keys: list[bytes]
+    values: dict[bytes, bytes]
+
+
+class MemoryIndex:
+    """Sorted keys and a dictionary for each table.
+
+    Args:
+        tables: those that it has.
+        rows: what stands in them, as ``snapshot`` returned it; None for nothing.
+    """
+
+    def __init__(self, tables: Iterable[Layout], rows: Mapping[str, Rows] | None = None) -> None:
         self.commits = 0
-        names = [table.name for table in tables]
-        self._keys: dict[str, list[bytes]] = {table: [] for table in names}
-        self._values: dict[str, dict[bytes, bytes]] = {table: {} for table in names}
+        self._rows = dict(rows) if rows is not None else {table.name: Rows([], {}) for table in tables}
+        self._shared = set(rows or ())  # with snapshots: to be copied before the first change
         self._marks = Marks(None)
+
+    def snapshot(self) -> Mapping[str, Rows]:
+        """Return all rows as they are now. Nothing is copied before a table is changed."""
+        self._shared = set(self._rows)
+        return dict(self._rows)
 
     async def get(self, table: str, key: bytes) -> bytes | None:
         """See ``Index.get``."""
-        return self._values[table].get(key)
+        return self._rows[table].values.get(key)
 
     async def scan(self, table: str, start: bytes, stop: bytes, limit: int) -> Sequence[tuple[bytes, bytes]]:
         """See ``Index.scan``."""
-        keys, values = self._keys[table], self._values[table]
+        keys, values = self._rows[table]
         first, last = bisect_left(keys, start), bisect_left(keys, stop)
         return [(key, values[key]) for key in keys[first : max(first, min(last, first + limit))]]
 
@@ -34,7 +51,7 @@ class MemoryIndex:
                 raise Conflict
         self.commits += 1
         for change in changes:
-            keys, values = self._keys[change.table], self._values[change.table]
+            keys, values = self._own(change.table)
             if isinstance(change, Put):
                 if change.key not in values:
                     insort(keys, change.key)
@@ -42,11 +59,19 @@ class MemoryIndex:
             elif values.pop(change.key, None) is not None:
                 del keys[bisect_left(keys, change.key)]
 
+    def _own(self, table: str) -> Rows:
+        """Return the rows of a table, which may be changed."""
+        if table in self._shared:
+            rows = self._rows[table]
+            self._rows[table] = Rows(rows.keys.copy(), rows.values.copy())
+            self._shared.remove(table)
+        return self._rows[table]
+
     def _holds(self, expectation: Expect) -> bool:
+        rows = self._rows[expectation.table]
         if isinstance(expectation, RangeEmpty):
-            keys = self._keys[expectation.table]
-            return bisect_left(keys, expectation.start) >= bisect_left(keys, expectation.stop)
-        return self._values[expectation.table].get(expectation.key) == expectation.value
+            return bisect_left(rows.keys, expectation.start) >= bisect_left(rows.keys, expectation.stop)
+        return rows.values.get(expectation.key) == expectation.value
 
     async def verify(self) -> None:
         """Memory is whole."""

@@ -80,7 +80,7 @@ class S3Application:
         domains: names for virtual-hosted addressing.
         website_domains: names of websites.
         proxies: whose word on clients is believed.
-        faults: what happens at three points of every request, if anything does.
+        faults: what happens at some points of every request, if anything does.
         sessions: what issues temporary credentials; None if there are none.
         access_log: what gathers the lines of requests for the owners of buckets; None if nothing does.
     """
@@ -127,7 +127,7 @@ class S3Application:
             call.status, call.error = CLIENT_LEFT, "ClientDisconnected"
         finally:
             seconds = clock.monotonic() - started
-            self._observer.request(call.line(seconds))
+            self._note(call.line(seconds), call.headers)
             if self._observer.audit:
                 self._observer.audit.add(call.audited(clock.now()))
             if self._access_log and call.bucket:
@@ -145,24 +145,29 @@ class S3Application:
         """
         request_id = self._new_request_id()
         written = respond.refuse(error, path, request_id, self._host_id)
-        self._observer.request(
-            RequestLine(
-                method="",
-                operation="Unknown",
-                bucket="",
-                key="",
-                path=path,
-                status=error.status,
-                error=error.code,
-                received=0,
-                sent=len(written.body) if answered else 0,
-                seconds=0.0,
-                user="",
-                client=client,
-                request_id=request_id,
-            )
+        line = RequestLine(
+            method="",
+            operation="Unknown",
+            bucket="",
+            key="",
+            path=path,
+            status=error.status,
+            error=error.code,
+            received=0,
+            sent=len(written.body) if answered else 0,
+            seconds=0.0,
+            user="",
+            client=client,
+            request_id=request_id,
         )
+        self._note(line, {})
         return written
+
+    def _note(self, line: RequestLine, headers: Mapping[str, str]) -> None:
+        """Count and log a request that has ended."""
+        self._observer.request(line)
+        if self._faults:
+            self._faults.ended(line, headers)
 
     async def _answer(self, call: RequestRecord, receive: Any) -> Written:
         """Handle a request; every failure becomes an answer."""

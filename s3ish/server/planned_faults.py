@@ -4,13 +4,16 @@ A plan is deterministic: the same requests in the same order meet the same fault
 """
 
 import asyncio
+from collections.abc import Mapping
 from typing import Annotated, Any
 
 from msgspec import Meta, Struct
 
 from s3ish.errors import S3Error
+from s3ish.observe.lines import RequestLine
 from s3ish.server.body import Disconnected
 from s3ish.server.faults import FaultPoints
+from s3ish.server.recorder import Recorder
 from s3ish.server.request_record import RequestRecord
 from s3ish.wire.shape import Written
 
@@ -76,9 +79,14 @@ class PlannedError(S3Error, status=503, message="A planned fault."):
 
 
 class PlannedFaults(FaultPoints):
-    """The plans of a server. Each request asks each plan once, when it may be done and nothing of it is."""
+    """The plans of a server. Each request asks each plan once, when it may be done and nothing of it is.
 
-    def __init__(self) -> None:
+    Args:
+        recorder: what keeps the requests that have ended.
+    """
+
+    def __init__(self, recorder: Recorder) -> None:
+        self._recorder = recorder
         self.plans: list[Planned] = []
         self._due: dict[str, FaultPlan] = {}
 
@@ -146,6 +154,7 @@ class PlannedFaults(FaultPoints):
 
         return cut
 
-    def ended(self, request_id: str) -> None:
-        """Forget a request."""
-        self._due.pop(request_id, None)
+    def ended(self, line: RequestLine, headers: Mapping[str, str]) -> None:  # noqa: ARG002
+        """See ``FaultPoints.ended``."""
+        self._due.pop(line.request_id, None)
+        self._recorder.add(line)

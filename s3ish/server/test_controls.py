@@ -3,7 +3,8 @@
 ``docs/test-controls.yaml`` describes it for programs.
 """
 
-from collections.abc import Awaitable, Callable
+import re
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Annotated, Any, Protocol
 
@@ -23,6 +24,19 @@ if TYPE_CHECKING:
 PREFIX = "/-/test/"
 MOTO_RESET = "/moto-api/reset"
 _BODY_BYTES = 64 * 1024
+_SNAPSHOT = re.compile(r"[A-Za-z0-9._-]{1,64}")
+
+
+class Snapshot(Protocol):
+    """A store at one moment."""
+
+    @property
+    def objects(self) -> int:
+        """How many keys have an object."""
+
+    @property
+    def taken(self) -> datetime:
+        """When it was taken."""
 
 
 class Resettable(Protocol):
@@ -32,8 +46,21 @@ class Resettable(Protocol):
     faults: PlannedFaults
     recorder: Recorder
 
-    async def reset(self, bucket: str = "") -> None:
-        """Be as after the start: all, or one bucket. Raises KeyError if there is no such bucket."""
+    @property
+    def snapshots(self) -> Mapping[str, Snapshot]:
+        """Those that are kept, by name."""
+
+    async def reset(self, bucket: str = "", snapshot: str = "") -> None:
+        """Be as after the start, or as in a snapshot: all, or one bucket. Raises LookupError: there is none."""
+
+    def take(self, name: str) -> Snapshot:
+        """Keep the store as it is under a name. Raises ValueError: there are too many."""
+
+    async def restore(self, name: str) -> None:
+        """Have the store be as in a snapshot. Raises LookupError: there is none."""
+
+    def forget(self, name: str) -> None:
+        """Remove a snapshot. Raises LookupError: there is none."""
 
     async def age(self) -> None:
         """Carry out what is due by the clock that was set."""
@@ -48,9 +75,10 @@ class ClockRequest(Struct, forbid_unknown_fields=True):
 
 
 class ResetRequest(Struct, forbid_unknown_fields=True):
-    """What is reset: a bucket, or everything where none is named."""
+    """What is reset: a bucket, or everything where none is named; and to what, if not to what it was at start."""
 
     bucket: str = ""
+    snapshot: str = ""
 
 
 def is_control(scope: Any) -> bool:
@@ -80,14 +108,18 @@ def controls(server: Resettable, token: str) -> "Starlette":
                 return JSONResponse({"error": str(error)}, 400)
             except OSError as error:  # of the seed
                 return JSONResponse({"error": str(error)}, 500)
-            except KeyError as error:
-                return JSONResponse({"error": f"there is no bucket {error}"}, 404)
+            except LookupError as error:
+                return JSONResponse({"error": str(error)}, 404)
 
         return answer
 
     acts = _Controls(server)
     table: list[tuple[str, str, Callable[[Request], Awaitable[Any]]]] = [
         ("reset", "POST", acts.reset),
+        ("snapshots", "GET", acts.list_snapshots),
+        ("snapshots/{name}", "PUT", acts.take_snapshot),
+        ("snapshots/{name}", "DELETE", acts.remove_snapshot),
+        ("snapshots/{name}/restore", "POST", acts.restore_snapshot),
         ("clock", "GET", acts.show_clock),
         ("clock", "PUT", acts.set_clock),
         ("clock", "DELETE", acts.reset_clock),
@@ -110,12 +142,35 @@ class _Controls:
     async def reset(self, request: "Request") -> Any:
         text = await _body(request)
         wanted = msgspec.json.decode(text, type=ResetRequest) if text else ResetRequest()
-        await self._server.reset(wanted.bucket)
+        await self._server.reset(wanted.bucket, wanted.snapshot)
         return {"reset": wanted.bucket or "all"}
 
     async def reset_all(self, _request: "Request") -> Any:
         await self._server.reset()
         return {"status": "ok"}
+
+    async def list_snapshots(self, _request: "Request") -> Any:
+        found = self._server.snapshots.items()
+        return {
+            "snapshots": [
+                {"name": name, "taken": it.taken.isoformat(), "objects": it.objects} for name, it in sorted(found)
+            ]
+        }
+
+    async def take_snapshot(self, request: "Request") -> Any:
+        name = request.path_params["name"]
+        if not _SNAPSHOT.fullmatch(name):
+            raise ValueError("a snapshot's name has up to 64 letters, digits, dots, hyphens and underscores")
+        self._server.take(name)
+        return await self.list_snapshots(request)
+
+    async def restore_snapshot(self, request: "Request") -> Any:
+        await self._server.restore(request.path_params["name"])
+        return {"restored": request.path_params["name"]}
+
+    async def remove_snapshot(self, request: "Request") -> Any:
+        self._server.forget(request.path_params["name"])
+        return await self.list_snapshots(request)
 
     async def show_clock(self, _request: "Request") -> Any:
         clock = self._server.clock

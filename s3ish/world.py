@@ -1,0 +1,262 @@
+"""What one client of a stack for tests sees: a store in memory with its clock, faults, requests and snapshots.
+
+A reset and a restore put another store in place of the one that is there, made of what a snapshot says. Requests that
+are under way end with the store that they began with.
+"""
+
+import contextlib
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from s3ish.api.lifecycle import rules_of
+from s3ish.auth.credentials import Credentials
+from s3ish.auth.identify import Authentication, Authenticator
+from s3ish.auth.request import HttpRequest
+from s3ish.auth.sessions import Sessions
+from s3ish.blob.memory import Blob, Capacity, MemoryBlobStore
+from s3ish.clock import Clock, ServiceTime
+from s3ish.config import Settings
+from s3ish.engines import encodings, users
+from s3ish.errors import NoSuchBucket
+from s3ish.furnish import furnish
+from s3ish.index.memory import MemoryIndex, Rows
+from s3ish.integrity.garbage import GarbageJob, RemovalJob
+from s3ish.jobs.lifecycle import LifecycleJob
+from s3ish.jobs.runner import Runner, run_once
+from s3ish.objects.rewind import rewind_bucket
+from s3ish.objects.store import Store
+from s3ish.observe.observer import Observer
+from s3ish.server.pipeline import S3Application
+from s3ish.server.planned_faults import PlannedFaults
+from s3ish.server.proxies import Proxies
+from s3ish.server.recorder import Recorder
+from s3ish.server.router import Router
+from s3ish.tables.catalog import TABLES
+from s3ish.threads import ThreadPool
+
+MOST_SNAPSHOTS = 100
+
+
+class Snapshot(NamedTuple):
+    """A store at one moment: its rows and blobs, and when that was."""
+
+    rows: Mapping[str, Rows]
+    blobs: Mapping[str, Blob]
+    taken: datetime
+
+    @property
+    def objects(self) -> int:
+        """How many keys have an object."""
+        return len(self.rows["current"].keys)
+
+
+class Shared(NamedTuple):
+    """What all worlds of a server have in common."""
+
+    settings: Settings
+    router: Router
+    observer: Observer
+    offload: ThreadPool
+    capacity: Capacity
+
+
+class _Stage:
+    """A store, what answers for it, and its jobs."""
+
+    def __init__(self, store: Store, s3: S3Application) -> None:
+        self.store, self.s3 = store, s3
+        self._ageing = LifecycleJob(store, rules_of)
+        self._runner = Runner(store, [GarbageJob(store), self._ageing], own=[RemovalJob(store)])
+        self._requests, self._is_left = 0, False
+        self._runner.start()
+
+    @property
+    def blobs(self) -> MemoryBlobStore:
+        """Its blob store."""
+        assert isinstance(self.store.blobs, MemoryBlobStore)
+        return self.store.blobs
+
+    @contextlib.contextmanager
+    def request(self) -> Iterator[S3Application]:
+        """Lend what answers, to a request."""
+        self._requests += 1
+        try:
+            yield self.s3
+        finally:
+            self._requests -= 1
+            self._clear()
+
+    async def age(self) -> None:
+        """Carry out the lifecycle rules now."""
+        await run_once(self._ageing)
+
+    async def leave(self) -> None:
+        """End its jobs; its memory is free when the last request has ended."""
+        self._is_left = True
+        await self._runner.stop()
+        self._clear()
+
+    def _clear(self) -> None:
+        if self._is_left and not self._requests:
+            self.blobs.forget()
+
+
+class World:
+    """See the module.
+
+    Args:
+        shared: what it has in common with others.
+    """
+
+    def __init__(self, shared: Shared) -> None:
+        settings = shared.settings
+        self._shared = shared
+        self.clock = Clock(ServiceTime(settings.jobs.day_seconds, settings.jobs.restore_seconds))
+        self.recorder = Recorder()
+        self.faults = PlannedFaults(self.recorder)
+        self.snapshots: dict[str, Snapshot] = {}
+        self._users = users(settings)
+        credentials = Credentials(self._users)
+        self._sessions = Sessions(credentials, settings.root_keys[1], self.clock.token)
+        self._authenticator = _Lenient(
+            credentials, "", signature_v2=settings.auth.signature_v2, sessions=self._sessions, clock=self.clock
+        )
+        self._stage: _Stage | None = None
+        self._start: Snapshot | None = None
+
+    @property
+    def stage(self) -> _Stage:
+        """The store of now, and what answers for it."""
+        assert self._stage, "the server begins with the lifespan"
+        return self._stage
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether it has a store."""
+        return self._stage is not None
+
+    async def begin(self) -> None:
+        """Have a store, furnished as settings say. Raises CannotFurnish."""
+        store = self._make_store(None)
+        await furnish(store, self._shared.settings, self._users[0].owner)
+        await self._enter(store)
+        self._start = self._taken()
+
+    async def end(self) -> None:
+        """End its jobs, and let go of all that it holds."""
+        self.snapshots.clear()
+        if self._stage:
+            await self._stage.leave()
+
+    async def reset(self, bucket: str = "", snapshot: str = "") -> None:
+        """Be as after the start: the store, clock, faults and recorded requests.
+
+        Args:
+            bucket: which bucket alone is reset; one that was not made at start is gone then.
+            snapshot: what the store is to be, in place of what it was at start.
+
+        Raises:
+            LookupError: there is no such bucket or snapshot.
+        """
+        to = self._snapshot(snapshot) if snapshot else self._start
+        assert to, "it has begun"
+        if bucket:
+            await self._rewind(bucket, to)
+            return
+        await self._enter(self._make_store(to))
+        self.clock.service.reset()
+        self.faults.clear()
+        self.recorder.clear()
+
+    async def age(self) -> None:
+        """Carry out what is due by the clock that was set."""
+        await self.stage.age()
+
+    # --- snapshots ---
+
+    def take(self, name: str) -> Snapshot:
+        """Keep the store as it is now under a name, in place of what had it. Raises ValueError: there are too many."""
+        if name not in self.snapshots and len(self.snapshots) >= MOST_SNAPSHOTS:
+            raise ValueError(f"there are {MOST_SNAPSHOTS} snapshots already")
+        self.snapshots[name] = self._taken()
+        return self.snapshots[name]
+
+    async def restore(self, name: str) -> None:
+        """Have the store be as it was; clock, faults and recorded requests stay. Raises LookupError: no such name."""
+        await self._enter(self._make_store(self._snapshot(name)))
+
+    def forget(self, name: str) -> None:
+        """Remove a snapshot. Raises LookupError: there is no such name."""
+        self._snapshot(name)
+        del self.snapshots[name]
+
+    def _snapshot(self, name: str) -> Snapshot:
+        if name not in self.snapshots:
+            raise LookupError(f"there is no snapshot {name!r}")
+        return self.snapshots[name]
+
+    def _taken(self) -> Snapshot:
+        index, blobs = self.stage.store.index, self.stage.blobs
+        assert isinstance(index, MemoryIndex)
+        return Snapshot(index.snapshot(), blobs.snapshot(), self.clock.now())
+
+    # --- the store ---
+
+    async def _rewind(self, bucket: str, to: Snapshot) -> None:
+        stage = self.stage
+        try:
+            names = await rewind_bucket(stage.store, bucket, self._make_store(to))
+        except NoSuchBucket:
+            raise LookupError(f"there is no bucket {bucket!r}") from None
+        stage.blobs.bring(to.blobs, names)
+
+    async def _enter(self, store: Store) -> None:
+        """Have another store, at once for requests that come from now on."""
+        settings = self._shared.settings
+        s3 = S3Application(
+            store,
+            self._shared.router,
+            self._authenticator,
+            self._shared.observer,
+            domains=settings.server.domains,
+            website_domains=settings.server.website_domains,
+            proxies=Proxies(settings.server.trusted_proxies),
+            sessions=self._sessions,
+            faults=self.faults,
+        )
+        old, self._stage = self._stage, _Stage(store, s3)
+        if old:
+            await old.leave()
+
+    def _make_store(self, of: Snapshot | None) -> Store:
+        settings = self._shared.settings
+        blobs = MemoryBlobStore(
+            clock=self.clock,
+            inline_bytes=settings.storage.inline_bytes,
+            capacity=self._shared.capacity,
+            blobs=of.blobs if of else None,
+        )
+        return Store(
+            MemoryIndex(TABLES.layouts, of.rows if of else None),
+            blobs,
+            self.clock,
+            self._shared.offload,
+            settings.server.region,
+            piece_bytes=settings.storage.stripe_bytes,
+            encodings=encodings(settings, self.clock),
+            any_region=True,
+        )
+
+
+class _Lenient(Authenticator):
+    """Signatures of any region; those in a header are of machine time, so that clients need not follow a clock that
+    was set. Presigned URLs and sessions expire by service time, as everything does that tests move the clock for."""
+
+    def __init__(self, *arguments: Any, clock: Clock, **others: Any) -> None:
+        super().__init__(*arguments, **others)
+        self._clock = clock
+
+    def identify(self, request: HttpRequest, now: datetime) -> Authentication:
+        """See ``Authenticator.identify``."""
+        return super().identify(request, self._clock.now() if "authorization" in request.headers else now)
