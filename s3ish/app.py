@@ -26,7 +26,7 @@ from s3ish.integrity.garbage import GarbageJob, RemovalJob
 from s3ish.integrity.repair_queue import RepairJob, RepairQueue
 from s3ish.integrity.scrub import ScrubJob
 from s3ish.integrity.startup import join
-from s3ish.integrity.sweep import UNCLEAN, SweepJob
+from s3ish.integrity.sweep import SweepJob
 from s3ish.integrity.unresolved import UnresolvedJob
 from s3ish.jobs.lifecycle import LifecycleJob
 from s3ish.jobs.periodic import Periodic
@@ -45,7 +45,8 @@ from s3ish.server.health import is_beside
 from s3ish.server.pipeline import S3Application
 from s3ish.server.proxies import Proxies
 from s3ish.server.router import Router
-from s3ish.tables.catalog import STATE, TABLES
+from s3ish.tables.catalog import TABLES
+from s3ish.tables.state import UNCLEAN
 from s3ish.wire.shape import Written
 
 _LOGS_PAUSE_SECONDS = 5.0
@@ -162,7 +163,7 @@ class Application:
         if self._store is None:
             return False
         try:
-            await STATE.value(self._store.index, UNCLEAN)
+            await UNCLEAN.value(self._store.index)
         except IndexFailure:
             return False
         return True

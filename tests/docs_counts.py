@@ -1,4 +1,4 @@
-"""What documents say about the catalogue: the tables of operations, and how many of them are built.
+"""What documents say about the catalogue and the state table: tables of operations and rows, and counts.
 
 ``python -m tests.docs_counts --write`` writes them anew after one was added; ``test_docs.py`` fails until then.
 """
@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 from s3ish.api.catalogue import catalogue, families
+from s3ish.tables.state import STATE_ROWS, Mark
 from s3ish.wire.shape import wire
 
 ROOT = Path(__file__).parent.parent
@@ -58,8 +59,17 @@ def idle_rows():
     return "".join(f"| {operation} | `{name}` | {why} |\n" for name, why, operation in rows)
 
 
+def state_rows():
+    """Return the rows of what stands in the state table."""
+    return "".join(
+        f"| `{row.name}` | {'mark' if isinstance(row, Mark) else 'record'} | {row.holds} | "
+        f"{', '.join(f'`{name}`' for name in row.writers)} |\n"
+        for row in STATE_ROWS
+    )
+
+
 def pages():
-    """Yield every page that tells of the catalogue, and its text as it should be."""
+    """Yield every page that tells of the catalogue or the state table, and its text as it should be."""
     total, built = len(catalogue()), sum(item.supported for item in catalogue())
     replacements = {
         "README.md": [(r"\d+ of the \d+ operations are built", f"{built} of the {total} operations are built")],
@@ -69,6 +79,9 @@ def pages():
             (TABLE.format("Configuration documents"), lambda found: found[1] + document_rows()),
             (TABLE.format("Built"), lambda found: found[1] + built_rows()),
             (TABLE.format("Not built yet"), lambda found: found[1] + other_rows()),
+        ],
+        "docs/formats.md": [
+            (TABLE.replace("##", "###").format("Rows of state"), lambda found: found[1] + state_rows())
         ],
     }
     for name, changes in replacements.items():

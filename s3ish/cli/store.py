@@ -21,14 +21,14 @@ from s3ish.integrity.blind_spots import BlindSpots, read_blind_spots
 from s3ish.integrity.catalog_walk import count_rows
 from s3ish.integrity.check import Check
 from s3ish.integrity.inspect import Finding
-from s3ish.integrity.scrub import SCRUB, Progress, note_look, read_progress
-from s3ish.integrity.sweep import UNCLEAN
+from s3ish.integrity.scrub import note_look
 from s3ish.jobs.runner import run_once
 from s3ish.objects.amend import settle_all
 from s3ish.observe.logs import set_up_logs
 from s3ish.process.index_place import find_index, opened, set_of_index
 from s3ish.process.start import make_whole
-from s3ish.tables.catalog import STATE, TABLES
+from s3ish.tables.catalog import TABLES
+from s3ish.tables.state import SCRUB, UNCLEAN, ScrubProgress
 
 
 class VolumeState(NamedTuple):
@@ -47,7 +47,7 @@ class Survey(NamedTuple):
     """
 
     volumes: list[VolumeState]
-    progress: Progress | None
+    progress: ScrubProgress | None
     gaps: BlindSpots | None
     reasons: tuple[str, ...] = ()
 
@@ -88,13 +88,13 @@ def _lost(root: str, silent: Sequence[str]) -> tuple[str, str, None]:
     return root, SILENT if root in silent else "out of reach", None
 
 
-def _known(settings: Settings, volumes: Volumes) -> tuple[Progress, BlindSpots] | tuple[None, None]:
+def _known(settings: Settings, volumes: Volumes) -> tuple[ScrubProgress, BlindSpots] | tuple[None, None]:
     """Return what scrub and checks know, and the gaps of the index; None if that cannot be read."""
 
-    async def read() -> tuple[Progress, BlindSpots]:
+    async def read() -> tuple[ScrubProgress, BlindSpots]:
         index = SQLiteIndex(path, TABLES.layouts, durable=settings.storage.fsync)
         try:
-            return read_progress(await STATE.value(index, SCRUB)), await read_blind_spots(index)
+            return SCRUB.read(await SCRUB.value(index)) or ScrubProgress(), await read_blind_spots(index)
         finally:
             await index.close()
 
@@ -155,7 +155,7 @@ class StoreCheck:
     async def _check(self, volumes: Volumes, index: Path, clock: Clock, running: bool) -> Check:
         async with opened(self._settings, volumes, index, clock) as store:
             before_ns = clock.now_ns()
-            started = await STATE.value(store.index, UNCLEAN)
+            started = await UNCLEAN.value(store.index)
             if running and started:  # what came since may be about to be committed
                 before_ns = int(started)
             if self._repair and not running:

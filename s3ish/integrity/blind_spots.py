@@ -8,8 +8,7 @@ import os
 from collections.abc import Iterator
 
 from s3ish.index.protocol import Index, Put
-from s3ish.tables import keys
-from s3ish.tables.catalog import STATE
+from s3ish.tables.state import GAPS
 
 MOST = 1000
 """How many gaps are kept apart; where there are more, the whole is one."""
@@ -17,8 +16,6 @@ MOST = 1000
 REMEDY = "When it can be read again, stop the server and run: s3ish index rebuild"
 
 LOST_BUCKET = "The bucket is lost, its objects are there. Make it anew, stop the server and run: s3ish index rebuild"
-
-_ROWS = b"gap/"
 
 
 class BlindSpots:
@@ -52,13 +49,13 @@ class BlindSpots:
 
     def rows(self) -> list[Put]:
         """Return the rows that keep them."""
-        return [STATE.mark(_ROWS + os.fsencode(prefix), os.fsencode(problem)) for prefix, problem in self]
+        return [GAPS.of(os.fsencode(prefix)).put(os.fsencode(problem)) for prefix, problem in self]
 
 
 async def read_blind_spots(index: Index) -> BlindSpots:
     """Return the gaps of an index. Raises IndexFailure."""
-    rows = await STATE.rows(index, *keys.prefix_range(_ROWS), MOST)
-    return BlindSpots({os.fsdecode(key.removeprefix(_ROWS)): os.fsdecode(problem) for key, problem in rows})
+    rows = await GAPS.family(index, MOST)
+    return BlindSpots({os.fsdecode(prefix): os.fsdecode(problem) for prefix, problem in rows})
 
 
 def _around(blob: str) -> str:

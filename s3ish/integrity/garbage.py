@@ -3,12 +3,12 @@
 import structlog
 
 from s3ish.index.protocol import Damaged
-from s3ish.integrity.sweep import SWEEP
 from s3ish.jobs.runner import Step
 from s3ish.model import Garbage
 from s3ish.objects.store import Store
 from s3ish.tables import keys
-from s3ish.tables.catalog import GARBAGE, STATE
+from s3ish.tables.catalog import GARBAGE
+from s3ish.tables.state import SWEEP
 
 log = structlog.get_logger()
 
@@ -50,7 +50,7 @@ class GarbageJob:
                 log.error(
                     "damaged row of garbage; looking through all blobs instead", blob=key.decode(errors="replace")
                 )
-                await self._store.index.commit([GARBAGE.drop(key), STATE.mark(SWEEP, b"1")])
+                await self._store.index.commit([GARBAGE.drop(key), SWEEP.put()])
         await self._store.discard(taken, all_parts=all_parts)
         await self._store.settle()
         more = looked < len(rows) or len(rows) == _BATCH

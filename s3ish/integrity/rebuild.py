@@ -13,12 +13,12 @@ from s3ish.blob.paths import Past, mint
 from s3ish.blob.protocol import BlobError, OutOfReach, Sealed
 from s3ish.index.protocol import Change, Put
 from s3ish.integrity.blind_spots import LOST_BUCKET, REMEDY, BlindSpots
-from s3ish.integrity.sweep import SWEEP
 from s3ish.model import NULL_VERSION, BlobRef, Garbage, Version
 from s3ish.objects.multipart import MAX_PARTS
 from s3ish.objects.store import Store, blobs_of, drop_blobs
 from s3ish.tables import keys
-from s3ish.tables.catalog import CURRENT, INLINE, NULLS, PARTS, STATE, UPLOADS, VERSIONS
+from s3ish.tables.catalog import CURRENT, INLINE, NULLS, PARTS, UPLOADS, VERSIONS
+from s3ish.tables.state import SWEEP
 from s3ish.tables.table import Held, Sidecar
 
 log = structlog.get_logger()
@@ -85,7 +85,7 @@ async def rebuild(store: Store, progress: Progress = _ignore) -> Counter[str]:
     await _settle_parts(store, found, gaps)
     await store.index.commit(gaps.rows())
     if found or await _has_strays(store):  # what was garbage is now unknown to the index
-        await store.index.commit([STATE.mark(SWEEP, b"1")])
+        await store.index.commit([SWEEP.put()])
     return found
 
 

@@ -9,22 +9,18 @@ import asyncio
 from collections import Counter
 from contextlib import suppress
 
-from msgspec import Struct
 from msgspec.structs import replace
 
 from s3ish.blob.protocol import BlobError
-from s3ish.index.protocol import Conflict, Damaged
+from s3ish.index.protocol import Conflict
 from s3ish.integrity.catalog_walk import BrokenRow, WalkedRow, inventory
 from s3ish.integrity.inspect import Finding, Inspector
 from s3ish.jobs.runner import Step
 from s3ish.objects.store import Store
 from s3ish.observe.observer import Observer
 from s3ish.tables import keys
-from s3ish.tables.catalog import STATE
+from s3ish.tables.state import SCRUB, ScrubProgress
 from s3ish.tables.table import Named
-
-SCRUB = b"scrub"
-"""The row of the state table that holds the progress."""
 
 STEP_SECONDS = 10.0
 """How much of the period a step covers, so that a store of many small objects does not commit for each of them."""
@@ -40,50 +36,14 @@ _ROW_BYTES = 64
 _SLICE_SECONDS, _LONGEST_PAUSE_SECONDS = 0.002, 0.1
 
 
-class Progress(Struct, frozen=True):
-    """Where a pass is.
-
-    ``total`` is the weight of the whole and ``weighed_ns`` when that was found; ``done`` is the weight behind us.
-    ``table`` ("" for the first one), ``key`` and ``item`` say which blob is next. The step that began at ``at_ns``
-    looked at the weight ``spent``, which pays for that much time. Times are nanoseconds of the wall clock.
-
-    ``lacking`` says how many blobs were found in this pass that lack a shard or sidecar at a position and could not be
-    repaired; ``lacked`` says it of the last look at everything, which ended at ``looked_ns``: a pass, or a check.
-    """
-
-    total: int = 0
-    weighed_ns: int = 0
-    done: int = 0
-    table: str = ""
-    key: bytes = b""
-    item: int = 0
-    at_ns: int = 0
-    spent: int = 0
-    lacking: dict[int, int] = {}
-    lacked: dict[int, int] = {}
-    looked_ns: int = 0
-
-    @property
-    def ratio(self) -> float:
-        """How far the pass is; below 1, even where the store has grown since it was weighed."""
-        return min(self.done / self.total, 0.9999) if self.total else 0.0
-
-
-def read_progress(value: bytes | None) -> Progress:
-    """Return where a pass is, from the value of its row."""
-    try:
-        return Progress() if value is None else STATE.record_of(SCRUB, value, Progress)
-    except Damaged:
-        return Progress()
-
-
 async def note_look(store: Store, lacking: dict[int, int]) -> None:
     """Remember what a look at everything found that was not a pass of the scrub. Raises Unavailable."""
     while True:
-        value = await STATE.value(store.index, SCRUB)
-        after = replace(read_progress(value), lacking={}, lacked=lacking, looked_ns=store.clock.now_ns())
+        value = await SCRUB.value(store.index)
+        progress = SCRUB.read(value) or ScrubProgress()
+        after = replace(progress, lacking={}, lacked=lacking, looked_ns=store.clock.now_ns())
         with suppress(Conflict):
-            return await store.index.commit([STATE.keep(SCRUB, after)], [STATE.expect(SCRUB, value)])
+            return await store.index.commit([SCRUB.put(after)], [SCRUB.expect(value)])
 
 
 class ScrubJob:
@@ -105,8 +65,8 @@ class ScrubJob:
         """Look at what is due."""
         clock = self._store.clock
         now, begun = clock.now_ns(), clock.monotonic()
-        value = await STATE.value(self._store.index, SCRUB)
-        progress = read_progress(value)
+        value = await SCRUB.value(self._store.index)
+        progress = SCRUB.read(value) or ScrubProgress()
         if not 0 <= now - progress.weighed_ns < _DAY_NS:
             return await self._save(
                 replace(progress, total=await self._weigh(), weighed_ns=now), value, Step(more=True)
@@ -129,7 +89,7 @@ class ScrubJob:
                 since = self._store.clock.monotonic()
         return total
 
-    def _share(self, progress: Progress) -> float:
+    def _share(self, progress: ScrubProgress) -> float:
         """Return the seconds that the last step pays for."""
         if not progress.total:
             return _DAY_NS / 1e9
@@ -138,15 +98,15 @@ class ScrubJob:
     def _pause(self, seconds: float) -> Step:
         return Step(more=False, pause_seconds=min(seconds, _MAX_PAUSE_SECONDS))
 
-    async def _save(self, progress: Progress, old: bytes | None, outcome: Step) -> Step:
+    async def _save(self, progress: ScrubProgress, old: bytes | None, outcome: Step) -> Step:
         """Write where the pass is, unless another process did meanwhile."""
         try:
-            await self._store.index.commit([STATE.keep(SCRUB, progress)], [STATE.expect(SCRUB, old)])
+            await self._store.index.commit([SCRUB.put(progress)], [SCRUB.expect(old)])
         except Conflict:
             return Step(more=False)
         return outcome
 
-    async def _go_on(self, progress: Progress) -> Progress:
+    async def _go_on(self, progress: ScrubProgress) -> ScrubProgress:
         """Look at the blobs of one step. Returns where the pass is then; at its end, where the next one begins."""
         budget = max(1, int(progress.total * STEP_SECONDS / self._period))
         spent, lacking = 0, Counter(progress.lacking)
@@ -168,7 +128,7 @@ class ScrubJob:
                     return replace(at, done=done, key=keys.after(row.key), item=0, spent=spent, lacking=dict(lacking))
         self._observer.scrub_passed()
         looked_ns = self._store.clock.now_ns()
-        return Progress(progress.total, spent=spent, lacked=dict(lacking), looked_ns=looked_ns)
+        return ScrubProgress(progress.total, spent=spent, lacked=dict(lacking), looked_ns=looked_ns)
 
     async def _look(self, item: Named | BrokenRow) -> tuple[int, ...]:
         """Look at a blob, and repair it if need be. Returns where it still lacks something."""

@@ -6,28 +6,14 @@ what they ask for is done beside the requests.
 
 import structlog
 
-from s3ish.index.protocol import Conflict, Damaged, Put
+from s3ish.index.protocol import Conflict, Damaged
 from s3ish.integrity.blind_spots import read_blind_spots
 from s3ish.integrity.garbage import GarbageJob
-from s3ish.integrity.sweep import SWEEP, UNCLEAN
 from s3ish.objects.amend import settle_all
 from s3ish.objects.store import Store
-from s3ish.tables.catalog import STATE
+from s3ish.tables.state import AWAY, GENERATION, SET, SWEEP, UNCLEAN
 
 log = structlog.get_logger()
-
-AWAY = b"away"
-"""The row of the state table that says which volumes are out of reach of the server or of one of its workers. What is
-removed meanwhile stays on them, and is looked for when they are back."""
-
-
-SET = b"set"
-"""The row of the state table that says of which set of volumes the index is."""
-
-
-GENERATION = b"generation"
-"""The row of the state table that counts the starts of a server on this index. The volumes have the number too: an
-index with a lower one is from the past, and does not know what was stored since."""
 
 
 class Stale(Damaged):
@@ -52,18 +38,18 @@ async def bind(store: Store, volumes: str, generation: int, commits: int) -> Non
         Stale: it is older than that.
         IndexFailure: it cannot be used.
     """
-    found = await STATE.value(store.index, SET)
+    found = await SET.value(store.index)
     if found is None:
-        await store.index.commit([STATE.mark(SET, volumes.encode())])
+        await store.index.commit([SET.put(volumes.encode())])
     elif found != volumes.encode():
         raise Foreign("the index is of another set of volumes. Remove it and run: s3ish index rebuild")
-    if int(await STATE.value(store.index, GENERATION) or 0) < generation or store.index.commits < commits:
+    if int(await GENERATION.value(store.index) or 0) < generation or store.index.commits < commits:
         raise Stale("the index is older than what is on the volumes. Run: s3ish index rebuild")
 
 
 async def adopt(store: Store, generation: int) -> None:
     """Make the index the one of a generation. Raises IndexFailure."""
-    await store.index.commit([STATE.mark(GENERATION, b"%d" % generation)])
+    await store.index.commit([GENERATION.put(b"%d" % generation)])
 
 
 async def recover(store: Store) -> None:
@@ -72,18 +58,18 @@ async def recover(store: Store) -> None:
     Raises:
         IndexFailure: the index cannot be used.
     """
-    unclean = await STATE.value(store.index, UNCLEAN) is not None
+    unclean = await UNCLEAN.value(store.index) is not None
     away = set(store.upkeep.away)
-    returned = (_decoded(await STATE.value(store.index, AWAY)) | store.upkeep.behind) - away
+    returned = (set(AWAY.read(await AWAY.value(store.index)) or ()) | store.upkeep.behind) - away
     if unclean:
         log.warning("the last stop was not clean; looking through all sidecars in the background")
     if returned:
         log.warning("volumes came back; looking for what was removed meanwhile", positions=sorted(returned))
     if gaps := await read_blind_spots(store.index):
         log.error("the index has gaps; s3ish check tells of them", count=len(gaps))
-    began = [STATE.mark(UNCLEAN, b"%d" % store.clock.now_ns()), _away(away)]
+    began = [UNCLEAN.put(b"%d" % store.clock.now_ns()), AWAY.put(sorted(away))]
     left = await settle_all(store, lambda *_: True)
-    await store.index.commit([*began, STATE.mark(SWEEP, b"1")] if unclean or returned or left else began)
+    await store.index.commit([*began, SWEEP.put()] if unclean or returned or left else began)
     await GarbageJob(store).flush()
 
 
@@ -97,29 +83,16 @@ async def join(store: Store) -> None:
         await _add_away(store, set(away))
     if dead := await store.upkeep.dead_makers():
         log.warning("a worker died; looking in the background for what it left", workers=len(dead))
-        await store.index.commit([STATE.mark(SWEEP, store.clock.token().encode())])
+        await store.index.commit([SWEEP.put(store.clock.token().encode())])
 
 
 async def _add_away(store: Store, positions: set[int]) -> None:
     while True:
-        value = await STATE.value(store.index, AWAY)
-        if positions <= (known := _decoded(value)):
+        value = await AWAY.value(store.index)
+        if positions <= (known := set(AWAY.read(value) or ())):
             return
         try:
-            await store.index.commit([_away(known | positions)], [STATE.expect(AWAY, value)])
+            await store.index.commit([AWAY.put(sorted(known | positions))], [AWAY.expect(value)])
         except Conflict:
             continue
         return
-
-
-def _away(positions: set[int]) -> Put:
-    return STATE.keep(AWAY, sorted(positions))
-
-
-def _decoded(value: bytes | None) -> set[int]:
-    if value is None:
-        return set()
-    try:
-        return set(STATE.record_of(AWAY, value, list[int]))
-    except Damaged:
-        return set()

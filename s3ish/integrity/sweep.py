@@ -21,19 +21,12 @@ from s3ish.integrity.references import References, is_finished
 from s3ish.jobs.runner import Step
 from s3ish.objects.amend import settle_all
 from s3ish.objects.store import Store
-from s3ish.tables.catalog import STATE
+from s3ish.tables.state import SWEEP, UNCLEAN
 
 log = structlog.get_logger()
 
-UNCLEAN = b"unclean"
-"""The row of the state table that is there while a server runs, and says since when, in nanoseconds since the epoch.
-Found at start, the last stop was not clean."""
-
 UNNAMED = "the index does not name what was finished; is it from the past? Stop the server and run: s3ish index rebuild"
 """What is wrong if there are such blobs; see ``references.is_finished``."""
-
-SWEEP = b"sweep"
-"""The row of the state table that asks for a look through all blobs."""
 
 _SEALED, _STRAY = "sealed, but named by no row", "files without a sidecar, named by no row"
 
@@ -131,7 +124,7 @@ class SweepJob:
 
     async def step(self) -> Step:
         """Look at a batch of blobs."""
-        asked = await STATE.value(self._store.index, SWEEP)
+        asked = await SWEEP.value(self._store.index)
         if asked is None:
             return Step(more=False, pause_seconds=3600)
         going_on, self._pass = self._pass, None
@@ -156,7 +149,7 @@ class SweepJob:
         await self._store.upkeep.forget_makers(self._past.dead)
         await self._store.upkeep.catch_up()
         try:
-            await self._store.index.commit([STATE.drop(SWEEP)], [STATE.expect(SWEEP, self._asked)])
+            await self._store.index.commit([SWEEP.drop()], [SWEEP.expect(self._asked)])
         except Conflict:  # asked for again meanwhile
             return Step(more=True)
         log.info("sweep after unclean stop finished", removed=self.removed, mended=self.mended)
@@ -164,7 +157,7 @@ class SweepJob:
 
     async def _look_through(self) -> AsyncIterator[None]:
         store = self._store
-        started = await STATE.value(store.index, UNCLEAN)
+        started = await UNCLEAN.value(store.index)
         before_ns = self._past.before_ns if started is None else min(self._past.before_ns, int(started))
         self._past = Past(before_ns, await store.upkeep.dead_makers())
         gaps = await read_blind_spots(store.index)

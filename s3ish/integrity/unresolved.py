@@ -10,12 +10,10 @@ from s3ish.jobs.runner import Step
 from s3ish.model import BlobRef
 from s3ish.objects import amend
 from s3ish.objects.store import Store
-from s3ish.tables.catalog import INTENTS, STATE
+from s3ish.tables.catalog import INTENTS
+from s3ish.tables.state import BARRIER
 
 log = structlog.get_logger()
-
-BARRIER = b"barrier"
-"""The row of the state table that is written to know that the index works and that every earlier commit is decided."""
 
 _PAUSE_SECONDS = 5
 
@@ -36,7 +34,7 @@ class UnresolvedJob:
         left, intents = list(self._store.leftovers), list(self._store.leftovers.intents)
         if left or intents:
             try:
-                await self._store.index.commit([STATE.mark(BARRIER, b"1")])
+                await self._store.index.commit([BARRIER.put()])
                 for ref in left:
                     await self._deal_with(ref)
                 for key in intents:

@@ -12,7 +12,6 @@ from contextlib import suppress
 from zlib import crc32
 
 import structlog
-from msgspec import Struct
 from msgspec.structs import replace
 
 from s3ish.errors import AccessDenied, NoSuchBucket, NoSuchKey, NoSuchUpload, PreconditionFailed
@@ -27,12 +26,10 @@ from s3ish.objects.lifecycle import Rule
 from s3ish.objects.multipart import abort_upload
 from s3ish.objects.store import Store
 from s3ish.tables import keys
-from s3ish.tables.catalog import BUCKETS, STATE, UPLOADS, VERSIONS
+from s3ish.tables.catalog import BUCKETS, UPLOADS, VERSIONS
+from s3ish.tables.state import LIFECYCLE, LifecycleProgress
 
 log = structlog.get_logger()
-
-LIFECYCLE = b"lifecycle"
-"""The row of the state table that holds the progress."""
 
 _ROWS_A_STEP = 200
 _CAUSE = Cause(job="lifecycle")
@@ -41,23 +38,6 @@ _JUMP_SECONDS = 3600.0
 """How far the clock must move at once to be doubted, and for how long it is."""
 _STAYS = (AccessDenied, NoSuchBucket, NoSuchKey, NoSuchUpload, PreconditionFailed)
 """What a removal may meet: a lock, or a client that was faster."""
-
-
-class Progress(Struct, frozen=True):
-    """Where a pass is.
-
-    ``day`` is the day of the pass and ``rules`` a checksum of all rules in it. ``bucket`` is being looked through; it
-    is "" at the end. Of its versions ``row`` is the last that was looked at, of the key ``key``; so far ``newer``
-    versions of this key were, and the last of these was made at ``made_ns``.
-    """
-
-    day: int = -1
-    rules: int = 0
-    bucket: str = ""
-    row: bytes = b""
-    key: str = ""
-    newer: int = 0
-    made_ns: int = 0
 
 
 class LifecycleJob:
@@ -80,8 +60,8 @@ class LifecycleJob:
         """Look at the next rows of a pass, or whether one is due."""
         if not self._is_clock_steady():
             return self._rest
-        value = await STATE.value(self._store.index, LIFECYCLE)
-        progress = _read(value)
+        value = await LIFECYCLE.value(self._store.index)
+        progress = LIFECYCLE.read(value) or LifecycleProgress()
         if progress.bucket:
             after = await self._go_on(progress)
         else:
@@ -89,7 +69,7 @@ class LifecycleJob:
             if after == progress:
                 return self._rest
         try:
-            await self._store.index.commit([STATE.keep(LIFECYCLE, after)], [STATE.expect(LIFECYCLE, value)])
+            await self._store.index.commit([LIFECYCLE.put(after)], [LIFECYCLE.expect(value)])
         except Conflict:
             return self._rest
         return Step(more=True)
@@ -105,14 +85,14 @@ class LifecycleJob:
             self._ahead, self._doubted_until = ahead, now + _JUMP_SECONDS
         return now >= self._doubted_until
 
-    async def _begin(self, last: Progress) -> Progress:
+    async def _begin(self, last: LifecycleProgress) -> LifecycleProgress:
         """Return the beginning of a pass, or the last one if none is due."""
         buckets = [bucket async for bucket in self._buckets()]
         rules = crc32(repr([(bucket.name, bucket.created_ns, self._rules_of(bucket)) for bucket in buckets]).encode())
         day = self._store.clock.service_ns() // self._day_ns
         if (day, rules) == (last.day, last.rules):
             return last
-        return Progress(day, rules, buckets[0].name if buckets else "")
+        return LifecycleProgress(day, rules, buckets[0].name if buckets else "")
 
     async def _buckets(self, after: str = "") -> AsyncIterator[Bucket]:
         """Yield the buckets behind a name that have rules."""
@@ -125,7 +105,7 @@ class LifecycleJob:
                         yield bucket
             start = keys.after(rows[-1][0])
 
-    async def _go_on(self, at: Progress) -> Progress:
+    async def _go_on(self, at: LifecycleProgress) -> LifecycleProgress:
         """Look at some rows of a bucket. Returns where the pass is then."""
         held = await self._store.find_bucket(at.bucket)
         rules = self._rules_of(held.record) if held else ()
@@ -139,9 +119,11 @@ class LifecycleJob:
                 return at
             await self._end_uploads(held.record, rules)
         following = await anext(self._buckets(at.bucket), None)
-        return Progress(at.day, at.rules, following.name if following else "")
+        return LifecycleProgress(at.day, at.rules, following.name if following else "")
 
-    async def _look(self, bucket: Bucket, rules: Sequence[Rule], at: Progress, row: tuple[bytes, bytes]) -> Progress:
+    async def _look(
+        self, bucket: Bucket, rules: Sequence[Rule], at: LifecycleProgress, row: tuple[bytes, bytes]
+    ) -> LifecycleProgress:
         """Remove a version if it is due."""
         at = replace(at, row=row[0])
         try:
@@ -198,10 +180,3 @@ class LifecycleJob:
             with suppress(*_STAYS):
                 await abort_upload(self._store, upload.bucket, upload.key, upload.id)
                 log.info("aborted", bucket=upload.bucket, key=upload.key, upload=upload.id, rule=due.rule)
-
-
-def _read(value: bytes | None) -> Progress:
-    try:
-        return Progress() if value is None else STATE.record_of(LIFECYCLE, value, Progress)
-    except Damaged:
-        return Progress()

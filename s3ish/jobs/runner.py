@@ -9,12 +9,11 @@ import contextlib
 from collections.abc import Sequence
 from typing import NamedTuple, Protocol
 
-import msgspec
 import structlog
 
-from s3ish.index.protocol import Conflict, Damaged, IndexFailure
+from s3ish.index.protocol import Conflict, IndexFailure
 from s3ish.objects.store import Store
-from s3ish.tables.catalog import STATE
+from s3ish.tables.state import LEASES, Lease
 
 log = structlog.get_logger()
 
@@ -42,13 +41,6 @@ class Job(Protocol):
 
     async def step(self) -> Step:
         """Do one bounded unit of work."""
-
-
-class Lease(msgspec.Struct, frozen=True):
-    """Who does a job, until when (nanoseconds of the wall clock)."""
-
-    holder: str
-    until_ns: int
 
 
 class Runner:
@@ -93,25 +85,20 @@ class Runner:
 
     async def acquire(self, job: Job) -> bool:
         """Take or renew the lease of a job; tell whether this process has it now."""
-        key = b"lease/" + job.name.encode()
+        row = LEASES.of(job.name.encode())
         now = self._store.clock.now_ns()
-        value = await STATE.value(self._store.index, key)
+        value = await row.value(self._store.index)
         until = now + LEASE_SECONDS * 1_000_000_000
-        if value is not None and self._is_held_elsewhere(key, value, now, until):
+        if self._is_held_elsewhere(row.read(value), now, until):
             return False
-        mine = STATE.keep(key, Lease(self._holder, until))
         with contextlib.suppress(Conflict):
-            await self._store.index.commit([mine], [STATE.expect(key, value)])
+            await self._store.index.commit([row.put(Lease(self._holder, until))], [row.expect(value)])
             return True
         return False
 
-    def _is_held_elsewhere(self, key: bytes, value: bytes, now: int, longest: int) -> bool:
+    def _is_held_elsewhere(self, lease: Lease | None, now: int, longest: int) -> bool:
         """Whether another process has a lease; one longer than any that is given is from before a jump of the clock."""
-        try:
-            lease = STATE.record_of(key, value, Lease)
-        except Damaged:
-            return False
-        return lease.holder != self._holder and now < lease.until_ns <= longest
+        return lease is not None and lease.holder != self._holder and now < lease.until_ns <= longest
 
 
 async def run_once(job: Job) -> None:

@@ -16,9 +16,9 @@ from s3ish.config import Settings
 from s3ish.engines import close, make_store
 from s3ish.index.protocol import Damaged, IndexFailure
 from s3ish.index.sqlite import is_blank, peek
-from s3ish.integrity.startup import GENERATION, SET, bind
+from s3ish.integrity.startup import bind
 from s3ish.objects.store import Store
-from s3ish.tables.catalog import STATE
+from s3ish.tables.state import GENERATION, SET, STATE
 from s3ish.threads import each_within
 
 
@@ -81,7 +81,7 @@ def find_index(settings: Settings, volumes: Volumes) -> Path:
 
 
 def _generation(place: Path) -> int | None:
-    return None if is_blank(place) else int(peek(place, STATE.name, GENERATION) or 0)
+    return None if is_blank(place) else int(peek(place, STATE.name, GENERATION.key) or 0)
 
 
 def set_of_index(settings: Settings) -> str:
@@ -91,5 +91,5 @@ def set_of_index(settings: Settings) -> str:
     if len(roots) > 1 and not settings.storage.index:
         return ""
     with contextlib.suppress(IndexFailure, OSError):
-        return "" if is_blank(place) else (peek(place, STATE.name, SET) or b"").decode(errors="replace")
+        return "" if is_blank(place) else (peek(place, STATE.name, SET.key) or b"").decode(errors="replace")
     return ""

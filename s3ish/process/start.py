@@ -23,11 +23,11 @@ from s3ish.index.sqlite import SQLiteIndex, find_damage, is_blank, is_older, ren
 from s3ish.integrity.inspect import restore_sidecars
 from s3ish.integrity.rebuild import STEP_BLOBS, Progress, rebuild
 from s3ish.integrity.startup import Foreign, Stale, adopt, recover
-from s3ish.integrity.sweep import UNCLEAN
 from s3ish.objects.amend import settle_all
 from s3ish.observe.logs import set_up_logs
 from s3ish.process.index_place import by_age, find_index, is_movable, opened, places
-from s3ish.tables.catalog import STATE, TABLES
+from s3ish.tables.catalog import TABLES
+from s3ish.tables.state import UNCLEAN
 from s3ish.threads import each_within
 
 log = structlog.get_logger()
@@ -136,7 +136,7 @@ class Preparation:
             try:
                 await furnish(store, self._settings, users(self._settings)[0].owner)
             except BaseException:  # nothing was served: whatever was there to look for is still marked
-                await store.index.commit([STATE.drop(UNCLEAN)])
+                await store.index.commit([UNCLEAN.drop()])
                 raise
 
     def _remove_others(self, volumes: Volumes) -> None:
@@ -149,7 +149,7 @@ class Preparation:
 
 async def _forget_start(settings: Settings, path: Path) -> None:
     index = SQLiteIndex(path, TABLES.layouts, durable=settings.storage.fsync)
-    await index.commit([STATE.drop(UNCLEAN)])
+    await index.commit([UNCLEAN.drop()])
     await index.close()
 
 
@@ -222,7 +222,7 @@ async def _flush_rows(settings: Settings, volumes: Volumes, index: Path, clock: 
     """Have the sidecars say what only the index may say: after a cut of the power its rows are the durable copies."""
     with contextlib.suppress(IndexFailure):  # then there is nothing better than the sidecars
         async with opened(settings, volumes, index, clock) as store:
-            if await STATE.value(store.index, UNCLEAN) is not None:
+            if await UNCLEAN.value(store.index) is not None:
                 await settle_all(store, lambda *_: True)
                 async for _ in restore_sidecars(store):
                     pass

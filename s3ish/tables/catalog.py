@@ -1,7 +1,6 @@
 """The tables of a store. A new kind of record is one more of them: see ``table.py`` for what it must say of itself."""
 
 from collections.abc import Sequence
-from typing import TypeVar
 
 from msgspec.structs import replace
 
@@ -9,9 +8,8 @@ from s3ish.index.protocol import Change, Damaged, Expect, Index, Put, RowIs
 from s3ish.model import BlobRef, Bucket, Entry, Garbage, Intent, Part, SystemRecord, Upload, Version
 from s3ish.tables import formats, keys, records, sidecars
 from s3ish.tables.part_list import Packed, PackedParts, is_long
-from s3ish.tables.table import Held, KeyedTable, Named, SealedTable, Sidecar, Table, Tables
-
-T = TypeVar("T")
+from s3ish.tables.state import STATE
+from s3ish.tables.table import Held, KeyedTable, Named, SealedTable, Sidecar, Tables
 
 SYSTEM_HOME = "_s3ish"
 """Where the sidecars lie of what belongs to no bucket; no bucket can have such a name."""
@@ -170,26 +168,6 @@ class GarbageTable(KeyedTable[Garbage, [str]]):
         return self.put(garbage, garbage.ref.id)
 
 
-class State(Table[bytes, [bytes]]):
-    """What a server remembers: marks as they are, and records with format and checksum."""
-
-    async def value(self, index: Index, name: bytes) -> bytes | None:
-        """Return a row as it is. Raises Unavailable."""
-        return await index.get(self.name, name)
-
-    def mark(self, name: bytes, value: bytes) -> Put:
-        """The change that writes a row as it is."""
-        return Put(self.name, name, value)
-
-    def record_of(self, name: bytes, value: bytes, kind: type[T]) -> T:
-        """Return the record in a row. Raises Damaged, NewerFormat."""
-        return records.decode(self.name, name, value, kind)
-
-    def keep(self, name: bytes, record: object) -> Put:
-        """The change that writes a record."""
-        return Put(self.name, name, records.encode(self.name, name, record))
-
-
 def _stays_encoded(value: bytes) -> bool:
     """Whether the parts in a row are left encoded: it is long, and they are what they would be in a row of now."""
     return is_long(value) and not formats.steps(Version, value[0])
@@ -263,7 +241,6 @@ GARBAGE = GarbageTable("garbage", Garbage, keys.garbage_key, lambda key: (key.de
 INTENTS: KeyedTable[Intent, [str, str]] = KeyedTable(
     "intents", Intent, keys.intent_key, keys.split_intent_key, title="{} {}"
 )
-STATE = State("state", bytes, lambda name: name, lambda key: (key.decode("utf-8", "surrogateescape"),), title="{}")
 
 TABLES = Tables(BUCKETS, UPLOADS, VERSIONS, PARTS, CURRENT, NULLS, SYSTEM, INLINE, GARBAGE, INTENTS, STATE)
 """All of them. Uploads come before versions, because that is how a part moves: so a pass does not miss it on its way.

@@ -35,12 +35,12 @@ from s3ish.tables.catalog import (
     INTENTS,
     NULLS,
     PARTS,
-    STATE,
     SYSTEM,
     TABLES,
     UPLOADS,
     VERSIONS,
 )
+from s3ish.tables.state import AWAY, STATE
 
 TARGET = Path(__file__).parent / "2"
 NS = 1_796_000_000_123_456_789
@@ -150,7 +150,7 @@ ROWS = {
         VERSION.blob.id,
         "abcdefgh234567ab",
     ),
-    "away": STATE.keep(b"away", [0, 2]),
+    "away": AWAY.put([0, 2]),
 }
 SIDECARS = {
     "bucket": BUCKETS.sidecar(BUCKET),
@@ -177,7 +177,7 @@ def spelled(value):
 def says(row):
     """Return what a row says, as it is spelled."""
     if row.table == STATE.name:
-        return spelled(STATE.record_of(row.key, row.value, list[int]))
+        return spelled(AWAY.read(row.value))
     return spelled(TABLES[row.table].decode(row.key, row.value))
 
 

@@ -26,14 +26,13 @@ from s3ish.blob.protocol import BlobError
 from s3ish.blob.volumes import identity
 from s3ish.errors import S3Error
 from s3ish.index.protocol import IndexFailure
-from s3ish.integrity.scrub import Progress
-from s3ish.jobs.runner import Lease
 from s3ish.model import Attributes, BlobRef, Bucket, Entry, Owner, Part, Upload, Version
 from s3ish.objects import get
 from s3ish.server.query import read_query
 from s3ish.server.target import locate
 from s3ish.tables import records
 from s3ish.tables.catalog import TABLES
+from s3ish.tables.state import Lease, LifecycleProgress, ScrubProgress
 from s3ish.wire import scalars, shape
 from s3ish.wire.chunked import ChunkedDecoder
 from s3ish.wire.names import split_copy_source
@@ -255,7 +254,7 @@ def read_sealed_row(data):
     """A row whose checksum fits, of each kind."""
     value = records.encode_bytes("versions", b"row", data)
     accepted = False
-    for kind in (Version, Bucket, Upload, Part, Entry, BlobRef, Lease, Progress):
+    for kind in (Version, Bucket, Upload, Part, Entry, BlobRef, Lease, LifecycleProgress, ScrubProgress):
         try:
             records.decode("versions", b"row", value, kind)
             accepted = True

@@ -15,12 +15,13 @@ from s3ish.integrity.check import Check
 from s3ish.integrity.rebuild import rebuild
 from s3ish.integrity.scrub import ScrubJob
 from s3ish.integrity.startup import recover
-from s3ish.integrity.sweep import SWEEP, SweepJob
+from s3ish.integrity.sweep import SweepJob
 from s3ish.model import BlobRef
 from s3ish.objects.amend import amend
 from s3ish.observe.observer import Observer
 from s3ish.tables import keys
-from s3ish.tables.catalog import INLINE, STATE, TABLES
+from s3ish.tables.catalog import INLINE, TABLES
+from s3ish.tables.state import SWEEP
 from s3ish.tables.table import SealedTable, Tables
 from tests.objects.support import get, make_bucket, put, sample, sealed
 
@@ -88,7 +89,7 @@ async def check(store, *, repair=False):
 
 
 async def sweep(store):
-    await store.index.commit([STATE.mark(SWEEP, b"1")])
+    await store.index.commit([SWEEP.put()])
     job = SweepJob(store, 2**62)
     while (await job.step()).more:
         pass

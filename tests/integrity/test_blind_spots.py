@@ -10,13 +10,14 @@ import pytest
 from s3ish.blob.protocol import Corrupt, VolumeError
 from s3ish.blob.volumes.volume import Volume
 from s3ish.errors import NoSuchBucket, NoSuchKey
-from s3ish.index.protocol import Delete, Put
+from s3ish.index.protocol import Delete
 from s3ish.integrity import blind_spots as module
 from s3ish.integrity.blind_spots import read_blind_spots
 from s3ish.integrity.check import Check
 from s3ish.integrity.rebuild import rebuild
-from s3ish.integrity.sweep import SWEEP, SweepJob
+from s3ish.integrity.sweep import SweepJob
 from s3ish.objects import multipart
+from s3ish.tables.state import SWEEP
 from tests.objects.support import (
     World,
     add_part,
@@ -79,7 +80,7 @@ async def rebuilt(world, **options):
 
 async def clean_up(store):
     """Have everything done that removes what no row names. Returns how much was removed."""
-    await store.index.commit([Put("state", SWEEP, b"1")])
+    await store.index.commit([SWEEP.put()])
     job = SweepJob(store, FUTURE)
     while (await job.step()).more:
         pass

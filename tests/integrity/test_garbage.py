@@ -5,10 +5,10 @@ import pytest
 from s3ish.blob.protocol import Unwritable
 from s3ish.index.protocol import Put
 from s3ish.integrity.garbage import GarbageJob, RemovalJob
-from s3ish.integrity.sweep import SWEEP
 from s3ish.model import Garbage
 from s3ish.objects import multipart
 from s3ish.objects.store import drop_blobs
+from s3ish.tables.state import SWEEP
 from tests.objects.support import add_part, begin, complete, get, put, referenced, remove, sample, sealed
 
 
@@ -83,7 +83,7 @@ async def test_a_damaged_row_is_dropped_and_its_blob_looked_for(store, logged): 
     await store.index.commit([Put("garbage", b"b/x@token", b"rubbish")])
     await GarbageJob(store).flush()
     assert await garbage(store) == []
-    assert await store.index.get("state", SWEEP) is not None
+    assert await SWEEP.value(store.index) is not None
     assert logged[0]["blob"] == "b/x@token"
 
 

@@ -7,11 +7,12 @@ from msgspec.structs import replace
 
 from s3ish.integrity import rebuild as module
 from s3ish.integrity.rebuild import rebuild
-from s3ish.integrity.sweep import SWEEP, SweepJob
+from s3ish.integrity.sweep import SweepJob
 from s3ish.model import Attributes, Tag
 from s3ish.objects import buckets, multipart
 from s3ish.tables import keys
 from s3ish.tables.catalog import BUCKETS, PARTS, UPLOADS, VERSIONS
+from s3ish.tables.state import SWEEP
 from tests.objects.support import (
     OWNER,
     add_part,
@@ -81,7 +82,7 @@ async def test_every_row_is_as_it_was(store, world, monkeypatch, batch):  # case
 async def test_a_rebuild_asks_for_a_sweep(store, world):
     """The queue of garbage is not in the sidecars."""
     fresh, _ = await rebuilt(world)
-    assert await fresh.index.get("state", SWEEP) is not None
+    assert await SWEEP.value(fresh.index) is not None
 
 
 async def test_an_empty_store_gives_an_empty_index(world):

@@ -6,11 +6,12 @@ import pytest
 
 from s3ish.blob.protocol import NewerFormat
 from s3ish.index.protocol import Delete, Put
-from s3ish.integrity.scrub import SCRUB, Progress, ScrubJob, note_look, read_progress
+from s3ish.integrity.scrub import ScrubJob, note_look
 from s3ish.objects import buckets
 from s3ish.observe.observer import Observer
-from s3ish.tables import keys, records
+from s3ish.tables import keys
 from s3ish.tables.catalog import TABLES
+from s3ish.tables.state import SCRUB, ScrubProgress
 from tests.objects.support import SteadyClock, World, add_part, begin, flip, get, make_bucket, put, sample
 
 SECOND = 10**9
@@ -159,7 +160,7 @@ async def test_many_small_objects_share_a_step(world, store, watch):
     await job.step()
     assert watch.bytes >= 9 * len(SMALL)
     assert watch.bytes < 12 * len(LARGE)
-    assert records.decode("state", SCRUB, await store.index.get("state", SCRUB), Progress).key
+    assert SCRUB.read(await SCRUB.value(store.index)).key
 
 
 async def test_it_goes_on_where_it_was_after_a_restart(world, store, watch):
@@ -189,7 +190,7 @@ async def test_another_process_keeps_the_same_pace(world, store, scrub, watch):
 async def test_two_that_step_at_once_count_it_once(world, store, scrub, watch):
     await scrub.step()
     other = ScrubJob(world.open(), watch, PERIOD)
-    found = await store.index.get("state", SCRUB)
+    found = await SCRUB.value(store.index)
     look = scrub._look
 
     async def slow(item):
@@ -199,8 +200,8 @@ async def test_two_that_step_at_once_count_it_once(world, store, scrub, watch):
 
     scrub._look = slow
     await scrub.step()
-    after = records.decode("state", SCRUB, await store.index.get("state", SCRUB), Progress)
-    before = records.decode("state", SCRUB, found, Progress)
+    after = SCRUB.read(await SCRUB.value(store.index))
+    before = SCRUB.read(found)
     assert after.done - before.done == 65_536
 
 
@@ -208,16 +209,16 @@ async def test_two_that_step_at_once_count_it_once(world, store, scrub, watch):
 async def test_a_clock_that_jumps_does_not_stop_it(world, scrub, watch, days):  # case 143
     await scrub.step()
     await scrub.step()
-    at = records.decode("state", SCRUB, await scrub._store.index.get("state", SCRUB), Progress).done
+    at = SCRUB.read(await SCRUB.value(scrub._store.index)).done
     world.clock.ns += days * 86_400 * SECOND
     await scrub.step()
     await scrub.step()
-    assert records.decode("state", SCRUB, await scrub._store.index.get("state", SCRUB), Progress).done > at
+    assert SCRUB.read(await SCRUB.value(scrub._store.index)).done > at
 
 
 @pytest.mark.parametrize("value", [b"", b"rubbish" * 5])
 async def test_a_damaged_row_of_progress_begins_a_new_pass(world, store, scrub, watch, value):  # case 22
-    await store.index.commit([Put("state", SCRUB, value)])
+    await store.index.commit([Put("state", SCRUB.key, value)])
     await run_pass(world, scrub, watch)
     assert watch.bytes == len(SMALL) + 2 * len(LARGE)
 
@@ -233,12 +234,12 @@ async def test_an_empty_store_is_no_work(tmp_path):
 
 async def test_a_store_that_grows_is_weighed_again(world, store, scrub, watch):
     await scrub.step()
-    before = records.decode("state", SCRUB, await store.index.get("state", SCRUB), Progress).total
+    before = SCRUB.read(await SCRUB.value(store.index)).total
     for number in range(50):
         await put(store, f"more{number}", LARGE)
     world.clock.ns += 86_401 * SECOND
     await scrub.step()
-    after = records.decode("state", SCRUB, await store.index.get("state", SCRUB), Progress).total
+    after = SCRUB.read(await SCRUB.value(store.index)).total
     assert after == before + 50 * (65_536 + len(LARGE) + 64), "with the rows that listings show"
 
 
@@ -298,18 +299,18 @@ async def test_a_pass_remembers_what_is_missing_where(world, store, scrub, watch
     small = (await store.newest("b", "small"))[0].record.blob
     os.unlink(world.files_of(small)[0])
     await run_pass(world, scrub, watch)
-    found = read_progress(await store.index.get("state", SCRUB))
+    found = SCRUB.read(await SCRUB.value(store.index))
     assert found.lacked == dict.fromkeys(ref.volumes[:2], 1), "what was repaired is not missing"
     assert found.looked_ns
     await note_look(store, {2: 7})
-    assert read_progress(await store.index.get("state", SCRUB)).lacked == {2: 7}
+    assert SCRUB.read(await SCRUB.value(store.index)).lacked == {2: 7}
 
 
 async def test_a_pass_under_way_remembers_it_too(world, store, scrub, watch):
     ref = (await store.newest("b", "large"))[0].record.blob
     for path in world.files_of(ref)[:2]:
         os.unlink(path)
-    while not (found := read_progress(await store.index.get("state", SCRUB))).lacking:
+    while not (found := SCRUB.read(await SCRUB.value(store.index)) or ScrubProgress()).lacking:
         await scrub.step()
         world.clock.ns += int(3600 * SECOND)
         assert not watch.passes

@@ -6,14 +6,14 @@ from pathlib import Path
 import pytest
 
 from s3ish.blob.volumes.volume import Volume
-from s3ish.index.protocol import Delete
 from s3ish.integrity.check import Check
 from s3ish.integrity.garbage import GarbageJob
 from s3ish.integrity.rebuild import rebuild
 from s3ish.integrity.startup import join, recover
-from s3ish.integrity.sweep import SWEEP, UNCLEAN, UNNAMED, SweepJob
+from s3ish.integrity.sweep import UNNAMED, SweepJob
 from s3ish.objects import buckets
 from s3ish.tables.catalog import BUCKETS, TABLES, VERSIONS
+from s3ish.tables.state import SWEEP, UNCLEAN
 from tests.objects.support import get, keys_of, make_bucket, put, referenced, remove, sample, sealed, strays
 
 
@@ -24,14 +24,14 @@ async def crash_and_recover(store):
 
 async def test_a_clean_stop_asks_for_no_sweep(store):
     await recover(store)
-    await store.index.commit([Delete("state", UNCLEAN)])
+    await store.index.commit([UNCLEAN.drop()])
     await recover(store)
-    assert await store.index.get("state", SWEEP) is None
+    assert await SWEEP.value(store.index) is None
 
 
 async def test_an_unclean_stop_asks_for_a_sweep(store):
     await crash_and_recover(store)
-    assert await store.index.get("state", SWEEP) is not None
+    assert await SWEEP.value(store.index) is not None
 
 
 class Cut(Exception):
@@ -106,7 +106,7 @@ async def run(job):
 
 async def restart(world, store, **options):
     """Stop cleanly, and start again."""
-    await store.index.commit([Delete("state", UNCLEAN)])
+    await store.index.commit([UNCLEAN.drop()])
     await world.close()
     store = world.open(**options)
     await recover(store)
@@ -135,12 +135,12 @@ async def test_what_was_removed_while_a_volume_was_away_is_gone_when_it_is_back(
     await run(GarbageJob(store))
     os.rename(f"{root}.away", root)
     store = await restart(world, store)
-    assert await store.index.get("state", SWEEP) is not None
+    assert await SWEEP.value(store.index) is not None
     await run(SweepJob(store, store.clock.now_ns()))
     assert await sealed(store) == await referenced(store)
     assert await strays(store) == []
     store = await restart(world, store)
-    assert await store.index.get("state", SWEEP) is None, "only once"
+    assert await SWEEP.value(store.index) is None, "only once"
     again = world.open(world.index_path.with_name("again.db"))
     await rebuild(again)
     assert await keys_of(again) == [f"{name}{size}" for name in ("kept", "replaced") for size in (10, 1500)]
@@ -181,16 +181,16 @@ async def test_what_a_dead_worker_left_is_removed_while_the_others_write(world, 
         await writer.write(sample(1500))
         await writer.finish()
         dead = await die_while_writing(dying, step)
-        assert await store.index.get("state", SWEEP) is None
+        assert await SWEEP.value(store.index) is None
         replacement = Worker(world, "c")
         await join(replacement.store)
-        assert await store.index.get("state", SWEEP) is not None
+        assert await SWEEP.value(store.index) is not None
         await run(SweepJob(replacement.store, replacement.store.clock.now_ns()))
-        assert await store.index.get("state", SWEEP) is None
+        assert await SWEEP.value(store.index) is None
         assert dead.id not in [*await sealed(store), *await strays(store)]
         assert len(await strays(store)) == 1, "of the one that lives"
         await join(living.store)
-        assert await store.index.get("state", SWEEP) is None, "what it left has been dealt with"
+        assert await SWEEP.value(store.index) is None, "what it left has been dealt with"
 
 
 async def test_what_a_dead_worker_amended_is_carried_out_by_the_sweep(world, store, monkeypatch):
@@ -205,12 +205,12 @@ async def test_what_a_dead_worker_amended_is_carried_out_by_the_sweep(world, sto
         await buckets.set_versioning(dying.store, "b", enabled=True)
     held = (await store.bucket("b")).record
     await join(store)
-    assert await store.index.get("state", SWEEP) is None, "it lives, and may be about to write the sidecar"
+    assert await SWEEP.value(store.index) is None, "it lives, and may be about to write the sidecar"
     dying.die()
     await join(store)
     await run(SweepJob(store, store.clock.now_ns()))
     assert TABLES.read_sidecar(await store.blobs.read_sidecar(held.blob)).same(BUCKETS.sidecar(held))
-    assert await store.index.get("state", SWEEP) is None
+    assert await SWEEP.value(store.index) is None
     assert await store.index.scan("intents", b"", b"\xff", 9) == []
 
 
@@ -233,7 +233,7 @@ async def test_a_sweep_that_is_asked_for_in_the_middle_of_one_begins_anew(world,
     job._look_through = look_through
     await run(job)
     assert not {ref.id for ref in left + late} & set(await strays(store))
-    assert await store.index.get("state", SWEEP) is None
+    assert await SWEEP.value(store.index) is None
 
 
 async def test_the_sweep_removes_what_a_dead_workers_replacement_left(world, store):
@@ -291,4 +291,4 @@ async def test_what_a_worker_finished_is_not_taken_for_what_it_left(world, store
     left = {version.blob.id for version in written} & set(await sealed(store))
     assert len(left) == (2 if ended == "well" else 0)
     assert [line["kept"] for line in logged if line["event"] == UNNAMED] == ([2] if ended == "well" else [])
-    assert await store.index.get("state", SWEEP) is None
+    assert await SWEEP.value(store.index) is None

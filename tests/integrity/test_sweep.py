@@ -12,10 +12,11 @@ from s3ish.integrity import sweep as orphans
 from s3ish.integrity.garbage import GarbageJob
 from s3ish.integrity.inspect import Inspector
 from s3ish.integrity.rebuild import rebuild
-from s3ish.integrity.sweep import SWEEP, SweepJob
+from s3ish.integrity.sweep import SweepJob
 from s3ish.model import Version
 from s3ish.objects import buckets, multipart
 from s3ish.tables.catalog import VERSIONS
+from s3ish.tables.state import SWEEP
 from tests.objects.support import (
     OWNER,
     World,
@@ -40,7 +41,7 @@ FUTURE = 2**62
 
 
 async def sweep(store, before_ns=FUTURE):
-    await store.index.commit([Put("state", SWEEP, b"1")])
+    await store.index.commit([SWEEP.put()])
     job = SweepJob(store, before_ns)
     while (await job.step()).more:
         pass
@@ -103,7 +104,7 @@ async def test_what_nobody_committed_is_removed(store, size):
     assert job.removed == len(left)
     assert await sealed(store) == await referenced(store)
     await holds(store, contents)
-    assert await store.index.get("state", SWEEP) is None
+    assert await SWEEP.value(store.index) is None
 
 
 async def test_what_was_committed_stays(store):
@@ -231,7 +232,7 @@ async def test_many_steps_make_one_sweep(store, monkeypatch):
     contents = await everything(store)
     for number in range(10):
         await orphan(store, f"{number}")
-    await store.index.commit([Put("state", SWEEP, b"1")])
+    await store.index.commit([SWEEP.put()])
     job, steps = SweepJob(store, FUTURE), 1
     while (await job.step()).more:
         steps += 1
@@ -242,13 +243,13 @@ async def test_many_steps_make_one_sweep(store, monkeypatch):
 
 async def test_a_sweep_that_fails_is_not_taken_for_finished(store, monkeypatch):
     left = await orphan(store)
-    await store.index.commit([Put("state", SWEEP, b"1")])
+    await store.index.commit([SWEEP.put()])
     job = SweepJob(store, FUTURE)
     with monkeypatch.context() as patched:
         patched.setattr(store.blobs, "scan", lambda: fail())
         with pytest.raises(OSError, match="a drive hangs"):
             await job.step()
-    assert await store.index.get("state", SWEEP) is not None
+    assert await SWEEP.value(store.index) is not None
     assert not (await job.step()).more
     assert left.blob.id not in await sealed(store)
 
@@ -311,12 +312,12 @@ async def test_a_stray_that_a_volume_refuses_to_remove_makes_the_sweep_begin_ane
     with monkeypatch.context() as patched:
         patched.setattr(store.blobs.core, "remove", refuse)
         assert (await sweep(store)).removed == 0
-    assert await store.index.get("state", SWEEP) is not None
+    assert await SWEEP.value(store.index) is not None
     job = SweepJob(store, FUTURE)
     while (await job.step()).more:
         pass
     assert await strays(store) == []
-    assert await store.index.get("state", SWEEP) is None
+    assert await SWEEP.value(store.index) is None
 
 
 async def test_an_orphan_does_not_come_back_by_a_rebuild(store, world):  # case 151
@@ -338,7 +339,7 @@ async def test_what_is_lost_beyond_repair_is_an_error_and_not_a_removal(store, w
     await sweep(store)
     assert await outcome(get(store, "k")) is InternalError
     assert await keys_of(store) == ["k"]
-    await store.index.commit([Delete("state", SWEEP)])
+    await store.index.commit([SWEEP.drop()])
 
 
 @pytest.mark.parametrize("run", [sweep, rebuild])

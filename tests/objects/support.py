@@ -12,7 +12,7 @@ from s3ish.clock import Clock
 from s3ish.errors import S3Error
 from s3ish.index.sqlite import SQLiteIndex
 from s3ish.integrity.garbage import GarbageJob
-from s3ish.integrity.sweep import SWEEP, SweepJob
+from s3ish.integrity.sweep import SweepJob
 from s3ish.model import Attributes, BlobRef, Owner, Upload
 from s3ish.objects import buckets, copy, delete, listing, multipart, versions
 from s3ish.objects import get as read
@@ -21,6 +21,7 @@ from s3ish.objects.conditions import UNCONDITIONAL
 from s3ish.objects.digests import Claims
 from s3ish.objects.store import Store
 from s3ish.tables.catalog import TABLES
+from s3ish.tables.state import SWEEP
 from s3ish.threads import InlinePool, ThreadPool
 from tests.blob import support as blob_support
 from tests.objects.encodings.toy import encodings
@@ -286,14 +287,13 @@ async def referenced(store):
 
 async def run_jobs(store, clock):
     """Run garbage and a sweep of orphans to their end."""
-    from s3ish.index.protocol import Put
 
     garbage = GarbageJob(store)
     await garbage.step()
     clock.ns += 120 * 10**9
     while (await garbage.step()).more:
         pass
-    await store.index.commit([Put("state", SWEEP, b"1")])
+    await store.index.commit([SWEEP.put()])
     orphans = SweepJob(store, clock.now_ns())
     while (await orphans.step()).more:
         pass

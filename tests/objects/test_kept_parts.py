@@ -10,16 +10,17 @@ import pytest
 from msgspec.structs import replace
 
 from s3ish.blob.wrappers.faults import FaultPlan, FaultyStore
-from s3ish.index.protocol import Delete, Put, Unavailable
+from s3ish.index.protocol import Delete, Unavailable
 from s3ish.integrity.catalog_walk import inventory
 from s3ish.integrity.garbage import GarbageJob
 from s3ish.integrity.inspect import Inspector
 from s3ish.integrity.rebuild import rebuild
-from s3ish.integrity.sweep import SWEEP, SweepJob
+from s3ish.integrity.sweep import SweepJob
 from s3ish.integrity.unresolved import UnresolvedJob
 from s3ish.objects import copy, multipart
 from s3ish.objects import get as read
 from s3ish.tables.catalog import CURRENT, VERSIONS
+from s3ish.tables.state import SWEEP
 from tests.objects.support import (
     World,
     add_part,
@@ -283,7 +284,7 @@ async def test_what_heals_and_sweeps_meanwhile_leaves_the_parts_to_their_readers
     second.leftovers.add(*(part.blob for part in version.parts))
     await UnresolvedJob(second).step()
     assert not second.leftovers
-    await second.index.commit([Put("state", SWEEP, b"1")])
+    await second.index.commit([SWEEP.put()])
     sweep = SweepJob(second, 1 << 62)
     while (await sweep.step()).more:
         pass

@@ -12,11 +12,12 @@ import pytest
 from s3ish import config_sources, engines
 from s3ish.cli import store as commands
 from s3ish.clock import Clock
-from s3ish.index.protocol import IndexFailure, Put
-from s3ish.integrity.sweep import SWEEP, SweepJob
+from s3ish.index.protocol import IndexFailure
+from s3ish.integrity.sweep import SweepJob
 from s3ish.model import Owner
 from s3ish.objects import buckets
 from s3ish.process import index_place, start
+from s3ish.tables.state import SWEEP
 from tests.objects.support import get, put, sample
 
 DATA = {"small": sample(1000), "large": sample(100_000)}
@@ -148,7 +149,7 @@ async def store_more(store):
 
 async def look_at_all(store):
     job = SweepJob(store, store.clock.now_ns())
-    await store.index.commit([Put("state", SWEEP, b"1")])
+    await store.index.commit([SWEEP.put()])
     while (await job.step()).more:
         pass
     return {key: await get(store, key) for key in DATA | LATER}

@@ -12,9 +12,10 @@ from contextlib import closing, suppress
 import pytest
 
 from s3ish.index import pages, sqlite
-from s3ish.index.protocol import Damaged, Delete, IndexFull, Put
-from s3ish.integrity.sweep import SWEEP, SweepJob
+from s3ish.index.protocol import Damaged, Delete, IndexFull
+from s3ish.integrity.sweep import SweepJob
 from s3ish.process import index_place, start
+from s3ish.tables.state import SWEEP
 from tests.process.test_blank_index import DATA, check, fill, look, lose, serve, settings_of
 from tests.torture.client import CUT, Client
 
@@ -169,7 +170,7 @@ def test_a_start_brings_an_index_into_the_current_format(tmp_path, monkeypatch, 
 
 async def lose_rows_and_sweep(store):
     rows = await store.index.scan("versions", b"", b"\xff", 100)
-    await store.index.commit([*(Delete("versions", key) for key, _ in rows), Put("state", SWEEP, b"1")])
+    await store.index.commit([*(Delete("versions", key) for key, _ in rows), SWEEP.put()])
     job = SweepJob(store, store.clock.now_ns())
     while (await job.step()).more:
         pass

@@ -10,10 +10,11 @@ import pytest
 
 from s3ish import config_sources
 from s3ish.integrity.garbage import GarbageJob
-from s3ish.integrity.sweep import SWEEP, SweepJob
+from s3ish.integrity.sweep import SweepJob
 from s3ish.objects import buckets, multipart
 from s3ish.process import start
 from s3ish.tables import keys
+from s3ish.tables.state import SWEEP
 from tests.objects.support import (
     add_part,
     begin,
@@ -221,7 +222,7 @@ async def look_at_three(store):
 
 async def sweep_three(store):
     await look_at_three(store)
-    assert await store.index.get("state", SWEEP) is not None, "what was removed is looked for"
+    assert await SWEEP.value(store.index) is not None, "what was removed is looked for"
     job = SweepJob(store, store.clock.now_ns())
     while (await job.step()).more:
         pass

@@ -1,0 +1,208 @@
+"""The rows of the state table: what a server remembers between its requests, and between its runs.
+
+Each row has one declaration, in ``STATE_ROWS``: what it is called, what it holds and which modules write it. Marks are
+bytes as they are; the others are records with format and checksum.
+"""
+
+from collections.abc import Sequence
+from copy import copy
+from typing import Any, Generic, Self, TypeVar
+
+from msgspec import Struct
+
+from s3ish.index.protocol import Damaged, Delete, Index, Put, RowIs
+from s3ish.tables import keys, records
+from s3ish.tables.table import Table
+
+T = TypeVar("T")
+
+STATE: Table[bytes, [bytes]] = Table(
+    "state", bytes, lambda name: name, lambda key: (key.decode("utf-8", "surrogateescape"),), title="{}"
+)
+
+
+class StateRow:
+    """A row of the state table, or a family of rows whose names begin alike.
+
+    Args:
+        name: of the row; of a family, what the names begin with, ending in a slash.
+        holds: for people, what it says.
+        writers: the files of this package that write it.
+    """
+
+    def __init__(self, name: str, holds: str, *writers: str) -> None:
+        self.name, self.holds, self.writers = name, holds, writers
+        self.key = name.encode()
+
+    @property
+    def is_family(self) -> bool:
+        """Whether there are many such rows."""
+        return self.name.endswith("/")
+
+    def of(self, key: bytes) -> Self:
+        """Return one row of a family, given what its name ends with."""
+        one = copy(self)
+        one.key = self.key + key
+        return one
+
+    async def value(self, index: Index) -> bytes | None:
+        """Return the row as it is. Raises Unavailable."""
+        return await index.get(STATE.name, self.key)
+
+    def drop(self) -> Delete:
+        """The change that removes the row."""
+        return STATE.drop(self.key)
+
+    def expect(self, value: bytes | None) -> RowIs:
+        """The expectation that the row has a value, or is absent."""
+        return STATE.expect(self.key, value)
+
+
+class Mark(StateRow):
+    """A row of plain bytes, without format and checksum."""
+
+    def put(self, value: bytes = b"1") -> Put:
+        """The change that writes the row."""
+        return Put(STATE.name, self.key, value)
+
+    async def family(self, index: Index, limit: int) -> Sequence[tuple[bytes, bytes]]:
+        """Return what names end with, and values, of up to ``limit`` rows of a family. Raises Unavailable."""
+        rows = await STATE.rows(index, *keys.prefix_range(self.key), limit)
+        return [(key.removeprefix(self.key), value) for key, value in rows]
+
+
+class Kept(StateRow, Generic[T]):
+    """A row that holds a record.
+
+    Args:
+        record: what it is.
+    """
+
+    def __init__(self, name: str, record: type[T], holds: str, *writers: str) -> None:
+        super().__init__(name, holds, *writers)
+        self._record = record
+
+    def put(self, record: T) -> Put:
+        """The change that writes the row."""
+        return Put(STATE.name, self.key, records.encode(STATE.name, self.key, record))
+
+    def read(self, value: bytes | None) -> T | None:
+        """Return the record in the row; None if there is none, or it is damaged. Raises NewerFormat."""
+        if value is None:
+            return None
+        try:
+            return records.decode(STATE.name, self.key, value, self._record)
+        except Damaged:
+            return None
+
+
+class Lease(Struct, frozen=True):
+    """Who does a job, until when (nanoseconds of the wall clock)."""
+
+    holder: str
+    until_ns: int
+
+
+class LifecycleProgress(Struct, frozen=True):
+    """Where a pass of lifecycle rules is.
+
+    ``day`` is the day of the pass and ``rules`` a checksum of all rules in it. ``bucket`` is being looked through; it
+    is "" at the end. Of its versions ``row`` is the last that was looked at, of the key ``key``; so far ``newer``
+    versions of this key were, and the last of these was made at ``made_ns``.
+    """
+
+    day: int = -1
+    rules: int = 0
+    bucket: str = ""
+    row: bytes = b""
+    key: str = ""
+    newer: int = 0
+    made_ns: int = 0
+
+
+class ScrubProgress(Struct, frozen=True):
+    """Where a pass of the scrub is.
+
+    ``total`` is the weight of the whole and ``weighed_ns`` when that was found; ``done`` is the weight behind us.
+    ``table`` ("" for the first one), ``key`` and ``item`` say which blob is next. The step that began at ``at_ns``
+    looked at the weight ``spent``, which pays for that much time. Times are nanoseconds of the wall clock.
+
+    ``lacking`` says how many blobs were found in this pass that lack a shard or sidecar at a position and could not be
+    repaired; ``lacked`` says it of the last look at everything, which ended at ``looked_ns``: a pass, or a check.
+    """
+
+    total: int = 0
+    weighed_ns: int = 0
+    done: int = 0
+    table: str = ""
+    key: bytes = b""
+    item: int = 0
+    at_ns: int = 0
+    spent: int = 0
+    lacking: dict[int, int] = {}
+    lacked: dict[int, int] = {}
+    looked_ns: int = 0
+
+    @property
+    def ratio(self) -> float:
+        """How far the pass is; below 1, even where the store has grown since it was weighed."""
+        return min(self.done / self.total, 0.9999) if self.total else 0.0
+
+
+AWAY: Kept[list[int]] = Kept(
+    "away",
+    list[int],
+    "the positions of volumes that the server or one of its workers cannot reach; their return orders a sweep",
+    "integrity/startup.py",
+)
+BARRIER = Mark(
+    "barrier",
+    "is written to know that the index works, and that earlier commits are decided",
+    "integrity/unresolved.py",
+)
+GAPS = Mark(
+    "gap/",
+    "the start of ids of blobs that a rebuild could not read, and what was wrong: none of them is removed for want of "
+    "a row that names it",
+    "integrity/blind_spots.py",
+)
+GENERATION = Mark(
+    "generation",
+    "how many starts the index has seen; the volumes have the number too, and an index with a lower one is refused",
+    "integrity/startup.py",
+)
+LEASES = Kept("lease/", Lease, "which process runs a job, until when", "jobs/runner.py")
+LIFECYCLE = Kept("lifecycle", LifecycleProgress, "where the pass of lifecycle rules is", "jobs/lifecycle.py")
+SCRUB = Kept(
+    "scrub",
+    ScrubProgress,
+    "where the scrub is, and what it or a check found missing on which volume",
+    "integrity/scrub.py",
+)
+SET = Mark("set", "the id of the set of volumes; an index of another set is refused", "integrity/startup.py")
+SWEEP = Mark(
+    "sweep",
+    "asks for a look through all blobs",
+    "integrity/garbage.py",
+    "integrity/rebuild.py",
+    "integrity/startup.py",
+)
+UNCLEAN = Mark(
+    "unclean",
+    "since when a server runs, in nanoseconds since the epoch; found at start, the last stop was not clean",
+    "integrity/startup.py",
+)
+
+STATE_ROWS: tuple[Mark | Kept[Any], ...] = (
+    AWAY,
+    BARRIER,
+    GAPS,
+    GENERATION,
+    LEASES,
+    LIFECYCLE,
+    SCRUB,
+    SET,
+    SWEEP,
+    UNCLEAN,
+)
+"""All of them."""
