@@ -16,15 +16,20 @@ import httptools
 import structlog
 
 from s3ish.api.catalogue import catalogue
+from s3ish.auth.credentials import Credentials, User
+from s3ish.auth.identify import Authenticator
+from s3ish.model import Owner
 from s3ish.observe.observer import Observer
 from s3ish.server.pipeline import S3Application
 from s3ish.server.router import Router
 from tests.auth.support import (
+    ALICE,
+    BOB,
     NOW,
+    REGION,
     STREAMING,
     STREAMING_TRAILER,
     ChunkChain,
-    authenticator,
     sign_header,
     sign_query,
     signature_of,
@@ -32,6 +37,9 @@ from tests.auth.support import (
 )
 from tests.fuzz.mutation import Mutator
 from tests.objects.support import SteadyClock, World
+
+OWNER = User("OWNER", "owner's secret", Owner("owner"))
+"""A third user of the server."""
 
 
 class StoppedClock(SteadyClock):
@@ -51,9 +59,9 @@ def on_the_wire(request, body=None):
     return ("\r\n".join(lines) + "\r\n\r\n").encode() + (body or b"")
 
 
-def signed(method, path, query="", headers=(), body=None):
+def signed(method, path, query="", headers=(), body=None, user=ALICE):
     """A request that is signed in its Authorization header."""
-    return on_the_wire(sign_header(method, path, query, headers, body or b""), body)
+    return on_the_wire(sign_header(method, path, query, headers, body or b"", user=user), body)
 
 
 def streamed(path, chunks, trailers=None):
@@ -157,7 +165,11 @@ class Door:
         self._world = World(Path(folder), clock=StoppedClock())
         self._store = self._world.open()
         self._application = S3Application(
-            self._store, Router(catalogue()), authenticator(), Observer(), domains=("s3.test",)
+            self._store,
+            Router(catalogue()),
+            Authenticator(Credentials([ALICE, BOB, OWNER]), REGION),
+            Observer(),
+            domains=("s3.test",),
         )
 
     async def close(self):

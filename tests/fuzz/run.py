@@ -69,13 +69,16 @@ def main():
     begun = time.monotonic()
     try:
         inputs = fuzz_parsers(given.seconds, given.seed)
+        from tests.fuzz.access import ask_under_policies
         from tests.fuzz.requests import change_requests
 
         changed, neutral = asyncio.run(change_requests(given.requests, given.seed))
+        opened, shut, refused = asyncio.run(ask_under_policies(given.requests, given.seed))
     except AssertionError as error:
         print(f"FAILED (seed {given.seed}): {error}", file=sys.stderr)
         sys.exit(1)
     print(f"{changed:,} changed requests, none accepted; {neutral:,} changes without a meaning were left out")
+    print(f"under random policies: {opened:,} requests allowed, {shut:,} denied, {refused:,} changed ones refused")
     print(f"{inputs:,} inputs, seed {given.seed}, {time.monotonic() - begun:.0f} s: no failure")
 
 

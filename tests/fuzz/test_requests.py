@@ -9,6 +9,7 @@ import pytest
 from s3ish.errors import S3Error
 from tests.auth.support import NOW, authenticator, sign_header, with_headers
 from tests.fuzz import requests
+from tests.fuzz.access import ask_under_policies
 from tests.fuzz.mutation import Mutator
 from tests.fuzz.requests import change_requests, meaning, parse
 
@@ -17,6 +18,11 @@ async def test_a_changed_request_is_never_accepted():  # cases 51, 65, 87
     sent, neutral = await change_requests(2000, seed=1)
     assert sent == 2000
     assert neutral < 400
+
+
+async def test_nothing_opens_that_a_plain_reader_of_the_policy_refuses():
+    opened, shut, changed = await ask_under_policies(1500, seed=1)
+    assert min(opened, shut, changed) > 150
 
 
 @pytest.mark.parametrize(
