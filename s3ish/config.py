@@ -188,6 +188,9 @@ class EncryptionSettings(Section, frozen=True):
         Secret("")
     )
     everything: Annotated[bool, "Encrypt every new object, whether it asks for that or not."] = False
+    customer_keys_need_tls: Annotated[
+        bool, "Refuse keys of clients (SSE-C) that did not come over TLS, as a trusted proxy tells."
+    ] = False
 
 
 class TestSettings(Section, frozen=True):

@@ -130,6 +130,7 @@ def make_store(
         encodings=encodings(settings, clock),
         upkeep=blobs.upkeep,
         piece_bytes=storage.stripe_bytes,
+        keys_need_tls=settings.encryption.customer_keys_need_tls,
     )
 
 

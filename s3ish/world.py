@@ -246,6 +246,7 @@ class World:
             piece_bytes=settings.storage.stripe_bytes,
             encodings=encodings(settings, self.clock),
             any_region=True,
+            keys_need_tls=settings.encryption.customer_keys_need_tls,
         )
 
 

@@ -29,7 +29,6 @@ SUPERSEDED = {
 
 KNOWN_GAPS = {
     "requester pays is not kept": {"RequestCharged"},
-    "encryption with a customer's key is refused": {"SSECustomerAlgorithm", "SSECustomerKeyMD5"},
     "no object of INTELLIGENT_TIERING goes to an archive tier": {"ArchiveStatus"},
     "no restore runs a query": {"RestoreOutputPath"},
     "replication is not built": {"ReplicationStatus"},

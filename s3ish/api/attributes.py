@@ -6,7 +6,7 @@ https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObjectAttributes.html
 from msgspec.structs import replace
 
 from s3ish.api.context import Context
-from s3ish.api.object_headers import refuse_customer_key
+from s3ish.api.customer_keys import check_key, customer_key_of
 from s3ish.api.operation import operation
 from s3ish.api.shapes import (
     ChecksumElements,
@@ -77,7 +77,7 @@ class GetObjectAttributesResponse:
 )
 async def get_object_attributes(context: Context, request: GetObjectAttributesRequest) -> GetObjectAttributesResponse:
     """https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObjectAttributes.html"""
-    refuse_customer_key(request)
+    key = customer_key_of(context, request)
     wanted = {name.strip() for name in (request.names or "").split(",")} - {""}
     if not wanted:
         raise InvalidArgument(
@@ -91,6 +91,7 @@ async def get_object_attributes(context: Context, request: GetObjectAttributesRe
             ArgumentValue=request.names or "",
         )
     version = await versions.get(context.store, request.bucket, request.key, request.version_id)
+    check_key(version, key)
     return GetObjectAttributesResponse(
         last_modified=Instant(version.modified_ns),
         version_id=version.id if context.target.versioning else None,

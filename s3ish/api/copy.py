@@ -10,7 +10,8 @@ from msgspec.structs import replace
 from s3ish.api.acl import owner_and_acl
 from s3ish.api.authorize import check_owner
 from s3ish.api.context import Context
-from s3ish.api.encrypting import encrypted
+from s3ish.api.customer_keys import CustomerKey, check_key, encodings_with, source_key_of
+from s3ish.api.encrypting import Encryption, encrypted
 from s3ish.api.lifecycle import shown_expiry
 from s3ish.api.lock import lock_of
 from s3ish.api.object_headers import attributes_of
@@ -26,10 +27,12 @@ from s3ish.api.shapes import (
     quoted,
 )
 from s3ish.auth.authorize import Permit
-from s3ish.errors import InvalidArgument, InvalidBucketName, InvalidRequest, InvalidURI, NotImplemented
+from s3ish.errors import InvalidArgument, InvalidBucketName, InvalidRequest, InvalidURI
 from s3ish.model import Attributes, Version
 from s3ish.objects import archive, copy, get, versions
 from s3ish.objects.conditions import ReadConditions, WriteConditions
+from s3ish.objects.encodings import customer
+from s3ish.objects.encodings.chain import Links
 from s3ish.wire.fields import body, element, group, header, ignored
 from s3ish.wire.names import split_copy_source
 from s3ish.wire.scalars import Instant
@@ -95,22 +98,25 @@ async def copy_object(context: Context, request: CopyObjectRequest) -> CopyObjec
     """https://docs.aws.amazon.com/AmazonS3/latest/API/API_CopyObject.html"""
     owner, acl = owner_and_acl(context, request)
     given = attributes_of(request, acl, lock_of(context, request))
+    source_key = source_key_of(context, request)
+    wanted = encrypted(context, request, given)
 
     async def attempt() -> tuple[Version, str | None]:
-        source, source_id = await find_source(context, request)
+        source, source_id = await find_source(context, request, source_key)
         if source.size > MAX_COPY_BYTES:
             raise InvalidRequest(f"{_TOO_LARGE}: {MAX_COPY_BYTES}")
         _refuse_idle_copy(request, source)
-        attributes, links = encrypted(context, _directed(request, given, source.attributes))
+        links = _under_same_key(wanted, source, source_key)
         copied = await copy.copy_object(
             context.store,
             source,
             request.bucket,
             request.key,
             owner=owner,
-            attributes=attributes,
+            attributes=_directed(request, wanted.attributes, source.attributes),
             encoding=links,
             cause=context.cause,
+            encodings=encodings_with(context.store, wanted.key, source_key),
             algorithm=request.checksum_algorithm,
             conditions=WriteConditions(if_match=request.if_match, if_none_match=request.if_none_match),
         )
@@ -126,7 +132,7 @@ async def copy_object(context: Context, request: CopyObjectRequest) -> CopyObjec
         source_version_id=source_id,
         version_id=shown_version(version),
         expiration=shown_expiry(context, version),
-        encryption=NewEncryptionEcho.of(version.attributes.encryption),
+        encryption=NewEncryptionEcho.of(version.attributes.encryption, wanted.key_md5),
     )
 
 
@@ -135,28 +141,32 @@ MAX_COPY_BYTES = 5 * 1024**3
 _TOO_LARGE = "The specified copy source is larger than the maximum allowable size for a copy source"
 
 
-async def find_source(context: Context, request: CopySourceHeaders) -> tuple[Version, str | None]:
+async def find_source(
+    context: Context, request: CopySourceHeaders, key: CustomerKey | None
+) -> tuple[Version, str | None]:
     """Return the version that a copy reads, and its id where its bucket is versioned.
+
+    Args:
+        key: what the request brings to read it by.
 
     Raises:
         AccessDenied, NoSuchBucket, NoSuchKey, NoSuchVersion: it cannot be read by the caller.
         InvalidArgument, KeyTooLongError: it is not the name of an object.
-        InvalidRequest: it is a delete marker.
+        InvalidRequest: it is a delete marker, or needs a key that did not come, or none where one came.
         InvalidObjectState: it is in an archive class and not restored.
         PreconditionFailed: a condition on the source does not hold.
     """
-    if request.source_customer_algorithm or request.source_customer_key or request.source_customer_key_md5:
-        raise NotImplemented(Header="x-amz-copy-source-server-side-encryption-customer-algorithm")
-    bucket, key, version_id = _named_source(request)
+    bucket, name, version_id = _named_source(request)
     held = await context.store.bucket(bucket)
     check_owner(held.record, request.expected_source_bucket_owner)
     if version_id is not None:
-        found = await versions.find(context.store, bucket, key, version_id)
+        found = await versions.find(context.store, bucket, name, version_id)
         if found and found.record.marker:
             raise InvalidRequest(
                 "The source of a copy request may not specifically refer to a delete marker by version id."
             )
-    version = await versions.get(context.store, bucket, key, version_id)
+    version = await versions.get(context.store, bucket, name, version_id)
+    check_key(version, key)
     now_ns = context.store.clock.service_ns()
     ReadConditions(
         if_match=request.copy_source_if_match,
@@ -178,6 +188,7 @@ def _refuse_idle_copy(request: CopyObjectRequest, source: Version) -> None:
         or request.storage_class not in (None, source.attributes.storage_class)
         or request.website_redirect
         or request.server_side_encryption
+        or request.customer_algorithm
         or request.checksum_algorithm
     )
     if onto_itself and not by_version and not changes:
@@ -185,6 +196,13 @@ def _refuse_idle_copy(request: CopyObjectRequest, source: Version) -> None:
             "This copy request is illegal because it is trying to copy an object to itself without changing the "
             "object's metadata, storage class, website redirect location or encryption attributes."
         )
+
+
+def _under_same_key(wanted: Encryption, source: Version, source_key: CustomerKey | None) -> Links | None:
+    """Return the links of a copy: those of its source where both have one key, so that no byte need be moved."""
+    same = wanted.key and source_key and wanted.key.md5 == source_key.md5
+    link = customer.link_in(source.encoding) if same else None
+    return (link,) if link else wanted.links
 
 
 def _directed(request: CopyObjectRequest, given: Attributes, source: Attributes) -> Attributes:

@@ -7,16 +7,16 @@ https://docs.aws.amazon.com/AmazonS3/latest/API/API_HeadObject.html
 from typing import TypeVar
 
 from s3ish.api.context import Context
+from s3ish.api.customer_keys import CustomerKey, check_key, customer_key_of, encodings_with
 from s3ish.api.lifecycle import shown_expiry
 from s3ish.api.lock import LockEcho, shown_lock
-from s3ish.api.object_headers import refuse_customer_key
 from s3ish.api.operation import operation
 from s3ish.api.restore import shown_restore
 from s3ish.api.shapes import (
     CustomerKeyHeaders,
-    EncryptionEcho,
     KeptHeaders,
     ObjectChecksumHeaders,
+    ObjectEncryptionEcho,
     ObjectRequest,
     quoted,
 )
@@ -87,7 +87,7 @@ class HeadObjectResponse:
     content_length: int | None = header("Content-Length")
     etag: str | None = header("ETag")
     checksum: ObjectChecksumHeaders | None = group()
-    encryption: EncryptionEcho | None = group()
+    encryption: ObjectEncryptionEcho | None = group()
     version_id: str | None = header("x-amz-version-id")
     expiration: str | None = header("x-amz-expiration")
     restore: str | None = header("x-amz-restore")
@@ -113,13 +113,17 @@ class GetObjectResponse(HeadObjectResponse):
 async def get_object(context: Context, request: GetObjectRequest) -> GetObjectResponse:
     """https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html"""
 
+    key = customer_key_of(context, request)
+
     async def attempt() -> GetObjectResponse:
-        version, span = await _look(context, request)
+        version, span = await _look(context, request, key)
         archive.check_readable(version, context.store.clock.service_ns())
-        answer = _describe(GetObjectResponse, context, request, version, span)  # before files are open: it may refuse
+        answer = _describe(GetObjectResponse, context, request, version, span, key)  # before files are open: may refuse
         if version.attributes.lock:
             answer.lock = await shown_lock(context, version)
-        answer.body = await get.open_span(context.store, version, span.start, span.stop)
+        answer.body = await get.open_span(
+            context.store, version, span.start, span.stop, encodings_with(context.store, key)
+        )
         return answer
 
     return await get.decided(attempt)
@@ -128,19 +132,20 @@ async def get_object(context: Context, request: GetObjectRequest) -> GetObjectRe
 @operation("HEAD /{Bucket}/{Key+}", action="s3:GetObject", version_action="s3:GetObjectVersion")
 async def head_object(context: Context, request: HeadObjectRequest) -> HeadObjectResponse:
     """https://docs.aws.amazon.com/AmazonS3/latest/API/API_HeadObject.html"""
-    version, span = await _look(context, request)
-    answer = _describe(HeadObjectResponse, context, request, version, span)
+    key = customer_key_of(context, request)
+    version, span = await _look(context, request, key)
+    answer = _describe(HeadObjectResponse, context, request, version, span, key)
     if version.attributes.lock:
         answer.lock = await shown_lock(context, version)
     return answer
 
 
-async def _look(context: Context, request: GetObjectRequest) -> tuple[Version, get.Span]:
-    """Find the version, check the conditions and choose the bytes."""
-    refuse_customer_key(request)
+async def _look(context: Context, request: GetObjectRequest, key: CustomerKey | None) -> tuple[Version, get.Span]:
+    """Find the version, check key and conditions, and choose the bytes."""
     if request.part_number is not None:
         check_number(request.part_number)
     version = await versions.get(context.store, request.bucket, request.key, request.version_id)
+    check_key(version, key)
     if request.conditions:
         _check_conditions(request.conditions, version, context.store.clock.service_ns())
     return version, get.select(version, request.range, request.part_number)
@@ -169,7 +174,12 @@ def _moment(text: str | None) -> int | None:
 
 
 def _describe(
-    kind: type[Answer], context: Context, request: GetObjectRequest, version: Version, span: get.Span
+    kind: type[Answer],
+    context: Context,
+    request: GetObjectRequest,
+    version: Version,
+    span: get.Span,
+    key: CustomerKey | None,
 ) -> Answer:
     """Return the answer but for its body. Raises InvalidArgument."""
     attributes = version.attributes
@@ -184,7 +194,7 @@ def _describe(
         content_range=span.content_range,
         etag=quoted(version.etag),
         checksum=ObjectChecksumHeaders.of(checksum),
-        encryption=EncryptionEcho.of(attributes.encryption),
+        encryption=ObjectEncryptionEcho.of(attributes.encryption, key.md5 if key else ""),
         version_id=version.id if context.target.versioning else None,
         expiration=shown_expiry(context, version) if request.version_id is None else None,
         restore=shown_restore(version, context.store.clock.service_ns()) if version.restore else None,

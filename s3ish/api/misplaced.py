@@ -72,9 +72,8 @@ _Refusal = Callable[[str, str], S3Error]
 
 
 def _without_meaning(name: str, value: str) -> S3Error:
-    return InvalidArgument(
-        "The specified header is not valid in this context", ArgumentName=name, ArgumentValue=value[:256]
-    )
+    shown = "" if name.endswith("customer-key") else value[:256]
+    return InvalidArgument("The specified header is not valid in this context", ArgumentName=name, ArgumentValue=shown)
 
 
 def _without_encryption(name: str, value: str) -> S3Error:

@@ -4,16 +4,18 @@ https://docs.aws.amazon.com/AmazonS3/latest/userguide/mpuoverview.html
 """
 
 import re
+from contextlib import suppress
 from typing import Any
 
 from s3ish import checksum as checksums
 from s3ish.api.acl import owner_and_acl
 from s3ish.api.context import Context
 from s3ish.api.copy import find_source, read_source
-from s3ish.api.encrypting import encrypted
+from s3ish.api.customer_keys import CustomerKey, check_part_key, customer_key_of, encodings_with, source_key_of
+from s3ish.api.encrypting import encrypted, writing_key_of
 from s3ish.api.lifecycle import AbortHeaders, shown_abortion, shown_expiry
 from s3ish.api.lock import lock_of
-from s3ish.api.object_headers import attributes_of, refuse_customer_key
+from s3ish.api.object_headers import attributes_of
 from s3ish.api.operation import operation
 from s3ish.api.put import shown_version, write_extras
 from s3ish.api.shapes import (
@@ -28,10 +30,11 @@ from s3ish.api.shapes import (
     EncryptionEcho,
     NewEncryptionEcho,
     ObjectChecksumElements,
+    ObjectEncryptionEcho,
     ObjectRequest,
     quoted,
 )
-from s3ish.errors import InvalidArgument, InvalidRequest, MalformedXML, PreconditionFailed
+from s3ish.errors import InvalidArgument, InvalidRequest, MalformedXML, NoSuchUpload, PreconditionFailed
 from s3ish.model import Checksum, Part, Upload, Version
 from s3ish.objects import copy, get, multipart
 from s3ish.objects.conditions import WriteConditions
@@ -72,7 +75,7 @@ async def create_multipart_upload(
 ) -> CreateMultipartUploadResponse:
     """https://docs.aws.amazon.com/AmazonS3/latest/API/API_CreateMultipartUpload.html"""
     owner, acl = owner_and_acl(context, request)
-    attributes, links = encrypted(context, attributes_of(request, acl, lock_of(context, request)))
+    encryption = encrypted(context, request, attributes_of(request, acl, lock_of(context, request)))
     algorithm, kind = request.checksum_algorithm or "", request.checksum_type or ""
     if kind and not algorithm:
         raise InvalidRequest(
@@ -92,11 +95,11 @@ async def create_multipart_upload(
         owner=owner,
         initiator=context.owner,
         blob=context.target.blob,
-        attributes=attributes,
+        attributes=encryption.attributes,
         checksum_algorithm=algorithm,
         checksum_kind=kind,  # type: ignore[arg-type]  # one of CHECKSUM_TYPES
     )
-    upload = await multipart.create_upload(context.store, draft, links)
+    upload = await multipart.create_upload(context.store, draft, encryption.links, encryption.encodings)
     return CreateMultipartUploadResponse(
         bucket=request.bucket,
         key=request.key,
@@ -104,7 +107,7 @@ async def create_multipart_upload(
         checksum_algorithm=algorithm or None,
         checksum_type=kind or None,
         abort=shown_abortion(context, upload),
-        encryption=NewEncryptionEcho.of(attributes.encryption),
+        encryption=NewEncryptionEcho.of(upload.attributes.encryption, encryption.key_md5),
     )
 
 
@@ -114,6 +117,12 @@ class PartRequest(ObjectRequest, CustomerKeyHeaders):
 
     part_number: int = query("partNumber", default=0)
     upload_id: str = query("uploadId", default="")
+
+
+async def _check_key(context: Context, request: ObjectRequest, upload_id: str, key: CustomerKey | None) -> None:
+    """Hold the key of a request against that of its upload. Raises NoSuchUpload, InvalidRequest."""
+    held = await multipart.find_upload(context.store, request.bucket, request.key, upload_id)
+    check_part_key(held.record, key)
 
 
 @shape
@@ -129,20 +138,27 @@ class UploadPartResponse:
 
     etag: str | None = header("ETag")
     checksum: ChecksumHeaders | None = group()
-    encryption: EncryptionEcho | None = group()
+    encryption: ObjectEncryptionEcho | None = group()
 
 
 @operation("PUT /{Bucket}/{Key+}?partNumber&uploadId", action="s3:PutObject")
 async def upload_part(context: Context, request: UploadPartRequest) -> UploadPartResponse:
     """https://docs.aws.amazon.com/AmazonS3/latest/API/API_UploadPart.html"""
-    refuse_customer_key(request)
+    key = writing_key_of(context, request)
+    await _check_key(context, request, request.upload_id, key)
     upload, part = await multipart.put_part(
-        context.store, request.bucket, request.key, request.upload_id, request.part_number, context.body
+        context.store,
+        request.bucket,
+        request.key,
+        request.upload_id,
+        request.part_number,
+        context.body,
+        encodings_with(context.store, key),
     )
     return UploadPartResponse(
         etag=quoted(part.etag),
         checksum=ChecksumHeaders.of(part.checksum),
-        encryption=EncryptionEcho.of(upload.attributes.encryption),
+        encryption=ObjectEncryptionEcho.of(upload.attributes.encryption, key.md5 if key else ""),
     )
 
 
@@ -168,7 +184,7 @@ class UploadPartCopyResponse:
 
     result: CopyPartResult = body("CopyPartResult")
     source_version_id: str | None = header("x-amz-copy-source-version-id")
-    encryption: EncryptionEcho | None = group()
+    encryption: ObjectEncryptionEcho | None = group()
 
 
 @operation(
@@ -179,14 +195,24 @@ class UploadPartCopyResponse:
 )
 async def upload_part_copy(context: Context, request: UploadPartCopyRequest) -> UploadPartCopyResponse:
     """https://docs.aws.amazon.com/AmazonS3/latest/API/API_UploadPartCopy.html"""
-    refuse_customer_key(request)
+    key, source_key = writing_key_of(context, request), source_key_of(context, request)
     multipart.check_number(request.part_number)
+    await _check_key(context, request, request.upload_id, key)
+    encodings = encodings_with(context.store, key, source_key)
 
     async def attempt() -> tuple[Upload, Part, str | None]:
-        source, source_id = await find_source(context, request)
+        source, source_id = await find_source(context, request, source_key)
         start, stop = _source_range(request.copy_source_range, source)
         copied = await copy.copy_part(
-            context.store, source, start, stop, request.bucket, request.key, request.upload_id, request.part_number
+            context.store,
+            source,
+            start,
+            stop,
+            request.bucket,
+            request.key,
+            request.upload_id,
+            request.part_number,
+            encodings,
         )
         return *copied, source_id
 
@@ -198,7 +224,7 @@ async def upload_part_copy(context: Context, request: UploadPartCopyRequest) -> 
             checksum=ChecksumElements.of(part.checksum),
         ),
         source_version_id=source_id,
-        encryption=EncryptionEcho.of(upload.attributes.encryption),
+        encryption=ObjectEncryptionEcho.of(upload.attributes.encryption, key.md5 if key else ""),
     )
 
 
@@ -277,7 +303,9 @@ async def complete_multipart_upload(
     context: Context, request: CompleteMultipartUploadRequest
 ) -> CompleteMultipartUploadResponse:
     """https://docs.aws.amazon.com/AmazonS3/latest/API/API_CompleteMultipartUpload.html"""
-    refuse_customer_key(request)
+    if key := customer_key_of(context, request):
+        with suppress(NoSuchUpload):  # it may be complete already
+            await _check_key(context, request, request.upload_id, key)
     parts = request.upload.parts if request.upload else []
     if not parts:
         raise MalformedXML

@@ -5,7 +5,7 @@ https://docs.aws.amazon.com/AmazonS3/latest/userguide/UsingMetadata.html
 
 from unicodedata import category
 
-from s3ish.api.shapes import AttributeHeaders, CustomerKeyHeaders, KeptHeaders
+from s3ish.api.shapes import AttributeHeaders, KeptHeaders
 from s3ish.errors import (
     BadRequest,
     InvalidArgument,
@@ -14,7 +14,6 @@ from s3ish.errors import (
     InvalidTag,
     InvalidURI,
     MetadataTooLarge,
-    NotImplemented,
 )
 from s3ish.model import Attributes, Grant, Lock, Tag
 from s3ish.wire.headers import check_metadata, check_value
@@ -49,9 +48,7 @@ def attributes_of(request: AttributeHeaders, acl: tuple[Grant, ...] = (), lock: 
 
     Raises:
         MetadataTooLarge, InvalidStorageClass, InvalidArgument, InvalidTag, InvalidRequest: a header is wrong.
-        NotImplemented: a header asks for what this server does not do.
     """
-    refuse_customer_key(request)
     storage_class = request.storage_class or "STANDARD"
     if storage_class not in STORAGE_CLASSES:
         raise InvalidStorageClass(StorageClassRequested=storage_class[:64])
@@ -94,12 +91,6 @@ def _metadata_of(metadata: dict[str, str]) -> dict[str, str]:
     return metadata
 
 
-def refuse_customer_key(request: CustomerKeyHeaders) -> None:
-    """Refuse SSE-C, which must not be accepted without being done. Raises NotImplemented."""
-    if any(value is not None for value in (request.customer_algorithm, request.customer_key, request.customer_key_md5)):
-        raise NotImplemented(Header="x-amz-server-side-encryption-customer-algorithm")
-
-
 def _encryption_of(request: AttributeHeaders) -> dict[str, str]:
     kind = request.server_side_encryption
     if kind is None:
@@ -115,6 +106,12 @@ def _encryption_of(request: AttributeHeaders) -> dict[str, str]:
             "The encryption method specified is not supported",
             ArgumentName="x-amz-server-side-encryption",
             ArgumentValue=kind[:64],
+        )
+    if request.customer_algorithm is not None or request.customer_key is not None:
+        raise InvalidArgument(
+            "Server Side Encryption with Customer provided key is incompatible with the encryption method specified",
+            ArgumentName="x-amz-server-side-encryption",
+            ArgumentValue=kind,
         )
     kept = {"type": kind}
     if kind != "AES256":

@@ -13,7 +13,7 @@ from s3ish.api.lock import lock_of
 from s3ish.api.object_headers import attributes_of
 from s3ish.api.operation import operation
 from s3ish.api.put import shown_version, write_extras
-from s3ish.api.shapes import AttributeHeaders, EncryptionEcho, quoted
+from s3ish.api.shapes import AttributeHeaders, ObjectEncryptionEcho, quoted
 from s3ish.objects import put
 from s3ish.wire.fields import body, element, group, header, label, status
 from s3ish.wire.scalars import write_url
@@ -52,23 +52,24 @@ class PostObjectResponse:
     version_id: str | None = header("x-amz-version-id")
     expiration: str | None = header("x-amz-expiration")
     result: PostResponse | None = body("PostResponse", required=False)
-    encryption: EncryptionEcho | None = group()
+    encryption: ObjectEncryptionEcho | None = group()
 
 
 @operation("POST /{Bucket}", action="s3:PutObject", permits=write_extras, reads_form=True)
 async def post_object(context: Context, request: PostObjectRequest) -> PostObjectResponse:
     """https://docs.aws.amazon.com/AmazonS3/latest/API/RESTObjectPOST.html"""
     owner, acl = owner_and_acl(context, request)
-    attributes, links = encrypted(context, attributes_of(request, acl, lock_of(context, request)))
+    encryption = encrypted(context, request, attributes_of(request, acl, lock_of(context, request)))
     version = await put.put_object(
         context.store,
         request.bucket,
         request.key,
         context.body,
         owner=owner,
-        attributes=attributes,
-        encoding=links,
         cause=context.cause,
+        attributes=encryption.attributes,
+        encoding=encryption.links,
+        encodings=encryption.encodings,
     )
     etag = quoted(version.etag)
     place = context.url.rstrip("/") + "/" + write_url(request.key)
@@ -82,7 +83,7 @@ async def post_object(context: Context, request: PostObjectRequest) -> PostObjec
         version_id=shown_version(version),
         expiration=shown_expiry(context, version),
         result=result if wanted == 201 and not redirect else None,
-        encryption=EncryptionEcho.of(version.attributes.encryption),
+        encryption=ObjectEncryptionEcho.of(version.attributes.encryption, encryption.key_md5),
     )
 
 

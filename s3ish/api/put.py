@@ -62,16 +62,17 @@ async def put_object(context: Context, request: PutObjectRequest) -> PutObjectRe
     if request.write_offset_bytes is not None:
         raise NotImplemented(Header="x-amz-write-offset-bytes")
     owner, acl = owner_and_acl(context, request)
-    attributes, links = encrypted(context, attributes_of(request, acl, lock_of(context, request)))
+    encryption = encrypted(context, request, attributes_of(request, acl, lock_of(context, request)))
     version = await put.put_object(
         context.store,
         request.bucket,
         request.key,
         context.body,
         owner=owner,
-        attributes=attributes,
-        encoding=links,
         cause=context.cause,
+        attributes=encryption.attributes,
+        encoding=encryption.links,
+        encodings=encryption.encodings,
         conditions=WriteConditions(if_match=request.if_match, if_none_match=request.if_none_match),
     )
     return PutObjectResponse(
@@ -79,7 +80,7 @@ async def put_object(context: Context, request: PutObjectRequest) -> PutObjectRe
         version_id=shown_version(version),
         expiration=shown_expiry(context, version),
         checksum=ObjectChecksumHeaders.of(version.checksum),
-        encryption=NewEncryptionEcho.of(version.attributes.encryption),
+        encryption=NewEncryptionEcho.of(version.attributes.encryption, encryption.key_md5),
     )
 
 

@@ -259,17 +259,32 @@ class EncryptionEcho:
 
 
 @shape
-class NewEncryptionEcho(EncryptionEcho):
+class ObjectEncryptionEcho(EncryptionEcho):
+    """The same, and of an object under a client's key what confirms that."""
+
+    customer_algorithm: str | None = header("x-amz-server-side-encryption-customer-algorithm")
+    customer_key_md5: str | None = header("x-amz-server-side-encryption-customer-key-MD5")
+
+    @classmethod
+    def of(cls, encryption: Mapping[str, str], key_md5: str = "") -> Self | None:
+        """Return what the attributes of an object say, and of the client's key; None where it is not encrypted."""
+        if key_md5:
+            return cls(customer_algorithm="AES256", customer_key_md5=key_md5)
+        return super().of(encryption)
+
+
+@shape
+class NewEncryptionEcho(ObjectEncryptionEcho):
     """How an object that was just made says it is encrypted: with its context."""
 
     kms_context: str | None = header("x-amz-server-side-encryption-context")
 
     @classmethod
-    def of(cls, encryption: Mapping[str, str]) -> Self | None:
-        """Return what the attributes of an object say; None where it is not encrypted."""
-        made = super().of(encryption)
-        if made is not None:
-            made.kms_context = encryption.get("context")
+    def of(cls, encryption: Mapping[str, str], key_md5: str = "") -> Self | None:
+        """Return what the attributes of an object say, and of the client's key; None where it is not encrypted."""
+        made = super().of(encryption, key_md5)
+        if made is not None and "context" in encryption:
+            made.kms_context = encryption["context"]
         return made
 
 

@@ -4,8 +4,8 @@ https://docs.aws.amazon.com/AmazonS3/latest/userguide/mpuoverview.html
 """
 
 from s3ish.api.context import Context
+from s3ish.api.customer_keys import check_part_key, customer_key_of
 from s3ish.api.lifecycle import AbortHeaders, shown_abortion
-from s3ish.api.object_headers import refuse_customer_key
 from s3ish.api.operation import operation
 from s3ish.api.pages import PageElements, PageRequest, page_limit, query_number
 from s3ish.api.shapes import (
@@ -66,11 +66,12 @@ class ListPartsResponse:
 @operation("GET /{Bucket}/{Key+}?uploadId", action="s3:ListMultipartUploadParts")
 async def list_parts(context: Context, request: ListPartsRequest) -> ListPartsResponse:
     """https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListParts.html"""
-    refuse_customer_key(request)
+    key = customer_key_of(context, request)
     limit = page_limit(request.max_parts, "max-parts")
     marker = query_number(request.part_number_marker, "part-number-marker") or 0
     held = await multipart.find_upload(context.store, request.bucket, request.key, request.upload_id)
     upload = held.record
+    check_part_key(upload, key, needed=False)
     parts, truncated = await multipart.list_parts(context.store, upload.id, marker, limit)
     return ListPartsResponse(
         bucket=request.bucket,

@@ -148,7 +148,7 @@ async def _copy_parts(
             if chain.covers(part.encoding) and await writer.adopt(part.blob):
                 copied = replace(part, blob=await writer.finish())
             else:
-                blob, _, links = await _pour(store, source, start, start + part.size, writer, encodings, None)
+                blob, _, links, _ = await _pour(store, source, start, start + part.size, writer, encodings, None)
                 copied = replace(part, blob=blob, encoding=links)
             copied = replace(copied, modified_ns=store.clock.service_ns())
             await stack.enter_async_context(store.provisional(copied.blob))
@@ -170,13 +170,13 @@ async def _through(
     store: Store, source: Version, draft: Version, writer: BlobWriter, encodings: Encodings, algorithm: str | None
 ) -> Version:
     """Copy byte by byte, computing the digests again."""
-    blob, digests, links = await _pour(store, source, 0, source.size, writer, encodings, algorithm)
+    blob, digests, links, etag = await _pour(store, source, 0, source.size, writer, encodings, algorithm)
     return replace(
         draft,
         blob=blob,
         encoding=links,
         size=digests.size,
-        etag=digests.etag,
+        etag=etag,
         checksum=digests.checksum,
     )
 

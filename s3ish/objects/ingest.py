@@ -96,11 +96,15 @@ class _Intake:
 
 
 class Ingested(NamedTuple):
-    """What has become of a stream: its blob, the digests of what was sent, and the links under which it is stored."""
+    """What has become of a stream: its blob, the digests of what was sent, the links under which it is stored.
+
+    ``etag`` is the MD5 of what was sent, unless its encoding hides that.
+    """
 
     blob: BlobRef
     digests: Digests
     encoding: Links
+    etag: str
 
 
 async def ingest(
@@ -123,10 +127,11 @@ async def ingest(
     """
     if not chain:
         digests = await _move_all(source, writer, offload, room, algorithm)
-        return Ingested(await writer.finish(), digests, ())
+        return Ingested(await writer.finish(), digests, (), digests.etag)
     encoding = chain.writer(writer, offload)
     digests = await _move_all(source, encoding, offload, room, algorithm)
-    return Ingested(await encoding.finish(), digests, encoding.links)
+    ref = await encoding.finish()
+    return Ingested(ref, digests, encoding.links, encoding.etag(digests.etag))
 
 
 async def _move_all(source: Source, writer: Writer, offload: ThreadPool, room: Room, algorithm: str | None) -> Digests:

@@ -119,11 +119,13 @@ async def put_part(
     with translated():
         chain = (encodings or store.encodings).chain(held.record.encoding)
         async with store.create(bucket, key, chain.stored_size(source.size)) as writer:
-            ref, digests, links = await ingest(source, writer, store.offload, store.room, algorithm or None, chain)
+            ref, digests, links, etag = await ingest(
+                source, writer, store.offload, store.room, algorithm or None, chain
+            )
             part = Part(
                 number=number,
                 size=digests.size,
-                etag=digests.etag,
+                etag=etag,
                 modified_ns=store.clock.service_ns(),
                 blob=ref,
                 checksum=digests.checksum,

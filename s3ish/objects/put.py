@@ -155,7 +155,7 @@ async def put_object(
     with translated():
         chain = (encodings or store.encodings).chain(encoding)
         async with store.create(bucket, key, chain.stored_size(source.size)) as writer:
-            ref, digests, links = await ingest(source, writer, store.offload, store.room, chain=chain)
+            ref, digests, links, etag = await ingest(source, writer, store.offload, store.room, chain=chain)
             draft = Version(
                 bucket=bucket,
                 key=key,
@@ -165,7 +165,7 @@ async def put_object(
                 owner=owner,
                 blob=ref,
                 size=digests.size,
-                etag=digests.etag,
+                etag=etag,
                 checksum=digests.checksum,
                 attributes=attributes,
                 encoding=links,

@@ -98,6 +98,7 @@ class Store:
         piece_bytes: how much an upload takes at a time outside a crowd.
         any_region: whether a bucket may be made for any region, as stacks for tests want it.
         consequences: what follows from changes of versions.
+        keys_need_tls: whether clients' keys to encrypt by are refused that did not come over TLS.
 
     ``left_garbage`` says that a request has left parts to the garbage job.
     """
@@ -118,6 +119,7 @@ class Store:
         piece_bytes: int = PIECE_BYTES,
         any_region: bool = False,
         consequences: Consequences = Consequences(),  # noqa: B008 - immutable
+        keys_need_tls: bool = False,
     ) -> None:
         self._on_damage = on_damage
         self._on_broken_row = on_broken_row
@@ -129,6 +131,7 @@ class Store:
         self.region = region
         self.any_region = any_region
         self.consequences = consequences
+        self.keys_need_tls = keys_need_tls
         self.leftovers = UnresolvedWrites()
         self.upkeep = upkeep
         self.encodings = encodings or Encodings()

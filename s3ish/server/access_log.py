@@ -16,6 +16,7 @@ from msgspec import Struct
 
 from s3ish.api.access_log import LOGGING, LoggingEnabled, grants_of
 from s3ish.api.encrypting import encrypted_in
+from s3ish.auth.mismatch import without_keys
 from s3ish.blob.protocol import Buffer
 from s3ish.errors import NoSuchBucket, S3Error
 from s3ish.model import Attributes, Bucket
@@ -262,7 +263,7 @@ def _signature(call: RequestRecord) -> tuple[str, str]:
 
 def _redacted(text: str) -> str:
     """Return a URL, or the query of one, without what lets its readers repeat a request."""
-    return _SECRETS.sub(r"\1REDACTED", text)
+    return _SECRETS.sub(r"\1REDACTED", without_keys(text))
 
 
 def _quoted(text: str | None) -> str:

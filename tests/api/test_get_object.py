@@ -281,11 +281,6 @@ def test_anonymous_overrides(raw, key):
 # --- what is refused ------------------------------------------------------------------------------------------------
 
 
-def test_customer_keys(raw, key):
-    headers = {"x-amz-server-side-encryption-customer-algorithm": "AES256"}
-    assert raw("GET", key, headers=headers).outcome == (501, "NotImplemented")
-
-
 def test_anonymous_callers_learn_nothing(raw, key, etag):  # case 82
     answer = raw("GET", key, keys=None, headers={"If-None-Match": etag, "Range": "bytes=0-0"})
     assert answer.outcome == (403, "AccessDenied")

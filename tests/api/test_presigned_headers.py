@@ -67,7 +67,7 @@ def test_an_upload_in_parts_is_described_by_its_url(by_url, s3, bucket):
     [
         ({"x_amz_acl": "public-read"}, (400, "AccessControlListNotSupported")),
         ({"x_amz_grant_read": 'uri="x"'}, (400, "InvalidArgument")),
-        ({"x_amz_server_side_encryption_customer_algorithm": "AES256"}, (501, "NotImplemented")),
+        ({"x_amz_server_side_encryption_customer_algorithm": "AES256"}, (400, "InvalidArgument")),
         ({"x_amz_object_lock_legal_hold": "ON"}, (400, "InvalidRequest")),
         ({"x_amz_storage_class": "NONSENSE"}, (400, "InvalidStorageClass")),
         ({"x_amz_tagging": "aws:a=b"}, (400, "InvalidTag")),

@@ -5,7 +5,9 @@ package, and whether it is the last, are authenticated with it: none can be move
 range decrypts the packages that it touches. The data key stands in the link's parameters, encrypted by the keyring.
 """
 
+import hmac
 from collections.abc import Callable, Mapping, Sequence
+from hashlib import sha256
 from typing import TYPE_CHECKING, Protocol
 
 from s3ish.blob.protocol import Buffer, Corrupt
@@ -42,10 +44,11 @@ class Cipher:
     Args:
         keys: where data keys come from.
         parameters: of the link; of one that is only asked for, without a data key.
+        hides_digest: whether the entity tag must not be the digest of the data, as under keys that S3 does not own.
     """
 
-    def __init__(self, keys: DataKeys, parameters: Mapping[str, str]) -> None:
-        self._keys, self._parameters = keys, parameters
+    def __init__(self, keys: DataKeys, parameters: Mapping[str, str], *, hides_digest: bool = False) -> None:
+        self._keys, self._parameters, self._hides_digest = keys, parameters, hides_digest
 
     def stored_size(self, size: int) -> int | None:
         return size + packages(size) * TAG_BYTES
@@ -57,15 +60,16 @@ class Cipher:
 
     def encoder(self) -> Encoder:
         data_key, parameters = self._keys.make()
-        return _Encoder(data_key, parameters)
+        return _Encoder(data_key, parameters, hides_digest=self._hides_digest)
 
     def decoder(self, stored_start: int, size: int) -> Decoder:
         return _Decoder(self._keys.open(self._parameters), stored_start // _STORED_PACKAGE, packages(size))
 
 
 class _Encoder:
-    def __init__(self, data_key: bytes, parameters: Mapping[str, str]) -> None:
+    def __init__(self, data_key: bytes, parameters: Mapping[str, str], *, hides_digest: bool) -> None:
         self._seal = _cipher(data_key).encrypt
+        self._hiding_key = data_key if hides_digest else b""
         self._number = 0
         self._held = bytearray()
         self.parameters = parameters
@@ -84,6 +88,11 @@ class _Encoder:
         package = self._package(bytes(self._held), last=True)
         self._held.clear()
         return [package]
+
+    def etag(self, digest: str) -> str:
+        if not self._hiding_key:
+            return digest
+        return hmac.digest(self._hiding_key, b"s3ish entity tag 1 " + digest.encode(), sha256).hex()[: len(digest)]
 
     def _package(self, data: bytes, *, last: bool) -> bytes:
         number, self._number = self._number, self._number + 1

@@ -30,6 +30,9 @@ class Encoder(Protocol):
     def finish(self) -> Sequence[Buffer]:
         """Return the rest that is to be stored: no more bytes come."""
 
+    def etag(self, digest: str) -> str:
+        """Return the entity tag of what was encoded, given the MD5 of the data: that, or what tells nothing of it."""
+
     @property
     def parameters(self) -> Mapping[str, str]:
         """After ``finish``: what the decoder must know, a nonce for example. Never a key as it is."""

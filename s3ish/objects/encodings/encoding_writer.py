@@ -47,6 +47,12 @@ class EncodingWriter:
             await self._pass_on(_through(self._encoders[number:], encoder.finish()))
         return await self._writer.finish()
 
+    def etag(self, digest: str) -> str:
+        """Return the entity tag of what was written, given the MD5 of the data."""
+        for encoder in self._encoders:
+            digest = encoder.etag(digest)
+        return digest
+
     @property
     def links(self) -> tuple[Link, ...]:
         """After ``finish``: the links with the parameters that must be known to decode."""

@@ -6,10 +6,10 @@ a new master key means to encrypt data keys again, not data; until then those be
 
 import base64
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
-KEY_BYTES = 32
-_NONCE_BYTES = 12
+from s3ish.objects.encodings.sealing import KEY_BYTES, RandomBytes, seal, unseal
+
 _DATA_KEY, _MASTER = "data-key", "master"
 _BOUND = b"s3ish data key 1"
 
@@ -37,7 +37,7 @@ class Keyring:
         random_bytes: returns so many unpredictable bytes.
     """
 
-    def __init__(self, masters: Sequence[bytes], random_bytes: Callable[[int], bytes]) -> None:
+    def __init__(self, masters: Sequence[bytes], random_bytes: RandomBytes) -> None:
         derived = [hashlib.sha256(b"s3ish key-encrypting key 1" + master).digest() for master in masters]
         self._keys = {_name(key): key for key in derived}
         self._first = _name(derived[0])
@@ -45,25 +45,16 @@ class Keyring:
 
     def make(self) -> tuple[bytes, Mapping[str, str]]:
         """Return a new data key, and the parameters with which it can be opened."""
-        from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-
-        data_key, nonce = self._random_bytes(KEY_BYTES), self._random_bytes(_NONCE_BYTES)
-        sealed = AESGCM(self._keys[self._first]).encrypt(nonce, data_key, _BOUND)
-        return data_key, {_MASTER: self._first, _DATA_KEY: base64.b64encode(nonce + sealed).decode()}
+        data_key = self._random_bytes(KEY_BYTES)
+        sealed = seal(self._keys[self._first], data_key, _BOUND, self._random_bytes)
+        return data_key, {_MASTER: self._first, _DATA_KEY: sealed}
 
     def open(self, parameters: Mapping[str, str]) -> bytes:
         """Return the data key of a link. Raises ValueError if its master key is not here, or it was changed."""
-        from cryptography.exceptions import InvalidTag
-        from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-
         key = self._keys.get(parameters.get(_MASTER, ""))
         if key is None:
             raise ValueError(f"the master key {parameters.get(_MASTER, '')[:16]!r} is not among the settings")
-        sealed = base64.b64decode(parameters.get(_DATA_KEY, ""), validate=True)
-        try:
-            return AESGCM(key).decrypt(sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:], _BOUND)
-        except InvalidTag as error:
-            raise ValueError("the data key is not what was encrypted") from error
+        return unseal(key, parameters.get(_DATA_KEY, ""), _BOUND)
 
 
 def _name(key: bytes) -> str:
