@@ -201,6 +201,12 @@ class TestSettings(Section, frozen=True):
     ] = False
     token: Annotated[Secret, "Bearer token for the test controls; empty allows loopback only."] = Secret("")
     memory_mib: Annotated[int, Meta(ge=1, le=1_048_576), "Most that objects may take in memory, in MiB."] = 1024
+    worlds: Annotated[
+        int, Meta(ge=0, le=100_000), "Most access keys test-<name> that have buckets, a clock and faults of their own."
+    ] = 1000
+    world_idle_seconds: Annotated[
+        float, Meta(ge=1, le=1e7), "Seconds without a request after which what such a key has is removed."
+    ] = 3600
 
 
 class Settings(Section, frozen=True):

@@ -12,18 +12,20 @@ from typing import Any
 from s3ish.api.catalogue import catalogue
 from s3ish.blob.memory import Capacity
 from s3ish.config import Settings
-from s3ish.errors import S3Error
+from s3ish.errors import S3Error, ServiceUnavailable
 from s3ish.http.exchange import AnswerTorn
 from s3ish.observe.logs import RequestLog
 from s3ish.observe.observer import Observer
 from s3ish.process.lifespan import live
+from s3ish.server.claimed_world import MAIN, claimed_world, claimed_world_of_form, is_form
 from s3ish.server.control import admin
 from s3ish.server.health import is_beside
 from s3ish.server.router import Router
 from s3ish.server.test_controls import controls, is_control
 from s3ish.threads import ThreadPool
 from s3ish.wire.shape import Written
-from s3ish.world import Shared, World
+from s3ish.world import Shared
+from s3ish.worlds import Worlds
 
 
 class MemoryApplication:
@@ -39,7 +41,7 @@ class MemoryApplication:
         self._observer = Observer(log=log)
         self._offload = ThreadPool()
         capacity = Capacity(settings.test.memory_mib << 20)
-        self._world = World(Shared(settings, Router(catalogue()), self._observer, self._offload, capacity))
+        self._worlds = Worlds(Shared(settings, Router(catalogue()), self._observer, self._offload, capacity))
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         if scope["type"] == "lifespan":
@@ -60,32 +62,49 @@ class MemoryApplication:
             await send(message)
             is_whole = message["type"] == "http.response.body" and not message.get("more_body", False)
 
-        with self._world.stage.request() as s3:
+        name = claimed_world(scope)
+        if name == MAIN and is_form(scope):
+            name, scope, receive = await claimed_world_of_form(scope, receive)
+        try:
+            world = await self._worlds.of(name)
+        except ServiceUnavailable as error:
+            await self._send_refusal(scope, send, error)
+            return
+        with world.stage.request() as s3:
             await s3(scope, receive, sending)
         if not is_whole:
             raise AnswerTorn
 
+    async def _send_refusal(self, scope: Any, send: Any, error: S3Error) -> None:
+        """Answer a request that no world takes."""
+        client = (scope.get("client") or ("",))[0]
+        written = self.refuse(error, scope["raw_path"].decode("latin-1"), client, answered=True)
+        headers = [(name.encode(), value.encode()) for name, value in written.headers]
+        headers += [(b"content-length", b"%d" % len(written.body)), (b"connection", b"close")]
+        await send({"type": "http.response.start", "status": written.status, "headers": headers})
+        await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else written.body})
+
     def refuse(self, error: S3Error, path: str, client: str, *, answered: bool) -> Written:
         """See ``S3Application.refuse``."""
-        return self._world.stage.s3.refuse(error, path, client, answered=answered)
+        return self._worlds.main.stage.s3.refuse(error, path, client, answered=answered)
 
     @functools.cached_property
     def _controls(self) -> Any:
-        return controls(self._world, self._settings.test.token.reveal())
+        return controls(self._worlds, self._settings.test.token.reveal())
 
     @functools.cached_property
     def _admin(self) -> Any:
         return admin(self._observer, self._is_ready, self._settings.metrics.token.reveal())
 
     async def _is_ready(self) -> bool:
-        return self._world.is_ready
+        return self._worlds.main.is_ready
 
     @contextlib.asynccontextmanager
     async def _serving(self) -> AsyncIterator[None]:
-        await self._world.begin()
+        await self._worlds.begin()
         try:
             yield
         finally:
-            await self._world.end()
+            await self._worlds.end()
             self._offload.close()
             self._observer.close()

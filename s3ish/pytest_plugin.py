@@ -1,7 +1,9 @@
 """Fixtures for pytest: a server for the run, a client, and a bucket for a test. ``docs/testing.md`` says more."""
 
+import contextlib
 import os
 import re
+import socket
 from collections.abc import Iterator
 from typing import Any
 
@@ -15,16 +17,23 @@ _BEFORE = "before-a-test"
 def s3ish_server() -> "Iterator[Any]":
     """A server of this process, as ``s3ish.testing.Server``; each process of pytest-xdist has its own.
 
-    Where S3ISH_ENDPOINT names one that runs, that is used, with the keys of S3ISH_ACCESS_KEY and S3ISH_SECRET_KEY.
+    Where S3ISH_ENDPOINT names one that runs, a world of it is used, which no other process sees; or with
+    S3ISH_ACCESS_KEY and S3ISH_SECRET_KEY that of these keys.
     """
     from s3ish.testing import Running, Server  # deferred: runs that use no fixture do not pay for it
 
-    if endpoint := os.environ.get("S3ISH_ENDPOINT"):
-        keys = (os.environ.get(name, "test") for name in ("S3ISH_ACCESS_KEY", "S3ISH_SECRET_KEY"))
-        yield Running(endpoint, *keys)
-        return
-    with Server() as server:
-        yield server
+    endpoint, secret_key = os.environ.get("S3ISH_ENDPOINT"), os.environ.get("S3ISH_SECRET_KEY", "test")
+    if not endpoint:
+        with Server() as server:
+            yield server
+    elif access_key := os.environ.get("S3ISH_ACCESS_KEY"):
+        yield Running(endpoint, access_key, secret_key)
+    else:
+        own = re.sub("[^A-Za-z0-9.-]", "-", socket.gethostname())[:40]
+        world = Running(endpoint, secret_key=secret_key).world(f"{own}-{os.getpid()}")
+        yield world
+        with contextlib.suppress(ValueError):  # nothing was asked of it, or it was idle for too long
+            world.leave()
 
 
 @pytest.fixture

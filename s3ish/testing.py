@@ -26,6 +26,8 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 _START_SECONDS = 30
+_WORLD = "test-"
+"""What an access key begins with that has a world of its own."""
 
 
 class Running:
@@ -35,6 +37,9 @@ class Running:
         endpoint: its URL.
         access_key, secret_key: the root user's keys.
         region: for clients that want one.
+
+    A key ``test-<name>`` has buckets, a clock, faults, requests and snapshots of its own, which the methods then are
+    about; see ``world``.
     """
 
     def __init__(
@@ -69,12 +74,16 @@ class Running:
             "AWS_REGION": self.region,
         }
 
+    def leave(self) -> None:
+        """Take away what the access key ``test-<name>`` has. Raises ValueError: it has nothing, or is another key."""
+        self.control("DELETE", f"worlds/{self.access_key}")
+
     def control(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> Any:
         """Send a request to the test controls, and return what they answer.
 
         Args:
             method: of HTTP.
-            path: behind ``/-/test/``: ``reset``, ``clock``, ``snapshots``, ``faults`` or ``requests``.
+            path: behind ``/-/test/``: ``reset``, ``clock``, ``snapshots``, ``faults``, ``requests`` or ``worlds``.
             body: what is sent, as JSON.
 
         Raises:
@@ -85,7 +94,7 @@ class Running:
 
         connection = http.client.HTTPConnection(self.endpoint.removeprefix("http://"), timeout=_START_SECONDS)
         try:
-            connection.request(method, f"/-/test/{path}", json.dumps(body) if body is not None else None)
+            connection.request(method, self._located(path), json.dumps(body) if body is not None else None)
             answer = connection.getresponse()
             text = answer.read()
         finally:
@@ -93,6 +102,18 @@ class Running:
         if answer.status != 200:
             raise ValueError(text.decode(errors="replace"))
         return json.loads(text)
+
+    def _located(self, path: str) -> str:
+        if not self.access_key.startswith(_WORLD):
+            return f"/-/test/{path}"
+        return f"/-/test/{path}{'&' if '?' in path else '?'}world={self.access_key}"
+
+    def world(self, name: str) -> "Running":
+        """Return the same server with the access key ``test-<name>``, which shares nothing with any other.
+
+        Its buckets are at first what the server's were at its start.
+        """
+        return Running(self.endpoint, f"{_WORLD}{name}", self.secret_key, self.region)
 
     def reset(self, bucket: str = "", *, snapshot: str = "") -> None:
         """Be as after the start, or with the store as in a snapshot: a bucket, or all with clock, faults and requests.
@@ -104,6 +125,15 @@ class Running:
     def snapshot(self, name: str) -> None:
         """Keep the store as it is under a name, in place of what had it; no byte is copied."""
         self.control("PUT", f"snapshots/{name}")
+
+    def fork(self, name: str, world: str) -> "Running":
+        """Return the world of the access key ``test-<world>``, begun again with the store as in a snapshot of this one.
+
+        Raises ValueError: there is no such snapshot.
+        """
+        other = self.world(world)
+        self.control("POST", f"snapshots/{name}/fork", {"world": other.access_key})
+        return other
 
     def restore(self, name: str) -> None:
         """Have the store be as in a snapshot; the clock and the rest stay. Raises ValueError: there is none."""

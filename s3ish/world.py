@@ -9,6 +9,8 @@ from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import Any, NamedTuple
 
+from msgspec.structs import replace
+
 from s3ish.api.lifecycle import rules_of
 from s3ish.auth.credentials import Credentials
 from s3ish.auth.identify import Authentication, Authenticator
@@ -77,6 +79,11 @@ class _Stage:
         assert isinstance(self.store.blobs, MemoryBlobStore)
         return self.store.blobs
 
+    @property
+    def is_busy(self) -> bool:
+        """Whether a request is under way."""
+        return self._requests > 0
+
     @contextlib.contextmanager
     def request(self) -> Iterator[S3Application]:
         """Lend what answers, to a request."""
@@ -107,28 +114,31 @@ class World:
 
     Args:
         shared: what it has in common with others.
+        access_key: the key whose world it is, in place of the root user's; empty for the main world of all users.
     """
 
-    def __init__(self, shared: Shared) -> None:
+    def __init__(self, shared: Shared, access_key: str = "") -> None:
         settings = shared.settings
         self._shared = shared
         self.clock = Clock(ServiceTime(settings.jobs.day_seconds, settings.jobs.restore_seconds))
         self.recorder = Recorder()
         self.faults = PlannedFaults(self.recorder)
         self.snapshots: dict[str, Snapshot] = {}
-        self._users = users(settings)
-        credentials = Credentials(self._users)
+        root, *others = users(settings)
+        self._owner = root.owner
+        credentials = Credentials([replace(root, access_key=access_key)] if access_key else [root, *others])
         self._sessions = Sessions(credentials, settings.root_keys[1], self.clock.token)
         self._authenticator = _Lenient(
             credentials, "", signature_v2=settings.auth.signature_v2, sessions=self._sessions, clock=self.clock
         )
         self._stage: _Stage | None = None
-        self._start: Snapshot | None = None
+        self.start: Snapshot | None = None
+        self._used = self.clock.monotonic()
 
     @property
     def stage(self) -> _Stage:
         """The store of now, and what answers for it."""
-        assert self._stage, "the server begins with the lifespan"
+        assert self._stage, "it has begun"
         return self._stage
 
     @property
@@ -136,12 +146,22 @@ class World:
         """Whether it has a store."""
         return self._stage is not None
 
-    async def begin(self) -> None:
-        """Have a store, furnished as settings say. Raises CannotFurnish."""
-        store = self._make_store(None)
-        await furnish(store, self._shared.settings, self._users[0].owner)
+    async def begin(self, of: Snapshot | None = None) -> None:
+        """Have a store: of a snapshot, or furnished as settings say. Raises CannotFurnish."""
+        store = self._make_store(of)
+        if of is None:
+            await furnish(store, self._shared.settings, self._owner)
         await self._enter(store)
-        self._start = self._taken()
+        self.start = of or self._taken()
+
+    def touch(self) -> None:
+        """Take note that it is used now."""
+        self._used = self.clock.monotonic()
+
+    @property
+    def idle_seconds(self) -> float:
+        """For how long it has not been used."""
+        return 0.0 if self.stage.is_busy else self.clock.monotonic() - self._used
 
     async def end(self) -> None:
         """End its jobs, and let go of all that it holds."""
@@ -159,7 +179,7 @@ class World:
         Raises:
             LookupError: there is no such bucket or snapshot.
         """
-        to = self._snapshot(snapshot) if snapshot else self._start
+        to = self._snapshot(snapshot) if snapshot else self.start
         assert to, "it has begun"
         if bucket:
             await self._rewind(bucket, to)
@@ -181,6 +201,14 @@ class World:
             raise ValueError(f"there are {MOST_SNAPSHOTS} snapshots already")
         self.snapshots[name] = self._taken()
         return self.snapshots[name]
+
+    async def fork(self, name: str, other: "World") -> None:
+        """Have another world begin again, with the store as it was; its resets come back to that.
+
+        Raises LookupError: there is no such snapshot.
+        """
+        other.start = self._snapshot(name)
+        await other.reset()
 
     async def restore(self, name: str) -> None:
         """Have the store be as it was; clock, faults and recorded requests stay. Raises LookupError: no such name."""

@@ -42,6 +42,8 @@ def shared(tmp_path_factory):
 def server(shared):
     yield shared
     shared.reset()
+    for world in shared.control("GET", "worlds")["worlds"]:
+        shared.control("DELETE", f"worlds/{world}")
     for snapshot in shared.control("GET", "snapshots")["snapshots"]:
         shared.control("DELETE", f"snapshots/{snapshot['name']}")
 
@@ -514,10 +516,12 @@ EXAMPLES = [
 @pytest.mark.parametrize(("method", "path", "operation"), EXAMPLES, ids=lambda it: it if isinstance(it, str) else "")
 def test_the_description_for_programs_is_true(server, method, path, operation):
     """Each example is answered with what is described, and each field that is answered is described."""
-    if "{name}" in path:
-        parameters = SPECIFICATION["paths"][path]["parameters"]
-        path = path.format(**{it["name"]: it["example"] for it in parameters})
-        server.snapshot("before")
+    server.snapshot("before")
+    server.world("one").snapshot("before")
+    parameters = SPECIFICATION["paths"][path].get("parameters", [])
+    path = path.format(**{it["name"]: it["example"] for it in parameters if it["in"] == "path"})
+    if any(it["name"] == "world" for it in parameters):
+        path += "?world=test-one"
     content = operation.get("requestBody", {}).get("content", {}).get("application/json", {})
     for example in (content.get("examples") or {"none": {"value": None}}).values():
         connection = http.client.HTTPConnection(server.endpoint.removeprefix("http://"))
@@ -540,6 +544,7 @@ def test_the_description_has_every_route_and_every_field():
         (test_controls.FaultPlan, "FaultPlan"),
         (test_controls.ClockRequest, "ClockRequest"),
         (test_controls.ResetRequest, "ResetRequest"),
+        (test_controls.ForkRequest, "ForkRequest"),
     ):
         described = SPECIFICATION["components"]["schemas"][name]
         assert set(described["properties"]) == set(kind.__struct_fields__), name

@@ -12,6 +12,7 @@ import msgspec
 from msgspec import Meta, Struct
 
 from s3ish.clock import Clock
+from s3ish.errors import S3Error
 from s3ish.server.control import may_control
 from s3ish.server.planned_faults import FaultPlan, PlannedFaults
 from s3ish.server.recorder import Recorder
@@ -39,8 +40,8 @@ class Snapshot(Protocol):
         """When it was taken."""
 
 
-class Resettable(Protocol):
-    """A server that tests control."""
+class World(Protocol):
+    """What tests control: a store, its clock, and what requests meet and leave behind."""
 
     clock: Clock
     faults: PlannedFaults
@@ -59,11 +60,28 @@ class Resettable(Protocol):
     async def restore(self, name: str) -> None:
         """Have the store be as in a snapshot. Raises LookupError: there is none."""
 
+    async def fork(self, name: str, other: Any) -> None:
+        """Have another world begin again, with a snapshot. Raises LookupError: there is none."""
+
     def forget(self, name: str) -> None:
         """Remove a snapshot. Raises LookupError: there is none."""
 
     async def age(self) -> None:
         """Carry out what is due by the clock that was set."""
+
+
+class Worlds(Protocol):
+    """The worlds of a server."""
+
+    @property
+    def names(self) -> list[str]:
+        """The keys that have one of their own."""
+
+    async def of(self, name: str) -> World:
+        """Return the world of a key, begun if it is new; the main one's without. Raises ValueError: it is no name."""
+
+    async def remove(self, name: str) -> None:
+        """Take a world away. Raises LookupError: there is none."""
 
 
 class ClockRequest(Struct, forbid_unknown_fields=True):
@@ -81,17 +99,23 @@ class ResetRequest(Struct, forbid_unknown_fields=True):
     snapshot: str = ""
 
 
+class ForkRequest(Struct, forbid_unknown_fields=True):
+    """Which world begins again: the access key that names it."""
+
+    world: str
+
+
 def is_control(scope: Any) -> bool:
     """Whether a request is for the test controls."""
     path: bytes = scope["raw_path"]
     return path.startswith(PREFIX.encode()) or (path == MOTO_RESET.encode() and bool(scope["method"] == "POST"))
 
 
-def controls(server: Resettable, token: str) -> "Starlette":
+def controls(worlds: Worlds, token: str) -> "Starlette":
     """Return the application of the test controls.
 
     Args:
-        server: what they control.
+        worlds: what they control; the query parameter ``world`` says which, the main one without.
         token: the bearer token that clients need; empty for those on loopback, without a proxy.
     """
     from starlette.applications import Starlette
@@ -110,16 +134,21 @@ def controls(server: Resettable, token: str) -> "Starlette":
                 return JSONResponse({"error": str(error)}, 500)
             except LookupError as error:
                 return JSONResponse({"error": str(error)}, 404)
+            except S3Error as error:
+                return JSONResponse({"error": error.message}, error.status)
 
         return answer
 
-    acts = _Controls(server)
+    acts = _Controls(worlds)
     table: list[tuple[str, str, Callable[[Request], Awaitable[Any]]]] = [
         ("reset", "POST", acts.reset),
         ("snapshots", "GET", acts.list_snapshots),
         ("snapshots/{name}", "PUT", acts.take_snapshot),
         ("snapshots/{name}", "DELETE", acts.remove_snapshot),
         ("snapshots/{name}/restore", "POST", acts.restore_snapshot),
+        ("snapshots/{name}/fork", "POST", acts.fork_snapshot),
+        ("worlds", "GET", acts.list_worlds),
+        ("worlds/{name}", "DELETE", acts.remove_world),
         ("clock", "GET", acts.show_clock),
         ("clock", "PUT", acts.set_clock),
         ("clock", "DELETE", acts.reset_clock),
@@ -134,23 +163,33 @@ def controls(server: Resettable, token: str) -> "Starlette":
 
 
 class _Controls:
-    """The controls, one method each; they raise ValueError for what cannot be."""
+    """The controls, one method each; they raise ValueError for what cannot be, LookupError for what is not there."""
 
-    def __init__(self, server: Resettable) -> None:
-        self._server = server
+    def __init__(self, worlds: Worlds) -> None:
+        self._worlds = worlds
+
+    async def _world(self, request: "Request") -> World:
+        return await self._worlds.of(request.query_params.get("world", ""))
+
+    async def list_worlds(self, _request: "Request") -> Any:
+        return {"worlds": self._worlds.names}
+
+    async def remove_world(self, request: "Request") -> Any:
+        await self._worlds.remove(request.path_params["name"])
+        return await self.list_worlds(request)
 
     async def reset(self, request: "Request") -> Any:
         text = await _body(request)
         wanted = msgspec.json.decode(text, type=ResetRequest) if text else ResetRequest()
-        await self._server.reset(wanted.bucket, wanted.snapshot)
+        await (await self._world(request)).reset(wanted.bucket, wanted.snapshot)
         return {"reset": wanted.bucket or "all"}
 
-    async def reset_all(self, _request: "Request") -> Any:
-        await self._server.reset()
+    async def reset_all(self, request: "Request") -> Any:
+        await (await self._world(request)).reset()
         return {"status": "ok"}
 
-    async def list_snapshots(self, _request: "Request") -> Any:
-        found = self._server.snapshots.items()
+    async def list_snapshots(self, request: "Request") -> Any:
+        found = (await self._world(request)).snapshots.items()
         return {
             "snapshots": [
                 {"name": name, "taken": it.taken.isoformat(), "objects": it.objects} for name, it in sorted(found)
@@ -161,60 +200,76 @@ class _Controls:
         name = request.path_params["name"]
         if not _SNAPSHOT.fullmatch(name):
             raise ValueError("a snapshot's name has up to 64 letters, digits, dots, hyphens and underscores")
-        self._server.take(name)
+        (await self._world(request)).take(name)
         return await self.list_snapshots(request)
 
     async def restore_snapshot(self, request: "Request") -> Any:
-        await self._server.restore(request.path_params["name"])
+        await (await self._world(request)).restore(request.path_params["name"])
         return {"restored": request.path_params["name"]}
 
+    async def fork_snapshot(self, request: "Request") -> Any:
+        wanted = msgspec.json.decode(await _body(request), type=ForkRequest)
+        world, other = await self._world(request), await self._worlds.of(wanted.world)
+        await world.fork(request.path_params["name"], other)
+        return {"forked": request.path_params["name"], "world": wanted.world}
+
     async def remove_snapshot(self, request: "Request") -> Any:
-        self._server.forget(request.path_params["name"])
+        (await self._world(request)).forget(request.path_params["name"])
         return await self.list_snapshots(request)
 
-    async def show_clock(self, _request: "Request") -> Any:
-        clock = self._server.clock
-        return {"now": clock.service_now().isoformat(), "running": clock.service.is_running}
+    async def show_clock(self, request: "Request") -> Any:
+        return _shown((await self._world(request)).clock)
 
     async def set_clock(self, request: "Request") -> Any:
         wanted = msgspec.json.decode(await _body(request), type=ClockRequest)
-        clock = self._server.clock
-        if wanted.at is not None and wanted.advance_seconds is not None:
-            raise ValueError("give at or advance_seconds, not both")
-        at = wanted.at or clock.service_now() + timedelta(seconds=wanted.advance_seconds or 0)
-        if at.tzinfo is None:
-            raise ValueError("at needs a time zone: 2030-01-01T00:00:00Z")
-        if not 1971 <= at.year <= 2200:
-            raise ValueError("the year must be from 1971 to 2200")
-        since = at.astimezone(UTC) - datetime(1970, 1, 1, tzinfo=UTC)
-        nanoseconds = (since // timedelta(microseconds=1)) * 1000
-        clock.service.set(nanoseconds, clock.now_ns(), running=wanted.running)
-        await self._server.age()
-        return await self.show_clock(request)
+        world = await self._world(request)
+        _set(world.clock, wanted)
+        await world.age()
+        return _shown(world.clock)
 
     async def reset_clock(self, request: "Request") -> Any:
-        self._server.clock.service.reset()
-        return await self.show_clock(request)
+        clock = (await self._world(request)).clock
+        clock.service.reset()
+        return _shown(clock)
 
-    async def list_faults(self, _request: "Request") -> Any:
-        return {"faults": msgspec.to_builtins(self._server.faults.plans)}
+    async def list_faults(self, request: "Request") -> Any:
+        return {"faults": msgspec.to_builtins((await self._world(request)).faults.plans)}
 
     async def add_fault(self, request: "Request") -> Any:
-        self._server.faults.add(msgspec.json.decode(await _body(request), type=FaultPlan))
+        plan = msgspec.json.decode(await _body(request), type=FaultPlan)
+        (await self._world(request)).faults.add(plan)
         return await self.list_faults(request)
 
     async def clear_faults(self, request: "Request") -> Any:
-        self._server.faults.clear()
+        (await self._world(request)).faults.clear()
         return await self.list_faults(request)
 
     async def list_requests(self, request: "Request") -> Any:
-        recorder, query = self._server.recorder, request.query_params
+        recorder, query = (await self._world(request)).recorder, request.query_params
         found = recorder.found(query.get("operation", ""), query.get("bucket", ""))
         return {"counts": dict(recorder.counts), "requests": found}
 
     async def clear_requests(self, request: "Request") -> Any:
-        self._server.recorder.clear()
+        (await self._world(request)).recorder.clear()
         return await self.list_requests(request)
+
+
+def _shown(clock: Clock) -> Any:
+    return {"now": clock.service_now().isoformat(), "running": clock.service.is_running}
+
+
+def _set(clock: Clock, wanted: ClockRequest) -> None:
+    """Set a clock. Raises ValueError: it cannot be that time."""
+    if wanted.at is not None and wanted.advance_seconds is not None:
+        raise ValueError("give at or advance_seconds, not both")
+    at = wanted.at or clock.service_now() + timedelta(seconds=wanted.advance_seconds or 0)
+    if at.tzinfo is None:
+        raise ValueError("at needs a time zone: 2030-01-01T00:00:00Z")
+    if not 1971 <= at.year <= 2200:
+        raise ValueError("the year must be from 1971 to 2200")
+    since = at.astimezone(UTC) - datetime(1970, 1, 1, tzinfo=UTC)
+    nanoseconds = (since // timedelta(microseconds=1)) * 1000
+    clock.service.set(nanoseconds, clock.now_ns(), running=wanted.running)
 
 
 async def _body(request: "Request") -> bytes:
