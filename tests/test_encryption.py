@@ -131,10 +131,74 @@ def test_without_its_key_an_object_is_an_error_and_is_healed_all_the_same(serve,
     assert stop()[0] == 0
 
 
+def rules_of(client):
+    found = client.get_bucket_encryption(Bucket="bucket")
+    return found["ServerSideEncryptionConfiguration"]["Rules"]
+
+
 def test_everything_can_be_encrypted(serve, tmp_path):
     client, stop = serve(MASTER_KEY=MASTER, ENCRYPTION_EVERYTHING="true")
     client.create_bucket(Bucket="bucket")
+    rule = {"ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": "AES256"}, "BucketKeyEnabled": False}
+    assert rules_of(client) == [rule]
+    blocked = {"BlockedEncryptionTypes": {"EncryptionType": ["SSE-C"]}}
+    client.put_bucket_encryption(Bucket="bucket", ServerSideEncryptionConfiguration={"Rules": [blocked]})
+    assert rules_of(client) == [{"ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": "AES256"}} | blocked]
+    client.delete_bucket_encryption(Bucket="bucket")
+    assert rules_of(client) == [rule]
     assert client.put_object(Bucket="bucket", Key="k", Body=WORDS)["ServerSideEncryption"] == "AES256"
     assert stop()[0] == 0
     assert WORDS not in stored_in(tmp_path / "data")
     assert json.dumps("k" * 32).encode() not in stored_in(tmp_path / "data")
+
+
+CUSTOMER = {"SSECustomerAlgorithm": "AES256", "SSECustomerKey": b"a customer's key of 32 bytes: it"}
+
+
+def test_an_object_under_a_clients_key_outlives_the_index_and_is_healed_without_the_key(serve, tmp_path, run_s3ish):
+    client, stop = serve()
+    client.create_bucket(Bucket="bucket")
+    data = (WORDS * 20_000)[:300_000]
+    tag = client.put_object(Bucket="bucket", Key="k", Body=data, **CUSTOMER)["ETag"]
+    upload = client.create_multipart_upload(Bucket="bucket", Key="parts", **CUSTOMER)["UploadId"]
+    assert stop()[0] == 0
+    assert WORDS not in stored_in(tmp_path / "data")
+    assert CUSTOMER["SSECustomerKey"] not in stored_in(tmp_path / "data")
+    shard = next(path for path in (tmp_path / "data" / "bucket").rglob("data.0") if "k@" in str(path))
+    damaged = bytearray(shard.read_bytes())
+    damaged[100] ^= 1
+    shard.write_bytes(damaged)
+    rebuilt = run_s3ish("index", "rebuild", tmp_path / "data")
+    assert rebuilt.returncode == 0, rebuilt.stderr
+    healed = run_s3ish("heal", tmp_path / "data")
+    assert healed.returncode == 0, healed.stdout + healed.stderr
+    client, stop = serve()
+    found = client.get_object(Bucket="bucket", Key="k", **CUSTOMER)
+    assert (found["Body"].read(), found["ETag"]) == (data, tag)
+    with pytest.raises(ClientError, match="AccessDenied"):
+        client.get_object(Bucket="bucket", Key="k", **CUSTOMER | {"SSECustomerKey": b"x" * 32})
+    part = client.upload_part(Bucket="bucket", Key="parts", UploadId=upload, PartNumber=1, Body=WORDS, **CUSTOMER)
+    parts = {"Parts": [{"PartNumber": 1, "ETag": part["ETag"]}]}
+    client.complete_multipart_upload(Bucket="bucket", Key="parts", UploadId=upload, MultipartUpload=parts)
+    assert client.get_object(Bucket="bucket", Key="parts", **CUSTOMER)["Body"].read() == WORDS
+
+
+def test_a_clients_key_may_need_tls(serve):
+    client, _ = serve(ENCRYPTION_CUSTOMER_KEYS_NEED_TLS="true", SERVER_TRUSTED_PROXIES="127.0.0.1")
+    client.create_bucket(Bucket="bucket")
+    with pytest.raises(ClientError, match=r"InvalidRequest.*secure connection"):
+        client.put_object(Bucket="bucket", Key="k", Body=WORDS, **CUSTOMER)
+    with pytest.raises(ClientError, match=r"InvalidRequest.*secure connection"):
+        client.copy_object(
+            Bucket="bucket",
+            Key="k",
+            CopySource="bucket/none",
+            CopySourceSSECustomerAlgorithm="AES256",
+            CopySourceSSECustomerKey=CUSTOMER["SSECustomerKey"],
+        )
+
+    def over_tls(request, **_):
+        request.headers["X-Forwarded-Proto"] = "https"
+
+    client.meta.events.register("before-send.s3", over_tls)
+    client.put_object(Bucket="bucket", Key="k", Body=WORDS, **CUSTOMER)

@@ -136,6 +136,7 @@ def bucket_document(
     missing: type[S3Error] | Callable[[Bucket], T],
     check: Check[T] | None = None,
     admit: Admit | None = None,
+    shown: Callable[[Context, T | None], T | None] | None = None,
     headers: type = DocumentHeaders,
     read_headers: type = BucketRequest,
     kept: str = "",
@@ -155,6 +156,7 @@ def bucket_document(
         effect: what comes of it.
         missing: the error when there is none, or what makes the document that stands for none.
         check, admit: raise an S3 error if a document that is put cannot be meant for the bucket.
+        shown: returns what a read shows of a document, or of none: the settings of the server may add to it.
         headers, read_headers: the shapes of the headers of the requests that put it and that read it.
         kept: a field of the kind that is a header of the answer and, under the same name, of the request that puts it.
         put_response: the shape of the answer to a put, if it has more than a status: the field that is kept.
@@ -163,7 +165,7 @@ def bucket_document(
     """
     get_name, put_name, *delete_name = names.split()
     family = Documents(query_key, kind, "" if kind is str else wire(kind).root, effect, kept)
-    get, put, delete = _handlers(family, cast("Any", missing), check, admit, put_response)
+    get, put, delete = _handlers(family, cast("Any", missing), check, admit, shown, put_response)
     asked = _request(f"{put_name}Request", headers, kind, family.root)
     reads, writes = action.format("Get"), action.format("Put")
     family.operations = (
@@ -189,16 +191,17 @@ def bucket_document(
 
 
 def _handlers(
-    family: Documents[T], missing: Any, check: Check[T] | None, admit: Admit | None, put_response: Any
+    family: Documents[T], missing: Any, check: Check[T] | None, admit: Admit | None, shown: Any, put_response: Any
 ) -> tuple[Handler, Handler, Handler]:
     """Return what gets, puts and deletes the document of a family."""
 
     async def get(context: Context, request: Any) -> Any:  # noqa: ARG001 - the form of every handler
-        found = family.of(context.target)
+        found: Any = family.of(context.target)
+        found = shown(context, found) if shown else found
         if found is None and isinstance(missing, type):
             raise missing(BucketName=context.target.name)
-        shown = missing(context.target) if found is None else found
-        return TextResponse(text=shown.encode()) if isinstance(shown, str) else shown
+        answer = missing(context.target) if found is None else found
+        return TextResponse(text=answer.encode()) if isinstance(answer, str) else answer
 
     async def put(context: Context, request: Any) -> Any:
         given = request.document

@@ -3,6 +3,7 @@
 https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutBucketEncryption.html
 """
 
+from s3ish.api.context import Context
 from s3ish.api.documents import Effect, bucket_document
 from s3ish.errors import InvalidArgument, MalformedXML, ServerSideEncryptionConfigurationNotFoundError
 from s3ish.model import Bucket
@@ -63,6 +64,17 @@ def _check(configuration: EncryptionConfiguration, bucket: Bucket) -> None:  # n
         raise InvalidArgument("The KMSMasterKeyID is not valid", ArgumentName="KMSMasterKeyID")
 
 
+def _shown(context: Context, configuration: EncryptionConfiguration | None) -> EncryptionConfiguration | None:
+    """Return the configuration as it is in effect: where the server encrypts everything, each bucket has a default."""
+    rule = configuration.rules[0] if configuration else EncryptionRule(bucket_key=False)
+    if rule.default is not None or not context.store.encodings.default:
+        return configuration
+    default = DefaultEncryption(algorithm=ALGORITHMS[0])
+    return EncryptionConfiguration(
+        rules=[EncryptionRule(default=default, bucket_key=rule.bucket_key, blocked=rule.blocked)]
+    )
+
+
 ENCRYPTION = bucket_document(
     EncryptionConfiguration,
     "encryption",
@@ -71,4 +83,5 @@ ENCRYPTION = bucket_document(
     effect=Effect.ACTED_UPON,
     missing=ServerSideEncryptionConfigurationNotFoundError,
     check=_check,
+    shown=_shown,
 )
