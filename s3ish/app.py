@@ -20,7 +20,7 @@ from s3ish.clock import Clock, ServiceTime
 from s3ish.config import Settings
 from s3ish.engines import close, make_store, open_volumes, users
 from s3ish.errors import S3Error
-from s3ish.index.protocol import IndexFailure, RowIs
+from s3ish.index.protocol import IndexFailure, IndexPlace, RowIs
 from s3ish.integrity.damage_reports import DamageJob, DamageReports
 from s3ish.integrity.garbage import GarbageJob, RemovalJob
 from s3ish.integrity.repair_queue import RepairJob, RepairQueue
@@ -62,7 +62,7 @@ class Application:
     """The ASGI application of one worker."""
 
     def __init__(
-        self, settings: Settings, index: Path, log: RequestLog, leave: Callable[[], None], clock: Clock
+        self, settings: Settings, index: IndexPlace, log: RequestLog, leave: Callable[[], None], clock: Clock
     ) -> None:
         self._settings, self._index, self._clock = settings, index, clock
         self._leave = leave
@@ -169,18 +169,18 @@ class Application:
         return True
 
 
-def create(settings: Settings, index: Path, leave: Callable[[], None]) -> Application:
+def create(settings: Settings, index: IndexPlace, leave: Callable[[], None]) -> Application:
     """Return the application of one worker process.
 
     Args:
-        index: the file of the index.
+        index: where the index is.
         leave: called on a thread when it cannot be used, or the event loop stands still, if that can help.
     """
     clock = Clock(ServiceTime(settings.jobs.day_seconds, settings.jobs.restore_seconds))
     return Application(settings, index, set_up_logs(settings.log.level, settings.log.format, clock), leave, clock)
 
 
-def create_standby(settings: Settings, _index: Path, _leave: Callable[[], None]) -> Standby:
+def create_standby(settings: Settings, _index: IndexPlace, _leave: Callable[[], None]) -> Standby:
     """Return the application of the process that answers while the index moves."""
     clock = Clock()
     log = set_up_logs(settings.log.level, settings.log.format, clock)

@@ -1,7 +1,6 @@
 """What settings describe: the users, the volumes, and a store on them."""
 
 from collections.abc import Callable
-from pathlib import Path
 
 from s3ish.auth.credentials import User
 from s3ish.auth.ready_policies import policy_of
@@ -12,8 +11,7 @@ from s3ish.blob.volumes.open_set import open_volumes as open_set
 from s3ish.blob.volumes.volume_set import Volumes
 from s3ish.clock import Clock
 from s3ish.config import Settings, UserSettings
-from s3ish.index.protocol import IndexFailure, Monitor, RowIs
-from s3ish.index.sqlite import SQLiteIndex
+from s3ish.index.protocol import IndexFailure, IndexPlace, Monitor, RowIs
 from s3ish.model import Link, Owner
 from s3ish.objects.encodings import cipher
 from s3ish.objects.encodings.chain import Encodings
@@ -74,7 +72,7 @@ def _ignore(*_: object) -> None:
 def make_store(
     settings: Settings,
     volumes: Volumes,
-    index: Path,
+    place: IndexPlace,
     clock: Clock,
     on_damage: Reporter = _ignore,
     on_broken_row: Callable[[RowIs], None] | None = None,
@@ -84,7 +82,7 @@ def make_store(
     contended: bool = False,
     unfinished: bool = False,
 ) -> Store:
-    """Return a store on volumes, which it owns from now on, with the index in a file.
+    """Return a store on volumes, which it owns from now on, with the index in a place.
 
     Args:
         on_damage, on_broken_row, on_state: called with what is met.
@@ -107,8 +105,7 @@ def make_store(
         on_state=on_state,
     )
     try:
-        rows = SQLiteIndex(
-            index,
+        rows = place.open(
             TABLES.layouts,
             durable=storage.fsync and not unfinished,
             contended=contended,

@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import NamedTuple
 
 from s3ish.app import jobs
@@ -15,8 +14,7 @@ from s3ish.blob.volumes.volume_set import Volumes
 from s3ish.clock import Clock
 from s3ish.config import ConfigError, Settings
 from s3ish.engines import open_volumes
-from s3ish.index.protocol import IndexFailure
-from s3ish.index.sqlite import SQLiteIndex, is_blank
+from s3ish.index.protocol import IndexFailure, IndexPlace
 from s3ish.integrity.blind_spots import BlindSpots, read_blind_spots
 from s3ish.integrity.catalog_walk import count_rows
 from s3ish.integrity.check import Check
@@ -92,15 +90,15 @@ def _known(settings: Settings, volumes: Volumes) -> tuple[ScrubProgress, BlindSp
     """Return what scrub and checks know, and the gaps of the index; None if that cannot be read."""
 
     async def read() -> tuple[ScrubProgress, BlindSpots]:
-        index = SQLiteIndex(path, TABLES.layouts, durable=settings.storage.fsync)
+        index = place.open(TABLES.layouts, durable=settings.storage.fsync)
         try:
             return SCRUB.read(await SCRUB.value(index)) or ScrubProgress(), await read_blind_spots(index)
         finally:
             await index.close()
 
     try:
-        path = find_index(settings, volumes)
-        return (None, None) if is_blank(path) else asyncio.run(read())
+        place = find_index(settings, volumes)
+        return (None, None) if place.is_blank() else asyncio.run(read())
     except (IndexFailure, OSError):
         return None, None
 
@@ -152,7 +150,7 @@ class StoreCheck:
             make_whole(self._settings, clock, volumes, index)
         return asyncio.run(self._check(volumes, index, clock, running))
 
-    async def _check(self, volumes: Volumes, index: Path, clock: Clock, running: bool) -> Check:
+    async def _check(self, volumes: Volumes, index: IndexPlace, clock: Clock, running: bool) -> Check:
         async with opened(self._settings, volumes, index, clock) as store:
             before_ns = clock.now_ns()
             started = await UNCLEAN.value(store.index)

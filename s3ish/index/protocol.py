@@ -4,7 +4,7 @@ An index knows neither S3 nor blobs. A commit is data, not a callback, so that a
 waiting into one transaction with one flush (group commit), and so that another engine can take SQLite's place.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from typing import Protocol
 
@@ -155,3 +155,59 @@ class Index(Protocol):
 
     async def close(self) -> None:
         """Finish waiting commits, take back all marks, and release the files."""
+
+
+class IndexPlace(Protocol):
+    """Where an index is, or may be.
+
+    Places can be compared, hashed and sent to another process; as text one says for people where it is. Everything may
+    raise OSError beside what is said.
+    """
+
+    def is_blank(self) -> bool:
+        """Whether no index is there."""
+
+    def open(
+        self,
+        tables: Sequence[Layout],
+        *,
+        durable: bool = True,
+        contended: bool = False,
+        monitor: Monitor | None = None,
+        first: int = 0,
+        on_commit: Callable[[int], None] | None = None,
+    ) -> Index:
+        """Return the index that is there; a blank place gets one.
+
+        Args:
+            tables: those that it must have; what it lacks is made.
+            durable: flush every commit. False is for throw-away stores.
+            contended: several processes write all the time.
+            monitor: notified of transactions, and when the index fails; not when there is no room.
+            first: how many commits it has seen at the least, as it takes the place of another one.
+            on_commit: called with the number of commits on the event loop, before the callers that wait for one go on.
+
+        Raises:
+            Damaged, NewerFormat, Unavailable: it cannot be used.
+        """
+
+    def peek(self, table: str, key: bytes) -> bytes | None:
+        """Return a row of an index that may be in use. Raises Damaged, Unavailable."""
+
+    def find_damage(self) -> str:
+        """Look through the whole index; return what is wrong with it, "" if nothing. Raises Unavailable."""
+
+    def renew(self) -> None:
+        """Bring an index that nothing uses into the current format. Raises Damaged, IndexFull, Unavailable."""
+
+    def draft(self) -> "IndexPlace":
+        """Return a blank place beside this one, where another index can be built."""
+
+    def take_draft(self) -> None:
+        """Put what was built there in the place of what is here; it survives a loss of power."""
+
+    def set_aside(self) -> None:
+        """Keep what is here elsewhere, if it may be something else than an index of a store."""
+
+    def remove(self) -> None:
+        """Remove what is here, and a draft, if there is anything."""

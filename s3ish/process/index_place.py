@@ -5,7 +5,7 @@ when its drive fails.
 """
 
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -14,8 +14,8 @@ from s3ish.blob.volumes.volume_set import Volumes
 from s3ish.clock import Clock
 from s3ish.config import Settings
 from s3ish.engines import close, make_store
-from s3ish.index.protocol import Damaged, IndexFailure
-from s3ish.index.sqlite import is_blank, peek
+from s3ish.index.protocol import Damaged, IndexFailure, IndexPlace
+from s3ish.index.sqlite_place import SQLitePlace
 from s3ish.integrity.startup import bind
 from s3ish.objects.store import Store
 from s3ish.tables.state import GENERATION, SET, STATE
@@ -23,14 +23,14 @@ from s3ish.threads import each_within
 
 
 @contextlib.asynccontextmanager
-async def opened(settings: Settings, volumes: Volumes, index: Path, clock: Clock) -> AsyncIterator[Store]:
+async def opened(settings: Settings, volumes: Volumes, place: IndexPlace, clock: Clock) -> AsyncIterator[Store]:
     """Open the store with the index that it has. Raises IndexFailure if that is blank or of another set of volumes."""
     try:
-        require(index)
+        require(place)
     except Damaged:
         volumes.close()
         raise
-    store = make_store(settings, volumes, index, clock)
+    store = make_store(settings, volumes, place, clock)
     try:
         await bind(store, volumes.set, volumes.generation, volumes.commits)
         yield store
@@ -38,22 +38,26 @@ async def opened(settings: Settings, volumes: Volumes, index: Path, clock: Clock
         await close(store)
 
 
-def require(index: Path) -> None:
-    """Raise Damaged if there is no index: SQLite would make a blank one."""
-    if is_blank(index):
-        raise Damaged(f"{index} is not there or empty. Run: s3ish index rebuild")
+def require(place: IndexPlace) -> None:
+    """Raise Damaged if there is no index: a blank one would be made."""
+    if place.is_blank():
+        raise Damaged(f"{place} is not there or empty. Run: s3ish index rebuild")
 
 
-def place_on(root: str) -> Path:
+def place_on(root: str) -> SQLitePlace:
     """Return where the index is if it is on a volume."""
-    return Path(root) / PRIVATE / "index.db"
+    return SQLitePlace(Path(root) / PRIVATE / "index.db")
 
 
-def places(settings: Settings, volumes: Volumes) -> list[Path]:
+def places(settings: Settings, volumes: Volumes) -> Sequence[IndexPlace]:
     """Return where the index may be, the preferred place first: where settings say, or on the volumes that answer."""
     if settings.storage.index:
-        return [Path(settings.storage.index)]
+        return [_chosen(settings)]
     return [place_on(volume.root) for volume in volumes.present if not volume.calls.hung]
+
+
+def _chosen(settings: Settings) -> SQLitePlace:
+    return SQLitePlace(Path(settings.storage.index), chosen=True)
 
 
 def is_movable(settings: Settings) -> bool:
@@ -61,35 +65,35 @@ def is_movable(settings: Settings) -> bool:
     return len(settings.storage.volumes) > 1 and not settings.storage.index
 
 
-def by_age(candidates: list[Path], patience_seconds: float) -> list[Path]:
+def by_age(candidates: Sequence[IndexPlace], patience_seconds: float) -> Sequence[IndexPlace]:
     """Return the places where there is an index that can be read, the newest first.
 
     Args:
         patience_seconds: after which time one does not count; no drive may hold up the others.
     """
     if len(candidates) == 1:
-        return [place for place in candidates if not is_blank(place)]
+        return [place for place in candidates if not place.is_blank()]
     outcomes = each_within(patience_seconds, [partial(_generation, place) for place in candidates])
     found = [(number, -turn) for turn, number in enumerate(outcomes) if isinstance(number, int)]
     return [candidates[-turn] for _, turn in sorted(found, reverse=True)]
 
 
-def find_index(settings: Settings, volumes: Volumes) -> Path:
+def find_index(settings: Settings, volumes: Volumes) -> IndexPlace:
     """Return where the index is, or where it should be."""
     candidates = places(settings, volumes)
     return [*by_age(candidates, settings.storage.drive_timeout_seconds), *candidates][0]
 
 
-def _generation(place: Path) -> int | None:
-    return None if is_blank(place) else int(peek(place, STATE.name, GENERATION.key) or 0)
+def _generation(place: IndexPlace) -> int | None:
+    return None if place.is_blank() else int(place.peek(STATE.name, GENERATION.key) or 0)
 
 
 def set_of_index(settings: Settings) -> str:
     """Return the id of the set that the index is of, where one place is possible for it; "" if that is unknown."""
     roots = settings.storage.volumes
-    place = Path(settings.storage.index) if settings.storage.index else place_on(roots[0])
+    place = _chosen(settings) if settings.storage.index else place_on(roots[0])
     if len(roots) > 1 and not settings.storage.index:
         return ""
     with contextlib.suppress(IndexFailure, OSError):
-        return "" if is_blank(place) else (peek(place, STATE.name, SET.key) or b"").decode(errors="replace")
+        return "" if place.is_blank() else (place.peek(STATE.name, SET.key) or b"").decode(errors="replace")
     return ""

@@ -23,6 +23,7 @@ import uvicorn
 from s3ish.clock import Clock
 from s3ish.config import Settings
 from s3ish.http.protocol import LimitedProtocol, Limits
+from s3ish.index.protocol import IndexPlace
 from s3ish.process.cores import usable_cores
 from s3ish.process.lone import Lone
 from s3ish.process.supervisor import Remedy, Supervisor, leave
@@ -42,8 +43,8 @@ class Served(Protocol):
     begun: bool
 
     @property
-    def index(self) -> Path:
-        """The file of the index."""
+    def index(self) -> IndexPlace:
+        """Where the index is."""
 
     @property
     def movable(self) -> bool:
@@ -56,8 +57,8 @@ class Served(Protocol):
         """Make the index ready once more, in another place if it failed where it is; no worker uses it."""
 
 
-Create = Callable[[Settings, Path, Callable[[], None]], Any]
-"""Makes an application of settings, the file of the index, and how to leave when that cannot be used."""
+Create = Callable[[Settings, IndexPlace, Callable[[], None]], Any]
+"""Makes an application of settings, the place of the index, and how to leave when that cannot be used."""
 
 
 class Factory:

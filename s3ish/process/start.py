@@ -5,11 +5,8 @@ When the drive of the index fails under way, the same is done once more with wha
 
 import asyncio
 import contextlib
-import os
 from collections import Counter
 from collections.abc import Iterator
-from functools import partial
-from pathlib import Path
 
 import structlog
 
@@ -18,8 +15,7 @@ from s3ish.clock import Clock
 from s3ish.config import Settings
 from s3ish.engines import close, make_store, open_volumes, users
 from s3ish.furnish import furnish
-from s3ish.index.protocol import Damaged, IndexFailure, IndexFull, NewerFormat, Unavailable
-from s3ish.index.sqlite import SQLiteIndex, find_damage, is_blank, is_older, renew
+from s3ish.index.protocol import Damaged, IndexFailure, IndexFull, IndexPlace, NewerFormat, Unavailable
 from s3ish.integrity.inspect import restore_sidecars
 from s3ish.integrity.rebuild import STEP_BLOBS, Progress, rebuild
 from s3ish.integrity.startup import Foreign, Stale, adopt, recover
@@ -32,7 +28,6 @@ from s3ish.threads import each_within
 
 log = structlog.get_logger()
 
-_INDEX_FILES = ("", "-wal", "-shm")
 _TOLD_BLOBS = 100_000
 """After how many blobs the log tells again how far a rebuild has come."""
 
@@ -40,19 +35,19 @@ _TOLD_BLOBS = 100_000
 class Preparation:
     """What a server serves: volumes that it holds alone, and an index that is ready.
 
-    ``index`` is its file, ``movable`` whether it can go to another drive. ``begun`` says that requests may have been
+    ``index`` is its place, ``movable`` whether it can go to another drive. ``begun`` says that requests may have been
     served: from then on an end that is not clean leaves something to look for.
 
     Args:
         volumes: that this process holds.
     """
 
-    index: Path
+    index: IndexPlace
     begun = False
 
     def __init__(self, settings: Settings, clock: Clock, volumes: Volumes) -> None:
         self._settings, self._clock, self._volumes = settings, clock, volumes
-        self._failed: set[Path] = set()
+        self._failed: set[IndexPlace] = set()
         self._doubted = False
         self.movable = is_movable(settings)
 
@@ -82,8 +77,7 @@ class Preparation:
                         raise
                     log.warning("the index is damaged; it is rebuilt", error=str(error))
                     asyncio.run(_flush_rows(self._settings, volumes.again(), place, self._clock))
-                    if self._settings.storage.index:  # which may point at any file
-                        os.replace(place, place.with_name(place.name + ".damaged"))
+                    place.set_aside()
                     continue
                 if isinstance(error, IndexFull) and not anew:  # it is whole, and needs room, not another drive
                     raise
@@ -124,9 +118,9 @@ class Preparation:
         if not self._volumes.dead_workers():
             asyncio.run(_forget_start(self._settings, self.index))
 
-    async def _begin(self, volumes: Volumes, index: Path) -> None:
+    async def _begin(self, volumes: Volumes, place: IndexPlace) -> None:
         """Before the first request: recover from what the last server left, make the buckets and objects of a start."""
-        async with opened(self._settings, volumes, index, self._clock) as store:
+        async with opened(self._settings, volumes, place, self._clock) as store:
             if self._doubted:
                 await store.index.verify()
             generation = volumes.generation + 1
@@ -142,13 +136,11 @@ class Preparation:
     def _remove_others(self, volumes: Volumes) -> None:
         """Remove what is left of an index in places where it is no more."""
         others = [place for place in places(self._settings, volumes) if place != self.index]
-        unfinished = [_unfinished(place) for place in others]
-        removals = [partial(remove_index, path) for path in others + unfinished]
-        each_within(self._settings.storage.drive_timeout_seconds, removals)
+        each_within(self._settings.storage.drive_timeout_seconds, [place.remove for place in others])
 
 
-async def _forget_start(settings: Settings, path: Path) -> None:
-    index = SQLiteIndex(path, TABLES.layouts, durable=settings.storage.fsync)
+async def _forget_start(settings: Settings, place: IndexPlace) -> None:
+    index = place.open(TABLES.layouts, durable=settings.storage.fsync)
     await index.commit([UNCLEAN.drop()])
     await index.close()
 
@@ -203,25 +195,25 @@ def rebuild_index(settings: Settings, clock: Clock, progress: Progress) -> Count
     """
     set_up_logs(settings.log.level, settings.log.format, clock)
     with _taken(settings, clock, create=False) as volumes:
-        index = find_index(settings, volumes)
-        asyncio.run(_flush_rows(settings, volumes.again(), index, clock))
-        return build(settings, clock, volumes, index, progress)
+        place = find_index(settings, volumes)
+        asyncio.run(_flush_rows(settings, volumes.again(), place, clock))
+        return build(settings, clock, volumes, place, progress)
 
 
-def make_whole(settings: Settings, clock: Clock, volumes: Volumes, index: Path) -> None:
+def make_whole(settings: Settings, clock: Clock, volumes: Volumes, place: IndexPlace) -> None:
     """Build the index if there is none, or a damaged one. Raises IndexFailure, BlobError, OSError."""
-    if is_blank(index):
-        build(settings, clock, volumes, index)
-    elif damage := find_damage(index):
+    if place.is_blank():
+        build(settings, clock, volumes, place)
+    elif damage := place.find_damage():
         log.warning("the index is damaged; it is rebuilt", error=damage)
-        asyncio.run(_flush_rows(settings, volumes.again(), index, clock))
-        build(settings, clock, volumes, index)
+        asyncio.run(_flush_rows(settings, volumes.again(), place, clock))
+        build(settings, clock, volumes, place)
 
 
-async def _flush_rows(settings: Settings, volumes: Volumes, index: Path, clock: Clock) -> None:
+async def _flush_rows(settings: Settings, volumes: Volumes, place: IndexPlace, clock: Clock) -> None:
     """Have the sidecars say what only the index may say: after a cut of the power its rows are the durable copies."""
     with contextlib.suppress(IndexFailure):  # then there is nothing better than the sidecars
-        async with opened(settings, volumes, index, clock) as store:
+        async with opened(settings, volumes, place, clock) as store:
             if await UNCLEAN.value(store.index) is not None:
                 await settle_all(store, lambda *_: True)
                 async for _ in restore_sidecars(store):
@@ -232,12 +224,12 @@ def build(
     settings: Settings,
     clock: Clock,
     volumes: Volumes,
-    path: Path,
+    place: IndexPlace,
     progress: Progress | None = None,
     *,
     whole: bool = False,
 ) -> Counter[str]:
-    """Fill a new index file, then put it in the old one's place.
+    """Fill a new index, then put it in the old one's place.
 
     Args:
         progress: called now and then with how many blobs have been read, in place of the log.
@@ -247,13 +239,10 @@ def build(
         Unavailable: it would.
         IndexFailure, BlobError, OSError: it cannot be built there, or of these volumes.
     """
-    if settings.storage.index:  # on a volume there is a folder, or it is not that volume
-        path.parent.mkdir(parents=True, exist_ok=True)
-    fresh = _unfinished(path)
-    remove_index(fresh)
+    draft = place.draft()
 
     async def fill() -> Counter[str]:
-        store = make_store(settings, volumes.again(), fresh, clock, unfinished=True)
+        store = make_store(settings, volumes.again(), draft, clock, unfinished=True)
         try:
             found = await rebuild(store, progress or _tell)
             await adopt(store, volumes.generation)
@@ -263,56 +252,21 @@ def build(
 
     found = asyncio.run(fill())
     if whole and found["out of reach"]:
-        remove_index(fresh)
+        draft.remove()
         raise Unavailable("the index cannot be rebuilt: too many volumes are out of reach")
-    _put_in_place(fresh, path)
+    place.take_draft()
     return found
 
 
-def _put_in_place(fresh: Path, path: Path) -> None:
-    """Put a finished file in the place of an index, whose log is of no more use. Raises OSError."""
-    _sync(fresh)
-    for suffix in _INDEX_FILES[1:]:
-        Path(f"{path}{suffix}").unlink(missing_ok=True)
-    os.replace(fresh, path)
-    remove_index(fresh)  # what lay beside it
-    _sync(path.parent)
-
-
-def _renew(path: Path) -> None:
+def _renew(place: IndexPlace) -> None:
     """Bring an index into the current format, if there is room. Raises Damaged, Unavailable, OSError."""
-    if not is_older(path):
-        return
-    fresh = _unfinished(path)
-    remove_index(fresh)
     try:
-        renew(path, fresh)
+        place.renew()
     except IndexFull:
         log.warning("no room to give the pages of the index checksums; it goes on without")
-        remove_index(fresh)
-    else:
-        _put_in_place(fresh, path)
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _tell(blobs: int) -> None:
     """Let the log say that a rebuild goes on, if it takes longer than a moment."""
     if blobs == STEP_BLOBS or blobs % _TOLD_BLOBS == 0:
         log.warning("the index is rebuilt from the sidecars", blobs_read=blobs)
-
-
-def _unfinished(path: Path) -> Path:
-    return path.with_name(path.name + ".new")
-
-
-def remove_index(path: Path) -> None:
-    """Remove the files of an index, if there are any. Raises OSError."""
-    for suffix in (*_INDEX_FILES, "-queue", "-marks"):
-        Path(f"{path}{suffix}").unlink(missing_ok=True)

@@ -40,7 +40,7 @@ def settings_of(volume):
 
 
 def index_of(settings):
-    return index_place.place_on(settings.storage.volumes[0])
+    return index_place.place_on(settings.storage.volumes[0]).path
 
 
 def serve(settings, work):

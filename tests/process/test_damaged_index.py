@@ -128,7 +128,7 @@ def test_a_lone_server_ends_when_told_while_it_rebuilds(start_server, tmp_path):
 def test_healing_begins_with_a_damaged_index(tmp_path, run_s3ish):
     settings = settings_of(tmp_path / "volume")
     serve(settings, fill)
-    path = index_place.place_on(settings.storage.volumes[0])
+    path = index_place.place_on(settings.storage.volumes[0]).path
     data = bytearray(path.read_bytes())
     for at in range(512, len(data) - PAGE, PAGE):
         data[at : at + PAGE - 512] = bytes(PAGE - 512)
@@ -154,14 +154,14 @@ def test_a_start_brings_an_index_into_the_current_format(tmp_path, monkeypatch, 
     with monkeypatch.context() as patch:
         first_format(patch)
         serve(settings, fill)
-    path = index_place.place_on(settings.storage.volumes[0])
+    path = index_place.place_on(settings.storage.volumes[0]).path
     inode = path.stat().st_ino
 
     def full(*_):
         raise IndexFull("no room")
 
     if not room:
-        monkeypatch.setattr(start, "renew", full)
+        monkeypatch.setattr(sqlite, "renew", full)
     assert serve(settings, look) == DATA
     assert sqlite.is_older(path) != room
     assert (path.stat().st_ino != inode) == room
@@ -187,5 +187,5 @@ def test_a_sweep_believes_no_index_that_is_damaged(tmp_path, monkeypatch):
     with monkeypatch.context() as patch, pytest.raises(Damaged):
         patch.setattr(sqlite.SQLiteIndex, "verify", damaged)
         serve(settings, lose_rows_and_sweep)
-    lose(index_place.place_on(settings.storage.volumes[0]))
+    lose(index_place.place_on(settings.storage.volumes[0]).path)
     assert serve(settings, look) == DATA

@@ -46,7 +46,7 @@ def settings_of(roots):
 
 
 def index_on(root):
-    return index_place.place_on(str(root))
+    return index_place.place_on(str(root)).path
 
 
 def spoil(root):
@@ -184,7 +184,7 @@ def test_the_index_of_another_set_is_refused(settings, roots, tmp_path):  # case
     other = settings_of([tmp_path / "o" / str(number) for number in range(3)])
     serve(other, fill)
     serve(settings, fill)
-    shutil.copy(index_place.place_on(other.storage.volumes[0]), index_on(roots[0]))
+    shutil.copy(index_place.place_on(other.storage.volumes[0]).path, index_on(roots[0]))
     with pytest.raises(IndexFailure, match="another set of volumes"):
         serve(settings, look)
 
@@ -203,10 +203,10 @@ def test_a_place_without_room_is_passed_over(settings, roots, monkeypatch):
     serve(settings, fill)
     build = start.build
 
-    def crowded(settings, clock, volumes, path, **options):
-        if path == index_on(roots[0]):
+    def crowded(settings, clock, volumes, place, **options):
+        if place.path == index_on(roots[0]):
             raise IndexFull("no room")
-        return build(settings, clock, volumes, path, **options)
+        return build(settings, clock, volumes, place, **options)
 
     monkeypatch.setattr(start, "build", crowded)
     index_on(roots[0]).unlink()
@@ -217,7 +217,7 @@ def test_a_place_without_room_is_passed_over(settings, roots, monkeypatch):
 def test_where_it_failed_before_it_may_go_when_it_failed_everywhere(settings, roots):
     serve(settings, fill)
     with start.prepare(settings, Clock()) as preparation:
-        assert preparation.index == index_on(roots[0])
+        assert preparation.index.path == index_on(roots[0])
         for turn in (1, 2, 0, 1):
             preparation.make_ready_again(True)
             assert [index_on(root).exists() for root in roots] == [number == turn for number in range(3)]
@@ -257,7 +257,7 @@ def test_no_drive_is_left(settings, roots):
     serve(settings, fill)
     with closing(engines.open_volumes(settings, Clock(), create=False)) as volumes:
         preparation = start.Preparation(settings, Clock(), volumes)
-        preparation._failed = {index_on(root) for root in roots}
+        preparation._failed = {index_place.place_on(str(root)) for root in roots}
         with pytest.raises(Unavailable, match="no drive is left"):
             preparation.make_ready(volumes)
 
