@@ -173,6 +173,13 @@ class Restore(Struct, frozen=True, kw_only=True, gc=False):
     until_ns: int
 
 
+class Origin(Struct, frozen=True, kw_only=True, gc=False):
+    """The version of the same bucket that a rename has made another one of: its key and its sequence."""
+
+    key: str
+    sequence: int
+
+
 class Version(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One version of an object, or a delete marker.
 
@@ -199,6 +206,7 @@ class Version(Struct, frozen=True, kw_only=True, omit_defaults=True):
     encoding: tuple[Link, ...] = ()
     revision: int = 0
     restore: Restore | None = None
+    origin: Origin | None = None
 
 
 class Upload(Struct, frozen=True, kw_only=True, omit_defaults=True):

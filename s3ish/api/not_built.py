@@ -23,7 +23,6 @@ NOT_BUILT = (
     unsupported("ListDirectoryBuckets", "GET /?x-id=ListDirectoryBuckets", because=_DIRECTORIES),
     unsupported("ListObjectAnnotations", "GET /{Bucket}/{Key+}?annotation"),
     unsupported("PutObjectAnnotation", "PUT /{Bucket}/{Key+}?annotation"),
-    unsupported("RenameObject", "PUT /{Bucket}/{Key+}?renameObject"),
     unsupported("SelectObjectContent", "POST /{Bucket}/{Key+}?select&select-type=2"),
     unsupported(
         "UpdateBucketMetadataAnnotationTableConfiguration", "PUT /{Bucket}?metadataAnnotationTable", because=_TABLES

@@ -13,6 +13,7 @@ from s3ish.blob.paths import Past, mint
 from s3ish.blob.protocol import BlobError, OutOfReach, Sealed
 from s3ish.index.protocol import Change, Put
 from s3ish.integrity.blind_spots import LOST_BUCKET, REMEDY, BlindSpots
+from s3ish.integrity.renames import settle_renames
 from s3ish.model import NULL_VERSION, BlobRef, Garbage, Version
 from s3ish.objects.multipart import MAX_PARTS
 from s3ish.objects.store import Store, blobs_of, drop_blobs
@@ -63,7 +64,7 @@ async def rebuild(store: Store, progress: Progress = _ignore) -> Counter[str]:
             found["out of reach"] += 1
         gaps.add(blob, f"{error}. {REMEDY}")
 
-    read = 0
+    read, renamed = 0, False
     async for blob in store.blobs.scan(unread=unread):
         read += 1
         if read % STEP_BLOBS == 0:
@@ -79,8 +80,11 @@ async def rebuild(store: Store, progress: Progress = _ignore) -> Counter[str]:
             await batch.add(drop_blobs([Garbage(blob.ref)]))
             continue
         found[told.table.name] += 1
+        renamed = renamed or (told.table is VERSIONS and told.record.origin is not None)
         await batch.add(await _rows_of(store, batch, blob, told))
     await batch.flush()
+    if renamed:
+        await settle_renames(store, found, gaps, _is_readable)
     await _settle_versions(store, found, gaps)
     await _settle_parts(store, found, gaps)
     await store.index.commit(gaps.rows())

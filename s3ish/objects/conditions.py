@@ -3,6 +3,8 @@
 https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-requests.html
 """
 
+from typing import Protocol
+
 from msgspec import Struct
 
 from s3ish.errors import NoSuchKey, NotImplemented, NotModified, PreconditionFailed
@@ -54,6 +56,13 @@ class ReadConditions(Struct, frozen=True):
         if copy:
             raise PreconditionFailed(Condition=condition)
         raise NotModified
+
+
+class Conditions(Protocol):
+    """What must be true of a key before it is written."""
+
+    def check(self, current: Version | None, key: str) -> None:
+        """Compare with the key's current version, if any. Raises an S3Error."""
 
 
 class WriteConditions(Struct, frozen=True):

@@ -98,7 +98,10 @@ async def copy_object(
         parts=(),
         marker=False,
         revision=0,
+        sequence=0,
+        modified_ns=0,
         restore=None,
+        origin=None,
     )
     with translated():
         known = (encodings or store.encodings).asked_for(encoding)

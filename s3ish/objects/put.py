@@ -9,7 +9,7 @@ from s3ish.blob.protocol import BlobWriter
 from s3ish.index.protocol import Change, Expect, RowIs
 from s3ish.model import NULL_VERSION, Attributes, Bucket, Garbage, Owner, Version
 from s3ish.objects import versions
-from s3ish.objects.conditions import UNCONDITIONAL, WriteConditions
+from s3ish.objects.conditions import UNCONDITIONAL, Conditions, WriteConditions
 from s3ish.objects.consequences import BY_SERVER, Cause
 from s3ish.objects.encodings.chain import Encodings, Links
 from s3ish.objects.ingest import Source, ingest
@@ -45,14 +45,17 @@ class Publication:
 
 
 async def plan(store: Store, bucket: Bucket, draft: Version, newest: Held[Version] | None) -> Publication:
-    """Decide id and sequence of a new version, and what it replaces, by the bucket's versioning state."""
-    sequence = store.clock.sequence(newest.record.sequence if newest else 0)
+    """Decide id and sequence of a new version, and what it replaces, by the bucket's versioning state.
+
+    Its sequence is greater than that of the draft; its time is the draft's, or now where that has none.
+    """
+    sequence = store.clock.sequence(max(newest.record.sequence if newest else 0, draft.sequence))
     enabled = bucket.versioning == "Enabled"
     version = replace(
         draft,
         sequence=sequence,
         id=versions.mint(sequence, store.clock) if enabled else NULL_VERSION,
-        modified_ns=store.clock.service_ns(),
+        modified_ns=draft.modified_ns or store.clock.service_ns(),
     )
     publication = Publication(version, VERSIONS.newest(version.bucket, version.key, newest))
     if enabled:
@@ -68,7 +71,7 @@ async def publish(
     store: Store,
     draft: Version,
     writer: BlobWriter,
-    conditions: WriteConditions = UNCONDITIONAL,
+    conditions: Conditions = UNCONDITIONAL,
     changes: tuple[Change, ...] = (),
     expect: tuple[RowIs, ...] = (),
     cause: Cause = BY_SERVER,
@@ -76,7 +79,7 @@ async def publish(
     """Seal a finished blob as the newest version of its key and commit it.
 
     Args:
-        draft: the version, without its id, sequence and time.
+        draft: the version, without its id; see ``plan`` for its sequence and time.
         writer: its finished blob.
         conditions: what must be true of the key at that moment.
         changes, expect: what shall happen, and must be true, in the same commit.

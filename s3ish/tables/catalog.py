@@ -193,7 +193,7 @@ VERSIONS = Versions(
     title="{}/{} version {}",
     kind="version",
     key_of=lambda version: keys.version_key(version.bucket, version.key, version.sequence),
-    made_ns=lambda version: version.modified_ns,
+    made_ns=lambda version: max(version.modified_ns, version.sequence),  # a rename leaves the former as it was
     home=lambda bucket, key, _: f"{bucket}/{key}",
     at_home=keys.of_home,
 )

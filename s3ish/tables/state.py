@@ -187,6 +187,11 @@ SWEEP = Mark(
     "integrity/rebuild.py",
     "integrity/startup.py",
 )
+TOKENS = Mark(
+    "token/",
+    "a hash of the request that was done with a token of a client; named after the day and a hash of caller and token",
+    "objects/client_tokens.py",
+)
 UNCLEAN = Mark(
     "unclean",
     "since when a server runs, in nanoseconds since the epoch; found at start, the last stop was not clean",
@@ -203,6 +208,7 @@ STATE_ROWS: tuple[Mark | Kept[Any], ...] = (
     SCRUB,
     SET,
     SWEEP,
+    TOKENS,
     UNCLEAN,
 )
 """All of them."""

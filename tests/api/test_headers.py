@@ -46,6 +46,10 @@ VALUES = {
     "x-amz-server-side-encryption-bucket-key-enabled": "true",
     "x-amz-tagging": "a=(",
     "x-amz-tagging-directive": "REPLACE",
+    "x-amz-client-token": "two words",
+    "x-amz-rename-source-if-modified-since": lambda: formatdate(time.time(), usegmt=True),
+    "x-amz-rename-source-if-none-match": "*",
+    "x-amz-rename-source-if-unmodified-since": LONG_AGO,
     "x-amz-write-offset-bytes": "0",
 }
 """Values that make a difference; ``nonsense`` does for the others."""
@@ -219,6 +223,10 @@ class Requests:
 
     def restore_object(self, _):
         return f"/{self.bucket}/restored?restore=", RESTORE, {}
+
+    def rename_object(self, _):
+        self._raw("PUT", f"/{self.bucket}/renamed", "other")
+        return f"{self._key}?renameObject=", "", {"x-amz-rename-source": "renamed"}
 
     def delete_objects(self, _):
         body = "<Delete><Object><Key>k</Key></Object></Delete>"

@@ -23,8 +23,10 @@ from msgspec.structs import replace
 from s3ish.errors import (
     BucketAlreadyOwnedByYou,
     BucketNotEmpty,
+    InvalidBucketState,
     InvalidPart,
     InvalidRange,
+    InvalidRequest,
     MethodNotAllowed,
     NoSuchBucket,
     NoSuchKey,
@@ -34,9 +36,9 @@ from s3ish.errors import (
 )
 from s3ish.integrity.rebuild import rebuild
 from s3ish.model import Attributes, Tag
-from s3ish.objects import buckets, listing, multipart, versions
+from s3ish.objects import buckets, listing, multipart, rename, versions
 from s3ish.objects import get as read
-from s3ish.objects.conditions import WriteConditions
+from s3ish.objects.conditions import ReadConditions, WriteConditions
 from tests.objects.encodings.toy import toy
 from tests.objects.support import (
     INLINE,
@@ -279,6 +281,27 @@ class Machine(RuleBasedStateMachine):
             assert done is refusal
         else:
             self.written(name, key, done, version.data, version.etag, version.attributes)
+
+    @precondition(lambda self: any(bucket.keys for bucket in self.model.values()))
+    @rule(pick=PICKS, key=KEYS, replaces=st.booleans())
+    def rename(self, pick, key, replaces):
+        name, source, version = self.pick(pick)
+        bucket = self.model[name]
+        conditions = ReadConditions() if replaces else ReadConditions(if_none_match="*")
+        renamed = rename.rename_object(
+            self.store, name, source, key, of_source=ReadConditions(), of_destination=conditions
+        )
+        done = self.run(outcome(renamed))
+        if source == key or source.endswith("/") or key.endswith("/"):
+            assert done is InvalidRequest
+        elif bucket.versioning:
+            assert done is InvalidBucketState
+        elif key in bucket.keys and not replaces:
+            assert done is PreconditionFailed
+        else:
+            assert done is None
+            bucket.drop(source, "null")
+            bucket.add(key, version)
 
     # --- amending
 

@@ -9,9 +9,10 @@ import hashlib
 from msgspec.structs import replace
 
 from s3ish.model import Attributes, BlobRef, Tag, Upload
-from s3ish.objects import buckets, copy, delete, multipart, versions
+from s3ish.objects import buckets, copy, delete, multipart, rename, versions
 from s3ish.objects import get as read
 from s3ish.objects import put as write
+from s3ish.objects.conditions import ReadConditions
 from s3ish.objects.digests import Claims
 from tests.sim.model import OWNER, HeldBucket, HeldUpload, HeldVersion, copied
 
@@ -161,6 +162,17 @@ class Client:
 
     def can_copy(self, name, source, key):
         return name in self.state and self.state[name].newest(source) is not None
+
+    async def rename(self, name, source, key):
+        """Give an object another name; what stood under that is gone."""
+        await rename.rename_object(
+            self.store, name, source, key, of_source=ReadConditions(), of_destination=ReadConditions()
+        )
+        bucket = self.state[name]
+        bucket.keys[key] = bucket.keys.pop(source)
+
+    def can_rename(self, name, source, key):
+        return self.can_copy(name, source, key) and not self.state[name].versioning
 
     # --- uploads
 

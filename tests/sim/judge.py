@@ -208,8 +208,30 @@ def _require_rebuilt(have, case, when, *, lazy):
     most = set.union(*wanted) | case.since
     if missing := least - have:
         raise Violation(f"{when}: missing {_brief(missing)}")
+    _require_one_name(have, wanted, case, when, lazy=lazy)
     if unexpected := {item for item in have if LOST not in item} - most:
         raise Violation(f"{when}: unexpected {_brief(unexpected)}")
+
+
+def _require_one_name(have, wanted, case, when, *, lazy):
+    """What is renamed is under one of its names: never under both, never under none."""
+    names = [name for name, keys in _keys_by_note(have).items() if len(keys) > 1]
+    if names:
+        raise Violation(f"{when}: under two names: {_brief(names)}")
+    sure = set.intersection(*(set(_keys_by_note(state)) for state in wanted)) - set(_keys_by_note(case.doubtful))
+    if lazy:
+        sure &= set(_keys_by_note(case.flushed))
+    if gone := sure - set(_keys_by_note(have)):
+        raise Violation(f"{when}: under no name: {_brief(gone)}")
+
+
+def _keys_by_note(items):
+    """Return the keys of the versions that are there, by bucket and note: no two objects have the same note."""
+    found = {}
+    for item in items:
+        if item[0] == "version" and item[5] and LOST not in item:
+            found.setdefault((item[1], item[5]), set()).add(item[2])
+    return found
 
 
 def _require_equal(message, expected, found):

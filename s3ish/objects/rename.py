@@ -1,0 +1,186 @@
+"""Renaming an object: one commit takes it away under its old name and puts it under the new one.
+
+Nothing of it is another but its name; its bytes are not moved where they can be linked. The sidecar of the new version
+says of which version it is the renamed one. So a rebuild that finds both, because a crash came between, shows one.
+
+https://docs.aws.amazon.com/AmazonS3/latest/userguide/directory-buckets-objects-rename.html
+"""
+
+import asyncio
+from contextlib import AsyncExitStack
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from s3ish.blob.protocol import BlobWriter, Corrupt, Missing
+from s3ish.errors import InvalidBucketState, InvalidRequest, NoSuchKey, PreconditionFailed
+from s3ish.index.protocol import Change, RowIs
+from s3ish.model import BlobRef, Origin, Part, Version
+from s3ish.objects import get as read
+from s3ish.objects.client_tokens import ClientToken
+from s3ish.objects.conditions import ReadConditions
+from s3ish.objects.consequences import BY_SERVER, Cause
+from s3ish.objects.lock import check_removal
+from s3ish.objects.put import publish
+from s3ish.objects.store import Conflicted, Store, attempts, drop_blobs, garbage_of, translated
+from s3ish.tables.catalog import CURRENT, INLINE, PARTS, VERSIONS
+from s3ish.tables.table import Held
+
+_PARTS_AT_ONCE = 16
+
+
+class DestinationConditions(Struct, frozen=True):
+    """What must be true of the object that stands under the new name, or of there being none."""
+
+    conditions: ReadConditions
+    now_ns: int
+
+    def check(self, current: Version | None, key: str) -> None:  # noqa: ARG002 - the form of every condition
+        """Compare with the version under the new name, if any. Raises PreconditionFailed."""
+        if current is not None:
+            self.conditions.check(current, self.now_ns, copy=True)
+        elif self.conditions.if_match is not None:
+            raise PreconditionFailed(Condition="If-Match")
+        elif self.conditions.if_modified_since is not None:
+            raise PreconditionFailed(Condition="If-Modified-Since")
+
+
+async def rename_object(
+    store: Store,
+    bucket: str,
+    source: str,
+    key: str,
+    *,
+    of_source: ReadConditions,
+    of_destination: ReadConditions,
+    token: ClientToken | None = None,
+    cause: Cause = BY_SERVER,
+) -> None:
+    """Give an object another name; what stood under that is replaced.
+
+    https://docs.aws.amazon.com/AmazonS3/latest/API/API_RenameObject.html
+
+    Args:
+        source, key: the old name and the new one.
+        of_source, of_destination: what must be true of what stands under them.
+        token: by which the client may repeat the request.
+        cause: why.
+
+    Raises:
+        InvalidRequest: both names are the same, or one ends with a slash.
+        InvalidBucketState: the bucket is or was versioned.
+        NoSuchKey, PreconditionFailed, AccessDenied: there is no such object, a condition does not hold, one is locked.
+        IdempotencyParameterMismatch: the token was used for another request.
+    """
+    if source == key:
+        raise InvalidRequest("An object cannot be renamed to its own name.")
+    if source.endswith("/") or key.endswith("/"):
+        raise InvalidRequest("Objects whose names end with a slash cannot be renamed, nor get such a name.")
+    with translated():
+        for _ in attempts():
+            if token and await token.was_used(store):
+                return
+            await _check_bucket(store, bucket)
+            found = await store.newest(bucket, source)
+            if not found:
+                raise NoSuchKey(Key=source)
+            now_ns = store.clock.service_ns()
+            of_source.check(found[0].record, now_ns, copy=True)
+            check_removal(found[0].record, now_ns, bypass=False)
+            try:
+                await _rename(store, found[0], key, DestinationConditions(of_destination, now_ns), token, cause)
+            except (Conflicted, read.Replaced):
+                continue
+            return
+    raise AssertionError  # attempts() raises before
+
+
+async def _check_bucket(store: Store, name: str) -> None:
+    """In a bucket with versions the older ones would come up under the old name. Raises InvalidBucketState."""
+    if (await store.bucket(name)).record.versioning:
+        raise InvalidBucketState("Objects are renamed in buckets that were never versioned alone.")
+
+
+async def _rename(
+    store: Store,
+    held: Held[Version],
+    key: str,
+    conditions: DestinationConditions,
+    token: ClientToken | None,
+    cause: Cause,
+) -> None:
+    """Make the new version and take the old one away.
+
+    Raises:
+        Conflicted, Replaced: another writer was faster.
+    """
+    version, bucket = held.record, await store.bucket(held.record.bucket)
+    newest = await store.newest(version.bucket, key)
+    conditions.check(newest[0].record if newest else None, key)  # before anything is linked; publish() looks again
+    changes, expect = await token.use(store) if token else (list[Change](), list[RowIs]())
+    garbage = [garbage_of(version)]
+    changes += [VERSIONS.drop(held.key), CURRENT.delete(version.bucket, version.key), *drop_blobs(garbage)]
+    changes += store.consequences.rows(bucket.record, version, None, cause)
+    async with AsyncExitStack() as stack:
+        writer = await stack.enter_async_context(store.create(version.bucket, key, version.blob.size))
+        draft = replace(
+            version,
+            key=key,
+            id="",
+            sequence=max(version.sequence, version.revision),
+            upload="",
+            revision=0,
+            origin=Origin(key=version.key, sequence=version.sequence),
+        )
+        if version.parts:
+            draft = replace(draft, parts=await _link_parts(store, version, key, stack, changes))
+        try:
+            draft = replace(draft, blob=await _link(store, version.blob, writer))
+        except (Missing, Corrupt) as error:
+            raise await read.cause(store, version, error) from error
+        await publish(store, draft, writer, conditions, tuple(changes), (bucket.row, held.row, *expect), cause)
+    await store.discard(garbage)
+
+
+async def _link(store: Store, ref: BlobRef, writer: BlobWriter) -> BlobRef:
+    """Give a new blob what is stored of another one; it is copied, as it is, where it cannot be linked."""
+    if not await writer.adopt(ref):
+        data = await store.inline(ref) if ref.inline else None
+        if data is not None:
+            await writer.write(data)
+        else:
+            reader = await store.blobs.open(ref)
+            try:
+                async for piece in reader:
+                    await writer.write(piece)
+            finally:
+                await reader.close()
+    return await writer.finish()
+
+
+async def _link_parts(
+    store: Store, version: Version, key: str, stack: AsyncExitStack, rows: list[Change]
+) -> tuple[Part, ...]:
+    """Give each part a blob under the new name, several at once, so that they share flushes.
+
+    ``rows`` collects the bytes of small parts, which the commit must make durable.
+    """
+    stack.enter_context(await read.hold_parts(store, version))
+    turns = asyncio.Semaphore(_PARTS_AT_ONCE)
+
+    async def link(part: Part) -> tuple[Part, list[Change]]:
+        async with turns:
+            writer = await stack.enter_async_context(store.create(version.bucket, key, part.blob.size))
+            linked = replace(part, blob=await _link(store, part.blob, writer), modified_ns=store.clock.service_ns())
+            await stack.enter_async_context(store.provisional(linked.blob))
+            inline = await writer.seal(PARTS.seal(linked, version.bucket, key, ""))
+            return linked, INLINE.keep(linked.blob, inline)
+
+    try:
+        async with asyncio.TaskGroup() as group:  # waits for all of them, also when one fails
+            tasks = [group.create_task(link(part)) for part in version.parts]
+    except ExceptionGroup as failures:
+        raise failures.exceptions[0] from failures
+    for task in tasks:
+        rows += task.result()[1]
+    return tuple(task.result()[0] for task in tasks)
