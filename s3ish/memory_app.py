@@ -19,6 +19,7 @@ from s3ish.observe.observer import Observer
 from s3ish.process.lifespan import live
 from s3ish.server.claimed_world import MAIN, claimed_world, claimed_world_of_form, is_form
 from s3ish.server.control import admin
+from s3ish.server.faulty_sends import RESET
 from s3ish.server.health import is_beside
 from s3ish.server.router import Router
 from s3ish.server.test_controls import controls, is_control
@@ -55,10 +56,13 @@ class MemoryApplication:
 
     async def _answer(self, scope: Any, receive: Any, send: Any) -> None:
         """Answer a request for S3. An answer that a plan keeps back, or cuts, ends the connection."""
-        is_whole = False
+        is_whole = resets = False
 
         async def sending(message: Any) -> None:
-            nonlocal is_whole
+            nonlocal is_whole, resets
+            if message["type"] == RESET:
+                resets = True
+                return
             await send(message)
             is_whole = message["type"] == "http.response.body" and not message.get("more_body", False)
 
@@ -73,7 +77,7 @@ class MemoryApplication:
         with world.stage.request() as s3:
             await s3(scope, receive, sending)
         if not is_whole:
-            raise AnswerTorn
+            raise AnswerTorn(resets=resets)
 
     async def _send_refusal(self, scope: Any, send: Any, error: S3Error) -> None:
         """Answer a request that no world takes."""

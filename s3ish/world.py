@@ -122,7 +122,7 @@ class World:
         self._shared = shared
         self.clock = Clock(ServiceTime(settings.jobs.day_seconds, settings.jobs.restore_seconds))
         self.recorder = Recorder()
-        self.faults = PlannedFaults(self.recorder)
+        self.faults = PlannedFaults(self.recorder, self.clock)
         self.snapshots: dict[str, Snapshot] = {}
         root, *others = users(settings)
         self._owner = root.owner

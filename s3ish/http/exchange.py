@@ -5,6 +5,8 @@ takes uvicorn's way.
 """
 
 import functools
+import socket
+import struct
 from collections import deque
 from collections.abc import Set as AbstractSet
 from typing import Any
@@ -24,7 +26,15 @@ _FORBIDDEN = bytes({*range(32), 127} - {9})
 
 
 class AnswerTorn(Exception):
-    """An answer that was begun cannot be completed, which has been logged: the connection is to end."""
+    """An answer that was begun cannot be completed, which has been logged: the connection is to end.
+
+    Args:
+        resets: whether the client is to see a reset, and not an end.
+    """
+
+    def __init__(self, *, resets: bool = False) -> None:
+        super().__init__()
+        self.resets = resets
 
 
 class ClientGone(ConnectionError):
@@ -57,9 +67,18 @@ class Exchange(RequestResponseCycle):
             await app(scope, receive, send)
         except ClientGone:
             pass
-        except AnswerTorn:
+        except AnswerTorn as torn:
             self.disconnected = True
-            self.transport.close()
+            if torn.resets:
+                self._reset()
+            else:
+                self.transport.close()
+
+    def _reset(self) -> None:
+        """Reset the connection; what was written and is not yet sent may be lost."""
+        if connection := self.transport.get_extra_info("socket"):
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self.transport.abort()
 
     def keep(self, piece: bytes) -> None:
         """Add bytes of the body that have arrived."""

@@ -1,73 +1,26 @@
 """Faults by plan: what the n-th request of a kind meets. For tests of clients; a server for data has none.
 
-A plan is deterministic: the same requests in the same order meet the same faults.
+A plan is deterministic: the same requests in the same order meet the same faults, those of a probability too.
 """
 
 import asyncio
+import base64
 from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import Any
 
-from msgspec import Meta, Struct
-
+from s3ish.clock import Clock
 from s3ish.errors import S3Error
 from s3ish.observe.lines import RequestLine
 from s3ish.server.body import Disconnected
+from s3ish.server.fault_plan import FaultPlan, Planned
 from s3ish.server.faults import FaultPoints
+from s3ish.server.faulty_sends import cut, flipped, slowed
 from s3ish.server.recorder import Recorder
 from s3ish.server.request_record import RequestRecord
 from s3ish.wire.shape import Written
 
 MOST_PLANS = 100
-_Name = Annotated[str, Meta(max_length=1024)]
-
-
-class FaultPlan(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """Which requests meet a fault, and which.
-
-    A request matches that is of the ``operation`` on the ``bucket`` with the ``key``; what is empty matches all. Of
-    those the ``nth`` meets the fault, and so many that ``count`` do, one after the other.
-
-    The fault: the answer waits for ``delay_seconds``; ``status`` with ``code`` is answered in place of doing it;
-    ``drop`` does it, and ends the connection without an answer; ``cut_after_bytes`` sends so much of the body, and ends
-    the connection.
-    """
-
-    operation: _Name = ""
-    bucket: _Name = ""
-    key: _Name = ""
-    nth: Annotated[int, Meta(ge=1, le=1_000_000_000)] = 1
-    count: Annotated[int, Meta(ge=1, le=1_000_000_000)] = 1
-    delay_seconds: Annotated[float, Meta(ge=0, le=600)] = 0
-    status: Annotated[int, Meta(ge=400, le=599)] | None = None
-    code: Annotated[str, Meta(pattern="^[A-Za-z]{0,64}$")] = ""
-    drop: bool = False
-    cut_after_bytes: Annotated[int, Meta(ge=0)] | None = None
-
-    def __post_init__(self) -> None:
-        kinds = [self.status is not None, self.drop, self.cut_after_bytes is not None]
-        if sum(kinds) > 1:
-            raise ValueError("a plan has one of status, drop and cut_after_bytes")
-        if not any(kinds) and not self.delay_seconds:
-            raise ValueError("a plan needs a fault: status, drop, cut_after_bytes or delay_seconds")
-        if self.code and self.status is None:
-            raise ValueError("a code needs a status")
-
-    def matches(self, request: RequestRecord) -> bool:
-        """Whether a request is one of those that count."""
-        target = request.target
-        return (
-            self.operation in ("", request.operation_name)
-            and self.bucket in ("", target.bucket if target else "")
-            and self.key in ("", target.key if target else "")
-        )
-
-
-class Planned(Struct):
-    """A plan, how many requests have matched, and how many of them have met the fault."""
-
-    plan: FaultPlan
-    matched: int = 0
-    met: int = 0
+_CHECKSUM = "x-amz-checksum-"
 
 
 class PlannedError(S3Error, status=503, message="A planned fault."):
@@ -83,10 +36,11 @@ class PlannedFaults(FaultPoints):
 
     Args:
         recorder: what keeps the requests that have ended.
+        clock: how long a plan lasts is of machine time.
     """
 
-    def __init__(self, recorder: Recorder) -> None:
-        self._recorder = recorder
+    def __init__(self, recorder: Recorder, clock: Clock) -> None:
+        self._recorder, self._clock = recorder, clock
         self.plans: list[Planned] = []
         self._due: dict[str, FaultPlan] = {}
 
@@ -94,7 +48,8 @@ class PlannedFaults(FaultPoints):
         """Add a plan. Raises ValueError if there are too many."""
         if len(self.plans) >= MOST_PLANS:
             raise ValueError(f"there are {MOST_PLANS} plans already")
-        self.plans.append(Planned(plan))
+        ends = self._clock.monotonic() + plan.seconds if plan.seconds else float("inf")
+        self.plans.append(Planned(plan, ends))
 
     def clear(self) -> None:
         """Forget all plans."""
@@ -106,55 +61,63 @@ class PlannedFaults(FaultPoints):
         plan = self._met(request)
         if plan is None:
             return
+        self._due[request.request_id] = plan
         if plan.delay_seconds:
             await asyncio.sleep(plan.delay_seconds)
         if plan.status is not None:
+            if plan.first_byte_seconds:
+                await asyncio.sleep(plan.first_byte_seconds)
             raise PlannedError(plan.status, plan.code)
-        if plan.drop or plan.cut_after_bytes is not None:
-            self._due[request.request_id] = plan
 
     def _met(self, request: RequestRecord) -> FaultPlan | None:
         """Count a request in all plans; return the first whose fault it meets."""
-        found: FaultPlan | None = None
-        for planned in self.plans:
-            if not planned.plan.matches(request):
-                continue
-            planned.matched += 1
-            if found is None and planned.matched >= planned.plan.nth and planned.met < planned.plan.count:
-                planned.met += 1
-                found = planned.plan
-        return found
+        now = self._clock.monotonic()
+        due = [planned for planned in self.plans if planned.meets(request, now)]
+        if not due:
+            return None
+        due[0].met += 1
+        return due[0].plan
 
     async def after(self, request: RequestRecord, written: Written) -> Written:
         """See ``FaultPoints.after``."""
         plan = self._due.get(request.request_id)
-        if plan is not None and plan.drop:
+        if plan is None:
+            return written
+        if plan.first_byte_seconds:
+            await asyncio.sleep(plan.first_byte_seconds)
+        if plan.drop:
             raise Disconnected
+        if plan.wrong_checksum:
+            written.headers = [
+                (name, _falsified(value) if name.startswith(_CHECKSUM) and name != f"{_CHECKSUM}type" else value)
+                for name, value in written.headers
+            ]
         return written
 
     def sending(self, request: RequestRecord, send: Any) -> Any:
         """See ``FaultPoints.sending``."""
         plan = self._due.get(request.request_id)
-        if plan is None or plan.cut_after_bytes is None:
+        if plan is None:
             return send
-        left = plan.cut_after_bytes
+        if plan.cut_after_bytes is not None:
+            send = cut(send, plan.cut_after_bytes, resets=False)
+        if plan.reset_after_bytes is not None:
+            send = cut(send, plan.reset_after_bytes, resets=True)
+        if plan.flip_at_byte is not None:
+            send = flipped(send, plan.flip_at_byte)
+        if plan.bytes_per_second is not None:
+            send = slowed(send, plan.bytes_per_second)
+        return send
 
-        async def cut(message: Any) -> None:
-            nonlocal left
-            if message["type"] != "http.response.body":
-                await send(message)
-                return
-            body = message.get("body", b"")
-            if len(body) <= left:
-                left -= len(body)
-                await send(message)
-                return
-            await send({"type": "http.response.body", "body": body[:left], "more_body": True})
-            raise ConnectionResetError("cut by a plan")
-
-        return cut
-
-    def ended(self, line: RequestLine, headers: Mapping[str, str]) -> None:  # noqa: ARG002
+    def ended(self, line: RequestLine, headers: Mapping[str, str]) -> None:
         """See ``FaultPoints.ended``."""
         self._due.pop(line.request_id, None)
-        self._recorder.add(line)
+        self._recorder.add(line, headers)
+
+
+def _falsified(value: str) -> str:
+    """Return another checksum of the same form: base64, with ``-N`` behind it where it is of N parts."""
+    text, dash, count = value.partition("-")
+    data = bytearray(base64.b64decode(text))
+    data[0] ^= 1
+    return base64.b64encode(data).decode() + dash + count

@@ -13,8 +13,10 @@ from msgspec import Meta, Struct
 
 from s3ish.clock import Clock
 from s3ish.errors import S3Error
+from s3ish.server import prices
 from s3ish.server.control import may_control
-from s3ish.server.planned_faults import FaultPlan, PlannedFaults
+from s3ish.server.fault_plan import FaultPlan
+from s3ish.server.planned_faults import PlannedFaults
 from s3ish.server.recorder import Recorder
 
 if TYPE_CHECKING:
@@ -134,6 +136,8 @@ def controls(worlds: Worlds, token: str) -> "Starlette":
                 return JSONResponse({"error": str(error)}, 500)
             except LookupError as error:
                 return JSONResponse({"error": str(error)}, 404)
+            except Unexpected as error:
+                return JSONResponse({"error": str(error)}, 409)
             except S3Error as error:
                 return JSONResponse({"error": error.message}, error.status)
 
@@ -157,6 +161,7 @@ def controls(worlds: Worlds, token: str) -> "Starlette":
         ("faults", "DELETE", acts.clear_faults),
         ("requests", "GET", acts.list_requests),
         ("requests", "DELETE", acts.clear_requests),
+        ("cost", "GET", acts.show_cost),
     ]
     routes = [Route(PREFIX + path, guarded(handle), methods=[method]) for path, method, handle in table]
     return Starlette(routes=[*routes, Route(MOTO_RESET, guarded(acts.reset_all), methods=["POST"])])
@@ -233,7 +238,10 @@ class _Controls:
         return _shown(clock)
 
     async def list_faults(self, request: "Request") -> Any:
-        return {"faults": msgspec.to_builtins((await self._world(request)).faults.plans)}
+        plans = (await self._world(request)).faults.plans
+        return {
+            "faults": [{"plan": msgspec.to_builtins(it.plan), "matched": it.matched, "met": it.met} for it in plans]
+        }
 
     async def add_fault(self, request: "Request") -> Any:
         plan = msgspec.json.decode(await _body(request), type=FaultPlan)
@@ -245,13 +253,51 @@ class _Controls:
         return await self.list_faults(request)
 
     async def list_requests(self, request: "Request") -> Any:
-        recorder, query = (await self._world(request)).recorder, request.query_params
-        found = recorder.found(query.get("operation", ""), query.get("bucket", ""))
-        return {"counts": dict(recorder.counts), "requests": found}
+        """Return the requests that are asked for; refuse if there are not as many as expected."""
+        recorder, query = (await self._world(request)).recorder, dict(request.query_params)
+        query.pop("world", "")
+        expected, limit = query.pop("expect", ""), query.pop("limit", "")
+        for name in (expected, limit):
+            if name and not (name.isascii() and name.isdigit()):
+                raise ValueError("expect and limit are whole numbers")
+        if "op" in query:
+            query["operation"] = query.pop("op")
+        found = recorder.found(query)
+        if expected:
+            _check_count(len(found), int(expected), is_whole=recorder.is_whole)
+        return {
+            "counts": dict(recorder.counts),
+            "count": len(found),
+            "received": sum(it["received"] for it in found),
+            "sent": sum(it["sent"] for it in found),
+            "requests": found[-int(limit) :] if limit and int(limit) else [] if limit else found,
+        }
+
+    async def show_cost(self, request: "Request") -> Any:
+        recorder = (await self._world(request)).recorder
+        items = prices.estimate(recorder.charged, recorder.sent_bytes)
+        return {
+            "region": prices.REGION,
+            "prices_of": prices.AS_OF,
+            "dollars": round(sum(item.dollars for item in items), 8),
+            "items": [item._asdict() for item in items],
+        }
 
     async def clear_requests(self, request: "Request") -> Any:
         (await self._world(request)).recorder.clear()
         return await self.list_requests(request)
+
+
+class Unexpected(Exception):
+    """What was expected of the requests is not so."""
+
+
+def _check_count(count: int, expected: int, *, is_whole: bool) -> None:
+    """Raise Unexpected unless as many requests were found as were expected."""
+    if not is_whole:
+        raise Unexpected("only the newest requests are kept: clear them before what is to be counted")
+    if count != expected:
+        raise Unexpected(f"{count} requests match, not {expected}")
 
 
 def _shown(clock: Clock) -> Any:
