@@ -31,6 +31,8 @@ from s3ish.integrity.unresolved import UnresolvedJob
 from s3ish.jobs.lifecycle import LifecycleJob
 from s3ish.jobs.periodic import Periodic
 from s3ish.jobs.runner import Job, Runner
+from s3ish.notifications import Notifications
+from s3ish.objects.consequences import Consequences
 from s3ish.objects.store import Store
 from s3ish.observe.audit import AuditLog
 from s3ish.observe.logs import RequestLog, set_up_logs
@@ -103,9 +105,9 @@ class Application:
             self._observer.damage(TABLES.title(row), (f"row of {row.table}",))
             repairs.add(row)
 
-        contended = settings.server.workers > 1
         patience = settings.storage.drive_timeout_seconds if is_movable(settings) else None
         pulse = Heartbeat(patience, self._leave)
+        notifications = Notifications(settings.notifications, clock)
         store = make_store(
             settings,
             volumes,
@@ -115,16 +117,16 @@ class Application:
             report_row,
             on_state=self._observer.volume,
             monitor=pulse,
-            contended=contended,
+            contended=settings.server.workers > 1,
+            consequences=Consequences(notifications.events),
         )
-        scrub = ScrubJob(store, self._observer, settings.jobs.scrub_days * 86_400)
         damage = DamageJob(store, reports, repairs, self._observer)
         leftovers = UnresolvedJob(store)
         access_log = AccessLog(store, settings.jobs.access_log_seconds)
         pause = min(_LOGS_PAUSE_SECONDS, settings.jobs.access_log_seconds)
         delivery = Periodic("access-logs", access_log.deliver, pause)
         own: list[Job] = [damage, RepairJob(store, repairs, self._observer), leftovers, RemovalJob(store), delivery]
-        runner = Runner(store, [*jobs(store), scrub, LifecycleJob(store, rules_of)], own=own)
+        runner = Runner(store, [*self._shared_jobs(store), *notifications.jobs(store, self._observer)], own=own)
         await join(store)
         self._store = store
         credentials = Credentials(users(settings))
@@ -141,12 +143,14 @@ class Application:
             proxies=Proxies(settings.server.trusted_proxies),
             sessions=sessions,
             access_log=access_log,
+            targets=notifications.targets,
         )
         runner.start()
         try:
             yield
         finally:
             await runner.stop()
+            await notifications.close()
             pulse.close()
             try:
                 with contextlib.suppress(IndexFailure):
@@ -158,6 +162,11 @@ class Application:
             finally:
                 await close(store)
                 self._observer.close()
+
+    def _shared_jobs(self, store: Store) -> list[Job]:
+        """Return what one process of many does."""
+        scrub = ScrubJob(store, self._observer, self._settings.jobs.scrub_days * 86_400)
+        return [*jobs(store), scrub, LifecycleJob(store, rules_of)]
 
     async def _is_ready(self) -> bool:
         if self._store is None:

@@ -164,6 +164,35 @@ class JobsSettings(Section, frozen=True):
     ] = 300
 
 
+class TargetSettings(Section, frozen=True):
+    """A target of event notifications.
+
+    ``arn`` is what configurations of buckets call it. ``url`` and ``path`` say where it is, as its kind needs it;
+    ``secret`` signs what a webhook is sent, ``token`` is its bearer token.
+    """
+
+    arn: Annotated[str, Meta(min_length=1)]
+    kind: Literal["webhook", "file"]
+    url: str = ""
+    path: str = ""
+    secret: Secret = Secret("")
+    token: Secret = Secret("")
+    timeout_seconds: Annotated[float, Meta(gt=0, le=20)] = 10.0
+    allow_link_local: bool = False
+
+
+class NotificationsSettings(Section, frozen=True):
+    """Where the events of buckets go."""
+
+    backlog_events: Annotated[
+        int, Meta(ge=1, le=100_000_000), "Most events that wait for a target; beyond that the oldest are dropped."
+    ] = 100_000
+    targets: Annotated[
+        tuple[TargetSettings, ...],
+        "Targets: arn, kind, url, path, secret, token, timeout_seconds, allow_link_local.",
+    ] = ()
+
+
 class LogSettings(Section, frozen=True):
     """What is logged, and how."""
 
@@ -218,6 +247,7 @@ class Settings(Section, frozen=True):
     auth: AuthSettings = AuthSettings()
     encryption: EncryptionSettings = EncryptionSettings()
     jobs: JobsSettings = JobsSettings()
+    notifications: NotificationsSettings = NotificationsSettings()
     log: LogSettings = LogSettings()
     metrics: MetricsSettings = MetricsSettings()
     test: TestSettings = TestSettings()
@@ -234,6 +264,9 @@ class Settings(Section, frozen=True):
             return (TEST_KEY, TEST_KEY) if self.test.profile else (DEVELOPMENT_KEY, DEVELOPMENT_KEY)
         return self.auth.access_key, self.auth.secret_key.reveal()
 
+
+TABLE_LISTS = ("auth.users", "notifications.targets")
+"""Settings that are lists of tables, which only a file can give."""
 
 ALIASES: Mapping[str, tuple[str, ...]] = {
     "server.host": ("S3ISH_HOST",),

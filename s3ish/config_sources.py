@@ -23,11 +23,13 @@ from s3ish.config import (
     BUCKET_OPTIONS,
     DEVELOPMENT_KEY,
     MASTER_KEY_BYTES,
+    TABLE_LISTS,
     ConfigError,
     Names,
     Secret,
     Section,
     Settings,
+    TargetSettings,
     fields,
     members,
     read_bucket,
@@ -82,6 +84,7 @@ _META = ("S3ISH_CONFIG", "S3ISH_ENDPOINT")
 _SERVICE = re.compile(r"S3ISH(_\w+)?_(SERVICE_(HOST|PORT(_\w+)?)|PORT_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)")
 _SERVICE_ADDRESS = re.compile(r"(tcp|udp|sctp)://.*")
 
+_ARN = re.compile(r"arn:[\w-]{1,32}:[a-z-]{1,32}:[\w-]{0,64}:[\w-]{0,64}:[\w:./$-]{1,256}", re.ASCII)
 _DOMAIN = re.compile(r"[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?(\.[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?)*")
 _SHOWN_CHARACTERS = 100
 _COMMAND_LINE = "the command line"
@@ -164,6 +167,21 @@ def _is_url(text: str) -> bool:
         return False
 
 
+def _is_address(text: str) -> bool:
+    try:
+        found = urlsplit(text)
+        return (
+            found.scheme in ("http", "https")
+            and bool(found.hostname)
+            and text.isascii()
+            and text.isprintable()
+            and " " not in text
+            and not (found.port == 0 or found.username or found.fragment)
+        )
+    except ValueError:
+        return False
+
+
 _TEXTS = (
     ("server.domains", _is_domain, "a host name in lower case without port"),
     ("server.website_domains", _is_domain, "a host name in lower case without port"),
@@ -192,6 +210,7 @@ def check(settings: Settings, environment: Mapping[str, str]) -> Iterator[tuple[
         yield "auth.users", "auth.users: a secret key is empty"
     yield from _policies(settings)
     yield from _master_keys(settings)
+    yield from _targets(settings)
     for dotted, fits, words in _TEXTS:
         section, name = dotted.split(".")
         for text in getattr(getattr(settings, section), name):
@@ -222,6 +241,29 @@ def _master_keys(settings: Settings) -> Iterator[tuple[str, str]]:
             yield dotted, f"{dotted} is not {MASTER_KEY_BYTES} bytes in base64; make one with: openssl rand -base64 32"
     if not encryption.master_key and (encryption.everything or encryption.previous_master_key):
         yield "encryption.master_key", "encryption.master_key is empty, and another setting of encryption needs it"
+
+
+def _targets(settings: Settings) -> Iterator[tuple[str, str]]:
+    """Yield what is wrong with the targets of notifications."""
+    targets = settings.notifications.targets
+    if len({target.arn for target in targets}) != len(targets):
+        yield "notifications.targets", "notifications.targets: two targets have the same arn"
+    for target in targets:
+        if problem := _wrong_target(target):
+            yield "notifications.targets", f"notifications.targets: {_shown(target.arn)}: {problem}"
+
+
+def _wrong_target(target: TargetSettings) -> str:
+    """Return what is wrong with a target, empty if nothing is."""
+    if not _ARN.fullmatch(target.arn):
+        return "arn is not of the form arn:PARTITION:SERVICE:REGION:ACCOUNT:NAME"
+    if target.kind == "webhook" and not _is_address(target.url):
+        return "url is not of the form http[s]://HOST[:PORT][/PATH]"
+    if target.kind == "file" and not _is_path(target.path):
+        return "path is empty"
+    if any(not text.isascii() or not text.isprintable() for text in (target.token.reveal(),)):
+        return "token has characters that no header can have"
+    return ""
 
 
 def _policies(settings: Settings) -> Iterator[tuple[str, str]]:
@@ -325,7 +367,7 @@ def _from_environment(environment: Mapping[str, str]) -> dict[str, tuple[str, st
     known = set(_META)
     own = {name: text for name, text in environment.items() if not _is_of_a_service(name, text)}
     for dotted in fields():
-        if dotted == "auth.users":
+        if dotted in TABLE_LISTS:
             continue
         names = variables(dotted)
         known.update(names)

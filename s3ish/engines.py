@@ -13,6 +13,7 @@ from s3ish.clock import Clock
 from s3ish.config import Settings, UserSettings
 from s3ish.index.protocol import IndexFailure, IndexPlace, Monitor, RowIs
 from s3ish.model import Link, Owner
+from s3ish.objects.consequences import Consequences
 from s3ish.objects.encodings import cipher
 from s3ish.objects.encodings.chain import Encodings
 from s3ish.objects.encodings.keyring import Keyring, read_master_key
@@ -81,6 +82,7 @@ def make_store(
     monitor: Monitor | None = None,
     contended: bool = False,
     unfinished: bool = False,
+    consequences: Consequences = Consequences(),  # noqa: B008 - immutable
 ) -> Store:
     """Return a store on volumes, which it owns from now on, with the index in a place.
 
@@ -88,6 +90,7 @@ def make_store(
         on_damage, on_broken_row, on_state: called with what is met.
         monitor: notified of how the index is.
         contended: several processes write to the index all the time.
+        consequences: what follows from changes of versions.
         unfinished: the index is being built: nothing of it need be flushed, and it goes on counting where the one that
             it will replace has come to.
 
@@ -128,6 +131,7 @@ def make_store(
         upkeep=blobs.upkeep,
         piece_bytes=storage.stripe_bytes,
         keys_need_tls=settings.encryption.customer_keys_need_tls,
+        consequences=consequences,
     )
 
 

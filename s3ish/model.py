@@ -255,6 +255,34 @@ class Intent(Struct, frozen=True, array_like=True):
     made_ns: int
 
 
+class Event(Struct, frozen=True, gc=False, array_like=True):
+    """Something that happened in a bucket, on its way to one target: what the messages of all forms are made of.
+
+    ``name`` is that of the event (``ObjectCreated:Put``), ``at_ns`` when it happened, in nanoseconds since the epoch.
+    ``owner`` owns the bucket, ``configuration`` is the id of what asked for the event. ``size`` is None where the
+    message has none. ``sequencer`` orders the events of a key. ``principal`` is who caused it, ``source`` from which
+    address, in the request ``request_id`` to the server ``host_id``; ``operation`` is its name. A field that is added
+    goes to the end, and has a default.
+    """
+
+    name: str
+    at_ns: int
+    bucket: str
+    owner: str
+    region: str
+    configuration: str = ""
+    key: str = ""
+    version_id: str = ""
+    size: int | None = None
+    etag: str = ""
+    sequencer: int = 0
+    operation: str = ""
+    principal: str = ""
+    source: str = ""
+    request_id: str = ""
+    host_id: str = ""
+
+
 class Entry(Struct, frozen=True, gc=False, array_like=True):
     """What a listing shows of a current version; small, because a page reads a thousand of them."""
 

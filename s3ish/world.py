@@ -5,7 +5,7 @@ are under way end with the store that they began with.
 """
 
 import contextlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -25,7 +25,9 @@ from s3ish.furnish import furnish
 from s3ish.index.memory import MemoryIndex, Rows
 from s3ish.integrity.garbage import GarbageJob, RemovalJob
 from s3ish.jobs.lifecycle import LifecycleJob
-from s3ish.jobs.runner import Runner, run_once
+from s3ish.jobs.runner import Job, Runner, run_once
+from s3ish.notifications import Notifications
+from s3ish.objects.consequences import Consequences
 from s3ish.objects.rewind import rewind_bucket
 from s3ish.objects.store import Store
 from s3ish.observe.observer import Observer
@@ -66,10 +68,10 @@ class Shared(NamedTuple):
 class _Stage:
     """A store, what answers for it, and its jobs."""
 
-    def __init__(self, store: Store, s3: S3Application) -> None:
+    def __init__(self, store: Store, s3: S3Application, deliveries: Sequence[Job]) -> None:
         self.store, self.s3 = store, s3
         self._ageing = LifecycleJob(store, rules_of)
-        self._runner = Runner(store, [GarbageJob(store), self._ageing], own=[RemovalJob(store)])
+        self._runner = Runner(store, [GarbageJob(store), self._ageing, *deliveries], own=[RemovalJob(store)])
         self._requests, self._is_left = 0, False
         self._runner.start()
 
@@ -131,6 +133,7 @@ class World:
         self._authenticator = _Lenient(
             credentials, "", signature_v2=settings.auth.signature_v2, sessions=self._sessions, clock=self.clock
         )
+        self._notifications = Notifications(settings.notifications, self.clock)
         self._stage: _Stage | None = None
         self.start: Snapshot | None = None
         self._used = self.clock.monotonic()
@@ -168,6 +171,7 @@ class World:
         self.snapshots.clear()
         if self._stage:
             await self._stage.leave()
+        await self._notifications.close()
 
     async def reset(self, bucket: str = "", snapshot: str = "") -> None:
         """Be as after the start: the store, clock, faults and recorded requests.
@@ -252,8 +256,10 @@ class World:
             proxies=Proxies(settings.server.trusted_proxies),
             sessions=self._sessions,
             faults=self.faults,
+            targets=self._notifications.targets,
         )
-        old, self._stage = self._stage, _Stage(store, s3)
+        deliveries = self._notifications.jobs(store, self._shared.observer)
+        old, self._stage = self._stage, _Stage(store, s3, deliveries)
         if old:
             await old.leave()
 
@@ -275,6 +281,7 @@ class World:
             encodings=encodings(settings, self.clock),
             any_region=True,
             keys_need_tls=settings.encryption.customer_keys_need_tls,
+            consequences=Consequences(self._notifications.events),
         )
 
 

@@ -6,11 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from s3ish.config import ALIASES, DEVELOPMENT_KEY, ConfigError, Settings, fields, variables
+from s3ish.config import ALIASES, DEVELOPMENT_KEY, TABLE_LISTS, ConfigError, Settings, fields, variables
 from s3ish.config_sources import WELL_KNOWN_SECRETS, key_source, load, shell_secret
 
 ROOT = Path(__file__).parent.parent
 FILE = ROOT / "config.toml"
+ARN = "arn:s3ish:sqs:us-east-1:1:orders:webhook"
+WEBHOOK = "kind = 'webhook'\nurl = 'http://127.0.0.1:1/'\n"
 
 
 @pytest.fixture
@@ -28,8 +30,8 @@ def test_config_toml_holds_every_setting_with_its_default_and_description():
     given = tomllib.loads(text)
     assert load(environment={}, file=str(FILE)) == Settings()
     for dotted, description in fields().items():
-        if dotted == "auth.users":
-            assert "[[auth.users]]" in text
+        if dotted in TABLE_LISTS:
+            assert f"[[{dotted}]]" in text
             continue
         section, name = dotted.split(".")
         assert name in given[section], dotted
@@ -102,6 +104,14 @@ def test_every_setting_has_a_variable_and_all_are_different():
         ("[[auth.users]]\naccess_key = 'a'\nid = 'c'\n", "auth.users.0.secret_key is missing"),
         ("[[auth.users]]\naccess_key = ''\nsecret_key = 'b'\nid = 'c'\n", "auth.users.0.access_key: expected a text"),
         ("[[auth.users]]\naccess_key = 'a'\nsecret_key = ''\nid = 'c'\n", "auth.users: a secret key is empty"),
+        ("[[notifications.targets]]\narn = 'arn:aws:sqs:::q'\n", "notifications.targets.0.kind is missing"),
+        ("[[notifications.targets]]\narn = 'a'\nkind = 'pigeon'\n", "kind: expected one of webhook, file"),
+        (f"[[notifications.targets]]\narn = 'a b'\n{WEBHOOK}", "notifications.targets: a b: arn is not of the form"),
+        (f"[[notifications.targets]]\narn = '{ARN}'\nkind = 'webhook'\n", f"{ARN}: url is not of the form http"),
+        (f"[[notifications.targets]]\narn = '{ARN}'\nkind = 'file'\n", f"{ARN}: path is empty"),
+        (f"[[notifications.targets]]\narn = '{ARN}'\n{WEBHOOK}" * 2, "two targets have the same arn"),
+        (f'[[notifications.targets]]\narn = "{ARN}"\n{WEBHOOK}token = "a\\nb"\n', f"{ARN}: token has characters"),
+        ("[notifications]\nbacklog_events = 0\n", "notifications.backlog_events: expected a whole number from 1"),
         (
             "[[auth.users]]\naccess_key = 'a'\nsecret_key = 'b'\nid = 'c'\npolicies = ['read']\n",
             "auth.users: a policy of c: read is neither one of readonly, writeonly, readwrite nor a policy",

@@ -22,11 +22,14 @@ MAY_IMPORT = {
     "cli": ABOVE
     | {"app", "memory_app", "config_sources", "dropin", "api", "objects", "auth", "wire", "tables", "index", "blob"}
     | LEAVES,
-    "app": ABOVE | {"api", "objects", "auth", "wire", "tables", "index", "blob"} | LEAVES,
+    "notifications": {"config", "jobs", "targets", "api", "objects"} | LEAVES,
+    "app": ABOVE | {"notifications", "api", "objects", "auth", "wire", "tables", "index", "blob"} | LEAVES,
     "furnish": {"config", "api", "objects", "wire"} | LEAVES,
     "memory_app": ABOVE | {"world", "worlds", "api", "wire", "blob"} | LEAVES,
     "worlds": {"world", "engines", "server", "errors"},
-    "world": ABOVE - {"process"} | {"furnish", "api", "objects", "auth", "tables", "index", "blob"} | LEAVES,
+    "world": ABOVE - {"process"}
+    | {"notifications", "furnish", "api", "objects", "auth", "tables", "index", "blob"}
+    | LEAVES,
     "testing": {"config", "memory_app", "process", "threads"},
     "pytest_plugin": {"testing"},
     "process": {
@@ -51,8 +54,10 @@ MAY_IMPORT = {
     "server": {"http", "api", "auth", "wire", "objects", "blob"} | LEAVES,
     "http": {"wire"} | LEAVES,
     "integrity": {"jobs", "objects", "tables", "index", "blob"} | LEAVES,
-    "jobs": {"objects", "tables", "index"} | LEAVES,
+    "jobs": {"targets", "objects", "tables", "index"} | LEAVES,
     "api": {"objects", "auth", "wire"} | LEAVES,
+    "targets": {"outbound"} | LEAVES,
+    "outbound": LEAVES - {"errors", "model"},
     "objects": {"tables", "index", "blob", "wire"} | LEAVES,
     "tables": {"index", "model"},
     "auth": {"wire"} | LEAVES,

@@ -13,6 +13,7 @@ from s3ish.errors import AccessDenied, NoSuchBucket, S3Error
 from s3ish.model import Bucket, Owner
 from s3ish.objects.consequences import Cause
 from s3ish.objects.ingest import Source
+from s3ish.objects.outbox import NO_TARGETS, Targets
 from s3ish.objects.store import Store
 
 
@@ -24,7 +25,8 @@ class Context(Struct):
     """One call.
 
     ``bucket`` is the bucket of the request's target, checked to exist where the operation needs it; ``scheme`` that of
-    the URL that the client asked for, ``operation`` the name of what it asked for.
+    the URL that the client asked for, ``operation`` the name of what it asked for; ``host_id``
+    names the server, and ``targets`` are those of notifications.
     """
 
     store: Store
@@ -36,6 +38,8 @@ class Context(Struct):
     path: str
     scheme: str
     operation: str
+    host_id: str = ""
+    targets: Targets = NO_TARGETS
 
     @property
     def headers(self) -> Mapping[str, str]:
@@ -50,7 +54,7 @@ class Context(Struct):
     @property
     def cause(self) -> Cause:
         """Why versions change in this call."""
-        return Cause(self.operation, self.principal.owner.id, self.circumstances.source, self.request_id)
+        return Cause(self.operation, self.principal.user_id, self.circumstances.source, self.request_id, self.host_id)
 
     @property
     def url(self) -> str:

@@ -7,7 +7,7 @@ written to clients, so that what was put is what is got. What a document says is
 """
 
 import re
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from enum import Enum
 from functools import lru_cache
 from typing import Any, Generic, TypeVar, cast
@@ -21,6 +21,7 @@ from s3ish.api.shapes import BucketRequest, DocumentDigest
 from s3ish.errors import IdMismatch, InvalidArgument, NoSuchConfiguration, S3Error
 from s3ish.model import Bucket
 from s3ish.objects import buckets
+from s3ish.objects.consequences import Row
 from s3ish.wire.fields import body, document, element, elements, header, query, stream
 from s3ish.wire.shape import read_document, shape, wire, write_document
 
@@ -29,6 +30,8 @@ Check = Callable[[T, Bucket], None]
 """Raises an S3 error if a document that is put cannot be meant for the bucket."""
 Admit = Callable[[Context, Any], Awaitable[None]]
 """The same for a request, after the check: it may look at other buckets and headers, and fill in what is absent."""
+Announce = Callable[[Context, Any], Sequence[Row]]
+"""Returns the rows that the commit of a document writes as well."""
 
 log = structlog.get_logger()
 
@@ -137,6 +140,7 @@ def bucket_document(
     check: Check[T] | None = None,
     admit: Admit | None = None,
     shown: Callable[[Context, T | None], T | None] | None = None,
+    announce: Announce | None = None,
     headers: type = DocumentHeaders,
     read_headers: type = BucketRequest,
     kept: str = "",
@@ -157,6 +161,7 @@ def bucket_document(
         missing: the error when there is none, or what makes the document that stands for none.
         check, admit: raise an S3 error if a document that is put cannot be meant for the bucket.
         shown: returns what a read shows of a document, or of none: the settings of the server may add to it.
+        announce: returns rows that the commit of the document writes as well.
         headers, read_headers: the shapes of the headers of the requests that put it and that read it.
         kept: a field of the kind that is a header of the answer and, under the same name, of the request that puts it.
         put_response: the shape of the answer to a put, if it has more than a status: the field that is kept.
@@ -165,7 +170,7 @@ def bucket_document(
     """
     get_name, put_name, *delete_name = names.split()
     family = Documents(query_key, kind, "" if kind is str else wire(kind).root, effect, kept)
-    get, put, delete = _handlers(family, cast("Any", missing), check, admit, shown, put_response)
+    get, put, delete = _handlers(family, cast("Any", missing), check, admit, announce, shown, put_response)
     asked = _request(f"{put_name}Request", headers, kind, family.root)
     reads, writes = action.format("Get"), action.format("Put")
     family.operations = (
@@ -191,7 +196,13 @@ def bucket_document(
 
 
 def _handlers(
-    family: Documents[T], missing: Any, check: Check[T] | None, admit: Admit | None, shown: Any, put_response: Any
+    family: Documents[T],
+    missing: Any,
+    check: Check[T] | None,
+    admit: Admit | None,
+    announce: Announce | None,
+    shown: Any,
+    put_response: Any,
 ) -> tuple[Handler, Handler, Handler]:
     """Return what gets, puts and deletes the document of a family."""
 
@@ -214,7 +225,8 @@ def _handlers(
         changes: Mapping[str, str | None] = family.written(given)
         if not isinstance(missing, type) and given == missing(context.target):
             changes = family.removed
-        await buckets.set_documents(context.store, context.target.name, changes)
+        rows = announce(context, request) if announce else ()
+        await buckets.set_documents(context.store, context.target.name, changes, rows=rows)
         _tell(context, changes, family.effect)
         return put_response(**{family.kept: getattr(given, family.kept)}) if put_response else None
 

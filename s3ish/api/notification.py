@@ -12,7 +12,9 @@ from typing import Any
 from s3ish.api.context import Context
 from s3ish.api.documents import DocumentHeaders, Effect, bucket_document
 from s3ish.errors import InvalidArgument, InvalidRequest, MalformedXML
-from s3ish.model import Bucket
+from s3ish.model import Bucket, Event
+from s3ish.objects.consequences import Row
+from s3ish.objects.outbox import Targets, waiting
 from s3ish.wire.fields import element, elements, header
 from s3ish.wire.shape import shape
 
@@ -43,6 +45,7 @@ EVENTS = frozenset(f"s3:{group}:{kind}" for group, kinds in _EVENTS.items() for 
     f"s3:{group}" for group, kinds in _EVENTS.items() if not kinds
 )
 """The events that a target can subscribe to."""
+_TEST = "TestEvent"
 _ARN = re.compile(r"arn:[a-z-]{1,32}:(?P<service>[a-z]+):(?P<region>[a-z0-9-]*):[0-9]{0,12}:[\w:.$-]{1,256}", re.ASCII)
 
 
@@ -86,6 +89,14 @@ class Subscription:
     def value(self, name: str) -> str:
         """Return what keys have as ``prefix`` or ``suffix``."""
         return self.filter.key.value(name) if self.filter and self.filter.key else ""
+
+    def wants(self, event: str, key: str) -> bool:
+        """Whether an event of a key is one that the target receives."""
+        return (
+            event in _meant_by(frozenset(self.events))
+            and key.startswith(self.value("prefix"))
+            and key.endswith(self.value("suffix"))
+        )
 
 
 @shape
@@ -143,7 +154,7 @@ class NotificationHeaders(DocumentHeaders):
     skip_validation: bool | None = header("x-amz-skip-destination-validation")
 
 
-def _check(configuration: NotificationConfiguration, bucket: Bucket) -> None:
+def _check(configuration: NotificationConfiguration, bucket: Bucket) -> None:  # noqa: ARG001 - the form of every check
     subscriptions = list(configuration.subscriptions)
     if len(subscriptions) > MAX_CONFIGURATIONS:
         raise InvalidRequest(f"There can be at most {MAX_CONFIGURATIONS} notification configurations in a bucket.")
@@ -151,12 +162,12 @@ def _check(configuration: NotificationConfiguration, bucket: Bucket) -> None:
     if len(set(ids)) < len(ids):
         raise InvalidArgument("Same ID used for multiple configurations. IDs must be unique", ArgumentName="Id")
     for each in subscriptions:
-        _check_subscription(each, bucket)
+        _check_subscription(each)
     for one, other in combinations(subscriptions, 2):
         _refuse_overlap(one, other)
 
 
-def _check_subscription(subscription: Subscription, bucket: Bucket) -> None:
+def _check_subscription(subscription: Subscription) -> None:
     if not subscription.events:
         raise MalformedXML
     if subscription.id is not None and len(subscription.id) > MAX_ID:
@@ -166,18 +177,30 @@ def _check_subscription(subscription: Subscription, bucket: Bucket) -> None:
             raise InvalidArgument(
                 "A specified event is not supported for notifications.", ArgumentName="Event", ArgumentValue=event[:256]
             )
-    arn = _ARN.fullmatch(subscription.arn)
-    if not arn or arn["service"] != subscription.service:
-        raise InvalidArgument(
-            "The ARN is not well formed", ArgumentName=subscription.what, ArgumentValue=subscription.arn[:256]
-        )
-    if arn["region"] != bucket.region:
+    _check_filter(subscription.filter)
+
+
+def _check_arn(subscription: Subscription, targets: Targets, bucket: Bucket, *, skip: bool) -> None:
+    """Refuse an ARN that is none, or to which no event can go. One of the settings may be of any account and region."""
+    arn = subscription.arn
+    parts = _ARN.fullmatch(arn)
+    known = targets.has(arn)
+    if arn.split(":")[2:3] != [subscription.service] or not (parts or known):
+        raise InvalidArgument("The ARN is not well formed", ArgumentName=subscription.what, ArgumentValue=arn[:256])
+    if known:
+        return
+    if parts and parts["region"] != bucket.region:
         raise InvalidArgument(
             "The notification destination service region is not valid for the bucket location constraint",
             ArgumentName=subscription.what,
-            ArgumentValue=subscription.arn,
+            ArgumentValue=arn,
         )
-    _check_filter(subscription.filter)
+    if not skip:
+        raise InvalidArgument(
+            "Unable to validate the following destination configurations",
+            ArgumentName=arn,
+            ArgumentValue=f"The destination {subscription.what} does not exist",
+        )
 
 
 def _check_filter(found: EventFilter | None) -> None:
@@ -227,13 +250,30 @@ def _meant_by(names: frozenset[str]) -> frozenset[str]:
 async def _admit(context: Context, request: Any) -> None:
     """Refuse targets that do not exist, unless they are not to be asked for, and give an id to what has none."""
     for each in request.document.subscriptions:
-        if not request.skip_validation:
-            raise InvalidArgument(
-                "Unable to validate the following destination configurations",
-                ArgumentName=each.arn,
-                ArgumentValue=f"The destination {each.what} does not exist",
-            )
+        _check_arn(each, context.targets, context.target, skip=bool(request.skip_validation))
         each.id = each.id or context.store.clock.token(30)
+
+
+def _announce(context: Context, request: Any) -> list[Row]:
+    """Return the test events that queues and topics receive when a document is put that names them.
+
+    https://docs.aws.amazon.com/AmazonS3/latest/userguide/notification-content-structure.html
+    """
+    if request.skip_validation:
+        return []
+    bucket, store = context.target, context.store
+    event = Event(
+        name=_TEST,
+        at_ns=store.clock.service_ns(),
+        bucket=bucket.name,
+        owner=bucket.owner.id,
+        region=bucket.region,
+        sequencer=store.clock.sequence(),
+        request_id=context.request_id,
+        host_id=context.host_id,
+    )
+    arns = {each.arn: each for each in (*request.document.queues, *request.document.topics)}
+    return [waiting(store.clock, arn, event) for arn in arns]
 
 
 NOTIFICATION = bucket_document(
@@ -241,9 +281,10 @@ NOTIFICATION = bucket_document(
     "notification",
     "GetBucketNotificationConfiguration PutBucketNotificationConfiguration",
     action="s3:{}BucketNotification",
-    effect=Effect.NOT_YET,
+    effect=Effect.ACTED_UPON,
     missing=lambda _: NotificationConfiguration(),
     check=_check,
     admit=_admit,
+    announce=_announce,
     headers=NotificationHeaders,
 )

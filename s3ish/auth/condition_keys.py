@@ -104,7 +104,7 @@ _KEYS: dict[str, Callable[[Principal, Circumstances], tuple[str, ...]]] = {
     "aws:sourceip": lambda _, c: _one(c.source),
     "aws:tagkeys": lambda p, c: tuple(key for key, _ in _requested_tags(p, c)),
     "aws:useragent": _header("user-agent"),
-    "aws:userid": lambda p, _: ("anonymous",) if p.is_anonymous else _one(p.id or p.owner.id),
+    "aws:userid": lambda p, _: _one(p.user_id),
     "aws:username": lambda p, _: _one(p.name) if p.kind == "user" else (),
     "s3:authtype": _signed(lambda c: "REST-QUERY-STRING" if c.presigned else "REST-HEADER"),
     "s3:delimiter": _query("delimiter"),

@@ -49,6 +49,11 @@ class Principal(Struct, frozen=True):
         return self.kind == "root"
 
     @property
+    def user_id(self) -> str:
+        """What identifies it, as policies can ask."""
+        return "anonymous" if self.is_anonymous else self.id or self.owner.id
+
+    @property
     def arn(self) -> str:
         """Its name in a policy: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_identifiers.html"""
         if self.is_anonymous:

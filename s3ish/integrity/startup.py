@@ -9,6 +9,7 @@ import structlog
 from s3ish.index.protocol import Conflict, Damaged
 from s3ish.integrity.blind_spots import read_blind_spots
 from s3ish.integrity.garbage import GarbageJob
+from s3ish.jobs.runner import end_leases
 from s3ish.objects.amend import settle_all
 from s3ish.objects.store import Store
 from s3ish.tables.state import AWAY, GENERATION, SET, SWEEP, UNCLEAN
@@ -67,7 +68,7 @@ async def recover(store: Store) -> None:
         log.warning("volumes came back; looking for what was removed meanwhile", positions=sorted(returned))
     if gaps := await read_blind_spots(store.index):
         log.error("the index has gaps; s3ish check tells of them", count=len(gaps))
-    began = [UNCLEAN.put(b"%d" % store.clock.now_ns()), AWAY.put(sorted(away))]
+    began = [UNCLEAN.put(b"%d" % store.clock.now_ns()), AWAY.put(sorted(away)), *await end_leases(store)]
     left = await settle_all(store, lambda *_: True)
     await store.index.commit([*began, SWEEP.put()] if unclean or returned or left else began)
     await GarbageJob(store).flush()

@@ -11,7 +11,7 @@ from typing import NamedTuple, Protocol
 
 import structlog
 
-from s3ish.index.protocol import Conflict, IndexFailure
+from s3ish.index.protocol import Change, Conflict, IndexFailure
 from s3ish.objects.store import Store
 from s3ish.tables.state import LEASES, Lease
 
@@ -19,7 +19,11 @@ log = structlog.get_logger()
 
 LEASE_SECONDS = 30
 """How long a job belongs to a process that has stopped renewing its lease."""
-
+_RENEW_SECONDS = 5
+"""How old a lease may be when a step begins: to renew it for each of many short steps would be a flush each."""
+_ASK_SECONDS = 5
+"""How often a process asks for a job that another one has."""
+_MOST_LEASES = 10_000
 
 _START_SECONDS = 0.5
 """How long the jobs let requests go first that came while the server was starting."""
@@ -58,6 +62,7 @@ class Runner:
         self._own = own
         self._holder = store.clock.token()
         self._tasks: list[asyncio.Task[None]] = []
+        self._renewed: dict[str, float] = {}  # when each lease was, in seconds of the monotonic clock
 
     def start(self) -> None:
         """Begin running all jobs."""
@@ -68,24 +73,43 @@ class Runner:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._give_back()
+
+    async def _give_back(self) -> None:
+        """End the leases that this process has, so that another one need not wait for their end."""
+        for name in self._renewed:
+            row = LEASES.of(name.encode())
+            with contextlib.suppress(IndexFailure):
+                value = await row.value(self._store.index)
+                lease = row.read(value)
+                if lease and lease.holder == self._holder:
+                    await self._store.index.commit([row.drop()], [row.expect(value)])
 
     async def _run(self, job: Job) -> None:
         await asyncio.sleep(_START_SECONDS)
         while True:
-            pause: float = LEASE_SECONDS
+            pause: float = _ASK_SECONDS
             try:
-                if job in self._own or await self.acquire(job):
+                if job in self._own or self._has(job) or await self.acquire(job):
                     outcome = await job.step()
                     pause = 0 if outcome.more else outcome.pause_seconds
             except IndexFailure as error:
                 log.error("job failed", job=job.name, error=str(error))
+                pause = LEASE_SECONDS
             except Exception:
                 log.exception("job failed", job=job.name)
+                pause = LEASE_SECONDS
             await asyncio.sleep(pause)
+
+    def _has(self, job: Job) -> bool:
+        """Whether this process took or renewed the lease of a job a moment ago."""
+        at = self._renewed.get(job.name)
+        return at is not None and self._store.clock.monotonic() - at < _RENEW_SECONDS
 
     async def acquire(self, job: Job) -> bool:
         """Take or renew the lease of a job; tell whether this process has it now."""
         row = LEASES.of(job.name.encode())
+        self._renewed.pop(job.name, None)
         now = self._store.clock.now_ns()
         value = await row.value(self._store.index)
         until = now + LEASE_SECONDS * 1_000_000_000
@@ -93,12 +117,18 @@ class Runner:
             return False
         with contextlib.suppress(Conflict):
             await self._store.index.commit([row.put(Lease(self._holder, until))], [row.expect(value)])
+            self._renewed[job.name] = self._store.clock.monotonic()
             return True
         return False
 
     def _is_held_elsewhere(self, lease: Lease | None, now: int, longest: int) -> bool:
         """Whether another process has a lease; one longer than any that is given is from before a jump of the clock."""
         return lease is not None and lease.holder != self._holder and now < lease.until_ns <= longest
+
+
+async def end_leases(store: Store) -> list[Change]:
+    """Return the changes that end all leases: at the start of a server no process has a job."""
+    return [LEASES.of(name).drop() for name, _ in await LEASES.family(store.index, _MOST_LEASES)]
 
 
 async def run_once(job: Job) -> None:

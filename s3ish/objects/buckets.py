@@ -3,7 +3,7 @@
 A bucket's record, its configuration documents included, stands in the index and in a sidecar of its own.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 
 from msgspec.structs import replace
@@ -18,6 +18,7 @@ from s3ish.errors import (
     OperationAborted,
     TooManyConfigurations,
 )
+from s3ish.index.protocol import Change
 from s3ish.model import Bucket, Garbage, Owner, Versioning
 from s3ish.objects import multipart
 from s3ish.objects.amend import Gone, amend
@@ -104,13 +105,19 @@ async def _abort_uploads(store: Store, name: str) -> None:
             await multipart.abort_upload(store, name, upload.key, upload.id)
 
 
-async def change_bucket(store: Store, name: str, change: Callable[[Bucket], Bucket]) -> Bucket:
-    """Replace a bucket's record by what ``change`` makes of it. Raises NoSuchBucket, and what ``change`` raises."""
+async def change_bucket(
+    store: Store, name: str, change: Callable[[Bucket], Bucket], rows: Sequence[Change] = ()
+) -> Bucket:
+    """Replace a bucket's record by what ``change`` makes of it. Raises NoSuchBucket, and what ``change`` raises.
+
+    Args:
+        rows: what is to be written in the same commit.
+    """
     with translated():
         async with store.turn(name, ""):
             held = await store.bucket(name)
             try:
-                return (await amend(store, BUCKETS, held, change)).record
+                return (await amend(store, BUCKETS, held, change, lambda *_: rows)).record
             except Gone:
                 raise NoSuchBucket(BucketName=name) from None
 
@@ -122,13 +129,18 @@ async def set_versioning(store: Store, name: str, enabled: bool) -> Bucket:
 
 
 async def set_documents(
-    store: Store, name: str, changes: Mapping[str, str | None], limits: Mapping[str, int] | None = None
+    store: Store,
+    name: str,
+    changes: Mapping[str, str | None],
+    limits: Mapping[str, int] | None = None,
+    rows: Sequence[Change] = (),
 ) -> Bucket:
     """Put configuration documents of a bucket in place of those that it has, or remove them, in one commit.
 
     Args:
         changes: the documents by their names in the bucket's record; None to remove one.
         limits: how many documents there may be whose names begin with a text.
+        rows: what is to be written in the same commit.
 
     Raises:
         NoSuchBucket: there is no such bucket.
@@ -148,7 +160,7 @@ async def set_documents(
             )
         return replace(bucket, documents=documents)
 
-    return await change_bucket(store, name, change)
+    return await change_bucket(store, name, change, rows)
 
 
 async def list_buckets(store: Store, owner: Owner, prefix: str, after: str, limit: int) -> tuple[list[Bucket], bool]:

@@ -21,13 +21,15 @@ class Cause(Struct, frozen=True):
     """Why a version changes.
 
     ``operation`` is the name of the S3 operation; it is empty where the server acts by itself, and ``job`` then names
-    what acts. ``principal`` is the id of who called, ``source`` the address of the client, ``request_id`` the request.
+    what acts. ``principal`` is the id of who called, ``source`` the address of the client, ``request_id`` the request
+    to the server ``host_id``.
     """
 
     operation: str = ""
     principal: str = ""
     source: str = ""
     request_id: str = ""
+    host_id: str = ""
     job: str = ""
 
 
@@ -66,7 +68,9 @@ class Happening(Struct, frozen=True):
         return max(max(it.sequence, it.revision) for it in (self.before, self.after) if it is not None)
 
 
-Source = Callable[[Happening], Iterable[Change]]
+Row = Change
+"""A change of one row."""
+Source = Callable[[Happening], Iterable[Row]]
 
 
 class Consequences:

@@ -66,10 +66,26 @@ class Metrics:
         )
         self.scrubbed = Counter("s3ish_scrubbed_bytes", "Bytes of objects that the scrub verified.", registry=registry)
         self.passes = Counter("s3ish_scrub_passes", "Passes of the scrub that came to their end.", registry=registry)
+        self._events(registry)
         self.info = Gauge(
             "s3ish_build_info", "The release.", ["version"], registry=registry, multiprocess_mode="livemax"
         )
         self.info.labels(__version__).set(1)
+
+    def _events(self, registry: CollectorRegistry | None) -> None:
+        """Make the metrics of events on their way to targets."""
+
+        def count(name: str, text: str) -> Counter:
+            return Counter(name, text, ["target"], registry=registry)
+
+        def show(name: str, text: str) -> Gauge:
+            return Gauge(name, text, ["target"], registry=registry, multiprocess_mode="livemostrecent")
+
+        self.events_delivered = count("s3ish_events_delivered", "Events that a target has taken.")
+        self.events_failed = count("s3ish_events_failed", "Attempts to deliver events that failed.")
+        self.events_dropped = count("s3ish_events_dropped", "Events that were given up: too many waited.")
+        self.events_waiting = show("s3ish_events_waiting", "Events that wait for a target.")
+        self.oldest_event = show("s3ish_events_oldest_seconds", "For how long the first event has waited.")
 
     def render(self) -> tuple[str, bytes]:
         """Return the content type and text of all metrics."""

@@ -137,6 +137,26 @@ class Observer:
         """Count a pass of the scrub that has come to its end."""
         self._metrics.passes.inc()
 
+    def events_delivered(self, target: str, count: int) -> None:
+        """Count events that a target has taken."""
+        self._metrics.events_delivered.labels(target).inc(count)
+
+    def events_failed(self, target: str, count: int) -> None:
+        """Count attempts to deliver events that failed."""
+        self._metrics.events_failed.labels(target).inc(count)
+
+    def events_dropped(self, target: str, count: int) -> None:
+        """Count events that were given up."""
+        self._metrics.events_dropped.labels(target).inc(count)
+
+    def events_waiting(self, target: str, count: int) -> None:
+        """Show how many events wait for a target."""
+        self._metrics.events_waiting.labels(target).set(count)
+
+    def oldest_event(self, target: str, seconds: float) -> None:
+        """Show for how long the first event has waited for a target."""
+        self._metrics.oldest_event.labels(target).set(seconds)
+
     def render(self) -> tuple[str, bytes]:
         """Return the content type and text of all metrics."""
         return self._metrics.render()

@@ -35,6 +35,7 @@ from s3ish.errors import (
 )
 from s3ish.http.exchange import AnswerTorn
 from s3ish.model import Bucket
+from s3ish.objects.outbox import NO_TARGETS, Targets
 from s3ish.objects.store import Store, translated
 from s3ish.observe.lines import RequestLine
 from s3ish.observe.observer import Observer
@@ -83,6 +84,7 @@ class S3Application:
         faults: what happens at some points of every request, if anything does.
         sessions: what issues temporary credentials; None if there are none.
         access_log: what gathers the lines of requests for the owners of buckets; None if nothing does.
+        targets: to which events of buckets can go.
     """
 
     def __init__(
@@ -98,7 +100,9 @@ class S3Application:
         faults: FaultPoints | None = None,
         sessions: Sessions | None = None,
         access_log: AccessLog | None = None,
+        targets: Targets = NO_TARGETS,
     ) -> None:
+        self._targets = targets
         self._access_log = access_log
         self._sessions = sessions
         self._store = store
@@ -292,6 +296,8 @@ class S3Application:
             path=call.path,
             scheme=call.origin.scheme,
             operation=operation.name,
+            host_id=self._host_id,
+            targets=self._targets,
         )
         for permit in operation.permits(typed) if operation.permits else ():
             await context.require(permit)

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from msgspec.structs import replace
 
 from s3ish.index.protocol import Change, Damaged, Expect, Index, Put, RowIs
-from s3ish.model import BlobRef, Bucket, Entry, Garbage, Intent, Part, SystemRecord, Upload, Version
+from s3ish.model import BlobRef, Bucket, Entry, Event, Garbage, Intent, Part, SystemRecord, Upload, Version
 from s3ish.tables import formats, keys, records, sidecars
 from s3ish.tables.part_list import Packed, PackedParts, is_long
 from s3ish.tables.state import STATE
@@ -241,7 +241,10 @@ GARBAGE = GarbageTable("garbage", Garbage, keys.garbage_key, lambda key: (key.de
 INTENTS: KeyedTable[Intent, [str, str]] = KeyedTable(
     "intents", Intent, keys.intent_key, keys.split_intent_key, title="{} {}"
 )
+OUTBOX: KeyedTable[Event, [str, int, bytes]] = KeyedTable(
+    "outbox", Event, keys.outbox_key, keys.split_outbox_key, title="event for {}, number {}"
+)
 
-TABLES = Tables(BUCKETS, UPLOADS, VERSIONS, PARTS, CURRENT, NULLS, SYSTEM, INLINE, GARBAGE, INTENTS, STATE)
+TABLES = Tables(BUCKETS, UPLOADS, VERSIONS, PARTS, CURRENT, NULLS, SYSTEM, INLINE, GARBAGE, INTENTS, OUTBOX, STATE)
 """All of them. Uploads come before versions, because that is how a part moves: so a pass does not miss it on its way.
 What an entry of a listing is restored from comes before it."""

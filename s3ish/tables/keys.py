@@ -99,6 +99,25 @@ def intents_range(blob_id: str) -> tuple[bytes, bytes]:
     return prefix_range(blob_id.encode() + b"\0")
 
 
+def outbox_key(target: str, sequence: int, token: bytes) -> bytes:
+    """The row of an event on its way to a target; those of a target stand together, in the order of their sequences.
+
+    ``token`` tells events apart that have the same sequence.
+    """
+    return target.encode() + b"\0" + sequence.to_bytes(_SEQUENCE_BYTES, "big") + token
+
+
+def split_outbox_key(row: bytes) -> tuple[str, int, bytes]:
+    """Return target, sequence and token of such a row."""
+    target, _, rest = row.partition(b"\0")
+    return target.decode(), int.from_bytes(rest[:_SEQUENCE_BYTES], "big"), rest[_SEQUENCE_BYTES:]
+
+
+def outbox_range(target: str) -> tuple[bytes, bytes]:
+    """The rows of all events on their way to a target."""
+    return prefix_range(target.encode() + b"\0")
+
+
 def system_key(name: str) -> bytes:
     """The row of what belongs to no bucket."""
     return name.encode()

@@ -49,6 +49,11 @@ class StateRow:
         """Return the row as it is. Raises Unavailable."""
         return await index.get(STATE.name, self.key)
 
+    async def family(self, index: Index, limit: int) -> Sequence[tuple[bytes, bytes]]:
+        """Return what names end with, and values, of up to ``limit`` rows of a family. Raises Unavailable."""
+        rows = await STATE.rows(index, *keys.prefix_range(self.key), limit)
+        return [(key.removeprefix(self.key), value) for key, value in rows]
+
     def drop(self) -> Delete:
         """The change that removes the row."""
         return STATE.drop(self.key)
@@ -64,11 +69,6 @@ class Mark(StateRow):
     def put(self, value: bytes = b"1") -> Put:
         """The change that writes the row."""
         return Put(STATE.name, self.key, value)
-
-    async def family(self, index: Index, limit: int) -> Sequence[tuple[bytes, bytes]]:
-        """Return what names end with, and values, of up to ``limit`` rows of a family. Raises Unavailable."""
-        rows = await STATE.rows(index, *keys.prefix_range(self.key), limit)
-        return [(key.removeprefix(self.key), value) for key, value in rows]
 
 
 class Kept(StateRow, Generic[T]):

@@ -2,6 +2,7 @@
 
 import hashlib
 import http.client
+import json
 import os
 import re
 import signal
@@ -60,6 +61,33 @@ id = "ci"
 policies = ['''{LIMITED_POLICY}''']
 """
 
+TARGETS = """
+[[notifications.targets]]
+arn = "arn:aws:sqs:us-east-1:000000000000:to-a-file"
+kind = "file"
+path = "{folder}/events.jsonl"
+
+[[notifications.targets]]
+arn = "arn:s3ish:sqs::1:other-region"
+kind = "file"
+path = "{folder}/events.jsonl"
+
+[[notifications.targets]]
+arn = "arn:aws:sns:us-east-1:000000000000:to-a-file"
+kind = "file"
+path = "{folder}/topic.jsonl"
+
+[[notifications.targets]]
+arn = "arn:aws:lambda:us-east-1:000000000000:function:to-a-file"
+kind = "file"
+path = "{folder}/function.jsonl"
+
+[[notifications.targets]]
+arn = "arn:aws:events:us-east-1:000000000000:event-bus/default"
+kind = "file"
+path = "{folder}/bus.jsonl"
+"""
+
 
 class Server(NamedTuple):
     """Where a server listens, where it keeps its data, and where it logs."""
@@ -73,12 +101,24 @@ class Server(NamedTuple):
         """Its audit log."""
         return self.log.with_name("audit.jsonl")
 
+    def events(self, bucket, name="events"):
+        """The events of a bucket that a target has been given so far, the oldest first."""
+        path = self.log.with_name(f"{name}.jsonl")
+        told = [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+        return [it for it in told if bucket in (it.get("Bucket"), *_buckets(it))]
+
+
+def _buckets(told):
+    """Return which bucket a message is about."""
+    about = [record["s3"] for record in told.get("Records", ())] or [told.get("detail", {"bucket": {"name": ""}})]
+    return [it["bucket"]["name"] for it in about]
+
 
 @pytest.fixture(scope="session")
 def server(tmp_path_factory):
     """A running server: its endpoint, its data directory and its log; it ends with exit code 0 and logged no bug."""
     folder = tmp_path_factory.mktemp("server")
-    (folder / "config.toml").write_text(CONFIGURATION)
+    (folder / "config.toml").write_text(CONFIGURATION + TARGETS.format(folder=folder))
     data, log = folder / "data", folder / "log"
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("S3ISH", "AWS", "MINIO"))}
     with log.open("wb") as errors:

@@ -1,0 +1,58 @@
+"""Notifications put together: the targets of settings become a source of consequences and the jobs that deliver."""
+
+from collections.abc import Sequence
+
+from s3ish.api.events import Events
+from s3ish.clock import Clock
+from s3ish.config import NotificationsSettings, TargetSettings
+from s3ish.jobs.deliver import DeliveryJob
+from s3ish.jobs.runner import Job
+from s3ish.objects.outbox import Targets
+from s3ish.objects.store import Store
+from s3ish.observe.observer import Observer
+from s3ish.targets.protocol import Target
+from s3ish.threads import ThreadPool
+
+
+class Notifications:
+    """The targets of one process.
+
+    ``targets`` are their ARNs; ``events`` is the source of what follows from changes of versions.
+    """
+
+    def __init__(self, settings: NotificationsSettings, clock: Clock) -> None:
+        self._settings, self._clock = settings, clock
+        self.targets = Targets(target.arn for target in settings.targets)
+        self.events = Events(clock, self.targets)
+        self._open: dict[str, Target] = {}
+
+    def jobs(self, store: Store, observer: Observer) -> Sequence[Job]:
+        """Return the jobs that deliver, one for each target."""
+        for settings in self._settings.targets:
+            if settings.arn not in self._open:
+                self._open[settings.arn] = _open(settings, self._clock, store.offload)
+        most = self._settings.backlog_events
+        return [DeliveryJob(store, arn, target, observer, most) for arn, target in self._open.items()]
+
+    async def close(self) -> None:
+        """End the connections of the targets."""
+        for target in self._open.values():
+            await target.close()
+
+
+def _open(settings: TargetSettings, clock: Clock, offload: ThreadPool) -> Target:
+    """Return a target; what it needs is loaded now."""
+    if settings.kind == "file":
+        from s3ish.targets.file import File  # deferred, as the others: most servers have no target
+
+        return File(offload, settings.path)
+    from s3ish.targets.webhook import Webhook
+
+    return Webhook(
+        clock,
+        settings.url,
+        secret=settings.secret.reveal(),
+        token=settings.token.reveal(),
+        timeout_seconds=settings.timeout_seconds,
+        link_local=settings.allow_link_local,
+    )

@@ -1,0 +1,141 @@
+"""The JSON of events, as S3 sends it.
+
+https://docs.aws.amazon.com/AmazonS3/latest/userguide/notification-content-structure.html
+https://docs.aws.amazon.com/AmazonS3/latest/userguide/ev-events.html
+"""
+
+from datetime import UTC, datetime
+from typing import Any
+from urllib.parse import quote_plus
+
+import msgspec
+
+from s3ish.model import Event
+from s3ish.targets.protocol import Message
+
+TEST = "TestEvent"
+_LATER = ("LifecycleExpiration", "ObjectTagging", "ObjectAcl", "ObjectRetention")
+"""Events that came with a later version of the structure."""
+_ON_THE_BUS = {
+    "ObjectCreated": "Object Created",
+    "ObjectRemoved": "Object Deleted",
+    "LifecycleExpiration": "Object Deleted",
+    "ObjectTagging:Put": "Object Tags Added",
+    "ObjectTagging:Delete": "Object Tags Deleted",
+    "ObjectAcl": "Object ACL Updated",
+    "ObjectRestore": "Object Restore Initiated",
+}
+_REASONS = {"PostObject": "POST Object"}
+"""What a bus calls operations, where it is not by their name."""
+_ACCOUNT = "000000000000"
+
+
+def message_of(event: Event, number: str, *, on_bus: bool) -> Message:
+    """Return the message of an event.
+
+    Args:
+        number: tells it from all others.
+        on_bus: whether it is for an event bus.
+    """
+    if on_bus:
+        told = _bus(event, number)
+    elif event.name == TEST:
+        told = _test(event)
+    else:
+        told = {"Records": [_record(event)]}
+    return Message(number, f"{event.bucket}/{event.key}", msgspec.json.encode(told))
+
+
+def _time(at_ns: int) -> str:
+    moment = datetime.fromtimestamp(at_ns // 1_000_000_000, UTC)
+    return f"{moment:%Y-%m-%dT%H:%M:%S}.{at_ns // 1_000_000 % 1000:03}Z"
+
+
+def _dashed(number: str) -> str:
+    """Return a number in hexadecimal digits in the form that the ids of a bus have."""
+    text = f"{number:0>32}"
+    return "-".join((text[:8], text[8:12], text[12:16], text[16:20], text[20:32]))
+
+
+def _sequencer(event: Event) -> str:
+    return f"{event.sequencer:016X}"
+
+
+def _test(event: Event) -> dict[str, Any]:
+    return {
+        "Service": "Amazon S3",
+        "Event": "s3:TestEvent",
+        "Time": _time(event.at_ns),
+        "Bucket": event.bucket,
+        "RequestId": event.request_id,
+        "HostId": event.host_id,
+    }
+
+
+def _record(event: Event) -> dict[str, Any]:
+    group = event.name.partition(":")[0]
+    told: dict[str, Any] = {"key": quote_plus(event.key, safe="/", errors="surrogatepass")}
+    if event.size is not None:
+        told["size"] = event.size
+    if event.etag:
+        told["eTag"] = event.etag
+    if event.version_id:
+        told["versionId"] = event.version_id
+    told["sequencer"] = _sequencer(event)
+    return {
+        "eventVersion": "2.3" if group in _LATER else "2.1",
+        "eventSource": "aws:s3",
+        "awsRegion": event.region,
+        "eventTime": _time(event.at_ns),
+        "eventName": event.name,
+        "userIdentity": {"principalId": event.principal},
+        "requestParameters": {"sourceIPAddress": event.source},
+        "responseElements": {"x-amz-request-id": event.request_id, "x-amz-id-2": event.host_id},
+        "s3": {
+            "s3SchemaVersion": "1.0",
+            "configurationId": event.configuration,
+            "bucket": {
+                "name": event.bucket,
+                "ownerIdentity": {"principalId": event.owner},
+                "arn": f"arn:aws:s3:::{event.bucket}",
+            },
+            "object": told,
+        },
+    }
+
+
+def _bus(event: Event, number: str) -> dict[str, Any]:
+    group, _, kind = event.name.partition(":")
+    told: dict[str, Any] = {"key": event.key}
+    if event.size is not None:
+        told["size"] = event.size
+    if event.etag:
+        told["etag"] = event.etag
+    if event.version_id:
+        told["version-id"] = event.version_id
+    told["sequencer"] = _sequencer(event)
+    detail: dict[str, Any] = {
+        "version": "0",
+        "bucket": {"name": event.bucket},
+        "object": told,
+        "request-id": event.request_id,
+        "requester": event.principal,
+    }
+    if group != "LifecycleExpiration":
+        detail["source-ip-address"] = event.source
+    detail["reason"] = (
+        "Lifecycle Expiration" if group == "LifecycleExpiration" else _REASONS.get(event.operation, event.operation)
+    )
+    if _ON_THE_BUS.get(group) == "Object Deleted":
+        detail["deletion-type"] = "Permanently Deleted" if kind == "Delete" else "Delete Marker Created"
+    return {
+        "version": "0",
+        "id": _dashed(number),
+        "detail-type": _ON_THE_BUS.get(event.name) or _ON_THE_BUS[group],
+        "source": "aws.s3",
+        "account": _ACCOUNT,
+        "time": _time(event.at_ns)[:19] + "Z",
+        "region": event.region,
+        "resources": [f"arn:aws:s3:::{event.bucket}"],
+        "detail": detail,
+    }

@@ -1,0 +1,65 @@
+"""The examples of docs/buckets.md work as they stand there."""
+
+import json
+import os
+import re
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.waiting import wait_until
+
+PAGE = Path(__file__).parent.parent / "docs" / "buckets.md"
+KEYS = {"AWS_ACCESS_KEY_ID": "s3ishadmin", "AWS_SECRET_ACCESS_KEY": "s3ishadmin", "AWS_DEFAULT_REGION": "us-east-1"}
+
+
+def blocks(section, language):
+    """Return the examples of a section in a language."""
+    text = PAGE.read_text().partition(f"## {section}\n")[2].partition("\n## ")[0]
+    found = re.findall(rf"```{language}\n(.*?)```", text, re.DOTALL)
+    assert found
+    return found
+
+
+def free_port():
+    with socket.socket() as chosen:
+        chosen.bind(("127.0.0.1", 0))
+        return chosen.getsockname()[1]
+
+
+@pytest.fixture
+def script(tmp_path):
+    """A function that starts an example as a program; its output goes to the file that it returns."""
+    started = []
+
+    def start(text, name):
+        output = tmp_path / name
+        with output.open("wb") as file:
+            command = [sys.executable, "-c", text]
+            started.append(subprocess.Popen(command, stdout=file, stderr=file, env=os.environ | KEYS))
+        return output, started[-1]
+
+    yield start
+    for process in started:
+        process.kill()
+        process.wait()
+
+
+def test_notifications(start_server, script, tmp_path):
+    port, (config,) = str(free_port()), blocks("Notifications", "toml")
+    receiver, client = blocks("Notifications", "python")
+    (tmp_path / "s3ish.toml").write_text(config.replace("8080", port).replace("/var/lib/s3ish", str(tmp_path)))
+    server = start_server(tmp_path / "data", "--config", tmp_path / "s3ish.toml")
+    output, _ = script(receiver.replace("8080", port), "receiver")
+    told, process = script(client.replace("http://127.0.0.1:9000", server.endpoint), "client")
+    assert process.wait(60) == 0, told.read_text()
+    events = ["ObjectCreated:Put 2026/first.json", "ObjectRemoved:Delete 2026/first.json"]
+    wait_until(lambda: [line for line in output.read_text().splitlines() if line[:6] == "Object"] == events)
+    wait_until(
+        lambda: (tmp_path / "events.jsonl").exists() and (tmp_path / "events.jsonl").read_text().count("\n") == 2
+    )
+    lines = [json.loads(line) for line in (tmp_path / "events.jsonl").read_text().splitlines()]
+    assert [line["detail-type"] for line in lines] == ["Object Created", "Object Deleted"]
