@@ -22,7 +22,7 @@ from s3ish.blob.volumes.identity import Identity
 from s3ish.blob.volumes.volume import Volume
 from s3ish.blob.volumes.volume_set import Volumes
 from s3ish.clock import Clock
-from s3ish.index.memory import MemoryIndex
+from s3ish.index.memory import MemoryIndex, Rows
 from s3ish.integrity.garbage import GarbageJob
 from s3ish.integrity.startup import recover
 from s3ish.integrity.sweep import SweepJob
@@ -84,22 +84,24 @@ class SimIndex(MemoryIndex):
     """An index whose commits are steps: a crash at one finds it undone, a crash at the next finds it durable."""
 
     def __init__(self, machine, rows):
-        super().__init__(TABLES.layouts)
-        self._machine, self._rows = machine, rows
-        for table in self._keys:
-            self._values[table] = {key: value for name, key, value in rows if name == table}
-            self._keys[table] = sorted(self._values[table])
+        tables = {}
+        for layout in TABLES.layouts:
+            values = {key: value for name, key, value in rows if name == layout.name}
+            tables[layout.name] = Rows(sorted(values), values)
+        super().__init__(TABLES.layouts, tables)
+        self._machine, self._seen = machine, rows
 
     async def commit(self, changes, expect=()):
         self._machine.step("commit")
         await super().commit(changes, expect)
-        self._rows = None
+        self._seen = None
 
     @property
     def rows(self):
-        if self._rows is None:
-            self._rows = frozenset((table, *row) for table, rows in self._values.items() for row in rows.items())
-        return self._rows
+        if self._seen is None:
+            tables = self.snapshot()
+            self._seen = frozenset((table, *row) for table, rows in tables.items() for row in rows.values.items())
+        return self._seen
 
 
 class Machine:

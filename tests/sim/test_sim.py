@@ -111,7 +111,7 @@ class TestBrokenStores:
 
         async def commit(self, changes, expect=()):
             await original(self, changes[:1], expect)
-            self._rows = None
+            self._seen = None
             self._machine.step("the rest of a commit")
             await original(self, changes[1:])
 
