@@ -11,15 +11,17 @@ from typing import Any
 
 from s3ish.api.catalogue import catalogue
 from s3ish.api.lifecycle import rules_of
-from s3ish.auth.credentials import Credentials
 from s3ish.auth.identify import Authenticator
 from s3ish.auth.sessions import Sessions
 from s3ish.blob.paths import MARK_BYTES
 from s3ish.blob.protocol import BlobError
 from s3ish.clock import Clock, ServiceTime
 from s3ish.config import Settings
-from s3ish.engines import close, make_store, open_volumes, users
+from s3ish.engines import close, keyring, make_store, open_volumes, users
 from s3ish.errors import S3Error
+from s3ish.identity.last_used import FLUSH_SECONDS
+from s3ish.identity.registry import Registry
+from s3ish.identity.secrets import Secrets
 from s3ish.index.protocol import IndexFailure, IndexPlace, RowIs
 from s3ish.integrity.damage_reports import DamageJob, DamageReports
 from s3ish.integrity.garbage import GarbageJob, RemovalJob
@@ -125,22 +127,23 @@ class Application:
         access_log = AccessLog(store, settings.jobs.access_log_seconds)
         pause = min(_LOGS_PAUSE_SECONDS, settings.jobs.access_log_seconds)
         delivery = Periodic("access-logs", access_log.deliver, pause)
-        own: list[Job] = [damage, RepairJob(store, repairs, self._observer), leftovers, RemovalJob(store), delivery]
+        registry = Registry(store, users(settings), Secrets(keyring(settings, clock)))
+        used = Periodic("keys-used", registry.used.flush, FLUSH_SECONDS)
+        repair, removal = RepairJob(store, repairs, self._observer), RemovalJob(store)
+        own: list[Job] = [damage, repair, leftovers, removal, delivery, used]
         runner = Runner(store, [*self._shared_jobs(store), *notifications.jobs(store, self._observer)], own=own)
         await join(store)
         self._store = store
-        credentials = Credentials(users(settings))
-        sessions = Sessions(credentials, settings.root_keys[1], clock.token)
+        sessions = Sessions(registry, settings.root_keys[1], clock.token)
         self._s3 = S3Application(
             store,
             Router(catalogue()),
-            Authenticator(
-                credentials, settings.server.region, signature_v2=settings.auth.signature_v2, sessions=sessions
-            ),
+            Authenticator(registry, settings.server.region, signature_v2=settings.auth.signature_v2, sessions=sessions),
             self._observer,
             domains=settings.server.domains,
             website_domains=settings.server.website_domains,
             proxies=Proxies(settings.server.trusted_proxies),
+            registry=registry,
             sessions=sessions,
             access_log=access_log,
             targets=notifications.targets,
@@ -156,6 +159,8 @@ class Application:
                 with contextlib.suppress(IndexFailure):
                     await damage.flush()
                 await access_log.deliver(all_of_it=True)
+                with contextlib.suppress(IndexFailure):
+                    await registry.used.flush()
                 await leftovers.step()
                 if not store.leftovers:
                     volumes.forget_workers([volumes.mark])

@@ -135,15 +135,20 @@ def make_store(
     )
 
 
-def encodings(settings: Settings, clock: Clock) -> Encodings:
-    """Return how an object's bytes become those that are stored: encrypted, where there is a key for that."""
+def keyring(settings: Settings, clock: Clock) -> Keyring | None:
+    """Return what encrypts keys, if there is a master key."""
     encryption = settings.encryption
     keys = [key.reveal() for key in (encryption.master_key, encryption.previous_master_key) if key]
-    if not keys:
+    return Keyring([read_master_key(key) for key in keys], clock.random_bytes) if keys else None
+
+
+def encodings(settings: Settings, clock: Clock) -> Encodings:
+    """Return how an object's bytes become those that are stored: encrypted, where there is a key for that."""
+    keys = keyring(settings, clock)
+    if keys is None:
         return Encodings()
-    keyring = Keyring([read_master_key(key) for key in keys], clock.random_bytes)
-    default = (Link(cipher.NAME, {}),) if encryption.everything else ()
-    return Encodings({cipher.NAME: cipher.codec_of(keyring)}, default)
+    default = (Link(cipher.NAME, {}),) if settings.encryption.everything else ()
+    return Encodings({cipher.NAME: cipher.codec_of(keys)}, default)
 
 
 async def close(store: Store) -> None:

@@ -232,7 +232,7 @@ class Upload(Struct, frozen=True, kw_only=True, omit_defaults=True):
 class SystemRecord(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What belongs to no bucket: a user, a key, a setting made at run time.
 
-    ``name`` begins with what it is (``users/alice``), so that all of a kind are one range of rows; ``document`` is a
+    ``name`` begins with what it is (``users/AIDA…``), so that all of a kind are one range of rows; ``document`` is a
     text of its feature, JSON as a rule. ``revision`` is raised by each amendment.
     """
 

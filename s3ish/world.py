@@ -12,16 +12,17 @@ from typing import Any, NamedTuple
 from msgspec.structs import replace
 
 from s3ish.api.lifecycle import rules_of
-from s3ish.auth.credentials import Credentials
 from s3ish.auth.identify import Authentication, Authenticator
 from s3ish.auth.request import HttpRequest
 from s3ish.auth.sessions import Sessions
 from s3ish.blob.memory import Blob, Capacity, MemoryBlobStore
 from s3ish.clock import Clock, ServiceTime
 from s3ish.config import Settings
-from s3ish.engines import encodings, users
+from s3ish.engines import encodings, keyring, users
 from s3ish.errors import NoSuchBucket
 from s3ish.furnish import furnish
+from s3ish.identity.registry import Registry
+from s3ish.identity.secrets import Secrets
 from s3ish.index.memory import MemoryIndex, Rows
 from s3ish.integrity.garbage import GarbageJob, RemovalJob
 from s3ish.jobs.lifecycle import LifecycleJob
@@ -128,11 +129,8 @@ class World:
         self.snapshots: dict[str, Snapshot] = {}
         root, *others = users(settings)
         self._owner = root.owner
-        credentials = Credentials([replace(root, access_key=access_key)] if access_key else [root, *others])
-        self._sessions = Sessions(credentials, settings.root_keys[1], self.clock.token)
-        self._authenticator = _Lenient(
-            credentials, "", signature_v2=settings.auth.signature_v2, sessions=self._sessions, clock=self.clock
-        )
+        self._users = [replace(root, access_key=access_key)] if access_key else [root, *others]
+        self._secrets = Secrets(keyring(settings, self.clock))
         self._notifications = Notifications(settings.notifications, self.clock)
         self._stage: _Stage | None = None
         self.start: Snapshot | None = None
@@ -246,15 +244,18 @@ class World:
     async def _enter(self, store: Store) -> None:
         """Have another store, at once for requests that come from now on."""
         settings = self._shared.settings
+        registry = Registry(store, self._users, self._secrets)
+        sessions = Sessions(registry, settings.root_keys[1], self.clock.token)
         s3 = S3Application(
             store,
             self._shared.router,
-            self._authenticator,
+            _Lenient(registry, "", signature_v2=settings.auth.signature_v2, sessions=sessions, clock=self.clock),
             self._shared.observer,
             domains=settings.server.domains,
             website_domains=settings.server.website_domains,
             proxies=Proxies(settings.server.trusted_proxies),
-            sessions=self._sessions,
+            registry=registry,
+            sessions=sessions,
             faults=self.faults,
             targets=self._notifications.targets,
         )

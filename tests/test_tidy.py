@@ -23,12 +23,14 @@ MAY_IMPORT = {
     | {"app", "memory_app", "config_sources", "dropin", "api", "objects", "auth", "wire", "tables", "index", "blob"}
     | LEAVES,
     "notifications": {"config", "jobs", "targets", "api", "objects"} | LEAVES,
-    "app": ABOVE | {"notifications", "api", "objects", "auth", "wire", "tables", "index", "blob"} | LEAVES,
+    "app": ABOVE
+    | {"notifications", "identity", "api", "objects", "auth", "wire", "tables", "index", "blob"}
+    | LEAVES,
     "furnish": {"config", "api", "objects", "wire"} | LEAVES,
     "memory_app": ABOVE | {"world", "worlds", "api", "wire", "blob"} | LEAVES,
     "worlds": {"world", "engines", "server", "errors"},
     "world": ABOVE - {"process"}
-    | {"notifications", "furnish", "api", "objects", "auth", "tables", "index", "blob"}
+    | {"notifications", "furnish", "identity", "api", "objects", "auth", "tables", "index", "blob"}
     | LEAVES,
     "testing": {"config", "memory_app", "process", "threads"},
     "pytest_plugin": {"testing"},
@@ -51,7 +53,8 @@ MAY_IMPORT = {
     "config": {"dropin"},
     "dropin": set(),
     "config_sources": {"dropin", "auth", "config", "errors", "wire"},
-    "server": {"http", "api", "auth", "wire", "objects", "blob"} | LEAVES,
+    "identity": {"objects", "auth", "tables", "index"} | LEAVES,
+    "server": {"http", "api", "identity", "auth", "wire", "objects", "blob"} | LEAVES,
     "http": {"wire"} | LEAVES,
     "integrity": {"jobs", "objects", "tables", "index", "blob"} | LEAVES,
     "jobs": {"targets", "objects", "tables", "index"} | LEAVES,

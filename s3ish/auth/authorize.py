@@ -10,6 +10,7 @@ The root user may do everything that no policy denies.
 from typing import NamedTuple
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from s3ish.auth.acl import PERMISSION_OF, AccessList, grants
 from s3ish.auth.condition_keys import Circumstances, values_of
@@ -130,8 +131,56 @@ def decide(
     return Allowed(by)
 
 
+def decide_beside(principal: Principal, action: str, resource: str, circumstances: Circumstances) -> Decision:
+    """Return whether a principal may do what is not S3: with users, keys and policies.
+
+    Only a policy gives such a right; who owns buckets as an account does has none.
+
+    Args:
+        action: with its service: ``iam:CreateUser``.
+        resource: the ARN of what it acts on, or ``*``.
+    """
+    asked = _Question(principal, action.lower(), resource, values_of(principal, circumstances))
+    if denial := _denial(asked, None):
+        return Denied(denial, explicit=True)
+    if principal.is_root:
+        by = "the root user may do everything"
+    else:
+        by = _of_caller(asked, owns=False) if principal.is_of_account else ""
+    if not by:
+        return Denied(f"{action} on {resource}: no policy gives it to {_name(principal)}")
+    if principal.session is not None and not asked.find(principal.session, allows=True):
+        return Denied(f"{action} on {resource}: the policy of the session does not give it")
+    return Allowed(by)
+
+
+def decide_assuming(principal: Principal, trust: Policy, role: str, circumstances: Circumstances) -> Decision:
+    """Return whether a principal may assume a role: the role must trust it.
+
+    Where the role trusts the account as a whole, a policy of the principal must allow it as well.
+    https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_evaluation-logic.html
+
+    Args:
+        trust: the policy of the role that says whom it trusts.
+        role: its ARN.
+    """
+    own = decide_beside(principal, "sts:AssumeRole", role, circumstances)
+    if isinstance(own, Denied) and own.explicit:
+        return own
+    asked = _Question(principal, "sts:assumerole", role, values_of(principal, circumstances))
+    if name := asked.find(trust, allows=False):
+        return Denied(f"denied by {name} of the policy that says whom {role} trusts", explicit=True)
+    name = asked.find(trust, allows=True)
+    if not name:
+        return Denied(f"{role} does not trust {_name(principal)}")
+    by_name = asked._replace(principal=replace(principal, policies=None)).find(trust, allows=True)
+    if isinstance(own, Denied) and not by_name:
+        return own
+    return Allowed(f"allowed by {name} of the policy that says whom {role} trusts")
+
+
 def _name(principal: Principal) -> str:
-    return "anonymous callers" if principal.is_anonymous else principal.owner.id
+    return "anonymous callers" if principal.is_anonymous else principal.name or principal.owner.id
 
 
 def _denial(asked: _Question, rules: BucketRules | None) -> str:

@@ -21,7 +21,8 @@ class Circumstances(Struct, frozen=True):
 
     ``source`` is the caller's address, ``secure`` whether it came over TLS, ``tls`` the version of that. ``signature``
     is ``AWS4-HMAC-SHA256`` or ``AWS``, ``signed_at`` when it was made; ``presigned`` whether it stands in the query.
-    ``existing_tags`` are those of the object that the request is about, ``lock_days`` how long a lock is asked for.
+    ``existing_tags`` are those of the object that the request is about, ``lock_days`` how long a lock is asked for,
+    ``further`` are values of other services' keys, by their names in lower case.
     """
 
     headers: Mapping[str, str]
@@ -36,6 +37,7 @@ class Circumstances(Struct, frozen=True):
     region: str = ""
     existing_tags: Tags = ()
     lock_days: int | None = None
+    further: Tags = ()
 
 
 def values_of(principal: Principal, circumstances: Circumstances) -> Values:
@@ -46,6 +48,10 @@ def values_of(principal: Principal, circumstances: Circumstances) -> Values:
         find = _KEYS.get(key)
         if find is not None:
             return find(principal, circumstances)
+        if circumstances.further:
+            found = tuple(value for name, value in circumstances.further if name == key)
+            if found:
+                return found
         if key.startswith("s3:x-amz-"):
             return _one(circumstances.headers.get(key[3:]))
         family, slash, name = key.partition("/")
@@ -82,7 +88,13 @@ def _age(circumstances: Circumstances) -> int | None:
 
 
 def _type(principal: Principal) -> str:
-    return {"root": "Account", "user": "User", "session": "AssumedRole", "anonymous": "Anonymous"}[principal.kind]
+    return {
+        "root": "Account",
+        "user": "User",
+        "session": "AssumedRole",
+        "federated": "FederatedUser",
+        "anonymous": "Anonymous",
+    }[principal.kind]
 
 
 def _requested_tags(_: Principal, circumstances: Circumstances) -> Tags:

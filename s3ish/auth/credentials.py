@@ -1,7 +1,7 @@
 """Who may sign requests."""
 
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, Protocol
 
 from msgspec import Struct
 
@@ -10,11 +10,14 @@ from s3ish.model import Owner
 
 
 class User(Struct, frozen=True):
-    """A holder of keys.
+    """A holder of keys, or what one has become for a session.
 
-    ``root`` may do everything. ``name`` is what policies call it, ``policies`` are its own; None for one that owns what
-    it makes, as an account does. ``session`` narrows the rights of a session, whose ``role`` says what it was called,
-    and ``parent`` which key it was asked for with.
+    ``root`` may do everything. ``name`` is what policies call it, with its ``path`` before it; ``policies`` are its own
+    and those of its groups, None for one that owns what it makes, as an account does. ``id`` is never given twice,
+    empty for users of the settings; ``stamp`` tells one making of an access key from another of the same name.
+
+    ``session`` narrows the rights of a session, ``parent`` is the key that it was asked for with. ``role`` is the role
+    that it was given and the session's name (``reader/job-1``), ``role_name`` how policies name that role.
     """
 
     access_key: str
@@ -26,6 +29,11 @@ class User(Struct, frozen=True):
     session: Policy | None = None
     role: str = ""
     parent: str = ""
+    role_name: str = ""
+    id: str = ""
+    path: str = "/"
+    tags: tuple[tuple[str, str], ...] = ()
+    stamp: str = ""
 
     def __repr__(self) -> str:
         """Return what may be seen: not the secret."""
@@ -36,8 +44,29 @@ class User(Struct, frozen=True):
         return [("access_key", self.access_key), ("owner", self.owner), ("root", self.root)]
 
 
+class Role(Struct, frozen=True):
+    """A role as sessions of it act: its name with the path before it, its policies, and what can be asked of it."""
+
+    id: str
+    name: str
+    path: str
+    policies: tuple[Policy, ...]
+    owner: Owner
+    tags: tuple[tuple[str, str], ...] = ()
+
+
+class Holders(Protocol):
+    """Who holds keys and roles, as they are now."""
+
+    def find(self, access_key: str) -> User | None:
+        """Return the user with an access key, or None."""
+
+    def find_role(self, role_id: str) -> Role | None:
+        """Return the role with an id, or None."""
+
+
 class Credentials:
-    """All users, by access key.
+    """Users that do not change, by access key; see ``Holders``.
 
     Raises:
         ValueError: two users have the same access key.
@@ -53,3 +82,7 @@ class Credentials:
     def find(self, access_key: str) -> User | None:
         """Return the user with an access key, or None."""
         return self._users.get(access_key)
+
+    def find_role(self, role_id: str) -> Role | None:  # noqa: ARG002 - settings have no roles
+        """Return None: there are no roles."""
+        return None

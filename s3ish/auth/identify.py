@@ -14,7 +14,7 @@ from msgspec.structs import replace
 
 from s3ish.auth import claims, sigv2, sigv4
 from s3ish.auth.chunk_signer import ChunkSigner
-from s3ish.auth.credentials import Credentials, User
+from s3ish.auth.credentials import Holders, User
 from s3ish.auth.diagnosis import diagnose
 from s3ish.auth.mismatch import mismatch
 from s3ish.auth.payload import SIGNED_CHUNKS, Payload, PayloadMode, read_payload, read_presigned_payload
@@ -34,6 +34,8 @@ _DIAGNOSES_A_SECOND = 20
 """A diagnosis costs some twenty signatures, which no client is to cause as often as it likes."""
 _TOKENS = ("X-Amz-Security-Token", "x-amz-security-token")
 _UNSUPPORTED = "The authorization mechanism you have provided is not supported. Please use AWS4-HMAC-SHA256."
+_WITHOUT_REGION = frozenset(("iam", "sts"))
+"""Services of the whole account, which clients sign for a region of their own choice."""
 _NO_QUERY = sigv4.Query((), frozenset(), "")
 _FORM_V4 = ("x-amz-algorithm", "x-amz-credential", "x-amz-date", "x-amz-signature")
 _FORM_V2 = ("awsaccesskeyid", "signature")
@@ -69,7 +71,7 @@ class Authenticator:
     """
 
     def __init__(
-        self, credentials: Credentials, region: str, *, signature_v2: bool = True, sessions: Sessions | None = None
+        self, credentials: Holders, region: str, *, signature_v2: bool = True, sessions: Sessions | None = None
     ) -> None:
         self._credentials = credentials
         self._sessions = sessions
@@ -88,6 +90,7 @@ class Authenticator:
         Raises:
             S3Error: it claims to be from a user, and that is not so, or cannot be checked.
         """
+        region = "" if request.service in _WITHOUT_REGION else self._region
         header = request.headers.get("authorization")
         query = sigv4.read_query(request.raw_query) if request.raw_query else _NO_QUERY
         in_query_v4 = not query.names.isdisjoint(claims.MARKS)
@@ -105,7 +108,7 @@ class Authenticator:
             )
         token = _token(request, query)
         if in_query_v4:
-            claim = claims.from_query(request, query, self._region, now)
+            claim = claims.from_query(request, query, region, now)
             return self._verify_v4(request, claim, self._find(claim.access_key, token, now), now, presigned=True)
         if token and (in_query_v2 or self._sessions is None):
             raise InvalidToken  # Version 2 does not sign it there
@@ -115,7 +118,7 @@ class Authenticator:
             return self._verify_v2(request, asked, self._find(asked.access_key, "", now), presigned=True)
         scheme, _, text = (header or "").partition(" ")
         if scheme == ALGORITHM:
-            claim = claims.from_header(request, text, query, self._region, now)
+            claim = claims.from_header(request, text, query, region, now)
             return self._verify_v4(request, claim, self._find(claim.access_key, token, now), now, presigned=False)
         if scheme == sigv2.SCHEME:
             self._check_v2_allowed()

@@ -6,7 +6,7 @@ https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements.htm
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import lru_cache
 from typing import Any, Literal
 
@@ -50,14 +50,25 @@ _FIXED_KEYS = frozenset(
 )
 """Keys with which a condition keeps a statement from being public, if their values have no wildcards."""
 
-Whom = Literal["everybody", "account", "arn", "canonical", "service"]
+Whom = Literal["everybody", "account", "arn", "canonical", "service", "federated"]
+Use = Literal["caller", "bucket", "role"]
+"""Whose policy it is: that of a user, group, role or session; of a bucket; the one that says who may assume a role."""
+
+_OTHER_ACTION = re.compile(r"[a-z0-9-]{1,64}:[\w*?-]{1,128}")
+_OTHER_KEY = re.compile(r"(?!aws:|s3:)[^:\s]{1,255}:[^\s]{1,255}")
+"""Actions and condition keys of other services, which policies of callers may name."""
+
+
+def _NO_VALUES(_: str) -> tuple[str, ...]:  # noqa: N802 - a constant: actions have no variables
+    return ()
 
 
 class Statement(Struct, frozen=True):
     """One statement.
 
-    ``principals`` are pairs of kind and name; None in a policy that belongs to a principal. ``name`` says which
-    statement it is, for those who ask why.
+    ``principals`` are pairs of kind and name; None in a policy that belongs to a principal. ``actions`` are those of
+    S3, ``other_actions`` mean those of other services (all but them if ``not_actions``). ``name`` says which statement
+    it is, for those who ask why.
     """
 
     name: str
@@ -68,21 +79,27 @@ class Statement(Struct, frozen=True):
     resources: tuple[Pattern, ...]
     not_resources: bool
     conditions: tuple[Condition, ...]
+    other_actions: tuple[Pattern, ...] = ()
+    not_actions: bool = False
     condition_texts: tuple[tuple[str, str, tuple[str, ...]], ...] = ()
 
     def speaks_of(self, principal: Principal, action: str, resource: str, values: Values) -> bool:
         """Tell whether it speaks of a request.
 
         Args:
-            action: in lower case, without ``s3:``.
+            action: in lower case, without ``s3:``; of another service with its name: ``iam:getuser``.
             resource: an ARN.
         """
         return (
-            action in self.actions
+            (action in self.actions or (":" in action and self._means(action)))
             and any(pattern.matches(resource, values) for pattern in self.resources) != self.not_resources
             and (self.principals is None or self._names(principal) != self.not_principals)
             and all(condition.holds(values) for condition in self.conditions)
         )
+
+    def _means(self, action: str) -> bool:
+        """Whether it means an action of another service."""
+        return any(pattern.matches(action, _NO_VALUES) for pattern in self.other_actions) != self.not_actions
 
     def _names(self, principal: Principal) -> bool:
         return any(_is(principal, kind, name) for kind, name in self.principals or ())
@@ -117,6 +134,8 @@ def _is(principal: Principal, kind: Whom, name: str) -> bool:
         return False
     if kind == "canonical":
         return principal.owner.id == name
+    if kind == "federated":
+        return principal.kind == "federated" and name in principal.names
     if kind == "arn":
         return principal.arn == f"arn:aws:iam::{ACCOUNT}:{name}" or name in principal.names
     return kind == "account" and (principal.is_root or principal.is_of_account)
@@ -149,16 +168,31 @@ class Policy(Struct, frozen=True):
         return ""
 
 
-@lru_cache(512)
 def read_policy(text: str, bucket: str = "") -> Policy:
     """Read a policy; the same text is read once.
 
     Args:
-        bucket: the bucket whose policy it is; empty for a policy of a user or session, which names no principals.
+        bucket: the bucket whose policy it is; empty for a policy of a caller, which names no principals.
 
     Raises:
         MalformedPolicy: it is none; the text says why.
     """
+    return _read(text, "bucket" if bucket else "caller", bucket)
+
+
+def read_trust_policy(text: str) -> Policy:
+    """Read the policy that says who may assume a role; the same text is read once.
+
+    https://docs.aws.amazon.com/IAM/latest/UserGuide/id_roles_create_for-user.html
+
+    Raises:
+        MalformedPolicy: it is none; the text says why.
+    """
+    return _read(text, "role", "")
+
+
+@lru_cache(512)
+def _read(text: str, use: Use, bucket: str) -> Policy:
     if len(text.encode("utf-8", "surrogatepass")) > MAX_BYTES:
         raise MalformedPolicy("Policy exceeds the maximum allowed document size.")
     if not text.lstrip().startswith("{"):
@@ -178,7 +212,7 @@ def read_policy(text: str, bucket: str = "") -> Policy:
     statements = [found] if isinstance(found, dict) else found
     if not isinstance(statements, list) or not statements or not isinstance(document.get("Id", ""), str):
         raise MalformedPolicy("Could not parse the policy: Statement is empty!")
-    read = tuple(_statement(item, number, version, bucket) for number, item in enumerate(statements, 1))
+    read = tuple(_statement(item, number, version, use, bucket) for number, item in enumerate(statements, 1))
     sids = [item["Sid"] for item in statements if item.get("Sid")]
     if len(sids) != len(set(sids)):
         raise MalformedPolicy("Statement IDs (SID) in a single policy must be unique.")
@@ -192,7 +226,7 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return found
 
 
-def _statement(item: Any, number: int, version: str, bucket: str) -> Statement:
+def _statement(item: Any, number: int, version: str, use: Use, bucket: str) -> Statement:
     if not isinstance(item, dict):
         raise MalformedPolicy("Invalid policy syntax.")
     if unknown := item.keys() - _FIELDS:
@@ -201,16 +235,15 @@ def _statement(item: Any, number: int, version: str, bucket: str) -> Statement:
         missing = "Effect" not in item
         raise MalformedPolicy("Missing required field Effect" if missing else f"Invalid effect: {item['Effect']}"[:128])
     not_actions, named_actions = _one_of(item, "Action")
-    not_resources, named_resources = _one_of(item, "Resource")
     variables = version == _VERSIONS[1]
-    meant = _actions(named_actions, inverted=not_actions)
-    resources = _resources(named_resources, meant, bucket, inverted=not_resources)
-    not_principals, principals = _whom(item) if bucket else _nobody(item)
+    meant = _actions(named_actions, use, inverted=not_actions)
+    not_resources, resources = _resources(item, use, meant, bucket)
+    not_principals, principals = _nobody(item) if use == "caller" else _whom(item)
     given = item.get("Condition", {})
     if not isinstance(given, dict):
         raise MalformedPolicy("Invalid policy syntax.")
     try:
-        conditions = read_conditions(given, variables, actions.is_condition_key)
+        conditions = read_conditions(given, variables, _known_keys(use))
     except BadConditionError as error:
         raise MalformedPolicy(str(error)) from error
     return Statement(
@@ -222,6 +255,8 @@ def _statement(item: Any, number: int, version: str, bucket: str) -> Statement:
         resources=tuple(Pattern(text, variables=variables) for text in resources),
         not_resources=not_resources,
         conditions=conditions,
+        other_actions=() if use == "bucket" else tuple(_other_actions(named_actions)),
+        not_actions=not_actions and use != "bucket",
         condition_texts=tuple(
             (operator, key.lower(), tuple(map(str, value if isinstance(value, list) else [value])))
             for operator, keys in given.items()
@@ -244,25 +279,54 @@ def _one_of(item: Mapping[str, Any], field: str) -> tuple[bool, list[str]]:
     return names[0] != field, texts
 
 
-def _actions(patterns: list[str], *, inverted: bool) -> frozenset[str]:
+def _known_keys(use: Use) -> Callable[[str], bool]:
+    """Return what tells whether a policy may ask for a condition key, given in lower case."""
+    if use == "bucket":
+        return actions.is_condition_key
+    return lambda key: actions.is_condition_key(key) or _OTHER_KEY.fullmatch(key) is not None
+
+
+def _actions(patterns: list[str], use: Use, *, inverted: bool) -> frozenset[str]:
+    """Return the actions of S3 that are meant, in lower case."""
     meant: set[str] = set()
     for pattern in patterns:
         found = actions.actions_matching(pattern)
-        if not found and not inverted:
+        service = pattern.partition(":")[0].lower()
+        if use == "role" and service not in ("sts", "*"):
+            raise MalformedPolicy("AssumeRole policy may only specify STS AssumeRole actions.")
+        is_other = use != "bucket" and service != "s3" and _OTHER_ACTION.fullmatch(pattern.lower())
+        if not found and not inverted and not is_other:
             raise MalformedPolicy("Policy has invalid action")
         meant |= found
     return actions.actions_matching("*") - meant if inverted else frozenset(meant)
 
 
-def _resources(texts: list[str], meant: frozenset[str], bucket: str, *, inverted: bool) -> list[str]:
-    if not bucket:
-        if any(text != "*" and not text.startswith("arn:") for text in texts):
-            raise MalformedPolicy('Resource must be in ARN format or "*".')
-        return texts
+def _other_actions(patterns: list[str]) -> Iterator[Pattern]:
+    for pattern in patterns:
+        if pattern == "*" or not pattern.lower().startswith("s3:"):
+            yield Pattern(pattern, variables=False, ignore_case=True)
+
+
+def _resources(item: Mapping[str, Any], use: Use, meant: frozenset[str], bucket: str) -> tuple[bool, list[str]]:
+    """Return whether they are those that are not meant, and their patterns."""
+    if use == "role":
+        if "Resource" in item or "NotResource" in item:
+            raise MalformedPolicy("Has prohibited field Resource")
+        return False, ["*"]
+    inverted, texts = _one_of(item, "Resource")
+    if use == "bucket":
+        _check_ours(texts, meant, bucket, inverted=inverted)
+    elif any(text != "*" and not text.startswith("arn:") for text in texts):
+        raise MalformedPolicy('Resource must be in ARN format or "*".')
+    return inverted, texts
+
+
+def _check_ours(texts: list[str], meant: frozenset[str], bucket: str, *, inverted: bool) -> None:
+    """Check that the resources of a bucket's policy are the bucket and its objects. Raises MalformedPolicy."""
     ours = []
     for text in texts:
         name, slash, _ = text.removeprefix(_S3).partition("/")
-        fits = text.startswith(_S3) and Pattern(name, variables=False).matches(bucket, lambda _: ())
+        fits = text.startswith(_S3) and Pattern(name, variables=False).matches(bucket, _NO_VALUES)
         if not fits and not inverted:
             raise MalformedPolicy("Policy has invalid resource")
         ours.append(bool(slash) or name.endswith("*"))
@@ -273,7 +337,6 @@ def _resources(texts: list[str], meant: frozenset[str], bucket: str, *, inverted
             for name in meant
         ):
             raise MalformedPolicy("Action does not apply to any resource(s) in statement")
-    return texts
 
 
 def _nobody(item: Mapping[str, Any]) -> tuple[bool, None]:
@@ -312,5 +375,5 @@ def _principal(kind: str, text: str) -> tuple[Whom, str]:
     elif kind == "CanonicalUser" and text:
         return "canonical", text
     elif kind in ("Service", "Federated") and text:
-        return "service", text
+        return "service" if kind == "Service" else "federated", text
     raise MalformedPolicy("Invalid principal in policy")

@@ -17,13 +17,14 @@ ACCOUNT = "000000000000"
 class Principal(Struct, frozen=True):
     """The caller of a request, as far as rights are concerned.
 
-    ``owner`` is what its objects belong to, ``name`` the user's name, ``access_key`` the key that it signed with.
+    ``owner`` is what its objects belong to, ``name`` the user's name and ``path`` what stands before it in ARNs,
+    ``access_key`` the key that it signed with.
     ``policies`` are those of the user and its groups; None for a user that has none and owns what it makes, as an
     account does. ``session`` narrows a session; None where nothing narrows it. ``names`` are other ARNs that mean it,
     without their beginning (``role/reader``); ``tags`` and ``id`` are what policies can ask.
     """
 
-    kind: Literal["root", "user", "session", "anonymous"]
+    kind: Literal["root", "user", "session", "federated", "anonymous"]
     owner: Owner
     name: str = ""
     access_key: str = ""
@@ -32,6 +33,7 @@ class Principal(Struct, frozen=True):
     names: tuple[str, ...] = ()
     tags: tuple[tuple[str, str], ...] = ()
     id: str = ""
+    path: str = "/"
 
     @property
     def is_of_account(self) -> bool:
@@ -60,7 +62,7 @@ class Principal(Struct, frozen=True):
             return ""
         if self.names:
             return f"arn:aws:sts::{ACCOUNT}:{self.names[0]}"
-        return f"arn:aws:iam::{ACCOUNT}:{'root' if self.is_root else 'user/' + self.name}"
+        return f"arn:aws:iam::{ACCOUNT}:{'root' if self.is_root else f'user{self.path}{self.name}'}"
 
 
 ANONYMOUS = Principal("anonymous", Owner("65a011a29cdf8ec533ec3d1ccaae921c", "anonymous"))
@@ -72,6 +74,8 @@ def principal_of(user: "User | None") -> Principal:
     if user is None:
         return ANONYMOUS
     name = user.name or user.owner.id
-    names = (f"assumed-role/{user.role}", f"role/{user.role.partition('/')[0]}") if user.role else ()
-    kind: Literal["root", "user"] = "root" if user.root else "user"
-    return Principal(kind, user.owner, name, user.access_key, user.policies, user.session, names)
+    names = (f"assumed-role/{user.role}", user.role_name) if user.role else ()
+    kind: Literal["root", "user", "session"] = "root" if user.root else "session" if user.role else "user"
+    return Principal(
+        kind, user.owner, name, user.access_key, user.policies, user.session, names, user.tags, user.id, user.path
+    )

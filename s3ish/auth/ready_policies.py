@@ -11,8 +11,20 @@ READY = {
     "readonly": ("s3:Get*", "s3:List*"),
     "writeonly": ("s3:PutObject", "s3:AbortMultipartUpload", "s3:ListMultipartUploadParts"),
     "readwrite": ("s3:*",),
+    "AmazonS3ReadOnlyAccess": ("s3:Get*", "s3:List*"),
+    "AmazonS3FullAccess": ("s3:*",),
+    "IAMReadOnlyAccess": ("iam:Get*", "iam:List*"),
+    "IAMFullAccess": ("iam:*",),
+    "AdministratorAccess": ("*",),
 }
 """The actions that each allows, on everything."""
+
+
+def document_of(name: str) -> str:
+    """Return the document of one of ``READY``, in JSON. Raises KeyError."""
+    sid = "".join(filter(str.isalnum, name))
+    statement = {"Sid": sid, "Effect": "Allow", "Action": list(READY[name]), "Resource": "*"}
+    return json.dumps({"Version": "2012-10-17", "Statement": [statement]})
 
 
 def policy_of(text: str) -> Policy:
@@ -21,8 +33,4 @@ def policy_of(text: str) -> Policy:
     Raises:
         MalformedPolicy: neither.
     """
-    actions = READY.get(text)
-    if actions is None:
-        return read_policy(text)
-    statement = {"Sid": text, "Effect": "Allow", "Action": list(actions), "Resource": "*"}
-    return read_policy(json.dumps({"Version": "2012-10-17", "Statement": [statement]}))
+    return read_policy(document_of(text) if text in READY else text)

@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 import msgspec
 from msgspec import Struct
 
-from s3ish.auth.credentials import Credentials, User
+from s3ish.auth.credentials import Holders, User
 from s3ish.auth.policy import Policy, read_policy
 from s3ish.errors import ExpiredToken, InvalidAccessKeyId, InvalidToken, MalformedPolicy
 
@@ -28,6 +28,7 @@ class Session(Struct, frozen=True):
     """What a token says: the session's key, whose it is, when it ends (seconds since the epoch), and its limits.
 
     ``role`` and ``name`` are what the caller named it; ``policy`` narrows its rights, empty if nothing does.
+    ``role_id`` is the id of a role that is kept, empty where it is but a name; ``stamp`` is that of the parent's key.
     """
 
     access_key: str
@@ -36,6 +37,8 @@ class Session(Struct, frozen=True):
     role: str = ""
     name: str = ""
     policy: str = ""
+    role_id: str = ""
+    stamp: str = ""
 
 
 class Temporary(Struct, frozen=True):
@@ -56,7 +59,7 @@ class Sessions:
         token: returns an unpredictable text of so many random bytes.
     """
 
-    def __init__(self, credentials: Credentials, secret: str, token: Callable[[int], str]) -> None:
+    def __init__(self, credentials: Holders, secret: str, token: Callable[[int], str]) -> None:
         self._credentials = credentials
         self._token = token
         self._key = hmac.digest(secret.encode(), b"s3ish session tokens 1", "sha256")
@@ -89,8 +92,11 @@ class Sessions:
         if now.timestamp() >= session.ends:
             raise ExpiredToken
         parent = self._credentials.find(session.parent)
-        if parent is None:
+        if parent is None or parent.stamp != session.stamp:
             raise InvalidAccessKeyId(AWSAccessKeyId=access_key[:128])
+        if session.role_id:
+            return self._in_role(session, token)
+        label = f"{session.role}/{session.name}" if session.role and parent.root else ""
         return User(
             access_key,
             self._secret(token),
@@ -99,8 +105,33 @@ class Sessions:
             name=parent.name or parent.owner.id,
             policies=parent.policies,
             session=_narrowed(session),
-            role=f"{session.role}/{session.name}" if session.role else "",
+            role=label,
+            role_name=f"role/{session.role}" if label else "",
             parent=session.parent,
+            id=parent.id,
+            path=parent.path,
+            tags=parent.tags,
+            stamp=parent.stamp,
+        )
+
+    def _in_role(self, session: Session, token: str) -> User:
+        """Return what a session in a role acts as: with the rights of the role, whoever asked for it."""
+        role = self._credentials.find_role(session.role_id)
+        if role is None:
+            raise InvalidAccessKeyId(AWSAccessKeyId=session.access_key[:128])
+        return User(
+            session.access_key,
+            self._secret(token),
+            role.owner,
+            name=f"{role.name}/{session.name}",
+            policies=role.policies,
+            session=_narrowed(session),
+            role=f"{role.name}/{session.name}",
+            role_name=f"role{role.path}{role.name}",
+            parent=session.parent,
+            id=f"{role.id}:{session.name}",
+            tags=role.tags,
+            stamp=session.stamp,
         )
 
     def _read(self, token: str) -> Session:

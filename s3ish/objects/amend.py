@@ -16,7 +16,7 @@ import structlog
 from msgspec.structs import replace
 
 from s3ish.blob.protocol import BlobError, Corrupt, Missing, OutOfReach
-from s3ish.index.protocol import Change, Damaged, Put
+from s3ish.index.protocol import Change, Damaged, Expect, Put
 from s3ish.model import BlobRef, Intent
 from s3ish.objects.store import Store, attempts, translated
 from s3ish.tables import keys
@@ -69,8 +69,7 @@ async def amend(
             following = rows(held.record, wanted)
             if same and not following:
                 return held
-            # a write that a thread has begun cannot be cancelled, so that it is seen through to its end
-            amended = await asyncio.shield(asyncio.ensure_future(_attempt(store, table, held, wanted, following)))
+            amended = await amend_once(store, table, held, wanted, following)
             if amended:
                 return amended
             now = await _now(store, table, held.key, wanted.blob)
@@ -80,15 +79,41 @@ async def amend(
     raise AssertionError  # attempts() raises before
 
 
+async def amend_once(
+    store: Store,
+    table: SealedTable[R, K],
+    held: Held[R],
+    wanted: Any,
+    also: Sequence[Change] = (),
+    expect: Sequence[Expect] = (),
+) -> Held[R] | None:
+    """Replace a record by another one, unless the row is another one by now; see ``amend``.
+
+    Args:
+        wanted: the record to be, with a revision of its own.
+        also, expect: what more is changed in the same commit, and what more it requires.
+
+    Returns:
+        The record as it is now; None if nothing was changed, because a requirement did not hold.
+    """
+    # a write that a thread has begun cannot be cancelled, so that it is seen through to its end
+    return await asyncio.shield(asyncio.ensure_future(_attempt(store, table, held, wanted, also, expect)))
+
+
 async def _attempt(
-    store: Store, table: SealedTable[R, K], held: Held[R], wanted: Any, rows: Sequence[Change]
+    store: Store,
+    table: SealedTable[R, K],
+    held: Held[R],
+    wanted: Any,
+    also: Sequence[Change],
+    expect: Sequence[Expect],
 ) -> Held[R] | None:
     """Commit an amended record and write its sidecar; None if the row is another one by now."""
     row = table.store(held.key, wanted)
     left = _intent(store, held, wanted.blob)
     amended = Held(table.name, wanted, row.key, row.value)
     try:
-        if not await store.commit([row, left, *rows], [held.row]):
+        if not await store.commit([row, left, *also], [held.row, *expect]):
             return None
         await _write(store, table, amended, wanted.blob)
     except BaseException:  # it may have happened, and the sidecar does not say so

@@ -34,12 +34,13 @@ from s3ish.errors import (
     ServiceUnavailable,
 )
 from s3ish.http.exchange import AnswerTorn
+from s3ish.identity.registry import Registry
 from s3ish.model import Bucket
 from s3ish.objects.outbox import NO_TARGETS, Targets
 from s3ish.objects.store import Store, translated
 from s3ish.observe.lines import RequestLine
 from s3ish.observe.observer import Observer
-from s3ish.server import query_api, respond, website, welcome
+from s3ish.server import respond, website, welcome
 from s3ish.server.access_log import AccessLog
 from s3ish.server.body import Disconnected, RequestBody
 from s3ish.server.cors import preflight, share
@@ -47,6 +48,7 @@ from s3ish.server.faults import FaultPoints
 from s3ish.server.post import open_form
 from s3ish.server.proxies import Proxies
 from s3ish.server.query import read_query
+from s3ish.server.query_api import QueryApi, is_asked
 from s3ish.server.request_record import RequestRecord
 from s3ish.server.router import Router
 from s3ish.server.target import Target, locate, locate_page, site_of
@@ -82,6 +84,7 @@ class S3Application:
         website_domains: names of websites.
         proxies: whose word on clients is believed.
         faults: what happens at some points of every request, if anything does.
+        registry: the users that are kept in the store; None if there are none.
         sessions: what issues temporary credentials; None if there are none.
         access_log: what gathers the lines of requests for the owners of buckets; None if nothing does.
         targets: to which events of buckets can go.
@@ -98,13 +101,15 @@ class S3Application:
         website_domains: tuple[str, ...] = (),
         proxies: Proxies = _NO_PROXIES,
         faults: FaultPoints | None = None,
+        registry: Registry | None = None,
         sessions: Sessions | None = None,
         access_log: AccessLog | None = None,
         targets: Targets = NO_TARGETS,
     ) -> None:
         self._targets = targets
         self._access_log = access_log
-        self._sessions = sessions
+        self._registry = registry
+        self._query_api = QueryApi(authenticator, registry, sessions) if registry and sessions else None
         self._store = store
         self._faults = faults
         self._router = router
@@ -179,8 +184,7 @@ class S3Application:
             with translated():
                 return await self._handle(call, receive)
         except S3Error as error:
-            if error.status >= 500 and error.status != 501:
-                log.error("request failed", request_id=call.request_id, error=error.code, cause=_cause(error))
+            _log_failure(call, error)
             await self._recall(call)
             return self._refuse(call, error)
         except (Disconnected, ConnectionError) as error:
@@ -256,8 +260,10 @@ class S3Application:
         if site:
             call.body = RequestBody(receive, call.headers, call.appetite)
             return await website.answer(self._store, call, target, call.body)
-        if self._sessions and query_api.is_asked(call.method, target.level, call.headers):
-            return await self._answer_query(call, receive)
+        if self._registry and self._registry.is_due():
+            await self._registry.look()
+        if self._query_api and is_asked(call.method, target.level, call.headers):
+            return await self._answer_query(self._query_api, call, receive)
         if target.level == "service" and welcome.is_of_browser(call.method, call.query, call.headers):
             return welcome.page(f"{call.origin.scheme}://{call.headers['host']}")
         query = read_query(call.query)
@@ -269,6 +275,8 @@ class S3Application:
             form = await open_form(body, call.headers, self._authenticator, target.bucket, now)
             identity, headers, source = replace(identity, user=form.user or identity.user), form.headers, form.file
             target = call.target = Target(target.bucket, form.key, target.by_host)
+        if self._registry and identity.user:
+            self._registry.note_use(identity.user)
         principal = call.principal = principal_of(identity.user)
         held = await self._store.find_bucket(target.bucket) if target.bucket else None
         bucket = call.bucket = held.record if held else None
@@ -308,15 +316,25 @@ class S3Application:
         written = shape.write(response, operation.status) if response is not None else Written(operation.status, [])
         return await self._faults.after(call, written) if self._faults else written
 
-    async def _answer_query(self, call: RequestRecord, receive: Any) -> Written:
+    async def _answer_query(self, api: QueryApi, call: RequestRecord, receive: Any) -> Written:
         """Answer a request in the query protocol."""
-        assert self._sessions is not None
         body = call.body = RequestBody(receive, call.headers, call.appetite)
         request = HttpRequest(call.method, call.path, call.query, call.headers, call.repeated)
-        now = self._store.clock.service_now()
-        call.action, key, written = await query_api.answer(body, request, self._authenticator, self._sessions, now)
-        call.principal = replace(call.principal, access_key=key)
-        return written
+        circumstances = Circumstances(
+            call.headers,
+            {},
+            self._store.clock.service_now(),
+            call.origin.client,
+            call.origin.scheme == "https",
+            region=self._store.region,
+        )
+        answered = await api.answer(body, request, circumstances, call.request_id)
+        call.action, call.principal = answered.action, answered.principal
+        if answered.error is not None:
+            call.error = answered.error.code
+            call.reason = answered.error.reason
+            _log_failure(call, answered.error)
+        return answered.written
 
     def _identify(
         self, call: RequestRecord, target: Target, query: Mapping[str, str]
@@ -417,6 +435,12 @@ async def linger(body: RequestBody) -> None:
     with contextlib.suppress(Disconnected, TimeoutError):
         async with asyncio.timeout(LINGER_SECONDS):
             await body.drain(LINGER_BYTES)
+
+
+def _log_failure(call: RequestRecord, error: S3Error) -> None:
+    """Log an error that is the server's own."""
+    if error.status >= 500 and error.status != 501:
+        log.error("request failed", request_id=call.request_id, error=error.code, cause=_cause(error))
 
 
 def _cause(error: BaseException) -> str:

@@ -7,22 +7,54 @@ https://docs.aws.amazon.com/STS/latest/APIReference/CommonParameters.html
 import hashlib
 import re
 from collections.abc import Mapping
-from datetime import datetime
+from typing import NamedTuple
 from urllib.parse import parse_qsl
 
+from msgspec import Struct
+from msgspec.structs import replace
+
+from s3ish.auth.condition_keys import Circumstances
+from s3ish.auth.credentials import User
 from s3ish.auth.identify import Authenticator
-from s3ish.auth.principals import principal_of
+from s3ish.auth.principals import ANONYMOUS, Principal, principal_of
 from s3ish.auth.request import HttpRequest
 from s3ish.auth.sessions import Sessions
-from s3ish.errors import AccessDenied, InvalidRequest, MissingAction, S3Error
+from s3ish.errors import AccessDenied, InvalidAction, InvalidRequest, MissingAction, S3Error
+from s3ish.identity.records import RoleRecord
+from s3ish.identity.registry import Registry
 from s3ish.server import sts
 from s3ish.server.body import RequestBody
+from s3ish.server.iam import actions as iam
+from s3ish.server.query_call import Action, Call, element
 from s3ish.wire.shape import Written
 from s3ish.wire.xml import DECLARATION, escape
 
-_MAX_BYTES = 64 * 1024
+_MAX_BYTES = 256 * 1024
+_MAX_FIELDS = 500
 _FORM = "application/x-www-form-urlencoded"
-_SERVICE = re.compile(r"Credential=[^,]*/(sts)/aws4_request")
+_SCOPE = re.compile(r"Credential=[^,]*/(sts|iam)/aws4_request")
+
+
+class _Service(NamedTuple):
+    """What answers for a service."""
+
+    namespace: str
+    actions: Mapping[str, Action]
+
+
+_SERVICES = {
+    "sts": _Service("https://sts.amazonaws.com/doc/2011-06-15/", sts.ACTIONS),
+    "iam": _Service("https://iam.amazonaws.com/doc/2010-05-08/", iam.ACTIONS),
+}
+
+
+class Answered(Struct):
+    """What became of a call: its action, as far as it is known, who made it, why it was refused, and the answer."""
+
+    written: Written
+    action: str = ""
+    principal: Principal = ANONYMOUS
+    error: S3Error | None = None
 
 
 def is_asked(method: str, level: str, headers: Mapping[str, str]) -> bool:
@@ -30,50 +62,86 @@ def is_asked(method: str, level: str, headers: Mapping[str, str]) -> bool:
     return method == "POST" and level == "service" and headers.get("content-type", "").startswith(_FORM)
 
 
-async def answer(
-    body: RequestBody, request: HttpRequest, authenticator: Authenticator, sessions: Sessions, now: datetime
-) -> tuple[str, str, Written]:
-    """Answer a request; errors are answered in the protocol's own form.
+class QueryApi:
+    """Answers calls.
 
-    Returns:
-        The name of the action if it is known, the caller's access key, and the answer.
+    Args:
+        authenticator: who a call is from.
+        registry: the users.
+        sessions: what issues temporary credentials.
     """
-    action, caller = "", ""
-    try:
-        data = await body.document(_MAX_BYTES, needs_digest=False)
-        parameters = _parameters(data)
-        asked_for = parameters.get("Action", "")
-        signed = dict(request.headers) | {"x-amz-content-sha256": hashlib.sha256(data).hexdigest()}
-        if not _SERVICE.search(request.headers.get("authorization", "")):
-            raise AccessDenied("Only the Security Token Service is asked so; sign the request for sts.")
-        asked = HttpRequest(
-            request.method, request.raw_path, request.raw_query, signed, request.repeated, request.host_bucket, "sts"
-        )
-        user = authenticator.identify(asked, now).user
-        if user is None:
-            raise AccessDenied
-        caller = user.access_key
-        if asked_for not in sts.ACTIONS:
-            raise MissingAction(f"The action {asked_for[:64]} is not valid for this web service.")
-        action = asked_for
-        result = sts.ACTIONS[action](sts.Asked(parameters, user, principal_of(user), sessions, now))
-        return action, caller, _document(f"{action}Response", f"<{action}Result>{result}</{action}Result>")
-    except S3Error as error:
-        kind = "Sender" if error.status < 500 else "Receiver"
-        content = f"<Type>{kind}</Type><Code>{error.code}</Code><Message>{escape(error.message)}</Message>"
-        written = _document("ErrorResponse", f"<Error>{content}</Error>")
-        written.status = error.status
-        return action, caller, written
+
+    def __init__(self, authenticator: Authenticator, registry: Registry, sessions: Sessions) -> None:
+        self._authenticator, self._registry, self._sessions = authenticator, registry, sessions
+
+    async def answer(
+        self, body: RequestBody, request: HttpRequest, circumstances: Circumstances, request_id: str
+    ) -> Answered:
+        """Answer a call; errors are answered in the protocol's own form."""
+        found = _SCOPE.search(request.headers.get("authorization", ""))
+        name = found[1] if found else "sts"
+        service = _SERVICES[name]
+        answered = Answered(Written(500, []))
+        try:
+            if not found:
+                raise AccessDenied("Only STS and IAM are asked so; sign the request for sts or iam.")
+            data = await body.document(_MAX_BYTES, needs_digest=False)
+            signed = {**request.headers, "x-amz-content-sha256": hashlib.sha256(data).hexdigest()}
+            asked = replace(request, headers=signed, service=name)
+            user = self._authenticator.identify(asked, circumstances.now).user
+            if user is None:
+                raise AccessDenied
+            answered.principal = principal_of(user)
+            self._registry.note_use(user)
+            parameters = _parameters(data)
+            action = parameters.get("Action", "")
+            if not action:
+                raise MissingAction
+            if action not in service.actions:
+                raise InvalidAction(f"The action {action[:64]} is not valid for this web service.")
+            answered.action = action
+            if name == "iam":
+                refuse_session(user)
+            call = Call(parameters, user, answered.principal, self._sessions, self._registry, circumstances)
+            result = await service.actions[action](call)
+            content = f"<{action}Result>{result}</{action}Result>" if result else ""
+            told = f"<ResponseMetadata>{element('RequestId', request_id)}</ResponseMetadata>"
+            answered.written = _document(service, f"{action}Response", content + told)
+        except S3Error as error:
+            answered.error = error
+            answered.written = _refuse(service, error, request_id)
+        return answered
+
+
+def refuse_session(user: User) -> None:
+    """Refuse a session of a user, which must not gain what lasts longer; one in a role has what the role has.
+
+    https://docs.aws.amazon.com/IAM/latest/UserGuide/id_credentials_temp_control-access_getsessiontoken.html
+    """
+    if user.parent and not user.id.startswith(RoleRecord.mark):
+        raise AccessDenied("Cannot change or show users with the credentials of a session.")
+
+
+def _refuse(service: _Service, error: S3Error, request_id: str) -> Written:
+    kind = "Sender" if error.status < 500 else "Receiver"
+    content = f"<Type>{kind}</Type><Code>{error.code}</Code><Message>{escape(error.message)}</Message>"
+    written = _document(service, "ErrorResponse", f"<Error>{content}</Error>{element('RequestId', request_id)}")
+    written.status = error.status
+    return written
 
 
 def _parameters(data: bytes) -> dict[str, str]:
+    """Return the fields of a form. Raises InvalidRequest: it is none, or one is there twice."""
     try:
-        pairs = parse_qsl(data.decode(), keep_blank_values=True, strict_parsing=bool(data), max_num_fields=100)
+        pairs = parse_qsl(data.decode(), keep_blank_values=True, strict_parsing=bool(data), max_num_fields=_MAX_FIELDS)
     except ValueError as error:
         raise InvalidRequest("The body is not a form.") from error
-    return dict(pairs)
+    parameters = dict(pairs)
+    if len(parameters) != len(pairs):
+        raise InvalidRequest("A parameter must not be repeated.")
+    return parameters
 
 
-def _document(root: str, content: str) -> Written:
-    body = f'{DECLARATION}<{root} xmlns="{sts.NAMESPACE}">{content}</{root}>'.encode()
+def _document(service: _Service, root: str, content: str) -> Written:
+    body = f'{DECLARATION}<{root} xmlns="{service.namespace}">{content}</{root}>'.encode()
     return Written(200, [("content-type", "text/xml")], body)

@@ -1,63 +1,92 @@
 """The Security Token Service: who am I, and temporary credentials.
 
-A session has the rights of who asked for it, less what a policy of the session does not allow. Roles are names.
+A session has the rights of who asked for it, or of a role that may be assumed, less what a policy of the session does
+not allow. A role that is not kept is a name only: the session keeps the rights of who asked.
 https://docs.aws.amazon.com/STS/latest/APIReference/welcome.html
 """
 
 import re
-from collections.abc import Callable, Mapping
-from datetime import datetime
 
-from msgspec import Struct
+from msgspec.structs import replace
 
-from s3ish.auth.credentials import User
-from s3ish.auth.policy import read_policy
-from s3ish.auth.principals import ACCOUNT, Principal
-from s3ish.auth.sessions import LEAST_SECONDS, MOST_SECONDS, Session, Sessions, Temporary
+from s3ish.auth.authorize import Denied, decide_assuming
+from s3ish.auth.policy import read_policy, read_trust_policy
+from s3ish.auth.principals import ACCOUNT
+from s3ish.auth.sessions import LEAST_SECONDS, MOST_SECONDS, Session, Temporary
 from s3ish.errors import AccessDenied, MalformedPolicy, MalformedPolicyDocument, ValidationError
-from s3ish.wire.xml import escape
+from s3ish.identity.records import RoleRecord
+from s3ish.server.query_call import Action, Call, element
 
-NAMESPACE = "https://sts.amazonaws.com/doc/2011-06-15/"
-_ROLE = re.compile(r"arn:aws:iam::\d{12}:role/(?:[\w+=,.@/-]+/)?([\w+=,.@-]{1,64})")
-_NAME = re.compile(r"[\w+=,.@-]{2,64}")
+_ROLE = re.compile(r"arn:aws:iam::\d{12}:role/(?:[\w+=,.@/-]+/)?([\w+=,.@-]{1,64})", re.ASCII)
+_NAME = re.compile(r"[\w+=,.@-]{2,64}", re.ASCII)
 _MAX_POLICY = 2048
 
 
-class Asked(Struct, frozen=True):
-    """One call: its parameters, who makes it, and when."""
-
-    parameters: Mapping[str, str]
-    user: User
-    principal: Principal
-    sessions: Sessions
-    now: datetime
-
-
-def _get_caller_identity(asked: Asked) -> str:
+async def _get_caller_identity(call: Call) -> str:
     """https://docs.aws.amazon.com/STS/latest/APIReference/API_GetCallerIdentity.html"""
-    user_id = asked.principal.id or asked.principal.owner.id
-    return f"<Arn>{escape(asked.principal.arn)}</Arn><UserId>{escape(user_id)}</UserId><Account>{ACCOUNT}</Account>"
+    user_id = call.principal.id or call.principal.owner.id
+    return element("Arn", call.principal.arn) + element("UserId", user_id) + element("Account", ACCOUNT)
 
 
-def _get_session_token(asked: Asked) -> str:
+async def _get_session_token(call: Call) -> str:
     """https://docs.aws.amazon.com/STS/latest/APIReference/API_GetSessionToken.html"""
-    if asked.user.access_key.startswith("ASIA"):
+    assert call.user is not None
+    if call.user.parent:
         raise AccessDenied("Cannot call GetSessionToken with session credentials")
-    seconds = _seconds(asked.parameters, 43_200)
-    return _credentials(_issue(asked, seconds))
+    return _credentials(_issue(call, _seconds(call, 43_200, MOST_SECONDS)))
 
 
-def _assume_role(asked: Asked) -> str:
+async def _assume_role(call: Call) -> str:
     """https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRole.html"""
-    role = _ROLE.fullmatch(asked.parameters.get("RoleArn", ""))
-    name = asked.parameters.get("RoleSessionName", "")
+    assert call.user is not None
+    name, given = role_of(call), call.text("RoleArn")
+    session_name = session_name_of(call)
+    if call.user.session is not None:
+        raise AccessDenied("A session whose rights are narrowed cannot give them to another session")
+    policy = session_policy_of(call)
+    kept = call.registry.directory.named(RoleRecord, name)
+    if kept is not None and kept.arn == given:
+        _check_trust(call, kept)
+        seconds = _seconds(call, min(3600, kept.most_seconds), kept.most_seconds)
+        role_id = kept.id
+    else:
+        if call.principal.kind == "session":  # it would get back the rights of whom the session is of
+            raise AccessDenied(_not_authorized(call, given))
+        seconds, role_id = _seconds(call, 3600, MOST_SECONDS), ""
+    made = _issue(call, seconds, role=name, name=session_name, policy=policy, role_id=role_id)
+    return _credentials(made) + assumed(name, session_name, role_id)
+
+
+ACTIONS: dict[str, Action] = {
+    "AssumeRole": _assume_role,
+    "GetCallerIdentity": _get_caller_identity,
+    "GetSessionToken": _get_session_token,
+}
+
+
+def role_of(call: Call) -> str:
+    """Return the name of the role that a call asks for. Raises ValidationError."""
+    role = _ROLE.fullmatch(call.parameters.get("RoleArn", ""))
     if role is None:
         raise ValidationError("RoleArn must be the ARN of a role: arn:aws:iam::000000000000:role/NAME")
+    return role[1]
+
+
+def session_name_of(call: Call) -> str:
+    """Return what a call wants its session to be called. Raises ValidationError."""
+    name = call.parameters.get("RoleSessionName", "")
     if not _NAME.fullmatch(name):
         raise ValidationError("RoleSessionName must have 2 to 64 letters, digits and characters of +=,.@-_")
-    if asked.user.access_key.startswith("ASIA") and asked.user.session is not None:
-        raise AccessDenied("A session whose rights are narrowed cannot give them to another session")
-    policy = asked.parameters.get("Policy", "")
+    return name
+
+
+def session_policy_of(call: Call) -> str:
+    """Return the policy that narrows the session; empty if there is none.
+
+    Raises ValidationError, MalformedPolicyDocument.
+    """
+    call.refuse("PolicyArns")
+    policy = call.parameters.get("Policy", "")
     if len(policy) > _MAX_POLICY:
         raise ValidationError(f"Policy must have at most {_MAX_POLICY} characters")
     if policy:
@@ -65,36 +94,51 @@ def _assume_role(asked: Asked) -> str:
             read_policy(policy)
         except MalformedPolicy as error:
             raise MalformedPolicyDocument(error.message) from error
-    made = _issue(asked, _seconds(asked.parameters, 3600), role=role[1], name=name, policy=policy)
-    arn = f"arn:aws:sts::{ACCOUNT}:assumed-role/{role[1]}/{name}"
-    who = f"<AssumedRoleUser><AssumedRoleId>{role[1]}:{name}</AssumedRoleId><Arn>{arn}</Arn></AssumedRoleUser>"
-    return _credentials(made) + who
+    return policy
 
 
-ACTIONS: dict[str, Callable[[Asked], str]] = {
-    "AssumeRole": _assume_role,
-    "GetCallerIdentity": _get_caller_identity,
-    "GetSessionToken": _get_session_token,
-}
+def assumed(role: str, session_name: str, role_id: str) -> str:
+    """Return who the session is, as answers show it."""
+    arn = f"arn:aws:sts::{ACCOUNT}:assumed-role/{role}/{session_name}"
+    who = element("AssumedRoleId", f"{role_id or role}:{session_name}") + element("Arn", arn)
+    return f"<AssumedRoleUser>{who}</AssumedRoleUser>"
 
 
-def _seconds(parameters: Mapping[str, str], default: int) -> int:
-    text = parameters.get("DurationSeconds", str(default))
-    if not (text.isascii() and text.isdigit()) or not LEAST_SECONDS <= int(text[:9]) <= MOST_SECONDS:
-        raise ValidationError(f"DurationSeconds must be from {LEAST_SECONDS} to {MOST_SECONDS}")
-    return int(text)
+def _check_trust(call: Call, role: RoleRecord) -> None:
+    """Check that the caller may assume a role. Raises AccessDenied."""
+    external = (("sts:externalid", call.parameters["ExternalId"]),) if "ExternalId" in call.parameters else ()
+    named = (("sts:rolesessionname", call.parameters["RoleSessionName"]),)
+    circumstances = replace(call.circumstances, further=external + named)
+    decision = decide_assuming(call.principal, read_trust_policy(role.trust), role.arn, circumstances)
+    if isinstance(decision, Denied):
+        error = AccessDenied(_not_authorized(call, role.arn))
+        error.reason = decision.by
+        raise error
 
 
-def _issue(asked: Asked, seconds: int, *, role: str = "", name: str = "", policy: str = "") -> Temporary:
+def _not_authorized(call: Call, arn: str) -> str:
+    return f"User: {call.principal.arn} is not authorized to perform: sts:AssumeRole on resource: {arn}"
+
+
+def _seconds(call: Call, default: int, most: int) -> int:
+    return call.number("DurationSeconds", default, LEAST_SECONDS, most)
+
+
+def _issue(
+    call: Call, seconds: int, *, role: str = "", name: str = "", policy: str = "", role_id: str = ""
+) -> Temporary:
+    assert call.user is not None
     session = Session(
-        access_key=asked.sessions.new_key(),
-        parent=asked.user.parent or asked.user.access_key,
-        ends=int(asked.now.timestamp()) + seconds,
+        access_key=call.sessions.new_key(),
+        parent=call.user.parent or call.user.access_key,
+        ends=int(call.now.timestamp()) + seconds,
         role=role,
         name=name,
         policy=policy,
+        role_id=role_id,
+        stamp=call.user.stamp,
     )
-    return asked.sessions.issue(session)
+    return call.sessions.issue(session)
 
 
 def _credentials(made: Temporary) -> str:

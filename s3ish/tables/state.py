@@ -149,6 +149,11 @@ class ScrubProgress(Struct, frozen=True):
         return min(self.done / self.total, 0.9999) if self.total else 0.0
 
 
+ACCESS_KEYS_USED = Mark(
+    "access-key-used/",
+    "when an access key was used last, in nanoseconds since the epoch",
+    "identity/last_used.py",
+)
 AWAY: Kept[list[int]] = Kept(
     "away",
     list[int],
@@ -187,6 +192,11 @@ SWEEP = Mark(
     "integrity/rebuild.py",
     "integrity/startup.py",
 )
+SYSTEM_MARK = Mark(
+    "system-records",
+    "is another text after each change of a user, group, role or policy, so that processes notice it",
+    "objects/system.py",
+)
 TOKENS = Mark(
     "token/",
     "a hash of the request that was done with a token of a client; named after the day and a hash of caller and token",
@@ -199,6 +209,7 @@ UNCLEAN = Mark(
 )
 
 STATE_ROWS: tuple[Mark | Kept[Any], ...] = (
+    ACCESS_KEYS_USED,
     AWAY,
     BARRIER,
     GAPS,
@@ -208,6 +219,7 @@ STATE_ROWS: tuple[Mark | Kept[Any], ...] = (
     SCRUB,
     SET,
     SWEEP,
+    SYSTEM_MARK,
     TOKENS,
     UNCLEAN,
 )

@@ -11,11 +11,11 @@ import sys
 import uuid
 from pathlib import Path
 from typing import NamedTuple
-from urllib.parse import urlsplit
+from urllib.parse import urlencode, urlsplit
 
 import boto3
 import pytest
-from botocore.auth import S3SigV4Auth, S3SigV4QueryAuth
+from botocore.auth import S3SigV4Auth, S3SigV4QueryAuth, SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.config import Config
 from botocore.credentials import Credentials
@@ -357,3 +357,25 @@ def big():
     """Eight MiB that repeat at no power of two: several stripes, and enough for a part."""
     block = bytes((i * 131 + i // 256 * 7) % 251 for i in range(65521))
     return (block * 129)[: 8 * 1024 * 1024]
+
+
+@pytest.fixture(scope="session")
+def raw_iam(server):
+    """A function that makes a call of the IAM query API with exactly these parameters: its status and error code."""
+    where = urlsplit(server.endpoint)
+
+    def send(keys=ROOT, service="iam", **parameters):
+        body = urlencode({"Version": "2010-05-08", **parameters}).encode()
+        headers = {"Host": where.netloc, "Content-Type": "application/x-www-form-urlencoded"}
+        request = AWSRequest("POST", f"{server.endpoint}/", headers, body)
+        SigV4Auth(Credentials(*keys), service, REGION).add_auth(request)
+        connection = http.client.HTTPConnection(where.hostname, where.port, timeout=20)
+        try:
+            connection.request("POST", "/", body, dict(request.headers))
+            response = connection.getresponse()
+            found = re.search(r"<Code>(\w+)</Code>", response.read().decode())
+            return response.status, found and found[1]
+        finally:
+            connection.close()
+
+    return send

@@ -136,4 +136,4 @@ def test_wrong_and_missing_signatures(server, raw):
     assert code_of(sts_of(server, ("NOBODY", "wrong")).get_caller_identity) == "InvalidAccessKeyId"
     form = {"Content-Type": "application/x-www-form-urlencoded"}
     assert raw("POST", "/", "Action=GetCallerIdentity&Version=2011-06-15", form, keys=None).status == 403
-    assert code_of(sts_of(server, ROOT).get_access_key_info, AccessKeyId="A" * 16) == "MissingAction"
+    assert code_of(sts_of(server, ROOT).get_access_key_info, AccessKeyId="A" * 16) == "InvalidAction"

@@ -43,18 +43,30 @@ class Keyring:
         self._first = _name(derived[0])
         self._random_bytes = random_bytes
 
+    @property
+    def first(self) -> str:
+        """The name of the key that encrypts what is new."""
+        return self._first
+
     def make(self) -> tuple[bytes, Mapping[str, str]]:
         """Return a new data key, and the parameters with which it can be opened."""
         data_key = self._random_bytes(KEY_BYTES)
-        sealed = seal(self._keys[self._first], data_key, _BOUND, self._random_bytes)
-        return data_key, {_MASTER: self._first, _DATA_KEY: sealed}
+        return data_key, {_MASTER: self._first, _DATA_KEY: self.seal(data_key, _BOUND)}
 
     def open(self, parameters: Mapping[str, str]) -> bytes:
         """Return the data key of a link. Raises ValueError if its master key is not here, or it was changed."""
-        key = self._keys.get(parameters.get(_MASTER, ""))
+        return self.unseal(parameters.get(_MASTER, ""), parameters.get(_DATA_KEY, ""), _BOUND)
+
+    def seal(self, plain: bytes, bound: bytes) -> str:
+        """Encrypt a few bytes with the key ``first``; see ``sealing.seal``."""
+        return seal(self._keys[self._first], plain, bound, self._random_bytes)
+
+    def unseal(self, name: str, sealed: str, bound: bytes) -> bytes:
+        """Return what was sealed with the key of a name. Raises ValueError if it is not here, or was changed."""
+        key = self._keys.get(name)
         if key is None:
-            raise ValueError(f"the master key {parameters.get(_MASTER, '')[:16]!r} is not among the settings")
-        return unseal(key, parameters.get(_DATA_KEY, ""), _BOUND)
+            raise ValueError(f"the master key {name[:16]!r} is not among the settings")
+        return unseal(key, sealed, bound)
 
 
 def _name(key: bytes) -> str:

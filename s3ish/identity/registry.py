@@ -1,0 +1,166 @@
+"""Users and what belongs to them, as one process sees and changes them.
+
+All of it is in memory, for signatures are checked at every request. Another process may have changed it: so a request
+that comes a moment after the last look asks for the mark that every change raises, and reads all again if it is
+another one. A change reads it first, decides on all that there is, and is made only if that is still so.
+"""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from typing import TypeVar
+
+import structlog
+from msgspec import Struct
+
+from s3ish.auth.credentials import Role, User
+from s3ish.errors import InternalError
+from s3ish.identity.directory import Directory
+from s3ish.identity.last_used import LastUsed
+from s3ish.identity.records import KINDS, Record, decode
+from s3ish.identity.secrets import Secrets
+from s3ish.model import SystemRecord
+from s3ish.objects import system
+from s3ish.objects.store import Store, attempts
+from s3ish.tables.table import Held
+
+T = TypeVar("T")
+
+log = structlog.get_logger()
+
+LOOK_SECONDS = 0.25
+"""How old what a request is decided on may be."""
+
+
+class Add(Struct, frozen=True):
+    """A new record is made."""
+
+    record: Record
+
+
+class Replace(Struct, frozen=True):
+    """A record is replaced by another state of it."""
+
+    record: Record
+
+
+class Remove(Struct, frozen=True):
+    """A record goes."""
+
+    record: Record
+
+
+Edit = Add | Replace | Remove
+
+
+class Registry:
+    """Who holds keys, as of a moment ago; see ``Holders``.
+
+    Args:
+        store: where the records are.
+        fixed: the users of the configuration, the root user first.
+        secrets: keeps secret keys.
+    """
+
+    def __init__(self, store: Store, fixed: Sequence[User], secrets: Secrets) -> None:
+        self.store, self.secrets = store, secrets
+        self._fixed = fixed
+        self._known: dict[str, tuple[Held[SystemRecord], Record]] = {}
+        self._mark: bytes | None = None
+        self._complete = False
+        self._due = 0.0
+        self._reading = asyncio.Lock()
+        self.directory = Directory(fixed, (), secrets)
+        self.used = LastUsed(store, lambda access_key: self.directory.key(access_key) is not None)
+
+    def find(self, access_key: str) -> User | None:
+        """Return the user with an access key that is active, or None."""
+        return self.directory.find(access_key)
+
+    def find_role(self, role_id: str) -> Role | None:
+        """Return the role with an id, or None."""
+        return self.directory.find_role(role_id)
+
+    def note_use(self, user: User) -> None:
+        """Note that a user has signed a request, if its key is kept in the store."""
+        if user.stamp and not user.parent:
+            self.used.note(user.access_key)
+
+    def is_due(self) -> bool:
+        """Whether ``look`` has to be called before anything is decided."""
+        return self.store.clock.monotonic() >= self._due
+
+    async def look(self) -> None:
+        """See what other processes have changed. Raises S3Error."""
+        self._due = self.store.clock.monotonic() + LOOK_SECONDS  # first: others need not look meanwhile
+        try:
+            await self._renew()
+        except BaseException:
+            self._due = 0.0
+            raise
+
+    async def _renew(self) -> None:
+        """Read all records, as they are together at one moment, unless that is what is known."""
+        async with self._reading:  # of two that read, the one that began first could end last
+            while True:
+                mark = await system.seen(self.store)
+                if mark == self._mark and self._complete:
+                    return
+                rows = [await system.read_all(self.store, f"{kind.folder}/") for kind in KINDS]
+                if await system.seen(self.store) == mark:
+                    break
+            known = {}
+            complete = all(is_complete for _, is_complete in rows)
+            for kind, (found, _) in zip(KINDS, rows, strict=True):
+                for held in found:
+                    record = self._read(kind, held)
+                    if record is None:
+                        complete = False
+                    else:
+                        known[record.row] = held, record
+            self.directory = Directory(self._fixed, [record for _, record in known.values()], self.secrets)
+            self._known, self._mark, self._complete = known, mark, complete
+
+    def _read(self, kind: type[Record], held: Held[SystemRecord]) -> Record | None:
+        """Return what a row says; one that was read before is not read again."""
+        before = self._known.get(held.record.name)
+        if before is not None and before[0].value == held.value:
+            return before[1]
+        try:
+            return decode(kind, held.record.document)
+        except ValueError as error:
+            log.error("a record of users cannot be read", record=held.record.name, cause=str(error))
+            return None
+
+    async def change(self, decide: Callable[[Directory], tuple[Edit | None, T]]) -> T:
+        """Make one change, and return what ``decide`` returns beside it.
+
+        Args:
+            decide: returns the change, or None for none, given all that there is. It may be called again when another
+                caller was faster.
+
+        Raises:
+            S3Error: the engines failed; and what ``decide`` raises.
+        """
+        for _ in attempts():
+            await self._renew()
+            if not self._complete:
+                raise InternalError("A record of users is damaged; the operator has been told.")
+            edit, result = decide(self.directory)
+            if edit is None:
+                return result
+            try:
+                done = await self._apply(edit)
+            finally:
+                await self._renew()  # also what failed may have happened
+            if done:
+                return result
+        raise AssertionError  # attempts() raises before
+
+    async def _apply(self, edit: Edit) -> bool:
+        record, mark = edit.record, self._mark
+        if isinstance(edit, Add):
+            return await system.create(self.store, record.row, record.encoded(), mark)
+        held, _ = self._known[record.row]
+        if isinstance(edit, Replace):
+            return await system.change(self.store, held, record.encoded(), mark)
+        return await system.remove(self.store, held, mark)

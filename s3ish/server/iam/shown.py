@@ -1,0 +1,81 @@
+"""Users, groups, policies and roles as they stand in answers."""
+
+from urllib.parse import quote
+
+from s3ish.identity.directory import Directory
+from s3ish.identity.records import GroupRecord, PolicyRecord, PolicyVersion, Record, RoleRecord, UserRecord
+from s3ish.server.query_call import element, members, moment, optional_element
+
+
+def user(record: UserRecord) -> str:
+    """https://docs.aws.amazon.com/IAM/latest/APIReference/API_User.html"""
+    return _named("User", record) + tags(record)
+
+
+def group(record: GroupRecord) -> str:
+    """https://docs.aws.amazon.com/IAM/latest/APIReference/API_Group.html"""
+    return _named("Group", record)
+
+
+def role(record: RoleRecord) -> str:
+    """https://docs.aws.amazon.com/IAM/latest/APIReference/API_Role.html"""
+    return (
+        _named("Role", record)
+        + element("AssumeRolePolicyDocument", document(record.trust))
+        + optional_element("Description", record.description)
+        + element("MaxSessionDuration", record.most_seconds)
+        + tags(record)
+    )
+
+
+def policy(record: PolicyRecord, arn: str, directory: Directory) -> str:
+    """https://docs.aws.amazon.com/IAM/latest/APIReference/API_Policy.html"""
+    return (
+        element("PolicyName", record.name)
+        + element("PolicyId", record.id)
+        + element("Arn", arn)
+        + element("Path", record.path)
+        + element("DefaultVersionId", record.default)
+        + element("AttachmentCount", len(directory.attached_to(arn)))
+        + element("PermissionsBoundaryUsageCount", 0)
+        + element("IsAttachable", True)
+        + optional_element("Description", record.description)
+        + element("CreateDate", moment(record.created_ns))
+        + element("UpdateDate", moment(record.updated_ns or record.created_ns))
+        + tags(record)
+    )
+
+
+def version(record: PolicyRecord, one: PolicyVersion, *, whole: bool) -> str:
+    """https://docs.aws.amazon.com/IAM/latest/APIReference/API_PolicyVersion.html"""
+    return (
+        (element("Document", document(one.document)) if whole else "")
+        + element("VersionId", one.id)
+        + element("IsDefaultVersion", one.id == record.default)
+        + element("CreateDate", moment(one.created_ns))
+    )
+
+
+def tags(record: Record) -> str:
+    """Return the tags of a record; nothing if it has none."""
+    return tag_list(record) if record.tags else ""
+
+
+def tag_list(record: Record) -> str:
+    """Return the tags of a record, also none."""
+    return members("Tags", [element("Key", key) + element("Value", value) for key, value in record.tags])
+
+
+def document(text: str) -> str:
+    """Return a policy as answers hold it: encoded as in a URL."""
+    return quote(text, safe="-_.~")
+
+
+def _named(kind: str, record: Record) -> str:
+    return (
+        element("Path", record.path)
+        + element(f"{kind}Name", record.name)
+        + element(f"{kind}Id", record.id)
+        + element("Arn", record.arn)
+        + element("CreateDate", moment(record.created_ns))
+    )

@@ -1,0 +1,164 @@
+"""One call of the query protocol: its parameters, who makes it, and what it may do."""
+
+import base64
+import re
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import TypeVar
+
+from msgspec import Struct
+
+from s3ish.auth.authorize import Denied, decide_beside
+from s3ish.auth.condition_keys import Circumstances
+from s3ish.auth.credentials import User
+from s3ish.auth.principals import Principal
+from s3ish.auth.sessions import Sessions
+from s3ish.errors import AccessDenied, ValidationError
+from s3ish.identity.registry import Registry
+from s3ish.wire.xml import escape
+
+T = TypeVar("T")
+
+_MOST_ITEMS = 1000
+_ITEMS = 100
+_NUMBER = re.compile(r"[0-9]{1,9}")
+
+
+class Call(Struct, frozen=True):
+    """One call.
+
+    ``user`` is who signed it, None where a call need not be signed; ``principal`` is the same as far as rights go.
+    """
+
+    parameters: Mapping[str, str]
+    user: User | None
+    principal: Principal
+    sessions: Sessions
+    registry: Registry
+    circumstances: Circumstances
+
+    @property
+    def now(self) -> datetime:
+        """When it is made."""
+        return self.circumstances.now
+
+    def require(self, action: str, resource: str) -> None:
+        """Check that the caller may do something. Raises AccessDenied, whose text names what is missing.
+
+        Args:
+            action: with its service: ``iam:CreateUser``.
+            resource: an ARN, or ``*``.
+        """
+        decision = decide_beside(self.principal, action, resource, self.circumstances)
+        if isinstance(decision, Denied):
+            error = AccessDenied(
+                f"User: {self.principal.arn} is not authorized to perform: {action} on resource: {resource}"
+            )
+            error.reason = decision.by
+            raise error
+
+    def text(self, name: str, *, most: int = 2048) -> str:
+        """Return a parameter that must be there. Raises ValidationError."""
+        value = self.parameters.get(name, "")
+        if not value:
+            raise ValidationError(
+                f"1 validation error detected: Value null at '{name}' failed to satisfy constraint: Member must not be "
+                "null"
+            )
+        return self.optional(name, value, most=most)
+
+    def optional(self, name: str, default: str = "", *, most: int = 2048) -> str:
+        """Return a parameter, or a default. Raises ValidationError: it is too long."""
+        value = self.parameters.get(name, default)
+        if len(value) > most:
+            raise ValidationError(
+                f"1 validation error detected: Value at '{name}' failed to satisfy constraint: Member must have length "
+                f"less than or equal to {most}"
+            )
+        return value
+
+    def number(self, name: str, default: int, least: int, most: int) -> int:
+        """Return a parameter that is a number. Raises ValidationError."""
+        text = self.parameters.get(name, str(default))
+        if not _NUMBER.fullmatch(text) or not least <= int(text) <= most:
+            raise ValidationError(f"{name} must be from {least} to {most}")
+        return int(text)
+
+    def flag(self, name: str) -> bool:
+        """Return a parameter that is true or false; false if it is not there. Raises ValidationError."""
+        text = self.parameters.get(name, "false").lower()
+        if text not in ("true", "false"):
+            raise ValidationError(f"{name} must be true or false")
+        return text == "true"
+
+    def members(self, name: str) -> list[str]:
+        """Return a list: ``Name.member.1``, ``Name.member.2``, and so on."""
+        found: list[str] = []
+        while (value := self.parameters.get(f"{name}.member.{len(found) + 1}")) is not None:
+            found.append(value)
+        return found
+
+    def tags(self) -> tuple[tuple[str, str], ...]:
+        """Return the tags: ``Tags.member.1.Key``, ``Tags.member.1.Value``, and so on."""
+        found: list[tuple[str, str]] = []
+        while (key := self.parameters.get(f"Tags.member.{len(found) + 1}.Key")) is not None:
+            found.append((key, self.parameters.get(f"Tags.member.{len(found) + 1}.Value", "")))
+        return tuple(found)
+
+    def refuse(self, *names: str) -> None:
+        """Refuse parameters that ask for what is not there. Raises ValidationError."""
+        for name in names:
+            if any(key == name or key.startswith(f"{name}.") for key in self.parameters):
+                raise ValidationError(f"{name} is not supported")
+
+    def page(self, items: Iterable[T], name_of: Callable[[T], str], show: Callable[[T], str], field: str) -> str:
+        """Return one page of a list, as ``Marker`` and ``MaxItems`` ask for it.
+
+        Args:
+            items: in the order of their names.
+            field: the element around them.
+
+        Raises:
+            ValidationError: the marker is none.
+        """
+        most = self.number("MaxItems", _ITEMS, 1, _MOST_ITEMS)
+        after = _read_marker(self.parameters["Marker"]) if "Marker" in self.parameters else ""
+        left = [item for item in items if name_of(item) > after]
+        shown = "".join(show(item) for item in left[:most])
+        more = ""
+        if len(left) > most:
+            marker = base64.urlsafe_b64encode(name_of(left[most - 1]).encode()).decode()
+            more = element("Marker", marker)
+        return f"<{field}>{shown}</{field}>{element('IsTruncated', len(left) > most)}{more}"
+
+
+Action = Callable[[Call], Awaitable[str]]
+"""Answers a call with the content of its result."""
+
+
+def element(name: str, value: str | bool | int) -> str:
+    """Return an XML element that holds a value."""
+    text = str(value).lower() if isinstance(value, bool) else str(value)
+    return f"<{name}>{escape(text)}</{name}>"
+
+
+def optional_element(name: str, value: str) -> str:
+    """Return an XML element; nothing if the value is empty."""
+    return element(name, value) if value else ""
+
+
+def members(field: str, shown: Sequence[str]) -> str:
+    """Return a list: each item in an element ``member``."""
+    return f"<{field}>{''.join(f'<member>{item}</member>' for item in shown)}</{field}>"
+
+
+def moment(at_ns: int) -> str:
+    """Return a time, given in nanoseconds since the epoch, as it stands in answers."""
+    return f"{datetime.fromtimestamp(at_ns // 1_000_000_000, UTC):%Y-%m-%dT%H:%M:%SZ}"
+
+
+def _read_marker(text: str) -> str:
+    try:
+        return base64.b64decode(text.encode("ascii"), altchars=b"-_", validate=True).decode()
+    except ValueError as error:
+        raise ValidationError("Invalid Marker.") from error
