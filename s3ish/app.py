@@ -158,9 +158,8 @@ class Application:
             try:
                 with contextlib.suppress(IndexFailure):
                     await damage.flush()
-                await access_log.deliver(all_of_it=True)
-                with contextlib.suppress(IndexFailure):
                     await registry.used.flush()
+                await access_log.deliver(all_of_it=True)
                 await leftovers.step()
                 if not store.leftovers:
                     volumes.forget_workers([volumes.mark])

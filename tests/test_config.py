@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from s3ish.auth.ready_policies import READY
 from s3ish.config import ALIASES, DEVELOPMENT_KEY, TABLE_LISTS, ConfigError, Settings, fields, variables
 from s3ish.config_sources import WELL_KNOWN_SECRETS, key_source, load, shell_secret
 
@@ -114,7 +115,7 @@ def test_every_setting_has_a_variable_and_all_are_different():
         ("[notifications]\nbacklog_events = 0\n", "notifications.backlog_events: expected a whole number from 1"),
         (
             "[[auth.users]]\naccess_key = 'a'\nsecret_key = 'b'\nid = 'c'\npolicies = ['read']\n",
-            "auth.users: a policy of c: read is neither one of readonly, writeonly, readwrite nor a policy",
+            f"auth.users: a policy of c: read is neither one of {', '.join(READY)} nor a policy",
         ),
         ("[[auth.users]]\naccess_key = 'a'\nsecret_key = 'b'\nid = 'c'\nname = 'd'\n", "auth.users.0.name"),
     ],

@@ -23,9 +23,7 @@ MAY_IMPORT = {
     | {"app", "memory_app", "config_sources", "dropin", "api", "objects", "auth", "wire", "tables", "index", "blob"}
     | LEAVES,
     "notifications": {"config", "jobs", "targets", "api", "objects"} | LEAVES,
-    "app": ABOVE
-    | {"notifications", "identity", "api", "objects", "auth", "wire", "tables", "index", "blob"}
-    | LEAVES,
+    "app": ABOVE | {"notifications", "identity", "api", "objects", "auth", "wire", "tables", "index", "blob"} | LEAVES,
     "furnish": {"config", "api", "objects", "wire"} | LEAVES,
     "memory_app": ABOVE | {"world", "worlds", "api", "wire", "blob"} | LEAVES,
     "worlds": {"world", "engines", "server", "errors"},
