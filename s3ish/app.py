@@ -134,20 +134,7 @@ class Application:
         runner = Runner(store, [*self._shared_jobs(store), *notifications.jobs(store, self._observer)], own=own)
         await join(store)
         self._store = store
-        sessions = Sessions(registry, settings.root_keys[1], clock.token)
-        self._s3 = S3Application(
-            store,
-            Router(catalogue()),
-            Authenticator(registry, settings.server.region, signature_v2=settings.auth.signature_v2, sessions=sessions),
-            self._observer,
-            domains=settings.server.domains,
-            website_domains=settings.server.website_domains,
-            proxies=Proxies(settings.server.trusted_proxies),
-            registry=registry,
-            sessions=sessions,
-            access_log=access_log,
-            targets=notifications.targets,
-        )
+        self._s3 = self._make_s3(store, registry, access_log, notifications)
         runner.start()
         try:
             yield
@@ -166,6 +153,25 @@ class Application:
             finally:
                 await close(store)
                 self._observer.close()
+
+    def _make_s3(
+        self, store: Store, registry: Registry, access_log: AccessLog, notifications: Notifications
+    ) -> S3Application:
+        settings = self._settings
+        sessions = Sessions(registry, settings.root_keys[1], self._clock.token)
+        return S3Application(
+            store,
+            Router(catalogue()),
+            Authenticator(registry, settings.server.region, signature_v2=settings.auth.signature_v2, sessions=sessions),
+            self._observer,
+            domains=settings.server.domains,
+            website_domains=settings.server.website_domains,
+            proxies=Proxies(settings.server.trusted_proxies),
+            registry=registry,
+            sessions=sessions,
+            access_log=access_log,
+            targets=notifications.targets,
+        )
 
     def _shared_jobs(self, store: Store) -> list[Job]:
         """Return what one process of many does."""
