@@ -115,7 +115,7 @@ class Sessions:
         )
 
     def _in_role(self, session: Session, token: str) -> User:
-        """Return what a session in a role acts as: with the rights of the role, whoever asked for it."""
+        """Return what a session in a role acts as: with the rights of the role, and none of the caller's."""
         role = self._credentials.find_role(session.role_id)
         if role is None:
             raise InvalidAccessKeyId(AWSAccessKeyId=session.access_key[:128])

@@ -30,7 +30,7 @@ READY_ARN = "arn:aws:iam::aws:policy/"
 
 
 class Unknown(LookupError):
-    """A record refers to what is not there, or cannot be read: nobody may act on what is left of it."""
+    """A record refers to what is not there, or cannot be read: no caller may act on what is left of it."""
 
 
 class Directory:
@@ -72,7 +72,7 @@ class Directory:
         return found if isinstance(found, kind) and found.name == name else None
 
     def is_taken(self, kind: type[Record], name: str) -> bool:
-        """Whether a kind has a name, in whatever case."""
+        """Whether a kind has a name, in any case."""
         return (kind, name.lower()) in self._by_name
 
     def by_id(self, kind: type[R], record_id: str) -> R | None:
@@ -81,11 +81,11 @@ class Directory:
         return found if isinstance(found, kind) else None
 
     def key(self, access_key: str) -> tuple[UserRecord, AccessKey] | None:
-        """Return whose an access key is, and the key; None if it is nobody's, or the root user's."""
+        """Return whose an access key is, and the key; None if no user has it, or the root user's."""
         return self._keys.get(access_key)
 
     def has_key(self, access_key: str) -> bool:
-        """Whether anybody has an access key."""
+        """Whether any user has an access key."""
         return access_key in self._keys or self._fixed.find(access_key) is not None
 
     def policy(self, arn: str) -> PolicyRecord | None:

@@ -28,7 +28,7 @@ class NewKey(NamedTuple):
 
 
 def make_key(registry: Registry, access_key: str = "", secret_key: str = "") -> NewKey:
-    """Return a key for a user, which nobody has yet.
+    """Return a new key for a user.
 
     Args:
         access_key, secret_key: those that the caller wants; random ones if empty.
@@ -44,9 +44,9 @@ def make_key(registry: Registry, access_key: str = "", secret_key: str = "") -> 
 
 
 def check_key_is_new(directory: Directory, access_key: str) -> None:
-    """Check that nobody has an access key. Raises EntityAlreadyExists."""
+    """Check that no user has an access key. Raises EntityAlreadyExists."""
     if directory.has_key(access_key):
-        raise EntityAlreadyExists(f"The access key {access_key} is somebody's already.")
+        raise EntityAlreadyExists(f"The access key {access_key} exists already.")
 
 
 async def add_key(registry: Registry, user_name: str, new: NewKey) -> None:

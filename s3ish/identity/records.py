@@ -1,6 +1,6 @@
 """What is kept of users, groups, policies and roles: one record each, in JSON, under an id that is never given twice.
 
-A record refers to others by their ids, so that what is made anew under an old name has nothing of the one before it.
+A record refers to others by their ids, so that a new record under an old name has nothing of the one before it.
 Each change concerns one record: a user's holds its keys, its policies and which groups it is in.
 """
 

@@ -144,7 +144,7 @@ class Registry:
         for _ in attempts():
             await self._renew()
             if not self._complete:
-                raise InternalError("A record of users is damaged; the operator has been told.")
+                raise InternalError("A record of users is damaged; the log says which.")
             edit, result = decide(self.directory)
             if edit is None:
                 return result
