@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -18,7 +19,7 @@ settings.load_profile("s3ish")
 
 TESTS = Path(__file__).parent
 SLOW_FOLDERS = {TESTS / "torture", TESTS / "sim"}
-SLOW_FIXTURES = {"start_server", "run_s3ish"}
+SLOW_FIXTURES = {"start_server", "start_shared_server", "run_s3ish"}
 """Tests of these folders, and those that ask for these fixtures, are marked as slow; others mark themselves."""
 
 
@@ -58,10 +59,14 @@ class ServerProcess:
             if " aws " in line:
                 break
 
-    def stop(self, number=signal.SIGTERM):
-        """Ask it to end; return the exit code and what it logged."""
+    def ask_to_stop(self, number=signal.SIGTERM):
+        """Ask it to end, if it has not yet."""
         if self.process.poll() is None:
             self.process.send_signal(number)
+
+    def stop(self, number=signal.SIGTERM):
+        """Ask it to end; return the exit code and what it logged."""
+        self.ask_to_stop(number)
         try:
             self.process.wait(WAIT_SECONDS)
         except subprocess.TimeoutExpired:
@@ -75,18 +80,36 @@ class ServerProcess:
         return self.process.returncode, self.logged
 
 
-@pytest.fixture(scope="session")
-def start_server():
-    """A function that starts a server; those still running at the end are ended."""
+@contextmanager
+def _starting():
+    """A function that starts a server; those still running at the end are ended, side by side."""
     started = []
 
     def start(*arguments, **variables):
         started.append(ServerProcess(*arguments, **variables))
         return started[-1]
 
-    yield start
-    for server in started:
-        server.stop()
+    try:
+        yield start
+    finally:
+        for server in started:
+            server.ask_to_stop()
+        for server in started:
+            server.stop()
+
+
+@pytest.fixture
+def start_server():
+    """A function that starts a server; those still running at the end of the test are ended."""
+    with _starting() as start:
+        yield start
+
+
+@pytest.fixture(scope="module")
+def start_shared_server():
+    """As ``start_server``, until the end of the module: for servers that many tests ask."""
+    with _starting() as start:
+        yield start
 
 
 @pytest.fixture

@@ -98,12 +98,12 @@ def collect(signatures):
 
 
 @pytest.fixture(scope="module")
-def exposed(start_server, tmp_path_factory):
+def exposed(start_shared_server, tmp_path_factory):
     folder = tmp_path_factory.mktemp("exposed")
     (folder / "config.toml").write_text(
         f'[[auth.users]]\naccess_key = "{USER}"\nsecret_key = "{USER_SECRET}"\nid = "user"\n'
     )
-    server = start_server(
+    server = start_shared_server(
         folder / "data",
         "--config",
         folder / "config.toml",

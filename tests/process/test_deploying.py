@@ -124,12 +124,12 @@ def certificate(tmp_path_factory):
 
 
 @pytest.fixture(scope="module", params=PROXIES)
-def proxied(request, certificate, tmp_path_factory, start_server):
+def proxied(request, certificate, tmp_path_factory, start_shared_server):
     """A server behind each of the proxies, with a bucket ``things``."""
     if not shutil.which(request.param):
         pytest.skip(f"{request.param} is not installed")
     folder = tmp_path_factory.mktemp(request.param)
-    server, port = start_server(folder / "data"), free_port()
+    server, port = start_shared_server(folder / "data"), free_port()
     command = globals()[request.param](folder, port, server.endpoint.removeprefix("http://"), *certificate)
     with (folder / "log").open("w+") as log:
         process = subprocess.Popen([*map(str, command)], stdout=log, stderr=log)

@@ -29,8 +29,8 @@ KEY = "s3ishadmin"
 
 
 @pytest.fixture(scope="module")
-def endpoint(start_server, tmp_path_factory):
-    server = start_server(tmp_path_factory.mktemp("data"))
+def endpoint(start_shared_server, tmp_path_factory):
+    server = start_shared_server(tmp_path_factory.mktemp("data"))
     client_of(server.endpoint).create_bucket(Bucket="bucket")
     yield server.endpoint
     code, errors = server.stop()

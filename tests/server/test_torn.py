@@ -128,6 +128,8 @@ def test_what_the_http_layer_refuses_is_counted_and_logged(start_server, tmp_pat
 class Seen:
     """An observer of one request."""
 
+    audit = None
+
     def request(self, line):
         self.line = line
 
