@@ -17,7 +17,7 @@ from s3ish.blob.paths import MARK_BYTES
 from s3ish.blob.protocol import BlobError
 from s3ish.clock import Clock, ServiceTime
 from s3ish.config import Settings
-from s3ish.engines import close, keyring, make_store, open_volumes, users
+from s3ish.engines import close, make_store, open_volumes, users
 from s3ish.errors import S3Error
 from s3ish.identity.last_used import FLUSH_SECONDS
 from s3ish.identity.registry import Registry
@@ -127,7 +127,7 @@ class Application:
         access_log = AccessLog(store, settings.jobs.access_log_seconds)
         pause = min(_LOGS_PAUSE_SECONDS, settings.jobs.access_log_seconds)
         delivery = Periodic("access-logs", access_log.deliver, pause)
-        registry = Registry(store, users(settings), Secrets(keyring(settings, clock)))
+        registry = Registry(store, users(settings), Secrets(store.keyring))
         used = Periodic("keys-used", registry.used.flush, FLUSH_SECONDS)
         repair, removal = RepairJob(store, repairs, self._observer), RemovalJob(store)
         own: list[Job] = [damage, repair, leftovers, removal, delivery, used]

@@ -119,6 +119,7 @@ def make_store(
     except IndexFailure:
         volumes.close()  # a caller that tries another place opens them again
         raise
+    keys = keyring(settings, clock)
     return Store(
         rows,
         blobs,
@@ -127,7 +128,8 @@ def make_store(
         settings.server.region,
         on_damage,
         on_broken_row,
-        encodings=encodings(settings, clock),
+        encodings=encodings(settings, keys),
+        keyring=keys,
         upkeep=blobs.upkeep,
         piece_bytes=storage.stripe_bytes,
         keys_need_tls=settings.encryption.customer_keys_need_tls,
@@ -142,9 +144,8 @@ def keyring(settings: Settings, clock: Clock) -> Keyring | None:
     return Keyring([read_master_key(key) for key in keys], clock.random_bytes) if keys else None
 
 
-def encodings(settings: Settings, clock: Clock) -> Encodings:
+def encodings(settings: Settings, keys: Keyring | None) -> Encodings:
     """Return how an object's bytes become those that are stored: encrypted, where there is a key for that."""
-    keys = keyring(settings, clock)
     if keys is None:
         return Encodings()
     default = (Link(cipher.NAME, {}),) if settings.encryption.everything else ()

@@ -15,6 +15,8 @@ ETag = str
 """An entity tag without its quotes."""
 
 NULL_VERSION = "null"
+ACCOUNT = "000000000000"
+"""The account that all users of a server belong to, as twelve digits: ARNs have a place for it."""
 
 
 class Owner(Struct, frozen=True, gc=False):

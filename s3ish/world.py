@@ -272,6 +272,7 @@ class World:
             capacity=self._shared.capacity,
             blobs=of.blobs if of else None,
         )
+        keys = keyring(settings, self.clock)
         return Store(
             MemoryIndex(TABLES.layouts, of.rows if of else None),
             blobs,
@@ -279,7 +280,8 @@ class World:
             self._shared.offload,
             settings.server.region,
             piece_bytes=settings.storage.stripe_bytes,
-            encodings=encodings(settings, self.clock),
+            encodings=encodings(settings, keys),
+            keyring=keys,
             any_region=True,
             keys_need_tls=settings.encryption.customer_keys_need_tls,
             consequences=Consequences(self._notifications.events),

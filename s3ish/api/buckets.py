@@ -10,7 +10,6 @@ from s3ish.api.replication import REPLICATION
 from s3ish.api.rules import ACL, ENFORCED, OWNERSHIP, OWNERSHIPS, OwnershipControls, OwnershipRule
 from s3ish.api.shapes import BucketGrantHeaders, BucketRequest, DocumentDigest, TagElement
 from s3ish.api.tagging import BUCKET_TAGGING, Tagging, check_tagging
-from s3ish.auth.principals import ACCOUNT
 from s3ish.errors import (
     BucketAlreadyOwnedByYou,
     IllegalLocationConstraintException,
@@ -22,7 +21,7 @@ from s3ish.errors import (
     InvalidLocationConstraint,
     NotImplemented,
 )
-from s3ish.model import Owner
+from s3ish.model import ACCOUNT, Owner
 from s3ish.objects import buckets
 from s3ish.objects.store import Store
 from s3ish.wire.fields import body, element, elements, header, label, text

@@ -10,8 +10,8 @@ from msgspec.structs import replace
 from s3ish.api.acl import owner_and_acl
 from s3ish.api.authorize import check_owner
 from s3ish.api.context import Context
-from s3ish.api.customer_keys import CustomerKey, check_key, encodings_with, source_key_of
-from s3ish.api.encrypting import Encryption, encrypted
+from s3ish.api.customer_keys import CustomerKey, check_key, source_key_of
+from s3ish.api.encrypting import Encryption, encodings_with, encrypted, keys_of
 from s3ish.api.lifecycle import shown_expiry
 from s3ish.api.lock import lock_of
 from s3ish.api.object_headers import attributes_of
@@ -99,13 +99,14 @@ async def copy_object(context: Context, request: CopyObjectRequest) -> CopyObjec
     owner, acl = owner_and_acl(context, request)
     given = attributes_of(request, acl, lock_of(context, request))
     source_key = source_key_of(context, request)
-    wanted = encrypted(context, request, given)
+    wanted = await encrypted(context, request, given, request.key)
 
     async def attempt() -> tuple[Version, str | None]:
         source, source_id = await find_source(context, request, source_key)
         if source.size > MAX_COPY_BYTES:
             raise InvalidRequest(f"{_TOO_LARGE}: {MAX_COPY_BYTES}")
         _refuse_idle_copy(request, source)
+        source_keys = await keys_of(context.store, source.encoding, source_key)
         links = _under_same_key(wanted, source, source_key)
         copied = await copy.copy_object(
             context.store,
@@ -116,7 +117,7 @@ async def copy_object(context: Context, request: CopyObjectRequest) -> CopyObjec
             attributes=_directed(request, wanted.attributes, source.attributes),
             encoding=links,
             cause=context.cause,
-            encodings=encodings_with(context.store, wanted.key, source_key),
+            encodings=encodings_with(context.store, wanted.keys, source_keys),
             algorithm=request.checksum_algorithm,
             conditions=WriteConditions(if_match=request.if_match, if_none_match=request.if_none_match),
         )
@@ -200,7 +201,7 @@ def _refuse_idle_copy(request: CopyObjectRequest, source: Version) -> None:
 
 def _under_same_key(wanted: Encryption, source: Version, source_key: CustomerKey | None) -> Links | None:
     """Return the links of a copy: those of its source where both have one key, so that no byte need be moved."""
-    same = wanted.key and source_key and wanted.key.md5 == source_key.md5
+    same = source_key and wanted.key_md5 == source_key.md5
     link = customer.link_in(source.encoding) if same else None
     return (link,) if link else wanted.links
 

@@ -14,9 +14,7 @@ from s3ish.api.shapes import CopySourceHeaders, CustomerKeyHeaders
 from s3ish.errors import AccessDenied, InvalidArgument, InvalidEncryptionAlgorithmError, InvalidRequest
 from s3ish.model import Upload, Version
 from s3ish.objects.encodings import customer
-from s3ish.objects.encodings.chain import Encodings
 from s3ish.objects.encodings.sealing import KEY_BYTES
-from s3ish.objects.store import Store
 
 ALGORITHM = "AES256"
 _KEYS = "Requests specifying Server Side Encryption with Customer provided keys must"
@@ -81,14 +79,6 @@ def _read(context: Context, algorithm: str | None, text: str | None, md5: str | 
     if len(key) != KEY_BYTES:
         raise InvalidArgument("The secret key was invalid for the specified algorithm.", ArgumentName=_SHOWN)
     return CustomerKey(key, digest)
-
-
-def encodings_with(store: Store, *keys: CustomerKey | None) -> Encodings | None:
-    """Return the encodings of a request that brings keys; None if it brings none."""
-    brought = [key.reveal() for key in keys if key]
-    if not brought:
-        return None
-    return store.encodings.having({customer.NAME: customer.codec_of(brought, store.clock.random_bytes)})
 
 
 def check_key(version: Version, key: CustomerKey | None) -> None:

@@ -1,63 +1,105 @@
-"""Whether a new object is encrypted, and how it says so.
+"""Whether a new object is encrypted, and how it says so; and with which keys an object is read.
 
 https://docs.aws.amazon.com/AmazonS3/latest/userguide/serv-side-encryption.html
 """
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
+import msgspec
 from msgspec.structs import replace
 
 from s3ish.api.context import Context
-from s3ish.api.customer_keys import CustomerKey, customer_key_of, encodings_with
-from s3ish.api.encryption import ENCRYPTION
-from s3ish.api.shapes import CustomerKeyHeaders
+from s3ish.api.customer_keys import CustomerKey, customer_key_of
+from s3ish.api.encryption import ENCRYPTION, EncryptionRule
+from s3ish.api.object_headers import read_context
+from s3ish.api.shapes import AttributeHeaders, CustomerKeyHeaders
 from s3ish.errors import AccessDenied
 from s3ish.model import Attributes, Bucket, Link
-from s3ish.objects.encodings import cipher, customer
+from s3ish.objects import named_keys
+from s3ish.objects.encodings import cipher, customer, named
 from s3ish.objects.encodings.chain import Encodings, Links
+from s3ish.objects.encodings.named import NamedKey
+from s3ish.objects.store import Store
+
+
+class Keys(NamedTuple):
+    """Keys that the server does not know by its settings: a request brings them, or they are in the store."""
+
+    customer: CustomerKey | None = None
+    named: tuple[NamedKey, ...] = ()
 
 
 class Encryption(NamedTuple):
-    """What a new object gets: its attributes, and the links under which it is stored; the default ones if None.
+    """What a new object gets: its attributes, the links under which it is stored, and the keys of these.
 
-    ``key`` is the client's, if the request brings one, and ``encodings`` those that have it.
+    ``links`` is None for the default ones.
     """
 
     attributes: Attributes
     links: Links | None
-    key: CustomerKey | None = None
-    encodings: Encodings | None = None
+    keys: Keys = Keys()
 
     @property
     def key_md5(self) -> str:
         """The digest of the client's key, empty if there is none."""
-        return self.key.md5 if self.key else ""
+        return self.keys.customer.md5 if self.keys.customer else ""
 
 
-def encrypted(context: Context, request: CustomerKeyHeaders, attributes: Attributes) -> Encryption:
+async def keys_of(store: Store, links: Sequence[Link], key: CustomerKey | None = None) -> Keys:
+    """Return the keys of what is stored under links.
+
+    Args:
+        key: the client's.
+
+    Raises:
+        KMSNotFoundException, KMSDisabledException, KMSInvalidStateException: a key may not be used.
+    """
+    return Keys(key, tuple([await named_keys.usable(store, key_id) for key_id in named.key_ids(links)]))
+
+
+def encodings_with(store: Store, *keys: Keys) -> Encodings | None:
+    """Return the encodings of a request that needs keys; None if those of the store will do."""
+    customers = [it.customer.reveal() for it in keys if it.customer]
+    named_ones = [key for it in keys for key in it.named]
+    random_bytes = store.clock.random_bytes
+    codecs = {customer.NAME: customer.codec_of(customers, random_bytes)} if customers else {}
+    if named_ones:
+        codecs[named.NAME] = named.codec_of(named_ones, random_bytes)
+    return store.encodings.having(codecs) if codecs else None
+
+
+async def encrypted(context: Context, request: AttributeHeaders, attributes: Attributes, key: str) -> Encryption:
     """Return how a new object is encrypted.
 
     A key of the request comes before what it asks for otherwise, that before what the bucket has by default, and that
     before what the settings say. Without a master key nothing but what comes with a key is encrypted; what a client
     asks for is kept and shown.
 
+    Args:
+        attributes: what the request says of the object.
+        key: the object's.
+
     Raises:
         InvalidEncryptionAlgorithmError, InvalidArgument, InvalidRequest: the request's key is not right.
         AccessDenied: the bucket does not take objects under clients' keys.
+        KMSNotFoundException, KMSDisabledException, KMSInvalidStateException: a named key may not be used.
     """
-    key = writing_key_of(context, request)
-    if key is None:
-        return Encryption(*encrypted_in(context.store.encodings, context.target, attributes))
-    link = customer.new_link(key.reveal(), context.store.clock.random_bytes)
-    return Encryption(replace(attributes, encryption={}), (link,), key, encodings_with(context.store, key))
+    given = writing_key_of(context, request)
+    if given is None:
+        wanted = attributes.encryption
+        if wanted.get("type") == "aws:kms" and request.bucket_key_enabled is None and _rule(context.target).bucket_key:
+            attributes = replace(attributes, encryption=wanted | {"bucket-key": "true"})
+        return await encrypted_in(context.store, context.target, key, attributes)
+    link = customer.new_link(given.reveal(), context.store.clock.random_bytes)
+    return Encryption(replace(attributes, encryption={}), (link,), Keys(given))
 
 
 def writing_key_of(context: Context, request: CustomerKeyHeaders) -> CustomerKey | None:
     """Return the key that a request writes under; see ``customer_key_of``. Raises AccessDenied if the bucket blocks."""
     key = customer_key_of(context, request)
-    configuration = ENCRYPTION.of(context.target) if key else None
-    rule = configuration.rules[0] if configuration else None
-    if rule and rule.blocked and "SSE-C" in rule.blocked.types:
+    blocked = _rule(context.target).blocked if key else None
+    if blocked and "SSE-C" in blocked.types:
         raise AccessDenied(
             "This bucket has blocked upload requests that specify Server Side Encryption with Customer provided keys "
             "(SSE-C). Please specify a different server-side encryption type"
@@ -65,27 +107,46 @@ def writing_key_of(context: Context, request: CustomerKeyHeaders) -> CustomerKey
     return key
 
 
-def encrypted_in(encodings: Encodings, bucket: Bucket, attributes: Attributes) -> tuple[Attributes, Links | None]:
-    """Return attributes and links of an object of a bucket, whoever makes it, that comes without a key."""
+async def encrypted_in(store: Store, bucket: Bucket, key: str, attributes: Attributes) -> Encryption:
+    """Return how an object of a bucket is encrypted, whoever makes it, that comes without a key; see ``encrypted``."""
+    encodings = store.encodings
     if not encodings.knows(cipher.NAME):
-        return attributes, None
+        return Encryption(attributes, None)
     wanted = attributes.encryption or _default(bucket)
     if not wanted:
         if not encodings.default:
-            return attributes, None
+            return Encryption(attributes, None)
         wanted = {"type": "AES256"}
-    return replace(attributes, encryption=wanted), (Link(cipher.NAME, {}),)
+    if wanted["type"] == "AES256":
+        return Encryption(replace(attributes, encryption=wanted), (Link(cipher.NAME, {}),))
+    chosen = await named_keys.usable(store, wanted.get("key", ""))
+    links = under_named_key(chosen, bucket.name, key, wanted)
+    shown = wanted | {"key": named_keys.arn_of(store, chosen.id)}
+    return Encryption(replace(attributes, encryption=shown), links, Keys(None, (chosen,)))
+
+
+def under_named_key(chosen: NamedKey, bucket: str, key: str, wanted: dict[str, str]) -> Links:
+    """Return the links of an object under a named key: with two layers where the client wants that (DSSE)."""
+    context = read_context(wanted["context"]) if "context" in wanted else {}
+    place = bucket if wanted.get("bucket-key") else f"{bucket}/{key}"
+    context = {**context, "aws:s3:arn": f"arn:aws:s3:::{place}"}
+    link = named.link_to(chosen.id, msgspec.json.encode(dict(sorted(context.items()))).decode())
+    return (link, Link(cipher.NAME, {})) if wanted["type"] == "aws:kms:dsse" else (link,)
+
+
+def _rule(bucket: Bucket) -> EncryptionRule:
+    configuration = ENCRYPTION.of(bucket)
+    return configuration.rules[0] if configuration else EncryptionRule()
 
 
 def _default(bucket: Bucket) -> dict[str, str]:
     """Return the encryption that a bucket gives to new objects; empty if it gives none."""
-    configuration = ENCRYPTION.of(bucket)
-    rule = configuration.rules[0] if configuration else None
-    if rule is None or rule.default is None:
+    rule = _rule(bucket)
+    if rule.default is None:
         return {}
     wanted = {"type": rule.default.algorithm}
     if rule.default.key_id:
         wanted["key"] = rule.default.key_id
-    if rule.bucket_key and rule.default.algorithm != "AES256":
+    if rule.bucket_key and rule.default.algorithm == "aws:kms":
         wanted["bucket-key"] = "true"
     return wanted

@@ -7,7 +7,8 @@ https://docs.aws.amazon.com/AmazonS3/latest/API/API_HeadObject.html
 from typing import TypeVar
 
 from s3ish.api.context import Context
-from s3ish.api.customer_keys import CustomerKey, check_key, customer_key_of, encodings_with
+from s3ish.api.customer_keys import CustomerKey, check_key, customer_key_of
+from s3ish.api.encrypting import encodings_with, keys_of
 from s3ish.api.lifecycle import shown_expiry
 from s3ish.api.lock import LockEcho, shown_lock
 from s3ish.api.operation import operation
@@ -121,9 +122,9 @@ async def get_object(context: Context, request: GetObjectRequest) -> GetObjectRe
         answer = _describe(GetObjectResponse, context, request, version, span, key)  # before files are open: may refuse
         if version.attributes.lock:
             answer.lock = await shown_lock(context, version)
-        answer.body = await get.open_span(
-            context.store, version, span.start, span.stop, encodings_with(context.store, key)
-        )
+        keys = await keys_of(context.store, version.encoding, key)
+        encodings = encodings_with(context.store, keys)
+        answer.body = await get.open_span(context.store, version, span.start, span.stop, encodings)
         return answer
 
     return await get.decided(attempt)

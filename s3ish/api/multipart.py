@@ -11,8 +11,8 @@ from s3ish import checksum as checksums
 from s3ish.api.acl import owner_and_acl
 from s3ish.api.context import Context
 from s3ish.api.copy import find_source, read_source
-from s3ish.api.customer_keys import CustomerKey, check_part_key, customer_key_of, encodings_with, source_key_of
-from s3ish.api.encrypting import encrypted, writing_key_of
+from s3ish.api.customer_keys import CustomerKey, check_part_key, customer_key_of, source_key_of
+from s3ish.api.encrypting import Keys, encodings_with, encrypted, keys_of, writing_key_of
 from s3ish.api.lifecycle import AbortHeaders, shown_abortion, shown_expiry
 from s3ish.api.lock import lock_of
 from s3ish.api.object_headers import attributes_of
@@ -75,7 +75,8 @@ async def create_multipart_upload(
 ) -> CreateMultipartUploadResponse:
     """https://docs.aws.amazon.com/AmazonS3/latest/API/API_CreateMultipartUpload.html"""
     owner, acl = owner_and_acl(context, request)
-    encryption = encrypted(context, request, attributes_of(request, acl, lock_of(context, request)))
+    attributes = attributes_of(request, acl, lock_of(context, request))
+    encryption = await encrypted(context, request, attributes, request.key)
     algorithm, kind = request.checksum_algorithm or "", request.checksum_type or ""
     if kind and not algorithm:
         raise InvalidRequest(
@@ -99,7 +100,9 @@ async def create_multipart_upload(
         checksum_algorithm=algorithm,
         checksum_kind=kind,  # type: ignore[arg-type]  # one of CHECKSUM_TYPES
     )
-    upload = await multipart.create_upload(context.store, draft, encryption.links, encryption.encodings)
+    upload = await multipart.create_upload(
+        context.store, draft, encryption.links, encodings_with(context.store, encryption.keys)
+    )
     return CreateMultipartUploadResponse(
         bucket=request.bucket,
         key=request.key,
@@ -119,10 +122,14 @@ class PartRequest(ObjectRequest, CustomerKeyHeaders):
     upload_id: str = query("uploadId", default="")
 
 
-async def _check_key(context: Context, request: ObjectRequest, upload_id: str, key: CustomerKey | None) -> None:
-    """Hold the key of a request against that of its upload. Raises NoSuchUpload, InvalidRequest."""
+async def _keys_of(context: Context, request: ObjectRequest, upload_id: str, key: CustomerKey | None) -> Keys:
+    """Return the keys of an upload, to which the client's must belong.
+
+    Raises NoSuchUpload, InvalidRequest, and as ``keys_of``.
+    """
     held = await multipart.find_upload(context.store, request.bucket, request.key, upload_id)
     check_part_key(held.record, key)
+    return await keys_of(context.store, held.record.encoding, key)
 
 
 @shape
@@ -145,7 +152,7 @@ class UploadPartResponse:
 async def upload_part(context: Context, request: UploadPartRequest) -> UploadPartResponse:
     """https://docs.aws.amazon.com/AmazonS3/latest/API/API_UploadPart.html"""
     key = writing_key_of(context, request)
-    await _check_key(context, request, request.upload_id, key)
+    keys = await _keys_of(context, request, request.upload_id, key)
     upload, part = await multipart.put_part(
         context.store,
         request.bucket,
@@ -153,7 +160,7 @@ async def upload_part(context: Context, request: UploadPartRequest) -> UploadPar
         request.upload_id,
         request.part_number,
         context.body,
-        encodings_with(context.store, key),
+        encodings_with(context.store, keys),
     )
     return UploadPartResponse(
         etag=quoted(part.etag),
@@ -197,8 +204,7 @@ async def upload_part_copy(context: Context, request: UploadPartCopyRequest) -> 
     """https://docs.aws.amazon.com/AmazonS3/latest/API/API_UploadPartCopy.html"""
     key, source_key = writing_key_of(context, request), source_key_of(context, request)
     multipart.check_number(request.part_number)
-    await _check_key(context, request, request.upload_id, key)
-    encodings = encodings_with(context.store, key, source_key)
+    keys = await _keys_of(context, request, request.upload_id, key)
 
     async def attempt() -> tuple[Upload, Part, str | None]:
         source, source_id = await find_source(context, request, source_key)
@@ -212,7 +218,7 @@ async def upload_part_copy(context: Context, request: UploadPartCopyRequest) -> 
             request.key,
             request.upload_id,
             request.part_number,
-            encodings,
+            encodings_with(context.store, keys, await keys_of(context.store, source.encoding, source_key)),
         )
         return *copied, source_id
 
@@ -305,7 +311,7 @@ async def complete_multipart_upload(
     """https://docs.aws.amazon.com/AmazonS3/latest/API/API_CompleteMultipartUpload.html"""
     if key := customer_key_of(context, request):
         with suppress(NoSuchUpload):  # it may be complete already
-            await _check_key(context, request, request.upload_id, key)
+            await _keys_of(context, request, request.upload_id, key)
     parts = request.upload.parts if request.upload else []
     if not parts:
         raise MalformedXML

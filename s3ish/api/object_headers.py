@@ -3,7 +3,10 @@
 https://docs.aws.amazon.com/AmazonS3/latest/userguide/UsingMetadata.html
 """
 
+import base64
 from unicodedata import category
+
+import msgspec
 
 from s3ish.api.shapes import AttributeHeaders, KeptHeaders
 from s3ish.errors import (
@@ -121,7 +124,10 @@ def _encryption_of(request: AttributeHeaders) -> dict[str, str]:
         ):
             if value:
                 kept[name] = check_value(header, value)
-        kept |= {"bucket-key": "true"} if request.bucket_key_enabled else {}
+        if request.kms_context:
+            read_context(request.kms_context)
+        if request.bucket_key_enabled and kind == "aws:kms":
+            kept["bucket-key"] = "true"
     elif request.kms_key_id or request.kms_context or request.bucket_key_enabled:
         raise InvalidArgument(
             "Server Side Encryption with AES256 does not take a key, a context or a bucket key",
@@ -129,6 +135,18 @@ def _encryption_of(request: AttributeHeaders) -> dict[str, str]:
             ArgumentValue=kind,
         )
     return kept
+
+
+def read_context(text: str) -> dict[str, str]:
+    """Return an encryption context: pairs that are authenticated with the key of an object. Raises InvalidArgument."""
+    try:
+        return msgspec.json.decode(base64.b64decode(text, validate=True), type=dict[str, str])
+    except (ValueError, RecursionError) as error:  # msgspec's errors are ValueErrors
+        raise InvalidArgument(
+            "The header 'x-amz-server-side-encryption-context' shall be Base64-encoded UTF-8 string holding JSON which "
+            "represents a string-string map",
+            ArgumentName="x-amz-server-side-encryption-context",
+        ) from error
 
 
 def _redirect_of(location: str | None) -> str:

@@ -7,7 +7,7 @@ from urllib.parse import urlencode, urlsplit, urlunsplit
 
 from s3ish.api.acl import owner_and_acl
 from s3ish.api.context import Context
-from s3ish.api.encrypting import encrypted
+from s3ish.api.encrypting import encodings_with, encrypted
 from s3ish.api.lifecycle import shown_expiry
 from s3ish.api.lock import lock_of
 from s3ish.api.object_headers import attributes_of
@@ -59,7 +59,8 @@ class PostObjectResponse:
 async def post_object(context: Context, request: PostObjectRequest) -> PostObjectResponse:
     """https://docs.aws.amazon.com/AmazonS3/latest/API/RESTObjectPOST.html"""
     owner, acl = owner_and_acl(context, request)
-    encryption = encrypted(context, request, attributes_of(request, acl, lock_of(context, request)))
+    attributes = attributes_of(request, acl, lock_of(context, request))
+    encryption = await encrypted(context, request, attributes, request.key)
     version = await put.put_object(
         context.store,
         request.bucket,
@@ -69,7 +70,7 @@ async def post_object(context: Context, request: PostObjectRequest) -> PostObjec
         cause=context.cause,
         attributes=encryption.attributes,
         encoding=encryption.links,
-        encodings=encryption.encodings,
+        encodings=encodings_with(context.store, encryption.keys),
     )
     etag = quoted(version.etag)
     place = context.url.rstrip("/") + "/" + write_url(request.key)

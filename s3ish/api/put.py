@@ -8,7 +8,7 @@ from typing import Any
 
 from s3ish.api.acl import owner_and_acl, write_list
 from s3ish.api.context import Context
-from s3ish.api.encrypting import encrypted
+from s3ish.api.encrypting import encodings_with, encrypted
 from s3ish.api.lifecycle import shown_expiry
 from s3ish.api.lock import lock_of, write_lock
 from s3ish.api.object_headers import attributes_of
@@ -62,7 +62,8 @@ async def put_object(context: Context, request: PutObjectRequest) -> PutObjectRe
     if request.write_offset_bytes is not None:
         raise NotImplemented(Header="x-amz-write-offset-bytes")
     owner, acl = owner_and_acl(context, request)
-    encryption = encrypted(context, request, attributes_of(request, acl, lock_of(context, request)))
+    attributes = attributes_of(request, acl, lock_of(context, request))
+    encryption = await encrypted(context, request, attributes, request.key)
     version = await put.put_object(
         context.store,
         request.bucket,
@@ -72,7 +73,7 @@ async def put_object(context: Context, request: PutObjectRequest) -> PutObjectRe
         cause=context.cause,
         attributes=encryption.attributes,
         encoding=encryption.links,
-        encodings=encryption.encodings,
+        encodings=encodings_with(context.store, encryption.keys),
         conditions=WriteConditions(if_match=request.if_match, if_none_match=request.if_none_match),
     )
     return PutObjectResponse(

@@ -11,7 +11,8 @@ from urllib.parse import parse_qsl
 from msgspec import Struct
 
 from s3ish.auth.patterns import Values
-from s3ish.auth.principals import ACCOUNT, Principal
+from s3ish.auth.principals import Principal
+from s3ish.model import ACCOUNT
 
 Tags = tuple[tuple[str, str], ...]
 

@@ -15,8 +15,9 @@ from msgspec import Struct
 from s3ish.auth import actions
 from s3ish.auth.conditions import BadConditionError, Condition, read_conditions
 from s3ish.auth.patterns import Pattern, Values
-from s3ish.auth.principals import ACCOUNT, Principal
+from s3ish.auth.principals import Principal
 from s3ish.errors import MalformedPolicy
+from s3ish.model import ACCOUNT
 
 MAX_BYTES = 20 * 1024
 """The longest policy of a bucket."""

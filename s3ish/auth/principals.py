@@ -4,14 +4,11 @@ from typing import TYPE_CHECKING, Literal
 
 from msgspec import Struct
 
-from s3ish.model import Owner
+from s3ish.model import ACCOUNT, Owner
 
 if TYPE_CHECKING:
     from s3ish.auth.credentials import User
     from s3ish.auth.policy import Policy
-
-ACCOUNT = "000000000000"
-"""The account that all users of a server belong to, as twelve digits: ARNs have a place for it."""
 
 
 class Principal(Struct, frozen=True):

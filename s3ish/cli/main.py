@@ -15,31 +15,15 @@ from typing import Any, NoReturn
 import click
 
 from s3ish import __version__, dropin
+from s3ish.cli.keys import key
+from s3ish.cli.shell import EX_CONFIG, EX_FAILURE
+from s3ish.cli.shell import config_option as _config_option
+from s3ish.cli.shell import fail as _fail
+from s3ish.cli.shell import load_settings as _load
+from s3ish.cli.shell import volumes_option as _volumes_option
 from s3ish.clock import Clock
 from s3ish.config import ConfigError, Settings, variables
-from s3ish.config_sources import key_source, load, shell_secret, variables_used
-
-EX_FAILURE = 1
-EX_CONFIG = 78
-
-
-def _fail(message: str, code: int = EX_FAILURE) -> NoReturn:
-    click.echo(f"s3ish: {message}", err=True)
-    sys.exit(code)
-
-
-def _load(config: str | None, **flags: Any) -> Settings:
-    try:
-        return load({name.replace("__", "."): value for name, value in flags.items()}, file=config)
-    except ConfigError as error:
-        _fail(str(error), EX_CONFIG)
-
-
-_config_option = click.option("--config", metavar="FILE", help="TOML file of settings.")
-_volumes_option = click.option(
-    "--volume", "volumes", multiple=True, metavar="DIR", help="A volume; give all, as for serve."
-)
-
+from s3ish.config_sources import key_source, shell_secret, variables_used
 
 _SERVE_EPILOG = """\b
 Examples:
@@ -71,6 +55,9 @@ Flags win over the environment, the environment over the file."""
 @click.version_option(__version__, prog_name="s3ish")
 def main() -> None:
     """An S3-compatible object storage server."""
+
+
+main.add_command(key)
 
 
 @main.command(epilog=_SERVE_EPILOG)

@@ -10,7 +10,7 @@ from typing import ClassVar, TypeVar
 import msgspec
 from msgspec import Struct
 
-from s3ish.auth.principals import ACCOUNT
+from s3ish.model import ACCOUNT
 
 Pairs = tuple[tuple[str, str], ...]
 R = TypeVar("R", bound="Record")

@@ -30,6 +30,7 @@ from s3ish.index.protocol import (
 from s3ish.model import BlobRef, Bucket, Garbage, Version
 from s3ish.objects.consequences import Consequences
 from s3ish.objects.encodings.chain import Encodings, UnknownEncoding
+from s3ish.objects.encodings.keyring import Keyring
 from s3ish.objects.key_queue import KeyQueue
 from s3ish.objects.room import PIECE_BYTES, Room
 from s3ish.objects.unresolved import UnresolvedWrites
@@ -94,6 +95,7 @@ class Store:
         on_broken_row: called with any other row that is not what was written.
         tables: all that the index has.
         encodings: how an object's bytes become those that are stored.
+        keyring: the master keys, under which named keys are sealed; None if there are none.
         upkeep: what the volumes tell of themselves.
         piece_bytes: how much an upload takes at a time outside a crowd.
         any_region: whether a bucket may be made for any region, as stacks for tests want it.
@@ -115,6 +117,7 @@ class Store:
         *,
         tables: Tables = TABLES,
         encodings: Encodings | None = None,
+        keyring: Keyring | None = None,
         upkeep: Upkeep = NoUpkeep(),  # noqa: B008 - immutable
         piece_bytes: int = PIECE_BYTES,
         any_region: bool = False,
@@ -135,6 +138,7 @@ class Store:
         self.leftovers = UnresolvedWrites()
         self.upkeep = upkeep
         self.encodings = encodings or Encodings()
+        self.keyring = keyring
         self.room = Room(piece_bytes=piece_bytes)
         self.left_garbage = False
         self._records: dict[tuple[str, bytes, bytes], Any] = {}

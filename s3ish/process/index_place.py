@@ -9,11 +9,12 @@ from collections.abc import AsyncIterator, Sequence
 from functools import partial
 from pathlib import Path
 
+from s3ish.blob.paths import MARK_BYTES
 from s3ish.blob.volumes.identity import PRIVATE
 from s3ish.blob.volumes.volume_set import Volumes
 from s3ish.clock import Clock
 from s3ish.config import Settings
-from s3ish.engines import close, make_store
+from s3ish.engines import close, make_store, open_volumes
 from s3ish.index.protocol import Damaged, IndexFailure, IndexPlace
 from s3ish.index.sqlite_place import SQLitePlace
 from s3ish.integrity.startup import bind
@@ -36,6 +37,25 @@ async def opened(settings: Settings, volumes: Volumes, place: IndexPlace, clock:
         yield store
     finally:
         await close(store)
+
+
+@contextlib.asynccontextmanager
+async def beside(settings: Settings, clock: Clock) -> AsyncIterator[Store]:
+    """Open the store as a process of its own that may write, whether a server runs or not.
+
+    Raises:
+        VolumeError, IndexFailure: it cannot be opened.
+    """
+    volumes = open_volumes(settings, clock, create=False)
+    try:
+        volumes.lock_worker(clock.token(MARK_BYTES))
+    except BaseException:
+        volumes.close()
+        raise
+    async with opened(settings, volumes, find_index(settings, volumes), clock) as store:
+        yield store
+        if not store.leftovers:
+            volumes.forget_workers([volumes.mark])
 
 
 def require(place: IndexPlace) -> None:

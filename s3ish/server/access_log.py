@@ -15,7 +15,7 @@ import structlog
 from msgspec import Struct
 
 from s3ish.api.access_log import LOGGING, LoggingEnabled, grants_of
-from s3ish.api.encrypting import encrypted_in
+from s3ish.api.encrypting import encodings_with, encrypted_in
 from s3ish.auth.mismatch import without_keys
 from s3ish.blob.protocol import Buffer
 from s3ish.errors import NoSuchBucket, S3Error
@@ -147,15 +147,17 @@ class AccessLog:
             if target.owner.id != pending.source.owner.id:
                 raise NoSuchBucket(BucketName=enabled.target)
             plain = Attributes(headers={"content-type": "text/plain"}, acl=grants_of(enabled, target))
-            attributes, links = encrypted_in(self._store.encodings, target, plain)
+            key = self._key(pending)
+            encryption = await encrypted_in(self._store, target, key, plain)
             await put.put_object(
                 self._store,
                 target.name,
-                self._key(pending),
+                key,
                 _Text(b"".join(pending.lines)),
                 owner=target.owner,
-                attributes=attributes,
-                encoding=links,
+                attributes=encryption.attributes,
+                encoding=encryption.links,
+                encodings=encodings_with(self._store, encryption.keys),
             )
         except S3Error as error:
             log.warning(

@@ -11,10 +11,10 @@ from msgspec.structs import replace
 
 from s3ish.auth.authorize import Denied, decide_assuming
 from s3ish.auth.policy import read_policy, read_trust_policy
-from s3ish.auth.principals import ACCOUNT
 from s3ish.auth.sessions import LEAST_SECONDS, MOST_SECONDS, Session, Temporary
 from s3ish.errors import AccessDenied, MalformedPolicy, MalformedPolicyDocument, ValidationError
 from s3ish.identity.records import RoleRecord
+from s3ish.model import ACCOUNT
 from s3ish.server.query_call import Action, Call, element
 
 _ROLE = re.compile(r"arn:aws:iam::\d{12}:role/(?:[\w+=,.@/-]+/)?([\w+=,.@-]{1,64})", re.ASCII)

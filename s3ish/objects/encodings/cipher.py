@@ -29,6 +29,9 @@ class DataKeys(Protocol):
     def make(self) -> tuple[bytes, Mapping[str, str]]:
         """Return a new data key, and the parameters with which it can be opened."""
 
+    def wrap(self, key: bytes, /) -> Mapping[str, str]:
+        """Return the parameters with which a data key can be opened."""
+
     def open(self, parameters: Mapping[str, str]) -> bytes:
         """Return the data key. Raises ValueError if it cannot be opened."""
 

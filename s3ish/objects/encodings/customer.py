@@ -64,7 +64,10 @@ class _DataKeys:
 
     def make(self) -> tuple[bytes, Mapping[str, str]]:
         data_key = self._random_bytes(KEY_BYTES)
-        return data_key, {_DATA_KEY: seal(self._outer, data_key, _BOUND, self._random_bytes)}
+        return data_key, self.wrap(data_key)
+
+    def wrap(self, key: bytes) -> Mapping[str, str]:
+        return {_DATA_KEY: seal(self._outer, key, _BOUND, self._random_bytes)}
 
     def open(self, parameters: Mapping[str, str]) -> bytes:
         return unseal(self._outer, parameters.get(_DATA_KEY, ""), _BOUND)

@@ -51,15 +51,28 @@ class Keyring:
     def make(self) -> tuple[bytes, Mapping[str, str]]:
         """Return a new data key, and the parameters with which it can be opened."""
         data_key = self._random_bytes(KEY_BYTES)
-        return data_key, {_MASTER: self._first, _DATA_KEY: self.seal(data_key, _BOUND)}
+        return data_key, self.wrap(data_key)
 
-    def open(self, parameters: Mapping[str, str]) -> bytes:
-        """Return the data key of a link. Raises ValueError if its master key is not here, or it was changed."""
-        return self.unseal(parameters.get(_MASTER, ""), parameters.get(_DATA_KEY, ""), _BOUND)
+    def wrap(self, key: bytes, bound: bytes = _BOUND) -> Mapping[str, str]:
+        """Return the parameters with which a key can be opened, given what is authenticated with it."""
+        return {_MASTER: self.first, _DATA_KEY: self.seal(key, bound)}
+
+    def open(self, parameters: Mapping[str, str], bound: bytes = _BOUND) -> bytes:
+        """Return the key that was wrapped. Raises ValueError if its master key is not here, or it was changed."""
+        return self.unseal(parameters.get(_MASTER, ""), parameters.get(_DATA_KEY, ""), bound)
+
+    def is_newest(self, parameters: Mapping[str, str]) -> bool:
+        """Tell whether a key is wrapped under the newest master key."""
+        return parameters.get(_MASTER) == self.first
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """What the master keys are called in parameters: it tells nothing of them."""
+        return tuple(self._keys)
 
     def seal(self, plain: bytes, bound: bytes) -> str:
         """Encrypt a few bytes with the key ``first``; see ``sealing.seal``."""
-        return seal(self._keys[self._first], plain, bound, self._random_bytes)
+        return seal(self._keys[self.first], plain, bound, self._random_bytes)
 
     def unseal(self, name: str, sealed: str, bound: bytes) -> bytes:
         """Return what was sealed with the key of a name. Raises ValueError if it is not here, or was changed."""

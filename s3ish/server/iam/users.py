@@ -3,11 +3,11 @@
 https://docs.aws.amazon.com/IAM/latest/APIReference/API_Operations.html
 """
 
-from s3ish.auth.principals import ACCOUNT
 from s3ish.identity import holders
 from s3ish.identity import users as kept
 from s3ish.identity.picking import pick
 from s3ish.identity.records import UserRecord, arn
+from s3ish.model import ACCOUNT
 from s3ish.server.iam import shown
 from s3ish.server.query_call import Action, Call, element, moment, optional_element
 

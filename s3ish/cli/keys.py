@@ -1,0 +1,129 @@
+"""The command ``s3ish key``: named keys, by which objects are encrypted, while a server runs or not."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
+from typing import Any, TypeVar
+
+import click
+
+from s3ish.cli.shell import config_option, fail, load_settings, volumes_option
+from s3ish.clock import Clock
+
+T = TypeVar("T")
+
+_name = click.argument("name", metavar="KEY")
+
+
+@click.group("key")
+def key() -> None:
+    """Keys by which objects are encrypted (SSE-KMS).
+
+    KEY is an id, an alias or an ARN. The commands work beside a running server, and need its master key.
+    """
+
+
+@key.command()
+@click.option("--alias", default="", metavar="alias/NAME", help="A name for it.")
+@click.option("--description", default="", help="What it is for.")
+@volumes_option
+@config_option
+def create(alias: str, description: str, volumes: tuple[str, ...], config: str | None) -> None:
+    """Make a key, and print its ARN."""
+    from s3ish.objects import named_keys
+
+    if alias and (not named_keys.ALIAS.fullmatch(alias) or alias.startswith("alias/aws/")):
+        raise click.UsageError(f"{alias} is not of the form alias/NAME, or begins with alias/aws/")
+
+    async def make(store: Any) -> str:
+        try:
+            return named_keys.arn_of(store, await named_keys.create(store, alias, description))
+        except named_keys.NameTaken:
+            fail(f"there is a key with the alias {alias}")
+
+    click.echo(_on_store(volumes, config, make))
+
+
+@key.command("ls")
+@volumes_option
+@config_option
+def list_keys(volumes: tuple[str, ...], config: str | None) -> None:
+    """List all keys."""
+    from s3ish.objects import named_keys
+
+    async def read(store: Any) -> list[str]:
+        names = await named_keys.aliases(store)
+        lines = []
+        for stored in await named_keys.every(store):
+            found = stored.document
+            newest = found.materials[-1]
+            made = datetime.fromtimestamp(newest.made_ns // 10**9, UTC)
+            shown = ", ".join(sorted(alias for alias, of in names.items() if of == found.id))
+            lines.append(f"{found.id}  {found.state:<15}  {made:%Y-%m-%d}  {newest.number:>3}  {shown}")
+        return lines
+
+    lines = _on_store(volumes, config, read)
+    if lines:
+        click.echo(f"{'id':<36}  {'state':<15}  {'newest':<10}  {'no.':>3}  aliases")
+    for line in lines:
+        click.echo(line)
+
+
+@key.command()
+@_name
+@volumes_option
+@config_option
+def enable(name: str, volumes: tuple[str, ...], config: str | None) -> None:
+    """Let a key be used again that was disabled, or marked for deletion."""
+    _set_state(name, "Enabled", volumes, config)
+
+
+@key.command()
+@_name
+@volumes_option
+@config_option
+def disable(name: str, volumes: tuple[str, ...], config: str | None) -> None:
+    """Keep a key from use: what is encrypted under it cannot be read until it is enabled again."""
+    _set_state(name, "Disabled", volumes, config)
+
+
+@key.command()
+@_name
+@click.option("--forever", is_flag=True, help="Remove it now: what is encrypted under it is lost.")
+@volumes_option
+@config_option
+def rm(name: str, forever: bool, volumes: tuple[str, ...], config: str | None) -> None:
+    """Mark a key for deletion; "enable" takes that back. With --forever it is removed."""
+    from s3ish.objects import named_keys
+
+    if forever:
+        _on_store(volumes, config, lambda store: named_keys.destroy(store, name))
+    else:
+        _set_state(name, "PendingDeletion", volumes, config)
+
+
+def _set_state(name: str, state: Any, volumes: tuple[str, ...], config: str | None) -> None:
+    from s3ish.objects import named_keys
+
+    _on_store(volumes, config, lambda store: named_keys.set_state(store, name, state))
+
+
+def _on_store(volumes: tuple[str, ...], config: str | None, act: Callable[[Any], Awaitable[T]]) -> T:
+    """Return what an action on the store gives. Fails where the store cannot be used, or has no master key."""
+    from s3ish.blob.protocol import BlobError
+    from s3ish.errors import S3Error
+    from s3ish.index.protocol import IndexFailure
+    from s3ish.process.index_place import beside
+
+    settings = load_settings(config, storage__volumes=volumes or None)
+    if not settings.encryption.master_key:
+        fail("named keys need a master key: set S3ISH_MASTER_KEY, or encryption.master_key")
+
+    async def run() -> T:
+        async with beside(settings, Clock()) as store:
+            return await act(store)
+
+    try:
+        return asyncio.run(run())
+    except (BlobError, IndexFailure, S3Error, OSError) as error:
+        fail(str(error))

@@ -1,0 +1,245 @@
+"""Encryption under named keys (SSE-KMS, DSSE-KMS): which key is found, what the answers say, and keys out of use."""
+
+import base64
+import hashlib
+import json
+import uuid
+
+import boto3
+import pytest
+from botocore.config import Config
+from botocore.exceptions import ClientError
+
+MASTER, OTHER = (base64.b64encode(letter * 32).decode() for letter in (b"k", b"n"))
+WORDS = b"words that nobody may read "
+CONTEXT = base64.b64encode(json.dumps({"team": "billing"}).encode()).decode()
+ARN = "arn:aws:kms:us-east-1:000000000000:"
+PART_BYTES = 5 * 1024 * 1024
+
+
+class Server:
+    """A server with a master key, which can be ended and begun again, and the command line beside it."""
+
+    def __init__(self, start, run, data):
+        self._start, self._run, self.data = start, run, data
+
+    def begin(self, master=MASTER, **variables):
+        self._variables = {"S3ISH_MASTER_KEY": master} | variables
+        self._process = self._start(self.data, **self._variables)
+        self.s3 = boto3.client(
+            "s3",
+            endpoint_url=self._process.endpoint,
+            aws_access_key_id="s3ishadmin",
+            aws_secret_access_key="s3ishadmin",
+            region_name="us-east-1",
+            config=Config(retries={"max_attempts": 0}, s3={"addressing_style": "path"}),
+        )
+        return self.s3
+
+    def end(self):
+        code, logged = self._process.stop()
+        assert code == 0
+        assert "Traceback" not in logged
+        return logged
+
+    def run(self, *arguments):
+        """Run a command beside the server; return what it prints."""
+        ended = self._run(*arguments, "--volume", self.data, **self._variables)
+        assert ended.returncode == 0, ended.stderr
+        return ended.stdout.strip()
+
+    def refused(self, *arguments):
+        """Run a command that must fail; return what it says."""
+        ended = self._run(*arguments, "--volume", self.data, **self._variables)
+        assert ended.returncode != 0
+        return ended.stderr
+
+    def stored(self):
+        """Return all bytes of all files."""
+        return b"".join(path.read_bytes() for path in sorted(self.data.rglob("*")) if path.is_file())
+
+
+@pytest.fixture
+def server(start_server, run_s3ish, tmp_path):
+    server = Server(start_server, run_s3ish, tmp_path / "data")
+    server.begin()
+    server.s3.create_bucket(Bucket="bucket")
+    yield server
+    server.end()
+
+
+@pytest.fixture
+def arn(server):
+    """The ARN of a key."""
+    return server.run("key", "create", "--alias", "alias/app", "--description", "of the tests")
+
+
+def under(key=None, kind="aws:kms", **more):
+    return {"ServerSideEncryption": kind} | ({"SSEKMSKeyId": key} if key else {}) | more
+
+
+def refusal(call, **arguments):
+    with pytest.raises(ClientError) as caught:
+        call(**arguments)
+    answer = caught.value.response
+    assert answer["ResponseMetadata"]["HTTPStatusCode"] == 400
+    return answer["Error"]["Code"], answer["Error"]["Message"]
+
+
+def test_a_key_is_named_by_its_id_an_alias_or_an_arn(server, arn):
+    s3 = server.s3
+    names = (arn, arn.rpartition("/")[2], "alias/app", f"{ARN}alias/app")
+    for size in (0, 1000, 300_000):
+        data = (WORDS * (size // len(WORDS) + 1))[:size]
+        for name in names:
+            put = s3.put_object(Bucket="bucket", Key="k", Body=data, **under(name, SSEKMSEncryptionContext=CONTEXT))
+            found = s3.get_object(Bucket="bucket", Key="k")
+            assert found["Body"].read() == data
+            assert put["SSEKMSEncryptionContext"] == CONTEXT
+            assert put["ETag"] == found["ETag"] != f'"{hashlib.md5(data).hexdigest()}"'
+            for answer in (put, found, s3.head_object(Bucket="bucket", Key="k")):
+                assert (answer["ServerSideEncryption"], answer["SSEKMSKeyId"]) == ("aws:kms", arn)
+                assert "BucketKeyEnabled" not in answer
+            assert "SSEKMSEncryptionContext" not in found
+    asked = s3.get_object(Bucket="bucket", Key="k", Range="bytes=65530-65545")
+    assert asked["Body"].read() == data[65530:65546]
+    assert WORDS not in server.stored()
+    listed = server.run("key", "ls").splitlines()[1]
+    assert listed.split()[:2] == [arn.rpartition("/")[2], "Enabled"]
+    assert listed.endswith("alias/app")
+    assert "there is a key with the alias" in server.refused("key", "create", "--alias", "alias/app")
+
+
+def test_the_default_key_is_made_when_it_is_needed(server):
+    s3 = server.s3
+    shown = s3.put_object(Bucket="bucket", Key="k", Body=WORDS, **under())["SSEKMSKeyId"]
+    assert shown == s3.put_object(Bucket="bucket", Key="k", Body=WORDS, **under("alias/aws/s3"))["SSEKMSKeyId"]
+    assert s3.get_object(Bucket="bucket", Key="k")["Body"].read() == WORDS
+    assert server.run("key", "ls").count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [
+        ("fake-key-id", "Invalid keyId 'fake-key-id'"),
+        ("aws/s3", "Invalid keyId 'aws/s3'"),
+        (str(uuid.UUID(int=1)), f"Key '{ARN}key/{uuid.UUID(int=1)}' does not exist"),
+        (f"{ARN}key/{uuid.UUID(int=1)}", f"Key '{ARN}key/{uuid.UUID(int=1)}' does not exist"),
+        ("alias/none", f"Alias {ARN}alias/none is not found."),
+        (f"arn:aws:kms:us-west-2:000000000000:key/{uuid.UUID(int=1)}", "Invalid arn us-west-2"),
+        ("../../etc/passwd", "Invalid keyId '../../etc/passwd'"),
+    ],
+)
+def test_a_key_that_is_not_there(server, name, says):
+    calls = (server.s3.put_object, server.s3.create_multipart_upload)
+    assert {refusal(call, Bucket="bucket", Key="k", **under(name)) for call in calls} == {
+        ("KMS.NotFoundException", says)
+    }
+    assert "Contents" not in server.s3.list_objects_v2(Bucket="bucket")
+
+
+def test_a_key_that_is_disabled_deleted_or_gone(server, arn):
+    s3 = server.s3
+    s3.put_object(Bucket="bucket", Key="k", Body=WORDS, **under(arn))
+    upload = s3.create_multipart_upload(Bucket="bucket", Key="u", **under(arn))["UploadId"]
+    calls = [
+        (s3.get_object, {"Key": "k"}),
+        (s3.put_object, {"Key": "k", "Body": b"new"} | under(arn)),
+        (s3.copy_object, {"Key": "copy", "CopySource": "bucket/k"}),
+        (s3.upload_part, {"Key": "u", "UploadId": upload, "PartNumber": 1, "Body": b"x"}),
+        (s3.upload_part_copy, {"Key": "u", "UploadId": upload, "PartNumber": 1, "CopySource": "bucket/k"}),
+    ]
+    for command, outcome in (
+        (("disable", "alias/app"), ("KMS.DisabledException", f"{arn} is disabled.")),
+        (("rm", arn), ("KMS.KMSInvalidStateException", f"{arn} is pending deletion.")),
+    ):
+        server.run("key", *command)
+        assert {refusal(call, Bucket="bucket", **arguments) for call, arguments in calls} == {outcome}
+        assert s3.head_object(Bucket="bucket", Key="k")["SSEKMSKeyId"] == arn
+        server.run("key", "enable", arn)
+        assert s3.get_object(Bucket="bucket", Key="k")["Body"].read() == WORDS
+    server.run("key", "rm", "--forever", arn)
+    assert refusal(s3.get_object, Bucket="bucket", Key="k")[0] == "KMS.NotFoundException"
+    assert refusal(s3.put_object, Bucket="bucket", Key="k", **under("alias/app"))[0] == "KMS.NotFoundException"
+    s3.delete_object(Bucket="bucket", Key="k")
+
+
+def test_a_bucket_has_a_key_by_default(server, arn):
+    s3 = server.s3
+    rule = {"ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": "aws:kms", "KMSMasterKeyID": "alias/app"}}
+    rule["BucketKeyEnabled"] = True
+    s3.put_bucket_encryption(Bucket="bucket", ServerSideEncryptionConfiguration={"Rules": [rule]})
+    for arguments in ({}, under(arn)):
+        put = s3.put_object(Bucket="bucket", Key="k", Body=WORDS, **arguments)
+        assert (put["SSEKMSKeyId"], put["BucketKeyEnabled"]) == (arn, True)
+        assert s3.get_object(Bucket="bucket", Key="k")["BucketKeyEnabled"] is True
+    put = s3.put_object(Bucket="bucket", Key="k", Body=WORDS, **under(arn, BucketKeyEnabled=False))
+    assert "BucketKeyEnabled" not in put
+    assert s3.put_object(Bucket="bucket", Key="k", ServerSideEncryption="AES256")["ServerSideEncryption"] == "AES256"
+
+
+def test_parts_and_copies(server, arn):
+    s3 = server.s3
+    second = server.run("key", "create")
+    parts = [(WORDS * 200_000)[:PART_BYTES], WORDS]
+    arguments = {"Bucket": "bucket", "Key": "k"}
+    begun = s3.create_multipart_upload(**arguments, **under(arn, SSEKMSEncryptionContext=CONTEXT))
+    arguments["UploadId"] = begun["UploadId"]
+    answers = [s3.upload_part(**arguments, PartNumber=number, Body=part) for number, part in enumerate(parts, 1)]
+    done = [{"PartNumber": number, "ETag": answer["ETag"]} for number, answer in enumerate(answers, 1)]
+    whole = s3.complete_multipart_upload(**arguments, MultipartUpload={"Parts": done})
+    for answer in (begun, *answers, whole):
+        assert (answer["ServerSideEncryption"], answer["SSEKMSKeyId"]) == ("aws:kms", arn)
+    for name, wanted in (("one", under(arn)), ("two", under(second)), ("three", {"ServerSideEncryption": "AES256"})):
+        s3.copy_object(Bucket="bucket", Key=name, CopySource="bucket/k", **wanted)
+        found = s3.get_object(Bucket="bucket", Key=name)
+        assert found["Body"].read() == b"".join(parts)
+        assert found.get("SSEKMSKeyId") == wanted.get("SSEKMSKeyId")
+    server.run("key", "disable", arn)
+    assert s3.get_object(Bucket="bucket", Key="two")["Body"].read() == b"".join(parts)
+    server.run("key", "enable", arn)
+    assert WORDS not in server.stored()
+
+
+def test_two_layers(server, arn):
+    s3 = server.s3
+    data = (WORDS * 10_000)[:200_000]
+    put = s3.put_object(Bucket="bucket", Key="k", Body=data, **under(arn, "aws:kms:dsse"))
+    assert (put["ServerSideEncryption"], put["SSEKMSKeyId"]) == ("aws:kms:dsse", arn)
+    for start, stop in ((0, len(data)), (65_530, 65_540), (131_070, 200_000)):
+        asked = s3.get_object(Bucket="bucket", Key="k", Range=f"bytes={start}-{stop - 1}")
+        assert asked["Body"].read() == data[start:stop]
+    server.run("key", "disable", arn)
+    assert refusal(s3.get_object, Bucket="bucket", Key="k")[0] == "KMS.DisabledException"
+
+
+@pytest.mark.parametrize(
+    "context", ["x", "e30", base64.b64encode(b"[1]").decode(), base64.b64encode(b'{"a": 1}').decode()]
+)
+def test_a_context_that_is_none(server, context):
+    code, says = refusal(server.s3.put_object, Bucket="bucket", Key="k", **under(SSEKMSEncryptionContext=context))
+    assert code == "InvalidArgument"
+    assert "string-string map" in says
+
+
+def test_keys_outlive_the_index_and_need_their_master_key(server, arn):
+    server.s3.put_object(Bucket="bucket", Key="k", Body=WORDS, **under("alias/app"))
+    server.end()
+    rebuilt = server._run("index", "rebuild", server.data)
+    assert rebuilt.returncode == 0, rebuilt.stderr
+    s3 = server.begin()
+    assert s3.get_object(Bucket="bucket", Key="k")["Body"].read() == WORDS
+    assert s3.put_object(Bucket="bucket", Key="k", Body=WORDS, **under("alias/app"))["SSEKMSKeyId"] == arn
+    server.end()
+    s3 = server.begin(OTHER)
+    with pytest.raises(ClientError, match="InternalError"):
+        s3.get_object(Bucket="bucket", Key="k")
+    server.end()
+    s3 = server.begin(OTHER, S3ISH_ENCRYPTION_PREVIOUS_MASTER_KEY=MASTER)
+    assert s3.get_object(Bucket="bucket", Key="k")["Body"].read() == WORDS
+
+
+def test_keys_need_a_master_key(run_s3ish, tmp_path):
+    ended = run_s3ish("key", "ls", "--volume", tmp_path / "data")
+    assert ended.returncode == 1
+    assert "master key" in ended.stderr
