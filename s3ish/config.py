@@ -87,6 +87,14 @@ class ServerSettings(Section, frozen=True):
     ] = 10_000
 
 
+class TlsSettings(Section, frozen=True):
+    """TLS on the server's port."""
+
+    certificates: Annotated[Names, "PEM files, each a certificate and its chain; several are chosen by host name."] = ()
+    keys: Annotated[Names, "PEM files of their private keys, in the same order; empty if they hold the keys too."] = ()
+    least_version: Annotated[Literal["1.2", "1.3"], "Oldest version of TLS that is spoken."] = "1.2"
+
+
 class StorageSettings(Section, frozen=True):
     """Where data lives."""
 
@@ -242,6 +250,7 @@ class Settings(Section, frozen=True):
     """All settings."""
 
     server: ServerSettings = ServerSettings()
+    tls: TlsSettings = TlsSettings()
     storage: StorageSettings = StorageSettings()
     erasure: ErasureSettings = ErasureSettings()
     auth: AuthSettings = AuthSettings()

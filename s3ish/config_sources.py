@@ -186,6 +186,8 @@ _TEXTS = (
     ("server.domains", _is_domain, "a host name in lower case without port"),
     ("server.website_domains", _is_domain, "a host name in lower case without port"),
     ("server.trusted_proxies", _is_network, "an address or network"),
+    ("tls.certificates", _is_path, "a path"),
+    ("tls.keys", _is_path, "a path"),
     ("storage.volumes", _is_path, "a path"),
     (
         "storage.default_buckets",
@@ -218,6 +220,8 @@ def check(settings: Settings, environment: Mapping[str, str]) -> Iterator[tuple[
                 yield dotted, f"{dotted}: {_shown(text)} is not {words}"
     if settings.server.url and not _is_url(settings.server.url):
         yield "server.url", f"server.url: {_shown(settings.server.url)} is not of the form http[s]://HOST[:PORT]"
+    if len(settings.tls.keys) not in (0, len(settings.tls.certificates)):
+        yield "tls.keys", "tls.keys: give one for each of tls.certificates, in the same order, or none"
     if settings.erasure.coder == "zfec" and not importlib.util.find_spec("zfec"):
         yield "erasure.coder", "erasure.coder: zfec is not installed: pip install 's3ish[zfec]', or choose rs-zfec"
     shards, volumes = settings.erasure.data + settings.erasure.parity, len(settings.storage.volumes)

@@ -54,7 +54,7 @@ class ServerProcess:
         self.endpoint = ""
         for line in self.process.stdout:
             self.greeting.append(line)
-            if found := re.search(r"endpoint\s+(http://\S+)", line):
+            if found := re.search(r"endpoint\s+(https?://\S+)", line):
                 self.endpoint = found[1]
             if " aws " in line:
                 break

@@ -190,6 +190,7 @@ def _serve_volumes(settings: Settings, *, accept_loss: bool) -> None:
     from s3ish import app
     from s3ish.blob.protocol import BlobError
     from s3ish.errors import S3Error
+    from s3ish.http.certificates import CertificateError
     from s3ish.index.protocol import IndexFailure
     from s3ish.process import serve as run
     from s3ish.process import start
@@ -197,6 +198,7 @@ def _serve_volumes(settings: Settings, *, accept_loss: bool) -> None:
     run.keep_memory_small()
     settings, clock = run.with_workers(settings), Clock()
     try:
+        certificates = run.certificates_of(settings, clock)
         # the port first: a server that cannot have it changes nothing on the volumes
         with run.bind(settings.server.host, settings.server.port) as bound:
             port = bound.getsockname()[1]
@@ -205,7 +207,9 @@ def _serve_volumes(settings: Settings, *, accept_loss: bool) -> None:
                 start.prepare(settings, clock, accept_loss=accept_loss) as preparation,
             ):
                 greet = functools.partial(_greet, settings, port)
-                run.run(settings, clock, app.create, app.create_standby, preparation, bound, greet)
+                run.run(settings, clock, app.create, app.create_standby, preparation, bound, greet, certificates)
+    except CertificateError as error:
+        _fail(str(error), EX_CONFIG)
     except (BlobError, IndexFailure, S3Error, run.CannotListen, OSError) as error:
         _fail(str(error))
 
@@ -249,7 +253,8 @@ def _endpoint(settings: Settings, port: int | None = None) -> str:
         return settings.server.url.rstrip("/")
     host = settings.server.host
     shown = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, f"[{host}]" if ":" in host else host)  # noqa: S104
-    return f"http://{shown}:{port or settings.server.port}"
+    scheme = "https" if settings.tls.certificates else "http"
+    return f"{scheme}://{shown}:{port or settings.server.port}"
 
 
 @main.command()
@@ -321,6 +326,35 @@ def healthcheck(endpoint_url: str, config: str | None) -> None:
         connection.close()
     if status != 200:
         _fail(f"{endpoint_url} is not ready: status {status}")
+
+
+@main.command()
+@click.option("--host", "hosts", multiple=True, metavar="NAME", help="A name or address of the server; repeatable.")
+@click.option("--out", default="s3ish-tls", show_default=True, metavar="DIR", help="Where the files go.")
+@click.option("--days", type=click.IntRange(1, 3650), default=365, show_default=True, help="How long it is valid.")
+@click.option("--force", is_flag=True, help="Replace files that are there.")
+def cert(hosts: tuple[str, ...], out: str, days: int, force: bool) -> None:
+    """Make a certificate for development.
+
+    It is for localhost and the hosts that are named, and is vouched for by an authority of its own, whose key is not
+    kept: clients that trust it trust this certificate and no other.
+    """
+    from pathlib import Path
+
+    from s3ish.cli import cert as certificates
+
+    names = list(dict.fromkeys(("localhost", "*.localhost", "127.0.0.1", "::1", *hosts)))
+    try:
+        written = certificates.write(Path(out).absolute(), names, Clock().now(), days, replace=force)
+    except ValueError as error:
+        raise click.UsageError(str(error)) from error
+    except OSError as error:
+        _fail(f"{error.strerror or error}" + ("" if force else "; --force replaces files"))
+    authority, certificate, key = (quote(str(path)) for path in written[:3])
+    click.echo(f"a certificate for {', '.join(names)}, valid until {written.until:%Y-%m-%d}")
+    click.echo(f"  serve  S3ISH_TLS_CERTIFICATES={certificate} S3ISH_TLS_KEYS={key} s3ish serve")
+    click.echo(f"  trust  export AWS_CA_BUNDLE={authority}")
+    click.echo(f"         curl --cacert {authority} https://localhost:9000/-/ready")
 
 
 @main.group()

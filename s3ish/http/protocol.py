@@ -109,6 +109,10 @@ class LimitedProtocol(HttpToolsProtocol):
             self._timer = None
         super().connection_lost(exc)
 
+    def secure(self, version: str) -> None:
+        """See ``Guarded``."""
+        self._extensions["s3ish.tls"] = version
+
     def shutdown(self) -> None:
         """End the connection when what was asked for is answered."""
         outbox.flush()
@@ -131,8 +135,8 @@ class LimitedProtocol(HttpToolsProtocol):
         self._parse(data)
         if self._in_headers and not self._message_ended:
             self._header_bytes += len(data)
-            if self._header_bytes > self._limits.header_bytes:
-                self._refuse(_too_large(self._limits))
+            if self._header_bytes > self._limits.header_bytes + MAX_URL_BYTES:  # each is limited when it is whole
+                self.refuse(_too_large(self._limits))
 
     def _parse(self, data: bytes) -> None:
         """Feed the parser. It stops behind a head that offers another protocol: the request begins again without it."""
@@ -166,7 +170,7 @@ class LimitedProtocol(HttpToolsProtocol):
         try:
             self.on_body(body)
         except MemoryError:
-            self._refuse(ServiceUnavailable())
+            self.refuse(ServiceUnavailable())
         if not self._body_left:
             self._end_body()
 
@@ -213,7 +217,7 @@ class LimitedProtocol(HttpToolsProtocol):
         """Limit the request line."""
         super().on_url(url)
         if len(self.url) > MAX_URL_BYTES or b"#" in url:
-            self._refuse(InvalidRequest("The request target is too long or not valid."))
+            self.refuse(InvalidRequest("The request target is too long or not valid."))
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """Take a header; after the header section, headers would be trailers, which have no effect."""
@@ -226,7 +230,7 @@ class LimitedProtocol(HttpToolsProtocol):
             return
         error = self._check_headers()
         if error:
-            self._refuse(error)
+            self.refuse(error)
         self._in_headers = False
         self._headers_since = None
         if not self._refused:
@@ -357,9 +361,9 @@ class LimitedProtocol(HttpToolsProtocol):
         """Answer what cannot be parsed, or had no room, with S3's error instead of plain text."""
         error = sys.exception()
         if error and isinstance(error.__context__, MemoryError):  # of a callback of ours
-            self._refuse(ServiceUnavailable())
+            self.refuse(ServiceUnavailable())
             return
-        self._refuse(InvalidRequest(f"The request is not valid HTTP/1.1: {msg[:100]}"))
+        self.refuse(InvalidRequest(f"The request is not valid HTTP/1.1: {msg[:100]}"))
 
     def _tick(self) -> None:
         """Now and then: end connections whose headers or body do not move."""
@@ -373,7 +377,7 @@ class LimitedProtocol(HttpToolsProtocol):
             if since is None and now - self._idle_since > self.timeout_keep_alive:
                 self.transport.close()
             elif since is not None and now - since > self._limits.header_timeout_seconds:
-                self._refuse(RequestTimeout())
+                self.refuse(RequestTimeout())
         if self._timer is None:
             self._timer = self.loop.call_later(self._tick_seconds, self._tick)
 
@@ -393,7 +397,7 @@ class LimitedProtocol(HttpToolsProtocol):
             self._deadline = now + self._limits.body_timeout_seconds
         return now > self._deadline
 
-    def _refuse(self, error: S3Error) -> None:
+    def refuse(self, error: S3Error) -> None:
         """Answer and close; nothing more is read. What was asked for earlier on the connection is answered first."""
         if self._refused:
             return

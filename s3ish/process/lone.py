@@ -28,6 +28,7 @@ class Lone:
         bound: where it listens.
         remedy: for an index that is damaged.
         clock: tells how long it served.
+        hang_up: what SIGHUP is for; None if it ends the server.
     """
 
     def __init__(
@@ -36,8 +37,10 @@ class Lone:
         bound: socket.socket,
         remedy: Remedy,
         clock: Clock,
+        hang_up: Callable[[], None] | None = None,
     ) -> None:
         self._configure, self._bound, self._remedy, self._clock = configure, bound, remedy, clock
+        self._hang_up = hang_up
         self._server: uvicorn.Server | None = None
         self._ended = self._left = False
 
@@ -45,7 +48,7 @@ class Lone:
         """Serve until SIGTERM, SIGINT or SIGHUP. Raises ChildProcessError if it cannot, and what the remedy raises."""
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             if signal.getsignal(number) != signal.SIG_IGN:  # as under nohup
-                signal.signal(number, lambda *_: self._end())  # uvicorn raises it again when all is done
+                signal.signal(number, self._on_signal)  # uvicorn raises it again when all is done
         self._server = uvicorn.Server(self._configure(self._leave))
         announce()
         clock, failures = self._clock, 0
@@ -71,7 +74,10 @@ class Lone:
             return False
         return not self._left
 
-    def _end(self) -> None:
+    def _on_signal(self, number: int, _frame: object) -> None:
+        if number == signal.SIGHUP and self._hang_up:
+            self._hang_up()
+            return
         self._ended = True
         if self._server:
             self._server.should_exit = True

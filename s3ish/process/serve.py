@@ -1,5 +1,6 @@
 """Running the application under uvicorn: one process, or a supervisor with several workers."""
 
+import asyncio
 import contextlib
 import ctypes
 import fcntl
@@ -22,7 +23,9 @@ import uvicorn
 
 from s3ish.clock import Clock
 from s3ish.config import Settings
+from s3ish.http.certificates import Certificates
 from s3ish.http.protocol import LimitedProtocol, Limits
+from s3ish.http.tls import TlsConnection
 from s3ish.index.protocol import IndexPlace
 from s3ish.process.cores import usable_cores
 from s3ish.process.lone import Lone
@@ -132,8 +135,11 @@ def run(
     served: Served,
     bound: socket.socket,
     announce: Callable[[], None],
+    certificates: Certificates | None = None,
 ) -> None:
     """Serve until SIGTERM, SIGINT or SIGHUP, then let requests finish for ``server.shutdown_seconds``.
+
+    With certificates SIGHUP has them read again.
 
     Args:
         settings: all settings.
@@ -143,6 +149,7 @@ def run(
         served: what it serves.
         bound: where it listens.
         announce: called when signals are heeded and connections wait to be taken.
+        certificates: of TLS; None for plain HTTP.
 
     Raises:
         CannotListen: another server was faster.
@@ -150,22 +157,38 @@ def run(
     """
     listen(bound)
     served.begun = True
-    standby = functools.partial(_configure, settings, create_standby, served, leave)
+    hang_up = certificates.load_again if certificates else None
+    standby = functools.partial(_configure, settings, certificates, create_standby, served, leave)
     remedy = Remedy(served.make_ready_again, standby, served.movable, served.disown)
     if settings.server.workers == 1 and not served.movable:
-        Lone(functools.partial(_configure, settings, create, served), bound, remedy, clock).run(announce)
+        configured = functools.partial(_configure, settings, certificates, create, served)
+        Lone(configured, bound, remedy, clock, hang_up).run(announce)
     else:
-        supervisor = Supervisor(functools.partial(_configure, settings, create, served, leave), bound, remedy, clock)
+        configured_to_leave = functools.partial(_configure, settings, certificates, create, served, leave)
+        supervisor = Supervisor(configured_to_leave, bound, remedy, clock, hang_up)
         announce()
         supervisor.run()
     log.info("stopped")
 
 
-def _configure(settings: Settings, create: Create, served: Served, leave: Callable[[], None]) -> uvicorn.Config:
-    return configure(settings, Factory(create, settings, served, leave))
+def certificates_of(settings: Settings, clock: Clock) -> Certificates | None:
+    """Return the certificates that settings name, which have been read. Raises CertificateError."""
+    if not settings.tls.certificates:
+        return None
+    certificates = Certificates(clock, settings.tls.certificates, settings.tls.keys, settings.tls.least_version)
+    certificates.load()
+    return certificates
 
 
-def configure(settings: Settings, factory: Callable[[], Any]) -> uvicorn.Config:
+def _configure(
+    settings: Settings, certificates: Certificates | None, create: Create, served: Served, leave: Callable[[], None]
+) -> uvicorn.Config:
+    return configure(settings, Factory(create, settings, served, leave), certificates)
+
+
+def configure(
+    settings: Settings, factory: Callable[[], Any], certificates: Certificates | None = None
+) -> uvicorn.Config:
     """Return how uvicorn is to serve an application that ``factory`` makes."""
     server = settings.server
     limits = Limits(
@@ -176,7 +199,7 @@ def configure(settings: Settings, factory: Callable[[], Any]) -> uvicorn.Config:
         factory=True,
         workers=server.workers,
         loop="uvloop" if sys.platform != "win32" else "asyncio",
-        http=functools.partial(LimitedProtocol, limits=limits),  # type: ignore[arg-type]  # called like a class
+        http=functools.partial(protocol_of, limits, certificates),  # type: ignore[arg-type]  # called like a class
         ws="none",
         lifespan="on",
         interface="asgi3",
@@ -188,6 +211,12 @@ def configure(settings: Settings, factory: Callable[[], Any]) -> uvicorn.Config:
         timeout_graceful_shutdown=server.shutdown_seconds,
         backlog=BACKLOG,
     )
+
+
+def protocol_of(limits: Limits, certificates: Certificates | None, **arguments: Any) -> asyncio.BaseProtocol:
+    """Return the protocol of one connection; the arguments are uvicorn's."""
+    protocol = LimitedProtocol(limits=limits, **arguments)
+    return TlsConnection(protocol, certificates) if certificates else protocol
 
 
 def keep_memory_small() -> None:

@@ -95,17 +95,24 @@ class Supervisor(Multiprocess):
         bound: where they listen.
         remedy: for workers that cannot go on, after which ``configure`` names the new place.
         clock: tells how long workers take.
+        hang_up: what SIGHUP is for; None if it ends the server.
     """
 
     processes: list[Worker]  # type: ignore[assignment]  # of ours
 
     def __init__(
-        self, configure: Callable[[], uvicorn.Config], bound: socket.socket, remedy: Remedy, clock: Clock
+        self,
+        configure: Callable[[], uvicorn.Config],
+        bound: socket.socket,
+        remedy: Remedy,
+        clock: Clock,
+        hang_up: Callable[[], None] | None = None,
     ) -> None:
-        hang_up = signal.getsignal(signal.SIGHUP)
+        ignores_hang_up = signal.getsignal(signal.SIGHUP) == signal.SIG_IGN
         super().__init__(configure(), sockets=[bound])
-        if hang_up == signal.SIG_IGN:  # under nohup
+        if ignores_hang_up:  # under nohup
             signal.signal(signal.SIGHUP, signal.SIG_IGN)
+        self._hang_up = hang_up
         self._configure, self._remedy, self._clock = configure, remedy, clock
         self._left: list[Worker] = []
         self._asked = False
@@ -167,8 +174,8 @@ class Supervisor(Multiprocess):
             self.processes[number] = self._worker(self.config)
 
     def handle_hup(self) -> None:
-        """The terminal is gone, and so would be a server of one process."""
-        self.should_exit.set()
+        """The terminal is gone, and so would be a server of one process; or there is another meaning."""
+        (self._hang_up or self.should_exit.set)()
 
     def handle_ttin(self) -> None:
         """Do nothing: it is no wish for more workers."""

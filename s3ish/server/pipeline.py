@@ -281,7 +281,13 @@ class S3Application:
         held = await self._store.find_bucket(target.bucket) if target.bucket else None
         bucket = call.bucket = held.record if held else None
         circumstances = Circumstances(
-            headers, query, now, call.origin.client, call.origin.scheme == "https", presigned=identity.presigned
+            headers,
+            query,
+            now,
+            call.origin.client,
+            call.origin.scheme == "https",
+            call.origin.tls,
+            presigned=identity.presigned,
         )
         call.decided_by = await self._authorise(principal, operation, target, bucket, circumstances)
         if operation.needs_bucket and bucket is None:

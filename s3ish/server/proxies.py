@@ -12,10 +12,14 @@ _ADDRESSES_KEPT = 1024
 
 
 class Origin(NamedTuple):
-    """The address of a client, empty if it has none, and the scheme of the URL that it asked for."""
+    """The address of a client, empty if it has none, the scheme of the URL that it asked for, and its version of TLS.
+
+    The version is empty where it is not known: of a client behind a proxy, or without TLS.
+    """
 
     client: str
-    scheme: str
+    scheme: str = "http"
+    tls: str = ""
 
 
 class Proxies:
@@ -29,20 +33,20 @@ class Proxies:
         self._networks = [ip_network(network, strict=False) for network in networks]
         self._trusts = lru_cache(_ADDRESSES_KEPT)(self._is_one)
 
-    def origin(self, peer: str, headers: Mapping[str, str]) -> Origin:
+    def origin(self, peer: Origin, headers: Mapping[str, str]) -> Origin:
         """Return where a request comes from.
 
         A proxy appends the address of its client to ``X-Forwarded-For``: from the end, the first one that is no trusted
         proxy is the client's; what stands before it was written by the client.
 
         Args:
-            peer: the address at the other end of the connection.
+            peer: the other end of the connection.
             headers: by lower-case name, the values of repeated ones joined by commas.
         """
-        if not self._networks or not self._trusts(peer):
-            return Origin(peer, "http")
-        scheme = headers.get("x-forwarded-proto", "").rpartition(",")[2].strip().lower()
-        client = peer
+        if not self._networks or not self._trusts(peer.client):
+            return peer
+        scheme = headers.get("x-forwarded-proto", peer.scheme).rpartition(",")[2].strip().lower()
+        client = peer.client
         for text in reversed(headers.get("x-forwarded-for", "").split(",")):
             address = text.strip()
             if not _is_address(address):

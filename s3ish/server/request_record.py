@@ -16,7 +16,7 @@ from s3ish.observe.lines import RequestLine
 from s3ish.observe.refusals import Refusal
 from s3ish.server import respond
 from s3ish.server.body import RequestBody
-from s3ish.server.proxies import Proxies
+from s3ish.server.proxies import Origin, Proxies
 from s3ish.server.target import Target
 
 
@@ -55,7 +55,8 @@ class RequestRecord:
         self.query: str = scope["query_string"].decode("latin-1")
         self.headers: Mapping[str, str]
         self.headers, self.repeated = read_headers(scope["headers"])
-        self.appetite: Demand | None = scope.get("extensions", {}).get("s3ish.appetite")
+        extensions = scope.get("extensions", {})
+        self.appetite: Demand | None = extensions.get("s3ish.appetite")
         self.operation: Operation | None = None
         self.action = ""  # of the query protocol, or of a website
         self.principal: Principal = ANONYMOUS
@@ -65,7 +66,8 @@ class RequestRecord:
         self.error = ""
         self.reason = ""  # why it was refused, which the client does not learn
         self.decided_by = ""  # what gave the operation's right
-        self.origin = proxies.origin((scope.get("client") or ("",))[0], self.headers)
+        peer = Origin((scope.get("client") or ("",))[0], scope.get("scheme", "http"), extensions.get("s3ish.tls", ""))
+        self.origin = proxies.origin(peer, self.headers)
         self.body: RequestBody | None = None
         self.cut_off = False  # the server stops and waits no longer
         self.status = 0

@@ -100,8 +100,9 @@ class _Visit:
         self, store: Store, call: RequestRecord, bucket: Bucket, site: WebsiteConfiguration, body: Body
     ) -> None:
         self._store, self._call, self._bucket, self._site, self._body = store, call, bucket, site, body
+        origin = call.origin
         self._circumstances = Circumstances(
-            call.headers, {}, store.clock.service_now(), call.origin.client, call.origin.scheme == "https"
+            call.headers, {}, store.clock.service_now(), origin.client, origin.scheme == "https", origin.tls
         )
 
     async def answer(self, key: str) -> Written:

@@ -6,13 +6,17 @@ import functools
 import hashlib
 import re
 import socket
+import ssl
 import threading
 from unittest.mock import Mock
 
 import uvicorn
 from uvicorn.server import ServerState
 
+from s3ish.clock import Clock as RealClock
+from s3ish.http.certificates import Certificates
 from s3ish.http.protocol import LimitedProtocol, Limits
+from s3ish.process.serve import protocol_of
 from s3ish.server import respond
 from s3ish.server.body import Disconnected, RequestBody
 
@@ -28,7 +32,7 @@ class Application:
     """
 
     def __init__(self):
-        self.requests, self.refusals, self.pieces = [], [], []
+        self.requests, self.refusals, self.pieces, self.secured = [], [], [], []
         self.wanted = 0  # bytes of a body, as it says
         self.disconnected = threading.Event()
         self.begun = threading.Semaphore(0)  # of requests whose body is stored
@@ -56,6 +60,7 @@ class Application:
             if not message["more_body"]:
                 break
         self.requests.append((scope["method"], path.decode(), headers, length))
+        self.secured.append((scope["scheme"], scope["extensions"].get("s3ish.tls", "")))
         text = bytes(1 << 24) if path == b"/whole" else b"%s %d" % (path, length)
         fields = [(b"content-length", b"%d" % len(text))]
         await send({"type": "http.response.start", "status": 200, "headers": fields})
@@ -94,12 +99,20 @@ class Application:
 
 
 class Server:
-    """uvicorn in a thread, on a free port of the loopback."""
+    """uvicorn in a thread, on a free port of the loopback.
 
-    def __init__(self, application, limits, *, idle_seconds=5):
+    Args:
+        tls: the files of a certificate, or of several, if it is to be served with TLS.
+    """
+
+    def __init__(self, application, limits, *, idle_seconds=5, tls=None):
+        files = tls if isinstance(tls, list) else [tls] if tls else []
+        self._trust = ssl.create_default_context(cafile=files[0].authority) if files else None
+        paths = tuple(str(each.certificate) for each in files), tuple(str(each.key) for each in files)
+        certificates = Certificates(RealClock(), *paths) if files else None
         config = uvicorn.Config(
             application,
-            http=functools.partial(LimitedProtocol, limits=limits),
+            http=functools.partial(protocol_of, limits, certificates),
             loop="uvloop",
             ws="none",
             lifespan="off",
@@ -125,7 +138,7 @@ class Server:
             opened.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_bytes)
         opened.settimeout(PATIENCE_SECONDS)
         opened.connect(("127.0.0.1", self.port))
-        return opened
+        return self._trust.wrap_socket(opened, server_hostname="localhost") if self._trust else opened
 
     def talk(self, data):
         """Send bytes on a new connection and return all that comes back until the server ends it."""

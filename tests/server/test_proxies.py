@@ -26,9 +26,9 @@ TRUSTED = Proxies(("127.0.0.1", "10.0.0.0/8", "fd00::/8"))
     ],
 )
 def test_where_a_request_comes_from(peer, headers, client, scheme):
-    assert TRUSTED.origin(peer, headers) == Origin(client, scheme)
+    assert TRUSTED.origin(Origin(peer), headers) == Origin(client, scheme)
 
 
 def test_without_trusted_proxies_nothing_is_believed():
     headers = {"x-forwarded-for": "192.0.2.1", "x-forwarded-proto": "https"}
-    assert Proxies().origin("127.0.0.1", headers) == Origin("127.0.0.1", "http")
+    assert Proxies().origin(Origin("127.0.0.1"), headers) == Origin("127.0.0.1", "http")
