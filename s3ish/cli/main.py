@@ -42,6 +42,8 @@ Environment:
   S3ISH_VOLUMES, S3ISH_HOST, S3ISH_PORT, S3ISH_WORKERS, S3ISH_REGION,
   S3ISH_URL, S3ISH_DOMAINS, S3ISH_FSYNC, S3ISH_DEFAULT_BUCKETS, S3ISH_SEED,
   S3ISH_ALLOW_WELL_KNOWN_KEYS, S3ISH_TEST
+  S3ISH_TLS_CERTIFICATES, S3ISH_TLS_KEYS
+                                       PEM files: serve HTTPS (see s3ish cert)
   S3ISH_MASTER_KEY                     under which the keys of objects are
                                        encrypted
   S3ISH_CONFIG                         a TOML file of settings
