@@ -280,15 +280,7 @@ class S3Application:
         principal = call.principal = principal_of(identity.user)
         held = await self._store.find_bucket(target.bucket) if target.bucket else None
         bucket = call.bucket = held.record if held else None
-        circumstances = Circumstances(
-            headers,
-            query,
-            now,
-            call.origin.client,
-            call.origin.scheme == "https",
-            call.origin.tls,
-            presigned=identity.presigned,
-        )
+        circumstances = call.circumstances(now, headers, query, presigned=identity.presigned)
         call.decided_by = await self._authorise(principal, operation, target, bucket, circumstances)
         if operation.needs_bucket and bucket is None:
             raise NoSuchBucket(BucketName=target.bucket)
@@ -326,14 +318,7 @@ class S3Application:
         """Answer a request in the query protocol."""
         body = call.body = RequestBody(receive, call.headers, call.appetite)
         request = HttpRequest(call.method, call.path, call.query, call.headers, call.repeated)
-        circumstances = Circumstances(
-            call.headers,
-            {},
-            self._store.clock.service_now(),
-            call.origin.client,
-            call.origin.scheme == "https",
-            region=self._store.region,
-        )
+        circumstances = call.circumstances(self._store.clock.service_now(), call.headers, region=self._store.region)
         answered = await api.answer(body, request, circumstances, call.request_id)
         call.action, call.principal = answered.action, answered.principal
         if answered.error is not None:

@@ -6,6 +6,7 @@ from typing import Any
 from urllib.parse import unquote
 
 from s3ish.api.operation import Operation
+from s3ish.auth.condition_keys import Circumstances
 from s3ish.auth.diagnosis import without_secrets
 from s3ish.auth.principals import ANONYMOUS, Principal
 from s3ish.errors import S3Error
@@ -18,6 +19,8 @@ from s3ish.server import respond
 from s3ish.server.body import RequestBody
 from s3ish.server.proxies import Origin, Proxies
 from s3ish.server.target import Target
+
+_NO_QUERY: Mapping[str, str] = {}
 
 
 class RequestRecord:
@@ -82,6 +85,20 @@ class RequestRecord:
         if self.action:
             return self.action
         return "Preflight" if self.method == "OPTIONS" else "Unknown"
+
+    def circumstances(
+        self,
+        now: datetime,
+        headers: Mapping[str, str],
+        query: Mapping[str, str] = _NO_QUERY,
+        *,
+        presigned: bool = False,
+        region: str = "",
+    ) -> Circumstances:
+        """Return what rules may ask of it; see ``Circumstances``."""
+        origin = self.origin
+        secure = origin.scheme == "https"
+        return Circumstances(headers, query, now, origin.client, secure, origin.tls, presigned=presigned, region=region)
 
     def line(self, seconds: float) -> RequestLine:
         """Return what the log tells of it.

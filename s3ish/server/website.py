@@ -18,7 +18,6 @@ from s3ish.api.context import Body, Context
 from s3ish.api.get import GetObjectRequest, get_object, head_object
 from s3ish.api.website import WEBSITE, Redirect, RoutingRule, WebsiteConfiguration
 from s3ish.auth.authorize import Permit
-from s3ish.auth.condition_keys import Circumstances
 from s3ish.auth.principals import ANONYMOUS
 from s3ish.errors import (
     MethodNotAllowed,
@@ -100,10 +99,7 @@ class _Visit:
         self, store: Store, call: RequestRecord, bucket: Bucket, site: WebsiteConfiguration, body: Body
     ) -> None:
         self._store, self._call, self._bucket, self._site, self._body = store, call, bucket, site, body
-        origin = call.origin
-        self._circumstances = Circumstances(
-            call.headers, {}, store.clock.service_now(), origin.client, origin.scheme == "https", origin.tls
-        )
+        self._circumstances = call.circumstances(store.clock.service_now(), call.headers)
 
     async def answer(self, key: str) -> Written:
         site, call = self._site, self._call
