@@ -104,7 +104,7 @@ class QueryApi:
                 refuse_session(user)
             call = Call(parameters, user, answered.principal, self._sessions, self._registry, circumstances)
             result = await service.actions[action](call)
-            content = f"<{action}Result>{result}</{action}Result>" if result else ""
+            content = f"<{action}Result>{result}</{action}Result>"
             told = f"<ResponseMetadata>{element('RequestId', request_id)}</ResponseMetadata>"
             answered.written = _document(service, f"{action}Response", content + told)
         except S3Error as error:

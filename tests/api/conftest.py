@@ -22,6 +22,8 @@ from botocore.credentials import Credentials
 from botocore.exceptions import ClientError
 from lxml import etree
 
+from tests.api.iam_support import client, remove
+
 REGION = "us-east-1"
 DOMAIN = "s3.test"
 SITES = "web.test"
@@ -379,3 +381,28 @@ def raw_iam(server):
             connection.close()
 
     return send
+
+
+@pytest.fixture(scope="session")
+def iam(server):
+    """A client of the IAM API for the root user."""
+    return client(server, "iam", ROOT)
+
+
+@pytest.fixture
+def new_user(iam, request):
+    """A function that makes a user with a key; all that it made is gone after the test."""
+    made = []
+
+    def make(policy=None, **arguments):
+        name = f"u{len(made)}.{request.node.name[:40]}".replace("[", "-").replace("]", "")
+        iam.create_user(UserName=name, **arguments)
+        made.append(name)
+        if policy:
+            iam.put_user_policy(UserName=name, PolicyName="own", PolicyDocument=policy)
+        key = iam.create_access_key(UserName=name)["AccessKey"]
+        return name, (key["AccessKeyId"], key["SecretAccessKey"])
+
+    yield make
+    for name in made:
+        remove(iam, name)

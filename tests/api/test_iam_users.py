@@ -2,73 +2,12 @@
 
 import json
 
-import boto3
 import pytest
-from botocore.config import Config
-from botocore.exceptions import ClientError
 
 from tests.api.conftest import LIMITED, OTHER, READER, ROOT
+from tests.api.iam_support import client, code_of, remove
 
 S3_ALL = json.dumps({"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "s3:*", "Resource": "*"}]})
-
-
-def client(server, service, keys, token=None, region="us-east-1"):
-    """Return a client that tries once."""
-    return boto3.client(
-        service,
-        endpoint_url=server.endpoint,
-        aws_access_key_id=keys[0],
-        aws_secret_access_key=keys[1],
-        aws_session_token=token,
-        region_name=region,
-        config=Config(retries={"max_attempts": 0}, s3={"addressing_style": "path"}),
-    )
-
-
-def code_of(call, **arguments):
-    with pytest.raises(ClientError) as caught:
-        call(**arguments)
-    return caught.value.response["Error"]["Code"]
-
-
-@pytest.fixture(scope="session")
-def iam(server):
-    """A client of the IAM API for the root user."""
-    return client(server, "iam", ROOT)
-
-
-@pytest.fixture
-def new_user(iam, request):
-    """A function that makes a user with a key; all that it made is gone after the test."""
-    made = []
-
-    def make(policy=None, **arguments):
-        name = f"u{len(made)}.{request.node.name[:40]}".replace("[", "-").replace("]", "")
-        iam.create_user(UserName=name, **arguments)
-        made.append(name)
-        if policy:
-            iam.put_user_policy(UserName=name, PolicyName="own", PolicyDocument=policy)
-        key = iam.create_access_key(UserName=name)["AccessKey"]
-        return name, (key["AccessKeyId"], key["SecretAccessKey"])
-
-    yield make
-    for name in made:
-        remove(iam, name)
-
-
-def remove(iam, name):
-    """Remove a user with all that it has, as clients do."""
-    try:
-        keys = iam.list_access_keys(UserName=name)["AccessKeyMetadata"]
-    except iam.exceptions.NoSuchEntityException:
-        return
-    for key in keys:
-        iam.delete_access_key(UserName=name, AccessKeyId=key["AccessKeyId"])
-    for policy in iam.list_user_policies(UserName=name)["PolicyNames"]:
-        iam.delete_user_policy(UserName=name, PolicyName=policy)
-    for policy in iam.list_attached_user_policies(UserName=name)["AttachedPolicies"]:
-        iam.detach_user_policy(UserName=name, PolicyArn=policy["PolicyArn"])
-    iam.delete_user(UserName=name)
 
 
 def test_a_user_is_made_and_shown(iam):

@@ -1,6 +1,13 @@
 """All actions of the IAM query API."""
 
-from s3ish.server.iam import keys, rights, users
+from s3ish.server.iam import groups, keys, policies, rights, roles, users
 from s3ish.server.query_call import Action
 
-ACTIONS: dict[str, Action] = {**keys.ACTIONS, **rights.ACTIONS, **users.ACTIONS}
+ACTIONS: dict[str, Action] = {
+    **groups.ACTIONS,
+    **keys.ACTIONS,
+    **policies.ACTIONS,
+    **rights.ACTIONS,
+    **roles.ACTIONS,
+    **users.ACTIONS,
+}

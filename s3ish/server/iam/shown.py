@@ -58,12 +58,12 @@ def version(record: PolicyRecord, one: PolicyVersion, *, whole: bool) -> str:
 
 def tags(record: Record) -> str:
     """Return the tags of a record; nothing if it has none."""
-    return tag_list(record) if record.tags else ""
+    return _tag_list(record) if record.tags else ""
 
 
-def tag_list(record: Record) -> str:
-    """Return the tags of a record, also none."""
-    return members("Tags", [element("Key", key) + element("Value", value) for key, value in record.tags])
+def all_tags(record: Record) -> str:
+    """Return the answer that lists the tags of a record: all on one page."""
+    return _tag_list(record) + element("IsTruncated", False)
 
 
 def document(text: str) -> str:
@@ -79,3 +79,7 @@ def _named(kind: str, record: Record) -> str:
         + element("Arn", record.arn)
         + element("CreateDate", moment(record.created_ns))
     )
+
+
+def _tag_list(record: Record) -> str:
+    return members("Tags", [element("Key", key) + element("Value", value) for key, value in record.tags])

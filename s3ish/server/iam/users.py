@@ -9,7 +9,7 @@ from s3ish.identity.picking import pick
 from s3ish.identity.records import UserRecord, arn
 from s3ish.model import ACCOUNT
 from s3ish.server.iam import shown
-from s3ish.server.query_call import Action, Call, element, moment, optional_element
+from s3ish.server.query_call import Action, Call, element, moment
 
 
 def name_of(call: Call) -> str:
@@ -94,8 +94,7 @@ async def untag_user(call: Call) -> str:
 
 async def list_user_tags(call: Call) -> str:
     """https://docs.aws.amazon.com/IAM/latest/APIReference/API_ListUserTags.html"""
-    record = pick(call.registry.directory, UserRecord, check(call, "ListUserTags"))
-    return shown.tag_list(record) + optional_element("IsTruncated", "false")
+    return shown.all_tags(pick(call.registry.directory, UserRecord, check(call, "ListUserTags")))
 
 
 ACTIONS: dict[str, Action] = {
