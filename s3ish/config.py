@@ -77,6 +77,10 @@ class ServerSettings(Section, frozen=True):
     trusted_proxies: Annotated[
         Names, "Addresses or networks of proxies whose X-Forwarded-For and X-Forwarded-Proto are believed."
     ] = ()
+    init_folders: Annotated[
+        Names, "Folders of scripts, .sh and .py, that are run against the server before others reach it."
+    ] = ("/docker-entrypoint-init.d", "/etc/localstack/init/ready.d")
+    init_timeout_seconds: Annotated[float, Meta(gt=0, le=86_400), "How long each of these scripts may take."] = 300
     header_bytes: Annotated[int, Meta(ge=1024), "Longest header section of a request, in bytes."] = 16384
     header_timeout_seconds: Annotated[float, Meta(gt=0), "How long a client may take to send its headers."] = 15.0
     body_timeout_seconds: Annotated[float, Meta(gt=0), "How long a client may send nothing within a body."] = 60.0
@@ -278,13 +282,13 @@ TABLE_LISTS = ("auth.users", "notifications.targets")
 """Settings that are lists of tables, which only a file can give."""
 
 ALIASES: Mapping[str, tuple[str, ...]] = {
-    "server.host": ("S3ISH_HOST",),
-    "server.port": ("S3ISH_PORT",),
+    "server.host": ("S3ISH_HOST", "GATEWAY_LISTEN", "MOTO_HOST"),
+    "server.port": ("S3ISH_PORT", "GATEWAY_LISTEN", "MOTO_PORT"),
     "server.workers": ("S3ISH_WORKERS",),
     "server.region": ("S3ISH_REGION", *dropin.REGION),
     "server.url": ("S3ISH_URL", "MINIO_SERVER_URL"),
     "server.domains": ("S3ISH_DOMAINS", "MINIO_DOMAIN"),
-    "storage.volumes": ("S3ISH_VOLUMES", "MINIO_VOLUMES"),
+    "storage.volumes": ("S3ISH_VOLUMES", "MINIO_VOLUMES", *dropin.ROOTS),
     "storage.fsync": ("S3ISH_FSYNC",),
     "storage.default_buckets": ("S3ISH_DEFAULT_BUCKETS", *dropin.BUCKETS),
     "storage.seed": ("S3ISH_SEED",),

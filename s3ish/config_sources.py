@@ -107,7 +107,7 @@ def load(
     file = file or environment.get("S3ISH_CONFIG")
     values, sources = _from_file(file), dict[str, str]()
     for dotted, (name, text) in _from_environment(environment).items():
-        _put(values, dotted, _formed(name, text))
+        _put(values, dotted, _formed(name, dotted, text))
         sources[dotted] = name
     for dotted, value in (flags or {}).items():
         if value is not None:
@@ -345,10 +345,10 @@ def _from_file(path: str | None) -> dict[str, Any]:
         raise ConfigError(f"{_shown(path)} is not valid TOML: {error}") from error
 
 
-def _formed(name: str, text: str) -> Any:
+def _formed(name: str, dotted: str, text: str) -> Any:
     """Return the value that a variable gives. Raises ConfigError: it is not of the form that the variable has."""
     try:
-        return dropin.FORMS[name](text) if name in dropin.FORMS else text
+        return dropin.formed(name, dotted, text)
     except ValueError as error:
         raise ConfigError(f"{name}: {_shown(str(error))}") from error
 

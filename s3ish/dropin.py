@@ -2,6 +2,8 @@
 
 https://docs.min.io/community/minio-object-store/reference/minio-server/settings.html
 https://github.com/adobe/S3Mock#configuration
+https://docs.localstack.cloud/references/configuration/
+https://docs.getmoto.org/en/latest/docs/server_mode.html
 """
 
 import re
@@ -9,8 +11,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import product
 
 _S3MOCK = "COM_ADOBE_TESTING_S3MOCK_"
-_PREFIXES = ("MINIO_", _S3MOCK, "LOCALSTACK_")
-_LONE = ("GATEWAY_LISTEN", "initialBuckets")
+_PREFIXES = ("MINIO_", _S3MOCK, "LOCALSTACK_", "MOTO_")
+_LONE = ("GATEWAY_LISTEN", "EDGE_PORT", "initialBuckets")
 _OF_A_SERVICE = re.compile(r"\w+_(SERVICE_(HOST|PORT(_\w+)?)|PORT(_\d+_(TCP|UDP)(_\w+)?)?)")
 """What Kubernetes gives to pods beside a Service."""
 
@@ -21,6 +23,8 @@ BUCKETS = (
     f"{_S3MOCK}DOMAIN_INITIAL_BUCKETS",
     "initialBuckets",
 )
+ROOTS = (f"{_S3MOCK}STORE_ROOT", f"{_S3MOCK}DOMAIN_ROOT")
+"""Folders, each for one volume."""
 ALL_ADDRESSES = "0.0.0.0"  # noqa: S104 - what the command ``server`` listens on where it is not told
 ADDRESSES = ("MINIO_ADDRESS", "MINIO_CONSOLE_ADDRESS")
 """Variables that stand for flags of the command ``server``."""
@@ -68,16 +72,42 @@ def _names(text: str) -> tuple[str, ...]:
     return tuple(text.replace(",", " ").split())
 
 
-FORMS: Mapping[str, Callable[[str], object]] = {"MINIO_VOLUMES": _volumes} | dict.fromkeys(BUCKETS, _names)
-"""How variables write their values where that is not as ours do; each raises ValueError for what it cannot read."""
-
-
 def split_address(text: str) -> tuple[str | None, int]:
     """Return the host, None if it is left out, and the port of ``[HOST]:PORT``. Raises ValueError."""
     host, separator, port = text.rpartition(":")
     if not separator or not (port.isascii() and port.isdigit()):
         raise ValueError(f"{text} is not of the form [HOST]:PORT")
     return host.removeprefix("[").removesuffix("]") or None, int(port)
+
+
+def _listens(text: str) -> tuple[str, int]:
+    """Return host and port of ``HOST:PORT`` or ``PORT``; of several, separated by commas, the first."""
+    first = text.partition(",")[0].strip()
+    host, port = split_address(first if ":" in first else f":{first}")
+    return host or ALL_ADDRESSES, port
+
+
+def _alone(text: str) -> tuple[str, ...]:
+    return (text,)
+
+
+Form = Callable[[str], object]
+FORMS: Mapping[str, Form | Mapping[str, Form]] = {
+    "MINIO_VOLUMES": _volumes,
+    "GATEWAY_LISTEN": {"server.host": lambda text: _listens(text)[0], "server.port": lambda text: _listens(text)[1]},
+    **dict.fromkeys(BUCKETS, _names),
+    **dict.fromkeys(ROOTS, _alone),
+}
+"""How variables write their values where that is not as ours do, of one that gives several settings by setting. Each
+raises ValueError for what it cannot read."""
+
+
+def formed(name: str, dotted: str, text: str) -> object:
+    """Return what a variable says of a setting. Raises ValueError: it is not of the form that it has."""
+    form = FORMS.get(name)
+    if isinstance(form, Mapping):
+        form = form[dotted]
+    return form(text) if form else text
 
 
 def foreign(environment: Mapping[str, str]) -> list[str]:

@@ -10,15 +10,19 @@ import os
 import stat
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from s3ish.config import Settings, read_bucket
 from s3ish.errors import BucketAlreadyOwnedByYou, S3Error
-from s3ish.model import Attributes, Owner
+from s3ish.model import Owner
 from s3ish.objects import buckets, put
 from s3ish.objects.digests import Claims
 from s3ish.objects.store import Store
 from s3ish.wire.names import check_bucket_name, check_key
 from s3ish.wire.shape import write_document
+
+if TYPE_CHECKING:
+    from s3ish.seed_notes import SeedNotes
 
 _PIECE_BYTES = 1 << 20
 
@@ -27,11 +31,8 @@ class CannotFurnish(OSError):
     """A bucket or an object cannot be made; the text says which and why."""
 
 
-async def furnish(store: Store, settings: Settings, owner: Owner, only: str = "") -> None:
+async def furnish(store: Store, settings: Settings, owner: Owner) -> None:
     """Make the default buckets, and the objects of the seed.
-
-    Args:
-        only: the bucket that is made with its objects; all if empty.
 
     Raises:
         CannotFurnish: one of them cannot be made.
@@ -39,12 +40,10 @@ async def furnish(store: Store, settings: Settings, owner: Owner, only: str = ""
     """
     for text in settings.storage.default_buckets:
         name, options = read_bucket(text)
-        if only not in ("", name):
-            continue
         with _naming(f"the bucket {name}"):
             await _make_bucket(store, name, options, owner)
     if settings.storage.seed:
-        await _seed(store, settings.storage.seed, owner, only)
+        await _seed(store, settings.storage.seed, owner)
 
 
 @contextlib.contextmanager
@@ -96,20 +95,36 @@ def everybody_reads(bucket: str) -> str:
     return json.dumps({"Version": "2012-10-17", "Statement": statements})
 
 
-async def _seed(store: Store, folder: str, owner: Owner, only: str) -> None:
-    """Make a bucket of each folder in a folder, and an object of each file in it that has none yet."""
+async def _seed(store: Store, folder: str, owner: Owner) -> None:
+    """Make a bucket of each folder in a folder, and an object of each file in it that has none yet.
+
+    A JSON file of a bucket's name tells more of it, and of its objects.
+    """
+    from s3ish.seed_notes import read_notes  # deferred: most starts have no seed
+
     with _naming(f"the objects of {folder}"):
-        places = _within(folder)
-    for place in places:
-        if only not in ("", place.name):
-            continue
+        entries = _within(folder)
+    notes = {path.stem for path in entries if _is_of_notes(path)}
+    folders = {path.name for path in entries if not _is_of_notes(path)}
+    for name in sorted(notes | folders):
+        place = Path(folder, name)
         with _naming(f"a bucket of {place}"):
-            if not place.is_dir():
-                raise OSError("it is no folder; --seed takes one folder a bucket")
-            await _make_bucket(store, place.name, frozenset(), owner)
+            if name in folders:
+                _check_folder(place)
+            said = read_notes(f"{place}.json")
+            await _make_bucket(store, name, frozenset(said.options), owner)
         for path in _files(place):
             with _naming(f"an object of {path}"):
-                await _put_file(store, place, path, owner)
+                await _put_file(store, place, path, owner, said)
+
+
+def _is_of_notes(path: Path) -> bool:
+    return path.suffix == ".json" and path.is_file() and not path.is_symlink()
+
+
+def _check_folder(place: Path) -> None:
+    if not place.is_dir():
+        raise OSError("it is no folder; --seed takes one folder a bucket")
 
 
 def _within(folder: str) -> list[Path]:
@@ -120,15 +135,14 @@ def _files(place: Path) -> list[Path]:
     return sorted(path for path in place.rglob("*") if path.is_symlink() or not path.is_dir())
 
 
-async def _put_file(store: Store, place: Path, path: Path, owner: Owner) -> None:
+async def _put_file(store: Store, place: Path, path: Path, owner: Owner, notes: "SeedNotes") -> None:
     key = check_key(path.relative_to(place).as_posix())
     if await store.newest(place.name, key):
         return
     kind = mimetypes.guess_type(path.name)[0] or "binary/octet-stream"
+    attributes = notes.of(key).attributes(kind)
     with _opened(path) as file:
-        await put.put_object(
-            store, place.name, key, file, owner=owner, attributes=Attributes(headers={"content-type": kind})
-        )
+        await put.put_object(store, place.name, key, file, owner=owner, attributes=attributes)
 
 
 @contextlib.contextmanager

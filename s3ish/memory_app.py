@@ -88,6 +88,10 @@ class MemoryApplication:
         await send({"type": "http.response.start", "status": written.status, "headers": headers})
         await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else written.body})
 
+    def begun(self) -> None:
+        """Take what is there now for what it was at start: scripts have prepared it."""
+        self._worlds.main.begun()
+
     def refuse(self, error: S3Error, path: str, client: str, *, answered: bool) -> Written:
         """See ``S3Application.refuse``."""
         return self._worlds.main.stage.s3.refuse(error, path, client, answered=answered)

@@ -155,6 +155,12 @@ class World:
         await self._enter(store)
         self.start = of or self._taken()
 
+    def begun(self) -> None:
+        """Take the store as it is for what it was at start, and forget how it became so."""
+        self.start = self._taken()
+        self.faults.clear()
+        self.recorder.clear()
+
     def touch(self) -> None:
         """Take note that it is used now."""
         self._used = self.clock.monotonic()

@@ -24,7 +24,8 @@ MAY_IMPORT = {
     | LEAVES,
     "notifications": {"config", "jobs", "targets", "api", "objects"} | LEAVES,
     "app": ABOVE | {"notifications", "identity", "api", "objects", "auth", "wire", "tables", "index", "blob"} | LEAVES,
-    "furnish": {"config", "api", "objects", "wire"} | LEAVES,
+    "seed_notes": {"api", "auth", "model"},
+    "furnish": {"seed_notes", "config", "api", "objects", "wire"} | LEAVES,
     "memory_app": ABOVE | {"world", "worlds", "api", "wire", "blob"} | LEAVES,
     "worlds": {"world", "engines", "server", "errors"},
     "world": ABOVE - {"process"}

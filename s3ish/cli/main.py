@@ -196,6 +196,7 @@ def _serve_volumes(settings: Settings, *, accept_loss: bool) -> None:
     from s3ish.index.protocol import IndexFailure
     from s3ish.process import serve as run
     from s3ish.process import start
+    from s3ish.process.init import initialize
 
     run.keep_memory_small()
     settings, clock = run.with_workers(settings), Clock()
@@ -208,6 +209,7 @@ def _serve_volumes(settings: Settings, *, accept_loss: bool) -> None:
                 run.metrics_directory(settings.server.workers),
                 start.prepare(settings, clock, accept_loss=accept_loss) as preparation,
             ):
+                initialize(settings, clock, app.create, preparation)
                 greet = functools.partial(_greet, settings, port)
                 run.run(settings, clock, app.create, app.create_standby, preparation, bound, greet, certificates)
     except CertificateError as error:

@@ -81,7 +81,7 @@ class Factory:
         return application
 
 
-class CannotListen(Exception):
+class CannotListen(OSError):
     """The address cannot be had; the text says which, why, and what to do."""
 
     def __init__(self, address: object, error: Exception) -> None:

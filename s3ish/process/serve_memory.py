@@ -1,19 +1,37 @@
 """Running the application of the profile for tests: one process, no supervisor, nothing on a drive."""
 
+import asyncio
+import functools
 import signal
 import socket
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from typing import Any, NamedTuple, Protocol
 
 import structlog
 import uvicorn
 
 from s3ish.config import Settings
-from s3ish.process.serve import configure, listen
+from s3ish.process.hooks import find_hooks, private_socket, run_hooks
+from s3ish.process.serve import BACKLOG, configure, listen
 
 log = structlog.get_logger()
 
 
-def serve(settings: Settings, application: object, bound: socket.socket, announce: Callable[[], None]) -> None:
+class Prepared(Protocol):
+    """An application that scripts may prepare."""
+
+    def begun(self) -> None:
+        """It is as it is to be: a reset comes back to this."""
+
+
+class _Preparation(NamedTuple):
+    """What is done before others reach the server, and where it listens to them then."""
+
+    run: Callable[[], Awaitable[None]]
+    bound: socket.socket
+
+
+def serve(settings: Settings, application: Prepared, bound: socket.socket, announce: Callable[[], None]) -> None:
     """Serve until SIGTERM, SIGINT or SIGHUP.
 
     Args:
@@ -24,10 +42,21 @@ def serve(settings: Settings, application: object, bound: socket.socket, announc
 
     Raises:
         CannotListen: another server was faster.
+        HookFailed: a script of the start has failed.
         ChildProcessError: it cannot begin; the log says why.
     """
-    server = Announced(configure(settings, lambda: application), announce)
-    listen(bound)
+    preparation, sockets = None, [bound]
+    if hooks := find_hooks(settings):
+        private = private_socket()
+
+        async def prepare() -> None:
+            await run_hooks(hooks, settings, private)
+            application.begun()
+
+        preparation, sockets = _Preparation(prepare, bound), [private]
+    else:
+        listen(bound)
+    server = Announced(configure(settings, lambda: application), announce, preparation)
 
     def end(*_: object) -> None:
         server.should_exit = True
@@ -35,20 +64,58 @@ def serve(settings: Settings, application: object, bound: socket.socket, announc
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, end)
     try:
-        server.run(sockets=[bound])
+        server.run(sockets=sockets)
     except SystemExit as failed:
         raise ChildProcessError("the server cannot begin; the log says why") from failed
+    if server.failure:
+        raise server.failure
 
 
 class Announced(uvicorn.Server):
-    """A server that says when it serves."""
+    """A server that says when it serves.
 
-    def __init__(self, config: uvicorn.Config, announce: Callable[[], None]) -> None:
+    Args:
+        config: what it runs.
+        announce: called when others can reach it.
+        preparation: what comes before that.
+
+    ``failure`` is why it could not be prepared.
+    """
+
+    def __init__(
+        self, config: uvicorn.Config, announce: Callable[[], None], preparation: _Preparation | None = None
+    ) -> None:
         super().__init__(config)
-        self._announce = announce
+        self._announce, self._preparation = announce, preparation
+        self.failure: OSError | None = None
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """See ``uvicorn.Server.startup``."""
         await super().startup(sockets)
-        if self.started:
-            self._announce()
+        if not self.started:
+            return
+        if self._preparation:
+            try:
+                await self._preparation.run()
+                await self._open(self._preparation.bound)
+            except OSError as failure:
+                self.failure, self.should_exit = failure, True
+                await self.shutdown(sockets)
+                return
+        self._announce()
+
+    async def _open(self, bound: socket.socket) -> None:
+        """Take connections there too, in place of where scripts came. Raises OSError: another server was faster."""
+        kind: Any = self.config.http_protocol_class
+        protocol = functools.partial(
+            kind,
+            config=self.config,
+            server_state=self.server_state,
+            app_state=self.lifespan.state,
+        )
+        listen(bound)
+        loop = asyncio.get_running_loop()
+        others = self.servers
+        self.servers = [await loop.create_server(protocol, sock=bound, backlog=BACKLOG)]
+        for server in others:
+            server.close()

@@ -10,7 +10,7 @@ from ipaddress import ip_address
 from typing import TYPE_CHECKING
 
 from s3ish.observe.observer import Observer
-from s3ish.server.health import LIVE, LOCALSTACK, METRICS, READY
+from s3ish.server.health import ADMIN_OF_MINIO, LIVE, LOCALSTACK, METRICS, READY
 
 if TYPE_CHECKING:
     from starlette.applications import Starlette
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from starlette.responses import Response
 
 _FORWARDED = frozenset(("forwarded", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-real-ip"))
+
+_NO_ADMIN = "This is s3ish, which has no admin interface of MinIO's; docs/replacing.md says what takes its place."
 
 
 def admin(observer: Observer, is_ready: Callable[[], Awaitable[bool]], token: str) -> "Starlette":
@@ -49,8 +51,14 @@ def admin(observer: Observer, is_ready: Callable[[], Awaitable[bool]], token: st
         content_type, text = observer.render()
         return Response(text, headers={"content-type": content_type})
 
+    async def admin_of_minio(_request: "Request") -> "Response":
+        return JSONResponse({"Code": "NotImplemented", "Message": _NO_ADMIN}, 501)
+
     routes = [Route(path, live) for path in LIVE] + [Route(path, ready) for path in READY]
-    return Starlette(routes=[*routes, Route(LOCALSTACK, localstack), Route(METRICS, metrics)])
+    others = [Route(LOCALSTACK, localstack), Route(METRICS, metrics)]
+    methods = ["GET", "HEAD", "PUT", "POST", "PATCH", "DELETE"]
+    others.append(Route(ADMIN_OF_MINIO + "{rest:path}", admin_of_minio, methods=methods))
+    return Starlette(routes=[*routes, *others])
 
 
 def may_control(request: "Request", token: str) -> bool:

@@ -7,6 +7,8 @@ LIVE = ("/-/live", "/minio/health/live", "/livez", "/health")
 READY = ("/-/ready", "/minio/health/ready", "/minio/health/cluster", "/readyz")
 LOCALSTACK = "/_localstack/health"
 METRICS = "/-/metrics"
+ADMIN_OF_MINIO = "/minio/admin/"
+"""Where ``mc admin`` asks; it is told that nothing is there."""
 PATHS = frozenset((*LIVE, *READY, LOCALSTACK, METRICS))
 _OF_BUCKETS = frozenset(("/livez", "/readyz", "/health"))
 """Paths that may be of a bucket: only what no client of S3 sends is for the probe."""
@@ -22,7 +24,7 @@ def is_beside(scope: Mapping[str, Any], domains: tuple[str, ...] = ()) -> bool:
         domains: names under which ``bucket.name`` addresses a bucket.
     """
     path = scope["raw_path"].decode("latin-1")
-    if path not in PATHS:
+    if path not in PATHS and not path.startswith(ADMIN_OF_MINIO):
         return False
     headers = dict(scope["headers"])
     if domains:

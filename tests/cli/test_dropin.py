@@ -192,6 +192,59 @@ def test_flags_name_buckets_and_a_folder_of_objects(start, tmp_path):
     assert len(s3.list_object_versions(Bucket="site")["Versions"]) == 3
 
 
+def test_a_json_file_says_more_of_a_seeded_bucket(start, tmp_path):
+    seed = tmp_path / "seed"
+    (seed / "site" / "deep").mkdir(parents=True)
+    for name in ("index.html", "deep/a.css", "deep/b.bin"):
+        (seed / "site" / name).write_text(name)
+    notes = {
+        "options": ["versioned"],
+        "objects": {
+            "index.html": {
+                "content_type": "text/html; charset=utf-8",
+                "cache_control": "no-cache",
+                "metadata": {"Author": "me"},
+                "tags": {"a key": "a + b=c"},
+            },
+            "*.css": {"storage_class": "STANDARD_IA", "website_redirect": "/index.html"},
+            "*": {"metadata": {"rest": "yes"}},
+        },
+    }
+    (seed / "site.json").write_text(json.dumps(notes))
+    (seed / "lone.json").write_text('{"options": ["lock"]}')
+    s3 = client(start("serve", tmp_path / "data", "--port", "0", "--seed", seed, **MINIO).endpoint)
+    assert [bucket["Name"] for bucket in s3.list_buckets()["Buckets"]] == ["lone", "site"]
+    assert s3.get_bucket_versioning(Bucket="site")["Status"] == "Enabled"
+    assert s3.get_object_lock_configuration(Bucket="lone")["ObjectLockConfiguration"]["ObjectLockEnabled"] == "Enabled"
+    index = s3.get_object(Bucket="site", Key="index.html")
+    assert index["Body"].read() == b"index.html"
+    assert (index["ContentType"], index["CacheControl"]) == ("text/html; charset=utf-8", "no-cache")
+    assert index["Metadata"] == {"author": "me"}
+    assert s3.get_object_tagging(Bucket="site", Key="index.html")["TagSet"] == [{"Key": "a key", "Value": "a + b=c"}]
+    style = s3.head_object(Bucket="site", Key="deep/a.css")
+    assert (style["StorageClass"], style["WebsiteRedirectLocation"]) == ("STANDARD_IA", "/index.html")
+    assert style["ContentType"] == "text/css"
+    assert s3.head_object(Bucket="site", Key="deep/b.bin")["Metadata"] == {"rest": "yes"}
+
+
+def _no_json(seed):
+    (seed / "site").mkdir()
+    (seed / "site.json").write_text("{'a'}")
+    return "cannot make a bucket of {}/site: site.json: JSON is malformed"
+
+
+def _no_note(seed):
+    (seed / "site.json").write_text('{"objects": {"a": {"content-type": "x"}}}')
+    return "cannot make a bucket of {}/site: site.json: Object contains unknown field `content-type`"
+
+
+def _no_class(seed):
+    (seed / "site").mkdir()
+    (seed / "site" / "a").touch()
+    (seed / "site.json").write_text('{"objects": {"a": {"storage_class": "GOLD"}}}')
+    return "cannot make an object of {}/site/a: The storage class you specified is not valid"
+
+
 def _no_folder(seed):
     (seed / "loose.txt").write_text("x")
     return "cannot make a bucket of {}/loose.txt: it is no folder"
@@ -219,7 +272,7 @@ def _missing(seed):
     return "cannot make the objects of {}: No such file or directory"
 
 
-@pytest.mark.parametrize("spoil", [_no_folder, _no_name, _link, _pipe, _missing])
+@pytest.mark.parametrize("spoil", [_no_folder, _no_name, _link, _pipe, _missing, _no_json, _no_note, _no_class])
 def test_a_seed_that_cannot_be_planted_ends_the_start_with_the_reason(run_s3ish, tmp_path, spoil):
     seed = tmp_path / "seed"
     seed.mkdir()
@@ -306,6 +359,36 @@ def test_files_of_secrets_by_name(tmp_path, monkeypatch):
     assert load(environment={"S3ISH_ACCESS_KEY": "e", "S3ISH_SECRET_KEY": "f"}).root_keys == ("e", "f")
 
 
+@pytest.mark.parametrize(
+    ("given", "host", "port"),
+    [
+        ({"GATEWAY_LISTEN": "127.0.0.1:4566"}, "127.0.0.1", 4566),
+        ({"GATEWAY_LISTEN": "127.0.0.1:4566,127.0.0.1:443"}, "127.0.0.1", 4566),
+        ({"GATEWAY_LISTEN": "127.0.0.1:4566", "S3ISH_PORT": "1"}, "127.0.0.1", 1),
+        ({"GATEWAY_LISTEN": "4566", "S3ISH_HOST": "127.0.0.1"}, "127.0.0.1", 4566),
+        ({"MOTO_HOST": "127.0.0.2", "MOTO_PORT": "5000"}, "127.0.0.2", 5000),
+    ],
+)
+def test_where_other_servers_are_told_to_listen(given, host, port):
+    server = load(environment=given).server
+    assert (server.host, server.port) == (host, port)
+
+
+@pytest.mark.parametrize("text", ["", "x", "127.0.0.1:", ":x"])
+def test_an_address_of_localstack_that_is_none_is_refused(text):
+    with pytest.raises(ConfigError, match="GATEWAY_LISTEN: "):
+        load(environment={"GATEWAY_LISTEN": text})
+
+
+def test_a_folder_of_s3mock_is_a_volume():
+    given = {
+        "COM_ADOBE_TESTING_S3MOCK_STORE_ROOT": "/a,b",
+        "COM_ADOBE_TESTING_S3MOCK_STORE_RETAIN_FILES_ON_EXIT": "true",
+    }
+    assert load(environment=given).storage.volumes == ("/a,b",)
+    assert variables_used(given)[1] == ["COM_ADOBE_TESTING_S3MOCK_STORE_RETAIN_FILES_ON_EXIT"]
+
+
 def test_what_is_used_and_what_is_not():
     used, unused = variables_used(
         {"S3ISH_REGION": "x", "MINIO_REGION": "y", "MINIO_OPTS": "z", "MINIO_DOMAIN": "d.test"}
@@ -320,6 +403,61 @@ def test_what_is_used_and_what_is_not():
 def test_an_address_for_clients_that_is_none_is_refused(url):
     with pytest.raises(ConfigError, match=r"MINIO_SERVER_URL: server\.url: .* is not of the form"):
         load(environment={"MINIO_SERVER_URL": url})
+
+
+@pytest.mark.parametrize(
+    ("line", "library", "probe"),
+    [  # the start lines and waits of the MinIO modules for Python, Java, Go and Node
+        (("server", "/data", "--address", ":0"), ("MINIO_ACCESS_KEY", "MINIO_SECRET_KEY"), "/minio/health/live"),
+        (
+            ("server", "/data", "--console-address", ":9001"),
+            ("MINIO_ROOT_USER", "MINIO_ROOT_PASSWORD"),
+            "/minio/health/live",
+        ),
+        (("server", "/data"), ("MINIO_ROOT_USER", "MINIO_ROOT_PASSWORD"), "/minio/health/ready"),
+    ],
+)
+def test_as_modules_of_testcontainers_start_and_wait_for_minio(start, tmp_path, line, library, probe):
+    line = [str(tmp_path) if it == "/data" else it for it in line]
+    if "--address" not in line:
+        line += ["--port", "0"]
+    given = dict(zip(library, ("minioadmin", "minioadmin"), strict=True))
+    server = start(*line, S3ISH_ALLOW_WELL_KNOWN_KEYS="true", **given)
+    assert urllib.request.urlopen(server.endpoint + probe).status == 200
+    s3 = client(server.endpoint, ("minioadmin", "minioadmin"))
+    s3.create_bucket(Bucket="test-bucket")
+    assert s3.head_bucket(Bucket="test-bucket")
+
+
+def test_as_modules_of_testcontainers_start_and_wait_for_localstack(start):
+    """Of Python and Node, which wait for a line of the log, and of Java and Go, which ask for its health."""
+    given = {
+        "SERVICES": "s3",
+        "DEBUG": "1",
+        "LOCALSTACK_HOST": "localhost",
+        "DOCKER_HOST": "unix:///var/run/docker.sock",
+    }
+    server = start("serve", "--test", S3ISH_PORT="0", **given)
+    assert re.search(r"Ready\.\n", server.greeting + server.process.stdout.readline())
+    health = json.load(urllib.request.urlopen(f"{server.endpoint}/_localstack/health"))
+    assert health["services"]["s3"] == "running"
+    s3 = client(server.endpoint, ("test", "test"), "eu-west-1")
+    s3.create_bucket(Bucket="foo", CreateBucketConfiguration={"LocationConstraint": "eu-west-1"})
+    s3.put_object(Bucket="foo", Key="bar", Body=b"baz")
+    assert s3.get_object(Bucket="foo", Key="bar")["Body"].read() == b"baz"
+    assert "LOCALSTACK_HOST" in server.stop()
+
+
+@pytest.mark.parametrize("path", ["/minio/admin/v3/info", "/minio/admin/v3/add-user?accessKey=a", "/minio/admin/v4/x"])
+@pytest.mark.parametrize("method", ["GET", "PUT", "POST", "DELETE"])
+def test_the_admin_interface_of_minio_is_answered_with_one_sentence(start, path, method):
+    server = start("serve", "--test", "--port", "0")
+    with pytest.raises(urllib.error.HTTPError) as refused:
+        urllib.request.urlopen(urllib.request.Request(server.endpoint + path, method=method))
+    with refused.value as answer:
+        told = json.load(answer)
+    assert (answer.code, told["Code"]) == (501, "NotImplemented")
+    assert "docs/replacing.md" in told["Message"]
 
 
 def test_the_probes_of_other_servers(start, tmp_path):
