@@ -9,10 +9,9 @@ from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
+from s3ish.answering import make_s3
 from s3ish.api.catalogue import catalogue
 from s3ish.api.lifecycle import rules_of
-from s3ish.auth.identify import Authenticator
-from s3ish.auth.sessions import Sessions
 from s3ish.blob.paths import MARK_BYTES
 from s3ish.blob.protocol import BlobError
 from s3ish.clock import Clock, ServiceTime
@@ -47,7 +46,6 @@ from s3ish.server.access_log import AccessLog
 from s3ish.server.control import admin
 from s3ish.server.health import is_beside
 from s3ish.server.pipeline import S3Application
-from s3ish.server.proxies import Proxies
 from s3ish.server.router import Router
 from s3ish.tables.catalog import TABLES
 from s3ish.tables.state import UNCLEAN
@@ -134,7 +132,15 @@ class Application:
         runner = Runner(store, [*self._shared_jobs(store), *notifications.jobs(store, self._observer)], own=own)
         await join(store)
         self._store = store
-        self._s3 = self._make_s3(store, registry, access_log, notifications)
+        self._s3 = make_s3(
+            settings,
+            store,
+            registry,
+            Router(catalogue()),
+            self._observer,
+            notifications.targets,
+            access_log=access_log,
+        )
         runner.start()
         try:
             yield
@@ -153,25 +159,6 @@ class Application:
             finally:
                 await close(store)
                 self._observer.close()
-
-    def _make_s3(
-        self, store: Store, registry: Registry, access_log: AccessLog, notifications: Notifications
-    ) -> S3Application:
-        settings = self._settings
-        sessions = Sessions(registry, settings.root_keys[1], self._clock.token)
-        return S3Application(
-            store,
-            Router(catalogue()),
-            Authenticator(registry, settings.server.region, signature_v2=settings.auth.signature_v2, sessions=sessions),
-            self._observer,
-            domains=settings.server.domains,
-            website_domains=settings.server.website_domains,
-            proxies=Proxies(settings.server.trusted_proxies),
-            registry=registry,
-            sessions=sessions,
-            access_log=access_log,
-            targets=notifications.targets,
-        )
 
     def _shared_jobs(self, store: Store) -> list[Job]:
         """Return what one process of many does."""

@@ -7,11 +7,13 @@ from s3ish.auth.ready_policies import policy_of
 from s3ish.blob.erasure.core import BlobSettings, Reporter, StateReporter
 from s3ish.blob.erasure.evidence import positions_of
 from s3ish.blob.erasure.store import ErasureStore
+from s3ish.blob.protocol import BlobStore
+from s3ish.blob.upkeep import NoUpkeep, Upkeep
 from s3ish.blob.volumes.open_set import open_volumes as open_set
 from s3ish.blob.volumes.volume_set import Volumes
 from s3ish.clock import Clock
 from s3ish.config import Settings, UserSettings
-from s3ish.index.protocol import IndexFailure, IndexPlace, Monitor, RowIs
+from s3ish.index.protocol import Index, IndexFailure, IndexPlace, Monitor, RowIs
 from s3ish.model import Link, Owner
 from s3ish.objects.consequences import Consequences
 from s3ish.objects.encodings import cipher
@@ -119,9 +121,36 @@ def make_store(
     except IndexFailure:
         volumes.close()  # a caller that tries another place opens them again
         raise
+    return put_together(
+        settings,
+        rows,
+        blobs,
+        clock,
+        offload,
+        on_damage,
+        on_broken_row,
+        upkeep=blobs.upkeep,
+        consequences=consequences,
+    )
+
+
+def put_together(
+    settings: Settings,
+    index: Index,
+    blobs: BlobStore,
+    clock: Clock,
+    offload: ThreadPool,
+    on_damage: Reporter = _ignore,
+    on_broken_row: Callable[[RowIs], None] | None = None,
+    *,
+    upkeep: Upkeep = NoUpkeep(),  # noqa: B008 - immutable
+    any_region: bool = False,
+    consequences: Consequences = Consequences(),  # noqa: B008 - immutable
+) -> Store:
+    """Return the store that settings describe, of engines of any kind; see ``Store``."""
     keys = keyring(settings, clock)
     return Store(
-        rows,
+        index,
         blobs,
         clock,
         offload,
@@ -130,8 +159,9 @@ def make_store(
         on_broken_row,
         encodings=encodings(settings, keys),
         keyring=keys,
-        upkeep=blobs.upkeep,
-        piece_bytes=storage.stripe_bytes,
+        upkeep=upkeep,
+        piece_bytes=settings.storage.stripe_bytes,
+        any_region=any_region,
         keys_need_tls=settings.encryption.customer_keys_need_tls,
         consequences=consequences,
     )

@@ -7,18 +7,19 @@ are under way end with the store that they began with.
 import contextlib
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
+from functools import partial
 from typing import Any, NamedTuple
 
 from msgspec.structs import replace
 
+from s3ish.answering import make_s3
 from s3ish.api.lifecycle import rules_of
 from s3ish.auth.identify import Authentication, Authenticator
 from s3ish.auth.request import HttpRequest
-from s3ish.auth.sessions import Sessions
 from s3ish.blob.memory import Blob, Capacity, MemoryBlobStore
 from s3ish.clock import Clock, ServiceTime
 from s3ish.config import Settings
-from s3ish.engines import encodings, keyring, users
+from s3ish.engines import keyring, put_together, users
 from s3ish.errors import NoSuchBucket
 from s3ish.furnish import furnish
 from s3ish.identity.registry import Registry
@@ -34,7 +35,6 @@ from s3ish.objects.store import Store
 from s3ish.observe.observer import Observer
 from s3ish.server.pipeline import S3Application
 from s3ish.server.planned_faults import PlannedFaults
-from s3ish.server.proxies import Proxies
 from s3ish.server.recorder import Recorder
 from s3ish.server.router import Router
 from s3ish.tables.catalog import TABLES
@@ -249,21 +249,16 @@ class World:
 
     async def _enter(self, store: Store) -> None:
         """Have another store, at once for requests that come from now on."""
-        settings = self._shared.settings
-        registry = Registry(store, self._users, self._secrets)
-        sessions = Sessions(registry, settings.root_keys[1], self.clock.token)
-        s3 = S3Application(
+        s3 = make_s3(
+            self._shared.settings,
             store,
+            Registry(store, self._users, self._secrets),
             self._shared.router,
-            _Lenient(registry, "", signature_v2=settings.auth.signature_v2, sessions=sessions, clock=self.clock),
             self._shared.observer,
-            domains=settings.server.domains,
-            website_domains=settings.server.website_domains,
-            proxies=Proxies(settings.server.trusted_proxies),
-            registry=registry,
-            sessions=sessions,
+            self._notifications.targets,
+            make_authenticator=partial(_Lenient, clock=self.clock),
+            any_region=True,
             faults=self.faults,
-            targets=self._notifications.targets,
         )
         deliveries = self._notifications.jobs(store, self._shared.observer)
         old, self._stage = self._stage, _Stage(store, s3, deliveries)
@@ -278,18 +273,13 @@ class World:
             capacity=self._shared.capacity,
             blobs=of.blobs if of else None,
         )
-        keys = keyring(settings, self.clock)
-        return Store(
+        return put_together(
+            settings,
             MemoryIndex(TABLES.layouts, of.rows if of else None),
             blobs,
             self.clock,
             self._shared.offload,
-            settings.server.region,
-            piece_bytes=settings.storage.stripe_bytes,
-            encodings=encodings(settings, keys),
-            keyring=keys,
             any_region=True,
-            keys_need_tls=settings.encryption.customer_keys_need_tls,
             consequences=Consequences(self._notifications.events),
         )
 

@@ -23,12 +23,16 @@ MAY_IMPORT = {
     | {"app", "memory_app", "config_sources", "dropin", "api", "objects", "auth", "wire", "tables", "index", "blob"}
     | LEAVES,
     "notifications": {"config", "jobs", "targets", "api", "objects"} | LEAVES,
-    "app": ABOVE | {"notifications", "identity", "api", "objects", "auth", "wire", "tables", "index", "blob"} | LEAVES,
+    "answering": {"config", "server", "objects", "identity", "auth"} | LEAVES,
+    "app": ABOVE
+    | {"answering", "notifications", "identity", "api", "objects", "auth", "wire", "tables", "index", "blob"}
+    | LEAVES,
     "seed_notes": {"api", "auth", "model"},
     "furnish": {"seed_notes", "config", "api", "objects", "wire"} | LEAVES,
     "memory_app": ABOVE | {"world", "worlds", "api", "wire", "blob"} | LEAVES,
     "worlds": {"world", "engines", "server", "errors"},
     "world": ABOVE - {"process"}
+    | {"answering"}
     | {"notifications", "furnish", "identity", "api", "objects", "auth", "tables", "index", "blob"}
     | LEAVES,
     "testing": {"config", "memory_app", "process", "threads"},

@@ -12,20 +12,17 @@ from itertools import islice
 from pathlib import Path
 
 from compat.bench.load import Request
-from s3ish.blob.erasure.core import BlobSettings
-from s3ish.blob.erasure.store import ErasureStore
-from s3ish.blob.volumes.open_set import open_volumes
+from s3ish import engines
 from s3ish.clock import Clock
+from s3ish.config import Settings, StorageSettings
 from s3ish.engines import ROOT_ID
 from s3ish.index.protocol import Put
-from s3ish.index.sqlite import SQLiteIndex
 from s3ish.model import NULL_VERSION, Attributes, BlobRef, Checksum, Owner, Part, Upload, Version
 from s3ish.objects import buckets, multipart, versions
-from s3ish.objects.store import Store
+from s3ish.process.index_place import place_on
 from s3ish.tables import keys as rows
 from s3ish.tables import records
-from s3ish.tables.catalog import CURRENT, INLINE, TABLES, VERSIONS
-from s3ish.threads import ThreadPool
+from s3ish.tables.catalog import CURRENT, INLINE, VERSIONS
 
 OWNER = Owner(ROOT_ID, "bench")
 DATA = bytes(1024)
@@ -39,23 +36,13 @@ _NAMESPACE = "http://s3.amazonaws.com/doc/2006-03-01/"
 @asynccontextmanager
 async def opened(folder):
     """The store in a folder, as a server with the default settings would open it, but that commits are not flushed."""
-    clock, offload = Clock(), ThreadPool()
-    volumes = open_volumes([str(folder)], clock=clock, create=True)
-    blobs = ErasureStore(volumes, BlobSettings(), clock=clock, offload=offload)
-    store = Store(
-        SQLiteIndex(Path(folder, ".s3ish", "index.db"), TABLES.layouts, durable=False),
-        blobs,
-        clock,
-        offload,
-        "us-east-1",
-    )
+    clock, settings = Clock(), Settings(storage=StorageSettings(volumes=(str(folder),)))
+    volumes = engines.open_volumes(settings, clock, create=True)
+    store = engines.make_store(settings, volumes, place_on(str(folder)), clock, unfinished=True)
     try:
         yield store
     finally:
-        await blobs.close()
-        await store.index.close()
-        offload.close()
-        volumes.close()
+        await engines.close(store)
 
 
 async def fill(store, bucket, keys, *, versioned=False):

@@ -1,0 +1,65 @@
+"""What answers for a store: the parts that every server has in common, put together once.
+
+What differs is handed in: who verifies signatures, plans of faults, access logs.
+"""
+
+from collections.abc import Callable
+
+from s3ish.auth.identify import Authenticator
+from s3ish.auth.sessions import Sessions
+from s3ish.config import Settings
+from s3ish.identity.registry import Registry
+from s3ish.objects.outbox import Targets
+from s3ish.objects.store import Store
+from s3ish.observe.observer import Observer
+from s3ish.server.access_log import AccessLog
+from s3ish.server.faults import FaultPoints
+from s3ish.server.pipeline import S3Application
+from s3ish.server.proxies import Proxies
+from s3ish.server.router import Router
+
+
+def make_s3(
+    settings: Settings,
+    store: Store,
+    registry: Registry,
+    router: Router,
+    observer: Observer,
+    targets: Targets,
+    *,
+    make_authenticator: Callable[..., Authenticator] = Authenticator,
+    any_region: bool = False,
+    access_log: AccessLog | None = None,
+    faults: FaultPoints | None = None,
+) -> S3Application:
+    """Return the application that answers requests for a store.
+
+    Args:
+        registry: the users.
+        targets: where notifications may go.
+        make_authenticator: makes what verifies signatures; called like ``Authenticator``.
+        any_region: whether signatures for every region hold.
+        access_log: where lines of buckets that log go.
+        faults: what goes wrong on purpose.
+    """
+    server = settings.server
+    sessions = Sessions(registry, settings.root_keys[1], store.clock.token)
+    return S3Application(
+        store,
+        router,
+        make_authenticator(
+            registry,
+            "" if any_region else server.region,
+            signature_v2=settings.auth.signature_v2,
+            sessions=sessions,
+        ),
+        observer,
+        domains=server.domains,
+        website_domains=server.website_domains,
+        proxies=Proxies(server.trusted_proxies),
+        registry=registry,
+        sessions=sessions,
+        access_log=access_log,
+        faults=faults,
+        targets=targets,
+    )
