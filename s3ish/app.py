@@ -33,6 +33,7 @@ from s3ish.jobs.lifecycle import LifecycleJob
 from s3ish.jobs.periodic import Periodic
 from s3ish.jobs.runner import Job, Runner
 from s3ish.notifications import Notifications
+from s3ish.objects import usage
 from s3ish.objects.consequences import Consequences
 from s3ish.objects.store import Store
 from s3ish.observe.audit import AuditLog
@@ -89,7 +90,8 @@ class Application:
 
     @functools.cached_property
     def _admin(self) -> Any:
-        return admin(self._observer, self._is_ready, self._settings.metrics.token.reveal())
+        token = self._settings.metrics.token.reveal()
+        return admin(self._observer, self._is_ready, token, self._largest)
 
     @contextlib.asynccontextmanager
     async def _serving(self) -> AsyncIterator[None]:
@@ -164,6 +166,9 @@ class Application:
         """Return what one process of many does."""
         scrub = ScrubJob(store, self._observer, self._settings.jobs.scrub_days * 86_400)
         return [*jobs(store), scrub, LifecycleJob(store, rules_of)]
+
+    async def _largest(self) -> list[tuple[str, int, int]]:
+        return await usage.largest(self._store.index if self._store else None)
 
     async def _is_ready(self) -> bool:
         if self._store is None:

@@ -102,7 +102,8 @@ class MemoryApplication:
 
     @functools.cached_property
     def _admin(self) -> Any:
-        return admin(self._observer, self._is_ready, self._settings.metrics.token.reveal())
+        token = self._settings.metrics.token.reveal()
+        return admin(self._observer, self._is_ready, token, self._worlds.main.largest)
 
     async def _is_ready(self) -> bool:
         return self._worlds.main.is_ready

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Literal
 
 from msgspec import Struct
+from msgspec.structs import astuple
 
 ETag = str
 """An entity tag without its quotes."""
@@ -283,6 +284,28 @@ class Event(Struct, frozen=True, gc=False, array_like=True):
     source: str = ""
     request_id: str = ""
     host_id: str = ""
+
+
+class Usage(Struct, frozen=True, gc=False, array_like=True):
+    """How much is stored, or by how much that changes.
+
+    ``objects`` are the keys that have a current object, ``versions`` all versions with bytes, those included,
+    ``markers`` the delete markers. ``bytes`` is the size of all versions as clients sent them, ``upload_bytes`` that of
+    the parts of ``uploads`` in progress.
+    """
+
+    objects: int = 0
+    versions: int = 0
+    markers: int = 0
+    bytes: int = 0
+    uploads: int = 0
+    upload_bytes: int = 0
+
+    def __add__(self, other: "Usage") -> "Usage":
+        return Usage(*map(int.__add__, astuple(self), astuple(other)))
+
+    def __neg__(self) -> "Usage":
+        return Usage(*map(int.__neg__, astuple(self)))
 
 
 class Entry(Struct, frozen=True, gc=False, array_like=True):

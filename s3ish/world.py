@@ -29,6 +29,7 @@ from s3ish.integrity.garbage import GarbageJob, RemovalJob
 from s3ish.jobs.lifecycle import LifecycleJob
 from s3ish.jobs.runner import Job, Runner, run_once
 from s3ish.notifications import Notifications
+from s3ish.objects import usage
 from s3ish.objects.consequences import Consequences
 from s3ish.objects.rewind import rewind_bucket
 from s3ish.objects.store import Store
@@ -146,6 +147,10 @@ class World:
     def is_ready(self) -> bool:
         """Whether it has a store."""
         return self._stage is not None
+
+    async def largest(self) -> list[tuple[str, int, int]]:
+        """See ``usage.largest``."""
+        return await usage.largest(self._stage.store.index if self._stage else None)
 
     async def begin(self, of: Snapshot | None = None) -> None:
         """Have a store: of a snapshot, or furnished as settings say. Raises CannotFurnish."""

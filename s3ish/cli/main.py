@@ -449,6 +449,31 @@ def list_volumes(volumes: tuple[str, ...], config: str | None) -> None:
     sys.exit(EX_FAILURE if gaps or any(volume.state != "ok" for volume in states) else 0)
 
 
+@main.command()
+@click.argument("volumes", nargs=-1, metavar="[VOLUME]...")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
+@_config_option
+def du(volumes: tuple[str, ...], as_json: bool, config: str | None) -> None:
+    """Show how much each bucket and each owner holds.
+
+    Bytes are those of all versions as clients sent them, without parity; those of the parts of unfinished uploads stand
+    beside them. Buckets that hold nothing are left out. Nothing is walked: the numbers are counters.
+    """
+    from s3ish.blob.protocol import BlobError
+    from s3ish.cli import reports
+    from s3ish.index.protocol import IndexFailure
+
+    settings = _load(config, storage__volumes=volumes or None)
+    try:
+        found = reports.holdings(settings)
+    except (BlobError, IndexFailure, OSError) as error:
+        _fail(str(error))
+    for line in reports.usage_lines(found, as_json=as_json):
+        click.echo(_printable(line))
+    if not found.counted:
+        click.echo("s3ish: not all is counted yet; the next start of a server counts", err=True)
+
+
 def _check(settings: Settings, *, repair: bool) -> NoReturn:
     from s3ish.blob.protocol import BlobError
     from s3ish.cli import store as commands

@@ -5,7 +5,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from s3ish.index.marks import HeldMark, Marks
-from s3ish.index.protocol import Change, Conflict, Expect, Layout, Put, RangeEmpty
+from s3ish.index.protocol import Add, Change, Conflict, Delete, Expect, Layout, Put, RangeEmpty
+from s3ish.index.sums import PendingSums
 
 
 class Rows(NamedTuple):
@@ -25,8 +26,10 @@ class MemoryIndex:
 
     def __init__(self, tables: Iterable[Layout], rows: Mapping[str, Rows] | None = None) -> None:
         self.commits = 0
+        tables = list(tables)
         self._rows = dict(rows) if rows is not None else {table.name: Rows([], {}) for table in tables}
         self._shared = set(rows or ())  # with snapshots: to be copied before the first change
+        self._sums = PendingSums(tables)
         self._marks = Marks(None)
 
     def snapshot(self) -> Mapping[str, Rows]:
@@ -51,13 +54,21 @@ class MemoryIndex:
                 raise Conflict
         self.commits += 1
         for change in changes:
-            keys, values = self._own(change.table)
-            if isinstance(change, Put):
-                if change.key not in values:
-                    insort(keys, change.key)
-                values[change.key] = change.value
-            elif values.pop(change.key, None) is not None:
-                del keys[bisect_left(keys, change.key)]
+            if isinstance(change, Add):
+                self._sums.add(change)
+                for written in self._sums.take(lambda table, key: self._rows[table].values.get(key)):
+                    self._apply(written)
+            else:
+                self._apply(change)
+
+    def _apply(self, change: Put | Delete) -> None:
+        keys, values = self._own(change.table)
+        if isinstance(change, Put):
+            if change.key not in values:
+                insort(keys, change.key)
+            values[change.key] = change.value
+        elif values.pop(change.key, None) is not None:
+            del keys[bisect_left(keys, change.key)]
 
     def _own(self, table: str) -> Rows:
         """Return the rows of a table, which may be changed."""

@@ -11,8 +11,18 @@ from typing import Protocol
 from msgspec import Struct
 
 
+class Sums(Protocol):
+    """How numbers stand in the values of a table. It is pure: an engine calls it on a thread of its own."""
+
+    def numbers(self, key: bytes, value: bytes | None) -> Sequence[int]:
+        """Return the numbers in a row, zeros where there is none. Raises Damaged, NewerFormat."""
+
+    def value(self, key: bytes, numbers: Sequence[int]) -> bytes:
+        """Return the value that says these numbers."""
+
+
 class Layout(Struct, frozen=True):
-    """A table as an engine is handed it: its name, and whether its values are long.
+    """A table as an engine is handed it: its name, whether its values are long, how they are sums if they are.
 
     An engine makes the tables that an existing index lacks when it opens it. Keys and values are bytes; ``tables`` says
     what they mean.
@@ -20,6 +30,7 @@ class Layout(Struct, frozen=True):
 
     name: str
     long_values: bool = False
+    sums: Sums | None = None
 
 
 class Put(Struct, frozen=True):
@@ -35,6 +46,17 @@ class Delete(Struct, frozen=True):
 
     table: str
     key: bytes
+
+
+class Add(Struct, frozen=True):
+    """Add to the numbers in a row of a table of sums: it conflicts with no other commit.
+
+    Where all are zero then, there is no row. A row that is damaged stays as it is.
+    """
+
+    table: str
+    key: bytes
+    numbers: tuple[int, ...]
 
 
 class RowIs(Struct, frozen=True):
@@ -53,7 +75,7 @@ class RangeEmpty(Struct, frozen=True):
     stop: bytes
 
 
-Change = Put | Delete
+Change = Put | Delete | Add
 Expect = RowIs | RangeEmpty
 
 

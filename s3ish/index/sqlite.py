@@ -25,9 +25,11 @@ from s3ish.batching import TurnBatch
 from s3ish.index import pages
 from s3ish.index.marks import HeldMark, Marks
 from s3ish.index.protocol import (
+    Add,
     Change,
     Conflict,
     Damaged,
+    Delete,
     Expect,
     IndexFull,
     Layout,
@@ -37,6 +39,7 @@ from s3ish.index.protocol import (
     RangeEmpty,
     Unavailable,
 )
+from s3ish.index.sums import PendingSums
 from s3ish.index.write_lock import WriteLock
 from s3ish.threads import OwnThread
 
@@ -187,6 +190,7 @@ class SQLiteIndex:
         names = [table.name for table in tables]
         self._gets = {table: f"SELECT value FROM {table} WHERE key=?" for table in names}
         self._scans = {table: f"SELECT key, value FROM {table} WHERE key>=? AND key<? ORDER BY key" for table in names}
+        self._sums = PendingSums(tables)
         self._queue: SimpleQueue[list[_Waiting] | None] = SimpleQueue()
         self._gathered = TurnBatch(self._queue.put, _MAX_BATCH)
         self._closing = False
@@ -362,10 +366,12 @@ class SQLiteIndex:
 
     def _try(self, batch: list[_Waiting]) -> list[Exception | None]:
         outcomes: list[Exception | None] = []
+        self._sums.clear()
         try:
             with self._others or nullcontext():
                 self._writer.execute("BEGIN IMMEDIATE")
                 outcomes.extend(self._apply_one(waiting) for waiting in batch)
+                self._write_sums()
                 commits = self._writer.execute(_COUNT).fetchone() if None in outcomes else None
                 self._writer.execute("COMMIT")
                 if commits:
@@ -379,18 +385,35 @@ class SQLiteIndex:
         if not all(self._holds(expectation) for expectation in waiting.expect):
             return Conflict()
         for change in waiting.changes:
-            if isinstance(change, Put):
-                self._writer.execute(f"INSERT OR REPLACE INTO {change.table} VALUES(?,?)", (change.key, change.value))
-            else:
-                self._writer.execute(f"DELETE FROM {change.table} WHERE key=?", (change.key,))
+            if isinstance(change, Add):
+                self._sums.add(change)
+                continue
+            if self._sums.are_in(change.table):
+                self._write_sums()
+            self._write(change)
         return None
 
+    def _write(self, change: Put | Delete) -> None:
+        if isinstance(change, Put):
+            self._writer.execute(f"INSERT OR REPLACE INTO {change.table} VALUES(?,?)", (change.key, change.value))
+        else:
+            self._writer.execute(f"DELETE FROM {change.table} WHERE key=?", (change.key,))
+
+    def _write_sums(self) -> None:
+        for change in self._sums.take(self._value):
+            self._write(change)
+
     def _holds(self, expectation: Expect) -> bool:
+        if self._sums.are_in(expectation.table):
+            self._write_sums()
         if isinstance(expectation, RangeEmpty):
             found = self._writer.execute(self._scans[expectation.table], (expectation.start, expectation.stop))
             return found.fetchone() is None
-        row = self._writer.execute(self._gets[expectation.table], (expectation.key,)).fetchone()
-        return (None if row is None else row[0]) == expectation.value
+        return self._value(expectation.table, expectation.key) == expectation.value
+
+    def _value(self, table: str, key: bytes) -> bytes | None:
+        row = self._writer.execute(self._gets[table], (key,)).fetchone()
+        return None if row is None else cast("bytes", row[0])
 
     def _roll_back(self) -> None:
         """Leave the connection usable after a failure; some failures have rolled back already."""

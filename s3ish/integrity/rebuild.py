@@ -14,6 +14,7 @@ from s3ish.blob.protocol import BlobError, OutOfReach, Sealed
 from s3ish.index.protocol import Change, Put
 from s3ish.integrity.blind_spots import LOST_BUCKET, REMEDY, BlindSpots
 from s3ish.integrity.renames import settle_renames
+from s3ish.integrity.usage_count import count_usage
 from s3ish.model import NULL_VERSION, BlobRef, Garbage, Version
 from s3ish.objects.multipart import MAX_PARTS
 from s3ish.objects.store import Store, blobs_of, drop_blobs
@@ -87,6 +88,7 @@ async def rebuild(store: Store, progress: Progress = _ignore) -> Counter[str]:
         await settle_renames(store, found, gaps, _is_readable)
     await _settle_versions(store, found, gaps)
     await _settle_parts(store, found, gaps)
+    await count_usage(store)
     await store.index.commit(gaps.rows())
     if found or await _has_strays(store):  # what was garbage is now unknown to the index
         await store.index.commit([SWEEP.put()])

@@ -15,7 +15,8 @@ from s3ish.blob.protocol import BlobError
 from s3ish.index.protocol import Change, Conflict, Damaged, Expect, NewerFormat, Put, RowIs
 from s3ish.model import NULL_VERSION, Version
 from s3ish.objects.store import Store
-from s3ish.tables.catalog import CURRENT, GARBAGE, VERSIONS
+from s3ish.tables.catalog import CURRENT, GARBAGE, USAGE, VERSIONS
+from s3ish.tables.state import COUNTED
 from s3ish.tables.table import SealedTable, Sidecar
 
 
@@ -25,6 +26,8 @@ async def restore(store: Store, row: RowIs) -> bool:
     try:
         if isinstance(table, SealedTable):
             return await _put_back(store, table, row) or await _from_sidecar(store, table, row)
+        if row.table == USAGE.name:
+            return await _forget_count(store, row)
         return row.table == CURRENT.name and await _listed(store, row)
     except (BlobError, Damaged, NewerFormat, UnicodeDecodeError):  # out of reach, or what it is made of is damaged too
         return False
@@ -85,7 +88,7 @@ async def _listed(store: Store, row: RowIs) -> bool:
     bucket, key = CURRENT.split(row.key)
     newest = next(iter(await store.newest(bucket, key)), None)
     change = CURRENT.show(newest.record) if newest else CURRENT.drop(row.key)
-    await _write(store, row, change, VERSIONS.newest(bucket, key, newest))
+    await _write(store, row, [change], VERSIONS.newest(bucket, key, newest))
     return True
 
 
@@ -99,13 +102,19 @@ async def _from_sidecar(store: Store, table: SealedTable[Any, ...], row: RowIs) 
         return False
     put = max(found, key=lambda told: told.made_ns).row()
     assert put is not None, "its key is that of the row"
-    await _write(store, row, put, [])
+    await _write(store, row, [put, COUNTED.drop()], [])  # it may be later than what was counted
     return True
 
 
-async def _write(store: Store, row: RowIs, change: Change, expect: list[Expect]) -> None:
+async def _forget_count(store: Store, row: RowIs) -> bool:
+    """What a bucket or an owner holds is counted at the next start."""
+    await _write(store, row, [USAGE.drop(row.key), COUNTED.drop()], [])
+    return True
+
+
+async def _write(store: Store, row: RowIs, changes: list[Change], expect: list[Expect]) -> None:
     with suppress(Conflict):  # it is another one by now
-        await store.index.commit([change], [row, *expect])
+        await store.index.commit(changes, [row, *expect])
 
 
 async def _sealed_at(store: Store, home: str) -> AsyncIterator[Sidecar]:

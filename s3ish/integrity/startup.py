@@ -6,13 +6,14 @@ what they ask for is done beside the requests.
 
 import structlog
 
-from s3ish.index.protocol import Conflict, Damaged
+from s3ish.index.protocol import Conflict, Damaged, Index
 from s3ish.integrity.blind_spots import read_blind_spots
 from s3ish.integrity.garbage import GarbageJob
+from s3ish.integrity.usage_count import count_usage
 from s3ish.jobs.runner import end_leases
 from s3ish.objects.amend import settle_all
 from s3ish.objects.store import Store
-from s3ish.tables.state import AWAY, GENERATION, SET, SWEEP, UNCLEAN
+from s3ish.tables.state import AWAY, COUNTED, GENERATION, SET, SWEEP, UNCLEAN
 
 log = structlog.get_logger()
 
@@ -49,8 +50,16 @@ async def bind(store: Store, volumes: str, generation: int, commits: int) -> Non
 
 
 async def adopt(store: Store, generation: int) -> None:
-    """Make the index the one of a generation. Raises IndexFailure."""
-    await store.index.commit([GENERATION.put(b"%d" % generation)])
+    """Make the index the one of a generation, with counters that are right. Raises IndexFailure."""
+    marks = [GENERATION.put(b"%d" % generation)]
+    if await are_counted(store.index) or await count_usage(store):
+        marks.append(COUNTED.put(b"%d" % generation))
+    await store.index.commit(marks)
+
+
+async def are_counted(index: Index) -> bool:
+    """Whether the counters of usage can be trusted. Raises Unavailable."""
+    return await COUNTED.value(index) == await GENERATION.value(index)
 
 
 async def recover(store: Store) -> None:

@@ -24,7 +24,7 @@ from s3ish.objects import multipart
 from s3ish.objects.amend import Gone, amend
 from s3ish.objects.store import Store, attempts, drop_blobs, translated
 from s3ish.tables import keys
-from s3ish.tables.catalog import BUCKETS, UPLOADS, VERSIONS
+from s3ish.tables.catalog import BUCKETS, OF_BUCKET, UPLOADS, USAGE, VERSIONS
 
 MAX_DOCUMENTS_CHARACTERS = 4 * 1024 * 1024
 """How long all configuration documents of a bucket may be: every change of the bucket writes them all."""
@@ -92,7 +92,7 @@ async def delete_bucket(store: Store, name: str) -> None:
                 raise BucketNotEmpty(BucketName=name)
             await _abort_uploads(store, name)
             garbage = [Garbage(held.record.blob)]
-            changes = [BUCKETS.drop(held.key), *drop_blobs(garbage)]
+            changes = [BUCKETS.drop(held.key), USAGE.delete(OF_BUCKET, name), *drop_blobs(garbage)]
             if await store.commit(changes, [held.row, VERSIONS.empty(*rows), UPLOADS.empty(*rows)]):
                 await store.discard(garbage)
                 return

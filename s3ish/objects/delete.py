@@ -7,13 +7,13 @@ from msgspec import Struct
 
 from s3ish.index.protocol import Change, Expect
 from s3ish.model import NULL_VERSION, Bucket, Owner, Version
-from s3ish.objects import versions
+from s3ish.objects import usage, versions
 from s3ish.objects.conditions import UNCONDITIONAL, WriteConditions
 from s3ish.objects.consequences import BY_SERVER, Cause
 from s3ish.objects.lock import check_removal
 from s3ish.objects.put import publish
 from s3ish.objects.store import Store, attempts, drop_blobs, garbage_of, translated
-from s3ish.tables.catalog import CURRENT, NULLS, VERSIONS
+from s3ish.tables.catalog import CURRENT, NULLS, USAGE, VERSIONS
 from s3ish.tables.table import Held
 
 
@@ -120,6 +120,7 @@ async def _remove(
     changes: list[Change] = [VERSIONS.drop(target.key), *drop_blobs(garbage)]
     changes += store.consequences.rows(bucket, version, None, cause)
     expect = [*expect, target.row]
+    less = -usage.of_version(version)
     below = None
     if newest and newest[0].key != target.key:
         expect.append(newest[0].row)  # while it is there, the target is not what listings show
@@ -127,11 +128,12 @@ async def _remove(
         below = newest[1] if len(newest) > 1 else None
         expect += VERSIONS.newest(version.bucket, version.key, newest[0])
         changes.append(_entry_below(version, below))
+        less += usage.of_key(version, below.record if below else None)
         if below:
             expect.append(below.row)
     if version.id == NULL_VERSION or (below and below.record.id == NULL_VERSION):  # it is the newest then
         changes.append(NULLS.delete(version.bucket, version.key))
-    if not await store.commit(changes, expect):
+    if not await store.commit([*changes, *USAGE.add(bucket, less)], expect):
         return False
     await store.discard(garbage)
     return True

@@ -24,7 +24,8 @@ from s3ish.errors import (
     NoSuchUpload,
 )
 from s3ish.index.protocol import Change
-from s3ish.model import Checksum, Garbage, Part, Upload, Version
+from s3ish.model import Checksum, Garbage, Part, Upload, Usage, Version
+from s3ish.objects import usage
 from s3ish.objects.conditions import UNCONDITIONAL, WriteConditions
 from s3ish.objects.consequences import BY_SERVER, Cause
 from s3ish.objects.digests import DEFAULT_ALGORITHM
@@ -33,7 +34,7 @@ from s3ish.objects.ingest import Source, ingest
 from s3ish.objects.put import publish
 from s3ish.objects.store import Conflicted, Store, attempts, drop_blobs, translated
 from s3ish.tables import keys
-from s3ish.tables.catalog import INLINE, PARTS, UPLOADS
+from s3ish.tables.catalog import INLINE, PARTS, UPLOADS, USAGE
 from s3ish.tables.table import Held
 
 MAX_PARTS = 10_000
@@ -73,7 +74,7 @@ async def create_upload(
                 await writer.seal(UPLOADS.seal(upload))
                 for _ in attempts():
                     bucket = await store.bucket(upload.bucket)
-                    if await store.commit([UPLOADS.put(upload)], [bucket.row]):
+                    if await store.commit([UPLOADS.put(upload), *USAGE.add(bucket.record, usage.UPLOAD)], [bucket.row]):
                         return upload
     raise AssertionError  # attempts() raises before
 
@@ -153,10 +154,17 @@ async def _commit_part(store: Store, upload: Held[Upload], part: Part, inline: b
     put = PARTS.put(part, record.bucket, record.key, record.id)
     for _ in attempts():
         old = await store.get(PARTS, record.id, part.number)
+        bucket = await store.bucket(record.bucket)
+        more = usage.of_parts([part]) + -usage.of_parts([old.record] if old else [])
         garbage = []
         if old and old.record.blob.id != part.blob.id:  # it is ours if a repair has found its sidecar before us
             garbage.append(Garbage(old.record.blob))
-        changes = [put, *INLINE.keep(part.blob, inline), *drop_blobs(garbage)]
+        changes = [
+            put,
+            *INLINE.keep(part.blob, inline),
+            *drop_blobs(garbage),
+            *USAGE.add(bucket.record, more),
+        ]
         if await store.commit(changes, [upload.row, PARTS.expect(put.key, old.value if old else None)]):
             await store.discard(garbage)
             return
@@ -178,12 +186,19 @@ async def abort_upload(store: Store, bucket: str, key: str, upload_id: str) -> N
         for _ in attempts():
             held = await find_upload(store, bucket, key, upload_id)
             parts = await _all_parts(store, upload_id)
+            owned = await store.bucket(bucket)
             garbage = [Garbage(held.record.blob, tuple(part.record.blob for part in parts))]
             changes: list[Change] = [UPLOADS.drop(held.key), *drop_blobs(garbage)]
             changes += [PARTS.drop(part.key) for part in parts]
+            changes += USAGE.add(owned.record, -_held_by_upload(parts))
             if await store.commit(changes, [held.row, *(part.row for part in parts)]):
                 await store.discard(garbage)
                 return
+
+
+def _held_by_upload(parts: Sequence[Held[Part]]) -> Usage:
+    """Return what an upload with all its parts adds to what the bucket holds."""
+    return usage.UPLOAD + usage.of_parts(part.record for part in parts)
 
 
 async def _all_parts(store: Store, upload_id: str) -> list[Held[Part]]:
@@ -366,7 +381,14 @@ async def _publish(
     async with store.blobs.create(f"{draft.bucket}/{draft.key}", 0) as writer:
         draft = replace(draft, blob=await writer.finish())
         version = await publish(
-            store, draft, writer, conditions, tuple(changes), (held.row, *(part.row for part in stored)), cause
+            store,
+            draft,
+            writer,
+            conditions,
+            tuple(changes),
+            (held.row, *(part.row for part in stored)),
+            cause,
+            -_held_by_upload(stored),
         )
     await store.discard(garbage)
     return version

@@ -7,15 +7,15 @@ from msgspec.structs import replace
 
 from s3ish.blob.protocol import BlobWriter
 from s3ish.index.protocol import Change, Expect, RowIs
-from s3ish.model import NULL_VERSION, Attributes, Bucket, Garbage, Owner, Version
-from s3ish.objects import versions
+from s3ish.model import NULL_VERSION, Attributes, Bucket, Garbage, Owner, Usage, Version
+from s3ish.objects import usage, versions
 from s3ish.objects.conditions import UNCONDITIONAL, Conditions, WriteConditions
 from s3ish.objects.consequences import BY_SERVER, Cause
 from s3ish.objects.encodings.chain import Encodings, Links
 from s3ish.objects.ingest import Source, ingest
 from s3ish.objects.lock import check_removal
 from s3ish.objects.store import Conflicted, Store, attempts, drop_blobs, garbage_of, translated
-from s3ish.tables.catalog import CURRENT, INLINE, NULLS, VERSIONS
+from s3ish.tables.catalog import CURRENT, INLINE, NULLS, USAGE, VERSIONS
 from s3ish.tables.table import Held
 
 
@@ -75,6 +75,7 @@ async def publish(
     changes: tuple[Change, ...] = (),
     expect: tuple[RowIs, ...] = (),
     cause: Cause = BY_SERVER,
+    beside: Usage = Usage(),  # noqa: B008 - immutable
 ) -> Version:
     """Seal a finished blob as the newest version of its key and commit it.
 
@@ -84,6 +85,7 @@ async def publish(
         conditions: what must be true of the key at that moment.
         changes, expect: what shall happen, and must be true, in the same commit.
         cause: why.
+        beside: how much these changes add to what the bucket holds.
 
     Returns:
         The version as published.
@@ -96,9 +98,11 @@ async def publish(
         for _ in attempts():
             bucket = await store.bucket(draft.bucket)
             newest = next(iter(await store.newest(draft.bucket, draft.key)), None)
-            conditions.check(newest.record if newest else None, draft.key)
+            top = newest.record if newest else None
+            conditions.check(top, draft.key)
             publication = await plan(store, bucket.record, draft, newest)
             version = publication.version
+            more = usage.of_version(version) + -usage.of_version(publication.replaced) + usage.of_key(top, version)
             inline = await writer.seal(VERSIONS.seal(version))
             committed = await store.commit(
                 [
@@ -108,6 +112,7 @@ async def publish(
                     *INLINE.keep(version.blob, inline),
                     *drop_blobs(publication.garbage),
                     *store.consequences.rows(bucket.record, publication.replaced, version, cause),
+                    *USAGE.add(bucket.record, more + beside),
                     *changes,
                 ],
                 [bucket.row, *publication.expect, *expect],

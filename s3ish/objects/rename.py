@@ -17,6 +17,7 @@ from s3ish.errors import InvalidBucketState, InvalidRequest, NoSuchKey, Precondi
 from s3ish.index.protocol import Change, RowIs
 from s3ish.model import BlobRef, Origin, Part, Version
 from s3ish.objects import get as read
+from s3ish.objects import usage
 from s3ish.objects.client_tokens import ClientToken
 from s3ish.objects.conditions import ReadConditions
 from s3ish.objects.consequences import BY_SERVER, Cause
@@ -138,7 +139,8 @@ async def _rename(
             draft = replace(draft, blob=await _link(store, version.blob, writer))
         except (Missing, Corrupt) as error:
             raise await read.cause(store, version, error) from error
-        await publish(store, draft, writer, conditions, tuple(changes), (bucket.row, held.row, *expect), cause)
+        less = usage.of_key(version, None) + -usage.of_version(version)
+        await publish(store, draft, writer, conditions, tuple(changes), (bucket.row, held.row, *expect), cause, less)
     await store.discard(garbage)
 
 

@@ -8,19 +8,26 @@ from typing import NamedTuple
 
 from s3ish.errors import NoSuchBucket
 from s3ish.index.protocol import Change, Delete, Put
-from s3ish.model import BlobRef, Garbage
+from s3ish.model import BlobRef, Bucket, Garbage, Usage
+from s3ish.objects import usage
 from s3ish.objects.store import Store, drop_blobs, garbage_of
 from s3ish.tables import keys
-from s3ish.tables.catalog import BUCKETS, CURRENT, INLINE, NULLS, PARTS, UPLOADS, VERSIONS
+from s3ish.tables.catalog import BUCKETS, CURRENT, INLINE, NULLS, PARTS, UPLOADS, USAGE, VERSIONS
 
 _ALL = 1 << 62
 
 
 class _Contents(NamedTuple):
-    """All rows of a bucket, the bytes of small blobs included, and the blobs that go with it."""
+    """All rows of a bucket, the bytes of small blobs included, the blobs that go with it, and how much it holds."""
 
     rows: list[Put]
     blobs: list[Garbage]
+    bucket: Bucket | None = None
+    held: Usage = Usage()
+
+    def counted(self, change: Usage) -> list[Change]:
+        """The changes that count what it has more, or less."""
+        return USAGE.add(self.bucket, change) if self.bucket else []
 
     def refs(self) -> Iterator[BlobRef]:
         for item in self.blobs:
@@ -48,7 +55,8 @@ async def rewind_bucket(store: Store, name: str, earlier: Store) -> frozenset[st
         else:  # an upload may have got further parts
             gone += [Garbage(part) for part in item.parts if part.id not in kept]
     drops: list[Change] = [Delete(row.table, row.key) for row in now.rows]
-    await store.index.commit([*drops, *drop_blobs(gone), *then.rows])
+    counts = [*now.counted(-now.held), *then.counted(then.held)]
+    await store.index.commit([*drops, *drop_blobs(gone), *then.rows, *counts])
     await store.discard(gone, all_parts=True)
     return kept
 
@@ -57,7 +65,8 @@ async def _contents(store: Store, name: str) -> _Contents:
     held = await store.find_bucket(name)
     if held is None:
         return _Contents([], [])
-    found = _Contents([Put(BUCKETS.name, held.key, held.value)], [Garbage(held.record.blob)])
+    usages = await usage.of_bucket(store, name)
+    found = _Contents([Put(BUCKETS.name, held.key, held.value)], [Garbage(held.record.blob)], held.record, usages)
     rows = keys.bucket_range(name)
     for key, value in await VERSIONS.rows(store.index, *rows, _ALL):
         found.blobs.append(garbage_of(store.hold(VERSIONS, key, value).record))

@@ -6,10 +6,13 @@ https://prometheus.github.io/client_python/multiprocess/
 """
 
 import os
+from collections.abc import Iterable
 from pathlib import Path
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest, multiprocess
+from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
+from prometheus_client.registry import Collector
 
 from s3ish import __version__
 
@@ -87,14 +90,35 @@ class Metrics:
         self.events_waiting = show("s3ish_events_waiting", "Events that wait for a target.")
         self.oldest_event = show("s3ish_events_oldest_seconds", "For how long the first event has waited.")
 
-    def render(self) -> tuple[str, bytes]:
-        """Return the content type and text of all metrics."""
-        if not self._shared:
-            return CONTENT_TYPE_LATEST, generate_latest(self._registry)
-        _forget_dead_workers(Path(os.environ["PROMETHEUS_MULTIPROC_DIR"]))
+    def render(self, buckets: Iterable[tuple[str, int, int]] = ()) -> tuple[str, bytes]:
+        """Return the content type and text of all metrics.
+
+        Args:
+            buckets: the name, bytes and objects of those that are shown.
+        """
         registry = CollectorRegistry()
-        multiprocess.MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
-        return CONTENT_TYPE_LATEST, generate_latest(registry)
+        registry.register(_Holdings(buckets))
+        own = self._registry
+        if self._shared:
+            _forget_dead_workers(Path(os.environ["PROMETHEUS_MULTIPROC_DIR"]))
+            own = CollectorRegistry()
+            multiprocess.MultiProcessCollector(own)  # type: ignore[no-untyped-call]
+        return CONTENT_TYPE_LATEST, generate_latest(own) + generate_latest(registry)
+
+
+class _Holdings(Collector):
+    """What buckets hold: the index counts it for all processes, so that none keeps it."""
+
+    def __init__(self, buckets: Iterable[tuple[str, int, int]]) -> None:
+        self._buckets = list(buckets)
+
+    def collect(self) -> Iterable[Metric]:
+        size = GaugeMetricFamily("s3ish_bucket_bytes", "Bytes of all versions in a bucket.", labels=["bucket"])
+        objects = GaugeMetricFamily("s3ish_bucket_objects", "Current objects in a bucket.", labels=["bucket"])
+        for name, held, count in self._buckets:
+            size.add_metric([name], held)
+            objects.add_metric([name], count)
+        return size, objects
 
 
 def _forget_dead_workers(directory: Path) -> None:

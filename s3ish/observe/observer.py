@@ -2,6 +2,7 @@
 
 import os
 from collections import Counter
+from collections.abc import Iterable
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -157,6 +158,6 @@ class Observer:
         """Show for how long the first event has waited for a target."""
         self._metrics.oldest_event.labels(target).set(seconds)
 
-    def render(self) -> tuple[str, bytes]:
-        """Return the content type and text of all metrics."""
-        return self._metrics.render()
+    def render(self, buckets: Iterable[tuple[str, int, int]] = ()) -> tuple[str, bytes]:
+        """Return the content type and text of all metrics; of ``buckets`` name, bytes and objects are shown."""
+        return self._metrics.render(buckets)

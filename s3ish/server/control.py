@@ -22,13 +22,23 @@ _FORWARDED = frozenset(("forwarded", "x-forwarded-for", "x-forwarded-host", "x-f
 _NO_ADMIN = "This is s3ish, which has no admin interface of MinIO's; docs/replacing.md says what takes its place."
 
 
-def admin(observer: Observer, is_ready: Callable[[], Awaitable[bool]], token: str) -> "Starlette":
+async def _no_buckets() -> list[tuple[str, int, int]]:
+    return []
+
+
+def admin(
+    observer: Observer,
+    is_ready: Callable[[], Awaitable[bool]],
+    token: str,
+    largest: Callable[[], Awaitable[list[tuple[str, int, int]]]] = _no_buckets,
+) -> "Starlette":
     """Return the application of the administrative routes.
 
     Args:
         observer: whose metrics are shown.
         is_ready: whether requests can be served now.
         token: the bearer token for metrics; empty allows clients on loopback only, and none through a proxy.
+        largest: returns name, bytes and objects of the buckets that metrics show.
     """
     # deferred: a tenth of the server's start, for routes that many a server is never asked for
     from starlette.applications import Starlette
@@ -48,7 +58,7 @@ def admin(observer: Observer, is_ready: Callable[[], Awaitable[bool]], token: st
     async def metrics(request: "Request") -> "Response":
         if not may_control(request, token):
             return PlainTextResponse("forbidden\n", 403)
-        content_type, text = observer.render()
+        content_type, text = observer.render(await largest())
         return Response(text, headers={"content-type": content_type})
 
     async def admin_of_minio(_request: "Request") -> "Response":

@@ -2,10 +2,10 @@
 
 from collections.abc import Sequence
 
-from msgspec.structs import replace
+from msgspec.structs import astuple, replace
 
-from s3ish.index.protocol import Change, Damaged, Expect, Index, Put, RowIs
-from s3ish.model import BlobRef, Bucket, Entry, Event, Garbage, Intent, Part, SystemRecord, Upload, Version
+from s3ish.index.protocol import Add, Change, Damaged, Expect, Index, Layout, Put, RowIs
+from s3ish.model import BlobRef, Bucket, Entry, Event, Garbage, Intent, Part, SystemRecord, Upload, Usage, Version
 from s3ish.tables import formats, keys, records, sidecars
 from s3ish.tables.part_list import Packed, PackedParts, is_long
 from s3ish.tables.state import STATE
@@ -13,6 +13,9 @@ from s3ish.tables.table import Held, KeyedTable, Named, SealedTable, Sidecar, Ta
 
 SYSTEM_HOME = "_s3ish"
 """Where the sidecars lie of what belongs to no bucket; no bucket can have such a name."""
+
+OF_BUCKET, OF_OWNER = "bucket", "owner"
+"""What a row of the table of usage is of."""
 
 _PARTS_AT_ONCE = 1000
 
@@ -168,6 +171,30 @@ class GarbageTable(KeyedTable[Garbage, [str]]):
         return self.put(garbage, garbage.ref.id)
 
 
+class UsageTable(KeyedTable[Usage, [str, str]]):
+    """How much each bucket holds, and all buckets of each owner; see ``Sums``."""
+
+    @property
+    def layout(self) -> Layout:
+        return Layout(self.name, sums=self)
+
+    def numbers(self, key: bytes, value: bytes | None) -> Sequence[int]:
+        """See ``Sums.numbers``."""
+        return astuple(Usage() if value is None else self.decode(key, value))
+
+    def value(self, key: bytes, numbers: Sequence[int]) -> bytes:
+        """See ``Sums.value``."""
+        return self.encode(key, Usage(*numbers))
+
+    def add(self, bucket: Bucket, change: Usage) -> list[Change]:
+        """The changes that count what a bucket has more, or less, than before."""
+        numbers = astuple(change)
+        if not any(numbers):
+            return []
+        rows = self.key(OF_BUCKET, bucket.name), self.key(OF_OWNER, bucket.owner.id)
+        return [Add(self.name, row, numbers) for row in rows]
+
+
 def _stays_encoded(value: bytes) -> bool:
     """Whether the parts in a row are left encoded: it is long, and they are what they would be in a row of now."""
     return is_long(value) and not formats.steps(Version, value[0])
@@ -244,7 +271,10 @@ INTENTS: KeyedTable[Intent, [str, str]] = KeyedTable(
 OUTBOX: KeyedTable[Event, [str, int, bytes]] = KeyedTable(
     "outbox", Event, keys.outbox_key, keys.split_outbox_key, title="event for {}, number {}"
 )
+USAGE = UsageTable("usage", Usage, keys.usage_key, keys.split_usage_key, title="what the {} {} holds", walked=True)
 
-TABLES = Tables(BUCKETS, UPLOADS, VERSIONS, PARTS, CURRENT, NULLS, SYSTEM, INLINE, GARBAGE, INTENTS, OUTBOX, STATE)
+TABLES = Tables(
+    BUCKETS, UPLOADS, VERSIONS, PARTS, CURRENT, NULLS, SYSTEM, INLINE, GARBAGE, INTENTS, OUTBOX, USAGE, STATE
+)
 """All of them. Uploads come before versions, because that is how a part moves: so a pass does not miss it on its way.
 What an entry of a listing is restored from comes before it."""

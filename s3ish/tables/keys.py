@@ -123,6 +123,17 @@ def system_key(name: str) -> bytes:
     return name.encode()
 
 
+def usage_key(kind: str, name: str) -> bytes:
+    """The row of what a bucket, or all buckets of an owner, hold."""
+    return kind.encode() + b"\0" + name.encode()
+
+
+def split_usage_key(row: bytes) -> tuple[str, str]:
+    """Return kind and name of such a row."""
+    kind, _, name = row.partition(b"\0")
+    return kind.decode(), name.decode()
+
+
 def of_home(home: str) -> tuple[bytes, bytes]:
     """All rows of the key whose blobs lie at a home, in the tables whose rows begin with bucket, NUL, key and NUL."""
     bucket, _, key = home.partition("/")

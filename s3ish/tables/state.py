@@ -165,6 +165,12 @@ BARRIER = Mark(
     "is written to know that the index works, and that earlier commits are decided",
     "integrity/unresolved.py",
 )
+COUNTED = Mark(
+    "counted",
+    "the generation of which the table of usage is; if the index is of another one, an older release has written "
+    "since, or a row was damaged, and the next start counts",
+    "integrity/startup.py",
+)
 GAPS = Mark(
     "gap/",
     "the start of ids of blobs that a rebuild could not read, and what was wrong: none of them is removed for want of "
@@ -212,6 +218,7 @@ STATE_ROWS: tuple[Mark | Kept[Any], ...] = (
     ACCESS_KEYS_USED,
     AWAY,
     BARRIER,
+    COUNTED,
     GAPS,
     GENERATION,
     LEASES,

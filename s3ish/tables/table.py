@@ -58,8 +58,12 @@ class Table(Generic[R, K]):
         walked: bool = False,
     ) -> None:
         self.name, self.record, self.key, self.split, self.walked = name, record, key, split, walked
-        self.layout = Layout(name, long_values)
-        self._title = title
+        self._title, self._long_values = title, long_values
+
+    @property
+    def layout(self) -> Layout:
+        """The table as an engine is handed it."""
+        return Layout(self.name, self._long_values)
 
     def encode(self, key: bytes, record: R) -> bytes:
         """Return the value of a row."""

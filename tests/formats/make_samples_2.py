@@ -26,6 +26,7 @@ from s3ish.model import (
     SystemRecord,
     Tag,
     Upload,
+    Usage,
     Version,
 )
 from s3ish.tables.catalog import (
@@ -40,6 +41,7 @@ from s3ish.tables.catalog import (
     SYSTEM,
     TABLES,
     UPLOADS,
+    USAGE,
     VERSIONS,
 )
 from s3ish.tables.state import AWAY, STATE
@@ -175,6 +177,7 @@ ROWS = {
         NS + 1,
         b"token",
     ),
+    "what a bucket holds": USAGE.put(Usage(1, 2, 3, 1 << 50, 5, 6), "bucket", "bucket"),
     "away": AWAY.put([0, 2]),
 }
 SIDECARS = {

@@ -3,13 +3,31 @@
 import pytest
 
 from s3ish.index.memory import MemoryIndex
-from s3ish.index.protocol import Layout
+from s3ish.index.protocol import Damaged, Layout
 from s3ish.index.sqlite import SQLiteIndex
 
 LAYOUTS = [
     Layout(name, long_values=name == "inline")
     for name in ("buckets", "versions", "current", "nulls", "inline", "uploads", "parts", "garbage", "state")
 ]
+
+
+class Pairs:
+    """Two numbers in a value, as text."""
+
+    def numbers(self, key, value):
+        if value is None:
+            return (0, 0)
+        try:
+            return tuple(map(int, value.split(b",")))
+        except ValueError:
+            raise Damaged("not two numbers") from None
+
+    def value(self, key, numbers):
+        return b"%d,%d" % tuple(numbers)
+
+
+LAYOUTS.append(Layout("sums", sums=Pairs()))
 TABLES = [table.name for table in LAYOUTS]
 
 

@@ -1,13 +1,14 @@
 """What every index must do, whatever it is made of."""
 
 import asyncio
+import contextlib
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from s3ish.index.memory import MemoryIndex
-from s3ish.index.protocol import Conflict, Delete, Index, Put, RangeEmpty, RowIs
+from s3ish.index.protocol import Add, Conflict, Delete, Index, Put, RangeEmpty, RowIs
 from s3ish.index.sqlite import SQLiteIndex
 from tests.index.conftest import LAYOUTS, TABLES
 
@@ -153,6 +154,62 @@ async def test_an_expectation_alone_may_be_committed(index):
     await index.commit([], [RowIs("state", b"a", None)])
     with pytest.raises(Conflict):
         await index.commit([], [RowIs("state", b"a", b"")])
+
+
+def more(key, *numbers):
+    return Add("sums", key, numbers)
+
+
+async def test_sums_begin_at_zero_and_end_there_without_a_row(index):
+    await index.commit([more(b"k", 3, 0), more(b"other", 1, 1)])
+    await index.commit([more(b"k", -1, 2**62)])
+    assert await index.get("sums", b"k") == b"2,%d" % 2**62
+    await index.commit([more(b"k", -2, -(2**62)), more(b"never", 0, 0)])
+    assert await everything(index, "sums") == [(b"other", b"1,1")]
+
+
+async def test_sums_and_other_changes_apply_in_their_order(index):
+    await index.commit([Put("sums", b"k", b"7,7"), more(b"k", 1, 0), more(b"k", 1, 0), Delete("sums", b"k")])
+    assert await everything(index, "sums") == []
+    await index.commit([more(b"k", 5, 5), Put("sums", b"k", b"1,1"), more(b"k", 1, 1)])
+    assert await index.get("sums", b"k") == b"2,2"
+
+
+async def test_what_is_refused_adds_nothing(index):
+    await index.commit([more(b"k", 1, 1)])
+    with pytest.raises(Conflict):
+        await index.commit([more(b"k", 1, 1)], [RowIs("state", b"a", b"")])
+    assert await index.get("sums", b"k") == b"1,1"
+
+
+async def test_expectations_see_what_was_added_by_commits_that_wait_together(index):
+    async def at_most(limit):
+        for _ in range(20):
+            old = await index.get("sums", b"k")
+            if old and int(old.split(b",")[0]) >= limit:
+                return
+            with contextlib.suppress(Conflict):
+                await index.commit([more(b"k", 1, 0)], [RowIs("sums", b"k", old)])
+
+    await asyncio.gather(*(at_most(5) for _ in range(10)))
+    assert await index.get("sums", b"k") == b"5,0"
+
+
+async def test_a_damaged_sum_stays_and_fails_no_commit(index):
+    await index.commit([Put("sums", b"k", b"damaged")])
+    await index.commit([more(b"k", 1, 1), put(b"a")])
+    assert await index.get("sums", b"k") == b"damaged"
+    assert await index.get("state", b"a") == b"v"
+
+
+async def test_nothing_that_many_add_at_once_is_lost(index):
+    async def one(number):
+        for _ in range(20):
+            await index.commit([more(b"all", 1, number), more(b"%d" % (number % 3), 1, 0)])
+
+    await asyncio.gather(*(one(number) for number in range(30)))
+    assert await index.get("sums", b"all") == b"600,%d" % (20 * sum(range(30)))
+    assert [await index.get("sums", key) for key in (b"0", b"1", b"2")] == [b"200,0"] * 3
 
 
 async def test_what_a_task_committed_it_reads(index):

@@ -45,8 +45,8 @@ async def ref_of(store, key):
 
 
 async def test_a_whole_store_has_no_findings(store):
-    assert await count_rows(store) == 7, (
-        "a bucket, two versions, an upload, its part, and what listings show of the two"
+    assert await count_rows(store) == 9, (
+        "a bucket, two versions, an upload, its part, what listings show of the two, what bucket and owner hold"
     )
     assert await check(store) == {}
 

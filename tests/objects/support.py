@@ -13,6 +13,7 @@ from s3ish.errors import S3Error
 from s3ish.index.sqlite import SQLiteIndex
 from s3ish.integrity.garbage import GarbageJob
 from s3ish.integrity.sweep import SweepJob
+from s3ish.integrity.usage_count import count_usage
 from s3ish.model import Attributes, BlobRef, Owner, Upload
 from s3ish.objects import buckets, copy, delete, listing, multipart, versions
 from s3ish.objects import get as read
@@ -20,7 +21,7 @@ from s3ish.objects import put as write
 from s3ish.objects.conditions import UNCONDITIONAL
 from s3ish.objects.digests import Claims
 from s3ish.objects.store import Store
-from s3ish.tables.catalog import TABLES
+from s3ish.tables.catalog import TABLES, USAGE
 from s3ish.tables.state import SWEEP
 from s3ish.threads import InlinePool, ThreadPool
 from tests.blob import support as blob_support
@@ -273,6 +274,18 @@ async def sealed(store):
 
 async def strays(store):
     return await blob_support.strays(store.blobs)
+
+
+async def counted(store):
+    """Return the counters of usage, and what a walk over all rows finds them to be; equal if all is well."""
+
+    async def rows():
+        found = await USAGE.rows(store.index, b"", b"\xff" * 9, 1000)
+        return {USAGE.split(key): USAGE.decode(key, value) for key, value in found}
+
+    kept = await rows()
+    assert await count_usage(store)
+    return kept, await rows()
 
 
 async def referenced(store):

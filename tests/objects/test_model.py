@@ -50,6 +50,7 @@ from tests.objects.support import (
     begin,
     complete,
     copy_to,
+    counted,
     flip,
     get,
     head,
@@ -525,6 +526,8 @@ class Machine(RuleBasedStateMachine):
             await self.compare_uploads(name, bucket)
         assert await sealed(self.store) == await referenced(self.store)
         assert await strays(self.store) == []
+        kept, found = await counted(self.store)
+        assert kept == found
 
     async def compare_version(self, name, key, version):
         if version.marker:
