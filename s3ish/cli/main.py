@@ -253,8 +253,11 @@ def _greet(settings: Settings, port: int) -> None:
 
 def _endpoint(settings: Settings, port: int | None = None) -> str:
     """Return where clients reach a server: on this machine unless settings say; ``port`` if it is another one."""
-    if settings.server.url:
-        return settings.server.url.rstrip("/")
+    return settings.server.url.rstrip("/") or _listening(settings, port)
+
+
+def _listening(settings: Settings, port: int | None = None) -> str:
+    """Return where a server listens, as this machine reaches it."""
     host = settings.server.host
     shown = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, f"[{host}]" if ":" in host else host)  # noqa: S104
     scheme = "https" if settings.tls.certificates else "http"
@@ -310,26 +313,31 @@ def presign(target: str, method: str, expires: int, endpoint_url: str | None, co
 
 
 @main.command()
-@click.option("--endpoint-url", default="", help="The server to ask; that of the settings if empty.")
+@click.option("--endpoint-url", default="", help="The server to ask; that of the settings, on this machine, if empty.")
+@click.option("--timeout", default=4.0, show_default=True, metavar="SECONDS", help="How long it may take to answer.")
+@click.option("--json", "as_json", is_flag=True, help="Print what was found as JSON.")
 @_config_option
-def healthcheck(endpoint_url: str, config: str | None) -> None:
-    """Tell by the exit code whether the server is ready."""
-    import http.client
-    from urllib.parse import urlsplit
+def healthcheck(endpoint_url: str, timeout: float, as_json: bool, config: str | None) -> None:
+    """Report by the exit code whether the server is ready: 0 if it is, else 1.
 
-    if not endpoint_url:
-        endpoint_url = _endpoint(_load(config))
-    where = urlsplit(endpoint_url)
-    connection = http.client.HTTPConnection(where.hostname or "", where.port or 80, timeout=5)
+    It asks where the settings have the server listen, with TLS if they have certificates.
+    """
+    import msgspec
+
+    from s3ish.cli.health import ask
+
+    settings = _load(config)
+    if not endpoint_url and not settings.server.port:
+        raise click.UsageError("server.port is 0, any free one: give --endpoint-url")
     try:
-        connection.request("GET", "/-/ready")
-        status = connection.getresponse().status
-    except OSError as error:
-        _fail(f"{endpoint_url} does not answer: {error}")
-    finally:
-        connection.close()
-    if status != 200:
-        _fail(f"{endpoint_url} is not ready: status {status}")
+        health = ask(endpoint_url or _listening(settings), timeout, Clock())
+    except ValueError as error:
+        raise click.UsageError(str(error)) from error
+    if as_json:
+        click.echo(msgspec.json.encode(health).decode())
+        sys.exit(0 if health.ready else EX_FAILURE)
+    if not health.ready:
+        _fail(health.reason)
 
 
 @main.command()

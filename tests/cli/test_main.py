@@ -7,8 +7,10 @@ import shutil
 import signal
 import socket
 import sqlite3
+import threading
 import urllib.error
 import urllib.request
+from datetime import UTC, datetime
 from pathlib import Path
 
 import boto3
@@ -17,7 +19,10 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 
 from s3ish import __version__
+from s3ish.cli import cert
+from s3ish.cli.health import ask
 from s3ish.cli.main import main
+from s3ish.clock import Clock
 from s3ish.config import ALIASES, fields, variables
 from tests.waiting import wait_until
 
@@ -242,13 +247,49 @@ def states(root):
     return found
 
 
-def test_healthcheck_tells_by_its_exit_code(start_server, run_s3ish, tmp_path):
-    server = start_server(tmp_path)
-    assert run_s3ish("healthcheck", "--endpoint-url", server.endpoint).returncode == 0
+@pytest.mark.parametrize("tls", [False, True], ids=["plain", "tls"])
+def test_healthcheck_tells_by_its_exit_code(start_server, run_s3ish, tmp_path, tls):
+    files = cert.write(tmp_path / "tls", ["s3.test"], datetime.now(UTC), 1)
+    secured = {"S3ISH_TLS_CERTIFICATES": str(files.certificate), "S3ISH_TLS_KEYS": str(files.key)} if tls else {}
+    server = start_server(tmp_path / "data", **secured)
+    same = secured | {"S3ISH_PORT": server.endpoint.rpartition(":")[2], "S3ISH_URL": "https://s3.test"}
+    ready = run_s3ish("healthcheck", **same)
+    assert (ready.returncode, ready.stdout, ready.stderr) == (0, "", "")
+    found = json.loads(run_s3ish("healthcheck", "--json", **same).stdout)
+    assert found.pop("seconds") > 0
+    assert found == {"ready": True, "endpoint": server.endpoint, "status": 200, "reason": ""}
     server.stop()
-    ended = run_s3ish("healthcheck", "--endpoint-url", server.endpoint)
+    ended = run_s3ish("healthcheck", **same)
     assert ended.returncode == 1
     assert "does not answer" in ended.stderr
+    asked = run_s3ish("healthcheck", "--json", **same)
+    assert asked.returncode == 1
+    assert json.loads(asked.stdout)["ready"] is False
+
+
+@pytest.mark.parametrize("answer", [b"", b"nonsense\r\n\r\n", b"HTTP/1.1 503 Service Unavailable\r\n\r\n", None])
+def test_healthcheck_fails_in_words_for_any_answer(answer):
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        if answer is not None:
+            threading.Thread(target=_answer_once, args=(listening, answer), daemon=True).start()
+        health = ask(
+            "http://127.0.0.1:{}".format(listening.getsockname()[1]), 5 if answer is not None else 0.1, Clock()
+        )
+    assert not health.ready
+    assert "is not ready: status 503" in health.reason if answer and b"503" in answer else "does not" in health.reason
+
+
+def _answer_once(listening, answer):
+    connection, _ = listening.accept()
+    with connection:
+        connection.recv(1000)
+        connection.sendall(answer)
+
+
+def test_healthcheck_cannot_guess_a_port(run_s3ish):
+    asked = run_s3ish("healthcheck", S3ISH_PORT="0")
+    assert asked.returncode == 2
+    assert "--endpoint-url" in asked.stderr
 
 
 def test_the_log_of_a_terminal_says_in_a_line_what_happened(start_server, tmp_path):
