@@ -313,14 +313,15 @@ def presign(target: str, method: str, expires: int, endpoint_url: str | None, co
 
 
 @main.command()
-@click.option("--endpoint-url", default="", help="The server to ask; that of the settings, on this machine, if empty.")
+@click.option("--endpoint-url", default="", help="The server to ask; if empty, that of the settings.")
 @click.option("--timeout", default=4.0, show_default=True, metavar="SECONDS", help="How long it may take to answer.")
 @click.option("--json", "as_json", is_flag=True, help="Print what was found as JSON.")
 @_config_option
 def healthcheck(endpoint_url: str, timeout: float, as_json: bool, config: str | None) -> None:
-    """Report by the exit code whether the server is ready: 0 if it is, else 1.
+    """Tell by the exit code whether the server is ready.
 
-    It asks where the settings have the server listen, with TLS if they have certificates.
+    It is 0 if the server is, else 1. It asks where the settings have the server listen, with TLS if they have
+    certificates.
     """
     import msgspec
 

@@ -272,9 +272,7 @@ def test_healthcheck_fails_in_words_for_any_answer(answer):
     with socket.create_server(("127.0.0.1", 0)) as listening:
         if answer is not None:
             threading.Thread(target=_answer_once, args=(listening, answer), daemon=True).start()
-        health = ask(
-            "http://127.0.0.1:{}".format(listening.getsockname()[1]), 5 if answer is not None else 0.1, Clock()
-        )
+        health = ask(f"http://127.0.0.1:{listening.getsockname()[1]}", 5 if answer is not None else 0.1, Clock())
     assert not health.ready
     assert "is not ready: status 503" in health.reason if answer and b"503" in answer else "does not" in health.reason
 
