@@ -243,3 +243,114 @@ def test_keys_need_a_master_key(run_s3ish, tmp_path):
     ended = run_s3ish("key", "ls", "--volume", tmp_path / "data")
     assert ended.returncode == 1
     assert "master key" in ended.stderr
+
+
+def put_in_parts(s3, name, parts, **create):
+    arguments = {"Bucket": "bucket", "Key": name}
+    arguments["UploadId"] = s3.create_multipart_upload(**arguments, **create)["UploadId"]
+    answers = [s3.upload_part(**arguments, PartNumber=number, Body=part) for number, part in enumerate(parts, 1)]
+    done = [{"PartNumber": number, "ETag": answer["ETag"]} for number, answer in enumerate(answers, 1)]
+    return s3.complete_multipart_upload(**arguments, MultipartUpload={"Parts": done})["ETag"]
+
+
+def shards(server):
+    """Return what is stored of data, by file."""
+    return {path: path.read_bytes() for path in server.data.rglob("data.*") if path.is_file()}
+
+
+def checked(server):
+    ended = server._run("check", server.data)
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    assert "damaged" not in ended.stdout.replace("0 damaged", "")
+
+
+def test_an_object_gets_another_key_and_its_data_stays(server, arn):
+    s3, second = server.s3, server.run("key", "create")
+    parts, data = [(WORDS * 200_000)[:PART_BYTES], WORDS], (WORDS * 20_000)[:300_000]
+    tags = {
+        "small": s3.put_object(Bucket="bucket", Key="small", Body=WORDS, ServerSideEncryption="AES256")["ETag"],
+        "large": s3.put_object(Bucket="bucket", Key="large", Body=data, **under(arn))["ETag"],
+        "parts": put_in_parts(s3, "parts", parts, ServerSideEncryption="AES256"),
+    }
+    bodies = {"small": WORDS, "large": data, "parts": b"".join(parts)}
+    before = shards(server)
+    for wanted, bucket_key in ((second, True), (arn, False), (second, False)):
+        for name, body in bodies.items():
+            modified = s3.head_object(Bucket="bucket", Key=name)["LastModified"]
+            encryption = {"SSEKMS": {"KMSKeyArn": wanted, "BucketKeyEnabled": bucket_key}}
+            s3.update_object_encryption(Bucket="bucket", Key=name, ObjectEncryption=encryption)
+            found = s3.get_object(Bucket="bucket", Key=name)
+            assert found["Body"].read() == body
+            assert (found["ETag"], found["LastModified"]) == (tags[name], modified)
+            assert (found["SSEKMSKeyId"], found.get("BucketKeyEnabled", False)) == (wanted, bucket_key)
+    assert shards(server) == before
+    checked(server)
+    server.run("key", "disable", arn)
+    assert s3.get_object(Bucket="bucket", Key="large")["Body"].read() == data
+    server.run("key", "disable", second)
+    for name in bodies:
+        assert refusal(s3.get_object, Bucket="bucket", Key=name)[0] == "KMS.DisabledException"
+    server.run("key", "enable", second)
+    server.end()
+    rebuilt = server._run("index", "rebuild", server.data)
+    assert rebuilt.returncode == 0, rebuilt.stderr
+    s3 = server.begin()
+    for name, body in bodies.items():
+        assert s3.get_object(Bucket="bucket", Key=name)["Body"].read() == body
+
+
+def test_which_objects_get_no_other_key(server, arn):
+    s3, customer = server.s3, {"SSECustomerAlgorithm": "AES256", "SSECustomerKey": b"c" * 32}
+    encryption = {"SSEKMS": {"KMSKeyArn": arn}}
+    for arguments in ({}, customer, under(arn, "aws:kms:dsse")):
+        s3.put_object(Bucket="bucket", Key="k", Body=WORDS, **arguments)
+        call = {"Bucket": "bucket", "Key": "k", "ObjectEncryption": encryption}
+        assert refusal(s3.update_object_encryption, **call)[0] == "InvalidRequest"
+    s3.put_object(Bucket="bucket", Key="k", Body=WORDS, ServerSideEncryption="AES256")
+    for name in ("alias/app/of-the-tests", f"{ARN}alias/app"):
+        call["ObjectEncryption"] = {"SSEKMS": {"KMSKeyArn": name}}
+        assert refusal(s3.update_object_encryption, **call)[0] == "InvalidRequest"
+    call["ObjectEncryption"] = {"SSEKMS": {"KMSKeyArn": f"{ARN}key/{uuid.UUID(int=1)}"}}
+    assert refusal(s3.update_object_encryption, **call)[0] == "KMS.NotFoundException"
+    s3.create_bucket(Bucket="locked", ObjectLockEnabledForBucket=True)
+    held = {"ObjectLockLegalHoldStatus": "ON"}
+    s3.put_object(Bucket="locked", Key="k", Body=WORDS, ServerSideEncryption="AES256", **held)
+    with pytest.raises(ClientError, match=r"AccessDenied.*Object Lock"):
+        s3.update_object_encryption(Bucket="locked", Key="k", ObjectEncryption=encryption)
+
+
+def test_a_key_is_rotated_and_its_objects_are_sealed_under_the_new_material(server, arn):
+    s3 = server.s3
+    parts = [(WORDS * 200_000)[:PART_BYTES], WORDS]
+    s3.put_object(Bucket="bucket", Key="small", Body=WORDS, **under(arn))
+    s3.put_object(Bucket="bucket", Key="two", Body=WORDS, **under(arn, "aws:kms:dsse"))
+    s3.put_object(Bucket="bucket", Key="other", Body=WORDS, **under())
+    put_in_parts(s3, "parts", parts, **under(arn))
+    before = shards(server)
+    assert server.run("key", "rotate", "alias/app") == "material 2, 3 objects"
+    assert server.run("key", "rewrap") == "0 named keys, 0 objects"
+    assert shards(server) == before
+    checked(server)
+    for name, body in (("small", WORDS), ("two", WORDS), ("other", WORDS), ("parts", b"".join(parts))):
+        assert s3.get_object(Bucket="bucket", Key=name)["Body"].read() == body
+    s3.put_object(Bucket="bucket", Key="new", Body=WORDS, **under(arn))
+    assert s3.get_object(Bucket="bucket", Key="new")["Body"].read() == WORDS
+
+
+def test_the_master_key_is_changed_without_writing_data(server, arn):
+    s3 = server.s3
+    parts = [(WORDS * 200_000)[:PART_BYTES], WORDS]
+    s3.put_object(Bucket="bucket", Key="named", Body=WORDS, **under(arn))
+    s3.put_object(Bucket="bucket", Key="small", Body=WORDS, ServerSideEncryption="AES256")
+    put_in_parts(s3, "parts", parts, ServerSideEncryption="AES256")
+    s3.put_object(Bucket="bucket", Key="plain", Body=WORDS[:5])
+    before = shards(server)
+    server.end()
+    server.begin(OTHER, S3ISH_ENCRYPTION_PREVIOUS_MASTER_KEY=MASTER)
+    assert server.run("key", "rewrap") == "1 named keys, 2 objects"
+    assert shards(server) == before
+    server.end()
+    s3 = server.begin(OTHER)
+    for name, body in (("small", WORDS), ("named", WORDS), ("parts", b"".join(parts)), ("plain", WORDS[:5])):
+        assert s3.get_object(Bucket="bucket", Key=name)["Body"].read() == body
+    checked(server)

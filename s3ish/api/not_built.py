@@ -31,6 +31,5 @@ NOT_BUILT = (
         "UpdateBucketMetadataInventoryTableConfiguration", "PUT /{Bucket}?metadataInventoryTable", because=_TABLES
     ),
     unsupported("UpdateBucketMetadataJournalTableConfiguration", "PUT /{Bucket}?metadataJournalTable", because=_TABLES),
-    unsupported("UpdateObjectEncryption", "PUT /{Bucket}/{Key+}?encryption"),
     unsupported("WriteGetObjectResponse", "POST /WriteGetObjectResponse", because=_FUNCTIONS),
 )

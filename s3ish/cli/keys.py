@@ -89,6 +89,35 @@ def disable(name: str, volumes: tuple[str, ...], config: str | None) -> None:
 
 @key.command()
 @_name
+@volumes_option
+@config_option
+def rotate(name: str, volumes: tuple[str, ...], config: str | None) -> None:
+    """Give a key a new material, and seal the keys of all its objects under that. No data is written."""
+    from s3ish.objects import named_keys, rewrapping
+
+    async def turn(store: Any) -> str:
+        number = await named_keys.add_material(store, name)
+        stored = await named_keys.find(store, name)
+        return f"material {number}, {await rewrapping.renew(store, stored.document.id)} objects"
+
+    click.echo(_on_store(volumes, config, turn))
+
+
+@key.command()
+@volumes_option
+@config_option
+def rewrap(volumes: tuple[str, ...], config: str | None) -> None:
+    """Seal all keys under the newest master key and the newest materials: then the one before is not needed."""
+    from s3ish.objects import named_keys, rewrapping
+
+    async def again(store: Any) -> str:
+        return f"{await named_keys.seal_again(store)} named keys, {await rewrapping.renew(store)} objects"
+
+    click.echo(_on_store(volumes, config, again))
+
+
+@key.command()
+@_name
 @click.option("--forever", is_flag=True, help="Remove it now: what is encrypted under it is lost.")
 @volumes_option
 @config_option
@@ -125,5 +154,5 @@ def _on_store(volumes: tuple[str, ...], config: str | None, act: Callable[[Any],
 
     try:
         return asyncio.run(run())
-    except (BlobError, IndexFailure, S3Error, OSError) as error:
+    except (BlobError, IndexFailure, S3Error, OSError, ValueError) as error:
         fail(str(error))

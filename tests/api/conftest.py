@@ -27,6 +27,7 @@ from tests.api.iam_support import client, remove
 REGION = "us-east-1"
 DOMAIN = "s3.test"
 SITES = "web.test"
+MASTER_KEY = "dGhlIG1hc3RlciBrZXkgb2YgdGhlIHRlc3RzIGhlcmU="
 ROOT = ("s3ishadmin", "s3ishadmin")
 OTHER = ("OTHERACCESSKEY", "the-other-secret")
 READER = ("READERACCESSKEY", "the-readers-secret")
@@ -40,6 +41,9 @@ CONFIGURATION = f"""
 [server]
 domains = ["{DOMAIN}"]
 website_domains = ["{SITES}", "www.site.test"]
+
+[encryption]
+master_key = "{MASTER_KEY}"
 
 [jobs]
 access_log_seconds = 0.2

@@ -199,7 +199,7 @@ class Requests:
 
     def put_bucket_versioning(self, _):
         name = "VersioningConfiguration"
-        return f"/{self.bucket}?versioning=", f"<{name}><Status>Suspended</Status></{name}>", {}
+        return f"/{self._new_bucket()}?versioning=", f"<{name}><Status>Suspended</Status></{name}>", {}
 
     def put_bucket_replication(self, _):
         rule = (
@@ -223,6 +223,13 @@ class Requests:
 
     def restore_object(self, _):
         return f"/{self.bucket}/restored?restore=", RESTORE, {}
+
+    def update_object_encryption(self, _):
+        named = self._raw("PUT", f"/{self.bucket}/named", "", {"x-amz-server-side-encryption": "aws:kms"})
+        key = named.headers["x-amz-server-side-encryption-aws-kms-key-id"]
+        self._raw("PUT", self._key, "body", {"x-amz-server-side-encryption": "AES256", "x-amz-meta-old": "1"})
+        body = f"<ObjectEncryption><SSE-KMS><KMSKeyArn>{key}</KMSKeyArn></SSE-KMS></ObjectEncryption>"
+        return f"{self._key}?encryption=", body, crc32(body)
 
     def rename_object(self, _):
         self._raw("PUT", f"/{self.bucket}/renamed", "other")

@@ -253,13 +253,15 @@ def test_what_is_wrong_with_a_tag_is_said(raw, bucket):
     "given",
     [
         {"ServerSideEncryption": "AES256"},
-        {"ServerSideEncryption": "aws:kms", "SSEKMSKeyId": "arn:aws:kms:us-east-1:1:key/2", "BucketKeyEnabled": True},
+        {"ServerSideEncryption": "aws:kms", "BucketKeyEnabled": True},
+        {"ServerSideEncryption": "aws:kms:dsse"},
     ],
 )
 def test_encryption_is_echoed(s3, bucket, given):
     answer = s3.put_object(Bucket=bucket, Key="k", Body=b"x", **given)
     found = s3.head_object(Bucket=bucket, Key="k")
     assert {name: answer[name] for name in given} == {name: found[name] for name in given} == given
+    assert answer.get("SSEKMSKeyId") == found.get("SSEKMSKeyId")
 
 
 def test_an_encryption_that_is_none(raw, bucket, unchanged):

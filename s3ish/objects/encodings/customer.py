@@ -13,13 +13,13 @@ from collections.abc import Mapping, Sequence
 from hashlib import sha256
 
 from s3ish.model import Link
-from s3ish.objects.encodings.cipher import Cipher
+from s3ish.objects.encodings.cipher import DATA_KEY, Cipher
 from s3ish.objects.encodings.codec import Codec, MakeCodec
 from s3ish.objects.encodings.sealing import KEY_BYTES, RandomBytes, seal, unseal
 
 NAME = "aes-256-gcm-customer"
 """The name of the link."""
-_SALT, _CHECK, _DATA_KEY = "salt", "check", "data-key"
+_SALT, _CHECK = "salt", "check"
 _SALT_BYTES = 16
 _BOUND = b"s3ish data key under a customer's key 1"
 
@@ -67,10 +67,10 @@ class _DataKeys:
         return data_key, self.wrap(data_key)
 
     def wrap(self, key: bytes) -> Mapping[str, str]:
-        return {_DATA_KEY: seal(self._outer, key, _BOUND, self._random_bytes)}
+        return {DATA_KEY: seal(self._outer, key, _BOUND, self._random_bytes)}
 
     def open(self, parameters: Mapping[str, str]) -> bytes:
-        return unseal(self._outer, parameters.get(_DATA_KEY, ""), _BOUND)
+        return unseal(self._outer, parameters.get(DATA_KEY, ""), _BOUND)
 
 
 def _is_of(key: bytes, parameters: Mapping[str, str]) -> bool:

@@ -8,9 +8,10 @@ import base64
 import hashlib
 from collections.abc import Mapping, Sequence
 
+from s3ish.objects.encodings.cipher import DATA_KEY
 from s3ish.objects.encodings.sealing import KEY_BYTES, RandomBytes, seal, unseal
 
-_DATA_KEY, _MASTER = "data-key", "master"
+_MASTER = "master"
 _BOUND = b"s3ish data key 1"
 
 
@@ -55,11 +56,11 @@ class Keyring:
 
     def wrap(self, key: bytes, bound: bytes = _BOUND) -> Mapping[str, str]:
         """Return the parameters with which a key can be opened, given what is authenticated with it."""
-        return {_MASTER: self.first, _DATA_KEY: self.seal(key, bound)}
+        return {_MASTER: self.first, DATA_KEY: self.seal(key, bound)}
 
     def open(self, parameters: Mapping[str, str], bound: bytes = _BOUND) -> bytes:
         """Return the key that was wrapped. Raises ValueError if its master key is not here, or it was changed."""
-        return self.unseal(parameters.get(_MASTER, ""), parameters.get(_DATA_KEY, ""), bound)
+        return self.unseal(parameters.get(_MASTER, ""), parameters.get(DATA_KEY, ""), bound)
 
     def is_newest(self, parameters: Mapping[str, str]) -> bool:
         """Tell whether a key is wrapped under the newest master key."""

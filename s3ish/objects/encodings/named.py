@@ -12,13 +12,13 @@ from collections.abc import Mapping, Sequence
 from msgspec import Struct
 
 from s3ish.model import Link
-from s3ish.objects.encodings.cipher import Cipher
+from s3ish.objects.encodings.cipher import DATA_KEY, Cipher
 from s3ish.objects.encodings.codec import Codec, MakeCodec
 from s3ish.objects.encodings.sealing import KEY_BYTES, RandomBytes, seal, unseal
 
 NAME = "aes-256-gcm-named-key"
 """The name of the link."""
-_KEY, _CONTEXT, _MATERIAL, _DATA_KEY = "key", "context", "material", "data-key"
+_KEY, _CONTEXT, _MATERIAL = "key", "context", "material"
 
 
 class NamedKey(Struct, frozen=True):
@@ -41,16 +41,32 @@ def key_ids(links: Sequence[Link]) -> list[str]:
     return [link.parameters.get(_KEY, "") for link in links if link.name == NAME]
 
 
+def key_of(link: Link) -> str:
+    """Return the id of the key of a link of this kind."""
+    return link.parameters.get(_KEY, "")
+
+
+def common(link: Link) -> Link:
+    """Return what all blobs of an object have in common of its link of this kind."""
+    return Link(NAME, {name: link.parameters.get(name, "") for name in (_KEY, _CONTEXT)})
+
+
+def is_newest(link: Link, key: NamedKey) -> bool:
+    """Tell whether the data key of a link is sealed under the newest material of its key, if it has one."""
+    return DATA_KEY not in link.parameters or link.parameters.get(_MATERIAL) == str(max(key.materials))
+
+
 def codec_of(keys: Sequence[NamedKey], random_bytes: RandomBytes) -> MakeCodec:
     """Return what makes the codec of a link, given all keys that a request needs."""
 
     def make(parameters: Mapping[str, str]) -> Codec:
-        return Cipher(_of(keys, parameters, random_bytes), parameters, hides_digest=True)
+        return Cipher(data_keys(keys, parameters, random_bytes), parameters, hides_digest=True)
 
     return make
 
 
-def _of(keys: Sequence[NamedKey], parameters: Mapping[str, str], random_bytes: RandomBytes) -> "_DataKeys":
+def data_keys(keys: Sequence[NamedKey], parameters: Mapping[str, str], random_bytes: RandomBytes) -> "_DataKeys":
+    """Return what makes and opens the data keys of a link. Raises ValueError if its key is not at hand."""
     key = next((key for key in keys if key.id == parameters.get(_KEY)), None)
     if key is None:
         raise ValueError(f"the key {parameters.get(_KEY, '')[:64]!r} is not at hand")
@@ -71,11 +87,11 @@ class _DataKeys:
     def wrap(self, key: bytes) -> Mapping[str, str]:
         newest = max(self._materials)
         sealed = seal(self._materials[newest], key, self._bound, self._random_bytes)
-        return {_MATERIAL: str(newest), _DATA_KEY: sealed}
+        return {_MATERIAL: str(newest), DATA_KEY: sealed}
 
     def open(self, parameters: Mapping[str, str]) -> bytes:
         number = parameters.get(_MATERIAL, "")
         material = self._materials.get(int(number)) if number.isascii() and number.isdigit() else None
         if material is None:
             raise ValueError(f"the key has no material {number[:16]!r} any more")
-        return unseal(material, parameters.get(_DATA_KEY, ""), self._bound)
+        return unseal(material, parameters.get(DATA_KEY, ""), self._bound)

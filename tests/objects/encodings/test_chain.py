@@ -62,7 +62,7 @@ async def test_every_range_of_what_was_written_is_read(blobs, offload, links, si
     for start, stop in choose.sample(pairs, min(len(pairs), 12)):
         decoding = known.chain(stored).decoding(start, stop, size, ref.size)
         assert await read(blobs, ref, decoding, offload) == data[start:stop]
-        inline = blobs.get(ref).data[decoding.start : decoding.stop]
+        inline = blobs.get(ref).data.bytes[decoding.start : decoding.stop]
         assert known.chain(stored).decoding(start, stop, size, ref.size).of_bytes(inline) == data[start:stop]
 
 
@@ -81,7 +81,7 @@ async def test_what_an_encoder_adds_to_the_parameters_is_stored_with_them(blobs,
 async def test_what_is_damaged_cut_or_moved_is_refused(blobs, offload):
     chain, data = encodings().chain((toy(),)), sample(2500)
     ref, _ = await store(blobs, chain, data, offload)
-    whole = blobs.get(ref).data
+    whole = blobs.get(ref).data.bytes
     for stored in (whole[1001:2002] + whole[:1001] + whole[2002:], whole[:2002], whole[:-1], b""):
         with pytest.raises(Corrupt):
             chain.decoding(0, 2500, 2500, 2503).of_bytes(stored)
@@ -93,7 +93,7 @@ async def test_what_is_damaged_cut_or_moved_is_refused(blobs, offload):
 async def test_a_reader_that_cannot_begin_is_closed(blobs, offload):
     chain = encodings().chain((toy(),))
     ref, _ = await store(blobs, chain, sample(2500), offload)
-    blobs.get(ref).data = b"\xff" + blobs.get(ref).data[1:]
+    blobs.get(ref).data.bytes = b"\xff" + blobs.get(ref).data.bytes[1:]
     reader = await blobs.open(ref)
     with pytest.raises(Corrupt):
         await chain.decoding(0, 2500, 2500, 2503).of_reader(reader, offload)

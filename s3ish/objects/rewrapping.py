@@ -1,0 +1,142 @@
+"""Sealing the data keys of objects again: under another key, or a newer material of theirs. No data is touched.
+
+A version and its parts say how their data keys are sealed, so that what changes is their record: an amendment. The
+sidecars of parts follow; until they do, a check finds them behind the record, and writes them.
+
+https://docs.aws.amazon.com/AmazonS3/latest/userguide/update-sse-encryption.html
+"""
+
+from collections.abc import Callable, Sequence
+
+from msgspec.structs import replace
+
+from s3ish.errors import MethodNotAllowed, NoSuchKey, NoSuchVersion
+from s3ish.index.protocol import Damaged
+from s3ish.model import Link, Version
+from s3ish.objects import named_keys, versions
+from s3ish.objects.consequences import BY_SERVER, Cause
+from s3ish.objects.encodings import cipher, named
+from s3ish.objects.encodings.chain import Links
+from s3ish.objects.encodings.cipher import DATA_KEY, DataKeys
+from s3ish.objects.encodings.named import NamedKey
+from s3ish.objects.store import Store, translated
+from s3ish.tables import keys
+from s3ish.tables.catalog import PARTS, VERSIONS
+
+_VERSIONS_AT_ONCE = 200
+_BY_JOB = Cause(job="rewrapping")
+
+Again = Callable[[Link], Link | None]
+"""Returns the link under which a data key is to be sealed, without the key itself; None if it is as it should be."""
+
+
+class Rewrapping:
+    """Seals data keys again, with all keys at hand that this needs.
+
+    Args:
+        named_ones: the named keys that seal them, and are to seal them.
+    """
+
+    def __init__(self, store: Store, named_ones: Sequence[NamedKey] = ()) -> None:
+        self._store, self._named = store, named_ones
+
+    def of(self, version: Version, again: Again) -> Version:
+        """Return a version whose links, and those of its parts, are sealed as they should be.
+
+        Raises ValueError if a data key cannot be opened.
+        """
+        encoding = self._links(version.encoding, again)
+        parts = [replace(part, encoding=self._links(part.encoding, again)) for part in version.parts]
+        if encoding == version.encoding and all(
+            new.encoding == old.encoding for new, old in zip(parts, version.parts, strict=True)
+        ):
+            return version
+        return replace(version, encoding=encoding, parts=tuple(parts))
+
+    def _links(self, links: Links, again: Again) -> Links:
+        return tuple(self._link(link, again(link)) for link in links)
+
+    def _link(self, link: Link, wanted: Link | None) -> Link:
+        if wanted is None:
+            return link
+        if DATA_KEY not in link.parameters:  # what the parts of an object have in common
+            return wanted
+        data_key = self._data_keys(link).open(link.parameters)
+        return Link(wanted.name, {**wanted.parameters, **self._data_keys(wanted).wrap(data_key)})
+
+    def _data_keys(self, link: Link) -> DataKeys:
+        if link.name == named.NAME:
+            return named.data_keys(self._named, link.parameters, self._store.clock.random_bytes)
+        if link.name == cipher.NAME and self._store.keyring:
+            return self._store.keyring
+        raise ValueError(f"the data keys of {link.name!r} cannot be sealed again")
+
+
+async def rewrap(
+    store: Store,
+    bucket: str,
+    key: str,
+    version_id: str | None,
+    change: Callable[[Version], Version],
+    cause: Cause = BY_SERVER,
+) -> Version:
+    """Amend how the data keys of a version are sealed; see ``versions.amend_version``.
+
+    Args:
+        change: of ``Rewrapping.of``.
+    """
+    with translated():
+        version = await versions.amend_version(store, bucket, key, version_id, change, cause=cause)
+        for part in version.parts:
+            if part.encoding:
+                text = PARTS.seal(part, version.bucket, version.key, version.upload)
+                await store.blobs.amend(part.blob, text, inline=await store.inline(part.blob))
+        return version
+
+
+async def renew(store: Store, key_id: str = "") -> int:
+    """Have all data keys sealed under the newest master key and the newest materials; return how many versions changed.
+
+    Args:
+        key_id: the named key whose data keys alone are meant; all keys if empty.
+
+    Raises:
+        S3Error: a named key may not be used, or the engines failed.
+        ValueError: a data key cannot be opened.
+    """
+    named_ones = {it.document.id: it for it in await named_keys.every(store)}
+    usable = {
+        name: await named_keys.usable(store, name)
+        for name, it in named_ones.items()
+        if key_id in ("", name) and it.document.state == "Enabled"
+    }
+    rewrapping, count = Rewrapping(store, tuple(usable.values())), 0
+
+    def again(link: Link) -> Link | None:
+        if link.name == named.NAME:
+            key = usable.get(named.key_of(link))
+            return named.common(link) if key and not named.is_newest(link, key) else None
+        if link.name == cipher.NAME and not key_id and store.keyring and not store.keyring.is_newest(link.parameters):
+            return Link(cipher.NAME, {}) if DATA_KEY in link.parameters else None
+        return None
+
+    start = b""
+    while rows := await VERSIONS.rows(store.index, start, keys.END, _VERSIONS_AT_ONCE):
+        for row, value in rows:
+            try:
+                found = VERSIONS.decode(row, value)
+            except Damaged:
+                continue
+            if not found.marker and rewrapping.of(found, again) is not found:
+                count += await _rewrap_one(store, found, lambda version: rewrapping.of(version, again))
+        start = keys.after(rows[-1][0])
+    return count
+
+
+async def _rewrap_one(store: Store, version: Version, change: Callable[[Version], Version]) -> int:
+    """Rewrap a version; tell how many were: one, or none if it was removed meanwhile."""
+    try:
+        await rewrap(store, version.bucket, version.key, version.id, change, _BY_JOB)
+    except (NoSuchKey, NoSuchVersion, MethodNotAllowed):
+        return 0
+    return 1
