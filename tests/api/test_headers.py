@@ -225,7 +225,7 @@ class Requests:
         return f"/{self.bucket}/restored?restore=", RESTORE, {}
 
     def update_object_encryption(self, _):
-        named = self._raw("PUT", f"/{self.bucket}/named", "", {"x-amz-server-side-encryption": "aws:kms"})
+        named = self._raw("PUT", f"/{self.bucket}/named", "body", {"x-amz-server-side-encryption": "aws:kms"})
         key = named.headers["x-amz-server-side-encryption-aws-kms-key-id"]
         self._raw("PUT", self._key, "body", {"x-amz-server-side-encryption": "AES256", "x-amz-meta-old": "1"})
         body = f"<ObjectEncryption><SSE-KMS><KMSKeyArn>{key}</KMSKeyArn></SSE-KMS></ObjectEncryption>"

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 NAME = "aes-256-gcm"
 """The name of the link."""
 DATA_KEY = "data-key"
-"""The parameter of a link, whatever seals it, that holds the data key."""
+"""The parameter of a link that holds the data key, sealed by one key or another."""
 PACKAGE_BYTES = 64 * 1024
 TAG_BYTES = 16
 _STORED_PACKAGE = PACKAGE_BYTES + TAG_BYTES
