@@ -190,6 +190,7 @@ class Version(Struct, frozen=True, kw_only=True, omit_defaults=True):
     was written while versioning was off or suspended. A multipart object lists its ``parts``; its own blob then holds
     no data. ``size`` is the object's; ``encoding`` says how its bytes became those of the blob, whose size may be
     another; of a multipart object it is what the parts have in common. ``revision`` is raised by each amendment.
+    ``appends`` counts the appends to it: then its ``parts`` are where its bytes lie, and none that a client knows of.
     """
 
     bucket: str
@@ -210,6 +211,12 @@ class Version(Struct, frozen=True, kw_only=True, omit_defaults=True):
     revision: int = 0
     restore: Restore | None = None
     origin: Origin | None = None
+    appends: int = 0
+
+    @property
+    def sent_parts(self) -> Parts:
+        """The parts that a client has sent and may ask for by their numbers."""
+        return () if self.appends else self.parts
 
 
 class Upload(Struct, frozen=True, kw_only=True, omit_defaults=True):

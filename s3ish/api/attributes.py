@@ -97,7 +97,7 @@ async def get_object_attributes(context: Context, request: GetObjectAttributesRe
         version_id=version.id if context.target.versioning else None,
         etag=version.etag if "ETag" in wanted else None,
         checksum=_checksum(version.checksum) if "Checksum" in wanted else None,
-        parts=_parts(version, request) if version.parts and "ObjectParts" in wanted else None,
+        parts=_parts(version, request) if version.sent_parts and "ObjectParts" in wanted else None,
         storage_class=version.attributes.storage_class if "StorageClass" in wanted else None,
         size=version.size if "ObjectSize" in wanted else None,
     )

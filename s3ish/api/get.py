@@ -204,5 +204,5 @@ def _describe(
         website_redirect=attributes.website_redirect or None,
         metadata={name: write_metadata(value) for name, value in attributes.metadata.items()},
         tag_count=len(attributes.tags) or None,
-        parts_count=len(version.parts) if request.part_number and version.parts else None,
+        parts_count=len(version.sent_parts) if request.part_number and version.sent_parts else None,
     )

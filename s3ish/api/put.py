@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from s3ish.api.acl import owner_and_acl, write_list
+from s3ish.api.appending import append_to
 from s3ish.api.context import Context
 from s3ish.api.encrypting import encodings_with, encrypted
 from s3ish.api.lifecycle import shown_expiry
@@ -22,9 +23,9 @@ from s3ish.api.shapes import (
     quoted,
 )
 from s3ish.auth.authorize import Permit
-from s3ish.errors import NotImplemented
 from s3ish.model import Version
 from s3ish.objects import put
+from s3ish.objects.appending import Appended, Unchanged, find_base
 from s3ish.objects.conditions import WriteConditions
 from s3ish.wire.fields import group, header, stream
 from s3ish.wire.shape import shape
@@ -47,6 +48,7 @@ class PutObjectResponse:
     etag: str | None = header("ETag")
     version_id: str | None = header("x-amz-version-id")
     expiration: str | None = header("x-amz-expiration")
+    size: int | None = header("x-amz-object-size")
     checksum: ObjectChecksumHeaders | None = group()
     encryption: NewEncryptionEcho | None = group()
 
@@ -59,8 +61,12 @@ def write_extras(request: Any) -> Iterable[Permit]:
 @operation("PUT /{Bucket}/{Key+}", action="s3:PutObject", permits=write_extras)
 async def put_object(context: Context, request: PutObjectRequest) -> PutObjectResponse:
     """https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutObject.html"""
+    conditions = WriteConditions(if_match=request.if_match, if_none_match=request.if_none_match)
     if request.write_offset_bytes is not None:
-        raise NotImplemented(Header="x-amz-write-offset-bytes")
+        base = await find_base(context.store, request.bucket, request.key, request.write_offset_bytes)
+        if base:
+            return _answer(context, *await append_to(context, request, base, conditions))
+        conditions = Unchanged(if_match=request.if_match, if_none_match=request.if_none_match)
     owner, acl = owner_and_acl(context, request)
     attributes = attributes_of(request, acl, lock_of(context, request))
     encryption = await encrypted(context, request, attributes, request.key)
@@ -74,14 +80,20 @@ async def put_object(context: Context, request: PutObjectRequest) -> PutObjectRe
         attributes=encryption.attributes,
         encoding=encryption.links,
         encodings=encodings_with(context.store, encryption.keys),
-        conditions=WriteConditions(if_match=request.if_match, if_none_match=request.if_none_match),
+        conditions=conditions,
     )
+    return _answer(context, Appended(version, version.checksum), encryption.key_md5)
+
+
+def _answer(context: Context, stored: Appended, key_md5: str) -> PutObjectResponse:
+    version = stored.version
     return PutObjectResponse(
         etag=quoted(version.etag),
         version_id=shown_version(version),
         expiration=shown_expiry(context, version),
-        checksum=ObjectChecksumHeaders.of(version.checksum),
-        encryption=NewEncryptionEcho.of(version.attributes.encryption, encryption.key_md5),
+        size=version.size if version.appends else None,
+        checksum=ObjectChecksumHeaders.of(stored.checksum),
+        encryption=NewEncryptionEcho.of(version.attributes.encryption, key_md5),
     )
 
 

@@ -102,6 +102,7 @@ async def copy_object(
         modified_ns=0,
         restore=None,
         origin=None,
+        appends=0,
     )
     with translated():
         known = (encodings or store.encodings).asked_for(encoding)
@@ -112,7 +113,13 @@ async def copy_object(
             rows: list[Change] = []
             if source.parts and same_checksum:
                 parts = await _copy_parts(store, source, bucket, key, known, stack, rows)
-                draft = replace(draft, parts=parts, blob=await writer.finish(), encoding=chain.links)
+                draft = replace(
+                    draft,
+                    parts=parts,
+                    blob=await writer.finish(),
+                    encoding=chain.links,
+                    appends=source.appends,
+                )
             elif same_checksum and chain.covers(source.encoding) and await _adopt(store, source, writer):
                 draft = replace(draft, blob=await writer.finish())
             else:

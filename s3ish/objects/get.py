@@ -78,7 +78,7 @@ def _select_range(size: int, first: str, last: str, header: str) -> Span:
 
 
 def _select_part(version: Version, number: int) -> Span:
-    if not version.parts:
+    if not version.sent_parts:
         if number != 1:
             raise InvalidPartNumber(PartNumberRequested=number, ActualPartCount=1)
         return Span(0, version.size, version.size, partial=version.size > 0)
@@ -98,7 +98,7 @@ def checksum_of(version: Version, span: Span, part_number: int | None) -> Checks
     whole = version.checksum
     if whole is None or (span.length == version.size and part_number is None):
         return whole
-    if not version.parts or whole.kind == "FULL_OBJECT":
+    if not version.sent_parts or whole.kind == "FULL_OBJECT":
         return whole if span.length == version.size else None
     if part_number is not None:
         part = part_list.pieces(version)[part_number - 1].checksum

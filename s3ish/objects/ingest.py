@@ -5,6 +5,7 @@ that all share.
 """
 
 import asyncio
+from collections.abc import AsyncIterable
 from functools import partial
 from typing import NamedTuple, Protocol
 
@@ -114,24 +115,34 @@ async def ingest(
     room: Room,
     algorithm: str | None = None,
     chain: Chain = PLAIN,
+    before: AsyncIterable[Buffer] | None = None,
 ) -> Ingested:
     """Move all bytes of ``source`` into ``writer``, verify them against the sender's claims, and make them durable.
 
     Args:
         algorithm: of the checksum; the sender's if None.
         chain: how the bytes are encoded; the digests are those of the bytes as they were sent.
+        before: bytes that come before them in the blob, and are in no digest.
 
     Raises:
         S3Error: what the source raises, or a digest that does not match.
         Full, Unwritable: as the writer.
     """
     if not chain:
+        await _write_all(before, writer)
         digests = await _move_all(source, writer, offload, room, algorithm)
         return Ingested(await writer.finish(), digests, (), digests.etag)
     encoding = chain.writer(writer, offload)
+    await _write_all(before, encoding)
     digests = await _move_all(source, encoding, offload, room, algorithm)
     ref = await encoding.finish()
     return Ingested(ref, digests, encoding.links, encoding.etag(digests.etag))
+
+
+async def _write_all(pieces: AsyncIterable[Buffer] | None, writer: Writer) -> None:
+    if pieces:
+        async for piece in pieces:
+            await writer.write(piece)
 
 
 async def _move_all(source: Source, writer: Writer, offload: ThreadPool, room: Room, algorithm: str | None) -> Digests:

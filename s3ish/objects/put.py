@@ -37,7 +37,7 @@ class Publication:
         self.changes.append(VERSIONS.drop(held.key))
         self.expect.append(held.row)
         self.replaced = held.record
-        self.garbage = [garbage_of(held.record)]
+        self.garbage = [garbage_of(held.record, self.version)]
         if covered:
             row = NULLS.covered(held.record)
             self.expect.append(row)

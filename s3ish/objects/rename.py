@@ -12,15 +12,16 @@ from contextlib import AsyncExitStack
 from msgspec import Struct
 from msgspec.structs import replace
 
-from s3ish.blob.protocol import BlobWriter, Corrupt, Missing
+from s3ish.blob.protocol import Corrupt, Missing
 from s3ish.errors import InvalidBucketState, InvalidRequest, NoSuchKey, PreconditionFailed
 from s3ish.index.protocol import Change, RowIs
-from s3ish.model import BlobRef, Origin, Part, Version
+from s3ish.model import Origin, Part, Version
 from s3ish.objects import get as read
 from s3ish.objects import usage
 from s3ish.objects.client_tokens import ClientToken
 from s3ish.objects.conditions import ReadConditions
 from s3ish.objects.consequences import BY_SERVER, Cause
+from s3ish.objects.linking import link
 from s3ish.objects.lock import check_removal
 from s3ish.objects.put import publish
 from s3ish.objects.store import Conflicted, Store, attempts, drop_blobs, garbage_of, translated
@@ -136,28 +137,12 @@ async def _rename(
         if version.parts:
             draft = replace(draft, parts=await _link_parts(store, version, key, stack, changes))
         try:
-            draft = replace(draft, blob=await _link(store, version.blob, writer))
+            draft = replace(draft, blob=await link(store, version.blob, writer))
         except (Missing, Corrupt) as error:
             raise await read.cause(store, version, error) from error
         less = usage.of_key(version, None) + -usage.of_version(version)
         await publish(store, draft, writer, conditions, tuple(changes), (bucket.row, held.row, *expect), cause, less)
     await store.discard(garbage)
-
-
-async def _link(store: Store, ref: BlobRef, writer: BlobWriter) -> BlobRef:
-    """Give a new blob what is stored of another one; it is copied, as it is, where it cannot be linked."""
-    if not await writer.adopt(ref):
-        data = await store.inline(ref) if ref.inline else None
-        if data is not None:
-            await writer.write(data)
-        else:
-            reader = await store.blobs.open(ref)
-            try:
-                async for piece in reader:
-                    await writer.write(piece)
-            finally:
-                await reader.close()
-    return await writer.finish()
 
 
 async def _link_parts(
@@ -170,17 +155,17 @@ async def _link_parts(
     stack.enter_context(await read.hold_parts(store, version))
     turns = asyncio.Semaphore(_PARTS_AT_ONCE)
 
-    async def link(part: Part) -> tuple[Part, list[Change]]:
+    async def linked(part: Part) -> tuple[Part, list[Change]]:
         async with turns:
             writer = await stack.enter_async_context(store.create(version.bucket, key, part.blob.size))
-            linked = replace(part, blob=await _link(store, part.blob, writer), modified_ns=store.clock.service_ns())
-            await stack.enter_async_context(store.provisional(linked.blob))
-            inline = await writer.seal(PARTS.seal(linked, version.bucket, key, ""))
-            return linked, INLINE.keep(linked.blob, inline)
+            made = replace(part, blob=await link(store, part.blob, writer), modified_ns=store.clock.service_ns())
+            await stack.enter_async_context(store.provisional(made.blob))
+            inline = await writer.seal(PARTS.seal(made, version.bucket, key, ""))
+            return made, INLINE.keep(made.blob, inline)
 
     try:
         async with asyncio.TaskGroup() as group:  # waits for all of them, also when one fails
-            tasks = [group.create_task(link(part)) for part in version.parts]
+            tasks = [group.create_task(linked(part)) for part in version.parts]
     except ExceptionGroup as failures:
         raise failures.exceptions[0] from failures
     for task in tasks:

@@ -51,7 +51,7 @@ async def rewind_bucket(store: Store, name: str, earlier: Store) -> frozenset[st
     gone: list[Garbage] = []
     for item in now.blobs:
         if item.ref.id not in kept:
-            gone.append(item)
+            gone.append(Garbage(item.ref, tuple(part for part in item.parts if part.id not in kept)))
         else:  # an upload may have got further parts
             gone += [Garbage(part) for part in item.parts if part.id not in kept]
     drops: list[Change] = [Delete(row.table, row.key) for row in now.rows]

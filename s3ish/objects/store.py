@@ -7,8 +7,8 @@ can work on one store without locks; when an expectation fails, the operation lo
 
 import asyncio
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import AbstractAsyncContextManager, suppress
-from typing import Any, ParamSpec, TypeVar, cast
+from contextlib import AbstractAsyncContextManager, ExitStack, suppress
+from typing import Any, ParamSpec, Self, TypeVar, cast
 
 from s3ish.blob import protocol as blob
 from s3ish.blob.protocol import BlobStore, BlobWriter
@@ -220,18 +220,18 @@ class Store:
         """Keep the parts of a version, whatever becomes of it, until the mark is released.
 
         Returns None if it has been removed already. A caller that removes a version names it as garbage and then looks
-        for the mark; here it is the other way round, so that at least one of the two sees the other.
+        for the mark; here it is the other way round, so that at least one of the two sees the other. Parts that a
+        later version may take over have marks of their own.
         """
-        row = GARBAGE.key(version.blob.id)
-        mark = self.index.mark(row)
-        try:
-            await asyncio.sleep(0)  # what is read in this turn may be older than the mark
-            if await self.index.get(GARBAGE.name, row) is None:
-                return mark
-        except BaseException:
-            mark.release()
-            raise
-        mark.release()
+        parts = [piece.blob for piece in pieces(version)] if version.appends else []
+        held = ExitStack()
+        with held:
+            for ref in (version.blob, *parts):
+                held.enter_context(self.index.mark(GARBAGE.key(ref.id)))
+            await asyncio.sleep(0)  # what is read in this turn may be older than the marks
+            found = await self.get(VERSIONS, version.bucket, version.key, version.sequence)
+            if found and found.record.blob.id == version.blob.id:
+                return _Marks(held.pop_all())
         return None
 
     # --- writing ---------------------------------------------------------------------------------------------------
@@ -327,8 +327,8 @@ class Store:
         if len(parts) > _REMOVED_AT_ONCE and not all_parts:
             self.left_garbage = True
             return None
-        left: list[BlobRef] = []
-        for some in _groups(parts):
+        left = [part for part in parts if self._is_held(part)]
+        for some in _groups([part for part in parts if part not in left] if left else parts):
             outcomes = await asyncio.gather(*map(self._delete, some))
             left += [part for part, gone in zip(some, outcomes, strict=True) if not gone]
         if not left:
@@ -349,6 +349,23 @@ class Store:
         except (blob.BlobError, OSError):
             return False
         return True
+
+
+class _Marks:
+    """Several marks that are released together; see ``Mark``."""
+
+    def __init__(self, marks: ExitStack) -> None:
+        self._marks = marks
+
+    def release(self) -> None:
+        """Take them back; idempotent."""
+        self._marks.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.release()
 
 
 def _groups(items: Sequence[T]) -> Iterator[Sequence[T]]:
@@ -373,9 +390,14 @@ def drop_blobs(garbage: Iterable[Garbage]) -> list[Change]:
     return changes
 
 
-def garbage_of(version: Version) -> Garbage:
-    """What is to be removed with a version: its own blob, the sidecar, and after it those of its parts."""
-    return Garbage(version.blob, tuple(piece.blob for piece in pieces(version)))
+def garbage_of(version: Version, successor: Version | None = None) -> Garbage:
+    """What is to be removed with a version: its own blob, the sidecar, and after it those of its parts.
+
+    Args:
+        successor: what takes its place, and takes over parts of it if it came of an append.
+    """
+    kept = {piece.blob.id for piece in pieces(successor)} if successor else ()
+    return Garbage(version.blob, tuple(piece.blob for piece in pieces(version) if piece.blob.id not in kept))
 
 
 def blobs_of(version: Version) -> list[BlobRef]:

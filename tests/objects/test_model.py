@@ -27,6 +27,7 @@ from s3ish.errors import (
     InvalidPart,
     InvalidRange,
     InvalidRequest,
+    InvalidWriteOffset,
     MethodNotAllowed,
     NoSuchBucket,
     NoSuchKey,
@@ -36,7 +37,7 @@ from s3ish.errors import (
 )
 from s3ish.integrity.rebuild import rebuild
 from s3ish.model import Attributes, Tag
-from s3ish.objects import buckets, listing, multipart, rename, versions
+from s3ish.objects import appending, buckets, listing, multipart, rename, versions
 from s3ish.objects import get as read
 from s3ish.objects.conditions import ReadConditions, WriteConditions
 from tests.objects.encodings.toy import toy
@@ -45,6 +46,7 @@ from tests.objects.support import (
     OWNER,
     PLAIN,
     STRIPE,
+    Bytes,
     World,
     add_part,
     begin,
@@ -303,6 +305,24 @@ class Machine(RuleBasedStateMachine):
             assert done is None
             bucket.drop(source, "null")
             bucket.add(key, version)
+
+    @precondition(lambda self: any(bucket.keys for bucket in self.model.values()))
+    @rule(pick=PICKS, size=SIZES, off=st.sampled_from([0, 0, 0, 1]))
+    def append(self, pick, size, off):
+        name, key, version = self.pick(pick)
+        data = self.fresh(size)
+        done = self.run(outcome(self.appended(name, key, len(version.data) + off, data)))
+        if self.model[name].versioning:
+            assert done is InvalidBucketState
+        elif off:
+            assert done is InvalidWriteOffset
+        else:
+            assert done.version.size == len(version.data) + size
+            version.data, version.etag = version.data + data, done.version.etag
+
+    async def appended(self, name, key, offset, data):
+        base = await appending.find_base(self.store, name, key, offset)
+        return await appending.append(self.store, base, Bytes(data), conditions=WriteConditions())
 
     # --- amending
 

@@ -9,10 +9,10 @@ import hashlib
 from msgspec.structs import replace
 
 from s3ish.model import Attributes, BlobRef, Tag, Upload
-from s3ish.objects import buckets, copy, delete, multipart, rename, versions
+from s3ish.objects import appending, buckets, copy, delete, multipart, rename, versions
 from s3ish.objects import get as read
 from s3ish.objects import put as write
-from s3ish.objects.conditions import ReadConditions
+from s3ish.objects.conditions import UNCONDITIONAL, ReadConditions
 from s3ish.objects.digests import Claims
 from tests.sim.model import OWNER, HeldBucket, HeldUpload, HeldVersion, copied
 
@@ -173,6 +173,16 @@ class Client:
 
     def can_rename(self, name, source, key):
         return self.can_copy(name, source, key) and not self.state[name].versioning
+
+    async def append(self, name, key, size):
+        data, _ = self._fresh(size)
+        held = self.state[name].newest(key)
+        base = await appending.find_base(self.store, name, key, len(held.data))
+        await appending.append(self.store, base, Bytes(data, announced=True), conditions=UNCONDITIONAL)
+        self.state[name].change(key, 0, data=held.data + data)
+
+    def can_append(self, name, key, _):
+        return self.can_rename(name, key, key)
 
     # --- uploads
 

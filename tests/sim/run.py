@@ -45,6 +45,8 @@ ALPHABET = (
     ("tag", "b", "a", 1),
     ("copy", "b", "a", "c/d"),
     ("copy", "b", "c/d", "a"),
+    ("append", "b", "a", "small"),
+    ("append", "b", "c/d", "large"),
     ("rename", "b", "a", "c/d"),
     ("rename", "b", "c/d", "e"),
     ("begin", "b", "a"),

@@ -1,0 +1,294 @@
+"""Appending to an object: its bytes become a list of segments, of which the last ones are merged as it grows.
+
+An append stores what it brings together with the segments at the end that are less than twice as long as what comes
+after them. So each segment is at least twice as long as the next one: there are as many as the logarithm of the size
+of the object, and a byte is stored again about as often. Segments of 64 MiB are merged no more.
+
+Each append makes a version that takes the place of the one before, as a PUT does, and takes over its segments. The
+blobs that both name stay: those alone are garbage that were merged.
+
+https://docs.aws.amazon.com/AmazonS3/latest/userguide/directory-buckets-objects-append.html
+"""
+
+import hashlib
+from contextlib import AsyncExitStack, aclosing
+from typing import NamedTuple
+
+from msgspec.structs import replace
+
+from s3ish.blob.protocol import Buffer, Corrupt, Missing
+from s3ish.checksum import Hasher, combine, supports
+from s3ish.errors import (
+    ConditionalRequestConflict,
+    InvalidBucketState,
+    InvalidWriteOffset,
+    TooManyParts,
+)
+from s3ish.index.protocol import Change
+from s3ish.model import Bucket, Checksum, Part, Version
+from s3ish.objects import get as read
+from s3ish.objects.conditions import WriteConditions
+from s3ish.objects.consequences import BY_SERVER, Cause
+from s3ish.objects.digests import Claims
+from s3ish.objects.encodings.chain import Encodings
+from s3ish.objects.ingest import Source, ingest
+from s3ish.objects.linking import link
+from s3ish.objects.put import publish
+from s3ish.objects.store import Conflicted, Store, attempts, translated
+from s3ish.tables.catalog import INLINE, PARTS
+from s3ish.tables.table import Held
+
+CLOSED_BYTES = 64 * 1024 * 1024
+"""From this size on a segment is not merged any more: a request must not wait for more than that."""
+MAX_SEGMENTS = 10_000
+
+
+class Unchanged(WriteConditions, frozen=True):
+    """The conditions of an append: the object is the one whose bytes are there already, or there is still none."""
+
+    blob: str = ""
+    size: int = 0
+
+    def check(self, current: Version | None, key: str) -> None:
+        """As of a write; and what another writer has made of the object must not be built upon.
+
+        Raises:
+            InvalidWriteOffset: it has another size by now.
+            ConditionalRequestConflict: it is another one of the same size.
+        """
+        super().check(current, key)
+        if (current.blob.id if current else "") != self.blob:
+            raise InvalidWriteOffset if (current.size if current else 0) != self.size else ConditionalRequestConflict
+
+
+class Appended(NamedTuple):
+    """The object as it is now, and the checksum of what was appended."""
+
+    version: Version
+    checksum: Checksum | None
+
+
+class _Segments(NamedTuple):
+    """What an append leaves alone: the first parts; and from where on the bytes are stored again."""
+
+    kept: tuple[Part, ...]
+    start: int
+
+
+class _Watched:
+    """A source whose bytes are summed up by another algorithm than the sender's as well."""
+
+    def __init__(self, source: Source, algorithm: str) -> None:
+        self.size, self.algorithm, self.expects_sha256 = source.size, source.algorithm, source.expects_sha256
+        self.hasher = Hasher(algorithm)
+        self._source = source
+
+    async def gather(self, count: int) -> None:
+        """See ``ingest.Source``."""
+        await self._source.gather(count)
+
+    async def read(self, limit: int) -> Buffer:
+        """See ``ingest.Source``."""
+        piece = await self._source.read(limit)
+        self.hasher.update(piece)
+        return piece
+
+    def claims(self) -> Claims:
+        """See ``ingest.Source``."""
+        return self._source.claims()
+
+
+async def find_base(store: Store, bucket: str, key: str, offset: int) -> Held[Version] | None:
+    """Return the object that is appended to; None if there is none, and one can be made.
+
+    Raises:
+        NoSuchBucket: there is no such bucket.
+        InvalidBucketState: it is or was versioned.
+        InvalidWriteOffset: the object does not end at the offset.
+    """
+    _refuse_versions((await store.bucket(bucket)).record)
+    newest = await store.newest(bucket, key)
+    if offset != (newest[0].record.size if newest else 0):
+        raise InvalidWriteOffset(Key=key)
+    return newest[0] if newest else None
+
+
+async def append(
+    store: Store,
+    base: Held[Version],
+    source: Source,
+    *,
+    conditions: WriteConditions,
+    encodings: Encodings | None = None,
+    cause: Cause = BY_SERVER,
+) -> Appended:
+    """Append to an object that ``find_base`` has returned.
+
+    Args:
+        source: what is appended.
+        conditions: what must be true of the object.
+        encodings: of a request that brings a key; the store's if None.
+        cause: why.
+
+    Raises:
+        InvalidWriteOffset, ConditionalRequestConflict: another writer was faster.
+        NoSuchKey, PreconditionFailed: a condition does not hold.
+        TooManyParts: it has as many segments as an object can have.
+        S3Error: a broken body, or a digest that does not match.
+    """
+    conditions.check_form()
+    version, known = base.record, encodings or store.encodings
+    conditions.check(version, version.key)
+    with translated():
+        links = version.encoding  # what an encoder has added, the next one replaces
+        segments = _segments(version, source.size or 0)
+        algorithm = _joint_algorithm(version)
+        watched = _Watched(source, algorithm) if algorithm and source.algorithm not in (None, algorithm) else None
+        async with AsyncExitStack() as stack:
+            changes: list[Change] = []
+            kept = segments.kept
+            if not kept and segments.start:
+                kept = (await _as_part(store, version, stack, changes),)
+            chain, again = known.chain(links), version.size - segments.start
+            size = None if source.size is None else chain.stored_size(again + source.size)
+            writer = await stack.enter_async_context(store.create(version.bucket, version.key, size))
+            before = await read.open_span(store, version, segments.start, version.size, encodings)
+            pieces = await stack.enter_async_context(aclosing(read.as_flow(before)))
+            ingested = await ingest(
+                watched or source,
+                writer,
+                store.offload,
+                store.room,
+                None if watched else algorithm,
+                chain,
+                pieces,
+            )
+            digests = ingested.digests
+            if not digests.size:
+                return Appended(version, digests.checksum)
+            part = Part(
+                number=kept[-1].number + 1 if kept else 1,
+                size=again + digests.size,
+                etag="",
+                modified_ns=store.clock.service_ns(),
+                blob=ingested.blob,
+                encoding=ingested.encoding,
+            )
+            await stack.enter_async_context(store.provisional(part.blob))
+            inline = await writer.seal(PARTS.seal(part, version.bucket, version.key, ""))
+            changes += INLINE.keep(part.blob, inline)
+            value = watched.hasher.value() if watched else digests.checksum.value
+            draft = replace(
+                version,
+                parts=(*kept, part),
+                size=version.size + digests.size,
+                etag=_etag(version, ingested.etag),
+                checksum=_checksum(version, algorithm, value, digests.size),
+                encoding=links,
+                appends=version.appends + 1,
+            )
+            made = await _publish(store, base, draft, conditions, changes, cause)
+            return Appended(made, digests.checksum)
+
+
+def _segments(version: Version, size: int) -> _Segments:
+    """Choose what is stored again with so many bytes that are appended. Raises TooManyParts."""
+    parts = list(version.parts) if version.parts else []
+    whole = [part.size for part in parts] or [version.size]
+    start = version.size
+    while whole and whole[-1] < 2 * size and max(whole[-1], size) < CLOSED_BYTES:
+        start -= whole[-1]
+        size += whole.pop()
+    if len(whole) >= MAX_SEGMENTS:
+        raise TooManyParts
+    return _Segments(tuple(parts[: len(whole)]), start)
+
+
+def _joint_algorithm(version: Version) -> str | None:
+    """Return the algorithm of the object's checksum, if that of the whole follows from those of its pieces."""
+    checksum = version.checksum
+    if checksum is None or checksum.kind != "FULL_OBJECT" or not supports(checksum.algorithm, "FULL_OBJECT"):
+        return None
+    return checksum.algorithm
+
+
+def _checksum(version: Version, algorithm: str | None, value: str, size: int) -> Checksum | None:
+    """Return the checksum of the whole; None where it cannot be known without reading all of it."""
+    if algorithm is None or version.checksum is None:
+        return None
+    return Checksum(algorithm, combine(algorithm, [(version.checksum.value, version.size), (value, size)]))
+
+
+def _etag(version: Version, appended: str) -> str:
+    """Return an entity tag that follows from the one before and that of what was appended. It looks like no MD5."""
+    digest = hashlib.md5(f"{version.etag} {appended}".encode(), usedforsecurity=False).hexdigest()
+    count = version.etag.partition("-")[2]
+    return f"{digest}-{int(count or 1) + 1}"
+
+
+async def _as_part(store: Store, version: Version, stack: AsyncExitStack, changes: list[Change]) -> Part:
+    """Have the bytes of an object that has no segments yet be its first one, without copying them if possible."""
+    writer = await stack.enter_async_context(store.create(version.bucket, version.key, version.blob.size))
+    try:
+        blob = await link(store, version.blob, writer)
+    except (Missing, Corrupt) as error:
+        if isinstance(await read.cause(store, version, error), read.Replaced):
+            raise ConditionalRequestConflict from error
+        raise
+    part = Part(
+        number=1,
+        size=version.size,
+        etag=version.etag,
+        modified_ns=store.clock.service_ns(),
+        blob=blob,
+        checksum=version.checksum,
+        encoding=version.encoding,
+    )
+    await stack.enter_async_context(store.provisional(blob))
+    changes += INLINE.keep(blob, await writer.seal(PARTS.seal(part, version.bucket, version.key, "")))
+    return part
+
+
+async def _publish(
+    store: Store,
+    base: Held[Version],
+    draft: Version,
+    conditions: WriteConditions,
+    changes: list[Change],
+    cause: Cause,
+) -> Version:
+    """Publish the version that takes the place of the base; what was amended meanwhile stays."""
+    before = base.record
+    unchanged = Unchanged(
+        if_match=conditions.if_match,
+        if_none_match=conditions.if_none_match,
+        blob=before.blob.id,
+        size=before.size,
+    )
+    for _ in attempts():
+        bucket = await store.bucket(draft.bucket)
+        _refuse_versions(bucket.record)
+        newest = next(iter(await store.newest(draft.bucket, draft.key)), base)
+        unchanged.check(newest.record, draft.key)
+        async with store.blobs.create(f"{draft.bucket}/{draft.key}", 0) as writer:
+            record = newest.record
+            draft = replace(
+                draft,
+                attributes=record.attributes,
+                blob=await writer.finish(),
+                sequence=max(record.sequence, record.revision),
+                modified_ns=0,
+                revision=0,
+                origin=None,
+            )
+            try:
+                return await publish(store, draft, writer, unchanged, tuple(changes), (bucket.row, newest.row), cause)
+            except Conflicted:
+                continue
+    raise AssertionError  # attempts() raises before
+
+
+def _refuse_versions(bucket: Bucket) -> None:
+    """What is appended to has no versions: two of them would name the same segments. Raises InvalidBucketState."""
+    if bucket.versioning:
+        raise InvalidBucketState("Objects are appended to in buckets that were never versioned alone.")
