@@ -270,11 +270,6 @@ def test_an_encryption_that_is_none(raw, bucket, unchanged):
         assert answer.outcome == (400, "InvalidArgument")
 
 
-def test_what_is_not_built_is_refused_and_not_forgotten(raw, bucket, unchanged):
-    with unchanged(bucket):
-        assert raw("PUT", f"/{bucket}/k", "x", {"x-amz-write-offset-bytes": "0"}).outcome == (501, "NotImplemented")
-
-
 def test_a_lock_needs_a_bucket_with_locks(raw, bucket, unchanged):
     headers = {"x-amz-object-lock-mode": "GOVERNANCE", "x-amz-object-lock-retain-until-date": "2099-01-01T00:00:00Z"}
     with unchanged(bucket):
