@@ -21,7 +21,7 @@ from s3ish.api.shapes import (
     ObjectRequest,
     quoted,
 )
-from s3ish.errors import NotModified, PreconditionFailed
+from s3ish.errors import InvalidRequest, NotModified, PreconditionFailed
 from s3ish.model import Version
 from s3ish.objects import archive, get, versions
 from s3ish.objects.conditions import ReadConditions
@@ -143,6 +143,8 @@ async def head_object(context: Context, request: HeadObjectRequest) -> HeadObjec
 
 async def _look(context: Context, request: GetObjectRequest, key: CustomerKey | None) -> tuple[Version, get.Span]:
     """Find the version, check key and conditions, and choose the bytes."""
+    if context.principal.is_anonymous and request.overrides and request.overrides.by_name():
+        raise InvalidRequest("Request specific response headers cannot be used for anonymous GET requests.")
     if request.part_number is not None:
         check_number(request.part_number)
     version = await versions.get(context.store, request.bucket, request.key, request.version_id)

@@ -1,5 +1,6 @@
 """GetObject and HeadObject: ranges, parts, conditions, overrides."""
 
+import json
 from datetime import UTC, timedelta
 from email.utils import format_datetime
 
@@ -272,10 +273,27 @@ def test_overrides_hold_iso_8859_1(raw, key):  # case 162
     assert found.headers["content-disposition"] == "attachment; filename=caf\xe9\xa0.pdf"
 
 
-def test_anonymous_overrides(raw, key):
+OVERRIDES = ["cache-control", "content-disposition", "content-encoding", "content-language", "content-type", "expires"]
+
+
+def test_overrides_need_a_signature(raw, key):
     answer = raw("GET", f"{key}?response-content-type=text%2Fhtml", keys=None)
-    assert answer.status in (400, 403)
-    assert answer.code in ("InvalidRequest", "AccessDenied")
+    assert answer.outcome == (403, "AccessDenied")
+
+
+@pytest.mark.parametrize("name", OVERRIDES)
+def test_overrides_of_what_is_public_need_a_signature_too(raw, s3, bucket, presign, name):
+    s3.put_object(Bucket=bucket, Key="k", Body=b"data")
+    statement = {"Effect": "Allow", "Principal": "*", "Action": "s3:GetObject", "Resource": f"arn:aws:s3:::{bucket}/*"}
+    s3.put_bucket_policy(Bucket=bucket, Policy=json.dumps({"Version": "2012-10-17", "Statement": [statement]}))
+    path = f"/{bucket}/k?response-{name}=x"
+    answer = raw("GET", path, keys=None)
+    assert answer.outcome == (400, "InvalidRequest")
+    message = "Request specific response headers cannot be used for anonymous GET requests."
+    assert answer.xml.findtext("Message") == message
+    assert raw("HEAD", path, keys=None).status == 400
+    assert raw("GET", f"/{bucket}/k?response-{name}=", keys=None).status == 200
+    assert raw("GET", presign("GET", path), keys=None).headers[name] == "x"
 
 
 # --- what is refused ------------------------------------------------------------------------------------------------

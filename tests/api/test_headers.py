@@ -232,8 +232,10 @@ class Requests:
         return f"{self._key}?encryption=", body, crc32(body)
 
     def rename_object(self, _):
-        self._raw("PUT", f"/{self.bucket}/renamed", "other")
-        return f"{self._key}?renameObject=", "", {"x-amz-rename-source": "renamed"}
+        bucket = self._new_bucket()  # one that never was versioned
+        for key in ("k", "renamed"):
+            self._raw("PUT", f"/{bucket}/{key}", "other")
+        return f"/{bucket}/k?renameObject=", "", {"x-amz-rename-source": "renamed"}
 
     def delete_objects(self, _):
         body = "<Delete><Object><Key>k</Key></Object></Delete>"
