@@ -202,3 +202,29 @@ def test_a_clients_key_may_need_tls(serve):
 
     client.meta.events.register("before-send.s3", over_tls)
     client.put_object(Bucket="bucket", Key="k", Body=WORDS, **CUSTOMER)
+
+
+@pytest.mark.parametrize("sizes", [(10, 20, 5), (100_000, 10, 70_000), (70_000, 300_000, 100)])
+def test_what_is_appended_is_encrypted_as_the_object_is(serve, tmp_path, sizes):
+    client, stop = serve(MASTER_KEY=MASTER)
+    client.create_bucket(Bucket="bucket")
+    kinds = {"plain": {}, "aes": {"ServerSideEncryption": "AES256"}, "kms": {"ServerSideEncryption": "aws:kms"}}
+    kinds["two-layers"] = {"ServerSideEncryption": "aws:kms:dsse"}
+    for key, encryption in kinds.items():
+        data = b""
+        for size in sizes:
+            piece = (WORDS * (size // len(WORDS) + 1))[:size] if encryption else b"x" * size
+            said = {} if data else encryption
+            answer = client.put_object(Bucket="bucket", Key=key, Body=piece, WriteOffsetBytes=len(data), **said)
+            assert answer.get("ServerSideEncryption") == encryption.get("ServerSideEncryption")
+            data += piece
+        client.rename_object(Bucket="bucket", Key=f"{key}-renamed", RenameSource=key)
+        assert client.get_object(Bucket="bucket", Key=f"{key}-renamed")["Body"].read() == data
+        last = client.get_object(Bucket="bucket", Key=f"{key}-renamed", Range="bytes=-7")
+        assert last["Body"].read() == data[-7:]
+    wrong = {"Bucket": "bucket", "Key": "kms-renamed", "Body": b"x", "WriteOffsetBytes": sum(sizes)}
+    with pytest.raises(ClientError, match="EncryptionTypeMismatch"):
+        client.put_object(**wrong, ServerSideEncryption="AES256")
+    client.put_object(**wrong, ServerSideEncryption="aws:kms", SSEKMSKeyId="alias/aws/s3")
+    assert stop()[0] == 0
+    assert WORDS not in stored_in(tmp_path / "data")
