@@ -16,11 +16,10 @@ from s3ish.model import Attributes, Version
 from s3ish.objects import appending, archive, named_keys
 from s3ish.objects.conditions import WriteConditions
 from s3ish.objects.encodings import cipher, customer
-from s3ish.tables.table import Held
 
 
 async def append_to(
-    context: Context, request: AttributeHeaders, base: Held[Version], conditions: WriteConditions
+    context: Context, request: AttributeHeaders, base: Version, conditions: WriteConditions
 ) -> tuple[appending.Appended, str]:
     """Append the body of a request to an object.
 
@@ -33,23 +32,22 @@ async def append_to(
         EncryptionTypeMismatch: the object is encrypted in another way than the request asks for.
         S3Error: as ``append``.
     """
-    version = base.record
-    given = _refuse_attributes(request, version)
-    await _check_encryption(context, given.encryption, version.attributes.encryption)
-    if archive.is_archived(version):
+    given = _refuse_attributes(request, base)
+    await _check_encryption(context, given.encryption, base.attributes.encryption)
+    if archive.is_archived(base):
         raise InvalidObjectState(
-            "The operation is not valid for the object's storage class", StorageClass=version.attributes.storage_class
+            "The operation is not valid for the object's storage class", StorageClass=base.attributes.storage_class
         )
     key = writing_key_of(context, request)
-    if (key is None) != (customer.link_in(version.encoding) is None):
+    if (key is None) != (customer.link_in(base.encoding) is None):
         raise EncryptionTypeMismatch
-    check_key(version, key)
+    check_key(base, key)
     appended = await appending.append(
         context.store,
         base,
         context.body,
         conditions=conditions,
-        encodings=encodings_with(context.store, await keys_of(context.store, version.encoding, key)),
+        encodings=encodings_with(context.store, await keys_of(context.store, base.encoding, key)),
         cause=context.cause,
     )
     return appended, key.md5 if key else ""

@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 from msgspec.structs import replace
 
-from s3ish.blob.protocol import Buffer, Corrupt, Missing
+from s3ish.blob.protocol import BlobWriter, Buffer, Corrupt, Missing
 from s3ish.checksum import Hasher, combine, supports
 from s3ish.errors import (
     ConditionalRequestConflict,
@@ -31,12 +31,11 @@ from s3ish.objects.conditions import WriteConditions
 from s3ish.objects.consequences import BY_SERVER, Cause
 from s3ish.objects.digests import Claims
 from s3ish.objects.encodings.chain import Encodings
-from s3ish.objects.ingest import Source, ingest
+from s3ish.objects.ingest import Ingested, Source, ingest
 from s3ish.objects.linking import link
 from s3ish.objects.put import publish
 from s3ish.objects.store import Conflicted, Store, attempts, translated
 from s3ish.tables.catalog import INLINE, PARTS
-from s3ish.tables.table import Held
 
 CLOSED_BYTES = 64 * 1024 * 1024
 """From this size on a segment is not merged any more: a request must not wait for more than that."""
@@ -98,7 +97,7 @@ class _Watched:
         return self._source.claims()
 
 
-async def find_base(store: Store, bucket: str, key: str, offset: int) -> Held[Version] | None:
+async def find_base(store: Store, bucket: str, key: str, offset: int) -> Version | None:
     """Return the object that is appended to; None if there is none, and one can be made.
 
     Raises:
@@ -110,12 +109,12 @@ async def find_base(store: Store, bucket: str, key: str, offset: int) -> Held[Ve
     newest = await store.newest(bucket, key)
     if offset != (newest[0].record.size if newest else 0):
         raise InvalidWriteOffset(Key=key)
-    return newest[0] if newest else None
+    return newest[0].record if newest else None
 
 
 async def append(
     store: Store,
-    base: Held[Version],
+    version: Version,
     source: Source,
     *,
     conditions: WriteConditions,
@@ -137,10 +136,8 @@ async def append(
         S3Error: a broken body, or a digest that does not match.
     """
     conditions.check_form()
-    version, known = base.record, encodings or store.encodings
     conditions.check(version, version.key)
     with translated():
-        links = version.encoding  # what an encoder has added, the next one replaces
         segments = _segments(version, source.size or 0)
         algorithm = _joint_algorithm(version)
         watched = _Watched(source, algorithm) if algorithm and source.algorithm not in (None, algorithm) else None
@@ -149,26 +146,16 @@ async def append(
             kept = segments.kept
             if not kept and segments.start:
                 kept = (await _as_part(store, version, stack, changes),)
-            chain, again = known.chain(links), version.size - segments.start
-            size = None if source.size is None else chain.stored_size(again + source.size)
-            writer = await stack.enter_async_context(store.create(version.bucket, version.key, size))
-            before = await read.open_span(store, version, segments.start, version.size, encodings)
-            pieces = await stack.enter_async_context(aclosing(read.as_flow(before)))
-            ingested = await ingest(
-                watched or source,
-                writer,
-                store.offload,
-                store.room,
-                None if watched else algorithm,
-                chain,
-                pieces,
+            chosen = None if watched else algorithm
+            writer, ingested = await _store(
+                store, version, segments.start, watched or source, encodings or store.encodings, chosen, stack
             )
             digests = ingested.digests
             if not digests.size:
                 return Appended(version, digests.checksum)
             part = Part(
                 number=kept[-1].number + 1 if kept else 1,
-                size=again + digests.size,
+                size=version.size - segments.start + digests.size,
                 etag="",
                 modified_ns=store.clock.service_ns(),
                 blob=ingested.blob,
@@ -184,11 +171,34 @@ async def append(
                 size=version.size + digests.size,
                 etag=_etag(version, ingested.etag),
                 checksum=_checksum(version, algorithm, value, digests.size),
-                encoding=links,
                 appends=version.appends + 1,
             )
-            made = await _publish(store, base, draft, conditions, changes, cause)
+            made = await _publish(store, version, draft, conditions, changes, cause)
             return Appended(made, digests.checksum)
+
+
+async def _store(
+    store: Store,
+    version: Version,
+    start: int,
+    source: Source,
+    encodings: Encodings,
+    algorithm: str | None,
+    stack: AsyncExitStack,
+) -> tuple[BlobWriter, Ingested]:
+    """Store the object's bytes from ``start`` on, and what is appended, as one blob, under the links of the object.
+
+    What an encoder has added to these links, the next one replaces.
+    """
+    chain = encodings.chain(version.encoding)
+    size = None if source.size is None else chain.stored_size(version.size - start + source.size)
+    writer = await stack.enter_async_context(store.create(version.bucket, version.key, size))
+    try:
+        before = await read.open_span(store, version, start, version.size, encodings)
+    except read.Replaced as error:
+        raise ConditionalRequestConflict from error
+    pieces = await stack.enter_async_context(aclosing(read.as_flow(before)))
+    return writer, await ingest(source, writer, store.offload, store.room, algorithm, chain, pieces)
 
 
 def _segments(version: Version, size: int) -> _Segments:
@@ -251,25 +261,25 @@ async def _as_part(store: Store, version: Version, stack: AsyncExitStack, change
 
 async def _publish(
     store: Store,
-    base: Held[Version],
+    base: Version,
     draft: Version,
     conditions: WriteConditions,
     changes: list[Change],
     cause: Cause,
 ) -> Version:
     """Publish the version that takes the place of the base; what was amended meanwhile stays."""
-    before = base.record
     unchanged = Unchanged(
         if_match=conditions.if_match,
         if_none_match=conditions.if_none_match,
-        blob=before.blob.id,
-        size=before.size,
+        blob=base.blob.id,
+        size=base.size,
     )
     for _ in attempts():
         bucket = await store.bucket(draft.bucket)
         _refuse_versions(bucket.record)
-        newest = next(iter(await store.newest(draft.bucket, draft.key)), base)
-        unchanged.check(newest.record, draft.key)
+        newest = next(iter(await store.newest(draft.bucket, draft.key)), None)
+        unchanged.check(newest.record if newest else None, draft.key)
+        assert newest, "an object that is gone is another one"
         async with store.blobs.create(f"{draft.bucket}/{draft.key}", 0) as writer:
             record = newest.record
             draft = replace(
