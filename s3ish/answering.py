@@ -10,6 +10,7 @@ from s3ish.auth.sessions import Sessions
 from s3ish.config import Settings
 from s3ish.identity.registry import Registry
 from s3ish.objects.outbox import Targets
+from s3ish.objects.queues import Queues
 from s3ish.objects.store import Store
 from s3ish.observe.observer import Observer
 from s3ish.server.access_log import AccessLog
@@ -62,4 +63,5 @@ def make_s3(
         access_log=access_log,
         faults=faults,
         targets=targets,
+        queues=Queues(store, settings.notifications.backlog_events),
     )

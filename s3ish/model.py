@@ -315,6 +315,25 @@ class Usage(Struct, frozen=True, gc=False, array_like=True):
         return Usage(*map(int.__neg__, astuple(self)))
 
 
+class QueuedMessage(Struct, frozen=True, gc=False, array_like=True):
+    """A message in a queue: a text, or an event of which the text is made when it is received.
+
+    Times are in nanoseconds since the epoch. It can be received from ``visible_ns`` on; ``receipt`` is of the last
+    time that it was, ``count`` how often, ``first_ns`` when first. ``sender`` is the id of who sent it. A field that is
+    added goes to the end, and has a default.
+    """
+
+    id: str
+    sent_ns: int
+    visible_ns: int
+    body: str = ""
+    event: Event | None = None
+    sender: str = ""
+    receipt: str = ""
+    count: int = 0
+    first_ns: int = 0
+
+
 class Entry(Struct, frozen=True, gc=False, array_like=True):
     """What a listing shows of a current version; small, because a page reads a thousand of them."""
 
@@ -326,3 +345,9 @@ class Entry(Struct, frozen=True, gc=False, array_like=True):
     owner_name: str
     checksum_algorithm: str = ""
     checksum_kind: str = ""
+
+
+def dashed(number: str) -> str:
+    """Return a number of up to 32 hexadecimal digits in the form that ids of messages and events have."""
+    text = f"{number:0>32}"
+    return "-".join((text[:8], text[8:12], text[12:16], text[16:20], text[20:]))

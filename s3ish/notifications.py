@@ -6,12 +6,17 @@ from s3ish.api.events import Events
 from s3ish.clock import Clock
 from s3ish.config import NotificationsSettings, TargetSettings
 from s3ish.jobs.deliver import DeliveryJob
+from s3ish.jobs.periodic import Periodic
 from s3ish.jobs.runner import Job
 from s3ish.objects.outbox import Targets
+from s3ish.objects.queues import Queues
 from s3ish.objects.store import Store
 from s3ish.observe.observer import Observer
 from s3ish.targets.protocol import Target
 from s3ish.threads import ThreadPool
+
+_TEND_SECONDS = 30.0
+"""How often queues are looked at that may hold what is too old or too much."""
 
 
 class Notifications:
@@ -32,7 +37,8 @@ class Notifications:
             if settings.arn not in self._open:
                 self._open[settings.arn] = _open(settings, self._clock, store.offload)
         most = self._settings.backlog_events
-        return [DeliveryJob(store, arn, target, observer, most) for arn, target in self._open.items()]
+        deliveries = [DeliveryJob(store, arn, target, observer, most) for arn, target in self._open.items()]
+        return [*deliveries, Periodic("queues", Queues(store, most).tend, _TEND_SECONDS)]
 
     async def close(self) -> None:
         """End the connections of the targets."""

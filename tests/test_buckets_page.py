@@ -50,7 +50,7 @@ def script(tmp_path):
 
 def test_notifications(start_server, script, tmp_path):
     port, (config,) = str(free_port()), blocks("Notifications", "toml")
-    receiver, client = blocks("Notifications", "python")
+    receiver, client, consumer = blocks("Notifications", "python")
     (tmp_path / "s3ish.toml").write_text(config.replace("8080", port).replace("/var/lib/s3ish", str(tmp_path)))
     server = start_server(tmp_path / "data", "--config", tmp_path / "s3ish.toml")
     output, _ = script(receiver.replace("8080", port), "receiver")
@@ -58,6 +58,9 @@ def test_notifications(start_server, script, tmp_path):
     assert process.wait(60) == 0, told.read_text()
     events = ["ObjectCreated:Put 2026/first.json", "ObjectRemoved:Delete 2026/first.json"]
     wait_until(lambda: [line for line in output.read_text().splitlines() if line[:6] == "Object"] == events)
+    found, process = script(consumer.replace("http://127.0.0.1:9000", server.endpoint), "consumer")
+    assert process.wait(60) == 0, found.read_text()
+    assert found.read_text().splitlines()[-1] == "['42.pdf']"
     wait_until(
         lambda: (tmp_path / "events.jsonl").exists() and (tmp_path / "events.jsonl").read_text().count("\n") == 2
     )

@@ -57,7 +57,7 @@ MAY_IMPORT = {
     "dropin": set(),
     "config_sources": {"dropin", "auth", "config", "errors", "wire"},
     "identity": {"objects", "auth", "tables", "index"} | LEAVES,
-    "server": {"http", "api", "identity", "auth", "wire", "objects", "blob"} | LEAVES,
+    "server": {"targets", "http", "api", "identity", "auth", "wire", "objects", "blob"} | LEAVES,
     "http": {"wire"} | LEAVES,
     "integrity": {"jobs", "objects", "tables", "index", "blob"} | LEAVES,
     "jobs": {"targets", "objects", "tables", "index"} | LEAVES,

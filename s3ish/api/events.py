@@ -12,7 +12,7 @@ from s3ish.api.notification import NOTIFICATION, NotificationConfiguration
 from s3ish.clock import Clock
 from s3ish.model import Event
 from s3ish.objects.consequences import Happening, Row
-from s3ish.objects.outbox import Targets, waiting
+from s3ish.objects.outbox import Targets, rows_for
 
 _CREATIONS = {"PostObject": "Post", "CopyObject": "Copy", "CompleteMultipartUpload": "CompleteMultipartUpload"}
 """What makes an object other than a put, and what the event is called then."""
@@ -55,12 +55,16 @@ class Events:
         if not wanted:
             return ()
         event = self._event(happening, name)
-        return [waiting(self._clock, arn, replace(event, configuration=asked_by)) for arn, asked_by in wanted]
+        return [
+            row
+            for arn, asked_by in wanted
+            for row in rows_for(self._clock, self._targets, arn, replace(event, configuration=asked_by))
+        ]
 
     def _wanted(self, configuration: NotificationConfiguration, name: str, key: str) -> Iterator[tuple[str, str]]:
         """Yield the targets that want an event, and the ids of the configurations that say so."""
         for each in configuration.subscriptions:
-            if each.wants(f"s3:{name}", key) and self._targets.has(each.arn):
+            if each.wants(f"s3:{name}", key):
                 yield each.arn, each.id or ""
         if configuration.event_bridge is not None and not name.startswith(_OF_BUCKETS_ALONE):
             for arn in self._targets.buses:

@@ -14,7 +14,8 @@ from s3ish.api.documents import DocumentHeaders, Effect, bucket_document
 from s3ish.errors import InvalidArgument, InvalidRequest, MalformedXML
 from s3ish.model import Bucket, Event
 from s3ish.objects.consequences import Row
-from s3ish.objects.outbox import Targets, waiting
+from s3ish.objects.outbox import rows_for
+from s3ish.objects.queues import find
 from s3ish.wire.fields import element, elements, header
 from s3ish.wire.shape import shape
 
@@ -180,22 +181,23 @@ def _check_subscription(subscription: Subscription) -> None:
     _check_filter(subscription.filter)
 
 
-def _check_arn(subscription: Subscription, targets: Targets, bucket: Bucket, *, skip: bool) -> None:
+async def _check_arn(subscription: Subscription, context: Context, *, skip: bool) -> None:
     """Refuse an ARN that is none, or to which no event can go. One of the settings may be of any account and region."""
-    arn = subscription.arn
+    arn, targets = subscription.arn, context.targets
     parts = _ARN.fullmatch(arn)
     known = targets.has(arn)
     if arn.split(":")[2:3] != [subscription.service] or not (parts or known):
         raise InvalidArgument("The ARN is not well formed", ArgumentName=subscription.what, ArgumentValue=arn[:256])
     if known:
         return
-    if parts and parts["region"] != bucket.region:
+    if parts and parts["region"] != context.target.region:
         raise InvalidArgument(
             "The notification destination service region is not valid for the bucket location constraint",
             ArgumentName=subscription.what,
             ArgumentValue=arn,
         )
-    if not skip:
+    queue = targets.queue(arn)
+    if not skip and not (queue and await find(context.store, queue)):
         raise InvalidArgument(
             "Unable to validate the following destination configurations",
             ArgumentName=arn,
@@ -250,7 +252,7 @@ def _meant_by(names: frozenset[str]) -> frozenset[str]:
 async def _admit(context: Context, request: Any) -> None:
     """Refuse targets that do not exist, unless they are not to be asked for, and give an id to what has none."""
     for each in request.document.subscriptions:
-        _check_arn(each, context.targets, context.target, skip=bool(request.skip_validation))
+        await _check_arn(each, context, skip=bool(request.skip_validation))
         each.id = each.id or context.store.clock.token(30)
 
 
@@ -272,8 +274,8 @@ def _announce(context: Context, request: Any) -> list[Row]:
         request_id=context.request_id,
         host_id=context.host_id,
     )
-    arns = {each.arn: each for each in (*request.document.queues, *request.document.topics)}
-    return [waiting(store.clock, arn, event) for arn in arns]
+    arns = dict.fromkeys(each.arn for each in (*request.document.queues, *request.document.topics))
+    return [row for arn in arns for row in rows_for(store.clock, context.targets, arn, event)]
 
 
 NOTIFICATION = bucket_document(

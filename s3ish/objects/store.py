@@ -143,6 +143,7 @@ class Store:
         self.left_garbage = False
         self._records: dict[tuple[str, bytes, bytes], Any] = {}
         self._later: list[Change] = []  # rows of garbage that is gone, intents that were carried out
+        self._watched: dict[str, asyncio.Event] = {}
         self.turns = KeyQueue()
 
     # --- reading rows ----------------------------------------------------------------------------------------------
@@ -254,7 +255,21 @@ class Store:
             if isinstance(error, Conflict):
                 return False
             raise
+        if self._watched:
+            self._wake({change.table for change in changes})
         return True
+
+    async def committed(self, table: Table[Any, ...], seconds: float) -> None:
+        """Wait for a commit of this process that changes a table, and no longer than so many seconds."""
+        watch = self._watched.setdefault(table.name, asyncio.Event())
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await watch.wait()
+
+    def _wake(self, tables: set[str]) -> None:
+        """Let those go on that wait for a change of a table."""
+        for name in tables & self._watched.keys():
+            self._watched.pop(name).set()
 
     def provisional(self, *refs: BlobRef) -> AbstractAsyncContextManager[None]:
         """Remove these blobs again if what they are sealed for is refused: a rebuild would take them for committed.

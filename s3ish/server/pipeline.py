@@ -37,10 +37,11 @@ from s3ish.http.exchange import AnswerTorn
 from s3ish.identity.registry import Registry
 from s3ish.model import Bucket
 from s3ish.objects.outbox import NO_TARGETS, Targets
+from s3ish.objects.queues import Queues
 from s3ish.objects.store import Store, translated
 from s3ish.observe.lines import RequestLine
 from s3ish.observe.observer import Observer
-from s3ish.server import respond, website, welcome
+from s3ish.server import respond, sqs, website, welcome
 from s3ish.server.access_log import AccessLog
 from s3ish.server.body import Disconnected, RequestBody
 from s3ish.server.cors import preflight, share
@@ -88,6 +89,7 @@ class S3Application:
         sessions: what issues temporary credentials; None if there are none.
         access_log: what gathers the lines of requests for the owners of buckets; None if nothing does.
         targets: to which events of buckets can go.
+        queues: the queues; None if there are none.
     """
 
     def __init__(
@@ -105,11 +107,13 @@ class S3Application:
         sessions: Sessions | None = None,
         access_log: AccessLog | None = None,
         targets: Targets = NO_TARGETS,
+        queues: Queues | None = None,
     ) -> None:
         self._targets = targets
         self._access_log = access_log
         self._registry = registry
         self._query_api = QueryApi(authenticator, registry, sessions) if registry and sessions else None
+        self._queue_api = sqs.QueueApi(authenticator, registry, queues) if queues else None
         self._store = store
         self._faults = faults
         self._router = router
@@ -262,10 +266,8 @@ class S3Application:
             return await website.answer(self._store, call, target, call.body)
         if self._registry and self._registry.is_due():
             await self._registry.look()
-        if self._query_api and is_asked(call.method, target.level, call.headers):
-            return await self._answer_query(self._query_api, call, receive)
-        if target.level == "service" and welcome.is_of_browser(call.method, call.query, call.headers):
-            return welcome.page(f"{call.origin.scheme}://{call.headers['host']}")
+        if (written := await self._answer_beside(call, target, receive)) is not None:
+            return written
         query = read_query(call.query)
         operation, identity, now = self._identify(call, target, query)
         body = call.body = RequestBody(receive, call.headers, call.appetite)
@@ -314,6 +316,16 @@ class S3Application:
         written = shape.write(response, operation.status) if response is not None else Written(operation.status, [])
         return await self._faults.after(call, written) if self._faults else written
 
+    async def _answer_beside(self, call: RequestRecord, target: Target, receive: Any) -> Written | None:
+        """Answer a request that is for no operation of S3; None if it is for one."""
+        if self._query_api and is_asked(call.method, target.level, call.headers):
+            return await self._answer_query(self._query_api, call, receive)
+        if self._queue_api and sqs.is_asked(call.method, call.headers):
+            return await self._answer_queues(self._queue_api, call, receive)
+        if target.level == "service" and welcome.is_of_browser(call.method, call.query, call.headers):
+            return welcome.page(f"{call.origin.scheme}://{call.headers['host']}")
+        return None
+
     async def _answer_query(self, api: QueryApi, call: RequestRecord, receive: Any) -> Written:
         """Answer a request in the query protocol."""
         body = call.body = RequestBody(receive, call.headers, call.appetite)
@@ -325,6 +337,17 @@ class S3Application:
             call.error = answered.error.code
             call.reason = answered.error.reason
             _log_failure(call, answered.error)
+        return answered.written
+
+    async def _answer_queues(self, api: sqs.QueueApi, call: RequestRecord, receive: Any) -> Written:
+        """Answer a request about queues."""
+        body = call.body = RequestBody(receive, call.headers, call.appetite)
+        request = HttpRequest(call.method, call.path, call.query, call.headers, call.repeated)
+        base = f"{call.origin.scheme}://{call.headers['host']}"
+        circumstances = call.circumstances(self._store.clock.service_now(), call.headers, region=self._store.region)
+        answered = await api.answer(body, request, circumstances, base)
+        call.action, call.principal = answered.action, answered.principal
+        call.error, call.reason = answered.code, answered.reason
         return answered.written
 
     def _identify(

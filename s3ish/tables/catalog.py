@@ -5,7 +5,20 @@ from collections.abc import Sequence
 from msgspec.structs import astuple, replace
 
 from s3ish.index.protocol import Add, Change, Damaged, Expect, Index, Layout, Put, RowIs
-from s3ish.model import BlobRef, Bucket, Entry, Event, Garbage, Intent, Part, SystemRecord, Upload, Usage, Version
+from s3ish.model import (
+    BlobRef,
+    Bucket,
+    Entry,
+    Event,
+    Garbage,
+    Intent,
+    Part,
+    QueuedMessage,
+    SystemRecord,
+    Upload,
+    Usage,
+    Version,
+)
 from s3ish.tables import formats, keys, records, sidecars
 from s3ish.tables.part_list import Packed, PackedParts, is_long
 from s3ish.tables.state import STATE
@@ -271,10 +284,14 @@ INTENTS: KeyedTable[Intent, [str, str]] = KeyedTable(
 OUTBOX: KeyedTable[Event, [str, int, bytes]] = KeyedTable(
     "outbox", Event, keys.outbox_key, keys.split_outbox_key, title="event for {}, number {}"
 )
+MESSAGES: KeyedTable[QueuedMessage, [str, int, bytes]] = KeyedTable(
+    "messages", QueuedMessage, keys.outbox_key, keys.split_outbox_key, title="message in {}, number {}"
+)
+
 USAGE = UsageTable("usage", Usage, keys.usage_key, keys.split_usage_key, title="what the {} {} holds", walked=True)
 
 TABLES = Tables(
-    BUCKETS, UPLOADS, VERSIONS, PARTS, CURRENT, NULLS, SYSTEM, INLINE, GARBAGE, INTENTS, OUTBOX, USAGE, STATE
+    BUCKETS, UPLOADS, VERSIONS, PARTS, CURRENT, NULLS, SYSTEM, INLINE, GARBAGE, INTENTS, OUTBOX, MESSAGES, USAGE, STATE
 )
 """All of them. Uploads come before versions, because that is how a part moves: so a pass does not miss it on its way.
 What an entry of a listing is restored from comes before it."""

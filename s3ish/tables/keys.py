@@ -100,7 +100,7 @@ def intents_range(blob_id: str) -> tuple[bytes, bytes]:
 
 
 def outbox_key(target: str, sequence: int, token: bytes) -> bytes:
-    """The row of an event on its way to a target; those of a target stand together, in the order of their sequences.
+    """The row of an event on its way to a target, or of a message in a queue; those of one stand together, in order.
 
     ``token`` tells events apart that have the same sequence.
     """

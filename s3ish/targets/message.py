@@ -10,7 +10,7 @@ from urllib.parse import quote_plus
 
 import msgspec
 
-from s3ish.model import Event
+from s3ish.model import ACCOUNT, Event, dashed
 from s3ish.targets.protocol import Message
 
 TEST = "TestEvent"
@@ -27,7 +27,6 @@ _ON_THE_BUS = {
 }
 _REASONS = {"PostObject": "POST Object"}
 """What a bus calls operations, where it is not by their name."""
-_ACCOUNT = "000000000000"
 
 
 def message_of(event: Event, number: str, *, on_bus: bool) -> Message:
@@ -49,12 +48,6 @@ def message_of(event: Event, number: str, *, on_bus: bool) -> Message:
 def _time(at_ns: int) -> str:
     moment = datetime.fromtimestamp(at_ns // 1_000_000_000, UTC)
     return f"{moment:%Y-%m-%dT%H:%M:%S}.{at_ns // 1_000_000 % 1000:03}Z"
-
-
-def _dashed(number: str) -> str:
-    """Return a number in hexadecimal digits in the form that the ids of a bus have."""
-    text = f"{number:0>32}"
-    return "-".join((text[:8], text[8:12], text[12:16], text[16:20], text[20:32]))
 
 
 def _sequencer(event: Event) -> str:
@@ -130,10 +123,10 @@ def _bus(event: Event, number: str) -> dict[str, Any]:
         detail["deletion-type"] = "Permanently Deleted" if kind == "Delete" else "Delete Marker Created"
     return {
         "version": "0",
-        "id": _dashed(number),
+        "id": dashed(number),
         "detail-type": _ON_THE_BUS.get(event.name) or _ON_THE_BUS[group],
         "source": "aws.s3",
-        "account": _ACCOUNT,
+        "account": ACCOUNT,
         "time": _time(event.at_ns)[:19] + "Z",
         "region": event.region,
         "resources": [f"arn:aws:s3:::{event.bucket}"],

@@ -23,6 +23,7 @@ from s3ish.model import (
     Lock,
     Owner,
     Part,
+    QueuedMessage,
     SystemRecord,
     Tag,
     Upload,
@@ -35,6 +36,7 @@ from s3ish.tables.catalog import (
     GARBAGE,
     INLINE,
     INTENTS,
+    MESSAGES,
     NULLS,
     OUTBOX,
     PARTS,
@@ -153,6 +155,32 @@ ROWS = {
         Intent("versions", VERSIONS.key("bucket", "a/\u00fc", NS), VERSION.blob, NS),
         VERSION.blob.id,
         "abcdefgh234567ab",
+    ),
+    "message": MESSAGES.put(
+        QueuedMessage(
+            id="01234567-89ab-cdef-0123-456789abcdef",
+            sent_ns=NS,
+            visible_ns=NS + 30,
+            body="h\u00e4llo",
+            sender="owner-id",
+            receipt="abcdefgh234567ab",
+            count=2,
+            first_ns=NS + 1,
+        ),
+        "queue",
+        NS + 2,
+        b"token",
+    ),
+    "message of an event": MESSAGES.put(
+        QueuedMessage(
+            "01234567-89ab-cdef-0123-456789abcdef",
+            NS,
+            NS,
+            event=Event("ObjectRemoved:Delete", NS, "bucket", "owner-id", "eu-central-1"),
+        ),
+        "queue",
+        NS + 3,
+        b"token",
     ),
     "event": OUTBOX.put(
         Event(
