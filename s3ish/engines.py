@@ -1,16 +1,12 @@
 """What settings describe: the users, the volumes, and a store on them."""
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from s3ish.auth.credentials import User
 from s3ish.auth.ready_policies import policy_of
-from s3ish.blob.erasure.core import BlobSettings, Reporter, StateReporter
-from s3ish.blob.erasure.evidence import positions_of
-from s3ish.blob.erasure.store import ErasureStore
 from s3ish.blob.protocol import BlobStore
 from s3ish.blob.upkeep import NoUpkeep, Upkeep
-from s3ish.blob.volumes.open_set import open_volumes as open_set
-from s3ish.blob.volumes.volume_set import Volumes
 from s3ish.clock import Clock
 from s3ish.config import Settings, UserSettings
 from s3ish.index.protocol import Index, IndexFailure, IndexPlace, Monitor, RowIs
@@ -22,6 +18,10 @@ from s3ish.objects.encodings.keyring import Keyring, read_master_key
 from s3ish.objects.store import Store
 from s3ish.tables.catalog import TABLES
 from s3ish.threads import ThreadPool
+
+if TYPE_CHECKING:  # what is on volumes is imported when it is opened: the profile for tests has none
+    from s3ish.blob.erasure.core import Reporter, StateReporter
+    from s3ish.blob.volumes.volume_set import Volumes
 
 ROOT_ID = "s3ish-root"
 
@@ -48,12 +48,15 @@ def open_volumes(
     accept_loss: bool = False,
     restore: bool = False,
     known_set: str = "",
-) -> Volumes:
+) -> "Volumes":
     """Open the volumes; see ``open_set``.
 
     Raises:
         VolumeError: they do not belong together, or too many are out of reach.
     """
+    from s3ish.blob.erasure.evidence import positions_of
+    from s3ish.blob.volumes.open_set import open_volumes as open_set
+
     return open_set(
         settings.storage.volumes,
         clock=clock,
@@ -74,13 +77,13 @@ def _ignore(*_: object) -> None:
 
 def make_store(
     settings: Settings,
-    volumes: Volumes,
+    volumes: "Volumes",
     place: IndexPlace,
     clock: Clock,
-    on_damage: Reporter = _ignore,
+    on_damage: "Reporter" = _ignore,
     on_broken_row: Callable[[RowIs], None] | None = None,
     *,
-    on_state: StateReporter = _ignore,
+    on_state: "StateReporter" = _ignore,
     monitor: Monitor | None = None,
     contended: bool = False,
     unfinished: bool = False,
@@ -99,6 +102,9 @@ def make_store(
     Raises:
         IndexFailure: the index cannot be used.
     """
+    from s3ish.blob.erasure.core import BlobSettings
+    from s3ish.blob.erasure.store import ErasureStore
+
     erasure, storage = settings.erasure, settings.storage
     offload = ThreadPool()
     blobs = ErasureStore(
@@ -140,7 +146,7 @@ def put_together(
     blobs: BlobStore,
     clock: Clock,
     offload: ThreadPool,
-    on_damage: Reporter = _ignore,
+    on_damage: "Reporter" = _ignore,
     on_broken_row: Callable[[RowIs], None] | None = None,
     *,
     upkeep: Upkeep = NoUpkeep(),  # noqa: B008 - immutable

@@ -1,4 +1,4 @@
-"""Fixtures for pytest: a server for the run, a client, and a bucket for a test. ``docs/testing.md`` says more."""
+"""Fixtures for pytest: a server for the run, and what a test has of it. ``docs/testing.md`` says more."""
 
 import contextlib
 import os
@@ -18,7 +18,7 @@ def s3ish_server() -> "Iterator[Any]":
     """A server of this process, as ``s3ish.testing.Server``; each process of pytest-xdist has its own.
 
     Where S3ISH_ENDPOINT names one that runs, a world of it is used, which no other process sees; or with
-    S3ISH_ACCESS_KEY and S3ISH_SECRET_KEY that of these keys.
+    S3ISH_ACCESS_KEY and S3ISH_SECRET_KEY that of these keys. S3ISH_TEST_TOKEN is the token of its controls.
     """
     from s3ish.testing import Running, Server  # deferred: runs that use no fixture do not pay for it
 
@@ -26,26 +26,34 @@ def s3ish_server() -> "Iterator[Any]":
     if not endpoint:
         with Server() as server:
             yield server
-    elif access_key := os.environ.get("S3ISH_ACCESS_KEY"):
-        yield Running(endpoint, access_key, secret_key)
-    else:
-        own = re.sub("[^A-Za-z0-9.-]", "-", socket.gethostname())[:40]
-        world = Running(endpoint, secret_key=secret_key).world(f"{own}-{os.getpid()}")
-        yield world
-        with contextlib.suppress(ValueError):  # nothing was asked of it, or it was idle for too long
-            world.leave()
+        return
+    token = os.environ.get("S3ISH_TEST_TOKEN", "")
+    if access_key := os.environ.get("S3ISH_ACCESS_KEY"):
+        yield Running(endpoint, access_key, secret_key, token=token)
+        return
+    own = re.sub("[^A-Za-z0-9.-]", "-", socket.gethostname())[:40]
+    world = Running(endpoint, secret_key=secret_key, token=token).world(f"{own}-{os.getpid()}")
+    yield world
+    with contextlib.suppress(ValueError):  # nothing was asked of it, or it was idle for too long
+        world.leave()
 
 
 @pytest.fixture
-def s3ish_client(s3ish_server: Any) -> "Iterator[Any]":
-    """A boto3 client. When the test has ended the server is as it was before: what fixtures of a run made stays."""
+def s3ish_restored(s3ish_server: Any) -> "Iterator[Any]":
+    """The server, which is as it was before when the test has ended: what fixtures of a run made stays."""
+    s3ish_server.snapshot(_BEFORE)
+    yield s3ish_server
+    s3ish_server.reset(snapshot=_BEFORE)
+
+
+@pytest.fixture
+def s3ish_client(s3ish_restored: Any) -> "Iterator[Any]":
+    """A boto3 client."""
     import boto3
 
-    s3ish_server.snapshot(_BEFORE)
-    client = boto3.client("s3", **s3ish_server.client_arguments)
+    client = boto3.client("s3", **s3ish_restored.client_arguments)
     yield client
     client.close()
-    s3ish_server.reset(snapshot=_BEFORE)
 
 
 @pytest.fixture
@@ -55,3 +63,22 @@ def s3ish_bucket(s3ish_client: Any, request: pytest.FixtureRequest) -> str:
     bucket = f"{name}-{os.getpid()}"
     s3ish_client.create_bucket(Bucket=bucket)
     return bucket
+
+
+@pytest.fixture
+def s3ish_faults(s3ish_restored: Any) -> Any:
+    """What requests are to meet: ``s3ish_faults.add(operation="PutObject", status=503)``; forgotten after the test."""
+    return s3ish_restored.faults
+
+
+@pytest.fixture
+def s3ish_clock(s3ish_restored: Any) -> Any:
+    """The time that clients see: ``s3ish_clock.advance(86_400)``; that of the machine again after the test."""
+    return s3ish_restored.clock
+
+
+@pytest.fixture
+def s3ish_requests(s3ish_restored: Any) -> Any:
+    """What the server was asked in this test: ``s3ish_requests.count("PutObject")``."""
+    s3ish_restored.requests.clear()
+    return s3ish_restored.requests

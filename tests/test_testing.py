@@ -1,5 +1,6 @@
 """The profile for tests: in this process, as a process of its own, from pytest; and its controls."""
 
+import asyncio
 import contextlib
 import http.client
 import json
@@ -23,7 +24,7 @@ from s3ish.observe.lines import RequestLine
 from s3ish.server import test_controls
 from s3ish.server.planned_faults import MOST_PLANS
 from s3ish.server.recorder import MOST_KEPT, Recorder
-from s3ish.testing import Server, mock_s3
+from s3ish.testing import Running, Server, mock_s3
 from s3ish.world import MOST_SNAPSHOTS
 
 ROOT = Path(__file__).parent.parent
@@ -456,6 +457,100 @@ def test_code_under_test_needs_no_change(monkeypatch):
         assert one.endpoint != two.endpoint == os.environ["AWS_ENDPOINT_URL"]
 
 
+def test_a_decorator_takes_coroutines_and_classes(monkeypatch):
+    monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
+
+    def used():
+        s3 = boto3.client("s3")
+        s3.create_bucket(Bucket="made")
+        s3.close()
+        return os.environ["AWS_ENDPOINT_URL"]
+
+    @mock_s3
+    def function():
+        return used()
+
+    @mock_s3()
+    async def coroutine():
+        await asyncio.sleep(0)
+        return used()
+
+    @mock_s3
+    class TestIt:
+        other = 1
+
+        def test_one(self):
+            return used()
+
+        def helper(self):
+            return os.environ.get("AWS_ENDPOINT_URL")
+
+    assert function().startswith("http://127.0.0.1:")
+    assert asyncio.run(coroutine()).startswith("http://127.0.0.1:")
+    assert TestIt().test_one() != TestIt().test_one()
+    assert TestIt().helper() is None
+
+
+def test_a_server_of_an_event_loop(tmp_path):
+    async def run():
+        async with Server(buckets=("made",)) as server:
+            assert server.control("GET", "requests")["count"] == 0
+            endpoint = server.endpoint
+        with pytest.raises(ConnectionRefusedError):
+            Running(endpoint).control("GET", "requests")
+        with pytest.raises(RuntimeError, match="cannot begin"):
+            async with Server(seed=str(tmp_path / "none")):
+                pass
+
+    asyncio.run(run())
+
+
+def test_clock_faults_and_requests_by_their_names(server, s3):
+    server.clock.set("2031-05-01T10:00:00Z")
+    assert server.clock.now == datetime(2031, 5, 1, 10, tzinfo=UTC)
+    server.clock.advance(86_400, running=False)
+    assert server.clock.now == datetime(2031, 5, 2, 10, tzinfo=UTC)
+    server.clock.set(datetime(2032, 1, 1, tzinfo=UTC))
+    assert server.clock.now.year == 2032
+    with pytest.raises(ValueError, match="needs a time zone"):
+        server.clock.set(datetime(2032, 1, 1))
+    server.clock.reset()
+    assert server.clock.now.year < 2031
+    with server.faults.during(operation="PutObject", status=503, code="SlowDown"):
+        with pytest.raises(ClientError, match="SlowDown"):
+            s3.put_object(Bucket="made", Key="k", Body=b"x")
+        assert server.faults.met == [1]
+    s3.put_object(Bucket="made", Key="a b", Body=b"x")
+    assert server.requests.count("PutObject") == 2
+    assert server.requests.count(status="503") == 1
+    assert [it["bucket"] for it in server.requests.find("PutObject", key="a b")] == ["made"]
+    assert server.requests.dollars == pytest.approx(0.005e-3)
+    server.requests.clear()
+    assert server.requests.count() == 0
+
+
+def test_a_container_starts_the_profile_for_tests(start_server, monkeypatch):
+    """The command and the variables that a container is given, run as a process."""
+    pytest.importorskip("testcontainers", reason="testcontainers is not installed")
+    from s3ish.testing.container import PORT, S3ishContainer
+
+    monkeypatch.setattr("testcontainers.core.container.DockerClient", lambda **_: None)
+    container = S3ishContainer(buckets=("made", "site:public"), secret_key="hush", token="let-me")
+    assert list(map(int, container.ports)) == [PORT]
+    command, *arguments = container._command.split()
+    process = start_server(*arguments, **container.env)
+    assert command == "serve"
+    host, port = process.endpoint.removeprefix("http://").split(":")
+    monkeypatch.setattr(container, "get_container_host_ip", lambda: host)
+    monkeypatch.setattr(container, "get_exposed_port", lambda inside: int(port))
+    s3 = boto3.client("s3", **container.server.client_arguments)
+    assert names(s3) == ["made", "site"]
+    container.server.reset()
+    s3.close()
+    with pytest.raises(ValueError, match="with the token"):
+        Running(process.endpoint).reset()
+
+
 def test_a_server_that_cannot_begin_says_so(tmp_path):
     with pytest.raises(RuntimeError, match="cannot begin"):
         Server(seed=str(tmp_path / "none")).start()
@@ -468,13 +563,28 @@ def test_the_fixtures_of_pytest(server, tmp_path, elsewhere):
     (tmp_path / "test_it.py").write_text(
         textwrap.dedent(
             """
-            import os
+            import boto3, os, pytest
 
             def test_one(s3ish_client, s3ish_bucket):
                 s3ish_client.put_object(Bucket=s3ish_bucket, Key="a", Body=b"x")
                 assert s3ish_bucket in [b["Name"] for b in s3ish_client.list_buckets()["Buckets"]]
 
-            def test_two(s3ish_client, s3ish_server):
+            @pytest.fixture(scope="module")
+            def shared(s3ish_server):
+                s3 = boto3.client("s3", **s3ish_server.client_arguments)
+                s3.create_bucket(Bucket="of-the-module")
+
+            def test_clock_and_faults(s3ish_client, shared, s3ish_clock, s3ish_faults, s3ish_requests):
+                s3ish_clock.set("2031-05-01T10:00:00Z")
+                s3ish_faults.add(operation="PutObject", status=503, code="SlowDown", count=9)
+                with pytest.raises(Exception, match="SlowDown"):
+                    s3ish_client.put_object(Bucket="of-the-module", Key="a", Body=b"x")
+                assert s3ish_requests.count("PutObject") > 1
+
+            def test_two(s3ish_client, s3ish_server, s3ish_clock):
+                assert s3ish_clock.now.year != 2031
+                assert "of-the-module" in [b["Name"] for b in s3ish_client.list_buckets()["Buckets"]]
+                s3ish_client.put_object(Bucket="of-the-module", Key="a", Body=b"x")
                 assert not [b for b in s3ish_client.list_buckets()["Buckets"] if "test-one" in b["Name"]]
                 assert s3ish_server.endpoint == os.environ.get("S3ISH_ENDPOINT", s3ish_server.endpoint)
                 assert s3ish_server.endpoint.startswith("http://127.0.0.1:")
@@ -502,7 +612,7 @@ def test_the_fixtures_of_pytest(server, tmp_path, elsewhere):
         cwd=tmp_path,
         check=False,
     )
-    assert "2 passed" in ended.stdout, ended.stdout + ended.stderr
+    assert "3 passed" in ended.stdout, ended.stdout + ended.stderr
 
 
 SPECIFICATION = yaml.safe_load((ROOT / "docs/test-controls.yaml").read_text())

@@ -170,6 +170,7 @@ def _serve(settings: Settings, *, accept_loss: bool = False) -> None:
 
 def _serve_memory(settings: Settings) -> None:
     """Serve from memory, for tests."""
+    from s3ish.http.certificates import CertificateError
     from s3ish.memory_app import MemoryApplication
     from s3ish.observe.logs import set_up_logs
     from s3ish.process import serve as run
@@ -179,12 +180,15 @@ def _serve_memory(settings: Settings) -> None:
     if settings.storage.volumes != Settings().storage.volumes:
         click.echo("s3ish: volumes are ignored: the profile for tests keeps everything in memory", err=True)
     try:
+        certificates = run.certificates_of(settings, Clock())
         with run.bind(settings.server.host, settings.server.port) as bound:
             port = bound.getsockname()[1]
             log = set_up_logs(settings.log.level, settings.log.format, Clock())
             application = MemoryApplication(settings, log)
-            serve_memory.serve(settings, application, bound, lambda: _greet(settings, port))
-    except (run.CannotListen, OSError) as error:
+            serve_memory.serve(settings, application, bound, lambda: _greet(settings, port), certificates)
+    except CertificateError as error:
+        _fail(str(error), EX_CONFIG)
+    except OSError as error:
         _fail(str(error))
 
 

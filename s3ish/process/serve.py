@@ -28,8 +28,6 @@ from s3ish.http.protocol import LimitedProtocol, Limits
 from s3ish.http.tls import TlsConnection
 from s3ish.index.protocol import IndexPlace
 from s3ish.process.cores import usable_cores
-from s3ish.process.lone import Lone
-from s3ish.process.supervisor import Remedy, Supervisor, leave
 
 log = structlog.get_logger()
 
@@ -155,6 +153,10 @@ def run(
         CannotListen: another server was faster.
         ChildProcessError: it cannot serve; the log says why.
     """
+    # deferred: the profile for tests has one process, which none looks after
+    from s3ish.process.lone import Lone
+    from s3ish.process.supervisor import Remedy, Supervisor, leave
+
     listen(bound)
     served.begun = True
     hang_up = certificates.load_again if certificates else None

@@ -11,6 +11,7 @@ import structlog
 import uvicorn
 
 from s3ish.config import Settings
+from s3ish.http.certificates import Certificates
 from s3ish.process.hooks import find_hooks, private_socket, run_hooks
 from s3ish.process.serve import BACKLOG, configure, listen
 
@@ -25,13 +26,20 @@ class Prepared(Protocol):
 
 
 class _Preparation(NamedTuple):
-    """What is done before others reach the server, and where it listens to them then."""
+    """What is done before others reach the server, where it listens to them then, and how it speaks to them."""
 
     run: Callable[[], Awaitable[None]]
     bound: socket.socket
+    config: uvicorn.Config
 
 
-def serve(settings: Settings, application: Prepared, bound: socket.socket, announce: Callable[[], None]) -> None:
+def serve(
+    settings: Settings,
+    application: Prepared,
+    bound: socket.socket,
+    announce: Callable[[], None],
+    certificates: Certificates | None = None,
+) -> None:
     """Serve until SIGTERM, SIGINT or SIGHUP.
 
     Args:
@@ -39,6 +47,7 @@ def serve(settings: Settings, application: Prepared, bound: socket.socket, annou
         application: what answers.
         bound: where it listens.
         announce: called when it can take the first request.
+        certificates: of TLS; None for plain HTTP, which scripts of the start have in any case.
 
     Raises:
         CannotListen: another server was faster.
@@ -53,10 +62,14 @@ def serve(settings: Settings, application: Prepared, bound: socket.socket, annou
             await run_hooks(hooks, settings, private)
             application.begun()
 
-        preparation, sockets = _Preparation(prepare, bound), [private]
+        preparation, sockets = (
+            _Preparation(prepare, bound, configure(settings, lambda: application, certificates)),
+            [private],
+        )
+        certificates = None
     else:
         listen(bound)
-    server = Announced(configure(settings, lambda: application), announce, preparation)
+    server = Announced(configure(settings, lambda: application, certificates), announce, preparation)
 
     def end(*_: object) -> None:
         server.should_exit = True
@@ -97,25 +110,25 @@ class Announced(uvicorn.Server):
         if self._preparation:
             try:
                 await self._preparation.run()
-                await self._open(self._preparation.bound)
+                await self._open(self._preparation)
             except OSError as failure:
                 self.failure, self.should_exit = failure, True
                 await self.shutdown(sockets)
                 return
         self._announce()
 
-    async def _open(self, bound: socket.socket) -> None:
+    async def _open(self, preparation: _Preparation) -> None:
         """Take connections there too, in place of where scripts came. Raises OSError: another server was faster."""
-        kind: Any = self.config.http_protocol_class
+        kind: Any = preparation.config.http
         protocol = functools.partial(
             kind,
             config=self.config,
             server_state=self.server_state,
             app_state=self.lifespan.state,
         )
-        listen(bound)
+        listen(preparation.bound)
         loop = asyncio.get_running_loop()
         others = self.servers
-        self.servers = [await loop.create_server(protocol, sock=bound, backlog=BACKLOG)]
+        self.servers = [await loop.create_server(protocol, sock=preparation.bound, backlog=BACKLOG)]
         for server in others:
             server.close()

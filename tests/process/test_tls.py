@@ -91,6 +91,21 @@ def test_a_stock_client_stores_and_reads(start_server, tmp_path, files, workers)
     assert not re.search('"level":"(error|warning)"', log), log
 
 
+@pytest.mark.parametrize("scripts", [{}, {"01.sh": "case $AWS_ENDPOINT_URL in http://127*) ;; *) exit 1; esac\n"}])
+def test_the_profile_for_tests_speaks_tls_too(start_server, tmp_path, files, scripts):
+    """Scripts of the start have plain HTTP on loopback: they need trust nothing."""
+    (tmp_path / "init.d").mkdir()
+    for name, text in scripts.items():
+        (tmp_path / "init.d" / name).write_text(text)
+    given = settings(files, S3ISH_SERVER_INIT_FOLDERS=str(tmp_path / "init.d"), S3ISH_SECRET_KEY="s3ishadmin")
+    server = start_server("--test", S3ISH_ACCESS_KEY="s3ishadmin", **given)
+    assert server.endpoint.startswith("https://127.0.0.1:")
+    s3 = client(server.endpoint, files)
+    s3.create_bucket(Bucket="bucket")
+    s3.put_object(Bucket="bucket", Key="k", Body=b"x" * 1_000_000)
+    assert s3.get_object(Bucket="bucket", Key="k")["Body"].read() == b"x" * 1_000_000
+
+
 def test_conditions_of_policies_see_the_transport(start_server, tmp_path, files):
     server = start_server(tmp_path / "data", **settings(files))
     s3 = client(server.endpoint, files)
