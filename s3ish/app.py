@@ -35,6 +35,7 @@ from s3ish.jobs.runner import Job, Runner
 from s3ish.notifications import Notifications
 from s3ish.objects import usage
 from s3ish.objects.consequences import Consequences
+from s3ish.objects.quota_settings import RELOAD_SECONDS, OwnerQuotas
 from s3ish.objects.store import Store
 from s3ish.observe.audit import AuditLog
 from s3ish.observe.logs import RequestLog, set_up_logs
@@ -127,12 +128,15 @@ class Application:
         access_log = AccessLog(store, settings.jobs.access_log_seconds)
         pause = min(_LOGS_PAUSE_SECONDS, settings.jobs.access_log_seconds)
         delivery = Periodic("access-logs", access_log.deliver, pause)
+        owner_quotas = OwnerQuotas(store)
         registry = Registry(store, users(settings), Secrets(store.keyring))
         used = Periodic("keys-used", registry.used.flush, FLUSH_SECONDS)
         repair, removal = RepairJob(store, repairs, self._observer), RemovalJob(store)
-        own: list[Job] = [damage, repair, leftovers, removal, delivery, used]
+        quotas = Periodic("quotas", owner_quotas.reload, RELOAD_SECONDS)
+        own: list[Job] = [damage, repair, leftovers, removal, delivery, used, quotas]
         runner = Runner(store, [*self._shared_jobs(store), *notifications.jobs(store, self._observer)], own=own)
         await join(store)
+        await owner_quotas.reload()
         self._store = store
         self._s3 = make_s3(
             settings,

@@ -176,6 +176,15 @@ class JobsSettings(Section, frozen=True):
     ] = 300
 
 
+class QuotaSettings(Section, frozen=True):
+    """How much buckets and owners may hold that have no quota of their own; 0 is any number."""
+
+    bucket_bytes: Annotated[int, Meta(ge=0), "Most bytes in a bucket, all versions and parts of uploads; 0: any."] = 0
+    bucket_objects: Annotated[int, Meta(ge=0), "Most objects in a bucket, with all their versions; 0: any."] = 0
+    owner_bytes: Annotated[int, Meta(ge=0), "Most bytes in all buckets of an owner; 0: any."] = 0
+    owner_objects: Annotated[int, Meta(ge=0), "Most objects in all buckets of an owner; 0: any."] = 0
+
+
 class TargetSettings(Section, frozen=True):
     """A target of event notifications.
 
@@ -260,6 +269,7 @@ class Settings(Section, frozen=True):
     auth: AuthSettings = AuthSettings()
     encryption: EncryptionSettings = EncryptionSettings()
     jobs: JobsSettings = JobsSettings()
+    quotas: QuotaSettings = QuotaSettings()
     notifications: NotificationsSettings = NotificationsSettings()
     log: LogSettings = LogSettings()
     metrics: MetricsSettings = MetricsSettings()

@@ -15,6 +15,7 @@ from s3ish.objects.consequences import Consequences
 from s3ish.objects.encodings import cipher
 from s3ish.objects.encodings.chain import Encodings
 from s3ish.objects.encodings.keyring import Keyring, read_master_key
+from s3ish.objects.quotas import Limits, Quotas
 from s3ish.objects.store import Store
 from s3ish.tables.catalog import TABLES
 from s3ish.threads import ThreadPool
@@ -170,7 +171,14 @@ def put_together(
         any_region=any_region,
         keys_need_tls=settings.encryption.customer_keys_need_tls,
         consequences=consequences,
+        quotas=quotas(settings),
     )
+
+
+def quotas(settings: Settings) -> Quotas:
+    """Return the quotas of buckets and owners that have none of their own."""
+    found = settings.quotas
+    return Quotas(Limits(found.bucket_bytes, found.bucket_objects), Limits(found.owner_bytes, found.owner_objects))
 
 
 def keyring(settings: Settings, clock: Clock) -> Keyring | None:

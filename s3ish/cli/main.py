@@ -16,6 +16,7 @@ import click
 
 from s3ish import __version__, dropin
 from s3ish.cli.keys import key
+from s3ish.cli.quotas import quota
 from s3ish.cli.shell import EX_CONFIG, EX_FAILURE
 from s3ish.cli.shell import config_option as _config_option
 from s3ish.cli.shell import fail as _fail
@@ -60,6 +61,7 @@ def main() -> None:
 
 
 main.add_command(key)
+main.add_command(quota)
 
 
 @main.command(epilog=_SERVE_EPILOG)

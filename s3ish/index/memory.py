@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from s3ish.index.marks import HeldMark, Marks
-from s3ish.index.protocol import Add, Change, Conflict, Delete, Expect, Layout, Put, RangeEmpty
+from s3ish.index.protocol import Add, AtMost, Change, Conflict, Delete, Expect, Layout, Put, RangeEmpty
 from s3ish.index.sums import PendingSums
 
 
@@ -82,6 +82,8 @@ class MemoryIndex:
         rows = self._rows[expectation.table]
         if isinstance(expectation, RangeEmpty):
             return bisect_left(rows.keys, expectation.start) >= bisect_left(rows.keys, expectation.stop)
+        if isinstance(expectation, AtMost):
+            return self._sums.hold(expectation, rows.values.get(expectation.key))
         return rows.values.get(expectation.key) == expectation.value
 
     async def verify(self) -> None:

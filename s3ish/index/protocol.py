@@ -75,8 +75,21 @@ class RangeEmpty(Struct, frozen=True):
     stop: bytes
 
 
+class AtMost(Struct, frozen=True):
+    """Expect that numbers in a row of a table of sums are together no more than that; a damaged row fails nothing.
+
+    Args:
+        places: which of the numbers.
+    """
+
+    table: str
+    key: bytes
+    places: tuple[int, ...]
+    most: int
+
+
 Change = Put | Delete | Add
-Expect = RowIs | RangeEmpty
+Expect = RowIs | RangeEmpty | AtMost
 
 
 class IndexFailure(Exception):

@@ -26,6 +26,7 @@ from s3ish.index import pages
 from s3ish.index.marks import HeldMark, Marks
 from s3ish.index.protocol import (
     Add,
+    AtMost,
     Change,
     Conflict,
     Damaged,
@@ -409,6 +410,8 @@ class SQLiteIndex:
         if isinstance(expectation, RangeEmpty):
             found = self._writer.execute(self._scans[expectation.table], (expectation.start, expectation.stop))
             return found.fetchone() is None
+        if isinstance(expectation, AtMost):
+            return self._sums.hold(expectation, self._value(expectation.table, expectation.key))
         return self._value(expectation.table, expectation.key) == expectation.value
 
     def _value(self, table: str, key: bytes) -> bytes | None:

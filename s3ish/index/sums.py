@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable
 
-from s3ish.index.protocol import Add, Damaged, Delete, Layout, NewerFormat, Put
+from s3ish.index.protocol import Add, AtMost, Damaged, Delete, Layout, NewerFormat, Put
 
 
 class PendingSums:
@@ -25,6 +25,14 @@ class PendingSums:
         place = change.table, change.key
         before = self._pending.get(place)
         self._pending[place] = _total(before, change.numbers) if before else change.numbers
+
+    def hold(self, expectation: AtMost, value: bytes | None) -> bool:
+        """Whether an expectation holds of a row, given its value."""
+        try:
+            numbers = self._sums[expectation.table].numbers(expectation.key, value)
+        except (Damaged, NewerFormat):
+            return True
+        return sum(numbers[place] for place in expectation.places) <= expectation.most
 
     def clear(self) -> None:
         """Forget what was added."""

@@ -42,6 +42,10 @@ MIN_PART_BYTES = 5 * 1024 * 1024
 """The least size of every part but the last."""
 
 
+_LONG_BYTES = 256 * 1024
+"""What is announced with more is not read if a quota leaves no room for it."""
+
+
 class Chosen(NamedTuple):
     """A part as a CompleteMultipartUpload request names it."""
 
@@ -74,6 +78,7 @@ async def create_upload(
                 await writer.seal(UPLOADS.seal(upload))
                 for _ in attempts():
                     bucket = await store.bucket(upload.bucket)
+                    await store.quotas.check(store.index, bucket.record, Usage(versions=1))
                     if await store.commit([UPLOADS.put(upload), *USAGE.add(bucket.record, usage.UPLOAD)], [bucket.row]):
                         return upload
     raise AssertionError  # attempts() raises before
@@ -118,6 +123,12 @@ async def put_part(
             f"actual checksum Type: {(source.algorithm or 'null').lower()}"
         )
     with translated():
+        if source.size and source.size > _LONG_BYTES:
+            owned = (await store.bucket(bucket)).record
+            if store.quotas.limit(owned):  # before the body is read; _commit_part() decides
+                old = await store.get(PARTS, upload_id, number)
+                more = Usage(upload_bytes=source.size - (old.record.size if old else 0))
+                await store.quotas.check(store.index, owned, more)
         chain = (encodings or store.encodings).chain(held.record.encoding)
         async with store.create(bucket, key, chain.stored_size(source.size)) as writer:
             ref, digests, links, etag = await ingest(
@@ -156,6 +167,7 @@ async def _commit_part(store: Store, upload: Held[Upload], part: Part, inline: b
         old = await store.get(PARTS, record.id, part.number)
         bucket = await store.bucket(record.bucket)
         more = usage.of_parts([part]) + -usage.of_parts([old.record] if old else [])
+        room = await store.quotas.check(store.index, bucket.record, more)
         garbage = []
         if old and old.record.blob.id != part.blob.id:  # it is ours if a repair has found its sidecar before us
             garbage.append(Garbage(old.record.blob))
@@ -165,7 +177,7 @@ async def _commit_part(store: Store, upload: Held[Upload], part: Part, inline: b
             *drop_blobs(garbage),
             *USAGE.add(bucket.record, more),
         ]
-        if await store.commit(changes, [upload.row, PARTS.expect(put.key, old.value if old else None)]):
+        if await store.commit(changes, [upload.row, PARTS.expect(put.key, old.value if old else None), *room]):
             await store.discard(garbage)
             return
         await find_upload(store, record.bucket, record.key, record.id)

@@ -18,6 +18,9 @@ from s3ish.objects.store import Conflicted, Store, attempts, drop_blobs, garbage
 from s3ish.tables.catalog import CURRENT, INLINE, NULLS, USAGE, VERSIONS
 from s3ish.tables.table import Held
 
+_LONG_BYTES = 256 * 1024
+"""What is announced with more is not read if a quota leaves no room for it."""
+
 
 class Publication:
     """What one commit will do to make a version the newest of its key.
@@ -92,6 +95,7 @@ async def publish(
 
     Raises:
         NoSuchBucket, NoSuchKey, PreconditionFailed: the commit's moment has come and it may not be.
+        QuotaExceeded: the bucket or its owner would hold too much.
         Conflicted: ``expect`` no longer holds.
     """
     async with store.turn(draft.bucket, draft.key), store.provisional(draft.blob):
@@ -103,6 +107,8 @@ async def publish(
             publication = await plan(store, bucket.record, draft, newest)
             version = publication.version
             more = usage.of_version(version) + -usage.of_version(publication.replaced) + usage.of_key(top, version)
+            more += beside
+            room = await store.quotas.check(store.index, bucket.record, more)
             inline = await writer.seal(VERSIONS.seal(version))
             committed = await store.commit(
                 [
@@ -112,16 +118,25 @@ async def publish(
                     *INLINE.keep(version.blob, inline),
                     *drop_blobs(publication.garbage),
                     *store.consequences.rows(bucket.record, publication.replaced, version, cause),
-                    *USAGE.add(bucket.record, more + beside),
+                    *USAGE.add(bucket.record, more),
                     *changes,
                 ],
-                [bucket.row, *publication.expect, *expect],
+                [bucket.row, *publication.expect, *expect, *room],
             )
             if committed:
                 await store.discard(publication.garbage)
                 return version
             await _still_expected(store, expect)
     raise AssertionError  # attempts() raises before
+
+
+async def _refuse_early(store: Store, name: str, key: str, size: int) -> None:
+    """Refuse what a quota leaves no room for before so many bytes come; publish() decides. Raises QuotaExceeded."""
+    bucket = (await store.bucket(name)).record
+    if bucket.versioning != "Suspended" and store.quotas.limit(bucket):
+        newest = [] if bucket.versioning else await store.newest(name, key)
+        more = Usage(bytes=size - sum(held.record.size for held in newest))
+        await store.quotas.check(store.index, bucket, more)
 
 
 async def _still_expected(store: Store, expect: tuple[RowIs, ...]) -> None:
@@ -161,6 +176,8 @@ async def put_object(
         newest = await store.newest(bucket, key)
         conditions.check(newest[0].record if newest else None, key)
     with translated():
+        if source.size and source.size > _LONG_BYTES:
+            await _refuse_early(store, bucket, key, source.size)
         chain = (encodings or store.encodings).chain(encoding)
         async with store.create(bucket, key, chain.stored_size(source.size)) as writer:
             ref, digests, links, etag = await ingest(source, writer, store.offload, store.room, chain=chain)

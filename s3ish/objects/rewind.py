@@ -12,7 +12,7 @@ from s3ish.model import BlobRef, Bucket, Garbage, Usage
 from s3ish.objects import usage
 from s3ish.objects.store import Store, drop_blobs, garbage_of
 from s3ish.tables import keys
-from s3ish.tables.catalog import BUCKETS, CURRENT, INLINE, NULLS, PARTS, UPLOADS, USAGE, VERSIONS
+from s3ish.tables.catalog import BUCKETS, CURRENT, INLINE, NULLS, OF_BUCKET, PARTS, UPLOADS, USAGE, VERSIONS
 
 _ALL = 1 << 62
 
@@ -65,7 +65,7 @@ async def _contents(store: Store, name: str) -> _Contents:
     held = await store.find_bucket(name)
     if held is None:
         return _Contents([], [])
-    usages = await usage.of_bucket(store, name)
+    usages = await usage.held_by(store, OF_BUCKET, name)
     found = _Contents([Put(BUCKETS.name, held.key, held.value)], [Garbage(held.record.blob)], held.record, usages)
     rows = keys.bucket_range(name)
     for key, value in await VERSIONS.rows(store.index, *rows, _ALL):

@@ -32,6 +32,7 @@ from s3ish.objects.consequences import Consequences
 from s3ish.objects.encodings.chain import Encodings, UnknownEncoding
 from s3ish.objects.encodings.keyring import Keyring
 from s3ish.objects.key_queue import KeyQueue
+from s3ish.objects.quotas import Quotas
 from s3ish.objects.room import PIECE_BYTES, Room
 from s3ish.objects.unresolved import UnresolvedWrites
 from s3ish.tables import keys
@@ -100,6 +101,7 @@ class Store:
         piece_bytes: how much an upload takes at a time outside a crowd.
         any_region: whether a bucket may be made for any region, as stacks for tests want it.
         consequences: what follows from changes of versions.
+        quotas: how much buckets and owners may hold; no limits if None.
         keys_need_tls: whether clients' keys to encrypt by are refused that did not come over TLS.
 
     ``left_garbage`` says that a request has left parts to the garbage job.
@@ -122,6 +124,7 @@ class Store:
         piece_bytes: int = PIECE_BYTES,
         any_region: bool = False,
         consequences: Consequences = Consequences(),  # noqa: B008 - immutable
+        quotas: Quotas | None = None,
         keys_need_tls: bool = False,
     ) -> None:
         self._on_damage = on_damage
@@ -134,6 +137,7 @@ class Store:
         self.region = region
         self.any_region = any_region
         self.consequences = consequences
+        self.quotas = quotas or Quotas()
         self.keys_need_tls = keys_need_tls
         self.leftovers = UnresolvedWrites()
         self.upkeep = upkeep

@@ -73,7 +73,11 @@ async def largest(index: Index | None) -> list[tuple[str, int, int]]:
     return nlargest(MAX_SHOWN, rows, key=lambda row: row[1])
 
 
-async def of_bucket(store: Store, name: str) -> Usage:
-    """Return what a bucket holds. Raises Damaged, Unavailable."""
-    held = await store.get(USAGE, OF_BUCKET, name)
+async def held_by(store: Store, kind: str, name: str) -> Usage:
+    """Return what a bucket or an owner holds. Raises Damaged, Unavailable.
+
+    Args:
+        kind: ``OF_BUCKET`` or ``OF_OWNER``.
+    """
+    held = await store.get(USAGE, kind, name)
     return held.record if held else Usage()

@@ -3,7 +3,12 @@
 import json
 import urllib.request
 
+import pytest
+from botocore.exceptions import ClientError
+
+from s3ish.cli.quotas import read_size
 from tests.cli.test_main import client
+from tests.waiting import wait_until
 
 
 def test_du_and_metrics_say_what_buckets_and_owners_hold(start_server, run_s3ish, tmp_path):
@@ -40,3 +45,43 @@ def test_du_of_no_store_fails_with_a_line(run_s3ish, tmp_path):
     assert ended.returncode == 1
     assert ended.stdout == ""
     assert len(ended.stderr.splitlines()) == 1
+
+
+def test_a_quota_is_set_beside_a_running_server_and_holds(start_server, run_s3ish, tmp_path):
+    volume = tmp_path / "volume"
+    server = start_server(volume)
+    s3 = client(server.endpoint)
+    s3.create_bucket(Bucket="bbb")
+    s3.put_object(Bucket="bbb", Key="k", Body=b"12345")
+    assert run_s3ish("quota", "set", "bucket", "bbb", "--bytes", "1KB", "--volume", volume).stderr == ""
+    with pytest.raises(ClientError) as refused:
+        s3.put_object(Bucket="bbb", Key="more", Body=bytes(996))
+    assert refused.value.response["Error"]["Code"] == "QuotaExceeded"
+    assert refused.value.response["ResponseMetadata"]["HTTPStatusCode"] == 403
+    s3.put_object(Bucket="bbb", Key="more", Body=bytes(995))
+    assert run_s3ish("quota", "set", "owner", "s3ish-root", "--objects", "2", "--volume", volume).returncode == 0
+    listed = run_s3ish("quota", "ls", "--volume", volume).stdout.splitlines()
+    assert [line.split() for line in listed[1:]] == [
+        ["1000", "1000", "-", "2", "bucket", "bbb"],
+        ["-", "1000", "2", "2", "owner", "s3ish-root"],
+    ]
+
+    def is_refused():
+        try:
+            s3.put_object(Bucket="bbb", Key="third", Body=b"")
+        except ClientError:
+            return True
+        s3.delete_object(Bucket="bbb", Key="third")
+        return False
+
+    wait_until(is_refused)
+    missing = run_s3ish("quota", "set", "bucket", "missing", "--bytes", "1", "--volume", volume)
+    assert (missing.returncode, len(missing.stderr.splitlines())) == (1, 1)
+    assert run_s3ish("quota", "set", "bucket", "bbb", "--bytes", "1 parsec", "--volume", volume).returncode == 2
+
+
+@pytest.mark.parametrize(
+    ("text", "size"), [("0", 0), ("17", 17), ("17B", 17), ("2k", 2000), ("500MB", 500 * 10**6), ("10 GiB", 10 << 30)]
+)
+def test_sizes_are_read_with_their_units(text, size):
+    assert read_size(text) == size

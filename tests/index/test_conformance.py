@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from s3ish.index.memory import MemoryIndex
-from s3ish.index.protocol import Add, Conflict, Delete, Index, Put, RangeEmpty, RowIs
+from s3ish.index.protocol import Add, AtMost, Conflict, Delete, Index, Put, RangeEmpty, RowIs
 from s3ish.index.sqlite import SQLiteIndex
 from tests.index.conftest import LAYOUTS, TABLES
 
@@ -193,6 +193,18 @@ async def test_expectations_see_what_was_added_by_commits_that_wait_together(ind
 
     await asyncio.gather(*(at_most(5) for _ in range(10)))
     assert await index.get("sums", b"k") == b"5,0"
+
+
+async def test_a_sum_is_held_to_a_most_in_each_race(index):
+    async def one():
+        with contextlib.suppress(Conflict):
+            await index.commit([more(b"k", 1, 2)], [AtMost("sums", b"k", (0, 1), 15 - 3)])
+
+    await asyncio.gather(*(one() for _ in range(30)))
+    assert await index.get("sums", b"k") == b"5,10"
+    await index.commit([], [AtMost("sums", b"k", (0,), 5), AtMost("sums", b"none", (0, 1), 0)])
+    await index.commit([Put("sums", b"k", b"damaged")])
+    await index.commit([], [AtMost("sums", b"k", (0,), 0)])
 
 
 async def test_a_damaged_sum_stays_and_fails_no_commit(index):

@@ -1,0 +1,91 @@
+"""The command ``s3ish quota``: how much buckets and owners may hold, while a server runs or not."""
+
+import asyncio
+import re
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeVar
+
+import click
+
+from s3ish.cli.shell import config_option, fail, load_settings, volumes_option
+from s3ish.clock import Clock
+
+T = TypeVar("T")
+
+_SIZE = re.compile(r"(?i)(\d{1,18})\s*(?:([KMGTP])(i?)B?|B)?")
+_kind = click.argument("kind", type=click.Choice(("bucket", "owner")))
+_name = click.argument("name")
+
+
+def read_size(text: str) -> int:
+    """Return a size in bytes: a number, or one with a unit, as in 500MB and 10GiB. Raises ValueError."""
+    found = _SIZE.fullmatch(text.strip())
+    if found is None:
+        raise ValueError(f"{text} is no size like 500MB or 10GiB")
+    number, unit, binary = found.groups()
+    return int(number) * ((1024 if binary else 1000) ** ("KMGTP".index(unit.upper()) + 1) if unit else 1)
+
+
+@click.group("quota")
+def quota() -> None:
+    """How much a bucket, or all buckets of an owner together, may hold.
+
+    NAME is the name of a bucket or the id of an owner. The commands work beside a running server; quotas of owners hold
+    within seconds. Settings (quotas.*) give those that hold where none is set here.
+    """
+
+
+@quota.command("set")
+@_kind
+@_name
+@click.option("--bytes", "size", default="0", metavar="SIZE", help="Most bytes, like 500MB or 10GiB; 0 for any number.")
+@click.option("--objects", type=click.IntRange(min=0), default=0, help="Most objects with all versions; 0 for any.")
+@volumes_option
+@config_option
+def set_quota(kind: str, name: str, size: str, objects: int, volumes: tuple[str, ...], config: str | None) -> None:
+    """Give a bucket or an owner a quota; without a limit, take it away."""
+    from s3ish.objects import quota_settings
+    from s3ish.objects.quotas import Limits
+
+    try:
+        limits = Limits(read_size(size), objects)
+    except ValueError as error:
+        raise click.UsageError(str(error)) from error
+    set_of = quota_settings.set_of_bucket if kind == "bucket" else quota_settings.set_of_owner
+    _on_store(volumes, config, lambda store: set_of(store, name, limits))
+
+
+@quota.command("ls")
+@volumes_option
+@config_option
+def list_quotas(volumes: tuple[str, ...], config: str | None) -> None:
+    """List the quotas that are set, and what is held."""
+    from s3ish.objects import quota_settings
+
+    lines = _on_store(volumes, config, quota_settings.described)
+    if lines:
+        click.echo(f"{'most bytes':>16} {'held':>16} {'most objects':>13} {'held':>11}  name")
+    for kind, name, limits, held in lines:
+        click.echo(
+            f"{limits.bytes or '-':>16} {held.bytes + held.upload_bytes:16} {limits.objects or '-':>13} "
+            f"{held.versions:11}  {kind} {name}"
+        )
+
+
+def _on_store(volumes: tuple[str, ...], config: str | None, act: Callable[[Any], Awaitable[T]]) -> T:
+    """Return what an action on the store gives. Fails where the store cannot be used."""
+    from s3ish.blob.protocol import BlobError
+    from s3ish.errors import S3Error
+    from s3ish.index.protocol import IndexFailure
+    from s3ish.process.index_place import beside
+
+    settings = load_settings(config, storage__volumes=volumes or None)
+
+    async def run() -> T:
+        async with beside(settings, Clock()) as store:
+            return await act(store)
+
+    try:
+        return asyncio.run(run())
+    except (BlobError, IndexFailure, S3Error, OSError) as error:
+        fail(str(error))
