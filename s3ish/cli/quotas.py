@@ -28,7 +28,7 @@ def read_size(text: str) -> int:
 
 @click.group("quota")
 def quota() -> None:
-    """How much a bucket, or all buckets of an owner together, may hold.
+    """How much buckets and owners may hold.
 
     NAME is the name of a bucket or the id of an owner. The commands work beside a running server; quotas of owners hold
     within seconds. Settings (quotas.*) give those that hold where none is set here.
