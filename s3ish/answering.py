@@ -14,6 +14,7 @@ from s3ish.objects.queues import Queues
 from s3ish.objects.store import Store
 from s3ish.observe.observer import Observer
 from s3ish.server.access_log import AccessLog
+from s3ish.server.accounts import Accounts
 from s3ish.server.faults import FaultPoints
 from s3ish.server.pipeline import S3Application
 from s3ish.server.proxies import Proxies
@@ -45,21 +46,18 @@ def make_s3(
     """
     server = settings.server
     sessions = Sessions(registry, settings.root_keys[1], store.clock.token)
+    authenticator = make_authenticator(
+        registry, "" if any_region else server.region, signature_v2=settings.auth.signature_v2, sessions=sessions
+    )
     return S3Application(
         store,
         router,
-        make_authenticator(
-            registry,
-            "" if any_region else server.region,
-            signature_v2=settings.auth.signature_v2,
-            sessions=sessions,
-        ),
+        authenticator,
         observer,
         domains=server.domains,
         website_domains=server.website_domains,
         proxies=Proxies(server.trusted_proxies),
-        registry=registry,
-        sessions=sessions,
+        accounts=Accounts(authenticator, registry, sessions),
         access_log=access_log,
         faults=faults,
         targets=targets,

@@ -15,12 +15,16 @@ from typing import Any, NoReturn
 import click
 
 from s3ish import __version__, dropin
+from s3ish.cli import admin
 from s3ish.cli.keys import key
 from s3ish.cli.quotas import quota
 from s3ish.cli.shell import EX_CONFIG, EX_FAILURE
 from s3ish.cli.shell import config_option as _config_option
+from s3ish.cli.shell import endpoint_of as _endpoint
 from s3ish.cli.shell import fail as _fail
+from s3ish.cli.shell import listening as _listening
 from s3ish.cli.shell import load_settings as _load
+from s3ish.cli.shell import printable as _printable
 from s3ish.cli.shell import volumes_option as _volumes_option
 from s3ish.clock import Clock
 from s3ish.config import ConfigError, Settings, variables
@@ -60,8 +64,8 @@ def main() -> None:
     """An S3-compatible object storage server."""
 
 
-main.add_command(key)
-main.add_command(quota)
+for _group in (key, quota, *admin.GROUPS):
+    main.add_command(_group)
 
 
 @main.command(epilog=_SERVE_EPILOG)
@@ -255,19 +259,6 @@ def _greet(settings: Settings, port: int) -> None:
     lines.append("Ready.")  # for those who wait for this word, as they do for LocalStack's
     click.echo("\n".join(map(_printable, lines)), err=False)
     sys.stdout.flush()
-
-
-def _endpoint(settings: Settings, port: int | None = None) -> str:
-    """Return where clients reach a server: on this machine unless settings say; ``port`` if it is another one."""
-    return settings.server.url.rstrip("/") or _listening(settings, port)
-
-
-def _listening(settings: Settings, port: int | None = None) -> str:
-    """Return where a server listens, as this machine reaches it."""
-    host = settings.server.host
-    shown = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, f"[{host}]" if ":" in host else host)  # noqa: S104
-    scheme = "https" if settings.tls.certificates else "http"
-    return f"{scheme}://{shown}:{port or settings.server.port}"
 
 
 @main.command()
@@ -521,10 +512,6 @@ def _check(settings: Settings, *, repair: bool) -> NoReturn:
         click.echo(f"volume {position}: {states.total()} blobs lacked a shard or sidecar: {told(states)}")
     click.echo(f"{done.counts['blobs']} blobs of {done.counts['bytes']} bytes: {told(done.counts)}")
     sys.exit(EX_FAILURE if done.counts["damaged"] or done.counts["lost"] else 0)
-
-
-def _printable(text: str) -> str:
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
 @main.command()

@@ -26,6 +26,24 @@ def load_settings(config: str | None, **flags: Any) -> Settings:
         fail(str(error), EX_CONFIG)
 
 
+def endpoint_of(settings: Settings, port: int | None = None) -> str:
+    """Return where clients reach a server: on this machine unless settings say; ``port`` if it is another one."""
+    return settings.server.url.rstrip("/") or listening(settings, port)
+
+
+def listening(settings: Settings, port: int | None = None) -> str:
+    """Return where a server listens, as this machine reaches it."""
+    host = settings.server.host
+    shown = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, f"[{host}]" if ":" in host else host)  # noqa: S104
+    scheme = "https" if settings.tls.certificates else "http"
+    return f"{scheme}://{shown}:{port or settings.server.port}"
+
+
+def printable(text: str) -> str:
+    """Return a text whose control characters are escaped, so that a terminal obeys none of them."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
 config_option = click.option("--config", metavar="FILE", help="TOML file of settings.")
 volumes_option = click.option(
     "--volume", "volumes", multiple=True, metavar="DIR", help="A volume; give all, as for serve."

@@ -50,10 +50,13 @@ async def create_policy(
     return await registry.change(decide)
 
 
-async def delete_policy(registry: Registry, arn: str) -> None:
-    """Remove a managed policy that is attached to nothing and has no version but the default.
+async def delete_policy(registry: Registry, arn: str, *, with_versions: bool = False) -> None:
+    """Remove a managed policy that is attached to nothing.
 
     https://docs.aws.amazon.com/IAM/latest/APIReference/API_DeletePolicy.html
+
+    Args:
+        with_versions: also one that has versions beside the default.
 
     Raises:
         NoSuchEntity, UnmodifiableEntity, DeleteConflict.
@@ -63,7 +66,7 @@ async def delete_policy(registry: Registry, arn: str) -> None:
         policy = pick_policy_to_change(directory, arn)
         if directory.attached_to(arn):
             raise DeleteConflict("Cannot delete a policy attached to entities.")
-        if len(policy.versions) > 1:
+        if len(policy.versions) > 1 and not with_versions:
             raise DeleteConflict(
                 "This policy has more than one version. Before you delete a policy, you must delete the policy's "
                 "versions. The default version is deleted with the policy."

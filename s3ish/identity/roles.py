@@ -94,10 +94,13 @@ async def update_role(
     await registry.change(decide)
 
 
-async def delete_role(registry: Registry, name: str) -> None:
-    """Remove a role without policies. Its sessions stop.
+async def delete_role(registry: Registry, name: str, *, with_all: bool = False) -> None:
+    """Remove a role. Its sessions stop.
 
     https://docs.aws.amazon.com/IAM/latest/APIReference/API_DeleteRole.html
+
+    Args:
+        with_all: also one that has policies.
 
     Raises:
         NoSuchEntity, DeleteConflict.
@@ -108,7 +111,7 @@ async def delete_role(registry: Registry, name: str) -> None:
         first = ("delete policies first" if role.inline else "") or (
             "detach all policies first" if role.attached else ""
         )
-        if first:
+        if first and not with_all:
             raise DeleteConflict(f"Cannot delete entity, must {first}.")
         return Remove(role), None
 

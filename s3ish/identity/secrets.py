@@ -18,6 +18,11 @@ class Secrets:
     def __init__(self, keyring: Keyring | None) -> None:
         self._keyring = keyring
 
+    @property
+    def are_encrypted(self) -> bool:
+        """Whether secret keys are encrypted at rest."""
+        return self._keyring is not None
+
     def keep(self, access_key: str, secret_key: str) -> str:
         """Return what a record says of the secret key of an access key."""
         if self._keyring is None:

@@ -23,7 +23,6 @@ from s3ish.auth.condition_keys import Circumstances
 from s3ish.auth.identify import Authentication, Authenticator, is_presigned
 from s3ish.auth.principals import Principal, principal_of
 from s3ish.auth.request import HttpRequest
-from s3ish.auth.sessions import Sessions
 from s3ish.auth.stand_ins import effective_headers
 from s3ish.errors import (
     InternalError,
@@ -34,7 +33,6 @@ from s3ish.errors import (
     ServiceUnavailable,
 )
 from s3ish.http.exchange import AnswerTorn
-from s3ish.identity.registry import Registry
 from s3ish.model import Bucket
 from s3ish.objects.outbox import NO_TARGETS, Targets
 from s3ish.objects.queues import Queues
@@ -43,13 +41,13 @@ from s3ish.observe.lines import RequestLine
 from s3ish.observe.observer import Observer
 from s3ish.server import respond, sqs, website, welcome
 from s3ish.server.access_log import AccessLog
+from s3ish.server.accounts import Accounts, is_administrative
 from s3ish.server.body import Disconnected, RequestBody
 from s3ish.server.cors import preflight, share
 from s3ish.server.faults import FaultPoints
 from s3ish.server.post import open_form
 from s3ish.server.proxies import Proxies
 from s3ish.server.query import read_query
-from s3ish.server.query_api import QueryApi, is_asked
 from s3ish.server.request_record import RequestRecord
 from s3ish.server.router import Router
 from s3ish.server.target import Target, locate, locate_page, site_of
@@ -85,8 +83,7 @@ class S3Application:
         website_domains: names of websites.
         proxies: whose word on clients is believed.
         faults: what happens at some points of every request, if anything does.
-        registry: the users that are kept in the store; None if there are none.
-        sessions: what issues temporary credentials; None if there are none.
+        accounts: what answers for users; None if nothing does.
         access_log: what gathers the lines of requests for the owners of buckets; None if nothing does.
         targets: to which events of buckets can go.
         queues: the queues; None if there are none.
@@ -103,17 +100,17 @@ class S3Application:
         website_domains: tuple[str, ...] = (),
         proxies: Proxies = _NO_PROXIES,
         faults: FaultPoints | None = None,
-        registry: Registry | None = None,
-        sessions: Sessions | None = None,
+        accounts: Accounts | None = None,
         access_log: AccessLog | None = None,
         targets: Targets = NO_TARGETS,
         queues: Queues | None = None,
     ) -> None:
         self._targets = targets
         self._access_log = access_log
-        self._registry = registry
-        self._query_api = QueryApi(authenticator, registry, sessions) if registry and sessions else None
-        self._queue_api = sqs.QueueApi(authenticator, registry, queues) if queues else None
+        self._accounts = accounts
+        self._queue_api = (
+            sqs.QueueApi(authenticator, accounts.registry if accounts else None, queues) if queues else None
+        )
         self._store = store
         self._faults = faults
         self._router = router
@@ -256,7 +253,7 @@ class S3Application:
     async def _handle(self, call: RequestRecord, receive: Any) -> Written:
         host = call.headers.get("host", "")
         site = call.site = site_of(host, self._website_domains)
-        target = call.target = locate_page(site, call.path) if site else locate(host, call.path, self._domains)
+        target = call.target = locate_page(site, call.path) if site else self._locate(host, call.path)
         if call.method == "OPTIONS" and target.bucket:
             held = await self._store.find_bucket(target.bucket)
             call.bucket = held.record if held else None
@@ -264,10 +261,8 @@ class S3Application:
         if site:
             call.body = RequestBody(receive, call.headers, call.appetite)
             return await website.answer(self._store, call, target, call.body)
-        if self._registry and self._registry.is_due():
-            await self._registry.look()
-        if (written := await self._answer_beside(call, target, receive)) is not None:
-            return written
+        if beside := await self._answer_beside(call, receive, target):
+            return beside
         query = read_query(call.query)
         operation, identity, now = self._identify(call, target, query)
         body = call.body = RequestBody(receive, call.headers, call.appetite)
@@ -277,8 +272,8 @@ class S3Application:
             form = await open_form(body, call.headers, self._authenticator, target.bucket, now)
             identity, headers, source = replace(identity, user=form.user or identity.user), form.headers, form.file
             target = call.target = Target(target.bucket, form.key, target.by_host)
-        if self._registry and identity.user:
-            self._registry.note_use(identity.user)
+        if self._accounts and identity.user:
+            self._accounts.registry.note_use(identity.user)
         principal = call.principal = principal_of(identity.user)
         held = await self._store.find_bucket(target.bucket) if target.bucket else None
         bucket = call.bucket = held.record if held else None
@@ -316,28 +311,28 @@ class S3Application:
         written = shape.write(response, operation.status) if response is not None else Written(operation.status, [])
         return await self._faults.after(call, written) if self._faults else written
 
-    async def _answer_beside(self, call: RequestRecord, target: Target, receive: Any) -> Written | None:
+    async def _answer_beside(self, call: RequestRecord, receive: Any, target: Target) -> Written | None:
         """Answer a request that is for no operation of S3; None if it is for one."""
-        if self._query_api and is_asked(call.method, target.level, call.headers):
-            return await self._answer_query(self._query_api, call, receive)
+        if self._accounts:
+            await self._accounts.keep_up()
+            answered = await self._accounts.answer(call, receive, target.level)
+            if answered:
+                if answered.error:
+                    _log_failure(call, answered.error)
+                return answered.written
         if self._queue_api and sqs.is_asked(call.method, call.headers):
             return await self._answer_queues(self._queue_api, call, receive)
         if target.level == "service" and welcome.is_of_browser(call.method, call.query, call.headers):
             return welcome.page(f"{call.origin.scheme}://{call.headers['host']}")
         return None
 
-    async def _answer_query(self, api: QueryApi, call: RequestRecord, receive: Any) -> Written:
-        """Answer a request in the query protocol."""
-        body = call.body = RequestBody(receive, call.headers, call.appetite)
-        request = HttpRequest(call.method, call.path, call.query, call.headers, call.repeated)
-        circumstances = call.circumstances(self._store.clock.service_now(), call.headers, region=self._store.region)
-        answered = await api.answer(body, request, circumstances, call.request_id)
-        call.action, call.principal = answered.action, answered.principal
-        if answered.error is not None:
-            call.error = answered.error.code
-            call.reason = answered.error.reason
-            _log_failure(call, answered.error)
-        return answered.written
+    def _locate(self, host: str, path: str) -> Target:
+        """Return what a request names; the service itself if it is for the admin API."""
+        if self._accounts and is_administrative(path):
+            whole = locate(host, "/", self._domains)
+            if not whole.by_host:
+                return whole
+        return locate(host, path, self._domains)
 
     async def _answer_queues(self, api: sqs.QueueApi, call: RequestRecord, receive: Any) -> Written:
         """Answer a request about queues."""

@@ -10,20 +10,19 @@ from collections.abc import Mapping
 from typing import NamedTuple
 from urllib.parse import parse_qsl
 
-from msgspec import Struct
 from msgspec.structs import replace
 
 from s3ish.auth.condition_keys import Circumstances
-from s3ish.auth.credentials import User
 from s3ish.auth.identify import Authenticator
-from s3ish.auth.principals import ANONYMOUS, Principal, principal_of
+from s3ish.auth.principals import principal_of
 from s3ish.auth.request import HttpRequest
 from s3ish.auth.sessions import Sessions
 from s3ish.errors import AccessDenied, InvalidAction, InvalidRequest, MissingAction, S3Error
-from s3ish.identity.records import RoleRecord
 from s3ish.identity.registry import Registry
 from s3ish.server import sts
+from s3ish.server.answered import Answered
 from s3ish.server.body import RequestBody
+from s3ish.server.caller import refuse_session
 from s3ish.server.iam import actions as iam
 from s3ish.server.query_call import Action, Call, element
 from s3ish.wire.shape import Written
@@ -46,15 +45,6 @@ _SERVICES = {
     "sts": _Service("https://sts.amazonaws.com/doc/2011-06-15/", sts.ACTIONS),
     "iam": _Service("https://iam.amazonaws.com/doc/2010-05-08/", iam.ACTIONS),
 }
-
-
-class Answered(Struct):
-    """What became of a call: its action, as far as it is known, who made it, why it was refused, and the answer."""
-
-    written: Written
-    action: str = ""
-    principal: Principal = ANONYMOUS
-    error: S3Error | None = None
 
 
 def is_asked(method: str, level: str, headers: Mapping[str, str]) -> bool:
@@ -102,7 +92,14 @@ class QueryApi:
             answered.action = action
             if name == "iam":
                 refuse_session(user)
-            call = Call(parameters, user, answered.principal, self._sessions, self._registry, circumstances)
+            call = Call(
+                principal=answered.principal,
+                registry=self._registry,
+                circumstances=circumstances,
+                parameters=parameters,
+                user=user,
+                sessions=self._sessions,
+            )
             result = await service.actions[action](call)
             content = f"<{action}Result>{result}</{action}Result>"
             told = f"<ResponseMetadata>{element('RequestId', request_id)}</ResponseMetadata>"
@@ -111,15 +108,6 @@ class QueryApi:
             answered.error = error
             answered.written = _refuse(service, error, request_id)
         return answered
-
-
-def refuse_session(user: User) -> None:
-    """Refuse a session of a user, which must not gain what lasts longer; one in a role has what the role has.
-
-    https://docs.aws.amazon.com/IAM/latest/UserGuide/id_credentials_temp_control-access_getsessiontoken.html
-    """
-    if user.parent and not user.id.startswith(RoleRecord.mark):
-        raise AccessDenied("Cannot change or show users with the credentials of a session.")
 
 
 def _refuse(service: _Service, error: S3Error, request_id: str) -> Written:

@@ -6,15 +6,10 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import TypeVar
 
-from msgspec import Struct
-
-from s3ish.auth.authorize import Denied, decide_beside
-from s3ish.auth.condition_keys import Circumstances
 from s3ish.auth.credentials import User
-from s3ish.auth.principals import Principal
 from s3ish.auth.sessions import Sessions
-from s3ish.errors import AccessDenied, ValidationError
-from s3ish.identity.registry import Registry
+from s3ish.errors import ValidationError
+from s3ish.server.caller import Caller
 from s3ish.wire.xml import escape
 
 T = TypeVar("T")
@@ -24,38 +19,12 @@ _ITEMS = 100
 _NUMBER = re.compile(r"[0-9]{1,9}")
 
 
-class Call(Struct, frozen=True):
-    """One call.
-
-    ``user`` is who signed it, None where a call need not be signed; ``principal`` is the same as far as rights go.
-    """
+class Call(Caller, frozen=True, kw_only=True):
+    """One call; ``user`` is who signed it, None where a call need not be signed."""
 
     parameters: Mapping[str, str]
     user: User | None
-    principal: Principal
     sessions: Sessions
-    registry: Registry
-    circumstances: Circumstances
-
-    @property
-    def now(self) -> datetime:
-        """When it is made."""
-        return self.circumstances.now
-
-    def require(self, action: str, resource: str) -> None:
-        """Check that the caller may do something. Raises AccessDenied, whose text names what is missing.
-
-        Args:
-            action: with its service: ``iam:CreateUser``.
-            resource: an ARN, or ``*``.
-        """
-        decision = decide_beside(self.principal, action, resource, self.circumstances)
-        if isinstance(decision, Denied):
-            error = AccessDenied(
-                f"User: {self.principal.arn} is not authorized to perform: {action} on resource: {resource}"
-            )
-            error.reason = decision.by
-            raise error
 
     def text(self, name: str, *, most: int = 2048) -> str:
         """Return a parameter that must be there. Raises ValidationError."""

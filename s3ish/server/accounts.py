@@ -1,0 +1,61 @@
+"""What answers beside S3 for users and their rights: the query APIs of STS and IAM, and the admin API."""
+
+from s3ish.auth.identify import Authenticator
+from s3ish.auth.request import HttpRequest
+from s3ish.auth.sessions import Sessions
+from s3ish.identity.registry import Registry
+from s3ish.server import query_api
+from s3ish.server.admin.api import AdminApi
+from s3ish.server.admin.routes import PREFIX
+from s3ish.server.answered import Answered
+from s3ish.server.body import Receive, RequestBody
+from s3ish.server.query_api import QueryApi
+from s3ish.server.request_record import RequestRecord
+
+
+class Accounts:
+    """Answers requests that are about users.
+
+    Args:
+        authenticator: who a request is from.
+        registry: the users.
+        sessions: what issues temporary credentials.
+    """
+
+    def __init__(self, authenticator: Authenticator, registry: Registry, sessions: Sessions) -> None:
+        self.registry = registry
+        self._query = QueryApi(authenticator, registry, sessions)
+        self._admin = AdminApi(authenticator, registry)
+
+    async def keep_up(self) -> None:
+        """See what other processes have changed, if the last look is a moment ago. Raises S3Error."""
+        if self.registry.is_due():
+            await self.registry.look()
+
+    async def answer(self, call: RequestRecord, receive: Receive, level: str) -> Answered | None:
+        """Answer a request; None if it is for S3.
+
+        Args:
+            level: what its host and path name: ``service``, ``bucket`` or ``object``.
+        """
+        api: QueryApi | AdminApi
+        if level == "service" and is_administrative(call.path):
+            api = self._admin
+        elif query_api.is_asked(call.method, level, call.headers):
+            api = self._query
+        else:
+            return None
+        body = call.body = RequestBody(receive, call.headers, call.appetite)
+        request = HttpRequest(call.method, call.path, call.query, call.headers, call.repeated)
+        store = self.registry.store
+        circumstances = call.circumstances(store.clock.service_now(), call.headers, region=store.region)
+        answered = await api.answer(body, request, circumstances, call.request_id)
+        call.action, call.principal = answered.action, answered.principal
+        if answered.error is not None:
+            call.error, call.reason = answered.error.code, answered.error.reason
+        return answered
+
+
+def is_administrative(raw_path: str) -> bool:
+    """Whether a path is of the admin API, where the host names no bucket."""
+    return raw_path.startswith(f"{PREFIX}/")

@@ -1,0 +1,52 @@
+"""Who makes a call that is not one of S3, and what it may do."""
+
+from datetime import datetime
+
+from msgspec import Struct
+
+from s3ish.auth.authorize import Denied, decide_beside
+from s3ish.auth.condition_keys import Circumstances
+from s3ish.auth.credentials import User
+from s3ish.auth.principals import Principal
+from s3ish.errors import AccessDenied
+from s3ish.identity.records import RoleRecord
+from s3ish.identity.registry import Registry
+
+
+class Caller(Struct, frozen=True, kw_only=True):
+    """A caller: ``principal`` is who it is as far as rights go, ``circumstances`` what else rules may ask."""
+
+    principal: Principal
+    registry: Registry
+    circumstances: Circumstances
+
+    @property
+    def now(self) -> datetime:
+        """When it calls."""
+        return self.circumstances.now
+
+    def require(self, action: str, resource: str) -> None:
+        """Check that the caller may do something. Raises AccessDenied, whose text names what is missing.
+
+        Args:
+            action: with its service: ``iam:CreateUser``.
+            resource: an ARN, or ``*``.
+        """
+        decision = decide_beside(self.principal, action, resource, self.circumstances)
+        if isinstance(decision, Denied):
+            who = self.principal.arn
+            error = AccessDenied(f"User: {who} is not authorized to perform: {action} on resource: {resource}")
+            error.reason = decision.by
+            raise error
+
+
+def refuse_session(user: User) -> None:
+    """Refuse a session of a user, which must not gain what lasts longer; one in a role has what the role has.
+
+    https://docs.aws.amazon.com/IAM/latest/UserGuide/id_credentials_temp_control-access_getsessiontoken.html
+
+    Raises:
+        AccessDenied: it is one.
+    """
+    if user.parent and not user.id.startswith(RoleRecord.mark):
+        raise AccessDenied("Cannot change or show users with the credentials of a session.")
