@@ -76,10 +76,10 @@ def read_document(path: str) -> str:
     return read_secret(path)
 
 
-def _show(told: Any, lines: Iterable[str], *, as_json: bool) -> None:
+def _show(answer: Any, lines: Iterable[str], *, as_json: bool) -> None:
     """Print an answer: in JSON, or line by line."""
     if as_json:
-        click.echo(json.dumps(told, indent=2))
+        click.echo(json.dumps(answer, indent=2))
     else:
         for line in lines:
             click.echo(printable(line))
@@ -126,8 +126,8 @@ def user_add(
     secret = read_secret(new_secret_key_file) if new_secret_key_file else ""
     key = None if no_key else {"access_key": new_access_key, "secret_key": secret}
     wanted = {"name": name, "path": path, "groups": groups, "policies": policies, "key": key}
-    told = server.call("POST", "users", body=wanted)
-    _show(told, _key_lines(told["key"]) if key else [f"made {told['arn']}"], as_json=as_json)
+    answer = server.call("POST", "users", body=wanted)
+    _show(answer, _key_lines(answer["key"]) if key else [f"made {answer['arn']}"], as_json=as_json)
 
 
 @user.command("ls")
@@ -148,13 +148,13 @@ def user_ls(server: Any, *, as_json: bool) -> None:
 @asks_server
 def user_show(server: Any, *, as_json: bool, name: str) -> None:
     """Show a user, its keys and its policies."""
-    told = server.call("GET", "users", name)
-    lines = [f"{field:9} {told[field] or '-'}" for field in ("arn", "id", "source", "created")]
-    lines += [f"{field:9} {_listed(told[field])}" for field in ("groups", "policies", "inline")]
-    for key in told["keys"]:
+    answer = server.call("GET", "users", name)
+    lines = [f"{field:9} {answer[field] or '-'}" for field in ("arn", "id", "source", "created")]
+    lines += [f"{field:9} {_listed(answer[field])}" for field in ("groups", "policies", "inline")]
+    for key in answer["keys"]:
         state = "active" if key["active"] else "inactive"
         lines.append(f"key       {key['access_key']}  {state}  last used {key['last_used'] or 'never'}")
-    _show(told, lines, as_json=as_json)
+    _show(answer, lines, as_json=as_json)
 
 
 @user.command("rm")
@@ -180,8 +180,8 @@ def user_key_add(
 ) -> None:
     """Give a user one more key."""
     secret = read_secret(new_secret_key_file) if new_secret_key_file else ""
-    told = server.call("POST", "users", name, "keys", body={"access_key": new_access_key, "secret_key": secret})
-    _show(told, _key_lines(told), as_json=as_json)
+    answer = server.call("POST", "users", name, "keys", body={"access_key": new_access_key, "secret_key": secret})
+    _show(answer, _key_lines(answer), as_json=as_json)
 
 
 @user_key.command("rm")
@@ -219,8 +219,8 @@ def group() -> None:
 @asks_server
 def group_add(server: Any, *, as_json: bool, name: str) -> None:
     """Make a group."""
-    told = server.call("POST", "groups", body={"name": name})
-    _show(told, [f"made {told['arn']}"], as_json=as_json)
+    answer = server.call("POST", "groups", body={"name": name})
+    _show(answer, [f"made {answer['arn']}"], as_json=as_json)
 
 
 @group.command("ls")
@@ -285,8 +285,8 @@ def policy_ls(server: Any, *, as_json: bool) -> None:
 @asks_server
 def policy_show(server: Any, *, as_json: bool, name: str) -> None:
     """Show the document of a managed policy."""
-    told = server.call("GET", "policies", name)
-    _show(told, json.dumps(told["document"], indent=2).split("\n"), as_json=as_json)
+    answer = server.call("GET", "policies", name)
+    _show(answer, json.dumps(answer["document"], indent=2).split("\n"), as_json=as_json)
 
 
 @policy.command("put")
@@ -295,8 +295,8 @@ def policy_show(server: Any, *, as_json: bool, name: str) -> None:
 @asks_server
 def policy_put(server: Any, *, as_json: bool, name: str, file: str) -> None:
     """Make a managed policy of a FILE, - for standard input, or let that document take the place of the one it has."""
-    told = server.call("PUT", "policies", name, body=read_document(file))
-    _show(told, [f"{told['arn']} {told['version']}"], as_json=as_json)
+    answer = server.call("PUT", "policies", name, body=read_document(file))
+    _show(answer, [f"{answer['arn']} {answer['version']}"], as_json=as_json)
 
 
 @policy.command("rm")
@@ -325,8 +325,8 @@ def role_add(server: Any, *, as_json: bool, name: str, file: str) -> None:
         trust = json.loads(read_document(file))
     except ValueError as error:
         fail(f"{file} is not JSON: {error}")
-    told = server.call("POST", "roles", body={"name": name, "trust": trust})
-    _show(told, [f"made {told['arn']}"], as_json=as_json)
+    answer = server.call("POST", "roles", body={"name": name, "trust": trust})
+    _show(answer, [f"made {answer['arn']}"], as_json=as_json)
 
 
 @role.command("ls")
@@ -381,8 +381,8 @@ def _give_policies(of: click.Group, folder: str) -> None:
     @click.argument("policy")
     @asks_server
     def show(server: Any, *, as_json: bool, name: str, policy: str) -> None:
-        told = server.call("GET", folder, name, "inline", policy)
-        _show(told, json.dumps(told, indent=2).split("\n"), as_json=as_json)
+        answer = server.call("GET", folder, name, "inline", policy)
+        _show(answer, json.dumps(answer, indent=2).split("\n"), as_json=as_json)
 
 
 _give_policies(user, "users")

@@ -92,10 +92,10 @@ class AdminClient:
 
 def _read(status: int, content: bytes) -> dict[str, Any]:
     try:
-        told = json.loads(content) if content else {}
+        result = json.loads(content) if content else {}
         if status < 300:
-            return dict(told)
-        error = told["error"]
+            return dict(result)
+        error = result["error"]
         raise Refused(f"{error['code']}: {error['message']}")
     except (ValueError, KeyError, TypeError) as error:
         raise Refused(f"the server answered with status {status}, and not as s3ish does") from error

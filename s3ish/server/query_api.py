@@ -102,8 +102,8 @@ class QueryApi:
             )
             result = await service.actions[action](call)
             content = f"<{action}Result>{result}</{action}Result>"
-            told = f"<ResponseMetadata>{element('RequestId', request_id)}</ResponseMetadata>"
-            answered.written = _document(service, f"{action}Response", content + told)
+            metadata = f"<ResponseMetadata>{element('RequestId', request_id)}</ResponseMetadata>"
+            answered.written = _document(service, f"{action}Response", content + metadata)
         except S3Error as error:
             answered.error = error
             answered.written = _refuse(service, error, request_id)

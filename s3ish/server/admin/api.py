@@ -65,8 +65,8 @@ class AdminApi:
                 query=read_query(request.raw_query),
                 body=data,
             )
-            told = await route.handler(call)
-            answered.written = _json(route.status, told) if told is not None else Written(route.status, [])
+            result = await route.handler(call)
+            answered.written = _json(route.status, result) if result is not None else Written(route.status, [])
         except S3Error as error:
             answered.error = error
             shown = {"code": error.code, "message": error.message, "request_id": request_id}
