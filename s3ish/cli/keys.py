@@ -108,10 +108,13 @@ def rotate(name: str, volumes: tuple[str, ...], config: str | None) -> None:
 @config_option
 def rewrap(volumes: tuple[str, ...], config: str | None) -> None:
     """Seal all keys under the newest master key and the newest materials: then the one before is not needed."""
-    from s3ish.objects import named_keys, rewrapping
+    from s3ish.objects import master_keys, named_keys, rewrapping
 
     async def again(store: Any) -> str:
-        return f"{await named_keys.seal_again(store)} named keys, {await rewrapping.renew(store)} objects"
+        done = f"{await named_keys.seal_again(store)} named keys, {await rewrapping.renew(store)} objects"
+        if left := await master_keys.forget_older(store):
+            done += f"; {left} parts of uploads still need an older master key"
+        return done
 
     click.echo(_on_store(volumes, config, again))
 

@@ -140,7 +140,7 @@ async def create(store: Store, alias: str = "", description: str = "") -> str:
         raise NameTaken(alias)
     key_id = _id_of(store.clock.random_bytes(16))
     await _make(store, key_id, description)
-    if alias and not await _add(store, _ALIASES + alias, key_id):
+    if alias and not await system.ensure(store, _ALIASES + alias, key_id):
         raise NameTaken(alias)
     return key_id
 
@@ -182,8 +182,8 @@ async def destroy(store: Store, name: str) -> None:
     stored = await find(store, name)
     for alias, key_id in (await aliases(store)).items():
         if key_id == stored.document.id:
-            await _remove(store, _ALIASES + alias)
-    await _remove(store, stored.held.record.name)
+            await system.forget(store, _ALIASES + alias)
+    await system.forget(store, stored.held.record.name)
 
 
 def _keyring(store: Store) -> Keyring:
@@ -226,27 +226,16 @@ async def _make_default(store: Store) -> None:
     """Make the default key if there is none yet."""
     if await store.get(SYSTEM, _ALIASES + DEFAULT_ALIAS) is None:
         await _make(store, _DEFAULT_ID, "Default key that protects objects when no other key is defined")
-        await _add(store, _ALIASES + DEFAULT_ALIAS, _DEFAULT_ID)
+        await system.ensure(store, _ALIASES + DEFAULT_ALIAS, _DEFAULT_ID)
 
 
 async def _make(store: Store, key_id: str, description: str) -> None:
     document = KeyDocument(key_id, (_material(store, key_id, 1),), description=description)
-    await _add(store, _KEYS + key_id, _text(document))
+    await system.ensure(store, _KEYS + key_id, _text(document))
 
 
 def _text(document: KeyDocument) -> str:
     return msgspec.json.encode(document).decode()
-
-
-async def _add(store: Store, name: str, document: str) -> bool:
-    """Make a record unless there is one; tell whether it was made."""
-    for _ in attempts():
-        mark = await system.seen(store)
-        if await store.get(SYSTEM, name):
-            return False
-        if await system.create(store, name, document, mark):
-            return True
-    raise AssertionError  # attempts() raises before
 
 
 async def _change(store: Store, name: str, change: Callable[[KeyDocument], KeyDocument]) -> KeyDocument:
@@ -256,13 +245,4 @@ async def _change(store: Store, name: str, change: Callable[[KeyDocument], KeyDo
         wanted = change(stored.document)
         if wanted == stored.document or await system.change(store, stored.held, _text(wanted), mark):
             return wanted
-    raise AssertionError  # attempts() raises before
-
-
-async def _remove(store: Store, name: str) -> None:
-    for _ in attempts():
-        mark = await system.seen(store)
-        held = await store.get(SYSTEM, name)
-        if held is None or await system.remove(store, held, mark):
-            return
     raise AssertionError  # attempts() raises before

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from s3ish.index.protocol import Damaged, Put
 from s3ish.model import Garbage, SystemRecord
 from s3ish.objects.amend import amend_once
-from s3ish.objects.store import Conflicted, Store, drop_blobs, translated
+from s3ish.objects.store import Conflicted, Store, attempts, drop_blobs, translated
 from s3ish.tables import keys
 from s3ish.tables.catalog import SYSTEM
 from s3ish.tables.state import SYSTEM_MARK
@@ -90,3 +90,24 @@ async def remove(store: Store, held: Held[SystemRecord], mark: bytes | None) -> 
 
 def _next(store: Store) -> Put:
     return SYSTEM_MARK.put(store.clock.token().encode())
+
+
+async def ensure(store: Store, name: str, document: str) -> bool:
+    """Make a record unless there is one of this name; tell whether it was made. Raises S3Error."""
+    for _ in attempts():
+        mark = await seen(store)
+        if await store.get(SYSTEM, name):
+            return False
+        if await create(store, name, document, mark):
+            return True
+    raise AssertionError  # attempts() raises before
+
+
+async def forget(store: Store, name: str) -> None:
+    """Remove a record, if there is one of this name. Raises S3Error."""
+    for _ in attempts():
+        mark = await seen(store)
+        held = await store.get(SYSTEM, name)
+        if held is None or await remove(store, held, mark):
+            return
+    raise AssertionError  # attempts() raises before

@@ -19,7 +19,9 @@ from s3ish.index.protocol import Damaged, IndexFailure, IndexFull, IndexPlace, N
 from s3ish.integrity.inspect import restore_sidecars
 from s3ish.integrity.rebuild import STEP_BLOBS, Progress, rebuild
 from s3ish.integrity.startup import Foreign, Stale, adopt, recover
+from s3ish.objects import master_keys
 from s3ish.objects.amend import settle_all
+from s3ish.objects.store import Store
 from s3ish.observe.logs import set_up_logs
 from s3ish.process.index_place import by_age, find_index, is_movable, opened, places
 from s3ish.tables.catalog import TABLES
@@ -127,6 +129,7 @@ class Preparation:
             await adopt(store, generation)  # the index first: whatever comes between, it is not the older one
             volumes.write_generation(generation)
             await recover(store)
+            await _note_master_keys(store)
             try:
                 await furnish(store, self._settings, users(self._settings)[0].owner)
             except BaseException:  # nothing was served: whatever was there to look for is still marked
@@ -137,6 +140,16 @@ class Preparation:
         """Remove what is left of an index in places where it is no more."""
         others = [place for place in places(self._settings, volumes) if place != self.index]
         each_within(self._settings.storage.drive_timeout_seconds, [place.remove for place in others])
+
+
+async def _note_master_keys(store: Store) -> None:
+    """Say before anything is served that a master key is lost."""
+    if lost := await master_keys.note(store):
+        log.error(
+            "a master key that this store has been used with is not among the settings: what is encrypted under it "
+            "cannot be read. Set it as encryption.master_key, or as encryption.previous_master_key",
+            keys=lost,
+        )
 
 
 async def _forget_start(settings: Settings, place: IndexPlace) -> None:
