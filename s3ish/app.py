@@ -44,6 +44,7 @@ from s3ish.process.heartbeat import Heartbeat
 from s3ish.process.index_place import is_movable, require
 from s3ish.process.lifespan import live
 from s3ish.process.standby import Standby
+from s3ish.replication import REPLICATION, replication_job
 from s3ish.server.access_log import AccessLog
 from s3ish.server.control import admin
 from s3ish.server.health import is_beside
@@ -121,7 +122,7 @@ class Application:
             on_state=self._observer.volume,
             monitor=pulse,
             contended=settings.server.workers > 1,
-            consequences=Consequences(notifications.events),
+            consequences=Consequences(notifications.events, REPLICATION.rows, is_replicated=REPLICATION.is_wanted),
         )
         damage = DamageJob(store, reports, repairs, self._observer)
         leftovers = UnresolvedJob(store)
@@ -169,7 +170,7 @@ class Application:
     def _shared_jobs(self, store: Store) -> list[Job]:
         """Return what one process of many does."""
         scrub = ScrubJob(store, self._observer, self._settings.jobs.scrub_days * 86_400)
-        return [*jobs(store), scrub, LifecycleJob(store, rules_of)]
+        return [*jobs(store), scrub, LifecycleJob(store, rules_of), replication_job(store, self._observer)]
 
     async def _largest(self) -> list[tuple[str, int, int]]:
         return await usage.largest(self._store.index if self._store else None)

@@ -34,6 +34,7 @@ from s3ish.objects.consequences import Consequences
 from s3ish.objects.rewind import rewind_bucket
 from s3ish.objects.store import Store
 from s3ish.observe.observer import Observer
+from s3ish.replication import REPLICATION, replication_job
 from s3ish.server.pipeline import S3Application
 from s3ish.server.planned_faults import PlannedFaults
 from s3ish.server.recorder import Recorder
@@ -70,10 +71,10 @@ class Shared(NamedTuple):
 class _Stage:
     """A store, what answers for it, and its jobs."""
 
-    def __init__(self, store: Store, s3: S3Application, deliveries: Sequence[Job]) -> None:
+    def __init__(self, store: Store, s3: S3Application, jobs: Sequence[Job]) -> None:
         self.store, self.s3 = store, s3
         self._ageing = LifecycleJob(store, rules_of)
-        self._runner = Runner(store, [GarbageJob(store), self._ageing, *deliveries], own=[RemovalJob(store)])
+        self._runner = Runner(store, [GarbageJob(store), self._ageing, *jobs], own=[RemovalJob(store)])
         self._requests, self._is_left = 0, False
         self._runner.start()
 
@@ -265,8 +266,9 @@ class World:
             any_region=True,
             faults=self.faults,
         )
-        deliveries = self._notifications.jobs(store, self._shared.observer)
-        old, self._stage = self._stage, _Stage(store, s3, deliveries)
+        observer = self._shared.observer
+        jobs = [*self._notifications.jobs(store, observer), replication_job(store, observer)]
+        old, self._stage = self._stage, _Stage(store, s3, jobs)
         if old:
             await old.leave()
 
@@ -285,7 +287,9 @@ class World:
             self.clock,
             self._shared.offload,
             any_region=True,
-            consequences=Consequences(self._notifications.events),
+            consequences=Consequences(
+                self._notifications.events, REPLICATION.rows, is_replicated=REPLICATION.is_wanted
+            ),
         )
 
 

@@ -24,15 +24,17 @@ MAY_IMPORT = {
     | LEAVES,
     "notifications": {"config", "jobs", "targets", "api", "objects"} | LEAVES,
     "answering": {"config", "server", "objects", "identity", "auth"} | LEAVES,
+    "replication": {"jobs", "api", "objects"} | LEAVES,
     "app": ABOVE
-    | {"answering", "notifications", "identity", "api", "objects", "auth", "wire", "tables", "index", "blob"}
+    | {"answering", "notifications", "replication", "identity"}
+    | {"api", "objects", "auth", "wire", "tables", "index", "blob"}
     | LEAVES,
     "seed_notes": {"api", "auth", "model"},
     "furnish": {"seed_notes", "config", "api", "objects", "wire"} | LEAVES,
     "memory_app": ABOVE | {"world", "worlds", "api", "wire", "blob"} | LEAVES,
     "worlds": {"world", "engines", "server", "errors"},
     "world": ABOVE - {"process"}
-    | {"answering"}
+    | {"answering", "replication"}
     | {"notifications", "furnish", "identity", "api", "objects", "auth", "tables", "index", "blob"}
     | LEAVES,
     "testing": {"config", "memory_app", "process", "threads"},

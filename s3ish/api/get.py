@@ -92,6 +92,7 @@ class HeadObjectResponse:
     version_id: str | None = header("x-amz-version-id")
     expiration: str | None = header("x-amz-expiration")
     restore: str | None = header("x-amz-restore")
+    replication: str | None = header("x-amz-replication-status")
     kept: KeptHeaders | None = group()
     content_range: str | None = header("Content-Range")
     website_redirect: str | None = header("x-amz-website-redirect-location")
@@ -201,6 +202,7 @@ def _describe(
         version_id=version.id if context.target.versioning else None,
         expiration=shown_expiry(context, version) if request.version_id is None else None,
         restore=shown_restore(version, context.store.clock.service_ns()) if version.restore else None,
+        replication=version.replication or None,
         kept=KeptHeaders.of(kept),
         storage_class=None if attributes.storage_class == "STANDARD" else attributes.storage_class,
         website_redirect=attributes.website_redirect or None,

@@ -1,18 +1,24 @@
-"""Which objects are copied to which other buckets: the document.
+"""Which objects are copied to which other buckets: the document, and what it means.
 
 https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutBucketReplication.html
 """
 
 import re
+from datetime import datetime
 from typing import Any
 
 from s3ish.api.context import Context
 from s3ish.api.destinations import bucket_named
 from s3ish.api.documents import DocumentHeaders, Effect, bucket_document
-from s3ish.api.filters import Filter, check_filter, check_prefix, tags_of
+from s3ish.api.filters import Filter, check_filter, check_prefix, prefix_of, tags_of
 from s3ish.api.object_headers import STORAGE_CLASSES
+from s3ish.api.rules import rules_of as access_rules_of
+from s3ish.auth.authorize import Allowed, Permit, decide
+from s3ish.auth.condition_keys import Circumstances
+from s3ish.auth.principals import Principal
 from s3ish.errors import InvalidArgument, InvalidRequest, MalformedXML, ReplicationConfigurationNotFoundError
 from s3ish.model import Bucket
+from s3ish.objects.replication import ReplicationRule as Rule
 from s3ish.wire.fields import element, elements, ignored
 from s3ish.wire.shape import shape
 
@@ -208,6 +214,7 @@ async def _admit(context: Context, request: Any) -> None:
             raise InvalidRequest("Destination bucket must exist.")
         if held.record.versioning != "Enabled":
             raise InvalidRequest("Destination bucket must have versioning enabled.")
+        await context.require(Permit("s3:ReplicateObject", name, "*"))
     for rule in request.document.rules:
         rule.id = rule.id or context.store.clock.token(30)
 
@@ -217,10 +224,44 @@ REPLICATION = bucket_document(
     "replication",
     "GetBucketReplication PutBucketReplication DeleteBucketReplication",
     action="s3:{}ReplicationConfiguration",
-    effect=Effect.NOT_YET,
+    effect=Effect.ACTED_UPON,
     missing=ReplicationConfigurationNotFoundError,
     check=_check,
     admit=_admit,
     headers=ReplicationHeaders,
     body_bytes=BODY_BYTES,
 )
+
+
+def rules_of(bucket: Bucket) -> tuple[Rule, ...]:
+    """Return the rules of a bucket that are enabled."""
+    configuration = REPLICATION.of(bucket)
+    return tuple(_meaning(rule) for rule in configuration.rules if rule.status == "Enabled") if configuration else ()
+
+
+def _meaning(rule: ReplicationRule) -> Rule:
+    source, destination = rule.source, rule.destination
+    return Rule(
+        destination=bucket_named(destination.bucket),
+        prefix=rule.prefix or prefix_of(rule.filter),
+        tags=tuple(tags_of(rule.filter)),
+        priority=rule.priority or 0,
+        storage_class=destination.storage_class or "",
+        markers=_is_on(rule.markers) or rule.filter is None,  # the first version of the document knows no choice
+        encrypted=source is not None and _is_on(source.encrypted),
+        modifications=source is not None and _is_on(source.modifications),
+        existing=_is_on(rule.existing),
+        owned=destination.translation is not None,
+    )
+
+
+def _is_on(switch: Any) -> bool:
+    return switch is not None and switch.status == "Enabled"
+
+
+def may_replicate(source: Bucket, destination: Bucket, now: datetime) -> bool:
+    """Whether the owner of a bucket may replicate into another one, as the rules of that one say now."""
+    owner = Principal("user", source.owner, source.owner.id)
+    permit = Permit("s3:ReplicateObject", destination.name, "*")
+    decision = decide(owner, permit, access_rules_of(destination), Circumstances({}, {}, now))
+    return isinstance(decision, Allowed)

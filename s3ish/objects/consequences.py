@@ -71,6 +71,11 @@ class Happening(Struct, frozen=True):
 Row = Change
 """A change of one row."""
 Source = Callable[[Happening], Iterable[Row]]
+Wanted = Callable[[Bucket, Version], bool]
+
+
+def _nowhere(_bucket: Bucket, _version: Version) -> bool:
+    return False
 
 
 class Consequences:
@@ -78,10 +83,12 @@ class Consequences:
 
     Args:
         sources: return the rows that a change brings.
+        is_replicated: whether a version is to be replicated that is made now, or amended.
     """
 
-    def __init__(self, *sources: Source) -> None:
+    def __init__(self, *sources: Source, is_replicated: Wanted = _nowhere) -> None:
         self._sources = sources
+        self.is_replicated = is_replicated
 
     def rows(self, bucket: Bucket, before: Version | None, after: Version | None, cause: Cause) -> list[Change]:
         """Return the rows that are to be committed with a change; see ``Happening``."""

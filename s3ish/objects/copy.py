@@ -4,8 +4,10 @@ https://docs.aws.amazon.com/AmazonS3/latest/API/API_CopyObject.html
 """
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack, aclosing
 from itertools import accumulate
+from typing import NamedTuple
 
 from msgspec.structs import replace
 
@@ -24,6 +26,14 @@ from s3ish.objects.store import Store, translated
 from s3ish.tables.catalog import INLINE, PARTS
 
 _PARTS_AT_ONCE = 16
+
+Commit = Callable[[Version, BlobWriter, tuple[Change, ...]], Awaitable[Version]]
+
+
+class Summed(NamedTuple):
+    """That digests are computed, and with which checksum; None for the usual one."""
+
+    algorithm: str | None
 
 
 class VersionSource:
@@ -103,28 +113,46 @@ async def copy_object(
         restore=None,
         origin=None,
         appends=0,
+        replication="",
     )
+
+    async def commit(draft: Version, writer: BlobWriter, rows: tuple[Change, ...]) -> Version:
+        return await publish(store, draft, writer, conditions, rows, cause=cause)
+
     with translated():
         known = (encodings or store.encodings).asked_for(encoding)
-        chain = known.chain()
-        async with AsyncExitStack() as stack:
-            size = None if source.parts else chain.stored_size(source.size)
-            writer = await stack.enter_async_context(store.create(bucket, key, size))
-            rows: list[Change] = []
-            if source.parts and same_checksum:
-                parts = await _copy_parts(store, source, bucket, key, known, stack, rows)
-                draft = replace(
-                    draft,
-                    parts=parts,
-                    blob=await writer.finish(),
-                    encoding=chain.links,
-                    appends=source.appends,
-                )
-            elif same_checksum and chain.covers(source.encoding) and await _adopt(store, source, writer):
-                draft = replace(draft, blob=await writer.finish())
-            else:
-                draft = await _through(store, source, draft, writer, known, wanted)
-            return await publish(store, draft, writer, conditions, tuple(rows), cause=cause)
+        return await copy_bytes(store, source, draft, commit, known, None if same_checksum else Summed(wanted))
+
+
+async def copy_bytes(
+    store: Store, source: Version, draft: Version, commit: Commit, encodings: Encodings, anew: Summed | None = None
+) -> Version:
+    """Give a new version the bytes of another one, without copying them where that is possible, and commit it.
+
+    Args:
+        draft: the new version, but for its blob and what depends on it.
+        commit: seals and commits it, given its finished blob and rows that belong to it.
+        encodings: how it is stored.
+        anew: that its digests are computed again; None keeps those of the source.
+
+    Raises:
+        Replaced: the source was replaced or removed after the caller had found it.
+    """
+    chain = encodings.chain()
+    async with AsyncExitStack() as stack:
+        size = None if source.parts else chain.stored_size(source.size)
+        writer = await stack.enter_async_context(store.create(draft.bucket, draft.key, size))
+        rows: list[Change] = []
+        if source.parts and anew is None:
+            parts = await _copy_parts(store, source, draft.bucket, draft.key, encodings, stack, rows)
+            blob, links = await writer.finish(), chain.links
+            draft = replace(draft, parts=parts, blob=blob, encoding=links, appends=source.appends)
+        elif anew is None and chain.covers(source.encoding) and await _adopt(store, source, writer):
+            draft = replace(draft, blob=await writer.finish())
+        else:
+            algorithm = anew.algorithm if anew else source.checksum.algorithm if source.checksum else None
+            draft = await _through(store, source, draft, writer, encodings, algorithm)
+        return await commit(draft, writer, tuple(rows))
 
 
 async def _adopt(store: Store, source: Version, writer: BlobWriter) -> bool:

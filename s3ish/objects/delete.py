@@ -13,6 +13,7 @@ from s3ish.objects.consequences import BY_SERVER, Cause
 from s3ish.objects.lock import check_removal
 from s3ish.objects.put import publish
 from s3ish.objects.store import Store, attempts, drop_blobs, garbage_of, translated
+from s3ish.tables import keys
 from s3ish.tables.catalog import CURRENT, NULLS, USAGE, VERSIONS
 from s3ish.tables.table import Held
 
@@ -129,6 +130,8 @@ async def _remove(
         expect += VERSIONS.newest(version.bucket, version.key, newest[0])
         changes.append(_entry_below(version, below))
         less += usage.of_key(version, below.record if below else None)
+        _, end = keys.prefix_range(keys.versions_prefix(version.bucket, version.key))
+        expect.append(VERSIONS.empty(keys.after(newest[0].key), below.key if below else end))  # replicas come there
         if below:
             expect.append(below.row)
     if version.id == NULL_VERSION or (below and below.record.id == NULL_VERSION):  # it is the newest then

@@ -59,6 +59,7 @@ async def plan(store: Store, bucket: Bucket, draft: Version, newest: Held[Versio
         sequence=sequence,
         id=versions.mint(sequence, store.clock) if enabled else NULL_VERSION,
         modified_ns=draft.modified_ns or store.clock.service_ns(),
+        replication="PENDING" if enabled and store.consequences.is_replicated(bucket, draft) else "",
     )
     publication = Publication(version, VERSIONS.newest(version.bucket, version.key, newest))
     if enabled:

@@ -10,6 +10,8 @@ import functools
 from collections.abc import Callable
 from contextlib import suppress
 
+from msgspec.structs import replace
+
 from s3ish.clock import Clock
 from s3ish.errors import InvalidArgument, MethodNotAllowed, NoSuchKey, NoSuchVersion
 from s3ish.index.protocol import Change
@@ -113,9 +115,33 @@ async def amend_version(
                 held = _present(await find(store, bucket, key, version_id), key, version_id, method)
                 record = (await store.bucket(bucket)).record
                 rows = functools.partial(_rows, store, record, cause)
+                changed = functools.partial(_changed, store, record, change)
                 with suppress(Gone):
-                    return (await amend(store, VERSIONS, held, change, rows)).record
+                    return (await amend(store, VERSIONS, held, changed, rows)).record
     raise AssertionError  # attempts() raises before
+
+
+async def amend_record(store: Store, version: Version, change: Callable[[Version], Version], cause: Cause) -> Version:
+    """Change a version, or delete marker, that was found before; see ``amend_version``. Raises NoSuchVersion."""
+    with translated():
+        async with store.turn(version.bucket, version.key):
+            held = await store.get(VERSIONS, version.bucket, version.key, version.sequence)
+            if held is None:
+                raise NoSuchVersion(Key=version.key, VersionId=version.id)
+            record = (await store.bucket(version.bucket)).record
+            try:
+                return (
+                    await amend(store, VERSIONS, held, change, functools.partial(_rows, store, record, cause))
+                ).record
+            except Gone:
+                raise NoSuchVersion(Key=version.key, VersionId=version.id) from None
+
+
+def _changed(store: Store, bucket: Bucket, change: Callable[[Version], Version], version: Version) -> Version:
+    """Return a changed version; what says something else to clients by then is replicated once more."""
+    after = change(version)
+    told = after.attributes != version.attributes and after.replication in ("COMPLETED", "FAILED")
+    return replace(after, replication="PENDING") if told and store.consequences.is_replicated(bucket, after) else after
 
 
 def _rows(store: Store, bucket: Bucket, cause: Cause, before: Version, after: Version) -> list[Change]:

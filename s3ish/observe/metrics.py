@@ -70,10 +70,34 @@ class Metrics:
         self.scrubbed = Counter("s3ish_scrubbed_bytes", "Bytes of objects that the scrub verified.", registry=registry)
         self.passes = Counter("s3ish_scrub_passes", "Passes of the scrub that came to their end.", registry=registry)
         self._events(registry)
+        self._replication(registry)
         self.info = Gauge(
             "s3ish_build_info", "The release.", ["version"], registry=registry, multiprocess_mode="livemax"
         )
         self.info.labels(__version__).set(1)
+
+    def _replication(self, registry: CollectorRegistry | None) -> None:
+        self.replicated = Counter(
+            "s3ish_replicated", "Versions that a destination has taken.", ["destination"], registry=registry
+        )
+        self.replicated_bytes = Counter(
+            "s3ish_replicated_bytes",
+            "Bytes of versions that a destination has taken.",
+            ["destination"],
+            registry=registry,
+        )
+        self.replication_failed = Counter(
+            "s3ish_replication_failed",
+            "Times that a destination has not taken a version.",
+            ["destination"],
+            registry=registry,
+        )
+        self.replication_age = Gauge(
+            "s3ish_replication_oldest_seconds",
+            "For how long the oldest version has been waiting for its replicas.",
+            registry=registry,
+            multiprocess_mode="livemostrecent",
+        )
 
     def _events(self, registry: CollectorRegistry | None) -> None:
         """Make the metrics of events on their way to targets."""

@@ -126,6 +126,19 @@ class Observer:
         if state != before:
             (self._log.warning if state == "ok" else self._log.error)("volume", volume=position, state=state)
 
+    def replicated(self, destination: str, size: int) -> None:
+        """Count a version that a destination has taken, and its bytes."""
+        self._metrics.replicated.labels(destination).inc()
+        self._metrics.replicated_bytes.labels(destination).inc(size)
+
+    def replication_failed(self, destination: str) -> None:
+        """Count a version that a destination has not taken."""
+        self._metrics.replication_failed.labels(destination).inc()
+
+    def replication_age(self, seconds: float) -> None:
+        """Show for how long the oldest version has been waiting for its replicas."""
+        self._metrics.replication_age.set(seconds)
+
     def scrubbed(self, size: int) -> None:
         """Count the bytes of an object that the scrub has verified."""
         self._metrics.scrubbed.inc(size)

@@ -290,8 +290,28 @@ MESSAGES: KeyedTable[QueuedMessage, [str, int, bytes]] = KeyedTable(
 
 USAGE = UsageTable("usage", Usage, keys.usage_key, keys.split_usage_key, title="what the {} {} holds", walked=True)
 
+REPLICATIONS: KeyedTable[int, [int, str, str]] = KeyedTable(
+    "replications", int, keys.replication_key, keys.split_replication_key, title="replication of version {} of {}/{}"
+)
+"""The versions that are to be replicated: the record is the version's revision. A rebuild finds them again by their
+status."""
+
 TABLES = Tables(
-    BUCKETS, UPLOADS, VERSIONS, PARTS, CURRENT, NULLS, SYSTEM, INLINE, GARBAGE, INTENTS, OUTBOX, MESSAGES, USAGE, STATE
+    BUCKETS,
+    UPLOADS,
+    VERSIONS,
+    PARTS,
+    CURRENT,
+    NULLS,
+    SYSTEM,
+    INLINE,
+    GARBAGE,
+    INTENTS,
+    OUTBOX,
+    MESSAGES,
+    REPLICATIONS,
+    USAGE,
+    STATE,
 )
 """All of them. Uploads come before versions, because that is how a part moves: so a pass does not miss it on its way.
 What an entry of a listing is restored from comes before it."""

@@ -8,7 +8,7 @@ _TOP = 2**64 - 1
 _SEQUENCE_BYTES = 8
 
 END = b"\xff"
-"""Behind every key: they begin with text in UTF-8."""
+"""Behind every key: they begin with text in UTF-8, or with a sequence, whose first byte is less until the year 2552."""
 
 NOTHING = (b"", b"")
 """A range without a key."""
@@ -116,6 +116,16 @@ def split_outbox_key(row: bytes) -> tuple[str, int, bytes]:
 def outbox_range(target: str) -> tuple[bytes, bytes]:
     """The rows of all events on their way to a target."""
     return prefix_range(target.encode() + b"\0")
+
+
+def replication_key(sequence: int, bucket: str, key: str) -> bytes:
+    """The row of a version that is to be replicated: the oldest come first."""
+    return sequence.to_bytes(_SEQUENCE_BYTES, "big") + object_key(bucket, key)
+
+
+def split_replication_key(row: bytes) -> tuple[int, str, str]:
+    """Return sequence, bucket and key of such a row."""
+    return int.from_bytes(row[:_SEQUENCE_BYTES], "big"), *split_object_key(row[_SEQUENCE_BYTES:])
 
 
 def system_key(name: str) -> bytes:

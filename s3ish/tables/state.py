@@ -120,6 +120,19 @@ class LifecycleProgress(Struct, frozen=True):
     made_ns: int = 0
 
 
+class ReplicationProgress(Struct, frozen=True):
+    """How far the versions of a bucket have been looked through for some rules, of which ``rules`` is a checksum.
+
+    ``created_ns`` tells the bucket from another one of its name, ``row`` is the next version, ``ended`` says that
+    there is none.
+    """
+
+    rules: int = 0
+    created_ns: int = 0
+    row: bytes = b""
+    ended: bool = False
+
+
 class ScrubProgress(Struct, frozen=True):
     """Where a pass of the scrub is.
 
@@ -184,6 +197,12 @@ GENERATION = Mark(
 )
 LEASES = Kept("lease/", Lease, "which process runs a job, until when", "jobs/runner.py")
 LIFECYCLE = Kept("lifecycle", LifecycleProgress, "where the pass of lifecycle rules is", "jobs/lifecycle.py")
+REPLICATION = Kept(
+    "replication/",
+    ReplicationProgress,
+    "how far the versions of a bucket have been looked through for its replication rules",
+    "jobs/replicate.py",
+)
 SCRUB = Kept(
     "scrub",
     ScrubProgress,
@@ -223,6 +242,7 @@ STATE_ROWS: tuple[Mark | Kept[Any], ...] = (
     GENERATION,
     LEASES,
     LIFECYCLE,
+    REPLICATION,
     SCRUB,
     SET,
     SWEEP,

@@ -40,6 +40,7 @@ from s3ish.tables.catalog import (
     NULLS,
     OUTBOX,
     PARTS,
+    REPLICATIONS,
     SYSTEM,
     TABLES,
     UPLOADS,
@@ -206,6 +207,7 @@ ROWS = {
         b"token",
     ),
     "what a bucket holds": USAGE.put(Usage(1, 2, 3, 1 << 50, 5, 6), "bucket", "bucket"),
+    "version that waits for replicas": REPLICATIONS.put(3, NS, "bucket", "a/\u00fc"),
     "away": AWAY.put([0, 2]),
 }
 SIDECARS = {

@@ -1,0 +1,237 @@
+"""Replication: versions that wait for their replicas, oldest first.
+
+A version's row goes when every destination has it, or has refused it for good; its status then says which. A
+destination that cannot be reached is left alone for a while, twice as long each time, and what waits for it goes on
+waiting; other destinations are served meanwhile. A replica is made once however often that is tried, so that a kill
+between a replica and the removal of the row costs one more look.
+
+When a bucket gets new rules, and after a rebuild of the index, its versions are looked through: those with the status
+PENDING wait again, and those that were there before the rules wait now where a rule wants them.
+"""
+
+import asyncio
+import zlib
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from typing import Protocol
+
+import structlog
+from msgspec.structs import replace
+
+from s3ish.errors import NoSuchBucket, NoSuchVersion
+from s3ish.index.protocol import Conflict, Damaged
+from s3ish.jobs.runner import Step
+from s3ish.model import Bucket, Version
+from s3ish.objects import versions
+from s3ish.objects.consequences import Cause
+from s3ish.objects.replication import JOB, REPLICA, ReplicationRule, RulesOf, chosen, waiting
+from s3ish.objects.store import Store
+from s3ish.observe.observer import Observer
+from s3ish.tables import keys
+from s3ish.tables.catalog import BUCKETS, REPLICATIONS, VERSIONS
+from s3ish.tables.state import REPLICATION, ReplicationProgress
+
+log = structlog.get_logger()
+
+_ROWS_A_STEP = 64
+_AT_ONCE = 8
+_LOOKED_AT_ONCE = 500
+_PAUSE_SECONDS = 0.25
+_FIRST_REST_SECONDS, _LONGEST_REST_SECONDS = 1.0, 60.0
+_BUCKETS_SECONDS = 5.0
+"""How often buckets are asked whether their rules are new."""
+_BUCKETS_AT_ONCE = 200
+_CAUSE = Cause(job=JOB)
+
+
+class Refused(Exception):
+    """A destination does not take a version, and will not as things are; the text says why."""
+
+
+class Unreachable(Exception):
+    """A destination takes nothing now; the text says why."""
+
+
+class Destination(Protocol):
+    """Where replicas go."""
+
+    async def replicate(self, bucket: Bucket, version: Version, rule: ReplicationRule) -> None:
+        """Have the destination of a rule have a replica of a version, or have that replica say what the version says.
+
+        Raises Refused, Unreachable.
+        """
+
+
+class ReplicationJob:
+    """Makes the replicas that wait.
+
+    Args:
+        store: the engines.
+        rules_of: returns the enabled rules of a bucket.
+        here: the buckets of this server, as destinations.
+        elsewhere: further destinations, by the name that rules give them.
+        observer: counts what is done.
+    """
+
+    name = "replication"
+
+    def __init__(
+        self,
+        store: Store,
+        rules_of: RulesOf,
+        here: Destination,
+        elsewhere: Mapping[str, Destination],
+        observer: Observer,
+    ) -> None:
+        self._store, self._rules_of, self._here, self._elsewhere = store, rules_of, here, elsewhere
+        self._observer = observer
+        self._cursor = b""
+        self._rests: dict[str, tuple[float, int]] = {}
+        self._asked_at = float("-inf")
+        self._next_bucket = b""
+
+    async def step(self) -> Step:
+        """Make the next replicas, or look through a part of a bucket that has new rules."""
+        rows = await REPLICATIONS.rows(self._store.index, self._cursor, keys.END, _ROWS_A_STEP)
+        if rows:
+            if not self._cursor:
+                self._show_age(rows[0][0])
+            await self._serve(rows)
+            self._cursor = keys.after(rows[-1][0])
+            return Step(more=True)
+        if not self._cursor:
+            self._observer.replication_age(0)
+        self._cursor = b""
+        return Step(more=await self._look(), pause_seconds=_PAUSE_SECONDS)
+
+    def _show_age(self, row: bytes) -> None:
+        sequence, _, _ = keys.split_replication_key(row)
+        self._observer.replication_age(max(0.0, (self._store.clock.now_ns() - sequence) / 1e9))
+
+    async def _serve(self, rows: Sequence[tuple[bytes, bytes]]) -> None:
+        gate = asyncio.Semaphore(_AT_ONCE)
+
+        async def one(row: bytes, value: bytes) -> None:
+            async with gate:
+                await self._one(row, value)
+
+        async with asyncio.TaskGroup() as group:
+            for row, value in rows:
+                group.create_task(one(row, value))
+
+    # --- one version
+
+    async def _one(self, row: bytes, value: bytes) -> None:
+        """Replicate a version to all its destinations, and take its row away if that is decided."""
+        sequence, bucket, key = keys.split_replication_key(row)
+        held = await self._store.find_bucket(bucket)
+        version = None
+        with suppress(Damaged):  # the repair of its row is under way
+            found = await self._store.get(VERSIONS, bucket, key, sequence)
+            version = found.record if found else None
+        if held is None or version is None:
+            await self._done(row, value)
+            return
+        outcomes = [await self._to(rule, held.record, version) for rule in self._rules_for(held.record, version)]
+        if None in outcomes:
+            return
+        await self._tell(version, failed=False in outcomes)
+        await self._done(row, value)
+
+    def _rules_for(self, bucket: Bucket, version: Version) -> list[ReplicationRule]:
+        rules = self._rules_of(bucket)
+        return chosen([rule for rule in rules if rule.modifications or version.replication != REPLICA], version)
+
+    async def _to(self, rule: ReplicationRule, bucket: Bucket, version: Version) -> bool | None:
+        """Replicate to one destination; return whether it took the version, None if that is not known yet."""
+        name = rule.destination
+        until, rests = self._rests.get(name, (0.0, 0))
+        if self._store.clock.monotonic() < until:
+            return None
+        try:
+            await self._elsewhere.get(name, self._here).replicate(bucket, version, rule)
+        except Unreachable as error:
+            pause = min(_FIRST_REST_SECONDS * 2 ** min(rests, 10), _LONGEST_REST_SECONDS)
+            self._rests[name] = self._store.clock.monotonic() + pause, rests + 1
+            self._observer.replication_failed(name)
+            if not rests:
+                log.warning("replication waits for its destination", destination=name, error=str(error))
+            return None
+        except Refused as error:
+            self._observer.replication_failed(name)
+            log.error(
+                "not replicated", bucket=bucket.name, key=version.key, version=version.id, to=name, error=str(error)
+            )
+            return False
+        if self._rests.pop(name, None):
+            log.info("replication goes on", destination=name)
+        self._observer.replicated(name, version.size)
+        return True
+
+    async def _tell(self, version: Version, *, failed: bool) -> None:
+        """Have the version say what became of it; a replica stays one."""
+        if version.replication == REPLICA:
+            return
+
+        def change(now: Version) -> Version:
+            if now.revision != version.revision:
+                return now  # it was amended meanwhile, and waits anew
+            return replace(now, replication="FAILED" if failed else "COMPLETED")
+
+        with suppress(NoSuchVersion, NoSuchBucket):
+            await versions.amend_record(self._store, version, change, _CAUSE)
+
+    async def _done(self, row: bytes, value: bytes) -> None:
+        """Take a row away, unless the version was amended meanwhile and waits again."""
+        with suppress(Conflict):
+            await self._store.index.commit([REPLICATIONS.drop(row)], [REPLICATIONS.expect(row, value)])
+
+    # --- buckets with new rules
+
+    async def _look(self) -> bool:
+        """Look through a part of the next bucket whose rules are new; tell whether there is more of it."""
+        now = self._store.clock.monotonic()
+        if not self._next_bucket and now - self._asked_at < _BUCKETS_SECONDS:
+            return False
+        if not self._next_bucket:
+            self._asked_at = now
+        rows = await BUCKETS.rows(self._store.index, self._next_bucket, keys.END, _BUCKETS_AT_ONCE)
+        for row, value in rows:
+            with suppress(Damaged):
+                bucket = self._store.hold(BUCKETS, row, value).record
+                if "replication" in bucket.documents and await self._look_through(bucket):
+                    self._next_bucket = row
+                    return True
+        self._next_bucket = keys.after(rows[-1][0]) if len(rows) == _BUCKETS_AT_ONCE else b""
+        return bool(self._next_bucket)
+
+    async def _look_through(self, bucket: Bucket) -> bool:
+        """Look at the next versions of a bucket; False if its rules are not new, or it has been looked through."""
+        rules = zlib.crc32(bucket.documents["replication"].encode())
+        state = REPLICATION.of(bucket.name.encode())
+        value = await state.value(self._store.index)
+        progress = state.read(value)
+        if progress is None or (progress.rules, progress.created_ns) != (rules, bucket.created_ns):
+            progress = ReplicationProgress(rules=rules, created_ns=bucket.created_ns)
+        if progress.ended:
+            return False
+        start, stop = keys.bucket_range(bucket.name)
+        rows = await VERSIONS.rows(self._store.index, max(start, progress.row), stop, _LOOKED_AT_ONCE)
+        for row, value_of in rows:
+            with suppress(Damaged, NoSuchVersion, NoSuchBucket):
+                await self._wait_again(bucket, self._store.hold(VERSIONS, row, value_of).record)
+        ended = len(rows) < _LOOKED_AT_ONCE
+        progress = replace(progress, row=b"" if ended else keys.after(rows[-1][0]), ended=ended)
+        with suppress(Conflict):
+            await self._store.index.commit([state.put(progress)], [state.expect(value)])
+        return True
+
+    async def _wait_again(self, bucket: Bucket, version: Version) -> None:
+        if version.replication == "PENDING":
+            await self._store.index.commit([waiting(version)])
+            return
+        rules = [rule for rule in self._rules_of(bucket) if rule.existing]
+        if version.replication in ("", "FAILED") and version.id != "null" and chosen(rules, version):
+            await versions.amend_record(
+                self._store, version, lambda now: replace(now, replication="PENDING"), Cause(job="existing objects")
+            )

@@ -1,0 +1,105 @@
+"""Which versions are replicated, and where to: what the rules of a bucket mean, and the row that a change leaves.
+
+A version that a rule is about is made with the status PENDING, and the same commit writes a row that says so. The job
+that replicates removes the row when every destination has the version. A replica has the id and the sequence of its
+source, so that it is made once however often that is tried, and the versions of a key are in the same order everywhere.
+What came as a replica goes nowhere else: two buckets may be each other's destination.
+
+https://docs.aws.amazon.com/AmazonS3/latest/userguide/replication-what-is-isnot-replicated.html
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+
+from msgspec import Struct
+
+from s3ish.index.protocol import Change
+from s3ish.model import Bucket, Tag, Version
+from s3ish.objects.consequences import Happening
+from s3ish.objects.encodings import customer
+from s3ish.tables.catalog import REPLICATIONS
+
+REPLICA = "REPLICA"
+JOB = "replication"
+"""How what replicates names itself as a cause."""
+_KMS = "aws:kms"
+
+
+class ReplicationRule(Struct, frozen=True, kw_only=True):
+    """One rule that is enabled.
+
+    ``destination`` is the name of a bucket or the ARN of one elsewhere; of several rules for one, that of the highest
+    ``priority`` counts. ``storage_class`` is that of replicas, "" for the version's own. ``markers`` says that delete
+    markers are replicated, ``encrypted`` that objects are whose encryption names a key, ``modifications`` that changes
+    of replicas are, ``existing`` that versions are which were there before the rule. ``owned`` says that replicas
+    belong to the owner of the destination.
+    """
+
+    destination: str
+    prefix: str = ""
+    tags: tuple[Tag, ...] = ()
+    priority: int = 0
+    storage_class: str = ""
+    markers: bool = False
+    encrypted: bool = False
+    modifications: bool = False
+    existing: bool = False
+    owned: bool = False
+
+    def is_about(self, version: Version) -> bool:
+        """Whether a version is to be replicated by the rule."""
+        if not version.key.startswith(self.prefix):
+            return False
+        if version.marker:
+            return self.markers and not self.tags
+        if customer.link_in(version.encoding):  # the key came with the request, and is not kept
+            return False
+        if version.attributes.encryption.get("type", "").startswith(_KMS) and not self.encrypted:
+            return False
+        return set(self.tags) <= set(version.attributes.tags)
+
+
+RulesOf = Callable[[Bucket], Sequence[ReplicationRule]]
+
+
+def chosen(rules: Iterable[ReplicationRule], version: Version) -> list[ReplicationRule]:
+    """Return the rules that count for a version, one for each destination."""
+    best: dict[str, ReplicationRule] = {}
+    for rule in rules:
+        if rule.is_about(version):
+            found = best.get(rule.destination)
+            if found is None or rule.priority > found.priority:
+                best[rule.destination] = rule
+    return list(best.values())
+
+
+class Replication:
+    """What follows from changes of versions where a bucket has rules.
+
+    Args:
+        rules_of: returns the enabled rules of a bucket.
+    """
+
+    def __init__(self, rules_of: RulesOf) -> None:
+        self._rules_of = rules_of
+
+    def is_wanted(self, bucket: Bucket, version: Version) -> bool:
+        """Whether a version is to be replicated that is made now, or amended."""
+        rules = self._rules_of(bucket)
+        if version.replication == REPLICA:
+            rules = [rule for rule in rules if rule.modifications]
+        return bool(rules) and bool(chosen(rules, version))
+
+    def rows(self, happening: Happening) -> Iterable[Change]:
+        """Return the row of a version that is to be replicated, as a source of consequences."""
+        version = happening.after
+        if version is None or happening.cause.job == JOB:
+            return ()
+        if version.replication == "PENDING":
+            return (waiting(version),)
+        changes_replica = version.replication == REPLICA and happening.is_amendment
+        return (waiting(version),) if changes_replica and self.is_wanted(happening.bucket, version) else ()
+
+
+def waiting(version: Version) -> Change:
+    """Return the row that says that a version is to be replicated."""
+    return REPLICATIONS.put(version.revision, version.sequence, version.bucket, version.key)

@@ -1,0 +1,119 @@
+"""Replication as clients see it: statuses, what arrives, and who may have it done."""
+
+import json
+
+import pytest
+
+from tests.waiting import wait_until
+
+ROLE = "arn:aws:iam::000000000000:role/replicator"
+
+
+def rule(destination, **fields):
+    plain = {"Status": "Enabled", "Priority": 1, "Filter": {}, "DeleteMarkerReplication": {"Status": "Enabled"}}
+    return plain | {"Destination": {"Bucket": f"arn:aws:s3:::{destination}"}} | fields
+
+
+def replicate(s3, bucket, *rules):
+    s3.put_bucket_replication(Bucket=bucket, ReplicationConfiguration={"Role": ROLE, "Rules": list(rules)})
+
+
+@pytest.fixture
+def pair(new_bucket):
+    return new_bucket("Enabled"), new_bucket("Enabled")
+
+
+def status_of(s3, bucket, key, **arguments):
+    return s3.head_object(Bucket=bucket, Key=key, **arguments).get("ReplicationStatus")
+
+
+def arrived(s3, bucket, key):
+    wait_until(lambda: status_of(s3, bucket, key) != "PENDING")
+    return status_of(s3, bucket, key)
+
+
+def test_an_object_arrives_with_all_that_belongs_to_it(s3, pair, big):
+    source, destination = pair
+    replicate(s3, source, rule(destination))
+    put = s3.put_object(
+        Bucket=source, Key="a key", Body=big, Metadata={"colour": "blue"}, Tagging="k=v", ContentType="text/plain"
+    )
+    assert arrived(s3, source, "a key") == "COMPLETED"
+    found = s3.get_object(Bucket=destination, Key="a key")
+    assert found["Body"].read() == big
+    assert (found["VersionId"], found["ETag"], found["ReplicationStatus"]) == (put["VersionId"], put["ETag"], "REPLICA")
+    assert (found["Metadata"], found["ContentType"], found["TagCount"]) == ({"colour": "blue"}, "text/plain", 1)
+    source_time = s3.head_object(Bucket=source, Key="a key")["LastModified"]
+    assert found["LastModified"] == source_time
+
+
+def test_a_completed_upload_and_a_delete_marker_arrive(s3, pair):
+    source, destination = pair
+    replicate(s3, source, rule(destination))
+    upload = s3.create_multipart_upload(Bucket=source, Key="many")["UploadId"]
+    parts = []
+    for number, body in ((1, bytes(5 << 20)), (2, b"end")):
+        part = s3.upload_part(Bucket=source, Key="many", UploadId=upload, PartNumber=number, Body=body)
+        parts.append({"PartNumber": number, "ETag": part["ETag"]})
+    s3.complete_multipart_upload(Bucket=source, Key="many", UploadId=upload, MultipartUpload={"Parts": parts})
+    assert arrived(s3, source, "many") == "COMPLETED"
+    assert s3.head_object(Bucket=destination, Key="many", PartNumber=2)["PartsCount"] == 2
+    s3.delete_object(Bucket=source, Key="many")
+    wait_until(lambda: s3.list_objects_v2(Bucket=destination)["KeyCount"] == 0)
+    listed = s3.list_object_versions(Bucket=destination)
+    assert (len(listed["DeleteMarkers"]), len(listed["Versions"])) == (1, 1)
+
+
+def test_what_no_rule_is_about_has_no_status(s3, pair):
+    source, destination = pair
+    replicate(s3, source, rule(destination, Filter={"Prefix": "logs/"}))
+    s3.put_object(Bucket=source, Key="logs/a", Body=b"x")
+    s3.put_object(Bucket=source, Key="other", Body=b"x")
+    assert arrived(s3, source, "logs/a") == "COMPLETED"
+    assert status_of(s3, source, "other") is None
+    assert [it["Key"] for it in s3.list_objects_v2(Bucket=destination)["Contents"]] == ["logs/a"]
+
+
+def test_existing_objects_arrive_on_request(s3, pair):
+    source, destination = pair
+    s3.put_object(Bucket=source, Key="old", Body=b"x")
+    replicate(s3, source, rule(destination, ExistingObjectReplication={"Status": "Enabled"}))
+    wait_until(lambda: status_of(s3, source, "old") == "COMPLETED")
+    assert status_of(s3, destination, "old") == "REPLICA"
+
+
+def test_a_destination_that_is_gone_is_a_failure(s3, pair):
+    source, destination = pair
+    replicate(s3, source, rule(destination))
+    s3.delete_bucket(Bucket=destination)
+    s3.put_object(Bucket=source, Key="a", Body=b"x")
+    assert arrived(s3, source, "a") == "FAILED"
+
+
+def test_nobody_has_objects_written_where_they_may_not_write(s3, other, new_bucket, refused):
+    """The server acts on behalf of who puts the rules, so that these must have the right themselves."""
+    theirs, target = f"{new_bucket()}-theirs", new_bucket("Enabled")
+    other.create_bucket(Bucket=theirs)
+    other.put_bucket_versioning(Bucket=theirs, VersioningConfiguration={"Status": "Enabled"})
+    configuration = {"Role": ROLE, "Rules": [rule(target)]}
+    refused(
+        "AccessDenied",
+        403,
+        other.put_bucket_replication,
+        Bucket=theirs,
+        ReplicationConfiguration=configuration,
+    )
+    statement = {
+        "Effect": "Allow",
+        "Principal": {"AWS": "arn:aws:iam::000000000000:user/other"},
+        "Action": "s3:ReplicateObject",
+        "Resource": f"arn:aws:s3:::{target}/*",
+    }
+    s3.put_bucket_policy(Bucket=target, Policy=json.dumps({"Version": "2012-10-17", "Statement": [statement]}))
+    other.put_bucket_replication(Bucket=theirs, ReplicationConfiguration=configuration)
+    other.put_object(Bucket=theirs, Key="a", Body=b"x")
+    assert arrived(other, theirs, "a") == "COMPLETED"
+    s3.delete_bucket_policy(Bucket=target)
+    other.put_object(Bucket=theirs, Key="b", Body=b"x")
+    assert arrived(other, theirs, "b") == "FAILED"
+    assert [it["Key"] for it in s3.list_objects_v2(Bucket=target)["Contents"]] == ["a"]

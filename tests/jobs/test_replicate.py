@@ -1,0 +1,371 @@
+"""Replication between buckets of one server: what is replicated, once, in which order, and what versions say of it."""
+
+import asyncio
+
+import pytest
+from msgspec.structs import replace
+
+from s3ish.index.protocol import Unavailable
+from s3ish.integrity.rebuild import rebuild
+from s3ish.jobs.replicas_here import ReplicasHere
+from s3ish.jobs.replicate import ReplicationJob, Unreachable
+from s3ish.jobs.runner import run_once
+from s3ish.model import Attributes, Grant, Lock, Tag
+from s3ish.objects import buckets, multipart, versions
+from s3ish.objects.consequences import Consequences
+from s3ish.objects.replication import Replication, ReplicationRule
+from s3ish.observe.observer import Observer
+from s3ish.tables.catalog import BUCKETS, REPLICATIONS, VERSIONS
+from s3ish.tables.state import REPLICATION
+from tests.objects.support import (
+    add_part,
+    begin,
+    complete,
+    copy_to,
+    get,
+    head,
+    keys_of,
+    make_bucket,
+    put,
+    read_all,
+    referenced,
+    remove,
+    sample,
+    sealed,
+    versions_of,
+)
+
+TO_D = (ReplicationRule(destination="d", markers=True),)
+
+
+class Mirrored:
+    """A store whose bucket ``b`` is replicated by the rules of the test, with ``b`` and ``d`` as buckets."""
+
+    def __init__(self, store, **rules):
+        self.store, self.rules = store, rules
+        self.elsewhere = {}
+        replication = Replication(self.rules_of)
+        store.consequences = Consequences(replication.rows, is_replicated=replication.is_wanted)
+        self.may = True
+        self.job = self.make_job()
+
+    def rules_of(self, bucket):
+        return self.rules.get(bucket.name, ())
+
+    def make_job(self):
+        here = ReplicasHere(self.store, lambda *_: self.may)
+        return ReplicationJob(self.store, self.rules_of, here, self.elsewhere, Observer())
+
+    async def run(self):
+        await run_once(self.job)
+
+    async def waiting(self):
+        return len(await REPLICATIONS.rows(self.store.index, b"", b"\xff", 1000))
+
+
+@pytest.fixture
+async def mirrored(store):
+    for name in ("b", "d"):
+        if await store.find_bucket(name) is None:
+            await make_bucket(store, name)
+        await buckets.set_versioning(store, name, enabled=True)
+        held = await store.bucket(name)
+        await buckets.change_bucket(store, name, lambda it: replace(it, documents={"replication": "<x/>"}))
+        assert held
+    return Mirrored(store, b=TO_D)
+
+
+async def status(store, key, version_id=None, bucket="b"):
+    return (await head(store, key, version_id, bucket=bucket)).replication
+
+
+@pytest.mark.parametrize("size", [0, 10, 2500])
+async def test_a_replica_is_the_version_in_another_bucket(store, mirrored, size):
+    attributes = Attributes(metadata={"a": "b"}, tags=(Tag("k", "v"),), headers={"content-type": "text/plain"})
+    version = await put(store, "a", sample(size), attributes=attributes)
+    assert version.replication == "PENDING"
+    await mirrored.run()
+    replica = await head(store, "a", bucket="d")
+    assert await read_all(store, replica) == sample(size)
+    for field in ("id", "sequence", "modified_ns", "etag", "size", "checksum", "attributes", "owner"):
+        assert getattr(replica, field) == getattr(version, field), field
+    assert (replica.replication, await status(store, "a")) == ("REPLICA", "COMPLETED")
+    assert await mirrored.waiting() == 0
+    assert await sealed(store) == await referenced(store)
+
+
+async def test_a_multipart_object_keeps_its_parts(store, mirrored, monkeypatch):
+    monkeypatch.setattr(multipart, "MIN_PART_BYTES", 200)
+    upload = await begin(store, "a")
+    parts = [await add_part(store, upload, number, sample(300, number)) for number in (1, 2)]
+    version = await complete(store, upload, parts)
+    await mirrored.run()
+    replica = await head(store, "a", bucket="d")
+    assert await read_all(store, replica) == sample(300, 1) + sample(300, 2)
+    assert (replica.etag, len(replica.parts)) == (version.etag, 2)
+    await remove(store, "a", version.id)
+    assert await read_all(store, replica) == sample(300, 1) + sample(300, 2)
+
+
+async def test_delete_markers_follow_where_the_rule_says_so(store, mirrored):
+    await put(store, "a")
+    await remove(store, "a")
+    await mirrored.run()
+    assert await keys_of(store, bucket="d") == []
+    assert [it[1:] for it in await versions_of(store, "a", bucket="d")] == [
+        it[1:] for it in await versions_of(store, "a")
+    ]
+    mirrored.rules["b"] = (ReplicationRule(destination="d"),)
+    await put(store, "c")
+    await remove(store, "c")
+    await mirrored.run()
+    assert await keys_of(store, bucket="d") == ["c"]
+
+
+async def test_removing_a_version_for_good_removes_no_replica(store, mirrored):
+    version = await put(store, "a")
+    await mirrored.run()
+    await remove(store, "a", version.id)
+    await mirrored.run()
+    assert await get(store, "a", bucket="d") == b"data"
+
+
+async def test_a_version_that_is_gone_before_its_turn_is_forgotten(store, mirrored):
+    version = await put(store, "a")
+    await remove(store, "a", version.id)
+    await mirrored.run()
+    assert await versions_of(store, bucket="d") == []
+    assert await mirrored.waiting() == 0
+
+
+async def test_versions_are_in_the_order_of_the_source_whenever_they_come(store, mirrored):
+    first = await put(store, "a", b"first")
+    mirrored.rules["b"] = ()
+    second = await put(store, "a", b"second")
+    mirrored.rules["b"] = TO_D
+    own = await put(store, "a", b"made here", bucket="d")
+    await mirrored.run()
+    assert [it[1] for it in await versions_of(store, "a", bucket="d")] == [own.id, first.id]
+    assert await get(store, "a", bucket="d") == b"made here"
+    assert await get(store, "a", first.id, bucket="d") == b"first"
+    assert second.replication == ""
+    await remove(store, "a", own.id, bucket="d")
+    assert await get(store, "a", bucket="d") == b"first"
+    assert await keys_of(store, bucket="d") == ["a"]
+
+
+async def test_a_replica_that_comes_while_what_covers_it_is_removed_is_listed(world, store, mirrored):
+    elsewhere = Mirrored(world.open(), b=TO_D)
+    version = await put(store, "a", b"replica")
+    own = await put(store, "a", b"own", bucket="d")
+    commit, done = store.index.commit, []
+
+    async def race(changes, expect=()):
+        if any(change.table == VERSIONS.name and b"d\0" in change.key for change in changes) and not done:
+            done.append(True)
+            await elsewhere.run()
+        return await commit(changes, expect)
+
+    store.index.commit = race
+    await remove(store, "a", own.id, bucket="d")
+    store.index.commit = commit
+    assert done
+    assert await keys_of(store, bucket="d") == ["a"]
+    assert (await head(store, "a", bucket="d")).id == version.id
+
+
+async def test_rules_choose_by_prefix_tag_and_priority(store, mirrored):
+    await make_bucket(store, "e", "Enabled")
+    mirrored.rules["b"] = (
+        ReplicationRule(destination="d", prefix="logs/", priority=1),
+        ReplicationRule(destination="d", prefix="logs/", priority=2, storage_class="STANDARD_IA"),
+        ReplicationRule(destination="e", tags=(Tag("copy", "yes"),), priority=3),
+    )
+    await put(store, "logs/a")
+    await put(store, "logs/b", attributes=Attributes(tags=(Tag("copy", "yes"), Tag("x", "y"))))
+    other = await put(store, "other")
+    assert other.replication == ""
+    await mirrored.run()
+    assert await keys_of(store, bucket="d") == ["logs/a", "logs/b"]
+    assert (await head(store, "logs/a", bucket="d")).attributes.storage_class == "STANDARD_IA"
+    assert await keys_of(store, bucket="e") == ["logs/b"]
+
+
+async def test_two_buckets_may_be_each_others_destination(store, mirrored):
+    mirrored.rules["d"] = (ReplicationRule(destination="b", markers=True),)
+    here, there = await put(store, "a"), await put(store, "c", bucket="d")
+    for _ in range(4):
+        await mirrored.run()
+    for bucket in ("b", "d"):
+        assert [it[:2] for it in await versions_of(store, bucket=bucket)] == [("a", here.id), ("c", there.id)]
+    await remove(store, "c")
+    for _ in range(4):
+        await mirrored.run()
+    assert await versions_of(store, bucket="b") == await versions_of(store, bucket="d")
+    assert await mirrored.waiting() == 0
+
+
+def tagged(value):
+    return lambda version: replace(version, attributes=replace(version.attributes, tags=(Tag("t", value),)))
+
+
+async def test_tags_that_change_later_follow(store, mirrored):
+    version = await put(store, "a")
+    await mirrored.run()
+    await versions.amend_version(store, "b", "a", None, tagged("new"))
+    assert await status(store, "a") == "PENDING"
+    await mirrored.run()
+    replica = await head(store, "a", bucket="d")
+    assert (replica.id, replica.attributes.tags, replica.replication) == (version.id, (Tag("t", "new"),), "REPLICA")
+    assert await status(store, "a") == "COMPLETED"
+
+
+async def test_changes_of_replicas_come_back_where_the_rule_says_so_and_end_there(store, mirrored):
+    mirrored.rules["d"] = (ReplicationRule(destination="b", modifications=True),)
+    await put(store, "a")
+    await mirrored.run()
+    await versions.amend_version(store, "d", "a", None, tagged("there"))
+    for _ in range(4):
+        await mirrored.run()
+    assert (await head(store, "a")).attributes.tags == (Tag("t", "there"),)
+    assert await status(store, "a", bucket="d") == "REPLICA"
+    assert await mirrored.waiting() == 0
+
+
+async def test_an_amendment_while_a_replica_is_made_is_not_lost(store, mirrored):
+    await put(store, "a")
+    here = mirrored.job._here
+
+    class Amending:
+        async def replicate(self, *arguments):
+            await here.replicate(*arguments)
+            mirrored.job._here = here
+            await versions.amend_version(store, "b", "a", None, tagged("late"))
+
+    mirrored.job._here = Amending()
+    await mirrored.run()
+    await mirrored.run()
+    assert (await head(store, "a", bucket="d")).attributes.tags == (Tag("t", "late"),)
+    assert await status(store, "a") == "COMPLETED"
+
+
+@pytest.mark.parametrize("reason", ["gone", "unversioned", "forbidden", "no lock"])
+async def test_what_a_destination_refuses_has_failed(store, mirrored, reason, logged):
+    attributes = Attributes()
+    if reason == "gone":
+        mirrored.rules["b"] = (ReplicationRule(destination="missing"),)
+    elif reason == "unversioned":
+        await buckets.set_versioning(store, "d", enabled=False)
+    elif reason == "forbidden":
+        mirrored.may = False
+    else:
+        attributes = Attributes(lock=Lock(legal_hold=True))
+    await put(store, "a", attributes=attributes)
+    await mirrored.run()
+    assert await status(store, "a") == "FAILED"
+    assert await versions_of(store, bucket="d") == []
+    assert await mirrored.waiting() == 0
+    assert "not replicated" in [entry["event"] for entry in logged]
+
+
+async def test_what_cannot_be_reached_waits_and_holds_up_nothing_else(store, mirrored):
+    calls = []
+
+    class Down:
+        up = False
+
+        async def replicate(self, bucket, version, rule):
+            calls.append(version.key)
+            if not self.up:
+                raise Unreachable("no route")
+
+    down = mirrored.elsewhere["far"] = Down()
+    mirrored.rules["b"] = (ReplicationRule(destination="far", prefix="f"), ReplicationRule(destination="d", prefix="d"))
+    for key in ("f1", "d1", "f2", "d2"):
+        await put(store, key)
+    await mirrored.run()
+    await mirrored.run()
+    assert len(calls) <= 2  # it is left alone for a while
+    assert await keys_of(store, bucket="d") == ["d1", "d2"]
+    assert (await status(store, "f1"), await mirrored.waiting()) == ("PENDING", 2)
+    down.up = True
+    mirrored.job._rests.clear()
+    await mirrored.run()
+    assert await status(store, "f1") == await status(store, "f2") == "COMPLETED"
+
+
+async def test_a_kill_at_any_commit_makes_no_second_version(store, mirrored):
+    for number in range(1, 12):
+        key = f"k{number}"
+        version = await put(store, key, sample(2500))
+        commit, left = store.index.commit, [number]
+
+        async def dying(changes, expect=(), commit=commit, left=left):
+            left[0] -= 1
+            if left[0] == 0:
+                raise Unavailable("killed")
+            return await commit(changes, expect)
+
+        store.index.commit = dying
+        try:
+            for _ in range(2):
+                mirrored.job = mirrored.make_job()
+                await asyncio.gather(run_once(mirrored.job), return_exceptions=True)
+                mirrored.job._rests.clear()
+        finally:
+            store.index.commit = commit
+        mirrored.job = mirrored.make_job()
+        await mirrored.run()
+        assert [it[1] for it in await versions_of(store, key, bucket="d")] == [version.id]
+        assert await status(store, key) == "COMPLETED"
+
+
+async def test_after_a_rebuild_what_was_waiting_waits_again(world, store, mirrored, tmp_path):
+    await put(store, "done")
+    await mirrored.run()
+    await put(store, "a")
+    old = mirrored.rules
+    fresh = world.open(tmp_path / "new.db")
+    await rebuild(fresh)
+    mirrored = Mirrored(fresh, **old)
+    assert await mirrored.waiting() == 0
+    await mirrored.run()
+    await mirrored.run()
+    assert await keys_of(fresh, bucket="d") == ["a", "done"]
+    assert await status(fresh, "a") == "COMPLETED"
+
+
+async def test_objects_of_before_follow_on_request(store, mirrored):
+    mirrored.rules["b"] = ()
+    await put(store, "old")
+    await remove(store, "old-marker")
+    await mirrored.run()
+    assert await keys_of(store, bucket="d") == []
+    mirrored.rules["b"] = (ReplicationRule(destination="d", existing=True),)
+    await buckets.change_bucket(store, "b", lambda it: replace(it, documents={"replication": "<other/>"}))
+    mirrored.job = mirrored.make_job()
+    await mirrored.run()
+    await mirrored.run()
+    assert await keys_of(store, bucket="d") == ["old"]
+    progress = REPLICATION.of(b"b")
+    assert progress.read(await progress.value(store.index)).ended
+
+
+async def test_copies_are_versions_like_others(store, mirrored):
+    version = await put(store, "a")
+    await mirrored.run()
+    copied = await copy_to(store, await head(store, "a"), "copy")
+    assert copied.replication == "PENDING"
+    back = await copy_to(store, await head(store, "a", bucket="d"), "back")
+    assert (back.replication, version.id != back.id) == ("PENDING", True)
+    await mirrored.run()
+    assert await keys_of(store, bucket="d") == ["a", "back", "copy"]
+
+
+async def test_replicas_belong_to_the_owner_of_the_destination_where_the_rule_says_so(store, mirrored):
+    mirrored.rules["b"] = (ReplicationRule(destination="d", owned=True),)
+    await put(store, "a", attributes=Attributes(acl=(Grant("owner-id", "READ"),)))
+    await mirrored.run()
+    replica = await head(store, "a", bucket="d")
+    destination = (await store.get(BUCKETS, "d")).record
+    assert (replica.owner, replica.attributes.acl) == (destination.owner, ())
