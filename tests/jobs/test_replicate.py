@@ -22,6 +22,7 @@ from tests.objects.support import (
     begin,
     complete,
     copy_to,
+    counted,
     get,
     head,
     keys_of,
@@ -72,7 +73,9 @@ async def mirrored(store):
         held = await store.bucket(name)
         await buckets.change_bucket(store, name, lambda it: replace(it, documents={"replication": "<x/>"}))
         assert held
-    return Mirrored(store, b=TO_D)
+    yield Mirrored(store, b=TO_D)
+    kept, found = await counted(store)
+    assert kept == found
 
 
 async def status(store, key, version_id=None, bucket="b"):
