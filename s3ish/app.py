@@ -5,7 +5,7 @@ No logic lives here. What must be done before, once for all workers, is in ``sta
 
 import contextlib
 import functools
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +14,10 @@ from s3ish.api.catalogue import catalogue
 from s3ish.api.lifecycle import rules_of
 from s3ish.blob.paths import MARK_BYTES
 from s3ish.blob.protocol import BlobError
+from s3ish.blob.volumes.volume_set import Volumes
 from s3ish.clock import Clock, ServiceTime
 from s3ish.config import Settings
+from s3ish.controlled import Controlled
 from s3ish.engines import close, make_store, open_volumes, users
 from s3ish.errors import S3Error
 from s3ish.identity.last_used import FLUSH_SECONDS
@@ -47,9 +49,12 @@ from s3ish.process.standby import Standby
 from s3ish.replication import REPLICATION, replication_job
 from s3ish.server.access_log import AccessLog
 from s3ish.server.control import admin
+from s3ish.server.faulty_sends import answer_whole
 from s3ish.server.health import is_beside
 from s3ish.server.pipeline import S3Application
 from s3ish.server.router import Router
+from s3ish.server.storage_faults import StorageFaults
+from s3ish.server.test_controls import controls, is_control
 from s3ish.tables.catalog import TABLES
 from s3ish.tables.state import UNCLEAN
 from s3ish.wire.shape import Written
@@ -75,20 +80,31 @@ class Application:
         self._observer = Observer(shared=settings.server.workers > 1, log=log, audit=audit)
         self._store: Store | None = None
         self._s3: S3Application | None = None
+        self._controlled = Controlled(clock) if settings.test.controls else None
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         if scope["type"] == "lifespan":
             await live(self._serving(), receive, send, (BlobError, IndexFailure, OSError))
+        elif self._controlled and is_control(scope):
+            await self._controls(scope, receive, send)
         elif is_beside(scope, self._settings.server.domains):
             await self._admin(scope, receive, send)
         else:
             assert self._s3, "the server begins with the lifespan"
-            await self._s3(scope, receive, send)
+            if self._controlled:
+                await answer_whole(self._s3, scope, receive, send)
+            else:
+                await self._s3(scope, receive, send)
 
     def refuse(self, error: S3Error, path: str, client: str, *, answered: bool) -> Written:
         """See ``S3Application.refuse``."""
         assert self._s3, "the server begins with the lifespan"
         return self._s3.refuse(error, path, client, answered=answered)
+
+    @functools.cached_property
+    def _controls(self) -> Any:
+        assert self._controlled, "is asked before"
+        return controls(self._controlled, self._settings.test.token.reveal())
 
     @functools.cached_property
     def _admin(self) -> Any:
@@ -147,10 +163,12 @@ class Application:
             self._observer,
             notifications.targets,
             access_log=access_log,
+            faults=self._controlled.faults if self._controlled else None,
         )
         runner.start()
         try:
-            yield
+            with self._control(store, volumes):
+                yield
         finally:
             await runner.stop()
             await notifications.close()
@@ -166,6 +184,18 @@ class Application:
             finally:
                 await close(store)
                 self._observer.close()
+
+    @contextlib.contextmanager
+    def _control(self, store: Store, volumes: Volumes) -> Iterator[None]:
+        """Let tests control the store, if settings say so; nothing is wrong with its drives afterwards."""
+        if not self._controlled:
+            yield
+            return
+        self._controlled.begin(store, StorageFaults(store, volumes))
+        try:
+            yield
+        finally:
+            self._controlled.end()
 
     def _shared_jobs(self, store: Store) -> list[Job]:
         """Return what one process of many does."""

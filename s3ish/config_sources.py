@@ -220,6 +220,8 @@ def check(settings: Settings, environment: Mapping[str, str]) -> Iterator[tuple[
                 yield dotted, f"{dotted}: {_shown(text)} is not {words}"
     if settings.server.url and not _is_url(settings.server.url):
         yield "server.url", f"server.url: {_shown(settings.server.url)} is not of the form http[s]://HOST[:PORT]"
+    if settings.test.controls and settings.server.workers > 1:
+        yield "test.controls", "test.controls: they are those of one process; leave server.workers out, or set it to 1"
     if len(settings.tls.keys) not in (0, len(settings.tls.certificates)):
         yield "tls.keys", "tls.keys: give one for each of tls.certificates, in the same order, or none"
     if settings.erasure.coder == "zfec" and not importlib.util.find_spec("zfec"):

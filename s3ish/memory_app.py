@@ -13,13 +13,12 @@ from s3ish.api.catalogue import catalogue
 from s3ish.blob.memory import Capacity
 from s3ish.config import Settings
 from s3ish.errors import S3Error, ServiceUnavailable
-from s3ish.http.exchange import AnswerTorn
 from s3ish.observe.logs import RequestLog
 from s3ish.observe.observer import Observer
 from s3ish.process.lifespan import live
 from s3ish.server.claimed_world import MAIN, claimed_world, claimed_world_of_form, is_form
 from s3ish.server.control import admin
-from s3ish.server.faulty_sends import RESET
+from s3ish.server.faulty_sends import answer_whole
 from s3ish.server.health import is_beside
 from s3ish.server.router import Router
 from s3ish.server.test_controls import controls, is_control
@@ -55,17 +54,7 @@ class MemoryApplication:
             await self._answer(scope, receive, send)
 
     async def _answer(self, scope: Any, receive: Any, send: Any) -> None:
-        """Answer a request for S3. An answer that a plan keeps back, or cuts, ends the connection."""
-        is_whole = resets = False
-
-        async def sending(message: Any) -> None:
-            nonlocal is_whole, resets
-            if message["type"] == RESET:
-                resets = True
-                return
-            await send(message)
-            is_whole = message["type"] == "http.response.body" and not message.get("more_body", False)
-
+        """Answer a request for S3, in the world that it names."""
         name = claimed_world(scope)
         if name == MAIN and is_form(scope):
             name, scope, receive = await claimed_world_of_form(scope, receive)
@@ -75,9 +64,7 @@ class MemoryApplication:
             await self._send_refusal(scope, send, error)
             return
         with world.stage.request() as s3:
-            await s3(scope, receive, sending)
-        if not is_whole:
-            raise AnswerTorn(resets=resets)
+            await answer_whole(s3, scope, receive, send)
 
     async def _send_refusal(self, scope: Any, send: Any, error: S3Error) -> None:
         """Answer a request that no world takes."""

@@ -129,6 +129,7 @@ class World:
         self.recorder = Recorder()
         self.faults = PlannedFaults(self.recorder, self.clock)
         self.snapshots: dict[str, Snapshot] = {}
+        self.storage = None  # memory has no drives
         root, *others = users(settings)
         self._owner = root.owner
         self._users = [replace(root, access_key=access_key)] if access_key else [root, *others]

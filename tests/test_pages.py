@@ -109,6 +109,25 @@ def test_python_of_the_page_on_tests(tmp_path):
     assert "1 passed" in ended.stdout, ended.stdout
 
 
+@pytest.mark.slow
+def test_drives_that_are_harmed(start_server, tmp_path):
+    (block,) = blocks("testing.md", "console")
+    start, *calls = [line.removeprefix("$ ") for line in block.splitlines()]
+    setting, serve = start.split(" ", 1)
+    name, value = setting.split("=")
+    drives = [tmp_path / drive for drive in serve.removeprefix("s3ish serve ").split()]
+    for drive in drives:
+        drive.mkdir()
+    process = start_server(*drives, "--bucket", "uploads", **{name: value})
+    given = {"endpoint_url": process.endpoint, "region_name": "us-east-1"}
+    keys = {"aws_access_key_id": "s3ishadmin", "aws_secret_access_key": "s3ishadmin"}
+    boto3.client("s3", **given, **keys).put_object(Bucket="uploads", Key="a", Body=b"x" * 100_000)
+    for call in calls:
+        command = ["bash", "-c", call.replace("localhost:9000", process.endpoint)]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=WAIT_SECONDS, check=True)
+        assert "error" not in json.loads(done.stdout), call
+
+
 def test_notes_on_a_seed():
     (block,) = blocks("replacing.md", "json")
     notes = msgspec.json.decode(block, type=SeedNotes)
@@ -137,6 +156,6 @@ def test_nothing_else_is_shown():
         programs = {shlex.split(line)[0] for block in blocks(page) for line in block.replace("\\\n", " ").splitlines()}
         assert programs <= {"s3ish", "curl"}, page
         languages = set(re.findall(r"^```(\w+)$", (DOCS / page).read_text(), re.MULTILINE))
-        assert languages <= {"python", "json"}, page
+        assert languages <= {"python", "json", "console"}, page
     others = [block for block in blocks("replacing.md", "python") if not any(name in block for name in NEEDS_DOCKER)]
     assert others == []

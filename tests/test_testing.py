@@ -625,17 +625,35 @@ EXAMPLES = [
 
 
 @pytest.mark.parametrize(("method", "path", "operation"), EXAMPLES, ids=lambda it: it if isinstance(it, str) else "")
-def test_the_description_for_programs_is_true(server, method, path, operation):
+def test_the_description_for_programs_is_true(server, on_drives, method, path, operation):
     """Each example is answered with what is described, and each field that is answered is described."""
+    if path in ("/-/test/drives", "/-/test/shards"):
+        ask_as_described(on_drives.endpoint, method, path, operation)
+        return
     server.snapshot("before")
     server.world("one").snapshot("before")
     parameters = SPECIFICATION["paths"][path].get("parameters", [])
     path = path.format(**{it["name"]: it["example"] for it in parameters if it["in"] == "path"})
     if any(it["name"] == "world" for it in parameters):
         path += "?world=test-one"
+    ask_as_described(server.endpoint, method, path, operation)
+
+
+@pytest.fixture
+def on_drives(start_server, tmp_path, path):
+    """A server whose drives can be harmed, where that is described."""
+    if path not in ("/-/test/drives", "/-/test/shards"):
+        return None
+    process = start_server(tmp_path / "data", "--bucket", "made", S3ISH_TEST_CONTROLS="true")
+    running = Running(process.endpoint, "s3ishadmin", "s3ishadmin")
+    boto3.client("s3", **running.client_arguments).put_object(Bucket="made", Key="k", Body=b"x" * 100_000)
+    return running
+
+
+def ask_as_described(endpoint, method, path, operation):
     content = operation.get("requestBody", {}).get("content", {}).get("application/json", {})
     for example in (content.get("examples") or {"none": {"value": None}}).values():
-        connection = http.client.HTTPConnection(server.endpoint.removeprefix("http://"))
+        connection = http.client.HTTPConnection(endpoint.removeprefix("http://"))
         body = None if example["value"] is None else json.dumps(example["value"], default=str)
         connection.request(method.upper(), path, body)
         answer = connection.getresponse()
@@ -656,6 +674,8 @@ def test_the_description_has_every_route_and_every_field():
         (test_controls.ClockRequest, "ClockRequest"),
         (test_controls.ResetRequest, "ResetRequest"),
         (test_controls.ForkRequest, "ForkRequest"),
+        (test_controls.DriveRequest, "DriveRequest"),
+        (test_controls.HarmRequest, "HarmRequest"),
     ):
         described = SPECIFICATION["components"]["schemas"][name]
         assert set(described["properties"]) == set(kind.__struct_fields__), name

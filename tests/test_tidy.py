@@ -26,12 +26,13 @@ MAY_IMPORT = {
     "answering": {"config", "server", "objects", "identity", "auth"} | LEAVES,
     "replication": {"jobs", "api", "objects"} | LEAVES,
     "app": ABOVE
-    | {"answering", "notifications", "replication", "identity"}
+    | {"controlled", "answering", "notifications", "replication", "identity"}
     | {"api", "objects", "auth", "wire", "tables", "index", "blob"}
     | LEAVES,
     "seed_notes": {"api", "auth", "model"},
     "furnish": {"seed_notes", "config", "api", "objects", "wire"} | LEAVES,
     "memory_app": ABOVE | {"world", "worlds", "api", "wire", "blob"} | LEAVES,
+    "controlled": {"api", "clock", "jobs", "objects", "server"},
     "worlds": {"world", "engines", "server", "errors"},
     "world": ABOVE - {"process"}
     | {"answering", "replication"}

@@ -95,7 +95,7 @@ def with_workers(settings: Settings) -> Settings:
     """Return settings that say how many workers there are: one a core where they leave it open."""
     if settings.server.workers:
         return settings
-    count = min(MOST_WORKERS, usable_cores())
+    count = 1 if settings.test.controls else min(MOST_WORKERS, usable_cores())
     return msgspec.structs.replace(settings, server=msgspec.structs.replace(settings.server, workers=count))
 
 

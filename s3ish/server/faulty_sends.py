@@ -3,9 +3,32 @@
 import asyncio
 from typing import Any
 
+from s3ish.http.exchange import AnswerTorn
+
 RESET = "s3ish.reset"
-"""The message that asks for the connection to be reset; what runs the application understands it."""
+"""The message that asks for the connection to be reset; ``answer_whole`` understands it."""
 _PIECES_PER_SECOND = 20
+
+
+async def answer_whole(application: Any, scope: Any, receive: Any, send: Any) -> None:
+    """Have a request answered. An answer that a plan keeps back, or cuts, ends the connection.
+
+    Raises:
+        AnswerTorn: it was.
+    """
+    is_whole = resets = False
+
+    async def sending(message: Any) -> None:
+        nonlocal is_whole, resets
+        if message["type"] == RESET:
+            resets = True
+            return
+        await send(message)
+        is_whole = message["type"] == "http.response.body" and not message.get("more_body", False)
+
+    await application(scope, receive, sending)
+    if not is_whole:
+        raise AnswerTorn(resets=resets)
 
 
 def cut(send: Any, count: int, *, resets: bool) -> Any:

@@ -6,7 +6,7 @@
 import re
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Annotated, Any, Protocol
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Protocol
 
 import msgspec
 from msgspec import Meta, Struct
@@ -24,9 +24,13 @@ if TYPE_CHECKING:
     from starlette.requests import Request
     from starlette.responses import Response
 
+    from s3ish.server.storage_faults import StorageFaults
+
 PREFIX = "/-/test/"
 MOTO_RESET = "/moto-api/reset"
 _BODY_BYTES = 64 * 1024
+DriveTrouble = Literal["full", "unflushed", "hanging", "ok"]
+HarmKind = Literal["lose", "flip"]
 _SNAPSHOT = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 
@@ -48,6 +52,10 @@ class World(Protocol):
     clock: Clock
     faults: PlannedFaults
     recorder: Recorder
+
+    @property
+    def storage(self) -> "StorageFaults | None":
+        """What harms its drives; None if it has none."""
 
     @property
     def snapshots(self) -> Mapping[str, Snapshot]:
@@ -107,6 +115,23 @@ class ForkRequest(Struct, forbid_unknown_fields=True):
     world: str
 
 
+class DriveRequest(Struct, forbid_unknown_fields=True):
+    """What is to be wrong with a drive."""
+
+    drive: Annotated[int, Meta(ge=0)]
+    trouble: DriveTrouble
+
+
+class HarmRequest(Struct, forbid_unknown_fields=True):
+    """Which shard of an object is to be lost, or to have another bit."""
+
+    bucket: str
+    key: str
+    harm: HarmKind
+    shard: Annotated[int, Meta(ge=0)] = 0
+    part: Annotated[int, Meta(ge=1)] = 1
+
+
 def is_control(scope: Any) -> bool:
     """Whether a request is for the test controls."""
     path: bytes = scope["raw_path"]
@@ -162,6 +187,10 @@ def controls(worlds: Worlds, token: str) -> "Starlette":
         ("requests", "GET", acts.list_requests),
         ("requests", "DELETE", acts.clear_requests),
         ("cost", "GET", acts.show_cost),
+        ("drives", "GET", acts.list_drives),
+        ("drives", "POST", acts.set_drive),
+        ("drives", "DELETE", acts.clear_drives),
+        ("shards", "POST", acts.harm_shard),
     ]
     routes = [Route(PREFIX + path, guarded(handle), methods=[method]) for path, method, handle in table]
     return Starlette(routes=[*routes, Route(MOTO_RESET, guarded(acts.reset_all), methods=["POST"])])
@@ -283,9 +312,33 @@ class _Controls:
             "items": [item._asdict() for item in items],
         }
 
+    async def list_drives(self, request: "Request") -> Any:
+        return {"drives": _storage(await self._world(request)).drives}
+
+    async def set_drive(self, request: "Request") -> Any:
+        wanted = msgspec.json.decode(await _body(request), type=DriveRequest)
+        _storage(await self._world(request)).set(wanted.drive, wanted.trouble)
+        return await self.list_drives(request)
+
+    async def clear_drives(self, request: "Request") -> Any:
+        _storage(await self._world(request)).clear()
+        return await self.list_drives(request)
+
+    async def harm_shard(self, request: "Request") -> Any:
+        wanted = msgspec.json.decode(await _body(request), type=HarmRequest)
+        storage = _storage(await self._world(request))
+        return {"harmed": await storage.harm(wanted.bucket, wanted.key, wanted.part, wanted.shard, wanted.harm)}
+
     async def clear_requests(self, request: "Request") -> Any:
         (await self._world(request)).recorder.clear()
         return await self.list_requests(request)
+
+
+def _storage(world: World) -> "StorageFaults":
+    """Return what harms the drives. Raises ValueError: there are none."""
+    if world.storage is None:
+        raise ValueError("this server keeps everything in memory: set test.controls on one with drives")
+    return world.storage
 
 
 class Unexpected(Exception):

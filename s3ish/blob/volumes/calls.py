@@ -10,6 +10,7 @@ import os
 from threading import get_ident
 
 from s3ish.blob.protocol import Away, BlobError, Missing, VolumeError, VolumesFull
+from s3ish.blob.volumes.trouble import Trouble
 from s3ish.threads import stop_if_given_up
 
 NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT})
@@ -21,12 +22,13 @@ class Calls:
     Args:
         volume: its name, for messages.
 
-    ``hung`` says that the volume does not answer: no call enters it.
+    ``hung`` says that the volume does not answer: no call enters it. ``trouble`` is what tests have made wrong with it.
     """
 
     def __init__(self, volume: str) -> None:
         self.volume = volume
         self.hung = False
+        self.trouble = Trouble()
         self.under_way: dict[int, Call] = {}
         self._stuck: set[Call] = set()
 
@@ -60,6 +62,15 @@ class Calls:
         if self.hung:
             raise Away(f"{self.volume} does not answer")
         self.begin(call)
+        if self.trouble.kind != "ok":
+            self._meet_trouble(call)
+
+    def _meet_trouble(self, call: "Call") -> None:
+        try:
+            self.trouble.meet_call()
+        except BaseException:
+            self.leave(call)
+            raise
 
     def begin(self, call: "Call") -> None:
         """A call begins that is not refused."""

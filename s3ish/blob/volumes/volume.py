@@ -136,6 +136,7 @@ class Volume:
         Whether there is room for them beside the reserve is asked before, with ``leave_reserve``.
         """
         with self.calls.to("a file"):
+            self.calls.trouble.meet_write()
             total = sum(map(len, buffers))
             done = os.pwritev(descriptor, buffers, offset)
             if done < total:
@@ -150,6 +151,7 @@ class Volume:
         Raises Full, VolumeError.
         """
         with self.calls.to("the file system"):
+            self.calls.trouble.meet_write()
             found = os.fstatvfs(self._root)
             reserve = min(_RESERVE_BYTES, found.f_blocks * found.f_frsize // _RESERVE_SHARE)
             if found.f_bavail * found.f_frsize - wanted_bytes < reserve:
@@ -403,6 +405,7 @@ class Volume:
     def free_bytes(self) -> int:
         """Return the space that is left for unprivileged writers. Raises VolumeError."""
         with self.calls.to("the file system"):
+            self.calls.trouble.meet_write()
             found = os.fstatvfs(self._root)
             return found.f_bavail * found.f_frsize
 
@@ -536,6 +539,7 @@ class Volume:
         """Flush something. A failure makes the volume suspect, but for errors that are ``spared``."""
         with self.calls.to(what, slow=slow):
             try:
+                self.calls.trouble.meet_flush()
                 yield
             except OSError as error:
                 if error.errno not in spared:  # the kernel has dropped what it could not write: but what?
