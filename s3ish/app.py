@@ -173,17 +173,29 @@ class Application:
             await runner.stop()
             await notifications.close()
             pulse.close()
-            try:
-                with contextlib.suppress(IndexFailure):
-                    await damage.flush()
-                    await registry.used.flush()
-                await access_log.deliver(all_of_it=True)
-                await leftovers.step()
-                if not store.leftovers:
-                    volumes.forget_workers([volumes.mark])
-            finally:
-                await close(store)
-                self._observer.close()
+            await self._finish(store, volumes, damage, registry, access_log, leftovers)
+
+    async def _finish(
+        self,
+        store: Store,
+        volumes: Volumes,
+        damage: DamageJob,
+        registry: Registry,
+        access_log: AccessLog,
+        leftovers: UnresolvedJob,
+    ) -> None:
+        """Store what is still only in memory, and close the store."""
+        try:
+            with contextlib.suppress(IndexFailure):
+                await damage.flush()
+                await registry.used.flush()
+            await access_log.deliver(all_of_it=True)
+            await leftovers.step()
+            if not store.leftovers:
+                volumes.forget_workers([volumes.mark])
+        finally:
+            await close(store)
+            self._observer.close()
 
     @contextlib.contextmanager
     def _control(self, store: Store, volumes: Volumes) -> Iterator[None]:
