@@ -127,6 +127,13 @@ class Part(Struct, frozen=True, gc=False, kw_only=True, omit_defaults=True):
     encoding: tuple[Link, ...] = ()
 
 
+class Annotation(Struct, frozen=True, gc=False):
+    """A text that belongs to a version; its bytes are those of the ``part``, whose number is 0."""
+
+    name: str
+    part: Part
+
+
 if TYPE_CHECKING:
     Parts = Sequence[Part]
 else:
@@ -214,6 +221,7 @@ class Version(Struct, frozen=True, kw_only=True, omit_defaults=True):
     origin: Origin | None = None
     appends: int = 0
     replication: Literal["", "PENDING", "COMPLETED", "FAILED", "REPLICA"] = ""
+    annotations: tuple[Annotation, ...] = ()
 
     @property
     def sent_parts(self) -> Parts:

@@ -33,7 +33,7 @@ from s3ish.objects import archive, copy, get, versions
 from s3ish.objects.conditions import ReadConditions, WriteConditions
 from s3ish.objects.encodings import customer
 from s3ish.objects.encodings.chain import Links
-from s3ish.wire.fields import body, element, group, header, ignored
+from s3ish.wire.fields import body, element, group, header
 from s3ish.wire.names import split_copy_source
 from s3ish.wire.scalars import Instant
 from s3ish.wire.shape import shape
@@ -48,11 +48,7 @@ class CopyObjectRequest(ObjectRequest, AttributeHeaders, CopySourceHeaders):
     if_none_match: str | None = header("If-None-Match")
     metadata_directive: str = header("x-amz-metadata-directive", default="COPY", choices=("COPY", "REPLACE"))
     tagging_directive: str = header("x-amz-tagging-directive", default="COPY", choices=("COPY", "REPLACE"))
-    annotation_directive = ignored(
-        "x-amz-object-annotation-directive",
-        because="says what becomes of annotations, and no object has any",
-        choices=("COPY", "EXCLUDE"),
-    )
+    annotation_directive: str = header("x-amz-object-annotation-directive", default="COPY", choices=("COPY", "EXCLUDE"))
 
 
 @shape
@@ -106,6 +102,7 @@ async def copy_object(context: Context, request: CopyObjectRequest) -> CopyObjec
         if source.size > MAX_COPY_BYTES:
             raise InvalidRequest(f"{_TOO_LARGE}: {MAX_COPY_BYTES}")
         _refuse_idle_copy(request, source)
+        annotated = await _copies_annotations(context, request, source, under_key=bool(wanted.keys.customer))
         source_keys = await keys_of(context.store, source.encoding, source_key)
         links = _under_same_key(wanted, source, source_key)
         copied = await copy.copy_object(
@@ -117,6 +114,7 @@ async def copy_object(context: Context, request: CopyObjectRequest) -> CopyObjec
             attributes=_directed(request, wanted.attributes, source.attributes),
             encoding=links,
             cause=context.cause,
+            annotated=annotated,
             encodings=encodings_with(context.store, wanted.keys, source_keys),
             algorithm=request.checksum_algorithm,
             conditions=WriteConditions(if_match=request.if_match, if_none_match=request.if_none_match),
@@ -135,6 +133,29 @@ async def copy_object(context: Context, request: CopyObjectRequest) -> CopyObjec
         expiration=shown_expiry(context, version),
         encryption=NewEncryptionEcho.of(version.attributes.encryption, wanted.key_md5),
     )
+
+
+async def _copies_annotations(
+    context: Context, request: CopyObjectRequest, source: Version, *, under_key: bool
+) -> bool:
+    """Tell whether the annotations of a source are copied.
+
+    Args:
+        under_key: whether the copy is encrypted under a key of the client's.
+
+    Raises:
+        AccessDenied: the caller may not read them, or write those of the copy.
+        InvalidRequest: the copy cannot have any.
+    """
+    if not source.annotations or request.annotation_directive == "EXCLUDE":
+        return False
+    if under_key:
+        raise InvalidRequest("Objects encrypted with SSE-C cannot have annotations.")
+    bucket, key, version_id = _named_source(request)
+    action = "s3:GetObjectAnnotation" if version_id is None else "s3:GetObjectVersionAnnotation"
+    await context.require(Permit(action, bucket, key))
+    await context.require(Permit("s3:PutObjectAnnotation", request.bucket, request.key))
+    return True
 
 
 MAX_COPY_BYTES = 5 * 1024**3

@@ -22,6 +22,8 @@ _AMENDMENTS = {
     "PutObjectAcl": "ObjectAcl:Put",
     "PutObjectRetention": "ObjectRetention:Put",
     "RestoreObject": "ObjectRestore:Post",
+    "PutObjectAnnotation": "ObjectAnnotation:Put",
+    "DeleteObjectAnnotation": "ObjectAnnotation:Delete",
 }
 _OF_BUCKETS_ALONE = "ObjectRetention"
 """Events that no bus receives."""

@@ -15,14 +15,10 @@ NOT_BUILT = (
     unsupported("CreateSession", "GET /{Bucket}?session", because=_DIRECTORIES),
     unsupported("DeleteBucketMetadataConfiguration", "DELETE /{Bucket}?metadataConfiguration", because=_TABLES),
     unsupported("DeleteBucketMetadataTableConfiguration", "DELETE /{Bucket}?metadataTable", because=_TABLES),
-    unsupported("DeleteObjectAnnotation", "DELETE /{Bucket}/{Key+}?annotation"),
     unsupported("GetBucketMetadataConfiguration", "GET /{Bucket}?metadataConfiguration", because=_TABLES),
     unsupported("GetBucketMetadataTableConfiguration", "GET /{Bucket}?metadataTable", because=_TABLES),
-    unsupported("GetObjectAnnotation", "GET /{Bucket}/{Key+}?annotation&annotationName"),
     unsupported("GetObjectTorrent", "GET /{Bucket}/{Key+}?torrent", because="S3 gives no torrents any more"),
     unsupported("ListDirectoryBuckets", "GET /?x-id=ListDirectoryBuckets", because=_DIRECTORIES),
-    unsupported("ListObjectAnnotations", "GET /{Bucket}/{Key+}?annotation"),
-    unsupported("PutObjectAnnotation", "PUT /{Bucket}/{Key+}?annotation"),
     unsupported("SelectObjectContent", "POST /{Bucket}/{Key+}?select&select-type=2"),
     unsupported(
         "UpdateBucketMetadataAnnotationTableConfiguration", "PUT /{Bucket}?metadataAnnotationTable", because=_TABLES

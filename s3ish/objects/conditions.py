@@ -13,7 +13,7 @@ from s3ish.model import Version
 _SECOND = 1_000_000_000
 
 
-def _matches(condition: str, etag: str) -> bool:
+def matches(condition: str, etag: str) -> bool:
     """Whether a list of entity tags names this one; weak tags compare as strong ones do in S3."""
     if condition.strip() == "*":
         return True
@@ -41,12 +41,12 @@ class ReadConditions(Struct, frozen=True):
         """
         modified = version.modified_ns // _SECOND
         if self.if_match is not None:
-            if not _matches(self.if_match, version.etag):
+            if not matches(self.if_match, version.etag):
                 raise PreconditionFailed(Condition="If-Match")
         elif self.if_unmodified_since is not None and modified > self.if_unmodified_since // _SECOND:
             raise PreconditionFailed(Condition="If-Unmodified-Since")
         if self.if_none_match is not None:
-            if _matches(self.if_none_match, version.etag):
+            if matches(self.if_none_match, version.etag):
                 self._refuse(copy, "If-None-Match")
         elif self.if_modified_since is not None and modified <= self.if_modified_since // _SECOND <= now_ns // _SECOND:
             self._refuse(copy, "If-Modified-Since")
@@ -101,7 +101,7 @@ class WriteConditions(Struct, frozen=True):
             if self.if_match is None:
                 return  # as S3 has it: size and time guard an object, they do not require one
             raise NoSuchKey(Key=key)
-        if self.if_match is not None and not _matches(self.if_match, current.etag):
+        if self.if_match is not None and not matches(self.if_match, current.etag):
             raise PreconditionFailed(Condition="If-Match")
         if self.if_match_size is not None and self.if_match_size != current.size:
             raise PreconditionFailed(Condition="x-amz-if-match-size")

@@ -14,8 +14,8 @@ from msgspec.structs import replace
 from s3ish.blob.protocol import BlobWriter, Buffer, Corrupt, Missing
 from s3ish.index.protocol import Change
 from s3ish.model import Attributes, Owner, Part, Upload, Version
+from s3ish.objects import annotations, multipart
 from s3ish.objects import get as read
-from s3ish.objects import multipart
 from s3ish.objects.conditions import UNCONDITIONAL, WriteConditions
 from s3ish.objects.consequences import BY_SERVER, Cause
 from s3ish.objects.digests import Claims
@@ -79,6 +79,7 @@ async def copy_object(
     conditions: WriteConditions = UNCONDITIONAL,
     encoding: Links | None = None,
     encodings: Encodings | None = None,
+    annotated: bool = True,
     cause: Cause = BY_SERVER,
 ) -> Version:
     """Make a new version of ``bucket/key`` with the bytes of ``source``.
@@ -88,6 +89,7 @@ async def copy_object(
         algorithm: the checksum to have; the source's own if None.
         encoding: the links under which it is stored; the default ones if None.
         encodings: of a request that brings keys, of the source or of the new version; the store's if None.
+        annotated: whether annotations are copied too.
         cause: why.
 
     Raises:
@@ -114,6 +116,7 @@ async def copy_object(
         origin=None,
         appends=0,
         replication="",
+        annotations=source.annotations if annotated else (),
     )
 
     async def commit(draft: Version, writer: BlobWriter, rows: tuple[Change, ...]) -> Version:
@@ -143,6 +146,9 @@ async def copy_bytes(
         size = None if source.parts else chain.stored_size(source.size)
         writer = await stack.enter_async_context(store.create(draft.bucket, draft.key, size))
         rows: list[Change] = []
+        if draft.annotations:
+            carried = await annotations.carried(store, source, draft.bucket, draft.key, stack, rows, encodings)
+            draft = replace(draft, annotations=carried)
         if source.parts and anew is None:
             parts = await _copy_parts(store, source, draft.bucket, draft.key, encodings, stack, rows)
             blob, links = await writer.finish(), chain.links

@@ -16,8 +16,8 @@ from s3ish.blob.protocol import Corrupt, Missing
 from s3ish.errors import InvalidBucketState, InvalidRequest, NoSuchKey, PreconditionFailed
 from s3ish.index.protocol import Change, RowIs
 from s3ish.model import Origin, Part, Version
+from s3ish.objects import annotations, usage
 from s3ish.objects import get as read
-from s3ish.objects import usage
 from s3ish.objects.client_tokens import ClientToken
 from s3ish.objects.conditions import ReadConditions
 from s3ish.objects.consequences import BY_SERVER, Cause
@@ -134,6 +134,9 @@ async def _rename(
             revision=0,
             origin=Origin(key=version.key, sequence=version.sequence),
         )
+        if version.annotations:
+            carried = await annotations.carried(store, version, version.bucket, key, stack, changes)
+            draft = replace(draft, annotations=carried)
         if version.parts:
             draft = replace(draft, parts=await _link_parts(store, version, key, stack, changes))
         try:

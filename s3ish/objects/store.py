@@ -37,7 +37,7 @@ from s3ish.objects.room import PIECE_BYTES, Room
 from s3ish.objects.unresolved import UnresolvedWrites
 from s3ish.tables import keys
 from s3ish.tables.catalog import BUCKETS, GARBAGE, INLINE, TABLES, VERSIONS
-from s3ish.tables.part_list import is_long, pieces
+from s3ish.tables.part_list import blobs, is_long, pieces
 from s3ish.tables.table import Held, Table, Tables
 from s3ish.threads import ThreadPool
 
@@ -410,18 +410,18 @@ def drop_blobs(garbage: Iterable[Garbage]) -> list[Change]:
 
 
 def garbage_of(version: Version, successor: Version | None = None) -> Garbage:
-    """What is to be removed with a version: its own blob, the sidecar, and after it those of its parts.
+    """What is to be removed with a version: its own blob, the sidecar, and after it those that this speaks of.
 
     Args:
         successor: what takes its place, and takes over parts of it if it came of an append.
     """
-    kept = {piece.blob.id for piece in pieces(successor)} if successor else ()
-    return Garbage(version.blob, tuple(piece.blob for piece in pieces(version) if piece.blob.id not in kept))
+    kept = {ref.id for ref in blobs(successor)} if successor else ()
+    return Garbage(version.blob, tuple(ref for ref in blobs(version) if ref.id not in kept))
 
 
 def blobs_of(version: Version) -> list[BlobRef]:
     """All blobs that exist only for this version: its own (the sidecar) first."""
-    return [version.blob, *(part.blob for part in version.parts)]
+    return [version.blob, *blobs(version)]
 
 
 class translated:  # noqa: N801 - reads as a verb, as contextlib's managers do

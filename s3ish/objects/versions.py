@@ -7,7 +7,7 @@ key, or the ``nulls`` table says which one it is; that row is written when somet
 import base64
 import binascii
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 
 from msgspec.structs import replace
@@ -22,6 +22,9 @@ from s3ish.objects.store import Store, attempts, translated
 from s3ish.tables.catalog import NULLS, VERSIONS
 from s3ish.tables.table import Held
 from s3ish.wire.scalars import write_http_date
+
+Amendment = Callable[[Version], Version]
+Beside = Callable[[Version, Version], Sequence[Change]]
 
 _RANDOM_BYTES = 7
 _ID_BYTES = 8 + _RANDOM_BYTES
@@ -86,15 +89,20 @@ async def get(store: Store, bucket: str, key: str, version_id: str | None) -> Ve
     return _present(await find(store, bucket, key, version_id), key, version_id, "GET").record
 
 
+def _nothing(*_: Version) -> Sequence[Change]:
+    return ()
+
+
 async def amend_version(
     store: Store,
     bucket: str,
     key: str,
     version_id: str | None,
-    change: Callable[[Version], Version],
+    change: Amendment,
     *,
     method: str = "PUT",
     cause: Cause = BY_SERVER,
+    beside: Beside = _nothing,
 ) -> Version:
     """Change what is kept beside the bytes of a version: tags, access list, lock.
 
@@ -102,6 +110,7 @@ async def amend_version(
         change: as that of ``amend``.
         method: of the request, for the error that a delete marker gives.
         cause: why.
+        beside: returns further rows for the same commit, given the version as it was and as it will be.
 
     Returns:
         The version as it is now.
@@ -114,7 +123,7 @@ async def amend_version(
             for _ in attempts():
                 held = _present(await find(store, bucket, key, version_id), key, version_id, method)
                 record = (await store.bucket(bucket)).record
-                rows = functools.partial(_rows, store, record, cause)
+                rows = functools.partial(_rows, store, record, cause, beside)
                 changed = functools.partial(_changed, store, record, change)
                 with suppress(Gone):
                     return (await amend(store, VERSIONS, held, changed, rows)).record
@@ -131,7 +140,7 @@ async def amend_record(store: Store, version: Version, change: Callable[[Version
             record = (await store.bucket(version.bucket)).record
             try:
                 return (
-                    await amend(store, VERSIONS, held, change, functools.partial(_rows, store, record, cause))
+                    await amend(store, VERSIONS, held, change, functools.partial(_rows, store, record, cause, _nothing))
                 ).record
             except Gone:
                 raise NoSuchVersion(Key=version.key, VersionId=version.id) from None
@@ -144,9 +153,9 @@ def _changed(store: Store, bucket: Bucket, change: Callable[[Version], Version],
     return replace(after, replication="PENDING") if told and store.consequences.is_replicated(bucket, after) else after
 
 
-def _rows(store: Store, bucket: Bucket, cause: Cause, before: Version, after: Version) -> list[Change]:
+def _rows(store: Store, bucket: Bucket, cause: Cause, beside: Beside, before: Version, after: Version) -> list[Change]:
     """Return what follows from an amendment."""
-    return store.consequences.rows(bucket, before, after, cause)
+    return [*beside(before, after), *store.consequences.rows(bucket, before, after, cause)]
 
 
 def _present(held: Held[Version] | None, key: str, version_id: str | None, method: str) -> Held[Version]:

@@ -71,6 +71,12 @@ class Versions(SealedTable[Version, [str, str, int]]):
                 Named(f"{name} part {part.number}", part.blob, PARTS.sidecar(part, *beside), held.row)
                 for part in version.parts
             ),
+            *(
+                Named(
+                    f"{name} annotation {one.name}", one.part.blob, PARTS.sidecar(one.part, *beside[:2], ""), held.row
+                )
+                for one in version.annotations
+            ),
         ]
 
 

@@ -123,6 +123,11 @@ def pieces(version: Version) -> Sequence[Piece]:
     return version.parts.pieces if isinstance(version.parts, PackedParts) else version.parts
 
 
+def blobs(version: Version) -> list[BlobRef]:
+    """Return the blobs that a version names beside its own: those of its parts and annotations."""
+    return [piece.blob for piece in (*pieces(version), *(one.part for one in version.annotations))]
+
+
 def within(version: Version, start: int, stop: int) -> Iterator[tuple[Piece, int, int]]:
     """Yield which part holds the bytes ``[start, stop)`` of a multipart object, and which of its bytes, in order."""
     offset = 0

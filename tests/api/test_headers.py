@@ -39,7 +39,6 @@ VALUES = {
     "x-amz-meta-": "x" * 2048,
     "x-amz-metadata-directive": "REPLACE",
     "x-amz-mp-object-size": "99",
-    "x-amz-object-annotation-directive": "EXCLUDE",
     "x-amz-object-lock-event-hold-duration-days": "1",
     "x-amz-object-lock-event-hold-duration-years": "1",
     "x-amz-optional-object-attributes": "RestoreStatus",
@@ -230,6 +229,16 @@ class Requests:
         self._raw("PUT", self._key, "body", {"x-amz-server-side-encryption": "AES256", "x-amz-meta-old": "1"})
         body = f"<ObjectEncryption><SSE-KMS><KMSKeyArn>{key}</KMSKeyArn></SSE-KMS></ObjectEncryption>"
         return f"{self._key}?encryption=", body, crc32(body)
+
+    def put_object_annotation(self, _):
+        return f"{self._key}?annotation=&annotationName=n", "text", {}
+
+    def get_object_annotation(self, _):
+        self._raw("PUT", f"{self._key}?annotation=&annotationName=n", "text")
+        return f"{self._key}?annotation=&annotationName=n", "", {}
+
+    def delete_object_annotation(self, _):
+        return f"{self._key}?annotation=&annotationName=n", "", {}
 
     def rename_object(self, _):
         bucket = self._new_bucket()  # one that never was versioned

@@ -295,6 +295,7 @@ async def referenced(store):
         for key, value in await table.rows(store.index, b"", b"\xff" * 9, 100_000):
             record = table.decode(key, value)
             found += [record.blob.id, *(part.blob.id for part in getattr(record, "parts", ()))]
+            found += [one.part.blob.id for one in getattr(record, "annotations", ())]
     return sorted(found)
 
 

@@ -1,0 +1,357 @@
+"""Annotations: texts with names that belong to a version, and come and go without it being another one.
+
+The bytes of each are a blob at the home of the object, with the sidecar of a part; the version names them. To put one
+and to remove one is to amend the version, and what replaces or removes a version takes them away with it.
+
+https://docs.aws.amazon.com/AmazonS3/latest/userguide/annotations-overview.html
+"""
+
+import asyncio
+import codecs
+from collections.abc import Sequence
+from contextlib import AsyncExitStack
+from unicodedata import category
+
+from msgspec.structs import replace
+
+from s3ish.blob.protocol import Buffer, Corrupt, Missing
+from s3ish.errors import (
+    AnnotationLimitExceeded,
+    AnnotationNameTooLong,
+    EntityTooLarge,
+    InvalidAnnotationName,
+    InvalidRequest,
+    NoSuchAnnotation,
+    PreconditionFailed,
+    UnsupportedMediaType,
+)
+from s3ish.index.protocol import Change
+from s3ish.model import Annotation, Garbage, Part, Version
+from s3ish.objects import get as read
+from s3ish.objects import versions
+from s3ish.objects.conditions import matches
+from s3ish.objects.consequences import BY_SERVER, Cause
+from s3ish.objects.digests import Claims
+from s3ish.objects.encodings import customer
+from s3ish.objects.encodings.chain import Encodings
+from s3ish.objects.ingest import Source, ingest
+from s3ish.objects.linking import link
+from s3ish.objects.lock import check_removal
+from s3ish.objects.store import Store, drop_blobs, translated
+from s3ish.tables.catalog import INLINE, PARTS, VERSIONS
+
+MAX_ANNOTATIONS = 1000
+MAX_BYTES = 1024 * 1024
+MAX_NAME_BYTES = 512
+_RESERVED = ("aws", "s3")
+_AT_ONCE = 16
+
+
+class Text:
+    """A source that must be one to ``MAX_BYTES`` bytes of UTF-8."""
+
+    def __init__(self, source: Source) -> None:
+        self.size, self.algorithm, self.expects_sha256 = source.size, source.algorithm, source.expects_sha256
+        self._source, self._count = source, 0
+        self._decoder = codecs.getincrementaldecoder("utf-8")()
+        self._check(source.size or 0)
+
+    async def gather(self, count: int) -> None:
+        """See ``ingest.Source``."""
+        await self._source.gather(count)
+
+    async def read(self, limit: int) -> Buffer:
+        """See ``ingest.Source``. Raises UnsupportedMediaType, EntityTooLarge."""
+        piece = await self._source.read(limit)
+        self._count += len(piece)
+        self._check(self._count)
+        self._decode(piece, end=False)
+        return piece
+
+    def claims(self) -> Claims:
+        """See ``ingest.Source``."""
+        return self._source.claims()
+
+    def finish(self) -> None:
+        """Check the end. Raises UnsupportedMediaType, InvalidRequest."""
+        if not self._count:
+            raise InvalidRequest("An annotation has at least one byte.")
+        self._decode(b"", end=True)
+
+    @staticmethod
+    def _check(size: int) -> None:
+        if size > MAX_BYTES:
+            raise EntityTooLarge(ProposedSize=size, MaxSizeAllowed=MAX_BYTES)
+
+    def _decode(self, piece: Buffer, *, end: bool) -> None:
+        try:
+            self._decoder.decode(piece, end)
+        except UnicodeDecodeError as error:
+            raise UnsupportedMediaType from error
+
+
+def check_name(name: str | None) -> str:
+    """Return the name of an annotation.
+
+    Raises:
+        AnnotationNameTooLong: it has more than 512 bytes.
+        InvalidAnnotationName: there is none, it begins with what is reserved, or has control characters.
+    """
+    if not name or name.lower().startswith(_RESERVED) or any(category(sign) in ("Cc", "Cs") for sign in name):
+        raise InvalidAnnotationName
+    if len(name.encode()) > MAX_NAME_BYTES:
+        raise AnnotationNameTooLong
+    return name
+
+
+def find(version: Version, name: str) -> Annotation:
+    """Return an annotation of a version. Raises NoSuchAnnotation."""
+    for annotation in version.annotations:
+        if annotation.name == name:
+            return annotation
+    raise NoSuchAnnotation(AnnotationName=name)
+
+
+def check_annotatable(version: Version, if_match: str | None) -> None:
+    """Check that a version may get annotations, and that it is the one that is meant.
+
+    Args:
+        if_match: entity tags of which it must have one, if not None.
+
+    Raises:
+        PreconditionFailed: it has none of them.
+        InvalidRequest: it is encrypted under a key that the server does not have.
+    """
+    if if_match is not None and not matches(if_match, version.etag):
+        raise PreconditionFailed(Condition="x-amz-object-if-match")
+    if customer.link_in(version.encoding):
+        raise InvalidRequest("Objects encrypted with SSE-C cannot have annotations.")
+
+
+async def put_annotation(
+    store: Store,
+    version: Version,
+    version_id: str | None,
+    name: str,
+    source: Source,
+    *,
+    if_match: str | None = None,
+    encodings: Encodings | None = None,
+    cause: Cause = BY_SERVER,
+) -> tuple[Version, Annotation]:
+    """Give a version an annotation, or another text under a name that it has.
+
+    https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutObjectAnnotation.html
+
+    Args:
+        version: as it was found; whether it is still there is looked at in the end.
+        version_id: by which it was found; None for the newest one.
+        name: checked by ``check_name``.
+        source: the text.
+        if_match: see ``check_annotatable``.
+        encodings: of a version that needs keys; the store's if None.
+        cause: why.
+
+    Returns:
+        The version as it is now, and its new annotation.
+
+    Raises:
+        AnnotationLimitExceeded: it has a thousand others.
+        AccessDenied: a lock keeps the text that it has under this name.
+        S3Error: a broken body, or what it is refused for; see ``check_annotatable`` and ``Text``.
+    """
+    text, chain = Text(source), (encodings or store.encodings).chain(version.encoding)
+    with translated():
+        size = None if source.size is None else chain.stored_size(source.size)
+        async with store.create(version.bucket, version.key, size) as writer:
+            ingested = await ingest(text, writer, store.offload, store.room, None, chain)
+            text.finish()
+            part = Part(
+                number=0,
+                size=ingested.digests.size,
+                etag=ingested.etag,
+                modified_ns=store.clock.service_ns(),
+                blob=ingested.blob,
+                checksum=ingested.digests.checksum,
+                encoding=ingested.encoding,
+            )
+            made = Annotation(name=name, part=part)
+            async with store.provisional(part.blob):
+                inline = await writer.seal(PARTS.seal(part, version.bucket, version.key, ""))
+
+                def change(found: Version) -> Version:
+                    check_annotatable(found, if_match)
+                    others = [one for one in found.annotations if one.name != name]
+                    if len(others) < len(found.annotations):
+                        check_removal(found, store.clock.service_ns(), bypass=False)
+                    if len(others) >= MAX_ANNOTATIONS:
+                        raise AnnotationLimitExceeded
+                    return replace(found, annotations=_ordered([*others, made]))
+
+                where = version.bucket, version.key, version_id
+                return await _amend(store, where, change, INLINE.keep(part.blob, inline), cause), made
+
+
+async def delete_annotation(
+    store: Store,
+    bucket: str,
+    key: str,
+    version_id: str | None,
+    name: str,
+    *,
+    if_match: str | None = None,
+    bypass: bool = False,
+    cause: Cause = BY_SERVER,
+) -> Version:
+    """Take an annotation from a version, if it has it.
+
+    https://docs.aws.amazon.com/AmazonS3/latest/API/API_DeleteObjectAnnotation.html
+
+    Args:
+        if_match: entity tags of the object, of which it must have one.
+        bypass: whether one may go of a version that is retained in governance mode.
+        cause: why.
+
+    Returns:
+        The version as it is now.
+
+    Raises:
+        NoSuchKey, NoSuchVersion, MethodNotAllowed, PreconditionFailed, AccessDenied: it is not there, or may not go.
+    """
+
+    def change(found: Version) -> Version:
+        if if_match is not None and not matches(if_match, found.etag):
+            raise PreconditionFailed(Condition="x-amz-object-if-match")
+        others = tuple(one for one in found.annotations if one.name != name)
+        if len(others) < len(found.annotations):
+            check_removal(found, store.clock.service_ns(), bypass=bypass)
+        return replace(found, annotations=others)
+
+    with translated():
+        return await _amend(store, (bucket, key, version_id), change, [], cause)
+
+
+def _ordered(annotations: Sequence[Annotation]) -> tuple[Annotation, ...]:
+    """Return annotations in the order in which they are listed: that of the UTF-8 bytes of their names."""
+    return tuple(sorted(annotations, key=lambda one: one.name.encode()))
+
+
+async def _amend(
+    store: Store,
+    where: tuple[str, str, str | None],
+    change: versions.Amendment,
+    rows: Sequence[Change],
+    cause: Cause,
+) -> Version:
+    """Amend a version, and remove the blobs of the annotations that it has no longer."""
+    garbage: list[Garbage] = []
+
+    def beside(before: Version, after: Version) -> Sequence[Change]:
+        kept = {one.part.blob.id for one in after.annotations}
+        garbage[:] = [Garbage(one.part.blob) for one in before.annotations if one.part.blob.id not in kept]
+        return [*rows, *drop_blobs(garbage)]
+
+    version = await versions.amend_version(store, *where, change, cause=cause, beside=beside)
+    await store.discard(garbage)
+    return version
+
+
+async def text_of(store: Store, version: Version, annotation: Annotation, encodings: Encodings | None) -> bytes:
+    """Return the text of an annotation, which is in memory then.
+
+    Raises:
+        Replaced: it was replaced or removed after the caller had found it.
+        InternalError: it is damaged beyond repair.
+    """
+    part = annotation.part
+    with translated():
+        try:
+            opened = await read.open_piece(store, encodings or store.encodings, part, 0, part.size)
+            if isinstance(opened, bytes):
+                return opened
+            try:
+                return b"".join([bytes(piece) async for piece in opened])
+            finally:
+                await opened.close()
+        except (Missing, Corrupt) as error:
+            raise await _cause(store, version, part, error) from error
+
+
+async def _cause(store: Store, version: Version, part: Part, error: Exception) -> Exception:
+    """Return why the bytes of an annotation are not there."""
+    held = await store.get(VERSIONS, version.bucket, version.key, version.sequence)
+    named = held and any(one.part.blob.id == part.blob.id for one in held.record.annotations)
+    return error if named else read.Replaced()
+
+
+async def carried(
+    store: Store,
+    version: Version,
+    bucket: str,
+    key: str,
+    stack: AsyncExitStack,
+    rows: list[Change],
+    encodings: Encodings | None = None,
+) -> tuple[Annotation, ...]:
+    """Give the annotations of a version blobs of another object, without copying their bytes where that is possible.
+
+    Args:
+        stack: is left when they are committed, or will not be.
+        rows: collects the bytes of short ones, which the commit must make durable.
+        encodings: those of the other object, whose links are the default ones, and of the version. Without, what is
+            stored is taken as it is.
+
+    Raises:
+        Replaced: one of them was replaced or removed after the caller had found the version.
+    """
+    turns, chain = asyncio.Semaphore(_AT_ONCE), encodings.chain() if encodings else None
+
+    async def carry(annotation: Annotation) -> tuple[Annotation, list[Change]]:
+        part = annotation.part
+        async with turns:
+            size = part.blob.size if chain is None else chain.stored_size(part.size)
+            writer = await stack.enter_async_context(store.create(bucket, key, size))
+            if chain is None or chain.covers(part.encoding):
+                try:
+                    made = replace(part, blob=await link(store, part.blob, writer))
+                except (Missing, Corrupt) as error:
+                    raise await _cause(store, version, part, error) from error
+            else:
+                source = _Held(await text_of(store, version, annotation, encodings), part)
+                ingested = await ingest(source, writer, store.offload, store.room, source.algorithm, chain)
+                made = replace(part, blob=ingested.blob, encoding=ingested.encoding)
+            await stack.enter_async_context(store.provisional(made.blob))
+            inline = await writer.seal(PARTS.seal(made, bucket, key, ""))
+            return replace(annotation, part=made), INLINE.keep(made.blob, inline)
+
+    try:
+        async with asyncio.TaskGroup() as group:  # waits for all of them, also when one fails
+            tasks = [group.create_task(carry(one)) for one in version.annotations]
+    except ExceptionGroup as failures:
+        raise failures.exceptions[0] from failures
+    for task in tasks:
+        rows += task.result()[1]
+    return tuple(task.result()[0] for task in tasks)
+
+
+class _Held:
+    """A text that is in memory, as a source."""
+
+    expects_sha256 = False
+
+    def __init__(self, text: bytes, part: Part) -> None:
+        self.size: int | None = len(text)
+        self.algorithm = part.checksum.algorithm if part.checksum else None
+        self._left = text
+
+    async def gather(self, count: int) -> None:
+        """See ``ingest.Source``."""
+
+    async def read(self, limit: int) -> Buffer:
+        """See ``ingest.Source``."""
+        piece, self._left = self._left[:limit], self._left[limit:]
+        return piece
+
+    def claims(self) -> Claims:
+        """See ``ingest.Source``."""
+        return Claims()
