@@ -8,6 +8,8 @@ from collections.abc import Callable
 from s3ish.auth.identify import Authenticator
 from s3ish.auth.sessions import Sessions
 from s3ish.config import Settings
+from s3ish.engines import providers
+from s3ish.identity.providers import Providers
 from s3ish.identity.registry import Registry
 from s3ish.objects.outbox import Targets
 from s3ish.objects.queues import Queues
@@ -57,7 +59,7 @@ def make_s3(
         domains=server.domains,
         website_domains=server.website_domains,
         proxies=Proxies(server.trusted_proxies),
-        accounts=Accounts(authenticator, registry, sessions),
+        accounts=Accounts(authenticator, registry, sessions, Providers(providers(settings), store.clock)),
         access_log=access_log,
         faults=faults,
         targets=targets,

@@ -145,6 +145,18 @@ class UserSettings(Section, frozen=True):
     policies: Names = ()
 
 
+class OidcSettings(Section, frozen=True):
+    """An identity provider (OpenID Connect) whose tokens are exchanged for temporary credentials.
+
+    ``jwks_url`` is where its keys are; without it the provider says so itself.
+    """
+
+    issuer: Annotated[str, Meta(min_length=1)]
+    audiences: Annotated[Names, Meta(min_length=1)]
+    jwks_url: str = ""
+    algorithms: Annotated[Names, Meta(min_length=1)] = ("RS256", "ES256")
+
+
 class AuthSettings(Section, frozen=True):
     """Who may sign requests."""
 
@@ -159,6 +171,10 @@ class AuthSettings(Section, frozen=True):
     ] = False
     signature_v2: Annotated[bool, "Accept Signature Version 2, by which boto3 and AWS CLI 1 presign by default."] = True
     users: Annotated[tuple[UserSettings, ...], "Further users: access_key, secret_key, id, display_name."] = ()
+    oidc: Annotated[
+        tuple[OidcSettings, ...],
+        "Identity providers whose tokens are taken for sessions: issuer, audiences, jwks_url, algorithms.",
+    ] = ()
 
 
 class JobsSettings(Section, frozen=True):
@@ -291,7 +307,7 @@ class Settings(Section, frozen=True):
         return self.auth.access_key, self.auth.secret_key.reveal()
 
 
-TABLE_LISTS = ("auth.users", "notifications.targets")
+TABLE_LISTS = ("auth.oidc", "auth.users", "notifications.targets")
 """Settings that are lists of tables, which only a file can give."""
 
 ALIASES: Mapping[str, tuple[str, ...]] = {

@@ -213,6 +213,7 @@ def check(settings: Settings, environment: Mapping[str, str]) -> Iterator[tuple[
     yield from _policies(settings)
     yield from _master_keys(settings)
     yield from _targets(settings)
+    yield from _providers(settings)
     for dotted, fits, words in _TEXTS:
         section, name = dotted.split(".")
         for text in getattr(getattr(settings, section), name):
@@ -247,6 +248,23 @@ def _master_keys(settings: Settings) -> Iterator[tuple[str, str]]:
             yield dotted, f"{dotted} is not {MASTER_KEY_BYTES} bytes in base64; make one with: openssl rand -base64 32"
     if not encryption.master_key and (encryption.everything or encryption.previous_master_key):
         yield "encryption.master_key", "encryption.master_key is empty, and another setting of encryption needs it"
+
+
+def _providers(settings: Settings) -> Iterator[tuple[str, str]]:
+    """Yield what is wrong with the identity providers."""
+    from s3ish.auth.web_identity import ALGORITHMS  # deferred: most servers have none
+
+    if len({it.issuer for it in settings.auth.oidc}) != len(settings.auth.oidc):
+        yield "auth.oidc", "auth.oidc: two tables have the same issuer"
+    for it in settings.auth.oidc:
+        for url in filter(None, (it.issuer, it.jwks_url)):
+            where = urlsplit(url)
+            is_near = where.hostname in ("localhost", "127.0.0.1", "::1")
+            if where.scheme not in (("http", "https") if is_near else ("https",)) or not where.hostname:
+                yield "auth.oidc", f"auth.oidc: {_shown(url)} is no address of the form https://HOST[/PATH]"
+        if wrong := sorted(set(it.algorithms) - set(ALGORITHMS)):
+            listed = ", ".join(ALGORITHMS)
+            yield "auth.oidc", f"auth.oidc: {_shown(wrong[0])} is none of the algorithms {listed}"
 
 
 def _targets(settings: Settings) -> Iterator[tuple[str, str]]:

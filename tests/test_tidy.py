@@ -59,7 +59,7 @@ MAY_IMPORT = {
     "config": {"dropin"},
     "dropin": set(),
     "config_sources": {"dropin", "auth", "config", "errors", "wire"},
-    "identity": {"objects", "auth", "tables", "index"} | LEAVES,
+    "identity": {"outbound", "objects", "auth", "tables", "index"} | LEAVES,
     "server": {"targets", "http", "api", "identity", "auth", "wire", "objects", "blob"} | LEAVES,
     "http": {"wire"} | LEAVES,
     "integrity": {"jobs", "objects", "tables", "index", "blob"} | LEAVES,

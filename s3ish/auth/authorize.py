@@ -154,7 +154,9 @@ def decide_beside(principal: Principal, action: str, resource: str, circumstance
     return Allowed(by)
 
 
-def decide_assuming(principal: Principal, trust: Policy, role: str, circumstances: Circumstances) -> Decision:
+def decide_assuming(
+    principal: Principal, trust: Policy, role: str, circumstances: Circumstances, action: str = "sts:AssumeRole"
+) -> Decision:
     """Return whether a principal may assume a role: the role must trust it.
 
     Where the role trusts the account as a whole, a policy of the principal must allow it as well.
@@ -163,11 +165,12 @@ def decide_assuming(principal: Principal, trust: Policy, role: str, circumstance
     Args:
         trust: the policy of the role that says whom it trusts.
         role: its ARN.
+        action: the call that asks for it.
     """
-    own = decide_beside(principal, "sts:AssumeRole", role, circumstances)
+    own = decide_beside(principal, action, role, circumstances)
     if isinstance(own, Denied) and own.explicit:
         return own
-    asked = _Question(principal, "sts:assumerole", role, values_of(principal, circumstances))
+    asked = _Question(principal, action.lower(), role, values_of(principal, circumstances))
     if name := asked.find(trust, allows=False):
         return Denied(f"denied by {name} of the policy that says whom {role} trusts", explicit=True)
     name = asked.find(trust, allows=True)

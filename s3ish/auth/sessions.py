@@ -91,6 +91,8 @@ class Sessions:
             raise InvalidToken
         if now.timestamp() >= session.ends:
             raise ExpiredToken
+        if session.role_id and not session.parent:  # asked for with a token of an identity provider
+            return self._in_role(session, token)
         parent = self._credentials.find(session.parent)
         if parent is None or parent.stamp != session.stamp:
             raise InvalidAccessKeyId(AWSAccessKeyId=access_key[:128])

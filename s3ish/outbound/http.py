@@ -44,6 +44,7 @@ class _Answer:
     """What is known of an answer so far: whether its head and all of it have come, its status, and what follows it."""
 
     def __init__(self) -> None:
+        self.body = b""
         self.begun = self.done = self.keeps_alive = False
         self.status = 0
         self.parser = httptools.HttpResponseParser(self)
@@ -52,6 +53,10 @@ class _Answer:
         """Called by the parser."""
         self.begun, self.status = True, int(self.parser.get_status_code())
         self.keeps_alive = bool(self.parser.should_keep_alive())
+
+    def on_body(self, piece: bytes) -> None:
+        """Called by the parser."""
+        self.body += piece  # of at most ANSWER_BYTES
 
     def on_message_complete(self) -> None:
         """Called by the parser."""
@@ -79,7 +84,20 @@ class Connection:
         """
         lines = [f"POST {self._url.path} HTTP/1.1", f"host: {self._url.host}", f"content-length: {len(body)}"]
         lines += [f"{name}: {value}" for name, value in headers.items()]
-        request = "\r\n".join([*lines, "", ""]).encode("latin-1") + body
+        return (await self._send("\r\n".join([*lines, "", ""]).encode("latin-1") + body)).status
+
+    async def get(self, headers: Mapping[str, str]) -> tuple[int, bytes]:
+        """Return the status and the body of what is at the address. The caller limits the time, and closes.
+
+        Raises:
+            OSError: it cannot be asked for, or is not answered.
+        """
+        lines = [f"GET {self._url.path} HTTP/1.1", f"host: {self._url.host}"]
+        lines += [f"{name}: {value}" for name, value in headers.items()]
+        answer = await self._send("\r\n".join([*lines, "", ""]).encode("latin-1"))
+        return answer.status, answer.body
+
+    async def _send(self, request: bytes) -> _Answer:
         if self._streams:
             try:
                 return await self._exchange(request)
@@ -88,7 +106,7 @@ class Connection:
         self._streams = await connect(self._url.place)
         return await self._exchange(request)
 
-    async def _exchange(self, request: bytes) -> int:
+    async def _exchange(self, request: bytes) -> _Answer:
         assert self._streams
         reader, writer = self._streams
         writer.write(request)
@@ -109,7 +127,7 @@ class Connection:
                 raise NoAnswer("what was answered is not HTTP") from error
         if not answer.done or not answer.keeps_alive:
             self.close()
-        return answer.status
+        return answer
 
     def close(self) -> None:
         """Close the connection; the next request opens another one."""

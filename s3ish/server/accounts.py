@@ -3,6 +3,7 @@
 from s3ish.auth.identify import Authenticator
 from s3ish.auth.request import HttpRequest
 from s3ish.auth.sessions import Sessions
+from s3ish.identity.providers import Providers
 from s3ish.identity.registry import Registry
 from s3ish.server import query_api
 from s3ish.server.admin.api import AdminApi
@@ -20,11 +21,14 @@ class Accounts:
         authenticator: who a request is from.
         registry: the users.
         sessions: what issues temporary credentials.
+        providers: who is behind a token of an identity provider.
     """
 
-    def __init__(self, authenticator: Authenticator, registry: Registry, sessions: Sessions) -> None:
+    def __init__(
+        self, authenticator: Authenticator, registry: Registry, sessions: Sessions, providers: Providers
+    ) -> None:
         self.registry = registry
-        self._query = QueryApi(authenticator, registry, sessions)
+        self._query = QueryApi(authenticator, registry, sessions, providers)
         self._admin = AdminApi(authenticator, registry)
 
     async def keep_up(self) -> None:

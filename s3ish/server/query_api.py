@@ -13,13 +13,15 @@ from urllib.parse import parse_qsl
 from msgspec.structs import replace
 
 from s3ish.auth.condition_keys import Circumstances
+from s3ish.auth.credentials import User
 from s3ish.auth.identify import Authenticator
 from s3ish.auth.principals import principal_of
 from s3ish.auth.request import HttpRequest
 from s3ish.auth.sessions import Sessions
 from s3ish.errors import AccessDenied, InvalidAction, InvalidRequest, MissingAction, S3Error
+from s3ish.identity.providers import Providers
 from s3ish.identity.registry import Registry
-from s3ish.server import sts
+from s3ish.server import sts, web_identity
 from s3ish.server.answered import Answered
 from s3ish.server.body import RequestBody
 from s3ish.server.caller import refuse_session
@@ -42,7 +44,10 @@ class _Service(NamedTuple):
 
 
 _SERVICES = {
-    "sts": _Service("https://sts.amazonaws.com/doc/2011-06-15/", sts.ACTIONS),
+    "sts": _Service(
+        "https://sts.amazonaws.com/doc/2011-06-15/",
+        {**sts.ACTIONS, web_identity.ACTION: web_identity.assume_role_with_web_identity},
+    ),
     "iam": _Service("https://iam.amazonaws.com/doc/2010-05-08/", iam.ACTIONS),
 }
 
@@ -59,10 +64,14 @@ class QueryApi:
         authenticator: who a call is from.
         registry: the users.
         sessions: what issues temporary credentials.
+        providers: who is behind a token of an identity provider.
     """
 
-    def __init__(self, authenticator: Authenticator, registry: Registry, sessions: Sessions) -> None:
+    def __init__(
+        self, authenticator: Authenticator, registry: Registry, sessions: Sessions, providers: Providers
+    ) -> None:
         self._authenticator, self._registry, self._sessions = authenticator, registry, sessions
+        self._providers = providers
 
     async def answer(
         self, body: RequestBody, request: HttpRequest, circumstances: Circumstances, request_id: str
@@ -73,24 +82,21 @@ class QueryApi:
         service = _SERVICES[name]
         answered = Answered(Written(500, []))
         try:
-            if not found:
-                raise AccessDenied("Only STS and IAM are asked so; sign the request for sts or iam.")
             data = await body.document(_MAX_BYTES, needs_digest=False)
-            signed = {**request.headers, "x-amz-content-sha256": hashlib.sha256(data).hexdigest()}
-            asked = replace(request, headers=signed, service=name)
-            user = self._authenticator.identify(asked, circumstances.now).user
-            if user is None:
-                raise AccessDenied
-            answered.principal = principal_of(user)
-            self._registry.note_use(user)
+            user = self._signer(request, data, name, circumstances) if found else None
+            if user is not None:
+                answered.principal = principal_of(user)
+                self._registry.note_use(user)
             parameters = _parameters(data)
             action = parameters.get("Action", "")
+            if user is None and (action != web_identity.ACTION or "authorization" in request.headers):
+                raise AccessDenied("Only STS and IAM are asked so; sign the request for sts or iam.")
             if not action:
                 raise MissingAction
             if action not in service.actions:
                 raise InvalidAction(f"The action {action[:64]} is not valid for this web service.")
             answered.action = action
-            if name == "iam":
+            if name == "iam" and user is not None:
                 refuse_session(user)
             call = Call(
                 principal=answered.principal,
@@ -99,6 +105,7 @@ class QueryApi:
                 parameters=parameters,
                 user=user,
                 sessions=self._sessions,
+                providers=self._providers,
             )
             result = await service.actions[action](call)
             content = f"<{action}Result>{result}</{action}Result>"
@@ -108,6 +115,11 @@ class QueryApi:
             answered.error = error
             answered.written = _refuse(service, error, request_id)
         return answered
+
+    def _signer(self, request: HttpRequest, data: bytes, service: str, circumstances: Circumstances) -> User | None:
+        """Return who signed a request for a service, its body included. Raises S3Error."""
+        signed = {**request.headers, "x-amz-content-sha256": hashlib.sha256(data).hexdigest()}
+        return self._authenticator.identify(replace(request, headers=signed, service=service), circumstances.now).user
 
 
 def _refuse(service: _Service, error: S3Error, request_id: str) -> Written:

@@ -9,6 +9,7 @@ from typing import TypeVar
 from s3ish.auth.credentials import User
 from s3ish.auth.sessions import Sessions
 from s3ish.errors import ValidationError
+from s3ish.identity.providers import Providers
 from s3ish.server.caller import Caller
 from s3ish.wire.xml import escape
 
@@ -25,6 +26,7 @@ class Call(Caller, frozen=True, kw_only=True):
     parameters: Mapping[str, str]
     user: User | None
     sessions: Sessions
+    providers: Providers
 
     def text(self, name: str, *, most: int = 2048) -> str:
         """Return a parameter that must be there. Raises ValidationError."""

@@ -31,9 +31,9 @@ async def _get_caller_identity(call: Call) -> str:
 async def _get_session_token(call: Call) -> str:
     """https://docs.aws.amazon.com/STS/latest/APIReference/API_GetSessionToken.html"""
     assert call.user is not None
-    if call.user.parent:
+    if call.user.parent or call.user.role:
         raise AccessDenied("Cannot call GetSessionToken with session credentials")
-    return _credentials(_issue(call, _seconds(call, 43_200, MOST_SECONDS)))
+    return credentials(_issue(call, _seconds(call, 43_200, MOST_SECONDS)))
 
 
 async def _assume_role(call: Call) -> str:
@@ -54,7 +54,7 @@ async def _assume_role(call: Call) -> str:
             raise AccessDenied(_not_authorized(call, given))
         seconds, role_id = _seconds(call, 3600, MOST_SECONDS), ""
     made = _issue(call, seconds, role=name, name=session_name, policy=policy, role_id=role_id)
-    return _credentials(made) + assumed(name, session_name, role_id)
+    return credentials(made) + assumed(name, session_name, role_id)
 
 
 ACTIONS: dict[str, Action] = {
@@ -130,7 +130,7 @@ def _issue(
     assert call.user is not None
     session = Session(
         access_key=call.sessions.new_key(),
-        parent=call.user.parent or call.user.access_key,
+        parent=call.user.parent if call.user.role else call.user.parent or call.user.access_key,
         ends=int(call.now.timestamp()) + seconds,
         role=role,
         name=name,
@@ -141,7 +141,8 @@ def _issue(
     return call.sessions.issue(session)
 
 
-def _credentials(made: Temporary) -> str:
+def credentials(made: Temporary) -> str:
+    """Return temporary credentials, as answers show them."""
     return (
         f"<Credentials><AccessKeyId>{made.access_key}</AccessKeyId><SecretAccessKey>{made.secret_key}</SecretAccessKey>"
         f"<SessionToken>{made.token}</SessionToken><Expiration>{made.ends:%Y-%m-%dT%H:%M:%SZ}</Expiration></Credentials>"

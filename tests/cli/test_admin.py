@@ -2,13 +2,17 @@
 
 import json
 import re
+import shlex
 import subprocess
 import sys
+from pathlib import Path
 
 import boto3
 import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError
+
+from s3ish.cli.admin_client import AdminClient, Credentials
 
 READ = json.dumps({"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "s3:Get*", "Resource": "*"}]})
 
@@ -130,3 +134,22 @@ def test_what_goes_wrong_is_said_in_one_line(s3ish, tmp_path):
         printed = s3ish(*arguments, code=code)
         assert told in printed
         assert "Traceback" not in printed
+
+
+def test_the_commands_in_the_documents_work(s3ish, endpoint, tmp_path):
+    text = (Path(__file__).parents[2] / "docs" / "access.md").read_text()
+    (trust,) = re.findall(r"```json\n(.*?)```", text, re.DOTALL)
+    (tmp_path / "trust.json").write_text(trust)
+    ran = []
+    for line in re.findall(r"^\$ (s3ish .*)$", text, re.MULTILINE):
+        _, *arguments = shlex.split(line)
+        s3ish(*arguments)
+        ran.append(arguments[:2])
+    assert {("user", "rm"), ("role", "add")} <= set(map(tuple, ran))
+    s3ish("role", "rm", "deployer")
+    (curl,) = re.findall(r"^\$ (curl .*?'\{.*?\}')$", text, re.MULTILINE | re.DOTALL)
+    body = re.search(r"--json '(.*)'", curl)[1]
+    client = AdminClient(endpoint, Credentials("test", "test"), "us-east-1")
+    made = client.call("POST", "users", body=json.loads(body))
+    s3_of(endpoint, (made["key"]["access_key"], made["key"]["secret_key"])).create_bucket(Bucket="of-app")
+    s3ish("user", "rm", made["name"])

@@ -1,0 +1,63 @@
+"""Temporary credentials for who signs in at an identity provider.
+
+https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRoleWithWebIdentity.html
+"""
+
+from msgspec.structs import replace
+
+from s3ish.auth.authorize import Denied, decide_assuming
+from s3ish.auth.policy import read_trust_policy
+from s3ish.auth.principals import Principal
+from s3ish.auth.sessions import LEAST_SECONDS, Session
+from s3ish.auth.web_identity import MOST_CHARACTERS, Claims, Provider
+from s3ish.errors import AccessDenied
+from s3ish.identity.records import RoleRecord, arn
+from s3ish.model import Owner
+from s3ish.server import sts
+from s3ish.server.query_call import Call, element
+
+ACTION = "AssumeRoleWithWebIdentity"
+
+
+async def assume_role_with_web_identity(call: Call) -> str:
+    """https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRoleWithWebIdentity.html"""
+    name, given = sts.role_of(call), call.text("RoleArn")
+    session_name, policy = sts.session_name_of(call), sts.session_policy_of(call)
+    call.refuse("ProviderId")
+    provider, claims = await call.providers.open(call.text("WebIdentityToken", most=MOST_CHARACTERS))
+    role = call.registry.directory.named(RoleRecord, name)
+    if role is None or role.arn != given:
+        raise AccessDenied(f"Not authorized to perform sts:{ACTION}")
+    _check_trust(call, role, provider, claims)
+    seconds = call.number("DurationSeconds", min(3600, role.most_seconds), LEAST_SECONDS, role.most_seconds)
+    session = Session(
+        access_key=call.sessions.new_key(),
+        parent="",
+        ends=int(call.now.timestamp()) + seconds,
+        role=role.name,
+        name=session_name,
+        policy=policy,
+        role_id=role.id,
+    )
+    who = (
+        element("SubjectFromWebIdentityToken", claims.subject)
+        + element("Audience", claims.audience)
+        + element("Provider", arn("oidc-provider", provider.name))
+    )
+    return sts.credentials(call.sessions.issue(session)) + sts.assumed(role.name, session_name, role.id) + who
+
+
+def _check_trust(call: Call, role: RoleRecord, provider: Provider, claims: Claims) -> None:
+    """Check that the role trusts who the token is of. Raises AccessDenied."""
+    key = provider.name.lower()
+    said = [(f"{key}:sub", claims.subject), (f"{key}:aud", claims.audience)]
+    said += [(f"{key}:amr", method) for method in claims.methods]
+    said.append(("sts:rolesessionname", call.parameters["RoleSessionName"]))
+    names = (arn("oidc-provider", provider.name), provider.name)
+    principal = Principal("federated", Owner("federated"), claims.subject, names=names)
+    circumstances = replace(call.circumstances, further=tuple(said))
+    decision = decide_assuming(principal, read_trust_policy(role.trust), role.arn, circumstances, f"sts:{ACTION}")
+    if isinstance(decision, Denied):
+        error = AccessDenied(f"Not authorized to perform sts:{ACTION}")
+        error.reason = decision.by
+        raise error
