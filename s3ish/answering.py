@@ -7,8 +7,9 @@ from collections.abc import Callable
 
 from s3ish.auth.identify import Authenticator
 from s3ish.auth.sessions import Sessions
+from s3ish.auth.web_identity import Provider
+from s3ish.clock import Clock
 from s3ish.config import Settings
-from s3ish.engines import providers
 from s3ish.identity.providers import Providers
 from s3ish.identity.registry import Registry
 from s3ish.objects.outbox import Targets
@@ -59,9 +60,14 @@ def make_s3(
         domains=server.domains,
         website_domains=server.website_domains,
         proxies=Proxies(server.trusted_proxies),
-        accounts=Accounts(authenticator, registry, sessions, Providers(providers(settings), store.clock)),
+        accounts=Accounts(authenticator, registry, sessions, _providers(settings, store.clock)),
         access_log=access_log,
         faults=faults,
         targets=targets,
         queues=Queues(store, settings.notifications.backlog_events),
     )
+
+
+def _providers(settings: Settings, clock: Clock) -> Providers:
+    trusted = [Provider(it.issuer, it.audiences, it.jwks_url, it.algorithms) for it in settings.auth.oidc]
+    return Providers(trusted, clock)

@@ -5,7 +5,6 @@ from typing import TYPE_CHECKING
 
 from s3ish.auth.credentials import User
 from s3ish.auth.ready_policies import policy_of
-from s3ish.auth.web_identity import Provider
 from s3ish.blob.protocol import BlobStore
 from s3ish.blob.upkeep import NoUpkeep, Upkeep
 from s3ish.clock import Clock
@@ -180,11 +179,6 @@ def quotas(settings: Settings) -> Quotas:
     """Return the quotas of buckets and owners that have none of their own."""
     found = settings.quotas
     return Quotas(Limits(found.bucket_bytes, found.bucket_objects), Limits(found.owner_bytes, found.owner_objects))
-
-
-def providers(settings: Settings) -> list[Provider]:
-    """Return the identity providers whose tokens are accepted."""
-    return [Provider(it.issuer, it.audiences, it.jwks_url, it.algorithms) for it in settings.auth.oidc]
 
 
 def keyring(settings: Settings, clock: Clock) -> Keyring | None:
