@@ -115,6 +115,7 @@ def make_store(
         offload=offload,
         on_damage=on_damage,
         on_state=on_state,
+        index_volume=place.volume,
     )
     try:
         rows = place.open(

@@ -199,6 +199,10 @@ class IndexPlace(Protocol):
     raise OSError beside what is said.
     """
 
+    @property
+    def volume(self) -> str:
+        """The root of the volume that it is on; "" if it is elsewhere."""
+
     def is_blank(self) -> bool:
         """Whether no index is there."""
 

@@ -17,12 +17,12 @@ _BESIDE = (*_LOG, "-queue", "-marks")
 class SQLitePlace(Struct, frozen=True):
     """See ``IndexPlace``.
 
-    ``chosen`` says that settings name the file: its folder may have to be made, and it may be any file, so that what is
-    in its place is never lost. Others are on volumes, where a folder that is not there means that it is another one.
+    One that is on no volume is a file that settings name: its folder may have to be made, and it may be any file, so
+    that what is in its place is never lost. On a volume, a folder that is not there means that it is another volume.
     """
 
     path: Path
-    chosen: bool = False
+    volume: str = ""
 
     def __str__(self) -> str:
         return str(self.path)
@@ -74,7 +74,7 @@ class SQLitePlace(Struct, frozen=True):
 
     def draft(self) -> "SQLitePlace":
         """See ``IndexPlace.draft``."""
-        if self.chosen:
+        if not self.volume:
             self.path.parent.mkdir(parents=True, exist_ok=True)
         draft = self._draft()
         _remove(draft.path)
@@ -92,7 +92,7 @@ class SQLitePlace(Struct, frozen=True):
 
     def set_aside(self) -> None:
         """See ``IndexPlace.set_aside``."""
-        if self.chosen:
+        if not self.volume:
             os.replace(self.path, _beside(self.path, ".damaged"))
 
     def remove(self) -> None:
@@ -101,7 +101,7 @@ class SQLitePlace(Struct, frozen=True):
         _remove(self._draft().path)
 
     def _draft(self) -> "SQLitePlace":
-        return SQLitePlace(_beside(self.path, ".new"))
+        return SQLitePlace(_beside(self.path, ".new"), self.volume)
 
 
 def _beside(path: Path, suffix: str) -> Path:

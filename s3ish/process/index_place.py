@@ -66,7 +66,7 @@ def require(place: IndexPlace) -> None:
 
 def place_on(root: str) -> SQLitePlace:
     """Return where the index is if it is on a volume."""
-    return SQLitePlace(Path(root) / PRIVATE / "index.db")
+    return SQLitePlace(Path(root) / PRIVATE / "index.db", root)
 
 
 def places(settings: Settings, volumes: Volumes) -> Sequence[IndexPlace]:
@@ -77,7 +77,7 @@ def places(settings: Settings, volumes: Volumes) -> Sequence[IndexPlace]:
 
 
 def _chosen(settings: Settings) -> SQLitePlace:
-    return SQLitePlace(Path(settings.storage.index), chosen=True)
+    return SQLitePlace(Path(settings.storage.index))
 
 
 def is_movable(settings: Settings) -> bool:

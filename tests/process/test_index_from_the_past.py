@@ -30,7 +30,8 @@ from tests.objects.support import (
 )
 from tests.process.test_blank_index import lose, serve
 from tests.process.test_damaged_index import index_files, read_some
-from tests.torture.client import Client
+from tests.process.test_moving import ask
+from tests.torture.client import CUT, Client
 from tests.torture.linear import workers_of
 
 OLD = {f"old-{number}": bytes([number]) * (10 + 3_000 * number) for number in range(20)}
@@ -120,6 +121,20 @@ def test_the_last_commit_before_a_copy_is_put_back_counts(start_server, tmp_path
     assert again.stop()[0] == 0
 
 
+@pytest.mark.parametrize("count", [1, 3])
+def test_a_volume_knows_of_each_commit_before_it_is_answered(tmp_path, count):  # case 158
+    roots = [str(tmp_path / str(number)) for number in range(count)]
+    settings = config_sources.load({"storage.volumes": roots, "storage.fsync": False}, {})
+
+    async def commit(store):
+        await make_bucket(store, "b")
+        for key, body in OLD.items():
+            await put(store, key, body)
+            assert store.blobs.volumes.commits == store.index.commits
+
+    serve(settings, commit)
+
+
 @pytest.mark.parametrize("happens", ["cut", "deleted", "flipped"])
 def test_a_log_lost_or_damaged_between_two_runs_is_noticed(start_server, tmp_path, happens):  # cases 157, 158
     server = start_server(tmp_path / "volume")
@@ -147,6 +162,33 @@ def test_a_file_cut_under_a_running_server_costs_nothing(start_server, tmp_path,
     os.truncate(f"{index_files(tmp_path / 'volume')}{suffix}", 0)
     read_some(server, OLD | NEW)
     server.stop()  # with an error, if nothing has needed what was cut
+    again = start_server(tmp_path / "volume")
+    sweep(again, OLD | NEW)
+    assert again.stop()[0] == 0
+
+
+def test_shared_memory_cut_under_workers_costs_nothing(start_server, tmp_path):  # case 157
+    """Who reads where the file was is ended by the kernel, and replaced."""
+    server = start_server(tmp_path / "volume", "--workers", "2")
+    store(server, OLD | NEW)
+    os.truncate(f"{index_files(tmp_path / 'volume')}-shm", 0)
+    read_some(server, OLD | NEW)
+    assert ask(server.endpoint, "PUT", "/things/later", b"later").ok
+    code, log = server.stop()
+    assert code == 0
+    assert "a worker died and is replaced" in log
+    again = start_server(tmp_path / "volume")
+    sweep(again, OLD | NEW | {"later": b"later"})
+    assert again.stop()[0] == 0
+
+
+def test_shared_memory_cut_under_a_lone_server_ends_it_and_costs_nothing(start_server, tmp_path):  # case 157
+    server = start_server(tmp_path / "volume")
+    store(server, OLD | NEW)
+    os.truncate(f"{index_files(tmp_path / 'volume')}-shm", 0)
+    with pytest.raises(CUT), closing(Client(server.endpoint)) as client:
+        client.request("GET", "/things/old-3")
+    assert server.stop()[0] == -signal.SIGBUS
     again = start_server(tmp_path / "volume")
     sweep(again, OLD | NEW)
     assert again.stop()[0] == 0

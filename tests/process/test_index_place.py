@@ -23,6 +23,8 @@ OWNER = Owner("id", "name")
 class MemoryPlace:
     """A place that knows no path."""
 
+    volume = ""
+
     def __init__(self):
         self.index, self._draft = None, None
 
@@ -97,14 +99,14 @@ def test_a_server_begins_with_an_index_in_memory_and_builds_it_when_it_is_lost(s
 
 
 def test_a_file_is_a_place_that_can_be_compared_and_sent():
-    place = SQLitePlace(Path("/there/index.db"), chosen=True)
+    place = SQLitePlace(Path("/there/.s3ish/index.db"), "/there")
     assert pickle.loads(pickle.dumps(place)) == place
-    assert len({place, SQLitePlace(Path("/there/index.db")), SQLitePlace(Path("/there/index.db"))}) == 2
-    assert str(place) == "/there/index.db"
+    assert len({place, SQLitePlace(place.path), SQLitePlace(place.path)}) == 2
+    assert str(place) == "/there/.s3ish/index.db"
 
 
 async def test_a_draft_takes_the_place_of_what_was_there(tmp_path):
-    place = SQLitePlace(tmp_path / "folder" / "index.db", chosen=True)
+    place = SQLitePlace(tmp_path / "folder" / "index.db")
     for content in (b"first", b"second"):
         index = place.draft().open(TABLES.layouts, durable=False)
         await index.commit([SET.put(content)])
@@ -114,10 +116,10 @@ async def test_a_draft_takes_the_place_of_what_was_there(tmp_path):
     assert [path.name for path in place.path.parent.iterdir()] == ["index.db"]
 
 
-async def test_only_what_was_chosen_is_set_aside(tmp_path):
-    for name, chosen in (("chosen", True), ("other", False)):
+async def test_only_what_is_on_no_volume_is_set_aside(tmp_path):
+    for name, volume in (("chosen", ""), ("other", str(tmp_path))):
         (tmp_path / name).write_bytes(b"letters")
-        SQLitePlace(tmp_path / name, chosen=chosen).set_aside()
+        SQLitePlace(tmp_path / name, volume).set_aside()
     assert {path.name for path in tmp_path.iterdir()} == {"chosen.damaged", "other"}
 
 

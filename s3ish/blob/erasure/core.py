@@ -72,6 +72,7 @@ class ErasureCore:
         offload: ThreadPool,
         on_damage: Reporter,
         on_state: StateReporter,
+        index_volume: str,
     ) -> None:
         needed = settings.k + settings.m
         if 1 < len(volumes) < needed:
@@ -85,8 +86,9 @@ class ErasureCore:
         self.flusher = Flusher(volumes, self.run)
         self.hold = Hold(max(HELD_BYTES, 16 * settings.stripe_bytes))  # so that who reads alone reads whole stripes
         self.lazy = len(volumes) == 1
-        present = [volume.position for volume in volumes.present]
-        self.notes = CommitNotes(volumes.write_commits, present, None if self.lazy else self.each)
+        at = [(volume.position, self.lazy or volume.root == index_volume) for volume in volumes.present]
+        here, elsewhere = [position for position, near in at if near], [position for position, near in at if not near]
+        self.notes = CommitNotes(volumes.write_commits, here, elsewhere, self.each)
         self._coders = {(settings.code, settings.k, settings.m): self.coder}
 
     def token(self) -> str:

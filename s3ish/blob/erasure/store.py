@@ -43,6 +43,7 @@ class ErasureStore:
         volumes: the open set; the store owns it from now on.
         settings: of new blobs.
         on_damage, on_state: called on the event loop.
+        index_volume: the root of the volume whose drive requests wait for in any case, as the index is on it.
 
     ``upkeep`` is what the volumes tell of themselves, ``note_commits`` is to be called with the commits of the index.
 
@@ -60,8 +61,9 @@ class ErasureStore:
         offload: ThreadPool,
         on_damage: Reporter = ignore,
         on_state: StateReporter = ignore,
+        index_volume: str = "",
     ) -> None:
-        self.core = ErasureCore(volumes, settings, clock, offload, on_damage, on_state)
+        self.core = ErasureCore(volumes, settings, clock, offload, on_damage, on_state, index_volume)
         self.volumes = volumes
         self.upkeep = VolumesUpkeep(volumes, self.core.run)
         self.note_commits = self.core.notes.note

@@ -8,43 +8,44 @@ from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 
 PAUSE_SECONDS = 0.02
-"""The shortest time between two writes, where there are several volumes."""
+"""The shortest time between two writes to a volume that no commit waits for."""
 
 Each = Callable[[Callable[[int], None], Sequence[int]], Awaitable[None]]
 """Runs a function for each position on threads."""
 
 
 class CommitNotes:
-    """Writes to the volumes how many commits there were; no commit waits for it.
+    """Writes to the volumes how many commits there were.
 
     Args:
         write: writes a number to the volume at a position; it never raises.
-        positions: of the volumes.
-        each: None to call it at once, on the event loop.
+        here: the positions of the volumes that are written to at once, on the event loop.
+        elsewhere: those of the others, which no commit waits for.
+        each: see ``Each``.
     """
 
     def __init__(
         self,
         write: Callable[[int, int], None],
-        positions: Sequence[int],
-        each: Each | None,
+        here: Sequence[int],
+        elsewhere: Sequence[int],
+        each: Each,
     ) -> None:
-        self._write, self._positions, self._each = write, positions, each
+        self._write, self._here, self._elsewhere, self._each = write, here, elsewhere, each
         self._number = self._written = 0
         self._task: asyncio.Task[None] | None = None
 
     def note(self, number: int) -> None:
         """There have been so many commits. Called on the event loop, before any caller of them goes on."""
         self._number = max(self._number, number)
-        if self._each is None:
-            for position in self._positions:
-                self._write(self._number, position)
-        elif self._task is None or self._task.done():
-            self._task = asyncio.create_task(self._write_each(self._each))
+        for position in self._here:
+            self._write(self._number, position)
+        if self._elsewhere and (self._task is None or self._task.done()):
+            self._task = asyncio.create_task(self._write_elsewhere())
 
-    async def _write_each(self, each: Each) -> None:
+    async def _write_elsewhere(self) -> None:
         while (number := self._number) != self._written:
-            await each(partial(self._write, number), self._positions)
+            await self._each(partial(self._write, number), self._elsewhere)
             self._written = number
             await asyncio.sleep(PAUSE_SECONDS)
 

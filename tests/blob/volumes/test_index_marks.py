@@ -58,7 +58,7 @@ def test_what_is_planted_in_its_place_is_not_followed_and_does_not_hang(volumes,
 
 async def test_one_volume_is_told_before_anybody_goes_on():
     told = []
-    notes = CommitNotes(lambda number, position: told.append((number, position)), (4,), None)
+    notes = CommitNotes(lambda number, position: told.append((number, position)), (4,), (), None)
     for number in (5, 6, 8):
         notes.note(number)
         assert told[-1] == (number, 4)
@@ -75,7 +75,7 @@ async def test_several_volumes_are_told_on_threads_and_nobody_waits(monkeypatch)
         for position in positions:
             function(position)
 
-    notes = CommitNotes(lambda number, position: told.update({position: number}), (0, 2), each)
+    notes = CommitNotes(lambda number, position: told.update({position: number}), (), (0, 2), each)
     for number in range(1, 50):
         notes.note(number)
         await asyncio.sleep(0.001)
@@ -86,3 +86,17 @@ async def test_several_volumes_are_told_on_threads_and_nobody_waits(monkeypatch)
     notes.note(50)
     await notes.close()
     assert told == {0: 50, 2: 50}
+
+
+async def test_the_volume_of_the_index_is_told_at_once_and_the_others_on_threads():
+    told = {}
+
+    async def each(function, positions):
+        for position in positions:
+            function(position)
+
+    notes = CommitNotes(lambda number, position: told.update({position: number}), (1,), (0, 2), each)
+    notes.note(7)
+    assert told == {1: 7}
+    await notes.close()
+    assert told == {0: 7, 1: 7, 2: 7}
