@@ -16,8 +16,8 @@ from s3ish.config import Settings
 from s3ish.engines import close, make_store, open_volumes, users
 from s3ish.furnish import furnish
 from s3ish.index.protocol import Damaged, IndexFailure, IndexFull, IndexPlace, NewerFormat, Unavailable
-from s3ish.integrity.inspect import restore_sidecars
 from s3ish.integrity.rebuild import STEP_BLOBS, Progress, rebuild
+from s3ish.integrity.salvage import salvage
 from s3ish.integrity.startup import Foreign, Stale, adopt, recover
 from s3ish.objects import master_keys
 from s3ish.objects.amend import settle_all
@@ -78,7 +78,7 @@ class Preparation:
                     if anew or not isinstance(error, Damaged):
                         raise
                     log.warning("the index is damaged; it is rebuilt", error=str(error))
-                    asyncio.run(_flush_rows(self._settings, volumes.again(), place, self._clock))
+                    asyncio.run(_salvage(self._settings, volumes.again(), place, self._clock))
                     place.set_aside()
                     continue
                 if isinstance(error, IndexFull) and not anew:  # it is whole, and needs room, not another drive
@@ -209,7 +209,7 @@ def rebuild_index(settings: Settings, clock: Clock, progress: Progress) -> Count
     set_up_logs(settings.log.level, settings.log.format, clock)
     with _taken(settings, clock, create=False) as volumes:
         place = find_index(settings, volumes)
-        asyncio.run(_flush_rows(settings, volumes.again(), place, clock))
+        asyncio.run(_salvage(settings, volumes.again(), place, clock))
         return build(settings, clock, volumes, place, progress)
 
 
@@ -219,18 +219,20 @@ def make_whole(settings: Settings, clock: Clock, volumes: Volumes, place: IndexP
         build(settings, clock, volumes, place)
     elif damage := place.find_damage():
         log.warning("the index is damaged; it is rebuilt", error=damage)
-        asyncio.run(_flush_rows(settings, volumes.again(), place, clock))
+        asyncio.run(_salvage(settings, volumes.again(), place, clock))
         build(settings, clock, volumes, place)
 
 
-async def _flush_rows(settings: Settings, volumes: Volumes, place: IndexPlace, clock: Clock) -> None:
-    """Have the sidecars say what only the index may say: after a cut of the power its rows are the durable copies."""
+async def _salvage(settings: Settings, volumes: Volumes, place: IndexPlace, clock: Clock) -> None:
+    """Have the sidecars say what only the index may say, which another one will take the place of.
+
+    After a cut of the power its rows are the durable copies. One from the past is not believed.
+    """
     with contextlib.suppress(IndexFailure):  # then there is nothing better than the sidecars
         async with opened(settings, volumes, place, clock) as store:
-            if await UNCLEAN.value(store.index) is not None:
+            with contextlib.suppress(Damaged):
                 await settle_all(store, lambda *_: True)
-                async for _ in restore_sidecars(store):
-                    pass
+            await salvage(store)
 
 
 def build(
