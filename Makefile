@@ -46,6 +46,7 @@ torture: .venv/dev  ## Power cuts, crashes, faults, rot, races, crowds, enduranc
 		$(BIN)/python -m tests.torture.powercut --fs $$fs --rounds $(ROUNDS) --seed $(SEED) $$more || exit 1; done; done
 	$(BIN)/python -m tests.torture.linear --rounds $(ROUNDS) --workers 4 --kill 3 --seed $(SEED)
 	$(BIN)/python -m tests.torture.linear --rounds $(ROUNDS) --workers 2 --kill 5 --volumes 3 --fail 3 --seed $(SEED)
+	$(BIN)/python -m tests.torture.moving --rounds $(ROUNDS) --workers 4 --kill 3 --seed $(SEED)
 	$(BIN)/python -m tests.torture.hanging
 	$(BIN)/python -m tests.torture.listings --keys 20000 --workers 4 --kill --seed $(SEED)
 	$(BIN)/python -m tests.torture.rot --damages 10000 --rebuilds 100 --seed $(SEED)

@@ -93,6 +93,11 @@ async def rename_object(
                 await _rename(store, found[0], key, DestinationConditions(of_destination, now_ns), token, cause)
             except (Conflicted, read.Replaced):
                 continue
+            except PreconditionFailed:  # of the new name, which was looked at later: was the object still there?
+                again = await store.newest(bucket, source)
+                if again and again[0].row == found[0].row:
+                    raise
+                continue
             return
     raise AssertionError  # attempts() raises before
 

@@ -252,6 +252,22 @@ async def test_of_two_that_rename_one_object_one_finds_it(world, store):
         await move(store, key, "k")
 
 
+async def test_a_refusal_is_of_a_moment_at_which_the_object_was_there(store, monkeypatch):
+    """Another rename comes between the looks at both names: then the object is gone, and the other one in its place."""
+    await put(store, "a", b"one")
+    original, others = rename._rename, [("a", "b")]
+
+    async def late(*arguments):
+        if others:
+            await move(store, *others.pop())
+        return await original(*arguments)
+
+    monkeypatch.setattr(rename, "_rename", late)
+    only_new = ReadConditions(if_none_match="*")
+    assert await outcome(move(store, "a", "b", of_destination=only_new)) is NoSuchKey
+    assert await keys_of(store) == ["b"]
+
+
 async def test_two_that_exchange_names_do_not_wait_for_each_other(store):
     await put(store, "a", b"a")
     await put(store, "b", b"b")
