@@ -10,11 +10,11 @@ import argparse
 import tempfile
 from pathlib import Path
 
-from compat.bench import curves, large, medium, plots, scale, small
+from compat.bench import curves, encrypted, large, medium, plots, scale, small
 from compat.bench.pages import put_between_marks
 from compat.bench.rows import report
 
-TABLED = ("start", "small", "medium", "list", "streams", "metadata", "coding", "memory", "crowds")
+TABLED = ("start", "small", "medium", "list", "streams", "encrypted", "metadata", "coding", "memory", "crowds")
 PLOTTED = ("sizes", "latency")
 PAGE = Path(__file__).parent.parent.parent / "docs" / "performance.md"
 
@@ -37,6 +37,7 @@ def main():
             "medium": lambda: medium.medium_requests(rounds, seconds, folder),
             "list": lambda: small.listings(rounds, seconds, folder),
             "streams": lambda: large.streams(rounds, folder),
+            "encrypted": lambda: encrypted.encrypted(rounds, folder),
             "metadata": lambda: large.metadata(rounds, folder),
             "coding": lambda: large.coding(rounds),
             "memory": lambda: curves.memory(folder),

@@ -123,8 +123,9 @@ async def get_object(context: Context, request: GetObjectRequest) -> GetObjectRe
         answer = _describe(GetObjectResponse, context, request, version, span, key)  # before files are open: may refuse
         if version.attributes.lock:
             answer.lock = await shown_lock(context, version)
-        keys = await keys_of(context.store, version.encoding, key)
-        encodings = encodings_with(context.store, keys)
+        encodings = None
+        if version.encoding:
+            encodings = encodings_with(context.store, await keys_of(context.store, version.encoding, key))
         answer.body = await get.open_span(context.store, version, span.start, span.stop, encodings)
         return answer
 

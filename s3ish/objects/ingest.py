@@ -64,10 +64,14 @@ class Source(Protocol):
 
 
 class _Intake:
-    """Takes pieces from a source; ``place`` is what the last one has in the room."""
+    """Takes pieces from a source; ``place`` is what the last one has in the room.
 
-    def __init__(self, source: Source, piece_bytes: int, room: Room) -> None:
-        self._source, self._piece_bytes, self._room = source, piece_bytes, room
+    Args:
+        copies: how often a piece is in memory until it is stored: twice where it is encoded.
+    """
+
+    def __init__(self, source: Source, piece_bytes: int, room: Room, copies: int) -> None:
+        self._source, self._piece_bytes, self._room, self._copies = source, piece_bytes, room, copies
         self._left = source.size
         self.place = Place(room, 0)
 
@@ -78,7 +82,7 @@ class _Intake:
             self.place = Place(self._room, 0)
             return await self._source.read(self._piece_bytes)
         await self._source.gather(min(expected, _BEGINNING_BYTES))
-        self.place = await self._room.enter(expected)
+        self.place = await self._room.enter(expected * self._copies)
         self._be_patient()
         try:
             piece = await self._source.read(self._piece_bytes)
@@ -130,11 +134,11 @@ async def ingest(
     """
     if not chain:
         await _write_all(before, writer)
-        digests = await _move_all(source, writer, offload, room, algorithm)
+        digests = await _move_all(source, writer, offload, room, algorithm, copies=1)
         return Ingested(await writer.finish(), digests, (), digests.etag)
     encoding = chain.writer(writer, offload)
     await _write_all(before, encoding)
-    digests = await _move_all(source, encoding, offload, room, algorithm)
+    digests = await _move_all(source, encoding, offload, room, algorithm, copies=2)
     ref = await encoding.finish()
     return Ingested(ref, digests, encoding.links, encoding.etag(digests.etag))
 
@@ -145,7 +149,9 @@ async def _write_all(pieces: AsyncIterable[Buffer] | None, writer: Writer) -> No
             await writer.write(piece)
 
 
-async def _move_all(source: Source, writer: Writer, offload: ThreadPool, room: Room, algorithm: str | None) -> Digests:
+async def _move_all(
+    source: Source, writer: Writer, offload: ThreadPool, room: Room, algorithm: str | None, *, copies: int
+) -> Digests:
     """Move all bytes and verify them."""
     digests = Digests(algorithm or source.algorithm, sha256=source.expects_sha256)
     if source.size is not None and source.size <= FREE_BYTES:
@@ -154,9 +160,9 @@ async def _move_all(source: Source, writer: Writer, offload: ThreadPool, room: R
         await writer.write(whole)
     elif source.size is not None and source.size <= _SHORT_BYTES:
         with room.upload():
-            await _move_whole(_Intake(source, source.size, room), writer, digests)
+            await _move_whole(_Intake(source, source.size, room, copies), writer, digests)
     else:
-        intake = _Intake(source, room.piece_bytes, room)  # the length that its writer was created for
+        intake = _Intake(source, room.piece_bytes, room, copies)  # the length that its writer was created for
         with room.upload():
             await _move(intake, writer, offload, digests)
     digests.verify(source.claims())

@@ -9,6 +9,7 @@ from s3ish.blob.protocol import VolumesFull
 from s3ish.objects.ingest import _AHEAD, ingest
 from s3ish.objects.room import Room
 from s3ish.threads import ThreadPool
+from tests.objects.encodings.toy import encodings, toy
 from tests.objects.support import NO_BLOB, Bytes, sample
 
 PIECE_BYTES = 64 << 10
@@ -87,6 +88,18 @@ async def test_no_more_than_four_pieces_are_in_memory(offload):  # case 113
     digests = (await upload).digests
     assert b"".join(writer.stored) == data
     assert (digests.etag, digests.size, room.taken) == (hashlib.md5(data).hexdigest(), len(data), 0)
+
+
+async def test_pieces_that_are_encoded_have_room_for_both_forms(offload):
+    data, writer, room = sample(PIECES * PIECE_BYTES - 10_000), Writer(), room_of()
+    chain, sender = encodings().chain((toy(),)), Sender(data)
+    upload = asyncio.ensure_future(ingest(sender, writer, offload, room, chain=chain))
+    await until(lambda: sender.asked == _AHEAD + 1)
+    await asyncio.sleep(0.01)
+    assert (sender.asked, room.taken) == (_AHEAD + 1, 2 * (_AHEAD + 1) * PIECE_BYTES)
+    writer.let(len(data))
+    assert (await upload).digests.size == len(data)
+    assert (sum(map(len, writer.stored)), room.taken) == (chain.stored_size(len(data)), 0)
 
 
 @pytest.mark.parametrize("size", [0, 1, 10_000, 32 << 10, 40_000, PIECE_BYTES, PIECE_BYTES + 10_000, 5 * PIECE_BYTES])

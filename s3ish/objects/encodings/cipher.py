@@ -8,13 +8,11 @@ range decrypts the packages that it touches. The data key stands in the link's p
 import hmac
 from collections.abc import Callable, Mapping, Sequence
 from hashlib import sha256
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 from s3ish.blob.protocol import Buffer, Corrupt
 from s3ish.objects.encodings.codec import Codec, Decoder, Encoder, StoredRange
-
-if TYPE_CHECKING:
-    from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from s3ish.objects.encodings.sealing import library
 
 NAME = "aes-256-gcm"
 """The name of the link."""
@@ -23,6 +21,8 @@ DATA_KEY = "data-key"
 PACKAGE_BYTES = 64 * 1024
 TAG_BYTES = 16
 _STORED_PACKAGE = PACKAGE_BYTES + TAG_BYTES
+_TOGETHER = 4
+"""So many packages are one buffer: what passes it on does so less often, and the allocator need not ask the kernel."""
 
 
 class DataKeys(Protocol):
@@ -71,74 +71,98 @@ class Cipher:
         return _Decoder(self._keys.open(self._parameters), stored_start // _STORED_PACKAGE, packages(size))
 
 
-class _Encoder:
-    def __init__(self, data_key: bytes, parameters: Mapping[str, str], *, hides_digest: bool) -> None:
-        self._seal = _cipher(data_key).encrypt
-        self._hiding_key = data_key if hides_digest else b""
+class _Packages:
+    """Takes bytes of any number, and turns whole packages of them into others, without copying what is whole.
+
+    Args:
+        size: of a package that is taken.
+        made: of what it becomes.
+    """
+
+    def __init__(self, size: int, made: int) -> None:
+        self._size, self._made = size, made
         self._number = 0
         self._held = bytearray()
+
+    def _turn(self, package: Buffer, room: memoryview) -> None:
+        """Write into the room what the next package becomes."""
+        raise NotImplementedError
+
+    def _take(self, data: Buffer, *, keep: int) -> Sequence[Buffer]:
+        """Return what whole packages become, all but the last ``keep`` bytes, some in one buffer."""
+        view = memoryview(data)
+        count = max(0, len(self._held) + len(view) - keep) // self._size
+        if not count:
+            self._held += view
+            return []
+        ready: list[Buffer] = []
+        for number in range(count):
+            place = number % _TOGETHER * self._made
+            if not place:
+                room = memoryview(bytearray(min(_TOGETHER, count - number) * self._made))
+                ready.append(room)
+            if self._held:  # the rest of what came before, and what completes it
+                missing = self._size - len(self._held)
+                self._held += view[:missing]
+                view = view[missing:]
+                self._turn(self._held, room[place : place + self._made])
+                self._held = bytearray()
+            else:
+                self._turn(view[: self._size], room[place : place + self._made])
+                view = view[self._size :]
+        self._held += view
+        return ready
+
+
+class _Encoder(_Packages):
+    def __init__(self, data_key: bytes, parameters: Mapping[str, str], *, hides_digest: bool) -> None:
+        super().__init__(PACKAGE_BYTES, _STORED_PACKAGE)
+        self._cipher = library().cipher(data_key)
+        self._hiding_key = data_key if hides_digest else b""
         self.parameters = parameters
 
     def encode(self, data: Buffer) -> Sequence[Buffer]:
-        self._held += data
-        ready: list[Buffer] = []
-        while len(self._held) > PACKAGE_BYTES:  # one that is full may be the last, and is sealed as such
-            ready.append(self._package(bytes(self._held[:PACKAGE_BYTES]), last=False))
-            del self._held[:PACKAGE_BYTES]
-        return ready
+        return self._take(data, keep=1)  # a package that is full may be the last, and is sealed as such
 
     def finish(self) -> Sequence[Buffer]:
         if not self._held:
             return []
-        package = self._package(bytes(self._held), last=True)
-        self._held.clear()
-        return [package]
+        number, held, self._held = self._number, self._held, bytearray()
+        return [self._cipher.encrypt(_nonce(number), held, _bound(number, last=True))]
 
     def etag(self, digest: str) -> str:
         if not self._hiding_key:
             return digest
         return hmac.digest(self._hiding_key, b"s3ish entity tag 1 " + digest.encode(), sha256).hex()[: len(digest)]
 
-    def _package(self, data: bytes, *, last: bool) -> bytes:
+    def _turn(self, package: Buffer, room: memoryview) -> None:
         number, self._number = self._number, self._number + 1
-        return self._seal(_nonce(number), data, _bound(number, last=last))
+        self._cipher.encrypt_into(_nonce(number), package, _bound(number, last=False), room)
 
 
-class _Decoder:
+class _Decoder(_Packages):
     def __init__(self, data_key: bytes, first: int, count: int) -> None:
-        self._open = _cipher(data_key).decrypt
+        super().__init__(_STORED_PACKAGE, PACKAGE_BYTES)
+        self._cipher = library().cipher(data_key)
         self._number, self._count = first, count
-        self._held = bytearray()
 
     def decode(self, data: Buffer) -> Sequence[Buffer]:
-        self._held += data
-        ready: list[Buffer] = []
-        while len(self._held) >= _STORED_PACKAGE:
-            ready.append(self._package(bytes(self._held[:_STORED_PACKAGE])))
-            del self._held[:_STORED_PACKAGE]
-        return ready
+        return self._take(data, keep=0)
 
     def finish(self) -> Sequence[Buffer]:
         if not self._held:
             return []
-        package = self._package(bytes(self._held))
-        self._held.clear()
-        return [package]
+        room = memoryview(bytearray(max(0, len(self._held) - TAG_BYTES)))
+        self._turn(self._held, room)
+        self._held = bytearray()
+        return [room]
 
-    def _package(self, stored: bytes) -> bytes:
-        from cryptography.exceptions import InvalidTag
-
+    def _turn(self, package: Buffer, room: memoryview) -> None:
         number, self._number = self._number, self._number + 1
         try:
-            return self._open(_nonce(number), stored, _bound(number, last=number == self._count - 1))
-        except (InvalidTag, ValueError) as error:
+            self._cipher.decrypt_into(_nonce(number), package, _bound(number, last=number == self._count - 1), room)
+        except (library().invalid, ValueError) as error:
             raise Corrupt(f"package {number} is not what was encrypted") from error
-
-
-def _cipher(data_key: bytes) -> "AESGCM":
-    from cryptography.hazmat.primitives.ciphers.aead import AESGCM  # deferred: a start has no need of it
-
-    return AESGCM(data_key)
 
 
 def _nonce(number: int) -> bytes:

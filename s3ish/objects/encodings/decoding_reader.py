@@ -8,7 +8,7 @@ from s3ish.blob.protocol import BlobReader, Buffer, Corrupt
 from s3ish.objects.encodings.codec import Decoder
 from s3ish.threads import ThreadPool
 
-_BRIEF_BYTES = 64 << 10
+_BRIEF_BYTES = 1 << 20
 """Up to so many bytes are decoded by the event loop: to hand them to a thread takes longer."""
 
 

@@ -7,7 +7,7 @@ from s3ish.model import BlobRef, Link
 from s3ish.objects.encodings.codec import Encoder
 from s3ish.threads import ThreadPool
 
-_BRIEF_BYTES = 16 << 10
+_BRIEF_BYTES = 128 << 10
 """Up to so many bytes are encoded by the event loop: to hand them to a thread takes longer."""
 
 

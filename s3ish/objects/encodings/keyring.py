@@ -13,6 +13,8 @@ from s3ish.objects.encodings.sealing import KEY_BYTES, RandomBytes, seal, unseal
 
 _MASTER = "master"
 _BOUND = b"s3ish data key 1"
+_KEPT = 1024
+"""So many keys that were opened are remembered: what is read again and again is opened once."""
 
 
 class MasterKeyError(ValueError):
@@ -43,6 +45,7 @@ class Keyring:
         self._keys = {_name(key): key for key in derived}
         self._first = _name(derived[0])
         self._random_bytes = random_bytes
+        self._opened: dict[tuple[str, str, bytes], bytes] = {}
 
     @property
     def first(self) -> str:
@@ -77,10 +80,15 @@ class Keyring:
 
     def unseal(self, name: str, sealed: str, bound: bytes) -> bytes:
         """Return what was sealed with the key of a name. Raises ValueError if it is not here, or was changed."""
-        key = self._keys.get(name)
-        if key is None:
-            raise ValueError(f"the master key {name[:16]!r} is not among the settings")
-        return unseal(key, sealed, bound)
+        opened = self._opened.get((name, sealed, bound))
+        if opened is None:
+            key = self._keys.get(name)
+            if key is None:
+                raise ValueError(f"the master key {name[:16]!r} is not among the settings")
+            if len(self._opened) >= _KEPT:
+                self._opened.clear()
+            opened = self._opened[name, sealed, bound] = unseal(key, sealed, bound)
+        return opened
 
 
 def _name(key: bytes) -> str:

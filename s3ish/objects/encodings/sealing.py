@@ -3,6 +3,11 @@
 import base64
 import binascii
 from collections.abc import Callable
+from functools import cache
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 KEY_BYTES = 32
 _NONCE_BYTES = 12
@@ -11,25 +16,36 @@ RandomBytes = Callable[[int], bytes]
 """Returns so many unpredictable bytes."""
 
 
+class Library(NamedTuple):
+    """What is needed of the library: the cipher, and what it raises."""
+
+    cipher: "type[AESGCM]"
+    invalid: type[Exception]
+
+
+@cache
+def library() -> Library:
+    """Return it. It is imported when it is first needed, which a start does not."""
+    from cryptography.exceptions import InvalidTag
+    from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+    return Library(AESGCM, InvalidTag)
+
+
 def seal(outer: bytes, key: bytes, bound: bytes, random_bytes: RandomBytes) -> str:
     """Return a key encrypted under another one, as a text.
 
     Args:
         bound: what is authenticated with it, and must be said again to open it.
     """
-    from cryptography.hazmat.primitives.ciphers.aead import AESGCM  # deferred: a start has no need of it
-
     nonce = random_bytes(_NONCE_BYTES)
-    return base64.b64encode(nonce + AESGCM(outer).encrypt(nonce, key, bound)).decode()
+    return base64.b64encode(nonce + library().cipher(outer).encrypt(nonce, key, bound)).decode()
 
 
 def unseal(outer: bytes, text: str, bound: bytes) -> bytes:
     """Return the key in a text. Raises ValueError if it is not what was sealed under this key and with this bound."""
-    from cryptography.exceptions import InvalidTag
-    from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-
     try:
         sealed = base64.b64decode(text, validate=True)
-        return AESGCM(outer).decrypt(sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:], bound)
-    except (InvalidTag, binascii.Error) as error:
+        return library().cipher(outer).decrypt(sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:], bound)
+    except (library().invalid, binascii.Error) as error:
         raise ValueError("the data key is not what was encrypted") from error
