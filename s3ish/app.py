@@ -45,6 +45,7 @@ from s3ish.observe.observer import Observer
 from s3ish.process.heartbeat import Heartbeat
 from s3ish.process.index_place import is_movable, require
 from s3ish.process.lifespan import live
+from s3ish.process.samples import SAMPLE_SECONDS, Samples, TransactionTally
 from s3ish.process.standby import Standby
 from s3ish.replication import REPLICATION, replication_job
 from s3ish.server.access_log import AccessLog
@@ -77,7 +78,8 @@ class Application:
         self._settings, self._index, self._clock = settings, index, clock
         self._leave = leave
         audit = AuditLog(Path(settings.log.audit)) if settings.log.audit else None
-        self._observer = Observer(shared=settings.server.workers > 1, log=log, audit=audit)
+        slow_seconds = settings.log.slow_request_ms / 1000
+        self._observer = Observer(shared=settings.server.workers > 1, log=log, audit=audit, slow_seconds=slow_seconds)
         self._store: Store | None = None
         self._s3: S3Application | None = None
         self._controlled = Controlled(clock) if settings.test.controls else None
@@ -127,6 +129,7 @@ class Application:
 
         patience = settings.storage.drive_timeout_seconds if is_movable(settings) else None
         pulse = Heartbeat(patience, self._leave)
+        transactions = TransactionTally(pulse, clock)
         notifications = Notifications(settings.notifications, clock)
         store = make_store(
             settings,
@@ -136,7 +139,7 @@ class Application:
             reports.add,
             report_row,
             on_state=self._observer.volume,
-            monitor=pulse,
+            monitor=transactions,
             contended=settings.server.workers > 1,
             consequences=Consequences(notifications.events, REPLICATION.rows, is_replicated=REPLICATION.is_wanted),
         )
@@ -148,9 +151,11 @@ class Application:
         owner_quotas = OwnerQuotas(store)
         registry = Registry(store, users(settings), Secrets(store.keyring))
         used = Periodic("keys-used", registry.used.flush, FLUSH_SECONDS)
+        samples = Samples(self._observer, store, transactions, shared=settings.server.workers > 1)
+        sampling = Periodic("samples", samples.take, SAMPLE_SECONDS)
         repair, removal = RepairJob(store, repairs, self._observer), RemovalJob(store)
         quotas = Periodic("quotas", owner_quotas.reload, RELOAD_SECONDS)
-        own: list[Job] = [damage, repair, leftovers, removal, delivery, used, quotas]
+        own: list[Job] = [damage, repair, leftovers, removal, delivery, used, quotas, sampling]
         runner = Runner(store, [*self._shared_jobs(store), *notifications.jobs(store, self._observer)], own=own)
         await join(store)
         await owner_quotas.reload()

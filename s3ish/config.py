@@ -235,6 +235,9 @@ class LogSettings(Section, frozen=True):
 
     level: Annotated[Literal["debug", "info", "warning", "error"], "Least level that is logged."] = "info"
     format: Annotated[Literal["auto", "json", "console"], "auto is JSON unless on a terminal."] = "auto"
+    slow_request_ms: Annotated[
+        int, Meta(ge=0), "A request that takes longer is logged with the time of its stages, in ms; 0 for none."
+    ] = 0
     audit: Annotated[str, "File for one JSON line a request: who did what, and which rule decided. Empty: none."] = ""
 
 

@@ -13,9 +13,11 @@ from s3ish.api.catalogue import catalogue
 from s3ish.blob.memory import Capacity
 from s3ish.config import Settings
 from s3ish.errors import S3Error, ServiceUnavailable
+from s3ish.http.tally import connection_tally
 from s3ish.observe.logs import RequestLog
 from s3ish.observe.observer import Observer
 from s3ish.process.lifespan import live
+from s3ish.process.samples import process_samples
 from s3ish.server.claimed_world import MAIN, claimed_world, claimed_world_of_form, is_form
 from s3ish.server.control import admin
 from s3ish.server.faulty_sends import answer_whole
@@ -38,8 +40,10 @@ class MemoryApplication:
 
     def __init__(self, settings: Settings, log: RequestLog | None = None) -> None:
         self._settings = settings
-        self._observer = Observer(log=log)
+        self._observer = Observer(log=log, slow_seconds=settings.log.slow_request_ms / 1000)
         self._offload = ThreadPool()
+        for source in (connection_tally.samples, self._offload.samples, process_samples):
+            self._observer.watch(source)
         capacity = Capacity(settings.test.memory_mib << 20)
         self._worlds = Worlds(Shared(settings, Router(catalogue()), self._observer, self._offload, capacity))
 

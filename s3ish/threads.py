@@ -8,7 +8,7 @@ and so makes every interleaving reproducible.
 import asyncio
 import functools
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from queue import SimpleQueue
 from threading import Condition, Lock, Thread, get_ident
@@ -154,6 +154,12 @@ class ThreadPool:
     async def run_short(self, function: Callable[[*Arguments], T], *arguments: *Arguments) -> T:
         """Do the same with a function that takes up to a millisecond, on another thread: brief calls do not wait."""
         return await self._take_turns(self._short, function, arguments)
+
+    def samples(self) -> Iterator[tuple[str, tuple[str, ...], float]]:
+        """Return how many threads there are, how many are at work, and how many calls wait for one."""
+        yield "offload_threads", (), len(self._threads)
+        yield "offload_running", (), len(self._running)
+        yield "offload_waiting", (), self._jobs.qsize()
 
     def give_up(self, thread: int) -> None:
         """Wait no longer for the job of a thread, if it has one; another thread takes its place."""

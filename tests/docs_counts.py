@@ -9,6 +9,7 @@ from pathlib import Path
 
 from s3ish.api.catalogue import catalogue, families
 from s3ish.tables.state import STATE_ROWS, Mark
+from s3ish.observe.metrics import Metrics, _Holdings
 from s3ish.wire.shape import wire
 
 ROOT = Path(__file__).parent.parent
@@ -68,6 +69,26 @@ def state_rows():
     )
 
 
+def metrics():
+    """Return all metrics by name: the kind, the labels, and what they are."""
+    shown = Metrics(shared=False)
+    found = {}
+    for metric in shown._registry._collector_to_names:
+        name = metric._name + ("_total" if metric._type == "counter" else "")
+        found[name] = metric._type, metric._labelnames, metric._documentation
+    for family in _Holdings(()).collect():
+        found[family.name] = family.type, family._labelnames, family.documentation
+    return found
+
+
+def metric_rows():
+    """Return the rows of the metrics."""
+    return "".join(
+        f"| `{name}` | {kind} | {', '.join(f'`{label}`' for label in labels)} | {text} |\n"
+        for name, (kind, labels, text) in sorted(metrics().items())
+    )
+
+
 def pages():
     """Yield every page that tells of the catalogue or the state table, and its text as it should be."""
     total, built = len(catalogue()), sum(item.supported for item in catalogue())
@@ -80,6 +101,7 @@ def pages():
             (TABLE.format("Built"), lambda found: found[1] + built_rows()),
             (TABLE.format("Not built yet"), lambda found: found[1] + other_rows()),
         ],
+        "docs/metrics.md": [(TABLE.format("All metrics"), lambda found: found[1] + metric_rows())],
         "docs/formats.md": [
             (TABLE.replace("##", "###").format("Rows of state"), lambda found: found[1] + state_rows())
         ],

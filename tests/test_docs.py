@@ -2,22 +2,22 @@
 
 import json
 import re
+import shutil
+import subprocess
 import textwrap
 import tomllib
 from pathlib import Path
 
 import click
 import pytest
-from prometheus_client.parser import text_string_to_metric_families
+import yaml
 
 from s3ish import errors
 from s3ish.cli.main import main
 from s3ish.config import ALIASES, fields
-from s3ish.observe.lines import RequestLine
-from s3ish.observe.observer import Observer
 from s3ish.server.health import PATHS
 from s3ish.tables.catalog import TABLES
-from tests.docs_counts import pages
+from tests.docs_counts import metrics, pages
 
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
@@ -44,14 +44,53 @@ def test_every_error_is_listed_with_its_status_and_text():
     assert listed == {(kind.code, str(kind.status), kind.text) for kind in known - {errors.S3Error}}
 
 
-def test_every_metric_is_told_of():
-    observer = Observer()
-    told = dict.fromkeys(("method", "operation", "bucket", "key", "error", "user", "client", "request_id"), "")
-    observer.request(RequestLine(status=200, received=0, sent=0, seconds=0.0, **told))
-    exposed = {family.name: family for family in text_string_to_metric_families(observer.render()[1].decode())}
-    names = {name + ("_total" if family.type == "counter" else "") for name, family in exposed.items()}
-    told = {row[0].strip("`") for row in rows("operating.md", "Health, metrics, logs")}
-    assert {name for name in told if name.startswith("s3ish_")} == {n for n in names if not n.endswith("_created")}
+def test_metrics_are_named_by_the_rules_of_prometheus():
+    """https://prometheus.io/docs/practices/naming/"""
+    found = metrics()
+    assert len(found) >= 66
+    for name, (kind, labels, text) in found.items():
+        assert re.fullmatch(r"s3ish_[a-z0-9]+(_[a-z0-9]+)*", name)
+        assert (kind == "counter") == name.endswith("_total"), name
+        assert not name.endswith(("_count", "_sum", "_bucket", "_milliseconds", "_ms", "_kb")), name
+        assert kind != "histogram" or name.endswith(("_seconds", "_bytes", "_commits")), name
+        assert text[0].isupper(), name
+        assert text.endswith("."), name
+        assert not {"le", "quantile", "instance", "job"} & set(labels), name
+
+
+def series_named(text):
+    """Return the names of metrics in a text, without what a histogram adds."""
+    return {re.sub(r"_(bucket|sum|count)$", "", name) for name in re.findall(r"\bs3ish_[a-z0-9_]+", text)}
+
+
+def test_the_dashboard_and_the_alerts_ask_for_metrics_that_there_are():
+    dashboard = json.loads((DOCS / "dashboards/s3ish.json").read_text())
+    asked = [target["expr"] for panel in dashboard["panels"] for target in panel.get("targets", ())]
+    rules = yaml.safe_load((DOCS / "dashboards/alerts.yaml").read_text())
+    alerts = [rule for group in rules["groups"] for rule in group["rules"]]
+    asked += [alert["expr"] for alert in alerts]
+    known = metrics()
+    for expression in asked:
+        assert series_named(expression), expression
+        assert series_named(expression) <= set(known), expression
+        for name, labels in re.findall(r"(s3ish_\w+)\{([^}]*)\}", expression):
+            used = set(re.findall(r"(\w+)[=!~]", labels)) - {"le"}
+            (plain,) = series_named(name)
+            assert used <= set(known[plain][1]), expression
+    for alert in alerts:
+        assert alert["annotations"]["summary"]
+        assert alert["labels"]["severity"] in ("warning", "critical")
+    ids = [panel["id"] for panel in dashboard["panels"]]
+    assert len(ids) == len(set(ids))
+    assert len({name for expression in asked for name in series_named(expression)}) >= 40
+
+
+@pytest.mark.skipif(not shutil.which("promtool"), reason="promtool is not installed")
+def test_promtool_finds_nothing_in_the_alerts():
+    checked = subprocess.run(
+        ["promtool", "check", "rules", DOCS / "dashboards/alerts.yaml"], capture_output=True, text=True, check=False
+    )
+    assert checked.returncode == 0, checked.stdout + checked.stderr
 
 
 def test_every_short_name_of_a_setting_is_told_of():

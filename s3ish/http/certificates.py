@@ -6,6 +6,7 @@ they began with. Files that cannot be used change nothing: those before them sta
 
 import os
 import ssl
+from collections import Counter
 from collections.abc import Iterator
 from datetime import datetime
 
@@ -47,7 +48,8 @@ class Certificates:
         self._arguments = clock, chains, keys, least
         self._pairs = list(zip(chains, keys or chains, strict=True))
         self._least = _VERSIONS[least]
-        self._clock = clock
+        self.monotonic = clock.monotonic
+        self.reloads = Counter(done=0, failed=0)
         self._looked = 0.0
         self._stamp: list[tuple[int, ...]] = []
         self._loaded: _Loaded | None = None
@@ -57,7 +59,7 @@ class Certificates:
 
     def load(self) -> None:
         """Read the files. Raises CertificateError: they cannot be used, and what was read before stays in use."""
-        self._looked, self._stamp = self._clock.monotonic(), self._stamp_now()
+        self._looked, self._stamp = self.monotonic(), self._stamp_now()
         self._loaded = self._read()
 
     def load_again(self) -> None:
@@ -65,13 +67,15 @@ class Certificates:
         try:
             self.load()
         except CertificateError as error:
+            self.reloads["failed"] += 1
             log.error("the certificates cannot be used; those before them stay in use", cause=str(error))
         else:
+            self.reloads["done"] += 1
             log.info("the certificates have been read again", valid_until=str(min(self.expiries.values())))
 
     def context(self) -> ssl.SSLContext:
         """Return what a connection begins with. Raises CertificateError: none could be read yet."""
-        now = self._clock.monotonic()
+        now = self.monotonic()
         if self._loaded is None:
             self.load()
         elif now - self._looked >= _LOOK_SECONDS:

@@ -23,6 +23,9 @@ class IdleConnections(threading.local):
     def __init__(self) -> None:
         self._since: OrderedDict[Closable, None] = OrderedDict()
 
+    def __len__(self) -> int:
+        return len(self._since)
+
     def add(self, connection: Closable) -> None:
         """A connection begins to be idle."""
         self._since[connection] = None

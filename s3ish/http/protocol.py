@@ -25,6 +25,7 @@ from s3ish.http.batched_writes import outbox
 from s3ish.http.exchange import CROWD, Exchange
 from s3ish.http.idle import idle_connections
 from s3ish.http.receive_buffer import Demand, ReceiveBuffer
+from s3ish.http.tally import connection_tally
 from s3ish.wire.shape import Written
 
 MAX_HEADERS = 256
@@ -91,8 +92,11 @@ class LimitedProtocol(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Begin the connection's one timer."""
         super().connection_made(transport)
-        full = len(self.connections) > self._limits.connections
-        self._surplus = full and not idle_connections.close_longest()
+        connection_tally.accepted += 1
+        if len(self.connections) > self._limits.connections:
+            self._surplus = not idle_connections.close_longest()
+            connection_tally.refused += self._surplus
+            connection_tally.evicted += not self._surplus
         if not self._surplus:
             idle_connections.add(self.transport)
         self._appetite.narrow = len(self.connections) > CROWD
@@ -103,6 +107,7 @@ class LimitedProtocol(HttpToolsProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """End the timer."""
+        connection_tally.closed += 1
         idle_connections.discard(self.transport)
         if self._timer:
             self._timer.cancel()
@@ -372,11 +377,14 @@ class LimitedProtocol(HttpToolsProtocol):
         answered = self.cycle is None or self.cycle.response_complete
         since = self._headers_since
         if self._is_stuck(now, answered):
+            connection_tally.timed_out["body"] += 1
             self.transport.abort()
         elif answered and not self.transport.is_closing():
             if since is None and now - self._idle_since > self.timeout_keep_alive:
+                connection_tally.timed_out["request"] += 1
                 self.transport.close()
             elif since is not None and now - since > self._limits.header_timeout_seconds:
+                connection_tally.timed_out["headers"] += 1
                 self.refuse(RequestTimeout())
         if self._timer is None:
             self._timer = self.loop.call_later(self._tick_seconds, self._tick)

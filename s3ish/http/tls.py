@@ -14,6 +14,7 @@ from typing import Any, Protocol
 
 from s3ish.errors import InvalidRequest, S3Error
 from s3ish.http.certificates import Certificates
+from s3ish.http.tally import connection_tally
 
 _READ_BYTES = 64 << 10
 _LEAST_BYTES = 4 << 10
@@ -83,6 +84,8 @@ class TlsConnection(asyncio.Transport, asyncio.BufferedProtocol):
         """Begin, and let the protocol begin."""
         assert self._guarded
         self._raw = transport
+        self._began_at = self._certificates.monotonic()
+        connection_tally.certificates = self._certificates
         self._context = self._certificates.context()
         self._object = self._context.wrap_bio(self._incoming, self._outgoing, server_side=True)
         self._guarded.connection_made(self)
@@ -105,6 +108,8 @@ class TlsConnection(asyncio.Transport, asyncio.BufferedProtocol):
         """End. One direction alone is not kept open, as it is not without TLS."""
         if self._state is _State.OPEN:
             self._protocol.eof_received()
+        elif self._state is _State.HANDSHAKE:
+            connection_tally.tls_failures["left"] += 1
         return False
 
     def get_buffer(self, _sizehint: int) -> memoryview:
@@ -119,6 +124,7 @@ class TlsConnection(asyncio.Transport, asyncio.BufferedProtocol):
             self._begun = True
             if self._buffer[0] in _METHOD_LETTERS:  # of a method; a record of TLS begins with 22
                 self._state = _State.CLEAR
+                connection_tally.tls_failures["plain http"] += 1
                 assert self._guarded
                 self._guarded.refuse(InvalidRequest(_SPOKEN))
         if self._state in (_State.HANDSHAKE, _State.OPEN):
@@ -132,11 +138,16 @@ class TlsConnection(asyncio.Transport, asyncio.BufferedProtocol):
                 self._object.do_handshake()
                 self._state = _State.OPEN
                 assert self._guarded
-                self._guarded.secure((self._object.version() or "").removeprefix("TLSv"))
+                version = (self._object.version() or "").removeprefix("TLSv")
+                connection_tally.handshakes[version] += 1
+                connection_tally.handshake_seconds.add(self._certificates.monotonic() - self._began_at)
+                self._guarded.secure(version)
             self._read()
         except ssl.SSLWantReadError:
             self._flush()
         except ssl.SSLError:
+            if self._state is _State.HANDSHAKE:
+                connection_tally.tls_failures["refused"] += 1
             self._flush()  # it tells the client why
             self._state, self._closing = _State.ENDED, True
             self._raw.close()

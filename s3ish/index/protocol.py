@@ -120,11 +120,11 @@ class NewerFormat(IndexFailure):
 class Monitor(Protocol):
     """Notified, from any thread, of how an index is. It can act on one that does not work."""
 
-    def begin(self) -> None:
-        """A transaction begins."""
+    def begin(self, commits: int) -> None:
+        """A transaction begins, of so many commits."""
 
-    def end(self) -> None:
-        """It has ended, well or not."""
+    def end(self, conflicts: int, failures: int) -> None:
+        """It has ended; of so many commits an expectation did not hold, and so many failed."""
 
     def fail(self, *, damaged: bool) -> None:
         """The index cannot be read or written, for a reason that does not pass by itself.

@@ -11,7 +11,7 @@ all with one transaction and one flush (group commit). Several processes may ope
 import asyncio
 import os
 from collections import OrderedDict, deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, nullcontext, suppress
 from itertools import islice
 from pathlib import Path
@@ -42,6 +42,7 @@ from s3ish.index.protocol import (
 )
 from s3ish.index.sums import PendingSums
 from s3ish.index.write_lock import WriteLock
+from s3ish.observe.families import Sample
 from s3ish.threads import OwnThread
 
 FORMAT = 2
@@ -75,6 +76,7 @@ class Seen:
         self._answers: OrderedDict[tuple[object, ...], tuple[Any, int]] = OrderedDict()
         self._version: object = None
         self._left = _SEEN_BYTES
+        self.asked = self.hits = 0
 
     def begin(self, version: object) -> None:
         """A snapshot begins, of a version of the data; None if that is not known."""
@@ -84,7 +86,11 @@ class Seen:
 
     def get(self, *question: object) -> tuple[Any, int] | None:
         """Return the answer to a question, and its size; None if it was not asked."""
-        return self._answers.get(question)
+        self.asked += 1
+        answer = self._answers.get(question)
+        if answer is not None:
+            self.hits += 1
+        return answer
 
     def add(self, *question: object, answer: object, size: int) -> None:
         """Remember an answer of so many bytes, in place of the oldest ones."""
@@ -132,10 +138,10 @@ class Patience:
 
 
 class _NoMonitor:
-    def begin(self) -> None:
+    def begin(self, commits: int) -> None:
         pass
 
-    def end(self) -> None:
+    def end(self, conflicts: int, failures: int) -> None:
         pass
 
     def fail(self, *, damaged: bool) -> None:
@@ -197,7 +203,7 @@ class SQLiteIndex:
         self._closing = False
         self._patience = Patience(BUSY_MILLISECONDS / 1000)
         self._snapshot = False
-        self._seen = Seen()
+        self._seen, self._scans_read = Seen(), 0
         self._lane = OwnThread("index-writer", self._write_forever)
 
     async def get(self, table: str, key: bytes) -> bytes | None:
@@ -220,6 +226,7 @@ class SQLiteIndex:
             if limit == 1 and (seen := self._seen.get(table, start, stop)):
                 return cast("list[tuple[bytes, bytes]]", seen[0])
             rows = self._reader.execute(self._scans[table], (start, stop))
+            self._scans_read += limit != 1
             found = cast("list[tuple[bytes, bytes]]", list(islice(rows, limit)))  # a bound LIMIT costs microseconds
         except apsw.Error as error:
             raise self._failure(error) from error
@@ -264,6 +271,14 @@ class SQLiteIndex:
     def commits(self) -> int:
         """See ``Index.commits``."""
         return self._commits
+
+    def samples(self) -> Iterator[Sample]:
+        """See ``Source``."""
+        yield "index_reads", (), self._seen.asked + self._scans_read
+        yield "index_read_hits", (), self._seen.hits
+        for name, suffix in (("index_size_bytes", ""), ("index_log_bytes", "-wal")):
+            with suppress(OSError):
+                yield name, (), os.stat(f"{self._path}{suffix}").st_size
 
     async def verify(self) -> None:
         """See ``Index.verify``. It takes a second for some hundred MB, on a thread of its own."""
@@ -326,9 +341,10 @@ class SQLiteIndex:
                     self._queue.put(None)
                     break
                 batch += following
-            self._monitor.begin()
+            self._monitor.begin(len(batch))
             outcomes = self._apply(batch)
-            self._monitor.end()
+            conflicts = sum(isinstance(each, Conflict) for each in outcomes)
+            self._monitor.end(conflicts, sum(map(bool, outcomes)) - conflicts)
             self._tell(batch, outcomes)
 
     def _tell(self, batch: list[_Waiting], outcomes: list[Exception | None]) -> None:

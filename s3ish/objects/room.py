@@ -69,6 +69,13 @@ class Room:
         """How many bytes have a place."""
         return self._quick + self._slow
 
+    def samples(self) -> Iterator[tuple[str, tuple[str, ...], float]]:
+        """See ``s3ish.observe.families.Source``."""
+        yield "upload_memory_bytes", (), self.taken
+        yield "upload_memory_limit_bytes", (), self._size + self._slow_size
+        yield "uploads_waiting", (), len(self._waiting)
+        yield "uploads", (), self._uploads
+
     @property
     def piece_bytes(self) -> int:
         """What the next upload should take at a time."""

@@ -8,6 +8,7 @@ https://prometheus.github.io/client_python/multiprocess/
 import os
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest, multiprocess
 from prometheus_client.core import GaugeMetricFamily, Metric
@@ -15,6 +16,8 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from prometheus_client.registry import Collector
 
 from s3ish import __version__
+from s3ish.observe.families import FAMILIES, Family, Sample
+from s3ish.observe.tally import Tally
 
 _BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10, 60)
 
@@ -71,6 +74,7 @@ class Metrics:
         self.passes = Counter("s3ish_scrub_passes", "Passes of the scrub that came to their end.", registry=registry)
         self._events(registry)
         self._replication(registry)
+        self._sampled = {family.name: _Sampled(family, registry) for family in FAMILIES}
         self.info = Gauge(
             "s3ish_build_info", "The release.", ["version"], registry=registry, multiprocess_mode="livemax"
         )
@@ -114,6 +118,11 @@ class Metrics:
         self.events_waiting = show("s3ish_events_waiting", "Events that wait for a target.")
         self.oldest_event = show("s3ish_events_oldest_seconds", "For how long the first event has waited.")
 
+    def put(self, sample: Sample) -> None:
+        """Show what a part of this process has counted."""
+        name, labels, value = sample
+        self._sampled[name].put(labels, value)
+
     def render(self, buckets: Iterable[tuple[str, int, int]] = ()) -> tuple[str, bytes]:
         """Return the content type and text of all metrics.
 
@@ -128,6 +137,47 @@ class Metrics:
             own = CollectorRegistry()
             multiprocess.MultiProcessCollector(own)  # type: ignore[no-untyped-call]
         return CONTENT_TYPE_LATEST, generate_latest(own) + generate_latest(registry)
+
+
+class _Sampled:
+    """A metric of a family, which is brought up to what was counted elsewhere."""
+
+    def __init__(self, family: Family, registry: CollectorRegistry | None) -> None:
+        name = f"s3ish_{family.name}"
+        self._metric: Any
+        if family.kind == "counter":
+            self._metric = Counter(name, family.help, family.labels, registry=registry)
+        elif family.kind == "gauge":
+            across: Any = family.across
+            self._metric = Gauge(name, family.help, family.labels, registry=registry, multiprocess_mode=across)
+        else:
+            self._metric = Histogram(name, family.help, family.labels, registry=registry, buckets=family.bounds)
+        self._family, self._children = family, dict[tuple[str, ...], Any]()
+        self._seen: dict[tuple[str, ...], float] = {}
+        self._seen_counts: dict[tuple[str, ...], list[int]] = {}
+
+    def put(self, labels: tuple[str, ...], value: float | Tally) -> None:
+        child = self._children.get(labels)
+        if child is None:
+            child = self._children[labels] = self._metric.labels(*labels) if labels else self._metric
+        if isinstance(value, Tally):
+            self._add(child, labels, value)
+        elif self._family.kind == "gauge":
+            child.set(value)
+        elif value > (seen := self._seen.get(labels, 0)):
+            child.inc(value - seen)
+            self._seen[labels] = value
+
+    def _add(self, child: Any, labels: tuple[str, ...], tally: Tally) -> None:
+        """Add what is new of a tally at once; the library itself adds amounts one by one."""
+        counts, total = list(tally.counts), tally.total
+        seen = self._seen_counts.get(labels) or [0] * len(counts)
+        for bucket, count, before in zip(child._buckets, counts, seen, strict=True):  # noqa: SLF001
+            if count != before:
+                bucket.inc(count - before)
+        if total != self._seen.get(labels, 0.0):
+            child._sum.inc(total - self._seen.get(labels, 0.0))  # noqa: SLF001
+        self._seen_counts[labels], self._seen[labels] = counts, total
 
 
 class _Holdings(Collector):

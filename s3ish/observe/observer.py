@@ -2,7 +2,7 @@
 
 import os
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,9 +12,11 @@ from msgspec import Struct
 
 from s3ish.batching import TurnBatch
 from s3ish.observe.audit import AuditLog
+from s3ish.observe.families import Source
 from s3ish.observe.lines import RequestLine
 from s3ish.observe.logs import RequestLog
 from s3ish.observe.refusals import Refusals
+from s3ish.observe.requests import RequestTallies, Stage
 
 if TYPE_CHECKING:
     from s3ish.observe.metrics import Metrics
@@ -37,11 +39,21 @@ class Observer:
         shared: whether several processes serve, whose metrics are added up.
         log: where the lines of requests go.
         audit: where it is written down who did what; None if that is not wanted.
+        slow_seconds: a request that takes longer is logged with its stages; 0 for none.
     """
 
-    def __init__(self, *, shared: bool = False, log: RequestLog | None = None, audit: AuditLog | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        shared: bool = False,
+        log: RequestLog | None = None,
+        audit: AuditLog | None = None,
+        slow_seconds: float = 0.0,
+    ) -> None:
         self._shared = shared
         self.audit = audit
+        self.requests = RequestTallies(slow_seconds)
+        self._sources: list[Source] = [self.requests.samples]
         self._request_log = log or RequestLog()
         self._lines = TurnBatch(self._tell, _MOST_LINES)
         self._states: dict[int, str] = {}
@@ -62,9 +74,20 @@ class Observer:
             metrics.volumes.labels(position).set(state == "ok")
         return metrics
 
-    def request(self, line: RequestLine) -> None:
+    def request(self, line: RequestLine, stages: Sequence[Stage] = ()) -> None:
         """Count and log one request, together with the others that end in the same turn of the event loop."""
+        self.requests.add(line, stages)
         self._lines.add(line)
+
+    def watch(self, source: Source) -> None:
+        """Show what a part of the process counts by itself."""
+        self._sources.append(source)
+
+    def sample(self) -> None:
+        """Take over what the parts of the process have counted: other processes see it from then on."""
+        for source in self._sources:
+            for sample in source():
+                self._metrics.put(sample)
 
     def flush(self) -> None:
         """Count and log the requests that have ended."""
@@ -173,4 +196,5 @@ class Observer:
 
     def render(self, buckets: Iterable[tuple[str, int, int]] = ()) -> tuple[str, bytes]:
         """Return the content type and text of all metrics; of ``buckets`` name, bytes and objects are shown."""
+        self.sample()
         return self._metrics.render(buckets)

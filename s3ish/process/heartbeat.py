@@ -46,11 +46,11 @@ class Heartbeat:
         self._asked = self._turned = 0  # how often the loop was asked to answer, and which of these it has answered
         self._lane = OwnThread("pulse", self._watch)
 
-    def begin(self) -> None:
+    def begin(self, commits: int) -> None:  # noqa: ARG002
         """A transaction of the index begins."""
         self._steps += 1
 
-    def end(self) -> None:
+    def end(self, conflicts: int, failures: int) -> None:  # noqa: ARG002
         """It has ended."""
         self._steps += 1
 

@@ -7,7 +7,7 @@ and no way around any of them.
 import asyncio
 import contextlib
 import functools
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -39,6 +39,7 @@ from s3ish.objects.queues import Queues
 from s3ish.objects.store import Store, translated
 from s3ish.observe.lines import RequestLine
 from s3ish.observe.observer import Observer
+from s3ish.observe.requests import Stage
 from s3ish.server import respond, sqs, website, welcome
 from s3ish.server.access_log import AccessLog
 from s3ish.server.accounts import Accounts, is_administrative
@@ -123,21 +124,26 @@ class S3Application:
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         clock = self._store.clock
-        started = clock.monotonic()
+        started, tallies = clock.monotonic(), self._observer.requests
         call = RequestRecord(scope, self._new_request_id(), self._proxies)
         written: Written | None = None
+        tallies.in_flight += 1
         try:
             written = await self._answer(call, receive)
             if "origin" in call.headers:
                 await self._share(call, written)
             call.status = written.status
             linger = await self._settle(call, receive)
+            call.stages.append(("handle", clock.monotonic()))
             await self._send(call, written, send, linger)
         except Disconnected:
             call.status, call.error = CLIENT_LEFT, "ClientDisconnected"
         finally:
-            seconds = clock.monotonic() - started
-            self._note(call.line(seconds), call.headers)
+            tallies.in_flight -= 1
+            ended = clock.monotonic()
+            seconds = ended - started
+            call.stages.append(("send", ended))
+            self._note(call.line(seconds), call.headers, [(name, at - started) for name, at in call.stages])
             if self._observer.audit:
                 self._observer.audit.add(call.audited(clock.now()))
             if self._access_log and call.bucket:
@@ -171,11 +177,12 @@ class S3Application:
             request_id=request_id,
         )
         self._note(line, {})
+        self._observer.requests.malformed(error.code)
         return written
 
-    def _note(self, line: RequestLine, headers: Mapping[str, str]) -> None:
+    def _note(self, line: RequestLine, headers: Mapping[str, str], stages: Sequence[Stage] = ()) -> None:
         """Count and log a request that has ended."""
-        self._observer.request(line)
+        self._observer.request(line, stages)
         if self._faults:
             self._faults.ended(line, headers)
 
@@ -265,6 +272,8 @@ class S3Application:
             return beside
         query = read_query(call.query)
         operation, identity, now = self._identify(call, target, query)
+        reached, tick = call.stages.append, self._store.clock.monotonic
+        reached(("signature", tick()))
         body = call.body = RequestBody(receive, call.headers, call.appetite)
         headers: Mapping[str, str] = call.headers
         source: Body = body
@@ -279,6 +288,7 @@ class S3Application:
         bucket = call.bucket = held.record if held else None
         circumstances = call.circumstances(now, headers, query, presigned=identity.presigned)
         call.decided_by = await self._authorise(principal, operation, target, bucket, circumstances)
+        reached(("rights", tick()))
         if operation.needs_bucket and bucket is None:
             raise NoSuchBucket(BucketName=target.bucket)
         if not operation.supported:
@@ -289,6 +299,7 @@ class S3Application:
         if not (body.is_empty or operation.reads_form) or operation.reads_stream:
             body.read_claims(identity.payload, checksum_is_of_body=not operation.checksum_is_of_object)
         typed = await self._read(operation, headers, body, target, query)
+        reached(("read", tick()))
         context = Context(
             store=self._store,
             principal=principal,

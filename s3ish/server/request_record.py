@@ -15,6 +15,7 @@ from s3ish.model import Bucket
 from s3ish.observe.audit import AuditLine
 from s3ish.observe.lines import RequestLine
 from s3ish.observe.refusals import Refusal
+from s3ish.observe.requests import Stage
 from s3ish.server import respond
 from s3ish.server.body import RequestBody
 from s3ish.server.proxies import Origin, Proxies
@@ -46,6 +47,7 @@ class RequestRecord:
         "repeated",
         "request_id",
         "site",
+        "stages",
         "status",
         "target",
         "torn",
@@ -75,6 +77,7 @@ class RequestRecord:
         self.cut_off = False  # the server stops and waits no longer
         self.status = 0
         self.progress = respond.Progress()
+        self.stages: list[Stage] = []  # and when each ended, in seconds of the monotonic clock
         self.torn = ""  # who ended the answer before its end
 
     @property

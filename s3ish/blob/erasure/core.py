@@ -4,12 +4,13 @@ The store has one, and so have writer, repair and sweep.
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple, TypeVar, TypeVarTuple
 
 from s3ish.blob.erasure import sidecar as sidecars
 from s3ish.blob.erasure.coder import Coder, coder
 from s3ish.blob.erasure.scan import Scan
+from s3ish.blob.erasure.timed_coder import CoderWork, TimedCoder
 from s3ish.blob.hold import HELD_BYTES, Hold
 from s3ish.blob.protocol import Unwritable, VolumeError
 from s3ish.blob.volumes.commit_notes import CommitNotes
@@ -19,6 +20,7 @@ from s3ish.blob.volumes.volume_set import Volumes
 from s3ish.blob.volumes.watchdog import Watchdog
 from s3ish.clock import Clock
 from s3ish.model import BlobRef
+from s3ish.observe.families import Sample
 from s3ish.threads import GivenUp, ThreadPool
 
 T = TypeVar("T")
@@ -81,7 +83,8 @@ class ErasureCore:
             raise ValueError("needed: inline_bytes <= 1 MiB and inline_bytes < stripe_bytes <= 64 MiB")
         self.volumes, self.settings, self.clock, self.offload = volumes, settings, clock, offload
         self.report = on_damage
-        self.coder = coder(settings.code, settings.k, settings.m)
+        self._work = CoderWork(clock)
+        self.coder: Coder = TimedCoder(coder(settings.code, settings.k, settings.m), self._work)
         self.watch = Watchdog(volumes, offload, on_state)
         self.flusher = Flusher(volumes, self.run)
         self.hold = Hold(max(HELD_BYTES, 16 * settings.stripe_bytes))  # so that who reads alone reads whole stripes
@@ -89,7 +92,7 @@ class ErasureCore:
         at = [(volume.position, self.lazy or volume.root == index_volume) for volume in volumes.present]
         here, elsewhere = [position for position, near in at if near], [position for position, near in at if not near]
         self.notes = CommitNotes(volumes.write_commits, here, elsewhere, self.each)
-        self._coders = {(settings.code, settings.k, settings.m): self.coder}
+        self._coders: dict[tuple[str, int, int], Coder] = {(settings.code, settings.k, settings.m): self.coder}
 
     def token(self) -> str:
         """Return an unpredictable token that tells which worker made it."""
@@ -99,8 +102,18 @@ class ErasureCore:
         """Return the coder of a blob. Raises UnknownCodeError."""
         key = (ref.code, ref.k, ref.m)
         if key not in self._coders:
-            self._coders[key] = coder(*key)
+            self._coders[key] = TimedCoder(coder(*key), self._work)
         return self._coders[key]
+
+    def samples(self) -> Iterator[Sample]:
+        """See ``Source``."""
+        yield from self._work.samples()
+        for volume in self.volumes.present:
+            label = (str(volume.position),)
+            yield "volume_calls", label, len(volume.calls.under_way)
+            yield "volume_flush_failures", label, volume.failed_flushes
+            if volume.flushes:
+                yield "volume_flush_seconds", label, volume.flushes
 
     async def run(self, function: Callable[[*Arguments], T], *arguments: *Arguments) -> T:
         """Run a job that works on volumes on a thread.

@@ -22,6 +22,7 @@ from s3ish.blob.volumes.locks import Locks
 from s3ish.blob.volumes.probe import SILENT, write_and_remove
 from s3ish.blob.volumes.sample import some_blobs
 from s3ish.blob.volumes.tree import Tree
+from s3ish.observe.tally import Stopwatch
 
 _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
 _NO_TRACE = getattr(os, "O_NOATIME", 0)
@@ -60,6 +61,8 @@ class Volume:
     ) -> None:
         self.root, self.identity, self.fsync, self.tells_cached = root, identity, fsync, tells_cached
         self.suspect = ""
+        self.flushes: Stopwatch | None = None
+        self.failed_flushes = 0
         self.calls = Calls(repr(self))
         self.locks = Locks(self.calls, descriptor)
         self.marks = IndexMarks(self.calls, descriptor, self.sync)
@@ -404,10 +407,14 @@ class Volume:
 
     def free_bytes(self) -> int:
         """Return the space that is left for unprivileged writers. Raises VolumeError."""
+        return self.space()[1]
+
+    def space(self) -> tuple[int, int, int]:
+        """Return the size in bytes, and what others than root may take, in bytes and inodes. Raises VolumeError."""
         with self.calls.to("the file system"):
             self.calls.trouble.meet_write()
             found = os.fstatvfs(self._root)
-            return found.f_bavail * found.f_frsize
+            return found.f_blocks * found.f_frsize, found.f_bavail * found.f_frsize, found.f_favail
 
     # --- how it is
 
@@ -537,11 +544,15 @@ class Volume:
     @contextmanager
     def _flushing(self, what: str, spared: frozenset[int] = frozenset(), *, slow: bool = False) -> Iterator[None]:
         """Flush something. A failure makes the volume suspect, but for errors that are ``spared``."""
+        begun = self.flushes.begin() if self.flushes else 0.0
         with self.calls.to(what, slow=slow):
             try:
                 self.calls.trouble.meet_flush()
                 yield
+                if self.flushes:
+                    self.flushes.end(begun)
             except OSError as error:
+                self.failed_flushes += 1
                 if error.errno not in spared:  # the kernel has dropped what it could not write: but what?
                     self.suspect = f"flushing failed: {error.strerror}"
                 raise

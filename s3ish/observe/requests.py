@@ -1,0 +1,115 @@
+"""What is counted of requests beside their number and duration, and which of them were slow."""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Sequence
+
+import structlog
+
+from s3ish.observe.families import Sample
+from s3ish.observe.lines import RequestLine
+from s3ish.observe.tally import BYTES, Tally
+
+log = structlog.get_logger()
+
+AUTH_STAGES = {
+    "AuthorizationHeaderMalformed": "form",
+    "AuthorizationQueryParametersError": "form",
+    "CredentialsNotSupported": "form",
+    "MissingSecurityHeader": "form",
+    "InvalidAccessKeyId": "key",
+    "InvalidToken": "key",
+    "NotSignedUp": "key",
+    "ExpiredToken": "time",
+    "RequestTimeTooSkewed": "time",
+    "SignatureDoesNotMatch": "signature",
+    "BadDigest": "body",
+    "InvalidDigest": "body",
+    "XAmzContentSHA256Mismatch": "body",
+    "AccessDenied": "rights",
+}
+"""The stage of the check of a signature, or of what follows it, that an error comes from."""
+
+Stage = tuple[str, float]
+"""A stage of a request, and how long after its beginning it ended, in seconds."""
+
+
+class RequestTallies:
+    """The tallies of the requests of one process.
+
+    Args:
+        slow_seconds: a request that takes longer is logged with its stages; 0 for none.
+    """
+
+    def __init__(self, slow_seconds: float = 0.0) -> None:
+        self.in_flight = 0
+        self._slow_seconds = slow_seconds
+        self._errors: Counter[str] = Counter()
+        self._malformed: Counter[str] = Counter()
+        self._slow: Counter[str] = Counter()
+        self._auth: Counter[str] = Counter()
+        self._limited: Counter[str] = Counter()
+        self._stages: defaultdict[str, float] = defaultdict(float)
+        self._first_byte: defaultdict[str, Tally] = defaultdict(Tally)
+        self._received, self._sent = Tally(BYTES), Tally(BYTES)
+
+    def add(self, line: RequestLine, stages: Sequence[Stage]) -> None:
+        """Count a request that has ended; the last of its stages but for "send" ended with the head of the answer."""
+        if line.error:
+            self._errors[line.error] += 1
+            if stage := AUTH_STAGES.get(line.error):
+                self._auth[stage] += 1
+        if line.received:
+            self._received.add(line.received)
+        if line.sent:
+            self._sent.add(line.sent)
+        before = 0.0
+        for name, at in stages:
+            self._stages[name] += at - before
+            before = at
+        if len(stages) > 1:
+            self._first_byte[line.operation].add(stages[-2][1])
+        if self._slow_seconds and line.seconds >= self._slow_seconds:
+            self._slow[line.operation] += 1
+            self._log_slow(line, stages)
+
+    def malformed(self, code: str) -> None:
+        """Count what was refused before it was a request."""
+        self._malformed[code] += 1
+
+    def limited(self, limit: str) -> None:
+        """Count a request that was refused because of a limit."""
+        self._limited[limit] += 1
+
+    def samples(self) -> Iterator[Sample]:
+        """See ``Source``."""
+        yield "requests_in_flight", (), self.in_flight
+        for name, counts in (
+            ("request_errors", self._errors),
+            ("malformed_requests", self._malformed),
+            ("slow_requests", self._slow),
+            ("auth_failures", self._auth),
+            ("limited_requests", self._limited),
+        ):
+            yield from ((name, (label,), count) for label, count in counts.items())
+        yield from (("request_stage_seconds", (stage,), seconds) for stage, seconds in self._stages.items())
+        yield from (("request_first_byte_seconds", (each,), tally) for each, tally in self._first_byte.items())
+        yield "request_body_bytes", (), self._received
+        yield "answer_body_bytes", (), self._sent
+
+    def _log_slow(self, line: RequestLine, stages: Sequence[Stage]) -> None:
+        spent, before = {}, 0.0
+        for name, at in stages:
+            spent[f"{name}_ms"] = round((at - before) * 1000, 3)
+            before = at
+        log.warning(
+            "slow request",
+            request_id=line.request_id,
+            operation=line.operation,
+            bucket=line.bucket,
+            key=line.key,
+            status=line.status,
+            received=line.received,
+            sent=line.sent,
+            ms=round(line.seconds * 1000, 3),
+            **spent,
+        )
