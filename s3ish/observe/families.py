@@ -43,6 +43,11 @@ def _times(name: str, text: str, *labels: str) -> Family:
 
 
 _REQUESTS = (
+    _counter("requests", "Requests by operation and status.", "operation", "status"),
+    _times("request_duration_seconds", "Time to answer.", "operation"),
+    _counter("received_bytes", "Body bytes received."),
+    _counter("sent_bytes", "Body bytes sent."),
+    _counter("torn_answers", "Answers that ended before their last byte, by the side that ended them.", "by"),
     _gauge("requests_in_flight", "Requests that are being answered."),
     _counter("request_errors", "Requests that were refused or failed, by the code of the error.", "code"),
     _times("request_first_byte_seconds", "Time until the head of the answer was ready.", "operation"),

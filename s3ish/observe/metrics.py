@@ -19,8 +19,6 @@ from s3ish import __version__
 from s3ish.observe.families import FAMILIES, Family, Sample
 from s3ish.observe.tally import Tally
 
-_BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10, 60)
-
 
 class Metrics:
     """The metrics of one process.
@@ -33,20 +31,6 @@ class Metrics:
         self._shared = shared
         self._registry = CollectorRegistry()
         registry = None if shared else self._registry
-        self.requests = Counter(
-            "s3ish_requests", "Requests by operation and status.", ["operation", "status"], registry=registry
-        )
-        self.seconds = Histogram(
-            "s3ish_request_duration_seconds", "Time to answer.", ["operation"], registry=registry, buckets=_BUCKETS
-        )
-        self.received = Counter("s3ish_received_bytes", "Body bytes received.", registry=registry)
-        self.sent = Counter("s3ish_sent_bytes", "Body bytes sent.", registry=registry)
-        self.torn = Counter(
-            "s3ish_torn_answers",
-            "Answers that ended before their last byte, by who ended them.",
-            ["by"],
-            registry=registry,
-        )
         self.damage = Counter(
             "s3ish_damage", "Damaged or missing shards and sidecars that were met.", registry=registry
         )

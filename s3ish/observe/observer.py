@@ -1,14 +1,12 @@
 """What operators see of requests and of everything else: the metrics, and lines of the log."""
 
 import os
-from collections import Counter
 from collections.abc import Iterable, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import structlog
-from msgspec import Struct
 
 from s3ish.batching import TurnBatch
 from s3ish.observe.audit import AuditLog
@@ -24,12 +22,7 @@ if TYPE_CHECKING:
 SHARED_DIRECTORY = "PROMETHEUS_MULTIPROC_DIR"
 """The variable of the environment that names where the processes of a server meet to observe."""
 _MOST_LINES = 1024
-"""So many requests are counted and logged at once."""
-
-
-class _Bound(Struct, frozen=True):
-    requests: Any
-    seconds: Any
+"""So many requests are logged at once."""
 
 
 class Observer:
@@ -55,9 +48,8 @@ class Observer:
         self.requests = RequestTallies(slow_seconds)
         self._sources: list[Source] = [self.requests.samples]
         self._request_log = log or RequestLog()
-        self._lines = TurnBatch(self._tell, _MOST_LINES)
+        self._lines = TurnBatch(self._request_log.write, _MOST_LINES)
         self._states: dict[int, str] = {}
-        self._bound: dict[tuple[str, int], _Bound] = {}
         self._log = structlog.get_logger().bind()  # bound once: the lazy proxy costs microseconds a call
 
     @cached_property
@@ -74,9 +66,13 @@ class Observer:
             metrics.volumes.labels(position).set(state == "ok")
         return metrics
 
-    def request(self, line: RequestLine, stages: Sequence[Stage] = ()) -> None:
-        """Count and log one request, together with the others that end in the same turn of the event loop."""
-        self.requests.add(line, stages)
+    def request(self, line: RequestLine, stages: Sequence[Stage] = (), started: float = 0.0) -> None:
+        """Count and log one request, together with the others that end in the same turn of the event loop.
+
+        Args:
+            stages: that it has been through; ``started`` is when the first of them began.
+        """
+        self.requests.add(line, stages, started)
         self._lines.add(line)
 
     def watch(self, source: Source) -> None:
@@ -90,38 +86,16 @@ class Observer:
                 self._metrics.put(sample)
 
     def flush(self) -> None:
-        """Count and log the requests that have ended."""
+        """Log the requests that have ended."""
         self._lines.flush()
 
     def close(self) -> None:
         """Write down what waits: the last requests have ended."""
         self.flush()
+        if self._shared:
+            self.sample()
         if self.audit:
             self.audit.close()
-
-    def _tell(self, lines: list[RequestLine]) -> None:
-        received = sent = 0
-        counts: Counter[Any] = Counter()
-        for line in lines:
-            bound = self._bound.get((line.operation, line.status)) or self._bind(line.operation, line.status)
-            counts[bound.requests] += 1
-            bound.seconds.observe(line.seconds)
-            received += line.received
-            sent += line.sent
-            if line.torn:
-                self._metrics.torn.labels(line.torn).inc()
-        for requests, count in counts.items():
-            requests.inc(count)
-        self._metrics.received.inc(received)
-        self._metrics.sent.inc(sent)
-        self._request_log.write(lines)
-
-    def _bind(self, operation: str, status: int) -> _Bound:
-        """Return the metrics of requests of one kind, and keep them: to look them up costs microseconds."""
-        metrics = self._metrics
-        bound = _Bound(metrics.requests.labels(operation, str(status)), metrics.seconds.labels(operation))
-        self._bound[operation, status] = bound
-        return bound
 
     def damage(self, blob: str, files: tuple[str, ...]) -> None:
         """Count and log damaged files of a blob."""

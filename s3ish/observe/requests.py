@@ -30,7 +30,7 @@ AUTH_STAGES = {
 """The stage of the check of a signature, or of what follows it, that an error comes from."""
 
 Stage = tuple[str, float]
-"""A stage of a request, and how long after its beginning it ended, in seconds."""
+"""A stage of a request, and when it ended, in seconds of the monotonic clock."""
 
 
 class RequestTallies:
@@ -42,6 +42,9 @@ class RequestTallies:
 
     def __init__(self, slow_seconds: float = 0.0) -> None:
         self.in_flight = 0
+        self._ended: defaultdict[tuple[str, int], int] = defaultdict(int)
+        self._seconds: defaultdict[str, Tally] = defaultdict(Tally)
+        self._torn: Counter[str] = Counter()
         self._slow_seconds = slow_seconds
         self._errors: Counter[str] = Counter()
         self._malformed: Counter[str] = Counter()
@@ -52,8 +55,10 @@ class RequestTallies:
         self._first_byte: defaultdict[str, Tally] = defaultdict(Tally)
         self._received, self._sent = Tally(BYTES), Tally(BYTES)
 
-    def add(self, line: RequestLine, stages: Sequence[Stage]) -> None:
+    def add(self, line: RequestLine, stages: Sequence[Stage], started: float) -> None:
         """Count a request that has ended; the last of its stages but for "send" ended with the head of the answer."""
+        self._ended[line.operation, line.status] += 1
+        self._seconds[line.operation].add(line.seconds)
         if line.error:
             self._errors[line.error] += 1
             if stage := AUTH_STAGES.get(line.error):
@@ -62,15 +67,17 @@ class RequestTallies:
             self._received.add(line.received)
         if line.sent:
             self._sent.add(line.sent)
-        before = 0.0
+        if line.torn:
+            self._torn[line.torn] += 1
+        before = started
         for name, at in stages:
             self._stages[name] += at - before
             before = at
         if len(stages) > 1:
-            self._first_byte[line.operation].add(stages[-2][1])
+            self._first_byte[line.operation].add(stages[-2][1] - started)
         if self._slow_seconds and line.seconds >= self._slow_seconds:
             self._slow[line.operation] += 1
-            self._log_slow(line, stages)
+            _log_slow(line, stages, started)
 
     def malformed(self, code: str) -> None:
         """Count what was refused before it was a request."""
@@ -83,7 +90,12 @@ class RequestTallies:
     def samples(self) -> Iterator[Sample]:
         """See ``Source``."""
         yield "requests_in_flight", (), self.in_flight
+        yield from (("requests", (each, str(status)), count) for (each, status), count in self._ended.items())
+        yield from (("request_duration_seconds", (each,), tally) for each, tally in self._seconds.items())
+        yield "received_bytes", (), self._received.total
+        yield "sent_bytes", (), self._sent.total
         for name, counts in (
+            ("torn_answers", self._torn),
             ("request_errors", self._errors),
             ("malformed_requests", self._malformed),
             ("slow_requests", self._slow),
@@ -96,20 +108,21 @@ class RequestTallies:
         yield "request_body_bytes", (), self._received
         yield "answer_body_bytes", (), self._sent
 
-    def _log_slow(self, line: RequestLine, stages: Sequence[Stage]) -> None:
-        spent, before = {}, 0.0
-        for name, at in stages:
-            spent[f"{name}_ms"] = round((at - before) * 1000, 3)
-            before = at
-        log.warning(
-            "slow request",
-            request_id=line.request_id,
-            operation=line.operation,
-            bucket=line.bucket,
-            key=line.key,
-            status=line.status,
-            received=line.received,
-            sent=line.sent,
-            ms=round(line.seconds * 1000, 3),
-            **spent,
-        )
+
+def _log_slow(line: RequestLine, stages: Sequence[Stage], started: float) -> None:
+    spent, before = {}, started
+    for name, at in stages:
+        spent[f"{name}_ms"] = round((at - before) * 1000, 3)
+        before = at
+    log.warning(
+        "slow request",
+        request_id=line.request_id,
+        operation=line.operation,
+        bucket=line.bucket,
+        key=line.key,
+        status=line.status,
+        received=line.received,
+        sent=line.sent,
+        ms=round(line.seconds * 1000, 3),
+        **spent,
+    )

@@ -143,7 +143,7 @@ class S3Application:
             ended = clock.monotonic()
             seconds = ended - started
             call.stages.append(("send", ended))
-            self._note(call.line(seconds), call.headers, [(name, at - started) for name, at in call.stages])
+            self._note(call.line(seconds), call.headers, call.stages, started)
             if self._observer.audit:
                 self._observer.audit.add(call.audited(clock.now()))
             if self._access_log and call.bucket:
@@ -180,9 +180,11 @@ class S3Application:
         self._observer.requests.malformed(error.code)
         return written
 
-    def _note(self, line: RequestLine, headers: Mapping[str, str], stages: Sequence[Stage] = ()) -> None:
+    def _note(
+        self, line: RequestLine, headers: Mapping[str, str], stages: Sequence[Stage] = (), started: float = 0.0
+    ) -> None:
         """Count and log a request that has ended."""
-        self._observer.request(line, stages)
+        self._observer.request(line, stages, started)
         if self._faults:
             self._faults.ended(line, headers)
 

@@ -24,10 +24,10 @@ class Told:
     def __init__(self):
         self.failures = []
 
-    def begin(self):
+    def begin(self, commits):
         pass
 
-    def end(self):
+    def end(self, conflicts, failures):
         pass
 
     def fail(self, *, damaged):

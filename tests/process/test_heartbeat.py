@@ -31,10 +31,10 @@ async def test_a_loop_that_stands_still_leaves_again_and_again():
 async def test_a_transaction_that_does_not_end_is_a_reason_to_leave():
     left = threading.Event()
     pulse = Heartbeat(PATIENCE, left.set)
-    pulse.begin()
+    pulse.begin(1)
     await asyncio.to_thread(left.wait, WAIT_SECONDS)
     assert left.is_set()
-    pulse.end()
+    pulse.end(0, 0)
     pulse.close()
 
 
@@ -42,9 +42,9 @@ async def test_transactions_that_end_are_none():
     left = threading.Event()
     pulse = Heartbeat(LONGER_PATIENCE, left.set)
     for _ in range(15):
-        pulse.begin()
+        pulse.begin(1)
         await asyncio.sleep(LONGER_PATIENCE / 10)
-        pulse.end()
+        pulse.end(0, 0)
     pulse.close()
     assert not left.is_set()
 

@@ -14,6 +14,7 @@ from botocore.config import Config
 from s3ish.blob.protocol import Corrupt
 from s3ish.clock import Clock
 from s3ish.http.exchange import AnswerTorn, ClientGone
+from s3ish.observe.requests import RequestTallies
 from s3ish.server.pipeline import S3Application
 from s3ish.wire.shape import Written
 from tests.server.support import PATIENCE_SECONDS, receive_all, send
@@ -130,7 +131,10 @@ class Seen:
 
     audit = None
 
-    def request(self, line):
+    def __init__(self):
+        self.requests = RequestTallies()
+
+    def request(self, line, _stages, _started):
         self.line = line
 
 
