@@ -8,8 +8,8 @@ import sys
 from pathlib import Path
 
 from s3ish.api.catalogue import catalogue, families
-from s3ish.tables.state import STATE_ROWS, Mark
 from s3ish.observe.metrics import Metrics, _Holdings
+from s3ish.tables.state import STATE_ROWS, Mark
 from s3ish.wire.shape import wire
 
 ROOT = Path(__file__).parent.parent

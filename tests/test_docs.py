@@ -53,7 +53,7 @@ def test_metrics_are_named_by_the_rules_of_prometheus():
         assert (kind == "counter") == name.endswith("_total"), name
         assert not name.endswith(("_count", "_sum", "_bucket", "_milliseconds", "_ms", "_kb")), name
         assert kind != "histogram" or name.endswith(("_seconds", "_bytes", "_commits")), name
-        assert text[0].isupper(), name
+        assert text[0].isupper() or text[0].isdigit(), name
         assert text.endswith("."), name
         assert not {"le", "quantile", "instance", "job"} & set(labels), name
 
