@@ -117,10 +117,7 @@ class Application:
     async def _serving(self) -> AsyncIterator[None]:
         settings, clock = self._settings, self._clock
         require(self._index)
-        volumes = open_volumes(settings, clock, create=False)
-        volumes.lock_worker(clock.token(MARK_BYTES))
-        for position, state in volumes.states.items():
-            self._observer.volume(position, state)
+        volumes = self._take_volumes()
         repairs, reports = RepairQueue(clock, self._observer), DamageReports()
 
         def report_row(row: RowIs) -> None:
@@ -152,10 +149,10 @@ class Application:
         registry = Registry(store, users(settings), Secrets(store.keyring))
         used = Periodic("keys-used", registry.used.flush, FLUSH_SECONDS)
         samples = Samples(self._observer, store, transactions, shared=settings.server.workers > 1)
-        sampling = Periodic("samples", samples.take, SAMPLE_SECONDS)
         repair, removal = RepairJob(store, repairs, self._observer), RemovalJob(store)
-        quotas = Periodic("quotas", owner_quotas.reload, RELOAD_SECONDS)
-        own: list[Job] = [damage, repair, leftovers, removal, delivery, used, quotas, sampling]
+        own: list[Job] = [damage, repair, leftovers, removal, delivery, used]
+        own.append(Periodic("quotas", owner_quotas.reload, RELOAD_SECONDS))
+        own.append(Periodic("samples", samples.take, SAMPLE_SECONDS))
         runner = Runner(store, [*self._shared_jobs(store), *notifications.jobs(store, self._observer)], own=own)
         await join(store)
         await owner_quotas.reload()
@@ -213,6 +210,14 @@ class Application:
             yield
         finally:
             self._controlled.end()
+
+    def _take_volumes(self) -> Volumes:
+        """Open the volumes, and say how each is."""
+        volumes = open_volumes(self._settings, self._clock, create=False)
+        volumes.lock_worker(self._clock.token(MARK_BYTES))
+        for position, state in volumes.states.items():
+            self._observer.volume(position, state)
+        return volumes
 
     def _shared_jobs(self, store: Store) -> list[Job]:
         """Return what one process of many does."""
