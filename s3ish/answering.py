@@ -18,6 +18,7 @@ from s3ish.objects.store import Store
 from s3ish.observe.observer import Observer
 from s3ish.server.access_log import AccessLog
 from s3ish.server.accounts import Accounts
+from s3ish.server.addresses import Addresses
 from s3ish.server.faults import FaultPoints
 from s3ish.server.pipeline import S3Application
 from s3ish.server.proxies import Proxies
@@ -61,6 +62,9 @@ def make_s3(
         website_domains=server.website_domains,
         proxies=Proxies(server.trusted_proxies),
         accounts=Accounts(authenticator, registry, sessions, _providers(settings, store.clock)),
+        addresses=Addresses(
+            server.public_hosts, server.base_path.rstrip("/"), (*server.domains, *server.website_domains)
+        ),
         access_log=access_log,
         faults=faults,
         targets=targets,

@@ -75,8 +75,14 @@ class ServerSettings(Section, frozen=True):
         Names, "Names under which bucket.name is the website of a bucket, or that are themselves the name of one."
     ] = ()
     trusted_proxies: Annotated[
-        Names, "Addresses or networks of proxies whose X-Forwarded-For and X-Forwarded-Proto are believed."
+        Names, "Addresses or networks of proxies whose X-Forwarded headers (-For, -Proto, -Host, -Port, -Prefix) count."
     ] = ()
+    public_hosts: Annotated[
+        Names,
+        Meta(max_length=16),
+        "Hosts with their ports that signatures may be for beside the Host that arrives: localhost:9000.",
+    ] = ()
+    base_path: Annotated[str, "What paths begin with where a proxy serves the server under a path: /s3."] = ""
     init_folders: Annotated[
         Names, "Folders of scripts, .sh and .py, that are run against the server before others reach it."
     ] = ("/docker-entrypoint-init.d", "/etc/localstack/init/ready.d")

@@ -86,6 +86,8 @@ _SERVICE_ADDRESS = re.compile(r"(tcp|udp|sctp)://.*")
 
 _ARN = re.compile(r"arn:[\w-]{1,32}:[a-z-]{1,32}:[\w-]{0,64}:[\w-]{0,64}:[\w:./$-]{1,256}", re.ASCII)
 _DOMAIN = re.compile(r"[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?(\.[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?)*")
+_HOST = re.compile(rf"({_DOMAIN.pattern}|\[[0-9a-f:.]+\])(:[0-9]{{1,5}})?")
+_BASE_PATH = re.compile(r"(/[A-Za-z0-9._~-]+)+/?|")
 _SHOWN_CHARACTERS = 100
 _COMMAND_LINE = "the command line"
 
@@ -137,6 +139,10 @@ def _is_domain(text: str) -> bool:
     return _DOMAIN.fullmatch(text) is not None
 
 
+def _is_host(text: str) -> bool:
+    return _HOST.fullmatch(text) is not None
+
+
 def _is_network(text: str) -> bool:
     try:
         ipaddress.ip_network(text, strict=False)
@@ -185,6 +191,7 @@ def _is_address(text: str) -> bool:
 _TEXTS = (
     ("server.domains", _is_domain, "a host name in lower case without port"),
     ("server.website_domains", _is_domain, "a host name in lower case without port"),
+    ("server.public_hosts", _is_host, "a host with its port, such as localhost:9000"),
     ("server.trusted_proxies", _is_network, "an address or network"),
     ("tls.certificates", _is_path, "a path"),
     ("tls.keys", _is_path, "a path"),
@@ -223,6 +230,7 @@ def check(settings: Settings, environment: Mapping[str, str]) -> Iterator[tuple[
         yield "server.url", f"server.url: {_shown(settings.server.url)} is not of the form http[s]://HOST[:PORT]"
     if settings.test.controls and settings.server.workers > 1:
         yield "test.controls", "test.controls: they are those of one process; leave server.workers out, or set it to 1"
+    yield from _addresses(settings)
     if len(settings.tls.keys) not in (0, len(settings.tls.certificates)):
         yield "tls.keys", "tls.keys: give one for each of tls.certificates, in the same order, or none"
     if settings.erasure.coder == "zfec" and not importlib.util.find_spec("zfec"):
@@ -232,6 +240,17 @@ def check(settings: Settings, environment: Mapping[str, str]) -> Iterator[tuple[
         split = f"{settings.erasure.data} + {settings.erasure.parity} shards"
         remedy = f"give 1 or at least {shards} volumes, or set erasure.data and erasure.parity"
         yield "", f"{volumes} volumes cannot hold {split} on different drives: {remedy}"
+
+
+def _addresses(settings: Settings) -> Iterator[tuple[str, str]]:
+    """Yield what is wrong with the addresses under which clients know the server."""
+    server = settings.server
+    if not _BASE_PATH.fullmatch(server.base_path):
+        yield "server.base_path", f"server.base_path: {_shown(server.base_path)} is not a path such as /s3"
+    for host in server.public_hosts:
+        for domain in (*server.domains, *server.website_domains):
+            if host.partition(":")[0].endswith(f".{domain}"):
+                yield "server.public_hosts", f"server.public_hosts: {_shown(host)} names a bucket of {domain}"
 
 
 def _master_keys(settings: Settings) -> Iterator[tuple[str, str]]:

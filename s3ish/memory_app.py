@@ -16,8 +16,8 @@ from s3ish.errors import S3Error, ServiceUnavailable
 from s3ish.http.tally import connection_tally
 from s3ish.observe.logs import RequestLog
 from s3ish.observe.observer import Observer
+from s3ish.observe.process import process_samples
 from s3ish.process.lifespan import live
-from s3ish.process.samples import process_samples
 from s3ish.server.claimed_world import MAIN, claimed_world, claimed_world_of_form, is_form
 from s3ish.server.control import admin
 from s3ish.server.faulty_sends import answer_whole

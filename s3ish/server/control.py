@@ -17,7 +17,17 @@ if TYPE_CHECKING:
     from starlette.requests import Request
     from starlette.responses import Response
 
-_FORWARDED = frozenset(("forwarded", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-real-ip"))
+_FORWARDED = frozenset(
+    (
+        "forwarded",
+        "x-forwarded-for",
+        "x-forwarded-host",
+        "x-forwarded-port",
+        "x-forwarded-prefix",
+        "x-forwarded-proto",
+        "x-real-ip",
+    )
+)
 
 _NO_ADMIN = "This is s3ish, which has no admin interface of MinIO's; docs/replacing.md says what takes its place."
 

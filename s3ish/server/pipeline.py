@@ -31,6 +31,7 @@ from s3ish.errors import (
     NoSuchVersion,
     S3Error,
     ServiceUnavailable,
+    SignatureDoesNotMatch,
 )
 from s3ish.http.exchange import AnswerTorn
 from s3ish.model import Bucket
@@ -43,6 +44,7 @@ from s3ish.observe.requests import Stage
 from s3ish.server import respond, sqs, website, welcome
 from s3ish.server.access_log import AccessLog
 from s3ish.server.accounts import Accounts, is_administrative
+from s3ish.server.addresses import Addresses
 from s3ish.server.body import Disconnected, RequestBody
 from s3ish.server.cors import preflight, share
 from s3ish.server.faults import FaultPoints
@@ -57,7 +59,7 @@ from s3ish.wire.shape import Written
 
 log = structlog.get_logger()
 
-_NO_PROXIES = Proxies()
+_NO_PROXIES, _OWN_ADDRESS = Proxies(), Addresses()
 
 DRAIN_BYTES = 1024 * 1024
 """How much of a refused body is read and dropped to keep the connection; more is cut off."""
@@ -83,6 +85,7 @@ class S3Application:
         domains: names for virtual-hosted addressing.
         website_domains: names of websites.
         proxies: whose word on clients is believed.
+        addresses: under which clients know the server.
         faults: what happens at some points of every request, if anything does.
         accounts: what answers for users; None if nothing does.
         access_log: what gathers the lines of requests for the owners of buckets; None if nothing does.
@@ -100,6 +103,7 @@ class S3Application:
         domains: tuple[str, ...],
         website_domains: tuple[str, ...] = (),
         proxies: Proxies = _NO_PROXIES,
+        addresses: Addresses = _OWN_ADDRESS,
         faults: FaultPoints | None = None,
         accounts: Accounts | None = None,
         access_log: AccessLog | None = None,
@@ -119,13 +123,13 @@ class S3Application:
         self._observer = observer
         self._domains = domains
         self._website_domains = website_domains
-        self._proxies = proxies
+        self._proxies, self._addresses = proxies, addresses
         self._host_id = store.clock.token(15)
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         clock = self._store.clock
         started, tallies = clock.monotonic(), self._observer.requests
-        call = RequestRecord(scope, self._new_request_id(), self._proxies)
+        call = RequestRecord(scope, self._new_request_id(), self._proxies, self._addresses)
         written: Written | None = None
         tallies.in_flight += 1
         try:
@@ -309,7 +313,7 @@ class S3Application:
             circumstances=circumstances,
             body=source,
             request_id=call.request_id,
-            path=call.path,
+            path=call.prefix + call.path,
             scheme=call.origin.scheme,
             operation=operation.name,
             host_id=self._host_id,
@@ -350,7 +354,7 @@ class S3Application:
     async def _answer_queues(self, api: sqs.QueueApi, call: RequestRecord, receive: Any) -> Written:
         """Answer a request about queues."""
         body = call.body = RequestBody(receive, call.headers, call.appetite)
-        request = HttpRequest(call.method, call.path, call.query, call.headers, call.repeated)
+        request = call.request()
         base = f"{call.origin.scheme}://{call.headers['host']}"
         circumstances = call.circumstances(self._store.clock.service_now(), call.headers, region=self._store.region)
         answered = await api.answer(body, request, circumstances, base)
@@ -362,17 +366,27 @@ class S3Application:
         self, call: RequestRecord, target: Target, query: Mapping[str, str]
     ) -> tuple[Operation, Authentication, datetime]:
         """Find out which operation a request is, and who it is from."""
-        request = HttpRequest(
-            call.method, call.path, call.query, call.headers, call.repeated, target.bucket if target.by_host else ""
-        )
+        request = call.request(target.bucket if target.by_host else "")
         if query and is_presigned(query.keys()):
             call.headers = effective_headers(call.headers, query)
         operation = call.operation = self._router.route(call.method, target.level, query, call.headers)
         now = self._store.clock.service_now()
-        identity = self._authenticator.identify(request, now)
+        try:
+            identity = self._authenticator.identify(request, now)
+        except SignatureDoesNotMatch as error:
+            identity = self._identify_elsewhere(request, call, target, now, error)
         if identity.uncovered:
             self._router.check_covered(operation, query, call.headers, identity.uncovered)
         return operation, identity, now
+
+    def _identify_elsewhere(
+        self, request: HttpRequest, call: RequestRecord, target: Target, now: datetime, error: SignatureDoesNotMatch
+    ) -> Authentication:
+        """Find out who a request is from that was signed for another address of the server. Raises the error."""
+        for other in self._addresses.others(request, call.path, call.origin, by_host=target.by_host):
+            with contextlib.suppress(SignatureDoesNotMatch):
+                return self._authenticator.identify(other, now)
+        raise error
 
     async def _share(self, call: RequestRecord, written: Written) -> None:
         """Let a page of another origin see the answer, as far as the bucket allows it."""

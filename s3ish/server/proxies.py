@@ -3,23 +3,33 @@
 Anybody can send these headers. From a connection that is not one of a trusted proxy they mean nothing.
 """
 
+import re
 from collections.abc import Mapping
 from functools import lru_cache
 from ipaddress import ip_address, ip_network
 from typing import NamedTuple
 
 _ADDRESSES_KEPT = 1024
+_OWN_PORTS = {"http": "80", "https": "443"}
+
+
+_PREFIX = re.compile(r"(?:/[A-Za-z0-9._~-]+)+")
 
 
 class Origin(NamedTuple):
-    """The address of a client, empty if it has none, the scheme of the URL that it asked for, and its version of TLS.
+    """The address of a client, empty if it has none, and what it asked for, as far as that is not in the request.
 
-    The version is empty where it is not known: of a client behind a proxy, or without TLS.
+    ``scheme`` is that of the URL. ``tls`` is the version of TLS, empty where it is not known: of a client behind a
+    proxy, or without TLS. ``host`` and ``port`` are those that the client named, ``prefix`` what the proxy took off the
+    path; empty where no proxy says so.
     """
 
     client: str
     scheme: str = "http"
     tls: str = ""
+    host: str = ""
+    port: str = ""
+    prefix: str = ""
 
 
 class Proxies:
@@ -45,7 +55,9 @@ class Proxies:
         """
         if not self._networks or not self._trusts(peer.client):
             return peer
-        scheme = headers.get("x-forwarded-proto", peer.scheme).rpartition(",")[2].strip().lower()
+        scheme = "https" if _said(headers, "x-forwarded-proto", peer.scheme).lower() == "https" else "http"
+        host, port = _said(headers, "x-forwarded-host"), _said(headers, "x-forwarded-port")
+        prefix = _said(headers, "x-forwarded-prefix").rstrip("/")
         client = peer.client
         for text in reversed(headers.get("x-forwarded-for", "").split(",")):
             address = text.strip()
@@ -54,7 +66,8 @@ class Proxies:
             client = address
             if not self._trusts(address):
                 break
-        return Origin(client, "https" if scheme == "https" else "http")
+        port = port if port.isdecimal() and port.isascii() and port != _OWN_PORTS[scheme] else ""
+        return Origin(client, scheme, "", host, port, prefix if _PREFIX.fullmatch(prefix) else "")
 
     def _is_one(self, address: str) -> bool:
         if not _is_address(address):
@@ -62,6 +75,11 @@ class Proxies:
         found = ip_address(address)
         found = getattr(found, "ipv4_mapped", None) or found
         return any(found in network for network in self._networks)
+
+
+def _said(headers: Mapping[str, str], name: str, default: str = "") -> str:
+    """Return what the nearest proxy says: the last value."""
+    return headers.get(name, default).rpartition(",")[2].strip()
 
 
 def _is_address(text: str) -> bool:

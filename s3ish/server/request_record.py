@@ -9,6 +9,7 @@ from s3ish.api.operation import Operation
 from s3ish.auth.condition_keys import Circumstances
 from s3ish.auth.diagnosis import without_secrets
 from s3ish.auth.principals import ANONYMOUS, Principal
+from s3ish.auth.request import HttpRequest
 from s3ish.errors import S3Error
 from s3ish.http.receive_buffer import Demand
 from s3ish.model import Bucket
@@ -17,11 +18,13 @@ from s3ish.observe.lines import RequestLine
 from s3ish.observe.refusals import Refusal
 from s3ish.observe.requests import Stage
 from s3ish.server import respond
+from s3ish.server.addresses import Addresses
 from s3ish.server.body import RequestBody
 from s3ish.server.proxies import Origin, Proxies
 from s3ish.server.target import Target
 
 _NO_QUERY: Mapping[str, str] = {}
+_OWN_ADDRESS = Addresses()
 
 
 class RequestRecord:
@@ -40,6 +43,7 @@ class RequestRecord:
         "operation",
         "origin",
         "path",
+        "prefix",
         "principal",
         "progress",
         "query",
@@ -53,13 +57,14 @@ class RequestRecord:
         "torn",
     )
 
-    def __init__(self, scope: Mapping[str, Any], request_id: str, proxies: Proxies) -> None:
+    def __init__(
+        self, scope: Mapping[str, Any], request_id: str, proxies: Proxies, addresses: Addresses = _OWN_ADDRESS
+    ) -> None:
         self.request_id = request_id
         self.method: str = scope["method"]
-        self.path: str = scope["raw_path"].decode("latin-1")
         self.query: str = scope["query_string"].decode("latin-1")
-        self.headers: Mapping[str, str]
-        self.headers, self.repeated = read_headers(scope["headers"])
+        headers, self.repeated = read_headers(scope["headers"])
+        self.headers: Mapping[str, str] = headers
         extensions = scope.get("extensions", {})
         self.appetite: Demand | None = extensions.get("s3ish.appetite")
         self.operation: Operation | None = None
@@ -72,13 +77,21 @@ class RequestRecord:
         self.reason = ""  # why it was refused, which the client does not learn
         self.decided_by = ""  # what gave the operation's right
         peer = Origin((scope.get("client") or ("",))[0], scope.get("scheme", "http"), extensions.get("s3ish.tls", ""))
-        self.origin = proxies.origin(peer, self.headers)
+        origin = self.origin = proxies.origin(peer, self.headers)
+        if origin.host:
+            headers["host"] = origin.host if ":" in origin.host or not origin.port else f"{origin.host}:{origin.port}"
+        self.prefix, self.path = addresses.split(scope["raw_path"].decode("latin-1"), headers.get("host", ""), origin)
         self.body: RequestBody | None = None
         self.cut_off = False  # the server stops and waits no longer
         self.status = 0
         self.progress = respond.Progress()
         self.stages: list[Stage] = []  # and when each ended, in seconds of the monotonic clock
         self.torn = ""  # who ended the answer before its end
+
+    def request(self, host_bucket: str = "") -> HttpRequest:
+        """Return what its signature is for; ``host_bucket`` is the bucket that its host names."""
+        path = self.prefix + self.path if self.prefix else self.path
+        return HttpRequest(self.method, path, self.query, self.headers, self.repeated, host_bucket)
 
     @property
     def operation_name(self) -> str:
