@@ -20,7 +20,6 @@ from msgspec import Meta, structs
 
 from s3ish import dropin
 from s3ish.config import (
-    BUCKET_OPTIONS,
     DEVELOPMENT_KEY,
     MASTER_KEY_BYTES,
     TABLE_LISTS,
@@ -32,10 +31,9 @@ from s3ish.config import (
     TargetSettings,
     fields,
     members,
-    read_bucket,
     variables,
 )
-from s3ish.wire.names import is_bucket_name
+from s3ish.config_texts import BASE_PATH, TEXTS, is_address, is_path, is_url
 
 WELL_KNOWN_SECRETS = frozenset(
     {
@@ -85,9 +83,6 @@ _SERVICE = re.compile(r"S3ISH(_\w+)?_(SERVICE_(HOST|PORT(_\w+)?)|PORT_\d+_(TCP|U
 _SERVICE_ADDRESS = re.compile(r"(tcp|udp|sctp)://.*")
 
 _ARN = re.compile(r"arn:[\w-]{1,32}:[a-z-]{1,32}:[\w-]{0,64}:[\w-]{0,64}:[\w:./$-]{1,256}", re.ASCII)
-_DOMAIN = re.compile(r"[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?(\.[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?)*")
-_HOST = re.compile(rf"({_DOMAIN.pattern}|\[[0-9a-f:.]+\])(:[0-9]{{1,5}})?")
-_BASE_PATH = re.compile(r"(/[A-Za-z0-9._~-]+)+/?|")
 _SHOWN_CHARACTERS = 100
 _COMMAND_LINE = "the command line"
 
@@ -135,76 +130,6 @@ def _with_source(dotted: str, text: str, sources: Mapping[str, str], file: str |
     return f"{_shown(source)}: {text}" if source else text
 
 
-def _is_domain(text: str) -> bool:
-    return _DOMAIN.fullmatch(text) is not None
-
-
-def _is_host(text: str) -> bool:
-    return _HOST.fullmatch(text) is not None
-
-
-def _is_network(text: str) -> bool:
-    try:
-        ipaddress.ip_network(text, strict=False)
-    except ValueError:
-        return False
-    return True
-
-
-def _is_path(text: str) -> bool:
-    return bool(text) and "\0" not in text
-
-
-def _is_default_bucket(text: str) -> bool:
-    name, options = read_bucket(text)
-    return options <= BUCKET_OPTIONS and is_bucket_name(name)
-
-
-def _is_url(text: str) -> bool:
-    try:
-        found = urlsplit(text)
-        return (
-            found.scheme in ("http", "https")
-            and bool(found.hostname)
-            and found.path in ("", "/")
-            and (found.port != 0 and not (found.query or found.fragment or found.username))
-        )
-    except ValueError:
-        return False
-
-
-def _is_address(text: str) -> bool:
-    try:
-        found = urlsplit(text)
-        return (
-            found.scheme in ("http", "https")
-            and bool(found.hostname)
-            and text.isascii()
-            and text.isprintable()
-            and " " not in text
-            and not (found.port == 0 or found.username or found.fragment)
-        )
-    except ValueError:
-        return False
-
-
-_TEXTS = (
-    ("server.domains", _is_domain, "a host name in lower case without port"),
-    ("server.website_domains", _is_domain, "a host name in lower case without port"),
-    ("server.public_hosts", _is_host, "a host with its port, such as localhost:9000"),
-    ("server.trusted_proxies", _is_network, "an address or network"),
-    ("tls.certificates", _is_path, "a path"),
-    ("tls.keys", _is_path, "a path"),
-    ("storage.volumes", _is_path, "a path"),
-    (
-        "storage.default_buckets",
-        _is_default_bucket,
-        "of the form name, or name and some of :public, :versioned and :lock, with a name for a bucket",
-    ),
-)
-"""Settings that are lists of texts, what each text has to pass, and in words what it has to be."""
-
-
 def check(settings: Settings, environment: Mapping[str, str]) -> Iterator[tuple[str, str]]:
     """Yield what is wrong with settings that can be read: the setting, empty if it is several, and a text."""
     auth = settings.auth
@@ -221,12 +146,12 @@ def check(settings: Settings, environment: Mapping[str, str]) -> Iterator[tuple[
     yield from _master_keys(settings)
     yield from _targets(settings)
     yield from _providers(settings)
-    for dotted, fits, words in _TEXTS:
+    for dotted, fits, words in TEXTS:
         section, name = dotted.split(".")
         for text in getattr(getattr(settings, section), name):
             if not fits(text):
                 yield dotted, f"{dotted}: {_shown(text)} is not {words}"
-    if settings.server.url and not _is_url(settings.server.url):
+    if settings.server.url and not is_url(settings.server.url):
         yield "server.url", f"server.url: {_shown(settings.server.url)} is not of the form http[s]://HOST[:PORT]"
     if settings.test.controls and settings.server.workers > 1:
         yield "test.controls", "test.controls: they are those of one process; leave server.workers out, or set it to 1"
@@ -245,7 +170,7 @@ def check(settings: Settings, environment: Mapping[str, str]) -> Iterator[tuple[
 def _addresses(settings: Settings) -> Iterator[tuple[str, str]]:
     """Yield what is wrong with the addresses under which clients know the server."""
     server = settings.server
-    if not _BASE_PATH.fullmatch(server.base_path):
+    if not BASE_PATH.fullmatch(server.base_path):
         yield "server.base_path", f"server.base_path: {_shown(server.base_path)} is not a path such as /s3"
     for host in server.public_hosts:
         for domain in (*server.domains, *server.website_domains):
@@ -300,9 +225,9 @@ def _wrong_target(target: TargetSettings) -> str:
     """Return what is wrong with a target, empty if nothing is."""
     if not _ARN.fullmatch(target.arn):
         return "arn is not of the form arn:PARTITION:SERVICE:REGION:ACCOUNT:NAME"
-    if target.kind == "webhook" and not _is_address(target.url):
+    if target.kind == "webhook" and not is_address(target.url):
         return "url is not of the form http[s]://HOST[:PORT][/PATH]"
-    if target.kind == "file" and not _is_path(target.path):
+    if target.kind == "file" and not is_path(target.path):
         return "path is empty"
     if any(not text.isascii() or not text.isprintable() for text in (target.token.reveal(),)):
         return "token has characters that no header can have"
