@@ -27,6 +27,7 @@ from s3ish.identity.secrets import Secrets
 from s3ish.index.memory import MemoryIndex, Rows
 from s3ish.integrity.garbage import GarbageJob, RemovalJob
 from s3ish.jobs.lifecycle import LifecycleJob
+from s3ish.jobs.periodic import Periodic
 from s3ish.jobs.runner import Job, Runner, run_once
 from s3ish.notifications import Notifications
 from s3ish.objects import usage
@@ -35,6 +36,7 @@ from s3ish.objects.rewind import rewind_bucket
 from s3ish.objects.store import Store
 from s3ish.observe.observer import Observer
 from s3ish.replication import REPLICATION, replication_job
+from s3ish.server.access_log import AccessLog
 from s3ish.server.pipeline import S3Application
 from s3ish.server.planned_faults import PlannedFaults
 from s3ish.server.recorder import Recorder
@@ -43,6 +45,8 @@ from s3ish.tables.catalog import TABLES
 from s3ish.threads import ThreadPool
 
 MOST_SNAPSHOTS = 100
+_LOGS_PAUSE_SECONDS = 5.0
+"""How often access logs are looked at that may be long enough for an object."""
 
 
 class Snapshot(NamedTuple):
@@ -71,8 +75,9 @@ class Shared(NamedTuple):
 class _Stage:
     """A store, what answers for it, and its jobs."""
 
-    def __init__(self, store: Store, s3: S3Application, jobs: Sequence[Job]) -> None:
+    def __init__(self, store: Store, s3: S3Application, access_log: AccessLog, jobs: Sequence[Job]) -> None:
         self.store, self.s3 = store, s3
+        self._access_log = access_log
         self._ageing = LifecycleJob(store, rules_of)
         self._runner = Runner(store, [GarbageJob(store), self._ageing, *jobs], own=[RemovalJob(store)])
         self._requests, self._is_left = 0, False
@@ -100,8 +105,9 @@ class _Stage:
             self._clear()
 
     async def age(self) -> None:
-        """Carry out the lifecycle rules now."""
+        """Carry out the lifecycle rules, and deliver the access logs, now."""
         await run_once(self._ageing)
+        await self._access_log.deliver(all_of_it=True)
 
     async def leave(self) -> None:
         """End its jobs; its memory is free when the last request has ended."""
@@ -256,20 +262,24 @@ class World:
 
     async def _enter(self, store: Store) -> None:
         """Have another store, at once for requests that come from now on."""
+        settings, observer = self._shared.settings, self._shared.observer
+        access_log = AccessLog(store, settings.jobs.access_log_seconds)
         s3 = make_s3(
-            self._shared.settings,
+            settings,
             store,
             Registry(store, self._users, self._secrets),
             self._shared.router,
-            self._shared.observer,
+            observer,
             self._notifications.targets,
             make_authenticator=partial(_Lenient, clock=self.clock),
             any_region=True,
+            access_log=access_log,
             faults=self.faults,
         )
-        observer = self._shared.observer
-        jobs = [*self._notifications.jobs(store, observer), replication_job(store, observer)]
-        old, self._stage = self._stage, _Stage(store, s3, jobs)
+        pause = min(_LOGS_PAUSE_SECONDS, settings.jobs.access_log_seconds)
+        delivery = Periodic("access-logs", access_log.deliver, pause)
+        jobs = [delivery, *self._notifications.jobs(store, observer), replication_job(store, observer)]
+        old, self._stage = self._stage, _Stage(store, s3, access_log, jobs)
         if old:
             await old.leave()
 

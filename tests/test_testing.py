@@ -248,6 +248,19 @@ def test_objects_expire_when_the_clock_is_set(server, s3):
     assert [entry["Key"] for entry in s3.list_objects_v2(Bucket="ageing")["Contents"]] == ["kept"]
 
 
+def test_access_logs_are_delivered_when_the_clock_is_set(server, s3):
+    s3.create_bucket(Bucket="logs")
+    principal = {"Service": "logging.s3.amazonaws.com"}
+    allowed = {"Effect": "Allow", "Principal": principal, "Action": "s3:PutObject", "Resource": "arn:aws:s3:::logs/*"}
+    s3.put_bucket_policy(Bucket="logs", Policy=json.dumps({"Version": "2012-10-17", "Statement": [allowed]}))
+    enabled = {"LoggingEnabled": {"TargetBucket": "logs", "TargetPrefix": "made/"}}
+    s3.put_bucket_logging(Bucket="made", BucketLoggingStatus=enabled)
+    s3.put_object(Bucket="made", Key="noted", Body=b"x")
+    server.clock.advance(3600)
+    (entry,) = s3.list_objects_v2(Bucket="logs", Prefix="made/")["Contents"]
+    assert b"REST.PUT.OBJECT noted" in s3.get_object(Bucket="logs", Key=entry["Key"])["Body"].read()
+
+
 def test_a_presigned_url_expires_by_the_clock(server, s3):
     s3.put_object(Bucket="made", Key="k", Body=b"x")
     url = s3.generate_presigned_url("get_object", Params={"Bucket": "made", "Key": "k"}, ExpiresIn=60)
