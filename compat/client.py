@@ -111,6 +111,14 @@ class Client:
         """Return ``length`` bytes of an object from ``start`` on."""
         raise NotOffered("no call that reads a part of an object")
 
+    def put_under(self, bucket: str, key: str, path: Path, secret: Path) -> None:
+        """Store a file as an object that is encrypted under a key, the content of a file."""
+        raise NotOffered("no keys of the client's own")
+
+    def get_under(self, bucket: str, key: str, path: Path, secret: Path) -> None:
+        """Store such an object as a file."""
+        raise NotOffered("no keys of the client's own")
+
     def keys(self, bucket: str, prefix: str) -> list[str]:
         """Return all keys that begin with the prefix."""
         raise NotImplementedError

@@ -337,6 +337,26 @@ def _remove(client: Client, bucket: str, document: Document) -> None:
             expect(False, f"{document.name} is left: {found}")
 
 
+def client_key(client: Client, place: Place) -> str:
+    """Upload and download under a key of the client's own, whole and in parts."""
+    key, other = (place.scratch(name) for name in ("key", "other-key"))
+    key.write_bytes(bytes(range(65, 97)))
+    other.write_bytes(bytes(range(33, 65)))
+    target = place.scratch("opened")
+    for size in (11, 20 * MIB + 1):
+        source = place.file(f"secret-{size}", size)
+        client.put_under(place.bucket, f"secret/{size}", source, key)
+        client.get_under(place.bucket, f"secret/{size}", target, key)
+        expect(digest(target) == digest(source), f"{size} bytes: other contents came back")
+        try:
+            client.get_under(place.bucket, f"secret/{size}", target, other)
+        except Exception as error:
+            expect("403" in str(error) or "Forbidden" in str(error), f"another key is refused with {error}")
+        else:
+            expect(False, "another key opens the object")
+    return ""
+
+
 def delete(client: Client, place: Place) -> str:
     """Delete an object."""
     client.put(place.bucket, "gone/a b+c%20ü", place.file("small-11", 11))
@@ -383,6 +403,7 @@ FEATURES: tuple[Callable[[Client, Place], str], ...] = (
     presigned_get,
     presigned_put,
     settings,
+    client_key,
     delete,
     delete_all,
     delete_bucket,

@@ -46,6 +46,12 @@ class AwsCli(Program):
     def get(self, bucket: str, key: str, path: Path) -> None:
         self.run("s3", "cp", f"s3://{bucket}/{key}", path)
 
+    def put_under(self, bucket: str, key: str, path: Path, secret: Path) -> None:
+        self.run("s3", "cp", path, f"s3://{bucket}/{key}", "--sse-c", "AES256", "--sse-c-key", f"fileb://{secret}")
+
+    def get_under(self, bucket: str, key: str, path: Path, secret: Path) -> None:
+        self.run("s3", "cp", f"s3://{bucket}/{key}", path, "--sse-c", "AES256", "--sse-c-key", f"fileb://{secret}")
+
     def get_range(self, bucket: str, key: str, start: int, length: int) -> bytes:
         target = self.home / "range"
         span = f"bytes={start}-{start + length - 1}"

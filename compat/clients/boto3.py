@@ -43,6 +43,16 @@ class Boto3(Client):
     def get(self, bucket: str, key: str, path: Path) -> None:
         self.s3.download_file(bucket, key, str(path))
 
+    def put_under(self, bucket: str, key: str, path: Path, secret: Path) -> None:
+        self.s3.upload_file(str(path), bucket, key, ExtraArgs=self._under(secret))
+
+    def get_under(self, bucket: str, key: str, path: Path, secret: Path) -> None:
+        self.s3.download_file(bucket, key, str(path), ExtraArgs=self._under(secret))
+
+    @staticmethod
+    def _under(secret: Path) -> dict[str, Any]:
+        return {"SSECustomerAlgorithm": "AES256", "SSECustomerKey": secret.read_bytes()}
+
     def get_range(self, bucket: str, key: str, start: int, length: int) -> bytes:
         answer = self.s3.get_object(Bucket=bucket, Key=key, Range=f"bytes={start}-{start + length - 1}")
         return answer["Body"].read()

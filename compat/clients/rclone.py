@@ -3,6 +3,7 @@
 Its stock settings upload a file below 200 MiB in one request, but a stream of unknown length in parts: ``rclone rcat``.
 """
 
+import base64
 import json
 from pathlib import Path
 
@@ -50,6 +51,17 @@ class Rclone(Program):
 
     def get(self, bucket: str, key: str, path: Path) -> None:
         self.run("copyto", f"compat:{bucket}/{key}", path)
+
+    def put_under(self, bucket: str, key: str, path: Path, secret: Path) -> None:
+        self.run("copyto", path, f"compat:{bucket}/{key}", *self._under(secret), "--s3-upload-cutoff", "10Mi")
+
+    def get_under(self, bucket: str, key: str, path: Path, secret: Path) -> None:
+        self.run("copyto", f"compat:{bucket}/{key}", path, *self._under(secret))
+
+    @staticmethod
+    def _under(secret: Path) -> tuple[str, ...]:
+        encoded = base64.b64encode(secret.read_bytes()).decode()
+        return "--s3-sse-customer-algorithm", "AES256", "--s3-sse-customer-key-base64", encoded
 
     def get_range(self, bucket: str, key: str, start: int, length: int) -> bytes:
         return self.run("cat", "--offset", start, "--count", length, f"compat:{bucket}/{key}")

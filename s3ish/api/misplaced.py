@@ -9,6 +9,7 @@ from functools import lru_cache
 
 from s3ish.api.operation import Operation
 from s3ish.api.shapes import ALGORITHMS
+from s3ish.auth.mismatch import is_customer_key
 from s3ish.errors import InvalidArgument, InvalidRequest, NotImplemented, S3Error
 from s3ish.wire.shape import wire
 
@@ -72,7 +73,7 @@ _Refusal = Callable[[str, str], S3Error]
 
 
 def _without_meaning(name: str, value: str) -> S3Error:
-    shown = "" if name.endswith("customer-key") else value[:256]
+    shown = "" if is_customer_key(name) else value[:256]
     return InvalidArgument("The specified header is not valid in this context", ArgumentName=name, ArgumentValue=shown)
 
 

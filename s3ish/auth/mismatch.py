@@ -2,16 +2,24 @@
 
 import re
 from typing import Any
+from urllib.parse import unquote
 
 from s3ish.errors import SignatureDoesNotMatch
 
-_CUSTOMER_KEY = re.compile(r"(?i)(server-side-encryption-customer-key[:=])[^&\n]*")
-"""A key to encrypt by, in a header or in a query."""
+_CUSTOMER_KEY = "server-side-encryption-customer-key"
+"""How the names of headers, parameters and fields end that hold a key to encrypt by."""
+_PAIR = re.compile(r"(?i)((?:[a-z0-9_-]|%[0-9a-f]{2})+)([:=])([^&\n?]*)")
+"""A header, or a parameter of a query, whose name may be encoded in part."""
+
+
+def is_customer_key(name: str) -> bool:
+    """Whether a header, a parameter or a field of this name holds a client's key to encrypt by."""
+    return unquote(name).lower().endswith(_CUSTOMER_KEY)
 
 
 def without_keys(text: str) -> str:
     """Return a text that quotes a request, without clients' keys to encrypt by."""
-    return _CUSTOMER_KEY.sub(r"\1REDACTED", text)
+    return _PAIR.sub(lambda pair: f"{pair[1]}{pair[2]}REDACTED" if is_customer_key(pair[1]) else pair[0], text)
 
 
 def mismatch(access_key: str, signature: str, text: str, canonical: str = "") -> SignatureDoesNotMatch:

@@ -11,6 +11,7 @@ from typing import Any
 
 from msgspec import Struct
 
+from s3ish.auth.mismatch import is_customer_key
 from s3ish.errors import AccessDenied, InvalidPolicyDocument
 
 _UNCHECKED = frozenset(("awsaccesskeyid", "signature", "x-amz-signature", "policy", "file"))
@@ -57,7 +58,7 @@ def check_policy(text: str, fields: Mapping[str, str], bucket: str, now: datetim
         for operator, name, wanted in _simple(condition):
             named.add(name)
             if not _holds(operator, name, wanted, given.get(name, "")):
-                shown = json.dumps([operator, f"${name}", wanted])
+                shown = json.dumps([operator, f"${name}", "REDACTED" if is_customer_key(name) else wanted])
                 raise AccessDenied(f"Invalid according to Policy: Policy Condition failed: {shown}"[:512])
     extra = sorted(name for name in fields if name not in named | _UNCHECKED and not name.startswith("x-ignore-"))
     if extra:

@@ -373,23 +373,42 @@ def test_an_object_in_parts_is_copied_to_another_key_and_to_none(s3, bucket):
 # --- forms ----------------------------------------------------------------------------------------------------------
 
 
-def test_a_form_may_have_a_key(s3, bucket, server):
-    fields = headers()
-    conditions = [{name: value} for name, value in fields.items()]
-    post = s3.generate_presigned_post(bucket, "k", Fields=dict(fields), Conditions=conditions)
-    boundary = uuid.uuid4().hex
-    parts = [
-        f'--{boundary}\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n{value}\r\n'.encode()
-        for name, value in post["fields"].items()
-    ]
-    file = f'--{boundary}\r\nContent-Disposition: form-data; name="file"; filename="f"\r\n\r\n'.encode()
-    body = b"".join([*parts, file, WORDS, f"\r\n--{boundary}--\r\n".encode()])
-    where = urlsplit(server.endpoint)
-    connection = http.client.HTTPConnection(where.hostname, where.port, timeout=20)
-    connection.request("POST", f"/{bucket}", body, {"Content-Type": f"multipart/form-data; boundary={boundary}"})
-    answer = connection.getresponse()
-    assert (answer.status, answer.getheader(f"{PREFIX}key-MD5")) == (204, md5_of(KEY))
-    connection.close()
+@pytest.fixture
+def send_form(s3, bucket, server):
+    """A function that sends a form with the headers of a key; what is given is other than its policy says."""
+
+    def send(**changed):
+        fields = headers()
+        conditions = [{name: value} for name, value in fields.items()]
+        post = s3.generate_presigned_post(bucket, "k", Fields=dict(fields), Conditions=conditions)
+        boundary = uuid.uuid4().hex
+        parts = [
+            f'--{boundary}\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n{value}\r\n'.encode()
+            for name, value in (post["fields"] | headers(**changed)).items()
+        ]
+        file = f'--{boundary}\r\nContent-Disposition: form-data; name="file"; filename="f"\r\n\r\n'.encode()
+        body = b"".join([*parts, file, WORDS, f"\r\n--{boundary}--\r\n".encode()])
+        where = urlsplit(server.endpoint)
+        connection = http.client.HTTPConnection(where.hostname, where.port, timeout=20)
+        connection.request("POST", f"/{bucket}", body, {"Content-Type": f"multipart/form-data; boundary={boundary}"})
+        answer = connection.getresponse()
+        try:
+            return answer.status, answer.getheader(f"{PREFIX}key-MD5"), answer.read()
+        finally:
+            connection.close()
+
+    return send
+
+
+def test_a_form_with_another_key_than_its_policy_says_is_refused_and_shows_none(send_form):
+    status, _, body = send_form(secret=OTHER)
+    assert status == 403
+    assert b"customer-key" in body
+    assert not any(base64.b64encode(key) in body for key in (KEY, OTHER))
+
+
+def test_a_form_may_have_a_key(s3, bucket, send_form):
+    assert send_form()[:2] == (204, md5_of(KEY))
     assert s3.get_object(Bucket=bucket, Key="k", **under(KEY))["Body"].read() == WORDS
 
 
@@ -445,12 +464,13 @@ def test_a_key_is_in_no_error_no_log_and_no_file(s3, server, raw, presign, new_b
         raw("GET", f"/{bucket}/k", headers=sent),
         raw("GET", url, keys=None),
         raw("GET", url.replace("Expires=60", "Expires=61"), keys=None),
+        raw("GET", url.replace("customer-key=", "customer%2Dkey=").replace("Expires=60", "Expires=62"), keys=None),
         raw("GET", f"/{bucket}/k", headers=sent, signed_path="/other"),
         raw("GET", f"/{bucket}/none", headers=sent | {"Referer": f"http://a/?{query}"}),
         raw("PUT", f"/{bucket}/k", WORDS, headers(key, SOURCE)),
         raw("PUT", f"/{bucket}/k", WORDS, sent | {f"{PREFIX}algorithm": "x"}),
     ]
-    assert [answer.status for answer in answers] == [200, 200, 200, 403, 403, 404, 400, 400]
+    assert [answer.status for answer in answers] == [200, 200, 200, 403, 403, 403, 404, 400, 400]
     forms = [form.encode() for form in (written, quote(written), quote(written, safe=""), written.encode().hex(" "))]
     forms += [key, key.hex().encode()]
     told = [answer.body + str(answer.headers).encode() for answer in answers]
