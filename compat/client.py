@@ -147,6 +147,30 @@ class Client:
         """Return the content type and the metadata of an object."""
         raise NotOffered("no metadata")
 
+    def append(self, bucket: str, key: str, path: Path, offset: int) -> None:
+        """Append a file to an object that ends at an offset; at 0 there may be none."""
+        raise NotOffered("no appends")
+
+    def rename(self, bucket: str, key: str, to_key: str) -> None:
+        """Give an object another name, where there is none."""
+        raise NotOffered("no renames")
+
+    def put_archived(self, bucket: str, key: str, path: Path) -> None:
+        """Store a file in the class GLACIER."""
+        raise NotOffered("no archive classes")
+
+    def restore(self, bucket: str, key: str, days: int) -> str:
+        """Restore an archived object; return what is said of the restore then."""
+        raise NotOffered("no restores")
+
+    def annotate(self, bucket: str, key: str, name: str, path: Path) -> None:
+        """Give an object an annotation."""
+        raise NotOffered("no annotations")
+
+    def annotations(self, bucket: str, key: str) -> dict[str, bytes]:
+        """Return the annotations of an object by their names."""
+        raise NotOffered("no annotations")
+
     def enable_versioning(self, bucket: str) -> None:
         """Make a bucket keep all versions."""
         raise NotOffered("no configuration documents")

@@ -302,6 +302,66 @@ def presigned_put(client: Client, place: Place) -> str:
     return ""
 
 
+def append(client: Client, place: Place) -> str:
+    """Append to an object."""
+    pieces = [place.file(f"piece-{size}", size) for size in (70 * KIB, 11, MIB + 17)]
+    offset = 0
+    for piece in pieces:
+        client.append(place.bucket, "grown/log", piece, offset)
+        offset += piece.stat().st_size
+    whole = place.scratch("whole")
+    whole.write_bytes(b"".join(piece.read_bytes() for piece in pieces))
+    expect_object(client, place, "grown/log", whole)
+    try:
+        client.append(place.bucket, "grown/log", pieces[1], 1)
+    except NotOffered:
+        raise
+    except Exception as error:
+        expect("InvalidWriteOffset" in str(error), f"an append in the middle is refused with {error}")
+    else:
+        expect(False, "an append in the middle is taken")
+    return ""
+
+
+def rename(client: Client, place: Place) -> str:
+    """Rename an object."""
+    source = place.file("medium", MEDIUM_BYTES)
+    client.put(place.bucket, "names/old a+b%20ü", source)
+    client.rename(place.bucket, "names/old a+b%20ü", "names/new")
+    expect_same(client.keys(place.bucket, "names/"), ["names/new"], "keys")
+    expect_object(client, place, "names/new", source)
+    return ""
+
+
+def archive(client: Client, place: Place) -> str:
+    """Store an object in an archive class, and restore it."""
+    source = place.file("small-11", 11)
+    client.put_archived(place.bucket, "archived", source)
+    try:
+        client.get(place.bucket, "archived", place.scratch("archived"))
+    except Exception as error:
+        expect("InvalidObjectState" in str(error) or "GLACIER" in str(error), f"it is refused with {error}")
+    else:
+        expect(False, "it can be read before it is restored")
+    said = client.restore(place.bucket, "archived", 2)
+    expect(said.startswith('ongoing-request="false", expiry-date='), f"the restore is {said}")
+    expect_object(client, place, "archived", source)
+    return ""
+
+
+def annotations(client: Client, place: Place) -> str:
+    """Annotate an object."""
+    client.put(place.bucket, "annotated", place.file("small-11", 11))
+    texts = {"labels": b'{"cat": 0.9}', "long/ä b": "text ü\n".encode() * 10_000}
+    for name, text in texts.items():
+        path = place.scratch("text")
+        path.write_bytes(text)
+        client.annotate(place.bucket, "annotated", name, path)
+    found = client.annotations(place.bucket, "annotated")
+    expect(found == texts, f"there are {sorted(found)}")
+    return ""
+
+
 def settings(client: Client, place: Place) -> str:
     """Put, read back and remove each configuration document."""
     bucket, target = f"{place.bucket}-settings", f"{place.bucket}-target"
@@ -402,6 +462,10 @@ FEATURES: tuple[Callable[[Client, Place], str], ...] = (
     ranges,
     presigned_get,
     presigned_put,
+    append,
+    rename,
+    archive,
+    annotations,
     settings,
     client_key,
     delete,

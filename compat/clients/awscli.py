@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from compat.client import Described, NotOffered, Program
 from compat.documents import Document
@@ -82,6 +83,36 @@ class AwsCli(Program):
     def describe(self, bucket: str, key: str) -> Described:
         answer = json.loads(self.run("s3api", "head-object", "--bucket", bucket, "--key", key))
         return Described(answer["ContentType"], answer["Metadata"])
+
+    def append(self, bucket: str, key: str, path: Path, offset: int) -> None:
+        self._of("put-object", bucket, key, "--body", path, "--write-offset-bytes", offset)
+
+    def rename(self, bucket: str, key: str, to_key: str) -> None:
+        self._of("rename-object", bucket, to_key, "--rename-source", quote(key), "--destination-if-none-match", "*")
+
+    def put_archived(self, bucket: str, key: str, path: Path) -> None:
+        self.run("s3", "cp", path, f"s3://{bucket}/{key}", "--storage-class", "GLACIER")
+
+    def restore(self, bucket: str, key: str, days: int) -> str:
+        self._of("restore-object", bucket, key, "--restore-request", f"Days={days}")
+        return str(json.loads(self._of("head-object", bucket, key))["Restore"])
+
+    def annotate(self, bucket: str, key: str, name: str, path: Path) -> None:
+        self._of("put-object-annotation", bucket, key, "--annotation-name", name, "--annotation-payload", path)
+
+    def annotations(self, bucket: str, key: str) -> dict[str, bytes]:
+        listed = json.loads(self._of("list-object-annotations", bucket, key) or b"{}")
+        found, target = {}, self.home / "annotation"
+        for entry in listed.get("Annotations", ()):
+            name = entry["AnnotationName"]
+            self._of("get-object-annotation", bucket, key, "--annotation-name", name, target)
+            found[name] = target.read_bytes()
+        return found
+
+    def _of(self, command: str, bucket: str, key: str, *arguments: object) -> bytes:
+        """Run a command of ``aws s3api`` about an object; return what it prints as JSON."""
+        where = ("--bucket", bucket, "--key", key, "--output", "json")
+        return self.run("s3api", command, *where, *arguments)
 
     def enable_versioning(self, bucket: str) -> None:
         given = ("--versioning-configuration", "Status=Enabled")

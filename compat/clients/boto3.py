@@ -2,6 +2,7 @@
 
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import boto3
 
@@ -82,6 +83,30 @@ class Boto3(Client):
     def describe(self, bucket: str, key: str) -> Described:
         answer = self.s3.head_object(Bucket=bucket, Key=key)
         return Described(answer["ContentType"], answer["Metadata"])
+
+    def append(self, bucket: str, key: str, path: Path, offset: int) -> None:
+        with path.open("rb") as body:
+            self.s3.put_object(Bucket=bucket, Key=key, Body=body, WriteOffsetBytes=offset)
+
+    def rename(self, bucket: str, key: str, to_key: str) -> None:
+        self.s3.rename_object(Bucket=bucket, Key=to_key, RenameSource=quote(key), DestinationIfNoneMatch="*")
+
+    def put_archived(self, bucket: str, key: str, path: Path) -> None:
+        self.s3.upload_file(str(path), bucket, key, ExtraArgs={"StorageClass": "GLACIER"})
+
+    def restore(self, bucket: str, key: str, days: int) -> str:
+        self.s3.restore_object(Bucket=bucket, Key=key, RestoreRequest={"Days": days})
+        return self.s3.head_object(Bucket=bucket, Key=key)["Restore"]
+
+    def annotate(self, bucket: str, key: str, name: str, path: Path) -> None:
+        with path.open("rb") as text:
+            self.s3.put_object_annotation(Bucket=bucket, Key=key, AnnotationName=name, AnnotationPayload=text)
+
+    def annotations(self, bucket: str, key: str) -> dict[str, bytes]:
+        found = self.s3.list_object_annotations(Bucket=bucket, Key=key).get("Annotations", ())
+        names = [entry["AnnotationName"] for entry in found]
+        answers = (self.s3.get_object_annotation(Bucket=bucket, Key=key, AnnotationName=name) for name in names)
+        return {name: answer["AnnotationPayload"].read() for name, answer in zip(names, answers, strict=True)}
 
     def enable_versioning(self, bucket: str) -> None:
         self.s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})

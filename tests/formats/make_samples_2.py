@@ -10,6 +10,7 @@ from pathlib import Path
 from msgspec.structs import asdict
 
 from s3ish.model import (
+    Annotation,
     Attributes,
     BlobRef,
     Bucket,
@@ -21,9 +22,11 @@ from s3ish.model import (
     Intent,
     Link,
     Lock,
+    Origin,
     Owner,
     Part,
     QueuedMessage,
+    Restore,
     SystemRecord,
     Tag,
     Upload,
@@ -120,6 +123,23 @@ MULTIPART = Version(
     parts=(PART, LAST),
     upload="upload-id",
 )
+GROWN = Version(
+    bucket="bucket",
+    key="new/name",
+    id="null",
+    sequence=NS + 4,
+    modified_ns=NS,
+    owner=OWNER,
+    blob=blob("bucket/new/name", inline=True),
+    size=(5 << 20) + 17,
+    etag="e" * 32 + "-9",
+    attributes=Attributes(storage_class="GLACIER"),
+    parts=(PART, LAST),
+    restore=Restore(ready_ns=NS + 5, until_ns=NS + 6),
+    origin=Origin(key="old/name", sequence=NS + 3),
+    appends=8,
+    annotations=(Annotation("labels/\u00fc", LAST),),
+)
 UPLOAD = Upload(
     bucket="bucket",
     key="many",
@@ -143,6 +163,7 @@ ROWS = {
     "bucket of every field": BUCKETS.put(BUCKET),
     "version that is encoded": VERSIONS.put(VERSION),
     "multipart version": VERSIONS.put(MULTIPART),
+    "version that was renamed, restored, appended to and annotated": VERSIONS.put(GROWN),
     "upload of every field": UPLOADS.put(UPLOAD),
     "part that is encoded": PARTS.put(PART, "bucket", "many", "upload-id"),
     "plain part": PARTS.put(LAST, "bucket", "many", "upload-id"),
@@ -214,6 +235,7 @@ SIDECARS = {
     "bucket": BUCKETS.sidecar(BUCKET),
     "version": VERSIONS.sidecar(VERSION),
     "multipart version": VERSIONS.sidecar(MULTIPART),
+    "version that was renamed, restored, appended to and annotated": VERSIONS.sidecar(GROWN),
     "upload": UPLOADS.sidecar(UPLOAD),
     "part of an upload": PARTS.sidecar(PART, "bucket", "many", "upload-id"),
     "part of a copy": PARTS.sidecar(LAST, "bucket", "copy", ""),
