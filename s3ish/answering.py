@@ -61,7 +61,7 @@ def make_s3(
         domains=server.domains,
         website_domains=server.website_domains,
         proxies=Proxies(server.trusted_proxies),
-        accounts=Accounts(authenticator, registry, sessions, _providers(settings, store.clock)),
+        accounts=Accounts(authenticator, registry, sessions, _providers(settings, store.clock), observer),
         addresses=Addresses(
             server.public_hosts, server.base_path.rstrip("/"), (*server.domains, *server.website_domains)
         ),

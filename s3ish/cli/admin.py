@@ -76,7 +76,7 @@ def read_document(path: str) -> str:
     return read_secret(path)
 
 
-def _show(answer: Any, lines: Iterable[str], *, as_json: bool) -> None:
+def show_answer(answer: Any, lines: Iterable[str], *, as_json: bool) -> None:
     """Print an answer: in JSON, or line by line."""
     if as_json:
         click.echo(json.dumps(answer, indent=2))
@@ -127,7 +127,7 @@ def user_add(
     key = None if no_key else {"access_key": new_access_key, "secret_key": secret}
     wanted = {"name": name, "path": path, "groups": groups, "policies": policies, "key": key}
     answer = server.call("POST", "users", body=wanted)
-    _show(answer, _key_lines(answer["key"]) if key else [f"made {answer['arn']}"], as_json=as_json)
+    show_answer(answer, _key_lines(answer["key"]) if key else [f"made {answer['arn']}"], as_json=as_json)
 
 
 @user.command("ls")
@@ -140,7 +140,7 @@ def user_ls(server: Any, *, as_json: bool) -> None:
         f"policies {_listed([*it['policies'], *it['inline']])}"
         for it in found
     )
-    _show(found, lines, as_json=as_json)
+    show_answer(found, lines, as_json=as_json)
 
 
 @user.command("show")
@@ -154,7 +154,7 @@ def user_show(server: Any, *, as_json: bool, name: str) -> None:
     for key in answer["keys"]:
         state = "active" if key["active"] else "inactive"
         lines.append(f"key       {key['access_key']}  {state}  last used {key['last_used'] or 'never'}")
-    _show(answer, lines, as_json=as_json)
+    show_answer(answer, lines, as_json=as_json)
 
 
 @user.command("rm")
@@ -162,7 +162,7 @@ def user_show(server: Any, *, as_json: bool, name: str) -> None:
 @asks_server
 def user_rm(server: Any, *, as_json: bool, name: str) -> None:
     """Remove a user with its keys and policies; its sessions stop."""
-    _show(server.call("DELETE", "users", name), [], as_json=as_json)
+    show_answer(server.call("DELETE", "users", name), [], as_json=as_json)
 
 
 @user.group("key")
@@ -181,7 +181,7 @@ def user_key_add(
     """Give a user one more key."""
     secret = read_secret(new_secret_key_file) if new_secret_key_file else ""
     answer = server.call("POST", "users", name, "keys", body={"access_key": new_access_key, "secret_key": secret})
-    _show(answer, _key_lines(answer), as_json=as_json)
+    show_answer(answer, _key_lines(answer), as_json=as_json)
 
 
 @user_key.command("rm")
@@ -190,7 +190,7 @@ def user_key_add(
 @asks_server
 def user_key_rm(server: Any, *, as_json: bool, name: str, key: str) -> None:
     """Remove a key of a user."""
-    _show(server.call("DELETE", "users", name, "keys", key), [], as_json=as_json)
+    show_answer(server.call("DELETE", "users", name, "keys", key), [], as_json=as_json)
 
 
 def _switch(verb: str, *, active: bool) -> None:
@@ -199,7 +199,7 @@ def _switch(verb: str, *, active: bool) -> None:
     @click.argument("key")
     @asks_server
     def switch(server: Any, *, as_json: bool, name: str, key: str) -> None:
-        _show(server.call("PATCH", "users", name, "keys", key, body={"active": active}), [], as_json=as_json)
+        show_answer(server.call("PATCH", "users", name, "keys", key, body={"active": active}), [], as_json=as_json)
 
 
 _switch("enable", active=True)
@@ -220,7 +220,7 @@ def group() -> None:
 def group_add(server: Any, *, as_json: bool, name: str) -> None:
     """Make a group."""
     answer = server.call("POST", "groups", body={"name": name})
-    _show(answer, [f"made {answer['arn']}"], as_json=as_json)
+    show_answer(answer, [f"made {answer['arn']}"], as_json=as_json)
 
 
 @group.command("ls")
@@ -232,7 +232,7 @@ def group_ls(server: Any, *, as_json: bool) -> None:
         f"{it['name']:24}  policies {_listed([*it['policies'], *it['inline']])}  users {_listed(it['users'])}"
         for it in found
     )
-    _show(found, lines, as_json=as_json)
+    show_answer(found, lines, as_json=as_json)
 
 
 @group.command("rm")
@@ -240,7 +240,7 @@ def group_ls(server: Any, *, as_json: bool) -> None:
 @asks_server
 def group_rm(server: Any, *, as_json: bool, name: str) -> None:
     """Remove a group that has no users and no policies."""
-    _show(server.call("DELETE", "groups", name), [], as_json=as_json)
+    show_answer(server.call("DELETE", "groups", name), [], as_json=as_json)
 
 
 @group.command("join")
@@ -250,7 +250,7 @@ def group_rm(server: Any, *, as_json: bool, name: str) -> None:
 def group_join(server: Any, *, as_json: bool, name: str, users: tuple[str, ...]) -> None:
     """Put users into a group."""
     for one in users:
-        _show(server.call("PUT", "groups", name, "users", one), [], as_json=as_json)
+        show_answer(server.call("PUT", "groups", name, "users", one), [], as_json=as_json)
 
 
 @group.command("leave")
@@ -260,7 +260,7 @@ def group_join(server: Any, *, as_json: bool, name: str, users: tuple[str, ...])
 def group_leave(server: Any, *, as_json: bool, name: str, users: tuple[str, ...]) -> None:
     """Take users out of a group."""
     for one in users:
-        _show(server.call("DELETE", "groups", name, "users", one), [], as_json=as_json)
+        show_answer(server.call("DELETE", "groups", name, "users", one), [], as_json=as_json)
 
 
 # --- policies
@@ -277,7 +277,7 @@ def policy_ls(server: Any, *, as_json: bool) -> None:
     """List all managed policies, those that are always there too."""
     found = list(server.every("policies"))
     lines = (f"{it['name']:24}  {it['source']:5}  {it['version']:3}  attached {it['attachments']}" for it in found)
-    _show(found, lines, as_json=as_json)
+    show_answer(found, lines, as_json=as_json)
 
 
 @policy.command("show")
@@ -286,7 +286,7 @@ def policy_ls(server: Any, *, as_json: bool) -> None:
 def policy_show(server: Any, *, as_json: bool, name: str) -> None:
     """Show the document of a managed policy."""
     answer = server.call("GET", "policies", name)
-    _show(answer, json.dumps(answer["document"], indent=2).split("\n"), as_json=as_json)
+    show_answer(answer, json.dumps(answer["document"], indent=2).split("\n"), as_json=as_json)
 
 
 @policy.command("put")
@@ -296,7 +296,7 @@ def policy_show(server: Any, *, as_json: bool, name: str) -> None:
 def policy_put(server: Any, *, as_json: bool, name: str, file: str) -> None:
     """Make a managed policy of a FILE, - for standard input, or let that document take the place of the one it has."""
     answer = server.call("PUT", "policies", name, body=read_document(file))
-    _show(answer, [f"{answer['arn']} {answer['version']}"], as_json=as_json)
+    show_answer(answer, [f"{answer['arn']} {answer['version']}"], as_json=as_json)
 
 
 @policy.command("rm")
@@ -304,7 +304,7 @@ def policy_put(server: Any, *, as_json: bool, name: str, file: str) -> None:
 @asks_server
 def policy_rm(server: Any, *, as_json: bool, name: str) -> None:
     """Remove a managed policy that is attached to nothing."""
-    _show(server.call("DELETE", "policies", name), [], as_json=as_json)
+    show_answer(server.call("DELETE", "policies", name), [], as_json=as_json)
 
 
 # --- roles
@@ -326,7 +326,7 @@ def role_add(server: Any, *, as_json: bool, name: str, file: str) -> None:
     except ValueError as error:
         fail(f"{file} is not JSON: {error}")
     answer = server.call("POST", "roles", body={"name": name, "trust": trust})
-    _show(answer, [f"made {answer['arn']}"], as_json=as_json)
+    show_answer(answer, [f"made {answer['arn']}"], as_json=as_json)
 
 
 @role.command("ls")
@@ -335,7 +335,7 @@ def role_ls(server: Any, *, as_json: bool) -> None:
     """List all roles."""
     found = list(server.every("roles"))
     lines = (f"{it['name']:24}  policies {_listed([*it['policies'], *it['inline']])}" for it in found)
-    _show(found, lines, as_json=as_json)
+    show_answer(found, lines, as_json=as_json)
 
 
 @role.command("rm")
@@ -343,7 +343,7 @@ def role_ls(server: Any, *, as_json: bool) -> None:
 @asks_server
 def role_rm(server: Any, *, as_json: bool, name: str) -> None:
     """Remove a role with its policies; its sessions stop."""
-    _show(server.call("DELETE", "roles", name), [], as_json=as_json)
+    show_answer(server.call("DELETE", "roles", name), [], as_json=as_json)
 
 
 # --- the policies of users, groups and roles
@@ -362,7 +362,7 @@ def _give_policies(of: click.Group, folder: str) -> None:
         @click.argument("policy")
         @asks_server
         def act(server: Any, *, as_json: bool, name: str, policy: str) -> None:
-            _show(server.call(method, folder, name, kind, policy), [], as_json=as_json)
+            show_answer(server.call(method, folder, name, kind, policy), [], as_json=as_json)
 
     add("attach", "PUT", "policies", f"Attach a managed policy to a {noun}.")
     add("detach", "DELETE", "policies", f"Detach a managed policy from a {noun}.")
@@ -374,7 +374,7 @@ def _give_policies(of: click.Group, folder: str) -> None:
     @click.argument("file")
     @asks_server
     def put(server: Any, *, as_json: bool, name: str, policy: str, file: str) -> None:
-        _show(server.call("PUT", folder, name, "inline", policy, body=read_document(file)), [], as_json=as_json)
+        show_answer(server.call("PUT", folder, name, "inline", policy, body=read_document(file)), [], as_json=as_json)
 
     @policies.command("show", help=f"Show a policy of a {noun} itself.")
     @click.argument("name")
@@ -382,7 +382,7 @@ def _give_policies(of: click.Group, folder: str) -> None:
     @asks_server
     def show(server: Any, *, as_json: bool, name: str, policy: str) -> None:
         answer = server.call("GET", folder, name, "inline", policy)
-        _show(answer, json.dumps(answer, indent=2).split("\n"), as_json=as_json)
+        show_answer(answer, json.dumps(answer, indent=2).split("\n"), as_json=as_json)
 
 
 _give_policies(user, "users")

@@ -16,6 +16,7 @@ import click
 
 from s3ish import __version__, dropin
 from s3ish.cli import admin
+from s3ish.cli.explain import explain
 from s3ish.cli.keys import key
 from s3ish.cli.quotas import quota
 from s3ish.cli.shell import EX_CONFIG, EX_FAILURE
@@ -64,7 +65,7 @@ def main() -> None:
     """An S3-compatible object storage server."""
 
 
-for _group in (key, quota, *admin.GROUPS):
+for _group in (key, quota, explain, *admin.GROUPS):
     main.add_command(_group)
 
 

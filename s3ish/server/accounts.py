@@ -5,6 +5,7 @@ from s3ish.auth.request import HttpRequest
 from s3ish.auth.sessions import Sessions
 from s3ish.identity.providers import Providers
 from s3ish.identity.registry import Registry
+from s3ish.observe.observer import Observer
 from s3ish.server import query_api
 from s3ish.server.admin.api import AdminApi
 from s3ish.server.admin.routes import PREFIX
@@ -22,14 +23,20 @@ class Accounts:
         registry: the users.
         sessions: what issues temporary credentials.
         providers: who is behind a token of an identity provider.
+        observer: which knows what was refused.
     """
 
     def __init__(
-        self, authenticator: Authenticator, registry: Registry, sessions: Sessions, providers: Providers
+        self,
+        authenticator: Authenticator,
+        registry: Registry,
+        sessions: Sessions,
+        providers: Providers,
+        observer: Observer,
     ) -> None:
         self.registry = registry
         self._query = QueryApi(authenticator, registry, sessions, providers)
-        self._admin = AdminApi(authenticator, registry)
+        self._admin = AdminApi(authenticator, registry, observer)
 
     async def keep_up(self) -> None:
         """See what other processes have changed, if the last look is a moment ago. Raises S3Error."""

@@ -7,7 +7,7 @@ from urllib.parse import quote, unquote
 import pytest
 import yaml
 
-from s3ish.server.admin import groups, roles, routes, users
+from s3ish.server.admin import explain, groups, roles, routes, users
 from tests.api.conftest import DOMAIN, LIMITED, OTHER, READER, ROOT
 from tests.api.iam_support import allowing, client, code_of
 
@@ -90,9 +90,11 @@ def _schema(of):
 
 
 @pytest.mark.parametrize(("method", "path", "operation"), CALLS, ids=lambda it: it if isinstance(it, str) else "")
-def test_the_description_is_true(furnished, method, path, operation):
+def test_the_description_is_true(raw, furnished, method, path, operation):
     """Each example is answered with what is described, and each field that is answered is described."""
+    refused = raw("GET", "/", keys=None) if "{request}" in path else None
     names = {"user": "alice", "key": "alice-key", "group": "staff", "role": "reader", "policy": "own"}
+    names["request"] = refused and refused.headers["x-amz-request-id"]
     if method == "delete" and path.endswith("/policies/{policy}"):
         names["policy"] = "readonly" if "{" in path.removesuffix("{policy}") else "unused"
         if "{user}" in path or "{group}" in path or "{role}" in path:
@@ -118,7 +120,7 @@ def test_the_description_has_every_call_and_every_field():
     assert {(method.upper(), path) for method, path, _ in CALLS} == {
         (route.method, routes.PREFIX + route.path) for route in routes.ROUTES
     }
-    for kind in (users.NewUser, users.NewKey, users.KeyState, groups.NewGroup, roles.NewRole):
+    for kind in (explain.Question, users.NewUser, users.NewKey, users.KeyState, groups.NewGroup, roles.NewRole):
         described = SPECIFICATION["components"]["schemas"][kind.__name__]
         assert set(described["properties"]) == set(kind.__struct_fields__), kind
         assert described["additionalProperties"] is False
@@ -260,6 +262,7 @@ def test_who_has_no_policy_for_it_may_nothing(raw, keys):
     theirs = Admin(raw, keys)
     for method, path, _ in CALLS:
         names = {"user": "ci", "key": LIMITED[0], "group": "none", "role": "none", "policy": "readonly"}
+        names["request"] = "0" * 16
         outcome = theirs.outcome(method.upper(), path.removeprefix("/-/admin/").format(**names), {"name": "x"})
         if (method, path) == ("post", "/-/admin/roles"):
             assert outcome == (400, "InvalidInput")  # what it does not say cannot be asked for

@@ -19,6 +19,7 @@ from s3ish.auth.request import HttpRequest
 from s3ish.auth.sigv4 import ALGORITHM
 from s3ish.errors import AccessDenied, InvalidURI, MethodNotAllowed, NoSuchEntity, S3Error
 from s3ish.identity.registry import Registry
+from s3ish.observe.observer import Observer
 from s3ish.server.admin.call import AdminCall
 from s3ish.server.admin.routes import PREFIX, ROUTES, Route
 from s3ish.server.answered import Answered
@@ -37,10 +38,11 @@ class AdminApi:
     Args:
         authenticator: who a call is from.
         registry: the users.
+        observer: which knows what was refused.
     """
 
-    def __init__(self, authenticator: Authenticator, registry: Registry) -> None:
-        self._authenticator, self._registry = authenticator, registry
+    def __init__(self, authenticator: Authenticator, registry: Registry, observer: Observer) -> None:
+        self._authenticator, self._registry, self._observer = authenticator, registry, observer
 
     async def answer(
         self, body: RequestBody, request: HttpRequest, circumstances: Circumstances, request_id: str
@@ -61,6 +63,7 @@ class AdminApi:
                 principal=answered.principal,
                 registry=self._registry,
                 circumstances=circumstances,
+                refusals=self._observer.refusals,
                 names=names,
                 query=read_query(request.raw_query),
                 body=data,

@@ -11,6 +11,7 @@ from s3ish.errors import InvalidInput, ValidationError
 from s3ish.identity.directory import READY_ARN, Directory
 from s3ish.identity.picking import pick
 from s3ish.identity.records import PolicyRecord, Record, arn
+from s3ish.observe.refusals import Refusals
 from s3ish.server.caller import Caller
 
 T = TypeVar("T")
@@ -19,8 +20,12 @@ _MOST_ITEMS = 1000
 
 
 class AdminCall(Caller, frozen=True, kw_only=True):
-    """One call; ``names`` are the parts of the path that vary, ``query`` its parameters, ``body`` as it was sent."""
+    """One call; ``names`` are the parts of the path that vary, ``query`` its parameters, ``body`` as it was sent.
 
+    ``refusals`` are the requests that were refused not long ago.
+    """
+
+    refusals: Refusals
     names: Mapping[str, str]
     query: Mapping[str, str]
     body: bytes

@@ -4,7 +4,7 @@ from typing import Any, NamedTuple
 
 from s3ish import __version__
 from s3ish.identity.records import KINDS
-from s3ish.server.admin import groups, policies, roles, users
+from s3ish.server.admin import explain, groups, policies, roles, users
 from s3ish.server.admin.call import AdminCall, Handler
 
 PREFIX = "/-/admin"
@@ -46,6 +46,9 @@ def _of_holders(noun: str, folder: str) -> tuple[Route, ...]:
 
 ROUTES = (
     Route("GET", "/info", "GetInfo", get_info),
+    Route("GET", "/explain", "Explain", explain.list_refusals),
+    Route("POST", "/explain", "Explain", explain.decide),
+    Route("GET", "/explain/{request}", "Explain", explain.explain_request),
     Route("GET", "/users", "ListUsers", users.list_users),
     Route("POST", "/users", "CreateUser", users.create_user, 201),
     Route("GET", "/users/{user}", "GetUser", users.get_user),
