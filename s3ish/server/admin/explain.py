@@ -21,7 +21,7 @@ _ARN = "arn:aws:s3:::"
 
 
 class Question(Struct, frozen=True, forbid_unknown_fields=True):
-    """A request that nobody has sent.
+    """A request that was not sent.
 
     ``caller`` is the name of a user, an access key, ``root`` or ``anonymous``; ``action`` is S3's, ``resource`` an ARN.
     ``headers``, ``query``, ``source_ip`` and ``secure`` are what policies may ask of it, ``context`` are values of
@@ -113,7 +113,7 @@ def _moment(text: str, now: datetime) -> datetime:
 
 
 def _caller(call: AdminCall, name: str) -> Principal:
-    """Return who a name or access key is. Raises NoSuchEntity: nobody, or a user without a key that is active."""
+    """Return who a name or access key is. Raises NoSuchEntity: there is no such user, or it has no active key."""
     directory = call.directory
     if name == "anonymous":
         return ANONYMOUS
