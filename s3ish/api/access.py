@@ -9,6 +9,7 @@ from s3ish.api.documents import DocumentHeaders, Effect, bucket_document
 from s3ish.api.operation import operation
 from s3ish.api.rules import OwnershipControls, PublicAccessBlock, rules_of
 from s3ish.api.shapes import BucketRequest
+from s3ish.auth.lasting import with_principals
 from s3ish.auth.policy import MAX_BYTES, read_policy
 from s3ish.errors import (
     AccessDenied,
@@ -54,6 +55,14 @@ def _check_policy(text: str, bucket: Bucket) -> None:
         raise AccessDenied.because("the public access block refuses public policies")
 
 
+def _by_id(context: Context, text: str) -> str:
+    return with_principals(text, context.names.id_of)
+
+
+def _by_name(context: Context, text: str | None) -> str | None:
+    return text and with_principals(text, context.names.arn_of)
+
+
 @shape
 class PolicyHeaders(DocumentHeaders):
     """What a request carries that puts a policy."""
@@ -73,6 +82,8 @@ BUCKET_POLICY = bucket_document(
     effect=Effect.ACTED_UPON,
     missing=NoSuchBucketPolicy,
     check=_check_policy,
+    stored=_by_id,
+    shown=_by_name,
     headers=PolicyHeaders,
     status=204,
     body_bytes=MAX_BYTES,

@@ -8,6 +8,7 @@ from msgspec import Struct
 from s3ish.api.authorize import check_permit, decision_on
 from s3ish.auth.authorize import Denied, Permit
 from s3ish.auth.condition_keys import Circumstances
+from s3ish.auth.lasting import NO_NAMES, Names
 from s3ish.auth.principals import Principal
 from s3ish.errors import AccessDenied, NoSuchBucket, S3Error
 from s3ish.model import Bucket, Owner
@@ -26,7 +27,7 @@ class Context(Struct):
 
     ``bucket`` is the bucket of the request's target, checked to exist where the operation needs it; ``scheme`` that of
     the URL that the client asked for, ``operation`` the name of what it asked for; ``host_id``
-    names the server, and ``targets`` are those of notifications.
+    names the server, ``targets`` are those of notifications, and ``names`` tells who policies mean.
     """
 
     store: Store
@@ -40,6 +41,7 @@ class Context(Struct):
     operation: str
     host_id: str = ""
     targets: Targets = NO_TARGETS
+    names: Names = NO_NAMES
 
     @property
     def headers(self) -> Mapping[str, str]:

@@ -140,6 +140,7 @@ def bucket_document(
     check: Check[T] | None = None,
     admit: Admit | None = None,
     shown: Callable[[Context, T | None], T | None] | None = None,
+    stored: Callable[[Context, T], T] | None = None,
     announce: Announce | None = None,
     headers: type = DocumentHeaders,
     read_headers: type = BucketRequest,
@@ -161,6 +162,7 @@ def bucket_document(
         missing: the error when there is none, or what makes the document that stands for none.
         check, admit: raise an S3 error if a document that is put cannot be meant for the bucket.
         shown: returns what a read shows of a document, or of none: the settings of the server may add to it.
+        stored: returns what is kept of a document that is put, if that is another one.
         announce: returns rows that the commit of the document writes as well.
         headers, read_headers: the shapes of the headers of the requests that put it and that read it.
         kept: a field of the kind that is a header of the answer and, under the same name, of the request that puts it.
@@ -170,7 +172,7 @@ def bucket_document(
     """
     get_name, put_name, *delete_name = names.split()
     family = Documents(query_key, kind, "" if kind is str else wire(kind).root, effect, kept)
-    get, put, delete = _handlers(family, cast("Any", missing), check, admit, announce, shown, put_response)
+    get, put, delete = _handlers(family, cast("Any", missing), check, admit, announce, shown, stored, put_response)
     asked = _request(f"{put_name}Request", headers, kind, family.root)
     reads, writes = action.format("Get"), action.format("Put")
     family.operations = (
@@ -202,6 +204,7 @@ def _handlers(
     admit: Admit | None,
     announce: Announce | None,
     shown: Any,
+    stored: Any,
     put_response: Any,
 ) -> tuple[Handler, Handler, Handler]:
     """Return what gets, puts and deletes the document of a family."""
@@ -220,6 +223,7 @@ def _handlers(
             check(given, context.target)
         if admit:
             await admit(context, request)
+        given = stored(context, given) if stored else given
         if family.kept and getattr(request, family.kept) is not None:
             setattr(given, family.kept, getattr(request, family.kept))
         changes: Mapping[str, str | None] = family.written(given)

@@ -30,6 +30,7 @@ _USER = re.compile(
     rf"arn:aws:(?:iam|sts)::(?:{ACCOUNT})?:((?:user|role|assumed-role|federated-user)/[\w+=,.@/-]{{1,512}})"
 )
 _ACCOUNT = re.compile(rf"(?:arn:aws:iam::)?({ACCOUNT})(?::root)?")
+_ID = re.compile(r"(?:AIDA|AROA)[A-Z2-7]{16}")
 _OTHER_ACCOUNT = re.compile(r"(?:arn:aws:(?:iam|sts)::)?\d{12}(?::root|:(?:user|role|assumed-role)/[\w+=,.@/-]+)?")
 _FIXED_KEYS = frozenset(
     (
@@ -51,7 +52,7 @@ _FIXED_KEYS = frozenset(
 )
 """Keys with which a condition keeps a statement from being public, if their values have no wildcards."""
 
-Whom = Literal["everybody", "account", "arn", "canonical", "service", "federated"]
+Whom = Literal["everybody", "account", "arn", "canonical", "service", "federated", "id"]
 Use = Literal["caller", "bucket", "role"]
 """Whose policy it is: that of a user, group, role or session; of a bucket; the one that says who may assume a role."""
 
@@ -135,6 +136,8 @@ def _is(principal: Principal, kind: Whom, name: str) -> bool:
         return False
     if kind == "canonical":
         return principal.owner.id == name
+    if kind == "id":
+        return principal.id.partition(":")[0] == name
     if kind == "federated":
         return principal.kind == "federated" and name in principal.names
     if kind == "arn":
@@ -371,6 +374,8 @@ def _principal(kind: str, text: str) -> tuple[Whom, str]:
             return "everybody", text
         if named := _USER.fullmatch(text):
             return "arn", named[1]
+        if _ID.fullmatch(text):
+            return "id", text
         if _ACCOUNT.fullmatch(text) or _OTHER_ACCOUNT.fullmatch(text):
             return ("account", ACCOUNT) if _ACCOUNT.fullmatch(text) else ("service", text)
     elif kind == "CanonicalUser" and text:

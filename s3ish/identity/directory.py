@@ -56,6 +56,8 @@ class Directory:
             self._by_name[type(record), record.name.lower()] = record
         self._keys = {key.id: (user, key) for user in self.all(UserRecord) for key in user.keys}
         self._policies = {policy.arn: policy for policy in self.all(PolicyRecord)}
+        lasting = [*self.all(RoleRecord), *(user for user in self.all(UserRecord) if not user.fixed)]
+        self._ids = {record.arn: record.id for record in lasting}
         self._users: dict[str, User | None] = {}
         self._roles: dict[str, Role | None] = {}
 
@@ -106,6 +108,15 @@ class Directory:
     def groups_of(self, user: UserRecord) -> list[GroupRecord]:
         """Return the groups that a user is in."""
         return [group for group in self.all(GroupRecord) if group.id in user.groups]
+
+    def id_of(self, arn: str) -> str:
+        """Return the id of the user or role that has an ARN; the ARN itself where none has; see ``Names``."""
+        return self._ids.get(arn, arn)
+
+    def arn_of(self, record_id: str) -> str:
+        """Return the ARN of the user or role that has an id; the text itself where none has; see ``Names``."""
+        found = self._by_id.get(record_id)
+        return found.arn if isinstance(found, UserRecord | RoleRecord) else record_id
 
     # --- who may sign
 

@@ -5,6 +5,7 @@ https://docs.aws.amazon.com/IAM/latest/UserGuide/id_roles.html
 
 from msgspec.structs import replace
 
+from s3ish.auth.lasting import with_principals
 from s3ish.auth.policy import read_trust_policy
 from s3ish.errors import DeleteConflict, LimitExceeded, ValidationError
 from s3ish.identity.directory import Directory
@@ -55,7 +56,8 @@ async def create_role(
         check_free(directory, RoleRecord, name)
         if len(directory.all(RoleRecord)) >= MOST_ROLES:
             raise LimitExceeded(f"Cannot exceed quota for RolesPerAccount: {MOST_ROLES}")
-        return Add(role), role
+        wanted = replace(role, trust=with_principals(trust, directory.id_of))
+        return Add(wanted), wanted
 
     return await registry.change(decide)
 
@@ -85,7 +87,7 @@ async def update_role(
         role = pick(directory, RoleRecord, name)
         changed = replace(
             role,
-            trust=role.trust if trust is None else trust,
+            trust=role.trust if trust is None else with_principals(trust, directory.id_of),
             description=role.description if description is None else description,
             most_seconds=role.most_seconds if most_seconds is None else most_seconds,
         )

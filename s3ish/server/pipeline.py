@@ -21,6 +21,7 @@ from s3ish.api.operation import Operation, refuse_not_built
 from s3ish.auth.authorize import Permit
 from s3ish.auth.condition_keys import Circumstances
 from s3ish.auth.identify import Authentication, Authenticator, is_presigned
+from s3ish.auth.lasting import NO_NAMES
 from s3ish.auth.principals import Principal, principal_of
 from s3ish.auth.request import HttpRequest
 from s3ish.auth.stand_ins import effective_headers
@@ -318,6 +319,7 @@ class S3Application:
             operation=operation.name,
             host_id=self._host_id,
             targets=self._targets,
+            names=self._accounts.registry.directory if self._accounts else NO_NAMES,
         )
         for permit in operation.permits(typed) if operation.permits else ():
             await context.require(permit)

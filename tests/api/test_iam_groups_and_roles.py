@@ -5,7 +5,7 @@ import json
 import pytest
 
 from tests.api.conftest import LIMITED, OTHER, ROOT
-from tests.api.iam_support import allowing, client, code_of, of_session
+from tests.api.iam_support import allowing, client, code_of, of_session, remove
 
 ACCOUNT = "000000000000"
 
@@ -348,3 +348,45 @@ def test_roles_are_changed(server, iam, new_user, new_role):
     assert iam.list_role_tags(RoleName="changing")["Tags"] == [{"Key": "a", "Value": "b"}]
     assert iam.list_instance_profiles_for_role(RoleName="changing")["InstanceProfiles"] == []
     assert code_of(iam.update_role, RoleName="not-there") == "NoSuchEntity"
+
+
+def test_a_bucket_policy_means_the_user_that_it_named_and_no_later_one(server, iam, s3, new_bucket, new_user):
+    bucket = new_bucket()
+    name, keys = new_user()
+    arn = iam.get_user(UserName=name)["User"]["Arn"]
+    resource = f"arn:aws:s3:::{bucket}"
+    statement = {"Effect": "Allow", "Principal": {"AWS": [arn, ACCOUNT]}, "Action": "s3:*", "Resource": resource}
+    statement["Condition"] = {"StringLike": {"aws:PrincipalArn": ["arn:aws:iam::*:user/*", arn]}}
+    policy = {"Version": "2012-10-17", "Statement": [{**statement, "Principal": {"AWS": [arn]}}]}
+    s3.put_bucket_policy(Bucket=bucket, Policy=json.dumps(policy))
+    theirs = client(server, "s3", keys)
+    theirs.list_objects_v2(Bucket=bucket)
+    assert json.loads(s3.get_bucket_policy(Bucket=bucket)["Policy"]) == policy
+    iam.update_user(UserName=name, NewUserName="moved")
+    assert json.loads(s3.get_bucket_policy(Bucket=bucket)["Policy"])["Statement"][0]["Principal"]["AWS"] == [
+        f"arn:aws:iam::{ACCOUNT}:user/moved"
+    ]
+    iam.update_user(UserName="moved", NewUserName=name)
+    gone = iam.get_user(UserName=name)["User"]["UserId"]
+    remove(iam, name)
+    iam.create_user(UserName=name)
+    key = iam.create_access_key(UserName=name)["AccessKey"]
+    again = client(server, "s3", (key["AccessKeyId"], key["SecretAccessKey"]))
+    assert code_of(again.list_objects_v2, Bucket=bucket) == "AccessDenied"
+    shown = json.loads(s3.get_bucket_policy(Bucket=bucket)["Policy"])
+    assert shown["Statement"][0]["Principal"]["AWS"] == [gone]
+    assert shown["Statement"][0]["Condition"] == statement["Condition"]
+
+
+def test_a_role_trusts_the_user_that_it_named_and_no_later_one(server, iam, new_user, new_role):
+    name, keys = new_user()
+    user = f"arn:aws:iam::{ACCOUNT}:user/{name}"
+    arn = new_role("trusting", trusting({"AWS": user}))
+    shown = iam.get_role(RoleName="trusting")["Role"]["AssumeRolePolicyDocument"]
+    assert shown["Statement"][0]["Principal"] == {"AWS": user}
+    client(server, "sts", keys).assume_role(RoleArn=arn, RoleSessionName="job")
+    remove(iam, name)
+    iam.create_user(UserName=name)
+    key = iam.create_access_key(UserName=name)["AccessKey"]
+    again = client(server, "sts", (key["AccessKeyId"], key["SecretAccessKey"]))
+    assert code_of(again.assume_role, RoleArn=arn, RoleSessionName="job") == "AccessDenied"

@@ -24,7 +24,7 @@ class NewRole(Struct, frozen=True, forbid_unknown_fields=True):
 async def list_roles(call: AdminCall) -> Any:
     """Return all roles."""
     call.require("s3ish:ListRoles", arn_of(RoleRecord, "/", ""))
-    return call.page(call.directory.all(RoleRecord), "roles", shown.role)
+    return call.page(call.directory.all(RoleRecord), "roles", lambda role: shown.role(role, call.directory))
 
 
 async def create_role(call: AdminCall) -> Any:
@@ -39,13 +39,13 @@ async def create_role(call: AdminCall) -> Any:
         description=wanted.description,
         most_seconds=wanted.max_session_seconds,
     )
-    return shown.role(role)
+    return shown.role(role, call.directory)
 
 
 async def get_role(call: AdminCall) -> Any:
     """Return a role."""
     call.check("GetRole", RoleRecord, call.names["role"])
-    return shown.role(pick(call.directory, RoleRecord, call.names["role"]))
+    return shown.role(pick(call.directory, RoleRecord, call.names["role"]), call.directory)
 
 
 async def put_trust(call: AdminCall) -> Any:

@@ -3,6 +3,7 @@
 import json
 from typing import Any
 
+from s3ish.auth.lasting import with_principals
 from s3ish.identity.directory import READY_ARN, Directory
 from s3ish.identity.records import GroupRecord, Holder, PolicyRecord, Record, RoleRecord, UserRecord
 from s3ish.identity.registry import Registry
@@ -36,11 +37,11 @@ def group(record: GroupRecord, directory: Directory) -> dict[str, Any]:
     return {**_holder(record), "users": [user.name for user in directory.members(record)]}
 
 
-def role(record: RoleRecord) -> dict[str, Any]:
+def role(record: RoleRecord, directory: Directory) -> dict[str, Any]:
     """Return a role."""
     return {
         **_holder(record),
-        "trust": json.loads(record.trust),
+        "trust": json.loads(with_principals(record.trust, directory.arn_of)),
         "description": record.description,
         "max_session_seconds": record.most_seconds,
     }

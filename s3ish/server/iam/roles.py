@@ -40,12 +40,13 @@ async def create_role(call: Call) -> str:
         most_seconds=_seconds(call),
         tags=tags,
     )
-    return f"<Role>{shown.role(record)}</Role>"
+    return f"<Role>{shown.role(record, call.registry.directory)}</Role>"
 
 
 async def get_role(call: Call) -> str:
     """https://docs.aws.amazon.com/IAM/latest/APIReference/API_GetRole.html"""
-    return f"<Role>{shown.role(pick(call.registry.directory, RoleRecord, _check(call, 'GetRole')))}</Role>"
+    directory = call.registry.directory
+    return f"<Role>{shown.role(pick(directory, RoleRecord, _check(call, 'GetRole')), directory)}</Role>"
 
 
 async def list_roles(call: Call) -> str:
@@ -53,7 +54,9 @@ async def list_roles(call: Call) -> str:
     prefix = call.optional("PathPrefix", "/")
     call.require("iam:ListRoles", arn("role", prefix))
     found = [role for role in call.registry.directory.all(RoleRecord) if role.path.startswith(prefix)]
-    return call.page(found, lambda it: it.name, lambda it: f"<member>{shown.role(it)}</member>", "Roles")
+    return call.page(
+        found, lambda it: it.name, lambda it: f"<member>{shown.role(it, call.registry.directory)}</member>", "Roles"
+    )
 
 
 async def update_role(call: Call) -> str:

@@ -2,6 +2,7 @@
 
 from urllib.parse import quote
 
+from s3ish.auth.lasting import with_principals
 from s3ish.identity.directory import Directory
 from s3ish.identity.records import GroupRecord, PolicyRecord, PolicyVersion, Record, RoleRecord, UserRecord
 from s3ish.server.query_call import element, members, moment, optional_element
@@ -17,11 +18,11 @@ def group(record: GroupRecord) -> str:
     return _named("Group", record)
 
 
-def role(record: RoleRecord) -> str:
+def role(record: RoleRecord, directory: Directory) -> str:
     """https://docs.aws.amazon.com/IAM/latest/APIReference/API_Role.html"""
     return (
         _named("Role", record)
-        + element("AssumeRolePolicyDocument", document(record.trust))
+        + element("AssumeRolePolicyDocument", document(with_principals(record.trust, directory.arn_of)))
         + optional_element("Description", record.description)
         + element("MaxSessionDuration", record.most_seconds)
         + tags(record)
