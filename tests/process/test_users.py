@@ -1,0 +1,63 @@
+"""Users of a server with several workers: each sees soon what another one was asked to change."""
+
+import time
+
+import boto3
+import pytest
+from botocore.config import Config
+from botocore.exceptions import ClientError
+
+from s3ish.cli.admin_client import AdminClient, Credentials
+
+ROOT = Credentials("s3ishadmin", "s3ishadmin")
+SOON_SECONDS = 1.0
+
+
+def may(endpoint, keys):
+    """Ask over a new connection, which any worker may take, whether keys work; return when that was, and whether."""
+    config = Config(retries={"max_attempts": 0}, max_pool_connections=1)
+    began = time.monotonic()
+    s3 = boto3.client(
+        "s3",
+        endpoint_url=endpoint,
+        aws_access_key_id=keys["access_key"],
+        aws_secret_access_key=keys["secret_key"],
+        region_name="us-east-1",
+        config=config,
+    )
+    began = time.monotonic()
+    try:
+        s3.list_buckets()
+    except ClientError as error:
+        assert error.response["Error"]["Code"] == "InvalidAccessKeyId"
+        return began, False
+    finally:
+        s3.close()
+    return began, True
+
+
+def last_that(endpoint, keys, worked):
+    """Ask until 20 answers in a row are the other way; return when the last one was like that."""
+    last, row = time.monotonic(), 0
+    while row < 20:
+        at, works = may(endpoint, keys)
+        last, row = (at, 0) if works == worked else (last, row + 1)
+    return last
+
+
+@pytest.mark.slow
+def test_a_key_works_and_stops_at_every_worker_within_a_second(start_server, tmp_path):
+    server = start_server(tmp_path / "volume", "--workers", "2")
+    admin = AdminClient(server.endpoint, ROOT, "us-east-1")
+    keys = admin.call("POST", "users", body={"name": "alice", "policies": ["readonly"], "key": {}})["key"]
+    made = time.monotonic()
+    assert last_that(server.endpoint, keys, worked=False) - made < SOON_SECONDS
+    admin.call("PATCH", "users", "alice", "keys", keys["access_key"], body={"active": False})
+    stopped = time.monotonic()
+    assert last_that(server.endpoint, keys, worked=True) - stopped < SOON_SECONDS
+    server.stop()
+    server = start_server(tmp_path / "volume", "--workers", "2")
+    admin = AdminClient(server.endpoint, ROOT, "us-east-1")
+    assert not may(server.endpoint, keys)[1]
+    admin.call("PATCH", "users", "alice", "keys", keys["access_key"], body={"active": True})
+    assert may(server.endpoint, keys)[1] or last_that(server.endpoint, keys, worked=False)
