@@ -22,6 +22,7 @@ from s3ish.engines import close, make_store, open_volumes, users
 from s3ish.errors import S3Error
 from s3ish.identity.last_used import FLUSH_SECONDS
 from s3ish.identity.registry import Registry
+from s3ish.identity.resealing import PAUSE_SECONDS, reseal
 from s3ish.identity.secrets import Secrets
 from s3ish.index.protocol import IndexFailure, IndexPlace, RowIs
 from s3ish.integrity.damage_reports import DamageJob, DamageReports
@@ -67,6 +68,14 @@ _LOGS_PAUSE_SECONDS = 5.0
 def jobs(store: Store) -> list[Job]:
     """Return the jobs of which one process of many does each."""
     return [GarbageJob(store), SweepJob(store, store.clock.now_ns())]
+
+
+def user_jobs(registry: Registry) -> list[Job]:
+    """Return what each process does for its users."""
+    return [
+        Periodic("keys-used", registry.used.flush, FLUSH_SECONDS),
+        Periodic("keys-sealed", functools.partial(reseal, registry), PAUSE_SECONDS),
+    ]
 
 
 class Application:
@@ -147,10 +156,9 @@ class Application:
         delivery = Periodic("access-logs", access_log.deliver, pause)
         owner_quotas = OwnerQuotas(store)
         registry = Registry(store, users(settings), Secrets(store.keyring))
-        used = Periodic("keys-used", registry.used.flush, FLUSH_SECONDS)
         samples = Samples(self._observer, store, transactions, shared=settings.server.workers > 1)
         repair, removal = RepairJob(store, repairs, self._observer), RemovalJob(store)
-        own: list[Job] = [damage, repair, leftovers, removal, delivery, used]
+        own: list[Job] = [damage, repair, leftovers, removal, delivery, *user_jobs(registry)]
         own.append(Periodic("quotas", owner_quotas.reload, RELOAD_SECONDS))
         own.append(Periodic("samples", samples.take, SAMPLE_SECONDS))
         runner = Runner(store, [*self._shared_jobs(store), *notifications.jobs(store, self._observer)], own=own)

@@ -1,4 +1,4 @@
-"""The AWS command line for users: ``aws iam`` makes what a team needs, ``aws sts`` uses it, and all of it is removed."""
+"""The AWS command line for users: ``aws iam`` makes what a team needs, ``aws sts`` uses it, and all is removed."""
 
 import json
 import os

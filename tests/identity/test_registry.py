@@ -12,6 +12,7 @@ from s3ish.errors import EntityAlreadyExists, InternalError, LimitExceeded, Serv
 from s3ish.identity import holders, keys, users
 from s3ish.identity.records import UserRecord
 from s3ish.identity.registry import LOOK_SECONDS, Registry, Replace
+from s3ish.identity.resealing import reseal
 from s3ish.identity.secrets import Secrets
 from s3ish.index.protocol import Put, Unavailable
 from s3ish.integrity.check import Check
@@ -247,3 +248,24 @@ async def test_uses_of_keys_are_kept_and_those_of_removed_keys_forgotten(world, 
     assert await registry.used.of(bob.key.id) == 0
     rows = await ACCESS_KEYS_USED.family(store.index, 9)
     assert [key.decode() for key, _ in rows] == [alice.key.id]
+
+
+async def test_secrets_follow_the_master_key(store, quiet):
+    plain = registry_of(store)
+    new = [await make(plain, f"user{number}") for number in range(3)]
+    for masters in (("a",), ("b", "a"), ("c", "b")):
+        registry = registry_of(store, *masters)
+        await reseal(registry)
+        before = await SYSTEM.rows(store.index, b"", b"\xff", 9)
+        await reseal(registry)
+        assert await SYSTEM.rows(store.index, b"", b"\xff", 9) == before
+    last = registry_of(store, "c")
+    await last.look()
+    assert [last.find(it.key.id).secret_key for it in new] == [it.secret_key for it in new]
+    lost = registry_of(store, "d")
+    await reseal(lost)
+    assert lost.find(new[0].key.id) is None
+    again = registry_of(store, "c")
+    await again.look()
+    assert again.find(new[0].key.id).secret_key == new[0].secret_key
+    assert await problems(store) == []
