@@ -74,8 +74,8 @@ class RemovalJob:
 
     async def step(self) -> Step:
         """Go through the garbage table if something was left there."""
-        if self._store.left_garbage:
-            self._store.left_garbage = False
+        if self._store.removal.has_left:
+            self._store.removal.has_left = False
             while (await self._garbage.step()).more:
                 pass
         return Step(more=False, pause_seconds=1)

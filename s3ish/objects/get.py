@@ -17,6 +17,7 @@ from s3ish.errors import InvalidPartNumber, InvalidRange, InvalidRequest
 from s3ish.index.protocol import Mark
 from s3ish.model import BlobRef, Checksum, Version
 from s3ish.objects.encodings.chain import Encodings
+from s3ish.objects.kept_parts import keep_parts
 from s3ish.objects.store import Store, attempts, translated
 from s3ish.tables import part_list
 from s3ish.tables.catalog import VERSIONS
@@ -220,7 +221,7 @@ async def open_span(
 
 async def hold_parts(store: Store, version: Version) -> Mark:
     """Keep the parts of a version readable until the mark is released. Raises Replaced."""
-    mark = await store.keep_parts(version)
+    mark = await keep_parts(store, version)
     if mark is None:
         raise Replaced
     return mark

@@ -7,8 +7,8 @@ can work on one store without locks; when an expectation fails, the operation lo
 
 import asyncio
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import AbstractAsyncContextManager, ExitStack, suppress
-from typing import Any, ParamSpec, Self, TypeVar, cast
+from contextlib import AbstractAsyncContextManager, suppress
+from typing import Any, ParamSpec, TypeVar
 
 from s3ish.blob import protocol as blob
 from s3ish.blob.protocol import BlobStore, BlobWriter
@@ -23,7 +23,6 @@ from s3ish.index.protocol import (
     Index,
     IndexFailure,
     IndexFull,
-    Mark,
     RowIs,
     Unavailable,
 )
@@ -33,11 +32,13 @@ from s3ish.objects.encodings.chain import Encodings, UnknownEncoding
 from s3ish.objects.encodings.keyring import Keyring
 from s3ish.objects.key_queue import KeyQueue
 from s3ish.objects.quotas import Quotas
+from s3ish.objects.removal import Removal
 from s3ish.objects.room import PIECE_BYTES, Room
+from s3ish.objects.row_cache import RowCache
 from s3ish.objects.unresolved import UnresolvedWrites
 from s3ish.tables import keys
 from s3ish.tables.catalog import BUCKETS, GARBAGE, INLINE, TABLES, VERSIONS
-from s3ish.tables.part_list import blobs, is_long, pieces
+from s3ish.tables.part_list import blobs
 from s3ish.tables.table import Held, Table, Tables
 from s3ish.threads import ThreadPool
 
@@ -48,14 +49,8 @@ T = TypeVar("T")
 MAX_ATTEMPTS = 1000
 """How often a write looks again after losing a race, before the client is asked to slow down."""
 
-_REMOVED_AT_ONCE = 16
-"""How many blobs are removed side by side, and for how many parts of one a request waits."""
-_GARBAGE_AT_ONCE = 100
-"""How many rows of garbage are read at once."""
 _KEPT_FOR_LATER = 64
 """How many changes wait for another commit to go with."""
-_RECORDS_KEPT = 1024
-"""How many decoded records a process keeps."""
 
 
 class Conflicted(Exception):
@@ -103,8 +98,6 @@ class Store:
         consequences: what follows from changes of versions.
         quotas: how much buckets and owners may hold; no limits if None.
         keys_need_tls: whether clients' keys to encrypt by are refused that did not come over TLS.
-
-    ``left_garbage`` says that a request has left parts to the garbage job.
     """
 
     def __init__(
@@ -128,7 +121,6 @@ class Store:
         keys_need_tls: bool = False,
     ) -> None:
         self._on_damage = on_damage
-        self._on_broken_row = on_broken_row
         self.index = index
         self.tables = tables
         self.blobs = blobs
@@ -144,8 +136,8 @@ class Store:
         self.encodings = encodings or Encodings()
         self.keyring = keyring
         self.room = Room(piece_bytes=piece_bytes)
-        self.left_garbage = False
-        self._records: dict[tuple[str, bytes, bytes], Any] = {}
+        self.removal = Removal(index, blobs)
+        self._rows = RowCache(on_broken_row)
         self._later: list[Change] = []  # rows of garbage that is gone, intents that were carried out
         self._watched: dict[str, asyncio.Event] = {}
         self.turns = KeyQueue()
@@ -160,33 +152,11 @@ class Store:
 
     def hold(self, table: Table[R, K], key: bytes, value: bytes) -> Held[R]:
         """Return a record and its row; one that comes again is decoded once. Raises Damaged, NewerFormat."""
-        place = (table.name, key, value)
-        record = self._records.get(place)
-        if record is None:
-            record = self._decode(table, key, value)
-            if not is_long(value):
-                if len(self._records) >= _RECORDS_KEPT:
-                    self._records.clear()
-                self._records[place] = record
-        return Held(table.name, cast("R", record), key, value)
-
-    def _decode(self, table: Table[R, K], key: bytes, value: bytes) -> R:
-        """Return the record in a row, and report a damaged one."""
-        try:
-            return table.decode(key, value)
-        except Damaged:
-            if self._on_broken_row:
-                self._on_broken_row(RowIs(table.name, key, value))
-            raise
+        return Held(table.name, self._rows.record(table, key, value), key, value)
 
     def decode_rows(self, table: Table[R, K], rows: Sequence[tuple[bytes, bytes]]) -> list[R]:
         """Return the records in many rows, and report a damaged one. Raises Damaged, NewerFormat."""
-        try:
-            return table.decode_rows(rows)
-        except Damaged:
-            for key, value in rows:
-                self._decode(table, key, value)  # tells which it is
-            raise
+        return self._rows.records(table, rows)
 
     async def find_bucket(self, name: str) -> Held[Bucket] | None:
         """Return a bucket, or None."""
@@ -219,24 +189,6 @@ class Store:
                 return data
         if self._on_damage:
             self._on_damage(ref, ("row of its bytes",))
-        return None
-
-    async def keep_parts(self, version: Version) -> Mark | None:
-        """Keep the parts of a version, whatever becomes of it, until the mark is released.
-
-        Returns None if it has been removed already. A caller that removes a version names it as garbage and then looks
-        for the mark; here it is the other way round, so that at least one of the two sees the other. Parts that a
-        later version may take over have marks of their own.
-        """
-        parts = [piece.blob for piece in pieces(version)] if version.appends else []
-        held = ExitStack()
-        with held:
-            for ref in (version.blob, *parts):
-                held.enter_context(self.index.mark(GARBAGE.key(ref.id)))
-            await asyncio.sleep(0)  # what is read in this turn may be older than the marks
-            found = await self.get(VERSIONS, version.bucket, version.key, version.sequence)
-            if found and found.record.blob.id == version.blob.id:
-                return _Marks(held.pop_all())
         return None
 
     # --- writing ---------------------------------------------------------------------------------------------------
@@ -298,16 +250,8 @@ class Store:
                 return await self.discard(garbage)
 
     async def find_garbage(self, blob: str) -> Garbage | None:
-        """Return the garbage that a blob is, or is a part of, given its id. Parts lie where what they are of lies."""
-        start, stop = keys.prefix_range(GARBAGE.key(blob.rpartition("@")[0] + "@"))
-        while rows := await GARBAGE.rows(self.index, start, stop, _GARBAGE_AT_ONCE):
-            for key, value in rows:
-                with suppress(Damaged):
-                    found = GARBAGE.decode(key, value)
-                    if found.ref.id == blob or any(part.id == blob for part in found.parts):
-                        return found
-            start = keys.after(rows[-1][0])
-        return None
+        """Return the garbage that a blob is, or is a part of, given its id."""
+        return await self.removal.find(blob)
 
     async def discard(self, garbage: Iterable[Garbage], *, all_parts: bool = False) -> None:
         """Remove blobs that a commit has made unreachable and named in the garbage table.
@@ -317,12 +261,7 @@ class Store:
         job, as do those that are still read (see ``keep_parts``), and what cannot be removed now. The rows of what is
         gone go with the next commit. It never fails: the commit stands.
         """
-        for some in _groups(list(garbage)):
-            if len(some) == 1:
-                outcomes = [await self._remove(some[0], all_parts)]
-            else:
-                outcomes = await asyncio.gather(*(self._remove(item, all_parts) for item in some))
-            self._later += [change for change in outcomes if change]
+        self._later += await self.removal.remove(garbage, all_parts=all_parts)
         if len(self._later) >= _KEPT_FOR_LATER:
             await self.settle()
 
@@ -335,62 +274,6 @@ class Store:
         if self._later:
             with suppress(IndexFailure):
                 await self.commit([], [])
-
-    async def _remove(self, garbage: Garbage, all_parts: bool) -> Change | None:
-        """Remove a blob and then its parts; return what has become of its row."""
-        if not await self._delete(garbage.ref):
-            return None
-        parts = garbage.parts
-        if parts and self._is_held(garbage.ref):
-            return None
-        if len(parts) > _REMOVED_AT_ONCE and not all_parts:
-            self.left_garbage = True
-            return None
-        left = [part for part in parts if self._is_held(part)]
-        for some in _groups([part for part in parts if part not in left] if left else parts):
-            outcomes = await asyncio.gather(*map(self._delete, some))
-            left += [part for part, gone in zip(some, outcomes, strict=True) if not gone]
-        if not left:
-            return GARBAGE.delete(garbage.ref.id)
-        return GARBAGE.name_it(Garbage(garbage.ref, tuple(left))) if len(left) < len(parts) else None
-
-    def _is_held(self, ref: BlobRef) -> bool:
-        """Whether a reader, in any process, may read the parts that a blob takes with it."""
-        try:
-            return self.index.is_marked(GARBAGE.key(ref.id))
-        except IndexFailure:
-            return True
-
-    async def _delete(self, ref: BlobRef) -> bool:
-        """Delete a blob; tell whether it could be done."""
-        try:
-            await self.blobs.delete(ref)
-        except (blob.BlobError, OSError):
-            return False
-        return True
-
-
-class _Marks:
-    """Several marks that are released together; see ``Mark``."""
-
-    def __init__(self, marks: ExitStack) -> None:
-        self._marks = marks
-
-    def release(self) -> None:
-        """Take them back; idempotent."""
-        self._marks.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.release()
-
-
-def _groups(items: Sequence[T]) -> Iterator[Sequence[T]]:
-    """Yield as many as are removed at once."""
-    for start in range(0, len(items), _REMOVED_AT_ONCE):
-        yield items[start : start + _REMOVED_AT_ONCE]
 
 
 def attempts() -> Iterator[int]:

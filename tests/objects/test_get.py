@@ -181,7 +181,7 @@ class Pieces:
 
 
 @pytest.mark.parametrize("read", [version(15), version(30, 15, 15)], ids=["one blob", "parts"])
-async def test_what_was_sent_is_not_held_while_the_next_is_waited_for(read):  # case 113
+async def test_what_was_sent_is_not_held_while_the_next_is_waited_for(read, monkeypatch):  # case 113
     readers = []
 
     async def open_blob(_ref, _start, _stop):
@@ -191,10 +191,11 @@ async def test_what_was_sent_is_not_held_while_the_next_is_waited_for(read):  # 
     async def leave_alone(_message):
         pass
 
-    async def keep_parts(_version):
+    async def keep_parts(_store, _version):
         return Marks(None).add(b"")
 
-    store = SimpleNamespace(blobs=SimpleNamespace(open=open_blob), keep_parts=keep_parts, encodings=None)
+    monkeypatch.setattr("s3ish.objects.get.keep_parts", keep_parts)
+    store = SimpleNamespace(blobs=SimpleNamespace(open=open_blob), encodings=None)
     flow = await open_span(store, read, 0, read.size)
     written = Written(200, [("content-length", str(read.size))], flow=as_flow(flow))
     await respond.send(written, leave_alone, respond.Progress(), "", "", head=False)

@@ -19,7 +19,7 @@ from s3ish.model import Attributes, Tag
 from s3ish.objects import rename, versions
 from s3ish.objects.client_tokens import ClientToken
 from s3ish.objects.conditions import ReadConditions
-from s3ish.objects.store import Store
+from s3ish.objects.removal import Removal
 from s3ish.tables.state import TOKENS
 from tests.objects.encodings.toy import toy
 from tests.objects.support import (
@@ -314,7 +314,7 @@ def no_removal(monkeypatch):
     async def refuse(self, ref):
         return False
 
-    monkeypatch.setattr(Store, "_delete", refuse)
+    monkeypatch.setattr(Removal, "_delete", refuse)
 
 
 @pytest.mark.parametrize("names", [("a", "b", "c"), ("c", "b", "a"), ("b", "c", "a"), ("a", "c", "b")])
