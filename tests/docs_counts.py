@@ -3,8 +3,10 @@
 ``python -m tests.docs_counts --write`` writes them anew after one was added; ``test_docs.py`` fails until then.
 """
 
+import ast
 import re
 import sys
+import textwrap
 from pathlib import Path
 
 from s3ish.api.catalogue import catalogue, families
@@ -14,6 +16,8 @@ from s3ish.wire.shape import wire
 
 ROOT = Path(__file__).parent.parent
 REFERENCE = "https://docs.aws.amazon.com/AmazonS3/latest/API/API_{}.html"
+BLOCK = r"^   ```python\n   # (\S+)\n(.*?)^   ```$"
+"""Code of a page, whose first line names the file that it is of."""
 TABLE = r"(?<=\n## {}\n)((?:[^#\n].*\n|\n)*?\| ---.*\n)(?:\| .*\n)*"
 
 
@@ -89,6 +93,28 @@ def metric_rows():
     )
 
 
+def shown(found):
+    """Return a block of code that shows what a file has, with what it defines as it is there now."""
+    path, code = found[1], textwrap.dedent(re.sub("^   ", "", found[2], flags=re.M))
+    source = (ROOT / path).read_text()
+    there = dict(definitions(source))
+    names = [name for name, _ in definitions(code)]
+    if not there.keys() >= set(names):  # a line of something larger
+        return found[0]
+    code = "\n\n\n".join(there[name] for name in names) + "\n"
+    return f"   ```python\n   # {path}\n{textwrap.indent(code, '   ')}   ```"
+
+
+def definitions(source):
+    """Yield the name and the text of each function, class and constant of a module, with decorators."""
+    lines = source.splitlines()
+    for node in ast.parse(source).body:
+        name = getattr(node, "name", None) or (isinstance(node, ast.Assign) and ast.unparse(node.targets[0]))
+        if name:
+            first = min([node.lineno, *(each.lineno for each in getattr(node, "decorator_list", ()))])
+            yield name, "\n".join(lines[first - 1 : node.end_lineno])
+
+
 def pages():
     """Yield every page that tells of the catalogue or the state table, and its text as it should be."""
     total, built = len(catalogue()), sum(item.supported for item in catalogue())
@@ -106,6 +132,8 @@ def pages():
             (TABLE.replace("##", "###").format("Rows of state"), lambda found: found[1] + state_rows())
         ],
     }
+    adding = ROOT / "docs" / "adding-an-operation.md"
+    yield adding, re.sub(BLOCK, shown, adding.read_text(), flags=re.M | re.S)
     for name, changes in replacements.items():
         path = ROOT / name
         text = path.read_text()

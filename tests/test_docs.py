@@ -17,7 +17,7 @@ from s3ish.cli.main import main
 from s3ish.config import ALIASES, fields
 from s3ish.server.health import PATHS
 from s3ish.tables.catalog import TABLES
-from tests.docs_counts import metrics, pages
+from tests.docs_counts import BLOCK, metrics, pages
 
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
@@ -199,7 +199,7 @@ ADDING = (DOCS / "adding-an-operation.md").read_text()
 
 
 def test_the_code_that_shows_how_to_add_an_operation_is_that_of_the_files():
-    blocks = re.findall(r"^   ```python\n   # (\S+)\n(.*?)^   ```$", ADDING, re.M | re.S)
+    blocks = re.findall(BLOCK, ADDING, re.M | re.S)
     assert len(blocks) == ADDING.count("```python") > 4
     for name, block in blocks:
         code = re.sub("^   ", "", block, flags=re.M)
