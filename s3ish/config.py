@@ -210,14 +210,15 @@ class QuotaSettings(Section, frozen=True):
 class TargetSettings(Section, frozen=True):
     """A target of event notifications.
 
-    ``arn`` is what configurations of buckets call it. ``url`` and ``path`` say where it is, as its kind needs it;
-    ``secret`` signs what a webhook is sent, ``token`` is its bearer token.
+    ``arn`` is what configurations of buckets call it. ``url``, ``path`` and ``topic`` say where it is, as its kind
+    needs it; ``secret`` signs what a webhook is sent, ``token`` is its bearer token.
     """
 
     arn: Annotated[str, Meta(min_length=1)]
-    kind: Literal["webhook", "file"]
+    kind: Literal["webhook", "file", "redis", "nats", "mqtt"]
     url: str = ""
     path: str = ""
+    topic: str = ""
     secret: Secret = Secret("")
     token: Secret = Secret("")
     timeout_seconds: Annotated[float, Meta(gt=0, le=20)] = 10.0
@@ -232,7 +233,7 @@ class NotificationsSettings(Section, frozen=True):
     ] = 100_000
     targets: Annotated[
         tuple[TargetSettings, ...],
-        "Targets: arn, kind, url, path, secret, token, timeout_seconds, allow_link_local.",
+        "Targets: arn, kind, url, path, topic, secret, token, timeout_seconds, allow_link_local.",
     ] = ()
 
 

@@ -28,12 +28,12 @@ from s3ish.config import (
     Secret,
     Section,
     Settings,
-    TargetSettings,
     fields,
     members,
     variables,
 )
-from s3ish.config_texts import BASE_PATH, TEXTS, is_address, is_path, is_url
+from s3ish.config_targets import wrong_target
+from s3ish.config_texts import BASE_PATH, TEXTS, is_url
 
 WELL_KNOWN_SECRETS = frozenset(
     {
@@ -82,7 +82,6 @@ _META = ("S3ISH_CONFIG", "S3ISH_ENDPOINT")
 _SERVICE = re.compile(r"S3ISH(_\w+)?_(SERVICE_(HOST|PORT(_\w+)?)|PORT_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)")
 _SERVICE_ADDRESS = re.compile(r"(tcp|udp|sctp)://.*")
 
-_ARN = re.compile(r"arn:[\w-]{1,32}:[a-z-]{1,32}:[\w-]{0,64}:[\w-]{0,64}:[\w:./$-]{1,256}", re.ASCII)
 _SHOWN_CHARACTERS = 100
 _COMMAND_LINE = "the command line"
 
@@ -217,21 +216,8 @@ def _targets(settings: Settings) -> Iterator[tuple[str, str]]:
     if len({target.arn for target in targets}) != len(targets):
         yield "notifications.targets", "notifications.targets: two targets have the same arn"
     for target in targets:
-        if problem := _wrong_target(target):
+        if problem := wrong_target(target):
             yield "notifications.targets", f"notifications.targets: {_shown(target.arn)}: {problem}"
-
-
-def _wrong_target(target: TargetSettings) -> str:
-    """Return what is wrong with a target, empty if nothing is."""
-    if not _ARN.fullmatch(target.arn):
-        return "arn is not of the form arn:PARTITION:SERVICE:REGION:ACCOUNT:NAME"
-    if target.kind == "webhook" and not is_address(target.url):
-        return "url is not of the form http[s]://HOST[:PORT][/PATH]"
-    if target.kind == "file" and not is_path(target.path):
-        return "path is empty"
-    if any(not text.isascii() or not text.isprintable() for text in (target.token.reveal(),)):
-        return "token has characters that no header can have"
-    return ""
 
 
 def _policies(settings: Settings) -> Iterator[tuple[str, str]]:

@@ -1,6 +1,6 @@
 """Notifications put together: the targets of settings become a source of consequences and the jobs that deliver."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from s3ish.api.events import Events
 from s3ish.clock import Clock
@@ -52,6 +52,13 @@ def _open(settings: TargetSettings, clock: Clock, offload: ThreadPool) -> Target
         from s3ish.targets.file import File  # deferred, as the others: most servers have no target
 
         return File(offload, settings.path)
+    if settings.kind != "webhook":
+        return _broker(settings.kind)(
+            settings.url,
+            settings.topic,
+            timeout_seconds=settings.timeout_seconds,
+            link_local=settings.allow_link_local,
+        )
     from s3ish.targets.webhook import Webhook
 
     return Webhook(
@@ -62,3 +69,18 @@ def _open(settings: TargetSettings, clock: Clock, offload: ThreadPool) -> Target
         timeout_seconds=settings.timeout_seconds,
         link_local=settings.allow_link_local,
     )
+
+
+def _broker(kind: str) -> Callable[..., Target]:
+    """Return what makes a target that needs a library."""
+    if kind == "redis":
+        from s3ish.targets.redis import Redis
+
+        return Redis
+    if kind == "nats":
+        from s3ish.targets.nats import Nats
+
+        return Nats
+    from s3ish.targets.mqtt import Mqtt
+
+    return Mqtt

@@ -106,10 +106,21 @@ def test_every_setting_has_a_variable_and_all_are_different():
         ("[[auth.users]]\naccess_key = ''\nsecret_key = 'b'\nid = 'c'\n", "auth.users.0.access_key: expected a text"),
         ("[[auth.users]]\naccess_key = 'a'\nsecret_key = ''\nid = 'c'\n", "auth.users: a secret key is empty"),
         ("[[notifications.targets]]\narn = 'arn:aws:sqs:::q'\n", "notifications.targets.0.kind is missing"),
-        ("[[notifications.targets]]\narn = 'a'\nkind = 'pigeon'\n", "kind: expected one of webhook, file"),
+        (
+            "[[notifications.targets]]\narn = 'a'\nkind = 'pigeon'\n",
+            "kind: expected one of webhook, file, redis, nats, mqtt",
+        ),
         (f"[[notifications.targets]]\narn = 'a b'\n{WEBHOOK}", "notifications.targets: a b: arn is not of the form"),
         (f"[[notifications.targets]]\narn = '{ARN}'\nkind = 'webhook'\n", f"{ARN}: url is not of the form http"),
         (f"[[notifications.targets]]\narn = '{ARN}'\nkind = 'file'\n", f"{ARN}: path is empty"),
+        (
+            f"[[notifications.targets]]\narn = '{ARN}'\nkind = 'redis'\nurl = 'http://h'\ntopic = 't'\n",
+            f"{ARN}: url is not of the form redis://",
+        ),
+        (
+            f"[[notifications.targets]]\narn = '{ARN}'\nkind = 'nats'\nurl = 'nats://h'\ntopic = 'a.>'\n",
+            f"{ARN}: topic is empty, or has characters",
+        ),
         (f"[[notifications.targets]]\narn = '{ARN}'\n{WEBHOOK}" * 2, "two targets have the same arn"),
         (f'[[notifications.targets]]\narn = "{ARN}"\n{WEBHOOK}token = "a\\nb"\n', f"{ARN}: token has characters"),
         ("[notifications]\nbacklog_events = 0\n", "notifications.backlog_events: expected a whole number from 1"),

@@ -25,7 +25,7 @@ _AMENDMENTS = {
     "PutObjectAnnotation": "ObjectAnnotation:Put",
     "DeleteObjectAnnotation": "ObjectAnnotation:Delete",
 }
-_OF_BUCKETS_ALONE = "ObjectRetention"
+_OF_BUCKETS_ALONE = ("ObjectRetention", "ObjectAnnotation")
 """Events that no bus receives."""
 _EMPTY_ETAG = "d41d8cd98f00b204e9800998ecf8427e"
 """What S3 shows of a delete marker."""

@@ -56,6 +56,29 @@ def _embedded(address: _Address) -> Iterator[_Address]:
             yield ipaddress.IPv4Address(int(address) & 0xFFFF_FFFF)
 
 
+async def numeric(place: Place) -> str:
+    """Return the first address of a place to which a connection may be opened, for a library that opens it.
+
+    Raises:
+        Refused: the name has only addresses that are refused.
+        OSError: the name cannot be looked up.
+    """
+    failure = Refused(f"{place.host} has no address")
+    for address in await _look_up(place):
+        try:
+            check_address(address, link_local=place.link_local)
+        except Refused as error:
+            failure = error
+        else:
+            return address
+    raise failure
+
+
+async def _look_up(place: Place) -> list[str]:
+    found = await asyncio.get_running_loop().getaddrinfo(place.host, place.port, type=socket.SOCK_STREAM)
+    return [str(address[0]) for *_, address in found]
+
+
 async def connect(place: Place) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
     """Open a connection. The caller limits the time.
 
@@ -63,14 +86,13 @@ async def connect(place: Place) -> tuple[asyncio.StreamReader, asyncio.StreamWri
         Refused: the name has only addresses that are refused.
         OSError: no address can be connected to, or its certificate is not valid for the name.
     """
-    found = await asyncio.get_running_loop().getaddrinfo(place.host, place.port, type=socket.SOCK_STREAM)
     context = ssl.create_default_context() if place.secure else None
     failure: OSError = Refused(f"{place.host} has no address")
-    for *_, address in found:
+    for address in await _look_up(place):
         try:
-            numeric, name = str(address[0]), place.host if place.secure else None
-            check_address(numeric, link_local=place.link_local)
-            return await asyncio.open_connection(numeric, place.port, ssl=context, server_hostname=name)
+            check_address(address, link_local=place.link_local)
+            name = place.host if place.secure else None
+            return await asyncio.open_connection(address, place.port, ssl=context, server_hostname=name)
         except OSError as error:
             failure = error
     raise failure

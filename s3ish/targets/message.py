@@ -14,7 +14,7 @@ from s3ish.model import ACCOUNT, Event, dashed
 from s3ish.targets.protocol import Message
 
 TEST = "TestEvent"
-_LATER = ("LifecycleExpiration", "ObjectTagging", "ObjectAcl", "ObjectRetention")
+_LATER = ("LifecycleExpiration", "ObjectTagging", "ObjectAcl", "ObjectRetention", "ObjectAnnotation")
 """Events that came with a later version of the structure."""
 _ON_THE_BUS = {
     "ObjectCreated": "Object Created",

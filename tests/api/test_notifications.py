@@ -17,6 +17,7 @@ EVERYTHING = [
     "s3:ObjectCreated:*",
     "s3:ObjectRemoved:*",
     "s3:ObjectTagging:*",
+    "s3:ObjectAnnotation:*",
     "s3:ObjectAcl:Put",
     "s3:ObjectRestore:*",
     "s3:ObjectRetention:Put",
@@ -100,7 +101,9 @@ def test_every_way_to_change_an_object_has_its_event(s3, notify, versioned):
     s3.delete_object(Bucket=versioned, Key="never there", VersionId=made)
     s3.put_object(Bucket=versioned, Key="archived", Body=b"x", StorageClass="GLACIER")
     s3.restore_object(Bucket=versioned, Key="archived", RestoreRequest={"Days": 1})
-    told = notify.came(versioned, 10)
+    s3.put_object_annotation(Bucket=versioned, Key="archived", AnnotationName="n", AnnotationPayload=b"t")
+    s3.delete_object_annotation(Bucket=versioned, Key="archived", AnnotationName="n")
+    told = notify.came(versioned, 12)
     assert names(told) == [
         "ObjectCreated:Put",
         "ObjectCreated:Copy",
@@ -112,10 +115,12 @@ def test_every_way_to_change_an_object_has_its_event(s3, notify, versioned):
         "ObjectRemoved:Delete",
         "ObjectCreated:Put",
         "ObjectRestore:Post",
+        "ObjectAnnotation:Put",
+        "ObjectAnnotation:Delete",
     ]
     objects = [record["s3"]["object"] for it in told for record in it["Records"]]
     assert [it["sequencer"] for it in objects] == sorted(it["sequencer"] for it in objects)
-    assert [it.get("size") for it in objects] == [1, 1, 4, None, None, None, None, None, 1, None]
+    assert [it.get("size") for it in objects] == [1, 1, 4, None, None, None, None, None, 1, None, None, None]
     assert objects[0]["versionId"] == objects[7]["versionId"] == made
     assert objects[5]["versionId"] == objects[6]["versionId"] == marker
     assert {record["eventVersion"] for record in (told[3]["Records"][0], told[4]["Records"][0])} == {"2.3"}

@@ -1,0 +1,44 @@
+"""What is wrong with a target of notifications, as the file of settings describes it."""
+
+import importlib.util
+import re
+from urllib.parse import urlsplit
+
+from s3ish.config import TargetSettings
+from s3ish.config_texts import is_address, is_path
+
+BROKERS = {"redis": "redis", "nats": "nats", "mqtt": "aiomqtt"}
+"""Kinds of targets that need a library, and which: the extra has the name of the kind."""
+_ARN = re.compile(r"arn:[\w-]{1,32}:[a-z-]{1,32}:[\w-]{0,64}:[\w-]{0,64}:[\w:./$-]{1,256}", re.ASCII)
+
+
+def wrong_target(target: TargetSettings) -> str:
+    """Return what is wrong with a target, empty if nothing is."""
+    if not _ARN.fullmatch(target.arn):
+        return "arn is not of the form arn:PARTITION:SERVICE:REGION:ACCOUNT:NAME"
+    if target.kind == "webhook" and not is_address(target.url):
+        return "url is not of the form http[s]://HOST[:PORT][/PATH]"
+    if target.kind in BROKERS:
+        return _wrong_broker(target)
+    if target.kind == "file" and not is_path(target.path):
+        return "path is empty"
+    token = target.token.reveal()
+    if not (token.isascii() and token.isprintable()):
+        return "token has characters that no header can have"
+    return ""
+
+
+def _wrong_broker(target: TargetSettings) -> str:
+    """Return what is wrong with a target that a library delivers to, empty if nothing is."""
+    try:
+        parts = urlsplit(target.url)
+        good = parts.scheme == target.kind and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        good = False
+    if not good or not re.fullmatch("/?[0-9]{0,4}" if target.kind == "redis" else "/?", parts.path):
+        return f"url is not of the form {target.kind}://[USER:PASSWORD@]HOST[:PORT]"
+    if not target.topic or not target.topic.isprintable() or re.search(r"[\s*>#+]", target.topic):
+        return "topic is empty, or has characters that it must not have"
+    if not importlib.util.find_spec(BROKERS[target.kind]):
+        return f"{BROKERS[target.kind]} is not installed: pip install 's3ish[{target.kind}]'"
+    return ""
