@@ -17,11 +17,12 @@ from msgspec.structs import replace
 
 from s3ish.blob.protocol import BlobError, Corrupt, Missing, OutOfReach
 from s3ish.index.protocol import Change, Damaged, Expect, Put
-from s3ish.model import BlobRef, Intent
+from s3ish.model import BlobRef, Intent, Version
 from s3ish.objects.store import Store, attempts, translated
 from s3ish.tables import keys
-from s3ish.tables.catalog import INTENTS
-from s3ish.tables.table import Held, SealedTable
+from s3ish.tables.catalog import INTENTS, VERSIONS
+from s3ish.tables.part_list import blobs
+from s3ish.tables.table import Held, Named, SealedTable
 
 R = TypeVar("R")
 K = ParamSpec("K")
@@ -123,6 +124,34 @@ async def _attempt(
     return amended
 
 
+async def amend_with_parts(
+    store: Store, held: Held[Version], wanted: Version, parts: Sequence[BlobRef], also: Sequence[Change]
+) -> Held[Version] | None:
+    """Replace a version by one whose parts say something else, too: their sidecars are written with its own.
+
+    Args:
+        wanted: the version to be, with a revision of its own.
+        parts: the blobs of those parts.
+        also: what more is changed in the same commit.
+
+    Returns:
+        The version as it is now; None if nothing was changed, because the row is another one by now.
+    """
+    left = [_intent(store, held, ref) for ref in parts]
+    amended = await amend_once(store, VERSIONS, held, wanted, [*also, *left])
+    if amended is None:
+        return None
+    try:
+        for intent, ref in zip(left, parts, strict=True):
+            await _write(store, VERSIONS, amended, ref)
+            store.later(INTENTS.drop(intent.key))
+    except BaseException:
+        for intent in left:
+            store.leftovers.add_intent(intent.key)
+        raise
+    return amended
+
+
 async def restate(store: Store, table: SealedTable[R, K], held: Held[R]) -> bool:
     """Have the sidecar of a record say what its row says: it was lost, or is of a past that must not come back.
 
@@ -209,8 +238,12 @@ async def _now(store: Store, table: SealedTable[R, K], key: bytes, ref: BlobRef)
     if value is None:
         return None
     held = store.hold(table, key, value)
-    record: Any = held.record
-    return held if record.blob.id == ref.id else None
+    return held if _names(held.record, ref) else None
+
+
+def _names(record: Any, ref: BlobRef) -> bool:
+    """Whether a blob is a record's own, or that of a part of a version."""
+    return record.blob.id == ref.id or (isinstance(record, Version) and any(it.id == ref.id for it in blobs(record)))
 
 
 async def _write(store: Store, table: SealedTable[R, K], held: Held[R], ref: BlobRef) -> bool:
@@ -232,6 +265,12 @@ async def _write(store: Store, table: SealedTable[R, K], held: Held[R], ref: Blo
 
 async def _write_once(store: Store, table: SealedTable[R, K], held: Held[R], ref: BlobRef) -> None:
     record: Any = held.record
+    if record.blob.id != ref.id:  # of a part
+        for item in await table.named(store.index, held):
+            if isinstance(item, Named) and item.ref.id == ref.id:
+                data = await store.inline(ref) if ref.inline else None
+                await store.blobs.amend(ref, item.sidecar.text, inline=data, revision=record.revision)
+        return
     try:
         text = table.reseal(record, await store.blobs.read_sidecar(ref))
         await store.blobs.amend(ref, text, revision=record.revision)

@@ -1,7 +1,7 @@
 """Sealing the data keys of objects again: under another key, or a newer material of theirs. No data is touched.
 
-A version and its parts say how their data keys are sealed, so that what changes is their record: an amendment. The
-sidecars of parts follow; until they do, a check finds them behind the record, and writes them.
+A version and its parts say how their data keys are sealed, so that what changes is their record: an amendment, which
+writes the sidecars of the parts as well.
 
 https://docs.aws.amazon.com/AmazonS3/latest/userguide/update-sse-encryption.html
 """
@@ -12,16 +12,17 @@ from msgspec.structs import replace
 
 from s3ish.errors import MethodNotAllowed, NoSuchKey, NoSuchVersion
 from s3ish.index.protocol import Damaged
-from s3ish.model import Link, Version
+from s3ish.model import Link, Part, Version
 from s3ish.objects import named_keys, versions
+from s3ish.objects.amend import amend_with_parts
 from s3ish.objects.consequences import BY_SERVER, Cause
 from s3ish.objects.encodings import cipher, named
 from s3ish.objects.encodings.chain import Links
 from s3ish.objects.encodings.cipher import DATA_KEY, DataKeys
 from s3ish.objects.encodings.named import NamedKey
-from s3ish.objects.store import Store, translated
+from s3ish.objects.store import Store, attempts, translated
 from s3ish.tables import keys
-from s3ish.tables.catalog import PARTS, VERSIONS
+from s3ish.tables.catalog import VERSIONS
 
 _VERSIONS_AT_ONCE = 200
 _BY_JOB = Cause(job="rewrapping")
@@ -40,18 +41,22 @@ class Rewrapping:
     def __init__(self, store: Store, named_ones: Sequence[NamedKey] = ()) -> None:
         self._store, self._named = store, named_ones
 
-    def of(self, version: Version, again: Again) -> Version:
+    def of(self, version: Version, again: Again, *, annotations: bool = False) -> Version:
         """Return a version whose links, and those of its parts, are sealed as they should be.
+
+        Args:
+            annotations: whether those of its annotations are meant, too.
 
         Raises ValueError if a data key cannot be opened.
         """
-        encoding = self._links(version.encoding, again)
-        parts = [replace(part, encoding=self._links(part.encoding, again)) for part in version.parts]
-        if encoding == version.encoding and all(
-            new.encoding == old.encoding for new, old in zip(parts, version.parts, strict=True)
-        ):
-            return version
-        return replace(version, encoding=encoding, parts=tuple(parts))
+        parts = tuple(replace(part, encoding=self._links(part.encoding, again)) for part in version.parts)
+        beside = version.annotations
+        if annotations:
+            beside = tuple(
+                replace(one, part=replace(one.part, encoding=self._links(one.part.encoding, again))) for one in beside
+            )
+        changed = replace(version, encoding=self._links(version.encoding, again), parts=parts, annotations=beside)
+        return changed if _links_of(changed) != _links_of(version) else version
 
     def _links(self, links: Links, again: Again) -> Links:
         return tuple(self._link(link, again(link)) for link in links)
@@ -72,6 +77,15 @@ class Rewrapping:
         raise ValueError(f"the data keys of {link.name!r} cannot be sealed again")
 
 
+def _links_of(version: Version) -> list[Links]:
+    """Return the links of a version, of its parts and its annotations, in order."""
+    return [version.encoding, *(part.encoding for part in _named_by(version))]
+
+
+def _named_by(version: Version) -> list[Part]:
+    return [*version.parts, *(one.part for one in version.annotations)]
+
+
 async def rewrap(
     store: Store,
     bucket: str,
@@ -79,19 +93,29 @@ async def rewrap(
     version_id: str | None,
     change: Callable[[Version], Version],
     cause: Cause = BY_SERVER,
-) -> Version:
-    """Amend how the data keys of a version are sealed; see ``versions.amend_version``.
+) -> None:
+    """Amend how the data keys of a version are sealed.
 
     Args:
-        change: of ``Rewrapping.of``.
+        change: returns the version to be, as ``Rewrapping.of`` makes it. It may be called again.
+
+    Raises:
+        NoSuchKey, NoSuchVersion, MethodNotAllowed: as ``versions.get``; and what ``change`` raises.
     """
     with translated():
-        version = await versions.amend_version(store, bucket, key, version_id, change, cause=cause)
-        for part in version.parts:
-            if part.encoding:
-                text = PARTS.seal(part, version.bucket, version.key, version.upload)
-                await store.blobs.amend(part.blob, text, inline=await store.inline(part.blob))
-        return version
+        async with store.turn(bucket, key):
+            for _ in attempts():
+                held = versions.present(await versions.find(store, bucket, key, version_id), key, version_id, "PUT")
+                before, wanted = held.record, change(held.record)
+                if wanted == before:
+                    return
+                wanted = replace(wanted, revision=store.clock.sequence(wanted.revision))
+                record = (await store.bucket(bucket)).record
+                pairs = zip(_named_by(wanted), _named_by(before), strict=True)
+                behind = [new.blob for new, old in pairs if new.encoding != old.encoding]
+                also = store.consequences.rows(record, before, wanted, cause)
+                if await amend_with_parts(store, held, wanted, behind, also):
+                    return
 
 
 async def renew(store: Store, key_id: str = "") -> int:
@@ -127,8 +151,10 @@ async def renew(store: Store, key_id: str = "") -> int:
                 found = VERSIONS.decode(row, value)
             except Damaged:
                 continue
-            if not found.marker and rewrapping.of(found, again) is not found:
-                count += await _rewrap_one(store, found, lambda version: rewrapping.of(version, again))
+            if (found.encoding or found.annotations) and rewrapping.of(found, again, annotations=True) is not found:
+                count += await _rewrap_one(
+                    store, found, lambda version: rewrapping.of(version, again, annotations=True)
+                )
         start = keys.after(rows[-1][0])
     return count
 

@@ -86,7 +86,7 @@ async def get(store: Store, bucket: str, key: str, version_id: str | None) -> Ve
         NoSuchVersion: no such version of the key.
         MethodNotAllowed: the version asked for is a delete marker.
     """
-    return _present(await find(store, bucket, key, version_id), key, version_id, "GET").record
+    return present(await find(store, bucket, key, version_id), key, version_id, "GET").record
 
 
 def _nothing(*_: Version) -> Sequence[Change]:
@@ -121,7 +121,7 @@ async def amend_version(
     with translated():
         async with store.turn(bucket, key):
             for _ in attempts():
-                held = _present(await find(store, bucket, key, version_id), key, version_id, method)
+                held = present(await find(store, bucket, key, version_id), key, version_id, method)
                 record = (await store.bucket(bucket)).record
                 rows = functools.partial(_rows, store, record, cause, beside)
                 changed = functools.partial(_changed, store, record, change)
@@ -158,7 +158,7 @@ def _rows(store: Store, bucket: Bucket, cause: Cause, beside: Beside, before: Ve
     return [*beside(before, after), *store.consequences.rows(bucket, before, after, cause)]
 
 
-def _present(held: Held[Version] | None, key: str, version_id: str | None, method: str) -> Held[Version]:
+def present(held: Held[Version] | None, key: str, version_id: str | None, method: str) -> Held[Version]:
     """Return a version that was found, or raise why there is none to read or change."""
     if held is None:
         if version_id is None:

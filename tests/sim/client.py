@@ -8,12 +8,13 @@ import hashlib
 
 from msgspec.structs import replace
 
-from s3ish.model import Attributes, BlobRef, Tag, Upload
-from s3ish.objects import appending, buckets, copy, delete, multipart, rename, versions
+from s3ish.model import Attributes, BlobRef, Link, Tag, Upload
+from s3ish.objects import appending, buckets, copy, delete, multipart, rename, rewrapping, versions
 from s3ish.objects import get as read
 from s3ish.objects import put as write
 from s3ish.objects.conditions import UNCONDITIONAL, ReadConditions
 from s3ish.objects.digests import Claims
+from s3ish.objects.encodings import cipher
 from tests.sim.model import OWNER, HeldBucket, HeldUpload, HeldVersion, copied
 
 SIZES = {"empty": 0, "small": 10, "large": 150}
@@ -151,6 +152,18 @@ class Client:
 
     def can_tag(self, name, key, number):
         return self.can_erase(name, key, number) and not self.state[name].keys[key][number].marker
+
+    async def rewrap(self, name, key, number):
+        """Seal the data keys of a version again, of which no reader sees anything."""
+        version_id, wrapping = self.state[name].keys[key][number].id, rewrapping.Rewrapping(self.store)
+
+        def change(version):
+            return wrapping.of(version, lambda _: Link(cipher.NAME, {}))
+
+        await rewrapping.rewrap(self.store, name, key, version_id, change)
+
+    def can_rewrap(self, name, key, number):
+        return self.can_tag(name, key, number) and Link(cipher.NAME, {}) in self.machine.encoding
 
     async def copy(self, name, source, key):
         self.count += 1

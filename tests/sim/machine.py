@@ -26,7 +26,10 @@ from s3ish.index.memory import MemoryIndex, Rows
 from s3ish.integrity.garbage import GarbageJob
 from s3ish.integrity.startup import recover
 from s3ish.integrity.sweep import SweepJob
+from s3ish.model import Link
 from s3ish.objects import ingest, multipart
+from s3ish.objects.encodings import cipher
+from s3ish.objects.encodings.keyring import Keyring
 from s3ish.objects.store import Store
 from s3ish.tables import records
 from s3ish.tables.catalog import TABLES
@@ -138,13 +141,15 @@ class Machine:
         )
         blobs.core.flusher = Flusher(blobs.volumes, blobs.core.run, delay_seconds=NEVER_SECONDS)
         blobs.core.watch.soon = lambda: None  # nothing hangs here, and nobody waits for its timer
+        keyring = Keyring([b"m" * 32], self.clock.random_bytes)
         self.store = Store(
             self.index,
             blobs,
             self.clock,
             blobs.core.offload,
             "us-east-1",
-            encodings=encodings(self.encoding),
+            encodings=encodings(self.encoding).having({cipher.NAME: cipher.codec_of(keyring)}),
+            keyring=keyring,
             upkeep=blobs.upkeep,
             piece_bytes=STRIPE,
         )
@@ -186,6 +191,12 @@ class EncodingMachine(Machine):
     """Stores other bytes than it is given, and more of them."""
 
     encoding = (toy(),)
+
+
+class EncryptingMachine(Machine):
+    """Encrypts what it is given, under a master key that all machines have."""
+
+    encoding = (Link(cipher.NAME, {}),)
 
 
 @contextmanager

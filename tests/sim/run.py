@@ -2,7 +2,7 @@
 
 ``python -m tests.sim.run --seeds 100 --seed 1`` runs random histories, each over several crashes; ``--all 3`` all
 sequences of up to three operations, from two beginnings; ``--volumes`` says on how many volumes (default: 1 and 3);
-``--encoded`` puts a chain of encodings between what is sent and what is stored.
+``--encoded`` puts a chain of encodings between what is sent and what is stored, ``--encrypted`` a cipher.
 A failure prints the seed, the step and the operations before it.
 """
 
@@ -18,7 +18,7 @@ from s3ish.model import NULL_VERSION
 from tests.sim.client import Client
 from tests.sim.disk import Dropped, Kept, Some
 from tests.sim.judge import Case, Judge
-from tests.sim.machine import EncodingMachine, Machine, blank, simulated
+from tests.sim.machine import EncodingMachine, EncryptingMachine, Machine, blank, simulated
 from tests.sim.model import Violation, copied, items_of, observe
 
 PLAIN = (
@@ -43,6 +43,8 @@ ALPHABET = (
     ("erase", "b", "a", 1),
     ("tag", "b", "a", 0),
     ("tag", "b", "a", 1),
+    ("rewrap", "b", "a", 0),
+    ("rewrap", "b", "c/d", 0),
     ("copy", "b", "a", "c/d"),
     ("copy", "b", "c/d", "a"),
     ("append", "b", "a", "small"),
@@ -244,6 +246,7 @@ def random_operation(choose):
             *[("erase", bucket, key, choose.randrange(3))] * 3,
             *[("tag", bucket, key, choose.randrange(3))] * 3,
             *[("copy", bucket, key, other)] * 3,
+            *[("rewrap", bucket, key, choose.randrange(3))] * 2,
             *[("begin", bucket, key)] * 2,
             *[("part", bucket, number, size)] * 4,
             ("part_copy", bucket, number, key),
@@ -276,7 +279,7 @@ def report(what, simulation, started, seed):
 async def run(system, chosen):
     """Do what the command line says; return how many failures there were."""
     failures, started = 0, time.monotonic()
-    machine = EncodingMachine if chosen.encoded else Machine
+    machine = EncryptingMachine if chosen.encrypted else EncodingMachine if chosen.encoded else Machine
     for length in range(1, chosen.all + 1):
         for volumes, (name, beginning) in product(chosen.volumes, (("plain", PLAIN), ("versioned", VERSIONED))):
             choose = random.Random(chosen.seed)
@@ -304,6 +307,7 @@ def main():
     parser.add_argument("--all", type=int, default=0, help="try all sequences of up to so many operations")
     parser.add_argument("--volumes", type=int, nargs="+", default=[1, 3])
     parser.add_argument("--encoded", action="store_true", help="store other bytes than are sent, and more of them")
+    parser.add_argument("--encrypted", action="store_true", help="encrypt, and seal data keys again now and then")
     chosen = parser.parse_args()
     with simulated() as system:
         sys.exit(bool(asyncio.run(run(system, chosen))))

@@ -15,7 +15,7 @@ from s3ish.integrity.garbage import GarbageJob
 from s3ish.integrity.sweep import SweepJob
 from s3ish.jobs.runner import Step
 from s3ish.objects.store import Store
-from tests.sim.machine import EncodingMachine, Machine, SimIndex, simulated
+from tests.sim.machine import EncodingMachine, EncryptingMachine, Machine, SimIndex, simulated
 from tests.sim.run import PLAIN, VERSIONED, all_sequences, random_history
 
 
@@ -33,19 +33,27 @@ async def crashes(system, volumes=3, *, limit=1, **options):
 
 
 @pytest.mark.parametrize("volumes", [1, 3])
-@pytest.mark.parametrize("machine", [Machine, EncodingMachine])
+@pytest.mark.parametrize("machine", [Machine, EncodingMachine, EncryptingMachine])
 async def test_a_crash_at_any_step_of_any_operation(system, volumes, machine):  # cases 1 to 5, 14, 15
     assert await crashes(system, volumes, machine=machine) == []
     assert not system.open_descriptors
 
 
 @pytest.mark.parametrize("volumes", [1, 3])
-@pytest.mark.parametrize("machine", [Machine, EncodingMachine])
+@pytest.mark.parametrize("machine", [Machine, EncodingMachine, EncryptingMachine])
 async def test_random_histories_over_several_crashes(system, volumes, machine):  # cases 11, 12
     simulation = await random_history(system, volumes, 4, operations=20, machine=machine)
     assert simulation.failures == []
     assert simulation.counts["crashes"]
     assert not system.open_descriptors
+
+
+@pytest.mark.parametrize("volumes", [1, 3])
+async def test_a_crash_while_the_keys_of_an_object_in_parts_are_sealed_again(system, volumes):
+    beginning = (*PLAIN, ("part", "b", 2, "small"), ("complete", "b"))
+    options = {"alphabet": (("rewrap", "b", "a", 0),), "machine": EncryptingMachine, "limit": 1}
+    simulation = await all_sequences(system, volumes, beginning, 1, random.Random(1), **options)
+    assert (simulation.failures, simulation.counts["sequences"]) == ([], 1)
 
 
 async def test_a_run_is_the_same_for_the_same_seed(system):
