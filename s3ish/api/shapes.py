@@ -78,7 +78,7 @@ class CustomerKeyHeaders:
     """Encryption with a key of the client's own (SSE-C)."""
 
     customer_algorithm: str | None = header("x-amz-server-side-encryption-customer-algorithm")
-    customer_key: str | None = header("x-amz-server-side-encryption-customer-key")
+    customer_key: str | None = header("x-amz-server-side-encryption-customer-key", secret=True)
     customer_key_md5: str | None = header("x-amz-server-side-encryption-customer-key-MD5")
 
 
@@ -92,7 +92,7 @@ class CopySourceHeaders:
     copy_source_if_modified_since: Instant | None = header("x-amz-copy-source-if-modified-since")
     copy_source_if_unmodified_since: Instant | None = header("x-amz-copy-source-if-unmodified-since")
     source_customer_algorithm: str | None = header("x-amz-copy-source-server-side-encryption-customer-algorithm")
-    source_customer_key: str | None = header("x-amz-copy-source-server-side-encryption-customer-key")
+    source_customer_key: str | None = header("x-amz-copy-source-server-side-encryption-customer-key", secret=True)
     source_customer_key_md5: str | None = header("x-amz-copy-source-server-side-encryption-customer-key-MD5")
     expected_source_bucket_owner: str | None = header("x-amz-source-expected-bucket-owner")
 

@@ -28,8 +28,8 @@ class Spec(Struct, frozen=True):
 
     ``wrapper`` is the element around a list's members, ``choices`` the values an enumeration allows, ``url`` whether
     the text is percent-encoded when the instance's ``encoding_type`` is ``url``, ``rows`` whether members come as
-    tuples, ``member`` of the model the name in AWS's API model where it is not the wire name, and ``limit`` how many
-    members a list that is read may have.
+    tuples, ``member`` of the model the name in AWS's API model where it is not the wire name, ``limit`` how many
+    members a list that is read may have, and ``secret`` whether an instance must not show the value.
     """
 
     place: Place
@@ -40,6 +40,7 @@ class Spec(Struct, frozen=True):
     rows: bool = False
     member: str = ""
     limit: int = 0
+    secret: bool = False
 
 
 class Unread(Struct, frozen=True):
@@ -90,9 +91,11 @@ def query(name: str, *, default: Any = None, choices: tuple[str, ...] = (), memb
     return Field(Spec("query", name, choices=choices, member=member), default)
 
 
-def header(name: str, *, default: Any = None, choices: tuple[str, ...] = (), member: str = "") -> Any:
+def header(
+    name: str, *, default: Any = None, choices: tuple[str, ...] = (), member: str = "", secret: bool = False
+) -> Any:
     """A header, in a request or a response."""
-    return Field(Spec("header", name, choices=choices, member=member), default)
+    return Field(Spec("header", name, choices=choices, member=member, secret=secret), default)
 
 
 def ignored(

@@ -116,7 +116,11 @@ def _equals(self: Any, other: Any) -> Any:
 
 
 def _show(self: Any) -> str:
-    told = (f"{name}={getattr(self, name)!r}" for name in fields_of(type(self)))
+    shown = {name: getattr(self, name) for name in fields_of(type(self))}
+    for name, field in fields_of(type(self)).items():
+        if field.spec and field.spec.secret and shown[name] is not None:
+            shown[name] = ...
+    told = (f"{name}={value!r}" for name, value in shown.items())
     return f"{type(self).__name__}({', '.join(told)})"
 
 

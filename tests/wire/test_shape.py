@@ -161,6 +161,19 @@ def test_what_is_written_is_read_back(value):
     assert shapes.read_document(Everything, shapes.write_document(value, "Everything")) == value
 
 
+@shape
+class Sealed:
+    """A structure with a value that must not be shown."""
+
+    name: str = header("x-name", default="")
+    key: str | None = header("x-key", secret=True)
+
+
+def test_a_secret_is_not_shown():
+    assert repr(Sealed(name="a", key="the key")) == "Sealed(name='a', key=Ellipsis)"
+    assert repr(Sealed(name="a")) == "Sealed(name='a', key=None)"
+
+
 def test_a_structure_equals_its_like_and_shows_its_fields():
     assert Tag(key="a", value="b") == Tag(key="a", value="b") != Tag(key="a", value="c")
     assert Tag(key="a", value="b") != ("a", "b")
