@@ -48,6 +48,14 @@ def script(tmp_path):
         process.wait()
 
 
+def test_replication(start_server, script, tmp_path):
+    (client,) = blocks("Replication", "python")
+    server = start_server(tmp_path / "data")
+    found, process = script(client.replace("http://127.0.0.1:9000", server.endpoint), "client")
+    assert process.wait(60) == 0, found.read_text()
+    assert found.read_text() == "REPLICA\n"
+
+
 def test_notifications(start_server, script, tmp_path):
     port, (config,) = str(free_port()), blocks("Notifications", "toml")
     receiver, client, consumer = blocks("Notifications", "python")
