@@ -3,6 +3,7 @@
 from datetime import datetime
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from s3ish.auth.authorize import Denied, decide_beside
 from s3ish.auth.condition_keys import Circumstances
@@ -11,6 +12,8 @@ from s3ish.auth.principals import Principal
 from s3ish.errors import AccessDenied
 from s3ish.identity.records import RoleRecord
 from s3ish.identity.registry import Registry
+
+_POLICY_KEY = "iam:policyarn"
 
 
 class Caller(Struct, frozen=True, kw_only=True):
@@ -25,14 +28,19 @@ class Caller(Struct, frozen=True, kw_only=True):
         """When it calls."""
         return self.circumstances.now
 
-    def require(self, action: str, resource: str) -> None:
+    def require(self, action: str, resource: str, policy: str = "") -> None:
         """Check that the caller may do something. Raises AccessDenied, whose text names what is missing.
 
         Args:
             action: with its service: ``iam:CreateUser``.
             resource: an ARN, or ``*``.
+            policy: the ARN of the managed policy that is attached or detached: conditions ask for it, so that who may
+                give rights can be held to some.
         """
-        decision = decide_beside(self.principal, action, resource, self.circumstances)
+        circumstances = self.circumstances
+        if policy:
+            circumstances = replace(circumstances, further=((_POLICY_KEY, policy),))
+        decision = decide_beside(self.principal, action, resource, circumstances)
         if isinstance(decision, Denied):
             who = self.principal.arn
             error = AccessDenied(f"User: {who} is not authorized to perform: {action} on resource: {resource}")

@@ -145,7 +145,7 @@ def test_a_user_that_is_made_works_at_once(admin, server, bucket):
     assert admin.outcome("GET", "users/alice") == (404, "NoSuchEntity")
 
 
-def test_a_key_may_be_chosen_once(admin):
+def test_a_key_may_be_chosen_once(admin):  # case 138
     wanted = {"access_key": "chosen-key", "secret_key": "chosen-secret"}
     assert admin("POST", "users", {"name": "one", "key": wanted})[1]["key"] == wanted
     assert admin.outcome("POST", "users", {"name": "two", "key": wanted}) == (409, "EntityAlreadyExists")
@@ -270,12 +270,16 @@ def test_who_has_no_policy_for_it_may_nothing(raw, keys):
             assert outcome == (403, "AccessDenied"), path
 
 
-def test_a_policy_gives_calls_one_by_one(admin, raw, server):
+def test_a_policy_gives_calls_one_by_one(admin, raw, server):  # case 138
     document = {
         "Version": "2012-10-17",
         "Statement": [
             allowing(["s3ish:CreateUser", "s3ish:GetUser"], "arn:aws:iam::000000000000:user/team/*"),
             allowing("s3ish:AddUserToGroup", "arn:aws:iam::000000000000:group/open"),
+            allowing(
+                "s3ish:AttachUserPolicy",
+                Condition={"ArnEquals": {"iam:PolicyARN": "arn:aws:iam::aws:policy/readonly"}},
+            ),
         ],
     }
     for group in ("open", "closed"):
@@ -291,6 +295,9 @@ def test_a_policy_gives_calls_one_by_one(admin, raw, server):
     assert lead.outcome("POST", "users", {"name": "more", "path": "/team/", "key": {}}) == denied
     assert lead.outcome("POST", "users", {"name": "more", "path": "/team/", "policies": ["readwrite"]}) == denied
     assert lead.outcome("POST", "users", {"name": "more", "path": "/team/", "tags": {"a": "b"}}) == denied
+    assert lead.outcome("PUT", "users/lead/policies/readwrite") == denied
+    assert lead.outcome("PUT", "users/new/policies/readonly") == (204, None)
+    assert lead("POST", "users", {"name": "more", "path": "/team/", "policies": ["readonly"]})[0] == 201
     assert lead.outcome("PUT", "users/lead/inline/more", ALL) == denied
     assert lead.outcome("DELETE", "users/new") == denied
     status, told = lead("POST", "users/lead/keys", {})

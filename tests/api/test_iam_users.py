@@ -170,7 +170,7 @@ def test_who_has_no_policy_for_it_changes_no_user(server, keys):
         assert code_of(call, **arguments) == "AccessDenied"
 
 
-def test_a_user_who_may_manage_its_own_keys_gains_nothing_else(server, iam, bucket, new_user):
+def test_a_user_who_may_manage_its_own_keys_gains_nothing_else(server, iam, bucket, new_user):  # case 138
     own = {
         "Effect": "Allow",
         "Action": ["iam:*AccessKey*", "iam:GetUser"],
@@ -196,6 +196,26 @@ def test_a_user_who_may_manage_its_own_keys_gains_nothing_else(server, iam, buck
     ):
         assert code_of(call, **arguments) == "AccessDenied"
     assert code_of(client(server, "s3", keys).list_objects_v2, Bucket=bucket) == "AccessDenied"
+
+
+def test_who_may_give_rights_is_held_to_some(server, iam, new_user):  # case 138
+    reading = "arn:aws:iam::aws:policy/readonly"
+    lead = {
+        "Effect": "Allow",
+        "Action": ["iam:AttachUserPolicy", "iam:DetachUserPolicy"],
+        "Resource": "*",
+        "Condition": {"ArnEquals": {"iam:PolicyARN": reading}},
+    }
+    name, keys = new_user(json.dumps({"Version": "2012-10-17", "Statement": lead}))
+    other, _ = new_user()
+    theirs = client(server, "iam", keys)
+    theirs.attach_user_policy(UserName=other, PolicyArn=reading)
+    for user in (name, other):
+        for wider in ("AdministratorAccess", "readwrite"):
+            arn = f"arn:aws:iam::aws:policy/{wider}"
+            assert code_of(theirs.attach_user_policy, UserName=user, PolicyArn=arn) == "AccessDenied"
+    assert code_of(theirs.put_user_policy, UserName=name, PolicyName="p", PolicyDocument=S3_ALL) == "AccessDenied"
+    theirs.detach_user_policy(UserName=other, PolicyArn=reading)
 
 
 def test_a_session_does_not_become_a_lasting_key(server, new_user):

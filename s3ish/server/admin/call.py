@@ -49,10 +49,10 @@ class AdminCall(Caller, frozen=True, kw_only=True):
         except UnicodeDecodeError as error:
             raise InvalidInput("The body is not in UTF-8.") from error
 
-    def check(self, action: str, kind: type[Record], name: str) -> None:
-        """Check that the caller may do something with a record, which need not exist. Raises AccessDenied."""
+    def check(self, action: str, kind: type[Record], name: str, policy: str = "") -> None:
+        """Check that the caller may do something with a record, which need not exist; see ``require``."""
         found = self.directory.named(kind, name)
-        self.require(f"s3ish:{action}", found.arn if found else arn_of(kind, "/", name))
+        self.require(f"s3ish:{action}", found.arn if found else arn_of(kind, "/", name), policy)
 
     def page(self, found: list[Any], field: str, show: Callable[[Any], Any]) -> dict[str, Any]:
         """Return one page of records that are in the order of their names. Raises ValidationError."""

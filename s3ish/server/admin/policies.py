@@ -56,8 +56,9 @@ def attach(noun: str) -> Handler:
 
     async def act(call: AdminCall) -> Any:
         name = call.names[noun]
-        call.check(f"Attach{noun.capitalize()}Policy", KINDS[noun], name)
-        await holders.attach(call.registry, KINDS[noun], name, call.policy_arn(call.names["policy"]))
+        arn = call.policy_arn(call.names["policy"])
+        call.check(f"Attach{noun.capitalize()}Policy", KINDS[noun], name, arn)
+        await holders.attach(call.registry, KINDS[noun], name, arn)
 
     return act
 
@@ -67,8 +68,9 @@ def detach(noun: str) -> Handler:
 
     async def act(call: AdminCall) -> Any:
         name = call.names[noun]
-        call.check(f"Detach{noun.capitalize()}Policy", KINDS[noun], name)
-        await holders.detach(call.registry, KINDS[noun], name, call.policy_arn(call.names["policy"]))
+        arn = call.policy_arn(call.names["policy"])
+        call.check(f"Detach{noun.capitalize()}Policy", KINDS[noun], name, arn)
+        await holders.detach(call.registry, KINDS[noun], name, arn)
 
     return act
 

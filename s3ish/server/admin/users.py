@@ -48,11 +48,13 @@ async def create_user(call: AdminCall) -> Any:
     needed = {
         "CreateUser": True,
         "TagUser": bool(wanted.tags),
-        "AttachUserPolicy": bool(wanted.policies),
         "CreateAccessKey": wanted.key is not None,
     }
     for action in (action for action, is_needed in needed.items() if is_needed):
         call.require(f"s3ish:{action}", arn)
+    policies = [call.policy_arn(policy) for policy in wanted.policies]
+    for policy in policies:
+        call.require("s3ish:AttachUserPolicy", arn, policy)
     for group in wanted.groups:
         call.check("AddUserToGroup", GroupRecord, group)
     new = keys.make_key(call.registry, wanted.key.access_key, wanted.key.secret_key) if wanted.key else None
@@ -62,7 +64,7 @@ async def create_user(call: AdminCall) -> Any:
         path=wanted.path,
         tags=tuple(wanted.tags.items()),
         groups=wanted.groups,
-        attached=[call.policy_arn(policy) for policy in wanted.policies],
+        attached=policies,
         key=new,
     )
     return {**shown.user(user, call.directory), **({"key": _secret(new)} if new else {})}

@@ -14,11 +14,11 @@ from s3ish.server.query_call import Action, Call, element
 _KINDS: dict[str, type[Holder]] = {"User": UserRecord, "Group": GroupRecord, "Role": RoleRecord}
 
 
-def _check(call: Call, noun: str, action: str) -> str:
+def _check(call: Call, noun: str, action: str, policy: str = "") -> str:
     """Return the name of whom a call is about, if the caller may do that. Raises AccessDenied."""
     name = call.text(f"{noun}Name", most=128)
     found = call.registry.directory.named(_KINDS[noun], name)
-    call.require(f"iam:{action}", found.arn if found else arn(noun.lower(), name))
+    call.require(f"iam:{action}", found.arn if found else arn(noun.lower(), name), policy)
     return name
 
 
@@ -66,7 +66,8 @@ def _delete(noun: str) -> Action:
 
 def _attach(noun: str) -> Action:
     async def act(call: Call) -> str:
-        name, policy = _check(call, noun, f"Attach{noun}Policy"), call.text("PolicyArn")
+        policy = call.text("PolicyArn")
+        name = _check(call, noun, f"Attach{noun}Policy", policy)
         await holders.attach(call.registry, _KINDS[noun], name, policy)
         return ""
 
@@ -75,7 +76,8 @@ def _attach(noun: str) -> Action:
 
 def _detach(noun: str) -> Action:
     async def act(call: Call) -> str:
-        name, policy = _check(call, noun, f"Detach{noun}Policy"), call.text("PolicyArn")
+        policy = call.text("PolicyArn")
+        name = _check(call, noun, f"Detach{noun}Policy", policy)
         await holders.detach(call.registry, _KINDS[noun], name, policy)
         return ""
 
