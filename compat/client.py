@@ -191,6 +191,10 @@ class Client:
         """Return a URL that allows one GET or PUT without keys."""
         raise NotOffered("no presigned URLs")
 
+    def put_notified(self, bucket: str, key: str, path: Path) -> list[str]:
+        """Have a queue told of new objects, store a file, and return the keys that the queue tells of."""
+        raise NotOffered("no queues")
+
     def delete(self, bucket: str, key: str) -> None:
         """Delete an object."""
         raise NotImplementedError

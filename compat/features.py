@@ -381,6 +381,14 @@ def settings(client: Client, place: Place) -> str:
     return f"{len(tried)} documents"
 
 
+def notifications(client: Client, place: Place) -> str:
+    """Be told of a new object by a queue."""
+    key = "told/a b+c%20ü"
+    told = client.put_notified(place.bucket, key, place.file("small-11", 11))
+    expect_same(told, [key], "keys that the queue names")
+    return ""
+
+
 def _remove(client: Client, bucket: str, document: Document) -> None:
     """Remove a document, and fail unless it is gone."""
     if document.removal == "put":
@@ -468,6 +476,7 @@ FEATURES: tuple[Callable[[Client, Place], str], ...] = (
     annotations,
     settings,
     client_key,
+    notifications,
     delete,
     delete_all,
     delete_bucket,

@@ -1,8 +1,9 @@
 """boto3, AWS's SDK for Python, with its transfer manager and stock settings: it presigns by Signature Version 2."""
 
+import json
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, unquote_plus
 
 import boto3
 
@@ -124,6 +125,29 @@ class Boto3(Client):
 
     def presign(self, bucket: str, key: str, method: str) -> str:
         return self.s3.generate_presigned_url(f"{method.lower()}_object", Params={"Bucket": bucket, "Key": key})
+
+    def put_notified(self, bucket: str, key: str, path: Path) -> list[str]:
+        sqs = boto3.client(
+            "sqs",
+            endpoint_url=self.account.endpoint,
+            aws_access_key_id=self.account.access_key,
+            aws_secret_access_key=self.account.secret_key,
+            region_name=self.account.region,
+        )
+        queue = sqs.create_queue(QueueName="compat")["QueueUrl"]
+        arn = sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+        asked = {"QueueConfigurations": [{"QueueArn": arn, "Events": ["s3:ObjectCreated:*"]}]}
+        self.s3.put_bucket_notification_configuration(Bucket=bucket, NotificationConfiguration=asked)
+        self.put(bucket, key, path)
+        found: list[str] = []
+        while messages := sqs.receive_message(QueueUrl=queue, WaitTimeSeconds=1).get("Messages"):
+            for message in messages:
+                records = json.loads(message["Body"]).get("Records", [])
+                found += [unquote_plus(record["s3"]["object"]["key"]) for record in records]
+                sqs.delete_message(QueueUrl=queue, ReceiptHandle=message["ReceiptHandle"])
+        self.s3.put_bucket_notification_configuration(Bucket=bucket, NotificationConfiguration={})
+        sqs.delete_queue(QueueUrl=queue)
+        return found
 
     def delete(self, bucket: str, key: str) -> None:
         self.s3.delete_object(Bucket=bucket, Key=key)

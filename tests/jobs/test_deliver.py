@@ -9,8 +9,11 @@ from s3ish.api.events import Events
 from s3ish.index.protocol import Put
 from s3ish.jobs import deliver
 from s3ish.jobs.deliver import DeliveryJob
+from s3ish.jobs.lifecycle import LifecycleJob
+from s3ish.jobs.runner import run_once
 from s3ish.objects import buckets
 from s3ish.objects.consequences import Consequences
+from s3ish.objects.lifecycle import Rule
 from s3ish.objects.outbox import Targets
 from s3ish.observe.observer import Observer
 from s3ish.tables import keys
@@ -319,3 +322,21 @@ async def test_an_event_has_one_id_however_often_it_is_sent(notified, watch, beg
     assert len(seen) == 3
     assert len(set(seen)) == 1
     assert message_of(event, seen[0], on_bus=True).id == seen[0]
+
+
+@pytest.mark.parametrize("versioning", [False, True])
+async def test_what_lifecycle_rules_remove_is_an_expiry_that_the_service_caused(notified, versioning):
+    text = DOCUMENT.format(arn=ARN).replace("s3:ObjectRemoved:*", "s3:LifecycleExpiration:*")
+    await buckets.set_documents(notified, "b", {"notification": text})
+    if versioning:
+        await buckets.set_versioning(notified, "b", enabled=True)
+    await put(notified, "k")
+    clock = notified.clock
+    clock.service.set(clock.service_ns() + 3 * 86_400 * 10**9, clock.now_ns())
+    await run_once(LifecycleJob(notified, lambda _: [Rule(id="r", days=1)]))
+    rows = await OUTBOX.rows(notified.index, *keys.outbox_range(ARN), 10)
+    created, expired = [OUTBOX.decode(*row) for row in rows]
+    assert created.name == "ObjectCreated:Put"
+    assert expired.name == f"LifecycleExpiration:{'DeleteMarkerCreated' if versioning else 'Delete'}"
+    assert (expired.principal, expired.source) == ("s3.amazonaws.com", "s3.amazonaws.com")
+    assert expired.at_ns > created.at_ns
