@@ -158,10 +158,10 @@ def test_encryption_is_that_of_the_first_write(s3, bucket, not_appended):
     append(s3, bucket, b"one", 0)
     not_appended("EncryptionTypeMismatch", 400, bucket, b"x", 3, ServerSideEncryption="AES256")
     not_appended("EncryptionTypeMismatch", 400, bucket, b"x", 3, **CUSTOMER)
-    append(s3, bucket, b"one", 0, key="e", ServerSideEncryption="aws:kms", SSEKMSKeyId="a-key")
+    append(s3, bucket, b"one", 0, key="e", ServerSideEncryption="aws:kms")
     answer = append(s3, bucket, b"two", 3, key="e")
     assert answer["ServerSideEncryption"] == "aws:kms"
-    append(s3, bucket, b"three", 6, key="e", ServerSideEncryption="aws:kms", SSEKMSKeyId="a-key")
+    append(s3, bucket, b"three", 6, key="e", ServerSideEncryption="aws:kms")
     not_appended("EncryptionTypeMismatch", 400, bucket, b"x", 11, key="e", ServerSideEncryption="AES256")
     assert read(s3, bucket, "e") == b"onetwothree"
 

@@ -32,7 +32,8 @@ async def store(tmp_path):
 async def note(store, lines, path="/bucket/k"):
     """Gather the line of a request."""
     scope = {"method": "GET", "raw_path": path.encode(), "query_string": b"", "headers": [(b"host", b"s3.test")]}
-    call = RequestRecord(scope, "0123456789ABCDEF", SimpleNamespace(origin=lambda *_: SimpleNamespace(client="::1")))
+    origin = SimpleNamespace(client="::1", host="", prefix="")
+    call = RequestRecord(scope, "0123456789ABCDEF", SimpleNamespace(origin=lambda *_: origin))
     call.target, call.status = Target("bucket", "k"), 200
     lines.note(call, (await store.bucket("bucket")).record, None, 0.01, "host-id")
 
