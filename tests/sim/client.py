@@ -9,7 +9,7 @@ import hashlib
 from msgspec.structs import replace
 
 from s3ish.model import Attributes, BlobRef, Link, Tag, Upload
-from s3ish.objects import appending, buckets, copy, delete, multipart, rename, rewrapping, versions
+from s3ish.objects import annotations, appending, buckets, copy, delete, multipart, rename, rewrapping, versions
 from s3ish.objects import get as read
 from s3ish.objects import put as write
 from s3ish.objects.conditions import UNCONDITIONAL, ReadConditions
@@ -165,13 +165,31 @@ class Client:
     def can_rewrap(self, name, key, number):
         return self.can_tag(name, key, number) and Link(cipher.NAME, {}) in self.machine.encoding
 
+    async def annotate(self, name, key, size):
+        """Give an object an annotation, in place of the one that it may have."""
+        text = self._fresh(size)[0].hex().encode()
+        version = await versions.get(self.store, name, key, None)
+        await annotations.put_annotation(self.store, version, None, "n", Bytes(text, announced=True))
+        self.state[name].change(key, 0, annotation=text)
+
+    def can_annotate(self, name, key, _):
+        return self.can_copy(name, key, key)
+
+    async def bare(self, name, key):
+        """Take the annotation from an object."""
+        await annotations.delete_annotation(self.store, name, key, None, "n")
+        self.state[name].change(key, 0, annotation=b"")
+
+    def can_bare(self, name, key):
+        return self.can_copy(name, key, key) and bool(self.state[name].newest(key).annotation)
+
     async def copy(self, name, source, key):
         self.count += 1
         held, note = self.state[name].newest(source), str(self.count)
         version = await versions.get(self.store, name, source, None)
         attributes = Attributes(metadata={"n": note})
         made = await copy.copy_object(self.store, version, name, key, owner=OWNER, attributes=attributes)
-        self.state[name].add(key, HeldVersion(made.id, held.data, note))
+        self.state[name].add(key, HeldVersion(made.id, held.data, note, annotation=held.annotation))
 
     def can_copy(self, name, source, key):
         return name in self.state and self.state[name].newest(source) is not None

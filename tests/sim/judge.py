@@ -164,6 +164,7 @@ def refs(machine):
         if isinstance(table, SealedTable):
             record = table.decode(key, value)
             yield from (record.blob, *(part.blob for part in getattr(record, "parts", ())))
+            yield from (one.part.blob for one in getattr(record, "annotations", ()))
 
 
 def facts(machine):

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from s3ish.blob.protocol import Corrupt, Missing
 from s3ish.errors import InternalError, ServiceUnavailable
 from s3ish.model import Owner
-from s3ish.objects import buckets, get, listing, multipart, versions
+from s3ish.objects import annotations, buckets, get, listing, multipart, versions
 
 OWNER = Owner("owner-id", "owner")
 LOST = b"(lost)"
@@ -19,13 +19,14 @@ class Violation(AssertionError):
 
 
 class HeldVersion(NamedTuple):
-    """A version: ``note`` is its user metadata, ``tag`` the name of its tag."""
+    """A version: ``note`` is its user metadata, ``tag`` the name of its tag, ``annotation`` that text of it."""
 
     id: str
     data: bytes = b""
     note: str = ""
     marker: bool = False
     tag: str = ""
+    annotation: bytes = b""
 
 
 @dataclass
@@ -132,7 +133,8 @@ async def _version(store, version):
     if not version.parts:
         _expect(hashlib.md5(data).hexdigest() == version.etag, f"{version.key}: the ETag does not fit the bytes")
     tags = "".join(tag.key for tag in version.attributes.tags)
-    return HeldVersion(version.id, data, version.attributes.metadata.get("n", ""), tag=tags)
+    texts = [await annotations.text_of(store, version, one, None) for one in version.annotations]
+    return HeldVersion(version.id, data, version.attributes.metadata.get("n", ""), tag=tags, annotation=b"".join(texts))
 
 
 async def _part(store, part, tolerant):
