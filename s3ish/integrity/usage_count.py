@@ -93,7 +93,9 @@ class _Count:
 
 def _sum_of(versions: list[Version]) -> Usage:
     markers = sum(version.marker for version in versions)
-    return Usage(versions=len(versions) - markers, markers=markers, bytes=sum(version.size for version in versions))
+    return Usage(
+        versions=len(versions) - markers, markers=markers, bytes=sum(usage.bytes_of(version) for version in versions)
+    )
 
 
 async def _raw(store: Store, table: Table[R, K]) -> AsyncIterator[Sequence[tuple[bytes, bytes]]]:

@@ -26,9 +26,9 @@ from s3ish.errors import (
     UnsupportedMediaType,
 )
 from s3ish.index.protocol import Change
-from s3ish.model import Annotation, Garbage, Part, Version
+from s3ish.model import Annotation, Garbage, Part, Usage, Version
 from s3ish.objects import get as read
-from s3ish.objects import versions
+from s3ish.objects import usage, versions
 from s3ish.objects.conditions import matches
 from s3ish.objects.consequences import BY_SERVER, Cause
 from s3ish.objects.digests import Claims
@@ -38,7 +38,7 @@ from s3ish.objects.ingest import Source, ingest
 from s3ish.objects.linking import link
 from s3ish.objects.lock import check_removal
 from s3ish.objects.store import Store, drop_blobs, translated
-from s3ish.tables.catalog import INLINE, PARTS, VERSIONS
+from s3ish.tables.catalog import INLINE, PARTS, USAGE, VERSIONS
 
 MAX_ANNOTATIONS = 1000
 MAX_BYTES = 1024 * 1024
@@ -157,11 +157,13 @@ async def put_annotation(
 
     Raises:
         AnnotationLimitExceeded: it has a thousand others.
+        QuotaExceeded: a quota leaves no room for the text. Of several at once each sees what was there before.
         AccessDenied: a lock keeps the text that it has under this name.
         S3Error: a broken body, or what it is refused for; see ``check_annotatable`` and ``Text``.
     """
     text, chain = Text(source), (encodings or store.encodings).chain(version.encoding)
     with translated():
+        await _check_room(store, version.bucket, source.size or 0)
         size = None if source.size is None else chain.stored_size(source.size)
         async with store.create(version.bucket, version.key, size) as writer:
             ingested = await ingest(text, writer, store.offload, store.room, None, chain)
@@ -190,6 +192,13 @@ async def put_annotation(
 
                 where = version.bucket, version.key, version_id
                 return await _amend(store, where, change, INLINE.keep(part.blob, inline), cause), made
+
+
+async def _check_room(store: Store, name: str, size: int) -> None:
+    """Refuse what a quota leaves no room for. Raises QuotaExceeded, NoSuchBucket."""
+    bucket = (await store.bucket(name)).record
+    if store.quotas.limit(bucket):
+        await store.quotas.check(store.index, bucket, Usage(bytes=size))
 
 
 async def delete_annotation(
@@ -249,8 +258,10 @@ async def _amend(
     def beside(before: Version, after: Version) -> Sequence[Change]:
         kept = {one.part.blob.id for one in after.annotations}
         garbage[:] = [Garbage(one.part.blob) for one in before.annotations if one.part.blob.id not in kept]
-        return [*rows, *drop_blobs(garbage)]
+        more = usage.of_version(after) + -usage.of_version(before)
+        return [*rows, *drop_blobs(garbage), *USAGE.add(bucket, more)]
 
+    bucket = (await store.bucket(where[0])).record
     version = await versions.amend_version(store, *where, change, cause=cause, beside=beside)
     await store.discard(garbage)
     return version

@@ -26,7 +26,12 @@ def of_version(version: Version | None) -> Usage:
     """Return what one version adds, whether it is the newest of its key or not."""
     if version is None:
         return Usage()
-    return Usage(markers=1) if version.marker else Usage(versions=1, bytes=version.size)
+    return Usage(markers=1) if version.marker else Usage(versions=1, bytes=bytes_of(version))
+
+
+def bytes_of(version: Version) -> int:
+    """Return the bytes of a version and its annotations."""
+    return version.size + sum(one.part.size for one in version.annotations)
 
 
 def of_parts(parts: Iterable[Part]) -> Usage:

@@ -6,14 +6,16 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
-from s3ish.errors import AnnotationLimitExceeded, NoSuchAnnotation, PreconditionFailed
+from s3ish.errors import AnnotationLimitExceeded, NoSuchAnnotation, PreconditionFailed, QuotaExceeded
 from s3ish.integrity.inspect import Inspector
 from s3ish.integrity.rebuild import rebuild
 from s3ish.model import Attributes, Tag
-from s3ish.objects import annotations, rename, versions
+from s3ish.objects import annotations, appending, rename, usage, versions
 from s3ish.objects import get as read
-from s3ish.objects.conditions import ReadConditions
-from s3ish.tables.catalog import VERSIONS
+from s3ish.objects.conditions import UNCONDITIONAL, ReadConditions
+from s3ish.objects.quota_settings import set_of_bucket
+from s3ish.objects.quotas import Limits
+from s3ish.tables.catalog import OF_BUCKET, VERSIONS
 from tests.objects.encodings.toy import toy
 from tests.objects.support import (
     Bytes,
@@ -155,6 +157,30 @@ async def test_a_copy_under_another_encoding_has_them_under_it_too(tmp_path):
     assert plain.annotations[0].part.encoding == ()
     assert await text(store, "p", "n") == b"text" * 100
     await world.close()
+
+
+async def test_their_bytes_count_and_quotas_hold_them(store):
+    async def held():
+        return (await usage.held_by(store, OF_BUCKET, "b")).bytes
+
+    await set_of_bucket(store, "b", Limits(bytes=1000))
+    await put(store, "k", b"x" * 500)
+    await annotate(store, "k", "n", b"y" * 300)
+    assert await held() == 800
+    assert await outcome(annotate(store, "k", "m", b"z" * 201)) is QuotaExceeded
+    assert await outcome(put(store, "other", b"x" * 201)) is QuotaExceeded
+    await annotate(store, "k", "n", b"y" * 100)
+    await annotate(store, "k", "m", b"z" * 200)
+    assert await held() == 800
+    await delete(store, "k", "m")
+    assert await held() == 600
+    none = ReadConditions()
+    await rename.rename_object(store, "b", "k", "r", of_source=none, of_destination=none)
+    base = await appending.find_base(store, "b", "r", 500)
+    await appending.append(store, base, Bytes(b"x" * 100), conditions=UNCONDITIONAL)
+    assert await held() == 700
+    await remove(store, "r")
+    assert await held() == 0
 
 
 async def test_an_index_that_is_built_anew_has_them(store, world):
