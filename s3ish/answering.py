@@ -9,7 +9,7 @@ from s3ish.auth.identify import Authenticator
 from s3ish.auth.sessions import Sessions
 from s3ish.auth.web_identity import Provider
 from s3ish.clock import Clock
-from s3ish.config import Settings
+from s3ish.config import LimitsSettings, Settings
 from s3ish.identity.providers import Providers
 from s3ish.identity.registry import Registry
 from s3ish.objects.outbox import Targets
@@ -19,6 +19,7 @@ from s3ish.observe.observer import Observer
 from s3ish.server.access_log import AccessLog
 from s3ish.server.accounts import Accounts
 from s3ish.server.addresses import Addresses
+from s3ish.server.admission import Admission, Bounds
 from s3ish.server.faults import FaultPoints
 from s3ish.server.pipeline import S3Application
 from s3ish.server.proxies import Proxies
@@ -65,6 +66,7 @@ def make_s3(
         addresses=Addresses(
             server.public_hosts, server.base_path.rstrip("/"), (*server.domains, *server.website_domains)
         ),
+        admission=_admission(settings.limits, store, observer),
         access_log=access_log,
         faults=faults,
         targets=targets,
@@ -75,3 +77,19 @@ def make_s3(
 def _providers(settings: Settings, clock: Clock) -> Providers:
     trusted = [Provider(it.issuer, it.audiences, it.jwks_url, it.algorithms) for it in settings.auth.oidc]
     return Providers(trusted, clock)
+
+
+def _admission(limits: LimitsSettings, store: Store, observer: Observer) -> Admission | None:
+    """Return what holds requests to limits; None if there are none."""
+    bounds = Bounds(
+        limits.requests,
+        limits.uploads,
+        limits.downloads,
+        limits.user_requests,
+        limits.user_uploads,
+        limits.user_downloads,
+        limits.user_requests_per_second,
+        limits.user_burst,
+        limits.body_bytes,
+    )
+    return None if bounds == Bounds() else Admission(bounds, store.clock.monotonic, observer.requests.limited)

@@ -105,6 +105,20 @@ class TlsSettings(Section, frozen=True):
     least_version: Annotated[Literal["1.2", "1.3"], "Oldest version of TLS that is spoken."] = "1.2"
 
 
+class LimitsSettings(Section, frozen=True):
+    """How much callers may ask of each worker; 0 for no limit."""
+
+    requests: Annotated[int, Meta(ge=0), "Requests that a worker answers at once."] = 0
+    uploads: Annotated[int, Meta(ge=0), "Of these, uploads of data."] = 0
+    downloads: Annotated[int, Meta(ge=0), "Of these, downloads."] = 0
+    user_requests: Annotated[int, Meta(ge=0), "Requests of one user that a worker answers at once."] = 0
+    user_uploads: Annotated[int, Meta(ge=0), "Of these, uploads of data."] = 0
+    user_downloads: Annotated[int, Meta(ge=0), "Of these, downloads."] = 0
+    user_requests_per_second: Annotated[float, Meta(ge=0), "Requests a second that a user may begin on a worker."] = 0.0
+    user_burst: Annotated[int, Meta(ge=0), "Requests that may come at once after a rest; 0 for those of a second."] = 0
+    body_bytes: Annotated[int, Meta(ge=0), "Longest body of a request, in bytes; S3's own limit is 5 GiB."] = 0
+
+
 class StorageSettings(Section, frozen=True):
     """Where data lives."""
 
@@ -293,6 +307,7 @@ class Settings(Section, frozen=True):
 
     server: ServerSettings = ServerSettings()
     tls: TlsSettings = TlsSettings()
+    limits: LimitsSettings = LimitsSettings()
     storage: StorageSettings = StorageSettings()
     erasure: ErasureSettings = ErasureSettings()
     auth: AuthSettings = AuthSettings()

@@ -46,6 +46,7 @@ from s3ish.server import respond, sqs, website, welcome
 from s3ish.server.access_log import AccessLog
 from s3ish.server.accounts import Accounts, is_administrative
 from s3ish.server.addresses import Addresses
+from s3ish.server.admission import Admission
 from s3ish.server.body import Disconnected, RequestBody
 from s3ish.server.cors import preflight, share
 from s3ish.server.faults import FaultPoints
@@ -87,6 +88,7 @@ class S3Application:
         website_domains: names of websites.
         proxies: whose word on clients is believed.
         addresses: under which clients know the server.
+        admission: holds requests to limits; None if there are none.
         faults: what happens at some points of every request, if anything does.
         accounts: what answers for users; None if nothing does.
         access_log: what gathers the lines of requests for the owners of buckets; None if nothing does.
@@ -105,6 +107,7 @@ class S3Application:
         website_domains: tuple[str, ...] = (),
         proxies: Proxies = _NO_PROXIES,
         addresses: Addresses = _OWN_ADDRESS,
+        admission: Admission | None = None,
         faults: FaultPoints | None = None,
         accounts: Accounts | None = None,
         access_log: AccessLog | None = None,
@@ -124,7 +127,7 @@ class S3Application:
         self._observer = observer
         self._domains = domains
         self._website_domains = website_domains
-        self._proxies, self._addresses = proxies, addresses
+        self._proxies, self._addresses, self._admission = proxies, addresses, admission
         self._host_id = store.clock.token(15)
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
@@ -145,6 +148,8 @@ class S3Application:
             call.status, call.error = CLIENT_LEFT, "ClientDisconnected"
         finally:
             tallies.in_flight -= 1
+            if self._admission and call.ticket:
+                self._admission.leave(call.ticket)
             ended = clock.monotonic()
             seconds = ended - started
             call.stages.append(("send", ended))
@@ -291,6 +296,8 @@ class S3Application:
         if self._accounts and identity.user:
             self._accounts.registry.note_use(identity.user)
         principal = call.principal = principal_of(identity.user)
+        if self._admission:
+            call.ticket = self._admission.enter(principal.arn, operation, headers)
         held = await self._store.find_bucket(target.bucket) if target.bucket else None
         bucket = call.bucket = held.record if held else None
         circumstances = call.circumstances(now, headers, query, presigned=identity.presigned)

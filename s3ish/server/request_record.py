@@ -19,6 +19,7 @@ from s3ish.observe.refusals import Refusal
 from s3ish.observe.requests import Stage
 from s3ish.server import respond
 from s3ish.server.addresses import Addresses
+from s3ish.server.admission import Ticket
 from s3ish.server.body import RequestBody
 from s3ish.server.proxies import Origin, Proxies
 from s3ish.server.target import Target
@@ -54,6 +55,7 @@ class RequestRecord:
         "stages",
         "status",
         "target",
+        "ticket",
         "torn",
     )
 
@@ -86,6 +88,7 @@ class RequestRecord:
         self.status = 0
         self.progress = respond.Progress()
         self.stages: list[Stage] = []  # and when each ended, in seconds of the monotonic clock
+        self.ticket: Ticket | None = None  # of what the limits let it in for
         self.torn = ""  # who ended the answer before its end
 
     def request(self, host_bucket: str = "") -> HttpRequest:

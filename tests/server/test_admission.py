@@ -1,0 +1,255 @@
+"""Limits: who is let in, who is asked to come back and when, and that nobody is kept out by another's haste."""
+
+import concurrent.futures
+import http.client
+import threading
+
+import boto3
+import pytest
+from botocore.config import Config
+from botocore.exceptions import ClientError
+
+from s3ish.api.catalogue import catalogue
+from s3ish.errors import EntityTooLarge, SlowDown
+from s3ish.server.admission import Admission, Bounds, Places, Rate
+from tests.waiting import wait_until
+
+OPERATIONS = {operation.name: operation for operation in catalogue()}
+
+
+class Hands:
+    """A clock that a test moves."""
+
+    now = 100.0
+
+    def __call__(self):
+        return self.now
+
+
+@pytest.fixture
+def clock():
+    return Hands()
+
+
+def admission(clock, **bounds):
+    refused = []
+    let = Admission(Bounds(**bounds), clock, refused.append)
+    return let, refused
+
+
+def enter(let, caller="a", name="ListBuckets", **headers):
+    return let.enter(caller, OPERATIONS[name], headers)
+
+
+@pytest.mark.parametrize(
+    ("limit", "name"), [("requests", "ListBuckets"), ("uploads", "PutObject"), ("downloads", "GetObject")]
+)
+@pytest.mark.parametrize("of", ["", "user_"])
+def test_as_many_as_are_allowed_are_let_in(clock, limit, name, of):
+    let, refused = admission(clock, **{of + limit: 3})
+    tickets = [enter(let, name=name) for _ in range(3)]
+    with pytest.raises(SlowDown) as told:
+        enter(let, name=name)
+    assert told.value.headers["retry-after"] == "1"
+    assert refused == [limit]
+    let.leave(tickets.pop())
+    tickets.append(enter(let, name=name))
+    for ticket in tickets:
+        let.leave(ticket)
+    for _ in range(3):
+        enter(let, name=name)
+
+
+def test_kinds_are_counted_apart(clock):
+    let, _ = admission(clock, uploads=1, downloads=1)
+    for name in ("PutObject", "GetObject", "ListBuckets", "ListBuckets", "HeadObject"):
+        enter(let, name=name)
+    for name in ("PutObject", "UploadPart", "PostObject", "GetObject"):
+        with pytest.raises(SlowDown):
+            enter(let, name=name)
+
+
+def test_a_refused_upload_takes_no_place_of_requests(clock):
+    let, _ = admission(clock, requests=2, uploads=1)
+    enter(let, name="PutObject")
+    for _ in range(5):
+        with pytest.raises(SlowDown):
+            enter(let, name="PutObject")
+    enter(let)
+
+
+def test_one_user_alone_may_have_all_places(clock):
+    places = Places(8, 0, clock)
+    assert [places.take("a") for _ in range(9)] == [True] * 8 + [False]
+
+
+def test_a_user_in_haste_leaves_places_to_others(clock):
+    places = Places(8, 0, clock)
+    for _ in range(8):
+        places.take("hasty")
+    assert not places.take("late")
+    served = {"hasty": 0, "late": 0}
+    for _ in range(100):  # whenever one ends, the hasty one asks first
+        places.give_back("hasty" if served["late"] < 4 else "late")
+        for caller in ("hasty", "late"):
+            if places.take(caller):
+                served[caller] += 1
+        if served["late"] == 4:
+            break
+    assert served["late"] == 4  # half of all places
+
+
+def test_many_users_have_a_place_each(clock):
+    places = Places(4, 0, clock)
+    assert [places.take(caller) for caller in "abcd"] == [True] * 4
+    assert not places.take("e")
+    places.give_back("a")
+    assert not places.take("b")  # it has its share
+    assert places.take("e")
+
+
+def test_who_was_refused_is_forgotten_soon(clock):
+    places = Places(8, 0, clock)
+    for _ in range(8):
+        places.take("a")
+    assert not places.take("b")
+    places.give_back("a")
+    assert not places.take("a")
+    clock.now += 2
+    assert places.take("a")
+
+
+def test_places_of_those_who_have_none_take_no_memory(clock):
+    places = Places(8, 2, clock)
+    for number in range(1000):
+        assert places.take(str(number))
+        places.give_back(str(number))
+    assert not places._taken
+    assert places._total == 0
+
+
+def test_a_rate_lets_a_burst_and_then_one_after_the_other(clock):
+    rate = Rate(2, 3, clock)
+    assert [rate.wait("a") for _ in range(4)] == [0, 0, 0, 0.5]
+    assert rate.wait("b") == 0
+    clock.now += 0.5
+    assert [rate.wait("a"), rate.wait("a")] == [0, 0.5]
+    clock.now += 1000
+    assert [rate.wait("a") for _ in range(4)] == [0, 0, 0, 0.5]
+
+
+@pytest.mark.parametrize(("per_second", "after"), [(10, "1"), (0.25, "4"), (0.001, "1000")])
+def test_who_is_too_fast_is_told_when_to_come_back(clock, per_second, after):
+    let, refused = admission(clock, user_rate=per_second, user_burst=1)
+    enter(let)
+    with pytest.raises(SlowDown) as told:
+        enter(let)
+    assert told.value.headers["retry-after"] == after
+    assert refused == ["rate"]
+
+
+@pytest.mark.parametrize(
+    ("headers", "fits"),
+    [
+        ({"content-length": "100"}, True),
+        ({"content-length": "101"}, False),
+        ({"content-length": "9" * 400}, False),
+        ({"content-length": "300", "x-amz-decoded-content-length": "100"}, True),
+        ({"content-length": "300", "x-amz-decoded-content-length": "101"}, False),
+        ({}, True),
+    ],
+)
+def test_a_body_that_is_too_long_is_refused(clock, headers, fits):
+    let, refused = admission(clock, body_bytes=100)
+    if fits:
+        let.enter("a", OPERATIONS["PutObject"], headers)
+    else:
+        with pytest.raises(EntityTooLarge):
+            let.enter("a", OPERATIONS["PutObject"], headers)
+        assert refused == ["body"]
+
+
+def client(endpoint, retries=0):
+    return boto3.client(
+        "s3",
+        endpoint_url=endpoint,
+        region_name="us-east-1",
+        aws_access_key_id="s3ishadmin",
+        aws_secret_access_key="s3ishadmin",
+        config=Config(retries={"total_max_attempts": retries + 1, "mode": "standard"}, max_pool_connections=20),
+    )
+
+
+class Slow:
+    """A body that waits in its middle until it is let go."""
+
+    def __init__(self):
+        self.go, self.waits = threading.Event(), threading.Event()
+        self._left = 2
+
+    def __len__(self):
+        return 2000
+
+    def read(self, _size=-1):
+        if not self._left:
+            return b""
+        self._left -= 1
+        if not self._left:
+            self.waits.set()
+            self.go.wait(60)
+        return bytes(1000)
+
+
+def test_a_server_with_limits_asks_to_slow_down(start_server, tmp_path):
+    server = start_server(tmp_path, S3ISH_LIMITS_UPLOADS="1", S3ISH_LIMITS_BODY_BYTES="1000000")
+    s3 = client(server.endpoint)
+    s3.create_bucket(Bucket="bucket")
+    body = Slow()
+    with concurrent.futures.ThreadPoolExecutor() as pool:
+        stored = pool.submit(_put_slowly, server.endpoint, body)
+        assert body.waits.wait(60)
+
+        def is_full():
+            try:
+                s3.put_object(Bucket="bucket", Key="other", Body=b"x")
+            except ClientError as error:
+                return error
+            return None
+
+        wait_until(is_full)
+        refused = is_full().response
+        assert refused["Error"]["Code"] == "SlowDown"
+        assert refused["ResponseMetadata"]["HTTPStatusCode"] == 503
+        assert refused["ResponseMetadata"]["HTTPHeaders"]["retry-after"] == "1"
+        assert s3.list_buckets()["Buckets"]  # other requests go on
+        body.go.set()
+        assert stored.result() == 200
+    client(server.endpoint, retries=5).put_object(Bucket="bucket", Key="other", Body=b"x")
+    with pytest.raises(ClientError, match="EntityTooLarge"):
+        s3.put_object(Bucket="bucket", Key="long", Body=bytes(1_000_001))
+
+
+def _put_slowly(endpoint, body):
+    url = client(endpoint).generate_presigned_url("put_object", {"Bucket": "bucket", "Key": "slow"})
+    host, _, path = url.removeprefix("http://").partition("/")
+    connection = http.client.HTTPConnection(host, timeout=60)
+    connection.request("PUT", "/" + path, body=body, headers={"Content-Length": "2000"})
+    status = connection.getresponse().status
+    connection.close()
+    return status
+
+
+def test_a_client_that_comes_back_in_time_is_served(start_server, tmp_path):
+    server = start_server(tmp_path, S3ISH_LIMITS_USER_REQUESTS_PER_SECOND="5", S3ISH_LIMITS_USER_BURST="2")
+    s3 = client(server.endpoint)
+    outcomes = []
+    for _ in range(6):
+        try:
+            s3.list_buckets()
+            outcomes.append("served")
+        except ClientError as error:
+            outcomes.append(error.response["Error"]["Code"])
+    assert outcomes[:2] == ["served", "served"]
+    assert "SlowDown" in outcomes
+    for _ in range(3):
+        client(server.endpoint, retries=5).list_buckets()
