@@ -10,7 +10,12 @@ import s3ish
 
 ROOT = Path(__file__).parent.parent
 GITHUB = ROOT / ".github"
-YAML_FILES = [*sorted(GITHUB.rglob("*.yml")), ROOT / ".pre-commit-config.yaml", ROOT / "compose.yaml", ROOT / "compose.caddy.yaml"]
+YAML_FILES = [
+    *sorted(GITHUB.rglob("*.yml")),
+    ROOT / ".pre-commit-config.yaml",
+    ROOT / "compose.yaml",
+    ROOT / "compose.caddy.yaml",
+]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 MAKEFILE = (ROOT / "Makefile").read_text()
 TARGETS = set(re.findall(r"^([a-z]+):.*##", MAKEFILE, re.M))
