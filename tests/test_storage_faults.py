@@ -24,6 +24,7 @@ def begin(start_server, tmp_path):
         for root in roots:
             root.mkdir()
         given = {"S3ISH_TEST_CONTROLS": "true", "S3ISH_STORAGE_DRIVE_TIMEOUT_SECONDS": "1", "S3ISH_FSYNC": "true"}
+        given["S3ISH_STORAGE_INDEX"] = str(tmp_path / "index.db")  # or a slow machine has it moved within that second
         process = start_server(*roots, "--bucket", "made", **given | variables)
         return Running(process.endpoint, "s3ishadmin", "s3ishadmin")
 
