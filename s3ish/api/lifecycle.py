@@ -10,7 +10,6 @@ from s3ish.api.context import Context
 from s3ish.api.documents import DocumentHeaders, Effect, bucket_document
 from s3ish.api.filters import AllOf, Filter, check_filter, check_prefix, prefix_of, tags_of
 from s3ish.api.lifecycle_actions import (
-    CLASSES,
     AbortUploads,
     Expiration,
     NoncurrentExpiration,
@@ -23,7 +22,8 @@ from s3ish.api.lifecycle_actions import (
 )
 from s3ish.errors import InvalidArgument, InvalidRequest, MalformedXML, NoSuchLifecycleConfiguration
 from s3ish.model import Bucket, Upload, Version
-from s3ish.objects.lifecycle import Rule, expiry, upload_expiry
+from s3ish.objects.archive import ARCHIVES
+from s3ish.objects.lifecycle import CLASSES, Move, Rule, expiry, upload_expiry
 from s3ish.wire.fields import element, elements, header
 from s3ish.wire.scalars import Instant, write_http_date
 from s3ish.wire.shape import shape
@@ -33,6 +33,7 @@ MAX_ID = 255
 BODY_BYTES = 1024 * 1024
 SMALL_STAY, BY_CLASS = "all_storage_classes_128K", "varies_by_storage_class"
 """Which small objects no transition moves."""
+_SMALL_BYTES = 128 * 1024
 _MINIMUM = "x-amz-transition-default-minimum-object-size"
 
 
@@ -193,12 +194,15 @@ LIFECYCLE = bucket_document(
 
 
 def rules_of(bucket: Bucket) -> tuple[Rule, ...]:
-    """Return the rules of a bucket that are enabled. Transitions are no part of them: a machine has one class."""
+    """Return the rules of a bucket that are enabled."""
     configuration = LIFECYCLE.of(bucket)
-    return tuple(_meaning(rule) for rule in configuration.rules if rule.status == "Enabled") if configuration else ()
+    if configuration is None:
+        return ()
+    by_class = configuration.minimum_size == BY_CLASS
+    return tuple(_meaning(rule, by_class=by_class) for rule in configuration.rules if rule.status == "Enabled")
 
 
-def _meaning(rule: LifecycleRule) -> Rule:
+def _meaning(rule: LifecycleRule, *, by_class: bool) -> Rule:
     sizes = rule.filter and (rule.filter.all_of or rule.filter)
     ends, noncurrent = rule.expiration, rule.noncurrent_expiration
     return Rule(
@@ -213,7 +217,36 @@ def _meaning(rule: LifecycleRule) -> Rule:
         noncurrent_days=noncurrent.days if noncurrent else None,
         newer_versions=(noncurrent.newer_versions or 0) if noncurrent else 0,
         upload_days=rule.abort_uploads.days if rule.abort_uploads else None,
+        moves=tuple(
+            Move(
+                storage_class=it.storage_class,
+                days=it.days,
+                at_ns=it.date,
+                least=_least_moved(rule, it.storage_class, by_class=by_class),
+            )
+            for it in rule.transitions
+        ),
+        noncurrent_moves=tuple(
+            Move(
+                storage_class=it.storage_class,
+                days=it.days,
+                newer_versions=it.newer_versions or 0,
+                least=_least_moved(rule, it.storage_class, by_class=by_class),
+            )
+            for it in rule.noncurrent_transitions
+        ),
     )
+
+
+def _least_moved(rule: LifecycleRule, storage_class: str, *, by_class: bool) -> int:
+    """Return the size in bytes from which on a rule moves objects to a class.
+
+    https://docs.aws.amazon.com/AmazonS3/latest/userguide/lifecycle-transition-general-considerations.html
+    """
+    sizes = rule.filter and (rule.filter.all_of or rule.filter)
+    if sizes and (sizes.greater_than is not None or sizes.less_than is not None):
+        return 0
+    return 0 if by_class and storage_class in ARCHIVES else _SMALL_BYTES
 
 
 def shown_expiry(context: Context, version: Version) -> str | None:

@@ -7,12 +7,11 @@ from collections.abc import Sequence
 from itertools import pairwise
 
 from s3ish.errors import InvalidArgument, InvalidRequest, MalformedXML
+from s3ish.objects.lifecycle import CLASSES
 from s3ish.wire.fields import element
 from s3ish.wire.scalars import Instant
 from s3ish.wire.shape import shape
 
-CLASSES = ("STANDARD_IA", "INTELLIGENT_TIERING", "ONEZONE_IA", "GLACIER_IR", "GLACIER", "DEEP_ARCHIVE")
-"""Where objects may go, each class before those behind it."""
 MAX_DAYS = 2**31 - 1
 MAX_NEWER_VERSIONS = 100
 _KEPT_DAYS = {"STANDARD_IA": 30, "ONEZONE_IA": 30}

@@ -6,8 +6,9 @@ and what was overwritten meanwhile stays. After a jump of the machine's clock no
 it may be set right.
 """
 
+import asyncio
 import math
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from zlib import crc32
 
@@ -25,6 +26,7 @@ from s3ish.objects.delete import delete_object
 from s3ish.objects.lifecycle import Rule
 from s3ish.objects.multipart import abort_upload
 from s3ish.objects.store import Store
+from s3ish.objects.transition import move_version
 from s3ish.tables import keys
 from s3ish.tables.catalog import BUCKETS, UPLOADS, VERSIONS
 from s3ish.tables.state import LIFECYCLE, LifecycleProgress
@@ -32,6 +34,14 @@ from s3ish.tables.state import LIFECYCLE, LifecycleProgress
 log = structlog.get_logger()
 
 _ROWS_A_STEP = 200
+_UPLOADS_A_STEP = 20
+"""Each may have 10,000 parts."""
+_ROWS_A_TURN = 10
+"""After so many rows the event loop has its turn: to look at one takes a twentieth of a millisecond."""
+_RESTS = 4
+"""So many times as long as a step took, requests have the machine before the next one."""
+_SURVEY_RESTS = 100
+"""The same between two looks at the rules of all buckets."""
 _CAUSE = Cause(job="lifecycle")
 _LONGEST_PAUSE_SECONDS = 5.0
 _JUMP_SECONDS = 3600.0
@@ -40,8 +50,44 @@ _STAYS = (AccessDenied, NoSuchBucket, NoSuchKey, NoSuchUpload, PreconditionFaile
 """What a removal may meet: a lock, or a client that was faster."""
 
 
+_UPLOADS, _NEXT = "uploads", "next"
+
+
+class _Survey:
+    """A look at the rules of all buckets, some at a time.
+
+    ``seconds`` is how long it has taken so far.
+    """
+
+    def __init__(self, store: Store, rules_of: Callable[[Bucket], Sequence[Rule]], day_ns: int) -> None:
+        self._store, self._rules_of, self._day_ns = store, rules_of, day_ns
+        self._start, self._rules, self._first = b"", 0, ""
+        self.seconds = 0.0
+
+    async def go_on(self) -> bool:
+        """Look at the next buckets; return whether these were all."""
+        began = self._store.clock.monotonic()
+        rows = await BUCKETS.rows(self._store.index, self._start, keys.END, _ROWS_A_STEP)
+        for row in rows:
+            with suppress(Damaged):  # it is reported, and repair is another job's
+                bucket = self._store.hold(BUCKETS, *row).record
+                if rules := self._rules_of(bucket):
+                    self._first = self._first or bucket.name
+                    self._rules = crc32(repr((bucket.name, bucket.created_ns, rules)).encode(), self._rules)
+            self._start = keys.after(row[0])
+        self.seconds += self._store.clock.monotonic() - began
+        return len(rows) < _ROWS_A_STEP
+
+    def begin(self, last: LifecycleProgress) -> LifecycleProgress:
+        """Return the beginning of a pass, or the last one if none is due."""
+        day = self._store.clock.service_ns() // self._day_ns
+        if (day, self._rules) == (last.day, last.rules):
+            return last
+        return LifecycleProgress(day, self._rules, self._first)
+
+
 class LifecycleJob:
-    """Removes what lifecycle rules say.
+    """Removes and moves what lifecycle rules say.
 
     Args:
         store: the engines.
@@ -54,25 +100,34 @@ class LifecycleJob:
         self._store, self._rules_of = store, rules_of
         self._day_ns = store.clock.service.day_ns
         self._ahead, self._doubted_until = self._clock_ahead(), -math.inf
+        self._survey = _Survey(store, rules_of, self._day_ns)
         self._rest = Step(more=False, pause_seconds=min(_LONGEST_PAUSE_SECONDS, self._day_ns / 1e10))
 
     async def step(self) -> Step:
-        """Look at the next rows of a pass, or whether one is due."""
+        """Look at the next rows of a pass, or at the next buckets, to learn whether one is due."""
         if not self._is_clock_steady():
             return self._rest
+        began = self._store.clock.monotonic()
         value = await LIFECYCLE.value(self._store.index)
         progress = LIFECYCLE.read(value) or LifecycleProgress()
         if progress.bucket:
             after = await self._go_on(progress)
         else:
-            after = await self._begin(progress)
+            if not await self._survey.go_on():
+                return self._step(began)
+            done, self._survey = self._survey, _Survey(self._store, self._rules_of, self._day_ns)
+            after = done.begin(progress)
             if after == progress:
-                return self._rest
+                return Step(more=False, pause_seconds=max(self._rest.pause_seconds, _SURVEY_RESTS * done.seconds))
         try:
             await self._store.index.commit([LIFECYCLE.put(after)], [LIFECYCLE.expect(value)])
         except Conflict:
             return self._rest
-        return Step(more=True)
+        return self._step(began)
+
+    def _step(self, began: float) -> Step:
+        """Return the outcome of a step that began at a time, and after which there is more to do."""
+        return Step(more=True, rest_seconds=_RESTS * (self._store.clock.monotonic() - began))
 
     def _clock_ahead(self) -> float:
         """Return how far machine time is ahead of the clock that never jumps, in seconds."""
@@ -85,41 +140,39 @@ class LifecycleJob:
             self._ahead, self._doubted_until = ahead, now + _JUMP_SECONDS
         return now >= self._doubted_until
 
-    async def _begin(self, last: LifecycleProgress) -> LifecycleProgress:
-        """Return the beginning of a pass, or the last one if none is due."""
-        buckets = [bucket async for bucket in self._buckets()]
-        rules = crc32(repr([(bucket.name, bucket.created_ns, self._rules_of(bucket)) for bucket in buckets]).encode())
-        day = self._store.clock.service_ns() // self._day_ns
-        if (day, rules) == (last.day, last.rules):
-            return last
-        return LifecycleProgress(day, rules, buckets[0].name if buckets else "")
-
-    async def _buckets(self, after: str = "") -> AsyncIterator[Bucket]:
-        """Yield the buckets behind a name that have rules."""
-        start = keys.after(after.encode()) if after else b""
-        while rows := await BUCKETS.rows(self._store.index, start, keys.END, _ROWS_A_STEP):
-            for key, value in rows:
-                with suppress(Damaged):  # it is reported, and repair is another job's
-                    bucket = self._store.hold(BUCKETS, key, value).record
-                    if self._rules_of(bucket):
-                        yield bucket
-            start = keys.after(rows[-1][0])
-
     async def _go_on(self, at: LifecycleProgress) -> LifecycleProgress:
         """Look at some rows of a bucket. Returns where the pass is then."""
+        if at.stage == _NEXT:
+            return await self._find_next(at)
         held = await self._store.find_bucket(at.bucket)
         rules = self._rules_of(held.record) if held else ()
-        if held and rules:
-            first, stop = keys.prefix_range(keys.object_key(at.bucket, ""))
-            start = keys.after(at.row) if at.row else first
-            rows = await VERSIONS.rows(self._store.index, start, stop, _ROWS_A_STEP)
-            if rows:
-                for row in rows:
-                    at = await self._look(held.record, rules, at, row)
-                return at
-            await self._end_uploads(held.record, rules)
-        following = await anext(self._buckets(at.bucket), None)
-        return LifecycleProgress(at.day, at.rules, following.name if following else "")
+        if not held or not rules:
+            return replace(at, stage=_NEXT)
+        first, stop = keys.prefix_range(keys.object_key(at.bucket, ""))
+        start = keys.after(at.row) if at.row else first
+        if at.stage == _UPLOADS:
+            uploads = await UPLOADS.rows(self._store.index, start, stop, _UPLOADS_A_STEP)
+            for row in uploads:
+                with suppress(Damaged):
+                    await self._end_upload(rules, self._store.hold(UPLOADS, *row).record)
+            return replace(at, row=uploads[-1][0]) if uploads else replace(at, stage=_NEXT)
+        rows = await VERSIONS.rows(self._store.index, start, stop, _ROWS_A_STEP)
+        for number, row in enumerate(rows, 1):
+            at = await self._look(held.record, rules, at, row)
+            if number % _ROWS_A_TURN == 0:
+                await asyncio.sleep(0)
+        return at if rows else LifecycleProgress(at.day, at.rules, at.bucket, stage=_UPLOADS)
+
+    async def _find_next(self, at: LifecycleProgress) -> LifecycleProgress:
+        """Look for a bucket with rules among those that follow."""
+        rows = await BUCKETS.rows(self._store.index, keys.after(at.bucket.encode()), keys.END, _ROWS_A_STEP)
+        for row in rows:
+            with suppress(Damaged):
+                bucket = self._store.hold(BUCKETS, *row).record
+                if self._rules_of(bucket):
+                    return LifecycleProgress(at.day, at.rules, bucket.name)
+        last = rows[-1][0].decode(errors="replace") if rows else ""
+        return LifecycleProgress(at.day, at.rules, last, stage=_NEXT if last else "")
 
     async def _look(
         self, bucket: Bucket, rules: Sequence[Rule], at: LifecycleProgress, row: tuple[bytes, bytes]
@@ -132,23 +185,36 @@ class LifecycleJob:
             return at
         latest = version.key != at.key
         newer = 0 if latest else at.newer
+        now_ns = self._store.clock.service_ns()
         if latest:
-            await self._expire(bucket, rules, version)
+            if not await self._expire(bucket, rules, version):
+                await self._move(version, lifecycle.transition(rules, version, self._day_ns, now_ns))
         else:
-            due = lifecycle.noncurrent_expiry(rules, version, at.made_ns, newer - 1, self._day_ns)
-            if due and due.at_ns <= self._store.clock.service_ns():
+            covered = at.made_ns, newer - 1, self._day_ns
+            due = lifecycle.noncurrent_expiry(rules, version, *covered)
+            if due and due.at_ns <= now_ns:
                 await self._remove(bucket, version, version.id, due.rule)
+            else:
+                await self._move(version, lifecycle.noncurrent_transition(rules, version, *covered, now_ns))
         return replace(at, key=version.key, newer=newer + 1, made_ns=version.modified_ns)
 
-    async def _expire(self, bucket: Bucket, rules: Sequence[Rule], version: Version) -> None:
-        """Remove or cover a current version if it is due."""
+    async def _move(self, version: Version, storage_class: str) -> None:
+        """Move a version to a class, if one is named."""
+        if storage_class:
+            with suppress(*_STAYS):
+                if await move_version(self._store, version, storage_class, _CAUSE):
+                    log.info("moved", bucket=version.bucket, key=version.key, version=version.id, to=storage_class)
+
+    async def _expire(self, bucket: Bucket, rules: Sequence[Rule], version: Version) -> bool:
+        """Remove or cover a current version if it is due, which it returns."""
         due = lifecycle.expiry(rules, version, self._day_ns)
         if due is None or due.at_ns > self._store.clock.service_ns():
-            return
+            return False
         if not version.marker:
             await self._remove(bucket, version, None, due.rule)
         elif len(await self._store.newest(version.bucket, version.key, 2)) == 1:
             await self._remove(bucket, version, version.id, due.rule)
+        return True
 
     async def _remove(self, bucket: Bucket, version: Version, version_id: str | None, rule: str) -> None:
         same = WriteConditions(if_match=version.etag, if_match_size=version.size, if_match_modified=version.modified_ns)
@@ -164,15 +230,6 @@ class LifecycleJob:
                 cause=_CAUSE,
             )
             log.info("expired", bucket=bucket.name, key=version.key, version=version.id, rule=rule, marker=done.made)
-
-    async def _end_uploads(self, bucket: Bucket, rules: Sequence[Rule]) -> None:
-        """Abort the uploads of a bucket that are due."""
-        start, stop = keys.prefix_range(keys.object_key(bucket.name, ""))
-        while rows := await UPLOADS.rows(self._store.index, start, stop, _ROWS_A_STEP):
-            for row in rows:
-                with suppress(Damaged):
-                    await self._end_upload(rules, self._store.hold(UPLOADS, *row).record)
-            start = keys.after(rows[-1][0])
 
     async def _end_upload(self, rules: Sequence[Rule], upload: Upload) -> None:
         due = lifecycle.upload_expiry(rules, upload, self._day_ns)

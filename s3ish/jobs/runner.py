@@ -30,10 +30,14 @@ _START_SECONDS = 0.5
 
 
 class Step(NamedTuple):
-    """The outcome of one step: whether there is more to do now, and if not, when to look again."""
+    """The outcome of one step: whether there is more to do now, and if not, when to look again.
+
+    Before more is done the requests have the machine for ``rest_seconds``.
+    """
 
     more: bool
     pause_seconds: float = 60.0
+    rest_seconds: float = 0.0
 
 
 class Job(Protocol):
@@ -92,7 +96,7 @@ class Runner:
             try:
                 if job in self._own or self._has(job) or await self.acquire(job):
                     outcome = await job.step()
-                    pause = 0 if outcome.more else outcome.pause_seconds
+                    pause = outcome.rest_seconds if outcome.more else outcome.pause_seconds
             except IndexFailure as error:
                 log.error("job failed", job=job.name, error=str(error))
                 pause = LEASE_SECONDS

@@ -14,6 +14,22 @@ from msgspec import Struct
 
 from s3ish.model import Tag, Upload, Version
 
+CLASSES = ("STANDARD_IA", "INTELLIGENT_TIERING", "ONEZONE_IA", "GLACIER_IR", "GLACIER", "DEEP_ARCHIVE")
+"""Where objects may go, each class before those behind it; STANDARD and others come before all."""
+
+
+class Move(Struct, frozen=True, kw_only=True):
+    """A transition of versions of at least ``least`` bytes to another class, after days or at a moment.
+
+    Of noncurrent versions the newest ``newer_versions`` stay where they are.
+    """
+
+    storage_class: str
+    days: int | None = None
+    at_ns: int | None = None
+    least: int = 0
+    newer_versions: int = 0
+
 
 class Rule(Struct, frozen=True, kw_only=True):
     """One rule that is enabled: what it is about, and which actions it asks for; None where it does not.
@@ -33,6 +49,8 @@ class Rule(Struct, frozen=True, kw_only=True):
     noncurrent_days: int | None = None
     newer_versions: int = 0
     upload_days: int | None = None
+    moves: tuple[Move, ...] = ()
+    noncurrent_moves: tuple[Move, ...] = ()
 
     def is_about(self, version: Version) -> bool:
         """Whether a version is one that the rule speaks of; a delete marker has neither tags nor a size."""
@@ -87,6 +105,56 @@ def noncurrent_expiry(rules: Sequence[Rule], version: Version, covered_ns: int, 
         if rule.noncurrent_days is not None and newer >= rule.newer_versions and rule.is_about(version)
     ]
     return min(dues, key=_at, default=None)
+
+
+def transition(rules: Sequence[Rule], version: Version, day_ns: int, now_ns: int) -> str:
+    """Return the class where a current version should be by now; empty if it is there, or behind it."""
+    due = [
+        move.storage_class
+        for rule in rules
+        for move in rule.moves
+        if _is_due(move, version.modified_ns, day_ns, now_ns) and move.least <= version.size and rule.is_about(version)
+    ]
+    return _last(version, due)
+
+
+def noncurrent_transition(
+    rules: Sequence[Rule], version: Version, covered_ns: int, newer: int, day_ns: int, now_ns: int
+) -> str:
+    """Return the class where a noncurrent version should be by now; see ``transition``, ``noncurrent_expiry``."""
+    due = [
+        move.storage_class
+        for rule in rules
+        for move in rule.noncurrent_moves
+        if _is_due(move, covered_ns, day_ns, now_ns)
+        and move.least <= version.size
+        and newer >= move.newer_versions
+        and rule.is_about(version)
+    ]
+    return _last(version, due)
+
+
+def _is_due(move: Move, since_ns: int, day_ns: int, now_ns: int) -> bool:
+    at = move.at_ns if move.days is None else counted(since_ns, move.days, day_ns)
+    return at is not None and at <= now_ns
+
+
+def _last(version: Version, due: Sequence[str]) -> str:
+    """Return the last of some classes that a version may go to, empty if there is none."""
+    now = version.attributes.storage_class
+    if version.marker:
+        return ""
+    return max((name for name in due if is_behind(name, now)), key=CLASSES.index, default="")
+
+
+def is_behind(storage_class: str, now: str) -> bool:
+    """Whether an object of the class ``now`` may go to another one.
+
+    https://docs.aws.amazon.com/AmazonS3/latest/userguide/lifecycle-transition-general-considerations.html
+    """
+    if (now, storage_class) == ("ONEZONE_IA", "GLACIER_IR"):
+        return False
+    return now not in CLASSES or CLASSES.index(storage_class) > CLASSES.index(now)
 
 
 def upload_expiry(rules: Sequence[Rule], upload: Upload, day_ns: int) -> Due | None:

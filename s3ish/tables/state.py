@@ -108,7 +108,8 @@ class LifecycleProgress(Struct, frozen=True):
 
     ``day`` is the day of the pass and ``rules`` a checksum of all rules in it. ``bucket`` is being looked through; it
     is "" at the end. Of its versions ``row`` is the last that was looked at, of the key ``key``; so far ``newer``
-    versions of this key were, and the last of these was made at ``made_ns``.
+    versions of this key were, and the last of these was made at ``made_ns``. When ``stage`` is "uploads", ``row`` is
+    the last upload that was looked at; when it is "next", the bucket is done, and another one behind it is looked for.
     """
 
     day: int = -1
@@ -118,6 +119,7 @@ class LifecycleProgress(Struct, frozen=True):
     key: str = ""
     newer: int = 0
     made_ns: int = 0
+    stage: str = ""
 
 
 class ReplicationProgress(Struct, frozen=True):

@@ -2,13 +2,17 @@
 
 import pytest
 
+from s3ish.integrity.rebuild import rebuild
+from s3ish.jobs import lifecycle as lifecycle_job
 from s3ish.jobs.lifecycle import LifecycleJob
 from s3ish.jobs.runner import run_once
 from s3ish.model import Attributes, Lock, Tag
 from s3ish.objects import buckets, versions
-from s3ish.objects.lifecycle import Rule
-from s3ish.objects.listing import Query, list_uploads
-from tests.objects.support import add_part, begin, head, keys_of, make_bucket, put, remove, versions_of
+from s3ish.objects.consequences import Cause
+from s3ish.objects.lifecycle import Move, Rule
+from s3ish.objects.listing import Query, list_objects, list_uploads, list_versions
+from s3ish.objects.transition import move_version
+from tests.objects.support import add_part, begin, counted, head, keys_of, make_bucket, put, remove, versions_of
 
 DAY_NS = 86_400 * 10**9
 
@@ -193,3 +197,137 @@ async def test_after_a_jump_of_the_clock_nothing_is_removed_for_an_hour(store, w
     monkeypatch.setattr(world.clock, "monotonic", lambda: later)
     await run_once(ageing.job)
     assert await keys_of(store) == []
+
+
+# --- transitions
+
+
+def moved(storage_class, **when):
+    return Move(storage_class=storage_class, **when)
+
+
+async def classes_of(store, key="a"):
+    page = await list_versions(store, Query("b", key, "", 100), "", "")
+    return [item.version.attributes.storage_class for _, item in page.items]
+
+
+async def shown(store, key="a"):
+    page = await list_objects(store, Query("b", key, "", 100), "")
+    return [entry.storage_class for _, entry in page.items]
+
+
+async def test_objects_move_from_class_to_class_as_they_grow_old(store):
+    rule = Rule(id="r", moves=(moved("STANDARD_IA", days=3), moved("GLACIER", days=9)))
+    ageing = Ageing(store, b=[rule])
+    before = await put(store, "a", b"data")
+    await ageing.after(1)
+    assert await classes_of(store) == ["STANDARD"]
+    await ageing.after(2)
+    assert (await classes_of(store), await shown(store)) == (["STANDARD_IA"], ["STANDARD_IA"])
+    await ageing.after(9)
+    assert (await classes_of(store), await shown(store)) == (["GLACIER"], ["GLACIER"])
+    after = await head(store, "a")
+    assert (after.etag, after.modified_ns, after.id) == (before.etag, before.modified_ns, before.id)
+    kept, found = await counted(store)
+    assert kept == found
+
+
+async def test_a_move_is_in_the_sidecar_and_survives_the_loss_of_the_index(store, world, tmp_path):
+    await put(store, "a", b"data")
+    await Ageing(store, b=[Rule(id="r", moves=(moved("GLACIER_IR", days=0),))]).after(1)
+    rebuilt = world.open(tmp_path / "other.db")
+    await rebuild(rebuilt)
+    assert (await classes_of(rebuilt), await shown(rebuilt)) == (["GLACIER_IR"], ["GLACIER_IR"])
+
+
+async def test_of_several_classes_the_last_is_taken_and_none_goes_back(store):
+    ageing = Ageing(
+        store, b=[Rule(id="r", moves=(moved("GLACIER", days=1),)), Rule(id="s", moves=(moved("STANDARD_IA", days=1),))]
+    )
+    for name in ("STANDARD", "REDUCED_REDUNDANCY", "STANDARD_IA", "DEEP_ARCHIVE"):
+        await put(store, name, b"data", attributes=Attributes(storage_class=name))
+    await ageing.after(1)
+    assert [await classes_of(store, name) for name in ("REDUCED", "STANDARD_IA", "DEEP_ARCHIVE")] == [
+        ["GLACIER"],
+        ["GLACIER"],
+        ["DEEP_ARCHIVE"],
+    ]
+    ageing.rules["b"] = [Rule(id="r", moves=(moved("GLACIER_IR", days=1),))]
+    await put(store, "one", b"data", attributes=Attributes(storage_class="ONEZONE_IA"))
+    await ageing.after(2)
+    assert await classes_of(store, "one") == ["ONEZONE_IA"], "S3 has no such way"
+
+
+async def test_expiry_goes_before_a_move(store):
+    await put(store, "a", b"data")
+    await Ageing(store, b=[Rule(id="r", days=2, moves=(moved("GLACIER", days=1),))]).after(3)
+    assert await keys_of(store) == []
+
+
+async def test_small_objects_and_those_of_other_rules_stay(store):
+    rule = Rule(id="r", prefix="a", moves=(moved("GLACIER", days=1, least=10),))
+    for key, size in (("a", 10), ("ab", 9), ("b", 10)):
+        await put(store, key, bytes(size))
+    await Ageing(store, b=[rule]).after(1)
+    assert [await classes_of(store, key) for key in ("ab", "b")] == [["STANDARD"], ["STANDARD"]]
+    assert await classes_of(store) == ["GLACIER", "STANDARD"]
+
+
+async def test_noncurrent_versions_move_but_for_the_newest(store):
+    await buckets.set_versioning(store, "b", enabled=True)
+    for number in range(4):
+        await put(store, "a", b"%d" % number)
+    await remove(store, "a")
+    rule = Rule(id="r", noncurrent_moves=(moved("GLACIER", days=1, newer_versions=2),))
+    await Ageing(store, b=[rule]).after(1)
+    assert await classes_of(store) == ["STANDARD", "STANDARD", "STANDARD", "GLACIER", "GLACIER"]
+    assert await shown(store) == []
+
+
+async def test_what_was_overwritten_since_it_was_looked_at_does_not_move(store):
+    await put(store, "a", b"old")
+    old = await head(store, "a")
+    await put(store, "a", b"new")
+    assert not await move_version(store, old, "GLACIER", Cause(job="lifecycle"))
+    assert (await classes_of(store), await shown(store)) == (["STANDARD"], ["STANDARD"])
+
+
+# --- bounds
+
+
+async def test_no_step_reads_more_than_some_rows(store, monkeypatch):
+    """Buckets without rules, versions, uploads: each is gone through a piece at a time."""
+    monkeypatch.setattr(lifecycle_job, "_ROWS_A_STEP", 3)
+    monkeypatch.setattr(lifecycle_job, "_UPLOADS_A_STEP", 3)
+    for number in range(7):
+        await make_bucket(store, f"empty{number}")
+    await make_bucket(store, "last")
+    for number in range(7):
+        await put(store, f"{number}", b"x")
+        await begin(store, f"{number}")
+        await begin(store, f"{number}", bucket="last")
+    asked = []
+    scan = store.index.scan
+
+    async def watched(table, start, stop, limit):
+        asked.append(limit)
+        return await scan(table, start, stop, limit)
+
+    monkeypatch.setattr(store.index, "scan", watched)
+    rules = [Rule(id="r", days=1, upload_days=1)]
+    ageing = Ageing(store, b=rules, last=rules)
+    clock = store.clock
+    clock.service.set(clock.service_ns() + 3 * DAY_NS, clock.now_ns())
+    steps = 0
+    while True:
+        asked.clear()
+        step = await ageing.job.step()
+        assert sum(limit for limit in asked if limit > 2 and limit < 10_000) <= 3
+        if not step.more:
+            break
+        assert step.rest_seconds > 0, "requests have the machine meanwhile"
+        steps += 1
+    assert steps > 20
+    assert await keys_of(store) == []
+    for bucket in ("b", "last"):
+        assert (await list_uploads(store, Query(bucket, "", "", 100), "", "")).items == []
