@@ -11,6 +11,7 @@ from typing import Any
 
 from s3ish.answering import make_s3
 from s3ish.api.catalogue import catalogue
+from s3ish.api.inventory import lister, lists_of
 from s3ish.api.lifecycle import rules_of
 from s3ish.blob.paths import MARK_BYTES
 from s3ish.blob.protocol import BlobError
@@ -32,6 +33,7 @@ from s3ish.integrity.scrub import ScrubJob
 from s3ish.integrity.startup import join
 from s3ish.integrity.sweep import SweepJob
 from s3ish.integrity.unresolved import UnresolvedJob
+from s3ish.jobs.inventory import InventoryJob
 from s3ish.jobs.lifecycle import LifecycleJob
 from s3ish.jobs.periodic import Periodic
 from s3ish.jobs.runner import Job, Runner
@@ -230,7 +232,8 @@ class Application:
     def _shared_jobs(self, store: Store) -> list[Job]:
         """Return what one process of many does."""
         scrub = ScrubJob(store, self._observer, self._settings.jobs.scrub_days * 86_400)
-        return [*jobs(store), scrub, LifecycleJob(store, rules_of), replication_job(store, self._observer)]
+        lists = InventoryJob(store, lists_of, lister(store))
+        return [*jobs(store), scrub, LifecycleJob(store, rules_of), lists, replication_job(store, self._observer)]
 
     async def _largest(self) -> list[tuple[str, int, int]]:
         return await usage.largest(self._store.index if self._store else None)

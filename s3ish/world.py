@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 from msgspec.structs import replace
 
 from s3ish.answering import make_s3
+from s3ish.api.inventory import lister, lists_of
 from s3ish.api.lifecycle import rules_of
 from s3ish.auth.identify import Authentication, Authenticator
 from s3ish.auth.request import HttpRequest
@@ -26,6 +27,7 @@ from s3ish.identity.registry import Registry
 from s3ish.identity.secrets import Secrets
 from s3ish.index.memory import MemoryIndex, Rows
 from s3ish.integrity.garbage import GarbageJob, RemovalJob
+from s3ish.jobs.inventory import InventoryJob
 from s3ish.jobs.lifecycle import LifecycleJob
 from s3ish.jobs.periodic import Periodic
 from s3ish.jobs.runner import Job, Runner, run_once
@@ -78,8 +80,8 @@ class _Stage:
     def __init__(self, store: Store, s3: S3Application, access_log: AccessLog, jobs: Sequence[Job]) -> None:
         self.store, self.s3 = store, s3
         self._access_log = access_log
-        self._ageing = LifecycleJob(store, rules_of)
-        self._runner = Runner(store, [GarbageJob(store), self._ageing, *jobs], own=[RemovalJob(store)])
+        self._ageing = LifecycleJob(store, rules_of), InventoryJob(store, lists_of, lister(store))
+        self._runner = Runner(store, [GarbageJob(store), *self._ageing, *jobs], own=[RemovalJob(store)])
         self._requests, self._is_left = 0, False
         self._runner.start()
 
@@ -105,8 +107,9 @@ class _Stage:
             self._clear()
 
     async def age(self) -> None:
-        """Carry out the lifecycle rules, and deliver the access logs, now."""
-        await run_once(self._ageing)
+        """Carry out the lifecycle rules, make the lists of objects that are due, and deliver the access logs, now."""
+        for job in self._ageing:
+            await run_once(job)
         await self._access_log.deliver(all_of_it=True)
 
     async def leave(self) -> None:

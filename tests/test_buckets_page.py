@@ -74,3 +74,13 @@ def test_notifications(start_server, script, tmp_path):
     )
     lines = [json.loads(line) for line in (tmp_path / "events.jsonl").read_text().splitlines()]
     assert [line["detail-type"] for line in lines] == ["Object Created", "Object Deleted"]
+
+
+def test_lists_of_objects(start_server, script, tmp_path):
+    (client,) = blocks("Lists of objects", "python")
+    server = start_server(tmp_path / "data", S3ISH_JOBS_DAY_SECONDS="20")
+    told, process = script(client.replace("http://127.0.0.1:9000", server.endpoint), "client")
+    assert process.wait(60) == 0, told.read_text()
+    keys = ("a.jpg", "b%20c.jpg")
+    wanted = [{"Bucket": "photos", "Key": key, "Size": "1000", "StorageClass": "STANDARD"} for key in keys]
+    assert told.read_text().splitlines() == list(map(str, wanted))

@@ -84,6 +84,13 @@ class Documents(Generic[T]):
         beside = bucket.documents.get(_beside(self.name), "") if self.kept else ""
         return cast("T", _parsed(self.kind, self.root, text, self.kept, beside))
 
+    def each(self, bucket: Bucket) -> list[T]:
+        """Return the documents of a bucket, of a kind of which it may have many, by their ids; see ``of``."""
+        return [
+            cast("T", _parsed(self.kind, self.root, bucket.documents[_numbered(self.name, number)]))
+            for number in _ids(bucket, self.name)
+        ]
+
     def written(self, document: T) -> dict[str, str]:
         """Return what the bucket's record holds of a document, by name."""
         if isinstance(document, str):

@@ -3,35 +3,21 @@
 https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutBucketInventoryConfiguration.html
 """
 
-from s3ish.api.destinations import check_destination
+from collections.abc import Awaitable, Callable
+
+from s3ish.api.destinations import bucket_named, check_destination
 from s3ish.api.documents import Effect, numbered_document
 from s3ish.api.filters import check_prefix
-from s3ish.errors import MalformedXML
-from s3ish.model import Bucket
+from s3ish.api.own_objects import put_own
+from s3ish.errors import MalformedXML, NotImplemented
+from s3ish.model import Attributes, Bucket
+from s3ish.objects.consequences import Cause
+from s3ish.objects.inventory import FIELDS, List
+from s3ish.objects.store import Store
 from s3ish.wire.fields import element, elements
 from s3ish.wire.shape import shape
 
-FIELDS = (
-    "Size",
-    "LastModifiedDate",
-    "StorageClass",
-    "ETag",
-    "IsMultipartUploaded",
-    "ReplicationStatus",
-    "EncryptionStatus",
-    "ObjectLockRetainUntilDate",
-    "ObjectLockMode",
-    "ObjectLockLegalHoldStatus",
-    "ObjectLockEventHoldStatus",
-    "ObjectLockEventHoldDuration",
-    "IntelligentTieringAccessTier",
-    "BucketKeyStatus",
-    "ChecksumAlgorithm",
-    "ObjectAccessControlList",
-    "ObjectOwner",
-    "LifecycleExpirationDate",
-    "IntelligentTieringReferenceDate",
-)
+_CAUSE = Cause(job="inventory")
 
 
 @shape
@@ -110,13 +96,44 @@ def _check(inventory: InventoryConfiguration, bucket: Bucket) -> None:  # noqa: 
         raise MalformedXML
     check_prefix(inventory.filter.prefix if inventory.filter else "")
     check_destination(destination.bucket, destination.prefix)
+    if destination.format == "ORC":
+        raise NotImplemented("Lists of objects are made as CSV and as Parquet, not as ORC.")
 
 
 INVENTORY = numbered_document(
     InventoryConfiguration,
     "inventory",
     action="s3:{}InventoryConfiguration",
-    effect=Effect.NOT_YET,
+    effect=Effect.ACTED_UPON,
     listed_root="ListInventoryConfigurationsResult",
     check=_check,
 )
+
+
+def lister(store: Store) -> Callable[[Bucket, str, bytes, str], Awaitable[None]]:
+    """Return what stores the files of lists in a store."""
+
+    async def put(bucket: Bucket, key: str, data: bytes, content_type: str) -> None:
+        await put_own(store, bucket, key, data, Attributes(headers={"content-type": content_type}), _CAUSE)
+
+    return put
+
+
+def lists_of(bucket: Bucket) -> list[List]:
+    """Return the lists of a bucket that are to be made."""
+    return [_list(found) for found in INVENTORY.each(bucket) if found.is_enabled]
+
+
+def _list(found: InventoryConfiguration) -> List:
+    to = found.destination.bucket
+    chosen = found.fields or ()
+    return List(
+        id=found.id,
+        target=bucket_named(to.bucket),
+        target_prefix=to.prefix or "",
+        form=to.format,
+        prefix=found.filter.prefix if found.filter else "",
+        all_versions=found.versions == "All",
+        weekly=found.schedule.frequency == "Weekly",
+        fields=tuple(field for field in FIELDS if field in chosen),
+    )

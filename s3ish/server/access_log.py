@@ -15,13 +15,10 @@ import structlog
 from msgspec import Struct
 
 from s3ish.api.access_log import LOGGING, LoggingEnabled, grants_of
-from s3ish.api.encrypting import encodings_with, encrypted_in
+from s3ish.api.own_objects import put_own
 from s3ish.auth.mismatch import without_keys
-from s3ish.blob.protocol import Buffer
 from s3ish.errors import NoSuchBucket, S3Error
 from s3ish.model import Attributes, Bucket
-from s3ish.objects import put
-from s3ish.objects.digests import Claims
 from s3ish.objects.store import Store
 from s3ish.server.request_record import RequestRecord
 from s3ish.server.website import OPERATION as WEBSITE
@@ -65,28 +62,6 @@ class _Pending(Struct):
     since: float
     lines: list[bytes]
     size: int = 0
-
-
-class _Text:
-    """Bytes that are all there, as ``put_object`` wants them."""
-
-    algorithm = None
-    expects_sha256 = False
-
-    def __init__(self, text: bytes) -> None:
-        self._text, self.size = text, len(text)
-
-    async def gather(self, count: int) -> None:
-        """Wait for nothing."""
-
-    async def read(self, limit: int) -> Buffer:
-        """Return the next bytes."""
-        piece, self._text = self._text[:limit], self._text[limit:]
-        return piece
-
-    def claims(self) -> Claims:
-        """Claim nothing."""
-        return Claims()
 
 
 class AccessLog:
@@ -148,17 +123,7 @@ class AccessLog:
                 raise NoSuchBucket(BucketName=enabled.target)
             plain = Attributes(headers={"content-type": "text/plain"}, acl=grants_of(enabled, target))
             key = self._key(pending)
-            encryption = await encrypted_in(self._store, target, key, plain)
-            await put.put_object(
-                self._store,
-                target.name,
-                key,
-                _Text(b"".join(pending.lines)),
-                owner=target.owner,
-                attributes=encryption.attributes,
-                encoding=encryption.links,
-                encodings=encodings_with(self._store, encryption.keys),
-            )
+            await put_own(self._store, target, key, b"".join(pending.lines), plain)
         except S3Error as error:
             log.warning(
                 "access log not delivered",

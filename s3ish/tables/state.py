@@ -135,6 +135,31 @@ class ReplicationProgress(Struct, frozen=True):
     ended: bool = False
 
 
+class ListedFile(Struct, frozen=True):
+    """A file of a list of objects: its key, size in bytes and MD5."""
+
+    key: str
+    size: int
+    md5: str
+
+
+class InventoryProgress(Struct, frozen=True):
+    """How far a list of the objects of a bucket is.
+
+    It is the one of ``period``, a number of a day or a week, began at ``began_ns`` of service time, and is made by the
+    configuration whose checksum is ``form``. ``row`` is the last row that stands in one of its ``files``, whose names
+    begin with ``token``; ``done`` says that the list is complete.
+    """
+
+    period: int
+    began_ns: int
+    form: int
+    token: str
+    row: bytes = b""
+    files: tuple[ListedFile, ...] = ()
+    done: bool = False
+
+
 class ScrubProgress(Struct, frozen=True):
     """Where a pass of the scrub is.
 
@@ -197,6 +222,12 @@ GENERATION = Mark(
     "how many starts the index has seen; the volumes have the number too, and an index with a lower one is refused",
     "integrity/startup.py",
 )
+INVENTORY = Kept(
+    "inventory/",
+    InventoryProgress,
+    "how far the list of objects is of which the name says bucket and configuration",
+    "jobs/inventory.py",
+)
 LEASES = Kept("lease/", Lease, "which process runs a job, until when", "jobs/runner.py")
 LIFECYCLE = Kept("lifecycle", LifecycleProgress, "where the pass of lifecycle rules is", "jobs/lifecycle.py")
 REPLICATION = Kept(
@@ -242,6 +273,7 @@ STATE_ROWS: tuple[Mark | Kept[Any], ...] = (
     COUNTED,
     GAPS,
     GENERATION,
+    INVENTORY,
     LEASES,
     LIFECYCLE,
     REPLICATION,

@@ -557,3 +557,16 @@ def test_replication_rules_with_a_prefix_of_their_own(s3, versioned, target):
     value = {"Role": "arn:aws:iam::000000000000:role/r", "Rules": [rule]}
     s3.put_bucket_replication(Bucket=versioned, ReplicationConfiguration=value)
     assert s3.get_bucket_replication(Bucket=versioned)["ReplicationConfiguration"] == value
+
+
+def test_a_list_as_orc_is_refused_clearly(s3, refused, bucket):
+    wanted = {
+        "Id": "all",
+        "IsEnabled": True,
+        "IncludedObjectVersions": "All",
+        "Schedule": {"Frequency": "Weekly"},
+        "Destination": {"S3BucketDestination": {"Bucket": "arn:aws:s3:::lists", "Format": "ORC"}},
+    }
+    arguments = {"Bucket": bucket, "Id": "all", "InventoryConfiguration": wanted}
+    answer = refused("NotImplemented", 501, s3.put_bucket_inventory_configuration, **arguments)
+    assert "ORC" in answer["Error"]["Message"]
