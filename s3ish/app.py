@@ -69,7 +69,9 @@ _LOGS_PAUSE_SECONDS = 5.0
 
 def jobs(store: Store) -> list[Job]:
     """Return the jobs of which one process of many does each."""
-    return [GarbageJob(store), SweepJob(store, store.clock.now_ns())]
+    sweep = SweepJob(store, store.clock.now_ns())
+    lists = InventoryJob(store, lists_of, lister(store))
+    return [GarbageJob(store), sweep, LifecycleJob(store, rules_of), lists]
 
 
 def user_jobs(registry: Registry) -> list[Job]:
@@ -163,7 +165,8 @@ class Application:
         own: list[Job] = [damage, repair, leftovers, removal, delivery, *user_jobs(registry)]
         own.append(Periodic("quotas", owner_quotas.reload, RELOAD_SECONDS))
         own.append(Periodic("samples", samples.take, SAMPLE_SECONDS))
-        runner = Runner(store, [*self._shared_jobs(store), *notifications.jobs(store, self._observer)], own=own)
+        shared = [*self._shared_jobs(store), *notifications.jobs(store, self._observer)]
+        runner = Runner(store, shared, own, self._observer)
         await join(store)
         await owner_quotas.reload()
         self._store = store
@@ -232,8 +235,7 @@ class Application:
     def _shared_jobs(self, store: Store) -> list[Job]:
         """Return what one process of many does."""
         scrub = ScrubJob(store, self._observer, self._settings.jobs.scrub_days * 86_400)
-        lists = InventoryJob(store, lists_of, lister(store))
-        return [*jobs(store), scrub, LifecycleJob(store, rules_of), lists, replication_job(store, self._observer)]
+        return [*jobs(store), scrub, replication_job(store, self._observer)]
 
     async def _largest(self) -> list[tuple[str, int, int]]:
         return await usage.largest(self._store.index if self._store else None)

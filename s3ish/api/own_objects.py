@@ -1,7 +1,6 @@
 """Objects that the server itself makes in a bucket of its users: access logs, lists of objects."""
 
 from s3ish.api.encrypting import encodings_with, encrypted_in
-from s3ish.blob.protocol import Buffer
 from s3ish.model import Attributes, Bucket, Version
 from s3ish.objects import put
 from s3ish.objects.consequences import BY_SERVER, Cause
@@ -21,7 +20,7 @@ class _Bytes:
     async def gather(self, count: int) -> None:
         """Wait for nothing."""
 
-    async def read(self, limit: int) -> Buffer:
+    async def read(self, limit: int) -> bytes:
         """Return the next bytes."""
         piece, self._data = self._data[:limit], self._data[limit:]
         return piece

@@ -481,6 +481,30 @@ def du(volumes: tuple[str, ...], as_json: bool, config: str | None) -> None:
         click.echo("s3ish: not all is counted yet; the next start of a server counts", err=True)
 
 
+@main.command()
+@click.argument("volumes", nargs=-1, metavar="[VOLUME]...")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
+@_config_option
+def jobs(volumes: tuple[str, ...], as_json: bool, config: str | None) -> None:
+    """Show what each background job is at.
+
+    When it ran last and runs next (UTC), how many steps it did and how many failed, and where it is. A job that works
+    notes this every few seconds. Exit code 1 if the last step of one failed.
+    """
+    from s3ish.blob.protocol import BlobError
+    from s3ish.cli import reports
+    from s3ish.index.protocol import IndexFailure
+
+    settings = _load(config, storage__volumes=volumes or None)
+    try:
+        found = reports.jobs_of(settings)
+    except (BlobError, IndexFailure, OSError) as error:
+        _fail(str(error))
+    for line in reports.job_lines(found, as_json=as_json):
+        click.echo(_printable(line))
+    sys.exit(EX_FAILURE if any(job.state.error for job in found) else 0)
+
+
 def _check(settings: Settings, *, repair: bool) -> NoReturn:
     from s3ish.blob.protocol import BlobError
     from s3ish.cli import store as commands

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator
+from datetime import UTC, datetime
 from typing import NamedTuple, TypeVar
 
 from msgspec import json
@@ -16,8 +17,11 @@ from s3ish.model import Usage
 from s3ish.objects import usage
 from s3ish.process.index_place import find_index, require
 from s3ish.tables.catalog import OF_BUCKET, OF_OWNER, TABLES
+from s3ish.tables.state import INVENTORY, JOBS, LEASES, LIFECYCLE, SCRUB, JobState
 
 T = TypeVar("T")
+
+_MOST_JOBS = 10_000
 
 
 class Holdings(NamedTuple):
@@ -57,6 +61,69 @@ def usage_lines(found: Holdings, *, as_json: bool) -> Iterator[str]:
             f"{held.bytes:16} {held.objects:11} {held.versions:11} {held.markers:9} {held.uploads:9} "
             f"{held.upload_bytes:16}  {kind} {name}"
         )
+
+
+class JobReport(NamedTuple):
+    """What a background job is at, and which process has it."""
+
+    name: str
+    state: JobState
+    holder: str
+    at: str
+
+
+def jobs_of(settings: Settings) -> list[JobReport]:
+    """Return what each background job is at that has run. Raises BlobError, IndexFailure."""
+
+    async def read(index: Index) -> list[JobReport]:
+        now = Clock().now_ns()
+        found = []
+        for name, value in await JOBS.family(index, _MOST_JOBS):
+            row = LEASES.one(name)
+            lease = row.read(await row.value(index))
+            holder = lease.holder if lease and lease.until_ns > now else ""
+            state = JOBS.one(name).read(value) or JobState()
+            found.append(JobReport(name.decode(errors="replace"), state, holder, await _progress_of(index, name)))
+        return found
+
+    return _ask(settings, read)
+
+
+async def _progress_of(index: Index, name: bytes) -> str:
+    """Return where a job is, as far as it notes that."""
+    if name == b"scrub":
+        scrub = SCRUB.read(await SCRUB.value(index))
+        return f"{scrub.ratio:.0%} verified" if scrub else ""
+    if name == b"lifecycle":
+        lifecycle = LIFECYCLE.read(await LIFECYCLE.value(index))
+        return f"at {lifecycle.bucket}/{lifecycle.key}" if lifecycle and lifecycle.bucket else ""
+    if name == b"inventory":
+        rows = await INVENTORY.family(index, _MOST_JOBS)
+        read = [INVENTORY.one(which).read(value) for which, value in rows]
+        under_way = [which.decode() for (which, _), it in zip(rows, read, strict=True) if it and not it.done]
+        return f"at {', '.join(under_way)}" if under_way else ""
+    return ""
+
+
+def job_lines(found: list[JobReport], *, as_json: bool) -> Iterator[str]:
+    """Yield the lines that show the jobs."""
+    if as_json:
+        for job in found:
+            held = {"job": job.name, "holder": job.holder, "progress": job.at} | asdict(job.state)
+            yield json.encode(held).decode()
+        return
+    yield f"{'job':<24} {'last run':<19} {'next run':<19} {'steps':>9} {'failed':>6} {'seconds':>9}  progress"
+    for job in found:
+        state = job.state
+        shown = f"failed: {state.error}" if state.error else job.at
+        yield (
+            f"{job.name:<24} {_moment(state.ended_ns):<19} {_moment(state.next_ns):<19} {state.steps:9} "
+            f"{state.failures:6} {state.seconds:9.1f}  {shown}"
+        )
+
+
+def _moment(at_ns: int) -> str:
+    return f"{datetime.fromtimestamp(at_ns / 1e9, UTC):%Y-%m-%d %H:%M:%S}" if at_ns else "never"
 
 
 def _ask(settings: Settings, read: Callable[[Index], Awaitable[T]]) -> T:

@@ -13,7 +13,8 @@ import structlog
 
 from s3ish.index.protocol import Change, Conflict, IndexFailure
 from s3ish.objects.store import Store
-from s3ish.tables.state import LEASES, Lease
+from s3ish.observe.observer import Observer
+from s3ish.tables.state import JOBS, LEASES, JobState, Lease
 
 log = structlog.get_logger()
 
@@ -23,6 +24,9 @@ _RENEW_SECONDS = 5
 """How old a lease may be when a step begins: to renew it for each of many short steps would be a flush each."""
 _ASK_SECONDS = 5
 """How often a process asks for a job that another one has."""
+_NOTED_SECONDS = 10
+"""What has become of a job is noted with its lease, and at once when it rests for so long."""
+_MOST_ERROR = 200
 _MOST_LEASES = 10_000
 
 _START_SECONDS = 0.5
@@ -58,10 +62,15 @@ class Runner:
         store: the engines; leases stand in its index.
         jobs: of which one process of many runs each.
         own: what every process runs for itself, without a lease.
+        observer: notified of each step.
     """
 
-    def __init__(self, store: Store, jobs: Sequence[Job], own: Sequence[Job] = ()) -> None:
+    def __init__(
+        self, store: Store, jobs: Sequence[Job], own: Sequence[Job] = (), observer: Observer | None = None
+    ) -> None:
         self._store = store
+        self._observer = observer
+        self._states: dict[str, JobState] = {}  # of the jobs that this process has or had
         self._jobs = jobs
         self._own = own
         self._holder = store.clock.token()
@@ -87,7 +96,9 @@ class Runner:
                 value = await row.value(self._store.index)
                 lease = row.read(value)
                 if lease and lease.holder == self._holder:
-                    await self._store.index.commit([row.drop()], [row.expect(value)])
+                    state = self._states.get(name)
+                    noted = [JOBS.of(name.encode()).put(state)] if state else []
+                    await self._store.index.commit([row.drop(), *noted], [row.expect(value)])
 
     async def _run(self, job: Job) -> None:
         await asyncio.sleep(_START_SECONDS)
@@ -95,15 +106,46 @@ class Runner:
             pause: float = _ASK_SECONDS
             try:
                 if job in self._own or self._has(job) or await self.acquire(job):
-                    outcome = await job.step()
-                    pause = outcome.rest_seconds if outcome.more else outcome.pause_seconds
+                    pause = await self._step(job)
             except IndexFailure as error:
                 log.error("job failed", job=job.name, error=str(error))
                 pause = LEASE_SECONDS
-            except Exception:
-                log.exception("job failed", job=job.name)
-                pause = LEASE_SECONDS
             await asyncio.sleep(pause)
+
+    async def _step(self, job: Job) -> float:
+        """Do a step; return how long to pause after it, in seconds. Raises IndexFailure."""
+        clock, error = self._store.clock, ""
+        began = clock.monotonic()
+        try:
+            outcome = await job.step()
+            pause = outcome.rest_seconds if outcome.more else outcome.pause_seconds
+        except Exception as failure:
+            if isinstance(failure, IndexFailure):
+                log.error("job failed", job=job.name, error=str(failure))
+            else:
+                log.exception("job failed", job=job.name)
+            pause, error = LEASE_SECONDS, f"{type(failure).__name__}: {failure}"[:_MOST_ERROR]
+        took = clock.monotonic() - began
+        if self._observer:
+            self._observer.job_step(job.name, took, failed=bool(error))
+        if job not in self._own:
+            before, now = self._states.get(job.name, JobState()), clock.now_ns()
+            self._states[job.name] = JobState(
+                steps=before.steps + 1,
+                failures=before.failures + bool(error),
+                seconds=before.seconds + took,
+                ended_ns=now,
+                next_ns=now + int(pause * 1e9),
+                error=error,
+            )
+            if pause >= _NOTED_SECONDS:
+                await self._store.index.commit(self._noted(job))
+        return pause
+
+    def _noted(self, job: Job) -> list[Change]:
+        """Return the changes that note what has become of a job."""
+        state = self._states.get(job.name)
+        return [JOBS.of(job.name.encode()).put(state)] if state else []
 
     def _has(self, job: Job) -> bool:
         """Whether this process took or renewed the lease of a job a moment ago."""
@@ -118,9 +160,14 @@ class Runner:
         value = await row.value(self._store.index)
         until = now + LEASE_SECONDS * 1_000_000_000
         if self._is_held_elsewhere(row.read(value), now, until):
+            self._states.pop(job.name, None)  # it goes on there
             return False
+        if job.name not in self._states:
+            noted = JOBS.of(job.name.encode())
+            self._states[job.name] = noted.read(await noted.value(self._store.index)) or JobState()
         with contextlib.suppress(Conflict):
-            await self._store.index.commit([row.put(Lease(self._holder, until))], [row.expect(value)])
+            mine = row.put(Lease(self._holder, until))
+            await self._store.index.commit([mine, *self._noted(job)], [row.expect(value)])
             self._renewed[job.name] = self._store.clock.monotonic()
             return True
         return False

@@ -168,6 +168,15 @@ class Observer:
         """Show for how long the first event has waited for a target."""
         self._metrics.oldest_event.labels(target).set(seconds)
 
+    def job_step(self, job: str, seconds: float, *, failed: bool) -> None:
+        """Count a step of a background job."""
+        if "_metrics" not in vars(self):  # jobs alone are no reason to make them
+            return
+        self._metrics.job_steps.labels(job).inc()
+        self._metrics.job_seconds.labels(job).inc(seconds)
+        if failed:
+            self._metrics.job_failures.labels(job).inc()
+
     def render(self, buckets: Iterable[tuple[str, int, int]] = ()) -> tuple[str, bytes]:
         """Return the content type and text of all metrics; of ``buckets`` name, bytes and objects are shown."""
         self.sample()

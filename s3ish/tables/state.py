@@ -54,6 +54,10 @@ class StateRow:
         rows = await STATE.rows(index, *keys.prefix_range(self.key), limit)
         return [(key.removeprefix(self.key), value) for key, value in rows]
 
+    def one(self, name: bytes) -> Self:
+        """Return one row of a family, to read it; see ``of``."""
+        return self.of(name)
+
     def drop(self) -> Delete:
         """The change that removes the row."""
         return STATE.drop(self.key)
@@ -101,6 +105,21 @@ class Lease(Struct, frozen=True):
 
     holder: str
     until_ns: int
+
+
+class JobState(Struct, frozen=True):
+    """What has become of a job: how many steps it did, how many of them failed, and how long they took together.
+
+    The last one ended at ``ended_ns``, the next one is due at ``next_ns`` (nanoseconds of the wall clock); ``error`` is
+    why the last one failed, empty if it did not.
+    """
+
+    steps: int = 0
+    failures: int = 0
+    seconds: float = 0.0
+    ended_ns: int = 0
+    next_ns: int = 0
+    error: str = ""
 
 
 class LifecycleProgress(Struct, frozen=True):
@@ -228,6 +247,7 @@ INVENTORY = Kept(
     "how far the list of objects is of which the name says bucket and configuration",
     "jobs/inventory.py",
 )
+JOBS = Kept("job/", JobState, "what has become of a job", "jobs/runner.py")
 LEASES = Kept("lease/", Lease, "which process runs a job, until when", "jobs/runner.py")
 LIFECYCLE = Kept("lifecycle", LifecycleProgress, "where the pass of lifecycle rules is", "jobs/lifecycle.py")
 REPLICATION = Kept(
@@ -274,6 +294,7 @@ STATE_ROWS: tuple[Mark | Kept[Any], ...] = (
     GAPS,
     GENERATION,
     INVENTORY,
+    JOBS,
     LEASES,
     LIFECYCLE,
     REPLICATION,

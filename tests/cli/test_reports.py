@@ -85,3 +85,26 @@ def test_a_quota_is_set_beside_a_running_server_and_holds(start_server, run_s3is
 )
 def test_sizes_are_read_with_their_units(text, size):
     assert read_size(text) == size
+
+
+def test_jobs_are_shown_beside_a_running_server_and_after_it(start_server, run_s3ish, tmp_path):
+    volume = tmp_path / "volume"
+    server = start_server(volume, S3ISH_JOBS_DAY_SECONDS="10")
+    client(server.endpoint).create_bucket(Bucket="bbb")
+
+    def rows():
+        told = run_s3ish("jobs", volume, "--json")
+        assert told.returncode == 0, told.stderr
+        return {row["job"]: row for row in map(json.loads, told.stdout.splitlines())}
+
+    wait_until(lambda: {"garbage", "orphans", "lifecycle", "inventory", "scrub"} <= rows().keys())
+    server.stop()
+    found = rows()
+    for name in ("garbage", "lifecycle", "inventory"):
+        assert found[name]["steps"] > 0, name
+        assert found[name]["failures"] == 0, name
+        assert found[name]["next_ns"] >= found[name]["ended_ns"] > 1_700_000_000 * 10**9
+        assert found[name]["holder"] == "", "the server has ended"
+    plain = run_s3ish("jobs", volume)
+    assert [line.split()[0] for line in plain.stdout.splitlines()] == ["job", *found]
+    assert run_s3ish("job", "lifecycle", "--once", "--volume", volume).returncode == 0

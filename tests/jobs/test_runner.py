@@ -6,6 +6,7 @@ import pytest
 
 from s3ish.index.protocol import Put
 from s3ish.jobs.runner import LEASE_SECONDS, Runner, Step, run_once
+from s3ish.tables.state import JOBS
 
 SECOND = 10**9
 
@@ -124,3 +125,30 @@ async def test_a_job_can_be_run_to_its_end_from_the_shell():
     job = Counting(steps=7)
     await run_once(job)
     assert job.done == 7
+
+
+async def test_what_became_of_a_job_is_noted_and_goes_on_in_another_process(store):
+    class Failing:
+        name = "failing"
+        steps = 0
+        failed = asyncio.Event()
+
+        async def step(self):
+            self.steps += 1
+            if self.steps % 2 == 0:
+                self.failed.set()
+                raise ValueError("the reason")
+            return Step(more=True)
+
+    for times in (1, 2):
+        job = Failing()
+        job.failed.clear()
+        runner = Runner(store, [job])
+        runner.start()
+        await asyncio.wait_for(job.failed.wait(), 10)
+        row = JOBS.of(b"failing")
+        while (state := row.read(await row.value(store.index))) is None or state.failures < times:
+            await asyncio.sleep(0.01)
+        await runner.stop()
+        assert (state.steps, state.failures, state.error) == (2 * times, times, "ValueError: the reason")
+        assert state.next_ns > state.ended_ns
