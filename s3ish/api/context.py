@@ -22,12 +22,22 @@ class Body(Source, Protocol):
     """The request's body."""
 
 
+class KeyOutcome(Struct, frozen=True):
+    """What became of one key of a batch: the version that was asked for or made, and the error if there was one."""
+
+    key: str
+    version_id: str = ""
+    status: int = 204
+    error: str = ""
+
+
 class Context(Struct):
     """One call.
 
     ``bucket`` is the bucket of the request's target, checked to exist where the operation needs it; ``scheme`` that of
     the URL that the client asked for, ``operation`` the name of what it asked for; ``host_id``
     names the server, ``targets`` are those of notifications, and ``names`` tells who policies mean.
+    ``each`` says what became of each key of a batch.
     """
 
     store: Store
@@ -42,6 +52,7 @@ class Context(Struct):
     host_id: str = ""
     targets: Targets = NO_TARGETS
     names: Names = NO_NAMES
+    each: list[KeyOutcome] = []
 
     @property
     def headers(self) -> Mapping[str, str]:

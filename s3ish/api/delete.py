@@ -6,7 +6,7 @@ https://docs.aws.amazon.com/AmazonS3/latest/API/API_DeleteObjects.html
 
 import asyncio
 
-from s3ish.api.context import Context
+from s3ish.api.context import Context, KeyOutcome
 from s3ish.api.lock import check_bypass, may_bypass
 from s3ish.api.operation import operation
 from s3ish.api.shapes import BucketRequest, DocumentDigest, ObjectRequest, RequesterPays
@@ -175,7 +175,9 @@ async def _delete_one(
             cause=context.cause,
         )
     except S3Error as error:
+        context.each.append(KeyOutcome(wanted.key, wanted.version_id or "", error.status, error.code))
         return ErrorElement(key=wanted.key, version_id=wanted.version_id, code=error.code, message=error.message)
+    context.each.append(KeyOutcome(key, deleted.version_id or ""))
     return DeletedElement(
         key=wanted.key,
         version_id=wanted.version_id,

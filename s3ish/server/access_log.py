@@ -15,6 +15,7 @@ import structlog
 from msgspec import Struct
 
 from s3ish.api.access_log import LOGGING, LoggingEnabled, grants_of
+from s3ish.api.context import KeyOutcome
 from s3ish.api.own_objects import put_own
 from s3ish.auth.mismatch import without_keys
 from s3ish.errors import NoSuchBucket, S3Error
@@ -49,6 +50,8 @@ _RESOURCES = {
 }
 """What S3 calls what a query key selects; others are in upper case."""
 _COPIES = {"CopyObject": "REST.COPY.OBJECT", "UploadPartCopy": "REST.COPY.PART"}
+_OF_BATCH = "BATCH.DELETE.OBJECT"
+"""What S3 calls the deletion of each key of a batch."""
 _SECRETS = re.compile(r"(?i)\b((?:x-amz-)?(?:signature|security-token)=)[^&]*")
 """With these a reader of the log could repeat a request that was presigned."""
 
@@ -88,9 +91,11 @@ class AccessLog:
         if status is None or status.enabled is None:
             return
         now = self._store.clock.service_now() - timedelta(seconds=seconds)
-        line = line_of(call, bucket, written, now, seconds, host_id)
-        if self._size + len(line) > MAX_PENDING_BYTES:
-            self._lost += 1
+        lines = [line_of(call, bucket, written, now, seconds, host_id)]
+        lines += [_line_of_key(call, bucket, now, host_id, outcome) for outcome in call.each]
+        size = sum(map(len, lines))
+        if self._size + size > MAX_PENDING_BYTES:
+            self._lost += len(lines)
             return
         day = now.strftime(_DAY)
         place = (bucket.name, bucket.documents[LOGGING.name], day if _by_event(status.enabled) else "")
@@ -98,9 +103,9 @@ class AccessLog:
         if pending is None:
             since = self._store.clock.monotonic()
             pending = self._pending[place] = _Pending(bucket, status.enabled, day, since, [])
-        pending.lines.append(line)
-        pending.size += len(line)
-        self._size += len(line)
+        pending.lines += lines
+        pending.size += size
+        self._size += size
 
     async def deliver(self, *, all_of_it: bool = False) -> None:
         """Store what has been gathered for long enough, or is much; all of it when the worker ends."""
@@ -155,9 +160,42 @@ def line_of(
 ) -> bytes:
     """Return the line of a request in S3's format: fields between blanks, ``-`` for what is not known."""
     headers = dict(written.headers) if written else {}
-    target, principal = call.target, call.principal
-    version, auth = _signature(call)
+    target = call.target
     query = f"?{_redacted(call.query)}" if call.query else ""
+    return _line(
+        call,
+        bucket,
+        now,
+        operation_of(call),
+        quote(target.key) if target and target.key else "-",
+        (
+            _quoted(f"{call.method} {call.path}{query} HTTP/1.1"),
+            str(call.status),
+            call.error or "-",
+            str(call.progress.sent or "-"),
+            _object_size(call, headers),
+            str(round(seconds * 1000)),
+            "-",
+            _quoted(_redacted(call.headers.get("referer", ""))),
+            _quoted(call.headers.get("user-agent")),
+            headers.get("x-amz-version-id", "-"),
+            host_id,
+        ),
+    )
+
+
+def _line_of_key(call: RequestRecord, bucket: Bucket, now: datetime, host_id: str, outcome: KeyOutcome) -> bytes:
+    """Return the line of one key of a batch: what is of the request as a whole stands in the request's line."""
+    rest = (str(outcome.status), outcome.error or "-", "-", "-", "-", "-", '"-"', '"-"')
+    version = _plain(outcome.version_id) or "-"
+    return _line(call, bucket, now, _OF_BATCH, quote(outcome.key) or "-", ('"-"', *rest, version, host_id))
+
+
+def _line(
+    call: RequestRecord, bucket: Bucket, now: datetime, operation: str, key: str, middle: tuple[str, ...]
+) -> bytes:
+    principal = call.principal
+    version, auth = _signature(call)
     fields = (
         bucket.owner.id,
         bucket.name,
@@ -165,19 +203,9 @@ def line_of(
         call.origin.client or "-",
         "-" if principal.is_anonymous else principal.owner.id,
         call.request_id,
-        operation_of(call),
-        quote(target.key) if target and target.key else "-",
-        _quoted(f"{call.method} {call.path}{query} HTTP/1.1"),
-        str(call.status),
-        call.error or "-",
-        str(call.progress.sent or "-"),
-        _object_size(call, headers),
-        str(round(seconds * 1000)),
-        "-",
-        _quoted(_redacted(call.headers.get("referer", ""))),
-        _quoted(call.headers.get("user-agent")),
-        headers.get("x-amz-version-id", "-"),
-        host_id,
+        operation,
+        key,
+        *middle,
         version,
         "-",
         auth,

@@ -327,6 +327,7 @@ class S3Application:
             host_id=self._host_id,
             targets=self._targets,
             names=self._accounts.registry.directory if self._accounts else NO_NAMES,
+            each=call.each,
         )
         for permit in operation.permits(typed) if operation.permits else ():
             await context.require(permit)

@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Any
 from urllib.parse import unquote
 
+from s3ish.api.context import KeyOutcome
 from s3ish.api.operation import Operation
 from s3ish.auth.condition_keys import Circumstances
 from s3ish.auth.diagnosis import without_secrets
@@ -38,6 +39,7 @@ class RequestRecord:
         "bucket",
         "cut_off",
         "decided_by",
+        "each",
         "error",
         "headers",
         "method",
@@ -84,6 +86,7 @@ class RequestRecord:
             headers["host"] = origin.host if ":" in origin.host or not origin.port else f"{origin.host}:{origin.port}"
         self.prefix, self.path = addresses.split(scope["raw_path"].decode("latin-1"), headers.get("host", ""), origin)
         self.body: RequestBody | None = None
+        self.each: list[KeyOutcome] = []  # of a batch
         self.cut_off = False  # the server stops and waits no longer
         self.status = 0
         self.progress = respond.Progress()

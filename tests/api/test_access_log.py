@@ -170,3 +170,32 @@ def test_no_retention_by_default_where_logs_go(s3, refused, new_bucket):
     s3.put_object_lock_configuration(Bucket=target, ObjectLockConfiguration=lock)
     status = {"LoggingEnabled": {"TargetBucket": target, "TargetPrefix": ""}}
     refused("InvalidTargetBucketForLogging", 400, s3.put_bucket_logging, Bucket=bucket, BucketLoggingStatus=status)
+
+
+def test_each_key_of_a_batch_has_a_line_of_its_own(s3, logged):
+    bucket, target = logged()
+    for key in ("a b", "c"):
+        s3.put_object(Bucket=bucket, Key=key, Body=b"1")
+    objects = [{"Key": "a b"}, {"Key": "c"}, {"Key": "kept", "ETag": '"other"'}]
+    answer = s3.delete_objects(Bucket=bucket, Delete={"Objects": objects, "Quiet": True})
+    request_id = answer["ResponseMetadata"]["RequestId"]
+    (refused,) = answer["Errors"]
+
+    def lines():
+        return [shlex.split(line.partition("]")[2]) for line in _lines(s3, target) if request_id in line]
+
+    wait_until(lambda: len(lines()) == 4)
+    assert {len(line) for line in lines()} == {23}
+    assert lines()[0][3:5] == ["REST.POST.MULTI_OBJECT_DELETE", "-"]
+    assert sorted(line[3:8] for line in lines()[1:]) == [
+        ["BATCH.DELETE.OBJECT", "a%20b", "-", "204", "-"],
+        ["BATCH.DELETE.OBJECT", "c", "-", "204", "-"],
+        [
+            "BATCH.DELETE.OBJECT",
+            "kept",
+            "-",
+            "412" if refused["Code"] == "PreconditionFailed" else "404",
+            refused["Code"],
+        ],
+    ]
+    assert {tuple(line[:3]) for line in lines()} == {("127.0.0.1", "s3ish-root", request_id)}
