@@ -10,6 +10,8 @@ import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
+from tests.waiting import wait_until
+
 MASTER, OTHER = (base64.b64encode(letter * 32).decode() for letter in (b"k", b"n"))
 WORDS = b"words that nobody may read "
 CONTEXT = base64.b64encode(json.dumps({"team": "billing"}).encode()).decode()
@@ -366,3 +368,33 @@ def test_the_master_key_is_changed_without_writing_data(server, arn):
     checked(server)
     assert LOST not in server.end()
     server.begin(OTHER)
+
+
+def test_objects_under_named_keys_are_replicated_where_the_rule_says_so(server, arn):
+    s3 = server.s3
+    for bucket in ("source", "target"):
+        s3.create_bucket(Bucket=bucket)
+        s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
+    rule = {
+        "Status": "Enabled",
+        "Priority": 1,
+        "Filter": {},
+        "DeleteMarkerReplication": {"Status": "Disabled"},
+        "SourceSelectionCriteria": {"SseKmsEncryptedObjects": {"Status": "Enabled"}},
+        "Destination": {
+            "Bucket": "arn:aws:s3:::target",
+            "EncryptionConfiguration": {"ReplicaKmsKeyID": arn},
+        },
+    }
+    role = "arn:aws:iam::000000000000:role/replication"
+    s3.put_bucket_replication(Bucket="source", ReplicationConfiguration={"Role": role, "Rules": [rule]})
+    data = WORDS * 10_000
+    for size in (100, len(data)):
+        s3.put_object(Bucket="source", Key=f"k{size}", Body=data[:size], **under(arn, SSEKMSEncryptionContext=CONTEXT))
+        wait_until(lambda: s3.head_object(Bucket="source", Key=f"k{size}")["ReplicationStatus"] != "PENDING")  # noqa: B023
+        found = s3.get_object(Bucket="target", Key=f"k{size}")
+        assert found["Body"].read() == data[:size]
+        assert (found["ReplicationStatus"], found["SSEKMSKeyId"]) == ("REPLICA", arn)
+    server.run("key", "disable", "alias/app")
+    with pytest.raises(ClientError, match=r"KMS\.DisabledException"):
+        s3.get_object(Bucket="target", Key="k100")

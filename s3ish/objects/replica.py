@@ -10,8 +10,10 @@ from s3ish.blob.protocol import BlobWriter
 from s3ish.errors import SlowDown
 from s3ish.index.protocol import Change, Expect
 from s3ish.model import NULL_VERSION, Attributes, Owner, Usage, Version
-from s3ish.objects import copy, usage, versions
+from s3ish.objects import copy, named_keys, usage, versions
 from s3ish.objects.consequences import Cause
+from s3ish.objects.encodings import named
+from s3ish.objects.encodings.chain import Encodings
 from s3ish.objects.replication import JOB, REPLICA
 from s3ish.objects.store import Conflicted, Store, attempts, translated
 from s3ish.tables.catalog import CURRENT, INLINE, NULLS, USAGE, VERSIONS
@@ -49,13 +51,21 @@ async def replicate_here(store: Store, source: Version, bucket: str, owner: Owne
             if source.marker:
                 async with store.blobs.create(f"{bucket}/{source.key}", 0) as writer:
                     return await commit(replace(draft, blob=await writer.finish()), writer, ())
-            encodings = store.encodings.asked_for(source.encoding)
+            encodings = (await _encodings(store, source)).asked_for(source.encoding)
             return await copy.copy_bytes(store, source, draft, commit, encodings)
         except Conflicted:
             held = await store.get(VERSIONS, bucket, source.key, source.sequence)
             if held is None:  # it was made, and removed at once
                 raise SlowDown from None
             return held.record
+
+
+async def _encodings(store: Store, source: Version) -> Encodings:
+    """Return the encodings of a version and its replica. Raises S3Error: a key may not be used."""
+    keys = [await named_keys.usable(store, key_id) for key_id in named.key_ids(source.encoding)]
+    if not keys:
+        return store.encodings
+    return store.encodings.having({named.NAME: named.codec_of(keys, store.clock.random_bytes)})
 
 
 async def _amend(store: Store, replica: Version, attributes: Attributes) -> Version:
