@@ -11,6 +11,7 @@ from typing import NamedTuple, Protocol
 
 import structlog
 
+from s3ish.errors import S3Error
 from s3ish.index.protocol import Change, Conflict, IndexFailure
 from s3ish.objects.store import Store
 from s3ish.observe.observer import Observer
@@ -120,8 +121,8 @@ class Runner:
             outcome = await job.step()
             pause = outcome.rest_seconds if outcome.more else outcome.pause_seconds
         except Exception as failure:
-            if isinstance(failure, IndexFailure):
-                log.error("job failed", job=job.name, error=str(failure))
+            if isinstance(failure, IndexFailure | S3Error):  # of the index, as it is or as callers of S3 see it
+                log.error("job failed", job=job.name, error=str(failure.__cause__ or failure))
             else:
                 log.exception("job failed", job=job.name)
             pause, error = LEASE_SECONDS, f"{type(failure).__name__}: {failure}"[:_MOST_ERROR]

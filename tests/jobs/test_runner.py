@@ -4,8 +4,9 @@ import asyncio
 
 import pytest
 
-from s3ish.index.protocol import Put
+from s3ish.index.protocol import Damaged, Put
 from s3ish.jobs.runner import LEASE_SECONDS, Runner, Step, run_once
+from s3ish.objects.store import translated
 from s3ish.tables.state import JOBS
 
 SECOND = 10**9
@@ -152,3 +153,23 @@ async def test_what_became_of_a_job_is_noted_and_goes_on_in_another_process(stor
         await runner.stop()
         assert (state.steps, state.failures, state.error) == (2 * times, times, "ValueError: the reason")
         assert state.next_ns > state.ended_ns
+
+
+class Translated(Counting):
+    """A job that meets a damaged index where errors are those of S3."""
+
+    async def step(self):
+        self.finished.set()
+        with translated():
+            raise Damaged("the file is damaged")
+
+
+async def test_a_failure_of_the_index_is_logged_in_a_line_though_it_was_translated(store, logged):
+    job = Translated("translated")
+    runner = Runner(store, [], own=[job])
+    runner.start()
+    await asyncio.wait_for(job.finished.wait(), 10)
+    await asyncio.sleep(0)
+    await runner.stop()
+    assert [(entry["job"], entry["error"]) for entry in logged] == [("translated", "the file is damaged")]
+    assert "exc_info" not in logged[0]
