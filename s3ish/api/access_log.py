@@ -21,6 +21,7 @@ from s3ish.api.payment import REQUEST_PAYMENT, REQUESTER
 from s3ish.api.rules import ENFORCED, ownership_of
 from s3ish.api.shapes import OwnerElement
 from s3ish.auth.acl import AccessList
+from s3ish.auth.authorize import Permit
 from s3ish.errors import InvalidArgument, InvalidTargetBucketForLogging, MalformedXML
 from s3ish.model import Bucket, Grant, Owner
 from s3ish.wire.fields import element, elements
@@ -124,6 +125,7 @@ async def _admit(context: Context, request: Any) -> None:
     elif enabled.grants and ownership_of(target) == ENFORCED:
         wrong = "The target bucket for logging has access control lists disabled, so that no TargetGrants can be given."
     else:
+        await context.require(Permit("s3:PutObject", target.name, f"{enabled.prefix}*"))
         return
     raise InvalidTargetBucketForLogging(wrong, TargetBucket=enabled.target)
 

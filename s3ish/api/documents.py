@@ -255,6 +255,7 @@ def numbered_document(
     effect: Effect,
     listed_root: str,
     check: Check[T] | None = None,
+    admit: Admit | None = None,
 ) -> Documents[T]:
     """Declare a document of which a bucket has many, each with an ``id``.
 
@@ -264,12 +265,12 @@ def numbered_document(
         action: what the policy calls it, with ``{}`` for the verb.
         effect: what comes of it.
         listed_root: the root element of their list.
-        check: raises an S3 error if a document that is put cannot be meant for the bucket.
+        check, admit: raise an S3 error if a document that is put cannot be meant for the bucket.
     """
 
     name = wire(kind).root
     answer = _list_response(f"List{name}sResponse", kind, name, listed_root)
-    get, put, delete, listed = _numbered_handlers(kind, query_key, name, effect, check, answer)
+    get, put, delete, listed = _numbered_handlers(kind, query_key, name, effect, check, admit, answer)
     asked = _request(f"Put{name}Request", _NumberedHeaders, kind, name)
     reads, writes = action.format("Get"), action.format("Put")
     family = Documents(query_key, kind, name, effect)
@@ -285,7 +286,7 @@ def numbered_document(
 
 
 def _numbered_handlers(
-    kind: Any, query_key: str, name: str, effect: Effect, check: Any, answer: type
+    kind: Any, query_key: str, name: str, effect: Effect, check: Any, admit: Admit | None, answer: type
 ) -> tuple[Handler, Handler, Handler, Handler]:
     """Return what gets, puts, deletes and lists the documents of a family."""
 
@@ -303,6 +304,8 @@ def _numbered_handlers(
             raise InvalidArgument("The id is not valid.", ArgumentName="Id", ArgumentValue=given.id[:256])
         if check:
             check(given, context.target)
+        if admit:
+            await admit(context, request)
         key = _numbered(query_key, request.id)
         changes, limit = {key: _text_of(given, name)}, {_numbered(query_key, ""): MAX_NUMBERED}
         await buckets.set_documents(context.store, context.target.name, changes, limit)

@@ -4,11 +4,14 @@ https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutBucketInventoryConfigurat
 """
 
 from collections.abc import Awaitable, Callable
+from typing import Any
 
+from s3ish.api.context import Context
 from s3ish.api.destinations import bucket_named, check_destination
 from s3ish.api.documents import Effect, numbered_document
 from s3ish.api.filters import check_prefix
 from s3ish.api.own_objects import put_own
+from s3ish.auth.authorize import Permit
 from s3ish.errors import MalformedXML, NotImplemented
 from s3ish.model import Attributes, Bucket
 from s3ish.objects.consequences import Cause
@@ -100,6 +103,14 @@ def _check(inventory: InventoryConfiguration, bucket: Bucket) -> None:  # noqa: 
         raise NotImplemented("Lists of objects are made as CSV and as Parquet, not as ORC.")
 
 
+async def _admit(context: Context, request: Any) -> None:
+    """Check that the caller may write where the list goes, as the server does on its behalf. Raises AccessDenied."""
+    to = request.document.destination.bucket
+    name = bucket_named(to.bucket)
+    if await context.store.find_bucket(name):
+        await context.require(Permit("s3:PutObject", name, f"{to.prefix or ''}*"))
+
+
 INVENTORY = numbered_document(
     InventoryConfiguration,
     "inventory",
@@ -107,6 +118,7 @@ INVENTORY = numbered_document(
     effect=Effect.ACTED_UPON,
     listed_root="ListInventoryConfigurationsResult",
     check=_check,
+    admit=_admit,
 )
 
 
