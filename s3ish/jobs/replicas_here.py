@@ -37,7 +37,7 @@ class ReplicasHere:
             raise Refused("the destination does not keep versions")
         if not self._may(bucket, destination, self._store.clock.service_now()):
             raise Refused("the owner of the bucket may not replicate into the destination")
-        if version.attributes.lock and not destination.object_lock:
+        if version.attributes.lock and "object-lock" not in destination.documents:
             raise Refused("the version is locked, and the destination has no object lock")
         attributes = version.attributes
         if rule.storage_class:

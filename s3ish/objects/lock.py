@@ -61,6 +61,17 @@ def with_retention(lock: Lock | None, wanted: Lock, now_ns: int, *, bypass: bool
     )
 
 
+def no_looser(lock: Lock | None, wanted: Lock | None, now_ns: int) -> Lock | None:
+    """Return the lock of a replica, given its own and that of its source: what holds the replica goes on to hold it.
+
+    Who may loosen a lock of one bucket may not be one who may loosen that of the other.
+    """
+    if lock is None or wanted is None:
+        return lock or wanted
+    keeps = is_retained(lock, now_ns) and _loosens(lock, wanted)
+    return replace(lock if keeps else wanted, legal_hold=lock.legal_hold or wanted.legal_hold)
+
+
 def _loosens(lock: Lock, wanted: Lock) -> bool:
     if wanted.mode != lock.mode:
         return True

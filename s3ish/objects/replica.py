@@ -10,7 +10,7 @@ from s3ish.blob.protocol import BlobWriter
 from s3ish.errors import SlowDown
 from s3ish.index.protocol import Change, Expect
 from s3ish.model import NULL_VERSION, Attributes, Owner, Usage, Version
-from s3ish.objects import copy, named_keys, usage, versions
+from s3ish.objects import copy, lock, named_keys, usage, versions
 from s3ish.objects.consequences import Cause
 from s3ish.objects.encodings import named
 from s3ish.objects.encodings.chain import Encodings
@@ -71,9 +71,11 @@ async def _encodings(store: Store, source: Version) -> Encodings:
 async def _amend(store: Store, replica: Version, attributes: Attributes) -> Version:
     if replica.attributes == attributes or replica.marker:
         return replica
+    now_ns = store.clock.service_ns()
 
     def change(version: Version) -> Version:
-        return replace(version, attributes=attributes)
+        kept = lock.no_looser(version.attributes.lock, attributes.lock, now_ns)
+        return replace(version, attributes=replace(attributes, lock=kept))
 
     return await versions.amend_version(store, replica.bucket, replica.key, replica.id, change, cause=_CAUSE)
 
@@ -88,6 +90,7 @@ async def _publish(store: Store, draft: Version, writer: BlobWriter, rows: tuple
 
     Raises:
         NoSuchBucket: it is gone.
+        QuotaExceeded: the bucket or its owner would hold too much.
         Conflicted: the replica is there by now.
     """
     async with store.turn(draft.bucket, draft.key), store.provisional(draft.blob):
@@ -97,6 +100,8 @@ async def _publish(store: Store, draft: Version, writer: BlobWriter, rows: tuple
                 raise Conflicted
             newest = next(iter(await store.newest(draft.bucket, draft.key)), None)
             changes, expect, shown = _place(draft, newest)
+            more = usage.of_version(draft) + shown
+            room = await store.quotas.check(store.index, bucket.record, more)
             inline = await writer.seal(VERSIONS.seal(draft))
             committed = await store.commit(
                 [
@@ -104,10 +109,10 @@ async def _publish(store: Store, draft: Version, writer: BlobWriter, rows: tuple
                     VERSIONS.put(draft),
                     *INLINE.keep(draft.blob, inline),
                     *store.consequences.rows(bucket.record, None, draft, _CAUSE),
-                    *USAGE.add(bucket.record, usage.of_version(draft) + shown),
+                    *USAGE.add(bucket.record, more),
                     *rows,
                 ],
-                [bucket.row, *expect],
+                [bucket.row, *expect, *room],
             )
             if committed:
                 return draft

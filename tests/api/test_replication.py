@@ -117,3 +117,18 @@ def test_nobody_has_objects_written_where_they_may_not_write(s3, other, new_buck
     other.put_object(Bucket=theirs, Key="b", Body=b"x")
     assert arrived(other, theirs, "b") == "FAILED"
     assert [it["Key"] for it in s3.list_objects_v2(Bucket=target)["Contents"]] == ["a"]
+
+
+def test_a_lock_arrives_and_its_release_is_a_matter_of_each_bucket(s3, new_bucket):
+    source, destination = (f"{new_bucket()}-locked" for _ in range(2))
+    for bucket in (source, destination):
+        s3.create_bucket(Bucket=bucket, ObjectLockEnabledForBucket=True)
+    replicate(s3, source, rule(destination))
+    version = s3.put_object(Bucket=source, Key="a", Body=b"x", ObjectLockLegalHoldStatus="ON")["VersionId"]
+    assert arrived(s3, source, "a") == "COMPLETED"
+    s3.put_object_legal_hold(Bucket=source, Key="a", VersionId=version, LegalHold={"Status": "OFF"})
+    assert arrived(s3, source, "a") == "COMPLETED"
+    hold = s3.get_object_legal_hold(Bucket=destination, Key="a", VersionId=version)["LegalHold"]
+    assert hold == {"Status": "ON"}
+    s3.put_object_legal_hold(Bucket=destination, Key="a", VersionId=version, LegalHold={"Status": "OFF"})
+    s3.delete_object(Bucket=destination, Key="a", VersionId=version)

@@ -13,6 +13,8 @@ from s3ish.jobs.runner import run_once
 from s3ish.model import Attributes, Grant, Lock, Tag
 from s3ish.objects import buckets, multipart, versions
 from s3ish.objects.consequences import Consequences
+from s3ish.objects.quota_settings import set_of_bucket
+from s3ish.objects.quotas import Limits
 from s3ish.objects.replication import Replication, ReplicationRule
 from s3ish.observe.observer import Observer
 from s3ish.tables.catalog import BUCKETS, REPLICATIONS, VERSIONS
@@ -252,7 +254,39 @@ async def test_an_amendment_while_a_replica_is_made_is_not_lost(store, mirrored)
     assert await status(store, "a") == "COMPLETED"
 
 
-@pytest.mark.parametrize("reason", ["gone", "unversioned", "forbidden", "no lock"])
+HELD = Lock(mode="COMPLIANCE", until_ns=10**19 - 1, legal_hold=True)
+
+
+@pytest.mark.parametrize(
+    ("own", "given", "left"),
+    [
+        (HELD, None, HELD),
+        (HELD, Lock(), HELD),
+        (HELD, Lock(mode="GOVERNANCE", until_ns=10**19 - 1), HELD),
+        (HELD, Lock(mode="COMPLIANCE", until_ns=5), HELD),
+        (replace(HELD, mode="GOVERNANCE"), Lock(mode="GOVERNANCE", until_ns=5), replace(HELD, mode="GOVERNANCE")),
+        (replace(HELD, until_ns=5), Lock(), Lock(legal_hold=True)),
+        (None, HELD, HELD),
+        (Lock(mode="COMPLIANCE", until_ns=4 * 10**18), HELD, HELD),
+    ],
+)
+async def test_what_holds_a_replica_is_not_loosened_by_its_source(store, mirrored, own, given, left):
+    await put(store, "a")
+    await mirrored.run()
+
+    def locked(lock):
+        return lambda version: replace(version, attributes=replace(version.attributes, lock=lock))
+
+    await buckets.change_bucket(store, "d", lambda it: replace(it, documents={**it.documents, "object-lock": "<x/>"}))
+    await versions.amend_version(store, "d", "a", None, locked(own))
+    await versions.amend_version(store, "b", "a", None, tagged("later"))
+    await versions.amend_version(store, "b", "a", None, locked(given))
+    await mirrored.run()
+    replica = await head(store, "a", bucket="d")
+    assert (replica.attributes.lock, replica.attributes.tags) == (left, (Tag("t", "later"),))
+
+
+@pytest.mark.parametrize("reason", ["gone", "unversioned", "forbidden", "no lock", "no room"])
 async def test_what_a_destination_refuses_has_failed(store, mirrored, reason, logged):
     attributes = Attributes()
     if reason == "gone":
@@ -261,9 +295,11 @@ async def test_what_a_destination_refuses_has_failed(store, mirrored, reason, lo
         await buckets.set_versioning(store, "d", enabled=False)
     elif reason == "forbidden":
         mirrored.may = False
+    elif reason == "no room":
+        await set_of_bucket(store, "d", Limits(bytes=1))
     else:
         attributes = Attributes(lock=Lock(legal_hold=True))
-    await put(store, "a", attributes=attributes)
+    await put(store, "a", b"12", attributes=attributes)
     await mirrored.run()
     assert await status(store, "a") == "FAILED"
     assert await versions_of(store, bucket="d") == []
