@@ -36,12 +36,12 @@ def create(alias: str, description: str, volumes: tuple[str, ...], config: str |
         raise click.UsageError(f"{alias} is not of the form alias/NAME, or begins with alias/aws/")
 
     async def make(store: Any) -> str:
-        try:
-            return named_keys.arn_of(store, await named_keys.create(store, alias, description))
-        except named_keys.NameTaken:
-            fail(f"there is a key with the alias {alias}")
+        return named_keys.arn_of(store, await named_keys.create(store, alias, description))
 
-    click.echo(_on_store(volumes, config, make))
+    try:
+        click.echo(_on_store(volumes, config, make))
+    except named_keys.NameTaken:
+        fail(f"there is a key with the alias {alias}")
 
 
 @key.command("ls")

@@ -112,12 +112,13 @@ def job_lines(found: list[JobReport], *, as_json: bool) -> Iterator[str]:
             held = {"job": job.name, "holder": job.holder, "progress": job.at} | asdict(job.state)
             yield json.encode(held).decode()
         return
-    yield f"{'job':<24} {'last run':<19} {'next run':<19} {'steps':>9} {'failed':>6} {'seconds':>9}  progress"
+    width = max([24, *(len(job.name) for job in found)])
+    yield f"{'job':<{width}} {'last run':<19} {'next run':<19} {'steps':>9} {'failed':>6} {'seconds':>9}  progress"
     for job in found:
         state = job.state
         shown = f"failed: {state.error}" if state.error else job.at
         yield (
-            f"{job.name:<24} {_moment(state.ended_ns):<19} {_moment(state.next_ns):<19} {state.steps:9} "
+            f"{job.name:<{width}} {_moment(state.ended_ns):<19} {_moment(state.next_ns):<19} {state.steps:9} "
             f"{state.failures:6} {state.seconds:9.1f}  {shown}"
         )
 

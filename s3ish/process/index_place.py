@@ -15,9 +15,11 @@ from s3ish.blob.volumes.volume_set import Volumes
 from s3ish.clock import Clock
 from s3ish.config import Settings
 from s3ish.engines import close, make_store, open_volumes
+from s3ish.errors import S3Error
 from s3ish.index.protocol import Damaged, IndexFailure, IndexPlace
 from s3ish.index.sqlite_place import SQLitePlace
 from s3ish.integrity.startup import bind
+from s3ish.objects.named_keys import NameTaken
 from s3ish.objects.store import Store
 from s3ish.tables.state import GENERATION, SET, STATE
 from s3ish.threads import each_within
@@ -53,9 +55,17 @@ async def beside(settings: Settings, clock: Clock) -> AsyncIterator[Store]:
         volumes.close()
         raise
     async with opened(settings, volumes, find_index(settings, volumes), clock) as store:
-        yield store
-        if not store.leftovers:
-            volumes.forget_workers([volumes.mark])
+        try:
+            yield store
+        except (S3Error, NameTaken):  # a refusal is a clean end; after a failure the mark has leftovers looked for
+            _forget(volumes, store)
+            raise
+        _forget(volumes, store)
+
+
+def _forget(volumes: Volumes, store: Store) -> None:
+    if not store.leftovers:
+        volumes.forget_workers([volumes.mark])
 
 
 def require(place: IndexPlace) -> None:

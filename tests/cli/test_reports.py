@@ -78,6 +78,9 @@ def test_a_quota_is_set_beside_a_running_server_and_holds(start_server, run_s3is
     missing = run_s3ish("quota", "set", "bucket", "missing", "--bytes", "1", "--volume", volume)
     assert (missing.returncode, len(missing.stderr.splitlines())) == (1, 1)
     assert run_s3ish("quota", "set", "bucket", "bbb", "--bytes", "1 parsec", "--volume", volume).returncode == 2
+    assert server.stop()[0] == 0
+    _, logged = start_server(volume).stop()
+    assert "a worker died" not in logged, "a command that was refused has left nothing"
 
 
 @pytest.mark.parametrize(
