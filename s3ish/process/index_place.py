@@ -30,12 +30,13 @@ async def opened(settings: Settings, volumes: Volumes, place: IndexPlace, clock:
     """Open the store with the index that it has. Raises IndexFailure if that is blank or of another set of volumes."""
     try:
         require(place)
-    except Damaged:
+        generation, commits = volumes.generation, volumes.commits  # before the index: a server beside this goes on
+    except BaseException:
         volumes.close()
         raise
     store = make_store(settings, volumes, place, clock)
     try:
-        await bind(store, volumes.set, volumes.generation, volumes.commits)
+        await bind(store, volumes.set, generation, commits)
         yield store
     finally:
         await close(store)

@@ -98,6 +98,25 @@ def test_a_server_begins_with_an_index_in_memory_and_builds_it_when_it_is_lost(s
         assert look(names) == ["b"]
 
 
+def test_commits_of_a_server_do_not_make_the_index_old_that_a_command_opens(settings, monkeypatch):
+    """It tells the volumes of its commits all the time, so also between the moments at which a command reads both."""
+    make_store = index_place.make_store
+
+    def make(settings, volumes, place, clock):
+        store = make_store(settings, volumes, place, clock)
+        volumes.write_commits(store.index.commits + 10, 0)
+        return store
+
+    async def look():
+        async with index_place.beside(settings, Clock()) as store:
+            return await names(store)
+
+    monkeypatch.setattr(start, "set_up_logs", lambda *_: None)
+    with start.prepare(settings, Clock()):
+        monkeypatch.setattr(index_place, "make_store", make)
+        assert asyncio.run(look()) == []
+
+
 def test_a_file_is_a_place_that_can_be_compared_and_sent():
     place = SQLitePlace(Path("/there/.s3ish/index.db"), "/there")
     assert pickle.loads(pickle.dumps(place)) == place
