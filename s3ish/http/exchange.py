@@ -47,11 +47,14 @@ class Exchange(RequestResponseCycle):
     Args:
         running: the requests that are being answered, on all connections.
         arguments: what uvicorn's cycle takes.
+
+    ``followed`` says that another request has come behind it. Then it has all of its body, and nothing more is read.
     """
 
     def __init__(self, *, running: AbstractSet[object], **arguments: Any) -> None:
         super().__init__(**arguments)
         self._running = running
+        self.followed = False
         self.held_bytes = 0
         self.window_bytes = WINDOW_BYTES
         self._pieces: deque[bytes] = deque()
@@ -92,7 +95,7 @@ class Exchange(RequestResponseCycle):
             self.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
             self.waiting_for_100_continue = False
         if not self.disconnected and not self.response_complete:
-            if not self._pieces:
+            if not self._pieces and not self.followed:
                 self.flow.resume_reading()
             await self.message_event.wait()
             self.message_event.clear()
@@ -101,7 +104,7 @@ class Exchange(RequestResponseCycle):
         body = self._take()
         if self._pieces:
             self.message_event.set()
-        if self.window_bytes and self.held_bytes <= self.window_bytes:
+        if self.window_bytes and self.held_bytes <= self.window_bytes and not self.followed:
             self.flow.resume_reading()
         return {"type": "http.request", "body": body, "more_body": self.more_body or bool(self._pieces)}
 

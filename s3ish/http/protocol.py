@@ -277,6 +277,7 @@ class LimitedProtocol(HttpToolsProtocol):
         if not self._queued:
             self._start_asgi_task(self.cycle, self.app)
         else:
+            earlier.followed = True
             self.flow.pause_reading()
             self.pipeline.appendleft((self.cycle, self.app))
 
@@ -355,12 +356,13 @@ class LimitedProtocol(HttpToolsProtocol):
         self.server_state.total_requests += 1
         if self.transport.is_closing():
             return
-        self.flow.resume_reading()
         self._idle_since = self.loop.time()
         if self.pipeline:
             self._start_asgi_task(*self.pipeline.pop())
         else:
             idle_connections.add(self.transport)
+        if not self.pipeline:  # else what waits would grow by a batch of requests for each answer
+            self.flow.resume_reading()
 
     def send_400_response(self, msg: str) -> None:
         """Answer what cannot be parsed, or had no room, with S3's error instead of plain text."""

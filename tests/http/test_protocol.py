@@ -303,6 +303,24 @@ def test_pipelined_requests_are_answered_in_order(server):
     assert answer.endswith(b"/last 0")
 
 
+@pytest.mark.parametrize(
+    "one", [GOOD, request(b"Content-Length: 3", method=b"PUT", body=b"abc"), request(target=b"/refused")]
+)
+async def test_no_more_is_read_while_requests_wait_for_the_answers_to_others(one):
+    """A client that sends and never reads would fill the memory: a request takes more there than on the wire."""
+    connection, _ = connection_of(Application())
+    longest = batches = 0
+    while batches < 5:
+        if not connection.flow.read_paused:
+            connection.data_received(one * 50)
+            batches += 1
+        longest = max(longest, len(connection.pipeline))
+        await asyncio.sleep(0)
+    assert longest <= 50
+    connection.connection_lost(None)
+    await asyncio.gather(*connection.tasks)
+
+
 # case 112
 @pytest.mark.parametrize(
     "second", [b"not http\r\n\r\n", request(host=None), request(b"X: " + b"a" * 5000), request(target=b"*")]
