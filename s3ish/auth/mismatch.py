@@ -8,8 +8,9 @@ from s3ish.errors import SignatureDoesNotMatch
 
 _CUSTOMER_KEY = "server-side-encryption-customer-key"
 """How the names of headers, parameters and fields end that hold a key to encrypt by."""
-_PAIR = re.compile(r"(?i)((?:[a-z0-9_-]|%[0-9a-f]{2})+)([:=])([^&\n?]*)")
-"""A header, or a parameter of a query, whose name may be encoded in part."""
+_BETWEEN = re.compile(r"([&\n?])")
+"""What stands between headers, and between parameters of a query."""
+_NAME = re.compile(r"[^:=]*[:=]")
 
 
 def is_customer_key(name: str) -> bool:
@@ -19,7 +20,15 @@ def is_customer_key(name: str) -> bool:
 
 def without_keys(text: str) -> str:
     """Return a text that quotes a request, without clients' keys to encrypt by."""
-    return _PAIR.sub(lambda pair: f"{pair[1]}{pair[2]}REDACTED" if is_customer_key(pair[1]) else pair[0], text)
+    if _CUSTOMER_KEY not in unquote(text).lower():
+        return text
+    return "".join(_without_value(part) for part in _BETWEEN.split(text))
+
+
+def _without_value(part: str) -> str:
+    """Return a header or parameter, without its value if that is a key; its name may be encoded in part."""
+    found = _NAME.match(part)
+    return f"{found[0]}REDACTED" if found and is_customer_key(found[0][:-1]) else part
 
 
 def mismatch(access_key: str, signature: str, text: str, canonical: str = "") -> SignatureDoesNotMatch:

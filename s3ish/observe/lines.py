@@ -44,7 +44,7 @@ def printable(text: str, most: int = MAX_CHARACTERS, *, lines: bool = False) -> 
         most: how many characters of it are kept.
         lines: whether it may have several lines, as a traceback has.
     """
-    if len(text) <= most and text.isprintable():
+    if len(text) <= most and (text.replace("\n", "") if lines else text).isprintable():
         return text
     clipped = text if len(text) <= most else text[: most - 1] + "…"
     return "".join(
