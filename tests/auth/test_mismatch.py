@@ -1,4 +1,4 @@
-"""What is left out of the texts that a client with a wrong signature gets, and that it takes no longer for long ones."""
+"""What is left out of the texts that a client with a wrong signature gets, and that long ones cost little."""
 
 import time
 
