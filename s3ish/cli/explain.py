@@ -63,7 +63,7 @@ def explain(
             "secure": secure,
         }
         answer = server.call("POST", "explain", body=asked)
-        show_answer(answer, (f"{answer['decision']}: {answer['by']}", *_doubts(answer)), as_json=as_json)
+        show_answer(answer, (_decided(answer), *_doubts(answer)), as_json=as_json)
     elif not request:
         answer = server.call("GET", "explain")
         show_answer(answer, (_short(refusal) for refusal in answer["refusals"]), as_json=as_json)
@@ -76,6 +76,11 @@ def _pairs(texts: Iterable[str]) -> dict[str, str]:
     if not all(equals for _, equals, _ in pairs):
         raise click.UsageError("write NAME=VALUE")
     return {name: value for name, _, value in pairs}
+
+
+def _decided(answer: dict[str, Any]) -> str:
+    decision, by = answer["decision"], answer["by"]
+    return by if by.startswith(f"{decision} by ") else f"{decision}: {by}"
 
 
 def _doubts(answer: dict[str, Any]) -> Iterator[str]:

@@ -140,5 +140,8 @@ def test_the_command_says_the_same(raw, server, bucket, tmp_path):
     assert request in run()[1]
     code, told = run("--caller", "anonymous", "--action", "s3:GetObject", "--resource", f"arn:aws:s3:::{bucket}/key")
     assert (code, told.startswith("denied: ")) == (0, True)
+    raw("PUT", f"/{bucket}?policy", deny(bucket))
+    code, told = run("--caller", "anonymous", "--action", "s3:GetObject", "--resource", f"arn:aws:s3:::{bucket}/key")
+    assert (code, told) == (0, "denied by NoReading of the bucket's policy\n")
     assert run("0" * 16)[0] == 1
     assert run(request, "--caller", "root")[0] == 2
