@@ -45,6 +45,7 @@ def test_du_of_no_store_fails_with_a_line(run_s3ish, tmp_path):
     assert ended.returncode == 1
     assert ended.stdout == ""
     assert len(ended.stderr.splitlines()) == 1
+    assert "nothing does not exist; name the volumes as for s3ish serve, or set S3ISH_VOLUMES" in ended.stderr
 
 
 def test_a_quota_is_set_beside_a_running_server_and_holds(start_server, run_s3ish, tmp_path):

@@ -75,7 +75,7 @@ def open_volumes(
         if members.known and create and not accept_loss and len(failures) + len(fresh) > missing:
             raise _too_many(failures, fresh, len(roots), missing)
         if failures and (len(failures) > missing or not members.known):
-            raise failures[0]
+            raise failures[0] if found or create else _misnamed(failures[0])
         chosen = _assign(members.known, fresh, len(roots), clock, create=create, failed=len(failures))
     except BaseException:
         _close([*found, *fresh])
@@ -94,6 +94,13 @@ def open_volumes(
     opened.restored = tuple(root.path for root in restored)
     opened.look_behind()
     return opened
+
+
+def _misnamed(failure: VolumeError) -> VolumeError:
+    """Return what to say where none of the roots can be opened: others were meant if there is no such directory."""
+    if not isinstance(failure.__cause__, FileNotFoundError):
+        return failure
+    return VolumeError(f"{failure}; name the volumes as for s3ish serve, or set S3ISH_VOLUMES")
 
 
 def _open_all(paths: Sequence[str], seconds: float | None, *, create: bool) -> tuple[list[Root], list[VolumeError]]:
