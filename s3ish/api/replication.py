@@ -4,6 +4,7 @@ https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutBucketReplication.html
 """
 
 import re
+from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
 
@@ -17,7 +18,7 @@ from s3ish.auth.authorize import Allowed, Permit, decide
 from s3ish.auth.condition_keys import Circumstances
 from s3ish.auth.principals import Principal
 from s3ish.errors import InvalidArgument, InvalidRequest, MalformedXML, ReplicationConfigurationNotFoundError
-from s3ish.model import Bucket
+from s3ish.model import Bucket, Version
 from s3ish.objects.replication import ReplicationRule as Rule
 from s3ish.wire.fields import element, elements, ignored
 from s3ish.wire.shape import shape
@@ -206,6 +207,13 @@ def _check_destination(rule: ReplicationRule, bucket: Bucket) -> None:
         raise InvalidRequest("Metrics with an EventThreshold must be enabled if ReplicationTime is enabled.")
 
 
+def _permits(rule: Rule) -> Iterator[Permit]:
+    """Yield the rights on the destination that a rule needs."""
+    yield Permit("s3:ReplicateObject", rule.destination, f"{rule.prefix}*")
+    if rule.markers:
+        yield Permit("s3:ReplicateDelete", rule.destination, f"{rule.prefix}*")
+
+
 async def _admit(context: Context, request: Any) -> None:
     """Check the buckets that replicas go to, and give an id to the rules that have none, as S3 does."""
     for name in {bucket_named(rule.destination.bucket) for rule in request.document.rules}:
@@ -214,7 +222,9 @@ async def _admit(context: Context, request: Any) -> None:
             raise InvalidRequest("Destination bucket must exist.")
         if held.record.versioning != "Enabled":
             raise InvalidRequest("Destination bucket must have versioning enabled.")
-        await context.require(Permit("s3:ReplicateObject", name, "*"))
+    meanings = [_meaning(rule) for rule in request.document.rules]
+    for permit in {permit for rule in meanings for permit in _permits(rule)}:
+        await context.require(permit)
     for rule in request.document.rules:
         rule.id = rule.id or context.store.clock.token(30)
 
@@ -259,9 +269,10 @@ def _is_on(switch: Any) -> bool:
     return switch is not None and switch.status == "Enabled"
 
 
-def may_replicate(source: Bucket, destination: Bucket, now: datetime) -> bool:
-    """Whether the owner of a bucket may replicate into another one, as the rules of that one say now."""
+def may_replicate(source: Bucket, destination: Bucket, version: Version, now: datetime) -> bool:
+    """Whether the owner of a bucket may replicate a version into another one, as the rules of that one say now."""
     owner = Principal("user", source.owner, source.owner.id)
-    permit = Permit("s3:ReplicateObject", destination.name, "*")
+    action = "s3:ReplicateDelete" if version.marker else "s3:ReplicateObject"
+    permit = Permit(action, destination.name, version.key)
     decision = decide(owner, permit, access_rules_of(destination), Circumstances({}, {}, now))
     return isinstance(decision, Allowed)

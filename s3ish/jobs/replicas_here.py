@@ -13,7 +13,7 @@ from s3ish.objects.replica import replicate_here
 from s3ish.objects.replication import ReplicationRule
 from s3ish.objects.store import Store
 
-MayReplicate = Callable[[Bucket, Bucket, datetime], bool]
+MayReplicate = Callable[[Bucket, Bucket, Version, datetime], bool]
 
 
 class ReplicasHere:
@@ -21,7 +21,7 @@ class ReplicasHere:
 
     Args:
         store: the engines.
-        may: whether the owner of a bucket may replicate into another one.
+        may: whether the owner of a bucket may replicate a version into another one.
     """
 
     def __init__(self, store: Store, may: MayReplicate) -> None:
@@ -35,7 +35,7 @@ class ReplicasHere:
         destination = held.record
         if destination.versioning != "Enabled":
             raise Refused("the destination does not keep versions")
-        if not self._may(bucket, destination, self._store.clock.service_now()):
+        if not self._may(bucket, destination, version, self._store.clock.service_now()):
             raise Refused("the owner of the bucket may not replicate into the destination")
         if version.attributes.lock and "object-lock" not in destination.documents:
             raise Refused("the version is locked, and the destination has no object lock")

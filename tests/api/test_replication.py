@@ -109,10 +109,22 @@ def test_nobody_has_objects_written_where_they_may_not_write(s3, other, new_buck
         "Action": "s3:ReplicateObject",
         "Resource": f"arn:aws:s3:::{target}/*",
     }
-    s3.put_bucket_policy(Bucket=target, Policy=json.dumps({"Version": "2012-10-17", "Statement": [statement]}))
+    closed = statement | {"Effect": "Deny", "Resource": f"arn:aws:s3:::{target}/closed/*"}
+    s3.put_bucket_policy(Bucket=target, Policy=json.dumps({"Version": "2012-10-17", "Statement": [statement, closed]}))
+    refused(
+        "AccessDenied",  # delete markers need a right of their own
+        403,
+        other.put_bucket_replication,
+        Bucket=theirs,
+        ReplicationConfiguration=configuration,
+    )
+    statement["Action"] = ["s3:ReplicateObject", "s3:ReplicateDelete"]
+    s3.put_bucket_policy(Bucket=target, Policy=json.dumps({"Version": "2012-10-17", "Statement": [statement, closed]}))
     other.put_bucket_replication(Bucket=theirs, ReplicationConfiguration=configuration)
     other.put_object(Bucket=theirs, Key="a", Body=b"x")
     assert arrived(other, theirs, "a") == "COMPLETED"
+    other.put_object(Bucket=theirs, Key="closed/a", Body=b"x")
+    assert arrived(other, theirs, "closed/a") == "FAILED"
     s3.delete_bucket_policy(Bucket=target)
     other.put_object(Bucket=theirs, Key="b", Body=b"x")
     assert arrived(other, theirs, "b") == "FAILED"
