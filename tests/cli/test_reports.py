@@ -48,6 +48,14 @@ def test_du_of_no_store_fails_with_a_line(run_s3ish, tmp_path):
     assert "nothing does not exist; name the volumes as for s3ish serve, or set S3ISH_VOLUMES" in ended.stderr
 
 
+def test_nothing_is_healed_or_made_where_no_store_is(run_s3ish, tmp_path):
+    roots = [tmp_path / name for name in ("one", "two", "three")]
+    ended = run_s3ish("heal", *roots)
+    assert ended.returncode == 1
+    assert "there is no store to heal; name the volumes" in ended.stderr
+    assert not any(root.exists() for root in roots)
+
+
 def test_a_quota_is_set_beside_a_running_server_and_holds(start_server, run_s3ish, tmp_path):
     volume = tmp_path / "volume"
     server = start_server(volume)

@@ -22,6 +22,7 @@ from s3ish.blob.volumes.volume_set import PATIENCE_SECONDS, Volumes
 from s3ish.clock import Clock
 from s3ish.threads import each_within
 
+_NAMED = "name the volumes as for s3ish serve, or set S3ISH_VOLUMES"
 _NO_VOLUME = "{} is not a volume of s3ish"
 
 
@@ -66,6 +67,7 @@ def open_volumes(
         members = Membership(found, len(roots), partial(_look, evidence, seconds))
         restored = members.restore(clock, known_set) if restore else []
         failures += [VolumeError(reason) for _, reason in members.unclear]
+        failures += [_nothing_to_heal(roots)] if restore and not (members.known or failures) else []
         for root in members.fresh:
             absence = _absence(root, members.known, create=create) if members.known and not accept_loss else ""
             if absence:
@@ -96,11 +98,15 @@ def open_volumes(
     return opened
 
 
+def _nothing_to_heal(roots: Sequence[str]) -> VolumeError:
+    return VolumeError(f"{', '.join(roots)}: there is no store to heal; {_NAMED}")
+
+
 def _misnamed(failure: VolumeError) -> VolumeError:
     """Return what to say where none of the roots can be opened: others were meant if there is no such directory."""
     if not isinstance(failure.__cause__, FileNotFoundError):
         return failure
-    return VolumeError(f"{failure}; name the volumes as for s3ish serve, or set S3ISH_VOLUMES")
+    return VolumeError(f"{failure}; {_NAMED}")
 
 
 def _open_all(paths: Sequence[str], seconds: float | None, *, create: bool) -> tuple[list[Root], list[VolumeError]]:
