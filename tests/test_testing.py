@@ -347,6 +347,7 @@ def test_requests_are_recorded_and_counted(server, s3):
         ("POST", "faults", {"stauts": 503}, "unknown field `stauts`"),
         ("POST", "faults", {"delay_seconds": 601}, "<= 600"),
         ("POST", "faults", {"code": "SlowDown", "drop": True}, "a code needs a status"),
+        ("POST", "faults", {"operation": "PutObjekt", "drop": True}, "no operation is called PutObjekt"),
         ("PUT", "clock", {"at": "2030-01-01T00:00:00"}, "needs a time zone"),
         ("PUT", "clock", {"at": "9999-01-01T00:00:00Z"}, "the year must be"),
         ("PUT", "clock", {"advance_seconds": 1e10}, "the year must be"),
@@ -363,7 +364,7 @@ def test_what_the_controls_do_not_understand_they_refuse(server, method, path, b
 
 def test_there_is_an_end_to_plans(server):
     for _ in range(MOST_PLANS):
-        server.control("POST", "faults", {"operation": "None", "drop": True})
+        server.control("POST", "faults", {"bucket": "none", "drop": True})
     with pytest.raises(ValueError, match="plans already"):
         server.control("POST", "faults", {"drop": True})
 

@@ -6,6 +6,7 @@ from typing import Annotated
 import xxhash
 from msgspec import Meta, Struct
 
+from s3ish.api.catalogue import catalogue
 from s3ish.auth.patterns import Pattern
 from s3ish.server.request_record import RequestRecord
 
@@ -76,6 +77,8 @@ class FaultPlan(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=T
             )
         if self.code and self.status is None:
             raise ValueError("a code needs a status")
+        if self.operation and not any(_fits(self._operation, operation.name) for operation in catalogue()):
+            raise ValueError(f"no operation is called {self.operation[:64]}: write it as in docs/operations.md")
         if self.pattern and "x" not in self.pattern:
             raise ValueError("a pattern needs an x, where the fault is met")
         if self.status is not None and self.status < 400 and not (self.status == 200 and self.operation in ANSWER_LATE):
