@@ -11,6 +11,7 @@ from typing import Any
 
 from s3ish.api.context import Context
 from s3ish.api.documents import DocumentHeaders, Effect, bucket_document
+from s3ish.auth.authorize import Denied, decide_beside
 from s3ish.errors import InvalidArgument, InvalidRequest, MalformedXML
 from s3ish.model import Bucket, Event
 from s3ish.objects.consequences import Row
@@ -197,6 +198,16 @@ async def _check_arn(subscription: Subscription, context: Context, *, skip: bool
             ArgumentValue=arn,
         )
     queue = targets.queue(arn)
+    may = decide_beside(context.principal, "sqs:SendMessage", arn, context.circumstances)
+    if queue and isinstance(may, Denied):  # the server sends in the name of who asks for it
+        error = InvalidArgument(
+            "Unable to validate the following destination configurations",
+            ArgumentName=arn,
+            ArgumentValue="Permissions on the destination queue do not allow S3 to publish notifications from this "
+            "bucket",
+        )
+        error.reason = may.by
+        raise error
     if not skip and not (queue and await find(context.store, queue)):
         raise InvalidArgument(
             "Unable to validate the following destination configurations",

@@ -238,3 +238,15 @@ def test_events_of_a_bucket_come_to_a_queue_with_the_write(s3, sqs, bucket, queu
     assert received[0]["MD5OfBody"] == hashlib.md5(received[0]["Body"].encode()).hexdigest()
     sqs.delete_queue(QueueUrl=queue)
     s3.put_object(Bucket=bucket, Key="k", Body=b"x")
+
+
+def test_nobody_has_events_sent_to_queues_that_they_may_not_send_to(server, sqs, queue, other):
+    """The server sends in the name of who puts the document, so that these must have the right themselves."""
+    bucket = f"t-{uuid.uuid4().hex[:20]}"
+    other.create_bucket(Bucket=bucket)
+    wanted = {"QueueConfigurations": [{"QueueArn": arn_of(sqs, queue), "Events": ["s3:ObjectCreated:*"]}]}
+    for skip in (False, True):
+        call = other.put_bucket_notification_configuration
+        code = code_of(call, Bucket=bucket, NotificationConfiguration=wanted, SkipDestinationValidation=skip)
+        assert code == "InvalidArgument"
+    assert "Messages" not in sqs.receive_message(QueueUrl=queue)
