@@ -134,4 +134,4 @@ def test_one_team_with_three_roles(served, run_s3ish, tmp_path):
     denied(aud.put_object, Bucket="project", Key="x", Body=b"x")
     command = re.search(r"`s3ish (explain [^`]*)`", text)[1]
     told = run_s3ish(*shlex.split(command), "--endpoint-url", served).stdout
-    assert told.startswith("denied: denied by ")
+    assert told.startswith("denied by statement 3 ")

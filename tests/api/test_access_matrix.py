@@ -15,7 +15,14 @@ from tests.api.conftest import OTHER, READER, ROOT
 from tests.api.test_headers import CHANGING, Requests
 from tests.test_catalogue import BUILT, OPERATIONS
 
-NEEDS_MORE = ("CopyObject", "UploadPartCopy", "RenameObject", "PutBucketReplication")
+NEEDS_MORE = (
+    "CopyObject",
+    "UploadPartCopy",
+    "RenameObject",
+    "PutBucketInventoryConfiguration",
+    "PutBucketLogging",
+    "PutBucketReplication",
+)
 """They need a second right: on what they read, or on what others will have written for them."""
 BY_KEY = ("DeleteObjects",)
 """They ask for each key, and answer for each."""
