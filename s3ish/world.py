@@ -5,7 +5,7 @@ are under way end with the store that they began with.
 """
 
 import contextlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from functools import partial
 from typing import Any, NamedTuple
@@ -315,6 +315,6 @@ class _Lenient(Authenticator):
         super().__init__(*arguments, **others)
         self._clock = clock
 
-    def identify(self, request: HttpRequest, now: datetime) -> Authentication:
+    def identify(self, request: HttpRequest, now: datetime, others: Iterable[HttpRequest] = ()) -> Authentication:
         """See ``Authenticator.identify``."""
-        return super().identify(request, self._clock.now() if "authorization" in request.headers else now)
+        return super().identify(request, self._clock.now() if "authorization" in request.headers else now, others)

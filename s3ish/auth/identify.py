@@ -5,7 +5,7 @@ anonymous. Everything else that looks like authentication is refused; nothing fa
 """
 
 import hmac
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from collections.abc import Set as AbstractSet
 from datetime import datetime
 
@@ -80,12 +80,14 @@ class Authenticator:
         self._keys = SigningKeys()
         self._diagnosed = (0, 0)
 
-    def identify(self, request: HttpRequest, now: datetime) -> Authentication:
+    def identify(self, request: HttpRequest, now: datetime, others: Iterable[HttpRequest] = ()) -> Authentication:
         """Return who a request is from.
 
         Args:
             request: the request.
             now: the time, UTC.
+            others: the request as it would be at other addresses of the server; looked at where it was not signed for
+                the one that it came to.
 
         Raises:
             S3Error: it claims to be from a user, and that is not so, or cannot be checked.
@@ -109,21 +111,25 @@ class Authenticator:
         token = _token(request, query)
         if in_query_v4:
             claim = claims.from_query(request, query, region, now)
-            return self._verify_v4(request, claim, self._find(claim.access_key, token, now), now, presigned=True)
+            user = self._find(claim.access_key, token, now)
+            return self._verify_v4(request, claim, user, now, others, presigned=True)
         if token and (in_query_v2 or self._sessions is None):
             raise InvalidToken  # Version 2 does not sign it there
         if in_query_v2:
             self._check_v2_allowed()
             asked = sigv2.from_query(request, now)
-            return self._verify_v2(request, asked, self._find(asked.access_key, "", now), presigned=True)
+            elsewhere = (sigv2.from_query(other, now) for other in others)
+            return self._verify_v2(request, asked, self._find(asked.access_key, "", now), elsewhere, presigned=True)
         scheme, _, text = (header or "").partition(" ")
         if scheme == ALGORITHM:
             claim = claims.from_header(request, text, query, region, now)
-            return self._verify_v4(request, claim, self._find(claim.access_key, token, now), now, presigned=False)
+            user = self._find(claim.access_key, token, now)
+            return self._verify_v4(request, claim, user, now, others, presigned=False)
         if scheme == sigv2.SCHEME:
             self._check_v2_allowed()
             asked = sigv2.from_header(request, text, now)
-            return self._verify_v2(request, asked, self._find(asked.access_key, token, now), presigned=False)
+            elsewhere = (sigv2.from_header(other, text, now) for other in others)
+            return self._verify_v2(request, asked, self._find(asked.access_key, token, now), elsewhere, presigned=False)
         if scheme.startswith("AWS4-"):
             raise InvalidRequest(_UNSUPPORTED)
         raise InvalidArgument("Unsupported Authorization Type", ArgumentName="Authorization")
@@ -191,20 +197,23 @@ class Authenticator:
         return self._sessions.open(token, access_key, now)
 
     def _verify_v4(
-        self, request: HttpRequest, claim: claims.Claim, user: User | None, now: datetime, *, presigned: bool
+        self,
+        request: HttpRequest,
+        claim: claims.Claim,
+        user: User | None,
+        now: datetime,
+        others: Iterable[HttpRequest],
+        *,
+        presigned: bool,
     ) -> Authentication:
         payload = Payload(PayloadMode.UNSIGNED) if presigned else read_payload(claim.payload)
         _check_all_signed(request.headers, claim.signed.all)
         key = self._keys.key(user.secret_key if user else _DUMMY_SECRET, claim.scope)
-        texts = [_texts(request, claim, claim.payload)]
-        if presigned and claim.payload != sigv4.UNSIGNED:  # what is said of the body need not be signed with a URL
-            texts.append(_texts(request, claim, sigv4.UNSIGNED))
-        given = claim.signature.encode("utf-8", "replace")
-        right = [hmac.compare_digest(sigv4.sign(key, text).encode(), given) for text, _ in texts]
+        right = _matches_v4(request, claim, key, presigned=presigned)
         if user is None:
             raise InvalidAccessKeyId(AWSAccessKeyId=claim.access_key[:128])
-        if not any(right):
-            error = mismatch(claim.access_key, claim.signature, *texts[0])
+        if not right and not any(_matches_v4(other, claim, key, presigned=presigned) for other in others):
+            error = mismatch(claim.access_key, claim.signature, *_texts(request, claim, claim.payload))
             error.reason = self._diagnose(request, claim, user, now)
             raise error
         if presigned:
@@ -222,12 +231,19 @@ class Authenticator:
         return diagnose(request, claim, user.secret_key) if count <= _DIAGNOSES_A_SECOND else ""
 
     def _verify_v2(
-        self, request: HttpRequest, claim: sigv2.Claim, user: User | None, *, presigned: bool
+        self,
+        request: HttpRequest,
+        claim: sigv2.Claim,
+        user: User | None,
+        elsewhere: Iterable[sigv2.Claim],
+        *,
+        presigned: bool,
     ) -> Authentication:
-        right = sigv2.matches(user.secret_key if user else _DUMMY_SECRET, claim.texts, claim.signature)
+        secret_key = user.secret_key if user else _DUMMY_SECRET
+        right = sigv2.matches(secret_key, claim.texts, claim.signature)
         if user is None:
             raise InvalidAccessKeyId(AWSAccessKeyId=claim.access_key[:128])
-        if not right:
+        if not right and not any(sigv2.matches(secret_key, other.texts, other.signature) for other in elsewhere):
             raise mismatch(claim.access_key, claim.signature, claim.texts[0])
         text = claim.headers.get("x-amz-content-sha256", sigv4.UNSIGNED)
         payload = read_presigned_payload(text, request.method) if presigned else read_payload(text)
@@ -244,6 +260,16 @@ def _token(request: HttpRequest, query: sigv4.Query) -> str:
     if len(found) > 1 or "" in found:
         raise InvalidToken
     return found[0] if found else ""
+
+
+def _matches_v4(request: HttpRequest, claim: claims.Claim, key: bytes, *, presigned: bool) -> bool:
+    """Whether a signature is right for a request; what is said of the body need not be signed with a URL."""
+    payloads = [claim.payload, sigv4.UNSIGNED] if presigned and claim.payload != sigv4.UNSIGNED else [claim.payload]
+    given = claim.signature.encode("utf-8", "replace")
+    right = [
+        hmac.compare_digest(sigv4.sign(key, _texts(request, claim, payload)[0]).encode(), given) for payload in payloads
+    ]
+    return any(right)
 
 
 def _texts(request: HttpRequest, claim: claims.Claim, payload: str) -> tuple[str, str]:

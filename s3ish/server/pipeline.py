@@ -23,7 +23,6 @@ from s3ish.auth.condition_keys import Circumstances
 from s3ish.auth.identify import Authentication, Authenticator, is_presigned
 from s3ish.auth.lasting import NO_NAMES
 from s3ish.auth.principals import Principal, principal_of
-from s3ish.auth.request import HttpRequest
 from s3ish.auth.stand_ins import effective_headers
 from s3ish.errors import (
     InternalError,
@@ -32,7 +31,6 @@ from s3ish.errors import (
     NoSuchVersion,
     S3Error,
     ServiceUnavailable,
-    SignatureDoesNotMatch,
 )
 from s3ish.http.exchange import AnswerTorn
 from s3ish.model import Bucket
@@ -381,22 +379,11 @@ class S3Application:
             call.headers = effective_headers(call.headers, query)
         operation = call.operation = self._router.route(call.method, target.level, query, call.headers)
         now = self._store.clock.service_now()
-        try:
-            identity = self._authenticator.identify(request, now)
-        except SignatureDoesNotMatch as error:
-            identity = self._identify_elsewhere(request, call, target, now, error)
+        others = self._addresses.others(request, call.path, call.origin, by_host=target.by_host)
+        identity = self._authenticator.identify(request, now, others)
         if identity.uncovered:
             self._router.check_covered(operation, query, call.headers, identity.uncovered)
         return operation, identity, now
-
-    def _identify_elsewhere(
-        self, request: HttpRequest, call: RequestRecord, target: Target, now: datetime, error: SignatureDoesNotMatch
-    ) -> Authentication:
-        """Find out who a request is from that was signed for another address of the server. Raises the error."""
-        for other in self._addresses.others(request, call.path, call.origin, by_host=target.by_host):
-            with contextlib.suppress(SignatureDoesNotMatch):
-                return self._authenticator.identify(other, now)
-        raise error
 
     async def _share(self, call: RequestRecord, written: Written) -> None:
         """Let a page of another origin see the answer, as far as the bucket allows it."""

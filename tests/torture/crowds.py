@@ -122,8 +122,7 @@ def fail_signatures(failures):
         wrong = unhandled(host.errors)
     wrong += [f"statuses of failures: {statuses}"] if statuses != {403} else []
     wrong += [f"statuses of the bystander: {set(served)}"] if set(served) != {200} else []
-    # it is verified for the host without its port too, and kept to be explained
-    limits = {"cost of a failure in requests": 2.5, "bytes of log for each": 1000, "MiB grown": 16}
+    limits = {"cost of a failure in requests": 1.5, "bytes of log for each": 1000, "MiB grown": 16}
     wrong += [f"{name}: {figures[name]}" for name, limit in limits.items() if figures[name] > limit]
     return figures, wrong
 
