@@ -642,7 +642,7 @@ EXAMPLES = [
 def test_the_description_for_programs_is_true(server, on_drives, method, path, operation):
     """Each example is answered with what is described, and each field that is answered is described."""
     if path in ("/-/test/drives", "/-/test/shards"):
-        ask_as_described(on_drives.endpoint, method, path, operation)
+        check_as_described(on_drives.endpoint, method, path, operation)
         return
     server.snapshot("before")
     server.world("one").snapshot("before")
@@ -650,7 +650,7 @@ def test_the_description_for_programs_is_true(server, on_drives, method, path, o
     path = path.format(**{it["name"]: it["example"] for it in parameters if it["in"] == "path"})
     if any(it["name"] == "world" for it in parameters):
         path += "?world=test-one"
-    ask_as_described(server.endpoint, method, path, operation)
+    check_as_described(server.endpoint, method, path, operation)
 
 
 @pytest.fixture
@@ -664,7 +664,7 @@ def on_drives(start_server, tmp_path, path):
     return running
 
 
-def ask_as_described(endpoint, method, path, operation):
+def check_as_described(endpoint, method, path, operation):
     content = operation.get("requestBody", {}).get("content", {}).get("application/json", {})
     for example in (content.get("examples") or {"none": {"value": None}}).values():
         connection = http.client.HTTPConnection(endpoint.removeprefix("http://"))

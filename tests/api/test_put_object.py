@@ -277,8 +277,10 @@ def test_a_lock_needs_a_bucket_with_locks(raw, bucket, unchanged):
 
 
 @pytest.mark.parametrize("acl", ["private", "bucket-owner-full-control", "bucket-owner-read"])
-def test_an_acl_that_opens_nothing(s3, bucket, acl):
+def test_an_acl_that_opens_nothing(s3, raw, bucket, acl):
     s3.put_object(Bucket=bucket, Key="k", Body=b"x", ACL=acl)
+    assert raw("GET", f"/{bucket}/k").body == b"x"
+    assert raw("GET", f"/{bucket}/k", keys=None).outcome == (403, "AccessDenied")
 
 
 # --- length and digests ---------------------------------------------------------------------------------------------
@@ -287,6 +289,7 @@ def test_an_acl_that_opens_nothing(s3, bucket, acl):
 def test_content_md5(s3, bucket):
     digest = base64.b64encode(hashlib.md5(b"body").digest()).decode()
     s3.put_object(Bucket=bucket, Key="k", Body=b"body", ContentMD5=digest)
+    assert s3.get_object(Bucket=bucket, Key="k")["Body"].read() == b"body"
 
 
 @pytest.mark.parametrize(  # case 115
@@ -369,6 +372,7 @@ def test_if_none_match_sees_no_marker(s3, versioned):
     s3.put_object(Bucket=versioned, Key="k", Body=b"first")
     s3.delete_object(Bucket=versioned, Key="k")
     s3.put_object(Bucket=versioned, Key="k", Body=b"second", IfNoneMatch="*")
+    assert s3.get_object(Bucket=versioned, Key="k")["Body"].read() == b"second"
 
 
 def test_if_none_match_with_a_tag_is_not_implemented(s3, refused, bucket):

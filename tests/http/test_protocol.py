@@ -477,9 +477,12 @@ def test_a_client_that_does_not_read_is_cut_off(server):
 def test_a_client_that_reads_by_the_byte_is_cut_off(server):
     with server.connect(receive_bytes=4096) as connection:
         send(connection, request(target=b"/big"))
-        while not server.application.disconnected.wait(0.02):
+        for _ in range(50 * PATIENCE_SECONDS):
+            if server.application.disconnected.wait(0.02):
+                return
             with contextlib.suppress(ConnectionError):
                 connection.recv(1)
+        pytest.fail("it is still connected")
 
 
 # case 101
@@ -638,6 +641,8 @@ def test_many_clients_that_leave(server):
             send(connection, request(b"Content-Length: 9", method=b"PUT", body=b"1")[: number * 3])
             if number % 2:
                 connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+    wait_until(lambda: server.connections == 0)
+    assert server.application.requests == []
 
 
 # case 111

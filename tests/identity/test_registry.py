@@ -11,7 +11,7 @@ from s3ish.auth.credentials import User
 from s3ish.errors import EntityAlreadyExists, InternalError, LimitExceeded, ServiceUnavailable
 from s3ish.identity import holders, keys, users
 from s3ish.identity.records import UserRecord
-from s3ish.identity.registry import LOOK_SECONDS, Registry, Replace
+from s3ish.identity.registry import Registry, Replace
 from s3ish.identity.resealing import reseal
 from s3ish.identity.secrets import Secrets
 from s3ish.index.protocol import Put, Unavailable
@@ -23,6 +23,7 @@ from s3ish.objects.encodings.keyring import Keyring
 from s3ish.tables.catalog import SYSTEM
 from s3ish.tables.state import ACCESS_KEYS_USED, SWEEP, SYSTEM_MARK
 from tests.objects.support import sealed
+from tests.waiting import until
 
 ROOT = User("root", "root-secret", Owner("root", "root"), root=True)
 FIXED = User("fixed-key", "fixed-secret", Owner("fixed"), name="fixed")
@@ -119,8 +120,7 @@ async def test_another_process_sees_a_change_after_a_moment_and_not_before_it_lo
     assert not other.is_due()
     new = await make(registry)
     assert other.find(new.key.id) is None
-    await asyncio.sleep(LOOK_SECONDS)
-    assert other.is_due()
+    await until(other.is_due)
     await other.look()
     assert other.find(new.key.id).name == "alice"
     await keys.set_active(registry, "alice", new.key.id, active=False)

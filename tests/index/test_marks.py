@@ -50,6 +50,7 @@ async def test_what_is_released_after_the_end_does_no_harm(index):
     mark = index.mark(b"name")
     await index.close()
     mark.release()
+    assert not index.is_marked(b"name")
 
 
 @pytest.fixture

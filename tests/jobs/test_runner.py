@@ -38,11 +38,16 @@ class Failing(Counting):
 
 
 class Never(Counting):
-    """A job whose step does not end."""
+    """A job whose step does not end by itself."""
+
+    ended = False
 
     async def step(self):
         self.finished.set()
-        await asyncio.Event().wait()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            self.ended = True
 
 
 @pytest.fixture
@@ -120,6 +125,7 @@ async def test_stopping_does_not_wait_for_a_step(store):
     runner.start()
     await asyncio.wait_for(job.finished.wait(), 10)
     await asyncio.wait_for(runner.stop(), 10)
+    assert job.ended
 
 
 async def test_a_job_can_be_run_to_its_end_from_the_shell():

@@ -24,6 +24,7 @@ from tests.objects.support import (
     complete,
     copy_to,
     counted,
+    get,
     head,
     keys_of,
     make_bucket,
@@ -158,3 +159,4 @@ async def test_a_damaged_quota_or_counter_refuses_nothing(store):
     row = await store.index.get(USAGE.name, key)
     await store.index.commit([Put(USAGE.name, key, row[:-1] + b"?")])
     await put(store, "k", b"1")
+    assert await get(store, "k") == b"1"

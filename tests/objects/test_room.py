@@ -10,6 +10,7 @@ from s3ish.objects import ingest as module
 from s3ish.objects.ingest import ingest
 from s3ish.objects.room import CROWD, UPLOAD_BYTES, Room
 from tests.objects.support import STRIPE, Bytes, get, make_bucket, put, sample
+from tests.waiting import WAIT_SECONDS
 
 MIB = 1 << 20
 
@@ -52,7 +53,8 @@ async def test_small_objects_never_wait(store):
     store.room = Room(MIB)
     for _ in range(4):
         await store.room.enter(MIB)
-    await put(store, "k", sample(900))
+    await asyncio.wait_for(put(store, "k", sample(900)), WAIT_SECONDS)
+    assert store.room.taken == 4 * MIB
 
 
 @pytest.mark.parametrize("granted", [False, True])

@@ -191,8 +191,9 @@ def test_the_lines_of_the_http_server_never_show(stderr):
     assert "ASGI" not in stream.text
 
 
-def test_without_a_stream_nothing_is_written():
+def test_without_a_stream_nothing_is_written(capfd):
     RequestLog().write([request()])
+    assert capfd.readouterr() == ("", "")
 
 
 def test_a_text_is_cut_before_it_is_escaped():

@@ -98,8 +98,10 @@ async def test_a_connection_is_used_again_and_one_that_was_closed_is_opened_agai
 @pytest.mark.parametrize("status", ["201 Created", "202 Accepted", "204 No Content", "299 Odd"])
 async def test_any_success_takes_the_message(status):
     body = b"" if status.startswith("204") else b"content-length: 0\r\n"
-    async with webhook(Receiver(f"HTTP/1.1 {status}\r\n".encode() + body + b"\r\n")) as target:
+    receiver = Receiver(f"HTTP/1.1 {status}\r\n".encode() + body + b"\r\n")
+    async with webhook(receiver) as target:
         await target.send([MESSAGE])
+    assert len(receiver.requests) == 1
 
 
 @pytest.mark.parametrize(
@@ -126,13 +128,18 @@ async def test_what_is_no_success_is_a_failure_and_no_redirect_is_followed(answe
 
 
 async def test_an_answer_that_ends_with_its_connection_is_one():
-    async with webhook(Receiver(b"HTTP/1.0 200 OK\r\n\r\nthanks", close=True)) as target:
+    receiver = Receiver(b"HTTP/1.0 200 OK\r\n\r\nthanks", close=True)
+    async with webhook(receiver) as target:
         await target.send([MESSAGE])
+    assert len(receiver.requests) == 1
 
 
 async def test_what_comes_before_an_answer_is_none():
-    async with webhook(Receiver(b"HTTP/1.1 103 Early Hints\r\nlink: </a>\r\n\r\n" + OK)) as target:
-        await target.send([MESSAGE])
+    receiver = Receiver(b"HTTP/1.1 103 Early Hints\r\nlink: </a>\r\n\r\n" + OK)
+    async with webhook(receiver) as target:
+        for _ in range(2):
+            await target.send([MESSAGE])
+    assert (receiver.connections, len(receiver.requests)) == (1, 2), "nothing of an answer is left for the next one"
 
 
 async def test_a_target_that_does_not_answer_is_given_up():

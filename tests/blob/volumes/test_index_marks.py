@@ -11,6 +11,7 @@ from s3ish.blob.volumes.commit_notes import CommitNotes
 from s3ish.blob.volumes.index_marks import COMMITS
 from s3ish.blob.volumes.open_set import open_volumes
 from s3ish.clock import Clock
+from tests.waiting import until
 
 
 @pytest.fixture
@@ -81,8 +82,7 @@ async def test_several_volumes_are_told_on_threads_and_nobody_waits(monkeypatch)
         await asyncio.sleep(0.001)
     assert told == {}
     gate.set()
-    await asyncio.sleep(0.1)
-    assert told == {0: 49, 2: 49}
+    await until(lambda: told == {0: 49, 2: 49})
     notes.note(50)
     await notes.close()
     assert told == {0: 50, 2: 50}

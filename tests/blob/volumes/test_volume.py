@@ -231,6 +231,7 @@ def test_without_fsync_nothing_is_flushed(root, monkeypatch):
     volumes.at(0).sync_entries(BLOB)
     volumes.at(0).sync_all()
     volumes.close()
+    assert read(root / BLOB / "data.0") == b"x"
 
 
 def test_a_renamed_root_is_never_confused_with_what_takes_its_place(volume, root):  # case 28
