@@ -250,3 +250,18 @@ def test_the_access_lists_by_default(s3, bucket):
     for answer in (s3.get_bucket_acl(Bucket=bucket), s3.get_object_acl(Bucket=bucket, Key="k")):
         assert answer["Owner"] == owner
         assert answer["Grants"] == [{"Grantee": owner | {"Type": "CanonicalUser"}, "Permission": "FULL_CONTROL"}]
+
+
+def test_a_key_is_read_once_for_policy_and_storage(raw, s3, bucket):  # case 76
+    resource = f"arn:aws:s3:::{bucket}/public/*"
+    statement = {"Effect": "Allow", "Principal": "*", "Action": "s3:GetObject", "Resource": resource}
+    s3.put_bucket_policy(Bucket=bucket, Policy=json.dumps({"Version": "2012-10-17", "Statement": [statement]}))
+    s3.put_object(Bucket=bucket, Key="secret", Body=b"hidden")
+    s3.put_object(Bucket=bucket, Key="public/seen", Body=b"shown")
+    assert raw("GET", f"/{bucket}/public/seen", keys=None).body == b"shown"
+    climbing = ("public/../secret", "public/%2e%2e/secret", "public%2f..%2fsecret", "./secret", "x/../public/../secret")
+    for key in (*climbing, "/public/seen", "Public/seen", "public", "public%00/seen", "public\\..\\secret"):
+        answer = raw("GET", f"/{bucket}/{key}", keys=None)
+        assert answer.status in (400, 403, 404), key
+        assert b"hidden" not in answer.body
+        assert b"shown" not in answer.body

@@ -182,7 +182,7 @@ POLICIES = [
 ]
 
 
-@pytest.mark.parametrize(("conditions", "more", "code"), POLICIES)
+@pytest.mark.parametrize(("conditions", "more", "code"), POLICIES)  # cases 71, 72
 def test_what_a_policy_does_not_allow(post, bucket, unchanged, conditions, more, code):
     text = json.dumps(conditions).replace("BUCKET", bucket)
     with unchanged(bucket):
@@ -204,7 +204,7 @@ def test_what_a_policy_allows(post, bucket, conditions, more):
     assert post(bucket, signed({"key": "k"} | more, [{"bucket": bucket}, *conditions])).status == 204
 
 
-def test_a_policy_expires(post, bucket, unchanged):
+def test_a_policy_expires(post, bucket, unchanged):  # case 70
     with unchanged(bucket):
         fields = signed({"key": "k"}, [{"bucket": bucket}, {"key": "k"}], minutes=-1)
         assert post(bucket, fields).outcome == (403, "AccessDenied")
@@ -226,7 +226,29 @@ def test_a_form_that_was_changed_is_refused(presign, post, bucket, unchanged, ch
         assert post(bucket, fields).status in (400, 403)
 
 
-def test_forms_that_are_none(post, raw, bucket, unchanged):
+@pytest.mark.parametrize("policy", ["", "e30", "bm8ganNvbg==", "e30=", "W10=", "bnVsbA==", "\x00", "x" * 18_000])
+def test_policies_that_are_none(post, bucket, unchanged, policy):  # cases 70, 72
+    fields = signed({"key": "k"}, [{"bucket": bucket}, {"key": "k"}])
+    with unchanged(bucket):
+        assert post(bucket, fields | {"policy": policy}).status in (400, 403)
+
+
+@pytest.mark.parametrize("key", ["other/k", "/k", "other/../k", "%2e%2e/k"])
+def test_a_key_of_a_form_is_a_key_of_the_bucket_in_its_url(post, s3, bucket, new_bucket, key):  # case 71
+    other = new_bucket()
+    key = key.replace("other", other)
+    assert post(bucket, signed({"key": key}, [{"bucket": bucket}, {"key": key}])).status == 204
+    assert [item["Key"] for item in s3.list_objects_v2(Bucket=bucket)["Contents"]] == [key]
+    assert s3.list_objects_v2(Bucket=other)["KeyCount"] == 0
+
+
+@pytest.mark.parametrize("key", ["../other/k", "../../k", "other/../../k", ".."])
+def test_a_key_of_a_form_that_climbs_out_is_refused(post, bucket, unchanged, key):  # case 71
+    with unchanged(bucket):
+        assert post(bucket, signed({"key": key}, [{"bucket": bucket}, {"key": key}])).status == 400
+
+
+def test_forms_that_are_none(post, raw, bucket, unchanged):  # case 74
     fields = signed({"key": "k"}, [{"bucket": bucket}, {"key": "k"}])
     with unchanged(bucket):
         assert post(bucket, {"acl": "private"}).outcome == (400, "InvalidArgument")

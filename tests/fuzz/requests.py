@@ -163,9 +163,9 @@ class Door:
 
     def __init__(self, folder):
         self._world = World(Path(folder), clock=StoppedClock())
-        self._store = self._world.open()
+        self.store = self._world.open()
         self._application = S3Application(
-            self._store,
+            self.store,
             Router(catalogue()),
             Authenticator(Credentials([ALICE, BOB, OWNER]), REGION),
             Observer(),
