@@ -267,7 +267,12 @@ async def _publish(
     changes: list[Change],
     cause: Cause,
 ) -> Version:
-    """Publish the version that takes the place of the base; what was amended meanwhile stays."""
+    """Publish the version that takes the place of the base, of whose bytes the draft is; what was amended meanwhile
+    stays.
+
+    Raises:
+        ConditionalRequestConflict: the data keys of these bytes are sealed otherwise by now.
+    """
     unchanged = Unchanged(
         if_match=conditions.if_match,
         if_none_match=conditions.if_none_match,
@@ -280,11 +285,17 @@ async def _publish(
         newest = next(iter(await store.newest(draft.bucket, draft.key)), None)
         unchanged.check(newest.record if newest else None, draft.key)
         assert newest, "an object that is gone is another one"
+        record = newest.record
+        if (record.encoding, record.parts) != (base.encoding, base.parts):
+            raise ConditionalRequestConflict
         async with store.blobs.create(f"{draft.bucket}/{draft.key}", 0) as writer:
-            record = newest.record
-            draft = replace(
-                draft,
-                attributes=record.attributes,
+            made = replace(
+                record,
+                parts=draft.parts,
+                size=draft.size,
+                etag=draft.etag,
+                checksum=draft.checksum,
+                appends=draft.appends,
                 blob=await writer.finish(),
                 sequence=max(record.sequence, record.revision),
                 modified_ns=0,
@@ -292,7 +303,7 @@ async def _publish(
                 origin=None,
             )
             try:
-                return await publish(store, draft, writer, unchanged, tuple(changes), (bucket.row, newest.row), cause)
+                return await publish(store, made, writer, unchanged, tuple(changes), (bucket.row, newest.row), cause)
             except Conflicted:
                 continue
     raise AssertionError  # attempts() raises before

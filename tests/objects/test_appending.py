@@ -20,7 +20,7 @@ from s3ish.errors import (
 from s3ish.integrity.inspect import Inspector
 from s3ish.integrity.rebuild import rebuild
 from s3ish.model import Attributes, Tag
-from s3ish.objects import appending, versions
+from s3ish.objects import annotations, appending, versions
 from s3ish.objects.conditions import UNCONDITIONAL, WriteConditions
 from s3ish.objects.digests import Claims
 from s3ish.objects.kept_parts import keep_parts
@@ -282,6 +282,25 @@ async def test_tags_that_are_set_meanwhile_stay(store):
     await late(store, b"more", tag)
     found = await head(store, "k")
     assert (found.size, [tag.key for tag in found.attributes.tags]) == (9, ["t"])
+
+
+async def test_annotations_that_come_and_go_meanwhile_do(store, world):
+    await put(store, "k", b"12345")
+
+    async def annotate(name):
+        await annotations.put_annotation(store, await head(store, "k"), None, name, Bytes(b"text" * 100))
+
+    async def change():
+        await annotate("new")
+        await annotations.delete_annotation(store, "b", "k", None, "old")
+
+    await annotate("old")
+    await late(store, b"more", change)
+    found = await head(store, "k")
+    assert (found.size, [one.name for one in found.annotations]) == (9, ["new"])
+    assert await annotations.text_of(store, found, found.annotations[0], None) == b"text" * 100
+    await run_jobs(store, world.clock)
+    assert await sealed(store) == await referenced(store)
 
 
 async def test_what_was_written_over_or_removed_meanwhile_is_not_built_upon(store):

@@ -6,14 +6,16 @@ from pathlib import Path
 
 import pytest
 
+from s3ish.errors import ConditionalRequestConflict
 from s3ish.integrity.check import Check
 from s3ish.integrity.rebuild import rebuild
 from s3ish.model import Link, Upload
-from s3ish.objects import multipart, named_keys, rewrapping
+from s3ish.objects import appending, multipart, named_keys, rewrapping
+from s3ish.objects.conditions import UNCONDITIONAL
 from s3ish.objects.encodings import cipher, customer, named
 from s3ish.objects.encodings.chain import Encodings
 from s3ish.objects.encodings.keyring import Keyring
-from tests.objects.support import NO_BLOB, OWNER, Bytes, flip, head, make_bucket, put, read_all
+from tests.objects.support import NO_BLOB, OWNER, Bytes, flip, head, make_bucket, outcome, put, read_all
 
 MASTER, CUSTOMER = b"a master key, of thirty-two byte", b"a client's key of 32 bytes, this"
 WORDS = b"words that nobody may read "
@@ -122,6 +124,23 @@ async def test_no_file_shows_data_or_a_key(encrypted, tmp_path):
     for secret in (WORDS, MASTER, CUSTOMER, *drawn):
         for form in forms(secret):
             assert form not in text
+
+
+async def test_an_append_does_not_bring_back_how_data_keys_were_sealed(encrypted):
+    store, data = encrypted.store, WORDS * 200
+    await put(store, "k", data, encoding=(await encrypted.kinds())["named"], encodings=await encrypted.encodings())
+
+    class Late(Bytes):
+        async def read(self, limit):
+            await named_keys.add_material(store, named_keys.DEFAULT_ALIAS)
+            await rewrapping.renew(store)
+            return await super().read(limit)
+
+    base, encodings = await appending.find_base(store, "b", "k", len(data)), await encrypted.encodings()
+    append = appending.append(store, base, Late(b"more"), conditions=UNCONDITIONAL, encodings=encodings)
+    assert await outcome(append) is ConditionalRequestConflict
+    assert await rewrapping.renew(store) == 0
+    await encrypted.check({"k": data})
 
 
 async def test_all_kinds_outlive_the_index(encrypted, tmp_path):
