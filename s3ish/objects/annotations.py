@@ -168,6 +168,7 @@ async def put_annotation(
         async with store.create(version.bucket, version.key, size) as writer:
             ingested = await ingest(text, writer, store.offload, store.room, None, chain)
             text.finish()
+            await _check_room(store, version.bucket, ingested.digests.size)  # its size was perhaps not announced
             part = Part(
                 number=0,
                 size=ingested.digests.size,

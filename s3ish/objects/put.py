@@ -136,7 +136,7 @@ async def _refuse_early(store: Store, name: str, key: str, size: int) -> None:
     bucket = (await store.bucket(name)).record
     if bucket.versioning != "Suspended" and store.quotas.limit(bucket):
         newest = [] if bucket.versioning else await store.newest(name, key)
-        more = Usage(bytes=size - sum(held.record.size for held in newest))
+        more = Usage(bytes=size - sum(usage.bytes_of(held.record) for held in newest))
         await store.quotas.check(store.index, bucket, more)
 
 

@@ -48,9 +48,9 @@ async def store(world):
     return store
 
 
-async def annotate(store, key, name, text, *, if_match=None):
+async def annotate(store, key, name, text, *, if_match=None, **source):
     version = await head(store, key)
-    made = await annotations.put_annotation(store, version, None, name, Bytes(text), if_match=if_match)
+    made = await annotations.put_annotation(store, version, None, name, Bytes(text, **source), if_match=if_match)
     return made[0]
 
 
@@ -167,7 +167,8 @@ async def test_their_bytes_count_and_quotas_hold_them(store):
     await put(store, "k", b"x" * 500)
     await annotate(store, "k", "n", b"y" * 300)
     assert await held() == 800
-    assert await outcome(annotate(store, "k", "m", b"z" * 201)) is QuotaExceeded
+    for sized in (True, False):
+        assert await outcome(annotate(store, "k", "m", b"z" * 201, sized=sized)) is QuotaExceeded
     assert await outcome(put(store, "other", b"x" * 201)) is QuotaExceeded
     await annotate(store, "k", "n", b"y" * 100)
     await annotate(store, "k", "m", b"z" * 200)

@@ -8,7 +8,7 @@ from s3ish.errors import QuotaExceeded
 from s3ish.index.protocol import Put
 from s3ish.integrity.rebuild import rebuild
 from s3ish.model import Usage
-from s3ish.objects import buckets, multipart
+from s3ish.objects import annotations, buckets, multipart
 from s3ish.objects import put as write
 from s3ish.objects.quota_settings import OwnerQuotas, described, of_owners, set_of_bucket, set_of_owner
 from s3ish.objects.quotas import DOCUMENT, NONE, Limits, Quotas
@@ -94,6 +94,14 @@ async def test_long_bodies_are_refused_before_they_are_read(store):
         await write.put_object(store, "b", "k", body, owner=OWNER, attributes=PLAIN)
     with pytest.raises(QuotaExceeded):
         await multipart.put_part(store, "b", "k", upload.id, 1, body)
+
+
+async def test_a_long_body_may_take_the_place_of_an_object_with_its_annotations(store):
+    await set_of_bucket(store, "b", Limits(bytes=1_000_000))
+    version = await put(store, "k", bytes(500_000))
+    await annotations.put_annotation(store, version, None, "n", Bytes(b"x" * 400_000))
+    await put(store, "k", bytes(1_000_000))
+    assert await outcome(put(store, "k", bytes(1_000_001))) is QuotaExceeded
 
 
 async def test_a_quota_of_an_owner_is_over_all_its_buckets(store):
