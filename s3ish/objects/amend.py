@@ -138,10 +138,10 @@ async def amend_with_parts(
         The version as it is now; None if nothing was changed, because the row is another one by now.
     """
     left = [_intent(store, held, ref) for ref in parts]
-    amended = await amend_once(store, VERSIONS, held, wanted, [*also, *left])
-    if amended is None:
-        return None
     try:
+        amended = await amend_once(store, VERSIONS, held, wanted, [*also, *left])
+        if amended is None:
+            return None
         for intent, ref in zip(left, parts, strict=True):
             await _write(store, VERSIONS, amended, ref)
             store.later(INTENTS.drop(intent.key))

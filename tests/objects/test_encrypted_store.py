@@ -6,15 +6,19 @@ from pathlib import Path
 
 import pytest
 
-from s3ish.errors import ConditionalRequestConflict
+from s3ish.blob.protocol import Unwritable
+from s3ish.errors import ConditionalRequestConflict, S3Error
 from s3ish.integrity.check import Check
 from s3ish.integrity.rebuild import rebuild
+from s3ish.integrity.unresolved import UnresolvedJob
 from s3ish.model import Link, Upload
 from s3ish.objects import appending, multipart, named_keys, rewrapping
 from s3ish.objects.conditions import UNCONDITIONAL
 from s3ish.objects.encodings import cipher, customer, named
 from s3ish.objects.encodings.chain import Encodings
 from s3ish.objects.encodings.keyring import Keyring
+from s3ish.tables import keys
+from s3ish.tables.catalog import INTENTS
 from tests.objects.support import NO_BLOB, OWNER, Bytes, flip, head, make_bucket, outcome, put, read_all
 
 MASTER, CUSTOMER = b"a master key, of thirty-two byte", b"a client's key of 32 bytes, this"
@@ -69,10 +73,10 @@ class Encrypted:
                 data = (WORDS * (size // len(WORDS) + 1))[:size]
                 await put(store, f"{kind}-{name}", data, encoding=links, encodings=encodings)
                 found[f"{kind}-{name}"] = data
-            found[f"{kind}-parts"] = await self._parts(f"{kind}-parts", links, encodings)
+            found[f"{kind}-parts"] = await self.parts(f"{kind}-parts", links, encodings)
         return found
 
-    async def _parts(self, key, links, encodings):
+    async def parts(self, key, links, encodings):
         store, data = self.store, WORDS * 30
         draft = Upload(bucket="b", key=key, id="", created_ns=0, owner=OWNER, initiator=OWNER, blob=NO_BLOB)
         upload = await multipart.create_upload(store, draft, links, encodings)
@@ -124,6 +128,25 @@ async def test_no_file_shows_data_or_a_key(encrypted, tmp_path):
     for secret in (WORDS, MASTER, CUSTOMER, *drawn):
         for form in forms(secret):
             assert form not in text
+
+
+async def test_sidecars_of_parts_that_cannot_be_written_are_written_later(encrypted, monkeypatch):
+    store, links = encrypted.store, (await encrypted.kinds())["named"]
+    data = await encrypted.parts("k", links, await encrypted.encodings())
+
+    async def refuse(*_, **__):
+        raise Unwritable("read-only")
+
+    await named_keys.add_material(store, named_keys.DEFAULT_ALIAS)
+    with monkeypatch.context() as patched:
+        patched.setattr(store.blobs, "amend", refuse)
+        assert issubclass(await outcome(rewrapping.renew(store)), S3Error)
+    await UnresolvedJob(store).step()
+    assert await INTENTS.rows(store.index, b"", keys.END, 100) == []
+    version = await head(store, "k")
+    for part in version.parts:
+        assert str(dict(part.encoding[0].parameters)["data-key"]).encode() in await store.blobs.read_sidecar(part.blob)
+    await encrypted.check({"k": data})
 
 
 async def test_an_append_does_not_bring_back_how_data_keys_were_sealed(encrypted):
