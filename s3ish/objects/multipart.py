@@ -32,6 +32,7 @@ from s3ish.objects.digests import DEFAULT_ALGORITHM
 from s3ish.objects.encodings.chain import Encodings, Links
 from s3ish.objects.ingest import Source, ingest
 from s3ish.objects.put import publish
+from s3ish.objects.quotas import LONG_BYTES
 from s3ish.objects.store import Conflicted, Store, attempts, drop_blobs, translated
 from s3ish.tables import keys
 from s3ish.tables.catalog import INLINE, PARTS, UPLOADS, USAGE
@@ -40,10 +41,6 @@ from s3ish.tables.table import Held
 MAX_PARTS = 10_000
 MIN_PART_BYTES = 5 * 1024 * 1024
 """The least size of every part but the last."""
-
-
-_LONG_BYTES = 256 * 1024
-"""What is announced with more is not read if a quota leaves no room for it."""
 
 
 class Chosen(NamedTuple):
@@ -123,7 +120,7 @@ async def put_part(
             f"actual checksum Type: {(source.algorithm or 'null').lower()}"
         )
     with translated():
-        if source.size and source.size > _LONG_BYTES:
+        if source.size and source.size > LONG_BYTES:
             owned = (await store.bucket(bucket)).record
             if store.quotas.limit(owned):  # before the body is read; _commit_part() decides
                 old = await store.get(PARTS, upload_id, number)

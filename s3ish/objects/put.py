@@ -14,12 +14,10 @@ from s3ish.objects.consequences import BY_SERVER, Cause
 from s3ish.objects.encodings.chain import Encodings, Links
 from s3ish.objects.ingest import Source, ingest
 from s3ish.objects.lock import check_removal
+from s3ish.objects.quotas import LONG_BYTES
 from s3ish.objects.store import Conflicted, Store, attempts, drop_blobs, garbage_of, translated
 from s3ish.tables.catalog import CURRENT, INLINE, NULLS, USAGE, VERSIONS
 from s3ish.tables.table import Held
-
-_LONG_BYTES = 256 * 1024
-"""What is announced with more is not read if a quota leaves no room for it."""
 
 
 class Publication:
@@ -177,7 +175,7 @@ async def put_object(
         newest = await store.newest(bucket, key)
         conditions.check(newest[0].record if newest else None, key)
     with translated():
-        if source.size and source.size > _LONG_BYTES:
+        if source.size and source.size > LONG_BYTES:
             await _refuse_early(store, bucket, key, source.size)
         chain = (encodings or store.encodings).chain(encoding)
         async with store.create(bucket, key, chain.stored_size(source.size)) as writer:

@@ -21,6 +21,8 @@ from s3ish.tables.catalog import OF_BUCKET, OF_OWNER, USAGE
 
 DOCUMENT = "s3ish-quota"
 """The name of a bucket's quota among its documents."""
+LONG_BYTES = 256 * 1024
+"""What is announced with more is not read if a quota leaves no room for it."""
 
 
 class Limits(Struct, frozen=True, omit_defaults=True):

@@ -6,6 +6,7 @@ range decrypts the packages that it touches. The data key stands in the link's p
 """
 
 import hmac
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from hashlib import sha256
 from typing import Protocol
@@ -71,7 +72,7 @@ class Cipher:
         return _Decoder(self._keys.open(self._parameters), stored_start // _STORED_PACKAGE, packages(size))
 
 
-class _Packages:
+class _Packages(ABC):
     """Takes bytes of any number, and turns whole packages of them into others, without copying what is whole.
 
     Args:
@@ -84,9 +85,9 @@ class _Packages:
         self._number = 0
         self._held = bytearray()
 
+    @abstractmethod
     def _turn(self, package: Buffer, room: memoryview) -> None:
         """Write into the room what the next package becomes."""
-        raise NotImplementedError
 
     def _take(self, data: Buffer, *, keep: int) -> Sequence[Buffer]:
         """Return what whole packages become, all but the last ``keep`` bytes, some in one buffer."""
