@@ -1,7 +1,6 @@
 """What answers beside S3 for users and their rights: the query APIs of STS and IAM, and the admin API."""
 
 from s3ish.auth.identify import Authenticator
-from s3ish.auth.request import HttpRequest
 from s3ish.auth.sessions import Sessions
 from s3ish.identity.providers import Providers
 from s3ish.identity.registry import Registry
@@ -49,18 +48,16 @@ class Accounts:
         Args:
             level: what its host and path name: ``service``, ``bucket`` or ``object``.
         """
-        api: QueryApi | AdminApi
-        if level == "service" and is_administrative(call.path):
-            api = self._admin
-        elif query_api.is_asked(call.method, level, call.headers):
-            api = self._query
-        else:
+        administers = level == "service" and is_administrative(call.path)
+        if not (administers or query_api.is_asked(call.method, level, call.headers)):
             return None
         body = call.body = RequestBody(receive, call.headers, call.appetite)
-        request = HttpRequest(call.method, call.path, call.query, call.headers, call.repeated)
         store = self.registry.store
         circumstances = call.circumstances(store.clock.service_now(), call.headers, region=store.region)
-        answered = await api.answer(body, request, circumstances, call.request_id)
+        if administers:
+            answered = await self._admin.answer(body, call.request(), call.path, circumstances, call.request_id)
+        else:
+            answered = await self._query.answer(body, call.request(), circumstances, call.request_id)
         call.action, call.principal = answered.action, answered.principal
         if answered.error is not None:
             call.error, call.reason = answered.error.code, answered.error.reason

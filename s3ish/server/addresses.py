@@ -62,6 +62,7 @@ class Addresses:
         if not by_host:
             hosts += self._hosts
             paths += [path, self._base + path]
+            paths += [self._base] if path == "/" and self._base else []  # clients sign no slash behind it
         for each in dict.fromkeys(hosts):
             for raw_path in dict.fromkeys(paths):
                 if (each, raw_path) != (host, request.raw_path):

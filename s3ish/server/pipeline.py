@@ -348,7 +348,7 @@ class S3Application:
         if self._queue_api and sqs.is_asked(call.method, call.headers):
             return await self._answer_queues(self._queue_api, call, receive)
         if target.level == "service" and welcome.is_of_browser(call.method, call.query, call.headers):
-            return welcome.page(f"{call.origin.scheme}://{call.headers['host']}")
+            return welcome.page(call.base)
         return None
 
     def _locate(self, host: str, path: str) -> Target:
@@ -363,9 +363,8 @@ class S3Application:
         """Answer a request about queues."""
         body = call.body = RequestBody(receive, call.headers, call.appetite)
         request = call.request()
-        base = f"{call.origin.scheme}://{call.headers['host']}"
         circumstances = call.circumstances(self._store.clock.service_now(), call.headers, region=self._store.region)
-        answered = await api.answer(body, request, circumstances, base)
+        answered = await api.answer(body, request, circumstances, call.base)
         call.action, call.principal = answered.action, answered.principal
         call.error, call.reason = answered.code, answered.reason
         return answered.written

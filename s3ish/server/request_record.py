@@ -50,6 +50,7 @@ class RequestRecord:
         "principal",
         "progress",
         "query",
+        "raw_path",
         "reason",
         "repeated",
         "request_id",
@@ -84,7 +85,10 @@ class RequestRecord:
         origin = self.origin = proxies.origin(peer, self.headers)
         if origin.host:
             headers["host"] = origin.host if ":" in origin.host or not origin.port else f"{origin.host}:{origin.port}"
-        self.prefix, self.path = addresses.split(scope["raw_path"].decode("latin-1"), headers.get("host", ""), origin)
+        arrived = scope["raw_path"].decode("latin-1")
+        self.prefix, self.path = addresses.split(arrived, headers.get("host", ""), origin)
+        is_base = self.path == "/" and arrived == self.prefix  # with no slash behind it, and signed so
+        self.raw_path = arrived if is_base else self.prefix + self.path
         self.body: RequestBody | None = None
         self.each: list[KeyOutcome] = []  # of a batch
         self.cut_off = False  # the server stops and waits no longer
@@ -96,8 +100,12 @@ class RequestRecord:
 
     def request(self, host_bucket: str = "") -> HttpRequest:
         """Return what its signature is for; ``host_bucket`` is the bucket that its host names."""
-        path = self.prefix + self.path if self.prefix else self.path
-        return HttpRequest(self.method, path, self.query, self.headers, self.repeated, host_bucket)
+        return HttpRequest(self.method, self.raw_path, self.query, self.headers, self.repeated, host_bucket)
+
+    @property
+    def base(self) -> str:
+        """The address of the server, as the client wrote it: scheme, host with port, and the base path."""
+        return f"{self.origin.scheme}://{self.headers['host']}{self.prefix}"
 
     @property
     def operation_name(self) -> str:

@@ -24,7 +24,7 @@ E = TypeVar("E", bound="Entry")
 
 MOST_IN_BATCH = 10
 _PAGE = 1000
-_URL = re.compile(rf"(?:https?://[^/]+)?/{ACCOUNT}/([A-Za-z0-9_-]{{1,80}})/?")
+_URL = re.compile(rf"(?:https?://[^/]+(?:/[^/]+)*)?/{ACCOUNT}/([A-Za-z0-9_-]{{1,80}})/?")
 _ENTRY_ID = re.compile(r"[A-Za-z0-9_-]{1,80}")
 _REFUSED_CHARACTERS = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _COUNTED = "ApproximateNumberOfMessages"

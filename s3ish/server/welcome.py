@@ -43,6 +43,6 @@ def page(endpoint: str) -> Written:
     """Return the page.
 
     Args:
-        endpoint: scheme, host and port by which the browser reached the server.
+        endpoint: the address by which the browser reached the server.
     """
     return Written(200, list(_HEADERS), _PAGE.format(endpoint=escape(endpoint)).encode())

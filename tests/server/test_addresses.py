@@ -3,11 +3,14 @@
 import re
 import urllib.error
 import urllib.request
+from datetime import UTC, datetime
 
 import boto3
 import pytest
 from botocore.config import Config
 
+from s3ish.auth.sign_request import sign_request
+from s3ish.model import ACCOUNT
 from s3ish.server.addresses import Addresses
 from s3ish.server.proxies import Origin, Proxies
 
@@ -71,7 +74,8 @@ def presigned(endpoint, method="get_object", **others):
         aws_secret_access_key="s3ishadmin",
         config=Config(signature_version="s3v4", s3={"addressing_style": "path"}, **others),
     )
-    return s3.generate_presigned_url(method, {"Bucket": "bucket", "Key": "key"})
+    named = {} if method == "list_buckets" else {"Bucket": "bucket", "Key": "key"}
+    return s3.generate_presigned_url(method, named)
 
 
 def ask(endpoint, url, path=None, **headers):
@@ -173,6 +177,9 @@ def test_forwarded_headers_of_a_trusted_proxy_count(behind):
     assert ask(behind, url, Host="elsewhere.test", X_Forwarded_Port="8080") == GIVEN
     url = presigned("http://elsewhere.test/store")
     assert ask(behind, url, "/bucket/key", X_Forwarded_Host="elsewhere.test", X_Forwarded_Prefix="/store") == GIVEN
+    for service in ("http://elsewhere.test/store", "http://elsewhere.test/store/"):
+        url_of_all = presigned(service, "list_buckets")
+        assert ask(behind, url_of_all, "/", X_Forwarded_Host="elsewhere.test", X_Forwarded_Prefix="/store")[0] == 200
     assert ask(behind, url, X_Forwarded_Host="elsewhere.test") == GIVEN  # one that leaves the path as it is
     url = presigned("http://elsewhere.test/s3x")  # of the key "bucket/key" in "s3x", to this server
     sent = {"X_Forwarded_Host": "elsewhere.test"}
@@ -201,6 +208,30 @@ def test_upload_answers_with_the_address_of_the_client(behind):
         Bucket="bucket", Key="parts", UploadId=upload, MultipartUpload={"Parts": [{"PartNumber": 1, "ETag": tag}]}
     )
     assert done["Location"] == f"{behind}/store/bucket/parts"
+
+
+def test_the_service_and_those_beside_it_are_found_under_the_base_path(endpoint):
+    def client(service):
+        return boto3.client(
+            service,
+            endpoint_url=f"{endpoint}/store/s3",
+            region_name="us-east-1",
+            aws_access_key_id="s3ishadmin",
+            aws_secret_access_key="s3ishadmin",
+        )
+
+    assert [bucket["Name"] for bucket in client("s3").list_buckets()["Buckets"]] == ["bucket", "other", "s3x"]
+    assert client("sts").get_caller_identity()["Arn"].endswith(":root")
+    client("iam").create_user(UserName="carol")
+    sqs = client("sqs")
+    url = sqs.create_queue(QueueName="queue")["QueueUrl"]
+    assert url == f"{endpoint}/store/s3/{ACCOUNT}/queue"
+    sqs.send_message(QueueUrl=url, MessageBody="x")
+    host, path = endpoint.removeprefix("http://"), "/store/s3/-/admin/users"
+    keys = ("s3ishadmin", "s3ishadmin")
+    headers = sign_request(keys, "GET", host, path, b"", now=datetime.now(UTC), region="us-east-1")
+    with urllib.request.urlopen(urllib.request.Request(endpoint + path, headers=headers)) as answer:
+        assert b'"carol"' in answer.read()
 
 
 @pytest.mark.parametrize(

@@ -45,9 +45,14 @@ class AdminApi:
         self._authenticator, self._registry, self._observer = authenticator, registry, observer
 
     async def answer(
-        self, body: RequestBody, request: HttpRequest, circumstances: Circumstances, request_id: str
+        self, body: RequestBody, request: HttpRequest, path: str, circumstances: Circumstances, request_id: str
     ) -> Answered:
-        """Answer a call; errors are answered in JSON."""
+        """Answer a call; errors are answered in JSON.
+
+        Args:
+            request: what its signature is for.
+            path: as sent, from the prefix of this API on.
+        """
         answered = Answered(Written(500, []))
         try:
             data = await body.document(_MAX_BYTES, needs_digest=False)
@@ -57,7 +62,7 @@ class AdminApi:
             answered.principal = principal_of(user)
             self._registry.note_use(user)
             refuse_session(user)
-            route, names = _route(request.method, request.raw_path)
+            route, names = _route(request.method, path)
             answered.action = route.action
             call = AdminCall(
                 principal=answered.principal,
