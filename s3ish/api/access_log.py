@@ -125,7 +125,7 @@ async def _admit(context: Context, request: Any) -> None:
     elif enabled.grants and ownership_of(target) == ENFORCED:
         wrong = "The target bucket for logging has access control lists disabled, so that no TargetGrants can be given."
     else:
-        await context.require(Permit("s3:PutObject", target.name, f"{enabled.prefix}*"))
+        await context.require(Permit("s3:PutObject", target.name, enabled.prefix, below=True))
         return
     raise InvalidTargetBucketForLogging(wrong, TargetBucket=enabled.target)
 

@@ -33,7 +33,7 @@ async def decision_on(
 ) -> Decision:
     """Return whether a caller has a right; the object is looked at only where a rule asks something of it."""
     rules = None if bucket is None else rules_of(bucket)
-    if rules is None or not permit.key or not _asks_object(rules, permit):
+    if rules is None or not permit.key or permit.below or not _asks_object(rules, permit):
         return decide(principal, permit, rules, circumstances)
     version = await _object(store, permit, circumstances)
     if version is None:

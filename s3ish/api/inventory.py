@@ -6,6 +6,7 @@ https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutBucketInventoryConfigurat
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+from s3ish.api.authorize import check_permit
 from s3ish.api.context import Context
 from s3ish.api.destinations import bucket_named, check_destination
 from s3ish.api.documents import Effect, numbered_document
@@ -105,10 +106,12 @@ def _check(inventory: InventoryConfiguration, bucket: Bucket) -> None:  # noqa: 
 
 async def _admit(context: Context, request: Any) -> None:
     """Check that the caller may write where the list goes, as the server does on its behalf. Raises AccessDenied."""
-    to = request.document.destination.bucket
-    name = bucket_named(to.bucket)
-    if await context.store.find_bucket(name):
-        await context.require(Permit("s3:PutObject", name, f"{to.prefix or ''}*"))
+    wanted = _list(request.document)
+    held = await context.store.find_bucket(wanted.target)
+    permit = Permit("s3:PutObject", wanted.target, f"{wanted.folder(context.target.name)}/", below=True)
+    await check_permit(
+        context.store, context.principal, permit, None if held is None else held.record, context.circumstances
+    )
 
 
 INVENTORY = numbered_document(

@@ -207,11 +207,16 @@ def _check_destination(rule: ReplicationRule, bucket: Bucket) -> None:
         raise InvalidRequest("Metrics with an EventThreshold must be enabled if ReplicationTime is enabled.")
 
 
-def _permits(rule: Rule) -> Iterator[Permit]:
-    """Yield the rights on the destination that a rule needs."""
-    yield Permit("s3:ReplicateObject", rule.destination, f"{rule.prefix}*")
-    if rule.markers:
-        yield Permit("s3:ReplicateDelete", rule.destination, f"{rule.prefix}*")
+def _permits(rule: Rule, caller: Principal) -> Iterator[Permit]:
+    """Yield the rights on the destination that a rule needs.
+
+    The rights of an owner are looked at again for each version. Those of others are not, so that they need all now.
+    """
+    for action in ("s3:ReplicateObject", "s3:ReplicateDelete") if rule.markers else ("s3:ReplicateObject",):
+        if caller.is_narrowed:
+            yield Permit(action, rule.destination, rule.prefix, below=True)
+        else:
+            yield Permit(action, rule.destination, f"{rule.prefix}*")
 
 
 async def _admit(context: Context, request: Any) -> None:
@@ -223,7 +228,7 @@ async def _admit(context: Context, request: Any) -> None:
         if held.record.versioning != "Enabled":
             raise InvalidRequest("Destination bucket must have versioning enabled.")
     meanings = [_meaning(rule) for rule in request.document.rules]
-    for permit in {permit for rule in meanings for permit in _permits(rule)}:
+    for permit in {permit for rule in meanings for permit in _permits(rule, context.principal)}:
         await context.require(permit)
     for rule in request.document.rules:
         rule.id = rule.id or context.store.clock.token(30)

@@ -26,19 +26,22 @@ _ALWAYS = frozenset(("getbucketpolicy", "putbucketpolicy", "deletebucketpolicy")
 class Permit(NamedTuple):
     """One right that a request needs: an action on a resource.
 
-    ``bucket`` is empty for the service itself, ``key`` for a bucket as a whole.
+    ``bucket`` is empty for the service itself, ``key`` for a bucket as a whole. ``below`` asks for all keys that begin
+    with ``key``: what allows must allow all of them, what denies some of them denies it.
     """
 
     action: str
     bucket: str = ""
     key: str = ""
+    below: bool = False
 
     @property
     def resource(self) -> str:
         """The resource's ARN."""
         if not self.bucket:
             return "*"
-        return f"arn:aws:s3:::{self.bucket}/{self.key}" if self.key else f"arn:aws:s3:::{self.bucket}"
+        whole = not self.key and not self.below
+        return f"arn:aws:s3:::{self.bucket}" if whole else f"arn:aws:s3:::{self.bucket}/{self.key}"
 
 
 class Block(Struct, frozen=True):
@@ -89,6 +92,7 @@ class _Question(NamedTuple):
     action: str
     resource: str
     values: Values
+    below: bool = False
 
     def find(self, policy: Policy | None, *, allows: bool) -> str:
         """Return the statement of a policy that allows or denies it; empty if there is none."""
@@ -100,6 +104,7 @@ class _Question(NamedTuple):
             action=self.action,
             resource=self.resource,
             values=self.values,
+            below=self.below,
         )
 
 
@@ -117,9 +122,9 @@ def decide(
         object_acl: the access list of the object that the permit is about, where that is known.
     """
     action = permit.action.partition(":")[2].lower()
-    asked = _Question(principal, action, permit.resource, values_of(principal, circumstances))
+    asked = _Question(principal, action, permit.resource, values_of(principal, circumstances), permit.below)
     owns = not principal.is_anonymous and (rules is None or rules.owner.id == principal.owner.id)
-    if owns and action in _ALWAYS and not principal.is_of_account and principal.session is None:
+    if owns and action in _ALWAYS and not principal.is_narrowed:
         return Allowed("the owner of a bucket keeps its policy")
     if denial := _denial(asked, rules):
         return Denied(denial, explicit=True)

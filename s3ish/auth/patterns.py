@@ -46,6 +46,30 @@ class Pattern:
 
     def matches(self, value: str, values: Values) -> bool:
         """Tell whether a value matches; a pattern with a variable that the request has no value for matches nothing."""
+        tokens = self._filled(values)
+        return tokens is not None and _segments(tokens, self._ignore_case)(value)
+
+    def matches_all_below(self, prefix: str, values: Values) -> bool:
+        """Tell whether all values match that begin with a text."""
+        tokens = self._filled(values)
+        return tokens is not None and tokens[-1:] == (_ANY,) and _segments(tokens, self._ignore_case)(prefix)
+
+    def matches_some_below(self, prefix: str, values: Values) -> bool:
+        """Tell whether a value may match that begins with a text; case matters."""
+        tokens = self._filled(values)
+        if tokens is None:
+            return False
+        for token in tokens:
+            if token == _ANY or not prefix:
+                return True
+            length = 1 if token == _ONE else min(len(token), len(prefix))
+            if token != _ONE and token[:length] != prefix[:length]:
+                return False
+            prefix = prefix[length:]
+        return not prefix
+
+    def _filled(self, values: Values) -> tuple[str, ...] | None:
+        """Return its tokens with the values of its variables; None where there is none."""
         tokens: list[str] = []
         for token in self._tokens:
             if isinstance(token, str):
@@ -54,9 +78,9 @@ class Pattern:
             name, default = token
             found = (name,) if name in _LITERALS else values(name)
             if len(found) != 1 and default is None:
-                return False
+                return None
             tokens.append(found[0] if len(found) == 1 else default or "")
-        return _segments(tuple(tokens), self._ignore_case)(value)
+        return tuple(tokens)
 
 
 def _split(text: str, wildcards: bool) -> list[str]:

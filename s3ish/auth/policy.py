@@ -85,19 +85,30 @@ class Statement(Struct, frozen=True):
     not_actions: bool = False
     condition_texts: tuple[tuple[str, str, tuple[str, ...]], ...] = ()
 
-    def speaks_of(self, principal: Principal, action: str, resource: str, values: Values) -> bool:
+    def speaks_of(
+        self, principal: Principal, action: str, resource: str, values: Values, *, below: bool = False
+    ) -> bool:
         """Tell whether it speaks of a request.
 
         Args:
             action: in lower case, without ``s3:``; of another service with its name: ``iam:getuser``.
             resource: an ARN.
+            below: all that begins with that is meant: an allowance must speak of all of it, a denial of some.
         """
         return (
             (action in self.actions or (":" in action and self._means(action)))
-            and any(pattern.matches(resource, values) for pattern in self.resources) != self.not_resources
+            and any(self._fits(pattern, resource, values, below=below) for pattern in self.resources)
+            != self.not_resources
             and (self.principals is None or self._names(principal) != self.not_principals)
             and all(condition.holds(values) for condition in self.conditions)
         )
+
+    def _fits(self, pattern: Pattern, resource: str, values: Values, *, below: bool) -> bool:
+        if not below:
+            return pattern.matches(resource, values)
+        if self.allows == self.not_resources:
+            return pattern.matches_some_below(resource, values)
+        return pattern.matches_all_below(resource, values)
 
     def _means(self, action: str) -> bool:
         """Whether it means an action of another service."""
@@ -164,10 +175,12 @@ class Policy(Struct, frozen=True):
             for _, key, _ in statement.condition_texts
         )
 
-    def find(self, *, allows: bool, principal: Principal, action: str, resource: str, values: Values) -> str:
+    def find(
+        self, *, allows: bool, principal: Principal, action: str, resource: str, values: Values, below: bool = False
+    ) -> str:
         """Return the name of a statement that allows (or denies) a request; empty if there is none."""
         for statement in self.statements:
-            if statement.allows == allows and statement.speaks_of(principal, action, resource, values):
+            if statement.allows == allows and statement.speaks_of(principal, action, resource, values, below=below):
                 return statement.name
         return ""
 

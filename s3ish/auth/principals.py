@@ -38,6 +38,11 @@ class Principal(Struct, frozen=True):
         return self.policies is not None
 
     @property
+    def is_narrowed(self) -> bool:
+        """Whether it may have fewer rights than whom its objects belong to."""
+        return self.is_of_account or self.session is not None
+
+    @property
     def is_anonymous(self) -> bool:
         """Whether the request is not signed."""
         return self.kind == "anonymous"

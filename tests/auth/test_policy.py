@@ -5,6 +5,7 @@ The cases follow AWS's pages on the elements of policies, condition operators, v
 
 import json
 from datetime import UTC, datetime
+from itertools import product
 
 import pytest
 from hypothesis import given
@@ -18,6 +19,7 @@ from s3ish.auth.policy import read_policy
 from s3ish.auth.principals import ANONYMOUS, Principal
 from s3ish.errors import MalformedPolicy
 from s3ish.model import Grant, Owner
+from tests.auth import naive
 from tests.auth.naive import ALLOW, DENY, ask
 
 BUCKET = "docs"
@@ -161,6 +163,49 @@ def test_a_value_with_a_wildcard_is_no_wildcard():
 )
 def test_a_bucket_and_its_objects_are_different_resources(resource, permit, allowed):
     assert is_allowed(document({"Resource": f"arn:aws:s3:::{BUCKET}{resource}"}), permit=permit) == allowed
+
+
+@given(st.text("ab*?", max_size=5), st.text("ab", max_size=3))
+def test_what_a_pattern_means_below_a_prefix(text, prefix):
+    """It is held against all texts that are long enough to tell."""
+    pattern = Pattern(text, variables=False)
+    below = [prefix + "".join(rest) for length in range(6) for rest in product("abc", repeat=length)]
+    matching = [naive.wild(text, value) for value in below]
+    assert pattern.matches_some_below(prefix, lambda _: ()) == any(matching)
+    assert all(matching) or not pattern.matches_all_below(prefix, lambda _: ())
+
+
+def test_a_pattern_without_its_value_means_nothing_below_a_prefix():
+    pattern = Pattern("${aws:username}*", variables=True)
+    assert not pattern.matches_some_below("a", lambda _: ())
+    assert not pattern.matches_all_below("a", lambda _: ())
+    assert pattern.matches_all_below("alice/", lambda _: ("alice",))
+
+
+BELOW = [
+    ([{"Resource": "/a/*"}], True),
+    ([{"Resource": "/a/?"}], False),
+    ([{"Resource": "/a/b*"}], False),
+    ([{"Resource": "*"}, {"Effect": "Deny", "Resource": "/a/b/*"}], False),
+    ([{"Resource": "*"}, {"Effect": "Deny", "Resource": "*/b"}], False),
+    ([{"Resource": "*"}, {"Effect": "Deny", "Resource": "/b/*"}], True),
+    ([{"Resource": "*"}, {"Effect": "Deny", "Resource": ""}], True),
+    ([{"NotResource": "/a/b/*"}], False),
+    ([{"NotResource": "/b/*"}], True),
+    ([{"Resource": "*"}, {"Effect": "Deny", "NotResource": "/a/*"}], True),
+    ([{"Resource": "*"}, {"Effect": "Deny", "NotResource": "/a/b*"}], False),
+]
+
+
+@pytest.mark.parametrize(("statements", "allowed"), BELOW)
+def test_a_right_to_all_keys_of_a_prefix(statements, allowed):
+    def statement(part):
+        texts = {key: f"arn:aws:s3:::{BUCKET}{text}" for key, text in part.items() if "Resource" in key}
+        return {"Effect": "Allow", "Action": "s3:PutObject"} | part | texts
+
+    policy = read_policy(json.dumps({"Statement": [statement(part) for part in statements]}))
+    caller = Principal("user", Owner("owner"), "carol", policies=(policy,))
+    assert is_allowed(None, caller, Permit("s3:PutObject", BUCKET, "a/", below=True)) == allowed
 
 
 def test_patterns_with_many_stars_take_no_exponential_time():
