@@ -184,7 +184,7 @@ _VALUES: dict[str, Callable[[Version, bool], Any]] = {
     "LastModifiedDate": lambda version, _: _moment(version.modified_ns),
     "ETag": _of_object(lambda version: version.etag),
     "StorageClass": _of_object(lambda version: version.attributes.storage_class),
-    "IsMultipartUploaded": _of_object(lambda version: bool(version.parts)),
+    "IsMultipartUploaded": _of_object(lambda version: bool(version.sent_parts)),
     "ReplicationStatus": lambda version, _: version.replication or None,
     "EncryptionStatus": _encryption,
     "ObjectLockRetainUntilDate": lambda version, _: (

@@ -41,7 +41,15 @@ async def replicate_here(store: Store, source: Version, bucket: str, owner: Owne
         if held is not None:
             return await _amend(store, held.record, attributes)
         draft = replace(
-            source, bucket=bucket, owner=owner, attributes=attributes, replication=REPLICA, revision=0, origin=None
+            source,
+            bucket=bucket,
+            owner=owner,
+            attributes=attributes,
+            upload="",
+            replication=REPLICA,
+            revision=0,
+            restore=None,
+            origin=None,
         )
 
         async def commit(copied: Version, writer: BlobWriter, rows: tuple[Change, ...]) -> Version:

@@ -16,11 +16,13 @@ from s3ish.jobs import inventory as inventory_job
 from s3ish.jobs.inventory import InventoryJob
 from s3ish.jobs.runner import run_once
 from s3ish.model import Attributes, Lock
-from s3ish.objects import buckets
+from s3ish.objects import appending, buckets
+from s3ish.objects.conditions import UNCONDITIONAL
 from s3ish.objects.inventory import FIELDS, List
 from s3ish.tables.state import INVENTORY
 from tests.objects.support import (
     OTHER,
+    Bytes,
     add_part,
     begin,
     complete,
@@ -134,16 +136,20 @@ async def test_every_optional_field_has_a_value_or_none(store):
     lock = Lock(mode="COMPLIANCE", until_ns=1_900_000_000 * 10**9, legal_hold=True)
     encrypted = {"type": "aws:kms", "key": "k", "bucket-key": "true"}
     await put(store, "a", b"1", attributes=Attributes(lock=lock, storage_class="INTELLIGENT_TIERING"))
+    await put(store, "grown", b"1")
+    base = await appending.find_base(store, "b", "grown", 1)
+    await appending.append(store, base, Bytes(b"2"), conditions=UNCONDITIONAL)
     upload = await begin(store, "many", attributes=Attributes(encryption=encrypted))
     await complete(store, upload, [await add_part(store, upload, 1, sample(300))])
     lists = Lists(store, replace(WANTED, fields=FIELDS))
     await lists.make()
-    one, many = [
+    one, grown, many = [
         dict(zip(("Bucket", "Key", *FIELDS), row, strict=True))
         for row in await lists.rows((await lists.manifests())[0])
     ]
     assert one["ObjectLockRetainUntilDate"] == "2030-03-17T17:46:40.000Z"
     assert (one["ObjectLockMode"], one["ObjectLockLegalHoldStatus"]) == ("COMPLIANCE", "ON")
+    assert grown["IsMultipartUploaded"] == "false"
     assert (one["IsMultipartUploaded"], many["IsMultipartUploaded"]) == ("false", "true")
     assert (one["EncryptionStatus"], many["EncryptionStatus"]) == ("NOT-SSE", "SSE-KMS")
     assert (one["BucketKeyStatus"], many["BucketKeyStatus"]) == ("", "ENABLED")

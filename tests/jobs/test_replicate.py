@@ -11,7 +11,7 @@ from s3ish.jobs.replicas_here import ReplicasHere
 from s3ish.jobs.replicate import ReplicationJob, Unreachable
 from s3ish.jobs.runner import run_once
 from s3ish.model import Attributes, Grant, Lock, Tag
-from s3ish.objects import buckets, multipart, versions
+from s3ish.objects import archive, buckets, multipart, versions
 from s3ish.objects.consequences import Consequences
 from s3ish.objects.quota_settings import set_of_bucket
 from s3ish.objects.quotas import Limits
@@ -110,6 +110,15 @@ async def test_a_multipart_object_keeps_its_parts(store, mirrored, monkeypatch):
     assert (replica.etag, len(replica.parts)) == (version.etag, 2)
     await remove(store, "a", version.id)
     assert await read_all(store, replica) == sample(300, 1) + sample(300, 2)
+
+
+async def test_a_restore_of_the_source_is_none_of_the_replica(store, mirrored):
+    upload = await begin(store, "a", attributes=Attributes(storage_class="GLACIER"))
+    version = await complete(store, upload, [await add_part(store, upload, 1, sample(300))])
+    await archive.restore_object(store, "b", "a", None, 2, expedited=False)
+    await mirrored.run()
+    replica = await head(store, "a", bucket="d")
+    assert (replica.id, replica.restore, replica.upload) == (version.id, None, "")
 
 
 async def test_delete_markers_follow_where_the_rule_says_so(store, mirrored):
