@@ -3,14 +3,16 @@
 The limits hold for one process. What a caller takes is counted from when its rights are known until its answer is sent.
 """
 
+import functools
 import math
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 
 from msgspec import Struct
 
 from s3ish.api.operation import Operation
-from s3ish.errors import EntityTooLarge, S3Error, SlowDown
+from s3ish.errors import S3Error, SlowDown
+from s3ish.server.body import MAX_BODY_BYTES, Longest
 
 _REMEMBERED_SECONDS = 1.0
 """For how long a caller that was refused counts as one that wants a place."""
@@ -100,10 +102,12 @@ class Rate:
     def __init__(self, rate: float, burst: int, now: Callable[[], float]) -> None:
         self._rate, self._burst, self._now = rate, max(1, burst or math.ceil(rate)), now
         self._buckets: dict[str, tuple[float, float]] = {}
+        self._cleared = now()
 
     def wait(self, caller: str) -> float:
         """Take a token; return 0, or in how many seconds there will be one."""
         now = self._now()
+        self._clear(now)
         tokens, at = self._buckets.get(caller, (float(self._burst), now))
         tokens = min(self._burst, tokens + (now - at) * self._rate)
         if tokens < 1:
@@ -111,6 +115,13 @@ class Rate:
             return (1 - tokens) / self._rate
         self._buckets[caller] = tokens - 1, now
         return 0.0
+
+    def _clear(self, now: float) -> None:
+        """Forget full buckets when all of them could be: a user can begin sessions without end."""
+        seconds = self._burst / self._rate
+        if now - self._cleared >= seconds:
+            self._buckets = {caller: it for caller, it in self._buckets.items() if now - it[1] < seconds}
+            self._cleared = now
 
 
 Ticket = tuple[str, list[Places]]
@@ -127,7 +138,10 @@ class Admission:
     """
 
     def __init__(self, bounds: Bounds, now: Callable[[], float], refused: Callable[[str], None]) -> None:
-        self._body_bytes, self._refused = bounds.body_bytes, refused
+        self._refused = refused
+        self.longest = Longest()
+        if bounds.body_bytes:
+            self.longest = Longest(min(bounds.body_bytes, MAX_BODY_BYTES), functools.partial(refused, "body"))
         self._rate = Rate(bounds.user_rate, bounds.user_burst, now) if bounds.user_rate else None
         kinds = {
             "requests": (bounds.requests, bounds.user_requests),
@@ -136,24 +150,20 @@ class Admission:
         }
         self._places = {kind: Places(*most, now) for kind, most in kinds.items() if any(most)}
 
-    def enter(self, caller: str, operation: Operation, headers: Mapping[str, str]) -> Ticket:
+    def enter(self, caller: str, operation: Operation) -> Ticket:
         """Let a request in, until ``leave``.
 
         Args:
             caller: who shares nothing with others; all anonymous callers are one.
             operation: what it asks for.
-            headers: by lower-case name.
 
         Raises:
             SlowDown: too much is under way, or has begun a moment ago.
-            EntityTooLarge: its body is longer than any may be.
         """
-        if self._body_bytes:
-            self._check_body(headers)
         if self._rate and (seconds := self._rate.wait(caller)):
             raise self._refuse("rate", math.ceil(seconds))
         kind = "uploads" if operation.reads_stream or operation.reads_form else "downloads"
-        wanted = ["requests", kind] if kind == "uploads" or operation.name in _DOWNLOADS else ["requests"]
+        wanted = ["requests", kind] if kind == "uploads" or operation.name == "GetObject" else ["requests"]
         taken: list[Places] = []
         for name in wanted:
             places = self._places.get(name)
@@ -171,15 +181,6 @@ class Admission:
         for places in taken:
             places.give_back(caller)
 
-    def _check_body(self, headers: Mapping[str, str]) -> None:
-        text = headers.get("x-amz-decoded-content-length") or headers.get("content-length", "")
-        if text.isdecimal() and int(text[:20]) > self._body_bytes:
-            self._refused("body")
-            raise EntityTooLarge(ProposedSize=text[:20], MaxSizeAllowed=self._body_bytes)
-
     def _refuse(self, limit: str, seconds: int) -> S3Error:
         self._refused(limit)
         return SlowDown(headers={"retry-after": str(max(1, seconds))})
-
-
-_DOWNLOADS = frozenset(("GetObject", "SelectObjectContent"))

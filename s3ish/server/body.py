@@ -6,7 +6,7 @@ never buffers more than it was asked for.
 
 import base64
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 from msgspec.structs import replace
 
@@ -42,6 +42,16 @@ class Disconnected(Exception):
     """The client went away."""
 
 
+class Longest(NamedTuple):
+    """How many bytes a body may have, and what is called when one has more."""
+
+    size: int = MAX_BODY_BYTES
+    exceeded: Callable[[], None] = lambda: None
+
+
+_LONGEST = Longest()
+
+
 class RequestBody:
     """One request's body; a ``Source`` for writes once its claims are read.
 
@@ -49,10 +59,18 @@ class RequestBody:
         receive: ASGI's receive.
         headers: the request's headers.
         appetite: where to say how much is wanted, if anybody wants to know.
+        longest: how long it may be.
     """
 
-    def __init__(self, receive: Receive, headers: Mapping[str, str], appetite: Demand | None = None) -> None:
+    def __init__(
+        self,
+        receive: Receive,
+        headers: Mapping[str, str],
+        appetite: Demand | None = None,
+        longest: Longest = _LONGEST,
+    ) -> None:
         self._receive = receive
+        self._longest = longest
         self._appetite = appetite or Demand()
         self._headers = headers
         self._wire_length = _length(headers.get("content-length"))
@@ -113,17 +131,22 @@ class RequestBody:
         """How many bytes are left on the connection, if the headers say."""
         return None if self._wire_length is None else self._wire_length - self.received
 
-    def check_length(self, limit: int = MAX_BODY_BYTES) -> None:
+    def check_length(self) -> None:
         """Refuse a data body before it is read.
 
         Raises:
             MissingContentLength: neither a length nor chunked framing was announced.
-            EntityTooLarge: more than ``limit`` bytes are announced.
+            EntityTooLarge: more bytes are announced than there may be.
         """
         if self.size is None and not self._framed:
             raise MissingContentLength
-        if self.size is not None and self.size > limit:
-            raise EntityTooLarge(ProposedSize=self.size, MaxSizeAllowed=limit)
+        self.check_size(self.size)
+
+    def check_size(self, size: int | None) -> None:
+        """Raise EntityTooLarge if a size is known and more than there may be."""
+        if size is not None and size > self._longest.size:
+            self._longest.exceeded()
+            raise EntityTooLarge(ProposedSize=size, MaxSizeAllowed=self._longest.size)
 
     async def gather(self, count: int) -> None:
         """Wait until so many bytes have come, or all. Raises as ``read`` does."""
@@ -195,8 +218,11 @@ class RequestBody:
             self._read_trailers(self._decoder.trailers)
         elif self._wire_length is not None and self.received != self._wire_length:
             raise IncompleteBody(NumberBytesExpected=self._wire_length, NumberBytesProvided=self.received)
-        if self.size is None and self.received > MAX_BODY_BYTES:
-            raise EntityTooLarge(MaxSizeAllowed=MAX_BODY_BYTES)
+        self._check_received()
+
+    def _check_received(self) -> None:
+        if self.size is None:  # else it was checked before
+            self.check_size(self.received)
 
     def _read_trailers(self, trailers: Mapping[str, str]) -> None:
         for name, value in trailers.items():
@@ -210,8 +236,7 @@ class RequestBody:
         if data:
             self._pieces.append(data)
             self._held += len(data)
-            if self.size is None and self.received > MAX_BODY_BYTES:
-                raise EntityTooLarge(MaxSizeAllowed=MAX_BODY_BYTES)
+            self._check_received()
 
     def _take(self, limit: int) -> Buffer:
         pieces, self._pieces = self._pieces, []
@@ -247,6 +272,7 @@ class RequestBody:
             raise InvalidRequest("Missing required header for this request: Content-MD5 OR x-amz-checksum-*")
         if (self.size or 0) > limit:
             raise MaxMessageLengthExceeded(MaxMessageLengthBytes=limit)
+        self.check_size(self.size)
         await self.gather(limit + 1)  # nothing is reserved for what may never come
         data = bytes(self._take(limit + 1))
         if len(data) > limit:

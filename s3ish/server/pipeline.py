@@ -16,6 +16,7 @@ from msgspec.structs import replace
 
 from s3ish.api.authorize import check_owner, check_permit
 from s3ish.api.context import Body, Context
+from s3ish.api.get import get_object
 from s3ish.api.misplaced import refuse_misplaced
 from s3ish.api.operation import Operation, refuse_not_built
 from s3ish.auth.authorize import Permit
@@ -45,7 +46,7 @@ from s3ish.server.access_log import AccessLog
 from s3ish.server.accounts import Accounts, is_administrative
 from s3ish.server.addresses import Addresses
 from s3ish.server.admission import Admission
-from s3ish.server.body import Disconnected, RequestBody
+from s3ish.server.body import Disconnected, Longest, RequestBody
 from s3ish.server.cors import preflight, share
 from s3ish.server.faults import FaultPoints
 from s3ish.server.post import open_form
@@ -126,6 +127,7 @@ class S3Application:
         self._domains = domains
         self._website_domains = website_domains
         self._proxies, self._addresses, self._admission = proxies, addresses, admission
+        self._longest = admission.longest if admission else Longest()
         self._host_id = store.clock.token(15)
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
@@ -277,6 +279,7 @@ class S3Application:
             return preflight(call.bucket, call.headers, target.level)
         if site:
             call.body = RequestBody(receive, call.headers, call.appetite)
+            self._admit(call, get_object)
             return await website.answer(self._store, call, target, call.body)
         if beside := await self._answer_beside(call, receive, target):
             return beside
@@ -284,18 +287,18 @@ class S3Application:
         operation, identity, now = self._identify(call, target, query)
         reached, tick = call.stages.append, self._store.clock.monotonic
         reached(("signature", tick()))
-        body = call.body = RequestBody(receive, call.headers, call.appetite)
+        body = call.body = RequestBody(receive, call.headers, call.appetite, self._longest)
         headers: Mapping[str, str] = call.headers
         source: Body = body
         if operation.reads_form:
+            body.check_size(body.size)
             form = await open_form(body, call.headers, self._authenticator, target.bucket, now)
             identity, headers, source = replace(identity, user=form.user or identity.user), form.headers, form.file
             target = call.target = Target(target.bucket, form.key, target.by_host)
         if self._accounts and identity.user:
             self._accounts.registry.note_use(identity.user)
         principal = call.principal = principal_of(identity.user)
-        if self._admission:
-            call.ticket = self._admission.enter(principal.arn, operation, headers)
+        self._admit(call, operation)
         held = await self._store.find_bucket(target.bucket) if target.bucket else None
         bucket = call.bucket = held.record if held else None
         circumstances = call.circumstances(now, headers, query, presigned=identity.presigned)
@@ -335,6 +338,11 @@ class S3Application:
             raise await context.hide_missing(target.bucket, error) from error
         written = shape.write(response, operation.status) if response is not None else Written(operation.status, [])
         return await self._faults.after(call, written) if self._faults else written
+
+    def _admit(self, call: RequestRecord, operation: Operation) -> None:
+        """Let a request in, if there are limits. Raises SlowDown."""
+        if self._admission:
+            call.ticket = self._admission.enter(call.principal.arn, operation)
 
     async def _answer_beside(self, call: RequestRecord, receive: Any, target: Target) -> Written | None:
         """Answer a request that is for no operation of S3; None if it is for one."""

@@ -10,7 +10,7 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 
 from s3ish.api.catalogue import catalogue
-from s3ish.errors import EntityTooLarge, SlowDown
+from s3ish.errors import SlowDown
 from s3ish.server.admission import Admission, Bounds, Places, Rate
 from tests.waiting import wait_until
 
@@ -37,8 +37,8 @@ def admission(clock, **bounds):
     return let, refused
 
 
-def enter(let, caller="a", name="ListBuckets", **headers):
-    return let.enter(caller, OPERATIONS[name], headers)
+def enter(let, caller="a", name="ListBuckets"):
+    return let.enter(caller, OPERATIONS[name])
 
 
 @pytest.mark.parametrize(
@@ -148,25 +148,16 @@ def test_who_is_too_fast_is_told_when_to_come_back(clock, per_second, after):
     assert refused == ["rate"]
 
 
-@pytest.mark.parametrize(
-    ("headers", "fits"),
-    [
-        ({"content-length": "100"}, True),
-        ({"content-length": "101"}, False),
-        ({"content-length": "9" * 400}, False),
-        ({"content-length": "300", "x-amz-decoded-content-length": "100"}, True),
-        ({"content-length": "300", "x-amz-decoded-content-length": "101"}, False),
-        ({}, True),
-    ],
-)
-def test_a_body_that_is_too_long_is_refused(clock, headers, fits):
-    let, refused = admission(clock, body_bytes=100)
-    if fits:
-        let.enter("a", OPERATIONS["PutObject"], headers)
-    else:
-        with pytest.raises(EntityTooLarge):
-            let.enter("a", OPERATIONS["PutObject"], headers)
-        assert refused == ["body"]
+def test_buckets_of_tokens_that_are_full_again_take_no_memory(clock):
+    rate = Rate(2, 3, clock)
+    for number in range(1000):
+        clock.now += 0.1
+        rate.wait(f"session {number}")
+    assert len(rate._buckets) < 40
+    for _ in range(3):
+        assert rate.wait("a") == 0
+    clock.now += 1.4
+    assert [rate.wait("a"), rate.wait("a"), rate.wait("a")] == [0, 0, pytest.approx(0.1)]
 
 
 def client(endpoint, retries=0):
@@ -227,6 +218,49 @@ def test_a_server_with_limits_asks_to_slow_down(start_server, tmp_path):
     client(server.endpoint, retries=5).put_object(Bucket="bucket", Key="other", Body=b"x")
     with pytest.raises(ClientError, match="EntityTooLarge"):
         s3.put_object(Bucket="bucket", Key="long", Body=bytes(1_000_001))
+
+
+@pytest.fixture(scope="module")
+def bounded(start_shared_server, tmp_path_factory):
+    """The endpoint of a server that takes bodies of 1,000 bytes, and 40 requests of a caller."""
+    limits = {"BODY_BYTES": "1000", "USER_REQUESTS_PER_SECOND": "0.001", "USER_BURST": "40"}
+    variables = {f"S3ISH_LIMITS_{name}": value for name, value in limits.items()}
+    folder = tmp_path_factory.mktemp("bounded")
+    server = start_shared_server(folder, S3ISH_SERVER_WEBSITE_DOMAINS="site.test", **variables)
+    client(server.endpoint).create_bucket(Bucket="bucket")
+    return server.endpoint
+
+
+def _send(endpoint, method, path, body=None, **headers):
+    """Send a request; return the status and the body."""
+    connection = http.client.HTTPConnection(endpoint.removeprefix("http://"), timeout=60)
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    connection.request(method, path, body=body, headers=named)
+    answer = connection.getresponse()
+    told = answer.status, answer.read()
+    connection.close()
+    return told
+
+
+@pytest.mark.parametrize(("size", "status"), [(1000, 200), (1001, 400)])
+@pytest.mark.parametrize("framed", [False, True])
+def test_a_body_that_is_too_long_is_refused_with_and_without_its_length(bounded, size, status, framed):
+    url = client(bounded).generate_presigned_url("put_object", {"Bucket": "bucket", "Key": "key"})
+    told = _send(
+        bounded, "PUT", url.removeprefix(bounded), iter([bytes(500), bytes(size - 500)]) if framed else bytes(size)
+    )
+    assert (told[0], b"EntityTooLarge" in told[1]) == (status, status == 400), told
+
+
+def test_a_form_that_is_too_long_is_refused(bounded):
+    form = b'--b\r\ncontent-disposition: form-data; name="key"\r\n\r\n' + b"k" * 1000
+    told = _send(bounded, "POST", "/bucket", form, Content_Type="multipart/form-data; boundary=b")
+    assert told[0] == 400
+    assert b"EntityTooLarge" in told[1]
+
+
+def test_visitors_of_websites_are_held_to_limits_too(bounded):
+    assert [_send(bounded, "GET", "/", Host="bucket.site.test")[0] for _ in range(42)][39:] == [404, 503, 503]
 
 
 def _put_slowly(endpoint, body):

@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from s3ish.auth.payload import Payload, PayloadMode
-from s3ish.errors import InvalidRequest, MissingContentLength, S3Error
+from s3ish.errors import EntityTooLarge, InvalidRequest, MissingContentLength, S3Error
 from s3ish.objects.digests import Claims
-from s3ish.server.body import MAX_BODY_BYTES, Disconnected, RequestBody
+from s3ish.server.body import MAX_BODY_BYTES, Disconnected, Longest, RequestBody
 
 DATA = b"some data to store"
 UNSIGNED = Payload(PayloadMode.UNSIGNED)
@@ -169,10 +169,18 @@ def test_too_long_once_decoded():  # case 119
     assert caught.value.code == "EntityTooLarge"
 
 
-async def test_too_long_without_an_announced_length(monkeypatch):
-    monkeypatch.setattr("s3ish.server.body.MAX_BODY_BYTES", 10)
-    body = body_of(DATA, transfer_encoding="chunked")
+def test_a_decoded_length_counts_only_where_there_is_something_to_decode():
+    headers = {"content-length": "11", "x-amz-decoded-content-length": "1"}
+    with pytest.raises(EntityTooLarge):
+        RequestBody(Wire(), headers, longest=Longest(10)).check_length()
+
+
+async def test_too_long_without_an_announced_length():
+    told = []
+    longest = Longest(10, lambda: told.append("exceeded"))
+    body = RequestBody(Wire(DATA), {"transfer-encoding": "chunked"}, longest=longest)
     assert await code_of(body) == "EntityTooLarge"
+    assert told == ["exceeded"]
 
 
 async def test_chunked_framing_needs_no_length():
