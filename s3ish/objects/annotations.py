@@ -6,7 +6,6 @@ and to remove one is to amend the version, and what replaces or removes a versio
 https://docs.aws.amazon.com/AmazonS3/latest/userguide/annotations-overview.html
 """
 
-import asyncio
 import codecs
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
@@ -37,6 +36,7 @@ from s3ish.objects.encodings.chain import Encodings
 from s3ish.objects.ingest import Source, ingest
 from s3ish.objects.linking import link
 from s3ish.objects.lock import check_removal
+from s3ish.objects.own_parts import make_each, seal_part
 from s3ish.objects.store import Store, drop_blobs, translated
 from s3ish.tables.catalog import INLINE, PARTS, USAGE, VERSIONS
 
@@ -44,7 +44,6 @@ MAX_ANNOTATIONS = 1000
 MAX_BYTES = 1024 * 1024
 MAX_NAME_BYTES = 512
 _RESERVED = ("aws", "s3")
-_AT_ONCE = 16
 
 
 class Text:
@@ -316,34 +315,25 @@ async def carried(
     Raises:
         Replaced: one of them was replaced or removed after the caller had found the version.
     """
-    turns, chain = asyncio.Semaphore(_AT_ONCE), encodings.chain() if encodings else None
+    chain = encodings.chain() if encodings else None
 
-    async def carry(annotation: Annotation) -> tuple[Annotation, list[Change]]:
+    async def carry(annotation: Annotation) -> Annotation:
         part = annotation.part
-        async with turns:
-            size = part.blob.size if chain is None else chain.stored_size(part.size)
-            writer = await stack.enter_async_context(store.create(bucket, key, size))
-            if chain is None or chain.covers(part.encoding):
-                try:
-                    made = replace(part, blob=await link(store, part.blob, writer))
-                except (Missing, Corrupt) as error:
-                    raise await _cause(store, version, part, error) from error
-            else:
-                source = _Held(await text_of(store, version, annotation, encodings), part)
-                ingested = await ingest(source, writer, store.offload, store.room, source.algorithm, chain)
-                made = replace(part, blob=ingested.blob, encoding=ingested.encoding)
-            await stack.enter_async_context(store.provisional(made.blob))
-            inline = await writer.seal(PARTS.seal(made, bucket, key, ""))
-            return replace(annotation, part=made), INLINE.keep(made.blob, inline)
+        size = part.blob.size if chain is None else chain.stored_size(part.size)
+        writer = await stack.enter_async_context(store.create(bucket, key, size))
+        if chain is None or chain.covers(part.encoding):
+            try:
+                made = replace(part, blob=await link(store, part.blob, writer))
+            except (Missing, Corrupt) as error:
+                raise await _cause(store, version, part, error) from error
+        else:
+            source = _Held(await text_of(store, version, annotation, encodings), part)
+            ingested = await ingest(source, writer, store.offload, store.room, source.algorithm, chain)
+            made = replace(part, blob=ingested.blob, encoding=ingested.encoding)
+        await seal_part(store, made, writer, bucket, key, stack, rows)
+        return replace(annotation, part=made)
 
-    try:
-        async with asyncio.TaskGroup() as group:  # waits for all of them, also when one fails
-            tasks = [group.create_task(carry(one)) for one in version.annotations]
-    except ExceptionGroup as failures:
-        raise failures.exceptions[0] from failures
-    for task in tasks:
-        rows += task.result()[1]
-    return tuple(task.result()[0] for task in tasks)
+    return await make_each(carry, version.annotations)
 
 
 class _Held:

@@ -33,9 +33,9 @@ from s3ish.objects.digests import Claims
 from s3ish.objects.encodings.chain import Encodings
 from s3ish.objects.ingest import Ingested, Source, ingest
 from s3ish.objects.linking import link
+from s3ish.objects.own_parts import seal_part
 from s3ish.objects.put import publish
 from s3ish.objects.store import Conflicted, Store, attempts, translated
-from s3ish.tables.catalog import INLINE, PARTS
 
 CLOSED_BYTES = 64 * 1024 * 1024
 """From this size on a segment is not merged any more: a request must not wait for more than that."""
@@ -161,9 +161,7 @@ async def append(
                 blob=ingested.blob,
                 encoding=ingested.encoding,
             )
-            await stack.enter_async_context(store.provisional(part.blob))
-            inline = await writer.seal(PARTS.seal(part, version.bucket, version.key, ""))
-            changes += INLINE.keep(part.blob, inline)
+            await seal_part(store, part, writer, version.bucket, version.key, stack, changes)
             value = watched.hasher.value() if watched else digests.checksum.value
             draft = replace(
                 version,
@@ -254,8 +252,7 @@ async def _as_part(store: Store, version: Version, stack: AsyncExitStack, change
         checksum=version.checksum,
         encoding=version.encoding,
     )
-    await stack.enter_async_context(store.provisional(blob))
-    changes += INLINE.keep(blob, await writer.seal(PARTS.seal(part, version.bucket, version.key, "")))
+    await seal_part(store, part, writer, version.bucket, version.key, stack, changes)
     return part
 
 

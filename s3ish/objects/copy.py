@@ -3,7 +3,6 @@
 https://docs.aws.amazon.com/AmazonS3/latest/API/API_CopyObject.html
 """
 
-import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack, aclosing
 from itertools import accumulate
@@ -21,11 +20,9 @@ from s3ish.objects.consequences import BY_SERVER, Cause
 from s3ish.objects.digests import Claims
 from s3ish.objects.encodings.chain import Encodings, Links
 from s3ish.objects.ingest import Ingested, ingest
+from s3ish.objects.own_parts import make_each, seal_part
 from s3ish.objects.put import publish
 from s3ish.objects.store import Store, translated
-from s3ish.tables.catalog import INLINE, PARTS
-
-_PARTS_AT_ONCE = 16
 
 Commit = Callable[[Version, BlobWriter, tuple[Change, ...]], Awaitable[Version]]
 
@@ -180,34 +177,25 @@ async def _copy_parts(
 ) -> tuple[Part, ...]:
     """Give every part a blob of its own, without copying its bytes where that is possible.
 
-    Several at once, so that they share flushes. ``rows`` collects the bytes of small parts, which the commit must make
-    durable.
+    ``rows`` collects the bytes of small ones, see ``seal_part``.
     """
     stack.enter_context(await read.hold_parts(store, source))
-    turns, chain = asyncio.Semaphore(_PARTS_AT_ONCE), encodings.chain()
+    chain = encodings.chain()
 
-    async def copy(part: Part, start: int) -> tuple[Part, list[Change]]:
-        async with turns:
-            writer = await stack.enter_async_context(store.create(bucket, key, chain.stored_size(part.size)))
-            if chain.covers(part.encoding) and await writer.adopt(part.blob):
-                copied = replace(part, blob=await writer.finish())
-            else:
-                blob, _, links, _ = await _pour(store, source, start, start + part.size, writer, encodings, None)
-                copied = replace(part, blob=blob, encoding=links)
-            copied = replace(copied, modified_ns=store.clock.service_ns())
-            await stack.enter_async_context(store.provisional(copied.blob))
-            inline = await writer.seal(PARTS.seal(copied, bucket, key, ""))
-            return copied, INLINE.keep(copied.blob, inline)
+    async def copy(placed: tuple[Part, int]) -> Part:
+        part, start = placed
+        writer = await stack.enter_async_context(store.create(bucket, key, chain.stored_size(part.size)))
+        if chain.covers(part.encoding) and await writer.adopt(part.blob):
+            copied = replace(part, blob=await writer.finish())
+        else:
+            blob, _, links, _ = await _pour(store, source, start, start + part.size, writer, encodings, None)
+            copied = replace(part, blob=blob, encoding=links)
+        copied = replace(copied, modified_ns=store.clock.service_ns())
+        await seal_part(store, copied, writer, bucket, key, stack, rows)
+        return copied
 
     starts = accumulate((part.size for part in source.parts), initial=0)
-    try:
-        async with asyncio.TaskGroup() as group:  # waits for all of them, also when one fails
-            tasks = [group.create_task(copy(part, start)) for part, start in zip(source.parts, starts, strict=False)]
-    except ExceptionGroup as failures:
-        raise failures.exceptions[0] from failures
-    for task in tasks:
-        rows += task.result()[1]
-    return tuple(task.result()[0] for task in tasks)
+    return await make_each(copy, zip(source.parts, starts, strict=False))
 
 
 async def _through(

@@ -6,7 +6,6 @@ says of which version it is the renamed one. So a rebuild that finds both, becau
 https://docs.aws.amazon.com/AmazonS3/latest/userguide/directory-buckets-objects-rename.html
 """
 
-import asyncio
 from contextlib import AsyncExitStack
 
 from msgspec import Struct
@@ -23,12 +22,11 @@ from s3ish.objects.conditions import ReadConditions
 from s3ish.objects.consequences import BY_SERVER, Cause
 from s3ish.objects.linking import link
 from s3ish.objects.lock import check_removal
+from s3ish.objects.own_parts import make_each, seal_part
 from s3ish.objects.put import publish
 from s3ish.objects.store import Conflicted, Store, attempts, drop_blobs, garbage_of, translated
-from s3ish.tables.catalog import CURRENT, INLINE, PARTS, VERSIONS
+from s3ish.tables.catalog import CURRENT, VERSIONS
 from s3ish.tables.table import Held
-
-_PARTS_AT_ONCE = 16
 
 
 class DestinationConditions(Struct, frozen=True):
@@ -156,26 +154,13 @@ async def _rename(
 async def _link_parts(
     store: Store, version: Version, key: str, stack: AsyncExitStack, rows: list[Change]
 ) -> tuple[Part, ...]:
-    """Give each part a blob under the new name, several at once, so that they share flushes.
-
-    ``rows`` collects the bytes of small parts, which the commit must make durable.
-    """
+    """Give each part a blob under the new name. ``rows`` collects the bytes of small ones, see ``seal_part``."""
     stack.enter_context(await read.hold_parts(store, version))
-    turns = asyncio.Semaphore(_PARTS_AT_ONCE)
 
-    async def linked(part: Part) -> tuple[Part, list[Change]]:
-        async with turns:
-            writer = await stack.enter_async_context(store.create(version.bucket, key, part.blob.size))
-            made = replace(part, blob=await link(store, part.blob, writer), modified_ns=store.clock.service_ns())
-            await stack.enter_async_context(store.provisional(made.blob))
-            inline = await writer.seal(PARTS.seal(made, version.bucket, key, ""))
-            return made, INLINE.keep(made.blob, inline)
+    async def linked(part: Part) -> Part:
+        writer = await stack.enter_async_context(store.create(version.bucket, key, part.blob.size))
+        made = replace(part, blob=await link(store, part.blob, writer), modified_ns=store.clock.service_ns())
+        await seal_part(store, made, writer, version.bucket, key, stack, rows)
+        return made
 
-    try:
-        async with asyncio.TaskGroup() as group:  # waits for all of them, also when one fails
-            tasks = [group.create_task(linked(part)) for part in version.parts]
-    except ExceptionGroup as failures:
-        raise failures.exceptions[0] from failures
-    for task in tasks:
-        rows += task.result()[1]
-    return tuple(task.result()[0] for task in tasks)
+    return await make_each(linked, version.parts)
