@@ -14,6 +14,7 @@ import pytest
 
 from s3ish.seed_notes import SeedNotes
 from s3ish.testing import Server, mock_s3
+from tests.inner_pytest import run_pytest
 from tests.waiting import WAIT_SECONDS
 
 DOCS = Path(__file__).parent.parent / "docs"
@@ -87,25 +88,7 @@ def test_python_of_the_page_on_tests(tmp_path):
         exec(compile(block, "testing.md", "exec"), names)
     names["test_upload"]()
     assert names["mock_s3"] is mock_s3
-    ended = subprocess.run(
-        [
-            sys.executable,
-            "-m",
-            "pytest",
-            "-q",
-            "-p",
-            "s3ish.pytest_plugin",
-            "-c",
-            os.devnull,
-            "--rootdir",
-            tmp_path,
-            tmp_path,
-        ],
-        env=os.environ | {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    ended = run_pytest(tmp_path)
     assert "1 passed" in ended.stdout, ended.stdout
 
 
@@ -113,6 +96,7 @@ def test_python_of_the_page_on_tests(tmp_path):
 def test_drives_that_are_harmed(start_server, tmp_path):
     (block,) = blocks("testing.md", "console")
     start, *calls = [line.removeprefix("$ ") for line in block.splitlines()]
+    assert calls
     setting, serve = start.split(" ", 1)
     name, value = setting.split("=")
     drives = [tmp_path / drive for drive in serve.removeprefix("s3ish serve ").split()]
@@ -131,6 +115,7 @@ def test_drives_that_are_harmed(start_server, tmp_path):
 def test_notes_on_a_seed():
     (block,) = blocks("replacing.md", "json")
     notes = msgspec.json.decode(block, type=SeedNotes)
+    assert notes.objects
     for key in notes.objects:
         assert notes.of(key).attributes("text/plain")
 

@@ -5,8 +5,6 @@ import contextlib
 import http.client
 import json
 import os
-import subprocess
-import sys
 import textwrap
 import urllib.error
 import urllib.request
@@ -26,6 +24,7 @@ from s3ish.server.planned_faults import MOST_PLANS
 from s3ish.server.recorder import MOST_KEPT, Recorder
 from s3ish.testing import Running, Server, mock_s3
 from s3ish.world import MOST_SNAPSHOTS
+from tests.inner_pytest import run_pytest
 
 ROOT = Path(__file__).parent.parent
 
@@ -545,7 +544,6 @@ def test_clock_faults_and_requests_by_their_names(server, s3):
 
 def test_a_container_starts_the_profile_for_tests(start_server, monkeypatch):
     """The command and the variables that a container is given, run as a process."""
-    pytest.importorskip("testcontainers", reason="testcontainers is not installed")
     from s3ish.testing.container import PORT, S3ishContainer
 
     monkeypatch.setattr("testcontainers.core.container.DockerClient", lambda **_: None)
@@ -606,26 +604,7 @@ def test_the_fixtures_of_pytest(server, tmp_path, elsewhere):
         )
     )
     given = {"S3ISH_ENDPOINT": server.endpoint} if elsewhere else {}
-    ended = subprocess.run(
-        [
-            sys.executable,
-            "-m",
-            "pytest",
-            "-q",
-            "-p",
-            "s3ish.pytest_plugin",
-            "-c",
-            os.devnull,
-            "--rootdir",
-            tmp_path,
-            tmp_path,
-        ],
-        env=os.environ | {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"} | given,
-        capture_output=True,
-        text=True,
-        cwd=tmp_path,
-        check=False,
-    )
+    ended = run_pytest(tmp_path, **given)
     assert "3 passed" in ended.stdout, ended.stdout + ended.stderr
 
 

@@ -17,6 +17,7 @@ PREFIX = "x-amz-server-side-encryption-customer-"
 SOURCE = "x-amz-copy-source-server-side-encryption-customer-"
 WORDS = b"words that nobody may read "
 PART_BYTES = 5 * 1024 * 1024
+INLINE_BYTES = 32_768
 
 
 def md5_of(key):
@@ -58,6 +59,11 @@ def data_of(size):
     return (WORDS * (size // len(WORDS) + 1))[:size]
 
 
+def bytes_of(server, bucket):
+    """Return what all files of a bucket hold."""
+    return b"".join(path.read_bytes() for path in (server.data / bucket).rglob("*") if path.is_file())
+
+
 @pytest.fixture
 def secret(s3, bucket):
     """An object under the key."""
@@ -90,8 +96,9 @@ def test_an_object_comes_back_under_its_key(s3, server, bucket, size):
     assert confirms(put)
     assert confirms(found)
     assert s3.list_objects_v2(Bucket=bucket)["Contents"][0]["Size"] == size
-    for path in (server.data / bucket).rglob("*"):
-        assert not path.is_file() or WORDS not in path.read_bytes()
+    stored = bytes_of(server, bucket)
+    assert len(stored) > (size if size > INLINE_BYTES else 0)
+    assert WORDS not in stored
 
 
 def test_ranges_and_parts_of_an_object_come_back(s3, bucket):
@@ -305,8 +312,9 @@ def test_an_upload_in_parts_has_one_key(s3, server, bucket):
     assert found["Body"].read() == b"".join(parts)[PART_BYTES - 5 : PART_BYTES + 5]
     found = s3.get_object(Bucket=bucket, Key="k", PartNumber=2, **under(KEY))
     assert (found["Body"].read(), found["PartsCount"]) == (WORDS, 2)
-    for path in (server.data / bucket).rglob("*"):
-        assert not path.is_file() or WORDS not in path.read_bytes()
+    stored = bytes_of(server, bucket)
+    assert len(stored) > PART_BYTES
+    assert WORDS not in stored
 
 
 def test_each_part_needs_the_key_of_its_upload(s3, raw, bucket, unchanged):

@@ -165,17 +165,16 @@ def test_batches_say_what_became_of_each_entry(sqs, queue):
 
 
 def test_who_waits_for_a_message_gets_it_as_soon_as_it_comes(sqs, server, queue):
-    found = []
+    found, asked = [], threading.Event()
+    asking = sqs_of(server, ROOT)
+    asking.meta.events.register("before-send.sqs.ReceiveMessage", lambda **_: asked.set())
 
     def wait():
-        found.append(
-            (bodies(sqs_of(server, ROOT).receive_message(QueueUrl=queue, WaitTimeSeconds=20)), time.monotonic())
-        )
+        found.append((bodies(asking.receive_message(QueueUrl=queue, WaitTimeSeconds=20)), time.monotonic()))
 
     waiter = threading.Thread(target=wait)
     waiter.start()
-    while not waiter.is_alive():
-        time.sleep(0.01)
+    assert asked.wait(60)
     sent = time.monotonic()
     sqs.send_message(QueueUrl=queue, MessageBody="here")
     waiter.join(60)

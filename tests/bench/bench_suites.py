@@ -1,4 +1,4 @@
-"""A suite of 200 small tests, run three ways: ``python tests/bench/bench_suites.py [ROUNDS]``.
+"""A suite of 200 small tests, run three ways: ``python -m tests.bench.bench_suites [ROUNDS]``.
 
 By the fixtures of s3ish, by ``mock_aws`` of moto in each test, and by one server process for the run with a bucket for
 each test. Prints medians of the wall time and of the processor time of the whole run, taken in turns. Needs moto.
@@ -7,11 +7,12 @@ each test. Prints medians of the wall time and of the processor time of the whol
 import os
 import resource
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
 from pathlib import Path
+
+from tests.inner_pytest import run_pytest
 
 TESTS = 200
 
@@ -72,31 +73,9 @@ def test_it(number, s3):
 
 def run(name, folder):
     before, started = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
-    ended = subprocess.run(
-        [
-            sys.executable,
-            "-m",
-            "pytest",
-            "-q",
-            "-p",
-            "s3ish.pytest_plugin",
-            "-c",
-            os.devnull,
-            "--rootdir",
-            folder,
-            name,
-        ],
-        cwd=folder,
-        env={
-            **{key: value for key, value in os.environ.items() if key != "PYTHONDONTWRITEBYTECODE"},
-            "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
-            "AWS_ACCESS_KEY_ID": "test",
-            "AWS_SECRET_ACCESS_KEY": "test",
-        },
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    environment = {key: value for key, value in os.environ.items() if key != "PYTHONDONTWRITEBYTECODE"}
+    keys = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test"}
+    ended = run_pytest(folder, name, environment=environment, **keys)
     assert f"{TESTS} passed" in ended.stdout, ended.stdout[-2000:]
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime

@@ -3,22 +3,9 @@
 import pytest
 import structlog.testing
 
-from tests.objects.support import World, make_bucket
+from tests.objects.conftest import store, world
 
-
-@pytest.fixture
-async def world(tmp_path):
-    world = World(tmp_path)
-    yield world
-    await world.close()
-
-
-@pytest.fixture
-async def store(world):
-    """A store with a bucket ``b`` that never was versioned."""
-    store = world.open()
-    await make_bucket(store)
-    return store
+__all__ = ["logged", "store", "world"]
 
 
 @pytest.fixture(autouse=True)

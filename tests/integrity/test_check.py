@@ -10,16 +10,9 @@ from s3ish.integrity.catalog_walk import count_rows
 from s3ish.integrity.check import Check
 from s3ish.objects import buckets
 from s3ish.tables import keys, records
-from tests.objects.support import World, add_part, begin, flip, get, make_bucket, put, sample
+from tests.objects.support import add_part, begin, flip, get, make_bucket, put, sample
 
 SMALL, LARGE = sample(50), sample(2500, 2)
-
-
-@pytest.fixture
-async def world(tmp_path):
-    world = World(tmp_path)
-    yield world
-    await world.close()
 
 
 @pytest.fixture

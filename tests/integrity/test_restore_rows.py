@@ -12,7 +12,6 @@ from s3ish.objects import buckets, listing, multipart
 from s3ish.observe.observer import Observer
 from s3ish.tables.catalog import VERSIONS
 from tests.objects.support import (
-    World,
     add_part,
     begin,
     complete,
@@ -29,13 +28,6 @@ from tests.objects.support import (
 pytestmark = pytest.mark.slow
 
 TABLES = ("buckets", "versions", "uploads", "parts", "current")
-
-
-@pytest.fixture
-async def world(tmp_path):
-    world = World(tmp_path)
-    yield world
-    await world.close()
 
 
 @pytest.fixture

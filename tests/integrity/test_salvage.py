@@ -14,7 +14,7 @@ from s3ish.integrity.garbage import GarbageJob
 from s3ish.integrity.rebuild import rebuild
 from s3ish.integrity.salvage import salvage
 from s3ish.tables.catalog import CURRENT, INLINE, TABLES, VERSIONS
-from tests.objects.support import World, get, keys_of, make_bucket, put, remove, sample
+from tests.objects.support import World, get, keys_of, put, remove, sample
 
 PAGE = 4096
 
@@ -60,13 +60,6 @@ async def world(tmp_path):
     world = World(tmp_path, volumes=1)
     yield world
     await world.close()
-
-
-@pytest.fixture
-async def store(world):
-    store = world.open()
-    await make_bucket(store)
-    return store
 
 
 def lose_sidecars(world, ref):

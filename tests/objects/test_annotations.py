@@ -41,13 +41,6 @@ async def world(tmp_path, request):
     await world.close()
 
 
-@pytest.fixture
-async def store(world):
-    store = world.open()
-    await make_bucket(store)
-    return store
-
-
 async def annotate(store, key, name, text, *, if_match=None, **source):
     version = await head(store, key)
     made = await annotations.put_annotation(store, version, None, name, Bytes(text, **source), if_match=if_match)

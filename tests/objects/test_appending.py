@@ -59,13 +59,6 @@ async def world(tmp_path, request, monkeypatch):
     await world.close()
 
 
-@pytest.fixture
-async def store(world):
-    store = world.open()
-    await make_bucket(store)
-    return store
-
-
 async def append(store, key, data, *, offset=None, conditions=UNCONDITIONAL, **source):
     end = (await head(store, key)).size if offset is None else offset
     base = await appending.find_base(store, "b", key, end)

@@ -45,20 +45,6 @@ NONE = ReadConditions()
 DAY = 86_400 * 10**9
 
 
-@pytest.fixture
-async def world(tmp_path):
-    world = World(tmp_path)
-    yield world
-    await world.close()
-
-
-@pytest.fixture
-async def store(world):
-    store = world.open()
-    await make_bucket(store)
-    return store
-
-
 async def move(store, source, key, *, of_source=NONE, of_destination=NONE, token=None):
     found = ClientToken("me", token, (source, key)) if token else None
     await rename.rename_object(store, "b", source, key, of_source=of_source, of_destination=of_destination, token=found)

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import boto3
 import pytest
+import yaml
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
@@ -226,7 +227,6 @@ def test_the_unit_starts_what_there_is_and_leaves_wrong_settings_alone():
 
 
 def test_the_manifests_fit_the_image():
-    yaml = pytest.importorskip("yaml", reason="PyYAML comes with what CI installs: make .venv/dev")
     secret, service, stateful = yaml.safe_load_all(block("yaml"))
     pod = stateful["spec"]["template"]["spec"]
     (container,) = pod["containers"]
