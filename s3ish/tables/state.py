@@ -272,7 +272,7 @@ SWEEP = Mark(
 )
 SYSTEM_MARK = Mark(
     "system-records",
-    "is another text after each change of a user, group, role or policy, so that processes notice it",
+    "is another text after each change of a system record, so that processes notice it",
     "objects/system.py",
 )
 TOKENS = Mark(
