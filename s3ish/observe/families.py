@@ -126,4 +126,9 @@ _PROCESS = (
     _counter("gc_collected_objects", "Objects that these collections freed.", "generation"),
     _times("event_loop_delay_seconds", "How late the event loop was for a call that was due, once a second."),
 )
-FAMILIES = (*_REQUESTS, *_CONNECTIONS, *_INDEX, *_VOLUMES, *_ERASURE, *_ROOM, *_PROCESS)
+_JOBS = (
+    _counter("job_steps", "Steps of background jobs.", "name"),
+    _counter("job_failures", "Steps of jobs that failed.", "name"),
+    _counter("job_seconds", "Time that steps of jobs took.", "name"),
+)
+FAMILIES = (*_REQUESTS, *_CONNECTIONS, *_INDEX, *_VOLUMES, *_ERASURE, *_ROOM, *_JOBS, *_PROCESS)

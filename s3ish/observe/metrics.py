@@ -1,6 +1,7 @@
 """The metrics, each declared here and nowhere else, and their text.
 
-Imported when the first request has been answered: prometheus-client takes a tenth of the time of a start.
+Imported when they are shown, or something that happens seldom is counted: prometheus-client takes a tenth of the time
+of a start.
 
 https://prometheus.github.io/client_python/multiprocess/
 """
@@ -59,9 +60,6 @@ class Metrics:
         self._events(registry)
         self._replication(registry)
         self._sampled = {family.name: _Sampled(family, registry) for family in FAMILIES}
-        self.job_steps = Counter("s3ish_job_steps", "Steps of background jobs.", ["name"], registry=registry)
-        self.job_failures = Counter("s3ish_job_failures", "Steps of jobs that failed.", ["name"], registry=registry)
-        self.job_seconds = Counter("s3ish_job_seconds", "Time that steps of jobs took.", ["name"], registry=registry)
         self.info = Gauge(
             "s3ish_build_info", "The release.", ["version"], registry=registry, multiprocess_mode="livemax"
         )

@@ -1,7 +1,8 @@
 """What operators see of requests and of everything else: the metrics, and lines of the log."""
 
 import os
-from collections.abc import Iterable, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,7 +11,7 @@ import structlog
 
 from s3ish.batching import TurnBatch
 from s3ish.observe.audit import AuditLog
-from s3ish.observe.families import Source
+from s3ish.observe.families import Sample, Source
 from s3ish.observe.lines import RequestLine
 from s3ish.observe.logs import RequestLog
 from s3ish.observe.refusals import Refusals
@@ -46,7 +47,10 @@ class Observer:
         self._shared = shared
         self.audit = audit
         self.requests = RequestTallies(slow_seconds)
-        self._sources: list[Source] = [self.requests.samples]
+        self._job_steps: Counter[str] = Counter()
+        self._job_failures: Counter[str] = Counter()
+        self._job_seconds: defaultdict[str, float] = defaultdict(float)
+        self._sources: list[Source] = [self.requests.samples, self._jobs]
         self._request_log = log or RequestLog()
         self._lines = TurnBatch(self._request_log.write, _MOST_LINES)
         self._states: dict[int, str] = {}
@@ -170,12 +174,15 @@ class Observer:
 
     def job_step(self, job: str, seconds: float, *, failed: bool) -> None:
         """Count a step of a background job."""
-        if "_metrics" not in vars(self):  # jobs alone are no reason to make them
-            return
-        self._metrics.job_steps.labels(job).inc()
-        self._metrics.job_seconds.labels(job).inc(seconds)
-        if failed:
-            self._metrics.job_failures.labels(job).inc()
+        self._job_steps[job] += 1
+        self._job_seconds[job] += seconds
+        self._job_failures[job] += failed
+
+    def _jobs(self) -> Iterator[Sample]:
+        """See ``Source``."""
+        yield from (("job_steps", (job,), count) for job, count in self._job_steps.items())
+        yield from (("job_seconds", (job,), seconds) for job, seconds in self._job_seconds.items())
+        yield from (("job_failures", (job,), count) for job, count in self._job_failures.items())
 
     def render(self, buckets: Iterable[tuple[str, int, int]] = ()) -> tuple[str, bytes]:
         """Return the content type and text of all metrics; of ``buckets`` name, bytes and objects are shown."""

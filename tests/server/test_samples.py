@@ -181,3 +181,11 @@ def test_slow_requests_alone_are_logged_with_their_stages(monkeypatch, took, log
         assert event == "slow request"
         assert (fields["signature_ms"], fields["handle_ms"], fields["ms"]) == (100.0, 200.0, took * 1000)
     assert (("s3ish_slow_requests_total", "operation=GetObject") in values(observer.render()[1].decode())) == logged
+
+
+def test_steps_of_jobs_count_before_anybody_looks():
+    observer = Observer()
+    observer.job_step("scrub", 1.5, failed=True)
+    found = values(observer.render()[1].decode())
+    assert found["s3ish_job_failures_total", "name=scrub"] == 1
+    assert found["s3ish_job_seconds_total", "name=scrub"] == 1.5
