@@ -1,11 +1,15 @@
 """What answers for a store: the parts that every server has in common, put together once.
 
-What differs is handed in: who verifies signatures, plans of faults, access logs.
+What differs is handed in: how time and region are verified, plans of faults, access logs.
 """
 
-from collections.abc import Callable
+from collections.abc import Iterable
+from datetime import datetime
+from functools import partial
+from typing import Any
 
-from s3ish.auth.identify import Authenticator
+from s3ish.auth.identify import Authentication, Authenticator
+from s3ish.auth.request import HttpRequest
 from s3ish.auth.sessions import Sessions
 from s3ish.auth.web_identity import Provider
 from s3ish.clock import Clock
@@ -34,7 +38,7 @@ def make_s3(
     observer: Observer,
     targets: Targets,
     *,
-    make_authenticator: Callable[..., Authenticator] = Authenticator,
+    by_machine_time: bool = False,
     any_region: bool = False,
     access_log: AccessLog | None = None,
     faults: FaultPoints | None = None,
@@ -44,14 +48,15 @@ def make_s3(
     Args:
         registry: the users.
         targets: where notifications may go.
-        make_authenticator: makes what verifies signatures; called like ``Authenticator``.
+        by_machine_time: whether signatures in a header are of machine time, though the clock may have been set.
         any_region: whether signatures for every region hold.
         access_log: where lines of buckets that log go.
         faults: what goes wrong on purpose.
     """
     server = settings.server
     sessions = Sessions(registry, settings.root_keys[1], store.clock.token)
-    authenticator = make_authenticator(
+    make = partial(_MachineTimed, clock=store.clock) if by_machine_time else Authenticator
+    authenticator = make(
         registry, "" if any_region else server.region, signature_v2=settings.auth.signature_v2, sessions=sessions
     )
     return S3Application(
@@ -93,3 +98,16 @@ def _admission(limits: LimitsSettings, store: Store, observer: Observer) -> Admi
         limits.body_bytes,
     )
     return None if bounds == Bounds() else Admission(bounds, store.clock.monotonic, observer.requests.limited)
+
+
+class _MachineTimed(Authenticator):
+    """Signatures in a header are of machine time, so that clients need not follow a clock that was set. Presigned URLs
+    and sessions expire by service time, as everything does that tests move the clock for."""
+
+    def __init__(self, *arguments: Any, clock: Clock, **others: Any) -> None:
+        super().__init__(*arguments, **others)
+        self._clock = clock
+
+    def identify(self, request: HttpRequest, now: datetime, others: Iterable[HttpRequest] = ()) -> Authentication:
+        """See ``Authenticator.identify``."""
+        return super().identify(request, self._clock.now() if "authorization" in request.headers else now, others)

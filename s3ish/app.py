@@ -63,9 +63,6 @@ from s3ish.tables.catalog import TABLES
 from s3ish.tables.state import UNCLEAN
 from s3ish.wire.shape import Written
 
-_LOGS_PAUSE_SECONDS = 5.0
-"""How often access logs are looked at that may be long enough for an object."""
-
 
 def jobs(store: Store) -> list[Job]:
     """Return the jobs of which one process of many does each."""
@@ -156,8 +153,7 @@ class Application:
         damage = DamageJob(store, reports, repairs, self._observer)
         leftovers = UnresolvedJob(store)
         access_log = AccessLog(store, settings.jobs.access_log_seconds)
-        pause = min(_LOGS_PAUSE_SECONDS, settings.jobs.access_log_seconds)
-        delivery = Periodic("access-logs", access_log.deliver, pause)
+        delivery = Periodic("access-logs", access_log.deliver, access_log.pause_seconds)
         owner_quotas = OwnerQuotas(store)
         registry = Registry(store, users(settings), Secrets(store.keyring))
         samples = Samples(self._observer, store, transactions, shared=settings.server.workers > 1)
@@ -177,12 +173,13 @@ class Application:
             Router(catalogue()),
             self._observer,
             notifications.targets,
+            by_machine_time=self._controlled is not None,
             access_log=access_log,
             faults=self._controlled.faults if self._controlled else None,
         )
         runner.start()
         try:
-            with self._control(store, volumes):
+            with self._control(runner, access_log, StorageFaults(store, volumes)):
                 yield
         finally:
             await runner.stop()
@@ -213,12 +210,12 @@ class Application:
             self._observer.close()
 
     @contextlib.contextmanager
-    def _control(self, store: Store, volumes: Volumes) -> Iterator[None]:
+    def _control(self, runner: Runner, access_log: AccessLog, storage: StorageFaults) -> Iterator[None]:
         """Let tests control the store, if settings say so; nothing is wrong with its drives afterwards."""
         if not self._controlled:
             yield
             return
-        self._controlled.begin(store, StorageFaults(store, volumes))
+        self._controlled.begin(runner, access_log, storage)
         try:
             yield
         finally:

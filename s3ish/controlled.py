@@ -6,11 +6,11 @@ Its data stays: there are no resets, snapshots and worlds of keys, which a serve
 from collections.abc import Mapping
 from typing import Any, NoReturn
 
-from s3ish.api.lifecycle import rules_of
 from s3ish.clock import Clock
+from s3ish.jobs.inventory import InventoryJob
 from s3ish.jobs.lifecycle import LifecycleJob
-from s3ish.jobs.runner import run_once
-from s3ish.objects.store import Store
+from s3ish.jobs.runner import Runner
+from s3ish.server.access_log import AccessLog
 from s3ish.server.planned_faults import PlannedFaults
 from s3ish.server.recorder import Recorder
 from s3ish.server.storage_faults import StorageFaults
@@ -33,11 +33,12 @@ class Controlled:
         self.recorder = Recorder()
         self.faults = PlannedFaults(self.recorder, clock)
         self.storage: StorageFaults | None = None
-        self._store: Store | None = None
+        self._runner: Runner | None = None
+        self._access_log: AccessLog | None = None
 
-    def begin(self, store: Store, storage: StorageFaults) -> None:
-        """Control a store."""
-        self._store, self.storage = store, storage
+    def begin(self, runner: Runner, access_log: AccessLog, storage: StorageFaults) -> None:
+        """Control a store: the jobs that age it, its logs and its drives."""
+        self._runner, self._access_log, self.storage = runner, access_log, storage
 
     def end(self) -> None:
         """Let nothing be wrong with the drives, so that no thread waits for one."""
@@ -73,9 +74,10 @@ class Controlled:
         raise LookupError(f"there is no snapshot {name!r}")
 
     async def age(self) -> None:
-        """Carry out the lifecycle rules now."""
-        if self._store:
-            await run_once(LifecycleJob(self._store, rules_of))
+        """Carry out the lifecycle rules, make the lists of objects that are due, and deliver the access logs, now."""
+        if self._runner and self._access_log:
+            await self._runner.finish(LifecycleJob.name, InventoryJob.name)
+            await self._access_log.deliver(all_of_it=True)
 
     def _refuse(self) -> NoReturn:
         raise ValueError(_KEPT)

@@ -5,22 +5,19 @@ are under way end with the store that they began with.
 """
 
 import contextlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
-from functools import partial
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from msgspec.structs import replace
 
 from s3ish.answering import make_s3
 from s3ish.api.inventory import lister, lists_of
 from s3ish.api.lifecycle import rules_of
-from s3ish.auth.identify import Authentication, Authenticator
-from s3ish.auth.request import HttpRequest
 from s3ish.blob.memory import Blob, Capacity, MemoryBlobStore
 from s3ish.clock import Clock, ServiceTime
 from s3ish.config import Settings
-from s3ish.engines import keyring, put_together, users
+from s3ish.engines import put_together, users
 from s3ish.errors import NoSuchBucket
 from s3ish.furnish import furnish
 from s3ish.identity.registry import Registry
@@ -30,7 +27,7 @@ from s3ish.integrity.garbage import GarbageJob, RemovalJob
 from s3ish.jobs.inventory import InventoryJob
 from s3ish.jobs.lifecycle import LifecycleJob
 from s3ish.jobs.periodic import Periodic
-from s3ish.jobs.runner import Job, Runner, run_once
+from s3ish.jobs.runner import Job, Runner
 from s3ish.notifications import Notifications
 from s3ish.objects import usage
 from s3ish.objects.consequences import Consequences
@@ -47,8 +44,6 @@ from s3ish.tables.catalog import TABLES
 from s3ish.threads import ThreadPool
 
 MOST_SNAPSHOTS = 100
-_LOGS_PAUSE_SECONDS = 5.0
-"""How often access logs are looked at that may be long enough for an object."""
 
 
 class Snapshot(NamedTuple):
@@ -80,8 +75,8 @@ class _Stage:
     def __init__(self, store: Store, s3: S3Application, access_log: AccessLog, jobs: Sequence[Job]) -> None:
         self.store, self.s3 = store, s3
         self._access_log = access_log
-        self._ageing = LifecycleJob(store, rules_of), InventoryJob(store, lists_of, lister(store))
-        self._runner = Runner(store, [GarbageJob(store), *self._ageing, *jobs], own=[RemovalJob(store)])
+        ageing = LifecycleJob(store, rules_of), InventoryJob(store, lists_of, lister(store))
+        self._runner = Runner(store, [GarbageJob(store), *ageing, *jobs], own=[RemovalJob(store)])
         self._requests, self._is_left = 0, False
         self._runner.start()
 
@@ -108,8 +103,7 @@ class _Stage:
 
     async def age(self) -> None:
         """Carry out the lifecycle rules, make the lists of objects that are due, and deliver the access logs, now."""
-        for job in self._ageing:
-            await run_once(job)
+        await self._runner.finish(LifecycleJob.name, InventoryJob.name)
         await self._access_log.deliver(all_of_it=True)
 
     async def leave(self) -> None:
@@ -142,7 +136,6 @@ class World:
         root, *others = users(settings)
         self._owner = root.owner
         self._users = [replace(root, access_key=access_key)] if access_key else [root, *others]
-        self._secrets = Secrets(keyring(settings, self.clock))
         self._notifications = Notifications(settings.notifications, self.clock)
         self._stage: _Stage | None = None
         self.start: Snapshot | None = None
@@ -270,17 +263,16 @@ class World:
         s3 = make_s3(
             settings,
             store,
-            Registry(store, self._users, self._secrets),
+            Registry(store, self._users, Secrets(store.keyring)),
             self._shared.router,
             observer,
             self._notifications.targets,
-            make_authenticator=partial(_Lenient, clock=self.clock),
+            by_machine_time=True,
             any_region=True,
             access_log=access_log,
             faults=self.faults,
         )
-        pause = min(_LOGS_PAUSE_SECONDS, settings.jobs.access_log_seconds)
-        delivery = Periodic("access-logs", access_log.deliver, pause)
+        delivery = Periodic("access-logs", access_log.deliver, access_log.pause_seconds)
         jobs = [delivery, *self._notifications.jobs(store, observer), replication_job(store, observer)]
         old, self._stage = self._stage, _Stage(store, s3, access_log, jobs)
         if old:
@@ -305,16 +297,3 @@ class World:
                 self._notifications.events, REPLICATION.rows, is_replicated=REPLICATION.is_wanted
             ),
         )
-
-
-class _Lenient(Authenticator):
-    """Signatures of any region; those in a header are of machine time, so that clients need not follow a clock that
-    was set. Presigned URLs and sessions expire by service time, as everything does that tests move the clock for."""
-
-    def __init__(self, *arguments: Any, clock: Clock, **others: Any) -> None:
-        super().__init__(*arguments, **others)
-        self._clock = clock
-
-    def identify(self, request: HttpRequest, now: datetime, others: Iterable[HttpRequest] = ()) -> Authentication:
-        """See ``Authenticator.identify``."""
-        return super().identify(request, self._clock.now() if "authorization" in request.headers else now, others)

@@ -113,6 +113,21 @@ def test_clock_faults_and_requests_are_controlled_as_in_memory(begin):
     assert server.requests.count("GetObject") == 1
 
 
+def test_what_is_due_has_been_done_when_the_clock_is_set(begin):
+    server = begin(1)
+    s3 = client(server)
+    s3.create_bucket(Bucket="logs")
+    rule = {"ID": "r", "Status": "Enabled", "Filter": {"Prefix": ""}, "Expiration": {"Days": 30}}
+    s3.put_bucket_lifecycle_configuration(Bucket="made", LifecycleConfiguration={"Rules": [rule]})
+    enabled = {"LoggingEnabled": {"TargetBucket": "logs", "TargetPrefix": "made/"}}
+    s3.put_bucket_logging(Bucket="made", BucketLoggingStatus=enabled)
+    s3.put_object(Bucket="made", Key="k", Body=b"x")
+    server.clock.advance(40 * 86_400)
+    assert "Contents" not in s3.list_objects_v2(Bucket="made")
+    (entry,) = s3.list_objects_v2(Bucket="logs", Prefix="made/")["Contents"]
+    assert b"REST.PUT.OBJECT k" in s3.get_object(Bucket="logs", Key=entry["Key"])["Body"].read()
+
+
 @pytest.mark.parametrize(
     ("method", "path", "body", "says"),
     [

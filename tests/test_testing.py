@@ -8,6 +8,7 @@ import os
 import textwrap
 import urllib.error
 import urllib.request
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -258,6 +259,20 @@ def test_access_logs_are_delivered_when_the_clock_is_set(server, s3):
     server.clock.advance(3600)
     (entry,) = s3.list_objects_v2(Bucket="logs", Prefix="made/")["Contents"]
     assert b"REST.PUT.OBJECT noted" in s3.get_object(Bucket="logs", Key=entry["Key"])["Body"].read()
+
+
+def test_lists_of_objects_are_made_once_though_two_set_the_clock(server, s3):
+    s3.create_bucket(Bucket="lists")
+    to = {"Bucket": "arn:aws:s3:::lists", "Format": "CSV"}
+    wanted = {"Id": "all", "IsEnabled": True, "IncludedObjectVersions": "Current", "Schedule": {"Frequency": "Daily"}}
+    s3.put_bucket_inventory_configuration(
+        Bucket="made", Id="all", InventoryConfiguration=wanted | {"Destination": {"S3BucketDestination": to}}
+    )
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda _: server.clock.set("2031-05-01T10:00:00Z"), range(8)))
+    made = [entry["Key"] for entry in s3.list_objects_v2(Bucket="lists")["Contents"]]
+    assert [key for key in made if key.endswith("manifest.json")] == ["made/all/2031-05-01T10-00Z/manifest.json"]
+    assert sum(key.endswith(".csv.gz") for key in made) == 1
 
 
 def test_a_presigned_url_expires_by_the_clock(server, s3):

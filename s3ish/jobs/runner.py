@@ -77,6 +77,7 @@ class Runner:
         self._holder = store.clock.token()
         self._tasks: list[asyncio.Task[None]] = []
         self._renewed: dict[str, float] = {}  # when each lease was, in seconds of the monotonic clock
+        self._turns = {job.name: asyncio.Lock() for job in (*jobs, *own)}  # one step of a job at a time
 
     def start(self) -> None:
         """Begin running all jobs."""
@@ -88,6 +89,16 @@ class Runner:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self._give_back()
+
+    async def finish(self, *names: str) -> None:
+        """Run jobs now, one after the other, each until it has nothing more to do. What else runs them takes turns."""
+        for job in (job for name in names for job in self._jobs if job.name == name):
+            while (await self._in_turn(job)).more:
+                pass
+
+    async def _in_turn(self, job: Job) -> Step:
+        async with self._turns[job.name]:
+            return await job.step()
 
     async def _give_back(self) -> None:
         """End the leases that this process has, so that another one need not wait for their end."""
@@ -118,7 +129,7 @@ class Runner:
         clock, error = self._store.clock, ""
         began = clock.monotonic()
         try:
-            outcome = await job.step()
+            outcome = await self._in_turn(job)
             pause = outcome.rest_seconds if outcome.more else outcome.pause_seconds
         except Exception as failure:
             if isinstance(failure, IndexFailure | S3Error):  # of the index, as it is or as callers of S3 see it

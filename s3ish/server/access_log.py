@@ -7,6 +7,7 @@ https://docs.aws.amazon.com/AmazonS3/latest/userguide/LogFormat.html
 https://docs.aws.amazon.com/AmazonS3/latest/userguide/ServerLogs.html
 """
 
+import asyncio
 import re
 from datetime import UTC, datetime, timedelta
 from urllib.parse import quote
@@ -31,6 +32,8 @@ MAX_PENDING_BYTES = 16 * 1024 * 1024
 """How much a worker gathers; beyond that lines are lost, and the log of the server says so."""
 OBJECT_BYTES = 1024 * 1024
 """So much of one log becomes an object at once."""
+_PAUSE_SECONDS = 5.0
+"""How often lines are looked at that may be enough for an object."""
 _DAY = "%Y-%m-%d"
 _RESOURCES = {
     "acl": "ACL",
@@ -72,13 +75,17 @@ class AccessLog:
 
     Args:
         seconds: how long lines are gathered before they become an object.
+
+    ``pause_seconds`` is how often ``deliver`` is to be called.
     """
 
     def __init__(self, store: Store, seconds: float) -> None:
         self._store, self._seconds = store, seconds
+        self.pause_seconds = min(_PAUSE_SECONDS, seconds)
         self._pending: dict[tuple[str, str, str], _Pending] = {}
         self._size = 0
         self._lost = 0
+        self._delivering = asyncio.Lock()
 
     def note(self, call: RequestRecord, bucket: Bucket, written: Written | None, seconds: float, host_id: str) -> None:
         """Gather the line of a request that has ended, if its bucket has a log.
@@ -113,11 +120,12 @@ class AccessLog:
             log.warning("lines of access logs are lost", lines=self._lost)
             self._lost = 0
         now = self._store.clock.monotonic()
-        for place, pending in list(self._pending.items()):
-            if all_of_it or pending.size >= OBJECT_BYTES or now - pending.since >= self._seconds:
-                del self._pending[place]
-                self._size -= pending.size
-                await self._store_lines(pending)
+        async with self._delivering:  # who asks for all of it waits for what is under way
+            for place, pending in list(self._pending.items()):
+                if all_of_it or pending.size >= OBJECT_BYTES or now - pending.since >= self._seconds:
+                    del self._pending[place]
+                    self._size -= pending.size
+                    await self._store_lines(pending)
 
     async def _store_lines(self, pending: _Pending) -> None:
         """Store lines as an object; they are lost if that cannot be done."""

@@ -179,3 +179,25 @@ async def test_a_failure_of_the_index_is_logged_in_a_line_though_it_was_translat
     await runner.stop()
     assert [(entry["job"], entry["error"]) for entry in logged] == [("translated", "the file is damaged")]
     assert "exc_info" not in logged[0]
+
+
+class Slow(Counting):
+    """A job whose steps take a while; it remembers how many ran at once."""
+
+    running = most = 0
+
+    async def step(self):
+        self.running += 1
+        self.most = max(self.most, self.running)
+        await asyncio.sleep(0)
+        self.running -= 1
+        return await super().step()
+
+
+async def test_jobs_that_are_asked_for_take_turns_with_whoever_runs_them(store):
+    first, second = Slow("first", steps=5), Slow("second")
+    runner = Runner(store, [second, first])
+    await asyncio.gather(runner.finish("first", "second"), runner.finish("first"), runner.finish("first"))
+    assert first.done >= 5
+    assert second.done == 3
+    assert (first.most, second.most) == (1, 1)

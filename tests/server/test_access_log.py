@@ -1,5 +1,6 @@
 """The lines of access logs: gathered in bounded memory, delivered once they are old or many, all of them at the end."""
 
+import asyncio
 from types import SimpleNamespace
 
 import pytest
@@ -29,13 +30,13 @@ async def store(tmp_path):
     await world.close()
 
 
-async def note(store, lines, path="/bucket/k"):
+async def note(store, lines, path="/bucket/k", of="bucket"):
     """Gather the line of a request."""
     scope = {"method": "GET", "raw_path": path.encode(), "query_string": b"", "headers": [(b"host", b"s3.test")]}
     origin = SimpleNamespace(client="::1", host="", prefix="")
     call = RequestRecord(scope, "0123456789ABCDEF", SimpleNamespace(origin=lambda *_: origin))
     call.target, call.status = Target("bucket", "k"), 200
-    lines.note(call, (await store.bucket("bucket")).record, None, 0.01, "host-id")
+    lines.note(call, (await store.bucket(of)).record, None, 0.01, "host-id")
 
 
 async def delivered(store):
@@ -63,6 +64,15 @@ async def test_lines_are_delivered_when_they_are_old(store):
     assert sorted(text.count(b"\n") for text in await delivered(store)) == [1, 2]
     await lines.deliver(all_of_it=True)
     assert len(await delivered(store)) == 2
+
+
+async def test_who_asks_for_all_lines_waits_for_those_under_way(store):
+    lines = AccessLog(store, 3600)
+    await note(store, lines)
+    await buckets.create_bucket(store, "other", ALICE.owner, "us-east-1", {"logging": STATUS})
+    await note(store, lines, of="other")
+    await asyncio.gather(*(lines.deliver(all_of_it=True) for _ in range(3)))
+    assert [text.count(b"\n") for text in await delivered(store)] == [1, 1]
 
 
 async def test_many_lines_do_not_wait(store, monkeypatch):
