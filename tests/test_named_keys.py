@@ -279,6 +279,8 @@ def test_an_object_gets_another_key_and_its_data_stays(server, arn):
         "parts": put_in_parts(s3, "parts", parts, ServerSideEncryption="AES256"),
     }
     bodies = {"small": WORDS, "large": data, "parts": b"".join(parts)}
+    for name in bodies:
+        s3.put_object_annotation(Bucket="bucket", Key=name, AnnotationName="n", AnnotationPayload=WORDS)
     before = shards(server)
     for wanted, bucket_key in ((second, True), (arn, False), (second, False)):
         for name, body in bodies.items():
@@ -293,6 +295,9 @@ def test_an_object_gets_another_key_and_its_data_stays(server, arn):
     checked(server)
     server.run("key", "disable", arn)
     assert s3.get_object(Bucket="bucket", Key="large")["Body"].read() == data
+    for name in bodies:
+        annotation = s3.get_object_annotation(Bucket="bucket", Key=name, AnnotationName="n")
+        assert annotation["AnnotationPayload"].read() == WORDS
     server.run("key", "disable", second)
     for name in bodies:
         assert refusal(s3.get_object, Bucket="bucket", Key=name)[0] == "KMS.DisabledException"

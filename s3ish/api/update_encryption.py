@@ -71,7 +71,8 @@ async def update_object_encryption(
     version = await versions.get(store, request.bucket, request.key, request.version_id)
     _check_source(version)
     chosen = await named_keys.usable(store, asked.arn)
-    held = [await named_keys.usable(store, name) for name in named.key_ids(version.encoding)]
+    needed = {name for links in rewrapping.links_of(version) for name in named.key_ids(links)}
+    held = [await named_keys.usable(store, name) for name in sorted(needed)]
     wrapping = rewrapping.Rewrapping(store, (chosen, *held))
     wanted = {"type": "aws:kms", "key": named_keys.arn_of(store, chosen.id)}
     wanted |= {"bucket-key": "true"} if asked.bucket_key else {}

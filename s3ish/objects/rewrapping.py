@@ -41,22 +41,18 @@ class Rewrapping:
     def __init__(self, store: Store, named_ones: Sequence[NamedKey] = ()) -> None:
         self._store, self._named = store, named_ones
 
-    def of(self, version: Version, again: Again, *, annotations: bool = False) -> Version:
-        """Return a version whose links, and those of its parts, are sealed as they should be.
-
-        Args:
-            annotations: whether those of its annotations are meant, too.
+    def of(self, version: Version, again: Again) -> Version:
+        """Return a version whose links, and those of its parts and annotations, are sealed as they should be.
 
         Raises ValueError if a data key cannot be opened.
         """
-        parts = tuple(replace(part, encoding=self._links(part.encoding, again)) for part in version.parts)
-        beside = version.annotations
-        if annotations:
-            beside = tuple(
-                replace(one, part=replace(one.part, encoding=self._links(one.part.encoding, again))) for one in beside
-            )
+        parts = tuple(self._part(part, again) for part in version.parts)
+        beside = tuple(replace(one, part=self._part(one.part, again)) for one in version.annotations)
         changed = replace(version, encoding=self._links(version.encoding, again), parts=parts, annotations=beside)
-        return changed if _links_of(changed) != _links_of(version) else version
+        return changed if links_of(changed) != links_of(version) else version
+
+    def _part(self, part: Part, again: Again) -> Part:
+        return replace(part, encoding=self._links(part.encoding, again))
 
     def _links(self, links: Links, again: Again) -> Links:
         return tuple(self._link(link, again(link)) for link in links)
@@ -77,7 +73,7 @@ class Rewrapping:
         raise ValueError(f"the data keys of {link.name!r} cannot be sealed again")
 
 
-def _links_of(version: Version) -> list[Links]:
+def links_of(version: Version) -> list[Links]:
     """Return the links of a version, of its parts and its annotations, in order."""
     return [version.encoding, *(part.encoding for part in _named_by(version))]
 
@@ -151,10 +147,8 @@ async def renew(store: Store, key_id: str = "") -> int:
                 found = VERSIONS.decode(row, value)
             except Damaged:
                 continue
-            if (found.encoding or found.annotations) and rewrapping.of(found, again, annotations=True) is not found:
-                count += await _rewrap_one(
-                    store, found, lambda version: rewrapping.of(version, again, annotations=True)
-                )
+            if (found.encoding or found.annotations) and rewrapping.of(found, again) is not found:
+                count += await _rewrap_one(store, found, lambda version: rewrapping.of(version, again))
         start = keys.after(rows[-1][0])
     return count
 
