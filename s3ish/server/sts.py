@@ -20,6 +20,7 @@ from s3ish.server.query_call import Action, Call, element
 _ROLE = re.compile(r"arn:aws:iam::\d{12}:role/(?:[\w+=,.@/-]+/)?([\w+=,.@-]{1,64})", re.ASCII)
 _NAME = re.compile(r"[\w+=,.@-]{2,64}", re.ASCII)
 _MAX_POLICY = 2048
+_SECOND_FACTOR = ("SerialNumber", "TokenCode")
 
 
 async def _get_caller_identity(call: Call) -> str:
@@ -31,6 +32,7 @@ async def _get_caller_identity(call: Call) -> str:
 async def _get_session_token(call: Call) -> str:
     """https://docs.aws.amazon.com/STS/latest/APIReference/API_GetSessionToken.html"""
     assert call.user is not None
+    call.refuse(*_SECOND_FACTOR)
     if call.user.parent or call.user.role:
         raise AccessDenied("Cannot call GetSessionToken with session credentials")
     return credentials(_issue(call, _seconds(call, 43_200, MOST_SECONDS)))
@@ -40,6 +42,7 @@ async def _assume_role(call: Call) -> str:
     """https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRole.html"""
     assert call.user is not None
     name, given = role_of(call), call.text("RoleArn")
+    call.refuse("Tags", "TransitiveTagKeys", "SourceIdentity", "ProvidedContexts", *_SECOND_FACTOR)
     session_name = session_name_of(call)
     if call.user.session is not None:
         raise AccessDenied("A session whose rights are narrowed cannot give them to another session")

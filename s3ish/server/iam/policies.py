@@ -35,7 +35,7 @@ async def create_policy(call: Call) -> str:
         name,
         call.text("PolicyDocument", most=_DOCUMENT_CHARACTERS),
         path=path,
-        description=call.optional("Description", most=1000),
+        description=call.optional("Description"),
         tags=tags,
     )
     return f"<Policy>{shown.policy(record, record.arn, call.registry.directory)}</Policy>"
@@ -115,13 +115,20 @@ async def delete_policy_version(call: Call) -> str:
 async def list_entities_for_policy(call: Call) -> str:
     """https://docs.aws.amazon.com/IAM/latest/APIReference/API_ListEntitiesForPolicy.html"""
     policy = _check(call, "ListEntitiesForPolicy")
+    call.refuse("PolicyUsageFilter")
+    wanted, prefix = call.optional("EntityFilter"), call.optional("PathPrefix", "/")
     pick_policy(call.registry.directory, policy)
-    found = sorted(call.registry.directory.attached_to(policy), key=lambda it: it.name)
+    attached = call.registry.directory.attached_to(policy)
+    found = sorted((it for it in attached if it.path.startswith(prefix)), key=lambda it: it.name)
     lists = ((UserRecord, "User"), (GroupRecord, "Group"), (RoleRecord, "Role"))
     return "".join(
         members(
             f"Policy{noun}s",
-            [element(f"{noun}Name", it.name) + element(f"{noun}Id", it.id) for it in found if isinstance(it, kind)],
+            [
+                element(f"{noun}Name", it.name) + element(f"{noun}Id", it.id)
+                for it in found
+                if isinstance(it, kind) and wanted in ("", noun)
+            ],
         )
         for kind, noun in lists
     ) + element("IsTruncated", False)

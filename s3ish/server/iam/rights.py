@@ -87,7 +87,9 @@ def _detach(noun: str) -> Action:
 def _list_attached(noun: str) -> Action:
     async def act(call: Call) -> str:
         name = _check(call, noun, f"ListAttached{noun}Policies")
-        found = sorted(pick(call.registry.directory, _KINDS[noun], name).attached)
+        prefix = f":policy{call.optional('PathPrefix', '/')}"
+        attached = pick(call.registry.directory, _KINDS[noun], name).attached
+        found = sorted(policy for policy in attached if prefix in policy)
         return call.page(found, lambda it: it, _attached, "AttachedPolicies")
 
     return act
