@@ -23,7 +23,7 @@ class Circumstances(Struct, frozen=True):
     ``source`` is the caller's address, ``secure`` whether it came over TLS, ``tls`` the version of that. ``signature``
     is ``AWS4-HMAC-SHA256`` or ``AWS``, ``signed_at`` when it was made; ``presigned`` whether it stands in the query.
     ``existing_tags`` are those of the object that the request is about, ``lock_days`` how long a lock is asked for,
-    ``further`` are values of other services' keys, by their names in lower case.
+    ``further`` are values of further keys, by their names in lower case: they hold where the request has others.
     """
 
     headers: Mapping[str, str]
@@ -46,13 +46,13 @@ def values_of(principal: Principal, circumstances: Circumstances) -> Values:
 
     def values(key: str) -> tuple[str, ...]:
         key = key.lower()
-        find = _KEYS.get(key)
-        if find is not None:
-            return find(principal, circumstances)
         if circumstances.further:
             found = tuple(value for name, value in circumstances.further if name == key)
             if found:
                 return found
+        find = _KEYS.get(key)
+        if find is not None:
+            return find(principal, circumstances)
         if key.startswith("s3:x-amz-"):
             return _one(circumstances.headers.get(key[3:]))
         family, slash, name = key.partition("/")

@@ -22,7 +22,12 @@ from s3ish.cli.shell import fail
 @click.option(
     "--query", "queries", multiple=True, metavar="NAME=VALUE", help="A parameter, like prefix=a/; repeatable."
 )
-@click.option("--context", multiple=True, metavar="KEY=VALUE", help="A further condition key; repeatable.")
+@click.option(
+    "--context",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="The value of a condition key, whatever else is said; repeatable.",
+)
 @click.option("--source-ip", default="", help="Where it comes from.")
 @click.option("--secure", is_flag=True, help="That it comes over TLS.")
 @asks_server

@@ -102,6 +102,10 @@ def test_conditions_are_asked_of_the_context_that_is_given(raw, decide, bucket):
     assert (decision, "NoReading" in by) == ("denied", True)
     assert decide("reader", "s3:GetObject", key, source_ip="198.51.100.1")[0] == "allowed"
     assert decide("reader", "s3:GetObject", key)[0] == "allowed"
+    assert decide("reader", "s3:GetObject", key, context={"aws:SourceIp": "192.0.2.7"}, headers=robot["headers"]) == (
+        decision,
+        by,
+    )
 
 
 @pytest.mark.parametrize(
