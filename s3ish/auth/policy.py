@@ -26,9 +26,10 @@ _FIELDS = frozenset(
     ("Sid", "Effect", "Principal", "NotPrincipal", "Action", "NotAction", "Resource", "NotResource", "Condition")
 )
 _S3 = "arn:aws:s3:::"
-_USER = re.compile(
+USER = re.compile(
     rf"arn:aws:(?:iam|sts)::(?:{ACCOUNT})?:((?:user|role|assumed-role|federated-user)/[\w+=,.@/-]{{1,512}})"
 )
+"""The ARN of a user or role of this server; what it matches first is the part that names it."""
 _ACCOUNT = re.compile(rf"(?:arn:aws:iam::)?({ACCOUNT})(?::root)?")
 _ID = re.compile(r"(?:AIDA|AROA)[A-Z2-7]{16}")
 _OTHER_ACCOUNT = re.compile(r"(?:arn:aws:(?:iam|sts)::)?\d{12}(?::root|:(?:user|role|assumed-role)/[\w+=,.@/-]+)?")
@@ -385,7 +386,7 @@ def _principal(kind: str, text: str) -> tuple[Whom, str]:
     if kind == "AWS":
         if text == "*":
             return "everybody", text
-        if named := _USER.fullmatch(text):
+        if named := USER.fullmatch(text):
             return "arn", named[1]
         if _ID.fullmatch(text):
             return "id", text

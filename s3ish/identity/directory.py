@@ -6,7 +6,7 @@ from typing import TypeVar
 import structlog
 
 from s3ish.auth.credentials import Credentials, Role, User
-from s3ish.auth.policy import Policy, read_policy
+from s3ish.auth.policy import USER, Policy, read_policy
 from s3ish.auth.ready_policies import READY, document_of
 from s3ish.errors import MalformedPolicy
 from s3ish.identity.records import (
@@ -57,7 +57,7 @@ class Directory:
         self._keys = {key.id: (user, key) for user in self.all(UserRecord) for key in user.keys}
         self._policies = {policy.arn: policy for policy in self.all(PolicyRecord)}
         lasting = [*self.all(RoleRecord), *(user for user in self.all(UserRecord) if not user.fixed)]
-        self._ids = {record.arn: record.id for record in lasting}
+        self._ids = {f"{record.noun}{record.path}{record.name}": record.id for record in lasting}
         self._users: dict[str, User | None] = {}
         self._roles: dict[str, Role | None] = {}
 
@@ -111,7 +111,8 @@ class Directory:
 
     def id_of(self, arn: str) -> str:
         """Return the id of the user or role that has an ARN; the ARN itself where none has; see ``Names``."""
-        return self._ids.get(arn, arn)
+        found = USER.fullmatch(arn)  # the account may be left out
+        return self._ids.get(found[1], arn) if found else arn
 
     def arn_of(self, record_id: str) -> str:
         """Return the ARN of the user or role that has an id; the text itself where none has; see ``Names``."""

@@ -174,6 +174,11 @@ def test_versions_of_a_managed_policy(server, iam, bucket, new_user, new_policy)
     assert versions == ["v6", "v5", "v4", "v3", "v2"]
     assert code_of(iam.delete_policy, PolicyArn=arn) == "DeleteConflict"
     assert [it["UserName"] for it in iam.list_entities_for_policy(PolicyArn=arn)["PolicyUsers"]] == [name]
+    for none in ({"EntityFilter": "Role"}, {"PathPrefix": "/other/"}):
+        assert iam.list_entities_for_policy(PolicyArn=arn, **none)["PolicyUsers"] == []
+    assert iam.list_entities_for_policy(PolicyArn=arn, EntityFilter="User", PathPrefix="/")["PolicyUsers"]
+    assert iam.list_attached_user_policies(UserName=name, PathPrefix="/other/")["AttachedPolicies"] == []
+    assert iam.list_attached_user_policies(UserName=name, PathPrefix="/")["AttachedPolicies"]
     assert iam.list_policy_tags(PolicyArn=arn)["Tags"] == [{"Key": "a", "Value": "b"}]
 
 
@@ -378,10 +383,11 @@ def test_a_bucket_policy_means_the_user_that_it_named_and_no_later_one(server, i
     assert shown["Statement"][0]["Condition"] == statement["Condition"]
 
 
-def test_a_role_trusts_the_user_that_it_named_and_no_later_one(server, iam, new_user, new_role):
+@pytest.mark.parametrize("account", [ACCOUNT, ""])
+def test_a_role_trusts_the_user_that_it_named_and_no_later_one(server, iam, new_user, new_role, account):
     name, keys = new_user()
     user = f"arn:aws:iam::{ACCOUNT}:user/{name}"
-    arn = new_role("trusting", trusting({"AWS": user}))
+    arn = new_role("trusting", trusting({"AWS": f"arn:aws:iam::{account}:user/{name}"}))
     shown = iam.get_role(RoleName="trusting")["Role"]["AssumeRolePolicyDocument"]
     assert shown["Statement"][0]["Principal"] == {"AWS": user}
     client(server, "sts", keys).assume_role(RoleArn=arn, RoleSessionName="job")
