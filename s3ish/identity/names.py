@@ -14,7 +14,8 @@ _NAME = re.compile(r"[A-Za-z0-9_+=,.@-]+")
 _PATH = re.compile(r"/|/[!-~]{0,510}/")
 _ACCESS_KEY = re.compile(r"[A-Za-z0-9_.@+=-]{3,128}")
 _SECRET_KEY = re.compile(r"[!-~]{8,128}")
-_TAG = re.compile(r"[\w\s.:/=+@-]*")
+_TAG = re.compile(r"(?:[\w.:/=+@-]|[^\S\x00-\x1f\x85])*")
+_DESCRIPTION = re.compile(r"[\t\n\r -~\u00a1-\u00ff]{0,1000}")
 _MOST_TAGS = 50
 _SPACE = re.compile(r"\s+")
 
@@ -69,6 +70,13 @@ def check_tags(tags: Sequence[tuple[str, str]]) -> Pairs:
     if len(tags) > _MOST_TAGS:
         raise LimitExceeded(f"The number of tags has reached the maximum limit: {_MOST_TAGS}.")
     return tuple(tags)
+
+
+def check_description(text: str) -> str:
+    """Return the description of a role or policy if it may be one. Raises ValidationError."""
+    if not _DESCRIPTION.fullmatch(text):
+        raise ValidationError(_refusal(text, "description", "Member must have at most 1000 characters of Latin-1"))
+    return text
 
 
 def check_document(text: str, most: int, read: Callable[[str], Policy] = read_policy) -> str:

@@ -7,7 +7,7 @@ from msgspec.structs import replace
 
 from s3ish.errors import DeleteConflict, LimitExceeded, NoSuchEntity
 from s3ish.identity.directory import Directory
-from s3ish.identity.names import check_document, check_name, check_path, check_tags
+from s3ish.identity.names import check_description, check_document, check_name, check_path, check_tags
 from s3ish.identity.picking import check_free, new_id, pick_policy_to_change
 from s3ish.identity.records import Pairs, PolicyRecord, PolicyVersion
 from s3ish.identity.registry import Add, Registry, Remove, Replace
@@ -38,7 +38,7 @@ async def create_policy(
         tags=check_tags(tags),
         versions=(PolicyVersion("v1", check_document(document, MOST_CHARACTERS), now),),
         default="v1",
-        description=description,
+        description=check_description(description),
     )
 
     def decide(directory: Directory) -> tuple[Add, PolicyRecord]:

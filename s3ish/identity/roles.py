@@ -9,7 +9,7 @@ from s3ish.auth.lasting import with_principals
 from s3ish.auth.policy import read_trust_policy
 from s3ish.errors import DeleteConflict, LimitExceeded, ValidationError
 from s3ish.identity.directory import Directory
-from s3ish.identity.names import check_document, check_name, check_path, check_tags
+from s3ish.identity.names import check_description, check_document, check_name, check_path, check_tags
 from s3ish.identity.picking import check_free, new_id, pick
 from s3ish.identity.records import Pairs, RoleRecord
 from s3ish.identity.registry import Add, Registry, Remove, Replace
@@ -48,7 +48,7 @@ async def create_role(
         path=check_path(path),
         tags=check_tags(tags),
         trust=check_document(trust, MOST_TRUST_CHARACTERS, read_trust_policy),
-        description=description,
+        description=check_description(description),
         most_seconds=_check_seconds(most_seconds),
     )
 
@@ -80,6 +80,8 @@ async def update_role(
     """
     if trust is not None:
         check_document(trust, MOST_TRUST_CHARACTERS, read_trust_policy)
+    if description is not None:
+        check_description(description)
     if most_seconds is not None:
         _check_seconds(most_seconds)
 

@@ -182,7 +182,7 @@ def test_lists_come_in_pages(admin):
     rest = admin("GET", f"groups?limit=1000&after={first['next']}")[1]
     assert [it["name"] for it in rest["groups"]] == ["page2", "page3", "page4"]
     assert "next" not in rest
-    for query in ("limit=0", "limit=1001", "limit=x", "limit=-1"):
+    for query in ("limit=0", "limit=1001", "limit=x", "limit=-1", f"limit={1:09}002", f"limit={1:09}{0:05000}"):
         assert admin.outcome("GET", f"groups?{query}") == (400, "ValidationError")
 
 
@@ -205,6 +205,16 @@ def test_lists_come_in_pages(admin):
 def test_bodies_that_are_none_are_refused(admin, body):
     assert admin.outcome("POST", "users", body) == (400, "InvalidInput")
     assert admin.outcome("GET", "users/x") == (404, "NoSuchEntity")
+
+
+@pytest.mark.parametrize("description", ["x" * 1001, "\0", "\x1f", "\x7f"])
+def test_descriptions_that_clients_could_not_read_are_refused(admin, description):
+    role = {"name": "described", "trust": TRUST, "description": description}
+    assert admin.outcome("POST", "roles", role) == (400, "ValidationError")
+
+
+def test_a_trust_policy_that_is_no_text_is_refused(admin):
+    assert admin.outcome("POST", "roles", b'{"name": "x", "trust": "\xff"}') == (400, "InvalidInput")
 
 
 def test_a_body_that_is_too_long_is_refused(admin):

@@ -117,6 +117,13 @@ def test_users_are_renamed_and_keep_their_keys(server, iam, bucket, new_user):
         iam.update_user(UserName="renamed", NewUserName=name)
 
 
+def test_a_tag_that_answers_cannot_hold_is_refused(iam, new_user):
+    name, _ = new_user()
+    for tag in ({"Key": "a", "Value": "\x1f"}, {"Key": "a\x0b", "Value": ""}, {"Key": "a", "Value": "\x85"}):
+        assert code_of(iam.tag_user, UserName=name, Tags=[tag]) == "ValidationError"
+    iam.tag_user(UserName=name, Tags=[{"Key": "ö b", "Value": "\u3000c"}])
+
+
 def test_tags_of_users_reach_policies(server, iam, bucket, new_user):
     policy = {"Effect": "Allow", "Action": "s3:PutObject", "Resource": "arn:aws:s3:::*/${aws:PrincipalTag/team}/*"}
     name, keys = new_user(json.dumps({"Version": "2012-10-17", "Statement": policy}))

@@ -1,5 +1,6 @@
 """One call of the admin API: what it names, what its body says, and how answers are written."""
 
+import re
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any, TypeVar
@@ -17,6 +18,7 @@ from s3ish.server.caller import Caller
 T = TypeVar("T")
 
 _MOST_ITEMS = 1000
+_NUMBER = re.compile("[0-9]{1,9}")
 
 
 class AdminCall(Caller, frozen=True, kw_only=True):
@@ -38,7 +40,7 @@ class AdminCall(Caller, frozen=True, kw_only=True):
     def read(self, kind: type[T]) -> T:
         """Return what the body says; an empty one says nothing. Raises InvalidInput."""
         try:
-            return msgspec.json.decode(self.body or b"{}", type=kind)
+            return msgspec.json.decode(self.text() or "{}", type=kind)
         except (msgspec.MsgspecError, ValueError, RecursionError) as error:
             raise InvalidInput(f"The body is not what is asked for: {error}"[:512]) from error
 
@@ -57,7 +59,7 @@ class AdminCall(Caller, frozen=True, kw_only=True):
     def page(self, found: list[Any], field: str, show: Callable[[Any], Any]) -> dict[str, Any]:
         """Return one page of records that are in the order of their names. Raises ValidationError."""
         limit, after = self.query.get("limit", str(_MOST_ITEMS)), self.query.get("after", "")
-        if not (limit.isascii() and limit.isdigit()) or not 1 <= int(limit[:9]) <= _MOST_ITEMS:
+        if not _NUMBER.fullmatch(limit) or not 1 <= int(limit) <= _MOST_ITEMS:
             raise ValidationError(f"limit must be from 1 to {_MOST_ITEMS}")
         left = [record for record in found if record.name > after]
         shown = left[: int(limit)]

@@ -36,7 +36,7 @@ async def create_role(call: Call) -> str:
         name,
         call.text("AssumeRolePolicyDocument", most=131_072),
         path=path,
-        description=call.optional("Description", most=1000),
+        description=call.optional("Description"),
         most_seconds=_seconds(call),
         tags=tags,
     )
@@ -62,7 +62,7 @@ async def list_roles(call: Call) -> str:
 async def update_role(call: Call) -> str:
     """https://docs.aws.amazon.com/IAM/latest/APIReference/API_UpdateRole.html"""
     name = _check(call, "UpdateRole")
-    description = call.optional("Description", most=1000) if "Description" in call.parameters else None
+    description = call.optional("Description") if "Description" in call.parameters else None
     seconds = _seconds(call) if "MaxSessionDuration" in call.parameters else None
     await kept.update_role(call.registry, name, description=description, most_seconds=seconds)
     return ""
