@@ -26,7 +26,7 @@ from s3ish.cli.shell import fail
     "--context",
     multiple=True,
     metavar="KEY=VALUE",
-    help="The value of a condition key, whatever else is said; repeatable.",
+    help="The value of a condition key, in place of the one that the request would have; repeatable.",
 )
 @click.option("--source-ip", default="", help="Where it comes from.")
 @click.option("--secure", is_flag=True, help="That it comes over TLS.")

@@ -25,8 +25,8 @@ class Question(Struct, frozen=True, forbid_unknown_fields=True):
 
     ``caller`` is the name of a user, an access key, ``root`` or ``anonymous``; ``action`` is S3's, ``resource`` an ARN.
     ``headers``, ``query``, ``source_ip`` and ``secure`` are what policies may ask of it, ``context`` are values of
-    condition keys, which hold whatever else is said. ``at`` is when it comes, as RFC 3339 writes it; now, if that is
-    empty.
+    condition keys, in place of those that it would have. ``at`` is when it comes, as RFC 3339 writes it; now, if that
+    is empty.
     """
 
     caller: str
