@@ -31,6 +31,9 @@ class HookFailed(OSError):
 def find_hooks(settings: Settings) -> list[Path]:
     """Return the scripts in the folders of ``server.init_folders``: of each its files by name, then its folders.
 
+    Hidden ones are left out: of a ConfigMap that is mounted, Kubernetes keeps each file there once more. Links to
+    folders are not followed.
+
     Raises:
         HookFailed: a folder is there and cannot be read.
     """
@@ -39,14 +42,14 @@ def find_hooks(settings: Settings) -> list[Path]:
 
 def _within(folder: Path) -> Iterator[Path]:
     try:
-        found = sorted(folder.iterdir())
+        found = sorted(path for path in folder.iterdir() if not path.name.startswith("."))
     except (FileNotFoundError, NotADirectoryError):
         return
     except OSError as error:
         raise HookFailed(f"cannot read the scripts in {folder}: {error.strerror}") from error
     yield from (path for path in found if path.suffix in _KINDS and path.is_file())
     for path in found:
-        if path.is_dir():
+        if path.is_dir() and not path.is_symlink():
             yield from _within(path)
 
 

@@ -9,6 +9,7 @@ import urllib.request
 import boto3
 import pytest
 
+from s3ish.config import ServerSettings, Settings
 from s3ish.process.hooks import HookFailed, find_hooks
 from tests.waiting import wait_until
 
@@ -151,3 +152,14 @@ def test_scripts_are_found_in_order(tmp_path):
                 find_hooks(settings)
     finally:
         (tmp_path / "z").chmod(0o755)
+
+
+def test_a_script_of_a_mounted_configmap_runs_once(tmp_path):
+    held = tmp_path / "..2026_11_30_11_00_00.1"
+    held.mkdir()
+    (held / "init.sh").write_text("true")
+    (tmp_path / "..data").symlink_to(held.name)
+    (tmp_path / "init.sh").symlink_to("..data/init.sh")
+    (tmp_path / "itself").symlink_to(".")
+    settings = Settings(server=ServerSettings(init_folders=(str(tmp_path),)))
+    assert find_hooks(settings) == [tmp_path / "init.sh"]
