@@ -51,9 +51,9 @@ class Secret:
 
 
 Names = tuple[str, ...]
+"""In a variable, or where one text is given, separated by commas."""
 MASTER_KEY_BYTES = 32
 """The length of a key that encrypts."""
-"""In a variable, or where one text is given, separated by commas."""
 
 
 class Section(msgspec.Struct, frozen=True):

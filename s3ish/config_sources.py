@@ -61,7 +61,14 @@ _PAIR = ("auth.access_key", "auth.secret_key")
 _AWS_PAIR = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
 """What clients in the same shell sign with; it gives the root user's keys only where ``auth.from_aws_environment``."""
 
-_SECRETS = ("auth.access_key", "auth.secret_key", "metrics.token", "test.token")
+_SECRETS = (
+    "auth.access_key",
+    "auth.secret_key",
+    "encryption.master_key",
+    "encryption.previous_master_key",
+    "metrics.token",
+    "test.token",
+)
 """Settings that files in a folder of secrets may give."""
 
 SECRETS_FOLDER = "/run/secrets"

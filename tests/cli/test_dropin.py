@@ -1,5 +1,6 @@
 """Start lines and variables of other servers, against a real process."""
 
+import base64
 import json
 import os
 import re
@@ -9,6 +10,7 @@ import sys
 import tempfile
 import urllib.error
 import urllib.request
+from typing import get_args
 
 import boto3
 import pytest
@@ -16,7 +18,7 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 
 from s3ish import dropin
-from s3ish.config import ConfigError
+from s3ish.config import ConfigError, Secret, Settings, members, variables
 from s3ish.config_sources import load, variables_used
 from s3ish.server.health import PATHS
 from tests.waiting import WAIT_SECONDS
@@ -357,6 +359,25 @@ def test_files_of_secrets_by_name(tmp_path, monkeypatch):
     (tmp_path / "minio_root_password").write_text("d")
     assert load(environment={}).root_keys == ("c", "d")
     assert load(environment={"S3ISH_ACCESS_KEY": "e", "S3ISH_SECRET_KEY": "f"}).root_keys == ("e", "f")
+
+
+def test_every_secret_can_be_in_a_folder_of_secrets(tmp_path):
+    text = base64.b64encode(bytes(32)).decode()
+    secrets = [name for name, member in _secret_settings() if member is Secret]
+    assert "encryption.master_key" in secrets
+    for dotted in secrets:
+        (tmp_path / variables(dotted)[0].lower()).write_text(text)
+    settings = load(environment={"CREDENTIALS_DIRECTORY": str(tmp_path), "S3ISH_ACCESS_KEY_FILE": "s3ish_secret_key"})
+    for dotted in secrets:
+        section, name = dotted.split(".")
+        assert getattr(getattr(settings, section), name).reveal() == text, dotted
+
+
+def _secret_settings():
+    """Yield the settings of all sections, and the type of each."""
+    for section, table in members(Settings).items():
+        for name, member in members(table.type).items():
+            yield f"{section}.{name}", (get_args(member.type) or [member.type])[0]
 
 
 @pytest.mark.parametrize(
