@@ -1,14 +1,12 @@
 """The command ``s3ish key``: named keys, by which objects are encrypted, while a server runs or not."""
 
-import asyncio
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
 import click
 
-from s3ish.cli.shell import config_option, fail, load_settings, volumes_option
-from s3ish.clock import Clock
+from s3ish.cli.shell import config_option, fail, load_settings, on_store, volumes_option
 
 T = TypeVar("T")
 
@@ -142,20 +140,7 @@ def _set_state(name: str, state: Any, volumes: tuple[str, ...], config: str | No
 
 def _on_store(volumes: tuple[str, ...], config: str | None, act: Callable[[Any], Awaitable[T]]) -> T:
     """Return what an action on the store gives. Fails where the store cannot be used, or has no master key."""
-    from s3ish.blob.protocol import BlobError
-    from s3ish.errors import S3Error
-    from s3ish.index.protocol import IndexFailure
-    from s3ish.process.index_place import beside
-
     settings = load_settings(config, storage__volumes=volumes or None)
     if not settings.encryption.master_key:
         fail("named keys need a master key: set S3ISH_MASTER_KEY, or encryption.master_key")
-
-    async def run() -> T:
-        async with beside(settings, Clock()) as store:
-            return await act(store)
-
-    try:
-        return asyncio.run(run())
-    except (BlobError, IndexFailure, S3Error, OSError, ValueError) as error:
-        fail(str(error))
+    return on_store(settings, act)

@@ -26,9 +26,10 @@ from s3ish.cli.shell import fail as _fail
 from s3ish.cli.shell import listening as _listening
 from s3ish.cli.shell import load_settings as _load
 from s3ish.cli.shell import printable as _printable
+from s3ish.cli.shell import volumes_argument as _volumes_argument
 from s3ish.cli.shell import volumes_option as _volumes_option
 from s3ish.clock import Clock
-from s3ish.config import ConfigError, Settings, variables
+from s3ish.config import Settings, variables
 from s3ish.config_sources import key_source, shell_secret, variables_used
 
 _SERVE_EPILOG = """\b
@@ -374,7 +375,7 @@ def index() -> None:
 
 
 @index.command("rebuild")
-@click.argument("volumes", nargs=-1, metavar="[VOLUME]...")
+@_volumes_argument
 @_config_option
 def index_rebuild(volumes: tuple[str, ...], config: str | None) -> None:
     """Build the index anew from the sidecars on the volumes; the server must be stopped."""
@@ -400,7 +401,7 @@ def index_rebuild(volumes: tuple[str, ...], config: str | None) -> None:
 
 
 @main.command()
-@click.argument("volumes", nargs=-1, metavar="[VOLUME]...")
+@_volumes_argument
 @click.option("--repair", is_flag=True, help="Write anew what is damaged, remove what nothing names.")
 @_config_option
 def check(volumes: tuple[str, ...], repair: bool, config: str | None) -> None:
@@ -413,7 +414,7 @@ def check(volumes: tuple[str, ...], repair: bool, config: str | None) -> None:
 
 
 @main.command()
-@click.argument("volumes", nargs=-1, metavar="[VOLUME]...")
+@_volumes_argument
 @_config_option
 def heal(volumes: tuple[str, ...], config: str | None) -> None:
     """Give every drive what it should hold: check --repair.
@@ -424,7 +425,7 @@ def heal(volumes: tuple[str, ...], config: str | None) -> None:
 
 
 @main.command("volumes")
-@click.argument("volumes", nargs=-1, metavar="[VOLUME]...")
+@_volumes_argument
 @_config_option
 def list_volumes(volumes: tuple[str, ...], config: str | None) -> None:
     """Show the state of each volume.
@@ -457,7 +458,7 @@ def list_volumes(volumes: tuple[str, ...], config: str | None) -> None:
 
 
 @main.command()
-@click.argument("volumes", nargs=-1, metavar="[VOLUME]...")
+@_volumes_argument
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
 @_config_option
 def du(volumes: tuple[str, ...], as_json: bool, config: str | None) -> None:
@@ -482,7 +483,7 @@ def du(volumes: tuple[str, ...], as_json: bool, config: str | None) -> None:
 
 
 @main.command()
-@click.argument("volumes", nargs=-1, metavar="[VOLUME]...")
+@_volumes_argument
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
 @_config_option
 def jobs(volumes: tuple[str, ...], as_json: bool, config: str | None) -> None:
@@ -548,11 +549,13 @@ def job(name: str, once: bool, volumes: tuple[str, ...], config: str | None) -> 
     """Run a background job now."""
     from s3ish.blob.protocol import BlobError
     from s3ish.cli import store as commands
+    from s3ish.errors import S3Error
     from s3ish.index.protocol import IndexFailure
 
     try:
-        commands.run_job(_load(config, storage__volumes=volumes or None), Clock(), name)
-    except ConfigError as error:
-        _fail(str(error), EX_CONFIG)
-    except (BlobError, IndexFailure) as error:
+        steps = commands.run_job(_load(config, storage__volumes=volumes or None), Clock(), name)
+    except LookupError as error:
+        raise click.UsageError(str(error.args[0])) from error
+    except (BlobError, IndexFailure, S3Error, OSError) as error:
         _fail(str(error))
+    click.echo(f"{name}: nothing more to do, after {steps} step{'s' if steps > 1 else ''}")

@@ -1,16 +1,10 @@
 """The command ``s3ish quota``: how much buckets and owners may hold, while a server runs or not."""
 
-import asyncio
 import re
-from collections.abc import Awaitable, Callable
-from typing import Any, TypeVar
 
 import click
 
-from s3ish.cli.shell import config_option, fail, load_settings, volumes_option
-from s3ish.clock import Clock
-
-T = TypeVar("T")
+from s3ish.cli.shell import config_option, load_settings, on_store, volumes_option
 
 _SIZE = re.compile(r"(?i)(\d{1,18})\s*(?:([KMGTP])(i?)B?|B)?")
 _kind = click.argument("kind", type=click.Choice(("bucket", "owner")))
@@ -52,7 +46,8 @@ def set_quota(kind: str, name: str, size: str, objects: int, volumes: tuple[str,
     except ValueError as error:
         raise click.UsageError(str(error)) from error
     set_of = quota_settings.set_of_bucket if kind == "bucket" else quota_settings.set_of_owner
-    _on_store(volumes, config, lambda store: set_of(store, name, limits))
+    settings = load_settings(config, storage__volumes=volumes or None)
+    on_store(settings, lambda store: set_of(store, name, limits))
 
 
 @quota.command("ls")
@@ -62,7 +57,7 @@ def list_quotas(volumes: tuple[str, ...], config: str | None) -> None:
     """List the quotas that are set, and what is held."""
     from s3ish.objects import quota_settings
 
-    lines = _on_store(volumes, config, quota_settings.described)
+    lines = on_store(load_settings(config, storage__volumes=volumes or None), quota_settings.described)
     if lines:
         click.echo(f"{'most bytes':>16} {'held':>16} {'most objects':>13} {'held':>11}  name")
     for kind, name, limits, held in lines:
@@ -70,22 +65,3 @@ def list_quotas(volumes: tuple[str, ...], config: str | None) -> None:
             f"{limits.bytes or '-':>16} {held.bytes + held.upload_bytes:16} {limits.objects or '-':>13} "
             f"{held.versions:11}  {kind} {name}"
         )
-
-
-def _on_store(volumes: tuple[str, ...], config: str | None, act: Callable[[Any], Awaitable[T]]) -> T:
-    """Return what an action on the store gives. Fails where the store cannot be used."""
-    from s3ish.blob.protocol import BlobError
-    from s3ish.errors import S3Error
-    from s3ish.index.protocol import IndexFailure
-    from s3ish.process.index_place import beside
-
-    settings = load_settings(config, storage__volumes=volumes or None)
-
-    async def run() -> T:
-        async with beside(settings, Clock()) as store:
-            return await act(store)
-
-    try:
-        return asyncio.run(run())
-    except (BlobError, IndexFailure, S3Error, OSError) as error:
-        fail(str(error))

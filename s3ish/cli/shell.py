@@ -1,12 +1,18 @@
 """What all commands have in common: settings, and how they fail."""
 
+import functools
 import sys
-from typing import Any, NoReturn
+from collections.abc import Awaitable, Callable
+from typing import Any, NoReturn, TypeVar
 
 import click
 
+from s3ish.clock import Clock
 from s3ish.config import ConfigError, Settings
 from s3ish.config_sources import load
+
+T = TypeVar("T")
+F = TypeVar("F", bound=Callable[..., Any])
 
 EX_FAILURE = 1
 EX_CONFIG = 78
@@ -44,7 +50,40 @@ def printable(text: str) -> str:
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
+def on_store(settings: Settings, act: Callable[[Any], Awaitable[T]]) -> T:
+    """Return what an action on the store gives, while a server runs or not; it may raise ValueError. May fail."""
+    import asyncio
+
+    from s3ish.blob.protocol import BlobError
+    from s3ish.errors import S3Error
+    from s3ish.index.protocol import IndexFailure
+    from s3ish.process.index_place import beside
+
+    async def run() -> T:
+        async with beside(settings, Clock()) as store:
+            return await act(store)
+
+    try:
+        return asyncio.run(run())
+    except (BlobError, IndexFailure, S3Error, OSError, ValueError) as error:
+        fail(str(error))
+
+
 config_option = click.option("--config", metavar="FILE", help="TOML file of settings.")
-volumes_option = click.option(
-    "--volume", "volumes", multiple=True, metavar="DIR", help="A volume; give all, as for serve."
-)
+
+
+def _volume_option(name: str) -> Callable[[F], F]:
+    return click.option("--volume", name, multiple=True, metavar="DIR", help="A volume; give all, as for serve.")
+
+
+volumes_option = _volume_option("volumes")
+
+
+def volumes_argument(command: Callable[..., None]) -> Callable[..., None]:
+    """Let a command without other arguments have its ``volumes`` as arguments too, as serve has."""
+
+    @functools.wraps(command)
+    def run(*, volumes: tuple[str, ...], named: tuple[str, ...], **others: Any) -> None:
+        command(volumes=(*volumes, *named), **others)
+
+    return click.argument("volumes", nargs=-1, metavar="[VOLUME]...")(_volume_option("named")(run))

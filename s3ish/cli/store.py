@@ -12,7 +12,7 @@ from s3ish.blob.volumes.open_set import open_volumes as open_set
 from s3ish.blob.volumes.probe import SILENT, probe
 from s3ish.blob.volumes.volume_set import Volumes
 from s3ish.clock import Clock
-from s3ish.config import ConfigError, Settings
+from s3ish.config import Settings
 from s3ish.engines import open_volumes
 from s3ish.index.protocol import IndexFailure, IndexPlace
 from s3ish.integrity.blind_spots import BlindSpots, read_blind_spots
@@ -171,16 +171,16 @@ class StoreCheck:
             return check
 
 
-def run_job(settings: Settings, clock: Clock, name: str) -> None:
-    """Run one job from the shell until it has nothing more to do. Raises ConfigError for an unknown name."""
+def run_job(settings: Settings, clock: Clock, name: str) -> int:
+    """Run one job from the shell until it has nothing more to do; return its steps. Raises LookupError: no such job."""
     set_up_logs(settings.log.level, settings.log.format, clock)
 
-    async def run() -> None:
+    async def run() -> int:
         volumes = open_volumes(settings, clock, create=False)
         async with opened(settings, volumes, find_index(settings, volumes), clock) as store:
-            found = [job for job in jobs(store) if job.name == name]
-            if not found:
-                raise ConfigError(f"no job {name}; there are: {', '.join(job.name for job in jobs(store))}")
-            await run_once(found[0])
+            found = {job.name: job for job in jobs(store)}
+            if name not in found:
+                raise LookupError(f"no job {name}; there are: {', '.join(found)}")
+            return await run_once(found[name])
 
-    asyncio.run(run())
+    return asyncio.run(run())

@@ -194,7 +194,9 @@ async def end_leases(store: Store) -> list[Change]:
     return [LEASES.of(name).drop() for name, _ in await LEASES.family(store.index, _MOST_LEASES)]
 
 
-async def run_once(job: Job) -> None:
-    """Run a job from the shell until it has nothing more to do."""
+async def run_once(job: Job) -> int:
+    """Run a job from the shell until it has nothing more to do; return its steps."""
+    steps = 1
     while (await job.step()).more:
-        pass
+        steps += 1
+    return steps

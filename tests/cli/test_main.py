@@ -403,10 +403,12 @@ def test_the_garbage_job_can_be_run_by_hand(start_server, run_s3ish, tmp_path):
     s3.create_bucket(Bucket="bucket")
     s3.put_object(Bucket="bucket", Key="a", Body=bytes(2_000_000))
     s3.delete_object(Bucket="bucket", Key="a")
-    assert run_s3ish("job", "garbage", "--once", "--volume", tmp_path).returncode == 0
+    ended = run_s3ish("job", "garbage", "--once", "--volume", tmp_path)
+    assert ended.returncode == 0
+    assert re.fullmatch(r"garbage: nothing more to do, after \d+ steps?\n", ended.stdout)
     assert not list(tmp_path.rglob("data.*"))
     unknown = run_s3ish("job", "sweeping", "--once", "--volume", tmp_path)
-    assert unknown.returncode == 78
+    assert unknown.returncode == 2
     assert "no job sweeping; there are: garbage" in unknown.stderr
 
 
@@ -516,6 +518,14 @@ def test_help_is_there_for_every_command(run_s3ish):
         assert shown.returncode == 0
         assert "Usage: " in shown.stdout
     assert run_s3ish("--version").stdout == f"s3ish, version {__version__}\n"
+
+
+@pytest.mark.parametrize("command", [("check",), ("heal",), ("volumes",), ("du",), ("jobs",), ("index", "rebuild")])
+def test_volumes_are_arguments_or_named_one_by_one(run_s3ish, tmp_path, command):
+    one, two = tmp_path / "one", tmp_path / "two"
+    as_arguments, named = run_s3ish(*command, one, two), run_s3ish(*command, "--volume", one, "--volume", two)
+    assert str(one) in named.stderr
+    assert (named.returncode, named.stderr) == (as_arguments.returncode, as_arguments.stderr) != 0
 
 
 def test_help_is_whole_on_a_narrow_terminal(run_s3ish):

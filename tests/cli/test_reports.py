@@ -38,6 +38,7 @@ def test_du_and_metrics_say_what_buckets_and_owners_hold(start_server, run_s3ish
     assert 's3ish_requests_total{operation="PutObject",status="200"} 3.0' in text
     server.stop()
     assert run_s3ish("du", volume, "--json").stdout == told.stdout
+    assert run_s3ish("du", "--volume", volume, "--json").stdout == told.stdout
 
 
 def test_du_of_no_store_fails_with_a_line(run_s3ish, tmp_path):
