@@ -19,7 +19,7 @@ from s3ish.blob.volumes.volume_set import Volumes
 from s3ish.clock import Clock, ServiceTime
 from s3ish.config import Settings
 from s3ish.controlled import Controlled
-from s3ish.engines import close, make_store, open_volumes, users
+from s3ish.engines import close, make_store, make_traces, open_volumes, users
 from s3ish.errors import S3Error
 from s3ish.identity.last_used import FLUSH_SECONDS
 from s3ish.identity.registry import Registry
@@ -89,7 +89,13 @@ class Application:
         self._leave = leave
         audit = AuditLog(Path(settings.log.audit)) if settings.log.audit else None
         slow_seconds = settings.log.slow_request_ms / 1000
-        self._observer = Observer(shared=settings.server.workers > 1, log=log, audit=audit, slow_seconds=slow_seconds)
+        self._observer = Observer(
+            shared=settings.server.workers > 1,
+            log=log,
+            audit=audit,
+            slow_seconds=slow_seconds,
+            traces=make_traces(settings, clock),
+        )
         self._store: Store | None = None
         self._s3: S3Application | None = None
         self._controlled = Controlled(clock) if settings.test.controls else None

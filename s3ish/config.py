@@ -262,6 +262,22 @@ class LogSettings(Section, frozen=True):
     audit: Annotated[str, "File for one JSON line a request: who did what, and which rule decided. Empty: none."] = ""
 
 
+class TracesSettings(Section, frozen=True):
+    """Where it is sent how long each request took, stage by stage."""
+
+    export: Annotated[
+        bool, "Send a span for each request and its stages to an OpenTelemetry collector; needs the extra s3ish[otel]."
+    ] = False
+    endpoint: Annotated[
+        str, "Where spans go: http://localhost:4318/v1/traces; empty: what OTEL_EXPORTER_OTLP_* variables say."
+    ] = ""
+    sample_ratio: Annotated[
+        float,
+        Meta(ge=0, le=1),
+        "Share of requests that are traced; a caller that sends traceparent decides for its own.",
+    ] = 1.0
+
+
 class MetricsSettings(Section, frozen=True):
     """Who may read metrics."""
 
@@ -316,6 +332,7 @@ class Settings(Section, frozen=True):
     quotas: QuotaSettings = QuotaSettings()
     notifications: NotificationsSettings = NotificationsSettings()
     log: LogSettings = LogSettings()
+    traces: TracesSettings = TracesSettings()
     metrics: MetricsSettings = MetricsSettings()
     test: TestSettings = TestSettings()
 

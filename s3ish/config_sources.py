@@ -33,7 +33,7 @@ from s3ish.config import (
     variables,
 )
 from s3ish.config_targets import wrong_target
-from s3ish.config_texts import BASE_PATH, TEXTS, is_url
+from s3ish.config_texts import BASE_PATH, TEXTS, is_address, is_url
 
 WELL_KNOWN_SECRETS = frozenset(
     {
@@ -164,6 +164,7 @@ def check(settings: Settings, environment: Mapping[str, str]) -> Iterator[tuple[
     yield from _addresses(settings)
     if len(settings.tls.keys) not in (0, len(settings.tls.certificates)):
         yield "tls.keys", "tls.keys: give one for each of tls.certificates, in the same order, or none"
+    yield from _traces(settings)
     if settings.erasure.coder == "zfec" and not importlib.util.find_spec("zfec"):
         yield "erasure.coder", "erasure.coder: zfec is not installed: pip install 's3ish[zfec]', or choose rs-zfec"
     shards, volumes = settings.erasure.data + settings.erasure.parity, len(settings.storage.volumes)
@@ -171,6 +172,22 @@ def check(settings: Settings, environment: Mapping[str, str]) -> Iterator[tuple[
         split = f"{settings.erasure.data} + {settings.erasure.parity} shards"
         remedy = f"give 1 or at least {shards} volumes, or set erasure.data and erasure.parity"
         yield "", f"{volumes} volumes cannot hold {split} on different drives: {remedy}"
+
+
+def _traces(settings: Settings) -> Iterator[tuple[str, str]]:
+    """Yield what is wrong with where traces go."""
+    traces = settings.traces
+    if traces.endpoint and not is_address(traces.endpoint):
+        yield "traces.endpoint", "traces.endpoint is not of the form http[s]://HOST[:PORT][/PATH]"
+    if traces.export and not _is_installed("opentelemetry.exporter.otlp.proto.http"):
+        yield "traces.export", "traces.export: a library is not installed: pip install 's3ish[otel]'"
+
+
+def _is_installed(module: str) -> bool:
+    try:
+        return importlib.util.find_spec(module) is not None
+    except ModuleNotFoundError:  # a package around it is missing
+        return False
 
 
 def _addresses(settings: Settings) -> Iterator[tuple[str, str]]:

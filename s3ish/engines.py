@@ -17,6 +17,7 @@ from s3ish.objects.encodings.chain import Encodings
 from s3ish.objects.encodings.keyring import Keyring, read_master_key
 from s3ish.objects.quotas import Limits, Quotas
 from s3ish.objects.store import Store
+from s3ish.observe.spans import Traces
 from s3ish.tables.catalog import TABLES
 from s3ish.threads import ThreadPool
 
@@ -39,6 +40,15 @@ def _user(user: UserSettings, account: Owner) -> User:
     owner = account if user.policies else Owner(user.id, user.display_name or user.id)
     policies = tuple(map(policy_of, user.policies)) if user.policies else None
     return User(user.access_key, user.secret_key.reveal(), owner, name=user.id, policies=policies)
+
+
+def make_traces(settings: Settings, clock: Clock) -> Traces | None:
+    """Return where spans go; None if they are not wanted, and nothing of the extra is loaded."""
+    if not settings.traces.export:
+        return None
+    from s3ish.observe.traces import OtelTraces
+
+    return OtelTraces(clock, settings.traces.endpoint, settings.traces.sample_ratio)
 
 
 def open_volumes(

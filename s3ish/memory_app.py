@@ -17,6 +17,7 @@ from s3ish.http.tally import connection_tally
 from s3ish.observe.logs import RequestLog
 from s3ish.observe.observer import Observer
 from s3ish.observe.process import process_samples
+from s3ish.observe.spans import Traces
 from s3ish.process.lifespan import live
 from s3ish.server.claimed_world import MAIN, claimed_world, claimed_world_of_form, is_form
 from s3ish.server.control import admin
@@ -36,11 +37,12 @@ class MemoryApplication:
     Args:
         settings: all settings; those of volumes and of the index do not matter.
         log: where the lines of requests go.
+        traces: where spans go; None if they are not wanted.
     """
 
-    def __init__(self, settings: Settings, log: RequestLog | None = None) -> None:
+    def __init__(self, settings: Settings, log: RequestLog | None = None, traces: Traces | None = None) -> None:
         self._settings = settings
-        self._observer = Observer(log=log, slow_seconds=settings.log.slow_request_ms / 1000)
+        self._observer = Observer(log=log, slow_seconds=settings.log.slow_request_ms / 1000, traces=traces)
         self._offload = ThreadPool()
         for source in (connection_tally.samples, self._offload.samples, process_samples):
             self._observer.watch(source)

@@ -81,7 +81,7 @@ MAY_IMPORT = {
     "threads": {"batching"},
     "batching": set(),
     "buffers": set(),
-    "observe": {"batching", "clock"},
+    "observe": {"batching", "clock", "threads"},
     "checksum": set(),
 }
 """Which part of the package may import which; every part may import itself."""

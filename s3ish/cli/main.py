@@ -178,6 +178,7 @@ def _serve(settings: Settings, *, accept_loss: bool = False) -> None:
 
 def _serve_memory(settings: Settings) -> None:
     """Serve from memory, for tests."""
+    from s3ish.engines import make_traces
     from s3ish.http.certificates import CertificateError
     from s3ish.memory_app import MemoryApplication
     from s3ish.observe.logs import set_up_logs
@@ -192,7 +193,7 @@ def _serve_memory(settings: Settings) -> None:
         with run.bind(settings.server.host, settings.server.port) as bound:
             port = bound.getsockname()[1]
             log = set_up_logs(settings.log.level, settings.log.format, Clock())
-            application = MemoryApplication(settings, log)
+            application = MemoryApplication(settings, log, make_traces(settings, Clock()))
             serve_memory.serve(settings, application, bound, lambda: _greet(settings, port), certificates)
     except CertificateError as error:
         _fail(str(error), EX_CONFIG)

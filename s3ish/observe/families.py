@@ -56,6 +56,7 @@ _REQUESTS = (
     Family("request_body_bytes", "histogram", "Sizes of the bodies of requests that had one.", (), BYTES),
     Family("answer_body_bytes", "histogram", "Sizes of the bodies of answers that had one.", (), BYTES),
     _counter("auth_failures", "Requests that were refused, by the stage of the check of their signature.", "stage"),
+    _counter("trace_records", "Requests and steps of jobs whose spans were sent, failed to be, or dropped.", "outcome"),
     _counter("limited_requests", "Requests that were refused because of a limit.", "limit"),
 )
 _CONNECTIONS = (

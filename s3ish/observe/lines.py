@@ -12,9 +12,10 @@ MAX_CHARACTERS = 1024
 class RequestLine(msgspec.Struct, kw_only=True, omit_defaults=True):
     """What the log tells of one request.
 
-    ``path`` is that of a request whose target names nothing. ``error`` is the code of S3's error, or why there was no
-    whole answer; ``reason`` names the statement, list or setting that refused it. ``received`` and ``sent`` are body
-    bytes, ``seconds`` its duration. ``torn`` says who ended an answer behind its status: "client" or "server".
+    ``path`` is that of a request whose target names nothing. ``error`` is the code of S3's error, or why there was
+    no whole answer; ``reason`` names the statement, list or setting that refused it. ``received`` and ``sent`` are
+    body bytes, ``seconds`` its duration. ``trace_id`` is that of its trace, where there are traces. ``torn`` says
+    who ended an answer behind its status: "client" or "server".
     """
 
     event: Literal["request"] | None = None
@@ -34,6 +35,7 @@ class RequestLine(msgspec.Struct, kw_only=True, omit_defaults=True):
     user: str
     client: str
     request_id: str
+    trace_id: str = ""
     torn: str = ""
 
 

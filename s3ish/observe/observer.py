@@ -16,6 +16,7 @@ from s3ish.observe.lines import RequestLine
 from s3ish.observe.logs import RequestLog
 from s3ish.observe.refusals import Refusals
 from s3ish.observe.requests import RequestTallies, Stage
+from s3ish.observe.spans import Traces
 
 if TYPE_CHECKING:
     from s3ish.observe.metrics import Metrics
@@ -34,6 +35,7 @@ class Observer:
         log: where the lines of requests go.
         audit: where it is written down who did what; None if that is not wanted.
         slow_seconds: a request that takes longer is logged with its stages; 0 for none.
+        traces: where spans go; None if they are not wanted.
     """
 
     def __init__(
@@ -43,9 +45,11 @@ class Observer:
         log: RequestLog | None = None,
         audit: AuditLog | None = None,
         slow_seconds: float = 0.0,
+        traces: Traces | None = None,
     ) -> None:
         self._shared = shared
         self.audit = audit
+        self.traces = traces
         self.requests = RequestTallies(slow_seconds)
         self._job_steps: Counter[str] = Counter()
         self._job_failures: Counter[str] = Counter()
@@ -53,6 +57,8 @@ class Observer:
         self._sources: list[Source] = [self.requests.samples, self._jobs]
         self._request_log = log or RequestLog()
         self._lines = TurnBatch(self._request_log.write, _MOST_LINES)
+        if traces:
+            self._sources.append(traces.samples)
         self._states: dict[int, str] = {}
         self._log = structlog.get_logger().bind()  # bound once: the lazy proxy costs microseconds a call
 
@@ -96,6 +102,8 @@ class Observer:
     def close(self) -> None:
         """Write down what waits: the last requests have ended."""
         self.flush()
+        if self.traces:
+            self.traces.close()
         if self._shared:
             self.sample()
         if self.audit:
@@ -177,6 +185,8 @@ class Observer:
         self._job_steps[job] += 1
         self._job_seconds[job] += seconds
         self._job_failures[job] += failed
+        if self.traces:
+            self.traces.step(job, seconds, failed=failed)
 
     def _jobs(self) -> Iterator[Sample]:
         """See ``Source``."""

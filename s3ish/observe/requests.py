@@ -114,6 +114,7 @@ def _log_slow(line: RequestLine, stages: Sequence[Stage], started: float) -> Non
     for name, at in stages:
         spent[f"{name}_ms"] = round((at - before) * 1000, 3)
         before = at
+    trace = {"trace_id": line.trace_id} if line.trace_id else {}
     log.warning(
         "slow request",
         request_id=line.request_id,
@@ -125,4 +126,5 @@ def _log_slow(line: RequestLine, stages: Sequence[Stage], started: float) -> Non
         sent=line.sent,
         ms=round(line.seconds * 1000, 3),
         **spent,
+        **trace,
     )

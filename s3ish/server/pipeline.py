@@ -135,6 +135,9 @@ class S3Application:
         started, tallies = clock.monotonic(), self._observer.requests
         call = RequestRecord(scope, self._new_request_id(), self._proxies, self._addresses)
         written: Written | None = None
+        traces = self._observer.traces
+        if traces:
+            call.trace = traces.begin(call.headers)
         tallies.in_flight += 1
         try:
             written = await self._answer(call, receive)
@@ -154,6 +157,8 @@ class S3Application:
             seconds = ended - started
             call.stages.append(("send", ended))
             self._note(call.line(seconds), call.headers, call.stages, started)
+            if traces and call.trace:
+                traces.add(call.traced(call.trace, started, ended, clock.now_ns()))
             if self._observer.audit:
                 self._observer.audit.add(call.audited(clock.now()))
             if self._access_log and call.bucket:
@@ -210,13 +215,13 @@ class S3Application:
         except (Disconnected, ConnectionError) as error:
             raise Disconnected from error
         except MemoryError as error:
-            log.error("out of memory", request_id=call.request_id, cause=str(error))
+            log.error("out of memory", cause=str(error), **call.ids)
             return self._refuse(call, ServiceUnavailable())
         except asyncio.CancelledError:
             call.cut_off = True
             return self._refuse(call, ServiceUnavailable())
         except Exception:
-            log.exception("unhandled", request_id=call.request_id, operation=call.operation and call.operation.name)
+            log.exception("unhandled", operation=call.operation and call.operation.name, **call.ids)
             return self._refuse(call, InternalError())
 
     async def _recall(self, call: RequestRecord) -> None:
@@ -256,9 +261,9 @@ class S3Application:
         except Exception as error:
             call.torn, call.error = "server", type(error).__name__
             if isinstance(error, S3Error):
-                log.error("answer torn", request_id=call.request_id, error=error.code, cause=_cause(error))
+                log.error("answer torn", error=error.code, cause=_cause(error), **call.ids)
             else:
-                log.exception("unhandled", request_id=call.request_id)
+                log.exception("unhandled", **call.ids)
             raise AnswerTorn from error
 
     def _refuse(self, call: RequestRecord, error: S3Error) -> Written:
@@ -480,7 +485,7 @@ async def linger(body: RequestBody) -> None:
 def _log_failure(call: RequestRecord, error: S3Error) -> None:
     """Log an error that is the server's own."""
     if error.status >= 500 and error.status != 501:
-        log.error("request failed", request_id=call.request_id, error=error.code, cause=_cause(error))
+        log.error("request failed", error=error.code, cause=_cause(error), **call.ids)
 
 
 def _cause(error: BaseException) -> str:

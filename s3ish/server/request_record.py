@@ -18,6 +18,7 @@ from s3ish.observe.audit import AuditLine
 from s3ish.observe.lines import RequestLine
 from s3ish.observe.refusals import Refusal
 from s3ish.observe.requests import Stage
+from s3ish.observe.spans import EndedRequest, Joined
 from s3ish.server import respond
 from s3ish.server.addresses import Addresses
 from s3ish.server.admission import Ticket
@@ -60,6 +61,7 @@ class RequestRecord:
         "target",
         "ticket",
         "torn",
+        "trace",
     )
 
     def __init__(
@@ -97,10 +99,17 @@ class RequestRecord:
         self.stages: list[Stage] = []  # and when each ended, in seconds of the monotonic clock
         self.ticket: Ticket | None = None  # of what the limits let it in for
         self.torn = ""  # who ended the answer before its end
+        self.trace: Joined | None = None
 
     def request(self, host_bucket: str = "") -> HttpRequest:
         """Return what its signature is for; ``host_bucket`` is the bucket that its host names."""
         return HttpRequest(self.method, self.raw_path, self.query, self.headers, self.repeated, host_bucket)
+
+    @property
+    def ids(self) -> dict[str, str]:
+        """What lines of the log call it by."""
+        named = {"request_id": self.request_id}
+        return named | {"trace_id": self.trace.trace_id} if self.trace else named
 
     @property
     def base(self) -> str:
@@ -152,7 +161,34 @@ class RequestRecord:
             user=self.principal.access_key,
             client=self.origin.client,
             request_id=self.request_id,
+            trace_id=self.trace.trace_id if self.trace else "",
             torn=self.torn,
+        )
+
+    def traced(self, joined: Joined, began: float, ended: float, ended_ns: int) -> EndedRequest:
+        """Return what its spans are made of; see ``EndedRequest``."""
+        target = self.target
+        return EndedRequest(
+            joined=joined,
+            operation=self.operation_name,
+            bucket=target.bucket if target else "",
+            key=target.key if target else "",
+            request_id=self.request_id,
+            method=self.method,
+            scheme=self.origin.scheme,
+            host=self.headers.get("host", ""),
+            path=self.raw_path,
+            client=self.origin.client,
+            agent=self.headers.get("user-agent", ""),
+            status=self.status,
+            error=self.error,
+            torn=self.torn,
+            received=self.body.received if self.body else 0,
+            sent=self.progress.sent,
+            began=began,
+            ended=ended,
+            ended_ns=ended_ns,
+            stages=self.stages,
         )
 
     def audited(self, time: datetime) -> AuditLine:

@@ -129,7 +129,7 @@ def test_what_the_http_layer_refuses_is_counted_and_logged(start_server, tmp_pat
 class Seen:
     """An observer of one request."""
 
-    audit = None
+    audit = traces = None
 
     def __init__(self):
         self.requests = RequestTallies()
