@@ -41,7 +41,8 @@ def write(runs: Sequence[Run], version: str) -> str:
     """Return the page for s3ish's ``version``."""
     totals = {result: sum(run.count(result) for run in runs) for result in MARKS}
     about = (
-        f"Stock S3 clients against a server of s3ish {version} with stock settings, on {datetime.now(UTC):%Y-%m-%d}, "
+        f"Stock S3 clients against a server of s3ish {version} with stock settings and one worker, whose counts are "
+        f"exact, on {datetime.now(UTC):%Y-%m-%d}, "
         f"Python {platform.python_version()}. Each client is told the endpoint, the keys and the region and nothing "
         "else, except where a note says so. Contents are compared by SHA-256."
     )

@@ -93,7 +93,7 @@ def main() -> int:
             keys = (os.environ["AWS_ACCESS_KEY_ID"], os.environ["AWS_SECRET_ACCESS_KEY"])
             account = Account(arguments.endpoint, *keys, os.environ.get("AWS_REGION", REGION))
         else:
-            account = stack.enter_context(serve(environments.FOLDER / "server.log"))
+            account = stack.enter_context(serve(environments.FOLDER / "server.log", S3ISH_WORKERS="1"))
         runs = [_run(name, clients[name], account) for name in arguments.client or clients]
     for run in runs:
         counts = ", ".join(f"{run.count(result)} {result}" for result in (PASS, FAIL, NOT_OFFERED))

@@ -20,19 +20,22 @@ _ENDPOINT = re.compile(r"^ +endpoint +(http://\S+)$", re.MULTILINE)
 
 
 @contextlib.contextmanager
-def serve(log: Path) -> Iterator[Account]:
+def serve(log: Path, **settings: str) -> Iterator[Account]:
     """Serve until the block ends; what the server says goes to ``log``.
+
+    Args:
+        settings: variables of the environment beside the keys.
 
     Raises:
         RuntimeError: the server did not start, or did not end cleanly.
     """
     access_key, secret_key = f"compat{secrets.token_hex(7)}", secrets.token_hex(20)
-    settings = {"S3ISH_ACCESS_KEY": access_key, "S3ISH_SECRET_KEY": secret_key}
+    keys = {"S3ISH_ACCESS_KEY": access_key, "S3ISH_SECRET_KEY": secret_key}
     own = {name: value for name, value in os.environ.items() if not name.startswith(("S3ISH_", "MINIO_", "AWS_"))}
     with tempfile.TemporaryDirectory(prefix="s3ish-compat-data-") as folder, log.open("w") as output:
         process = subprocess.Popen(
             [sys.executable, "-m", "s3ish", "serve", folder, "--port", "0"],
-            env=own | settings,
+            env=own | keys | settings,
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,

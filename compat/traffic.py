@@ -1,7 +1,8 @@
 """What the server saw: requests by operation and status since a moment, read from its metrics.
 
 This tells whether a client really uploaded in parts or copied within the server, and uncovers errors that a client
-hides by trying again. Another server than s3ish has no such metrics; then nothing is known.
+hides by trying again. Another server than s3ish has no such metrics; then nothing is known. Of several workers one
+does not know the last second of the others, so that the server is to have one.
 """
 
 import re
