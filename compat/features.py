@@ -382,7 +382,7 @@ def settings(client: Client, place: Place) -> str:
 
 
 def notifications(client: Client, place: Place) -> str:
-    """Be told of a new object by a queue."""
+    """Receive the event of a new object from a queue."""
     key = "told/a b+c%20ü"
     told = client.put_notified(place.bucket, key, place.file("small-11", 11))
     expect_same(told, [key], "keys that the queue names")
