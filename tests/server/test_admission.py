@@ -1,8 +1,9 @@
 """Limits: who is let in, who is asked to come back and when, and that nobody is kept out by another's haste."""
 
-import concurrent.futures
+import contextlib
 import http.client
-import threading
+import socket
+from urllib.parse import urlsplit
 
 import boto3
 import pytest
@@ -12,7 +13,7 @@ from botocore.exceptions import ClientError
 from s3ish.api.catalogue import catalogue
 from s3ish.errors import SlowDown
 from s3ish.server.admission import Admission, Bounds, Places, Rate
-from tests.waiting import wait_until
+from tests.waiting import WAIT_SECONDS
 
 OPERATIONS = {operation.name: operation for operation in catalogue()}
 
@@ -171,50 +172,20 @@ def client(endpoint, retries=0):
     )
 
 
-class Slow:
-    """A body that waits in its middle until it is let go."""
-
-    def __init__(self):
-        self.go, self.waits = threading.Event(), threading.Event()
-        self._left = 2
-
-    def __len__(self):
-        return 2000
-
-    def read(self, _size=-1):
-        if not self._left:
-            return b""
-        self._left -= 1
-        if not self._left:
-            self.waits.set()
-            self.go.wait(60)
-        return bytes(1000)
-
-
 def test_a_server_with_limits_asks_to_slow_down(start_server, tmp_path):
     server = start_server(tmp_path, S3ISH_LIMITS_UPLOADS="1", S3ISH_LIMITS_BODY_BYTES="1000000")
     s3 = client(server.endpoint)
     s3.create_bucket(Bucket="bucket")
-    body = Slow()
-    with concurrent.futures.ThreadPoolExecutor() as pool:
-        stored = pool.submit(_put_slowly, server.endpoint, body)
-        assert body.waits.wait(60)
-
-        def is_full():
-            try:
-                s3.put_object(Bucket="bucket", Key="other", Body=b"x")
-            except ClientError as error:
-                return error
-            return None
-
-        wait_until(is_full)
-        refused = is_full().response
+    with _upload_under_way(server.endpoint, 2000) as connection:
+        with pytest.raises(ClientError) as caught:
+            s3.put_object(Bucket="bucket", Key="other", Body=b"x")
+        refused = caught.value.response
         assert refused["Error"]["Code"] == "SlowDown"
         assert refused["ResponseMetadata"]["HTTPStatusCode"] == 503
         assert refused["ResponseMetadata"]["HTTPHeaders"]["retry-after"] == "1"
         assert s3.list_buckets()["Buckets"]  # other requests go on
-        body.go.set()
-        assert stored.result() == 200
+        connection.sendall(bytes(2000))
+        assert connection.recv(100).startswith(b"HTTP/1.1 200")
     client(server.endpoint, retries=5).put_object(Bucket="bucket", Key="other", Body=b"x")
     with pytest.raises(ClientError, match="EntityTooLarge"):
         s3.put_object(Bucket="bucket", Key="long", Body=bytes(1_000_001))
@@ -263,14 +234,15 @@ def test_visitors_of_websites_are_held_to_limits_too(bounded):
     assert [_send(bounded, "GET", "/", Host="bucket.site.test")[0] for _ in range(42)][39:] == [404, 503, 503]
 
 
-def _put_slowly(endpoint, body):
-    url = client(endpoint).generate_presigned_url("put_object", {"Bucket": "bucket", "Key": "slow"})
-    host, _, path = url.removeprefix("http://").partition("/")
-    connection = http.client.HTTPConnection(host, timeout=60)
-    connection.request("PUT", "/" + path, body=body, headers={"Content-Length": "2000"})
-    status = connection.getresponse().status
-    connection.close()
-    return status
+@contextlib.contextmanager
+def _upload_under_way(endpoint, size):
+    """Give the connection of an upload that the server has let in, and whose body is still to be sent."""
+    url = urlsplit(client(endpoint).generate_presigned_url("put_object", {"Bucket": "bucket", "Key": "slow"}))
+    head = f"PUT {url.path}?{url.query} HTTP/1.1\r\nHost: {url.netloc}\r\nContent-Length: {size}\r\n"
+    with socket.create_connection((url.hostname, url.port), WAIT_SECONDS) as connection:
+        connection.sendall(f"{head}Expect: 100-continue\r\n\r\n".encode())
+        assert connection.recv(100).startswith(b"HTTP/1.1 100 ")
+        yield connection
 
 
 def test_a_client_that_comes_back_in_time_is_served(start_server, tmp_path):
