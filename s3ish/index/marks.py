@@ -34,7 +34,7 @@ class Marks:
     """
 
     def __init__(self, path: Path | None) -> None:
-        self._file = -1 if path is None else os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640)
+        self._file = -1 if path is None else os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         self._own: Counter[int] = Counter()
 
     def add(self, name: bytes) -> "HeldMark":

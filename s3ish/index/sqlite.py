@@ -24,6 +24,7 @@ from msgspec import Struct
 from s3ish.batching import TurnBatch
 from s3ish.index import pages
 from s3ish.index.marks import HeldMark, Marks
+from s3ish.index.private_file import keep_private
 from s3ish.index.protocol import (
     Add,
     AtMost,
@@ -500,6 +501,7 @@ def renew(path: Path, target: Path) -> None:
         with closing(_connect(path, durable=True)) as connection:
             if fault := pages.find_fault(connection):
                 raise Damaged(_broken(path, fault))
+            keep_private(target)
             pages.copy(connection, target)
         with closing(apsw.Connection(os.fspath(target))) as connection:
             connection.pragma("user_version", FORMAT)
@@ -532,6 +534,7 @@ def _prepared(path: Path, tables: Sequence[Layout], *, durable: bool) -> apsw.Co
     """Return a connection to an index that has its tables and is verified. Raises apsw.Error, NewerFormat."""
     if not is_blank(path) and pages.is_cut(path):
         raise apsw.CorruptError("it ends in the middle of a page")
+    keep_private(path)
     connection = _connect(path, durable=durable)
     if _prepare(connection, tables) == FORMAT and not pages.are_verified(connection):
         connection.close()  # it may have begun when the file was empty, and another process made it

@@ -93,6 +93,38 @@ async def _second(registry):
     return new
 
 
+def open_to_others(folder):
+    """Return what below a folder anybody but its owner may use, and how many files there are."""
+    paths = list(Path(folder).rglob("*"))
+    return [path for path in paths if path.stat().st_mode & 0o077], sum(path.is_file() for path in paths)
+
+
+async def test_nobody_but_the_owner_reads_what_holds_secrets(world, tmp_path):
+    before = os.umask(0)  # whatever the server was started with
+    try:
+        world.index_path.touch(0o644)  # as an earlier version made it
+        store = world.open()
+        registry = registry_of(store)
+        await registry.look()
+        await make(registry)
+        (row,) = await SYSTEM.rows(store.index, b"", b"\xff", 9)
+        for path in world.files_of(SYSTEM.hold(*row).record.blob):
+            os.unlink(path)
+        await store.index.commit([SWEEP.put()])
+        job = SweepJob(store, 2**62)
+        while (await job.step()).more:
+            pass
+        assert job.mended == 1
+        await _second(registry)
+        await store.settle()
+        await rebuild(world.open(world.index_path.with_name("fresh.db")))
+    finally:
+        os.umask(before)
+    found, files = open_to_others(tmp_path)
+    assert found == []
+    assert files > 6
+
+
 async def test_a_removed_user_leaves_nothing_on_the_volumes(store, registry):
     before = await sealed(store)
     await make(registry)

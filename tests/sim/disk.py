@@ -361,8 +361,8 @@ class _Entry:
 
 def _status(node):
     if isinstance(node, Folder):
-        return SimpleNamespace(st_mode=stat.S_IFDIR | 0o750, st_size=0, st_mtime_ns=node.modified_ns)
-    return SimpleNamespace(st_mode=stat.S_IFREG | 0o640, st_size=len(node.data), st_mtime_ns=node.modified_ns)
+        return SimpleNamespace(st_mode=stat.S_IFDIR | 0o700, st_size=0, st_mtime_ns=node.modified_ns)
+    return SimpleNamespace(st_mode=stat.S_IFREG | 0o600, st_size=len(node.data), st_mtime_ns=node.modified_ns)
 
 
 def _error(code, path):

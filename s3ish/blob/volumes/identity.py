@@ -109,7 +109,7 @@ def _read(root: int, path: str, where: str) -> Identity | VolumeError | NewerFor
 def write(root: int, identity: Identity) -> None:
     """Write the identity of an open root directory durably. Raises OSError, FileExistsError if it has one."""
     with suppress(FileExistsError):
-        os.mkdir(PRIVATE, 0o750, dir_fd=root)
+        os.mkdir(PRIVATE, 0o700, dir_fd=root)
     # unlike a rename, a link refuses if another process was faster
     _put(root, identity, FILE, lambda temporary: os.link(temporary, FILE, src_dir_fd=root, dst_dir_fd=root))
     renew(root, identity, (COPY,))
@@ -118,7 +118,7 @@ def write(root: int, identity: Identity) -> None:
 def renew(root: int, identity: Identity, paths: Sequence[str] = (FILE, COPY)) -> None:
     """Write the files of an open root directory durably, in place of what is there. Raises OSError."""
     with suppress(FileExistsError):
-        os.mkdir(PRIVATE, 0o750, dir_fd=root)
+        os.mkdir(PRIVATE, 0o700, dir_fd=root)
     for path in paths:
         with suppress(OSError):  # a directory has taken its place; if it holds something, the rename says so
             os.rmdir(path, dir_fd=root)
@@ -132,7 +132,7 @@ def _rename(root: int, path: str, temporary: str) -> None:
 def _put(root: int, identity: Identity, path: str, place: Callable[[str], None]) -> None:
     temporary = f"{PRIVATE}/{os.path.basename(path)}.{identity.id}"
     descriptor = os.open(
-        temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, 0o640, dir_fd=root
+        temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600, dir_fd=root
     )
     try:
         os.write(descriptor, encode(identity))

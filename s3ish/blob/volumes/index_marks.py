@@ -56,7 +56,7 @@ class IndexMarks:
         with self._calls.to(GENERATION):
             with suppress(FileNotFoundError):
                 os.unlink(temporary, dir_fd=self._root)
-            descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _FLAGS, 0o640, dir_fd=self._root)
+            descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _FLAGS, 0o600, dir_fd=self._root)
             try:
                 os.write(descriptor, b"%d\n" % number)
                 self._sync(descriptor)
@@ -72,7 +72,7 @@ class IndexMarks:
     def write_commits(self, number: int) -> None:
         """Write the number of commits over the one that is there. Raises VolumesFull, VolumeError."""
         with self._calls.to(COMMITS):
-            descriptor = os.open(COMMITS, os.O_WRONLY | os.O_CREAT | _FLAGS, 0o640, dir_fd=self._root)
+            descriptor = os.open(COMMITS, os.O_WRONLY | os.O_CREAT | _FLAGS, 0o600, dir_fd=self._root)
             try:
                 os.pwrite(descriptor, _text(number), 0)  # always as long
             finally:

@@ -86,7 +86,7 @@ class Locks:
         flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
         with self._calls.to(f"{PRIVATE}/{name}"):
             try:
-                descriptor = os.open(f"{PRIVATE}/{name}", flags, 0o640, dir_fd=self._root)
+                descriptor = os.open(f"{PRIVATE}/{name}", flags, 0o600, dir_fd=self._root)
             except OSError as error:
                 if error.errno != errno.EROFS or name not in self._names():
                     raise

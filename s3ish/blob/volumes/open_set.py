@@ -219,10 +219,10 @@ def _ready(root: Root) -> Root:
     """Make a root that can be a volume: a directory that takes files. Raises VolumeError."""
     try:
         if root.descriptor == ABSENT:
-            os.makedirs(root.path, 0o750, exist_ok=True)
+            os.makedirs(root.path, 0o700, exist_ok=True)
             root = root._replace(descriptor=_open_directory(root.path))
         with suppress(FileExistsError):
-            os.mkdir(PRIVATE, 0o750, dir_fd=root.descriptor)
+            os.mkdir(PRIVATE, 0o700, dir_fd=root.descriptor)
     except OSError as error:
         raise VolumeError(f"{root.path} cannot be a volume: {reason(error)}") from error
     return root

@@ -20,7 +20,7 @@ _FLAGS = os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 def write_and_remove(root: int) -> None:
     """Write, flush and remove a small file below the root of a volume, given as a descriptor. Raises OSError."""
-    descriptor = os.open(_FILE, _FLAGS, 0o640, dir_fd=root)
+    descriptor = os.open(_FILE, _FLAGS, 0o600, dir_fd=root)
     try:
         os.write(descriptor, b"answers")
         os.fsync(descriptor)

@@ -100,7 +100,7 @@ class Volume:
                     self._make_folder(blob)
             for _ in range(_RETRIES):
                 try:
-                    return self._tree.open(path, _CREATE, 0o640)
+                    return self._tree.open(path, _CREATE, 0o600)
                 except FileNotFoundError:
                     self._make_folders(blob)
         raise VolumeError(f"{self}: cannot create {path!r}: its folders keep vanishing")
@@ -484,7 +484,7 @@ class Volume:
 
     def _make_folder(self, path: str) -> None:
         with suppress(FileExistsError):
-            self._tree.mkdir(path, 0o750)
+            self._tree.mkdir(path, 0o700)
             self._durable.discard(path)
 
     def _sync_folder(self, path: str) -> None:
