@@ -51,6 +51,7 @@ class Accounts:
         administers = level == "service" and is_administrative(call.path)
         if not (administers or query_api.is_asked(call.method, level, call.headers)):
             return None
+        await self.registry.look()  # what one worker has made, the next call asks another one for
         body = call.body = RequestBody(receive, call.headers, call.appetite)
         store = self.registry.store
         circumstances = call.circumstances(store.clock.service_now(), call.headers, region=store.region)

@@ -107,14 +107,14 @@ def _refuse_climbing(key: str) -> None:
 def split_copy_source(text: str) -> tuple[str, str, str | None]:
     """Split ``x-amz-copy-source`` into bucket, key and version id.
 
-    The form is ``[/]bucket/key[?versionId=id]``, percent-encoded.
+    The form is ``[/]bucket/key[?versionId=id]``, encoded as the value of a query: a plus sign means a space.
     https://docs.aws.amazon.com/AmazonS3/latest/API/API_CopyObject.html
 
     Raises:
         InvalidArgument: not of that form, or not encoded as a path is.
         InvalidBucketName, InvalidURI, KeyTooLongError: as for a request's own target.
     """
-    path, _, version = text.partition("?versionId=")
+    path, _, version = text.replace("+", "%20").partition("?versionId=")
     if not version and "?versionId=" in text:
         raise InvalidArgument("Version id cannot be the empty string", ArgumentName="x-amz-copy-source")
     bucket, separator, key = path.removeprefix("/").partition("/")

@@ -1,6 +1,8 @@
 """Users of a server with several workers: each sees soon what another one was asked to change."""
 
 import contextlib
+import os
+import signal
 import time
 
 import boto3
@@ -9,7 +11,8 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 
 from s3ish.cli.admin_client import AdminClient, Credentials
-from tests.waiting import WAIT_SECONDS
+from tests.process.test_worker import children
+from tests.waiting import WAIT_SECONDS, wait_until
 
 ROOT = Credentials("s3ishadmin", "s3ishadmin")
 SOON_SECONDS = 1.0
@@ -66,3 +69,42 @@ def test_a_key_works_and_stops_at_every_worker_within_a_second(start_server, tmp
     admin.call("PATCH", "users", "alice", "keys", keys["access_key"], body={"active": True})
     allowed = time.monotonic()
     assert last_that(server.endpoint, keys, worked=False) - allowed < SOON_SECONDS
+
+
+@contextlib.contextmanager
+def paused(pid):
+    """Let a process wait."""
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        os.kill(pid, signal.SIGCONT)
+
+
+def of_one_worker(endpoint, others):
+    """Return a client for IAM whose connection no other worker has taken."""
+    client = boto3.client(
+        "iam",
+        endpoint_url=endpoint,
+        aws_access_key_id=ROOT.access_key,
+        aws_secret_access_key=ROOT.secret_key,
+        region_name="us-east-1",
+        config=Config(retries={"max_attempts": 0}, max_pool_connections=1),
+    )
+    with contextlib.ExitStack() as stack:
+        for worker in others:
+            stack.enter_context(paused(worker))
+        client.list_users()
+    return client
+
+
+@pytest.mark.slow
+def test_what_one_worker_makes_the_next_call_finds_at_another(start_server, tmp_path):
+    server = start_server(tmp_path / "volume", "--workers", "2")
+    wait_until(lambda: len(children(server.process.pid)) == 2)
+    workers = children(server.process.pid)
+    one, other = (of_one_worker(server.endpoint, {*workers} - {worker}) for worker in workers)
+    for name in ("ann", "bob", "eve"):
+        other.list_users()
+        one.create_user(UserName=name)
+        assert other.get_user(UserName=name)["User"]["UserName"] == name
