@@ -1,4 +1,4 @@
-"""The rights of an index's files: it may hold secret keys, so nobody but its owner reads it."""
+"""The rights of an index's files: it may hold secret keys, so only its owner reads it."""
 
 import os
 import stat

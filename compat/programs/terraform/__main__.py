@@ -1,4 +1,4 @@
-"""Terraform with the AWS provider: applied, applied again without a change, used, and removed; its state is in a bucket.
+"""Terraform with the AWS provider: applied, applied again without a change, used, removed; its state is in a bucket.
 
 ``--install FOLDER`` fetches the provider. Where its registry cannot be reached, Terraform's own settings name a copy
 (``TF_CLI_ARGS_init=-plugin-dir=…``). ``FOLDER`` runs it.
