@@ -93,7 +93,7 @@ class _Program:
             raise _Unavailable(f"its packages cannot be installed: code {error.returncode}") from error
 
     def _call(self, command: Sequence[str], seconds: int, environment: Mapping[str, str]) -> Any:
-        words = [word.format(folder=self._folder, python=self._python) for word in command]
+        words = [word.format(folder=self._folder, python=self._python, project=sys.executable) for word in command]
         try:
             return subprocess.run(
                 words,
