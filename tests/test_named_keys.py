@@ -7,6 +7,8 @@ import uuid
 
 import boto3
 import pytest
+import urllib3
+from botocore import UNSIGNED
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
@@ -29,6 +31,7 @@ class Server:
     def begin(self, master=MASTER, **variables):
         self._variables = ({"S3ISH_MASTER_KEY": master} if master else {}) | variables
         self._process = self._start(self.data, **self._variables)
+        self.endpoint = self._process.endpoint
         self.s3 = boto3.client(
             "s3",
             endpoint_url=self._process.endpoint,
@@ -165,6 +168,77 @@ def test_a_key_that_is_disabled_deleted_or_gone(server, arn):
     assert refusal(s3.get_object, Bucket="bucket", Key="k")[0] == "KMS.NotFoundException"
     assert refusal(s3.put_object, Bucket="bucket", Key="k", **under("alias/app"))[0] == "KMS.NotFoundException"
     s3.delete_object(Bucket="bucket", Key="k")
+
+
+def signing(server, version):
+    """A client that signs by a version, or not at all; URLs too."""
+    return boto3.client(
+        "s3",
+        endpoint_url=server.endpoint,
+        aws_access_key_id="s3ishadmin",
+        aws_secret_access_key="s3ishadmin",
+        region_name="us-east-1",
+        config=Config(signature_version=version, retries={"max_attempts": 0}, s3={"addressing_style": "path"}),
+    )
+
+
+EVERYBODY = {"Effect": "Allow", "Principal": "*", "Action": "s3:*", "Resource": "arn:aws:s3:::bucket/*"}
+VERSION_4 = (
+    "InvalidArgument",
+    "Requests specifying Server Side Encryption with AWS KMS managed keys require AWS Signature Version 4.",
+)
+
+
+@pytest.mark.parametrize("signature", ["s3", UNSIGNED])
+@pytest.mark.parametrize("kind", ["aws:kms", "aws:kms:dsse"])
+def test_data_under_a_named_key_is_for_signatures_of_version_4_alone(server, arn, signature, kind):
+    s3, other = server.s3, signing(server, signature)
+    s3.put_bucket_policy(Bucket="bucket", Policy=json.dumps({"Version": "2012-10-17", "Statement": [EVERYBODY]}))
+    s3.put_object(Bucket="bucket", Key="k", Body=WORDS, **under(arn, kind))
+    upload = s3.create_multipart_upload(Bucket="bucket", Key="u", **under(arn, kind))["UploadId"]
+    part = {"Key": "u", "UploadId": upload, "PartNumber": 1}
+    for call, arguments in (
+        (other.get_object, {"Key": "k"}),
+        (other.put_object, {"Key": "new", "Body": b"x"} | under(arn, kind)),
+        (other.copy_object, {"Key": "new", "CopySource": "bucket/k"}),
+        (other.create_multipart_upload, {"Key": "new"} | under(arn, kind)),
+        (other.upload_part, part | {"Body": b"x"}),
+        (other.upload_part_copy, part | {"CopySource": "bucket/k"}),
+    ):
+        assert refusal(call, Bucket="bucket", **arguments) == VERSION_4
+    assert other.head_object(Bucket="bucket", Key="k")["SSEKMSKeyId"] == arn
+    other.put_object(Bucket="bucket", Key="plain", Body=b"x")
+    assert other.get_object(Bucket="bucket", Key="plain")["Body"].read() == b"x"
+    assert refusal(other.upload_part_copy, Bucket="bucket", **part, CopySource="bucket/plain") == VERSION_4
+    assert [it["Key"] for it in s3.list_objects_v2(Bucket="bucket")["Contents"]] == ["k", "plain"]
+
+
+def test_urls_and_forms_for_named_keys_are_signed_by_version_4(server, arn):
+    s3 = server.s3
+    s3.put_object(Bucket="bucket", Key="k", Body=WORDS, **under(arn))
+    for version, status in (("s3", 400), ("s3v4", 200)):
+        client = signing(server, version)
+        url = client.generate_presigned_url("get_object", Params={"Bucket": "bucket", "Key": "k"})
+        found = urllib3.request("GET", url)
+        assert (found.status, found.data == WORDS) == (status, status == 200), version
+        fields = {"x-amz-server-side-encryption": "aws:kms"}
+        form = client.generate_presigned_post("bucket", "form", fields, [fields])
+        sent = urllib3.request("POST", form["url"], fields=form["fields"] | {"file": ("f", WORDS)})
+        assert sent.status == (204 if status == 200 else 400), version
+
+
+def test_the_default_of_a_bucket_asks_for_version_4_too_and_so_without_a_master_key(start_server, run_s3ish, tmp_path):
+    server = Server(start_server, run_s3ish, tmp_path / "plain")
+    s3 = server.begin(master=None)
+    s3.create_bucket(Bucket="bucket")
+    rule = {"ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": "aws:kms"}}
+    s3.put_bucket_encryption(Bucket="bucket", ServerSideEncryptionConfiguration={"Rules": [rule]})
+    s3.put_object(Bucket="bucket", Key="k", Body=WORDS, **under())
+    other = signing(server, "s3")
+    assert refusal(other.put_object, Bucket="bucket", Key="new", Body=WORDS) == VERSION_4
+    assert refusal(other.get_object, Bucket="bucket", Key="k") == VERSION_4
+    assert s3.get_object(Bucket="bucket", Key="k")["Body"].read() == WORDS
+    server.end()
 
 
 def test_a_bucket_has_a_key_by_default(server, arn):

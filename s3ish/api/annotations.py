@@ -63,6 +63,7 @@ async def put_object_annotation(context: Context, request: PutObjectAnnotationRe
     name = annotations.check_name(request.name)
     found = await versions.get(context.store, request.bucket, request.key, request.version_id)
     annotations.check_annotatable(found, request.if_match)
+    keys = await keys_of(context, found.attributes.encryption, found.encoding)
     version, made = await annotations.put_annotation(
         context.store,
         found,
@@ -70,7 +71,7 @@ async def put_object_annotation(context: Context, request: PutObjectAnnotationRe
         name,
         context.body,
         if_match=request.if_match,
-        encodings=encodings_with(context.store, await keys_of(context.store, found.encoding)),
+        encodings=encodings_with(context.store, keys),
         cause=context.cause,
     )
     return PutObjectAnnotationResponse(
@@ -117,7 +118,7 @@ async def get_object_annotation(context: Context, request: GetObjectAnnotationRe
     async def attempt() -> tuple[Version, Annotation, bytes]:
         version = await versions.get(context.store, request.bucket, request.key, request.version_id)
         annotation = annotations.find(version, name)
-        keys = await keys_of(context.store, annotation.part.encoding)
+        keys = await keys_of(context, version.attributes.encryption, annotation.part.encoding)
         text = await annotations.text_of(context.store, version, annotation, encodings_with(context.store, keys))
         return version, annotation, text
 

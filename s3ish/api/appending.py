@@ -42,12 +42,13 @@ async def append_to(
     if (key is None) != (customer.link_in(base.encoding) is None):
         raise EncryptionTypeMismatch
     check_key(base, key)
+    keys = await keys_of(context, base.attributes.encryption, base.encoding, key)
     appended = await appending.append(
         context.store,
         base,
         context.body,
         conditions=conditions,
-        encodings=encodings_with(context.store, await keys_of(context.store, base.encoding, key)),
+        encodings=encodings_with(context.store, keys),
         cause=context.cause,
     )
     return appended, key.md5 if key else ""

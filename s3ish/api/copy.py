@@ -103,7 +103,7 @@ async def copy_object(context: Context, request: CopyObjectRequest) -> CopyObjec
             raise InvalidRequest(f"{_TOO_LARGE}: {MAX_COPY_BYTES}")
         _refuse_idle_copy(request, source)
         annotated = await _copies_annotations(context, request, source, under_key=bool(wanted.keys.customer))
-        source_keys = await keys_of(context.store, source.encoding, source_key)
+        source_keys = await keys_of(context, source.attributes.encryption, source.encoding, source_key)
         links = _under_same_key(wanted, source, source_key)
         copied = await copy.copy_object(
             context.store,

@@ -3,7 +3,7 @@
 https://docs.aws.amazon.com/AmazonS3/latest/userguide/serv-side-encryption.html
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import msgspec
@@ -14,7 +14,8 @@ from s3ish.api.customer_keys import CustomerKey, customer_key_of
 from s3ish.api.encryption import ENCRYPTION, EncryptionRule
 from s3ish.api.object_headers import read_context
 from s3ish.api.shapes import AttributeHeaders, CustomerKeyHeaders
-from s3ish.errors import AccessDenied
+from s3ish.auth.sigv4 import ALGORITHM
+from s3ish.errors import AccessDenied, InvalidArgument
 from s3ish.model import Attributes, Bucket, Link
 from s3ish.objects import named_keys
 from s3ish.objects.encodings import cipher, customer, named
@@ -46,16 +47,21 @@ class Encryption(NamedTuple):
         return self.keys.customer.md5 if self.keys.customer else ""
 
 
-async def keys_of(store: Store, links: Sequence[Link], key: CustomerKey | None = None) -> Keys:
+async def keys_of(
+    context: Context, encryption: Mapping[str, str], links: Sequence[Link], key: CustomerKey | None = None
+) -> Keys:
     """Return the keys of what is stored under links.
 
     Args:
+        encryption: what answers say of it.
         key: the client's.
 
     Raises:
+        InvalidArgument: the request must be signed by Version 4.
         KMSNotFoundException, KMSDisabledException, KMSInvalidStateException: a key may not be used.
     """
-    return Keys(key, tuple([await named_keys.usable(store, key_id) for key_id in named.key_ids(links)]))
+    require_version_4(context, encryption)
+    return Keys(key, tuple([await named_keys.usable(context.store, key_id) for key_id in named.key_ids(links)]))
 
 
 def encodings_with(store: Store, *keys: Keys) -> Encodings | None:
@@ -67,6 +73,24 @@ def encodings_with(store: Store, *keys: Keys) -> Encodings | None:
     if named_ones:
         codecs[named.NAME] = named.codec_of(named_ones, random_bytes)
     return store.encodings.having(codecs) if codecs else None
+
+
+def require_version_4(context: Context, encryption: Mapping[str, str]) -> None:
+    """Refuse data under a named key to requests that are not signed by Version 4, whether or not there is a master key.
+
+    https://docs.aws.amazon.com/AmazonS3/latest/userguide/UsingKMSEncryption.html
+
+    Args:
+        encryption: how the data is encrypted.
+
+    Raises:
+        InvalidArgument: the signature is of Version 2, or there is none.
+    """
+    if encryption.get("type", "").startswith("aws:kms") and context.circumstances.signature != ALGORITHM:
+        raise InvalidArgument(
+            "Requests specifying Server Side Encryption with AWS KMS managed keys require AWS Signature Version 4.",
+            ArgumentName="Authorization",
+        )
 
 
 async def encrypted(context: Context, request: AttributeHeaders, attributes: Attributes, key: str) -> Encryption:
@@ -82,12 +106,14 @@ async def encrypted(context: Context, request: AttributeHeaders, attributes: Att
 
     Raises:
         InvalidEncryptionAlgorithmError, InvalidArgument, InvalidRequest: the request's key is not right.
+        InvalidArgument: the request must be signed by Version 4.
         AccessDenied: the bucket does not take objects under clients' keys.
         KMSNotFoundException, KMSDisabledException, KMSInvalidStateException: a named key may not be used.
     """
     given = writing_key_of(context, request)
     if given is None:
         wanted = attributes.encryption
+        require_version_4(context, wanted or _default(context.target))
         if wanted.get("type") == "aws:kms" and request.bucket_key_enabled is None and _rule(context.target).bucket_key:
             attributes = replace(attributes, encryption=wanted | {"bucket-key": "true"})
         return await encrypted_in(context.store, context.target, key, attributes)

@@ -124,8 +124,9 @@ async def get_object(context: Context, request: GetObjectRequest) -> GetObjectRe
         if version.attributes.lock:
             answer.lock = await shown_lock(context, version)
         encodings = None
-        if version.encoding:
-            encodings = encodings_with(context.store, await keys_of(context.store, version.encoding, key))
+        if version.encoding or version.attributes.encryption:
+            keys = await keys_of(context, version.attributes.encryption, version.encoding, key)
+            encodings = encodings_with(context.store, keys)
         answer.body = await get.open_span(context.store, version, span.start, span.stop, encodings)
         return answer
 

@@ -129,7 +129,7 @@ async def _keys_of(context: Context, request: ObjectRequest, upload_id: str, key
     """
     held = await multipart.find_upload(context.store, request.bucket, request.key, upload_id)
     check_part_key(held.record, key)
-    return await keys_of(context.store, held.record.encoding, key)
+    return await keys_of(context, held.record.attributes.encryption, held.record.encoding, key)
 
 
 @shape
@@ -209,6 +209,7 @@ async def upload_part_copy(context: Context, request: UploadPartCopyRequest) -> 
     async def attempt() -> tuple[Upload, Part, str | None]:
         source, source_id = await find_source(context, request, source_key)
         start, stop = _source_range(request.copy_source_range, source)
+        source_keys = await keys_of(context, source.attributes.encryption, source.encoding, source_key)
         copied = await copy.copy_part(
             context.store,
             source,
@@ -218,7 +219,7 @@ async def upload_part_copy(context: Context, request: UploadPartCopyRequest) -> 
             request.key,
             request.upload_id,
             request.part_number,
-            encodings_with(context.store, keys, await keys_of(context.store, source.encoding, source_key)),
+            encodings_with(context.store, keys, source_keys),
         )
         return *copied, source_id
 

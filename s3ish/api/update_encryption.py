@@ -9,7 +9,7 @@ import re
 from msgspec.structs import replace
 
 from s3ish.api.context import Context
-from s3ish.api.encrypting import under_named_key
+from s3ish.api.encrypting import require_version_4, under_named_key
 from s3ish.api.operation import operation
 from s3ish.api.shapes import DocumentDigest, ObjectRequest
 from s3ish.errors import AccessDenied, InternalError, InvalidRequest
@@ -57,6 +57,7 @@ async def update_object_encryption(
     context: Context, request: UpdateObjectEncryptionRequest
 ) -> UpdateObjectEncryptionResponse:
     """https://docs.aws.amazon.com/AmazonS3/latest/API/API_UpdateObjectEncryption.html"""
+    require_version_4(context, {"type": "aws:kms"})
     asked = request.encryption.named
     if asked is None:
         raise InvalidRequest(

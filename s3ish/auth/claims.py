@@ -41,7 +41,10 @@ class Signed(Struct, frozen=True):
 
 
 class Claim(Struct, frozen=True):
-    """A signature as the request presents it; ``payload`` is what it says of the body, ``query`` is canonical."""
+    """A signature as the request presents it; ``payload`` is what it says of the body, ``query`` is canonical.
+
+    ``timestamp`` says when it was made, ``at`` is that moment.
+    """
 
     access_key: str
     scope: Scope
@@ -50,6 +53,7 @@ class Claim(Struct, frozen=True):
     timestamp: str
     payload: str
     query: str
+    at: datetime
 
 
 def from_header(request: HttpRequest, text: str, query: Query, region: str, now: datetime) -> Claim:
@@ -85,6 +89,7 @@ def from_header(request: HttpRequest, text: str, query: Query, region: str, now:
         timestamp,
         payload,
         query.canonical,
+        at,
     )
 
 
@@ -126,11 +131,12 @@ def from_query(request: HttpRequest, read: Query, region: str, now: datetime) ->
         query["X-Amz-Date"],
         query.get("X-Amz-Content-Sha256") or request.headers.get("x-amz-content-sha256") or UNSIGNED,
         read.canonical,
+        at,
     )
 
 
-def read_form_scope(fields: Mapping[str, str], region: str, now: datetime) -> tuple[str, Scope]:
-    """Return access key and scope of a form that was signed by Version 4.
+def read_form_scope(fields: Mapping[str, str], region: str, now: datetime) -> tuple[str, Scope, datetime]:
+    """Return access key and scope of a form that was signed by Version 4, and when that was.
 
     Args:
         fields: those of the form, by lower-case name.
@@ -151,7 +157,7 @@ def read_form_scope(fields: Mapping[str, str], region: str, now: datetime) -> tu
     if at is None or at - now > MAX_SKEW:
         raise InvalidArgument("X-Amz-Date is not valid.", ArgumentName="x-amz-date")
     _check_scope(scope, fields["x-amz-date"], region, "s3", AuthorizationQueryParametersError)
-    return access_key, scope
+    return access_key, scope, at
 
 
 @lru_cache(_TEXTS_KEPT)

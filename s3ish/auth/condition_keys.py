@@ -21,7 +21,7 @@ class Circumstances(Struct, frozen=True):
     """What a rule may ask of a request beside who calls.
 
     ``source`` is the caller's address, ``secure`` whether it came over TLS, ``tls`` the version of that. ``signature``
-    is ``AWS4-HMAC-SHA256`` or ``AWS``, ``signed_at`` when it was made; ``presigned`` whether it stands in the query.
+    is ``AWS4-HMAC-SHA256`` or ``AWS``, ``signed_at`` when it was made; ``way`` where it stands.
     ``existing_tags`` are those of the object that the request is about, ``lock_days`` how long a lock is asked for,
     ``further`` are values of further keys, by their names in lower case: they hold where the request has others.
     """
@@ -34,7 +34,7 @@ class Circumstances(Struct, frozen=True):
     tls: str = ""
     signature: str = ""
     signed_at: datetime | None = None
-    presigned: bool = False
+    way: str = "REST-HEADER"
     region: str = ""
     existing_tags: Tags = ()
     lock_days: int | None = None
@@ -119,7 +119,7 @@ _KEYS: dict[str, Callable[[Principal, Circumstances], tuple[str, ...]]] = {
     "aws:useragent": _header("user-agent"),
     "aws:userid": lambda p, _: _one(p.user_id),
     "aws:username": lambda p, _: _one(p.name) if p.kind == "user" else (),
-    "s3:authtype": _signed(lambda c: "REST-QUERY-STRING" if c.presigned else "REST-HEADER"),
+    "s3:authtype": _signed(lambda c: c.way),
     "s3:delimiter": _query("delimiter"),
     "s3:if-match": _header("if-match"),
     "s3:if-none-match": _header("if-none-match"),

@@ -37,6 +37,8 @@ _UNSUPPORTED = "The authorization mechanism you have provided is not supported. 
 _WITHOUT_REGION = frozenset(("iam", "sts"))
 """Services of the whole account, which clients sign for a region of their own choice."""
 _NO_QUERY = sigv4.Query((), frozenset(), "")
+HEADER, QUERY, FORM = "REST-HEADER", "REST-QUERY-STRING", "POST"
+"""Where a signature stands, as policies can ask (``s3:authType``)."""
 _FORM_V4 = ("x-amz-algorithm", "x-amz-credential", "x-amz-date", "x-amz-signature")
 _FORM_V2 = ("awsaccesskeyid", "signature")
 """The fields of a form that carry a signature."""
@@ -51,13 +53,21 @@ def is_presigned(names: AbstractSet[str]) -> bool:
 class Authentication(Struct, frozen=True):
     """Who signed (None if the request is not signed), and what the signature covers.
 
-    ``payload`` is how it covers the body, ``uncovered`` are query keys that it leaves out.
+    ``payload`` is how it covers the body, ``uncovered`` are query keys that it leaves out. ``signature`` is its
+    version (``AWS4-HMAC-SHA256`` or ``AWS``, empty if there is none), ``signed_at`` when it was made, if it says so,
+    and ``way`` where it stands.
     """
 
     user: User | None
     payload: Payload
-    presigned: bool = False
+    way: str = HEADER
     uncovered: frozenset[str] = frozenset()
+    signature: str = ""
+    signed_at: datetime | None = None
+
+
+UNSIGNED = Authentication(None, Payload(PayloadMode.UNSIGNED))
+"""Of a request that carries no signature."""
 
 
 class Authenticator:
@@ -134,7 +144,7 @@ class Authenticator:
             raise InvalidRequest(_UNSUPPORTED)
         raise InvalidArgument("Unsupported Authorization Type", ArgumentName="Authorization")
 
-    def identify_form(self, fields: Mapping[str, str], now: datetime) -> User | None:
+    def identify_form(self, fields: Mapping[str, str], now: datetime) -> Authentication | None:
         """Return who signed the policy of a browser's form; None if it carries neither.
 
         Args:
@@ -147,6 +157,7 @@ class Authenticator:
         in_v4, in_v2 = not fields.keys().isdisjoint(_FORM_V4), not fields.keys().isdisjoint(_FORM_V2)
         if not in_v4 and not in_v2 and "policy" not in fields:
             return None
+        signed_at = None
         token = fields.get("x-amz-security-token", "")
         wanted = (*_FORM_V2, "policy") if in_v2 and not in_v4 else (*_FORM_V4, "policy")
         if in_v4 and in_v2:
@@ -166,7 +177,7 @@ class Authenticator:
             secret = user.secret_key if user else _DUMMY_SECRET
             right = sigv2.matches(secret, (fields["policy"],), signature)
         else:
-            access_key, scope = claims.read_form_scope(fields, self._region, now)
+            access_key, scope, signed_at = claims.read_form_scope(fields, self._region, now)
             signature = fields["x-amz-signature"]
             user = self._find(access_key, token, now)
             key = self._keys.key(user.secret_key if user else _DUMMY_SECRET, scope)
@@ -176,7 +187,8 @@ class Authenticator:
             raise InvalidAccessKeyId(AWSAccessKeyId=access_key[:128])
         if not right:
             raise mismatch(access_key, signature, fields["policy"])
-        return user
+        scheme = sigv2.SCHEME if in_v2 else ALGORITHM
+        return Authentication(user, UNSIGNED.payload, FORM, signature=scheme, signed_at=signed_at)
 
     def _check_v2_allowed(self) -> None:
         if not self._signature_v2:
@@ -186,7 +198,7 @@ class Authenticator:
     def _anonymous(request: HttpRequest) -> Authentication:
         if "x-amz-security-token" in request.headers:
             raise InvalidToken
-        return Authentication(None, Payload(PayloadMode.UNSIGNED))
+        return UNSIGNED
 
     def _find(self, access_key: str, token: str, now: datetime) -> User | None:
         """Return the user with a key, or who is behind a session. Raises InvalidToken, ExpiredToken."""
@@ -221,7 +233,7 @@ class Authenticator:
         elif payload.mode in SIGNED_CHUNKS:
             signer = ChunkSigner(user.access_key, key, claim.timestamp, claim.scope, claim.signature)
             payload = replace(payload, signer=signer)
-        return Authentication(user, payload, presigned)
+        return Authentication(user, payload, _way(presigned), signature=ALGORITHM, signed_at=claim.at)
 
     def _diagnose(self, request: HttpRequest, claim: claims.Claim, user: User, now: datetime) -> str:
         """Return why a signature is not right, as far as that can be found; not for all of many wrong ones."""
@@ -249,7 +261,11 @@ class Authenticator:
         payload = read_presigned_payload(text, request.method) if presigned else read_payload(text)
         if payload.mode in SIGNED_CHUNKS:
             raise InvalidRequest("Chunks can be signed by AWS4-HMAC-SHA256 only.")
-        return Authentication(user, payload, presigned, claim.uncovered)
+        return Authentication(user, payload, _way(presigned), claim.uncovered, sigv2.SCHEME, claim.at)
+
+
+def _way(presigned: bool) -> str:
+    return QUERY if presigned else HEADER
 
 
 def _token(request: HttpRequest, query: sigv4.Query) -> str:

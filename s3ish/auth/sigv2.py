@@ -43,7 +43,8 @@ SIGNED_KEYS = frozenset(
 class Claim(Struct, frozen=True):
     """A signature as the request presents it: who signed, with what result, and one of which texts.
 
-    ``headers`` are those that count, ``uncovered`` the query keys that the texts leave out.
+    ``headers`` are those that count, ``uncovered`` the query keys that the texts leave out. ``at`` is when it was made;
+    a URL does not say that.
     """
 
     access_key: str
@@ -51,6 +52,7 @@ class Claim(Struct, frozen=True):
     texts: tuple[str, ...]
     headers: Mapping[str, str]
     uncovered: frozenset[str]
+    at: datetime | None = None
 
 
 def from_header(request: HttpRequest, text: str, now: datetime) -> Claim:
@@ -69,11 +71,12 @@ def from_header(request: HttpRequest, text: str, now: datetime) -> Claim:
         raise InvalidArgument(
             "AWS authorization header is invalid.  Expected AwsAccessKeyId:signature", ArgumentName="Authorization"
         )
-    check_skew(header_time(request.headers, iso_only=False), now)
+    at = header_time(request.headers, iso_only=False)
+    check_skew(at, now)
     date = "" if "x-amz-date" in request.headers else request.headers["date"]
     pairs = _pairs(request.raw_query)
     uncovered = frozenset(name for name, _, _ in pairs) - SIGNED_KEYS
-    return Claim(access_key, signature, _texts(request, request.headers, date, pairs), request.headers, uncovered)
+    return Claim(access_key, signature, _texts(request, request.headers, date, pairs), request.headers, uncovered, at)
 
 
 def from_query(request: HttpRequest, now: datetime) -> Claim:

@@ -298,7 +298,8 @@ class S3Application:
         if operation.reads_form:
             body.check_size(body.size)
             form = await open_form(body, call.headers, self._authenticator, target.bucket, now)
-            identity, headers, source = replace(identity, user=form.user or identity.user), form.headers, form.file
+            identity = replace(form.signer or identity, payload=identity.payload)
+            headers, source = form.headers, form.file
             target = call.target = Target(target.bucket, form.key, target.by_host)
         if self._accounts and identity.user:
             self._accounts.registry.note_use(identity.user)
@@ -306,7 +307,7 @@ class S3Application:
         self._admit(call, operation)
         held = await self._store.find_bucket(target.bucket) if target.bucket else None
         bucket = call.bucket = held.record if held else None
-        circumstances = call.circumstances(now, headers, query, presigned=identity.presigned)
+        circumstances = call.circumstances(now, headers, query, identity=identity, region=self._store.region)
         call.decided_by = await self._authorise(principal, operation, target, bucket, circumstances)
         reached(("rights", tick()))
         if operation.needs_bucket and bucket is None:

@@ -9,8 +9,7 @@ from typing import NamedTuple
 from urllib.parse import urlencode
 
 from s3ish.api.shapes import TagElement
-from s3ish.auth.credentials import User
-from s3ish.auth.identify import Authenticator
+from s3ish.auth.identify import Authentication, Authenticator
 from s3ish.auth.post_policy import Sizes, check_policy
 from s3ish.errors import InvalidArgument
 from s3ish.server.body import RequestBody
@@ -34,9 +33,9 @@ class _Tagging:
 
 
 class Form(NamedTuple):
-    """What a form says: who sends it, under which key, with which headers, and its file."""
+    """What a form says: who signed it (None if it is not signed), under which key, with which headers, and its file."""
 
-    user: User | None
+    signer: Authentication | None
     key: str
     headers: Mapping[str, str]
     file: FormBody
@@ -64,10 +63,10 @@ async def open_form(
             ArgumentValue="",
         )
     fields["key"] = check_key(fields["key"].replace("${filename}", file.file_name))
-    user = authenticator.identify_form(fields, now)
+    signer = authenticator.identify_form(fields, now)
     sizes = check_policy(fields["policy"], fields, bucket, now) if "policy" in fields else Sizes()
     file.expect(sizes, fields)
-    return Form(user, fields["key"], _headers(headers, fields), file)
+    return Form(signer, fields["key"], _headers(headers, fields), file)
 
 
 def _headers(own: Mapping[str, str], fields: Mapping[str, str]) -> dict[str, str]:

@@ -9,6 +9,7 @@ from s3ish.api.context import KeyOutcome
 from s3ish.api.operation import Operation
 from s3ish.auth.condition_keys import Circumstances
 from s3ish.auth.diagnosis import without_secrets
+from s3ish.auth.identify import UNSIGNED, Authentication
 from s3ish.auth.principals import ANONYMOUS, Principal
 from s3ish.auth.request import HttpRequest
 from s3ish.errors import S3Error
@@ -131,13 +132,22 @@ class RequestRecord:
         headers: Mapping[str, str],
         query: Mapping[str, str] = _NO_QUERY,
         *,
-        presigned: bool = False,
-        region: str = "",
+        region: str,
+        identity: Authentication = UNSIGNED,
     ) -> Circumstances:
         """Return what rules may ask of it; see ``Circumstances``."""
-        origin = self.origin
-        secure = origin.scheme == "https"
-        return Circumstances(headers, query, now, origin.client, secure, origin.tls, presigned=presigned, region=region)
+        return Circumstances(
+            headers,
+            query,
+            now,
+            self.origin.client,
+            self.origin.scheme == "https",
+            self.origin.tls,
+            identity.signature,
+            identity.signed_at,
+            identity.way,
+            region,
+        )
 
     def line(self, seconds: float) -> RequestLine:
         """Return what the log tells of it.

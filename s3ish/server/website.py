@@ -99,7 +99,7 @@ class _Visit:
         self, store: Store, call: RequestRecord, bucket: Bucket, site: WebsiteConfiguration, body: Body
     ) -> None:
         self._store, self._call, self._bucket, self._site, self._body = store, call, bucket, site, body
-        self._circumstances = call.circumstances(store.clock.service_now(), call.headers)
+        self._circumstances = call.circumstances(store.clock.service_now(), call.headers, region=store.region)
 
     async def answer(self, key: str) -> Written:
         site, call = self._site, self._call

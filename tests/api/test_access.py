@@ -2,9 +2,15 @@
 
 import json
 
+import boto3
 import pytest
+import urllib3
+from botocore.config import Config
+from botocore.exceptions import ClientError
 
 from tests.api.conftest import ROOT
+
+WAYS = ("header", "url", "form")
 
 OTHER_ARN = "arn:aws:iam::000000000000:user/other"
 EVERYBODY = "http://acs.amazonaws.com/groups/global/AllUsers"
@@ -78,6 +84,56 @@ def test_conditions_are_asked(s3, shared, raw):
     s3.put_bucket_policy(Bucket=shared, Policy=policy_of(shared, "s3:GetObject", Condition=condition))
     assert raw("GET", f"/{shared}/k", headers={"User-Agent": "goodness"}, keys=None).status == 200
     assert raw("GET", f"/{shared}/k", headers={"User-Agent": "bad"}, keys=None).status == 403
+
+
+def by(server, version):
+    """A client of the root user that signs by a version."""
+    config = Config(signature_version=version, retries={"max_attempts": 0}, s3={"addressing_style": "path"})
+    keys = {"aws_access_key_id": ROOT[0], "aws_secret_access_key": ROOT[1]}
+    return boto3.client("s3", endpoint_url=server.endpoint, region_name="us-east-1", config=config, **keys)
+
+
+def is_denied(call, **arguments):
+    try:
+        call(**arguments)
+    except ClientError as error:
+        return error.response["Error"]["Code"] == "AccessDenied"
+    return False
+
+
+@pytest.mark.parametrize(
+    ("operator", "key", "value", "denied"),
+    [
+        ("StringEquals", "s3:signatureversion", "AWS", {"header 2", "url 2", "form 2"}),
+        ("StringNotEquals", "s3:signatureversion", "AWS4-HMAC-SHA256", {"header 2", "url 2", "form 2"}),
+        ("StringEquals", "s3:authType", "REST-HEADER", {"header 2", "header 4"}),
+        ("StringEquals", "s3:authType", "REST-QUERY-STRING", {"url 2", "url 4"}),
+        ("StringEquals", "s3:authType", "POST", {"form 2", "form 4"}),
+        ("NumericLessThan", "s3:signatureAge", "60000", {"header 2", "header 4", "url 4", "form 4"}),
+        ("NumericGreaterThan", "s3:signatureAge", "60000", set()),
+        ("StringEquals", "aws:RequestedRegion", "us-east-1", {f"{way} {n}" for way in WAYS for n in (2, 4)}),
+        ("StringEquals", "aws:RequestedRegion", "eu-west-1", set()),
+    ],
+)
+def test_conditions_on_how_a_request_is_signed(server, s3, shared, operator, key, value, denied):
+    condition = {"Condition": {operator: {key: value}}}
+    s3.put_bucket_policy(
+        Bucket=shared, Policy=policy_of(shared, ["s3:GetObject", "s3:PutObject"], effect="Deny", **condition)
+    )
+    found = set()
+    for number, version in ((2, "s3"), (4, "s3v4")):
+        client = by(server, version)
+        if is_denied(client.get_object, Bucket=shared, Key="k"):
+            found.add(f"header {number}")
+        url = client.generate_presigned_url("get_object", Params={"Bucket": shared, "Key": "k"})
+        form = client.generate_presigned_post(shared, "form")
+        for way, answer in (
+            ("url", urllib3.request("GET", url)),
+            ("form", urllib3.request("POST", form["url"], fields=form["fields"] | {"file": ("f", b"x")})),
+        ):
+            assert answer.status in (200, 204, 403)
+            found |= {f"{way} {number}"} if answer.status == 403 else set()
+    assert found == denied
 
 
 def test_the_keys_of_a_batch_are_decided_one_by_one(s3, other, shared):

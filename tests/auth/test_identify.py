@@ -67,7 +67,7 @@ def test_what_botocore_signs_in_a_header_is_accepted(method, key, query, headers
     request = sign_header(method, f"/bucket/{encode_key(key)}", encode_query(query), headers, body, user=user)
     found = authenticator().identify(request, NOW)
     assert found.user == user
-    assert not found.presigned
+    assert found.way == "REST-HEADER"
     assert found.payload == Payload(PayloadMode.SIGNED, hashlib.sha256(body).hexdigest())
 
 
@@ -77,7 +77,7 @@ def test_what_botocore_presigns_is_accepted(method, key, query, headers, expires
     request = sign_query(method, path, encode_query(query), headers, expires=expires, user=user)
     found = authenticator().identify(request, NOW)
     assert found.user == user
-    assert found.presigned
+    assert found.way == "REST-QUERY-STRING"
     assert found.payload == Payload(PayloadMode.UNSIGNED)
 
 

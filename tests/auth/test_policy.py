@@ -454,7 +454,7 @@ KEYS = [
     ("s3:object-lock-legal-hold", "ON", {"headers": {"x-amz-object-lock-legal-hold": "ON"}}),
     ("s3:RequestObjectTag/team", "blue", {"headers": {"x-amz-tagging": "team=blue"}}),
     ("s3:ExistingObjectTag/team", "red", {"existing_tags": (("team", "red"),)}),
-    ("s3:authType", "REST-QUERY-STRING", {"presigned": True}),
+    ("s3:authType", "REST-QUERY-STRING", {"way": "REST-QUERY-STRING"}),
     ("s3:authType", "REST-HEADER", {}),
     ("s3:signatureversion", "AWS4-HMAC-SHA256", {"signature": "AWS4-HMAC-SHA256"}),
     ("s3:signatureAge", "60000", {"signed_at": datetime(2026, 6, 1, 11, 59, tzinfo=UTC)}),

@@ -50,7 +50,7 @@ def test_a_url_is_what_botocore_makes_of_the_same(method, key, query, expires, u
     )
     found = authenticator().identify(ours, NOW)
     assert found.user == user
-    assert found.presigned
+    assert found.way == "REST-QUERY-STRING"
 
 
 @pytest.mark.parametrize("endpoint", ["http://h:9000", "http://h:9000/", "https://s3.example.com", "http://[::1]:9000"])

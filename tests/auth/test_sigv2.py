@@ -183,7 +183,7 @@ def test_what_botocore_signs_in_a_header_is_accepted(method, key, query, resourc
     request = sign_header_v2(method, f"/b/{encode_key(key)}", query, headers, user=user, bucket=bucket)
     found = identify(request)
     assert found.user == user
-    assert not found.presigned
+    assert found.way == "REST-HEADER"
     assert found.payload == Payload(PayloadMode.UNSIGNED)
 
 
@@ -194,7 +194,7 @@ def test_what_botocore_presigns_is_accepted(method, key, query, resources, heade
     request = sign_query_v2(method, f"/b/{encode_key(key)}", query, headers, user=user, bucket=bucket, sent=sent)
     found = identify(request)
     assert found.user == user
-    assert found.presigned
+    assert found.way == "REST-QUERY-STRING"
     assert found.payload == Payload(PayloadMode.UNSIGNED)
 
 

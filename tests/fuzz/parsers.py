@@ -92,7 +92,7 @@ def read_authorization(data):
 
 def read_presigned(data):
     found = door().identify(HttpRequest("GET", "/b/k", data.decode("latin-1"), {"host": HOST}), NOW)
-    assert found.user is None or found.presigned
+    assert found.user is None or found.way == "REST-QUERY-STRING"
 
 
 @cache
