@@ -8,7 +8,7 @@ ROUNDS ?= 30
 SEED ?= 1
 BIN := .venv/bin
 
-.PHONY: serve quick test format lock compat torture bench clean help
+.PHONY: serve quick test docs format lock compat torture bench clean help
 
 help:  ## Show the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -28,6 +28,9 @@ test: .venv/dev  ## Check format, lint, types and tidiness, and run the tests
 	$(BIN)/codespell
 	$(BIN)/mypy
 	$(BIN)/pytest -n auto
+
+docs: .venv/dev  ## Build the documentation site into ./site; a link that leads nowhere is an error
+	$(BIN)/zensical build --strict
 
 format: .venv/dev  ## Format the code and fix what the linter can
 	$(BIN)/ruff format .
@@ -60,7 +63,7 @@ bench: .venv/dev  ## Measure s3ish beside its limits and peers, and write docs/p
 	$(BIN)/python -m compat.bench.run
 
 clean:  ## Remove what the targets made, but never data
-	rm -rf .venv compat/.envs .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist
+	rm -rf .venv compat/.envs .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist site .cache
 
 .venv/pip: pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \

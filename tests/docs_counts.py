@@ -93,6 +93,13 @@ def metric_rows():
     )
 
 
+def decision_rows():
+    """Return the rows of the decisions, with the line below the head of their table."""
+    titles = {page.name: page.read_text().partition("\n")[0] for page in (ROOT / "docs" / "decisions").iterdir()}
+    rows = ([*title.removeprefix("# ").split(". ", 1), name] for name, title in sorted(titles.items()))
+    return "| --- | --- |\n" + "".join(f"| {number} | [{title}](decisions/{name}) |\n" for number, title, name in rows)
+
+
 def shown(found):
     """Return a block of code that shows what a file has, with what it defines as it is there now."""
     path, code = found[1], textwrap.dedent(re.sub("^   ", "", found[2], flags=re.M))
@@ -132,6 +139,8 @@ def pages():
             (TABLE.replace("##", "###").format("Rows of state"), lambda found: found[1] + state_rows())
         ],
     }
+    decisions = ROOT / "docs" / "decisions.md"
+    yield decisions, decisions.read_text().partition("| ---")[0] + decision_rows()
     adding = ROOT / "docs" / "adding-an-operation.md"
     yield adding, re.sub(BLOCK, shown, adding.read_text(), flags=re.M | re.S)
     for name, changes in replacements.items():

@@ -15,7 +15,7 @@ YAML_FILES = [
     *sorted(GITHUB.rglob("*.yml")),
     ROOT / ".pre-commit-config.yaml",
     ROOT / "compose.yaml",
-    ROOT / "compose.caddy.yaml",
+    *sorted((ROOT / "docs/examples").glob("compose.*.yaml")),
 ]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 MAKEFILE = (ROOT / "Makefile").read_text()

@@ -232,7 +232,9 @@ def _serve_volumes(settings: Settings, *, accept_loss: bool) -> None:
 
 
 def _greet(settings: Settings, port: int) -> None:
-    """Print where the server is, and a line to paste."""
+    """Print where the server is, and a line to paste; notify the service manager."""
+    from s3ish.process.notify import notify_ready
+
     endpoint = _endpoint(settings, port)
     access_key, secret = settings.root_keys
     where = "from memory, for tests" if settings.test.profile else ", ".join(settings.storage.volumes)
@@ -262,6 +264,7 @@ def _greet(settings: Settings, port: int) -> None:
     lines.append("Ready.")  # for those who wait for this word, as they do for LocalStack's
     click.echo("\n".join(map(_printable, lines)), err=False)
     sys.stdout.flush()
+    notify_ready()
 
 
 @main.command()

@@ -9,7 +9,7 @@ import yaml
 
 from s3ish.config_sources import load
 
-COMPOSED = yaml.safe_load((Path(__file__).parents[2] / "compose.caddy.yaml").read_text())
+COMPOSED = yaml.safe_load((Path(__file__).parents[2] / "docs/examples/compose.caddy.yaml").read_text())
 
 
 @pytest.mark.parametrize("host", ["localhost", "s3.example.com"])

@@ -1,4 +1,4 @@
-"""What docs/deploying.md says, tried: a stock client through the two proxies; the other files read."""
+"""What the pages on running a server say, tried: a stock client through two proxies; the unit and manifests checked."""
 
 import configparser
 import gzip
@@ -9,21 +9,27 @@ import shutil
 import socket
 import ssl
 import subprocess
+import sys
 import urllib.request
 from pathlib import Path
 
 import boto3
+import kubernetes_validate
 import pytest
 import yaml
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
+import s3ish
 from s3ish.cli.main import main
+from s3ish.config import Settings
 from s3ish.server.health import PATHS
 from tests.waiting import WAIT_SECONDS, wait_until
 
 ROOT = Path(__file__).parent.parent.parent
-PAGE = (ROOT / "docs/deploying.md").read_text()
+PROXIES_PAGE = (ROOT / "docs/tasks/proxy.md").read_text()
+EXAMPLES = ROOT / "docs/examples"
+UNIT, MANIFESTS = EXAMPLES / "s3ish.service", EXAMPLES / "kubernetes.yaml"
 KEYS = [
     "plain",
     "a//b",
@@ -43,7 +49,7 @@ PROXIES = ["nginx", "caddy"]
 
 def block(language):
     """Return the only block of the page in a language."""
-    (found,) = re.findall(rf"^```{language}\n(.*?)^```$", PAGE, re.M | re.S)
+    (found,) = re.findall(rf"^```{language}\n(.*?)^```$", PROXIES_PAGE, re.M | re.S)
     return found
 
 
@@ -209,13 +215,13 @@ def test_errors_and_conditions_go_through(proxied):
         proxied.s3.get_object(Bucket="things", Key="once", Range="bytes=10-")
 
 
-# --- the other files of the page
+# --- the unit of systemd
 
 
 def test_the_unit_starts_what_there_is_and_leaves_wrong_settings_alone():
-    unit = configparser.ConfigParser(interpolation=None, strict=True)
+    unit = configparser.ConfigParser(interpolation=None, strict=False)  # SystemCallFilter stands there twice
     unit.optionxform = str
-    unit.read_string(block("ini"))
+    unit.read_string(UNIT.read_text())
     service = unit["Service"]
     _, command, *arguments = service["ExecStart"].split()
     drives = [argument for argument in arguments if argument.startswith("/srv")]
@@ -224,21 +230,60 @@ def test_the_unit_starts_what_there_is_and_leaves_wrong_settings_alone():
     assert unit["Unit"]["RequiresMountsFor"].split() == drives
     assert all(drive.startswith(f"{service['ReadWritePaths']}/") for drive in drives)
     assert service["RestartPreventExitStatus"] == "78"
+    assert service["Type"] == "notify"  # tests/process/test_notify.py
+    assert int(service["TimeoutStopSec"]) > Settings().server.shutdown_seconds
+
+
+@pytest.mark.skipif(not shutil.which("systemd-analyze"), reason="systemd-analyze is not installed")
+def test_systemd_takes_the_unit_and_finds_it_as_hard_as_the_page_says(tmp_path):
+    there = tmp_path / "s3ish.service"
+    there.write_text(UNIT.read_text().replace("/opt/s3ish/bin/s3ish", sys.executable))
+    checked = subprocess.run(
+        ["systemd-analyze", "verify", "--man=no", there], capture_output=True, text=True, check=False
+    )
+    assert (checked.returncode, checked.stdout + checked.stderr) == (0, "")
+    (level,) = re.findall(r"exposure level is (\d+\.\d)", (ROOT / "docs/tasks/systemd.md").read_text())
+    rated = subprocess.run(
+        ["systemd-analyze", "security", "--offline=true", f"--threshold={round(float(level) * 10)}", there],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert rated.returncode == 0, rated.stdout[-200:] + rated.stderr
+
+
+# --- the manifests of Kubernetes
+
+
+@pytest.mark.parametrize("version", ["1.28.0", "1.32.0", "1.36.0"])
+def test_the_manifests_are_what_kubernetes_takes(version):
+    for manifest in yaml.safe_load_all(MANIFESTS.read_text()):
+        kubernetes_validate.validate(manifest, version, strict=True)
+
+
+def test_a_manifest_with_a_wrong_field_is_refused():
+    *_, stateful = yaml.safe_load_all(MANIFESTS.read_text())
+    stateful["spec"]["template"]["spec"]["containers"][0]["livenessprobe"] = {}
+    with pytest.raises(kubernetes_validate.ValidationError, match="livenessprobe"):
+        kubernetes_validate.validate(stateful, "1.36.0", strict=True)
 
 
 def test_the_manifests_fit_the_image():
-    secret, service, stateful = yaml.safe_load_all(block("yaml"))
+    secret, service, budget, stateful = yaml.safe_load_all(MANIFESTS.read_text())
     pod = stateful["spec"]["template"]["spec"]
     (container,) = pod["containers"]
     image = (ROOT / "Dockerfile").read_text()
     user = pod["securityContext"]["runAsUser"]
     assert pod["securityContext"]["runAsGroup"] == pod["securityContext"]["fsGroup"] == user
     assert f"USER {user}:{user}" in image
-    assert f"install -d -o {user} -g {user}" in PAGE
+    assert f"install -d -o {user} -g {user}" in (ROOT / "docs/tasks/containers.md").read_text()
     for probe in ("startupProbe", "livenessProbe", "readinessProbe"):
         assert container[probe]["httpGet"]["path"] in PATHS
-    assert [mount["mountPath"] for mount in container["volumeMounts"]] == re.findall(r"^VOLUME (\S+)", image, re.M)
+    mounted = {mount["mountPath"] for mount in container["volumeMounts"]}
+    assert mounted == {*re.findall(r"^VOLUME (\S+)", image, re.M), "/tmp"}
     assert str(container["ports"][0]["containerPort"]) in re.findall(r"^EXPOSE (\d+)", image, re.M)
     named = {it["valueFrom"]["secretKeyRef"]["key"] for it in container["env"]}
     assert named == set(secret["stringData"])
-    assert service["spec"]["selector"] == stateful["spec"]["template"]["metadata"]["labels"]
+    labels = stateful["spec"]["template"]["metadata"]["labels"]
+    assert service["spec"]["selector"] == budget["spec"]["selector"]["matchLabels"] == labels
+    assert container["image"] == f"s3ish:{s3ish.__version__}"
