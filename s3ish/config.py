@@ -225,7 +225,8 @@ class TargetSettings(Section, frozen=True):
     """A target of event notifications.
 
     ``arn`` is what configurations of buckets call it. ``url``, ``path`` and ``topic`` say where it is, as its kind
-    needs it; ``secret`` signs what a webhook is sent, ``token`` is its bearer token.
+    needs it; ``secret`` signs what a webhook is sent, ``token`` is its bearer token, ``password`` that of the user in
+    ``url``. ``ca_file`` has the authorities that are trusted for TLS, if not those of the system.
     """
 
     arn: Annotated[str, Meta(min_length=1)]
@@ -235,6 +236,8 @@ class TargetSettings(Section, frozen=True):
     topic: str = ""
     secret: Secret = Secret("")
     token: Secret = Secret("")
+    password: Secret = Secret("")
+    ca_file: str = ""
     timeout_seconds: Annotated[float, Meta(gt=0, le=20)] = 10.0
     allow_link_local: bool = False
 
@@ -247,7 +250,7 @@ class NotificationsSettings(Section, frozen=True):
     ] = 100_000
     targets: Annotated[
         tuple[TargetSettings, ...],
-        "Targets: arn, kind, url, path, topic, secret, token, timeout_seconds, allow_link_local.",
+        "Targets: arn, kind, url, path, topic, secret, token, password, ca_file, timeout_seconds, allow_link_local.",
     ] = ()
 
 

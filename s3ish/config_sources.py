@@ -479,7 +479,7 @@ def _read(section: type[Section], values: Any, where: str, problems: list[_Probl
         problems.append((where, f"{where}: expected a table"))
         return None
     known, given = members(section), {}
-    for name, value in values.items():
+    for name, value in _with_secrets(values, known, where, problems).items():
         dotted = f"{where}.{name}" if where else name
         if name in known:
             given[name] = _read_value(known[name].type, value, dotted, problems)
@@ -488,6 +488,32 @@ def _read(section: type[Section], values: Any, where: str, problems: list[_Probl
     missing = [name for name, member in known.items() if member.required and name not in given]
     problems += [(where, f"{where}.{name} is missing") for name in missing]
     return None if missing else section(**given)
+
+
+def _with_secrets(
+    values: Mapping[str, Any], known: Mapping[str, structs.FieldInfo], where: str, problems: list[_Problem]
+) -> dict[str, Any]:
+    """Return a table with the secrets that files hold: ``token_file`` names the file of ``token``."""
+    found = dict(values)
+    for name, path in values.items():
+        secret = name.removesuffix("_file")
+        if name in known or secret == name or secret not in known or not _is_secret(known[secret].type):
+            continue
+        dotted = f"{where}.{name}"
+        del found[name]
+        try:
+            if secret in values:
+                problems.append((dotted, f"{dotted}: {secret} is given as well"))
+            found[secret] = Path(path).read_text("utf-8").strip()
+        except OSError as error:
+            problems.append((dotted, f"{dotted}: cannot read {_shown(path)}: {error.strerror}"))
+        except (ValueError, TypeError):
+            problems.append((dotted, f"{dotted}: {_shown(path)} is not a file of UTF-8 text"))
+    return found
+
+
+def _is_secret(kind: Any) -> bool:
+    return (get_args(kind)[0] if get_origin(kind) is Annotated else kind) is Secret
 
 
 def _read_value(kind: Any, value: Any, dotted: str, problems: list[_Problem]) -> Any:

@@ -1,6 +1,7 @@
 """What is wrong with a target of notifications, as the file of settings describes it."""
 
 import importlib.util
+import os
 import re
 from urllib.parse import urlsplit
 
@@ -9,6 +10,8 @@ from s3ish.config_texts import is_address, is_path
 
 BROKERS = {"redis": "redis", "nats": "nats", "mqtt": "aiomqtt"}
 """Kinds of targets that need a library, and which: the extra has the name of the kind."""
+_SCHEMES = {"redis": ("redis", "rediss"), "nats": ("nats", "tls"), "mqtt": ("mqtt", "mqtts")}
+"""Of their addresses: in the clear, and over TLS."""
 _ARN = re.compile(r"arn:[\w-]{1,32}:[a-z-]{1,32}:[\w-]{0,64}:[\w-]{0,64}:[\w:./$-]{1,256}", re.ASCII)
 
 
@@ -16,6 +19,8 @@ def wrong_target(target: TargetSettings) -> str:
     """Return what is wrong with a target, empty if nothing is."""
     if not _ARN.fullmatch(target.arn):
         return "arn is not of the form arn:PARTITION:SERVICE:REGION:ACCOUNT:NAME"
+    if target.ca_file and not os.path.isfile(target.ca_file):
+        return "ca_file is not a file"
     if target.kind == "webhook" and not is_address(target.url):
         return "url is not of the form http[s]://HOST[:PORT][/PATH]"
     if target.kind in BROKERS:
@@ -32,11 +37,12 @@ def _wrong_broker(target: TargetSettings) -> str:
     """Return what is wrong with a target that a library delivers to, empty if nothing is."""
     try:
         parts = urlsplit(target.url)
-        good = parts.scheme == target.kind and bool(parts.hostname) and parts.port != 0
+        good = parts.scheme in _SCHEMES[target.kind] and bool(parts.hostname) and parts.port != 0
     except ValueError:
         good = False
     if not good or not re.fullmatch("/?[0-9]{0,4}" if target.kind == "redis" else "/?", parts.path):
-        return f"url is not of the form {target.kind}://[USER:PASSWORD@]HOST[:PORT]"
+        clear, secure = _SCHEMES[target.kind]
+        return f"url is not of the form {clear}://[USER:PASSWORD@]HOST[:PORT], or {secure}:// for TLS"
     if not target.topic or not target.topic.isprintable() or re.search(r"[\s*>#+]", target.topic):
         return "topic is empty, or has characters that it must not have"
     if not importlib.util.find_spec(BROKERS[target.kind]):

@@ -12,6 +12,7 @@ from s3ish.objects.outbox import Targets
 from s3ish.objects.queues import Queues
 from s3ish.objects.store import Store
 from s3ish.observe.observer import Observer
+from s3ish.targets.broker import Broker, read_broker
 from s3ish.targets.protocol import Target
 from s3ish.threads import ThreadPool
 
@@ -53,12 +54,14 @@ def _open(settings: TargetSettings, clock: Clock, offload: ThreadPool) -> Target
 
         return File(offload, settings.path)
     if settings.kind != "webhook":
-        return _broker(settings.kind)(
+        broker = read_broker(
             settings.url,
-            settings.topic,
+            password=settings.password.reveal(),
+            ca_file=settings.ca_file,
             timeout_seconds=settings.timeout_seconds,
             link_local=settings.allow_link_local,
         )
+        return _broker(settings.kind)(broker, settings.topic)
     from s3ish.targets.webhook import Webhook
 
     return Webhook(
@@ -68,10 +71,11 @@ def _open(settings: TargetSettings, clock: Clock, offload: ThreadPool) -> Target
         token=settings.token.reveal(),
         timeout_seconds=settings.timeout_seconds,
         link_local=settings.allow_link_local,
+        ca_file=settings.ca_file,
     )
 
 
-def _broker(kind: str) -> Callable[..., Target]:
+def _broker(kind: str) -> Callable[[Broker, str], Target]:
     """Return what makes a target that needs a library."""
     if kind == "redis":
         from s3ish.targets.redis import Redis

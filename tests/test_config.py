@@ -385,3 +385,36 @@ def test_a_secret_is_never_shown():
     assert "hush" not in repr(settings)
     assert "hush" not in f"{settings.auth} {settings.auth.secret_key}"
     assert settings.auth.secret_key.reveal() == settings.metrics.token.reveal() == "hush"
+
+
+def test_secrets_in_tables_can_stand_in_files(toml, tmp_path):
+    (tmp_path / "secret").write_text("hush hush\n")
+    names = "".join(f"{name}_file = '{tmp_path / 'secret'}'\n" for name in ("secret", "token", "password"))
+    file = toml(
+        f"[[notifications.targets]]\narn = '{ARN}'\n{WEBHOOK}{names}"
+        f"[[auth.users]]\naccess_key = 'a'\nid = 'b'\nsecret_key_file = '{tmp_path / 'secret'}'\n"
+        f"[metrics]\ntoken_file = '{tmp_path / 'secret'}'\n"
+    )
+    settings = load(environment={}, file=file)
+    (target,) = settings.notifications.targets
+    found = (target.secret, target.token, target.password, settings.auth.users[0].secret_key, settings.metrics.token)
+    assert [secret.reveal() for secret in found] == ["hush hush"] * 5
+
+
+@pytest.mark.parametrize(
+    ("line", "says"),
+    [
+        ("token_file = '/nowhere/token'", "targets.0.token_file: cannot read /nowhere/token: No such file"),
+        ("token_file = '/dev'", "targets.0.token_file: cannot read /dev: Is a directory"),
+        ("token_file = 'a\\u0000b'", "targets.0.token_file: a\\x00b is not a file of UTF-8 text"),
+        ("token_file = 1.5", "targets.0.token_file: 1.5 is not a file of UTF-8 text"),
+        ("token_file = '/dev/null'\ntoken = 'a'", "targets.0.token_file: token is given as well"),
+        ("topic_file = '/dev/null'", "unknown setting notifications.targets.0.topic_file"),
+        ("_file = '/dev/null'", "unknown setting notifications.targets.0._file"),
+        ("ca_file = '/nowhere/ca.pem'", "ca_file is not a file"),
+    ],
+)
+def test_a_secret_in_a_file_that_cannot_be_had_is_named(toml, line, says):
+    text = f"[[notifications.targets]]\narn = '{ARN}'\n{WEBHOOK}{line}\n".replace("'a\\u0000b'", '"a\\u0000b"')
+    with pytest.raises(ConfigError, match=re.escape(says)):
+        load(environment={}, file=toml(text))

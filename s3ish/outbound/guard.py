@@ -8,10 +8,11 @@ has: the metadata services of clouds, which hand out credentials to any caller, 
 import asyncio
 import ipaddress
 import socket
-import ssl
 from collections.abc import Iterator
 
 from msgspec import Struct
+
+from s3ish.outbound.tls import verifying
 
 _METADATA = frozenset(map(ipaddress.ip_address, ("100.100.100.200", "fd00:ec2::254")))
 """Metadata services beside those at link-local addresses."""
@@ -25,12 +26,16 @@ class Refused(OSError):
 
 
 class Place(Struct, frozen=True):
-    """Where a connection goes: a host, a port, over TLS or not, and whether link-local addresses are allowed."""
+    """Where a connection goes: a host, a port, over TLS or not, and whether link-local addresses are allowed.
+
+    ``ca_file`` has the authorities that are trusted there; empty for those of the system.
+    """
 
     host: str
     port: int
     secure: bool
     link_local: bool = False
+    ca_file: str = ""
 
 
 def check_address(text: str, *, link_local: bool = False) -> None:
@@ -86,13 +91,12 @@ async def connect(place: Place) -> tuple[asyncio.StreamReader, asyncio.StreamWri
         Refused: the name has only addresses that are refused.
         OSError: no address can be connected to, or its certificate is not valid for the name.
     """
-    context = ssl.create_default_context() if place.secure else None
+    context = verifying(place.host, place.ca_file) if place.secure else None
     failure: OSError = Refused(f"{place.host} has no address")
     for address in await _look_up(place):
         try:
             check_address(address, link_local=place.link_local)
-            name = place.host if place.secure else None
-            return await asyncio.open_connection(address, place.port, ssl=context, server_hostname=name)
+            return await asyncio.open_connection(address, place.port, ssl=context)
         except OSError as error:
             failure = error
     raise failure

@@ -29,13 +29,18 @@ class Url(NamedTuple):
     host: str
 
 
-def read_url(text: str, *, link_local: bool = False) -> Url:
-    """Return the parts of an address of the form ``http[s]://HOST[:PORT][/PATH]``. Raises ValueError."""
+def read_url(text: str, *, link_local: bool = False, ca_file: str = "") -> Url:
+    """Return the parts of an address of the form ``http[s]://HOST[:PORT][/PATH]``. Raises ValueError.
+
+    Args:
+        text: the address.
+        link_local, ca_file: as a ``Place`` has them.
+    """
     parts = urlsplit(text)
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise ValueError("not an address of HTTP")
     secure = parts.scheme == "https"
-    place = Place(parts.hostname, parts.port or (443 if secure else 80), secure, link_local)
+    place = Place(parts.hostname, parts.port or (443 if secure else 80), secure, link_local, ca_file)
     path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
     return Url(place, path, parts.netloc)
 

@@ -1,11 +1,10 @@
 """A topic of an MQTT broker: messages are published with QoS 1, and taken when the broker has acknowledged them."""
 
 from collections.abc import Sequence
-from urllib.parse import unquote, urlsplit
 
 from aiomqtt import Client, MqttError
 
-from s3ish.outbound.guard import Place, numeric
+from s3ish.targets.broker import Broker
 from s3ish.targets.protocol import Message, Undelivered
 
 
@@ -13,17 +12,15 @@ class Mqtt:
     """A topic that messages are published to.
 
     Args:
-        url: ``mqtt://[USER:PASSWORD@]HOST[:PORT]``.
+        broker: where it is.
         topic: of the messages.
-        timeout_seconds: how long a delivery may take.
-        link_local: whether it may be at a link-local address.
     """
 
     batch = 1
     in_flight = 1
 
-    def __init__(self, url: str, topic: str, *, timeout_seconds: float, link_local: bool) -> None:
-        self._parts, self._topic, self._timeout, self._link_local = urlsplit(url), topic, timeout_seconds, link_local
+    def __init__(self, broker: Broker, topic: str) -> None:
+        self._broker, self._topic, self._timeout = broker, topic, broker.timeout_seconds
         self._client: Client | None = None
 
     async def send(self, messages: Sequence[Message]) -> None:
@@ -38,13 +35,13 @@ class Mqtt:
             raise Undelivered(str(error)) from error
 
     async def _open(self) -> Client:
-        parts = self._parts
-        port = parts.port or 1883
+        broker = self._broker
         client = Client(
-            await numeric(Place(parts.hostname or "", port, secure=False, link_local=self._link_local)),
-            port,
-            username=unquote(parts.username) if parts.username else None,
-            password=unquote(parts.password) if parts.password else None,
+            await broker.address(),
+            broker.place.port,
+            username=broker.user or None,
+            password=broker.password or None,
+            tls_context=broker.tls(),
             timeout=self._timeout,
         )
         return await client.__aenter__()

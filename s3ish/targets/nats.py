@@ -5,13 +5,12 @@ The stream drops what comes twice within its window, because a repeated message 
 
 import asyncio
 from collections.abc import Sequence
-from urllib.parse import unquote, urlsplit
 
 import nats
 from nats.aio.client import Client
 from nats.errors import Error
 
-from s3ish.outbound.guard import Place, numeric
+from s3ish.targets.broker import Broker
 from s3ish.targets.protocol import Message, Undelivered
 
 
@@ -19,18 +18,15 @@ class Nats:
     """A subject that messages are published to.
 
     Args:
-        url: ``nats://[USER:PASSWORD@]HOST[:PORT]``.
+        broker: where it is.
         subject: which a stream of the server must cover.
-        timeout_seconds: how long a delivery may take.
-        link_local: whether it may be at a link-local address.
     """
 
     batch = 1
     in_flight = 1
 
-    def __init__(self, url: str, subject: str, *, timeout_seconds: float, link_local: bool) -> None:
-        self._parts, self._subject, self._timeout = urlsplit(url), subject, timeout_seconds
-        self._link_local = link_local
+    def __init__(self, broker: Broker, subject: str) -> None:
+        self._broker, self._subject, self._timeout = broker, subject, broker.timeout_seconds
         self._client: Client | None = None
 
     async def send(self, messages: Sequence[Message]) -> None:
@@ -47,13 +43,13 @@ class Nats:
             raise Undelivered(str(error) or type(error).__name__) from error
 
     async def _open(self) -> Client:
-        parts = self._parts
-        port = parts.port or 4222
-        host = await numeric(Place(parts.hostname or "", port, secure=False, link_local=self._link_local))
+        broker, tls = self._broker, self._broker.tls()
+        host = await broker.address()
         return await nats.connect(
-            f"nats://{f'[{host}]' if ':' in host else host}:{port}",
-            user=unquote(parts.username) if parts.username else None,
-            password=unquote(parts.password) if parts.password else None,
+            f"{'tls' if tls else 'nats'}://{f'[{host}]' if ':' in host else host}:{broker.place.port}",
+            user=broker.user or None,
+            password=broker.password or None,
+            tls=tls,
             allow_reconnect=False,
             connect_timeout=self._timeout,
             error_cb=_ignore,

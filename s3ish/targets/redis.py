@@ -1,12 +1,12 @@
 """A list in Redis: messages are appended to it, so that consumers take them from its head (``BLPOP``)."""
 
 from collections.abc import Sequence
-from urllib.parse import unquote, urlsplit
+from typing import Any
 
 import redis.asyncio as client
 from redis.exceptions import RedisError
 
-from s3ish.outbound.guard import Place, numeric
+from s3ish.targets.broker import Broker
 from s3ish.targets.protocol import Message, Undelivered
 
 
@@ -14,17 +14,15 @@ class Redis:
     """A list that messages are appended to.
 
     Args:
-        url: ``redis://[USER[:PASSWORD]@]HOST[:PORT][/DATABASE]``.
+        broker: where it is; its path is the number of the database.
         key: of the list.
-        timeout_seconds: how long a delivery may take.
-        link_local: whether it may be at a link-local address.
     """
 
     batch = 100
     in_flight = 1
 
-    def __init__(self, url: str, key: str, *, timeout_seconds: float, link_local: bool) -> None:
-        self._parts, self._key, self._timeout, self._link_local = urlsplit(url), key, timeout_seconds, link_local
+    def __init__(self, broker: Broker, key: str) -> None:
+        self._broker, self._key = broker, key
         self._client: client.Redis | None = None
 
     async def send(self, messages: Sequence[Message]) -> None:
@@ -38,20 +36,33 @@ class Redis:
             raise Undelivered(str(error)) from error
 
     async def _open(self) -> client.Redis:
-        parts = self._parts
-        port = parts.port or 6379
-        return client.Redis(
-            host=await numeric(Place(parts.hostname or "", port, secure=False, link_local=self._link_local)),
-            port=port,
-            db=int(parts.path.strip("/") or 0),
-            username=unquote(parts.username) if parts.username else None,
-            password=unquote(parts.password) if parts.password else None,
-            socket_timeout=self._timeout,
-            socket_connect_timeout=self._timeout,
+        broker = self._broker
+        pool = client.ConnectionPool(
+            connection_class=_Connection,
+            tls=broker.tls(),
+            host=await broker.address(),
+            port=broker.place.port,
+            db=int(broker.path.strip("/") or 0),
+            username=broker.user or None,
+            password=broker.password or None,
+            socket_timeout=broker.timeout_seconds,
+            socket_connect_timeout=broker.timeout_seconds,
         )
+        return client.Redis.from_pool(pool)
 
     async def close(self) -> None:
         """See ``Target.close``."""
         if self._client is not None:
             opened, self._client = self._client, None
             await opened.aclose()
+
+
+class _Connection(client.Connection):
+    """A connection with a context for TLS of ours: the library's own verifies the address for a name."""
+
+    def __init__(self, *, tls: Any, **others: Any) -> None:
+        super().__init__(**others)
+        self._tls = tls
+
+    def _connection_arguments(self) -> dict[str, Any]:
+        return {**super()._connection_arguments(), "ssl": self._tls}

@@ -25,15 +25,24 @@ class Webhook:
         secret, token: sign the message, and are its bearer token; empty for none.
         timeout_seconds: how long a delivery may take.
         link_local: whether it may be at a link-local address.
+        ca_file: authorities that are trusted; empty for those of the system.
     """
 
     batch = 1
     in_flight = 8
 
     def __init__(
-        self, clock: Clock, url: str, *, secret: str, token: str, timeout_seconds: float, link_local: bool
+        self,
+        clock: Clock,
+        url: str,
+        *,
+        secret: str,
+        token: str,
+        timeout_seconds: float,
+        link_local: bool,
+        ca_file: str = "",
     ) -> None:
-        self._clock, self._url = clock, read_url(url, link_local=link_local)
+        self._clock, self._url = clock, read_url(url, link_local=link_local, ca_file=ca_file)
         self._secret, self._token, self._timeout = secret.encode(), token, timeout_seconds
         self._idle: list[Connection] = []
 
