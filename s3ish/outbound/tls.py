@@ -1,4 +1,4 @@
-"""TLS to others: certificates are verified for the name that was configured, whatever address is connected to.
+"""TLS to others: certificates are verified for the name that was configured, not for the address that is connected to.
 
 Addresses are looked up and checked before they are connected to (``guard.py``), so a library that is handed one knows
 no name to verify; the context knows it.
