@@ -287,6 +287,14 @@ class MetricsSettings(Section, frozen=True):
     token: Annotated[Secret, "Bearer token for /-/metrics; empty allows loopback only."] = Secret("")
 
 
+class KeySettings(Section, frozen=True):
+    """A named key that is made at start if there is none of its alias; ``id`` is a random one where it is not given."""
+
+    alias: Annotated[str, Meta(pattern=r"^alias/(?!aws/)[a-zA-Z0-9/_-]{1,128}$")]
+    id: Annotated[str, Meta(pattern=r"^([0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12})?$")] = ""
+    description: Annotated[str, Meta(max_length=8192)] = ""
+
+
 class EncryptionSettings(Section, frozen=True):
     """Encryption of what is stored."""
 
@@ -300,6 +308,10 @@ class EncryptionSettings(Section, frozen=True):
     customer_keys_need_tls: Annotated[
         bool, "Refuse keys of clients (SSE-C) that did not come over TLS, as a trusted proxy tells."
     ] = False
+    keys: Annotated[
+        tuple[KeySettings, ...],
+        "Named keys (SSE-KMS) that are made at start if they are not there: alias, id, description.",
+    ] = ()
 
 
 class TestSettings(Section, frozen=True):
@@ -352,7 +364,7 @@ class Settings(Section, frozen=True):
         return self.auth.access_key, self.auth.secret_key.reveal()
 
 
-TABLE_LISTS = ("auth.oidc", "auth.users", "notifications.targets")
+TABLE_LISTS = ("auth.oidc", "auth.users", "encryption.keys", "notifications.targets")
 """Settings that are lists of tables, which only a file can give."""
 
 ALIASES: Mapping[str, tuple[str, ...]] = {

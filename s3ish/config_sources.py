@@ -213,8 +213,12 @@ def _master_keys(settings: Settings) -> Iterator[tuple[str, str]]:
         if text and length != MASTER_KEY_BYTES:
             dotted = f"encryption.{name}"
             yield dotted, f"{dotted} is not {MASTER_KEY_BYTES} bytes in base64; make one with: openssl rand -base64 32"
-    if not encryption.master_key and (encryption.everything or encryption.previous_master_key):
+    if not encryption.master_key and (encryption.everything or encryption.previous_master_key or encryption.keys):
         yield "encryption.master_key", "encryption.master_key is empty, and another setting of encryption needs it"
+    for part in ("alias", "id"):
+        given = [text for key in encryption.keys if (text := getattr(key, part))]
+        if len(set(given)) != len(given):
+            yield "encryption.keys", f"encryption.keys: two keys have the same {part}"
 
 
 def _providers(settings: Settings) -> Iterator[tuple[str, str]]:

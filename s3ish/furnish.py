@@ -1,4 +1,4 @@
-"""What a store has before the first request: the buckets that settings name, and objects from a folder.
+"""What a store has before the first request: keys and buckets that settings name, and objects from a folder.
 
 What is there already stays as it is, so that a start may be repeated.
 """
@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from s3ish.config import Settings, read_bucket
+from s3ish.config import KeySettings, Settings, read_bucket
 from s3ish.errors import BucketAlreadyOwnedByYou, S3Error
 from s3ish.model import Owner
 from s3ish.objects import buckets, put
@@ -32,12 +32,15 @@ class CannotFurnish(OSError):
 
 
 async def furnish(store: Store, settings: Settings, owner: Owner) -> None:
-    """Make the default buckets, and the objects of the seed.
+    """Make the named keys, the default buckets, and the objects of the seed.
 
     Raises:
         CannotFurnish: one of them cannot be made.
         IndexFailure, BlobError: the store cannot be used.
     """
+    for key in settings.encryption.keys:
+        with _naming(f"the key {key.alias}"):
+            await _make_key(store, key)
     for text in settings.storage.default_buckets:
         name, options = read_bucket(text)
         with _naming(f"the bucket {name}"):
@@ -54,6 +57,14 @@ def _naming(what: str) -> Iterator[None]:
         raise CannotFurnish(f"cannot make {what}: {error.message}") from error
     except OSError as error:
         raise CannotFurnish(f"cannot make {what}: {error.strerror or error}") from error
+
+
+async def _make_key(store: Store, key: KeySettings) -> None:
+    from s3ish.objects import named_keys  # deferred: most starts make none
+
+    made = await named_keys.ensure(store, key.alias, key.id, key.description)
+    if key.id and made != key.id:
+        raise OSError(f"it is there, with the id {made}")
 
 
 async def _make_bucket(store: Store, name: str, options: frozenset[str], owner: Owner) -> None:

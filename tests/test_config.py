@@ -101,6 +101,13 @@ def test_every_setting_has_a_variable_and_all_are_different():
         ("server = 1\n", "server: expected a table"),
         ("[erasure]\ncoder = 'magic'\n", "erasure.coder: expected one of rs-cauchy-11d, rs-zfec, zfec"),
         ("[auth]\nusers = 1\n", "auth.users: expected a list of tables"),
+        ("[[encryption.keys]]\nalias = 'alias/a'\n", "encryption.master_key is empty, and another setting"),
+        ("[[encryption.keys]]\nalias = 'alias/aws/s3'\n", "encryption.keys.0.alias"),
+        ("[[encryption.keys]]\nalias = 'alias/a'\nid = 'x'\n", "encryption.keys.0.id"),
+        (
+            "[[encryption.keys]]\nalias = 'alias/a'\n[[encryption.keys]]\nalias = 'alias/a'\n",
+            "encryption.keys: two keys have the same alias",
+        ),
         ("[auth]\nusers = [1]\n", "auth.users.0: expected a table"),
         ("[[auth.users]]\naccess_key = 'a'\nid = 'c'\n", "auth.users.0.secret_key is missing"),
         ("[[auth.users]]\naccess_key = ''\nsecret_key = 'b'\nid = 'c'\n", "auth.users.0.access_key: expected a text"),

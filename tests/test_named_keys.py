@@ -116,6 +116,40 @@ def test_a_key_is_named_by_its_id_an_alias_or_an_arn(server, arn):
     assert "there is a key with the alias" in server.refused("key", "create", "--alias", "alias/app")
 
 
+KEYS = """
+[[encryption.keys]]
+alias = "alias/first"
+id = "0d8f1c32-6a3b-4f0e-9a55-0c7d2f1f7a10"
+description = "Invoices"
+
+[[encryption.keys]]
+alias = "alias/second"
+"""
+
+
+def test_keys_of_the_settings_are_made_once(start_server, run_s3ish, tmp_path):
+    (tmp_path / "s3ish.toml").write_text(KEYS)
+    server, config = Server(start_server, run_s3ish, tmp_path / "data"), str(tmp_path / "s3ish.toml")
+    s3 = server.begin(S3ISH_CONFIG=config)
+    s3.create_bucket(Bucket="bucket")
+    made = [
+        s3.put_object(Bucket="bucket", Key=name, Body=WORDS, **under(f"alias/{name}")) for name in ("first", "second")
+    ]
+    assert made[0]["SSEKMSKeyId"] == f"{ARN}key/0d8f1c32-6a3b-4f0e-9a55-0c7d2f1f7a10"
+    listed = server.run("key", "ls")
+    server.run("key", "disable", "alias/second")
+    server.end()
+    s3 = server.begin(S3ISH_CONFIG=config)
+    assert server.run("key", "ls").count("\n") == listed.count("\n") == 2
+    assert s3.get_object(Bucket="bucket", Key="first")["Body"].read() == WORDS
+    assert refusal(s3.get_object, Bucket="bucket", Key="second")[0] == "KMS.DisabledException"
+    server.end()
+    (tmp_path / "s3ish.toml").write_text(KEYS.replace("0d8f1c32", "00000000"))
+    ended = run_s3ish("serve", tmp_path / "data", "--port", "0", S3ISH_MASTER_KEY=MASTER, S3ISH_CONFIG=config)
+    assert ended.returncode != 0
+    assert "cannot make the key alias/first: it is there, with the id 0d8f1c32-" in ended.stdout + ended.stderr
+
+
 def test_the_default_key_is_made_when_it_is_needed(server):
     s3 = server.s3
     shown = s3.put_object(Bucket="bucket", Key="k", Body=WORDS, **under())["SSEKMSKeyId"]

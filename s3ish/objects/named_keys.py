@@ -145,6 +145,23 @@ async def create(store: Store, alias: str = "", description: str = "") -> str:
     return key_id
 
 
+async def ensure(store: Store, alias: str, key_id: str = "", description: str = "") -> str:
+    """Make a key with an alias unless there is one; return the id of the key that has the alias then.
+
+    Args:
+        key_id: the id of a new key, random if empty. A key of this id that is there gets the alias.
+
+    Raises:
+        S3Error: the engines failed.
+    """
+    if (found := (await aliases(store)).get(alias)) is not None:
+        return found
+    key_id = key_id or _id_of(store.clock.random_bytes(16))
+    await _make(store, key_id, description)
+    await system.ensure(store, _ALIASES + alias, key_id)
+    return (await aliases(store))[alias]
+
+
 async def set_state(store: Store, name: str, state: State) -> None:
     """Enable a key, disable it, or keep it for its deletion. Raises KMSNotFoundException."""
     await _change(store, name, lambda document: replace(document, state=state))
