@@ -125,7 +125,7 @@ class Machine:
         self.watch = None
         self.disks = [Disk(self, tree) for tree in image.trees]
         self.index = self.index_type(self, image.rows)
-        self._system = system
+        self.system = system
         count = len(self.disks)
         volumes = [
             None
@@ -184,7 +184,7 @@ class Machine:
         await self.flush()
         self.store.blobs.volumes.close()
         for disk in self.disks:
-            self._system.forget(disk)
+            self.system.forget(disk)
 
 
 class EncodingMachine(Machine):
