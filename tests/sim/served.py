@@ -10,6 +10,7 @@ from collections import Counter
 from typing import NamedTuple
 
 from s3ish.api.events import Events
+from s3ish.integrity.check import Check
 from s3ish.integrity.rebuild import rebuild
 from s3ish.jobs.deliver import DeliveryJob
 from s3ish.jobs.replicas_here import ReplicasHere
@@ -113,24 +114,21 @@ async def served(machine, beginning):
     await machine.replicate()  # so that the rules are known: what comes waits by its own row
     events = Counter()
     for operation in beginning[1:]:
-        before = {key: list(held) for key, held in client.state["b"].keys.items()}
+        before = await machine.versions("b")
         await client.do(operation)
-        events += changes(before, client.state["b"])
+        events += changes(before, await machine.versions("b"), versioned=bool(client.state["b"].versioning))
     return client, events
 
 
-def changes(before, bucket):
-    """Return the events of a change, given the versions by key before, and the bucket as it is."""
+def changes(before, after, *, versioned):
+    """Return the events of a change, given all versions of the bucket before and after it."""
+    old, new = [{(it.key, it.id): it for it in versions} for versions in (before, after)]
     found = Counter()
-    for key in before.keys() | bucket.keys.keys():
-        old = {version.id: version for version in before.get(key, ())}
-        new = {version.id: version for version in bucket.keys.get(key, ())}
-        for version in new.values():
-            same = old.get(version.id)
-            if same is None or (same.data, same.note, same.marker) != (version.data, version.note, version.marker):
-                found[Told("marked" if version.marker else "made", key, version.id if bucket.versioning else "")] += 1
-        for version_id in old.keys() - new.keys():
-            found[Told("gone", key, version_id if bucket.versioning else "")] += 1
+    for (key, version_id), version in new.items():
+        if (key, version_id) not in old or old[key, version_id].sequence != version.sequence:
+            found[Told("marked" if version.marker else "made", key, version_id if versioned else "")] += 1
+    for key, version_id in old.keys() - new.keys():
+        found[Told("gone", key, version_id if versioned else "")] += 1
     return found
 
 
@@ -194,6 +192,14 @@ async def check_whole_and_rebuilt(machine):
     await check_replicas(again)
     _require(await observe(again.store) == found, "replicas came again after a rebuild")
     await again.off()
+
+
+async def heal(machine):
+    """Give every drive what it should hold."""
+    check = Check(machine.store, repair=True, before_ns=machine.clock.now_ns())
+    findings = [finding async for row in check.rows() for finding in row]
+    findings += [finding async for finding in check.orphans()]
+    _require({finding.state for finding in findings} <= {"repaired"}, f"beyond repair: {findings}")
 
 
 def _require(holds, message):

@@ -8,12 +8,12 @@ from msgspec.structs import replace
 
 from s3ish.errors import S3Error
 from s3ish.index.protocol import Add, IndexFailure, Put, Unavailable
-from s3ish.integrity.check import Check
 from s3ish.integrity.rebuild import rebuild
 from s3ish.jobs.deliver import DeliveryJob
 from s3ish.jobs.replicate import ReplicationJob
-from s3ish.objects import versions
+from s3ish.objects import lifecycle, versions
 from s3ish.objects.replica import replicate_here
+from tests.sim import follow
 from tests.sim.client import Client
 from tests.sim.disk import Dropped, Kept, Some
 from tests.sim.machine import SimIndex, blank, simulated
@@ -27,6 +27,7 @@ from tests.sim.served import (
     check_replicas,
     check_single,
     check_whole_and_rebuilt,
+    heal,
     served,
 )
 
@@ -86,12 +87,13 @@ async def test_a_crash_at_any_step_of_a_write_loses_no_event_and_no_replica(syst
     for operation in WRITES:
         machine = ServedMachine(system, begin)
         await machine.start()
-        client = Client(machine, copied(before.state), before.count)
+        client, rows = Client(machine, copied(before.state), before.count), await machine.versions("b")
         if not client.can(operation):
             continue
         images = watching(machine, choose)
         await client.do(operation)
-        more = changes(before.state["b"].keys, client.state["b"])
+        versioned = bool(before.state["b"].versioning)
+        more = changes(rows, await machine.versions("b"), versioned=versioned)
         image = machine.image(Dropped())
         await machine.off()
         for left, done in [*((image, None) for image, _ in images.values()), (image, True)]:
@@ -193,6 +195,14 @@ async def test_drives_that_stop_while_replicas_are_made_make_none_twice(system, 
     assert outcomes[False]
 
 
+@pytest.mark.parametrize("volumes", [1, 3])
+async def test_random_histories_of_jobs_and_days_over_crashes_and_drives_that_stop(system, volumes):
+    counts, wrong = await follow.run(system, range(3), [volumes])
+    assert wrong == []
+    assert min(counts[name] for name in ("crashes", "expired", "events", "replicas")) > 2
+    assert bool(counts["stops of drives"]) == (volumes > 1)
+
+
 async def interrupted(machine, stops, index_drive, outcomes):
     """Let drives stop at steps of a job, and come back when it has ended. Returns how many steps there were."""
     steps = 0
@@ -217,14 +227,6 @@ async def interrupted(machine, stops, index_drive, outcomes):
     for disk in machine.disks:
         disk.stopped = False
     return steps
-
-
-async def heal(machine):
-    """Give every drive what it should hold."""
-    check = Check(machine.store, repair=True, before_ns=machine.clock.now_ns())
-    findings = [finding async for row in check.rows() for finding in row]
-    findings += [finding async for finding in check.orphans()]
-    assert {finding.state for finding in findings} <= {"repaired"}, findings
 
 
 class Forgetful(SimIndex):
@@ -278,3 +280,9 @@ class TestBrokenServers:
         monkeypatch.setattr(DeliveryJob, "_send", hasty)
         with pytest.raises(AssertionError):
             await test_a_crash_while_events_are_delivered_loses_none_and_keeps_their_order(system)
+
+    async def test_letting_versions_expire_early(self, system, monkeypatch):
+        counted = lifecycle.counted
+        monkeypatch.setattr(lifecycle, "counted", lambda since, days, day: counted(since, days, day) - 2 * day)
+        _, wrong = await follow.run(system, range(6), [1])
+        assert "went early" in "".join(wrong)
