@@ -9,7 +9,7 @@ from s3ish.auth.authorize import BucketRules, Decision, Denied, Permit, decide
 from s3ish.auth.condition_keys import Circumstances
 from s3ish.auth.principals import Principal
 from s3ish.errors import AccessDenied, S3Error
-from s3ish.model import Bucket, Version
+from s3ish.model import ACCOUNT, Bucket, Version
 from s3ish.objects import versions
 from s3ish.objects.store import Store
 
@@ -56,12 +56,15 @@ async def _object(store: Store, permit: Permit, circumstances: Circumstances) ->
         return None
 
 
-def check_owner(bucket: Bucket | None, expected: str | None) -> None:
-    """Check that a bucket belongs to whom the caller expects. Raises AccessDenied.
+def check_owner(bucket: Bucket | None, expected: str | None, caller: Principal) -> None:
+    """Check that a bucket belongs to whom the caller expects: an owner's id, or the caller's own account.
 
+    Raises AccessDenied. GetCallerIdentity tells every caller the same account, so its number means the caller's own.
     https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucket-owner-condition.html
     """
-    if bucket is not None and expected is not None and expected != bucket.owner.id:
+    if bucket is None or expected is None:
+        return
+    if bucket.owner.id != (caller.owner.id if expected == ACCOUNT else expected):
         raise AccessDenied.because(
             f"the bucket belongs to {bucket.owner.id}, not to the owner that the request expects"
         )

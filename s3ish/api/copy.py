@@ -180,7 +180,7 @@ async def find_source(
     """
     bucket, name, version_id = _named_source(request)
     held = await context.store.bucket(bucket)
-    check_owner(held.record, request.expected_source_bucket_owner)
+    check_owner(held.record, request.expected_source_bucket_owner, context.principal)
     if version_id is not None:
         found = await versions.find(context.store, bucket, name, version_id)
         if found and found.record.marker:

@@ -141,6 +141,17 @@ def lock_of(context: Context, request: AttributeHeaders) -> Lock | None:
     return None if made == lock.NO_LOCK else made
 
 
+def check_digest(context: Context, made: Lock | None, what: str) -> None:
+    """Check that data which a lock will keep comes with a digest; ``what`` is what S3 calls the write.
+
+    Raises InvalidRequest. https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutObject.html
+    """
+    if made is not None and context.body.algorithm is None and context.body.claims().md5 is None:
+        raise InvalidRequest(
+            f"Content-MD5 OR x-amz-checksum- HTTP header is required for {what} requests with Object Lock parameters"
+        )
+
+
 def _given(request: AttributeHeaders) -> bool:
     locks = request.lock_mode, request.lock_until, request.legal_hold
     holds = request.event_hold, request.event_hold_days, request.event_hold_years

@@ -14,7 +14,7 @@ from s3ish.api.copy import find_source, read_source
 from s3ish.api.customer_keys import CustomerKey, check_part_key, customer_key_of, source_key_of
 from s3ish.api.encrypting import Keys, encodings_with, encrypted, keys_of, writing_key_of
 from s3ish.api.lifecycle import AbortHeaders, shown_abortion, shown_expiry
-from s3ish.api.lock import lock_of
+from s3ish.api.lock import check_digest, lock_of
 from s3ish.api.object_headers import attributes_of
 from s3ish.api.operation import operation
 from s3ish.api.put import shown_version, write_extras
@@ -122,14 +122,15 @@ class PartRequest(ObjectRequest, CustomerKeyHeaders):
     upload_id: str = query("uploadId", default="")
 
 
-async def _keys_of(context: Context, request: ObjectRequest, upload_id: str, key: CustomerKey | None) -> Keys:
-    """Return the keys of an upload, to which the client's must belong.
-
-    Raises NoSuchUpload, InvalidRequest, and as ``keys_of``.
-    """
+async def _upload_of(context: Context, request: ObjectRequest, upload_id: str, key: CustomerKey | None) -> Upload:
+    """Return the upload of a part, to which the client's key must belong. Raises NoSuchUpload, InvalidRequest."""
     held = await multipart.find_upload(context.store, request.bucket, request.key, upload_id)
     check_part_key(held.record, key)
-    return await keys_of(context, held.record.attributes.encryption, held.record.encoding, key)
+    return held.record
+
+
+async def _keys_of(context: Context, upload: Upload, key: CustomerKey | None) -> Keys:
+    return await keys_of(context, upload.attributes.encryption, upload.encoding, key)
 
 
 @shape
@@ -152,7 +153,9 @@ class UploadPartResponse:
 async def upload_part(context: Context, request: UploadPartRequest) -> UploadPartResponse:
     """https://docs.aws.amazon.com/AmazonS3/latest/API/API_UploadPart.html"""
     key = writing_key_of(context, request)
-    keys = await _keys_of(context, request, request.upload_id, key)
+    upload = await _upload_of(context, request, request.upload_id, key)
+    check_digest(context, upload.attributes.lock, "Put Part")
+    keys = await _keys_of(context, upload, key)
     upload, part = await multipart.put_part(
         context.store,
         request.bucket,
@@ -204,7 +207,7 @@ async def upload_part_copy(context: Context, request: UploadPartCopyRequest) -> 
     """https://docs.aws.amazon.com/AmazonS3/latest/API/API_UploadPartCopy.html"""
     key, source_key = writing_key_of(context, request), source_key_of(context, request)
     multipart.check_number(request.part_number)
-    keys = await _keys_of(context, request, request.upload_id, key)
+    keys = await _keys_of(context, await _upload_of(context, request, request.upload_id, key), key)
 
     async def attempt() -> tuple[Upload, Part, str | None]:
         source, source_id = await find_source(context, request, source_key)
@@ -312,7 +315,7 @@ async def complete_multipart_upload(
     """https://docs.aws.amazon.com/AmazonS3/latest/API/API_CompleteMultipartUpload.html"""
     if key := customer_key_of(context, request):
         with suppress(NoSuchUpload):  # it may be complete already
-            await _keys_of(context, request, request.upload_id, key)
+            await _keys_of(context, await _upload_of(context, request, request.upload_id, key), key)
     parts = request.upload.parts if request.upload else []
     if not parts:
         raise MalformedXML

@@ -11,7 +11,7 @@ from s3ish.api.appending import append_to
 from s3ish.api.context import Context
 from s3ish.api.encrypting import encodings_with, encrypted
 from s3ish.api.lifecycle import shown_expiry
-from s3ish.api.lock import lock_of, write_lock
+from s3ish.api.lock import check_digest, lock_of, write_lock
 from s3ish.api.object_headers import attributes_of
 from s3ish.api.operation import operation
 from s3ish.api.shapes import (
@@ -68,7 +68,9 @@ async def put_object(context: Context, request: PutObjectRequest) -> PutObjectRe
             return _answer(context, *await append_to(context, request, base, conditions))
         conditions = Unchanged(if_match=request.if_match, if_none_match=request.if_none_match)
     owner, acl = owner_and_acl(context, request)
-    attributes = attributes_of(request, acl, lock_of(context, request))
+    lock = lock_of(context, request)
+    check_digest(context, lock, "Put Object")
+    attributes = attributes_of(request, acl, lock)
     encryption = await encrypted(context, request, attributes, request.key)
     version = await put.put_object(
         context.store,

@@ -422,7 +422,7 @@ class S3Application:
         """
         if not operation.needs_bucket:
             bucket = None
-        check_owner(bucket, circumstances.headers.get("x-amz-expected-bucket-owner"))
+        check_owner(bucket, circumstances.headers.get("x-amz-expected-bucket-owner"), principal)
         if operation.is_of_each_key and not principal.is_anonymous:
             return "each key is decided by itself"
         action = operation.version_action if "versionId" in circumstances.query else operation.action

@@ -227,6 +227,27 @@ def test_expected_owner(s3, refused, bucket):
     assert s3.list_objects_v2(Bucket=bucket)["KeyCount"] == 0
 
 
+def test_the_expected_owner_may_be_the_callers_own_account(s3, reader, other, refused, bucket):
+    """Programs expect the account that GetCallerIdentity tells them."""
+    account = "000000000000"
+    s3.put_object(Bucket=bucket, Key="k", Body=b"x", ExpectedBucketOwner=account)
+    reader.head_object(Bucket=bucket, Key="k", ExpectedBucketOwner=account)
+    source = {"CopySource": f"{bucket}/k", "ExpectedSourceBucketOwner": account}
+    s3.copy_object(Bucket=bucket, Key="copy", ExpectedBucketOwner=account, **source)
+    refused("AccessDenied", 403, s3.get_bucket_acl, Bucket=bucket, ExpectedBucketOwner="111122223333")
+    mine = f"{bucket}-other"
+    other.create_bucket(Bucket=mine)
+    other.put_object(Bucket=mine, Key="k", Body=b"x", ExpectedBucketOwner=account)
+    s3.put_bucket_policy(
+        Bucket=bucket,
+        Policy='{"Statement": {"Effect": "Allow", "Principal": "*", "Action": "s3:*", "Resource": '
+        f'["arn:aws:s3:::{bucket}", "arn:aws:s3:::{bucket}/*"]}}}}',
+    )
+    other.head_object(Bucket=bucket, Key="k")
+    refused("403", 403, other.head_object, Bucket=bucket, Key="k", ExpectedBucketOwner=account)
+    refused("AccessDenied", 403, other.copy_object, Bucket=mine, Key="copy", **source)
+
+
 def test_the_slash_behind_a_bucket(raw, bucket):
     assert raw("GET", f"/{bucket}/").xml.tag == "ListBucketResult"
     assert raw("HEAD", f"/{bucket}/").status == 200

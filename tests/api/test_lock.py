@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 SOON = timedelta(seconds=2)
+MD5_OF_X = "ndTkYSaMgDT1yFZOFVxnpg=="
 
 
 def later(**period):
@@ -247,3 +248,28 @@ def test_an_event_hold_keeps_a_version_until_it_is_released(s3, locked, refused)
 def test_a_bypass_where_there_are_no_locks(s3, bucket, refused):
     call = {"Bucket": bucket, "Key": "k", "BypassGovernanceRetention": True}
     refused("InvalidArgument", 400, s3.delete_object, **call)
+
+
+def test_data_that_a_lock_keeps_needs_a_digest(s3, plain, locked, refused):
+    """Of the request's own lock, of one that the bucket gives, and of each part of an upload."""
+    retained = {"ObjectLockMode": "GOVERNANCE", "ObjectLockRetainUntilDate": later(days=1)}
+    call = {"Bucket": locked, "Key": "k", "Body": b"x"}
+    wanted = "Content-MD5 OR x-amz-checksum- HTTP header is required for Put {} requests with Object Lock parameters"
+    plain.put_object(**call)
+    for lock in (retained, {"ObjectLockLegalHoldStatus": "ON"}):
+        answer = refused("InvalidRequest", 400, plain.put_object, **call, **lock)
+        assert answer["Error"]["Message"] == wanted.format("Object")
+        plain.put_object(**call, **lock, ContentMD5=MD5_OF_X)
+        plain.put_object(**call, **lock, ChecksumAlgorithm="CRC32")
+    uploads = [plain.create_multipart_upload(Bucket=locked, Key="k", **retained)["UploadId"]]
+    rule = {"DefaultRetention": {"Mode": "GOVERNANCE", "Days": 1}}
+    s3.put_object_lock_configuration(
+        Bucket=locked, ObjectLockConfiguration={"ObjectLockEnabled": "Enabled", "Rule": rule}
+    )
+    refused("InvalidRequest", 400, plain.put_object, **call)
+    uploads.append(plain.create_multipart_upload(Bucket=locked, Key="k")["UploadId"])
+    for upload in uploads:
+        part = call | {"UploadId": upload, "PartNumber": 1}
+        answer = refused("InvalidRequest", 400, plain.upload_part, **part)
+        assert answer["Error"]["Message"] == wanted.format("Part")
+        plain.upload_part(**part, ContentMD5=MD5_OF_X)
