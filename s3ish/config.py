@@ -230,7 +230,7 @@ class TargetSettings(Section, frozen=True):
     """
 
     arn: Annotated[str, Meta(min_length=1)]
-    kind: Literal["webhook", "file", "redis", "nats", "mqtt"]
+    kind: Literal["webhook", "file", "redis", "nats", "mqtt", "amqp", "postgresql"]
     url: str = ""
     path: str = ""
     topic: str = ""

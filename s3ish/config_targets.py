@@ -8,10 +8,25 @@ from urllib.parse import urlsplit
 from s3ish.config import TargetSettings
 from s3ish.config_texts import is_address, is_path
 
-BROKERS = {"redis": "redis", "nats": "nats", "mqtt": "aiomqtt"}
+BROKERS = {
+    "redis": "redis",
+    "nats": "nats",
+    "mqtt": "aiomqtt",
+    "amqp": "aio_pika",
+    "postgresql": "asyncpg",
+}
 """Kinds of targets that need a library, and which: the extra has the name of the kind."""
-_SCHEMES = {"redis": ("redis", "rediss"), "nats": ("nats", "tls"), "mqtt": ("mqtt", "mqtts")}
+_SCHEMES = {
+    "redis": ("redis", "rediss"),
+    "nats": ("nats", "tls"),
+    "mqtt": ("mqtt", "mqtts"),
+    "amqp": ("amqp", "amqps"),
+    "postgresql": ("postgresql", "postgresql+tls"),
+}
 """Of their addresses: in the clear, and over TLS."""
+_PATHS = {"redis": "/?[0-9]{0,4}", "amqp": "(/[^/]*)?", "postgresql": "(/[^/]*)?"}
+"""What addresses may end with: the number of a database, a virtual host, the name of a database."""
+_TABLE = re.compile(r"[A-Za-z_]\w{0,62}(\.[A-Za-z_]\w{0,62})?", re.ASCII)
 _ARN = re.compile(r"arn:[\w-]{1,32}:[a-z-]{1,32}:[\w-]{0,64}:[\w-]{0,64}:[\w:./$-]{1,256}", re.ASCII)
 
 
@@ -40,9 +55,13 @@ def _wrong_broker(target: TargetSettings) -> str:
         good = parts.scheme in _SCHEMES[target.kind] and bool(parts.hostname) and parts.port != 0
     except ValueError:
         good = False
-    if not good or not re.fullmatch("/?[0-9]{0,4}" if target.kind == "redis" else "/?", parts.path):
+    if not good or not re.fullmatch(_PATHS.get(target.kind, "/?"), parts.path):
         clear, secure = _SCHEMES[target.kind]
         return f"url is not of the form {clear}://[USER:PASSWORD@]HOST[:PORT], or {secure}:// for TLS"
+    if target.kind == "postgresql" and not _TABLE.fullmatch(target.topic):
+        return "topic is not the name of a table: TABLE or SCHEMA.TABLE, of letters, digits and underscores"
+    if target.kind == "postgresql" and not parts.username:
+        return "url names no user"
     if not target.topic or not target.topic.isprintable() or re.search(r"[\s*>#+]", target.topic):
         return "topic is empty, or has characters that it must not have"
     if not importlib.util.find_spec(BROKERS[target.kind]):

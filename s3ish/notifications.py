@@ -81,6 +81,14 @@ def _broker(kind: str) -> Callable[[Broker, str], Target]:
         from s3ish.targets.redis import Redis
 
         return Redis
+    if kind == "amqp":
+        from s3ish.targets.amqp import Amqp
+
+        return Amqp
+    if kind == "postgresql":
+        from s3ish.targets.postgresql import PostgreSQL
+
+        return PostgreSQL
     if kind == "nats":
         from s3ish.targets.nats import Nats
 

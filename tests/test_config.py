@@ -115,11 +115,21 @@ def test_every_setting_has_a_variable_and_all_are_different():
         ("[[notifications.targets]]\narn = 'arn:aws:sqs:::q'\n", "notifications.targets.0.kind is missing"),
         (
             "[[notifications.targets]]\narn = 'a'\nkind = 'pigeon'\n",
-            "kind: expected one of webhook, file, redis, nats, mqtt",
+            "kind: expected one of webhook, file, redis, nats, mqtt, amqp, postgresql",
         ),
         (f"[[notifications.targets]]\narn = 'a b'\n{WEBHOOK}", "notifications.targets: a b: arn is not of the form"),
         (f"[[notifications.targets]]\narn = '{ARN}'\nkind = 'webhook'\n", f"{ARN}: url is not of the form http"),
         (f"[[notifications.targets]]\narn = '{ARN}'\nkind = 'file'\n", f"{ARN}: path is empty"),
+        *(
+            (f"[[notifications.targets]]\narn = '{ARN}'\nkind = '{kind}'\nurl = '{url}'\ntopic = '{topic}'\n", says)
+            for kind, url, topic, says in (
+                ("amqp", "rediss://h", "t", f"{ARN}: url is not of the form amqp://"),
+                ("amqp", "amqp://h/a/b", "t", f"{ARN}: url is not of the form amqp://"),
+                ("postgresql", "postgresql://h/d", "t", f"{ARN}: url names no user"),
+                ("postgresql", "postgresql://u@h/d", 'a"b', f"{ARN}: topic is not the name of a table"),
+                ("postgresql", "postgresql://u@h/d", "a.b.c", f"{ARN}: topic is not the name of a table"),
+            )
+        ),
         (
             f"[[notifications.targets]]\narn = '{ARN}'\nkind = 'redis'\nurl = 'http://h'\ntopic = 't'\n",
             f"{ARN}: url is not of the form redis://",

@@ -173,7 +173,7 @@ def is_clock(function):
 def test_sql_stays_in_one_file():
     statement = re.compile(r"\b(SELECT .* FROM|INSERT INTO|DELETE FROM|CREATE TABLE)\b")
     for path in SOURCES:
-        if path.name != "sqlite.py":
+        if path.name not in {"sqlite.py", "postgresql.py"}:  # the index, and another's tables
             assert not statement.search(path.read_text()), path
 
 

@@ -16,6 +16,10 @@ PORTS: Mapping[str, tuple[int, bool]] = {
     "tls": (4222, True),
     "mqtt": (1883, False),
     "mqtts": (8883, True),
+    "amqp": (5672, False),
+    "amqps": (5671, True),
+    "postgresql": (5432, False),
+    "postgresql+tls": (5432, True),
 }
 """By the scheme of an address: the port if it names none, and whether it is spoken to over TLS."""
 

@@ -1,69 +1,13 @@
 """Targets that a library delivers to, against their servers."""
 
 import asyncio
-import shutil
-import socket
 import ssl
-import subprocess
-import time
-from datetime import UTC, datetime
 
 import pytest
 
-from s3ish.cli import cert
 from s3ish.targets.broker import read_broker
-from s3ish.targets.protocol import Message, Undelivered
-
-
-def free_port():
-    with socket.socket() as chosen:
-        chosen.bind(("127.0.0.1", 0))
-        return chosen.getsockname()[1]
-
-
-class Broker:
-    """A server on a port, which can be stopped and started again."""
-
-    def __init__(self, *command):
-        self.command, self.process = [str(word) for word in command], None
-
-    def start(self, port):
-        log = subprocess.DEVNULL
-        self.process = subprocess.Popen(self.command, stdout=log, stderr=log)
-        end = time.monotonic() + 60
-        while True:
-            with socket.socket() as probe:
-                if probe.connect_ex(("127.0.0.1", port)) == 0:
-                    return
-            assert time.monotonic() < end, self.command
-            assert self.process.poll() is None, self.command
-            time.sleep(0.02)
-
-    def stop(self):
-        if self.process:
-            self.process.kill()
-            self.process.wait()
-            self.process = None
-
-
-def needs(program):
-    """Skip a test, with the reason, where the server is not installed."""
-    if not shutil.which(program):
-        pytest.skip(f"{program} is not installed")
-
-
-def messages(*numbers):
-    return [Message(f"{number:026x}", "b/k", b'{"number":%d}' % number) for number in numbers]
-
-
-async def to_be_taken(target, *sent):
-    """Send until the target, which begins, takes it."""
-    for _ in range(200):
-        try:
-            return await target.send(sent)
-        except Undelivered:
-            await asyncio.sleep(0.05)
-    raise AssertionError("it never was")
+from s3ish.targets.protocol import Undelivered
+from tests.targets.servers import Broker, free_port, messages, needs, to_be_taken
 
 
 async def test_redis_has_messages_in_a_list_and_takes_them_again_after_it_was_away(tmp_path):
@@ -168,21 +112,6 @@ async def test_mqtt_acknowledges_messages_of_a_topic(tmp_path):
         broker.stop()
 
 
-@pytest.fixture(scope="module")
-def certificates(tmp_path_factory):
-    """A function that makes the files of a certificate for a name, by an authority of its own."""
-
-    def make(name):
-        folder = tmp_path_factory.mktemp("tls")
-        files = cert.write(folder, [name], datetime.now(UTC), days=1)
-        folder.chmod(0o755)
-        for path in folder.iterdir():
-            path.chmod(0o644)  # brokers change to a user of their own
-        return files
-
-    return make
-
-
 def over_tls(kind, folder, port, files):
     """Return the program of a broker that speaks TLS alone, its scheme, and its arguments."""
     conf = folder / "broker.conf"
@@ -244,7 +173,7 @@ def test_a_password_of_its_own_goes_before_that_of_the_address():
     assert (told.place.host, told.place.port, told.place.secure, told.path) == ("::1", 8883, True, "x/y")
 
 
-@pytest.mark.parametrize("kind", ["redis", "nats", "mqtt"])
+@pytest.mark.parametrize("kind", ["redis", "nats", "mqtt", "amqp", "postgresql"])
 async def test_brokers_are_never_looked_for_at_metadata_services(kind):  # case 139
     from s3ish.notifications import _broker
 
