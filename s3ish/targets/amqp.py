@@ -30,7 +30,7 @@ class Amqp:
     def __init__(self, broker: Broker, topic: str) -> None:
         self._broker, self._timeout = broker, broker.timeout_seconds
         self._exchange_name, _, self._key = topic.rpartition("/")
-        logging.getLogger("aiormq").setLevel(logging.CRITICAL)  # what fails is told once, by who delivers
+        logging.getLogger("aiormq").setLevel(logging.CRITICAL)  # a failure is logged once, by the job
         self._opening = asyncio.Lock()
         self._open: tuple[AbstractConnection, AbstractExchange] | None = None
 
