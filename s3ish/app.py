@@ -50,7 +50,7 @@ from s3ish.process.index_place import is_movable, require
 from s3ish.process.lifespan import live
 from s3ish.process.samples import SAMPLE_SECONDS, Samples, TransactionTally
 from s3ish.process.standby import Standby
-from s3ish.replication import REPLICATION, replication_job
+from s3ish.replication import REPLICATION, Replicas
 from s3ish.server.access_log import AccessLog
 from s3ish.server.control import admin
 from s3ish.server.faulty_sends import answer_whole
@@ -144,6 +144,7 @@ class Application:
         pulse = Heartbeat(patience, self._leave)
         transactions = TransactionTally(pulse, clock)
         notifications = Notifications(settings.notifications, clock)
+        replicas = Replicas(settings.replication, clock)
         store = make_store(
             settings,
             volumes,
@@ -168,6 +169,7 @@ class Application:
         own.append(Periodic("quotas", owner_quotas.reload, RELOAD_SECONDS))
         own.append(Periodic("samples", samples.take, SAMPLE_SECONDS))
         shared = [*self._shared_jobs(store), *notifications.jobs(store, self._observer)]
+        shared += replicas.jobs(store, self._observer)
         runner = Runner(store, shared, own, self._observer)
         await join(store)
         await owner_quotas.reload()
@@ -182,6 +184,7 @@ class Application:
             by_machine_time=self._controlled is not None,
             access_log=access_log,
             faults=self._controlled.faults if self._controlled else None,
+            peers=replicas.arns,
         )
         runner.start()
         try:
@@ -190,6 +193,7 @@ class Application:
         finally:
             await runner.stop()
             await notifications.close()
+            replicas.close()
             pulse.close()
             await self._finish(store, volumes, damage, registry, access_log, leftovers)
 
@@ -238,7 +242,7 @@ class Application:
     def _shared_jobs(self, store: Store) -> list[Job]:
         """Return what one process of many does."""
         scrub = ScrubJob(store, self._observer, self._settings.jobs.scrub_days * 86_400)
-        return [*jobs(store), scrub, replication_job(store, self._observer)]
+        return [*jobs(store), scrub]
 
     async def _largest(self) -> list[tuple[str, int, int]]:
         return await usage.largest(self._store.index if self._store else None)

@@ -254,6 +254,35 @@ class NotificationsSettings(Section, frozen=True):
     ] = ()
 
 
+class ReplicaTargetSettings(Section, frozen=True):
+    """A bucket of another server to which rules of replication may send.
+
+    ``arn`` is what rules call it. Replicas in another ``s3ish`` keep their version ids; ``s3`` is any other server. The
+    secret key is in ``secret_key`` or in a file.
+    """
+
+    arn: Annotated[str, Meta(min_length=1)]
+    endpoint: Annotated[str, Meta(min_length=1)]
+    bucket: Annotated[str, Meta(min_length=1)]
+    access_key: Annotated[str, Meta(min_length=1)]
+    secret_key: Secret = Secret("")
+    secret_key_file: str = ""
+    kind: Literal["s3ish", "s3"] = "s3ish"
+    region: Annotated[str, Meta(min_length=1)] = "us-east-1"
+    style: Literal["path", "virtual"] = "path"
+    timeout_seconds: Annotated[float, Meta(gt=0, le=3600)] = 60.0
+    allow_link_local: bool = False
+
+
+class ReplicationSettings(Section, frozen=True):
+    """Where objects are replicated to beside the buckets of this server."""
+
+    targets: Annotated[
+        tuple[ReplicaTargetSettings, ...],
+        "Buckets of other servers: arn, kind, endpoint, bucket, region, access_key, secret_key, style.",
+    ] = ()
+
+
 class LogSettings(Section, frozen=True):
     """What is logged, and how."""
 
@@ -346,6 +375,7 @@ class Settings(Section, frozen=True):
     jobs: JobsSettings = JobsSettings()
     quotas: QuotaSettings = QuotaSettings()
     notifications: NotificationsSettings = NotificationsSettings()
+    replication: ReplicationSettings = ReplicationSettings()
     log: LogSettings = LogSettings()
     traces: TracesSettings = TracesSettings()
     metrics: MetricsSettings = MetricsSettings()
@@ -364,7 +394,7 @@ class Settings(Section, frozen=True):
         return self.auth.access_key, self.auth.secret_key.reveal()
 
 
-TABLE_LISTS = ("auth.oidc", "auth.users", "encryption.keys", "notifications.targets")
+TABLE_LISTS = ("auth.oidc", "auth.users", "encryption.keys", "notifications.targets", "replication.targets")
 """Settings that are lists of tables, which only a file can give."""
 
 ALIASES: Mapping[str, tuple[str, ...]] = {

@@ -32,7 +32,7 @@ from s3ish.config import (
     members,
     variables,
 )
-from s3ish.config_targets import wrong_target
+from s3ish.config_targets import wrong_replica_target, wrong_target
 from s3ish.config_texts import BASE_PATH, TEXTS, is_address, is_url
 
 WELL_KNOWN_SECRETS = frozenset(
@@ -239,13 +239,19 @@ def _providers(settings: Settings) -> Iterator[tuple[str, str]]:
 
 
 def _targets(settings: Settings) -> Iterator[tuple[str, str]]:
-    """Yield what is wrong with the targets of notifications."""
+    """Yield what is wrong with the targets of notifications and of replication."""
     targets = settings.notifications.targets
     if len({target.arn for target in targets}) != len(targets):
         yield "notifications.targets", "notifications.targets: two targets have the same arn"
     for target in targets:
         if problem := wrong_target(target):
             yield "notifications.targets", f"notifications.targets: {_shown(target.arn)}: {problem}"
+    peers = settings.replication.targets
+    if len({peer.arn for peer in peers}) != len(peers):
+        yield "replication.targets", "replication.targets: two targets have the same arn"
+    for peer in peers:
+        if problem := wrong_replica_target(peer):
+            yield "replication.targets", f"replication.targets: {_shown(peer.arn)}: {problem}"
 
 
 def _policies(settings: Settings) -> Iterator[tuple[str, str]]:

@@ -1,12 +1,14 @@
-"""What is wrong with a target of notifications, as the file of settings describes it."""
+"""What is wrong with a target of notifications or of replication, as the file of settings describes it."""
 
 import importlib.util
 import os
 import re
+from pathlib import Path
 from urllib.parse import urlsplit
 
-from s3ish.config import TargetSettings
+from s3ish.config import ReplicaTargetSettings, TargetSettings
 from s3ish.config_texts import is_address, is_path
+from s3ish.wire.names import is_bucket_name
 
 BROKERS = {
     "redis": "redis",
@@ -67,3 +69,33 @@ def _wrong_broker(target: TargetSettings) -> str:
     if not importlib.util.find_spec(BROKERS[target.kind]):
         return f"{BROKERS[target.kind]} is not installed: pip install 's3ish[{target.kind}]'"
     return ""
+
+
+_BUCKET_HERE = re.compile(r"arn:[^:]*:s3:.*")
+
+
+def wrong_replica_target(target: ReplicaTargetSettings) -> str:
+    """Return what is wrong with a target of replication, empty if nothing is."""
+    if not _ARN.fullmatch(target.arn):
+        return "arn is not of the form arn:PARTITION:SERVICE:REGION:ACCOUNT:NAME"
+    if _BUCKET_HERE.fullmatch(target.arn):
+        return "arn is that of a bucket of this server; take another service, such as arn:s3ish:replication:::NAME"
+    if not is_address(target.endpoint) or "?" in target.endpoint:
+        return "endpoint is not of the form http[s]://HOST[:PORT][/PATH]"
+    if not is_bucket_name(target.bucket):
+        return "bucket is not the name of a bucket"
+    if not (target.access_key.isascii() and target.access_key.isprintable()):
+        return "access_key has characters that no header can have"
+    if bool(target.secret_key) == bool(target.secret_key_file):
+        return "either secret_key or secret_key_file is needed"
+    try:
+        return "" if replica_secret(target) else "secret_key_file is empty"
+    except (OSError, ValueError) as error:
+        return f"secret_key_file cannot be read: {error.__class__.__name__}"
+
+
+def replica_secret(target: ReplicaTargetSettings) -> str:
+    """Return the secret key of a target of replication. Raises OSError, ValueError: its file cannot be read."""
+    if target.secret_key_file:
+        return Path(target.secret_key_file).read_text("utf-8").strip()
+    return target.secret_key.reveal()

@@ -1,16 +1,57 @@
-"""Composition of replication: the rules of buckets, what they have happen, and the job that does it."""
+"""Composition of replication: the rules of buckets, what they have happen, and the jobs that do it."""
+
+from collections.abc import Sequence
 
 from s3ish.api.replication import may_replicate, rules_of
+from s3ish.clock import Clock
+from s3ish.config import ReplicaTargetSettings, ReplicationSettings
+from s3ish.config_targets import replica_secret
 from s3ish.jobs.replicas_here import ReplicasHere
 from s3ish.jobs.replicate import ReplicationJob
+from s3ish.jobs.runner import Job
+from s3ish.jobs.send import SendingJob
 from s3ish.objects.replication import Replication
 from s3ish.objects.store import Store
 from s3ish.observe.observer import Observer
+from s3ish.peers.client import Address, Client
+from s3ish.peers.s3ish_peer import S3ishPeer
 
 REPLICATION = Replication(rules_of)
 """What follows from changes of versions; it has no state."""
 
 
-def replication_job(store: Store, observer: Observer) -> ReplicationJob:
-    """Return the job that makes the replicas of a store."""
-    return ReplicationJob(store, rules_of, ReplicasHere(store, may_replicate), {}, observer)
+class Replicas:
+    """The other servers to which one process replicates.
+
+    ``arns`` are what rules call them.
+    """
+
+    def __init__(self, settings: ReplicationSettings, clock: Clock) -> None:
+        self.arns = frozenset(target.arn for target in settings.targets)
+        self._clients = {target.arn: Client(clock, _address(target)) for target in settings.targets}
+
+    def jobs(self, store: Store, observer: Observer) -> Sequence[Job]:
+        """Return the jobs that make the replicas of a store: one for all buckets here, one for each other server."""
+        here = ReplicationJob(store, rules_of, ReplicasHere(store, may_replicate), observer)
+        sending = [
+            SendingJob(store, rules_of, arn, S3ishPeer(store, client), observer)
+            for arn, client in self._clients.items()
+        ]
+        return [here, *sending]
+
+    def close(self) -> None:
+        """End the connections to the other servers."""
+        for client in self._clients.values():
+            client.close()
+
+
+def _address(target: ReplicaTargetSettings) -> Address:
+    return Address(
+        target.endpoint,
+        target.bucket,
+        target.region,
+        (target.access_key, replica_secret(target)),
+        target.style == "virtual",
+        target.timeout_seconds,
+        target.allow_link_local,
+    )

@@ -34,7 +34,7 @@ from s3ish.objects.consequences import Consequences
 from s3ish.objects.rewind import rewind_bucket
 from s3ish.objects.store import Store
 from s3ish.observe.observer import Observer
-from s3ish.replication import REPLICATION, replication_job
+from s3ish.replication import REPLICATION, Replicas
 from s3ish.server.access_log import AccessLog
 from s3ish.server.pipeline import S3Application
 from s3ish.server.planned_faults import PlannedFaults
@@ -137,6 +137,7 @@ class World:
         self._owner = root.owner
         self._users = [replace(root, access_key=access_key)] if access_key else [root, *others]
         self._notifications = Notifications(settings.notifications, self.clock)
+        self._replicas = Replicas(settings.replication, self.clock)
         self._stage: _Stage | None = None
         self.start: Snapshot | None = None
         self._used = self.clock.monotonic()
@@ -185,6 +186,7 @@ class World:
         if self._stage:
             await self._stage.leave()
         await self._notifications.close()
+        self._replicas.close()
 
     async def reset(self, bucket: str = "", snapshot: str = "") -> None:
         """Be as after the start: the store, clock, faults and recorded requests.
@@ -271,9 +273,10 @@ class World:
             any_region=True,
             access_log=access_log,
             faults=self.faults,
+            peers=self._replicas.arns,
         )
         delivery = Periodic("access-logs", access_log.deliver, access_log.pause_seconds)
-        jobs = [delivery, *self._notifications.jobs(store, observer), replication_job(store, observer)]
+        jobs = [delivery, *self._notifications.jobs(store, observer), *self._replicas.jobs(store, observer)]
         old, self._stage = self._stage, _Stage(store, s3, access_log, jobs)
         if old:
             await old.leave()

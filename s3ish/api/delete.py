@@ -9,10 +9,12 @@ import asyncio
 from s3ish.api.context import Context, KeyOutcome
 from s3ish.api.lock import check_bypass, may_bypass
 from s3ish.api.operation import operation
+from s3ish.api.replica import ReplicaHeaders, identity_of, make_marker
 from s3ish.api.shapes import BucketRequest, DocumentDigest, ObjectRequest, RequesterPays
 from s3ish.auth.authorize import Permit
 from s3ish.errors import MalformedXML, S3Error
 from s3ish.objects import delete
+from s3ish.objects.arrival import take_marker
 from s3ish.objects.conditions import WriteConditions
 from s3ish.wire.fields import body, element, elements, header, ignored, query
 from s3ish.wire.names import check_key
@@ -32,7 +34,7 @@ class SecondFactor:
 
 
 @shape
-class DeleteObjectRequest(ObjectRequest, SecondFactor):
+class DeleteObjectRequest(ObjectRequest, SecondFactor, ReplicaHeaders):
     """DELETE /{Bucket}/{Key+}"""
 
     version_id: str | None = query("versionId")
@@ -50,9 +52,18 @@ class DeleteObjectResponse:
     version_id: str | None = header("x-amz-version-id")
 
 
-@operation("DELETE /{Bucket}/{Key+}", action="s3:DeleteObject", version_action="s3:DeleteObjectVersion", status=204)
+@operation(
+    "DELETE /{Bucket}/{Key+}",
+    action="s3:DeleteObject",
+    version_action="s3:DeleteObjectVersion",
+    permits=make_marker,
+    status=204,
+)
 async def delete_object(context: Context, request: DeleteObjectRequest) -> DeleteObjectResponse:
     """https://docs.aws.amazon.com/AmazonS3/latest/API/API_DeleteObject.html"""
+    if (identity := identity_of(context, request)) and request.version_id is None:
+        marker = await take_marker(context.store, request.bucket, request.key, identity, context.owner)
+        return DeleteObjectResponse(delete_marker=True, version_id=marker.id)
     check_bypass(context.target, request.bypass_governance)
     bypass = await may_bypass(context, request.bucket, request.key, request.bypass_governance)
     deleted = await delete.delete_object(

@@ -11,6 +11,7 @@ from msgspec.structs import replace
 from s3ish.api.context import Context
 from s3ish.api.documents import DocumentHeaders, Effect, bucket_document
 from s3ish.api.operation import operation
+from s3ish.api.replica import ReplicaMark, cause_of, make_replica
 from s3ish.api.shapes import AttributeHeaders, DocumentDigest, ObjectRequest, RequesterPays
 from s3ish.auth.authorize import Permit
 from s3ish.errors import (
@@ -294,7 +295,7 @@ class LockRequest(ObjectRequest):
 
 
 @shape
-class PutRetentionRequest(LockRequest, DocumentDigest):
+class PutRetentionRequest(LockRequest, DocumentDigest, ReplicaMark):
     """PUT /{Bucket}/{Key+}?retention"""
 
     bypass: bool | None = header("x-amz-bypass-governance-retention")
@@ -302,7 +303,7 @@ class PutRetentionRequest(LockRequest, DocumentDigest):
 
 
 @shape
-class PutLegalHoldRequest(LockRequest, DocumentDigest):
+class PutLegalHoldRequest(LockRequest, DocumentDigest, ReplicaMark):
     """PUT /{Bucket}/{Key+}?legal-hold"""
 
     hold: LegalHold = body("LegalHold")
@@ -330,7 +331,7 @@ async def get_object_retention(context: Context, request: LockRequest) -> Retent
     )
 
 
-@operation("PUT /{Bucket}/{Key+}?retention", action="s3:PutObjectRetention", needs_digest=True)
+@operation("PUT /{Bucket}/{Key+}?retention", action="s3:PutObjectRetention", needs_digest=True, permits=make_replica)
 async def put_object_retention(context: Context, request: PutRetentionRequest) -> None:
     """https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutObjectRetention.html"""
     _check_lockable(context.target)
@@ -347,7 +348,7 @@ async def put_object_retention(context: Context, request: PutRetentionRequest) -
         )
 
     await versions.amend_version(
-        context.store, request.bucket, request.key, request.version_id, change, cause=context.cause
+        context.store, request.bucket, request.key, request.version_id, change, cause=cause_of(context, request)
     )
 
 
@@ -362,7 +363,7 @@ async def get_object_legal_hold(context: Context, request: LockRequest) -> Legal
     return LegalHold(status="ON" if kept.legal_hold else "OFF")
 
 
-@operation("PUT /{Bucket}/{Key+}?legal-hold", action="s3:PutObjectLegalHold", needs_digest=True)
+@operation("PUT /{Bucket}/{Key+}?legal-hold", action="s3:PutObjectLegalHold", needs_digest=True, permits=make_replica)
 async def put_object_legal_hold(context: Context, request: PutLegalHoldRequest) -> None:
     """https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutObjectLegalHold.html"""
     _check_lockable(context.target)
@@ -376,7 +377,7 @@ async def put_object_legal_hold(context: Context, request: PutLegalHoldRequest) 
         )
 
     await versions.amend_version(
-        context.store, request.bucket, request.key, request.version_id, change, cause=context.cause
+        context.store, request.bucket, request.key, request.version_id, change, cause=cause_of(context, request)
     )
 
 

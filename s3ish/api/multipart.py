@@ -18,6 +18,7 @@ from s3ish.api.lock import check_digest, lock_of
 from s3ish.api.object_headers import attributes_of
 from s3ish.api.operation import operation
 from s3ish.api.put import shown_version, write_extras
+from s3ish.api.replica import ReplicaHeaders, identity_of, make_replica
 from s3ish.api.shapes import (
     ALGORITHMS,
     CHECKSUM_TYPES,
@@ -282,7 +283,7 @@ class CompletedMultipartUpload:
 
 
 @shape
-class CompleteMultipartUploadRequest(ObjectRequest, CustomerKeyHeaders):
+class CompleteMultipartUploadRequest(ObjectRequest, CustomerKeyHeaders, ReplicaHeaders):
     """POST /{Bucket}/{Key+}?uploadId"""
 
     upload: CompletedMultipartUpload | None = body("CompleteMultipartUpload", required=False)
@@ -308,7 +309,7 @@ class CompleteMultipartUploadResponse:
     encryption: EncryptionEcho | None = group()
 
 
-@operation("POST /{Bucket}/{Key+}?uploadId", action="s3:PutObject", body_bytes=8 * 1024 * 1024)
+@operation("POST /{Bucket}/{Key+}?uploadId", action="s3:PutObject", permits=make_replica, body_bytes=8 * 1024 * 1024)
 async def complete_multipart_upload(
     context: Context, request: CompleteMultipartUploadRequest
 ) -> CompleteMultipartUploadResponse:
@@ -330,6 +331,7 @@ async def complete_multipart_upload(
         expected_size=request.object_size,
         conditions=WriteConditions(if_match=request.if_match, if_none_match=request.if_none_match),
         cause=context.cause,
+        identity=identity_of(context, request),
     )
     return CompleteMultipartUploadResponse(
         location=context.url,

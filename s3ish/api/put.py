@@ -4,6 +4,7 @@ https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutObject.html
 """
 
 from collections.abc import Iterable
+from functools import partial
 from typing import Any
 
 from s3ish.api.acl import owner_and_acl, write_list
@@ -14,6 +15,7 @@ from s3ish.api.lifecycle import shown_expiry
 from s3ish.api.lock import check_digest, lock_of, write_lock
 from s3ish.api.object_headers import attributes_of
 from s3ish.api.operation import operation
+from s3ish.api.replica import ReplicaHeaders, identity_of, make_replica
 from s3ish.api.shapes import (
     AttributeHeaders,
     DataDigest,
@@ -26,13 +28,14 @@ from s3ish.auth.authorize import Permit
 from s3ish.model import Version
 from s3ish.objects import put
 from s3ish.objects.appending import Appended, Unchanged, find_base
+from s3ish.objects.arrival import take_object
 from s3ish.objects.conditions import WriteConditions
 from s3ish.wire.fields import group, header, stream
 from s3ish.wire.shape import shape
 
 
 @shape
-class PutObjectRequest(ObjectRequest, AttributeHeaders, DataDigest):
+class PutObjectRequest(ObjectRequest, AttributeHeaders, DataDigest, ReplicaHeaders):
     """PUT /{Bucket}/{Key+}"""
 
     if_match: str | None = header("If-Match")
@@ -58,11 +61,16 @@ def write_extras(request: Any) -> Iterable[Permit]:
     return (*write_list(request), *write_lock(request))
 
 
-@operation("PUT /{Bucket}/{Key+}", action="s3:PutObject", permits=write_extras)
+def _extras(request: Any) -> Iterable[Permit]:
+    return (*write_extras(request), *make_replica(request))
+
+
+@operation("PUT /{Bucket}/{Key+}", action="s3:PutObject", permits=_extras)
 async def put_object(context: Context, request: PutObjectRequest) -> PutObjectResponse:
     """https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutObject.html"""
     conditions = WriteConditions(if_match=request.if_match, if_none_match=request.if_none_match)
-    if request.write_offset_bytes is not None:
+    identity = identity_of(context, request)
+    if request.write_offset_bytes is not None and identity is None:
         base = await find_base(context.store, request.bucket, request.key, request.write_offset_bytes)
         if base:
             return _answer(context, *await append_to(context, request, base, conditions))
@@ -72,17 +80,20 @@ async def put_object(context: Context, request: PutObjectRequest) -> PutObjectRe
     check_digest(context, lock, "Put Object")
     attributes = attributes_of(request, acl, lock)
     encryption = await encrypted(context, request, attributes, request.key)
-    version = await put.put_object(
+    store = (
+        partial(take_object, identity=identity)
+        if identity
+        else partial(put.put_object, conditions=conditions, cause=context.cause)
+    )
+    version = await store(
         context.store,
         request.bucket,
         request.key,
         context.body,
         owner=owner,
-        cause=context.cause,
         attributes=encryption.attributes,
         encoding=encryption.links,
         encodings=encodings_with(context.store, encryption.keys),
-        conditions=conditions,
     )
     return _answer(context, Appended(version, version.checksum), encryption.key_md5)
 

@@ -14,10 +14,16 @@ from s3ish.api.documents import DocumentHeaders, Effect, bucket_document
 from s3ish.api.filters import Filter, check_filter, check_prefix, prefix_of, tags_of
 from s3ish.api.object_headers import STORAGE_CLASSES
 from s3ish.api.rules import rules_of as access_rules_of
-from s3ish.auth.authorize import Allowed, Permit, decide
+from s3ish.auth.authorize import Allowed, Denied, Permit, decide, decide_beside
 from s3ish.auth.condition_keys import Circumstances
 from s3ish.auth.principals import Principal
-from s3ish.errors import InvalidArgument, InvalidRequest, MalformedXML, ReplicationConfigurationNotFoundError
+from s3ish.errors import (
+    AccessDenied,
+    InvalidArgument,
+    InvalidRequest,
+    MalformedXML,
+    ReplicationConfigurationNotFoundError,
+)
 from s3ish.model import Bucket, Version
 from s3ish.objects.replication import ReplicationRule as Rule
 from s3ish.wire.fields import element, elements, ignored
@@ -28,6 +34,8 @@ MAX_ID = 255
 BODY_BYTES = 1024 * 1024
 ON_OR_OFF = ("Enabled", "Disabled")
 _ROLE = re.compile(r"arn:[a-z-]{1,32}:iam::[0-9]{0,12}:role/[\w+=,.@/-]{1,576}", re.ASCII)
+_TARGET = re.compile(r"arn:[\w-]{1,32}:(?!s3:)[a-z-]{1,32}:[\w-]{0,64}:[\w-]{0,64}:[\w:./$-]{1,256}", re.ASCII)
+"""The ARN of a bucket of another server, as settings name it."""
 _VERSION = (
     "for this version of Cross Region Replication configuration schema. Please refer to S3 Developer Guide for more "
     "information."
@@ -189,7 +197,7 @@ def _check_rule(rule: ReplicationRule) -> None:
 
 def _check_destination(rule: ReplicationRule, bucket: Bucket) -> None:
     destination = rule.destination
-    if bucket_named(destination.bucket) == bucket.name:
+    if _place(destination) == bucket.name:
         raise InvalidRequest("Destination bucket cannot be the same as the source bucket.")
     if destination.translation and destination.account is None:
         raise InvalidRequest("Account must be specified if AccessControlTranslation is present.")
@@ -221,17 +229,30 @@ def _permits(rule: Rule, caller: Principal) -> Iterator[Permit]:
 
 async def _admit(context: Context, request: Any) -> None:
     """Check the buckets that replicas go to, and give an id to the rules that have none, as S3 does."""
-    for name in {bucket_named(rule.destination.bucket) for rule in request.document.rules}:
+    meanings = [_meaning(rule) for rule in request.document.rules]
+    for arn in {rule.destination for rule in meanings if rule.is_elsewhere}:
+        _admit_peer(context, arn)
+    here = [rule for rule in meanings if not rule.is_elsewhere]
+    for name in {rule.destination for rule in here}:
         held = await context.store.find_bucket(name)
         if held is None:
             raise InvalidRequest("Destination bucket must exist.")
         if held.record.versioning != "Enabled":
             raise InvalidRequest("Destination bucket must have versioning enabled.")
-    meanings = [_meaning(rule) for rule in request.document.rules]
-    for permit in {permit for rule in meanings for permit in _permits(rule, context.principal)}:
+    for permit in {permit for rule in here for permit in _permits(rule, context.principal)}:
         await context.require(permit)
     for rule in request.document.rules:
         rule.id = rule.id or context.store.clock.token(30)
+
+
+def _admit_peer(context: Context, arn: str) -> None:
+    """Check that a target is there, and may be used: what is sent there is signed with keys of the server."""
+    if arn not in context.peers:
+        raise InvalidRequest("Destination bucket must exist.")
+    for action in ("ReplicateObject", "ReplicateDelete"):
+        may = decide_beside(context.principal, action, arn, context.circumstances)
+        if isinstance(may, Denied):
+            raise AccessDenied.because(may.by)
 
 
 REPLICATION = bucket_document(
@@ -257,7 +278,7 @@ def rules_of(bucket: Bucket) -> tuple[Rule, ...]:
 def _meaning(rule: ReplicationRule) -> Rule:
     source, destination = rule.source, rule.destination
     return Rule(
-        destination=bucket_named(destination.bucket),
+        destination=_place(destination),
         prefix=rule.prefix or prefix_of(rule.filter),
         tags=tuple(tags_of(rule.filter)),
         priority=rule.priority or 0,
@@ -267,7 +288,14 @@ def _meaning(rule: ReplicationRule) -> Rule:
         modifications=source is not None and _is_on(source.modifications),
         existing=_is_on(rule.existing),
         owned=destination.translation is not None,
+        key_id=(destination.encryption.key_id or "") if destination.encryption else "",
     )
+
+
+def _place(destination: Destination) -> str:
+    """Return the name of a bucket of this server, or the ARN of a target. Raises InvalidS3DestinationBucket."""
+    arn = destination.bucket
+    return arn if _TARGET.fullmatch(arn) else bucket_named(arn)
 
 
 def _is_on(switch: Any) -> bool:

@@ -10,10 +10,12 @@ from s3ish.api.context import Context
 from s3ish.api.documents import Effect, bucket_document
 from s3ish.api.object_headers import MAX_TAGS, check_tags
 from s3ish.api.operation import operation
+from s3ish.api.replica import ReplicaMark, cause_of, tag_replica
 from s3ish.api.shapes import BucketRequest, DocumentDigest, RequesterPays, TagElement
 from s3ish.errors import NoSuchTagSet
 from s3ish.model import Bucket, Tag, Version
 from s3ish.objects import versions
+from s3ish.objects.consequences import Cause
 from s3ish.wire.fields import body, elements, header, label, query
 from s3ish.wire.shape import shape
 
@@ -63,7 +65,7 @@ class GetObjectTaggingRequest(ObjectTaggingRequest, RequesterPays):
 
 
 @shape
-class PutObjectTaggingRequest(ObjectTaggingRequest, RequesterPays, DocumentDigest):
+class PutObjectTaggingRequest(ObjectTaggingRequest, RequesterPays, DocumentDigest, ReplicaMark):
     """PUT /{Bucket}/{Key+}?tagging"""
 
     tagging: Tagging = body("Tagging")
@@ -91,11 +93,16 @@ async def get_object_tagging(context: Context, request: GetObjectTaggingRequest)
     )
 
 
-@operation("PUT /{Bucket}/{Key+}?tagging", action="s3:PutObjectTagging", version_action="s3:PutObjectVersionTagging")
+@operation(
+    "PUT /{Bucket}/{Key+}?tagging",
+    action="s3:PutObjectTagging",
+    version_action="s3:PutObjectVersionTagging",
+    permits=tag_replica,
+)
 async def put_object_tagging(context: Context, request: PutObjectTaggingRequest) -> TaggedResponse:
     """https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutObjectTagging.html"""
     tags = check_tags(tuple(Tag(tag.key, tag.value) for tag in request.tagging.tags), MAX_TAGS)
-    return await _tag(context, request, tags, "PUT")
+    return await _tag(context, request, tags, "PUT", cause_of(context, request))
 
 
 @operation(
@@ -106,15 +113,17 @@ async def put_object_tagging(context: Context, request: PutObjectTaggingRequest)
 )
 async def delete_object_tagging(context: Context, request: ObjectTaggingRequest) -> TaggedResponse:
     """https://docs.aws.amazon.com/AmazonS3/latest/API/API_DeleteObjectTagging.html"""
-    return await _tag(context, request, (), "DELETE")
+    return await _tag(context, request, (), "DELETE", context.cause)
 
 
-async def _tag(context: Context, request: ObjectTaggingRequest, tags: tuple[Tag, ...], method: str) -> TaggedResponse:
+async def _tag(
+    context: Context, request: ObjectTaggingRequest, tags: tuple[Tag, ...], method: str, cause: Cause
+) -> TaggedResponse:
     def change(version: Version) -> Version:
         return replace(version, attributes=replace(version.attributes, tags=tags))
 
     version = await versions.amend_version(
-        context.store, request.bucket, request.key, request.version_id, change, method=method, cause=context.cause
+        context.store, request.bucket, request.key, request.version_id, change, method=method, cause=cause
     )
     return TaggedResponse(version_id=_shown(context, version))
 

@@ -305,7 +305,8 @@ def _check_all_signed(headers: Mapping[str, str], signed: frozenset[str]) -> Non
     unsigned = [
         name
         for name in headers
-        if name not in signed and (name == "host" or (name.startswith("x-amz-") and name != "x-amz-content-sha256"))
+        if name not in signed
+        and (name == "host" or (name.startswith(("x-amz-", "x-s3ish-")) and name != "x-amz-content-sha256"))
     ]
     if unsigned:
         raise AccessDenied(

@@ -16,11 +16,12 @@ def sign_request(
     method: str,
     host: str,
     path: str,
-    body: bytes,
+    body: bytes | str,
     *,
     now: datetime,
     region: str,
     query: Mapping[str, str] | None = None,
+    also: Mapping[str, str] | None = None,
     token: str = "",
 ) -> dict[str, str]:
     """Return the headers that sign a request, the Host header among them.
@@ -28,14 +29,16 @@ def sign_request(
     Args:
         keys: access key and secret key.
         path: as it is sent.
+        body: it, or its SHA-256 in hexadecimal.
         now: the time, UTC.
         query: its parameters, decoded.
+        also: headers to sign beside those that every request has, by lower-case name.
         token: that of a session.
     """
     timestamp = now.strftime("%Y%m%dT%H%M%SZ")
     scope = Scope(timestamp[:8], region)
-    digest = hashlib.sha256(body).hexdigest()
-    headers = {"host": host, "x-amz-content-sha256": digest, "x-amz-date": timestamp}
+    digest = body if isinstance(body, str) else hashlib.sha256(body).hexdigest()
+    headers = {**(also or {}), "host": host, "x-amz-content-sha256": digest, "x-amz-date": timestamp}
     if token:
         headers["x-amz-security-token"] = token
     names = sorted(headers)

@@ -6,7 +6,7 @@ from datetime import datetime
 from msgspec.structs import replace
 
 from s3ish.errors import InternalError, NoSuchBucket, S3Error, SlowDown
-from s3ish.jobs.replicate import Refused, Unreachable
+from s3ish.jobs.destination import Refused, Unreachable
 from s3ish.model import Bucket, Version
 from s3ish.objects.get import Replaced
 from s3ish.objects.replica import replicate_here

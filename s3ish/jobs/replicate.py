@@ -1,4 +1,4 @@
-"""Replication: versions that wait for their replicas, oldest first.
+"""Replication to buckets of this server: versions that wait for their replicas, oldest first.
 
 A version's row goes when every destination has it, or has refused it for good; its status then says which. A
 destination that cannot be reached is left alone for a while, twice as long each time, and what waits for it goes on
@@ -11,20 +11,21 @@ PENDING wait again, and those that were there before the rules wait now where a 
 
 import asyncio
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
-from typing import Protocol
 
 import structlog
 from msgspec.structs import replace
 
 from s3ish.errors import NoSuchBucket, NoSuchVersion
 from s3ish.index.protocol import Conflict, Damaged
+from s3ish.jobs.destination import Destination, Refused, Unreachable
 from s3ish.jobs.runner import Step
+from s3ish.jobs.settle import settle
 from s3ish.model import Bucket, Version
 from s3ish.objects import versions
 from s3ish.objects.consequences import Cause
-from s3ish.objects.replication import JOB, REPLICA, ReplicationRule, RulesOf, chosen, waiting
+from s3ish.objects.replication import ReplicationRule, RulesOf, chosen, rules_for, waiting
 from s3ish.objects.store import Store
 from s3ish.observe.observer import Observer
 from s3ish.tables import keys
@@ -41,25 +42,6 @@ _FIRST_REST_SECONDS, _LONGEST_REST_SECONDS = 1.0, 60.0
 _BUCKETS_SECONDS = 5.0
 """How often buckets are asked whether their rules are new."""
 _BUCKETS_AT_ONCE = 200
-_CAUSE = Cause(job=JOB)
-
-
-class Refused(Exception):
-    """A destination does not take a version, and will not as things are; the text says why."""
-
-
-class Unreachable(Exception):
-    """A destination takes nothing now; the text says why."""
-
-
-class Destination(Protocol):
-    """Where replicas go."""
-
-    async def replicate(self, bucket: Bucket, version: Version, rule: ReplicationRule) -> None:
-        """Have the destination of a rule have a replica of a version, or have that replica say what the version says.
-
-        Raises Refused, Unreachable.
-        """
 
 
 class ReplicationJob:
@@ -69,7 +51,6 @@ class ReplicationJob:
         store: the engines.
         rules_of: returns the enabled rules of a bucket.
         here: the buckets of this server, as destinations.
-        elsewhere: further destinations, by the name that rules give them.
         observer: counts what is done.
     """
 
@@ -80,10 +61,9 @@ class ReplicationJob:
         store: Store,
         rules_of: RulesOf,
         here: Destination,
-        elsewhere: Mapping[str, Destination],
         observer: Observer,
     ) -> None:
-        self._store, self._rules_of, self._here, self._elsewhere = store, rules_of, here, elsewhere
+        self._store, self._rules_of, self._here = store, rules_of, here
         self._observer = observer
         self._cursor = b""
         self._rests: dict[str, tuple[float, int]] = {}
@@ -122,25 +102,22 @@ class ReplicationJob:
     # --- one version
 
     async def _one(self, row: bytes, value: bytes) -> None:
-        """Replicate a version to all its destinations, and take its row away if that is decided."""
+        """Replicate a version to its destinations here, and take its row away if that is decided."""
         sequence, bucket, key = keys.split_replication_key(row)
         held = await self._store.find_bucket(bucket)
-        version = None
-        with suppress(Damaged):  # the repair of its row is under way
+        try:
             found = await self._store.get(VERSIONS, bucket, key, sequence)
-            version = found.record if found else None
-        if held is None or version is None:
-            await self._done(row, value)
+        except Damaged:  # the repair of its row is under way
             return
-        outcomes = [await self._to(rule, held.record, version) for rule in self._rules_for(held.record, version)]
-        if None in outcomes:
+        waits = REPLICATIONS.expect(row, value)
+        if held is None or found is None:
+            with suppress(Conflict):
+                await self._store.index.commit([REPLICATIONS.drop(row)], [waits])
             return
-        await self._tell(version, failed=False in outcomes)
-        await self._done(row, value)
-
-    def _rules_for(self, bucket: Bucket, version: Version) -> list[ReplicationRule]:
-        rules = self._rules_of(bucket)
-        return chosen([rule for rule in rules if rule.modifications or version.replication != REPLICA], version)
+        rules = rules_for(self._rules_of(held.record), found.record)
+        outcomes = [await self._to(rule, held.record, found.record) for rule in rules if not rule.is_elsewhere]
+        if None not in outcomes:
+            await settle(self._store, found.record, rules, waits, failed=False in outcomes)
 
     async def _to(self, rule: ReplicationRule, bucket: Bucket, version: Version) -> bool | None:
         """Replicate to one destination; return whether it took the version, None if that is not known yet."""
@@ -149,7 +126,7 @@ class ReplicationJob:
         if self._store.clock.monotonic() < until:
             return None
         try:
-            await self._elsewhere.get(name, self._here).replicate(bucket, version, rule)
+            await self._here.replicate(bucket, version, rule)
         except Unreachable as error:
             pause = min(_FIRST_REST_SECONDS * 2 ** min(rests, 10), _LONGEST_REST_SECONDS)
             self._rests[name] = self._store.clock.monotonic() + pause, rests + 1
@@ -167,24 +144,6 @@ class ReplicationJob:
             log.info("replication goes on", destination=name)
         self._observer.replicated(name, version.size)
         return True
-
-    async def _tell(self, version: Version, *, failed: bool) -> None:
-        """Have the version say what became of it; a replica stays one."""
-        if version.replication == REPLICA:
-            return
-
-        def change(now: Version) -> Version:
-            if now.revision != version.revision:
-                return now  # it was amended meanwhile, and waits anew
-            return replace(now, replication="FAILED" if failed else "COMPLETED")
-
-        with suppress(NoSuchVersion, NoSuchBucket):
-            await versions.amend_record(self._store, version, change, _CAUSE)
-
-    async def _done(self, row: bytes, value: bytes) -> None:
-        """Take a row away, unless the version was amended meanwhile and waits again."""
-        with suppress(Conflict):
-            await self._store.index.commit([REPLICATIONS.drop(row)], [REPLICATIONS.expect(row, value)])
 
     # --- buckets with new rules
 
@@ -228,7 +187,7 @@ class ReplicationJob:
 
     async def _wait_again(self, bucket: Bucket, version: Version) -> None:
         if version.replication == "PENDING":
-            await self._store.index.commit([waiting(version)])
+            await self._store.index.commit(waiting(version, rules_for(self._rules_of(bucket), version)))
             return
         rules = [rule for rule in self._rules_of(bucket) if rule.existing]
         if version.replication in ("", "FAILED") and version.id != "null" and chosen(rules, version):

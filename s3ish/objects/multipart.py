@@ -7,7 +7,9 @@ https://docs.aws.amazon.com/AmazonS3/latest/userguide/mpuoverview.html
 """
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
+from functools import partial
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -26,6 +28,7 @@ from s3ish.errors import (
 from s3ish.index.protocol import Change
 from s3ish.model import Checksum, Garbage, Part, Upload, Usage, Version
 from s3ish.objects import usage
+from s3ish.objects.arrival import Identity, arrived
 from s3ish.objects.conditions import UNCONDITIONAL, WriteConditions
 from s3ish.objects.consequences import BY_SERVER, Cause
 from s3ish.objects.digests import DEFAULT_ALGORITHM
@@ -33,6 +36,7 @@ from s3ish.objects.encodings.chain import Encodings, Links
 from s3ish.objects.ingest import Source, ingest
 from s3ish.objects.put import publish
 from s3ish.objects.quotas import LONG_BYTES
+from s3ish.objects.replica_place import publish_replica
 from s3ish.objects.store import Conflicted, Store, attempts, drop_blobs, translated
 from s3ish.tables import keys
 from s3ish.tables.catalog import INLINE, PARTS, UPLOADS, USAGE
@@ -228,6 +232,7 @@ async def complete_upload(
     expected_size: int | None = None,
     conditions: WriteConditions = UNCONDITIONAL,
     cause: Cause = BY_SERVER,
+    identity: Identity | None = None,
 ) -> Version:
     """Make an object of the chosen parts, in order; a repeated request gets the same answer.
 
@@ -236,6 +241,7 @@ async def complete_upload(
     Args:
         expected, expected_kind, expected_size: what the client says of the whole object.
         cause: why.
+        identity: what it has in common with the version of another server of which it is a replica.
 
     Raises:
         NoSuchUpload, InvalidPart, InvalidPartOrder, EntityTooSmall, BadDigest, InvalidRequest: the request is wrong.
@@ -243,8 +249,15 @@ async def complete_upload(
     """
     conditions.check_form()
     _check_order(chosen)
+    make: Callable[..., Awaitable[Version]] = partial(publish, store, conditions=conditions, cause=cause)
+    if identity:
+        make = partial(publish_replica, store)
     with translated():
         for _ in attempts():
+            if identity and (there := await arrived(store, bucket, key, identity)):
+                with suppress(NoSuchUpload):
+                    await abort_upload(store, bucket, key, upload_id)
+                return there
             try:
                 held = await find_upload(store, bucket, key, upload_id)
             except NoSuchUpload:
@@ -256,7 +269,8 @@ async def complete_upload(
             _check_kind(held.record, expected_kind)
             _check_whole(draft, held.record, expected, expected_size)
             try:
-                return await _publish(store, held, draft, stored, parts, conditions, cause)
+                draft = identity.of(draft) if identity else draft
+                return await _publish(store, held, draft, stored, parts, make)
             except Conflicted:
                 continue
     raise AssertionError  # attempts() raises before
@@ -378,8 +392,7 @@ async def _publish(
     draft: Version,
     stored: list[Held[Part]],
     parts: list[Held[Part]],
-    conditions: WriteConditions,
-    cause: Cause,
+    make: Callable[..., Awaitable[Version]],
 ) -> Version:
     """Publish the version and end its upload in one commit; parts that were not chosen become garbage."""
     used = {part.record.number for part in parts}
@@ -389,16 +402,8 @@ async def _publish(
     changes += [PARTS.drop(part.key) for part in stored]
     async with store.blobs.create(f"{draft.bucket}/{draft.key}", 0) as writer:
         draft = replace(draft, blob=await writer.finish())
-        version = await publish(
-            store,
-            draft,
-            writer,
-            conditions,
-            tuple(changes),
-            (held.row, *(part.row for part in stored)),
-            cause,
-            -_held_by_upload(stored),
-        )
+        expect = (held.row, *(part.row for part in stored))
+        version = await make(draft, writer, changes=tuple(changes), expect=expect, beside=-_held_by_upload(stored))
     await store.discard(garbage)
     return version
 

@@ -1,7 +1,7 @@
 """Which versions are replicated, and where to: what the rules of a bucket mean, and the row that a change leaves.
 
-A version that a rule is about is made with the status PENDING, and the same commit writes a row that says so. The job
-that replicates removes the row when every destination has the version. A replica has the id and the sequence of its
+A version that a rule is about is made with the status PENDING, and the same commit writes rows that say so. The jobs
+that replicate remove a row when its destinations have the version. A replica has the id and the sequence of its
 source, so that it is made once however often that is tried, and the versions of a key are in the same order everywhere.
 What came as a replica goes nowhere else: two buckets may be each other's destination.
 
@@ -12,11 +12,11 @@ from collections.abc import Callable, Iterable, Sequence
 
 from msgspec import Struct
 
-from s3ish.index.protocol import Change
+from s3ish.index.protocol import Change, Put
 from s3ish.model import Bucket, Tag, Version
 from s3ish.objects.consequences import Happening
 from s3ish.objects.encodings import customer
-from s3ish.tables.catalog import REPLICATIONS
+from s3ish.tables.catalog import REPLICATIONS, SENDINGS
 
 REPLICA = "REPLICA"
 JOB = "replication"
@@ -31,7 +31,8 @@ class ReplicationRule(Struct, frozen=True, kw_only=True):
     ``priority`` counts. ``storage_class`` is that of replicas, "" for the version's own. ``markers`` says that delete
     markers are replicated, ``encrypted`` that objects are whose encryption names a key, ``modifications`` that changes
     of replicas are, ``existing`` that versions are which were there before the rule. ``owned`` says that replicas
-    belong to the owner of the destination.
+    belong to the owner of the destination, ``key_id`` is the key that encrypts those of objects whose encryption
+    names one.
     """
 
     destination: str
@@ -44,6 +45,12 @@ class ReplicationRule(Struct, frozen=True, kw_only=True):
     modifications: bool = False
     existing: bool = False
     owned: bool = False
+    key_id: str = ""
+
+    @property
+    def is_elsewhere(self) -> bool:
+        """Whether the destination is on another server."""
+        return self.destination.startswith("arn:")
 
     def is_about(self, version: Version) -> bool:
         """Whether a version is to be replicated by the rule."""
@@ -84,22 +91,35 @@ class Replication:
 
     def is_wanted(self, bucket: Bucket, version: Version) -> bool:
         """Whether a version is to be replicated that is made now, or amended."""
-        rules = self._rules_of(bucket)
-        if version.replication == REPLICA:
-            rules = [rule for rule in rules if rule.modifications]
-        return bool(rules) and bool(chosen(rules, version))
+        return bool(rules_for(self._rules_of(bucket), version))
 
     def rows(self, happening: Happening) -> Iterable[Change]:
         """Return the row of a version that is to be replicated, as a source of consequences."""
         version = happening.after
         if version is None or happening.cause.job == JOB:
             return ()
+        rules = rules_for(self._rules_of(happening.bucket), version)
         if version.replication == "PENDING":
-            return (waiting(version),)
+            return waiting(version, rules)
         changes_replica = version.replication == REPLICA and happening.is_amendment
-        return (waiting(version),) if changes_replica and self.is_wanted(happening.bucket, version) else ()
+        return waiting(version, rules) if changes_replica and rules else ()
 
 
-def waiting(version: Version) -> Change:
-    """Return the row that says that a version is to be replicated."""
-    return REPLICATIONS.put(version.revision, version.sequence, version.bucket, version.key)
+def rules_for(rules: Sequence[ReplicationRule], version: Version) -> list[ReplicationRule]:
+    """Return the rules that count for a version as it is: for a replica only those about changes of replicas."""
+    if version.replication == REPLICA:
+        rules = [rule for rule in rules if rule.modifications]
+    return chosen(rules, version) if rules else []
+
+
+def waiting(version: Version, rules: Sequence[ReplicationRule]) -> list[Put]:
+    """Return the rows that say that a version is to be replicated: one for this server, one for each other one.
+
+    A version that no rule is about any more has one here, so that it says in the end what has become of it.
+    """
+    place = version.sequence, version.bucket, version.key
+    elsewhere = [rule.destination for rule in rules if rule.is_elsewhere]
+    rows = [SENDINGS.put(version.revision, destination, *place) for destination in elsewhere]
+    if len(elsewhere) == len(rules) and rules:
+        return rows
+    return [REPLICATIONS.put(version.revision, *place), *rows]

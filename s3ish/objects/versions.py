@@ -18,6 +18,7 @@ from s3ish.index.protocol import Change
 from s3ish.model import NULL_VERSION, Bucket, Version
 from s3ish.objects.amend import Gone, amend
 from s3ish.objects.consequences import BY_SERVER, Cause
+from s3ish.objects.replication import JOB
 from s3ish.objects.store import Store, attempts, translated
 from s3ish.tables.catalog import NULLS, VERSIONS
 from s3ish.tables.table import Held
@@ -124,7 +125,7 @@ async def amend_version(
                 held = present(await find(store, bucket, key, version_id), key, version_id, method)
                 record = (await store.bucket(bucket)).record
                 rows = functools.partial(_rows, store, record, cause, beside)
-                changed = functools.partial(_changed, store, record, change)
+                changed = change if cause.job == JOB else functools.partial(_changed, store, record, change)
                 with suppress(Gone):
                     return (await amend(store, VERSIONS, held, changed, rows)).record
     raise AssertionError  # attempts() raises before

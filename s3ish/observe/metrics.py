@@ -88,6 +88,21 @@ class Metrics:
             multiprocess_mode="livemostrecent",
         )
 
+        self.sendings_waiting = Gauge(
+            "s3ish_replication_target_waiting",
+            "Versions that wait for another server.",
+            ["destination"],
+            registry=registry,
+            multiprocess_mode="livemostrecent",
+        )
+        self.oldest_sending = Gauge(
+            "s3ish_replication_target_oldest_seconds",
+            "For how long the oldest version has been waiting for another server.",
+            ["destination"],
+            registry=registry,
+            multiprocess_mode="livemostrecent",
+        )
+
     def _events(self, registry: CollectorRegistry | None) -> None:
         """Make the metrics of events on their way to targets."""
 

@@ -148,6 +148,14 @@ class Observer:
         """Show for how long the oldest version has been waiting for its replicas."""
         self._metrics.replication_age.set(seconds)
 
+    def sendings_waiting(self, destination: str, count: int) -> None:
+        """Show how many versions wait for another server."""
+        self._metrics.sendings_waiting.labels(destination).set(count)
+
+    def oldest_sending(self, destination: str, seconds: float) -> None:
+        """Show for how long the oldest of them has been waiting."""
+        self._metrics.oldest_sending.labels(destination).set(seconds)
+
     def scrubbed(self, size: int) -> None:
         """Count the bytes of an object that the scrub has verified."""
         self._metrics.scrubbed.inc(size)

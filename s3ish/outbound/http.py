@@ -4,7 +4,8 @@ https://www.rfc-editor.org/rfc/rfc9112
 """
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
+from contextlib import aclosing
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
@@ -45,19 +46,34 @@ def read_url(text: str, *, link_local: bool = False, ca_file: str = "") -> Url:
     return Url(place, path, parts.netloc)
 
 
-class _Answer:
-    """What is known of an answer so far: whether its head and all of it have come, its status, and what follows it."""
+class Answer(NamedTuple):
+    """What a peer answered: its status, its headers by lower-case name, and its body."""
 
-    def __init__(self) -> None:
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
+class _Answering:
+    """What is known of an answer so far: whether its head and all of it have come, and what follows it."""
+
+    def __init__(self, method: str) -> None:
         self.body = b""
         self.begun = self.done = self.keeps_alive = False
         self.status = 0
+        self.headers: dict[str, str] = {}
         self.parser = httptools.HttpResponseParser(self)
+        self._has_body = method != "HEAD"
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Called by the parser."""
+        self.headers[name.decode("latin-1").lower()] = value.decode("utf-8", "replace")
 
     def on_headers_complete(self) -> None:
         """Called by the parser."""
         self.begun, self.status = True, int(self.parser.get_status_code())
         self.keeps_alive = bool(self.parser.should_keep_alive())
+        self.done = self.status >= 200 and not self._has_body
 
     def on_body(self, piece: bytes) -> None:
         """Called by the parser."""
@@ -67,16 +83,27 @@ class _Answer:
         """Called by the parser."""
         self.done = self.status >= 200  # what comes before is no answer yet
 
+    @property
+    def answer(self) -> Answer:
+        """The whole."""
+        return Answer(self.status, self.headers, self.body)
+
+
+Piece = bytes | bytearray | memoryview
+Body = bytes | Callable[[], AsyncGenerator[Piece, None]]
+"""What is sent: bytes, or what opens them anew each time that they are sent."""
+
 
 class Connection:
     """One connection to one place, which is opened when it is first used.
 
     Args:
         url: where to.
+        timeout_seconds: how long a request that is sent piece by piece may come no further; None: the caller limits it.
     """
 
-    def __init__(self, url: Url) -> None:
-        self._url = url
+    def __init__(self, url: Url, timeout_seconds: float | None = None) -> None:
+        self._url, self._timeout = url, timeout_seconds
         self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
 
     async def post(self, headers: Mapping[str, str], body: bytes) -> int:
@@ -87,9 +114,8 @@ class Connection:
         Raises:
             OSError: it cannot be sent, or is not answered.
         """
-        lines = [f"POST {self._url.path} HTTP/1.1", f"host: {self._url.host}", f"content-length: {len(body)}"]
-        lines += [f"{name}: {value}" for name, value in headers.items()]
-        return (await self._send("\r\n".join([*lines, "", ""]).encode("latin-1") + body)).status
+        given = {"host": self._url.host, "content-length": str(len(body)), **headers}
+        return (await self.request("POST", self._url.path, given, body)).status
 
     async def get(self, headers: Mapping[str, str]) -> tuple[int, bytes]:
         """Return the status and the body of what is at the address. The caller limits the time, and closes.
@@ -97,42 +123,83 @@ class Connection:
         Raises:
             OSError: it cannot be asked for, or is not answered.
         """
-        lines = [f"GET {self._url.path} HTTP/1.1", f"host: {self._url.host}"]
-        lines += [f"{name}: {value}" for name, value in headers.items()]
-        answer = await self._send("\r\n".join([*lines, "", ""]).encode("latin-1"))
+        answer = await self.request("GET", self._url.path, {"host": self._url.host, **headers})
         return answer.status, answer.body
 
-    async def _send(self, request: bytes) -> _Answer:
+    async def request(self, method: str, target: str, headers: Mapping[str, str], body: Body = b"") -> Answer:
+        """Send a request and return the answer; see ``post``.
+
+        Args:
+            target: path and query, as they are sent.
+            headers: with Host, and Content-Length where there is a body.
+
+        Raises:
+            OSError: as ``post``; and what the body raises.
+        """
+        lines = [f"{method} {target} HTTP/1.1", *(f"{name}: {value}" for name, value in headers.items())]
+        head = "\r\n".join([*lines, "", ""]).encode()
         if self._streams:
             try:
-                return await self._exchange(request)
+                return await self._exchange(method, head, body)
+            except TimeoutError:
+                raise
             except OSError:
                 self.close()
-        self._streams = await connect(self._url.place)
-        return await self._exchange(request)
+        async with asyncio.timeout(self._timeout):
+            self._streams = await connect(self._url.place)
+        return await self._exchange(method, head, body)
 
-    async def _exchange(self, request: bytes) -> _Answer:
+    async def _exchange(self, method: str, head: bytes, body: Body) -> Answer:
+        """Send and receive at once: a peer may refuse a long body before its end."""
         assert self._streams
         reader, writer = self._streams
-        writer.write(request)
-        await writer.drain()
-        answer, received = _Answer(), 0
-        while not answer.done:
+        sending = asyncio.ensure_future(self._send(writer, head, body))
+        receiving = asyncio.ensure_future(self._receive(reader, method))
+        try:
+            await asyncio.wait({sending, receiving}, return_when=asyncio.FIRST_COMPLETED)
+            if sending.done() and not isinstance(sending.exception(), OSError | None):
+                sending.result()
+            async with asyncio.timeout(self._timeout if sending.done() else None):
+                answering = await receiving
+            if not (sending.done() and answering.done and answering.keeps_alive):
+                self.close()
+            return answering.answer
+        except BaseException:
+            self.close()
+            raise
+        finally:
+            for task in (sending, receiving):
+                task.cancel()
+            await asyncio.gather(sending, receiving, return_exceptions=True)
+
+    async def _send(self, writer: asyncio.StreamWriter, head: bytes, body: Body) -> None:
+        if isinstance(body, bytes):
+            writer.write(head + body)
+            await writer.drain()
+            return
+        writer.write(head)
+        async with aclosing(body()) as pieces:
+            async for piece in pieces:
+                writer.write(piece)
+                async with asyncio.timeout(self._timeout):
+                    await writer.drain()
+
+    async def _receive(self, reader: asyncio.StreamReader, method: str) -> _Answering:
+        answering, received = _Answering(method), 0
+        while not answering.done:
             piece = await reader.read(_READ_BYTES)
             received += len(piece)
             if received > ANSWER_BYTES:
                 raise NoAnswer("the answer is too long")
-            if not piece and answer.begun and not answer.keeps_alive:
+            if not piece and answering.begun and not answering.keeps_alive:
                 break  # it ends with its connection
             if not piece:
                 raise NoAnswer("the connection was closed before an answer")
             try:
-                answer.parser.feed_data(piece)
+                answering.parser.feed_data(piece)
             except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
                 raise NoAnswer("what was answered is not HTTP") from error
-        if not answer.done or not answer.keeps_alive:
-            self.close()
-        return answer
+        return answering
 
     def close(self) -> None:
         """Close the connection; the next request opens another one."""

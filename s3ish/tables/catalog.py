@@ -302,6 +302,11 @@ REPLICATIONS: KeyedTable[int, [int, str, str]] = KeyedTable(
 """The versions that are to be replicated: the record is the version's revision. A rebuild finds them again by their
 status."""
 
+SENDINGS: KeyedTable[int, [str, int, str, str]] = KeyedTable(
+    "sendings", int, keys.sending_key, keys.split_sending_key, title="replication to {} of version {} of {}/{}"
+)
+"""The same of versions that are to be replicated to another server, by its name."""
+
 TABLES = Tables(
     BUCKETS,
     UPLOADS,
@@ -316,6 +321,7 @@ TABLES = Tables(
     OUTBOX,
     MESSAGES,
     REPLICATIONS,
+    SENDINGS,
     USAGE,
     STATE,
 )

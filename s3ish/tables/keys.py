@@ -128,6 +128,17 @@ def split_replication_key(row: bytes) -> tuple[int, str, str]:
     return int.from_bytes(row[:_SEQUENCE_BYTES], "big"), *split_object_key(row[_SEQUENCE_BYTES:])
 
 
+def sending_key(target: str, sequence: int, bucket: str, key: str) -> bytes:
+    """The row of a version that is to be sent to a target; those of one stand together, the oldest first."""
+    return outbox_key(target, sequence, object_key(bucket, key))
+
+
+def split_sending_key(row: bytes) -> tuple[str, int, str, str]:
+    """Return target, sequence, bucket and key of such a row."""
+    target, sequence, place = split_outbox_key(row)
+    return target, sequence, *split_object_key(place)
+
+
 def system_key(name: str) -> bytes:
     """The row of what belongs to no bucket."""
     return name.encode()

@@ -1,0 +1,69 @@
+"""Replicas that another server sends: headers that only those may use who have the rights of replication.
+
+The version id that a replica gets, its time and its status REPLICA are what the sender says, so that it can try again
+without making a second version. https://docs.aws.amazon.com/AmazonS3/latest/userguide/setting-repl-config-perm-overview.html
+"""
+
+from collections.abc import Iterable
+from typing import Any
+
+from msgspec.structs import replace
+
+from s3ish.api.context import Context
+from s3ish.auth.authorize import Permit
+from s3ish.objects.arrival import Identity, read_identity
+from s3ish.objects.consequences import Cause
+from s3ish.objects.replication import JOB
+from s3ish.wire.fields import header
+from s3ish.wire.shape import shape
+
+
+@shape
+class ReplicaMark:
+    """That a request comes from the server that has the source: the version id."""
+
+    replica: str | None = header("x-s3ish-replica")
+
+
+@shape
+class ReplicaHeaders(ReplicaMark):
+    """What a replica has in common with its source."""
+
+    replica_modified: int | None = header("x-s3ish-replica-modified")
+    replica_etag: str = header("x-s3ish-replica-etag", default="")
+    replica_appends: int = header("x-s3ish-replica-appends", default=0)
+
+
+def make_replica(request: Any) -> Iterable[Permit]:
+    """Return the right that a request needs beside its own if what it makes is to be a replica."""
+    return _permit(request, "s3:ReplicateObject")
+
+
+def make_marker(request: Any) -> Iterable[Permit]:
+    """Return the right that a request needs beside its own if the delete marker is to be a replica."""
+    return _permit(request, "s3:ReplicateDelete")
+
+
+def tag_replica(request: Any) -> Iterable[Permit]:
+    """Return the right that a request needs beside its own if it repeats tags of the source."""
+    return _permit(request, "s3:ReplicateTags")
+
+
+def _permit(request: Any, action: str) -> Iterable[Permit]:
+    if request.replica is not None:
+        yield Permit(action, request.bucket, request.key)
+
+
+def identity_of(context: Context, request: ReplicaHeaders) -> Identity | None:
+    """Return the identity of a replica; None where the request makes none. Raises InvalidArgument."""
+    if request.replica is None:
+        return None
+    clock = context.store.clock
+    return read_identity(
+        clock, request.replica, request.replica_modified, request.replica_etag, request.replica_appends
+    )
+
+
+def cause_of(context: Context, request: ReplicaMark) -> Cause:
+    """Return why a version changes: what repeats a change of the source goes nowhere else."""
+    return context.cause if request.replica is None else replace(context.cause, job=JOB)

@@ -1,0 +1,82 @@
+"""The place of a replica: among the versions of its key by its sequence, not by when it comes.
+
+So it may come to lie below newer ones, and it is made once, however often that is tried.
+"""
+
+from s3ish.blob.protocol import BlobWriter
+from s3ish.index.protocol import Change, Expect, RowIs
+from s3ish.model import NULL_VERSION, Usage, Version
+from s3ish.objects import usage
+from s3ish.objects.consequences import Cause
+from s3ish.objects.replication import JOB
+from s3ish.objects.store import Conflicted, Store, attempts
+from s3ish.tables.catalog import CURRENT, INLINE, NULLS, USAGE, VERSIONS
+from s3ish.tables.table import Held
+
+_CAUSE = Cause(job=JOB)
+
+
+async def publish_replica(
+    store: Store,
+    draft: Version,
+    writer: BlobWriter,
+    changes: tuple[Change, ...] = (),
+    expect: tuple[RowIs, ...] = (),
+    beside: Usage = Usage(),  # noqa: B008 - immutable
+) -> Version:
+    """Seal a finished blob as a replica and commit it.
+
+    Args:
+        draft: the replica.
+        writer: its finished blob.
+        changes, expect: what shall happen, and must be true, in the same commit.
+        beside: how much these changes add to what the bucket holds.
+
+    Raises:
+        NoSuchBucket: it is gone.
+        QuotaExceeded: the bucket or its owner would hold too much.
+        Conflicted: the replica is there by now, or ``expect`` no longer holds.
+    """
+    async with store.turn(draft.bucket, draft.key), store.provisional(draft.blob):
+        for _ in attempts():
+            bucket = await store.bucket(draft.bucket)
+            if await store.get(VERSIONS, draft.bucket, draft.key, draft.sequence) is not None:
+                raise Conflicted
+            newest = next(iter(await store.newest(draft.bucket, draft.key)), None)
+            around, unchanged, shown = _place(draft, newest)
+            more = usage.of_version(draft) + shown + beside
+            room = await store.quotas.check(store.index, bucket.record, more)
+            inline = await writer.seal(VERSIONS.seal(draft))
+            committed = await store.commit(
+                [
+                    *around,
+                    VERSIONS.put(draft),
+                    *INLINE.keep(draft.blob, inline),
+                    *store.consequences.rows(bucket.record, None, draft, _CAUSE),
+                    *USAGE.add(bucket.record, more),
+                    *changes,
+                ],
+                [bucket.row, *unchanged, *expect, *room],
+            )
+            if committed:
+                return draft
+            for expectation in expect:
+                if await store.index.get(expectation.table, expectation.key) != expectation.value:
+                    raise Conflicted
+    raise AssertionError  # attempts() raises before
+
+
+def _place(replica: Version, newest: Held[Version] | None) -> tuple[list[Change], list[Expect], Usage]:
+    """Return what changes beside a replica's row, what must be so, and what listings show more of.
+
+    Args:
+        newest: the newest version of its key.
+    """
+    if newest is not None and newest.record.sequence > replica.sequence:
+        own = VERSIONS.key(replica.bucket, replica.key, replica.sequence)
+        return [], [VERSIONS.expect(own, None), newest.row], Usage()  # while that is there, listings show no replica
+    changes: list[Change] = [CURRENT.show(replica)]
+    if newest is not None and newest.record.id == NULL_VERSION:
+        changes.append(NULLS.cover(newest.record))
+    shown = usage.of_key(newest.record if newest else None, replica)
+    return changes, VERSIONS.newest(replica.bucket, replica.key, newest), shown

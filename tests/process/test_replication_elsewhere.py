@@ -1,0 +1,205 @@
+"""Replication to another s3ish: what arrives, once, whatever is killed in between."""
+
+import signal
+
+import boto3
+import pytest
+from botocore.config import Config
+
+from tests.waiting import wait_until
+
+ARN = "arn:s3ish:replication:::there"
+ROLE = "arn:aws:iam::000000000000:role/replicator"
+
+
+def client(endpoint):
+    return boto3.client(
+        "s3",
+        endpoint_url=endpoint,
+        aws_access_key_id="s3ishadmin",
+        aws_secret_access_key="s3ishadmin",
+        region_name="us-east-1",
+        config=Config(retries={"max_attempts": 0}, s3={"addressing_style": "path"}),
+    )
+
+
+def rule(arn=ARN, **fields):
+    plain = {"Status": "Enabled", "Priority": 1, "Filter": {}, "DeleteMarkerReplication": {"Status": "Enabled"}}
+    return plain | {"Destination": {"Bucket": arn}} | fields
+
+
+def replicate(s3, bucket, *rules):
+    s3.put_bucket_replication(Bucket=bucket, ReplicationConfiguration={"Role": ROLE, "Rules": list(rules)})
+
+
+def versioned(s3, bucket):
+    s3.create_bucket(Bucket=bucket)
+    s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
+
+
+def status(s3, key, bucket="here", **which):
+    return s3.head_object(Bucket=bucket, Key=key, **which).get("ReplicationStatus")
+
+
+def versions(s3, bucket):
+    found = s3.list_object_versions(Bucket=bucket)
+    listed = found.get("Versions", []) + found.get("DeleteMarkers", [])
+    return sorted((it["Key"], it["VersionId"], it.get("ETag"), it["LastModified"]) for it in listed)
+
+
+def target(endpoint, arn=ARN, bucket="there", **more):
+    fields = {"arn": arn, "endpoint": endpoint, "bucket": bucket, "access_key": "s3ishadmin", "timeout_seconds": 5}
+    fields = {"secret_key": "s3ishadmin"} | fields | more
+    lines = [f"{name} = {value if isinstance(value, int) else repr(value)}" for name, value in fields.items()]
+    return "\n".join(["[[replication.targets]]", *lines, ""])
+
+
+@pytest.fixture
+def pair(start_server, tmp_path):
+    """Two servers: the bucket ``here`` of the first one is replicated to ``there`` of the second one."""
+    second = start_server(tmp_path / "second")
+    (tmp_path / "s3ish.toml").write_text(target(second.endpoint))
+    first = start_server(tmp_path / "first", "--config", tmp_path / "s3ish.toml")
+    here, there = client(first.endpoint), client(second.endpoint)
+    versioned(here, "here")
+    versioned(there, "there")
+    replicate(here, "here", rule())
+    return here, there
+
+
+@pytest.mark.parametrize("key", ["a", "a b+c/ü~'\"(*)&=%25?#", "x//y/./z", "🦊"])
+def test_an_object_arrives_with_all_that_belongs_to_it(pair, key):
+    here, there = pair
+    put = here.put_object(
+        Bucket="here",
+        Key=key,
+        Body=b"data",
+        Metadata={"colour": "blue"},
+        Tagging="k=v%20w&l=",
+        ContentType="text/plain",
+        CacheControl="max-age=1",
+        StorageClass="STANDARD_IA",
+        WebsiteRedirectLocation="/other",
+        ChecksumAlgorithm="SHA256",
+    )
+    wait_until(lambda: status(here, key) == "COMPLETED")
+    source = here.get_object(Bucket="here", Key=key, ChecksumMode="ENABLED")
+    found = there.get_object(Bucket="there", Key=key, ChecksumMode="ENABLED")
+    assert found["Body"].read() == b"data"
+    assert (found["VersionId"], found["ReplicationStatus"]) == (put["VersionId"], "REPLICA")
+    for name in (
+        "ETag LastModified Metadata ContentType CacheControl StorageClass WebsiteRedirectLocation ChecksumSHA256"
+    ).split():
+        assert found[name] == source[name], name
+    tags = there.get_object_tagging(Bucket="there", Key=key)["TagSet"]
+    assert tags == here.get_object_tagging(Bucket="here", Key=key)["TagSet"]
+
+
+def test_large_objects_uploads_and_empty_ones_arrive(pair):
+    here, there = pair
+    here.put_object(Bucket="here", Key="empty", Body=b"")
+    large = bytes(range(256)) * (40 << 10)
+    here.put_object(Bucket="here", Key="large", Body=large)
+    upload = here.create_multipart_upload(Bucket="here", Key="parts", ContentType="text/plain")["UploadId"]
+    parts = []
+    for number, body in ((1, large), (2, b"end")):
+        part = here.upload_part(Bucket="here", Key="parts", UploadId=upload, PartNumber=number, Body=body)
+        parts.append({"PartNumber": number, "ETag": part["ETag"]})
+    here.complete_multipart_upload(Bucket="here", Key="parts", UploadId=upload, MultipartUpload={"Parts": parts})
+    wait_until(lambda: all(status(here, key) == "COMPLETED" for key in ("empty", "large", "parts")))
+    assert versions(there, "there") == versions(here, "here")
+    assert there.get_object(Bucket="there", Key="large")["Body"].read() == large
+    assert there.get_object(Bucket="there", Key="parts")["Body"].read() == large + b"end"
+    assert there.head_object(Bucket="there", Key="parts", PartNumber=2)["PartsCount"] == 2
+    assert there.list_multipart_uploads(Bucket="there").get("Uploads") is None
+
+
+def test_an_object_that_was_appended_to_arrives_as_it_is(pair):
+    here, there = pair
+    here.put_object(Bucket="here", Key="a", Body=b"x" * 100)
+    here.put_object(Bucket="here", Key="a", Body=b"y" * (6 << 20), WriteOffsetBytes=100)
+    wait_until(lambda: status(here, "a") == "COMPLETED")
+    assert versions(there, "there") == versions(here, "here")
+    assert there.get_object(Bucket="there", Key="a")["Body"].read() == b"x" * 100 + b"y" * (6 << 20)
+
+
+def test_delete_markers_and_later_changes_follow(pair):
+    here, there = pair
+    version = here.put_object(Bucket="here", Key="a", Body=b"1")["VersionId"]
+    here.delete_object(Bucket="here", Key="a")
+    wait_until(lambda: versions(there, "there") == versions(here, "here"))
+    here.put_object_tagging(Bucket="here", Key="a", VersionId=version, Tagging={"TagSet": [{"Key": "k", "Value": "<"}]})
+    wait_until(lambda: status(here, "a", VersionId=version) == "COMPLETED")
+    tags = there.get_object_tagging(Bucket="there", Key="a", VersionId=version)["TagSet"]
+    assert tags == [{"Key": "k", "Value": "<"}]
+    assert status(there, "a", bucket="there", VersionId=version) == "REPLICA"
+    assert versions(there, "there") == versions(here, "here")
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_no_kill_of_either_server_loses_a_version_or_makes_a_second_one(start_server, tmp_path, workers):
+    def start(name, **more):
+        return start_server(tmp_path / name, "--config", tmp_path / f"{name}.toml", S3ISH_WORKERS=workers, **more)
+
+    (tmp_path / "second.toml").write_text("")
+    second = start("second")
+    port = second.endpoint.rpartition(":")[2]
+    (tmp_path / "first.toml").write_text(target(second.endpoint))
+    first = start("first")
+    here, there = client(first.endpoint), client(second.endpoint)
+    versioned(here, "here")
+    versioned(there, "there")
+    replicate(here, "here", rule())
+    for turn in range(4):
+        for number in range(12):
+            here.put_object(Bucket="here", Key=f"{turn}/{number % 8}", Body=b"x" * (5 << 20 if number == 0 else 10))
+        here.delete_object(Bucket="here", Key=f"{turn}/3")
+        if turn % 2:
+            second.stop(signal.SIGKILL)
+            second = start("second", S3ISH_PORT=port)
+            there = client(second.endpoint)
+        else:
+            first.stop(signal.SIGKILL)
+            first = start("first")
+            here = client(first.endpoint)
+    wait_until(lambda: versions(there, "there") == versions(here, "here"), 60)
+    wait_until(lambda: all(status(here, it[0], VersionId=it[1]) == "COMPLETED" for it in versions(here, "here") if it[2]))
+    assert versions(there, "there") == versions(here, "here")
+
+
+def test_two_servers_may_be_each_others_destination(start_server, tmp_path):
+    second = start_server(tmp_path / "second")
+    port = second.endpoint.rpartition(":")[2]
+    (tmp_path / "first.toml").write_text(target(second.endpoint))
+    first = start_server(tmp_path / "first", "--config", tmp_path / "first.toml")
+    second.stop()
+    (tmp_path / "second.toml").write_text(target(first.endpoint, bucket="here"))
+    second = start_server(tmp_path / "second", "--config", tmp_path / "second.toml", S3ISH_PORT=port)
+    here, there = client(first.endpoint), client(second.endpoint)
+    versioned(here, "here")
+    versioned(there, "there")
+    both = {"SourceSelectionCriteria": {"ReplicaModifications": {"Status": "Enabled"}}}
+    replicate(here, "here", rule(**both))
+    replicate(there, "there", rule(**both))
+    one = here.put_object(Bucket="here", Key="a", Body=b"1")["VersionId"]
+    there.put_object(Bucket="there", Key="b", Body=b"2")
+    there.delete_object(Bucket="there", Key="b")
+    wait_until(lambda: len(versions(here, "here")) == 3 and versions(there, "there") == versions(here, "here"))
+    tagging = {"TagSet": [{"Key": "k", "Value": "v"}]}
+    there.put_object_tagging(Bucket="there", Key="a", VersionId=one, Tagging=tagging)
+    wait_until(lambda: here.get_object_tagging(Bucket="here", Key="a")["TagSet"] == tagging["TagSet"])
+    assert (status(here, "a"), status(there, "a", bucket="there")) == ("COMPLETED", "REPLICA")
+    assert versions(there, "there") == versions(here, "here")
+
+
+def test_a_server_that_is_down_holds_up_no_other_bucket(start_server, tmp_path):
+    (tmp_path / "s3ish.toml").write_text(target("http://127.0.0.1:9"))
+    server = start_server(tmp_path / "first", "--config", tmp_path / "s3ish.toml")
+    s3 = client(server.endpoint)
+    for bucket in ("here", "copies"):
+        versioned(s3, bucket)
+    replicate(s3, "here", rule(Filter={"Prefix": "far"}), rule("arn:aws:s3:::copies", Priority=2))
+    for key in ("far/1", "near", "far/2"):
+        s3.put_object(Bucket="here", Key=key, Body=b"x")
+    wait_until(lambda: len(versions(s3, "copies")) == 3)
+    assert [status(s3, key) for key in ("far/1", "near", "far/2")] == ["PENDING", "COMPLETED", "PENDING"]
