@@ -44,7 +44,7 @@ class ServerProcess:
         }
         self._log = tempfile.TemporaryFile("w+")  # noqa: SIM115 - a pipe that nobody drains would block the server
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "s3ish", "serve", *map(str, arguments), "--port", "0"],
+            [sys.executable, "-m", "s3ish", "serve", "--port", "0", *map(str, arguments)],
             env=environment | {"S3ISH_FSYNC": "false", "S3ISH_WORKERS": "1", **variables},
             stdout=subprocess.PIPE,
             stderr=self._log,

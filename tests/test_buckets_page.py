@@ -56,6 +56,21 @@ def test_replication(start_server, script, tmp_path):
     assert found.read_text() == "REPLICA\n"
 
 
+def test_replication_to_another_server(start_server, script, tmp_path):
+    (config,), (policy,), (client,) = (
+        blocks("Replication to another server", language) for language in ("toml", "json", "python")
+    )
+    user = "access_key = 'replicator'\nsecret_key = 'a long random text'\nid = 'replicator'\n"
+    (tmp_path / "there.toml").write_text(f"[[auth.users]]\n{user}policies = ['''{policy}''']\n")
+    buckets = {"S3ISH_DEFAULT_BUCKETS": "backup:versioned"}
+    there = start_server(tmp_path / "there", "--config", tmp_path / "there.toml", **buckets)
+    (tmp_path / "here.toml").write_text(config.replace("http://127.0.0.1:9001", there.endpoint))
+    here = start_server(tmp_path / "here", "--config", tmp_path / "here.toml")
+    found, process = script(client.replace("http://127.0.0.1:9000", here.endpoint), "client")
+    assert process.wait(60) == 0, found.read_text()
+    assert found.read_text() == "COMPLETED\n"
+
+
 def test_notifications(start_server, script, tmp_path):
     port, (config,) = str(free_port()), blocks("Notifications", "toml")
     receiver, client, consumer = blocks("Notifications", "python")

@@ -24,7 +24,7 @@ MAY_IMPORT = {
     | LEAVES,
     "notifications": {"config", "jobs", "targets", "api", "objects"} | LEAVES,
     "answering": {"config", "server", "objects", "identity", "auth"} | LEAVES,
-    "replication": {"jobs", "api", "objects"} | LEAVES,
+    "replication": {"config", "config_targets", "jobs", "peers", "api", "objects"} | LEAVES,
     "app": ABOVE
     | {"controlled", "answering", "notifications", "replication", "identity"}
     | {"api", "objects", "auth", "wire", "tables", "index", "blob"}
@@ -59,7 +59,7 @@ MAY_IMPORT = {
     "config": {"dropin"},
     "dropin": set(),
     "config_texts": {"config", "wire"},
-    "config_targets": {"config", "config_texts"},
+    "config_targets": {"config", "config_texts", "wire"},
     "config_sources": {"dropin", "auth", "config", "config_targets", "config_texts", "errors"},
     "identity": {"outbound", "objects", "auth", "tables", "index"} | LEAVES,
     "server": {"targets", "http", "api", "identity", "auth", "wire", "objects", "blob"} | LEAVES,
@@ -68,6 +68,7 @@ MAY_IMPORT = {
     "jobs": {"targets", "objects", "tables", "index"} | LEAVES,
     "api": {"objects", "auth", "wire"} | LEAVES,
     "targets": {"outbound"} | LEAVES,
+    "peers": {"outbound", "jobs", "objects", "auth", "wire"} | LEAVES,
     "outbound": LEAVES - {"errors", "model"},
     "objects": {"tables", "index", "blob", "wire"} | LEAVES,
     "tables": {"index", "model"},

@@ -92,7 +92,7 @@ class SendingJob:
     # --- sending
 
     async def _send(self, rows: Sequence[_Row]) -> tuple[int, int, list[bytes]]:
-        """Send versions; return how many are decided, how many are not, and the rows that nobody has looked at."""
+        """Send versions; return how many are decided, how many are not, and the rows that were left out."""
         chains: dict[tuple[str, str], list[_Row]] = {}
         for row in rows:
             _, _, bucket, key = keys.split_sending_key(row[0])

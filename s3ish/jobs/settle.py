@@ -24,7 +24,7 @@ async def settle(
 ) -> None:
     """Take away the row of a version; without further rows the version says COMPLETED, and FAILED in any case.
 
-    A row that was written anew meanwhile stays: the version was amended, and waits once more.
+    A row that was written again meanwhile stays: the version was amended, and waits once more.
 
     Args:
         rules: those that count for the version.

@@ -91,7 +91,7 @@ class _Answering:
 
 Piece = bytes | bytearray | memoryview
 Body = bytes | Callable[[], AsyncGenerator[Piece, None]]
-"""What is sent: bytes, or what opens them anew each time that they are sent."""
+"""What is sent: bytes, or what opens them each time that they are sent."""
 
 
 class Connection:

@@ -1,4 +1,4 @@
-"""What changes of a version after it was made, told to the server that has a replica: its tags and its lock.
+"""What changes of a version after it was made, sent to the server that has a replica: its tags and its lock.
 
 A lock never becomes looser by that: who may loosen it in one bucket may not be who may in the other.
 """
@@ -24,7 +24,7 @@ async def amend(
 
     Args:
         version_id: that of the replica.
-        now_ns: the time: a retention that has ended is no longer told.
+        now_ns: the time: a retention that has ended is left out.
         headers: further ones for each request.
 
     Raises Refused, Unreachable.

@@ -17,7 +17,7 @@ def new_object(version: Version, rule: ReplicationRule, now_ns: int) -> dict[str
     Its access list stays here: it names users of this server.
 
     Args:
-        now_ns: the time: a retention that has ended is no longer told.
+        now_ns: the time: a retention that has ended is left out.
     """
     attributes = version.attributes
     return {

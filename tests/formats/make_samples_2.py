@@ -44,6 +44,7 @@ from s3ish.tables.catalog import (
     OUTBOX,
     PARTS,
     REPLICATIONS,
+    SENDINGS,
     SYSTEM,
     TABLES,
     UPLOADS,
@@ -229,6 +230,7 @@ ROWS = {
     ),
     "what a bucket holds": USAGE.put(Usage(1, 2, 3, 1 << 50, 5, 6), "bucket", "bucket"),
     "version that waits for replicas": REPLICATIONS.put(3, NS, "bucket", "a/\u00fc"),
+    "version that waits for another server": SENDINGS.put(3, "arn:s3ish:replication:::paris", NS, "bucket", "a/\u00fc"),
     "away": AWAY.put([0, 2]),
 }
 SIDECARS = {
