@@ -257,19 +257,19 @@ class NotificationsSettings(Section, frozen=True):
 class ReplicaTargetSettings(Section, frozen=True):
     """A bucket of another server to which rules of replication may send.
 
-    ``arn`` is what rules call it. Replicas in another ``s3ish`` keep their version ids; ``s3`` is any other server. The
-    secret key is in ``secret_key`` or in a file.
+    ``arn`` is what rules call it. Replicas in another ``s3ish`` keep their version ids; ``s3`` is any other server.
+    ``ca_file`` has the authorities that are trusted for TLS, if not those of the system.
     """
 
     arn: Annotated[str, Meta(min_length=1)]
     endpoint: Annotated[str, Meta(min_length=1)]
     bucket: Annotated[str, Meta(min_length=1)]
     access_key: Annotated[str, Meta(min_length=1)]
-    secret_key: Secret = Secret("")
-    secret_key_file: str = ""
+    secret_key: Secret
     kind: Literal["s3ish", "s3"] = "s3ish"
     region: Annotated[str, Meta(min_length=1)] = "us-east-1"
     style: Literal["path", "virtual"] = "path"
+    ca_file: str = ""
     timeout_seconds: Annotated[float, Meta(gt=0, le=3600)] = 60.0
     allow_link_local: bool = False
 

@@ -3,7 +3,6 @@
 import importlib.util
 import os
 import re
-from pathlib import Path
 from urllib.parse import urlsplit
 
 from s3ish.config import ReplicaTargetSettings, TargetSettings
@@ -86,16 +85,6 @@ def wrong_replica_target(target: ReplicaTargetSettings) -> str:
         return "bucket is not the name of a bucket"
     if not (target.access_key.isascii() and target.access_key.isprintable()):
         return "access_key has characters that no header can have"
-    if bool(target.secret_key) == bool(target.secret_key_file):
-        return "either secret_key or secret_key_file is needed"
-    try:
-        return "" if replica_secret(target) else "secret_key_file is empty"
-    except (OSError, ValueError) as error:
-        return f"secret_key_file cannot be read: {error.__class__.__name__}"
-
-
-def replica_secret(target: ReplicaTargetSettings) -> str:
-    """Return the secret key of a target of replication. Raises OSError, ValueError: its file cannot be read."""
-    if target.secret_key_file:
-        return Path(target.secret_key_file).read_text("utf-8").strip()
-    return target.secret_key.reveal()
+    if target.ca_file and not os.path.isfile(target.ca_file):
+        return "ca_file is not a file"
+    return "" if target.secret_key else "secret_key is empty"

@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from s3ish.api.replication import may_replicate, rules_of
 from s3ish.clock import Clock
 from s3ish.config import ReplicaTargetSettings, ReplicationSettings
-from s3ish.config_targets import replica_secret
 from s3ish.jobs.replicas_here import ReplicasHere
 from s3ish.jobs.replicate import ReplicationJob
 from s3ish.jobs.runner import Job
@@ -50,8 +49,9 @@ def _address(target: ReplicaTargetSettings) -> Address:
         target.endpoint,
         target.bucket,
         target.region,
-        (target.access_key, replica_secret(target)),
+        (target.access_key, target.secret_key.reveal()),
         target.style == "virtual",
         target.timeout_seconds,
         target.allow_link_local,
+        target.ca_file,
     )

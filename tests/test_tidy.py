@@ -24,7 +24,7 @@ MAY_IMPORT = {
     | LEAVES,
     "notifications": {"config", "jobs", "targets", "api", "objects"} | LEAVES,
     "answering": {"config", "server", "objects", "identity", "auth"} | LEAVES,
-    "replication": {"config", "config_targets", "jobs", "peers", "api", "objects"} | LEAVES,
+    "replication": {"config", "jobs", "peers", "api", "objects"} | LEAVES,
     "app": ABOVE
     | {"controlled", "answering", "notifications", "replication", "identity"}
     | {"api", "objects", "auth", "wire", "tables", "index", "blob"}

@@ -31,7 +31,8 @@ class Address(Struct, frozen=True):
     """A bucket of another server, and how it is reached.
 
     ``endpoint`` is the address of the server, ``keys`` are access key and secret key. In ``virtual`` style the bucket
-    is a part of the host's name. A request that comes no further for ``timeout_seconds`` has failed.
+    is a part of the host's name. A request that comes no further for ``timeout_seconds`` has failed. ``ca_file`` has the
+    authorities that are trusted for TLS.
     """
 
     endpoint: str
@@ -41,6 +42,7 @@ class Address(Struct, frozen=True):
     virtual: bool = False
     timeout_seconds: float = 60.0
     link_local: bool = False
+    ca_file: str = ""
 
 
 class Content(Struct, frozen=True):
@@ -69,7 +71,7 @@ class Client:
 
     def __init__(self, clock: Clock, address: Address) -> None:
         self._clock, self._address = clock, address
-        url = read_url(address.endpoint, link_local=address.link_local)
+        url = read_url(address.endpoint, link_local=address.link_local, ca_file=address.ca_file)
         path = url.path.rstrip("/")
         if address.virtual:
             place = replace(url.place, host=f"{address.bucket}.{url.place.host}")

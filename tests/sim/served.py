@@ -87,7 +87,7 @@ class ServedMachine(Machine):
     async def replicate(self):
         """Make the replicas that wait, to the end."""
         here = ReplicasHere(self.store, lambda *_: True)
-        await run_once(ReplicationJob(self.store, _rules_of, here, {}, Observer()))
+        await run_once(ReplicationJob(self.store, _rules_of, here, Observer()))
 
     async def waiting(self):
         """Return the events that wait."""
