@@ -31,8 +31,8 @@ class Address(Struct, frozen=True):
     """A bucket of another server, and how it is reached.
 
     ``endpoint`` is the address of the server, ``keys`` are access key and secret key. In ``virtual`` style the bucket
-    is a part of the host's name. A request that comes no further for ``timeout_seconds`` has failed. ``ca_file`` has the
-    authorities that are trusted for TLS.
+    is a part of the host's name. A request that comes no further for ``timeout_seconds`` has failed. ``ca_file`` has
+    the authorities that are trusted for TLS.
     """
 
     endpoint: str

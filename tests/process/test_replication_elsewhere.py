@@ -87,9 +87,16 @@ def test_an_object_arrives_with_all_that_belongs_to_it(pair, key):
     found = there.get_object(Bucket="there", Key=key, ChecksumMode="ENABLED")
     assert found["Body"].read() == b"data"
     assert (found["VersionId"], found["ReplicationStatus"]) == (put["VersionId"], "REPLICA")
-    for name in (
-        "ETag LastModified Metadata ContentType CacheControl StorageClass WebsiteRedirectLocation ChecksumSHA256"
-    ).split():
+    for name in [
+        "ETag",
+        "LastModified",
+        "Metadata",
+        "ContentType",
+        "CacheControl",
+        "StorageClass",
+        "WebsiteRedirectLocation",
+        "ChecksumSHA256",
+    ]:
         assert found[name] == source[name], name
     tags = there.get_object_tagging(Bucket="there", Key=key)["TagSet"]
     assert tags == here.get_object_tagging(Bucket="here", Key=key)["TagSet"]
