@@ -42,7 +42,6 @@ def make_s3(
     any_region: bool = False,
     access_log: AccessLog | None = None,
     faults: FaultPoints | None = None,
-    peers: frozenset[str] = frozenset(),
 ) -> S3Application:
     """Return the application that answers requests for a store.
 
@@ -53,7 +52,6 @@ def make_s3(
         any_region: whether signatures for every region hold.
         access_log: where lines of buckets that log go.
         faults: what goes wrong on purpose.
-        peers: the other servers to which may be replicated, as rules call them.
     """
     server = settings.server
     sessions = Sessions(registry, settings.root_keys[1], store.clock.token)
@@ -76,8 +74,7 @@ def make_s3(
         admission=_admission(settings.limits, store, observer),
         access_log=access_log,
         faults=faults,
-        targets=targets,
-        peers=peers,
+        targets=Targets(targets.arns, (target.arn for target in settings.replication.targets)),
         queues=Queues(store, settings.notifications.backlog_events),
     )
 

@@ -184,7 +184,6 @@ class Application:
             by_machine_time=self._controlled is not None,
             access_log=access_log,
             faults=self._controlled.faults if self._controlled else None,
-            peers=replicas.arns,
         )
         runner.start()
         try:

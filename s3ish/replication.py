@@ -20,13 +20,9 @@ REPLICATION = Replication(rules_of)
 
 
 class Replicas:
-    """The other servers to which one process replicates.
-
-    ``arns`` are what rules call them.
-    """
+    """The other servers to which one process replicates."""
 
     def __init__(self, settings: ReplicationSettings, clock: Clock) -> None:
-        self.arns = frozenset(target.arn for target in settings.targets)
         self._clients = {target.arn: Client(clock, _address(target)) for target in settings.targets}
 
     def jobs(self, store: Store, observer: Observer) -> Sequence[Job]:

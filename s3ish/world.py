@@ -273,7 +273,6 @@ class World:
             any_region=True,
             access_log=access_log,
             faults=self.faults,
-            peers=self._replicas.arns,
         )
         delivery = Periodic("access-logs", access_log.deliver, access_log.pause_seconds)
         jobs = [delivery, *self._notifications.jobs(store, observer), *self._replicas.jobs(store, observer)]

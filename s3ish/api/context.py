@@ -36,8 +36,8 @@ class Context(Struct):
 
     ``bucket`` is the bucket of the request's target, checked to exist where the operation needs it; ``scheme`` that of
     the URL that the client asked for, ``operation`` the name of what it asked for; ``host_id``
-    names the server, ``targets`` are those of notifications, ``peers`` other servers to replicate to, and ``names``
-    tells who policies mean. ``each`` says what became of each key of a batch.
+    names the server, ``targets`` are those of notifications and of replication, and ``names`` tells who
+    policies mean. ``each`` says what became of each key of a batch.
     """
 
     store: Store
@@ -51,7 +51,6 @@ class Context(Struct):
     operation: str
     host_id: str = ""
     targets: Targets = NO_TARGETS
-    peers: frozenset[str] = frozenset()
     names: Names = NO_NAMES
     each: list[KeyOutcome] = []
 

@@ -247,7 +247,7 @@ async def _admit(context: Context, request: Any) -> None:
 
 def _admit_peer(context: Context, arn: str) -> None:
     """Check that a target is there, and may be used: what is sent there is signed with keys of the server."""
-    if arn not in context.peers:
+    if arn not in context.targets.peers:
         raise InvalidRequest("Destination bucket must exist.")
     for action in ("ReplicateObject", "ReplicateDelete"):
         may = decide_beside(context.principal, action, arn, context.circumstances)

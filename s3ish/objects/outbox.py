@@ -19,14 +19,14 @@ _QUEUE = re.compile(rf"arn:aws:sqs:[a-z0-9-]+:{ACCOUNT}:([A-Za-z0-9_-]{{1,80}})"
 
 
 class Targets:
-    """The ARNs to which events can go.
+    """The ARNs to which events can go, and the buckets of other servers to which replicas can.
 
     Args:
-        arns: as the configurations of buckets name them.
+        arns, peers: as the configurations of buckets name them.
     """
 
-    def __init__(self, arns: Iterable[str] = ()) -> None:
-        self.arns = frozenset(arns)
+    def __init__(self, arns: Iterable[str] = (), peers: Iterable[str] = ()) -> None:
+        self.arns, self.peers = frozenset(arns), frozenset(peers)
         self.buses = tuple(sorted(arn for arn in self.arns if is_bus(arn)))
 
     def has(self, arn: str) -> bool:

@@ -91,8 +91,7 @@ class S3Application:
         faults: what happens at some points of every request, if anything does.
         accounts: what answers for users; None if nothing does.
         access_log: what gathers the lines of requests for the owners of buckets; None if nothing does.
-        targets: to which events of buckets can go.
-        peers: other servers to which buckets can be replicated.
+        targets: to which events and replicas can go.
         queues: the queues; None if there are none.
     """
 
@@ -112,10 +111,9 @@ class S3Application:
         accounts: Accounts | None = None,
         access_log: AccessLog | None = None,
         targets: Targets = NO_TARGETS,
-        peers: frozenset[str] = frozenset(),
         queues: Queues | None = None,
     ) -> None:
-        self._targets, self._peers = targets, peers
+        self._targets = targets
         self._access_log = access_log
         self._accounts = accounts
         self._queue_api = (
@@ -335,7 +333,6 @@ class S3Application:
             operation=operation.name,
             host_id=self._host_id,
             targets=self._targets,
-            peers=self._peers,
             names=self._accounts.registry.directory if self._accounts else NO_NAMES,
             each=call.each,
         )
