@@ -52,7 +52,7 @@ async def put_bucket_acl(context: Context, request: PutBucketAclRequest) -> None
     """https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutBucketAcl.html"""
     bucket = context.target
     acl = chosen_list(request, request.policy, bucket.owner, bucket.owner)
-    check_list(acl, rules_of(bucket), bucket.owner)
+    _check_change(request, acl, rules_of(bucket), bucket.owner)
     text = write_document(element_of(acl), "AccessControlPolicy").decode()
     await buckets.set_documents(context.store, bucket.name, {ACL: text})
 
@@ -85,7 +85,7 @@ async def put_object_acl(context: Context, request: PutObjectAclRequest) -> None
     bucket = context.target
     version = await versions.get(context.store, request.bucket, request.key, request.version_id)
     acl = chosen_list(request, request.policy, version.owner, bucket.owner)
-    check_list(acl, rules_of(bucket), version.owner)
+    _check_change(request, acl, rules_of(bucket), version.owner)
     grants = kept(acl, version.owner)
 
     def change(version: Version) -> Version:
@@ -117,6 +117,19 @@ def chosen_list(
     if acl.owner.id != owner.id:
         raise AccessDenied
     return AccessList(owner, acl.grants)
+
+
+def _check_change(request: GrantHeaders, acl: AccessList, rules: BucketRules, owner: Owner) -> None:
+    """Check that a bucket takes a list in place of another: no canned one that names something else than the owner.
+
+    https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-ownership-error-responses.html
+
+    Raises:
+        AccessControlListNotSupported, AccessDenied: see ``check_list``.
+    """
+    if not rules.acls_count and request.acl not in (None, "bucket-owner-full-control"):
+        raise AccessControlListNotSupported
+    check_list(acl, rules, owner)
 
 
 def check_list(acl: AccessList, rules: BucketRules, owner: Owner) -> None:

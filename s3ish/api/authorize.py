@@ -5,11 +5,11 @@ from msgspec.structs import replace
 from s3ish.api.grants import list_of_object
 from s3ish.api.rules import rules_of
 from s3ish.auth.acl import PERMISSION_OF
-from s3ish.auth.authorize import BucketRules, Decision, Denied, Permit, decide
+from s3ish.auth.authorize import Allowed, BucketRules, Decision, Denied, Permit, decide
 from s3ish.auth.condition_keys import Circumstances
 from s3ish.auth.principals import Principal
-from s3ish.errors import AccessDenied, S3Error
-from s3ish.model import ACCOUNT, Bucket, Version
+from s3ish.errors import AccessDenied, NoSuchKey, S3Error
+from s3ish.model import ACCOUNT, Bucket
 from s3ish.objects import versions
 from s3ish.objects.store import Store
 
@@ -21,9 +21,12 @@ async def check_permit(
 
     Raises:
         AccessDenied: its ``reason`` names the rule that decided.
+        NoSuchKey: there is no object whose access list could give the right, as the caller may know who may list.
     """
-    decision = await decision_on(store, principal, permit, bucket, circumstances)
+    decision, missing = await _weigh(store, principal, permit, bucket, circumstances)
     if isinstance(decision, Denied):
+        if missing and not decision.explicit and bucket and _may_list(principal, bucket, circumstances):
+            raise missing
         raise AccessDenied.because(decision.by)
     return decision.by
 
@@ -32,28 +35,37 @@ async def decision_on(
     store: Store, principal: Principal, permit: Permit, bucket: Bucket | None, circumstances: Circumstances
 ) -> Decision:
     """Return whether a caller has a right; the object is looked at only where a rule asks something of it."""
+    return (await _weigh(store, principal, permit, bucket, circumstances))[0]
+
+
+async def _weigh(
+    store: Store, principal: Principal, permit: Permit, bucket: Bucket | None, circumstances: Circumstances
+) -> tuple[Decision, NoSuchKey | None]:
+    """Return whether a caller has a right, and the error of an object that is not there to be asked for its list."""
     rules = None if bucket is None else rules_of(bucket)
     if rules is None or not permit.key or permit.below or not _asks_object(rules, permit):
-        return decide(principal, permit, rules, circumstances)
-    version = await _object(store, permit, circumstances)
-    if version is None:
-        return decide(principal, permit, rules, circumstances)
+        return decide(principal, permit, rules, circumstances), None
+    try:
+        version = await versions.get(store, permit.bucket, permit.key, circumstances.query.get("versionId"))
+    except S3Error as error:  # there is none: the handler says so, to those who may know
+        missing = error if isinstance(error, NoSuchKey) and rules.acls_count else None
+        return decide(principal, permit, rules, circumstances), missing
     tags = tuple((tag.key, tag.value) for tag in version.attributes.tags)
     acl = list_of_object(version.owner, version.attributes.acl) if rules.acls_count else None
-    return decide(principal, permit, rules, replace(circumstances, existing_tags=tags), acl)
+    return decide(principal, permit, rules, replace(circumstances, existing_tags=tags), acl), None
+
+
+def _may_list(principal: Principal, bucket: Bucket, circumstances: Circumstances) -> bool:
+    """Tell whether a caller without policies of its own, whom lists give rights, may list a bucket."""
+    listing = Permit("s3:ListBucket", bucket.name)
+    return not principal.is_of_account and isinstance(
+        decide(principal, listing, rules_of(bucket), circumstances), Allowed
+    )
 
 
 def _asks_object(rules: BucketRules, permit: Permit) -> bool:
     of_object, _ = PERMISSION_OF.get(permit.action.partition(":")[2].lower(), (False, ""))
     return (rules.acls_count and of_object) or (rules.policy is not None and rules.policy.asks_tags)
-
-
-async def _object(store: Store, permit: Permit, circumstances: Circumstances) -> Version | None:
-    """Return the version that a request is about, or None."""
-    try:
-        return await versions.get(store, permit.bucket, permit.key, circumstances.query.get("versionId"))
-    except S3Error:  # there is none: the handler says so, to those who may know
-        return None
 
 
 def check_owner(bucket: Bucket | None, expected: str | None, caller: Principal) -> None:

@@ -419,9 +419,12 @@ class S3Application:
 
         Raises:
             AccessDenied: none does.
+            NoSuchBucket: there is none; S3 tells that to anonymous callers too.
         """
         if not operation.needs_bucket:
             bucket = None
+        elif bucket is None and principal.is_anonymous:
+            raise NoSuchBucket(BucketName=target.bucket)
         check_owner(bucket, circumstances.headers.get("x-amz-expected-bucket-owner"), principal)
         if operation.is_of_each_key and not principal.is_anonymous:
             return "each key is decided by itself"

@@ -61,6 +61,32 @@ def test_who_may_not_list_does_not_learn_what_is_missing(s3, shared, raw, other)
     assert raw("GET", f"/{shared}/missing", keys=None).outcome == (404, "NoSuchKey")
 
 
+def test_who_may_list_by_an_access_list_learns_what_is_missing(s3, new_bucket, raw, other, limited, refused):
+    """There is no object then whose own list could give the right."""
+    bucket = new_bucket()
+    s3.put_bucket_ownership_controls(Bucket=bucket, OwnershipControls={"Rules": [{"ObjectOwnership": "ObjectWriter"}]})
+    s3.put_object(Bucket=bucket, Key="closed", Body=b"x")
+    assert raw("GET", f"/{bucket}/missing", keys=None).outcome == (403, "AccessDenied")
+    s3.put_bucket_acl(Bucket=bucket, ACL="public-read")
+    assert raw("GET", f"/{bucket}/missing", keys=None).outcome == (404, "NoSuchKey")
+    assert raw("HEAD", f"/{bucket}/missing", keys=None).status == 404
+    assert raw("GET", f"/{bucket}/closed", keys=None).outcome == (403, "AccessDenied")
+    refused("NoSuchKey", 404, other.get_object, Bucket=bucket, Key="missing")
+    refused("NoSuchKey", 404, other.get_object_acl, Bucket=bucket, Key="missing")
+    refused("AccessDenied", 403, other.get_object, Bucket=bucket, Key="closed")
+    refused("AccessDenied", 403, limited.get_object, Bucket=bucket, Key="missing")
+    deny = policy_of(bucket, "s3:GetObject", effect="Deny", Sid="closed")
+    s3.put_bucket_policy(Bucket=bucket, Policy=deny)
+    assert raw("GET", f"/{bucket}/missing", keys=None).outcome == (403, "AccessDenied")
+
+
+def test_anonymous_callers_learn_which_buckets_there_are(shared, raw):
+    for method, path in (("GET", ""), ("GET", "/k"), ("PUT", "/k"), ("GET", "?location"), ("DELETE", "/k")):
+        assert raw(method, f"/{shared}-absent{path}", keys=None).outcome == (404, "NoSuchBucket")
+        assert raw(method, f"/{shared}{path}", keys=None).outcome == (403, "AccessDenied")
+    assert raw("HEAD", f"/{shared}-absent", keys=None).status == 404
+
+
 def test_another_user_has_what_a_policy_gives_it(s3, other, shared, refused):
     refused("AccessDenied", 403, other.put_object, Bucket=shared, Key="new", Body=b"")
     s3.put_bucket_policy(Bucket=shared, Policy=policy_of(shared, "s3:PutObject", {"AWS": OTHER_ARN}))
@@ -186,6 +212,10 @@ def test_ownership_is_enforced_where_nothing_else_was_said(s3, shared, refused):
     refused("OwnershipControlsNotFoundError", 404, s3.get_bucket_ownership_controls, Bucket=shared)
     refused("AccessControlListNotSupported", 400, s3.put_bucket_acl, Bucket=shared, ACL="public-read")
     refused("AccessControlListNotSupported", 400, s3.put_object, Bucket=shared, Key="p", Body=b"", ACL="public-read")
+    refused("AccessControlListNotSupported", 400, s3.put_bucket_acl, Bucket=shared, ACL="private")
+    refused("AccessControlListNotSupported", 400, s3.put_object_acl, Bucket=shared, Key="k", ACL="private")
+    s3.put_object_acl(Bucket=shared, Key="k", ACL="bucket-owner-full-control")
+    s3.put_object(Bucket=shared, Key="p", Body=b"", ACL="private")
     s3.put_object(Bucket=shared, Key="p", Body=b"", ACL="bucket-owner-full-control")
 
 
