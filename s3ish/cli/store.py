@@ -164,6 +164,8 @@ class StoreCheck:
                 for finding in findings:
                     self._report(finding)
                 self._advance()
+            for finding in await check.counters():
+                self._report(finding)
             async for finding in check.orphans():
                 self._report(finding)
             with contextlib.suppress(IndexFailure):  # it is a report, which is given in any case

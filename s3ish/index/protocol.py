@@ -146,12 +146,13 @@ class Index(Protocol):
     Required of every implementation:
 
     * A read sees every commit that was acknowledged before it began, in this or any other process on the same index.
+    * Reads in one turn of the event loop see one state.
     * ``commit`` applies all changes or none. Expectations are checked and changes applied as one step in a serial
       order of all commits. Expectations see the state before any change of the same commit.
     * ``commit`` returns only when the changes survive a loss of power (if the index was opened as durable).
     * Keys are ordered as byte strings. Keys may hold any bytes, and are at most 8,192 bytes long.
     * Of one who commits and then looks for a mark, and one who marks and then reads in a later turn of the event loop
-      (reads in one turn may share a snapshot), at least one sees what the other did, also in another process.
+      (reads in one turn share a snapshot), at least one sees what the other did, also in another process.
     """
 
     async def get(self, table: str, key: bytes) -> bytes | None:

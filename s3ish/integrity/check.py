@@ -1,4 +1,5 @@
-"""Checking a whole store: every block of every shard, every sidecar, every row, and each against the others.
+"""Checking a whole store: every block of every shard, every sidecar, every row, and each against the others; and the
+counters of what buckets and owners hold against all rows.
 
 With ``repair`` what is damaged is written anew from what is left, and what nothing names is removed. What is beyond
 that is reported as lost.
@@ -7,12 +8,16 @@ that is reported as lost.
 from collections import Counter, defaultdict
 from collections.abc import AsyncIterator
 
+from msgspec.structs import asdict
+
 from s3ish.blob.paths import Past
 from s3ish.integrity.blind_spots import read_blind_spots
 from s3ish.integrity.catalog_walk import inventory
 from s3ish.integrity.inspect import Finding, Inspector, State
 from s3ish.integrity.sweep import find_orphans
+from s3ish.integrity.usage_count import Miscount, find_miscounts, mend
 from s3ish.objects.store import Store
+from s3ish.tables.catalog import USAGE
 from s3ish.tables.table import Named
 
 _STATES: dict[str, State] = {
@@ -22,6 +27,9 @@ _STATES: dict[str, State] = {
     "doubted": "damaged",
     "unknown": "damaged",
 }
+
+_LOOKS = 3
+"""So many times counters are mended at most."""
 
 
 class Check:
@@ -83,8 +91,30 @@ class Check:
             if orphan:
                 yield self._count(Finding(orphan.blob, (orphan.problem,), _STATES[orphan.state]))
 
+    async def counters(self) -> list[Finding]:
+        """Recount what all buckets hold; return which counters were wrong. It does not let the event loop go on.
+
+        With ``repair`` it looks again afterwards: another check may have mended the same. Raises Unavailable.
+        """
+        first = wrong = await find_miscounts(self._store)
+        for _ in range(_LOOKS if self._repair else 0):
+            if not wrong:
+                break
+            await mend(self._store, wrong)
+            wrong = await find_miscounts(self._store)
+        left = {it.row for it in wrong}
+        return [self._count(_miscounted(it, "damaged" if it.row in left else "repaired")) for it in first]
+
     def _count(self, finding: Finding) -> Finding:
         self.counts[finding.state] += 1
         for position in finding.volumes:
             self.volumes[position][finding.state] += 1
         return finding
+
+
+def _miscounted(miscount: Miscount, state: State) -> Finding:
+    told, there = (
+        ", ".join(f"{number} {name}" for name, number in asdict(usage).items() if number) or "nothing"
+        for usage in (miscount.told, miscount.there)
+    )
+    return Finding(USAGE.title(miscount.row), (f"the counters say {told}; there is {there}",), state)

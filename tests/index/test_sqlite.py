@@ -85,6 +85,19 @@ async def test_two_indexes_on_one_file_see_each_others_commits(open_index):
         assert await first.scan("state", b"", END, 9) == [(b"a", value), (b"b", value)]
 
 
+async def test_reads_in_one_turn_of_the_event_loop_see_one_state(open_index):
+    mine, other = open_index(), open_index()
+    assert await mine.get("versions", b"a") is None
+    change = other.commit([Put("versions", key, b"x") for key in (b"a", b"b")])
+    writer = threading.Thread(target=asyncio.run, args=(change,))
+    writer.start()
+    writer.join()
+    assert await mine.scan("versions", b"", END, 9) == []
+    assert await mine.get("versions", b"b") is None
+    await asyncio.sleep(0)
+    assert await mine.scan("versions", b"", END, 9) == [(b"a", b"x"), (b"b", b"x")]
+
+
 async def test_what_was_read_before_is_read_again_when_anybody_has_written(open_index):
     mine, other = open_index(), open_index()
     question = ("versions", b"a", b"b", 1)

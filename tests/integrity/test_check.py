@@ -29,6 +29,7 @@ async def store(world):
 async def check(store, *, repair=False):
     checking = Check(store, repair=repair, before_ns=store.clock.now_ns())
     findings = [finding async for row in checking.rows() for finding in row]
+    findings += await checking.counters()
     findings += [finding async for finding in checking.orphans()]
     return {(finding.name.split(" version")[0], finding.state): finding.problems for finding in findings}
 
