@@ -411,7 +411,7 @@ def index_rebuild(volumes: tuple[str, ...], config: str | None) -> None:
 def check(volumes: tuple[str, ...], repair: bool, config: str | None) -> None:
     """Verify every shard, sidecar and row.
 
-    Their checksums are verified, and each is held against the others. What buckets and owners hold is counted anew.
+    Their checksums are verified, and each is held against the others. What buckets and owners hold is counted again.
     Works beside a running server. Exit code 1 if something is damaged and was not repaired.
     """
     _check(_load(config, storage__volumes=volumes or None), repair=repair)

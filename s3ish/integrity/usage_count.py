@@ -1,7 +1,7 @@
 """Counting what all buckets hold, row by row: where the counters cannot be trusted, and to see whether they can.
 
 They cannot in an index that was built from the sidecars, that an older release has written, or of which a row was
-damaged. There all are written anew, and nothing else may write meanwhile; from then on each commit keeps them right.
+damaged. There all are counted, and nothing else may write meanwhile; from then on each commit keeps them right.
 
 A check looks beside the requests of other processes. All its reads are in one turn of the event loop, and so of one
 state of the index. What a counter lacks is added to it, which is right whatever has happened since.
