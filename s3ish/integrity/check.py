@@ -113,8 +113,8 @@ class Check:
 
 
 def _miscounted(miscount: Miscount, state: State) -> Finding:
-    told, there = (
+    kept, there = (
         ", ".join(f"{number} {name}" for name, number in asdict(usage).items() if number) or "nothing"
-        for usage in (miscount.told, miscount.there)
+        for usage in (miscount.kept, miscount.there)
     )
-    return Finding(USAGE.title(miscount.row), (f"the counters say {told}; there is {there}",), state)
+    return Finding(USAGE.title(miscount.row), (f"the counters say {kept}; there is {there}",), state)

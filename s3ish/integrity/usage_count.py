@@ -43,7 +43,7 @@ class Miscount(NamedTuple):
     """A counter that is wrong: its row, what it says, and what there is."""
 
     row: bytes
-    told: Usage
+    kept: Usage
     there: Usage
 
 
@@ -55,18 +55,18 @@ async def find_miscounts(store: Store) -> list[Miscount]:
     await asyncio.sleep(0)  # reads see what there is in this turn, not what was when another one began
     count = _Count(store)
     there = {USAGE.key(*of): held for of, held in (await count.all()).items()}
-    told = {key: held async for page in count.pages(USAGE) for key, held in page}
+    kept = {key: held async for page in count.pages(USAGE) for key, held in page}
     if not count.complete:
         return []
     nothing = Usage()
-    rows = sorted(there.keys() | told.keys())
-    pairs = [Miscount(row, told.get(row, nothing), there.get(row, nothing)) for row in rows]
-    return [pair for pair in pairs if pair.told != pair.there]
+    rows = sorted(there.keys() | kept.keys())
+    pairs = [Miscount(row, kept.get(row, nothing), there.get(row, nothing)) for row in rows]
+    return [pair for pair in pairs if pair.kept != pair.there]
 
 
 async def mend(store: Store, miscounts: Sequence[Miscount]) -> None:
     """Add to counters what they lack. Raises Unavailable."""
-    await store.index.commit([Add(USAGE.name, it.row, astuple(it.there + -it.told)) for it in miscounts])
+    await store.index.commit([Add(USAGE.name, it.row, astuple(it.there + -it.kept)) for it in miscounts])
 
 
 class _Count:
