@@ -4,7 +4,7 @@ They cannot in an index that was built from the sidecars, that an older release 
 damaged. There all are counted, and nothing else may write meanwhile; from then on each commit keeps them right.
 
 A check looks beside the requests of other processes. All its reads are in one turn of the event loop, and so of one
-state of the index. What a counter lacks is added to it, which is right whatever has happened since.
+state of the index. What a counter lacks is added to it, which is right in each order of commits.
 """
 
 import asyncio
