@@ -221,6 +221,14 @@ class QuotaSettings(Section, frozen=True):
     owner_objects: Annotated[int, Meta(ge=0), "Most objects in all buckets of an owner; 0: any."] = 0
 
 
+class SelectSettings(Section, frozen=True):
+    """What a query on an object (SelectObjectContent) may take; it needs the extra s3ish[select]."""
+
+    memory_mib: Annotated[int, Meta(ge=32, le=65_536), "Most memory that the engine of a query may use, in MiB."] = 256
+    seconds: Annotated[float, Meta(ge=0.1, le=3600), "How long a query may work, in seconds."] = 60
+    at_once: Annotated[int, Meta(ge=1, le=256), "Queries that a worker runs at once; others wait."] = 2
+
+
 class TargetSettings(Section, frozen=True):
     """A target of event notifications.
 
@@ -374,6 +382,7 @@ class Settings(Section, frozen=True):
     encryption: EncryptionSettings = EncryptionSettings()
     jobs: JobsSettings = JobsSettings()
     quotas: QuotaSettings = QuotaSettings()
+    select: SelectSettings = SelectSettings()
     notifications: NotificationsSettings = NotificationsSettings()
     replication: ReplicationSettings = ReplicationSettings()
     log: LogSettings = LogSettings()

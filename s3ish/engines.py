@@ -18,6 +18,7 @@ from s3ish.objects.encodings.keyring import Keyring, read_master_key
 from s3ish.objects.quotas import Limits, Quotas
 from s3ish.objects.store import Store
 from s3ish.observe.spans import Traces
+from s3ish.select.running import Selects
 from s3ish.tables.catalog import TABLES
 from s3ish.threads import ThreadPool
 
@@ -183,6 +184,7 @@ def put_together(
         keys_need_tls=settings.encryption.customer_keys_need_tls,
         consequences=consequences,
         quotas=quotas(settings),
+        selects=Selects(clock, settings.select.memory_mib, settings.select.seconds, settings.select.at_once),
     )
 
 

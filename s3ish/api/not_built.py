@@ -19,7 +19,6 @@ NOT_BUILT = (
     unsupported("GetBucketMetadataTableConfiguration", "GET /{Bucket}?metadataTable", because=_TABLES),
     unsupported("GetObjectTorrent", "GET /{Bucket}/{Key+}?torrent", because="S3 gives no torrents any more"),
     unsupported("ListDirectoryBuckets", "GET /?x-id=ListDirectoryBuckets", because=_DIRECTORIES),
-    unsupported("SelectObjectContent", "POST /{Bucket}/{Key+}?select&select-type=2"),
     unsupported(
         "UpdateBucketMetadataAnnotationTableConfiguration", "PUT /{Bucket}?metadataAnnotationTable", because=_TABLES
     ),

@@ -36,6 +36,7 @@ from s3ish.objects.removal import Removal
 from s3ish.objects.room import PIECE_BYTES, Room
 from s3ish.objects.row_cache import RowCache
 from s3ish.objects.unresolved import UnresolvedWrites
+from s3ish.select.running import Selects
 from s3ish.tables import keys
 from s3ish.tables.catalog import BUCKETS, GARBAGE, INLINE, TABLES, VERSIONS
 from s3ish.tables.part_list import blobs
@@ -98,6 +99,7 @@ class Store:
         consequences: what follows from changes of versions.
         quotas: how much buckets and owners may hold; no limits if None.
         keys_need_tls: whether clients' keys to encrypt by are refused that did not come over TLS.
+        selects: what runs queries on objects.
     """
 
     def __init__(
@@ -119,6 +121,7 @@ class Store:
         consequences: Consequences = Consequences(),  # noqa: B008 - immutable
         quotas: Quotas | None = None,
         keys_need_tls: bool = False,
+        selects: Selects | None = None,
     ) -> None:
         self._on_damage = on_damage
         self.index = index
@@ -131,6 +134,7 @@ class Store:
         self.consequences = consequences
         self.quotas = quotas or Quotas()
         self.keys_need_tls = keys_need_tls
+        self.selects = selects or Selects(clock)
         self.leftovers = UnresolvedWrites()
         self.upkeep = upkeep
         self.encodings = encodings or Encodings()

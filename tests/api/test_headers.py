@@ -95,6 +95,11 @@ DOCUMENTS = {
     "website": "<WebsiteConfiguration><IndexDocument><Suffix>i</Suffix></IndexDocument></WebsiteConfiguration>",
 }
 """A good document of a bucket or an object, by the query key that selects it; its id is x."""
+SELECT = (
+    "<SelectObjectContentRequest><Expression>SELECT * FROM S3Object</Expression><ExpressionType>SQL</ExpressionType>"
+    "<InputSerialization><CSV/></InputSerialization><OutputSerialization><CSV/></OutputSerialization>"
+    "</SelectObjectContentRequest>"
+)
 RESTORE = "<RestoreRequest><Days>1</Days></RestoreRequest>"
 
 VOLATILE = {"date", "x-amz-request-id", "x-amz-id-2", "last-modified", "location", "connection"}
@@ -222,6 +227,9 @@ class Requests:
 
     def restore_object(self, _):
         return f"/{self.bucket}/restored?restore=", RESTORE, {}
+
+    def select_object_content(self, _):
+        return f"{self._key}?select=&select-type=2", SELECT, {}
 
     def update_object_encryption(self, _):
         named = self._raw("PUT", f"/{self.bucket}/named", "body", {"x-amz-server-side-encryption": "aws:kms"})

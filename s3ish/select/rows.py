@@ -1,0 +1,104 @@
+"""Rows of the engine as the records of an answer: CSV or JSON."""
+
+import json
+import math
+import re
+from collections.abc import Callable, Sequence
+from decimal import Decimal
+from typing import Any
+
+from s3ish.select.request import Csv, Json, Task
+from s3ish.select.values import Kind
+
+Write = Callable[[Sequence[Any]], str]
+
+
+def writer(task: Task, names: list[str], kinds: list[Kind]) -> Write:
+    """Return what makes a record of a row.
+
+    Args:
+        names: of the columns; none if a row is one record of JSON as it is.
+        kinds: of their values.
+    """
+    if task.csv_out:
+        return _csv_writer(task.csv_out, names, kinds)
+    return _json_writer(task.json_out or Json(), names, kinds)
+
+
+def _csv_writer(form: Csv, names: list[str], kinds: list[Kind]) -> Write:
+    special = {form.field, form.quote, *form.record, "\n", "\r"} - {""}
+    needs_quotes = re.compile("[" + re.escape("".join(sorted(special))) + "]").search
+    quote, escaped, field, record = form.quote, form.escape + form.quote, form.field, form.record
+
+    def shown(value: str) -> str:
+        if quote and (form.always or needs_quotes(value)):
+            return quote + value.replace(quote, escaped) + quote
+        return value
+
+    def write(row: Sequence[Any]) -> str:
+        if not names:
+            row, found = _members(row[0]), [Kind.JSON] * MOST_MEMBERS
+        else:
+            found = kinds
+        return field.join([shown(_plain(value, kind)) for value, kind in zip(row, found, strict=False)]) + record
+
+    return write
+
+
+MOST_MEMBERS = 100_000
+"""So many members of a record are written at most."""
+
+
+def _members(record: str) -> list[str]:
+    """Return the values in a record of JSON, each as JSON."""
+    value = json.loads(record)
+    inner = value.values() if isinstance(value, dict) else [value]
+    return [json.dumps(member, ensure_ascii=False, separators=(",", ":")) for member in inner]
+
+
+def _plain(value: Any, kind: Kind) -> str:
+    """Return a value as a field of CSV."""
+    if value is None:
+        return ""
+    if kind is Kind.JSON:
+        if value == "null":
+            return ""
+        return str(json.loads(value)) if value.startswith('"') else str(value)
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return _number(value) if isinstance(value, Decimal | float) else str(value)
+
+
+def _json_writer(form: Json, names: list[str], kinds: list[Kind]) -> Write:
+    record = form.record
+    keys = [json.dumps(name, ensure_ascii=False) + ":" for name in names]
+
+    def write(row: Sequence[Any]) -> str:
+        if not names:
+            text: str = row[0]
+            return (text if text.startswith("{") else f'{{"_1":{text}}}') + record
+        members = [
+            key + _as_json(value, kind)
+            for key, value, kind in zip(keys, row, kinds, strict=True)
+            if value is not None or kind is not Kind.JSON  # what is missing stays so
+        ]
+        return "{" + ",".join(members) + "}" + record
+
+    return write
+
+
+def _as_json(value: Any, kind: Kind) -> str:
+    if kind is Kind.JSON:
+        return str(value)
+    if value is None or isinstance(value, bool | int):
+        return json.dumps(value)
+    if isinstance(value, Decimal | float):
+        return _number(value) if math.isfinite(value) else "null"  # JSON knows no infinity
+    return json.dumps(str(value), ensure_ascii=False)
+
+
+def _number(value: Decimal | float) -> str:
+    if isinstance(value, float):
+        return repr(value).removesuffix(".0")
+    text = format(value, "f")
+    return text.rstrip("0").rstrip(".") if "." in text else text

@@ -1,0 +1,264 @@
+"""What a query reads from: the engine's SQL for an object of each format, and for what stands in its records."""
+
+import re
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+from s3ish.errors import (
+    AmbiguousFieldName,
+    InvalidColumnIndex,
+    MissingHeaders,
+    ParseInvalidPathComponent,
+    UnsupportedSqlStructure,
+)
+from s3ish.select.request import Csv
+from s3ish.select.syntax import Each, Index, Name, Step
+from s3ish.select.values import Kind, Value
+
+RECORD_BYTES = 1024 * 1024
+"""The longest record that is read."""
+MAX_COLUMNS = 1024
+_BUFFER_BYTES = 4 * RECORD_BYTES
+"""How much is read before the first records are found."""
+_POSITION = re.compile(r"_([0-9]{1,9})")
+_KINDS = {
+    "BOOLEAN": Kind.BOOL,
+    "TINYINT": Kind.INT,
+    "SMALLINT": Kind.INT,
+    "INTEGER": Kind.INT,
+    "BIGINT": Kind.INT,
+    "UTINYINT": Kind.INT,
+    "USMALLINT": Kind.INT,
+    "UINTEGER": Kind.INT,
+    "FLOAT": Kind.FLOAT,
+    "DOUBLE": Kind.FLOAT,
+    "VARCHAR": Kind.TEXT,
+    "JSON": Kind.JSON,
+}
+"""The kinds of values that the types of Parquet are."""
+_NO_TEXT = "\x01\x02s3ish\x02\x01"
+"""What fields of CSV do not hold: every field is text, an empty one too."""
+
+Bind = Callable[[str], str]
+Steps = Sequence[Name | Index]
+
+
+class Table(Protocol):
+    """An object as a table."""
+
+    def find(self, steps: Steps, bind: Bind) -> Value:
+        """Return what stands in a record under a path.
+
+        Raises MissingHeaders, AmbiguousFieldName, InvalidColumnIndex, ParseInvalidPathComponent.
+        """
+
+    def everything(self) -> list[tuple[str, Value]] | None:
+        """Return all columns by their names; None if a record is one value."""
+
+    def record(self) -> Value | None:
+        """Return a record as one value; None if it is none."""
+
+    def source(self, bind: Bind) -> str:
+        """Return what stands after FROM."""
+
+    def checked(self, condition: str) -> str:
+        """Return a condition that fails the query at what was not read as it is."""
+
+
+class CsvTable:
+    """CSV: every field is text.
+
+    Args:
+        path: where the engine reads it.
+        form: how it is written.
+        header: the names of its columns; None if it has none, or they do not count.
+        columns: how many its first record has.
+    """
+
+    def __init__(self, path: str, form: Csv, header: Sequence[str] | None, columns: int) -> None:
+        self._path, self._form, self._header, self._columns = path, form, header, columns
+        self._used: set[int] = set()
+        self._whole = False
+
+    def find(self, steps: Steps, bind: Bind) -> Value:
+        name = steps[0]
+        if len(steps) != 1 or not isinstance(name, Name):
+            raise ParseInvalidPathComponent(f"{ParseInvalidPathComponent.text} A field of CSV holds no others.")
+        number = _position(self._header or (), name)
+        if number is None:
+            matched = _POSITION.fullmatch(name.text)
+            if matched is None:
+                raise MissingHeaders(f"{MissingHeaders.text} It has no {name.text[:128]!r}.")
+            number = int(matched[1]) - 1
+            if not 0 <= number < MAX_COLUMNS:
+                raise InvalidColumnIndex
+        return self._column(number, bind)
+
+    def everything(self) -> list[tuple[str, Value]]:
+        self._whole = True
+        named = self._header or [f"_{number + 1}" for number in range(max(self._columns, 1))]
+        return [(name, self._column(number)) for number, name in enumerate(named)]
+
+    def record(self) -> None:
+        return None
+
+    def source(self, bind: Bind) -> str:  # noqa: ARG002 - the form of all
+        form = self._form
+        names = ", ".join(f"'c{number}': 'VARCHAR'" for number in range(self._count + 1))
+        options = {
+            "delim": form.field,
+            "quote": form.quote,
+            "escape": form.escape if form.quote else "",
+            "comment": "",  # the engine would look for one within lines
+            "new_line": r"\r\n" if form.record == "\r\n" else r"\r" if form.record == "\r" else r"\n",
+            "nullstr": _NO_TEXT,
+        }
+        given = ", ".join(f"{name} = {_quoted(value)}" for name, value in options.items())
+        return (
+            f"read_csv({_quoted(self._path)}, columns = {{{names}}}, {given}, auto_detect = false, header = false, "
+            f"null_padding = true, strict_mode = false, parallel = false, max_line_size = {RECORD_BYTES}, "
+            f"buffer_size = {_BUFFER_BYTES})"
+        )
+
+    def checked(self, condition: str) -> str:
+        faults = [(f"c{self._count} IS NOT NULL", "CSVParsingError")] if self._whole else []
+        if not self._form.quoted_records:
+            faults += [
+                (f"contains(c{number}, {self._line_end})", "CSVEscapingRecordDelimiter")
+                for number in sorted(self._used)
+            ]
+        whens = " ".join(f"WHEN {fault} THEN error('{code}')" for fault, code in faults)
+        return f"CASE {whens} ELSE {condition} END" if whens else condition
+
+    @property
+    def _count(self) -> int:
+        return max(self._columns, *(number + 1 for number in self._used), 1)
+
+    @property
+    def _line_end(self) -> str:
+        return "chr(13)" if self._form.record == "\r" else "chr(10)"
+
+    def _column(self, number: int, bind: Bind | None = None) -> Value:  # noqa: ARG002 - as find
+        self._used.add(number)
+        swapped = self._form.swapped
+        if not swapped:
+            return Value(f"c{number}", Kind.RAW)
+        return Value(f"translate(c{number}, {_quoted(swapped + chr(10))}, {_quoted(chr(10) + swapped)})", Kind.RAW)
+
+
+class JsonTable:
+    """JSON: a record is one value.
+
+    Args:
+        path: where the engine reads it.
+        lines: whether each line is a record.
+        steps: the steps from what was read to the records.
+        longest: how long a value may be, in bytes.
+    """
+
+    def __init__(self, path: str, *, lines: bool, steps: Sequence[Step], longest: int) -> None:
+        self._path, self._lines, self._steps, self._longest = path, lines, steps, longest
+
+    def find(self, steps: Steps, bind: Bind) -> Value:
+        return Value(f"json_extract(r, {bind(_pointer(steps))})", Kind.JSON)
+
+    def everything(self) -> None:
+        return None
+
+    def record(self) -> Value:
+        return Value("r", Kind.JSON)
+
+    def source(self, bind: Bind) -> str:
+        form = "newline_delimited" if self._lines else "unstructured"
+        read = f"read_json_objects({_quoted(self._path)}, format = '{form}', maximum_object_size = {self._longest})"
+        found = f"(SELECT json AS r FROM {read})"
+        for step in self._steps:
+            if isinstance(step, Each):
+                members = "CASE json_type(r) WHEN 'ARRAY' THEN json_extract(r, '$[*]') ELSE [r] END"
+                found = f"(SELECT unnest({members}) AS r FROM {found} WHERE r IS NOT NULL)"
+            else:
+                found = f"(SELECT json_extract(r, {bind(_pointer([step]))}) AS r FROM {found})"
+        return found
+
+    def checked(self, condition: str) -> str:
+        return condition
+
+
+class ParquetTable:
+    """Parquet: columns have types.
+
+    Args:
+        path: where the engine reads it.
+        columns: name and type of each.
+    """
+
+    def __init__(self, path: str, columns: Sequence[tuple[str, str]]) -> None:
+        self._path, self._columns = path, columns
+        self._names = [name for name, _ in columns]
+
+    def find(self, steps: Steps, bind: Bind) -> Value:
+        name = steps[0]
+        number = _position(self._names, name) if isinstance(name, Name) else None
+        if number is None and isinstance(name, Name) and (matched := _POSITION.fullmatch(name.text)):
+            number = int(matched[1]) - 1
+        if number is None or not 0 <= number < len(self._columns):
+            raise MissingHeaders
+        value = self._column(number)
+        if len(steps) == 1:
+            return value
+        if value.kind is not Kind.JSON:
+            raise ParseInvalidPathComponent(f"{ParseInvalidPathComponent.text} The column holds no others.")
+        return Value(f"json_extract({value.sql}, {bind(_pointer(steps[1:]))})", Kind.JSON)
+
+    def everything(self) -> list[tuple[str, Value]]:
+        return [(name, self._column(number)) for number, name in enumerate(self._names)]
+
+    def record(self) -> None:
+        return None
+
+    def source(self, bind: Bind) -> str:  # noqa: ARG002 - the form of all
+        return f"read_parquet({_quoted(self._path)}) AS t({', '.join(f'c{n}' for n in range(len(self._columns)))})"
+
+    def checked(self, condition: str) -> str:
+        return condition
+
+    def _column(self, number: int) -> Value:
+        kind, sql = self._columns[number][1], f"c{number}"
+        if kind.startswith("DECIMAL"):
+            return Value(sql, Kind.DECIMAL)
+        if kind.startswith("TIMESTAMP") or kind == "DATE":
+            return Value(f"CAST({sql} AS TIMESTAMP)", Kind.TIME)
+        if kind == "UBIGINT":
+            return Value(f"CAST({sql} AS DECIMAL(38, 0))", Kind.DECIMAL)
+        if kind == "BLOB":
+            return Value(f"decode({sql})", Kind.TEXT)
+        if kind.endswith("]") or kind.startswith(("STRUCT", "MAP")):
+            return Value(f"to_json({sql})", Kind.JSON)
+        return Value(sql, _KINDS[kind]) if kind in _KINDS else Value(f"CAST({sql} AS VARCHAR)", Kind.TEXT)
+
+
+def check_flat(source: Sequence[Step]) -> None:
+    """Check that FROM has no path, which records of CSV and Parquet have not. Raises UnsupportedSqlStructure."""
+    if source:
+        raise UnsupportedSqlStructure(f"{UnsupportedSqlStructure.text} A path in FROM is for JSON.")
+
+
+def _position(names: Sequence[str], wanted: Name) -> int | None:
+    """Return which column a name means. Raises AmbiguousFieldName."""
+    found = [number for number, name in enumerate(names) if name == wanted.text]
+    if not found and not wanted.exact:
+        found = [number for number, name in enumerate(names) if name.lower() == wanted.text.lower()]
+    if len(found) > 1:
+        raise AmbiguousFieldName
+    return found[0] if found else None
+
+
+def _pointer(steps: Sequence[Name | Index | Each]) -> str:
+    """Return a path as a JSON pointer."""
+    texts = [str(step.number) if isinstance(step, Index) else step.text for step in steps if not isinstance(step, Each)]
+    return "".join("/" + text.replace("~", "~0").replace("/", "~1") for text in texts)
+
+
+def _quoted(text: str) -> str:
+    """Return a text of ours as SQL writes it."""
+    return "'" + text.replace("'", "''") + "'"
