@@ -9,7 +9,7 @@ from s3ish.api.context import Context
 from s3ish.api.customer_keys import CustomerKey, check_key, customer_key_of
 from s3ish.api.encrypting import encodings_with, keys_of
 from s3ish.api.operation import operation
-from s3ish.api.shapes import CustomerKeyHeaders, DocumentDigest, ObjectRequest
+from s3ish.api.shapes import BucketRequest, CustomerKeyHeaders, DocumentDigest
 from s3ish.errors import (
     AccessDenied,
     InvalidCompressionFormat,
@@ -31,7 +31,7 @@ from s3ish.select import parser
 from s3ish.select.request import Csv, Json, Task
 from s3ish.select.running import Counts, Failure, Outcome, Records, Running, is_built
 from s3ish.wire import event_stream
-from s3ish.wire.fields import body, element, stream
+from s3ish.wire.fields import body, element, label, stream
 from s3ish.wire.shape import shape
 from s3ish.wire.xml import DECLARATION
 
@@ -131,9 +131,10 @@ class SelectRequest:
 
 
 @shape
-class SelectObjectContentRequest(ObjectRequest, CustomerKeyHeaders, DocumentDigest):
+class SelectObjectContentRequest(BucketRequest, CustomerKeyHeaders, DocumentDigest):
     """POST /{Bucket}/{Key+}?select&select-type=2"""
 
+    key: str = label("Key")
     wanted: SelectRequest = body("SelectObjectContentRequest")
 
 

@@ -235,7 +235,7 @@ def main() -> None:
         resource.setrlimit(limit, (value, value))
     Child(task, source, target).run()
     sys.stderr.flush()
-    os._exit(0)  # the thread that feeds may wait for a pipe that nobody reads any more
+    os._exit(0)  # the thread that feeds may wait for a pipe that has no reader any more
 
 
 def _exactly(source: int, length: int) -> bytes:

@@ -204,7 +204,6 @@ class ObjectFiles(fsspec.AbstractFileSystem):  # type: ignore[misc]
     """
 
     protocol = "object"
-    cachable = False
 
     def __init__(self, size: int, ask: Callable[[int, int], bytes]) -> None:
         super().__init__()

@@ -29,18 +29,10 @@ _PIECES = {
     "m": "%-M",
     "ss": "%S",
     "s": "%-S",
-    "X": "Z",
-    "XX": "Z",
-    "XXX": "Z",
-    "XXXX": "Z",
-    "XXXXX": "Z",
-    "x": "+00",
-    "xx": "+0000",
-    "xxx": "+00:00",
-    "xxxx": "+0000",
-    "xxxxx": "+00:00",
 }
-"""What stands for the pieces of a pattern of TO_STRING; moments are in UTC."""
+"""What stands for the pieces of a pattern of TO_STRING."""
+_OFFSETS = ("+00", "+0000", "+00:00", "+0000", "+00:00")
+"""UTC as one to five letters of it show it."""
 _TYPES = {"BOOL": "BOOLEAN", "FLOAT": "DOUBLE"}
 _KINDS = {"BOOL": Kind.BOOL, "INT": Kind.INT, "FLOAT": Kind.FLOAT, "DECIMAL": Kind.DECIMAL, "STRING": Kind.TEXT}
 
@@ -152,6 +144,10 @@ def _piece(piece: str, given: str, bind: Bind) -> str:
         return f"CAST(date_part('year', {given}) AS VARCHAR)"
     if piece == "MMMMM":
         return f"left(strftime({given}, '%B'), 1)"
+    if piece.startswith("X"):
+        return bind("Z")
+    if piece.startswith("x"):
+        return bind(_OFFSETS[len(piece) - 1])
     if piece.startswith("S"):
         return f"left(strftime({given}, '%n'), {len(piece)})"
     if piece == "n":

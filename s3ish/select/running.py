@@ -241,7 +241,7 @@ class Running:
             if not 0 <= start <= start + length <= self._task.size:
                 raise InternalError
             flow = await self._open(start, start + length)
-        except Exception as error:  # noqa: BLE001 - whatever it is, the query ends, and the client gets an error
+        except Exception as error:  # noqa: BLE001 - the query ends after any error, and the client gets an error
             self._give_up(error)
             return
         try:
@@ -257,7 +257,7 @@ class Running:
                 await self._input.drain()
         except ConnectionError:
             raise
-        except Exception as error:  # noqa: BLE001 - whatever it is, the query ends, and the client gets an error
+        except Exception as error:  # noqa: BLE001 - the query ends after any error, and the client gets an error
             self._give_up(error)
 
     def _give_up(self, error: Exception) -> None:
