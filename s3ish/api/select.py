@@ -199,13 +199,15 @@ class _Opener:
     """Opens bytes of one version, and no other."""
 
     def __init__(self, context: Context, version: Version, key: CustomerKey | None) -> None:
-        self._store, self._version, self._key = context.store, version, key
+        self._context, self._version, self._key = context, version, key
 
     async def __call__(self, start: int, stop: int) -> get.Flow:
-        store, version = self._store, self._version
+        store, version = self._context.store, self._version
         encodings = None
         if version.encoding:
-            encodings = encodings_with(store, await keys_of(store, version.encoding, self._key))
+            encodings = encodings_with(
+                store, await keys_of(self._context, version.attributes.encryption, version.encoding, self._key)
+            )
         return get.as_flow(await get.open_span(store, version, start, stop, encodings))
 
 
