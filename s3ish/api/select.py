@@ -204,7 +204,7 @@ class _Opener:
     async def __call__(self, start: int, stop: int) -> get.Flow:
         store, version = self._context.store, self._version
         encodings = None
-        if version.encoding:
+        if version.encoding or version.attributes.encryption:
             encodings = encodings_with(
                 store, await keys_of(self._context, version.attributes.encryption, version.encoding, self._key)
             )
