@@ -2,7 +2,7 @@
 
 It is given a task and the bytes of one object, and nothing else: no name of a file, no connection, no setting of the
 server. The engine in it is closed against files, extensions and settings before the query is made, and the process is
-held to its limits by the kernel. Whatever becomes of it, the server goes on.
+held to its limits by the kernel. The server goes on when it dies.
 """
 
 import os

@@ -162,7 +162,7 @@ class Running:
         )
 
     async def aclose(self) -> None:
-        """End the process, whatever it is at; idempotent."""
+        """End the process; idempotent."""
         if self._closed:
             return
         self._closed = True
