@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from s3ish.api.replication import may_replicate, rules_of
 from s3ish.clock import Clock
 from s3ish.config import ReplicaTargetSettings, ReplicationSettings
+from s3ish.jobs.destination import Destination
 from s3ish.jobs.replicas_here import ReplicasHere
 from s3ish.jobs.replicate import ReplicationJob
 from s3ish.jobs.runner import Job
@@ -13,6 +14,7 @@ from s3ish.objects.replication import Replication
 from s3ish.objects.store import Store
 from s3ish.observe.observer import Observer
 from s3ish.peers.client import Address, Client
+from s3ish.peers.other_peer import OtherPeer
 from s3ish.peers.s3ish_peer import S3ishPeer
 
 REPLICATION = Replication(rules_of)
@@ -23,16 +25,20 @@ class Replicas:
     """The other servers to which one process replicates."""
 
     def __init__(self, settings: ReplicationSettings, clock: Clock) -> None:
+        self._targets = settings.targets
         self._clients = {target.arn: Client(clock, _address(target)) for target in settings.targets}
 
     def jobs(self, store: Store, observer: Observer) -> Sequence[Job]:
         """Return the jobs that make the replicas of a store: one for all buckets here, one for each other server."""
         here = ReplicationJob(store, rules_of, ReplicasHere(store, may_replicate), observer)
         sending = [
-            SendingJob(store, rules_of, arn, S3ishPeer(store, client), observer)
-            for arn, client in self._clients.items()
+            SendingJob(store, rules_of, target.arn, self._peer(target, store), observer) for target in self._targets
         ]
         return [here, *sending]
+
+    def _peer(self, target: ReplicaTargetSettings, store: Store) -> Destination:
+        client = self._clients[target.arn]
+        return S3ishPeer(store, client) if target.kind == "s3ish" else OtherPeer(store, client)
 
     def close(self) -> None:
         """End the connections to the other servers."""

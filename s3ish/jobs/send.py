@@ -67,16 +67,17 @@ class SendingJob:
         if now < self._rests_until:
             return Step(more=False, pause_seconds=min(self._rests_until - now, _COUNT_SECONDS))
         rows = await SENDINGS.rows(self._store.index, self._cursor, self._stop, _ROWS_A_STEP)
-        if not rows:
-            return self._end_pass()
         sent, failed, left = await self._send(rows)
         if sent and self._failures:
             log.info("replication goes on", destination=self._arn)
         self._failures = 0 if sent else self._failures
-        self._cursor = min(left) if left else keys.after(rows[-1][0])
+        self._cursor = min(left) if left else keys.after(rows[-1][0]) if rows else self._start
+        if len(rows) < _ROWS_A_STEP and not left:
+            return self._end_pass()
         return self._rest() if failed and not sent else Step(more=True)
 
     def _end_pass(self) -> Step:
+        """Begin with the oldest again, after a rest if one was not taken."""
         self._cursor = self._start
         if not self._held:
             return Step(more=False, pause_seconds=_LOOK_SECONDS)
@@ -84,6 +85,7 @@ class SendingJob:
         return self._rest()
 
     def _rest(self) -> Step:
+        """Leave the server alone for a while."""
         pause = min(_FIRST_REST_SECONDS * 2 ** min(self._failures, 10), _LONGEST_REST_SECONDS)
         self._failures += 1
         self._rests_until = self._store.clock.monotonic() + pause

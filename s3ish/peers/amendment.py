@@ -23,7 +23,7 @@ async def amend(
     """Have a replica say what its source says; False if there is no such version.
 
     Args:
-        version_id: that of the replica.
+        version_id: that of the replica; empty for the newest version.
         now_ns: the time: a retention that has ended is left out.
         headers: further ones for each request.
 
@@ -34,7 +34,7 @@ async def amend(
     )
 
     async def tell(what: str, document: str) -> Answer:
-        query = {what: "", "versionId": version_id}
+        query = {what: "", **({"versionId": version_id} if version_id else {})}
         return await client.call("PUT", version.key, headers, query=query, content=Content.of(document.encode()))
 
     answer = await tell("tagging", f"<Tagging><TagSet>{tags}</TagSet></Tagging>")

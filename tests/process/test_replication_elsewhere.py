@@ -55,10 +55,15 @@ def target(endpoint, arn=ARN, bucket="there", **more):
 
 
 @pytest.fixture
-def pair(start_server, tmp_path):
+def kind():
+    return "s3ish"
+
+
+@pytest.fixture
+def pair(start_server, tmp_path, kind):
     """Two servers: the bucket ``here`` of the first one is replicated to ``there`` of the second one."""
     second = start_server(tmp_path / "second")
-    (tmp_path / "s3ish.toml").write_text(target(second.endpoint))
+    (tmp_path / "s3ish.toml").write_text(target(second.endpoint, kind=kind))
     first = start_server(tmp_path / "first", "--config", tmp_path / "s3ish.toml")
     here, there = client(first.endpoint), client(second.endpoint)
     versioned(here, "here")
@@ -216,3 +221,53 @@ def test_a_server_that_is_down_holds_up_no_other_bucket(start_server, tmp_path):
         s3.put_object(Bucket="here", Key=key, Body=b"x")
     wait_until(lambda: len(versions(s3, "copies")) == 3)
     assert [status(s3, key) for key in ("far/1", "near", "far/2")] == ["PENDING", "COMPLETED", "PENDING"]
+
+
+def bodies(s3, bucket):
+    """Return what listings show of each version, the newest of a key first, and what it holds."""
+    found = s3.list_object_versions(Bucket=bucket)
+    listed = found.get("Versions", []) + found.get("DeleteMarkers", [])
+    listed.sort(key=lambda it: (it["Key"], it["LastModified"]), reverse=True)
+    return [(it["Key"], "Size" in it and read(s3, bucket, it)) for it in listed]
+
+
+def read(s3, bucket, version):
+    return s3.get_object(Bucket=bucket, Key=version["Key"], VersionId=version["VersionId"])["Body"].read()
+
+
+@pytest.mark.parametrize("kind", ["s3"])
+def test_versions_arrive_in_their_order_where_ids_cannot_be_given(pair):
+    here, there = pair
+    for number in range(5):
+        here.put_object(Bucket="here", Key="a b+c/ü", Body=b"%d" % number, Tagging="k=v")
+    here.delete_object(Bucket="here", Key="a b+c/ü")
+    here.put_object(Bucket="here", Key="a b+c/ü", Body=b"last", ContentType="text/plain")
+    here.put_object(Bucket="here", Key="other", Body=bytes(65 << 20))
+    wait_until(lambda: len(bodies(there, "there")) == 8)
+    shown = there.list_object_versions(Bucket="there", Prefix="a")
+    sizes = [it["Size"] for it in shown["Versions"]]
+    assert (sizes, len(shown["DeleteMarkers"])) == ([4, 1, 1, 1, 1, 1], 1)
+    assert [read(there, "there", it) for it in shown["Versions"]] == [b"last", b"4", b"3", b"2", b"1", b"0"]
+    wait_until(lambda: status(here, "other") == "COMPLETED")
+    newest = there.head_object(Bucket="there", Key="a b+c/ü")
+    assert (newest["ContentType"], list(newest["Metadata"])) == ("text/plain", ["s3ish-version-id"])
+    assert "ReplicationStatus" not in newest
+    assert there.head_object(Bucket="there", Key="other", PartNumber=1)["PartsCount"] == 2
+    version = here.head_object(Bucket="here", Key="other")["VersionId"]
+    tagging = {"TagSet": [{"Key": "k", "Value": "v"}]}
+    here.put_object_tagging(Bucket="here", Key="other", VersionId=version, Tagging=tagging)
+    wait_until(lambda: there.get_object_tagging(Bucket="there", Key="other")["TagSet"] == tagging["TagSet"])
+    assert len(bodies(there, "there")) == 8
+
+
+@pytest.mark.parametrize("kind", ["s3"])
+def test_an_older_version_is_not_put_on_top_of_a_later_one(pair):
+    here, there = pair
+    here.delete_bucket_replication(Bucket="here")
+    old = here.put_object(Bucket="here", Key="a", Body=b"old")["VersionId"]
+    replicate(here, "here", rule())
+    here.put_object(Bucket="here", Key="a", Body=b"new")
+    wait_until(lambda: status(here, "a") == "COMPLETED")
+    replicate(here, "here", rule(ExistingObjectReplication={"Status": "Enabled"}, ID="again"))
+    wait_until(lambda: status(here, "a", VersionId=old) == "FAILED")
+    assert [body for _, body in bodies(there, "there")] == [b"new"]
