@@ -24,6 +24,8 @@ async def settle(
 ) -> None:
     """Take away the row of a version; without further rows the version says COMPLETED, and FAILED in any case.
 
+    It says nothing where no rule is about it any more.
+
     A row that was written again meanwhile stays: the version was amended, and waits once more.
 
     Args:
@@ -45,7 +47,7 @@ async def settle(
                     bucket = (await store.bucket(version.bucket)).record
                     wanted = replace(
                         held.record,
-                        replication="FAILED" if failed else "COMPLETED",
+                        replication="FAILED" if failed else "COMPLETED" if rules else "",
                         revision=store.clock.sequence(held.record.revision),
                     )
                     following = store.consequences.rows(bucket, held.record, wanted, _CAUSE)

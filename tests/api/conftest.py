@@ -92,6 +92,13 @@ path = "{folder}/function.jsonl"
 arn = "arn:aws:events:us-east-1:000000000000:event-bus/default"
 kind = "file"
 path = "{folder}/bus.jsonl"
+
+[[replication.targets]]
+arn = "arn:s3ish:replication:::away"
+endpoint = "http://127.0.0.1:9"
+bucket = "away"
+access_key = "a"
+secret_key = "b"
 """
 
 

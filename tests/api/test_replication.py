@@ -4,6 +4,8 @@ import json
 
 import pytest
 
+from tests.api.conftest import ROOT
+from tests.api.iam_support import allowing, client, code_of, remove
 from tests.waiting import wait_until
 
 ROLE = "arn:aws:iam::000000000000:role/replicator"
@@ -144,3 +146,53 @@ def test_a_lock_arrives_and_its_release_is_a_matter_of_each_bucket(s3, new_bucke
     assert hold == {"Status": "ON"}
     s3.put_object_legal_hold(Bucket=destination, Key="a", VersionId=version, LegalHold={"Status": "OFF"})
     s3.delete_object(Bucket=destination, Key="a", VersionId=version)
+
+
+AWAY = {"Bucket": "arn:s3ish:replication:::away"}
+
+
+def test_a_target_of_the_settings_is_a_destination_and_others_are_none(s3, pair, unchanged):
+    source, other_bucket = pair
+    replicate(s3, source, rule("", Destination=AWAY), rule(other_bucket, Priority=2))
+    kept = s3.get_bucket_replication(Bucket=source)["ReplicationConfiguration"]["Rules"]
+    assert [it["Destination"]["Bucket"] for it in kept] == [AWAY["Bucket"], f"arn:aws:s3:::{other_bucket}"]
+    s3.put_object(Bucket=source, Key="a", Body=b"x")
+    wait_until(lambda: s3.list_objects_v2(Bucket=other_bucket)["KeyCount"] == 1)
+    assert status_of(s3, source, "a") == "PENDING"
+    s3.delete_bucket_replication(Bucket=source)
+    wait_until(lambda: status_of(s3, source, "a") is None)
+    for arn in ("arn:s3ish:replication:::gone", "arn:s3ish:replication:::away/x", "arn:s3ish:replication:::"):
+        configuration = {"Role": ROLE, "Rules": [rule("", Destination={"Bucket": arn})]}
+        with unchanged(source), pytest.raises(s3.exceptions.ClientError) as caught:
+            s3.put_bucket_replication(Bucket=source, ReplicationConfiguration=configuration)
+        assert caught.value.response["Error"]["Code"] in ("InvalidRequest", "InvalidS3DestinationBucket")
+
+
+def test_a_target_is_used_by_those_alone_to_whom_a_policy_gives_it(server, s3, other, pair):
+    """What is sent there is signed with keys of the server, so that owning a bucket gives no right to it."""
+    theirs = f"{pair[0]}-theirs"
+    other.create_bucket(Bucket=theirs)
+    other.put_bucket_versioning(Bucket=theirs, VersioningConfiguration={"Status": "Enabled"})
+    rules = {"Role": ROLE, "Rules": [rule("", Destination=AWAY)]}
+    assert code_of(other.put_bucket_replication, Bucket=theirs, ReplicationConfiguration=rules) == "AccessDenied"
+    iam = client(server, "iam", ROOT)
+    name = f"u-{pair[0]}"
+    iam.create_user(UserName=name)
+    key = iam.create_access_key(UserName=name)["AccessKey"]
+    user = client(server, "s3", (key["AccessKeyId"], key["SecretAccessKey"]))
+
+    def allow(*statements):
+        own = allowing("s3:PutReplicationConfiguration", f"arn:aws:s3:::{pair[0]}")
+        document = json.dumps({"Version": "2012-10-17", "Statement": [own, *statements]})
+        iam.put_user_policy(UserName=name, PolicyName="p", PolicyDocument=document)
+
+    try:
+        for statements in ([], [allowing("s3:ReplicateObject", AWAY["Bucket"])]):
+            allow(*statements)
+            assert (
+                code_of(user.put_bucket_replication, Bucket=pair[0], ReplicationConfiguration=rules) == "AccessDenied"
+            )
+        allow(allowing("s3:Replicate*", AWAY["Bucket"]))
+        user.put_bucket_replication(Bucket=pair[0], ReplicationConfiguration=rules)
+    finally:
+        remove(iam, name)
