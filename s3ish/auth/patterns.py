@@ -30,7 +30,7 @@ class Pattern:
         ignore_case: whether case does not matter.
     """
 
-    __slots__ = ("_ignore_case", "_tokens", "is_fixed", "text")
+    __slots__ = ("_ignore_case", "_matcher", "_tokens", "is_fixed", "text")
 
     def __init__(self, text: str, *, variables: bool, wildcards: bool = True, ignore_case: bool = False) -> None:
         self.text = text
@@ -43,11 +43,25 @@ class Pattern:
             start = found.end()
         self._tokens += _split(text[start:], wildcards)
         self.is_fixed = all(isinstance(token, str) and token not in (_ANY, _ONE) for token in self._tokens)
+        self._matcher: Callable[[str], bool] | None = None  # where it has no variables, once it was asked
+
+    @property
+    def head(self) -> str:
+        """What every value that matches begins with, as far as that can be said of all requests."""
+        first = self._tokens[0] if self._tokens else ""
+        return first if isinstance(first, str) and first not in (_ANY, _ONE) and not self._ignore_case else ""
 
     def matches(self, value: str, values: Values) -> bool:
         """Tell whether a value matches; a pattern with a variable that the request has no value for matches nothing."""
+        if self._matcher is not None:
+            return self._matcher(value)
         tokens = self._filled(values)
-        return tokens is not None and _segments(tokens, self._ignore_case)(value)
+        if tokens is None:
+            return False
+        matcher = _segments(tokens, self._ignore_case)
+        if all(isinstance(token, str) for token in self._tokens):
+            self._matcher = matcher
+        return matcher(value)
 
     def matches_all_below(self, prefix: str, values: Values) -> bool:
         """Tell whether all values match that begin with a text."""

@@ -4,10 +4,11 @@ The same language serves policies of buckets, of users and of sessions.
 https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements.html
 """
 
+import itertools
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping
-from functools import lru_cache
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import cached_property, lru_cache
 from typing import Any, Literal
 
 from msgspec import Struct
@@ -54,6 +55,7 @@ _FIXED_KEYS = frozenset(
 """Keys with which a condition keeps a statement from being public, if their values have no wildcards."""
 
 Whom = Literal["everybody", "account", "arn", "canonical", "service", "federated", "id"]
+_WIDE = ("everybody", "account")
 Use = Literal["caller", "bucket", "role"]
 """Whose policy it is: that of a user, group, role or session; of a bucket; the one that says who may assume a role."""
 
@@ -86,6 +88,18 @@ class Statement(Struct, frozen=True):
     not_actions: bool = False
     condition_texts: tuple[tuple[str, str, tuple[str, ...]], ...] = ()
 
+    @property
+    def heads(self) -> frozenset[str]:
+        """Texts with one of which the resources begin that it may speak of."""
+        return frozenset(("",) if self.not_resources else (pattern.head for pattern in self.resources))
+
+    @property
+    def callers(self) -> tuple[tuple[Whom, str] | None, ...]:
+        """Whom it names; None for more than can be named."""
+        named = self.principals or ()
+        is_wide = self.principals is None or self.not_principals or any(kind in _WIDE for kind, _ in named)
+        return (None,) if is_wide else named
+
     def speaks_of(
         self, principal: Principal, action: str, resource: str, values: Values, *, below: bool = False
     ) -> bool:
@@ -98,9 +112,9 @@ class Statement(Struct, frozen=True):
         """
         return (
             (action in self.actions or (":" in action and self._means(action)))
+            and (self.principals is None or self._names(principal) != self.not_principals)
             and any(self._fits(pattern, resource, values, below=below) for pattern in self.resources)
             != self.not_resources
-            and (self.principals is None or self._names(principal) != self.not_principals)
             and all(condition.holds(values) for condition in self.conditions)
         )
 
@@ -140,6 +154,19 @@ def _narrows(key: str, operator: str, texts: tuple[str, ...]) -> bool:
     return not any(set(text) & set("*?$") for text in texts)
 
 
+def _names_of(principal: Principal) -> tuple[tuple[Whom, str], ...]:
+    """Return how a statement can name a principal; see ``_is``."""
+    if principal.is_anonymous:
+        return ()
+    own: tuple[tuple[Whom, str], ...] = (
+        ("canonical", principal.owner.id),
+        ("id", principal.id.partition(":")[0]),
+        ("arn", principal.arn.removeprefix(f"arn:aws:iam::{ACCOUNT}:")),
+    )
+    kinds: tuple[Whom, ...] = ("arn", "federated")
+    return own + tuple((kind, name) for kind in kinds for name in principal.names)
+
+
 def _is(principal: Principal, kind: Whom, name: str) -> bool:
     """Whether a principal is one that a statement names."""
     if kind == "everybody":
@@ -157,17 +184,17 @@ def _is(principal: Principal, kind: Whom, name: str) -> bool:
     return kind == "account" and (principal.is_root or principal.is_of_account)
 
 
-class Policy(Struct, frozen=True):
-    """A policy that can be asked."""
+class Policy(Struct, frozen=True, dict=True):
+    """A policy that can be asked; what questions need is made once."""
 
     statements: tuple[Statement, ...]
 
-    @property
+    @cached_property
     def is_public(self) -> bool:
         """Whether one of its statements gives rights to everybody."""
         return any(statement.is_public for statement in self.statements)
 
-    @property
+    @cached_property
     def asks_tags(self) -> bool:
         """Whether a condition asks for tags that the object has."""
         return any(
@@ -180,10 +207,62 @@ class Policy(Struct, frozen=True):
         self, *, allows: bool, principal: Principal, action: str, resource: str, values: Values, below: bool = False
     ) -> str:
         """Return the name of a statement that allows (or denies) a request; empty if there is none."""
-        for statement in self.statements:
-            if statement.allows == allows and statement.speaks_of(principal, action, resource, values, below=below):
+        asked = (self._others if ":" in action else self._by_action.get(action, _NONE))[allows]
+        for _, statement in asked.all if below else asked.about(resource, principal):
+            if statement.speaks_of(principal, action, resource, values, below=below):
                 return statement.name
         return ""
+
+    @cached_property
+    def _by_action(self) -> dict[str, tuple["_Asked", "_Asked"]]:
+        """The statements on each action of S3: those that deny, and those that allow."""
+        named = {action for statement in self.statements for action in statement.actions}
+        return {action: _parted(it for it in self.statements if action in it.actions) for action in named}
+
+    @cached_property
+    def _others(self) -> tuple["_Asked", "_Asked"]:
+        """The statements on actions of other services: those that deny, and those that allow."""
+        return _parted(self.statements)
+
+
+class _Asked:
+    """Statements on an action, found by what the ARNs of their resources begin with, and by whom they name.
+
+    Of many statements most are about other folders or callers: to ask each would cost more than all else of a request.
+    """
+
+    __slots__ = ("_by_head", "_lengths", "_names_callers", "all")
+
+    def __init__(self, statements: Iterable[Statement]) -> None:
+        self.all = tuple(enumerate(statements))
+        self._by_head: dict[tuple[str, tuple[Whom, str] | None], list[tuple[int, Statement]]] = {}
+        for numbered in self.all:
+            for place in itertools.product(numbered[1].heads, numbered[1].callers):
+                self._by_head.setdefault(place, []).append(numbered)
+        self._lengths = sorted({len(head) for head, _ in self._by_head})
+        self._names_callers = any(caller for _, caller in self._by_head)
+
+    def about(self, resource: str, principal: Principal) -> list[tuple[int, Statement]]:
+        """Return those that may speak of a resource and a caller, in their order, with their numbers."""
+        callers = (None, *_names_of(principal)) if self._names_callers else (None,)
+        heads = [resource[:length] for length in self._lengths]
+        found = [it for head in heads for caller in callers for it in self._by_head.get((head, caller), ())]
+        if len(found) > 1:
+            found.sort(key=_number_of)
+        return found
+
+
+def _number_of(numbered: tuple[int, Statement]) -> int:
+    return numbered[0]
+
+
+def _parted(statements: Iterable[Statement]) -> tuple[_Asked, _Asked]:
+    all_of_them = list(statements)
+    denying, allowing = ([it for it in all_of_them if it.allows == allows] for allows in (False, True))
+    return _Asked(denying), _Asked(allowing)
+
+
+_NONE = _parted(())
 
 
 def read_policy(text: str, bucket: str = "") -> Policy:

@@ -17,7 +17,8 @@ _RECORDS_KEPT = 1024
 class RowCache:
     """The records in rows.
 
-    A row is its own key here, so that nothing is out of date: another value is another row.
+    A record is kept with the value that it was decoded from, and stands for no other one, so that none is out of date.
+    Values are compared and not hashed: a bucket with a long policy would cost as much as all else about its rights.
 
     Args:
         on_broken_row: called with a row that is not what was written.
@@ -25,19 +26,20 @@ class RowCache:
 
     def __init__(self, on_broken_row: Callable[[RowIs], None] | None) -> None:
         self._on_broken_row = on_broken_row
-        self._records: dict[tuple[str, bytes, bytes], Any] = {}
+        self._records: dict[tuple[str, bytes], tuple[bytes, Any]] = {}
 
     def record(self, table: Table[R, K], key: bytes, value: bytes) -> R:
         """Return the record in a row. Raises Damaged, NewerFormat."""
-        place = (table.name, key, value)
-        record = self._records.get(place)
-        if record is None:
-            record = self._decode(table, key, value)
-            if not is_long(value):
-                if len(self._records) >= _RECORDS_KEPT:
-                    self._records.clear()
-                self._records[place] = record
-        return cast("R", record)
+        place = (table.name, key)
+        kept = self._records.get(place)
+        if kept is not None and kept[0] == value:
+            return cast("R", kept[1])
+        record = self._decode(table, key, value)
+        if not is_long(value):
+            if len(self._records) >= _RECORDS_KEPT:
+                self._records.clear()
+            self._records[place] = value, record
+        return record
 
     def records(self, table: Table[R, K], rows: Sequence[tuple[bytes, bytes]]) -> list[R]:
         """Return the records in many rows, of which none is kept. Raises Damaged, NewerFormat."""
