@@ -124,10 +124,8 @@ def _documents(request: CreateBucketRequest, owner: Owner) -> dict[str, str]:
         raise InvalidArgument(
             f"Invalid x-amz-object-ownership header: {ownership[:64]}", ArgumentName="x-amz-object-ownership"
         )
-    documents = {}
-    if request.ownership is not None:
-        controls = OwnershipControls(rules=[OwnershipRule(ownership=ownership)])
-        documents[OWNERSHIP] = write_document(controls, "OwnershipControls").decode()
+    controls = OwnershipControls(rules=[OwnershipRule(ownership=ownership)])
+    documents = {OWNERSHIP: write_document(controls, "OwnershipControls").decode()}
     if request.object_lock:
         configuration = LockConfiguration(enabled="Enabled")
         documents[OBJECT_LOCK.name] = write_document(configuration, OBJECT_LOCK.root).decode()

@@ -102,6 +102,7 @@ async def copy_object(context: Context, request: CopyObjectRequest) -> CopyObjec
         if source.size > MAX_COPY_BYTES:
             raise InvalidRequest(f"{_TOO_LARGE}: {MAX_COPY_BYTES}")
         _refuse_idle_copy(request, source)
+        await _require_tags(context, request, source)
         annotated = await _copies_annotations(context, request, source, under_key=bool(wanted.keys.customer))
         source_keys = await keys_of(context, source.attributes.encryption, source.encoding, source_key)
         links = _under_same_key(wanted, source, source_key)
@@ -133,6 +134,16 @@ async def copy_object(context: Context, request: CopyObjectRequest) -> CopyObjec
         expiration=shown_expiry(context, version),
         encryption=NewEncryptionEcho.of(version.attributes.encryption, wanted.key_md5),
     )
+
+
+async def _require_tags(context: Context, request: CopyObjectRequest, source: Version) -> None:
+    """Check that the caller may copy the tags of a source, where it copies some. Raises AccessDenied."""
+    if not source.attributes.tags or request.tagging_directive == "REPLACE":
+        return
+    bucket, key, version_id = _named_source(request)
+    action = "s3:GetObjectTagging" if version_id is None else "s3:GetObjectVersionTagging"
+    await context.require(Permit(action, bucket, key))
+    await context.require(Permit("s3:PutObjectTagging", request.bucket, request.key))
 
 
 async def _copies_annotations(

@@ -57,8 +57,9 @@ class PutObjectResponse:
 
 
 def write_extras(request: Any) -> Iterable[Permit]:
-    """Return the rights that a request to make an object needs beside its own: for an access list, and for a lock."""
-    return (*write_list(request), *write_lock(request))
+    """Return the rights that a request to make an object needs beside its own: for a list, a lock, and for tags."""
+    tags = (Permit("s3:PutObjectTagging", request.bucket, request.key),) if request.tagging else ()
+    return (*write_list(request), *write_lock(request), *tags)
 
 
 def _extras(request: Any) -> Iterable[Permit]:

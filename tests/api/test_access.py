@@ -209,6 +209,9 @@ def test_what_is_no_policy_at_all(raw, shared, text):
 
 
 def test_ownership_is_enforced_where_nothing_else_was_said(s3, shared, refused):
+    found = s3.get_bucket_ownership_controls(Bucket=shared)["OwnershipControls"]
+    assert found == {"Rules": [{"ObjectOwnership": "BucketOwnerEnforced"}]}
+    s3.delete_bucket_ownership_controls(Bucket=shared)
     refused("OwnershipControlsNotFoundError", 404, s3.get_bucket_ownership_controls, Bucket=shared)
     refused("AccessControlListNotSupported", 400, s3.put_bucket_acl, Bucket=shared, ACL="public-read")
     refused("AccessControlListNotSupported", 400, s3.put_object, Bucket=shared, Key="p", Body=b"", ACL="public-read")

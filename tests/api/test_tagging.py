@@ -1,5 +1,7 @@
 """Tags of buckets, as boto3 puts and gets them."""
 
+import json
+
 import pytest
 
 
@@ -135,3 +137,36 @@ def test_tags_survive_a_multipart_upload(s3, bucket):
     s3.put_object_tagging(Bucket=bucket, Key="k", Tagging={"TagSet": tags_of(3)})
     assert tags_of_object(s3, bucket) == tags_of(3)
     assert s3.get_object(Bucket=bucket, Key="k")["Body"].read() == b"x"
+
+
+def test_tags_that_come_with_an_object_need_a_right_of_their_own(s3, bucket, other, refused, raw):
+    """Those in the header of a write, and those that a copy takes over."""
+    arn = "arn:aws:iam::000000000000:user/other"
+
+    def give(*actions):
+        statement = {
+            "Effect": "Allow",
+            "Principal": {"AWS": arn},
+            "Action": actions,
+            "Resource": f"arn:aws:s3:::{bucket}/*",
+        }
+        s3.put_bucket_policy(Bucket=bucket, Policy=json.dumps({"Version": "2012-10-17", "Statement": [statement]}))
+
+    s3.put_object(Bucket=bucket, Key="tagged", Body=b"x", Tagging="a=b")
+    writes = (
+        (other.put_object, {"Body": b"x", "Tagging": "a=b"}),
+        (other.create_multipart_upload, {"Tagging": "a=b"}),
+        (other.copy_object, {"CopySource": f"{bucket}/tagged", "Tagging": "c=d", "TaggingDirective": "REPLACE"}),
+        (other.copy_object, {"CopySource": f"{bucket}/tagged"}),
+    )
+    give("s3:PutObject", "s3:GetObject")
+    for write, call in writes:
+        refused("AccessDenied", 403, write, Bucket=bucket, Key="k", **call)
+    other.copy_object(Bucket=bucket, Key="k", CopySource=f"{bucket}/tagged", TaggingDirective="REPLACE")
+    give("s3:PutObject", "s3:GetObject", "s3:PutObjectTagging")
+    for write, call in writes[:-1]:
+        write(Bucket=bucket, Key="k", **call)
+    refused("AccessDenied", 403, other.copy_object, Bucket=bucket, Key="k", **writes[-1][1])
+    give("s3:PutObject", "s3:GetObject", "s3:PutObjectTagging", "s3:GetObjectTagging")
+    other.copy_object(Bucket=bucket, Key="k", **writes[-1][1])
+    assert s3.get_object_tagging(Bucket=bucket, Key="k")["TagSet"] == [{"Key": "a", "Value": "b"}]
