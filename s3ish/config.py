@@ -238,7 +238,7 @@ class TargetSettings(Section, frozen=True):
     """
 
     arn: Annotated[str, Meta(min_length=1)]
-    kind: Literal["webhook", "file", "redis", "nats", "mqtt", "amqp", "postgresql"]
+    kind: Literal["webhook", "file", "redis", "nats", "mqtt", "kafka", "amqp", "postgresql"]
     url: str = ""
     path: str = ""
     topic: str = ""

@@ -13,6 +13,7 @@ BROKERS = {
     "redis": "redis",
     "nats": "nats",
     "mqtt": "aiomqtt",
+    "kafka": "aiokafka",
     "amqp": "aio_pika",
     "postgresql": "asyncpg",
 }
@@ -21,6 +22,7 @@ _SCHEMES = {
     "redis": ("redis", "rediss"),
     "nats": ("nats", "tls"),
     "mqtt": ("mqtt", "mqtts"),
+    "kafka": ("kafka", "kafka+tls"),
     "amqp": ("amqp", "amqps"),
     "postgresql": ("postgresql", "postgresql+tls"),
 }

@@ -81,6 +81,10 @@ def _broker(kind: str) -> Callable[[Broker, str], Target]:
         from s3ish.targets.redis import Redis
 
         return Redis
+    if kind == "kafka":
+        from s3ish.targets.kafka import Kafka
+
+        return Kafka
     if kind == "amqp":
         from s3ish.targets.amqp import Amqp
 

@@ -115,7 +115,7 @@ def test_every_setting_has_a_variable_and_all_are_different():
         ("[[notifications.targets]]\narn = 'arn:aws:sqs:::q'\n", "notifications.targets.0.kind is missing"),
         (
             "[[notifications.targets]]\narn = 'a'\nkind = 'pigeon'\n",
-            "kind: expected one of webhook, file, redis, nats, mqtt, amqp, postgresql",
+            "kind: expected one of webhook, file, redis, nats, mqtt, kafka, amqp, postgresql",
         ),
         (f"[[notifications.targets]]\narn = 'a b'\n{WEBHOOK}", "notifications.targets: a b: arn is not of the form"),
         (f"[[notifications.targets]]\narn = '{ARN}'\nkind = 'webhook'\n", f"{ARN}: url is not of the form http"),

@@ -16,6 +16,8 @@ PORTS: Mapping[str, tuple[int, bool]] = {
     "tls": (4222, True),
     "mqtt": (1883, False),
     "mqtts": (8883, True),
+    "kafka": (9092, False),
+    "kafka+tls": (9093, True),
     "amqp": (5672, False),
     "amqps": (5671, True),
     "postgresql": (5432, False),

@@ -173,7 +173,7 @@ def test_a_password_of_its_own_goes_before_that_of_the_address():
     assert (told.place.host, told.place.port, told.place.secure, told.path) == ("::1", 8883, True, "x/y")
 
 
-@pytest.mark.parametrize("kind", ["redis", "nats", "mqtt", "amqp", "postgresql"])
+@pytest.mark.parametrize("kind", ["redis", "nats", "mqtt", "kafka", "amqp", "postgresql"])
 async def test_brokers_are_never_looked_for_at_metadata_services(kind):  # case 139
     from s3ish.notifications import _broker
 
