@@ -4,6 +4,8 @@ COPY s3ish /source/s3ish
 RUN python -m venv /opt/s3ish && /opt/s3ish/bin/pip install --no-cache-dir /source
 
 FROM python:3.13-slim AS server
+# curl: for health checks that compose files and manifests bring along
+RUN apt-get update && apt-get install --yes --no-install-recommends curl && rm -rf /var/lib/apt/lists/*
 RUN groupadd --system --gid 10001 s3ish && useradd --system --uid 10001 --gid 10001 --no-create-home s3ish && install -d -o s3ish -g s3ish /data
 COPY --from=build /opt/s3ish /opt/s3ish
 ENV PATH=/opt/s3ish/bin:$PATH S3ISH_HOST=0.0.0.0 S3ISH_VOLUMES=/data container=oci

@@ -81,6 +81,14 @@ def test_a_release_waits_for_the_tests_and_holds_no_secret_of_the_package_index(
     assert "secrets" not in str(release["pypi"])
 
 
+def test_a_release_has_an_image_for_both_architectures(parse):
+    steps = parse(GITHUB / "workflows/release.yml")["jobs"]["image"]["steps"]
+    (built,) = [step["with"] for step in steps if "build-push-action" in step["uses"]]
+    assert built["platforms"] == "linux/amd64,linux/arm64"
+    assert built["push"] is True
+    assert any("setup-qemu-action" in step["uses"] for step in steps)
+
+
 @pytest.mark.parametrize("name", ["bug", "feature"])
 def test_issue_forms_ask_for_something(name, parse):
     form = parse(GITHUB / f"ISSUE_TEMPLATE/{name}.yml")

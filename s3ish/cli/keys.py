@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 
 import click
 
-from s3ish.cli.shell import config_option, fail, load_settings, on_store, volumes_option
+from s3ish.cli.shell import config_option, fail, json_option, load_settings, on_store, show_json, volumes_option
 
 T = TypeVar("T")
 
@@ -44,27 +44,27 @@ def create(alias: str, description: str, volumes: tuple[str, ...], config: str |
 
 @key.command("ls")
 @volumes_option
+@json_option
 @config_option
-def list_keys(volumes: tuple[str, ...], config: str | None) -> None:
+def list_keys(volumes: tuple[str, ...], as_json: bool, config: str | None) -> None:
     """List all keys."""
     from s3ish.objects import named_keys
 
-    async def read(store: Any) -> list[str]:
+    async def read(store: Any) -> list[tuple[Any, list[str]]]:
         names = await named_keys.aliases(store)
-        lines = []
-        for stored in await named_keys.every(store):
-            found = stored.document
-            newest = found.materials[-1]
-            made = datetime.fromtimestamp(newest.made_ns // 10**9, UTC)
-            shown = ", ".join(sorted(alias for alias, of in names.items() if of == found.id))
-            lines.append(f"{found.id}  {found.state:<15}  {made:%Y-%m-%d}  {newest.number:>3}  {shown}")
-        return lines
+        found = [stored.document for stored in await named_keys.every(store)]
+        return [(it, sorted(alias for alias, of in names.items() if of == it.id)) for it in found]
 
-    lines = _on_store(volumes, config, read)
-    if lines:
+    found = _on_store(volumes, config, read)
+    if found and not as_json:
         click.echo(f"{'id':<36}  {'state':<15}  {'newest':<10}  {'no.':>3}  aliases")
-    for line in lines:
-        click.echo(line)
+    for each, aliases in found:
+        newest = each.materials[-1]
+        made = datetime.fromtimestamp(newest.made_ns // 10**9, UTC)
+        if as_json:
+            show_json(key=each.id, state=each.state, newest_made=made, newest_number=newest.number, aliases=aliases)
+        else:
+            click.echo(f"{each.id}  {each.state:<15}  {made:%Y-%m-%d}  {newest.number:>3}  {', '.join(aliases)}")
 
 
 @key.command()

@@ -7,27 +7,25 @@ configuration that cannot be used. What a command needs is imported when it runs
 import functools
 import os
 import sys
-from collections import Counter
-from datetime import UTC, datetime
 from shlex import quote
-from typing import Any, NoReturn
 
 import click
 
 from s3ish import __version__, dropin
-from s3ish.cli import admin
+from s3ish.cli import admin, upkeep
 from s3ish.cli.explain import explain
 from s3ish.cli.keys import key
+from s3ish.cli.manual import completion, man
 from s3ish.cli.quotas import quota
 from s3ish.cli.shell import EX_CONFIG, EX_FAILURE
 from s3ish.cli.shell import config_option as _config_option
 from s3ish.cli.shell import endpoint_of as _endpoint
 from s3ish.cli.shell import fail as _fail
+from s3ish.cli.shell import folders as _folders
 from s3ish.cli.shell import listening as _listening
 from s3ish.cli.shell import load_settings as _load
 from s3ish.cli.shell import printable as _printable
-from s3ish.cli.shell import volumes_argument as _volumes_argument
-from s3ish.cli.shell import volumes_option as _volumes_option
+from s3ish.cli.shell import serve_argument as _serve_argument
 from s3ish.clock import Clock
 from s3ish.config import Settings, variables
 from s3ish.config_sources import key_source, shell_secret, variables_used
@@ -66,12 +64,12 @@ def main() -> None:
     """An S3-compatible object storage server."""
 
 
-for _group in (key, quota, explain, *admin.GROUPS):
-    main.add_command(_group)
+for _command in (key, quota, explain, *admin.GROUPS, *upkeep.COMMANDS, completion, man):
+    main.add_command(_command)
 
 
 @main.command(epilog=_SERVE_EPILOG)
-@click.argument("volumes", nargs=-1, metavar="[VOLUME]...")
+@_serve_argument
 @click.option("--host", help="Address to listen on.  [env: S3ISH_HOST; default: 127.0.0.1]")
 @click.option("--port", type=int, help="Port to listen on, 0 for any.  [env: S3ISH_PORT; default: 9000]")
 @click.option("--workers", type=int, help="Processes that serve, 0 for one a core.  [env: S3ISH_WORKERS; default: 0]")
@@ -82,7 +80,12 @@ for _group in (key, quota, explain, *admin.GROUPS):
     metavar="NAME[:public][:versioned][:lock]",
     help="A bucket made at start; repeatable.",
 )
-@click.option("--seed", metavar="DIR", help="Folder of folders, one a bucket, whose files become objects at start.")
+@click.option(
+    "--seed",
+    metavar="DIR",
+    help="Folder of folders, one a bucket, whose files become objects at start.",
+    shell_complete=_folders,
+)
 @click.option("--test", is_flag=True, help="For tests: all in memory, keys test/test, test controls under /-/test.")
 @click.option("--accept-loss", is_flag=True, help="Begin though more drives are lost than parity makes up for.")
 @_config_option
@@ -117,7 +120,7 @@ def serve(
 
 
 @main.command()
-@click.argument("volumes", nargs=-1, metavar="[VOLUME]...")
+@_serve_argument
 @click.option(
     "--address", envvar="MINIO_ADDRESS", help="[HOST]:PORT to listen on; no HOST for all addresses.  [default: :9000]"
 )
@@ -371,195 +374,3 @@ def cert(hosts: tuple[str, ...], out: str, days: int, force: bool) -> None:
     click.echo(f"  serve  S3ISH_TLS_CERTIFICATES={certificate} S3ISH_TLS_KEYS={key} s3ish serve")
     click.echo(f"  trust  export AWS_CA_BUNDLE={authority}")
     click.echo(f"         curl --cacert {authority} https://localhost:9000/-/ready")
-
-
-@main.group()
-def index() -> None:
-    """The index of the store."""
-
-
-@index.command("rebuild")
-@_volumes_argument
-@_config_option
-def index_rebuild(volumes: tuple[str, ...], config: str | None) -> None:
-    """Build the index anew from the sidecars on the volumes; the server must be stopped."""
-    from s3ish.blob.protocol import BlobError
-    from s3ish.index.protocol import IndexFailure
-    from s3ish.process import start
-
-    settings = _load(config, storage__volumes=volumes or None)
-    shown = sys.stderr.isatty()
-
-    def progress(blobs: int) -> None:
-        if shown:
-            click.echo(f"\rrebuilding: {blobs:,} blobs read", err=True, nl=False)
-
-    try:
-        found = start.rebuild_index(settings, Clock(), progress)
-    except (BlobError, IndexFailure, OSError) as error:
-        _fail(str(error))
-    finally:
-        if shown:
-            click.echo("\r\033[K", err=True, nl=False)
-    click.echo(", ".join(f"{count} {kind}" for kind, count in sorted(found.items())) or "the volumes are empty")
-
-
-@main.command()
-@_volumes_argument
-@click.option("--repair", is_flag=True, help="Write anew what is damaged, remove what nothing names.")
-@_config_option
-def check(volumes: tuple[str, ...], repair: bool, config: str | None) -> None:
-    """Verify every shard, sidecar and row.
-
-    Their checksums are verified, and each is held against the others. What buckets and owners hold is counted again.
-    Works beside a running server. Exit code 1 if something is damaged and was not repaired.
-    """
-    _check(_load(config, storage__volumes=volumes or None), repair=repair)
-
-
-@main.command()
-@_volumes_argument
-@_config_option
-def heal(volumes: tuple[str, ...], config: str | None) -> None:
-    """Give every drive what it should hold: check --repair.
-
-    For a drive that was replaced by an empty directory.
-    """
-    _check(_load(config, storage__volumes=volumes or None), repair=True)
-
-
-@main.command("volumes")
-@_volumes_argument
-@_config_option
-def list_volumes(volumes: tuple[str, ...], config: str | None) -> None:
-    """Show the state of each volume.
-
-    Its place in the set, its state, its free space and what it lacks. The state is what writing a small file to it
-    shows. What it lacks is what the last look at everything (a pass of the scrub, or a check) found, or the pass under
-    way if that has found more. Exit code 1 if a volume is not ok or the index has gaps.
-    """
-    from s3ish.blob.protocol import BlobError
-    from s3ish.cli import store as commands
-
-    settings = _load(config, storage__volumes=volumes or None)
-    try:
-        states, known, gaps, reasons = commands.survey(settings, Clock())
-    except BlobError as error:
-        _fail(str(error))
-    for position, root, state, free in states:
-        space = "" if free is None else f"{free / 2**30:10.1f} GiB free"
-        lacking = max(known.lacked.get(position, 0), known.lacking.get(position, 0)) if known else "unknown"
-        click.echo(f"{position:3}  {state:12} {space:20}  {lacking:>8} incomplete blobs  {root}")
-    for reason in reasons:
-        click.echo(f"out of reach: {reason}")
-    if known:
-        at = datetime.fromtimestamp(known.looked_ns / 1e9, UTC)
-        looked = f"{at:%Y-%m-%d %H:%M} UTC" if known.looked_ns else "never"
-        click.echo(f"everything was looked at: {looked}; the pass of the scrub is at {known.ratio:.0%}")
-    if gaps:
-        click.echo(f"the index has {len(gaps)} gaps; s3ish check tells of them")
-    sys.exit(EX_FAILURE if gaps or any(volume.state != "ok" for volume in states) else 0)
-
-
-@main.command()
-@_volumes_argument
-@click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
-@_config_option
-def du(volumes: tuple[str, ...], as_json: bool, config: str | None) -> None:
-    """Show how much each bucket and each owner holds.
-
-    Bytes are those of all versions as clients sent them, without parity; those of the parts of unfinished uploads stand
-    beside them. Buckets that hold nothing are left out. Nothing is walked: the numbers are counters.
-    """
-    from s3ish.blob.protocol import BlobError
-    from s3ish.cli import reports
-    from s3ish.index.protocol import IndexFailure
-
-    settings = _load(config, storage__volumes=volumes or None)
-    try:
-        found = reports.holdings(settings)
-    except (BlobError, IndexFailure, OSError) as error:
-        _fail(str(error))
-    for line in reports.usage_lines(found, as_json=as_json):
-        click.echo(_printable(line))
-    if not found.counted:
-        click.echo("s3ish: not all is counted yet; the next start of a server counts", err=True)
-
-
-@main.command()
-@_volumes_argument
-@click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
-@_config_option
-def jobs(volumes: tuple[str, ...], as_json: bool, config: str | None) -> None:
-    """Show what each background job is at.
-
-    When it ran last and runs next (UTC), how many steps it did and how many failed, and where it is. A job that works
-    notes this every few seconds. Exit code 1 if the last step of one failed.
-    """
-    from s3ish.blob.protocol import BlobError
-    from s3ish.cli import reports
-    from s3ish.index.protocol import IndexFailure
-
-    settings = _load(config, storage__volumes=volumes or None)
-    try:
-        found = reports.jobs_of(settings)
-    except (BlobError, IndexFailure, OSError) as error:
-        _fail(str(error))
-    for line in reports.job_lines(found, as_json=as_json):
-        click.echo(_printable(line))
-    sys.exit(EX_FAILURE if any(job.state.error for job in found) else 0)
-
-
-def _check(settings: Settings, *, repair: bool) -> NoReturn:
-    from s3ish.blob.protocol import BlobError
-    from s3ish.cli import store as commands
-    from s3ish.index.protocol import IndexFailure
-    from s3ish.integrity.inspect import Finding
-
-    bar: Any = None
-
-    def begin(rows: int) -> None:
-        nonlocal bar
-        bar = click.progressbar(length=rows, label="checking", file=sys.stderr)
-        bar.render_progress()
-
-    def report(finding: Finding) -> None:
-        click.echo(f"{finding.state}: {_printable(finding.name)}: {', '.join(finding.problems)}")
-
-    try:
-        done = commands.StoreCheck(
-            settings, Clock(), repair=repair, report=report, begin=begin, advance=lambda: bar.update(1)
-        ).run()
-        bar.render_finish()
-    except (BlobError, IndexFailure, OSError) as error:
-        _fail(str(error))
-
-    def told(counts: Counter[str]) -> str:
-        states = ("damaged", "lost", "repaired", "orphan")
-        return ", ".join(f"{counts[state]} {state}" for state in states if counts[state]) or "all good"
-
-    for position, states in sorted(done.volumes.items()):
-        click.echo(f"volume {position}: {states.total()} blobs lacked a shard or sidecar: {told(states)}")
-    click.echo(f"{done.counts['blobs']} blobs of {done.counts['bytes']} bytes: {told(done.counts)}")
-    sys.exit(EX_FAILURE if done.counts["damaged"] or done.counts["lost"] else 0)
-
-
-@main.command()
-@click.argument("name")
-@click.option("--once", is_flag=True, required=True, help="Run until there is nothing more to do.")
-@_volumes_option
-@_config_option
-def job(name: str, once: bool, volumes: tuple[str, ...], config: str | None) -> None:  # noqa: ARG001
-    """Run a background job now."""
-    from s3ish.blob.protocol import BlobError
-    from s3ish.cli import store as commands
-    from s3ish.errors import S3Error
-    from s3ish.index.protocol import IndexFailure
-
-    try:
-        steps = commands.run_job(_load(config, storage__volumes=volumes or None), Clock(), name)
-    except LookupError as error:
-        raise click.UsageError(str(error.args[0])) from error
-    except (BlobError, IndexFailure, S3Error, OSError) as error:
-        _fail(str(error))
-    click.echo(f"{name}: nothing more to do, after {steps} step{'s' if steps > 1 else ''}")

@@ -4,7 +4,7 @@ import re
 
 import click
 
-from s3ish.cli.shell import config_option, load_settings, on_store, volumes_option
+from s3ish.cli.shell import config_option, json_option, load_settings, on_store, show_json, volumes_option
 
 _SIZE = re.compile(r"(?i)(\d{1,18})\s*(?:([KMGTP])(i?)B?|B)?")
 _kind = click.argument("kind", type=click.Choice(("bucket", "owner")))
@@ -52,12 +52,18 @@ def set_quota(kind: str, name: str, size: str, objects: int, volumes: tuple[str,
 
 @quota.command("ls")
 @volumes_option
+@json_option
 @config_option
-def list_quotas(volumes: tuple[str, ...], config: str | None) -> None:
+def list_quotas(volumes: tuple[str, ...], as_json: bool, config: str | None) -> None:
     """List the quotas that are set, and what is held."""
     from s3ish.objects import quota_settings
 
     lines = on_store(load_settings(config, storage__volumes=volumes or None), quota_settings.described)
+    if as_json:
+        for kind, name, limits, held in lines:
+            most = {"most_bytes": limits.bytes or None, "most_objects": limits.objects or None}
+            show_json(**{kind: name}, **most, bytes=held.bytes + held.upload_bytes, objects=held.versions)
+        return
     if lines:
         click.echo(f"{'most bytes':>16} {'held':>16} {'most objects':>13} {'held':>11}  name")
     for kind, name, limits, held in lines:

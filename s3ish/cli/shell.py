@@ -6,6 +6,8 @@ from collections.abc import Awaitable, Callable
 from typing import Any, NoReturn, TypeVar
 
 import click
+import msgspec
+from click.shell_completion import CompletionItem
 
 from s3ish.clock import Clock
 from s3ish.config import ConfigError, Settings
@@ -69,14 +71,32 @@ def on_store(settings: Settings, act: Callable[[Any], Awaitable[T]]) -> T:
         fail(str(error))
 
 
-config_option = click.option("--config", metavar="FILE", help="TOML file of settings.")
+def show_json(**found: Any) -> None:
+    """Print one JSON object on a line of its own."""
+    click.echo(msgspec.json.encode(found))
+
+
+def folders(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:  # noqa: ARG001
+    """Have the shell complete an argument by the folders that there are."""
+    return [CompletionItem(incomplete, type="dir")]
+
+
+def files(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:  # noqa: ARG001
+    """Have the shell complete an argument by the files that there are."""
+    return [CompletionItem(incomplete, type="file")]
+
+
+json_option = click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
+config_option = click.option("--config", metavar="FILE", help="TOML file of settings.", shell_complete=files)
 
 
 def _volume_option(name: str) -> Callable[[F], F]:
-    return click.option("--volume", name, multiple=True, metavar="DIR", help="A volume; give all, as for serve.")
+    about = "A volume; give all, as for serve."
+    return click.option("--volume", name, multiple=True, metavar="DIR", help=about, shell_complete=folders)
 
 
 volumes_option = _volume_option("volumes")
+serve_argument = click.argument("volumes", nargs=-1, metavar="[VOLUME]...", shell_complete=folders)
 
 
 def volumes_argument(command: Callable[..., None]) -> Callable[..., None]:
@@ -86,4 +106,4 @@ def volumes_argument(command: Callable[..., None]) -> Callable[..., None]:
     def run(*, volumes: tuple[str, ...], named: tuple[str, ...], **others: Any) -> None:
         command(volumes=(*volumes, *named), **others)
 
-    return click.argument("volumes", nargs=-1, metavar="[VOLUME]...")(_volume_option("named")(run))
+    return serve_argument(_volume_option("named")(run))

@@ -72,12 +72,22 @@ def is_server(command):
 
 
 def free_ports():
-    """Return a free port for each of those that pages name."""
-    opened = [socket.create_server(("127.0.0.1", 0)) for _ in PORTS]
-    ports = [str(it.getsockname()[1]) for it in opened]
-    for it in opened:
-        it.close()
-    return dict(zip(PORTS, ports, strict=True))
+    """Return a free port for each of those that pages name, below those that the kernel gives to others meanwhile."""
+    numbers = range(20_000, 32_000)
+    tried = (numbers[(os.getpid() * 101 + more) % len(numbers)] for more in range(len(numbers)))
+    free = (number for number in tried if is_free(number))
+    return {name: str(next(free)) for name in PORTS}
+
+
+def is_free(port):
+    """Whether a server may listen on a port."""
+    with socket.socket() as tried:
+        tried.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            tried.bind(("", port))
+        except OSError:
+            return False
+        return True
 
 
 class Run:

@@ -1,0 +1,78 @@
+"""The image, as far as it can be tried without an engine: what its Dockerfile runs is run as plain commands."""
+
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+
+import pytest
+
+from tests.pages.page import ROOT, free_ports
+from tests.pages.stand_ins import of_image
+from tests.waiting import WAIT_SECONDS
+
+DOCKERFILE = (ROOT / "Dockerfile").read_text()
+KEYS = {"S3ISH_ACCESS_KEY": "root", "S3ISH_SECRET_KEY": "a-secret-key-for-this-test"}
+
+
+@pytest.fixture
+def image(tmp_path):
+    """A function that starts the image's command with ``/data`` in a folder: after other words, if there are any."""
+    entry, command, variables = of_image()
+    started = []
+    own = {name: value for name, value in os.environ.items() if not name.startswith(("S3ISH", "AWS", "MINIO"))}
+    port = free_ports()["9000"]
+    environment = {**own, **variables, **KEYS, "S3ISH_VOLUMES": str(tmp_path / "data"), "S3ISH_PORT": port}
+    environment["PATH"] = f"{os.path.dirname(sys.executable)}:{own['PATH']}"
+
+    def start(*before, words=None):
+        argv = [*before, *entry, *(command if words is None else words)]
+        started.append(
+            subprocess.Popen(argv, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        )
+        return started[-1]
+
+    yield start
+    for process in started:
+        process.kill()
+        process.communicate()
+
+
+@pytest.mark.slow
+def test_the_entry_point_serves_is_healthy_and_ends_by_the_stop_signal(image, tmp_path):
+    (health,) = re.findall(r"^HEALTHCHECK .*CMD (\[.*\])$", DOCKERFILE, re.M)
+    (signal_name,) = re.findall(r"^STOPSIGNAL (\w+)$", DOCKERFILE, re.M)
+    entry, *words = json.loads(health)
+    assert entry == "s3ish"
+    assert image(words=words).wait(WAIT_SECONDS) == 1, "nothing serves yet"
+    (tmp_path / "data").mkdir()
+    server = image()
+    assert any(line == "Ready.\n" for line in server.stdout)
+    assert image(words=words).wait(WAIT_SECONDS) == 0
+    server.send_signal(signal.Signals[signal_name])
+    assert server.wait(WAIT_SECONDS) == 0
+
+
+@pytest.mark.slow
+def test_a_volume_of_root_is_refused_with_what_to_do(image, tmp_path):
+    """A user has no right to write into it; root here gives up its capabilities, which is the same."""
+    if os.geteuid() == 0 and not shutil.which("setpriv"):
+        pytest.skip("setpriv is not installed, and the tests are run by root")
+    (tmp_path / "data").mkdir(mode=0o555)
+    without = ["setpriv", "--bounding-set=-all", "--inh-caps=-all"] if os.geteuid() == 0 else []
+    server = image(*without)
+    _, said = server.communicate(timeout=WAIT_SECONDS)
+    assert server.returncode == 1
+    assert said.count("\n") == 1
+    assert f"Permission denied; the user with id {os.geteuid()} needs the right to read and write it" in said
+    page = (ROOT / "docs/tasks/containers.md").read_text()
+    assert "Permission denied; the user with id 10001 needs the right to read and write it" in page
+
+
+def test_the_image_is_slim_and_its_user_is_not_root():
+    assert set(re.findall(r"^FROM (\S+)", DOCKERFILE, re.M)) <= {"python:3.13-slim", "server"}
+    assert re.findall(r"^USER (.*)$", DOCKERFILE, re.M) == ["10001:10001"]
+    assert "--no-install-recommends curl" in DOCKERFILE
