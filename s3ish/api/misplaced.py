@@ -113,8 +113,8 @@ def misplaced_headers(operation: Operation) -> Mapping[str, _Refusal]:
     }
 
 
-def refuse_misplaced(operation: Operation, headers: Mapping[str, str]) -> None:
-    """Refuse the first header that has no meaning for an operation.
+def refuse_misplaced(operation: Operation, headers: Mapping[str, str], query: Mapping[str, str]) -> None:
+    """Refuse the first header that has no meaning for an operation, and the version of what is yet to be made.
 
     Raises:
         InvalidArgument, NotImplemented: as the table says.
@@ -124,6 +124,12 @@ def refuse_misplaced(operation: Operation, headers: Mapping[str, str]) -> None:
     if not refused.keys().isdisjoint(headers):
         name = next(name for name in headers if name in refused)
         raise refused[name](name, headers[name])
+    if "versionId" in query and operation.action == "s3:PutObject":
+        raise InvalidArgument(
+            "This operation does not accept a version-id.",
+            ArgumentName="versionId",
+            ArgumentValue=query["versionId"][:256],
+        )
     if operation.method in ("PUT", "POST"):
         for name in headers:
             if name.startswith(_CHECKSUM) and name not in _KNOWN_CHECKSUMS:

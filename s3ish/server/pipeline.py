@@ -316,7 +316,7 @@ class S3Application:
             raise refuse_not_built(operation)
         if self._faults:
             await self._faults.before(call)
-        refuse_misplaced(operation, headers)
+        refuse_misplaced(operation, headers, query)
         if not (body.is_empty or operation.reads_form) or operation.reads_stream:
             body.read_claims(identity.payload, checksum_is_of_body=not operation.checksum_is_of_object)
         typed = await self._read(operation, headers, body, target, query)

@@ -261,3 +261,26 @@ def test_enabled_again_the_null_version_stays(s3, bucket):
     suspend(s3, bucket)
     put(s3, bucket, "k", b"new null")
     assert stack(s3, bucket) == [("null", True, False), (version, False, False)]
+
+
+@pytest.mark.parametrize(
+    ("method", "query", "headers"),
+    [
+        ("PUT", "", {}),
+        ("PUT", "", {"x-amz-copy-source": "SOURCE"}),
+        ("POST", "uploads=&", {}),
+        ("PUT", "partNumber=1&uploadId=UPLOAD&", {}),
+        ("PUT", "partNumber=1&uploadId=UPLOAD&", {"x-amz-copy-source": "SOURCE"}),
+        ("POST", "uploadId=UPLOAD&", {}),
+    ],
+    ids=["put", "copy", "create upload", "part", "copy part", "complete"],
+)
+def test_what_is_yet_to_be_made_has_no_version_id(raw, s3, versioned, method, query, headers):
+    version = s3.put_object(Bucket=versioned, Key="k", Body=b"old")["VersionId"]
+    upload = s3.create_multipart_upload(Bucket=versioned, Key="k")["UploadId"]
+    headers = {name: value.replace("SOURCE", f"{versioned}/k") for name, value in headers.items()}
+    target = f"/{versioned}/k?{query.replace('UPLOAD', upload)}versionId={version}"
+    answer = raw(method, target, "new" if method == "PUT" and not headers else "", headers=headers)
+    assert answer.outcome == (400, "InvalidArgument")
+    assert answer.xml.findtext("ArgumentName") == "versionId"
+    assert [item["VersionId"] for item in s3.list_object_versions(Bucket=versioned)["Versions"]] == [version]
