@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from s3ish.api.notification import NOTIFICATION, NotificationConfiguration
 from s3ish.clock import Clock
 from s3ish.model import Event
-from s3ish.objects.consequences import Happening, Row
+from s3ish.objects.consequences import LIFECYCLE, Happening, Row
 from s3ish.objects.outbox import Targets, rows_for
 
 _CREATIONS = {"PostObject": "Post", "CopyObject": "Copy", "CompleteMultipartUpload": "CompleteMultipartUpload"}
@@ -101,7 +101,7 @@ def name_of(happening: Happening) -> str:
         same_list = before and after and before.attributes.acl == after.attributes.acl
         name = _AMENDMENTS.get(cause.operation, "")
         return "" if name == "ObjectAcl:Put" and same_list else name
-    removed = "LifecycleExpiration" if cause.job == "lifecycle" else "ObjectRemoved"
+    removed = "LifecycleExpiration" if cause.job == LIFECYCLE else "ObjectRemoved"
     if after is None:
         return f"{removed}:Delete"
     if after.marker:

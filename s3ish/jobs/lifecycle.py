@@ -21,6 +21,7 @@ from s3ish.jobs.runner import Step
 from s3ish.model import Bucket, Upload, Version
 from s3ish.objects import lifecycle
 from s3ish.objects.conditions import UNCONDITIONAL, WriteConditions
+from s3ish.objects.consequences import LIFECYCLE as NAME
 from s3ish.objects.consequences import Cause
 from s3ish.objects.delete import delete_object
 from s3ish.objects.lifecycle import Rule
@@ -42,7 +43,7 @@ _RESTS = 4
 """So many times as long as a step took, requests have the machine before the next one."""
 _SURVEY_RESTS = 100
 """The same between two looks at the rules of all buckets."""
-_CAUSE = Cause(job="lifecycle")
+_CAUSE = Cause(job=NAME)
 _LONGEST_PAUSE_SECONDS = 5.0
 _JUMP_SECONDS = 3600.0
 """How far the clock must move at once to be doubted, and for how long it is."""
@@ -94,7 +95,7 @@ class LifecycleJob:
         rules_of: returns the rules of a bucket that are enabled.
     """
 
-    name = "lifecycle"
+    name = NAME
 
     def __init__(self, store: Store, rules_of: Callable[[Bucket], Sequence[Rule]]) -> None:
         self._store, self._rules_of = store, rules_of

@@ -33,6 +33,8 @@ class Cause(Struct, frozen=True):
     job: str = ""
 
 
+LIFECYCLE = "lifecycle"
+"""What acts where a lifecycle rule says so."""
 BY_SERVER = Cause()
 """The cause where no client asked for it."""
 

@@ -10,7 +10,7 @@ from s3ish.index.protocol import Change, Expect, RowIs
 from s3ish.model import NULL_VERSION, Attributes, Bucket, Garbage, Owner, Usage, Version
 from s3ish.objects import usage, versions
 from s3ish.objects.conditions import UNCONDITIONAL, Conditions, WriteConditions
-from s3ish.objects.consequences import BY_SERVER, Cause
+from s3ish.objects.consequences import BY_SERVER, LIFECYCLE, Cause
 from s3ish.objects.encodings.chain import Encodings, Links
 from s3ish.objects.ingest import Source, ingest
 from s3ish.objects.lock import check_removal
@@ -45,19 +45,23 @@ class Publication:
             self.changes.append(NULLS.drop(row.key))
 
 
-async def plan(store: Store, bucket: Bucket, draft: Version, newest: Held[Version] | None) -> Publication:
+async def plan(store: Store, bucket: Bucket, draft: Version, newest: Held[Version] | None, cause: Cause) -> Publication:
     """Decide id and sequence of a new version, and what it replaces, by the bucket's versioning state.
 
-    Its sequence is greater than that of the draft; its time is the draft's, or now where that has none.
+    Its sequence is greater than that of the draft; its time is the draft's, or now where that has none. What a
+    lifecycle rule makes is not replicated: a delete marker.
+
+    https://docs.aws.amazon.com/AmazonS3/latest/userguide/delete-marker-replication.html
     """
     sequence = store.clock.sequence(max(newest.record.sequence if newest else 0, draft.sequence))
     enabled = bucket.versioning == "Enabled"
+    replicated = enabled and cause.job != LIFECYCLE and store.consequences.is_replicated(bucket, draft)
     version = replace(
         draft,
         sequence=sequence,
         id=versions.mint(sequence, store.clock) if enabled else NULL_VERSION,
         modified_ns=draft.modified_ns or store.clock.service_ns(),
-        replication="PENDING" if enabled and store.consequences.is_replicated(bucket, draft) else "",
+        replication="PENDING" if replicated else "",
     )
     publication = Publication(version, VERSIONS.newest(version.bucket, version.key, newest))
     if enabled:
@@ -103,7 +107,7 @@ async def publish(
             newest = next(iter(await store.newest(draft.bucket, draft.key)), None)
             top = newest.record if newest else None
             conditions.check(top, draft.key)
-            publication = await plan(store, bucket.record, draft, newest)
+            publication = await plan(store, bucket.record, draft, newest, cause)
             version = publication.version
             more = usage.of_version(version) + -usage.of_version(publication.replaced) + usage.of_key(top, version)
             more += beside

@@ -8,12 +8,14 @@ from msgspec.structs import replace
 from s3ish.index.protocol import Unavailable
 from s3ish.integrity.rebuild import rebuild
 from s3ish.jobs.destination import Unreachable
+from s3ish.jobs.lifecycle import LifecycleJob
 from s3ish.jobs.replicas_here import ReplicasHere
 from s3ish.jobs.replicate import ReplicationJob
 from s3ish.jobs.runner import run_once
 from s3ish.model import Attributes, Grant, Lock, Tag
 from s3ish.objects import archive, buckets, multipart, versions
 from s3ish.objects.consequences import Consequences
+from s3ish.objects.lifecycle import Rule
 from s3ish.objects.quota_settings import set_of_bucket
 from s3ish.objects.quotas import Limits
 from s3ish.objects.replication import Replication, ReplicationRule
@@ -134,6 +136,19 @@ async def test_delete_markers_follow_where_the_rule_says_so(store, mirrored):
     await remove(store, "c")
     await mirrored.run()
     assert await keys_of(store, bucket="d") == ["c"]
+
+
+async def test_what_a_lifecycle_rule_does_is_not_replicated(store, mirrored):
+    version = await put(store, "a")
+    await mirrored.run()
+    clock = store.clock
+    clock.service.set(clock.service_ns() + 3 * 86_400 * 10**9, clock.now_ns())
+    await run_once(LifecycleJob(store, lambda bucket: [Rule(id="r", days=1)] if bucket.name == "b" else []))
+    marker = (await store.newest("b", "a"))[0].record
+    assert (marker.marker, marker.replication) == (True, "")
+    assert await mirrored.waiting() == 0
+    await mirrored.run()
+    assert (await head(store, "a", bucket="d")).id == version.id
 
 
 async def test_removing_a_version_for_good_removes_no_replica(store, mirrored):

@@ -52,7 +52,7 @@ class History:
 
     def __init__(self, system, volumes, choose):
         self._system, self._volumes, self._choose = system, volumes, choose
-        self.done, self.counts = [], Counter()
+        self.done, self.counts, self.local = [], Counter(), set()
 
     async def run(self, operations):
         """Do so many operations; then everything that waits. Raises Violation."""
@@ -78,6 +78,7 @@ class History:
         """Do an operation, and look at what it did; or let a crash cut it off, and go on with what is left."""
         before, taken = copied(self.client.state), list(self.taken)
         rows = await self.machine.versions("b")
+        latest = max((it.sequence for it in rows), default=0)
         images = await self._disturbed(operation)
         if images:
             image, self.taken = self._choose.choice(images)
@@ -92,6 +93,7 @@ class History:
             _require(_source(found) == _source(self.client.state), "an answered operation was not done")
         if operation[0] == "days":
             self._check_expired(before["b"], found["b"], _ages(rows), whole=not images)
+            self.local |= {(it.key, it.id) for it in await self.machine.versions("b") if it.sequence > latest}
         self.client.state = found
         self.events += changes(rows, await self.machine.versions("b"), versioned=bool(found["b"].versioning))
         missing = self.events - Counter(await self.machine.waiting()) - Counter(self.taken)
@@ -188,7 +190,7 @@ class History:
         _require(await observe(self.machine.store) == self.client.state, "something is lost in the end")
         await self.machine.work()
         await heal(self.machine)
-        await check_followed(self.machine, self.events, self.taken)
+        await check_followed(self.machine, self.events, self.taken, self.local)
         kept, found = await counted(self.machine.store)
         _require(kept == found, f"the counters say {kept} for {found}")
         await self.machine.flush()

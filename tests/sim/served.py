@@ -132,12 +132,13 @@ def changes(before, after, *, versioned):
     return found
 
 
-async def check_followed(machine, events, taken=()):
+async def check_followed(machine, events, taken=(), local=frozenset()):
     """Do the jobs to their end: each event arrives, each version has its replica. Raises Violation.
 
     Args:
         events: those of all that has happened.
         taken: what the target had before. Of that some may come once more.
+        local: versions, as key and id, that are not replicated.
     """
     shelf = Shelf(machine, taken)
     missing = events - Counter(await machine.waiting()) - Counter(taken)
@@ -149,16 +150,17 @@ async def check_followed(machine, events, taken=()):
     _require(set(shelf.taken) == set(events), f"delivered are {shelf.taken} for {events}")
     _require(bool(taken) or Counter(shelf.taken) == events, "events were delivered twice without a crash")
     await machine.replicate()
-    await check_replicas(machine)
+    await check_replicas(machine, local)
 
 
-async def check_replicas(machine):
-    """Each version has its replica now, once, and says so. Raises Violation."""
+async def check_replicas(machine, local=frozenset()):
+    """Each version has its replica now, once, and says so, but for those that are local. Raises Violation."""
     replicas = await check_single(machine)
     for version in await machine.versions("b"):
-        if version.id == "null":
-            continue
         replica = replicas.get((version.key, version.id))
+        if version.id == "null" or (version.key, version.id) in local:
+            _require(replica is None, f"{version.key} {version.id} is replicated")
+            continue
         _require(replica is not None, f"{version.key} {version.id} has no replica")
         _require(version.replication == "COMPLETED", f"{version.key} says {version.replication}")
         alike = [(it.sequence, it.etag, it.size, it.marker, it.attributes) for it in (version, replica)]
