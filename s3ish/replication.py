@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from s3ish.api.replication import may_replicate, rules_of
+from s3ish.api.replication import given_to, may_replicate, rules_of
 from s3ish.clock import Clock
 from s3ish.config import ReplicaTargetSettings, ReplicationSettings
 from s3ish.jobs.destination import Destination
@@ -30,7 +30,7 @@ class Replicas:
 
     def jobs(self, store: Store, observer: Observer) -> Sequence[Job]:
         """Return the jobs that make the replicas of a store: one for all buckets here, one for each other server."""
-        here = ReplicationJob(store, rules_of, ReplicasHere(store, may_replicate), observer)
+        here = ReplicationJob(store, rules_of, ReplicasHere(store, may_replicate, given_to), observer)
         sending = [
             SendingJob(store, rules_of, target.arn, self._peer(target, store), observer) for target in self._targets
         ]

@@ -511,3 +511,37 @@ def test_objects_under_named_keys_are_replicated_where_the_rule_says_so(server, 
     server.run("key", "disable", "alias/app")
     with pytest.raises(ClientError, match=r"KMS\.DisabledException"):
         s3.get_object(Bucket="target", Key="k100")
+
+
+def test_replicas_are_encrypted_under_the_key_that_the_rule_names(server, arn):
+    s3 = server.s3
+    other = server.run("key", "create", "--alias", "alias/replicas")
+    for bucket in ("source", "target"):
+        s3.create_bucket(Bucket=bucket)
+        s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
+    encryption = {"ReplicaKmsKeyID": "alias/replicas"}
+    rule = {
+        "Status": "Enabled",
+        "Priority": 1,
+        "Filter": {},
+        "DeleteMarkerReplication": {"Status": "Disabled"},
+        "SourceSelectionCriteria": {"SseKmsEncryptedObjects": {"Status": "Enabled"}},
+        "Destination": {"Bucket": "arn:aws:s3:::target", "EncryptionConfiguration": encryption},
+    }
+    role = "arn:aws:iam::000000000000:role/replication"
+    s3.put_bucket_replication(Bucket="source", ReplicationConfiguration={"Role": role, "Rules": [rule]})
+    data = WORDS * 10_000
+    for size in (100, len(data)):
+        s3.put_object(Bucket="source", Key=f"k{size}", Body=data[:size], **under(arn))
+    s3.put_object(Bucket="source", Key="plain", Body=b"x", ServerSideEncryption="AES256")
+    keys = ["plain", "k100", f"k{len(data)}"]
+    wait_until(
+        lambda: all(s3.head_object(Bucket="source", Key=key)["ReplicationStatus"] == "COMPLETED" for key in keys)
+    )
+    etags = {key: s3.head_object(Bucket="source", Key=key)["ETag"] for key in keys}
+    server.run("key", "disable", "alias/app")
+    for size in (100, len(data)):
+        found = s3.get_object(Bucket="target", Key=f"k{size}")
+        assert found["Body"].read() == data[:size]
+        assert (found["ETag"], found["SSEKMSKeyId"]) == (etags[f"k{size}"], other)
+    assert s3.head_object(Bucket="target", Key="plain")["ServerSideEncryption"] == "AES256"

@@ -132,7 +132,7 @@ def lock_of(context: Context, request: AttributeHeaders) -> Lock | None:
     if not is_lockable(context.target):
         raise InvalidRequest("Bucket is missing Object Lock Configuration")
     now_ns = context.store.clock.service_ns()
-    made = _retention_of_headers(request, now_ns) or _default(context.target, now_ns) or lock.NO_LOCK
+    made = _retention_of_headers(request, now_ns) or default_retention(context.target, now_ns) or lock.NO_LOCK
     if request.legal_hold is not None:
         if request.legal_hold not in _SWITCH:
             raise InvalidArgument(
@@ -209,7 +209,7 @@ def _future(text: str, now_ns: int) -> int:
     return until_ns
 
 
-def _default(bucket: Bucket, now_ns: int) -> Lock | None:
+def default_retention(bucket: Bucket, now_ns: int) -> Lock | None:
     """Return the retention that a bucket gives to new objects."""
     configuration = OBJECT_LOCK.of(bucket)
     retention = configuration.rule.retention if configuration and configuration.rule else None

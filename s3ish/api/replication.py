@@ -8,10 +8,14 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
 
+from msgspec.structs import replace
+
 from s3ish.api.context import Context
 from s3ish.api.destinations import bucket_named
 from s3ish.api.documents import DocumentHeaders, Effect, bucket_document
+from s3ish.api.encrypting import encrypted_in
 from s3ish.api.filters import Filter, check_filter, check_prefix, prefix_of, tags_of
+from s3ish.api.lock import default_retention, is_lockable
 from s3ish.api.object_headers import STORAGE_CLASSES
 from s3ish.api.rules import rules_of as access_rules_of
 from s3ish.auth.authorize import Allowed, Denied, Permit, decide, decide_beside
@@ -24,8 +28,10 @@ from s3ish.errors import (
     MalformedXML,
     ReplicationConfigurationNotFoundError,
 )
-from s3ish.model import Bucket, Version
+from s3ish.model import Attributes, Bucket, Version
+from s3ish.objects.replica import Given
 from s3ish.objects.replication import ReplicationRule as Rule
+from s3ish.objects.store import Store
 from s3ish.wire.fields import element, elements, ignored
 from s3ish.wire.shape import shape
 
@@ -300,6 +306,27 @@ def _place(destination: Destination) -> str:
 
 def _is_on(switch: Any) -> bool:
     return switch is not None and switch.status == "Enabled"
+
+
+async def given_to(store: Store, destination: Bucket, key: str, attributes: Attributes, rule: Rule) -> Given:
+    """Return what a replica gets that is made in a bucket: its retention where it brings none, and the rule's key.
+
+    https://docs.aws.amazon.com/AmazonS3/latest/userguide/replication-what-is-isnot-replicated.html
+
+    Raises:
+        KMSNotFoundException, KMSDisabledException, KMSInvalidStateException: the key may not be used.
+    """
+    lock = attributes.lock
+    if is_lockable(destination) and not (lock and lock.mode):
+        default = default_retention(destination, store.clock.service_ns())
+        if default:
+            held = lock is not None and lock.legal_hold
+            attributes = replace(attributes, lock=replace(default, legal_hold=held))
+    if not rule.key_id or not attributes.encryption.get("type", "").startswith("aws:kms"):
+        return Given(attributes)
+    encryption = attributes.encryption | {"key": rule.key_id}
+    made = await encrypted_in(store, destination, key, replace(attributes, encryption=encryption))
+    return Given(made.attributes, made.links, made.keys.named)
 
 
 def may_replicate(source: Bucket, destination: Bucket, version: Version, now: datetime) -> bool:

@@ -1,19 +1,21 @@
 """Buckets of this server as destinations of replication."""
 
-from collections.abc import Callable
+import functools
+from collections.abc import Awaitable, Callable
 from datetime import datetime
 
 from msgspec.structs import replace
 
 from s3ish.errors import InternalError, NoSuchBucket, S3Error, SlowDown
 from s3ish.jobs.destination import Refused, Unreachable
-from s3ish.model import Bucket, Version
+from s3ish.model import Attributes, Bucket, Version
 from s3ish.objects.get import Replaced
-from s3ish.objects.replica import replicate_here
+from s3ish.objects.replica import Given, replicate_here
 from s3ish.objects.replication import ReplicationRule
 from s3ish.objects.store import Store
 
 MayReplicate = Callable[[Bucket, Bucket, Version, datetime], bool]
+Give = Callable[[Store, Bucket, str, Attributes, ReplicationRule], Awaitable[Given]]
 
 
 class ReplicasHere:
@@ -22,10 +24,11 @@ class ReplicasHere:
     Args:
         store: the engines.
         may: whether the owner of a bucket may replicate a version into another one.
+        give: returns what a replica gets that is made in a bucket.
     """
 
-    def __init__(self, store: Store, may: MayReplicate) -> None:
-        self._store, self._may = store, may
+    def __init__(self, store: Store, may: MayReplicate, give: Give) -> None:
+        self._store, self._may, self._give = store, may, give
 
     async def replicate(self, bucket: Bucket, version: Version, rule: ReplicationRule) -> None:
         """See ``Destination``."""
@@ -46,7 +49,8 @@ class ReplicasHere:
             attributes = replace(attributes, acl=())
         owner = destination.owner if rule.owned else version.owner
         try:
-            await replicate_here(self._store, version, destination.name, owner, attributes)
+            give = functools.partial(self._give, self._store, destination, version.key, attributes, rule)
+            await replicate_here(self._store, version, destination.name, owner, attributes, give)
         except Replaced:
             return  # there is nothing to replicate any more
         except NoSuchBucket as error:

@@ -109,15 +109,19 @@ class ReplicationJob:
             found = await self._store.get(VERSIONS, bucket, key, sequence)
         except Damaged:  # the repair of its row is under way
             return
-        waits = REPLICATIONS.expect(row, value)
         if held is None or found is None:
-            with suppress(Conflict):
-                await self._store.index.commit([REPLICATIONS.drop(row)], [waits])
+            await self._done(row, value)
             return
         rules = rules_for(self._rules_of(held.record), found.record)
         outcomes = [await self._to(rule, held.record, found.record) for rule in rules if not rule.is_elsewhere]
         if None not in outcomes:
+            waits = REPLICATIONS.expect(row, value)
             await settle(self._store, found.record, rules, waits, failed=False in outcomes)
+
+    async def _done(self, row: bytes, value: bytes) -> None:
+        """Take the row of a version away that is gone."""
+        with suppress(Conflict):
+            await self._store.index.commit([REPLICATIONS.drop(row)], [REPLICATIONS.expect(row, value)])
 
     async def _to(self, rule: ReplicationRule, bucket: Bucket, version: Version) -> bool | None:
         """Replicate to one destination; return whether it took the version, None if that is not known yet."""

@@ -4,6 +4,9 @@ It takes its place among the versions of the key by its sequence, not by when it
 newer ones, and it is made once, however often that is tried.
 """
 
+from collections.abc import Awaitable, Callable
+from typing import NamedTuple
+
 from msgspec.structs import replace
 
 from s3ish.blob.protocol import BlobWriter
@@ -13,7 +16,8 @@ from s3ish.model import Attributes, Owner, Version
 from s3ish.objects import copy, lock, named_keys, versions
 from s3ish.objects.consequences import Cause
 from s3ish.objects.encodings import named
-from s3ish.objects.encodings.chain import Encodings
+from s3ish.objects.encodings.chain import Encodings, Links
+from s3ish.objects.encodings.named import NamedKey
 from s3ish.objects.replica_place import publish_replica
 from s3ish.objects.replication import JOB, REPLICA
 from s3ish.objects.store import Conflicted, Store, translated
@@ -22,14 +26,33 @@ from s3ish.tables.catalog import VERSIONS
 _CAUSE = Cause(job=JOB)
 
 
-async def replicate_here(store: Store, source: Version, bucket: str, owner: Owner, attributes: Attributes) -> Version:
+class Given(NamedTuple):
+    """What a replica gets where it is made: its attributes, and the links under which it is stored, with their keys.
+
+    Without ``links`` it is stored as its source is.
+    """
+
+    attributes: Attributes
+    links: Links | None = None
+    keys: tuple[NamedKey, ...] = ()
+
+
+async def replicate_here(
+    store: Store,
+    source: Version,
+    bucket: str,
+    owner: Owner,
+    attributes: Attributes,
+    give: Callable[[], Awaitable[Given]],
+) -> Version:
     """Have another bucket of this server have a replica of a version, or have the replica say what the version says.
 
     Args:
         source: the version, or delete marker.
         bucket: the destination, which keeps versions.
         owner: whose the replica is.
-        attributes: those of the replica.
+        attributes: those of the replica, if it is there.
+        give: returns what it gets if it is not.
 
     Raises:
         NoSuchBucket: it is not there.
@@ -40,11 +63,12 @@ async def replicate_here(store: Store, source: Version, bucket: str, owner: Owne
         held = await store.get(VERSIONS, bucket, source.key, source.sequence)
         if held is not None:
             return await _amend(store, held.record, attributes)
+        given = Given(attributes) if source.marker else await give()
         draft = replace(
             source,
             bucket=bucket,
             owner=owner,
-            attributes=attributes,
+            attributes=given.attributes,
             upload="",
             replication=REPLICA,
             revision=0,
@@ -59,7 +83,8 @@ async def replicate_here(store: Store, source: Version, bucket: str, owner: Owne
             if source.marker:
                 async with store.blobs.create(f"{bucket}/{source.key}", 0) as writer:
                     return await commit(replace(draft, blob=await writer.finish()), writer, ())
-            encodings = (await encodings_of(store, source)).asked_for(source.encoding)
+            links = source.encoding if given.links is None else given.links
+            encodings = (await encodings_of(store, source, *given.keys)).asked_for(links)
             return await copy.copy_bytes(store, source, draft, commit, encodings)
         except Conflicted:
             held = await store.get(VERSIONS, bucket, source.key, source.sequence)
@@ -68,9 +93,9 @@ async def replicate_here(store: Store, source: Version, bucket: str, owner: Owne
             return held.record
 
 
-async def encodings_of(store: Store, source: Version) -> Encodings:
-    """Return the encodings of a version and its replica. Raises S3Error: a key may not be used."""
-    keys = [await named_keys.usable(store, key_id) for key_id in named.key_ids(source.encoding)]
+async def encodings_of(store: Store, source: Version, *others: NamedKey) -> Encodings:
+    """Return the encodings of a version, and of other named keys. Raises S3Error: a key may not be used."""
+    keys = [*others, *[await named_keys.usable(store, key_id) for key_id in named.key_ids(source.encoding)]]
     if not keys:
         return store.encodings
     return store.encodings.having({named.NAME: named.codec_of(keys, store.clock.random_bytes)})

@@ -1,6 +1,7 @@
 """Replication as clients see it: statuses, what arrives, and who may have it done."""
 
 import json
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -196,3 +197,28 @@ def test_a_target_is_used_by_those_alone_to_whom_a_policy_gives_it(server, s3, o
         user.put_bucket_replication(Bucket=pair[0], ReplicationConfiguration=rules)
     finally:
         remove(iam, name)
+
+
+def test_a_replica_without_retention_gets_that_of_its_bucket_and_no_other_does(s3, new_bucket):
+    source, destination = (f"{new_bucket()}-locked" for _ in range(2))
+    for bucket in (source, destination):
+        s3.create_bucket(Bucket=bucket, ObjectLockEnabledForBucket=True)
+    default = {"DefaultRetention": {"Mode": "GOVERNANCE", "Days": 1}}
+    lock = {"ObjectLockEnabled": "Enabled", "Rule": default}
+    s3.put_object_lock_configuration(Bucket=destination, ObjectLockConfiguration=lock)
+    replicate(s3, source, rule(destination))
+    until = datetime.now(UTC).replace(microsecond=0) + timedelta(days=3)
+    s3.put_object(Bucket=source, Key="none", Body=b"x")
+    s3.put_object(Bucket=source, Key="held", Body=b"x", ObjectLockLegalHoldStatus="ON")
+    s3.put_object(Bucket=source, Key="own", Body=b"x", ObjectLockMode="GOVERNANCE", ObjectLockRetainUntilDate=until)
+    assert [arrived(s3, source, key) for key in ("none", "held", "own")] == ["COMPLETED"] * 3
+    found = {key: s3.head_object(Bucket=destination, Key=key) for key in ("none", "held", "own")}
+    assert [found[key]["ObjectLockMode"] for key in found] == ["GOVERNANCE"] * 3
+    assert (found["own"]["ObjectLockRetainUntilDate"], found["held"]["ObjectLockLegalHoldStatus"]) == (until, "ON")
+    ends = found["none"]["ObjectLockRetainUntilDate"]
+    assert timedelta(hours=23) < ends - datetime.now(UTC) <= timedelta(days=1)
+    s3.put_object_tagging(Bucket=source, Key="none", Tagging={"TagSet": [{"Key": "k", "Value": "v"}]})
+    assert arrived(s3, source, "none") == "COMPLETED"
+    assert s3.head_object(Bucket=destination, Key="none")["ObjectLockRetainUntilDate"] == ends
+    for key in found:
+        s3.put_object_legal_hold(Bucket=destination, Key=key, LegalHold={"Status": "OFF"})

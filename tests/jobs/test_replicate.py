@@ -5,6 +5,7 @@ import asyncio
 import pytest
 from msgspec.structs import replace
 
+from s3ish.api.replication import given_to
 from s3ish.index.protocol import Unavailable
 from s3ish.integrity.rebuild import rebuild
 from s3ish.jobs.destination import Unreachable
@@ -58,7 +59,7 @@ class Mirrored:
         return self.rules.get(bucket.name, ())
 
     def make_job(self):
-        here = ReplicasHere(self.store, lambda *_: self.may)
+        here = ReplicasHere(self.store, lambda *_: self.may, given_to)
         return ReplicationJob(self.store, self.rules_of, here, Observer())
 
     async def run(self):

@@ -5,6 +5,7 @@ import asyncio
 import pytest
 from msgspec.structs import replace
 
+from s3ish.api.replication import given_to
 from s3ish.errors import SlowDown
 from s3ish.index.protocol import Unavailable
 from s3ish.integrity.rebuild import rebuild
@@ -54,7 +55,7 @@ class Rig:
 
     def begin(self):
         """Have jobs that know nothing, as after a restart."""
-        here = ReplicasHere(self.store, lambda *_: True)
+        here = ReplicasHere(self.store, lambda *_: True, given_to)
         self.here = ReplicationJob(self.store, self.rules_of, here, self.observer)
         self.jobs = {
             arn: SendingJob(self.store, self.rules_of, arn, peer, self.observer) for arn, peer in self.peers.items()

@@ -10,6 +10,7 @@ from collections import Counter
 from typing import NamedTuple
 
 from s3ish.api.events import Events
+from s3ish.api.replication import given_to
 from s3ish.integrity.check import Check
 from s3ish.integrity.rebuild import rebuild
 from s3ish.jobs.deliver import DeliveryJob
@@ -86,7 +87,7 @@ class ServedMachine(Machine):
 
     async def replicate(self):
         """Make the replicas that wait, to the end."""
-        here = ReplicasHere(self.store, lambda *_: True)
+        here = ReplicasHere(self.store, lambda *_: True, given_to)
         await run_once(ReplicationJob(self.store, _rules_of, here, Observer()))
 
     async def waiting(self):
