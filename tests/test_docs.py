@@ -93,6 +93,18 @@ def test_promtool_finds_nothing_in_the_alerts():
     assert checked.returncode == 0, checked.stdout + checked.stderr
 
 
+@pytest.mark.skipif(not shutil.which("promtool"), reason="promtool is not installed")
+def test_promtool_takes_the_settings_that_scrape_a_server(tmp_path):
+    (shown,) = re.findall(r"^```yaml\n(.*?)^```$", (DOCS / "metrics.md").read_text(), re.M | re.S)
+    (tmp_path / "alerts.yaml").write_text((DOCS / "dashboards/alerts.yaml").read_text())
+    (tmp_path / "prometheus.yml").write_text(f"rule_files: [alerts.yaml]\n{shown}")
+    checked = subprocess.run(
+        ["promtool", "check", "config", tmp_path / "prometheus.yml"], capture_output=True, text=True, check=False
+    )
+    assert checked.returncode == 0, checked.stdout + checked.stderr
+    assert "1 rule files found" in checked.stdout
+
+
 def test_every_short_name_of_a_setting_is_told_of():
     told = {}
     for setting, short, others in (row for row in rows("operating.md", "Settings") if len(row) == 3):

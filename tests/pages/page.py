@@ -21,8 +21,8 @@ ROOT = Path(__file__).parents[2]
 TASKS = ROOT / "docs" / "tasks"
 PORTS = ("9000", "9001", "4566", "5000")
 FOLDERS = r"(?<![\w.:/-])/(?=(?:srv|mnt|etc|opt|backup|data)\b)"
-STAND_INS = ("run-steps", "sudo", "systemctl", "useradd", "docker", "kubectl")
-BLOCK = r"^```(\w+)(?: title=\"([^\"]+)\")?\n(.*?)^```$|^<!-- test: (.*?) -->$"
+STAND_INS = ("in-a-terminal", "stop-terminals", "run-steps", "sudo", "systemctl", "useradd", "docker", "kubectl")
+BLOCK = r"^```(\w*)(?: title=\"([^\"]+)\")?\n(.*?)^```$|^<!-- test: (.*?) -->$"
 
 
 class Command(NamedTuple):
@@ -100,11 +100,15 @@ class Run:
     """
 
     def __init__(self, page, folder, leave_out=()):
-        self.ports = free_ports()
-        text = re.sub(rf"\b({'|'.join(PORTS)})\b", lambda found: self.ports[found[1]], page.read_text())
-        self.blocks = blocks(re.sub(FOLDERS, f"{folder}/machine/", text))
-        self.folder, self._leave_out = folder, leave_out
+        self.ports, self.folder = free_ports(), folder
+        self.blocks = blocks(self._placed(page.read_text()))
+        self._leave_out = set(map(self._placed, leave_out))
         self.commands, self.left_out = [], []
+
+    def _placed(self, text):
+        """Return a text with the ports and folders of this run."""
+        text = re.sub(rf"\b({'|'.join(PORTS)})\b", lambda found: self.ports[found[1]], text)
+        return re.sub(FOLDERS, f"{self.folder}/machine/", text)
 
     def script(self):
         """Return what bash runs; as it goes on it names the command that it is at."""
@@ -132,7 +136,7 @@ class Run:
         """Return what the shell has in its environment."""
         binaries = self.folder / "bin"
         binaries.mkdir()
-        for name in (*STAND_INS, "in-a-terminal"):
+        for name in STAND_INS:
             (binaries / name).write_text(f'#!/bin/sh\nexec "{sys.executable}" -m tests.pages.stand_ins {name} "$@"\n')
             (binaries / name).chmod(0o755)
         own = {

@@ -76,6 +76,12 @@ def in_a_terminal(line):
     start(f"terminal-{time.monotonic_ns()}", ["bash", "-c", line])
 
 
+def stop_terminals():
+    """End the servers that have a terminal of their own, as with Ctrl-C."""
+    for started in RUN.glob("terminal-*.pid"):
+        stop(started.stem)
+
+
 # --- root
 
 
