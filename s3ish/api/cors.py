@@ -72,4 +72,5 @@ CORS = bucket_document(
     effect=Effect.ACTED_UPON,
     missing=NoSuchCORSConfiguration,
     check=_check,
+    needs_digest=True,
 )

@@ -190,6 +190,7 @@ LIFECYCLE = bucket_document(
     kept="minimum_size",
     put_response=PutLifecycleResponse,
     body_bytes=BODY_BYTES,
+    needs_digest=True,
 )
 
 

@@ -136,7 +136,9 @@ def lock_of(context: Context, request: AttributeHeaders) -> Lock | None:
     if request.legal_hold is not None:
         if request.legal_hold not in _SWITCH:
             raise InvalidArgument(
-                "Legal Hold must be either of 'ON' or 'OFF'", ArgumentName="x-amz-object-lock-legal-hold"
+                "Legal Hold must be either of 'ON' or 'OFF'",
+                ArgumentName="x-amz-object-lock-legal-hold",
+                ArgumentValue=request.legal_hold[:64],
             )
         made = lock.with_hold(made, on=request.legal_hold == "ON")
     return None if made == lock.NO_LOCK else made
@@ -161,7 +163,11 @@ def _given(request: AttributeHeaders) -> bool:
 
 def _retention_of_headers(request: AttributeHeaders, now_ns: int) -> Lock | None:
     if request.lock_mode is not None and request.lock_mode not in MODES:
-        raise InvalidArgument("Unknown wormMode directive.", ArgumentName="x-amz-object-lock-mode")
+        raise InvalidArgument(
+            "Unknown wormMode directive.",
+            ArgumentName="x-amz-object-lock-mode",
+            ArgumentValue=request.lock_mode[:64],
+        )
     hold = request.event_hold
     if hold is not None and hold not in _SWITCH:
         raise InvalidArgument("Event Hold must be either of 'ON' or 'OFF'", ArgumentName="x-amz-object-lock-event-hold")

@@ -130,7 +130,26 @@ def refuse_misplaced(operation: Operation, headers: Mapping[str, str], query: Ma
             ArgumentName="versionId",
             ArgumentValue=query["versionId"][:256],
         )
+    _refuse_overrides(operation, query)
     if operation.method in ("PUT", "POST"):
         for name in headers:
             if name.startswith(_CHECKSUM) and name not in _KNOWN_CHECKSUMS:
                 raise InvalidRequest("The algorithm type you specified in x-amz-checksum- header is invalid.")
+
+
+def _refuse_overrides(operation: Operation, query: Mapping[str, str]) -> None:
+    """Refuse a header that no client may choose for the answer. Raises InvalidArgument.
+
+    https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html
+    """
+    if not (_reads_object(operation) and not operation.query):
+        return
+    known = wire(operation.request).names_at("query")
+    for name in query:
+        if name.startswith("response-") and name not in known:
+            raise InvalidArgument(
+                f"{name[:128]} is not in the set of overridable response headers. Please refer to the S3 API "
+                "documentation for a complete list of overridable response headers.",
+                ArgumentName=name[:128],
+                ArgumentValue=query[name][:256],
+            )

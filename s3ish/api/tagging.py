@@ -48,6 +48,7 @@ BUCKET_TAGGING = bucket_document(
     missing=NoSuchTagSet,
     check=_check,
     status=204,
+    needs_digest=True,
 )
 
 

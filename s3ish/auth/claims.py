@@ -223,7 +223,7 @@ def _check_period(expires: str, at: datetime, now: datetime) -> None:
     if at - now > MAX_SKEW:
         raise AccessDenied("Request is not valid yet", ServerTime=show(now))
     if now > at + timedelta(seconds=seconds):
-        raise expired(at + timedelta(seconds=seconds), now)
+        raise expired(at + timedelta(seconds=seconds), now, seconds)
 
 
 def _signed_headers(text: str, headers: Mapping[str, str], error: type[S3Error]) -> Signed:

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from functools import lru_cache
+from typing import Any
 
 from s3ish.errors import AccessDenied, RequestTimeTooSkewed
 
@@ -70,6 +71,7 @@ def check_skew(at: datetime, now: datetime) -> None:
         )
 
 
-def expired(end: datetime, now: datetime) -> AccessDenied:
-    """Return the error that says when a presigned URL ended."""
-    return AccessDenied("Request has expired", Expires=show(end), ServerTime=show(now))
+def expired(end: datetime, now: datetime, seconds: int | None = None) -> AccessDenied:
+    """Return the error that says when a presigned URL ended; ``seconds`` is how long it was good, if it says that."""
+    period: dict[str, Any] = {} if seconds is None else {"X-Amz-Expires": seconds}
+    return AccessDenied("Request has expired", **period, Expires=show(end), ServerTime=show(now))

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from collections.abc import Set as AbstractSet
 
 from s3ish.api.operation import Operation
-from s3ish.errors import AccessDenied, InvalidArgument, MethodNotAllowed
+from s3ish.errors import AccessDenied, InvalidArgument, InvalidRequest, MethodNotAllowed
 
 
 class Router:
@@ -31,6 +31,7 @@ class Router:
         Raises:
             MethodNotAllowed: no operation has this method here.
             InvalidArgument: the request is about a part of no upload.
+            InvalidRequest: it asks for the uploads of one key, where those of a bucket are listed.
         """
         found = self._find(method, level, query, headers)
         if found:
@@ -41,6 +42,8 @@ class Router:
                 ArgumentName="partNumber",
                 ArgumentValue="partNumber",
             )
+        if method == "GET" and level == "object" and "uploads" in query:
+            raise InvalidRequest("Key is not expected for the GET method ?uploads subresource")
         allowed = [other for other in sorted(self.methods) if self._find(other, level, query, headers)]
         raise MethodNotAllowed(
             Method=method[:32],

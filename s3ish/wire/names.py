@@ -128,7 +128,7 @@ def split_copy_source(text: str) -> tuple[str, str, str | None]:
         raise InvalidArgument("Invalid copy source encoding.", ArgumentName="x-amz-copy-source") from error
     if not bucket or not key:
         raise InvalidArgument(
-            "Copy Source must mention the source bucket and key: sourcebucket/sourcekey",
+            f"Invalid copy source {'object key' if bucket else 'bucket name'}",
             ArgumentName="x-amz-copy-source",
             ArgumentValue=text[:1024],
         )

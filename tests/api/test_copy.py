@@ -243,6 +243,20 @@ def test_sources_that_are_none(raw, source, unchanged, given, outcome):
 
 
 @pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ("", "Invalid copy source bucket name"),
+        ("/", "Invalid copy source bucket name"),
+        ("{b}", "Invalid copy source object key"),
+        ("/{b}/", "Invalid copy source object key"),
+    ],
+)
+def test_what_is_missing_in_a_source(raw, source, given, message):
+    headers = {"x-amz-copy-source": given.replace("{b}", source), "Content-Length": "0"}
+    assert raw("PUT", f"/{source}/copy", headers=headers).xml.findtext("Message") == message
+
+
+@pytest.mark.parametrize(
     "form", ["{b}/source", "/{b}/source", "{b}%2Fsource", "{b}/%73ource", "{b}/source?versionId=null"]
 )
 def test_forms_of_a_source(raw, source, form):

@@ -1,5 +1,7 @@
 """Configuration documents of buckets: what is put is got, what is wrong is refused, what is removed is gone."""
 
+import base64
+import hashlib
 import json
 import re
 
@@ -12,6 +14,11 @@ from tests.waiting import wait_until
 
 NAMES = [document.name for document in documents("b", "t")]
 BUILT = {operation.name for operation in catalogue() if operation.supported}
+
+
+def md5_of(document):
+    """The value of a ``Content-MD5`` header."""
+    return base64.b64encode(hashlib.md5(document.encode()).digest()).decode()
 
 
 @pytest.fixture(scope="module")
@@ -516,8 +523,30 @@ def test_lifecycle_rules_with_a_prefix_of_their_own(s3, versioned):
 def test_a_date_beyond_the_calendar_is_refused(raw, versioned):
     for date in ("9999-12-31T23:59:00-00:01", "10000-01-01T00:00:00Z", "soon"):
         rule = f"<Rule><Filter/><Status>Enabled</Status><Expiration><Date>{date}</Date></Expiration></Rule>"
-        answer = raw("PUT", f"/{versioned}?lifecycle", f"<LifecycleConfiguration>{rule}</LifecycleConfiguration>")
-        assert answer.status == 400
+        document = f"<LifecycleConfiguration>{rule}</LifecycleConfiguration>"
+        answer = raw("PUT", f"/{versioned}?lifecycle", document, {"Content-MD5": md5_of(document)})
+        assert answer.outcome in ((400, "InvalidArgument"), (400, "MalformedXML"))
+
+
+RULE_OF_CORS = "<CORSRule><AllowedOrigin>*</AllowedOrigin><AllowedMethod>GET</AllowedMethod></CORSRule>"
+OBJECTS_EXPIRE = "<Rule><Filter/><Status>Enabled</Status><Expiration><Days>1</Days></Expiration></Rule>"
+
+
+@pytest.mark.parametrize(
+    ("name", "document"),
+    [
+        ("cors", f"<CORSConfiguration>{RULE_OF_CORS}</CORSConfiguration>"),
+        ("lifecycle", f"<LifecycleConfiguration>{OBJECTS_EXPIRE}</LifecycleConfiguration>"),
+        ("tagging", "<Tagging><TagSet/></Tagging>"),
+    ],
+)
+def test_some_documents_need_a_digest(raw, bucket, name, document):
+    answer = raw("PUT", f"/{bucket}?{name}", document)
+    assert answer.outcome == (400, "InvalidRequest")
+    wanted = "Missing required header for this request: Content-MD5 OR x-amz-checksum-*"
+    assert answer.xml.findtext("Message") == wanted
+    assert raw("GET", f"/{bucket}?{name}").status == 404
+    assert raw("PUT", f"/{bucket}?{name}", document, {"Content-MD5": md5_of(document)}).status < 300
 
 
 def test_the_minimum_size_of_transitions_goes_with_the_document(s3, refused, versioned):

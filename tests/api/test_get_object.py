@@ -262,6 +262,24 @@ def test_overrides_make_no_headers(raw, key, value):
         assert "set-cookie" not in answer.headers
 
 
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+def test_other_headers_cannot_be_overridden(raw, key, method):
+    for query in (
+        "response-content-length=1",
+        "response-etag=x",
+        "response-x=",
+        "response-content-type=a&response-b=c",
+    ):
+        answer = raw(method, f"{key}?{query}")
+        assert answer.status == 400
+        if method == "GET":
+            name = query.rpartition("&")[2].partition("=")[0]
+            assert (answer.code, answer.xml.findtext("ArgumentName")) == ("InvalidArgument", name)
+            assert answer.xml.findtext("Message").startswith(
+                f"{name} is not in the set of overridable response headers"
+            )
+
+
 def test_overrides_hold_iso_8859_1(raw, key):  # case 162
     name = "response-content-disposition"
     answer = raw("GET", f"{key}?{name}=attachment%3B%20filename%3D%E8%A1%8C.pdf")

@@ -273,3 +273,12 @@ def test_data_that_a_lock_keeps_needs_a_digest(s3, plain, locked, refused):
         answer = refused("InvalidRequest", 400, plain.upload_part, **part)
         assert answer["Error"]["Message"] == wanted.format("Part")
         plain.upload_part(**part, ContentMD5=MD5_OF_X)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("x-amz-object-lock-mode", "governance"), ("x-amz-object-lock-legal-hold", "on")]
+)
+def test_an_error_tells_what_is_no_lock(raw, locked, name, value):
+    answer = raw("PUT", f"/{locked}/k", "x", {name: value, "Content-MD5": MD5_OF_X})
+    assert answer.outcome == (400, "InvalidArgument")
+    assert (answer.xml.findtext("ArgumentName"), answer.xml.findtext("ArgumentValue")) == (name, value)

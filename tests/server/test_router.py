@@ -4,7 +4,7 @@ import pytest
 from botocore.loaders import Loader
 
 from s3ish.api.catalogue import catalogue
-from s3ish.errors import AccessDenied, InvalidArgument, MethodNotAllowed
+from s3ish.errors import AccessDenied, InvalidArgument, InvalidRequest, MethodNotAllowed
 from s3ish.server.router import Router
 
 ROUTER = Router(catalogue())
@@ -101,6 +101,12 @@ def test_a_part_of_no_upload(method, query):
         ROUTER.route(method, "object", query, {})
     assert caught.value.message == "This operation does not accept partNumber without uploadId"
     assert caught.value.details["ArgumentName"] == "partNumber"
+
+
+def test_uploads_are_those_of_a_bucket():
+    with pytest.raises(InvalidRequest) as caught:
+        ROUTER.route("GET", "object", {"uploads": ""}, {})
+    assert caught.value.message == "Key is not expected for the GET method ?uploads subresource"
 
 
 @pytest.mark.parametrize(
