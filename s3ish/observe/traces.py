@@ -34,7 +34,9 @@ log = structlog.get_logger()
 
 MOST_WAITING = 4096
 """Requests and steps that wait to be sent; those beyond are lost."""
-_MOST_AT_ONCE = 256
+_MOST_AT_ONCE = 32
+_RESTS, _LONGEST_REST_SECONDS = 2.0, 0.05
+"""After what is sent at once the thread rests for so many times as long as that took: requests need the interpreter."""
 _EVERY_SECONDS = 1.0
 """How long spans wait for others to be sent with them."""
 CLOSE_SECONDS = 3.0
@@ -65,9 +67,9 @@ class OtelTraces:
         self._resource = _resource(clock.token())
         self._scope = InstrumentationScope("s3ish", __version__)
         self._waiting: deque[EndedRequest | EndedStep] = deque()
-        self._wake, self._sent = Event(), Event()
+        self._wake, self._closing, self._sent = Event(), Event(), Event()
         self._thread: OwnThread | None = None
-        self._closing = self._fails = False
+        self._fails = False
         self._counts = {"sent": 0, "failed": 0, "dropped": 0}
 
     def begin(self, headers: Mapping[str, str]) -> Joined:
@@ -96,7 +98,7 @@ class OtelTraces:
 
     def close(self) -> None:
         """See ``Traces.close``."""
-        self._closing = True
+        self._closing.set()
         self._wake.set()
         if self._thread:
             self._sent.wait(CLOSE_SECONDS)
@@ -118,11 +120,14 @@ class OtelTraces:
 
     def _run(self) -> None:
         """Send, until the process ends and there is nothing more, or the collector does not take it."""
-        while not self._closing:
+        while not self._closing.is_set():
             self._wake.wait(_EVERY_SECONDS)
             self._wake.clear()
-            while self._waiting and not self._closing:
+            while self._waiting and not self._closing.is_set():
+                began = self._clock.monotonic()
                 self._send()
+                took = self._clock.monotonic() - began
+                self._closing.wait(min(_RESTS * took, _LONGEST_REST_SECONDS))
         while self._waiting and self._send():
             pass
         self._sent.set()

@@ -120,3 +120,27 @@ def test_a_server_that_sends_no_traces_loads_nothing_of_the_extra(start_server, 
 
 def _children(pid):
     return Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+
+
+def test_the_profile_for_tests_sends_traces_too(start_server, collector):
+    server = start_server("--test", S3ISH_TRACES_EXPORT="true", S3ISH_TRACES_ENDPOINT=collector.url)
+    boto3.client(
+        "s3", endpoint_url=server.endpoint, aws_access_key_id="test", aws_secret_access_key="test", region_name="x"
+    ).list_buckets()
+    server.stop()
+    (span,) = collector.named("S3.ListBuckets")
+    assert [each.name for each in collector.stages(span)] == ["signature", "rights", "read", "handle", "send"]
+
+
+def test_traces_without_the_extra_are_refused_with_what_to_install(monkeypatch):
+    from s3ish.config import ConfigError
+    from s3ish.config_sources import load
+
+    def find_spec(name):
+        raise ModuleNotFoundError(name)
+
+    monkeypatch.setattr("importlib.util.find_spec", find_spec)
+    with pytest.raises(ConfigError, match=r"S3ISH_TRACES_EXPORT: traces\.export: .*pip install 's3ish\[otel\]'"):
+        load(environment={"S3ISH_TRACES_EXPORT": "true"})
+    with pytest.raises(ConfigError, match=r"traces\.endpoint is not of the form"):
+        load(environment={"S3ISH_TRACES_ENDPOINT": "collector:4318"})

@@ -165,4 +165,9 @@ class RabbitMQ(Broker):
                     break
             time.sleep(0.05)
         asked = ["epmd", "-port", str(self.names), "-kill"]
-        subprocess.run(asked, check=False, capture_output=True)
+        for _ in range(100):  # it refuses as long as it knows a node
+            subprocess.run(asked, check=False, capture_output=True)
+            with socket.socket() as probe:
+                if probe.connect_ex(("127.0.0.1", self.names)):
+                    break
+            time.sleep(0.05)
