@@ -4,8 +4,10 @@ import configparser
 import gzip
 import http.client
 import io
+import os
 import re
 import shutil
+import signal
 import socket
 import ssl
 import subprocess
@@ -250,6 +252,57 @@ def test_systemd_takes_the_unit_and_finds_it_as_hard_as_the_page_says(tmp_path):
         check=False,
     )
     assert rated.returncode == 0, rated.stdout[-200:] + rated.stderr
+
+
+def calls_of(name):
+    """Return the system calls of a set of systemd, those of sets in it as well."""
+    listed = subprocess.run(["systemd-analyze", "syscall-filter", name], capture_output=True, text=True, check=True)
+    words = [line.split()[0] for line in listed.stdout.splitlines()[1:] if line.startswith("    ")]
+    found = {word for word in words if re.fullmatch(r"[a-z]\w*", word)}
+    return found.union(*(calls_of(word) for word in words if word.startswith("@")))
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(
+    not (shutil.which("strace") and shutil.which("systemd-analyze")), reason="strace or systemd-analyze is missing"
+)
+def test_the_unit_allows_the_system_calls_that_a_server_makes(tmp_path):
+    allowed, denied = re.findall(r"^SystemCallFilter=(~?)(@.*)$", UNIT.read_text(), re.M)
+    assert (allowed, denied) == (("", "@system-service"), ("~", "@privileged"))
+    drives = [tmp_path / f"drive{number}" for number in range(3)]
+    for drive in drives:
+        drive.mkdir()
+    trace, port = tmp_path / "trace", free_port()
+    serve = [sys.executable, "-m", "s3ish", "serve", *drives, "--port", str(port), "--bucket", "things"]
+    with subprocess.Popen(
+        ["strace", "-f", "-qq", "-o", trace, *serve],
+        env={name: value for name, value in os.environ.items() if not name.startswith(("S3ISH", "AWS", "MINIO"))}
+        | {"S3ISH_WORKERS": "2"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    ) as traced:
+        assert any(line == "Ready.\n" for line in traced.stdout)
+        s3 = boto3.client(
+            "s3",
+            endpoint_url=f"http://127.0.0.1:{port}",
+            aws_access_key_id="s3ishadmin",
+            aws_secret_access_key="s3ishadmin",
+            region_name="us-east-1",
+            config=Config(s3={"addressing_style": "path"}, read_timeout=WAIT_SECONDS),
+        )
+        s3.upload_fileobj(io.BytesIO(bytes(10 << 20)), "things", "large")
+        s3.copy_object(Bucket="things", Key="copy", CopySource="things/large")
+        assert len(s3.get_object(Bucket="things", Key="copy")["Body"].read()) == 10 << 20
+        s3.delete_object(Bucket="things", Key="large")
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/-/metrics", timeout=WAIT_SECONDS) as answer:
+            assert answer.status == 200
+        children = Path(f"/proc/{traced.pid}/task/{traced.pid}/children").read_text().split()
+        os.kill(int(children[0]), signal.SIGTERM)
+    made = set(re.findall(r"^\d+ +(\w+)\(", trace.read_text(), re.M))
+    assert {"epoll_ctl", "fsync", "link", "linkat", "rename"} & made
+    own = {"fchown"} if os.geteuid() == 0 else set()  # SQLite gives its files to root then
+    assert made - own <= calls_of("@system-service") - calls_of("@privileged")
 
 
 # --- the manifests of Kubernetes
