@@ -9,8 +9,10 @@ import tomllib
 from pathlib import Path
 
 import click
+import openapi_spec_validator
 import pytest
 import yaml
+from openapi_spec_validator.validation.exceptions import OpenAPIValidationError
 
 from s3ish import errors
 from s3ish.cli.main import main
@@ -103,6 +105,21 @@ def test_promtool_takes_the_settings_that_scrape_a_server(tmp_path):
     )
     assert checked.returncode == 0, checked.stdout + checked.stderr
     assert "1 rule files found" in checked.stdout
+
+
+SPECIFICATIONS = sorted(path for path in DOCS.glob("*.yaml"))
+
+
+@pytest.mark.parametrize("path", SPECIFICATIONS, ids=lambda path: path.stem)
+def test_descriptions_of_interfaces_are_openapi(path):
+    openapi_spec_validator.validate(yaml.safe_load(path.read_text()))
+
+
+def test_a_description_with_a_wrong_field_is_refused():
+    described = yaml.safe_load(SPECIFICATIONS[0].read_text())
+    described["paths"]["/-/admin/users"] = {"get": {"respones": {}}}
+    with pytest.raises(OpenAPIValidationError):
+        openapi_spec_validator.validate(described)
 
 
 def test_every_short_name_of_a_setting_is_told_of():
