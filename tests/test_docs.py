@@ -181,6 +181,26 @@ def test_links_lead_somewhere(page):
             assert (page.parent / target).exists(), target
 
 
+def leaves(entries):
+    for entry in entries:
+        for to in entry.values():
+            yield from leaves(to) if isinstance(to, list) else (to,)
+
+
+def test_the_navigation_has_every_page_once():
+    named = sorted(leaves(tomllib.loads((ROOT / "zensical.toml").read_text())["project"]["nav"]))
+    pages = sorted(str(page.relative_to(DOCS)) for page in DOCS.rglob("*.md"))
+    assert named == [page for page in pages if not page.startswith("decisions/")]
+
+
+@pytest.mark.parametrize("page", sorted(DOCS.rglob("*.md")), ids=lambda page: page.stem)
+def test_links_of_a_page_stay_on_the_site(page):
+    for target in re.findall(r"\]\(([^)#\s]+)", page.read_text()):
+        if not target.startswith("http"):
+            assert (page.parent / target).resolve().is_relative_to(DOCS), target
+            assert (page.parent / target).is_file(), f"{target} is no page of the site"
+
+
 def test_every_decision_has_a_number_of_its_own_and_is_called_by_it():
     numbers = sorted(int(page.name.partition("-")[0]) for page in (DOCS / "decisions").iterdir())
     assert numbers == list(range(1, len(numbers) + 1)), "take the next free number"
