@@ -51,6 +51,8 @@ Environment:
                                        PEM files: serve HTTPS (see s3ish cert)
   S3ISH_MASTER_KEY                     under which the keys of objects are
                                        encrypted
+  S3ISH_TRACES_EXPORT                  true: spans of requests go where
+                                       OTEL_EXPORTER_OTLP_ENDPOINT says
   S3ISH_CONFIG                         a TOML file of settings
   S3ISH_<SECTION>_<NAME>               any setting, like S3ISH_LOG_FORMAT=json
   NO_COLOR                             no colours on a terminal

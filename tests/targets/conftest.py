@@ -1,6 +1,8 @@
-"""Certificates for servers of others."""
+"""Certificates and folders for servers of others."""
 
+import tempfile
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 
@@ -20,3 +22,10 @@ def certificates(tmp_path_factory):
         return files
 
     return make
+
+
+@pytest.fixture
+def open_folder():
+    """An empty folder for a server that runs as another user: pytest's own folders are closed to them."""
+    with tempfile.TemporaryDirectory(prefix="s3ish-") as name:
+        yield Path(name)

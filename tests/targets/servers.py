@@ -73,7 +73,7 @@ class PostgreSQL(Broker):
     """A database cluster below a folder, with the superuser ``s3`` and the password ``p:w``.
 
     Args:
-        folder: empty.
+        folder: empty, and not below one that root alone may enter.
         tls: the files of a certificate; None for a server without.
     """
 
@@ -86,8 +86,6 @@ class PostgreSQL(Broker):
         (folder / "password").write_text("p:w")
         for path in (folder, *folder.rglob("*")):
             shutil.chown(path, user)
-        for path in folder.parents[:3]:
-            path.chmod(path.stat().st_mode | 0o011)  # of a test
         own = {"env": {"LC_ALL": "C", "PATH": "/usr/bin:/bin"}, "cwd": "/", "user": user if os.geteuid() == 0 else None}
         asked = [self.bin / "initdb", "-D", data, "-U", "s3", "--pwfile", folder / "password", "-A", "scram-sha-256"]
         subprocess.run([*asked, "-E", "UTF8", "--no-sync"], **own, check=True, capture_output=True)

@@ -27,8 +27,8 @@ async def ask(server, text, files=None):
         await connection.close()
 
 
-async def test_rows_are_committed_in_order_and_once_for_each_id(tmp_path):
-    server = PostgreSQL(tmp_path)
+async def test_rows_are_committed_in_order_and_once_for_each_id(open_folder):
+    server = PostgreSQL(open_folder)
     target = Table(read_broker(f"postgresql://s3:p%3Aw@127.0.0.1:{server.port}/postgres"), "s3.events")
     try:
         with pytest.raises(Undelivered, match=r"\w"):
@@ -56,8 +56,8 @@ async def test_rows_are_committed_in_order_and_once_for_each_id(tmp_path):
         server.stop()
 
 
-async def test_a_batch_is_taken_whole_or_not_at_all(tmp_path):
-    server = PostgreSQL(tmp_path)
+async def test_a_batch_is_taken_whole_or_not_at_all(open_folder):
+    server = PostgreSQL(open_folder)
     target = Table(read_broker(f"postgresql://s3:p%3Aw@127.0.0.1:{server.port}/postgres"), "events")
     try:
         server.begin()
@@ -75,9 +75,9 @@ async def test_a_batch_is_taken_whole_or_not_at_all(tmp_path):
         server.stop()
 
 
-async def test_certificates_are_verified(tmp_path, certificates):
+async def test_certificates_are_verified(open_folder, certificates):
     files, others = certificates("localhost"), certificates("elsewhere.test")
-    server = PostgreSQL(tmp_path, tls=files)
+    server = PostgreSQL(open_folder, tls=files)
     place, authority = f"localhost:{server.port}/postgres", str(files.authority)
     target = Table(read_broker(f"postgresql+tls://s3:p%3Aw@{place}", ca_file=authority), "events")
     try:
