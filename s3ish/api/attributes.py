@@ -14,7 +14,7 @@ from s3ish.api.shapes import (
     ObjectChecksumElements,
     ObjectRequest,
 )
-from s3ish.errors import InvalidArgument
+from s3ish.errors import InvalidArgument, InvalidRequest
 from s3ish.model import Checksum, Version
 from s3ish.objects import versions
 from s3ish.objects.digests import DEFAULT_ALGORITHM
@@ -80,9 +80,8 @@ async def get_object_attributes(context: Context, request: GetObjectAttributesRe
     key = customer_key_of(context, request)
     wanted = {name.strip() for name in (request.names or "").split(",")} - {""}
     if not wanted:
-        raise InvalidArgument(
-            "The x-amz-object-attributes header specifying the attributes to be retrieved is either missing or empty",
-            ArgumentName="x-amz-object-attributes",
+        raise InvalidRequest(
+            "The x-amz-object-attributes header specifying the attributes to be retrieved is either missing or empty"
         )
     if not wanted.issubset(NAMES):
         raise InvalidArgument(

@@ -12,7 +12,7 @@ from s3ish.api.operation import operation
 from s3ish.api.replica import ReplicaHeaders, identity_of, make_marker
 from s3ish.api.shapes import BucketRequest, DocumentDigest, ObjectRequest, RequesterPays
 from s3ish.auth.authorize import Permit
-from s3ish.errors import MalformedXML, S3Error
+from s3ish.errors import InvalidArgument, MalformedXML, NoSuchVersion, S3Error
 from s3ish.objects import delete
 from s3ish.objects.arrival import take_marker
 from s3ish.objects.conditions import WriteConditions
@@ -185,7 +185,9 @@ async def _delete_one(
             bypass=bypass,
             cause=context.cause,
         )
-    except S3Error as error:
+    except S3Error as refusal:
+        malformed = isinstance(refusal, InvalidArgument) and refusal.details.get("ArgumentName") == "versionId"
+        error = NoSuchVersion() if malformed else refusal  # in a batch S3 tells no id from one that cannot be
         context.each.append(KeyOutcome(wanted.key, wanted.version_id or "", error.status, error.code))
         return ErrorElement(key=wanted.key, version_id=wanted.version_id, code=error.code, message=error.message)
     context.each.append(KeyOutcome(key, deleted.version_id or ""))

@@ -65,6 +65,9 @@ _NO_PROXIES, _OWN_ADDRESS = Proxies(), Addresses()
 DRAIN_BYTES = 1024 * 1024
 """How much of a refused body is read and dropped to keep the connection; more is cut off."""
 _EXPLAINED = (400, 401, 403)
+_REGION = "x-amz-bucket-region"
+_REGION_NAMED = frozenset(("HeadBucket", "ListObjects", "ListObjectsV2"))
+"""Operations whose answers say in which region the bucket is."""
 """The statuses of refusals that are kept to be explained: somebody has to change something."""
 CLIENT_LEFT = 499
 """The status that is logged where the client left before it got one."""
@@ -144,6 +147,7 @@ class S3Application:
             if "origin" in call.headers:
                 await self._share(call, written)
             call.status = written.status
+            _tell_region(call, written)
             linger = await self._settle(call, receive)
             call.stages.append(("handle", clock.monotonic()))
             await self._send(call, written, send, linger)
@@ -225,8 +229,9 @@ class S3Application:
             return self._refuse(call, InternalError())
 
     async def _recall(self, call: RequestRecord) -> None:
-        """Find the bucket of a request that was refused before that was done: its access log shows it."""
-        if self._access_log and call.bucket is None and call.target and call.target.bucket:
+        """Find the bucket of a request that was refused before that was done: log and answer show it."""
+        wanted = self._access_log or _names_region(call)
+        if wanted and call.bucket is None and call.target and call.target.bucket:
             with contextlib.suppress(S3Error), translated():
                 held = await self._store.find_bucket(call.target.bucket)
                 call.bucket = held.record if held else None
@@ -484,6 +489,19 @@ async def linger(body: RequestBody) -> None:
     with contextlib.suppress(Disconnected, TimeoutError):
         async with asyncio.timeout(LINGER_SECONDS):
             await body.drain(LINGER_BYTES)
+
+
+def _names_region(call: RequestRecord) -> bool:
+    return call.operation is not None and call.operation.name in _REGION_NAMED
+
+
+def _tell_region(call: RequestRecord, written: Written) -> None:
+    """Say where the bucket is, to whom may not look into it too: clients ask for its region so, and unsigned.
+
+    https://docs.aws.amazon.com/AmazonS3/latest/API/API_HeadBucket.html
+    """
+    if call.bucket and _names_region(call) and all(name != _REGION for name, _ in written.headers):
+        written.headers.append((_REGION, call.bucket.region))
 
 
 def _log_failure(call: RequestRecord, error: S3Error) -> None:

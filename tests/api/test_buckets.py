@@ -275,3 +275,28 @@ def test_the_namespace_of_an_account_in_a_region(s3, refused):
     for elsewhere in (here.replace("us-east", "us-west"), here.replace("000-us", "001-us"), "plain-name"):
         refused("InvalidBucketName", 400, s3.create_bucket, Bucket=elsewhere, BucketNamespace="account-regional")
     refused("InvalidArgument", 400, s3.create_bucket, Bucket="plain-name", BucketNamespace="mine")
+
+
+@pytest.mark.parametrize("query", ["", "?list-type=2"])
+def test_who_asks_for_a_bucket_learns_its_region(raw, bucket, query):
+    """Clients find out where a bucket is by a request that is refused: without a signature, or with a wrong region."""
+    name = "x-amz-bucket-region"
+    methods = ("GET",) if query else ("GET", "HEAD")
+    for method in methods:
+        assert raw(method, f"/{bucket}{query}").headers[name] == "us-east-1"
+        refused = raw(method, f"/{bucket}{query}", keys=None)
+        assert (refused.status, refused.headers[name]) == (403, "us-east-1")
+        unknown = raw(method, f"/{bucket}{query}", keys=("UNKNOWNACCESSKEY", "x"))
+        assert (unknown.status, unknown.headers[name]) == (403, "us-east-1")
+        missing = raw(method, f"/{bucket}-absent{query}", keys=None)
+        assert (missing.status, missing.headers.get(name)) == (404, None)
+    assert name not in raw("GET", f"/{bucket}/k").headers
+
+
+def test_a_request_for_another_region_learns_the_right_one(raw, bucket):
+    """Whoever signs for it names it in the scope of the signature."""
+    scope = "s3ishadmin/20260101/eu-west-1/s3/aws4_request"
+    signature = f"AWS4-HMAC-SHA256 Credential={scope}, SignedHeaders=host;x-amz-date, Signature={'0' * 64}"
+    headers = {"Authorization": signature, "x-amz-date": "20260101T000000Z", "x-amz-content-sha256": "UNSIGNED-PAYLOAD"}
+    answer = raw("HEAD", f"/{bucket}", headers=headers, keys=None)
+    assert (answer.status, answer.headers["x-amz-bucket-region"]) == (400, "us-east-1")

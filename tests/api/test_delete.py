@@ -97,7 +97,7 @@ def test_quiet(s3, abc):
     objects = [{"Key": "a"}, {"Key": "b", "VersionId": "nonsense"}]
     answer = s3.delete_objects(Bucket=abc, Delete={"Objects": objects, "Quiet": True})
     assert "Deleted" not in answer
-    assert [(error["Key"], error["Code"]) for error in answer["Errors"]] == [("b", "InvalidArgument")]
+    assert [(error["Key"], error["Code"]) for error in answer["Errors"]] == [("b", "NoSuchVersion")]
     assert keys_of(s3, abc) == ["b", "c"]
 
 
@@ -246,3 +246,12 @@ def test_keys_of_xml_come_back_exactly(s3, bucket):  # case 129
     keys = ["<&>\"']]>", " spaces ", "a\tb", "line\nbreak", "cr\r", "\u2028", "ü"]
     answer = s3.delete_objects(Bucket=bucket, Delete={"Objects": [{"Key": key} for key in keys]})
     assert [item["Key"] for item in answer["Deleted"]] == keys
+
+
+def test_a_version_id_that_cannot_be_is_of_no_version_in_a_batch(s3, versioned, refused):
+    """Alone it is ``InvalidArgument``."""
+    refused("InvalidArgument", 400, s3.delete_object, Bucket=versioned, Key="k", VersionId="abc")
+    answer = s3.delete_objects(Bucket=versioned, Delete={"Objects": [{"Key": "k", "VersionId": "abc"}, {"Key": "l"}]})
+    message = "The specified version does not exist."
+    assert answer["Errors"] == [{"Key": "k", "VersionId": "abc", "Code": "NoSuchVersion", "Message": message}]
+    assert [item["Key"] for item in answer["Deleted"]] == ["l"]
