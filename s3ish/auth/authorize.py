@@ -1,7 +1,8 @@
 """Whether a caller may do what it asks: one pure function, asked for every right that a request needs.
 
 The order is AWS's: what is denied is denied; then a policy of the caller, a policy of the bucket or an access list must
-give the right. https://docs.aws.amazon.com/AmazonS3/latest/userguide/how-s3-evaluates-access-control.html
+give the right. What policies of the caller give, its permissions boundary must give too, and to a session its policy.
+https://docs.aws.amazon.com/AmazonS3/latest/userguide/how-s3-evaluates-access-control.html
 
 A user without policies is an account of its own: a bucket belongs to whom created it, who may do everything with it.
 The root user may do everything that no policy denies.
@@ -86,7 +87,10 @@ Decision = Allowed | Denied
 
 
 class _Question(NamedTuple):
-    """A right as policies are asked for it."""
+    """A right as policies are asked for it.
+
+    ``is_bounded`` says that the permissions boundary of the caller does not give it: then no policy of the caller does.
+    """
 
     principal: Principal
     action: str
@@ -94,8 +98,13 @@ class _Question(NamedTuple):
     values: Values
     below: bool = False
 
-    def find(self, policy: Policy | None, *, allows: bool) -> str:
-        """Return the statement of a policy that allows or denies it; empty if there is none."""
+    @property
+    def is_bounded(self) -> bool:
+        boundary = self.principal.boundary
+        return boundary is not None and not self.find(boundary, allows=True)
+
+    def find(self, policy: Policy | None, *, allows: bool, by_name: bool = False) -> str:
+        """Return the statement of a policy that allows or denies it; empty if there is none. See ``Policy.find``."""
         if policy is None:
             return ""
         return policy.find(
@@ -105,6 +114,7 @@ class _Question(NamedTuple):
             resource=self.resource,
             values=self.values,
             below=self.below,
+            by_name=by_name,
         )
 
 
@@ -129,6 +139,8 @@ def decide(
     if denial := _denial(asked, rules):
         return Denied(denial, explicit=True)
     by = _given(asked, rules, object_acl, owns=owns)
+    if not by and asked.is_bounded:
+        return Denied(f"{permit.action} on {permit.resource}: {_outside(principal)}")
     if not by:
         return Denied(f"{permit.action} on {permit.resource}: no rule gives it to {_name(principal)}")
     if principal.session is not None and not asked.find(principal.session, allows=True):
@@ -152,6 +164,8 @@ def decide_beside(principal: Principal, action: str, resource: str, circumstance
         by = "the root user may do everything"
     else:
         by = _of_caller(asked, owns=False) if principal.is_of_account else ""
+    if not by and asked.is_bounded:
+        return Denied(f"{action} on {resource}: {_outside(principal)}")
     if not by:
         return Denied(f"{action} on {resource}: no policy gives it to {_name(principal)}")
     if principal.session is not None and not asked.find(principal.session, allows=True):
@@ -187,6 +201,10 @@ def decide_assuming(
     return Allowed(f"allowed by {name} of the policy that says whom {role} trusts")
 
 
+def _outside(principal: Principal) -> str:
+    return f"the permissions boundary of {_name(principal)} does not give it"
+
+
 def _name(principal: Principal) -> str:
     return "anonymous callers" if principal.is_anonymous else principal.name or principal.owner.id
 
@@ -198,6 +216,8 @@ def _denial(asked: _Question, rules: BucketRules | None) -> str:
     for policy in asked.principal.policies or ():
         if name := asked.find(policy, allows=False):
             return f"denied by {name} of a policy of {_name(asked.principal)}"
+    if name := asked.find(asked.principal.boundary, allows=False):
+        return f"denied by {name} of the permissions boundary of {_name(asked.principal)}"
     if name := asked.find(asked.principal.session, allows=False):
         return f"denied by {name} of the policy of the session"
     return ""
@@ -216,7 +236,7 @@ def _given(asked: _Question, rules: BucketRules | None, object_acl: AccessList |
     if rules is None:
         return ""
     by = _of_policy(asked, rules, owns=owns)
-    if not by and rules.acls_count and permission:
+    if not by and rules.acls_count and permission and not asked.is_bounded:
         by = _of_acl(principal, permission, object_acl if of_object else rules.acl, rules.block, trusted=bool(own))
     if principal.is_of_account and not owns and not own:
         return ""  # a user of one account needs a right on what is another's from both
@@ -230,6 +250,8 @@ def _of_caller(asked: _Question, *, owns: bool) -> str:
         return ""
     if principal.policies is None:
         return "the owner of a bucket may do everything with it" if owns else "an account may ask others"
+    if asked.is_bounded:
+        return ""
     for policy in principal.policies:
         if name := asked.find(policy, allows=True):
             return f"allowed by {name} of a policy of {_name(principal)}"
@@ -240,8 +262,24 @@ def _of_policy(asked: _Question, rules: BucketRules, *, owns: bool) -> str:
     """Return which statement of the bucket's policy gives a right."""
     if rules.policy is None or (rules.block.restrict and not owns and rules.policy.is_public):
         return ""
-    name = asked.find(rules.policy, allows=True)
+    bounded = asked.is_bounded
+    if bounded:
+        asked = asked._replace(principal=_itself(asked.principal))
+    name = asked.find(rules.policy, allows=True, by_name=bounded)
     return name and f"allowed by {name} of the bucket's policy"
+
+
+def _itself(principal: Principal) -> Principal:
+    """Return a principal as statements must name it that a boundary does not limit: the user, or the session of a role.
+
+    https://docs.aws.amazon.com/IAM/latest/UserGuide/access_policies_boundaries.html
+    """
+    return replace(
+        principal,
+        owner=Owner(""),
+        names=principal.names[:1],
+        id="" if principal.kind == "session" else principal.id,
+    )
 
 
 def _of_acl(principal: Principal, permission: str, acl: AccessList | None, block: Block, *, trusted: bool) -> str:

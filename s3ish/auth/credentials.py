@@ -16,8 +16,9 @@ class User(Struct, frozen=True):
     and those of its groups, None for one that owns what it makes, as an account does. ``id`` is never given twice,
     empty for users of the settings; ``stamp`` tells one making of an access key from another of the same name.
 
-    ``session`` narrows the rights of a session, ``parent`` is the key that it was asked for with. ``role`` is the role
-    that it was given and the session's name (``reader/job-1``), ``role_name`` how policies name that role.
+    ``boundary`` bounds what its policies give. ``session`` narrows the rights of a session, ``parent`` is the key that
+    it was asked for with. ``role`` is the role that it was given and the session's name (``reader/job-1``),
+    ``role_name`` how policies name that role.
     """
 
     access_key: str
@@ -34,6 +35,7 @@ class User(Struct, frozen=True):
     path: str = "/"
     tags: tuple[tuple[str, str], ...] = ()
     stamp: str = ""
+    boundary: Policy | None = None
 
     def __repr__(self) -> str:
         """Return what may be seen: not the secret."""
@@ -45,7 +47,10 @@ class User(Struct, frozen=True):
 
 
 class Role(Struct, frozen=True):
-    """A role as sessions of it act: its name with the path before it, its policies, and what can be asked of it."""
+    """A role as sessions of it act: its name with the path before it, its policies, and what can be asked of it.
+
+    ``boundary`` bounds what its policies give.
+    """
 
     id: str
     name: str
@@ -53,6 +58,7 @@ class Role(Struct, frozen=True):
     policies: tuple[Policy, ...]
     owner: Owner
     tags: tuple[tuple[str, str], ...] = ()
+    boundary: Policy | None = None
 
 
 class Holders(Protocol):

@@ -204,11 +204,25 @@ class Policy(Struct, frozen=True, dict=True):
         )
 
     def find(
-        self, *, allows: bool, principal: Principal, action: str, resource: str, values: Values, below: bool = False
+        self,
+        *,
+        allows: bool,
+        principal: Principal,
+        action: str,
+        resource: str,
+        values: Values,
+        below: bool = False,
+        by_name: bool = False,
     ) -> str:
-        """Return the name of a statement that allows (or denies) a request; empty if there is none."""
+        """Return the name of a statement that allows (or denies) a request; empty if there is none.
+
+        Args:
+            by_name: only statements count that name single callers.
+        """
         asked = (self._others if ":" in action else self._by_action.get(action, _NONE))[allows]
         for _, statement in asked.all if below else asked.about(resource, principal):
+            if by_name and None in statement.callers:
+                continue
             if statement.speaks_of(principal, action, resource, values, below=below):
                 return statement.name
         return ""

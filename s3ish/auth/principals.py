@@ -17,8 +17,9 @@ class Principal(Struct, frozen=True):
     ``owner`` is what its objects belong to, ``name`` the user's name and ``path`` what stands before it in ARNs,
     ``access_key`` the key that it signed with.
     ``policies`` are those of the user and its groups; None for a user that has none and owns what it makes, as an
-    account does. ``session`` narrows a session; None where nothing narrows it. ``names`` are other ARNs that mean it,
-    without their beginning (``role/reader``); ``tags`` and ``id`` are what policies can ask.
+    account does. ``session`` narrows a session, ``boundary`` bounds what policies give; None where nothing does.
+    ``names`` are other ARNs that mean it, without their beginning (``role/reader``); ``tags`` and ``id`` are what
+    policies can ask.
     """
 
     kind: Literal["root", "user", "session", "federated", "anonymous"]
@@ -31,6 +32,7 @@ class Principal(Struct, frozen=True):
     tags: tuple[tuple[str, str], ...] = ()
     id: str = ""
     path: str = "/"
+    boundary: "Policy | None" = None
 
     @property
     def is_of_account(self) -> bool:
@@ -79,5 +81,15 @@ def principal_of(user: "User | None") -> Principal:
     names = (f"assumed-role/{user.role}", user.role_name) if user.role else ()
     kind: Literal["root", "user", "session"] = "root" if user.root else "session" if user.role else "user"
     return Principal(
-        kind, user.owner, name, user.access_key, user.policies, user.session, names, user.tags, user.id, user.path
+        kind,
+        user.owner,
+        name,
+        user.access_key,
+        user.policies,
+        user.session,
+        names,
+        user.tags,
+        user.id,
+        user.path,
+        user.boundary,
     )

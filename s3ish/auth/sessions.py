@@ -114,6 +114,7 @@ class Sessions:
             path=parent.path,
             tags=parent.tags,
             stamp=parent.stamp,
+            boundary=parent.boundary,
         )
 
     def _in_role(self, session: Session, token: str) -> User:
@@ -134,6 +135,7 @@ class Sessions:
             id=f"{role.id}:{session.name}",
             tags=role.tags,
             stamp=session.stamp,
+            boundary=role.boundary,
         )
 
     def _read(self, token: str) -> Session:

@@ -101,6 +101,10 @@ class Directory:
         """Return all that a managed policy is attached to."""
         return [it for it in self._by_id.values() if isinstance(it, Holder) and arn in it.attached]
 
+    def bounded_by(self, arn: str) -> list[Holder]:
+        """Return all whose rights a managed policy bounds."""
+        return [it for it in self._by_id.values() if isinstance(it, Holder) and it.boundary == arn]
+
     def members(self, group: GroupRecord) -> list[UserRecord]:
         """Return the users in a group."""
         return [user for user in self.all(UserRecord) if group.id in user.groups]
@@ -156,6 +160,7 @@ class Directory:
                 path=record.path,
                 tags=record.tags,
                 stamp=f"{record.id} {key.created_ns}",
+                boundary=self._boundary(record),
             )
         except (Unknown, ValueError, MalformedPolicy) as error:
             log.error("a user cannot sign in", user=record.name, access_key=key.id, cause=str(error))
@@ -163,11 +168,11 @@ class Directory:
 
     def _role(self, record: RoleRecord) -> Role | None:
         try:
-            rights = tuple(self._rights(record))
+            rights, boundary = tuple(self._rights(record)), self._boundary(record)
         except (Unknown, MalformedPolicy) as error:
             log.error("a role cannot be used", role=record.name, cause=str(error))
             return None
-        return Role(record.id, record.name, record.path, rights, self.root.owner, record.tags)
+        return Role(record.id, record.name, record.path, rights, self.root.owner, record.tags, boundary)
 
     def _group(self, group_id: str) -> GroupRecord:
         group = self.by_id(GroupRecord, group_id)
@@ -180,10 +185,17 @@ class Directory:
         for text in holder.inline.values():
             yield read_policy(text)
         for arn in holder.attached:
-            policy = self.policy(arn)
-            if policy is None:
-                raise Unknown(f"the policy {arn} is not there")
-            yield read_policy(policy.document)
+            yield self._managed(arn)
+
+    def _boundary(self, holder: Holder) -> Policy | None:
+        """Return the policy that bounds the rights of a user or role. Raises Unknown, MalformedPolicy."""
+        return self._managed(holder.boundary) if holder.boundary else None
+
+    def _managed(self, arn: str) -> Policy:
+        policy = self.policy(arn)
+        if policy is None:
+            raise Unknown(f"the policy {arn} is not there")
+        return read_policy(policy.document)
 
 
 def ready_policy(name: str) -> PolicyRecord:

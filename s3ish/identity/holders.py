@@ -104,6 +104,25 @@ async def detach(registry: Registry, kind: type[H], name: str, arn: str) -> None
     await _change(registry, kind, name, become)
 
 
+async def set_boundary(registry: Registry, kind: type[H], name: str, arn: str) -> None:
+    """Bound what a user or role may by a managed policy; an empty ARN ends that.
+
+    https://docs.aws.amazon.com/IAM/latest/APIReference/API_PutUserPermissionsBoundary.html
+
+    Raises:
+        NoSuchEntity, UnmodifiableEntity.
+    """
+
+    def become(holder: H, directory: Directory) -> H:
+        if not arn and not holder.boundary:
+            raise NoSuchEntity(f"{kind.noun.capitalize()} {name[:128]} does not have permission boundary.")
+        wanted = replace(holder, boundary=arn)
+        check_attached(directory, wanted)
+        return wanted
+
+    await _change(registry, kind, name, become)
+
+
 async def add_tags(registry: Registry, kind: type[R], name: str, tags: Pairs) -> None:
     """Give a record tags, in place of those with the same keys. Raises S3Error.
 
@@ -131,7 +150,7 @@ async def remove_tags(registry: Registry, kind: type[R], name: str, keys: frozen
 
 def check_attached(directory: Directory, holder: Holder) -> None:
     """Check that the policies that are attached exist, and are not too many. Raises NoSuchEntity, LimitExceeded."""
-    for arn in holder.attached:
+    for arn in (*holder.attached, *([holder.boundary] if holder.boundary else ())):
         pick_policy(directory, arn)
     if len(holder.attached) > MOST_ATTACHED:
         raise LimitExceeded(f"Cannot exceed quota for PoliciesPer{holder.noun.capitalize()}: {MOST_ATTACHED}")

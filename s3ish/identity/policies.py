@@ -64,7 +64,7 @@ async def delete_policy(registry: Registry, arn: str, *, with_versions: bool = F
 
     def decide(directory: Directory) -> tuple[Remove, None]:
         policy = pick_policy_to_change(directory, arn)
-        if directory.attached_to(arn):
+        if directory.attached_to(arn) or directory.bounded_by(arn):
             raise DeleteConflict("Cannot delete a policy attached to entities.")
         if len(policy.versions) > 1 and not with_versions:
             raise DeleteConflict(

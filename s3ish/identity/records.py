@@ -66,10 +66,14 @@ class Record(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Holder(Record, frozen=True, kw_only=True, omit_defaults=True):
-    """What has policies: ``attached`` are ARNs of managed ones, ``inline`` documents by name."""
+    """What has policies: ``attached`` are ARNs of managed ones, ``inline`` documents by name.
+
+    ``boundary`` is the ARN of the managed policy that bounds what they give, empty if none does; a group has none.
+    """
 
     attached: tuple[str, ...] = ()
     inline: Mapping[str, str] = {}
+    boundary: str = ""
 
 
 class UserRecord(Holder, frozen=True, kw_only=True, omit_defaults=True):

@@ -9,6 +9,7 @@ from s3ish.auth.lasting import with_principals
 from s3ish.auth.policy import read_trust_policy
 from s3ish.errors import DeleteConflict, LimitExceeded, ValidationError
 from s3ish.identity.directory import Directory
+from s3ish.identity.holders import check_attached
 from s3ish.identity.names import check_description, check_document, check_name, check_path, check_tags
 from s3ish.identity.picking import check_free, new_id, pick
 from s3ish.identity.records import Pairs, RoleRecord
@@ -28,6 +29,7 @@ async def create_role(
     description: str = "",
     most_seconds: int = LEAST_SECONDS,
     tags: Pairs = (),
+    boundary: str = "",
 ) -> RoleRecord:
     """Make a role.
 
@@ -36,9 +38,10 @@ async def create_role(
     Args:
         trust: the policy that says who may assume it.
         most_seconds: how long a session may last.
+        boundary: the ARN of the managed policy that bounds its rights, empty if none does.
 
     Raises:
-        EntityAlreadyExists, LimitExceeded, MalformedPolicyDocument, ValidationError, InvalidInput.
+        EntityAlreadyExists, LimitExceeded, NoSuchEntity, MalformedPolicyDocument, ValidationError, InvalidInput.
     """
     clock = registry.store.clock
     role = RoleRecord(
@@ -50,6 +53,7 @@ async def create_role(
         trust=check_document(trust, MOST_TRUST_CHARACTERS, read_trust_policy),
         description=check_description(description),
         most_seconds=_check_seconds(most_seconds),
+        boundary=boundary,
     )
 
     def decide(directory: Directory) -> tuple[Add, RoleRecord]:
@@ -57,6 +61,7 @@ async def create_role(
         if len(directory.all(RoleRecord)) >= MOST_ROLES:
             raise LimitExceeded(f"Cannot exceed quota for RolesPerAccount: {MOST_ROLES}")
         wanted = replace(role, trust=with_principals(trust, directory.id_of))
+        check_attached(directory, wanted)
         return Add(wanted), wanted
 
     return await registry.change(decide)

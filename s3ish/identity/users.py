@@ -29,6 +29,7 @@ async def create_user(
     tags: Pairs = (),
     groups: Sequence[str] = (),
     attached: Sequence[str] = (),
+    boundary: str = "",
     key: NewKey | None = None,
 ) -> UserRecord:
     """Make a user, at once with what it is to have.
@@ -38,6 +39,7 @@ async def create_user(
     Args:
         groups: names of groups.
         attached: ARNs of managed policies.
+        boundary: the ARN of the managed policy that bounds its rights, empty if none does.
         key: its first key.
 
     Raises:
@@ -49,6 +51,7 @@ async def create_user(
         created_ns=registry.store.clock.service_ns(),
         path=check_path(path),
         tags=check_tags(tags),
+        boundary=boundary,
         keys=(key.key,) if key else (),
     )
 

@@ -13,7 +13,7 @@ from s3ish.errors import AccessDenied
 from s3ish.identity.records import RoleRecord
 from s3ish.identity.registry import Registry
 
-_POLICY_KEY = "iam:policyarn"
+_POLICY_KEY, _BOUNDARY_KEY = "iam:policyarn", "iam:permissionsboundary"
 
 
 class Caller(Struct, frozen=True, kw_only=True):
@@ -28,7 +28,7 @@ class Caller(Struct, frozen=True, kw_only=True):
         """When it calls."""
         return self.circumstances.now
 
-    def require(self, action: str, resource: str, policy: str = "") -> None:
+    def require(self, action: str, resource: str, policy: str = "", boundary: str = "") -> None:
         """Check that the caller may do something. Raises AccessDenied, whose text names what is missing.
 
         Args:
@@ -36,10 +36,11 @@ class Caller(Struct, frozen=True, kw_only=True):
             resource: an ARN, or ``*``.
             policy: the ARN of the managed policy that is attached or detached: conditions ask for it, so that who may
                 give rights can be held to some.
+            boundary: the ARN of the permissions boundary of whom it acts on, after a call that sets one: conditions ask
+                for it, so that who may make users can be held to bounded ones.
         """
-        circumstances = self.circumstances
-        if policy:
-            circumstances = replace(circumstances, further=((_POLICY_KEY, policy),))
+        further = tuple((key, arn) for key, arn in ((_POLICY_KEY, policy), (_BOUNDARY_KEY, boundary)) if arn)
+        circumstances = replace(self.circumstances, further=further) if further else self.circumstances
         decision = decide_beside(self.principal, action, resource, circumstances)
         if isinstance(decision, Denied):
             who = self.principal.arn

@@ -1,12 +1,15 @@
 """Who may: the decision, asked right by right."""
 
+import json
 from datetime import UTC, datetime
 
 import pytest
 
+from s3ish.auth.acl import canned
 from s3ish.auth.authorize import Allowed, BucketRules, Denied, Permit, decide
 from s3ish.auth.condition_keys import Circumstances
 from s3ish.auth.credentials import User
+from s3ish.auth.policy import read_policy
 from s3ish.auth.principals import ANONYMOUS, principal_of
 from s3ish.model import Owner
 
@@ -38,6 +41,71 @@ def test_a_refusal_names_the_action_and_whom_no_rule_gives_it():
     decision = decide(BOB, Permit("s3:GetObject", "b", "k"), BUCKET, NOW)
     assert "s3:GetObject" in decision.by
     assert "bob" in decision.by
+
+
+def policy(effect, action, bucket="", **more):
+    statement = {"Effect": effect, "Action": action, "Resource": "arn:aws:s3:::b/*", **more}
+    return read_policy(json.dumps({"Version": "2012-10-17", "Statement": [statement]}), bucket)
+
+
+READS, WRITES, ALL = (policy("Allow", f"s3:{action}") for action in ("GetObject", "PutObject", "*"))
+NO_READS = policy("Deny", "s3:GetObject")
+USER_ARN, ROLE_ARN = "arn:aws:iam::000000000000:user/eve", "arn:aws:iam::000000000000:role/app"
+SESSION_ARN = "arn:aws:sts::000000000000:assumed-role/app/job"
+ACCOUNT = Owner("account")
+BY_BOUNDARY, BY_DENIAL, BY_NOTHING = "the permissions boundary of", "denied by", "no rule gives it"
+
+
+def bounded(boundary, policies=(), session=None, role=""):
+    named = {"name": "app/job", "role": "app/job", "role_name": "role/app"} if role else {"name": "eve"}
+    user = User("E", "secret", ACCOUNT, policies=tuple(policies), session=session, boundary=boundary, **named)
+    return principal_of(user)
+
+
+def giving(to):
+    return policy("Allow", "s3:GetObject", "b", Principal=to)
+
+
+@pytest.mark.parametrize(
+    ("caller", "bucket_policy", "by"),
+    [
+        (bounded(ALL, [READS]), None, None),
+        (bounded(READS, [ALL]), None, None),
+        (bounded(READS), None, BY_NOTHING),
+        (bounded(WRITES, [ALL]), None, BY_BOUNDARY),
+        (bounded(WRITES), None, BY_BOUNDARY),
+        (bounded(NO_READS, [ALL]), None, BY_DENIAL),
+        (bounded(ALL, [ALL, NO_READS]), None, BY_DENIAL),
+        (bounded(ALL, [ALL], session=WRITES), None, "the policy of the session"),
+        (bounded(WRITES, [ALL], session=READS), None, BY_BOUNDARY),
+        (bounded(WRITES), giving({"AWS": USER_ARN}), None),
+        (bounded(NO_READS), giving({"AWS": USER_ARN}), BY_DENIAL),
+        (bounded(WRITES), giving("*"), BY_BOUNDARY),
+        (bounded(WRITES), giving({"AWS": ["*", USER_ARN]}), BY_BOUNDARY),
+        (bounded(WRITES), giving({"AWS": "000000000000"}), BY_BOUNDARY),
+        (bounded(WRITES), giving({"CanonicalUser": "account"}), BY_BOUNDARY),
+        (bounded(READS), giving("*"), None),
+        (bounded(WRITES, role="app"), giving({"AWS": ROLE_ARN}), BY_BOUNDARY),
+        (bounded(READS, role="app"), giving({"AWS": ROLE_ARN}), None),
+        (bounded(WRITES, role="app"), giving({"AWS": SESSION_ARN}), None),
+    ],
+)
+def test_a_permissions_boundary_bounds_what_policies_give(caller, bucket_policy, by):
+    """https://docs.aws.amazon.com/IAM/latest/UserGuide/access_policies_boundaries.html"""
+    decision = decide(caller, Permit("s3:GetObject", "b", "k"), BucketRules(ACCOUNT, bucket_policy), NOW)
+    if by is None:
+        assert isinstance(decision, Allowed)
+    else:
+        assert isinstance(decision, Denied)
+        assert by in decision.by
+
+
+def test_access_lists_give_nothing_past_a_permissions_boundary():
+    everybody = canned("public-read", ACCOUNT, ACCOUNT)
+    rules = BucketRules(ACCOUNT, acl=everybody, acls_count=True)
+    listing = Permit("s3:ListBucket", "b")
+    assert isinstance(decide(bounded(policy("Allow", "s3:ListBucket", Resource="*")), listing, rules, NOW), Allowed)
+    assert isinstance(decide(bounded(WRITES), listing, rules, NOW), Denied)
 
 
 @pytest.mark.parametrize(

@@ -72,7 +72,7 @@ async def problems(store):
 
 
 async def test_users_survive_a_rebuild_of_the_index(world, store, registry):
-    new = await make(registry)
+    new = await make(registry, boundary="arn:aws:iam::aws:policy/readwrite")
     await make(registry, "bob")
     await users.delete_user(registry, "bob", with_all=True)
     await holders.attach(registry, UserRecord, "alice", "arn:aws:iam::aws:policy/readwrite")

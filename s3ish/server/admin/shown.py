@@ -14,6 +14,7 @@ def user(record: UserRecord, directory: Directory) -> dict[str, Any]:
     """Return a user without its keys."""
     return {
         **_holder(record),
+        "boundary": record.boundary,
         "source": "configuration" if record.fixed else "store",
         "groups": [group.name for group in directory.groups_of(record)],
     }
@@ -41,6 +42,7 @@ def role(record: RoleRecord, directory: Directory) -> dict[str, Any]:
     """Return a role."""
     return {
         **_holder(record),
+        "boundary": record.boundary,
         "trust": json.loads(with_principals(record.trust, directory.arn_of)),
         "description": record.description,
         "max_session_seconds": record.most_seconds,

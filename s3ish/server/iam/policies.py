@@ -14,6 +14,7 @@ from s3ish.server.iam import shown
 from s3ish.server.query_call import Action, Call, element, members
 
 _DOCUMENT_CHARACTERS = 131_072
+_USAGES = ("PermissionsPolicy", "PermissionsBoundary")
 
 
 def _check(call: Call, action: str) -> str:
@@ -60,7 +61,8 @@ async def list_policies(call: Call) -> str:
     found = [
         (policy_arn, policy)
         for policy_arn, policy in own + ready
-        if policy.path.startswith(prefix) and (not attached_only or directory.attached_to(policy_arn))
+        if policy.path.startswith(prefix)
+        and (not attached_only or directory.attached_to(policy_arn) or directory.bounded_by(policy_arn))
     ]
     return call.page(
         sorted(found, key=lambda it: it[0]),
@@ -115,11 +117,15 @@ async def delete_policy_version(call: Call) -> str:
 async def list_entities_for_policy(call: Call) -> str:
     """https://docs.aws.amazon.com/IAM/latest/APIReference/API_ListEntitiesForPolicy.html"""
     policy = _check(call, "ListEntitiesForPolicy")
-    call.refuse("PolicyUsageFilter")
+    usage = call.optional("PolicyUsageFilter")
+    if usage not in ("", *_USAGES):
+        raise ValidationError(f"PolicyUsageFilter must be one of {', '.join(_USAGES)}")
     wanted, prefix = call.optional("EntityFilter"), call.optional("PathPrefix", "/")
     pick_policy(call.registry.directory, policy)
-    attached = call.registry.directory.attached_to(policy)
-    found = sorted((it for it in attached if it.path.startswith(prefix)), key=lambda it: it.name)
+    directory = call.registry.directory
+    uses = zip(_USAGES, (directory.attached_to, directory.bounded_by), strict=True)
+    using = {it.id: it for name, find in uses if usage in ("", name) for it in find(policy)}
+    found = sorted((it for it in using.values() if it.path.startswith(prefix)), key=lambda it: it.name)
     lists = ((UserRecord, "User"), (GroupRecord, "Group"), (RoleRecord, "Role"))
     return "".join(
         members(

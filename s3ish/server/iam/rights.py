@@ -14,11 +14,17 @@ from s3ish.server.query_call import Action, Call, element
 _KINDS: dict[str, type[Holder]] = {"User": UserRecord, "Group": GroupRecord, "Role": RoleRecord}
 
 
-def _check(call: Call, noun: str, action: str, policy: str = "") -> str:
-    """Return the name of whom a call is about, if the caller may do that. Raises AccessDenied."""
+def _check(call: Call, noun: str, action: str, policy: str = "", asked: str | None = None) -> str:
+    """Return the name of whom a call is about, if the caller may do that. Raises AccessDenied.
+
+    Args:
+        policy: the ARN of the managed policy that it attaches or detaches.
+        asked: the ARN of the permissions boundary that it sets.
+    """
     name = call.text(f"{noun}Name", most=128)
     found = call.registry.directory.named(_KINDS[noun], name)
-    call.require(f"iam:{action}", found.arn if found else arn(noun.lower(), name), policy)
+    resource, boundary = (found.arn, found.boundary) if found else (arn(noun.lower(), name), "")
+    call.require(f"iam:{action}", resource, policy, boundary if asked is None else asked)
     return name
 
 
@@ -95,6 +101,25 @@ def _list_attached(noun: str) -> Action:
     return act
 
 
+def _put_boundary(noun: str) -> Action:
+    async def act(call: Call) -> str:
+        boundary = call.text("PermissionsBoundary", most=2048)
+        name = _check(call, noun, f"Put{noun}PermissionsBoundary", asked=boundary)
+        await holders.set_boundary(call.registry, _KINDS[noun], name, boundary)
+        return ""
+
+    return act
+
+
+def _delete_boundary(noun: str) -> Action:
+    async def act(call: Call) -> str:
+        name = _check(call, noun, f"Delete{noun}PermissionsBoundary")
+        await holders.set_boundary(call.registry, _KINDS[noun], name, "")
+        return ""
+
+    return act
+
+
 def _attached(policy: str) -> str:
     name = policy.rpartition("/")[2]
     return f"<member>{element('PolicyName', name)}{element('PolicyArn', policy)}</member>"
@@ -109,4 +134,11 @@ _FORMS: dict[str, Callable[[str], Action]] = {
     "List{}Policies": _list,
     "Put{}Policy": _put,
 }
-ACTIONS: dict[str, Action] = {form.format(noun): make(noun) for form, make in _FORMS.items() for noun in _KINDS}
+_OF_BOUNDARIES: dict[str, Callable[[str], Action]] = {
+    "Delete{}PermissionsBoundary": _delete_boundary,
+    "Put{}PermissionsBoundary": _put_boundary,
+}
+ACTIONS: dict[str, Action] = {
+    **{form.format(noun): make(noun) for form, make in _FORMS.items() for noun in _KINDS},
+    **{form.format(noun): make(noun) for form, make in _OF_BOUNDARIES.items() for noun in ("User", "Role")},
+}

@@ -26,8 +26,8 @@ def _seconds(call: Call) -> int:
 async def create_role(call: Call) -> str:
     """https://docs.aws.amazon.com/IAM/latest/APIReference/API_CreateRole.html"""
     name, path = call.text("RoleName", most=64), call.optional("Path", "/")
-    call.require("iam:CreateRole", arn("role", path + name))
-    call.refuse("PermissionsBoundary")
+    boundary = call.optional("PermissionsBoundary")
+    call.require("iam:CreateRole", arn("role", path + name), boundary=boundary)
     tags = call.tags()
     if tags:
         call.require("iam:TagRole", arn("role", path + name))
@@ -39,6 +39,7 @@ async def create_role(call: Call) -> str:
         description=call.optional("Description"),
         most_seconds=_seconds(call),
         tags=tags,
+        boundary=boundary,
     )
     return f"<Role>{shown.role(record, call.registry.directory)}</Role>"
 

@@ -10,7 +10,7 @@ from s3ish.server.query_call import element, members, moment, optional_element
 
 def user(record: UserRecord) -> str:
     """https://docs.aws.amazon.com/IAM/latest/APIReference/API_User.html"""
-    return _named("User", record) + tags(record)
+    return _named("User", record) + _boundary(record) + tags(record)
 
 
 def group(record: GroupRecord) -> str:
@@ -25,6 +25,7 @@ def role(record: RoleRecord, directory: Directory) -> str:
         + element("AssumeRolePolicyDocument", document(with_principals(record.trust, directory.arn_of)))
         + optional_element("Description", record.description)
         + element("MaxSessionDuration", record.most_seconds)
+        + _boundary(record)
         + tags(record)
     )
 
@@ -38,7 +39,7 @@ def policy(record: PolicyRecord, arn: str, directory: Directory) -> str:
         + element("Path", record.path)
         + element("DefaultVersionId", record.default)
         + element("AttachmentCount", len(directory.attached_to(arn)))
-        + element("PermissionsBoundaryUsageCount", 0)
+        + element("PermissionsBoundaryUsageCount", len(directory.bounded_by(arn)))
         + element("IsAttachable", True)
         + optional_element("Description", record.description)
         + element("CreateDate", moment(record.created_ns))
@@ -80,6 +81,14 @@ def _named(kind: str, record: Record) -> str:
         + element("Arn", record.arn)
         + element("CreateDate", moment(record.created_ns))
     )
+
+
+def _boundary(record: UserRecord | RoleRecord) -> str:
+    """https://docs.aws.amazon.com/IAM/latest/APIReference/API_AttachedPermissionsBoundary.html"""
+    if not record.boundary:
+        return ""
+    content = element("PermissionsBoundaryType", "Policy") + element("PermissionsBoundaryArn", record.boundary)
+    return f"<PermissionsBoundary>{content}</PermissionsBoundary>"
 
 
 def _tag_list(record: Record) -> str:

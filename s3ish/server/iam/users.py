@@ -36,12 +36,12 @@ def check(call: Call, action: str) -> str:
 async def create_user(call: Call) -> str:
     """https://docs.aws.amazon.com/IAM/latest/APIReference/API_CreateUser.html"""
     name, path = call.text("UserName", most=128), call.optional("Path", "/")
-    call.require("iam:CreateUser", arn("user", path + name))
-    call.refuse("PermissionsBoundary")
+    boundary = call.optional("PermissionsBoundary")
+    call.require("iam:CreateUser", arn("user", path + name), boundary=boundary)
     tags = call.tags()
     if tags:
         call.require("iam:TagUser", arn("user", path + name))
-    record = await kept.create_user(call.registry, name, path=path, tags=tags)
+    record = await kept.create_user(call.registry, name, path=path, tags=tags, boundary=boundary)
     return f"<User>{shown.user(record)}</User>"
 
 
