@@ -8,6 +8,8 @@ held to its limits by the kernel. The server goes on when it dies.
 import os
 import resource
 import sys
+from functools import partial
+from operator import itemgetter
 from threading import Lock
 
 import duckdb
@@ -31,7 +33,7 @@ from s3ish.select import frames
 from s3ish.select.feed import Feed, ObjectFiles
 from s3ish.select.parser import parse
 from s3ish.select.request import Task
-from s3ish.select.rows import writer
+from s3ish.select.rows import packed, writer
 from s3ish.select.syntax import Query
 from s3ish.select.tables import RECORD_BYTES, CsvTable, JsonTable, ParquetTable, Table, check_flat
 from s3ish.select.translate import Statement, translate
@@ -81,7 +83,7 @@ class Child:
         else:
             engine = self._open(_OBJECT)
             table = self._parquet(query, engine)
-        statement = translate(query, table, task.now)
+        statement = translate(query, table, task.now, partial(packed, task))
         self._send_rows(engine.execute(statement.sql, statement.parameters), statement)
         if self._feed and self._feed.error:
             raise self._feed.error
@@ -115,6 +117,7 @@ class Child:
             "temp_directory = ''",
             "TimeZone = 'UTC'",
             "enable_progress_bar = false",
+            "enable_external_file_cache = false",
             "autoinstall_known_extensions = false",
             "autoload_known_extensions = false",
             "allow_community_extensions = false",
@@ -127,7 +130,7 @@ class Child:
         return engine
 
     def _send_rows(self, result: duckdb.DuckDBPyConnection, statement: Statement) -> None:
-        write = writer(self._task, statement.names, statement.kinds)
+        write = writer(self._task, statement.names, statement.kinds) if statement.kinds else itemgetter(0)
         held: list[bytes] = []
         size = 0
         while rows := result.fetchmany(_ROWS):

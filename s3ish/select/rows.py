@@ -7,8 +7,9 @@ from collections.abc import Callable, Sequence
 from decimal import Decimal
 from typing import Any
 
+from s3ish.select import values
 from s3ish.select.request import Csv, Json, Task
-from s3ish.select.values import Kind
+from s3ish.select.values import Kind, Value
 
 Write = Callable[[Sequence[Any]], str]
 
@@ -25,9 +26,47 @@ def writer(task: Task, names: list[str], kinds: list[Kind]) -> Write:
     return _json_writer(task.json_out or Json(), names, kinds)
 
 
+def packed(task: Task, columns: Sequence[tuple[str, Value]], bind: Callable[[str], str]) -> str | None:
+    """Return a record of an answer as the engine itself makes it, which takes a fifth of the time.
+
+    Returns:
+        Its SQL; None if a row must be looked at, for values that are not all written as they are.
+    """
+    if not {value.kind for _, value in columns} <= _PLAIN:
+        return None
+    if task.csv_out is None:
+        members = ", ".join(f"{bind(name)}, {values.plain(value)}" for name, value in columns)
+        return f"(CAST(json_object({members}) AS VARCHAR) || {bind((task.json_out or Json()).record)})"
+    form = task.csv_out
+    quote, escaped, field = bind(form.quote), bind(form.escape + form.quote), bind(form.field)
+    special = [bind(character) for character in sorted(_special(form))]
+
+    def shown(value: Value) -> str:
+        text = f"coalesce({values.shown(value)}, '')"
+        if not form.quote:
+            return text
+        quoted = f"({quote} || replace({text}, {quote}, {escaped}) || {quote})"
+        if form.always:
+            return quoted
+        if value.kind is Kind.INT or value.kind is Kind.BOOL:
+            return text
+        needs_quotes = " OR ".join(f"contains({text}, {character})" for character in special)
+        return f"CASE WHEN {needs_quotes} THEN {quoted} ELSE {text} END"
+
+    return f"({f' || {field} || '.join(shown(value) for _, value in columns)} || {bind(form.record)})"
+
+
+_PLAIN = frozenset((Kind.TEXT, Kind.RAW, Kind.INT, Kind.BOOL, Kind.TIME))
+"""The kinds that the engine writes as they are to be."""
+
+
+def _special(form: Csv) -> set[str]:
+    """Return the characters of a field that must be quoted."""
+    return {form.field, form.quote, *form.record, "\n", "\r"} - {""}
+
+
 def _csv_writer(form: Csv, names: list[str], kinds: list[Kind]) -> Write:
-    special = {form.field, form.quote, *form.record, "\n", "\r"} - {""}
-    needs_quotes = re.compile("[" + re.escape("".join(sorted(special))) + "]").search
+    needs_quotes = re.compile("[" + re.escape("".join(sorted(_special(form)))) + "]").search
     quote, escaped, field, record = form.quote, form.escape + form.quote, form.field, form.record
 
     def shown(value: str) -> str:

@@ -1,7 +1,7 @@
 """From the tree of a query to the engine's SQL with parameters: nothing of the text of a query is in that."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from msgspec import Struct
@@ -40,8 +40,15 @@ _TYPES: dict[type, tuple[str, Kind]] = {
 _PARAMETER = re.compile(r"CAST\(\$(p[0-9]+) AS ")
 
 
+Pack = Callable[[Sequence[tuple[str, Value]], Callable[[str], str]], str | None]
+"""Makes one text of columns, if that can be done."""
+
+
 class Statement(Struct, frozen=True):
-    """What the engine is asked: ``names`` and ``kinds`` of the columns; no names where a row is a record as it is."""
+    """What the engine is asked: ``names`` and ``kinds`` of the columns; no names where a row is a record as it is.
+
+    No kinds, where it is the text that the client gets.
+    """
 
     sql: str
     parameters: dict[str, Any]
@@ -49,21 +56,22 @@ class Statement(Struct, frozen=True):
     kinds: list[Kind]
 
 
-def translate(query: Query, table: Table, now: str) -> Statement:
+def translate(query: Query, table: Table, now: str, pack: Pack) -> Statement:
     """Return what the engine is asked.
 
     Args:
+        pack: makes a record of the answer.
         now: what UTCNOW is, as ISO 8601 has it.
 
     Raises:
         S3Error: the query does not fit the table, or its values do not fit each other.
     """
-    return _Translator(query, table, now).statement()
+    return _Translator(query, table, now, pack).statement()
 
 
 class _Translator:
-    def __init__(self, query: Query, table: Table, now: str) -> None:
-        self._query, self._table, self._now = query, table, now
+    def __init__(self, query: Query, table: Table, now: str, pack: Pack) -> None:
+        self._query, self._table, self._now, self._pack = query, table, now, pack
         self._parameters: dict[str, Any] = {}
         self._inside = False
         """Whether the translation is within an aggregate."""
@@ -95,15 +103,16 @@ class _Translator:
         where = f"coalesce({self._truth(query.where)}, false)" if query.where else "true"
         if self._aggregates:
             raise UnsupportedSqlStructure(f"{UnsupportedSqlStructure.text} WHERE takes no aggregates.")
-        shown = ", ".join(_shown(value) for _, value in columns)
+        names = [] if query.columns is None and self._table.record() else [name for name, _ in columns]
+        packed = self._pack(columns, self._bind) if names else None
+        shown = packed or ", ".join(_shown(value) for _, value in columns)
         condition = self._table.checked(where)
         sql = f"SELECT {shown} FROM {self._table.source(self._bind)} WHERE {condition}"
         if query.limit is not None:
             sql += f" LIMIT {query.limit}"
-        names = [] if query.columns is None and self._table.record() else [name for name, _ in columns]
         used = set(_PARAMETER.findall(sql))  # one that stands nowhere is refused
         given = {name: value for name, value in self._parameters.items() if name in used}
-        return Statement(sql, given, names, [value.kind for _, value in columns])
+        return Statement(sql, given, names, [] if packed else [value.kind for _, value in columns])
 
     def _columns(self, columns: tuple[Column, ...] | None) -> list[tuple[str, Value]]:
         if columns is None:

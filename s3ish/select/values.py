@@ -73,6 +73,11 @@ def shown(value: Value) -> str:
             return f"CAST({value.sql} AS VARCHAR)"
 
 
+def plain(value: Value) -> str:
+    """Return a value as JSON is made of it: moments as text."""
+    return shown(value) if value.kind is Kind.TIME else value.sql
+
+
 def text(value: Value) -> str:
     """Return a value as text that must be one. Raises IncorrectSqlFunctionArgumentType."""
     match value.kind:
