@@ -224,7 +224,7 @@ class QuotaSettings(Section, frozen=True):
 class SelectSettings(Section, frozen=True):
     """What a query on an object (SelectObjectContent) may take; it needs the extra s3ish[select]."""
 
-    memory_mib: Annotated[int, Meta(ge=32, le=65_536), "Most memory that the engine of a query may use, in MiB."] = 256
+    memory_mib: Annotated[int, Meta(ge=64, le=65_536), "Most memory that the engine of a query may use, in MiB."] = 256
     seconds: Annotated[float, Meta(ge=0.1, le=3600), "How long a query may work, in seconds."] = 60
     at_once: Annotated[int, Meta(ge=1, le=256), "Queries that a worker runs at once; others wait."] = 2
 

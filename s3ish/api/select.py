@@ -183,6 +183,7 @@ async def select_object_content(context: Context, request: SelectObjectContentRe
             seconds=store.selects.seconds,
             memory_mib=store.selects.memory_mib,
             packed=packed,
+            filler=_filler(store.clock.token(20), csv) if csv else "",
             skip=scan[0] > 0,
             stop=scan[1] - first if wanted.scan_range else None,
             head=min(version.size, _HEAD_BYTES) if csv and scan[0] else 0,
@@ -310,6 +311,13 @@ def _check_csv_input(form: Csv) -> None:
         raise _refusal("RecordDelimiter", "it differs from FieldDelimiter")
     if len(form.comment) > 1 or not form.comment.isascii():
         raise _refusal("Comments", "it is one ASCII character")
+
+
+def _filler(token: str, form: Csv) -> str:
+    """Return a text that is a field of CSV as it stands."""
+    return "".join(
+        character for character in token if character not in form.field + form.quote + form.escape + form.record
+    )
 
 
 def _check_characters(form: Csv) -> None:

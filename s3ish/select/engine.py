@@ -30,7 +30,8 @@ from s3ish.errors import (
     ValueParseFailure,
 )
 from s3ish.select import frames
-from s3ish.select.feed import Feed, ObjectFiles
+from s3ish.select.feed import Feed
+from s3ish.select.files import OBJECT, ObjectFile, StreamFiles
 from s3ish.select.parser import parse
 from s3ish.select.request import Task
 from s3ish.select.rows import packed, writer
@@ -41,7 +42,6 @@ from s3ish.select.translate import Statement, translate
 _ROWS = 100
 """So many rows are taken at a time: each may have 1 MiB."""
 _CHUNK_BYTES = 256 * 1024
-_OBJECT = "object://it"
 _OVERHEAD_BYTES = 1024 * 1024 * 1024
 """Address space beside what the engine may use: its code, the interpreter, stacks."""
 _OWN_ERRORS = {error.code: error for error in (CSVEscapingRecordDelimiter, CSVParsingError, ValueParseFailure)}
@@ -67,7 +67,7 @@ class Child:
             self._answer()
         except S3Error as error:
             self._fail(error)
-        except duckdb.Error as error:
+        except (duckdb.Error, OSError) as error:
             self._fail((self._feed and self._feed.error) or _cause(error, self._task))
         except MemoryError:
             self._fail(_too_large(self._task))
@@ -76,12 +76,11 @@ class Child:
         task = self._task
         query = parse(task.expression)
         if task.csv or task.json:
-            head = self._take(task.head)
-            self._feed = Feed(task, self._source, head, self._report)
-            table, path = self._table(query, self._feed)
-            engine = self._open(path)
+            feed = self._feed = Feed(task, self._sent, self._take(task.head), self._report)
+            table = self._table(query, feed)
+            engine = self._open(StreamFiles(feed), feed.paths)
         else:
-            engine = self._open(_OBJECT)
+            engine = self._open(ObjectFile(task.size, self._ask), [OBJECT])
             table = self._parquet(query, engine)
         statement = translate(query, table, task.now, partial(packed, task))
         self._send_rows(engine.execute(statement.sql, statement.parameters), statement)
@@ -89,28 +88,26 @@ class Child:
             raise self._feed.error
         self._send(frames.END, frames.COUNTS.pack(*self._counts()))
 
-    def _table(self, query: Query, feed: Feed) -> tuple[Table, str]:
+    def _table(self, query: Query, feed: Feed) -> Table:
         task = self._task
         if task.csv:
             check_flat(query.source)
             fields = feed.first_record(task.csv)
-            path = feed.start()
-            return CsvTable(path, task.csv, fields if task.csv.header == "USE" else None, len(fields)), path
+            header = fields if task.csv.header == "USE" else None
+            return CsvTable(feed.paths, task.csv, header, len(fields), task.filler)
         assert task.json is not None
         longest = RECORD_BYTES if task.json.lines else task.memory_mib * 1024 * 1024 // 8
-        path = feed.start()
-        return JsonTable(path, lines=task.json.lines, steps=query.source, longest=longest), path
+        return JsonTable(feed.paths[0], lines=task.json.lines, steps=query.source, longest=longest)
 
     def _parquet(self, query: Query, engine: duckdb.DuckDBPyConnection) -> Table:
         check_flat(query.source)
-        columns = engine.execute(f"DESCRIBE SELECT * FROM read_parquet('{_OBJECT}')").fetchall()
-        return ParquetTable(_OBJECT, [(str(name), str(kind)) for name, kind, *_ in columns])
+        columns = engine.execute(f"DESCRIBE SELECT * FROM read_parquet('{OBJECT}')").fetchall()
+        return ParquetTable(OBJECT, [(str(name), str(kind)) for name, kind, *_ in columns])
 
-    def _open(self, path: str) -> duckdb.DuckDBPyConnection:
-        """Return an engine that can reach one path, and nothing else of this machine or another."""
+    def _open(self, files: ObjectFile | StreamFiles, paths: list[str]) -> duckdb.DuckDBPyConnection:
+        """Return an engine that can reach these files, and nothing else of this machine or another."""
         engine = duckdb.connect(":memory:")
-        if path == _OBJECT:
-            engine.register_filesystem(ObjectFiles(self._task.size, self._ask))
+        engine.register_filesystem(files)
         for setting in (
             "threads = 1",
             f"memory_limit = '{self._task.memory_mib}MiB'",
@@ -122,7 +119,7 @@ class Child:
             "autoload_known_extensions = false",
             "allow_community_extensions = false",
             "python_enable_replacements = false",
-            f"allowed_paths = ['{path}']",
+            f"allowed_paths = {paths}",
             "enable_external_access = false",
             "lock_configuration = true",
         ):
@@ -170,6 +167,9 @@ class Child:
             self._scanned += length
             return self._take(length)
 
+    def _sent(self, length: int) -> bytes:
+        return os.read(self._source, length)
+
     def _take(self, length: int) -> bytes:
         pieces = []
         while length:
@@ -196,7 +196,7 @@ def _too_large(task: Task) -> S3Error:
     )
 
 
-def _cause(error: duckdb.Error, task: Task) -> S3Error:
+def _cause(error: Exception, task: Task) -> S3Error:
     """Return what an error of the engine means to a client, who must not see its text."""
     text = str(error)
     for code, own in _OWN_ERRORS.items():
@@ -238,7 +238,7 @@ def main() -> None:
         resource.setrlimit(limit, (value, value))
     Child(task, source, target).run()
     sys.stderr.flush()
-    os._exit(0)  # the thread that feeds may wait for a pipe that has no reader any more
+    os._exit(0)  # threads of the engine are not waited for
 
 
 def _exactly(source: int, length: int) -> bytes:

@@ -1,25 +1,34 @@
-"""The object on its way into the engine of a child process: through a pipe, or of Parquet as ranges."""
+"""The bytes of CSV and JSON on their way into the engine of a child process, as files that are read from begin to end.
+
+The engine forgets what it has read of a file, and of a pipe it keeps all. Of a file of CSV it wants to know the length
+before. So CSV is a row of files of lengths that are chosen before they are read; what is left of one is filled with
+records that a query leaves out. Of a file of JSON it does not mind the length.
+"""
 
 import csv
 import io
-import os
 from collections.abc import Callable, Iterator
 from itertools import chain
-from threading import local
-from typing import Any
-
-import fsspec
 
 from s3ish.errors import CSVParsingError, InvalidTextEncoding, OverMaxRecordSize, S3Error
 from s3ish.select.request import Csv, Task
 from s3ish.select.tables import RECORD_BYTES
-from s3ish.select.unpacking import unpacked, within, without_comments
-from s3ish.threads import OwnThread
+from s3ish.select.unpacking import unpacked, whole_records, within
 
 _READ_BYTES = 256 * 1024
 _PROGRESS_BYTES = 4 * 1024 * 1024
+_AHEAD_BYTES = 4 * 1024 * 1024
+"""So much is looked at before a file begins: an object that ends there is as long as it is."""
+_FILES = 120
+_GROWTH = 1.25
+"""How many files of CSV there are, and how much longer each is: the last would have more than any drive."""
+_ENDLESS = 1 << 50
+_FILL_BYTES = 256 * 1024
+"""How long records are that fill a file."""
 _MARK = b"\xef\xbb\xbf"
 """What some programs begin a text in UTF-8 with."""
+
+Take = Callable[[int], bytes]
 
 
 class Feed:
@@ -27,50 +36,101 @@ class Feed:
 
     Args:
         task: what is asked.
-        source: the file descriptor that the object comes from.
+        take: returns up to so many bytes that the server sends; none at their end.
         head: the begin of the object, if the task has a part of it.
         report: called now and then with the numbers of bytes that were read and unpacked.
     """
 
-    def __init__(self, task: Task, source: int, head: bytes, report: Callable[[int, int], None]) -> None:
+    def __init__(self, task: Task, take: Take, head: bytes, report: Callable[[int, int], None]) -> None:
         self.scanned = self.processed = 0
         self.error: S3Error | None = None
-        self._task, self._source, self._head, self._report = task, source, head, report
-        self._end = b"\n"
-        if task.csv and task.csv.record == "\r":
-            self._end = b"\r"
+        self._task, self._take, self._head, self._report = task, take, head, report
+        self._end = b"\r" if task.csv and task.csv.record == "\r" else b"\n"
         self._pieces = self._read()
+        self._ahead: list[bytes] = []
+        self._sizes: list[int] = []
+        self._left = 0
+        self._out = bytearray()
+
+    @property
+    def paths(self) -> list[str]:
+        """The names of the files."""
+        return [f"object://{number}" for number in range(_FILES if self._task.csv else 1)]
 
     def first_record(self, form: Csv) -> list[str]:
         """Return the fields of the first record; one that is a header is not read again. Raises S3Error."""
         if self._head:
-            fields, _ = _first_record(chain((_unmarked(self._swapped(self._head)),)), form, self._end)
-            return fields
-        fields, kept = _first_record(self._pieces, form, self._end)
+            pieces = whole_records([_unmarked(self._swapped(self._head))], self._end, form)
+            return _fields(next(pieces, b""), form, self._end)[0]
+        first = next(self._pieces, b"")
+        fields, length = _fields(first, form, self._end)
         if form.header != "NONE" and not self._task.skip:
-            length = _first_length(kept, form, self._end)
-            kept = kept[length:]
-        self._pieces = chain((kept,), self._pieces)
+            first = first[length:]
+        self._pieces = chain((first,), self._pieces)
         return fields
 
-    def start(self) -> str:
-        """Begin to feed a pipe; return where the engine reads it."""
-        reader, self._pipe = os.pipe()
-        OwnThread("feed", self._run)
-        return f"/dev/fd/{reader}"
+    def size(self, number: int) -> int:
+        """Return the length of a file; that of the next one is chosen when it is asked for the first time."""
+        if not self._task.csv:
+            return _ENDLESS
+        if number == len(self._sizes):
+            ends = self._look_ahead()
+            size = sum(map(len, self._ahead)) if ends else int(2 * _AHEAD_BYTES * _GROWTH**number)
+            self._sizes.append(size)
+            self._left = size
+        return self._sizes[number]
 
-    def _run(self) -> None:
+    def read(self, number: int, length: int) -> bytes:
+        """Return the next bytes of a file: of CSV as many as are asked for. Raises OSError."""
+        if number != max(len(self._sizes) - 1, 0):
+            raise OSError("files are read in their order")
         try:
-            for piece in self._pieces:
-                view = memoryview(piece)
-                while view:
-                    view = view[os.write(self._pipe, view) :]
-        except BrokenPipeError:
-            pass  # enough was read
+            while len(self._out) < length and self._more():
+                pass
         except S3Error as error:
-            self.error = error
-        finally:
-            os.close(self._pipe)
+            self.error = self.error or error
+            raise OSError(error.code) from error
+        found = bytes(self._out[:length])
+        del self._out[:length]
+        return found
+
+    def _more(self) -> bool:
+        """Take the next piece into what is read; return whether there is one."""
+        piece = self._ahead.pop(0) if self._ahead else next(self._pieces, b"")
+        if not self._task.csv:
+            self._out += piece
+            return bool(piece)
+        least = len(self._fill(0))
+        if piece and (len(piece) == self._left or len(piece) <= self._left - least):
+            self._left -= len(piece)
+            self._out += piece
+            return True
+        if piece:
+            self._ahead.insert(0, piece)
+        length = self._left if self._left < _FILL_BYTES + least else _FILL_BYTES
+        if length:
+            self._left -= length
+            self._out += self._fill(length - least)
+        return bool(length)
+
+    def _fill(self, more: int) -> bytes:
+        """Return a record that queries leave out; the shortest one, or one with so many bytes more."""
+        task = self._task
+        assert task.csv is not None
+        return f"{task.filler}{task.csv.field}{'0' * more}".encode() + self._end
+
+    def _look_ahead(self) -> bool:
+        """Return whether all that is left has been looked at."""
+        while sum(map(len, self._ahead)) < _AHEAD_BYTES:
+            try:
+                piece = next(self._pieces, b"")
+            except S3Error as error:
+                self.error = error
+                raise OSError(error.code) from error
+            if not piece:
+                return True
+            self._ahead.append(piece)
+        return False
 
     def _read(self) -> Iterator[bytes]:
         """Yield what is fed."""
@@ -81,17 +141,12 @@ class Feed:
         if task.skip or task.stop is not None:
             pieces = within(pieces, self._end, skip=task.skip, stop=task.stop)
         if not task.skip:
-            first = next(pieces, b"")
-            while len(first) < len(_MARK) and (more := next(pieces, b"")):
-                first += more
-            pieces = chain((_unmarked(first),), pieces)
-        if task.csv and task.csv.comment:
-            pieces = without_comments(pieces, self._end, task.csv)
-        return pieces
+            pieces = _without_mark(pieces)
+        return whole_records(pieces, self._end, task.csv) if task.csv else pieces
 
     def _sent(self) -> Iterator[bytes]:
         reported = 0
-        while piece := os.read(self._source, _READ_BYTES):
+        while piece := self._take(_READ_BYTES):
             self.scanned += len(piece)
             if self.scanned - reported >= _PROGRESS_BYTES:
                 reported = self.scanned
@@ -113,15 +168,21 @@ def _unmarked(piece: bytes) -> bytes:
     return piece.removeprefix(_MARK)
 
 
-def _first_record(pieces: Iterator[bytes], form: Csv, end: bytes) -> tuple[list[str], bytes]:
-    """Return the fields of the first record, and all bytes that were read for it."""
-    data = b""
-    while not (length := _first_length(data, form, end)) and (piece := next(pieces, b"")):
-        data += piece
-        if len(data) > 2 * RECORD_BYTES and not _first_length(data, form, end):
-            raise OverMaxRecordSize
+def _without_mark(pieces: Iterator[bytes]) -> Iterator[bytes]:
+    first = b""
+    while len(first) < len(_MARK) and (more := next(pieces, b"")):
+        first += more
+    yield _unmarked(first)
+    yield from pieces
+
+
+def _fields(records: bytes, form: Csv, end: bytes) -> tuple[list[str], int]:
+    """Return the fields of the first of several records, and its length."""
+    length = _first_length(records, form, end)
+    if length > RECORD_BYTES:
+        raise OverMaxRecordSize
     try:
-        line = data[: length or len(data)].decode().strip("\r\n")
+        line = records[:length].decode().strip("\r\n")
     except UnicodeDecodeError:
         raise InvalidTextEncoding from None
     if form.swapped:
@@ -142,88 +203,18 @@ def _first_record(pieces: Iterator[bytes], form: Csv, end: bytes) -> tuple[list[
         )
     except csv.Error:
         raise CSVParsingError from None
-    return found, data
+    return found, length
 
 
 def _first_length(data: bytes, form: Csv, end: bytes) -> int:
-    """Return where the first record that is not empty ends; 0 if that is not there yet."""
-    at, quote = 0, form.quote.encode()
-    while data[at : at + 1] in (b"\n", b"\r") and at < len(data):
-        at += 1
-    found = data.find(end, at)
+    """Return where the first record ends, which is all there is if no end is found."""
+    quote = form.quote.encode()
+    found = data.find(end)
     while found >= 0:
-        line = data[at:found]
+        line = data[:found]
         if form.escape and form.escape != form.quote:
             line = line.replace(form.escape.encode() + quote, b"")
         if not quote or line.count(quote) % 2 == 0:
             return found + 1
         found = data.find(end, found + 1)
-    return 0
-
-
-class _Place(local):
-    """Where a thread reads next: the engine has several read one file, each of which seeks before it reads."""
-
-    at = 0
-
-
-class _Ranges(io.RawIOBase):
-    """An object of which ranges are asked for."""
-
-    def __init__(self, size: int, ask: Callable[[int, int], bytes]) -> None:
-        self._size, self._ask, self._place = size, ask, _Place()
-
-    def readable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return True
-
-    def seek(self, offset: int, whence: int = 0) -> int:
-        self._place.at = offset + (0, self._place.at, self._size)[whence]
-        return self._place.at
-
-    def tell(self) -> int:
-        return self._place.at
-
-    def readinto(self, buffer: Any) -> int:
-        view, at = memoryview(buffer).cast("B"), self._place.at
-        length = max(0, min(len(view), self._size - at))
-        if length:
-            view[:length] = self._ask(at, length)
-            self._place.at = at + length
-        return length
-
-
-class ObjectFiles(fsspec.AbstractFileSystem):  # type: ignore[misc]
-    """The one file that the engine sees of Parquet: the object, and none of the machine's.
-
-    Args:
-        size: its length in bytes.
-        ask: returns so many bytes from a place on.
-    """
-
-    protocol = "object"
-
-    def __init__(self, size: int, ask: Callable[[int, int], bytes]) -> None:
-        super().__init__()
-        self._size, self._ask = size, ask
-
-    def info(self, path: str, **_: Any) -> dict[str, Any]:
-        return {"name": path, "size": self._size, "type": "file"}
-
-    def exists(self, path: str, **_: Any) -> bool:  # noqa: ARG002 - the form of the protocol
-        return True
-
-    def glob(self, path: str, **_: Any) -> list[str]:
-        return [path]
-
-    def modified(self, path: str) -> Any:  # noqa: ARG002 - the form of the protocol
-        from datetime import UTC, datetime
-
-        return datetime(2000, 1, 1, tzinfo=UTC)
-
-    def _open(self, path: str, mode: str = "rb", **_: Any) -> io.RawIOBase:  # noqa: ARG002 - the form of the protocol
-        if mode != "rb":
-            raise PermissionError(mode)
-        return _Ranges(self._size, self._ask)
+    return len(data)

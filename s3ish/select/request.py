@@ -38,7 +38,8 @@ class Task(Struct, frozen=True):
     ``csv`` or ``json`` says what the object is; it is Parquet if neither does. ``size`` is the number of bytes that
     come, ``packed`` by what they are compressed: nothing, GZIP or BZIP2. Of a part of an object ``skip`` tells that its
     first bytes are of a record that is not wanted, and ``stop`` after how many bytes no record may begin. ``head`` is
-    then the begin of the object, which has its header. ``seconds`` and ``memory_mib`` are limits.
+    then the begin of the object, which has its header. ``seconds`` and ``memory_mib`` are limits. ``filler`` is a text
+    that nothing in the object can be expected to be.
     """
 
     expression: str
@@ -50,6 +51,7 @@ class Task(Struct, frozen=True):
     now: str
     seconds: float
     memory_mib: int
+    filler: str = ""
     packed: str = "NONE"
     skip: bool = False
     stop: int | None = None

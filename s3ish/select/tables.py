@@ -69,14 +69,17 @@ class CsvTable:
     """CSV: every field is text.
 
     Args:
-        path: where the engine reads it.
+        paths: where the engine reads it.
         form: how it is written.
         header: the names of its columns; None if it has none, or they do not count.
         columns: how many its first record has.
+        filler: what the first field is of records that are none.
     """
 
-    def __init__(self, path: str, form: Csv, header: Sequence[str] | None, columns: int) -> None:
-        self._path, self._form, self._header, self._columns = path, form, header, columns
+    def __init__(
+        self, paths: Sequence[str], form: Csv, header: Sequence[str] | None, columns: int, filler: str
+    ) -> None:
+        self._paths, self._form, self._header, self._columns, self._filler = paths, form, header, columns, filler
         self._used: set[int] = set()
         self._whole = False
 
@@ -114,13 +117,15 @@ class CsvTable:
             "nullstr": _NO_TEXT,
         }
         given = ", ".join(f"{name} = {_quoted(value)}" for name, value in options.items())
+        paths = ", ".join(map(_quoted, self._paths))
         return (
-            f"read_csv({_quoted(self._path)}, columns = {{{names}}}, {given}, auto_detect = false, header = false, "
+            f"read_csv([{paths}], columns = {{{names}}}, {given}, auto_detect = false, header = false, "
             f"null_padding = true, strict_mode = false, parallel = false, max_line_size = {RECORD_BYTES}, "
             f"buffer_size = {_BUFFER_BYTES})"
         )
 
     def checked(self, condition: str) -> str:
+        none = f"WHEN c0 = {_quoted(self._filler)} THEN false"
         faults = [(f"c{self._count} IS NOT NULL", "CSVParsingError")] if self._whole else []
         if not self._form.quoted_records:
             faults += [
@@ -128,7 +133,7 @@ class CsvTable:
                 for number in sorted(self._used)
             ]
         whens = " ".join(f"WHEN {fault} THEN error('{code}')" for fault, code in faults)
-        return f"CASE {whens} ELSE {condition} END" if whens else condition
+        return f"CASE {none} {whens} ELSE {condition} END"
 
     @property
     def _count(self) -> int:

@@ -91,28 +91,57 @@ def within(pieces: Iterable[bytes], end: bytes, *, skip: bool, stop: int | None)
         at = after
 
 
-def without_comments(pieces: Iterable[bytes], end: bytes, form: Csv) -> Iterator[bytes]:
-    """Yield records without those that begin with the mark of a comment."""
-    mark, quote = form.comment.encode(), form.quote.encode()
-    rest, open_quote = b"", False
+def whole_records(pieces: Iterable[bytes], end: bytes, form: Csv) -> Iterator[bytes]:
+    """Yield pieces that end where a record does, without comments and lines that are empty.
+
+    A quote that is open hides the end of a record. Raises OverMaxRecordSize.
+    """
+    rest = b""
     for piece in pieces:
         data = rest + piece
-        cut = data.rfind(end) + 1
+        cut = _last_end(data, end, form)
         rest = data[cut:]
         if len(rest) > RECORD_BYTES:
             raise OverMaxRecordSize
-        data = data[:cut]
-        is_quoted = bool(quote) and (open_quote or quote in data)
-        if not is_quoted and not data.startswith(mark) and end + mark not in data:
-            yield data
-            continue
-        kept = []
-        for line in data.split(end)[:-1]:
-            if not open_quote and line.startswith(mark):
-                continue
-            if is_quoted and line.count(quote) % 2:
-                open_quote = not open_quote
+        if kept := _without_comments(data[:cut], end, form):
+            yield kept
+    if kept := _without_comments(rest + end, end, form) if rest else b"":
+        yield kept
+
+
+def _quotes(data: bytes, form: Csv) -> int:
+    """Return how many quotes are in data that are not escaped."""
+    quote = form.quote.encode()
+    if not quote:
+        return 0
+    escaped = data.count(form.escape.encode() + quote) if form.escape and form.escape != form.quote else 0
+    return data.count(quote) - escaped
+
+
+def _last_end(data: bytes, end: bytes, form: Csv) -> int:
+    """Return where the last whole record ends, of data that begins with a record."""
+    cut = data.rfind(end) + 1
+    open_quotes = _quotes(data[:cut], form) % 2
+    while cut and open_quotes:
+        before = data.rfind(end, 0, cut - 1) + 1
+        open_quotes ^= _quotes(data[before:cut], form) % 2
+        cut = before
+    return cut
+
+
+def _without_comments(data: bytes, end: bytes, form: Csv) -> bytes:
+    mark = form.comment.encode() or end
+    if (
+        end + mark not in data
+        and not data.startswith((mark, end, b"\r"))
+        and end + b"\r" not in data
+        and end * 2 not in data
+    ):
+        return data
+    kept = []
+    is_open = 0
+    for line in data.split(end)[:-1]:
+        if is_open or not (line.startswith(mark) or line in (b"", b"\r")):
             kept.append(line + end)
-        yield b"".join(kept)
-    if rest and (open_quote or not rest.startswith(mark)):
-        yield rest
+            is_open ^= _quotes(line, form) % 2
+    return b"".join(kept)

@@ -59,6 +59,7 @@ def ask(expression, data=b"", *, csv=None, json=None, out=None, memory_mib=256, 
         now=NOW,
         seconds=20,
         memory_mib=memory_mib,
+        filler="filler of this test",
         **more,
     )
     server = Server(data)

@@ -18,7 +18,7 @@ from s3ish.select.request import Csv, Json, Task
 from s3ish.select.running import Counts, Failure, Records, Selects
 from tests.waiting import WAIT_SECONDS
 
-LEAST_MIB = 32
+LEAST_MIB = 64
 
 
 class Flow:
@@ -45,7 +45,7 @@ class Flow:
 
 def task_of(expression, size=1 << 40, *, seconds=30.0, memory_mib=256, csv=None, json=None, **more):
     csv = csv or (None if json else Csv())
-    return Task(expression, csv, json, Csv(), None, size, "2026-01-01T00:00:00", seconds, memory_mib, **more)
+    return Task(expression, csv, json, Csv(), None, size, "2026-01-01T00:00:00", seconds, memory_mib, "filler", **more)
 
 
 class Query:
