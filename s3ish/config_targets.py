@@ -29,6 +29,8 @@ _SCHEMES = {
 """Of their addresses: in the clear, and over TLS."""
 _PATHS = {"redis": "/?[0-9]{0,4}", "amqp": "(/[^/]*)?", "postgresql": "(/[^/]*)?"}
 """What addresses may end with: the number of a database, a virtual host, the name of a database."""
+_SASL = re.compile("(sasl=(plain|scram-sha-256|scram-sha-512))?", re.IGNORECASE)
+"""The query of an address of Kafka: how its user logs in."""
 _TABLE = re.compile(r"[A-Za-z_]\w{0,62}(\.[A-Za-z_]\w{0,62})?", re.ASCII)
 _ARN = re.compile(r"arn:[\w-]{1,32}:[a-z-]{1,32}:[\w-]{0,64}:[\w-]{0,64}:[\w:./$-]{1,256}", re.ASCII)
 
@@ -58,9 +60,13 @@ def _wrong_broker(target: TargetSettings) -> str:
         good = parts.scheme in _SCHEMES[target.kind] and bool(parts.hostname) and parts.port != 0
     except ValueError:
         good = False
+    clear, secure = _SCHEMES[target.kind]
     if not good or not re.fullmatch(_PATHS.get(target.kind, "/?"), parts.path):
-        clear, secure = _SCHEMES[target.kind]
         return f"url is not of the form {clear}://[USER:PASSWORD@]HOST[:PORT], or {secure}:// for TLS"
+    if parts.fragment or (parts.query and not (target.kind == "kafka" and _SASL.fullmatch(parts.query))):
+        return "url ends with what is not understood; of kafka it may be ?sasl=plain, scram-sha-256 or scram-sha-512"
+    if target.ca_file and parts.scheme != secure:
+        return f"ca_file is for TLS, and url is not of the form {secure}://"
     if target.kind == "postgresql" and not _TABLE.fullmatch(target.topic):
         return "topic is not the name of a table: TABLE or SCHEMA.TABLE, of letters, digits and underscores"
     if target.kind == "postgresql" and not parts.username:

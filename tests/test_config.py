@@ -124,6 +124,15 @@ def test_every_setting_has_a_variable_and_all_are_different():
             (f"[[notifications.targets]]\narn = '{ARN}'\nkind = '{kind}'\nurl = '{url}'\ntopic = '{topic}'\n", says)
             for kind, url, topic, says in (
                 ("amqp", "rediss://h", "t", f"{ARN}: url is not of the form amqp://"),
+                ("redis", "redis://h/1?db=2", "t", f"{ARN}: url ends with what is not understood"),
+                ("kafka", "kafka://h?sasl=gssapi", "t", f"{ARN}: url ends with what is not understood"),
+                ("nats", "nats://h#a", "t", f"{ARN}: url ends with what is not understood"),
+                (
+                    "mqtt",
+                    "mqtt://h",
+                    f"t'\nca_file = '{FILE}",
+                    f"{ARN}: ca_file is for TLS, and url is not of the form mqtts",
+                ),
                 ("amqp", "amqp://h/a/b", "t", f"{ARN}: url is not of the form amqp://"),
                 ("postgresql", "postgresql://h/d", "t", f"{ARN}: url names no user"),
                 ("postgresql", "postgresql://u@h/d", 'a"b', f"{ARN}: topic is not the name of a table"),

@@ -27,13 +27,17 @@ PORTS: Mapping[str, tuple[int, bool]] = {
 
 
 class Broker(Struct, frozen=True):
-    """A broker; ``user`` and ``password`` are empty where it asks for none, ``path`` is what its address ends with."""
+    """A broker.
+
+    ``user`` and ``password`` are empty where it asks for none; ``path`` and ``query`` are what its address ends with.
+    """
 
     place: Place
     user: str
     password: str
     path: str
     timeout_seconds: float
+    query: str = ""
 
     async def address(self) -> str:
         """Return the address to connect to. Raises OSError: there is none, or none that may be connected to."""
@@ -47,7 +51,7 @@ class Broker(Struct, frozen=True):
 def read_broker(
     url: str, *, password: str = "", ca_file: str = "", timeout_seconds: float = 10.0, link_local: bool = False
 ) -> Broker:
-    """Return the broker of an address of the form ``SCHEME://[USER[:PASSWORD]@]HOST[:PORT][/PATH]``.
+    """Return the broker of an address of the form ``SCHEME://[USER[:PASSWORD]@]HOST[:PORT][/PATH][?QUERY]``.
 
     Args:
         url: the address; its scheme is one of ``PORTS``.
@@ -60,4 +64,5 @@ def read_broker(
     port, secure = PORTS[parts.scheme]
     place = Place(parts.hostname or "", parts.port or port, secure, link_local, ca_file)
     user, given = unquote(parts.username or ""), unquote(parts.password or "")
-    return Broker(place, user, password or given, unquote(parts.path.removeprefix("/")), timeout_seconds)
+    path = unquote(parts.path.removeprefix("/"))
+    return Broker(place, user, password or given, path, timeout_seconds, parts.query)

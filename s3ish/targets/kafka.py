@@ -24,7 +24,8 @@ class Kafka:
     """A topic that records are produced to.
 
     Args:
-        broker: where one of the cluster is, or a name of them all.
+        broker: where one of the cluster is, or a name of them all; its query may say how the user logs in:
+            ``sasl=scram-sha-512``, ``sasl=scram-sha-256``, or ``sasl=plain``, which is meant without it.
         topic: of the records.
     """
 
@@ -87,6 +88,7 @@ class Kafka:
         more: dict[str, Any] = {}
         if self._broker.user:
             more = {"sasl_plain_username": self._broker.user, "sasl_plain_password": self._broker.password}
+            more["sasl_mechanism"] = self._broker.query.removeprefix("sasl=").upper() or "PLAIN"
         producer = AIOKafkaProducer(
             bootstrap_servers=f"{f'[{place.host}]' if ':' in place.host else place.host}:{place.port}",
             client_id="s3ish",

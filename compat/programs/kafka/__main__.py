@@ -55,6 +55,7 @@ async def refusals(broker: Broker, authority: Path) -> None:
     for said, address, ca_file, topic in (
         ("UnknownTopic", f"kafka://127.0.0.1:{broker.port}", "", "none"),
         ("SaslAuthenticationFailed", url.replace("p%3Aw", "wrong"), trusted, TOPIC),
+        ("SaslAuthenticationFailed", f"{url}?sasl=scram-sha-512", trusted, TOPIC),
         ("CERTIFICATE_VERIFY_FAILED", url, "", TOPIC),
         ("CERTIFICATE_VERIFY_FAILED", url.replace("localhost", "127.0.0.1"), trusted, TOPIC),
         ("closed", url.replace("kafka+tls", "kafka"), "", TOPIC),
@@ -69,6 +70,15 @@ async def refusals(broker: Broker, authority: Path) -> None:
             found = "it was taken"
         await target.close()
         assert said in found, f"{address}: {found}, not {said}"
+
+
+async def logins(broker: Broker, authority: Path) -> None:
+    """A user logs in by SCRAM as well."""
+    for kind in ("256", "512"):
+        url = f"kafka+tls://s3:{kind}@localhost:{broker.secure}?sasl=scram-sha-{kind}"
+        target = Kafka(read_broker(url, ca_file=str(authority)), TOPIC)
+        await target.send([Message("1", "bucket/key", b"{}")])
+        await target.close()
 
 
 async def consume(broker: Broker, count: int) -> dict[str, list[str]]:
@@ -137,6 +147,7 @@ def main() -> None:
             broker.start()
             asyncio.run(make_topic(broker))
             asyncio.run(refusals(broker, files.authority))
+            asyncio.run(logins(broker, files.authority))
             deliver(folder, broker, files.authority)
         finally:
             broker.kill()

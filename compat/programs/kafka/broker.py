@@ -24,14 +24,21 @@ group.initial.rebalance.delay.ms=0
 auto.create.topics.enable=false
 ssl.keystore.type=PEM
 ssl.keystore.location={folder}/keystore.pem
-sasl.enabled.mechanisms=PLAIN
-listener.name.sasl_ssl.plain.sasl.jaas.config={login} required user_s3="p:w";
+sasl.enabled.mechanisms=PLAIN,SCRAM-SHA-256,SCRAM-SHA-512
+listener.name.sasl_ssl.plain.sasl.jaas.config={login}.plain.PlainLoginModule required user_s3="p:w";
+listener.name.sasl_ssl.scram-sha-256.sasl.jaas.config={login}.scram.ScramLoginModule required;
+listener.name.sasl_ssl.scram-sha-512.sasl.jaas.config={login}.scram.ScramLoginModule required;
 """
-_LOGIN = "org.apache.kafka.common.security.plain.PlainLoginModule"
+_LOGIN = "org.apache.kafka.common.security"
+_SCRAM = [
+    word
+    for kind in ("SCRAM-SHA-256", "SCRAM-SHA-512")
+    for word in ("--add-scram", f"{kind}=[name=s3,password={kind[-3:]}]")
+]
 
 
 class Broker:
-    """The broker, with a user ``s3`` with the password ``p:w`` on the port of TLS.
+    """The broker, with a user ``s3`` on the port of TLS: its password is ``p:w``, and by SCRAM ``256`` or ``512``.
 
     On the port ``misleading`` it says that it is at the address of a metadata service.
 
@@ -48,7 +55,7 @@ class Broker:
         (folder / "keystore.pem").write_text(key.read_text() + certificate.read_text())
         ports = {"port": self.port, "secure": self.secure, "misleading": self.misleading, "controller": controller}
         self._settings.write_text(_PROPERTIES.format(folder=folder, login=_LOGIN, **ports))
-        identity = ["format", "--cluster-id", "czNpc2gtY29tcGF0LTAwMA", "--config", self._settings]
+        identity = ["format", "--cluster-id", "czNpc2gtY29tcGF0LTAwMA", "--config", self._settings, *_SCRAM]
         subprocess.run([*self._java, "kafka.tools.StorageTool", *identity], check=True, capture_output=True)
         self._process: subprocess.Popen[bytes] | None = None
 
