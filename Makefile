@@ -50,11 +50,13 @@ torture: .venv/dev  ## Power cuts, crashes, faults, rot, races, crowds, enduranc
 	$(BIN)/python -m tests.torture.linear --rounds $(ROUNDS) --workers 4 --kill 3 --seed $(SEED)
 	$(BIN)/python -m tests.torture.linear --rounds $(ROUNDS) --workers 2 --kill 5 --volumes 3 --fail 3 --seed $(SEED)
 	$(BIN)/python -m tests.torture.moving --rounds $(ROUNDS) --workers 4 --kill 3 --seed $(SEED)
+	$(BIN)/python -m tests.torture.locking --rounds $(ROUNDS) --workers 4 --kill 3 --seed $(SEED)
 	$(BIN)/python -m tests.torture.hanging
 	$(BIN)/python -m tests.torture.listings --keys 20000 --workers 4 --kill --seed $(SEED)
 	$(BIN)/python -m tests.torture.rot --damages 10000 --rebuilds 100 --seed $(SEED)
 	$(BIN)/python -m tests.torture.crowds --failures 100000 --transfers 1000
 	$(BIN)/python -m tests.torture.endurance --minutes 10 --seed $(SEED)
+	$(BIN)/python -m tests.torture.week --minutes 10 --seed $(SEED)
 	$(BIN)/python -m tests.sim.run --seeds $(ROUNDS) --seed $(SEED) --all 2
 	$(BIN)/python -m tests.sim.follow --seeds $(ROUNDS) --seed $(SEED)
 	$(BIN)/python -m tests.torture.syscalls

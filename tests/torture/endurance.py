@@ -38,15 +38,16 @@ class Host:
         root: the directory for everything.
         volumes, workers: how many.
         errors: where its log goes.
+        variables: further settings in the environment.
     """
 
-    def __init__(self, root, volumes, workers, errors):
+    def __init__(self, root, volumes, workers, errors, **variables):
         self.roots = [root / f"volume{number}" for number in range(volumes)]
-        self._workers, self._errors = workers, errors
+        self._workers, self._errors, self._variables = workers, errors, variables
         self.start()
 
     def start(self):
-        self.server = Server(self.roots, self._workers, self._errors)
+        self.server = Server(self.roots, self._workers, self._errors, **self._variables)
         self.samples = []
 
     def stop(self, how):

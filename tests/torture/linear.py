@@ -98,6 +98,7 @@ class Worker:
             self.swap,
             self.create,
             self.delete,
+            self.delete_if,
             self.list,
         )
         self.doubts = 0
@@ -126,6 +127,10 @@ class Worker:
 
     def delete(self, key):
         self.write("DELETE", key, ANY)
+
+    def delete_if(self, key):
+        if self.seen[key]:
+            self.write("DELETE", key, self.seen[key], If_Match=f'"{self.seen[key]}"')
 
     def get(self, key):
         self.read("GET", key)

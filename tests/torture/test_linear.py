@@ -113,6 +113,22 @@ def test_a_lost_update_is_caught(liar):
     assert liar.caught
 
 
+def test_a_conditional_delete_of_another_object_is_caught(liar):
+    etag, body = liar.put(0)
+    liar.answer(1, "get", 200, etag, body)
+    liar.put(0)
+    liar.answer(1, "delete_if", 204)
+    assert liar.caught
+
+
+def test_two_conditional_deletes_that_both_succeed_are_caught(liar):
+    etag, body = liar.put(0)
+    liar.answer(1, "get", 200, etag, body)
+    liar.answer(0, "delete_if", 204)
+    liar.answer(1, "delete_if", 204)
+    assert liar.caught
+
+
 def test_a_listing_without_an_acknowledged_key_is_caught(liar):
     liar.put(0)
     liar.listed(1, None)
