@@ -3,6 +3,8 @@
 A lock never becomes looser by that: who may loosen it in one bucket may not be who may in the other.
 """
 
+import base64
+import hashlib
 from collections.abc import Mapping
 from xml.sax.saxutils import escape
 
@@ -34,8 +36,11 @@ async def amend(
     )
 
     async def tell(what: str, document: str) -> Answer:
+        sent = document.encode()
+        digest = base64.b64encode(hashlib.md5(sent, usedforsecurity=False).digest()).decode()
+        given = {**(headers or {}), "content-md5": digest}  # which requests on locks must have
         query = {what: "", **({"versionId": version_id} if version_id else {})}
-        return await client.call("PUT", version.key, headers, query=query, content=Content.of(document.encode()))
+        return await client.call("PUT", version.key, given, query=query, content=Content.of(sent))
 
     answer = await tell("tagging", f"<Tagging><TagSet>{tags}</TagSet></Tagging>")
     if answer.status in _GONE:

@@ -1,6 +1,8 @@
 """Replication to another s3ish: what arrives, once, whatever is killed in between."""
 
+import base64
 import signal
+from datetime import UTC, datetime, timedelta
 
 import boto3
 import pytest
@@ -271,3 +273,80 @@ def test_an_older_version_is_not_put_on_top_of_a_later_one(pair):
     replicate(here, "here", rule(ExistingObjectReplication={"Status": "Enabled"}, ID="again"))
     wait_until(lambda: status(here, "a", VersionId=old) == "FAILED")
     assert [body for _, body in bodies(there, "there")] == [b"new"]
+
+
+def test_locks_arrive_and_default_retention_is_that_of_the_bucket_there(start_server, tmp_path):
+    second = start_server(tmp_path / "second")
+    targets = [target(second.endpoint), target(second.endpoint, f"{ARN}-open", "open")]
+    (tmp_path / "s3ish.toml").write_text("\n".join(targets))
+    first = start_server(tmp_path / "first", "--config", tmp_path / "s3ish.toml")
+    here, there = client(first.endpoint), client(second.endpoint)
+    for s3, bucket in ((here, "here"), (there, "there")):
+        s3.create_bucket(Bucket=bucket, ObjectLockEnabledForBucket=True)
+    versioned(there, "open")
+    default = {"DefaultRetention": {"Mode": "GOVERNANCE", "Days": 1}}
+    lock = {"ObjectLockEnabled": "Enabled", "Rule": default}
+    there.put_object_lock_configuration(Bucket="there", ObjectLockConfiguration=lock)
+    replicate(here, "here", rule(), rule(f"{ARN}-open", Priority=2, Filter={"Prefix": "open"}))
+    until = datetime.now(UTC).replace(microsecond=0) + timedelta(days=3)
+    retained = {"ObjectLockMode": "COMPLIANCE", "ObjectLockRetainUntilDate": until}
+    here.put_object(Bucket="here", Key="held", Body=b"x", ObjectLockLegalHoldStatus="ON", **retained)
+    plain = here.put_object(Bucket="here", Key="plain", Body=b"x")["VersionId"]
+    here.put_object(Bucket="here", Key="open/held", Body=b"x", ObjectLockLegalHoldStatus="ON")
+    wait_until(lambda: [status(here, key) for key in ("held", "plain")] == ["COMPLETED"] * 2)
+    wait_until(lambda: status(here, "open/held") == "FAILED")  # a bucket without locks refuses it
+    held = there.head_object(Bucket="there", Key="held")
+    assert (held["ObjectLockMode"], held["ObjectLockRetainUntilDate"]) == ("COMPLIANCE", until)
+    assert held["ObjectLockLegalHoldStatus"] == "ON"
+    found = there.head_object(Bucket="there", Key="plain")
+    assert found["ObjectLockMode"] == "GOVERNANCE"
+    here.put_object_retention(
+        Bucket="here", Key="plain", VersionId=plain, Retention={"Mode": "GOVERNANCE", "RetainUntilDate": until}
+    )
+    wait_until(lambda: there.head_object(Bucket="there", Key="plain")["ObjectLockRetainUntilDate"] == until)
+    sooner = {"Mode": "GOVERNANCE", "RetainUntilDate": until - timedelta(days=1)}
+    here.put_object_retention(
+        Bucket="here", Key="plain", VersionId=plain, Retention=sooner, BypassGovernanceRetention=True
+    )
+    here.put_object_legal_hold(Bucket="here", Key="held", LegalHold={"Status": "OFF"})
+    wait_until(lambda: [status(here, key) for key in ("held", "plain")] == ["COMPLETED"] * 2)
+    assert there.head_object(Bucket="there", Key="plain")["ObjectLockRetainUntilDate"] == until
+    assert there.head_object(Bucket="there", Key="held")["ObjectLockLegalHoldStatus"] == "ON"
+
+
+def test_encrypted_objects_arrive_under_the_keys_of_the_server_there(start_server, run_s3ish, tmp_path):
+    keys = [base64.b64encode(bytes([number]) * 32).decode() for number in (1, 2)]
+    second = start_server(tmp_path / "second", S3ISH_MASTER_KEY=keys[1])
+    (tmp_path / "s3ish.toml").write_text(target(second.endpoint))
+    first = start_server(tmp_path / "first", "--config", tmp_path / "s3ish.toml", S3ISH_MASTER_KEY=keys[0])
+    made = run_s3ish(
+        "key", "create", "--alias", "alias/there", "--volume", tmp_path / "second", S3ISH_MASTER_KEY=keys[1]
+    )
+    arn = made.stdout.strip()
+    here, there = client(first.endpoint), client(second.endpoint)
+    versioned(here, "here")
+    versioned(there, "there")
+    destination = {"Bucket": ARN, "EncryptionConfiguration": {"ReplicaKmsKeyID": "alias/there"}}
+    criteria = {"SseKmsEncryptedObjects": {"Status": "Enabled"}}
+    replicate(here, "here", rule(SourceSelectionCriteria=criteria, Destination=destination))
+    body = bytes(range(256)) * (20 << 10)
+    sealed = {"ServerSideEncryption": "aws:kms"}
+    here.put_object(Bucket="here", Key="kms", Body=body, **sealed)
+    here.put_object(Bucket="here", Key="sse", Body=b"x", ServerSideEncryption="AES256")
+    upload = here.create_multipart_upload(Bucket="here", Key="parts", **sealed)["UploadId"]
+    parts = []
+    for number, part in ((1, body), (2, b"end")):
+        etag = here.upload_part(Bucket="here", Key="parts", UploadId=upload, PartNumber=number, Body=part)["ETag"]
+        parts.append({"PartNumber": number, "ETag": etag})
+    here.complete_multipart_upload(Bucket="here", Key="parts", UploadId=upload, MultipartUpload={"Parts": parts})
+    customer = {"SSECustomerAlgorithm": "AES256", "SSECustomerKey": "k" * 32}
+    here.put_object(Bucket="here", Key="customer", Body=b"x", **customer)
+    wait_until(lambda: [status(here, key) for key in ("kms", "sse", "parts")] == ["COMPLETED"] * 3)
+    for key, wanted in (("kms", body), ("parts", body + b"end")):
+        found = there.get_object(Bucket="there", Key=key)
+        assert (found["Body"].read(), found["SSEKMSKeyId"]) == (wanted, arn)
+    assert there.head_object(Bucket="there", Key="sse")["ServerSideEncryption"] == "AES256"
+    assert "ReplicationStatus" not in here.head_object(Bucket="here", Key="customer", **customer)
+    assert [it[:3] for it in versions(there, "there")] == [
+        it[:3] for it in versions(here, "here") if it[0] != "customer"
+    ]
