@@ -23,6 +23,8 @@ LEASE_SECONDS = 30
 """How long a job belongs to a process that has stopped renewing its lease."""
 _RENEW_SECONDS = 5
 """How old a lease may be when a step begins: to renew it for each of many short steps would be a flush each."""
+KEEP_SECONDS = 10.0
+"""How often a lease is renewed during a step that takes long: a large object is sent to another server in one."""
 _ASK_SECONDS = 5
 """How often a process asks for a job that another one has."""
 _NOTED_SECONDS = 10
@@ -32,6 +34,10 @@ _MOST_LEASES = 10_000
 
 _START_SECONDS = 0.5
 """How long the jobs let requests go first that came while the server was starting."""
+
+
+class LeaseLost(IndexFailure):
+    """A step was cut off, because another process has the job by now."""
 
 
 class Step(NamedTuple):
@@ -100,6 +106,19 @@ class Runner:
         async with self._turns[job.name]:
             return await job.step()
 
+    async def _keeping(self, job: Job) -> Step:
+        """Do a step, and renew the lease meanwhile. Raises LeaseLost."""
+        step = asyncio.ensure_future(self._in_turn(job))
+        try:
+            while not (await asyncio.wait({step}, timeout=KEEP_SECONDS))[0]:
+                if job not in self._own and not await self.acquire(job):
+                    raise LeaseLost("another process has the job")
+            return await step
+        finally:
+            if not step.done():
+                step.cancel()
+                await asyncio.gather(step, return_exceptions=True)
+
     async def _give_back(self) -> None:
         """End the leases that this process has, so that another one need not wait for their end."""
         for name in self._renewed:
@@ -129,7 +148,7 @@ class Runner:
         clock, error = self._store.clock, ""
         began = clock.monotonic()
         try:
-            outcome = await self._in_turn(job)
+            outcome = await self._keeping(job)
             pause = outcome.rest_seconds if outcome.more else outcome.pause_seconds
         except Exception as failure:
             if isinstance(failure, IndexFailure | S3Error):  # of the index, as it is or as callers of S3 see it

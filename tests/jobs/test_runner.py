@@ -201,3 +201,48 @@ async def test_jobs_that_are_asked_for_take_turns_with_whoever_runs_them(store):
     assert first.done >= 5
     assert second.done == 3
     assert (first.most, second.most) == (1, 1)
+
+
+class Long(Never):
+    """A job whose first step ends when the test says."""
+
+    def __init__(self):
+        super().__init__("long")
+        self.may_end = asyncio.Event()
+
+    async def step(self):
+        self.finished.set()
+        try:
+            await self.may_end.wait()
+            return Step(more=False, pause_seconds=3600)
+        finally:
+            self.ended = True
+
+
+async def test_a_step_that_takes_long_keeps_its_lease(store, world, monkeypatch):
+    monkeypatch.setattr("s3ish.jobs.runner.KEEP_SECONDS", 0.01)
+    job = Long()
+    first, second = Runner(store, [job]), Runner(world.open(), [job])
+    assert await first.acquire(job)
+    step = asyncio.create_task(first._step(job))
+    for _ in range(5):
+        await job.finished.wait()
+        world.clock.ns += (LEASE_SECONDS - 5) * SECOND
+        await asyncio.sleep(0.1)
+        assert not await second.acquire(job)
+    job.may_end.set()
+    assert await step == 3600
+
+
+async def test_a_step_whose_lease_is_lost_is_cut_off(store, world, monkeypatch, logged):
+    monkeypatch.setattr("s3ish.jobs.runner.KEEP_SECONDS", 0.1)
+    job = Long()
+    first, second = Runner(store, [job]), Runner(world.open(), [job])
+    assert await first.acquire(job)
+    step = asyncio.create_task(first._step(job))
+    await job.finished.wait()
+    world.clock.ns += (LEASE_SECONDS + 1) * SECOND  # as after a pause of the machine
+    assert await second.acquire(job)
+    await step
+    assert job.ended
+    assert [entry["event"] for entry in logged] == ["job failed"]
