@@ -1,10 +1,13 @@
 """Spans: what they tell, which trace they join, and that no collector is waited for."""
 
+import functools
 import socket
 from itertools import pairwise
 
 import pytest
 import structlog
+from hypothesis import given
+from hypothesis import strategies as st
 
 from s3ish.clock import Clock
 from s3ish.observe import traces as module
@@ -38,6 +41,12 @@ def make(collector, monkeypatch):
     collector.held.set()
     for traces in made:
         traces.close()
+
+
+@functools.cache
+def unsent():
+    """Traces of which nothing is sent."""
+    return OtelTraces(Clock(), "http://127.0.0.1:1/", 0.5)
 
 
 def ended(joined, **fields):
@@ -150,6 +159,15 @@ def test_a_tracestate_that_is_none_is_left_out(collector, make, state):
     traces.close()
     (span,) = collector.named("S3.GetObject")
     assert span.state == ""
+
+
+@given(
+    parent=st.one_of(st.just(PARENT["traceparent"]), st.text(), st.from_regex(r"[0-9a-f]{2}-[0-9a-f]{32}-.{0,30}")),
+    state=st.one_of(st.text(), st.lists(st.text(max_size=20)).map(",".join), st.from_regex(r"(\w+=[^,]*,){0,40}")),
+)
+def test_no_header_fails_a_request(parent, state):
+    joined = unsent().begin({"traceparent": parent, "tracestate": state})
+    assert len(joined.trace_id) == 32
 
 
 def test_the_share_that_is_sampled_is_decided_by_the_caller_or_the_setting(collector, make):
