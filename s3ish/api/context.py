@@ -21,6 +21,10 @@ from s3ish.objects.store import Store
 class Body(Source, Protocol):
     """The request's body."""
 
+    @property
+    def is_signed(self) -> bool:
+        """Whether a signature covers the bytes."""
+
 
 class KeyOutcome(Struct, frozen=True):
     """What became of one key of a batch: the version that was asked for or made, and the error if there was one."""

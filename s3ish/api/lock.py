@@ -147,9 +147,11 @@ def lock_of(context: Context, request: AttributeHeaders) -> Lock | None:
 def check_digest(context: Context, made: Lock | None, what: str) -> None:
     """Check that data which a lock will keep comes with a digest; ``what`` is what S3 calls the write.
 
+    A signature over the data is one here, though not to S3: see docs/decisions/0054-signed-data-has-a-digest.md.
     Raises InvalidRequest. https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutObject.html
     """
-    if made is not None and context.body.algorithm is None and context.body.claims().md5 is None:
+    sent = context.body
+    if made is not None and not sent.is_signed and sent.algorithm is None and sent.claims().md5 is None:
         raise InvalidRequest(
             f"Content-MD5 OR x-amz-checksum- HTTP header is required for {what} requests with Object Lock parameters"
         )

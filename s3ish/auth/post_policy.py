@@ -60,7 +60,7 @@ def check_policy(text: str, fields: Mapping[str, str], bucket: str, now: datetim
             if not _holds(operator, name, wanted, given.get(name, "")):
                 shown = json.dumps([operator, f"${name}", "REDACTED" if is_customer_key(name) else wanted])
                 raise AccessDenied(f"Invalid according to Policy: Policy Condition failed: {shown}"[:512])
-    extra = sorted(name for name in fields if name not in named | _UNCHECKED and not name.startswith("x-ignore-"))
+    extra = sorted(name for name in given if name not in named | _UNCHECKED and not name.startswith("x-ignore-"))
     if extra:
         raise AccessDenied(f"Invalid according to Policy: Extra input fields: {extra[0][:128]}")
     return sizes

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from msgspec.structs import replace
 
 from s3ish import checksum
-from s3ish.auth.payload import Payload, PayloadMode
+from s3ish.auth.payload import SIGNED_CHUNKS, Payload, PayloadMode
 from s3ish.blob.protocol import Buffer
 from s3ish.buffers import buffers
 from s3ish.errors import (
@@ -83,7 +83,7 @@ class RequestBody:
         self.received = 0
         self.size = self._wire_length
         self.algorithm: str | None = None
-        self.expects_sha256 = False
+        self.expects_sha256 = self.is_signed = False
 
     def read_claims(self, payload: Payload, *, checksum_is_of_body: bool = True) -> None:
         """Read what the headers say of the bytes.
@@ -102,6 +102,7 @@ class RequestBody:
         md5 = _claimed_md5(self._headers.get("content-md5"))
         self._claims = Claims(md5=md5, sha256=payload.sha256, checksum=checksum_value)
         self.expects_sha256 = payload.mode is PayloadMode.SIGNED
+        self.is_signed = self.expects_sha256 or payload.mode in SIGNED_CHUNKS
         if payload.mode in _STREAMING:
             self._unwrap(payload, trailer)
 

@@ -40,7 +40,7 @@ class FormBody:
         self._claims = Claims()
         self.size: int | None = None  # what follows the file is not known before it has come
         self.algorithm: str | None = None
-        self.expects_sha256 = False
+        self.expects_sha256 = self.is_signed = False
 
     @property
     def file_name(self) -> str:

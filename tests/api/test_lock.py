@@ -21,6 +21,10 @@ def locked(s3, new_bucket):
     return name
 
 
+def iso(moment):
+    return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
 def put(s3, bucket, **lock):
     return s3.put_object(Bucket=bucket, Key="k", Body=b"x", **lock)["VersionId"]
 
@@ -250,29 +254,33 @@ def test_a_bypass_where_there_are_no_locks(s3, bucket, refused):
     refused("InvalidArgument", 400, s3.delete_object, **call)
 
 
-def test_data_that_a_lock_keeps_needs_a_digest(s3, plain, locked, refused):
+def test_data_that_a_lock_keeps_needs_a_digest(s3, raw, locked):
     """Of the request's own lock, of one that the bucket gives, and of each part of an upload."""
-    retained = {"ObjectLockMode": "GOVERNANCE", "ObjectLockRetainUntilDate": later(days=1)}
-    call = {"Bucket": locked, "Key": "k", "Body": b"x"}
+    retained = {"x-amz-object-lock-mode": "GOVERNANCE", "x-amz-object-lock-retain-until-date": iso(later(days=1))}
     wanted = "Content-MD5 OR x-amz-checksum- HTTP header is required for Put {} requests with Object Lock parameters"
-    plain.put_object(**call)
-    for lock in (retained, {"ObjectLockLegalHoldStatus": "ON"}):
-        answer = refused("InvalidRequest", 400, plain.put_object, **call, **lock)
-        assert answer["Error"]["Message"] == wanted.format("Object")
-        plain.put_object(**call, **lock, ContentMD5=MD5_OF_X)
-        plain.put_object(**call, **lock, ChecksumAlgorithm="CRC32")
-    uploads = [plain.create_multipart_upload(Bucket=locked, Key="k", **retained)["UploadId"]]
+
+    def check(query, headers, noun):
+        refused = raw("PUT", f"/{locked}/k{query}", "x", headers, payload="UNSIGNED-PAYLOAD")
+        assert refused.outcome == (400, "InvalidRequest")
+        assert refused.xml.findtext("Message") == wanted.format(noun)
+        for digest in ({"Content-MD5": MD5_OF_X}, {"x-amz-checksum-crc32": "jNwWgw=="}):
+            answer = raw("PUT", f"/{locked}/k{query}", "x", headers | digest, payload="UNSIGNED-PAYLOAD")
+            assert answer.status == 200
+        assert raw("PUT", f"/{locked}/k{query}", "x", headers).status == 200  # the signature covers the data
+
+    assert raw("PUT", f"/{locked}/k", "x", payload="UNSIGNED-PAYLOAD").status == 200
+    for lock in (retained, {"x-amz-object-lock-legal-hold": "ON"}):
+        check("", lock, "Object")
+    until = {"ObjectLockMode": "GOVERNANCE", "ObjectLockRetainUntilDate": later(days=1)}
+    uploads = [s3.create_multipart_upload(Bucket=locked, Key="k", **until)["UploadId"]]
     rule = {"DefaultRetention": {"Mode": "GOVERNANCE", "Days": 1}}
     s3.put_object_lock_configuration(
         Bucket=locked, ObjectLockConfiguration={"ObjectLockEnabled": "Enabled", "Rule": rule}
     )
-    refused("InvalidRequest", 400, plain.put_object, **call)
-    uploads.append(plain.create_multipart_upload(Bucket=locked, Key="k")["UploadId"])
+    check("", {}, "Object")
+    uploads.append(s3.create_multipart_upload(Bucket=locked, Key="k")["UploadId"])
     for upload in uploads:
-        part = call | {"UploadId": upload, "PartNumber": 1}
-        answer = refused("InvalidRequest", 400, plain.upload_part, **part)
-        assert answer["Error"]["Message"] == wanted.format("Part")
-        plain.upload_part(**part, ContentMD5=MD5_OF_X)
+        check(f"?partNumber=1&uploadId={upload}", {}, "Part")
 
 
 @pytest.mark.parametrize(

@@ -297,3 +297,11 @@ def test_tags_list_and_checksum_of_a_form(post, s3, bucket):
 
 def test_a_form_for_no_bucket(post):
     assert post("no-such-bucket-at-all", {"key": "k"}).status in (403, 404)
+
+
+def test_a_policy_must_name_the_bucket(post, bucket):
+    """Else a form that was signed for one bucket would be good for all."""
+    refused = post(bucket, signed({"key": "k"}, [{"key": "k"}]))
+    assert refused.outcome == (403, "AccessDenied")
+    assert refused.xml.findtext("Message") == "Invalid according to Policy: Extra input fields: bucket"
+    assert post(bucket, signed({"key": "k"}, [["starts-with", "$bucket", ""], {"key": "k"}])).status == 204
