@@ -11,6 +11,8 @@ from msgspec.structs import replace
 
 from s3ish.api.context import Context
 from s3ish.auth.authorize import Permit
+from s3ish.auth.sigv4 import ALGORITHM
+from s3ish.errors import AccessDenied
 from s3ish.objects.arrival import Identity, read_identity
 from s3ish.objects.consequences import Cause
 from s3ish.objects.replication import JOB
@@ -55,9 +57,10 @@ def _permit(request: Any, action: str) -> Iterable[Permit]:
 
 
 def identity_of(context: Context, request: ReplicaHeaders) -> Identity | None:
-    """Return the identity of a replica; None where the request makes none. Raises InvalidArgument."""
+    """Return the identity of a replica; None where the request makes none. Raises InvalidArgument, AccessDenied."""
     if request.replica is None:
         return None
+    _check_signed(context)
     clock = context.store.clock
     return read_identity(
         clock, request.replica, request.replica_modified, request.replica_etag, request.replica_appends
@@ -65,5 +68,16 @@ def identity_of(context: Context, request: ReplicaHeaders) -> Identity | None:
 
 
 def cause_of(context: Context, request: ReplicaMark) -> Cause:
-    """Return why a version changes: what repeats a change of the source goes nowhere else."""
-    return context.cause if request.replica is None else replace(context.cause, job=JOB)
+    """Return why a version changes: what repeats a change of the source goes nowhere else. Raises AccessDenied."""
+    if request.replica is None:
+        return context.cause
+    _check_signed(context)
+    return replace(context.cause, job=JOB)
+
+
+def _check_signed(context: Context) -> None:
+    """Refuse headers that may have been added on the way: Signature Version 2 does not cover them."""
+    if context.circumstances.signature != ALGORITHM:
+        raise AccessDenied(
+            "There were headers present in the request which were not signed", HeadersNotSigned="x-s3ish-replica"
+        )

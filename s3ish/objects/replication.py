@@ -98,11 +98,11 @@ class Replication:
         version = happening.after
         if version is None or happening.cause.job == JOB:
             return ()
-        rules = rules_for(self._rules_of(happening.bucket), version)
-        if version.replication == "PENDING":
-            return waiting(version, rules)
         changes_replica = version.replication == REPLICA and happening.is_amendment
-        return waiting(version, rules) if changes_replica and rules else ()
+        if version.replication != "PENDING" and not changes_replica:
+            return ()
+        rules = rules_for(self._rules_of(happening.bucket), version)
+        return waiting(version, rules) if rules or not changes_replica else ()
 
 
 def rules_for(rules: Sequence[ReplicationRule], version: Version) -> list[ReplicationRule]:

@@ -4,9 +4,12 @@ import base64
 import json
 import time
 
+import boto3
 import pytest
+from botocore.config import Config
 
-from tests.api.conftest import OTHER, READER
+from tests.api.conftest import OTHER, READER, ROOT
+from tests.api.iam_support import code_of
 
 ETAG = "0123456789abcdef0123456789abcdef"
 
@@ -100,6 +103,25 @@ def test_headers_of_replicas_must_be_signed(raw, s3, versioned, version_id):
     answer = raw("PUT", f"/{versioned}/a", b"x", unsigned=identity(version_id))
     assert answer.outcome == (403, "AccessDenied")
     assert seen(s3, versioned) == []
+
+
+def test_signature_version_2_does_not_cover_them(server, s3, versioned, version_id):
+    config = Config(signature_version="s3", retries={"max_attempts": 0}, s3={"addressing_style": "path"})
+    keys = {"aws_access_key_id": ROOT[0], "aws_secret_access_key": ROOT[1]}
+    older = boto3.client("s3", endpoint_url=server.endpoint, region_name="us-east-1", config=config, **keys)
+    older.put_object(Bucket=versioned, Key="t", Body=b"x")
+    (own,) = seen(s3, versioned)
+
+    def add(request, **_):
+        for name, value in identity(version_id).items():
+            request.headers[name] = value
+
+    older.meta.events.register("before-sign.s3.*", add)
+    place = {"Bucket": versioned, "Key": "t"}
+    assert code_of(older.put_object, **place, Body=b"x") == "AccessDenied"
+    assert code_of(older.delete_object, **place) == "AccessDenied"
+    assert code_of(older.put_object_tagging, **place, Tagging={"TagSet": []}) == "AccessDenied"
+    assert seen(s3, versioned) == [own]
 
 
 def test_the_right_to_replicate_is_none_to_write(raw, s3, versioned, version_id):

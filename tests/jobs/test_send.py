@@ -264,3 +264,20 @@ async def test_metrics_show_what_waits_and_since_when(store, rig):
     text = rig.observer.render()[1].decode()
     assert f's3ish_replication_target_waiting{{destination="{ONE}"}} 0.0' in text
     assert f's3ish_replicated_total{{destination="{ONE}"}} 3.0' in text
+
+
+async def test_objects_of_before_and_those_that_failed_follow_on_request(store, rig):
+    rig.peers[ONE].error = Refused("no")
+    failed = await put(store, "failed")
+    await rig.send()
+    rig.rules = ()
+    old = await put(store, "old")
+    assert [await status(store, key) for key in ("failed", "old")] == ["FAILED", ""]
+    rig.peers[ONE].error = None
+    rig.rules = (ReplicationRule(destination=ONE, existing=True),)
+    await buckets.change_bucket(store, "b", lambda it: replace(it, documents={"replication": "<other/>"}))
+    rig.begin()
+    await run_once(rig.here)
+    await rig.send()
+    assert rig.peers[ONE].taken == [("failed", failed.id), ("old", old.id)]
+    assert [await status(store, key) for key in ("failed", "old")] == ["COMPLETED"] * 2

@@ -95,7 +95,7 @@ async def test_what_a_server_says_is_one_short_line_of_the_log():
     assert text.isprintable()
 
 
-async def test_no_server_is_a_reason_to_try_again():
+async def test_no_server_is_a_reason_to_try_again():  # case 139
     made = Client(Clock(), Address("http://127.0.0.1:9", "bucket", "r", KEYS))
     with pytest.raises(Unreachable):
         await made.call("PUT", "k")

@@ -113,7 +113,7 @@ def test_large_objects_uploads_and_empty_ones_arrive(pair):
     here, there = pair
     here.put_object(Bucket="here", Key="empty", Body=b"")
     large = bytes(range(256)) * (40 << 10)
-    here.put_object(Bucket="here", Key="large", Body=large)
+    here.put_object(Bucket="here", Key="large", Body=large, StorageClass="GLACIER")
     upload = here.create_multipart_upload(Bucket="here", Key="parts", ContentType="text/plain")["UploadId"]
     parts = []
     for number, body in ((1, large), (2, b"end")):
@@ -122,6 +122,8 @@ def test_large_objects_uploads_and_empty_ones_arrive(pair):
     here.complete_multipart_upload(Bucket="here", Key="parts", UploadId=upload, MultipartUpload={"Parts": parts})
     wait_until(lambda: all(status(here, key) == "COMPLETED" for key in ("empty", "large", "parts")))
     assert versions(there, "there") == versions(here, "here")
+    assert there.head_object(Bucket="there", Key="large")["StorageClass"] == "GLACIER"
+    there.restore_object(Bucket="there", Key="large", RestoreRequest={"Days": 1})
     assert there.get_object(Bucket="there", Key="large")["Body"].read() == large
     assert there.get_object(Bucket="there", Key="parts")["Body"].read() == large + b"end"
     assert there.head_object(Bucket="there", Key="parts", PartNumber=2)["PartsCount"] == 2
