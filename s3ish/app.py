@@ -5,7 +5,7 @@ No logic lives here. What must be done before, once for all workers, is in ``sta
 
 import contextlib
 import functools
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -110,6 +110,7 @@ class Application:
         else:
             assert self._s3, "the server begins with the lifespan"
             if self._controlled:
+                await self._controlled.may_begin.wait()
                 await answer_whole(self._s3, scope, receive, send)
             else:
                 await self._s3(scope, receive, send)
@@ -185,9 +186,14 @@ class Application:
             access_log=access_log,
             faults=self._controlled.faults if self._controlled else None,
         )
+
+        async def look_again() -> None:
+            await registry.look()
+            await owner_quotas.reload()
+
         runner.start()
         try:
-            with self._control(runner, access_log, StorageFaults(store, volumes)):
+            with self._control(store, runner, access_log, StorageFaults(store, volumes), look_again):
                 yield
         finally:
             await runner.stop()
@@ -219,12 +225,19 @@ class Application:
             self._observer.close()
 
     @contextlib.contextmanager
-    def _control(self, runner: Runner, access_log: AccessLog, storage: StorageFaults) -> Iterator[None]:
+    def _control(
+        self,
+        store: Store,
+        runner: Runner,
+        access_log: AccessLog,
+        storage: StorageFaults,
+        look_again: Callable[[], Awaitable[None]],
+    ) -> Iterator[None]:
         """Let tests control the store, if settings say so; nothing is wrong with its drives afterwards."""
         if not self._controlled:
             yield
             return
-        self._controlled.begin(runner, access_log, storage)
+        self._controlled.begin(store, runner, access_log, storage, look_again)
         try:
             yield
         finally:

@@ -358,7 +358,7 @@ class TestSettings(Section, frozen=True):
         bool, "Keep everything in memory, take signatures of any region, and answer test controls under /-/test."
     ] = False
     controls: Annotated[
-        bool, "Answer test controls beside data on volumes, by one worker: clock, faults, requests, harm to drives."
+        bool, "Answer test controls beside data on volumes, by one worker: snapshots, clock, faults, requests, harm."
     ] = False
     token: Annotated[Secret, "Bearer token for the test controls; empty allows loopback only."] = Secret("")
     memory_mib: Annotated[int, Meta(ge=1, le=1_048_576), "Most that objects may take in memory, in MiB."] = 1024

@@ -344,6 +344,19 @@ class QueuedMessage(Struct, frozen=True, gc=False, array_like=True):
     first_ns: int = 0
 
 
+class Snapshot(Struct, frozen=True, array_like=True):
+    """What the rows of a store were at one moment: ``id`` is what the rows that keep them begin with.
+
+    ``taken_ns`` is service time in nanoseconds since the epoch, ``objects`` how many keys had an object, ``rows`` how
+    many rows are kept. A field that is added goes to the end, and has a default.
+    """
+
+    id: str
+    taken_ns: int
+    objects: int
+    rows: int
+
+
 class Entry(Struct, frozen=True, gc=False, array_like=True):
     """What a listing shows of a current version; small, because a page reads a thousand of them."""
 

@@ -214,12 +214,15 @@ class World:
 
     # --- snapshots ---
 
-    def take(self, name: str) -> Snapshot:
+    async def listed(self) -> Mapping[str, Snapshot]:
+        """Return the snapshots by name."""
+        return self.snapshots
+
+    async def take(self, name: str) -> None:
         """Keep the store as it is now under a name, in place of what had it. Raises ValueError: there are too many."""
         if name not in self.snapshots and len(self.snapshots) >= MOST_SNAPSHOTS:
             raise ValueError(f"there are {MOST_SNAPSHOTS} snapshots already")
         self.snapshots[name] = self._taken()
-        return self.snapshots[name]
 
     async def fork(self, name: str, other: "World") -> None:
         """Have another world begin again, with the store as it was; its resets come back to that.
@@ -233,7 +236,7 @@ class World:
         """Have the store be as it was; clock, faults and recorded requests stay. Raises LookupError: no such name."""
         await self._enter(self._make_store(self._snapshot(name)))
 
-    def forget(self, name: str) -> None:
+    async def forget(self, name: str) -> None:
         """Remove a snapshot. Raises LookupError: there is no such name."""
         self._snapshot(name)
         del self.snapshots[name]

@@ -131,9 +131,11 @@ def test_what_is_due_has_been_done_when_the_clock_is_set(begin):
 @pytest.mark.parametrize(
     ("method", "path", "body", "says"),
     [
-        ("POST", "reset", None, "keeps its data on drives"),
-        ("PUT", "snapshots/a", None, "keeps its data on drives"),
-        ("POST", "snapshots/a/restore", None, "keeps its data on drives"),
+        ("POST", "reset", {"snapshot": "a"}, "there is no snapshot"),
+        ("POST", "reset", {"bucket": "never"}, "there is no bucket"),
+        ("PUT", "snapshots/a%20b", None, "a snapshot's name has"),
+        ("POST", "snapshots/a/restore", None, "there is no snapshot"),
+        ("POST", "snapshots/a/fork", {"world": "test-a"}, "keeps its data on drives"),
         ("DELETE", "snapshots/a", None, "there is no snapshot"),
         ("GET", "requests?world=test-a", None, "keeps its data on drives"),
         ("DELETE", "worlds/test-a", None, "there is no world"),

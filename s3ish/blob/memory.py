@@ -77,6 +77,7 @@ class MemoryBlobStore:
         self.clock, self.inline_bytes, self.piece_bytes = clock, inline_bytes, piece_bytes
         self.capacity = capacity or Capacity()
         self._blobs = {} if blobs is None else dict(blobs)
+        self._unsealed: dict[str, Blob] = {}
 
     def snapshot(self) -> Mapping[str, Blob]:
         """Return all blobs as they are now; none of their bytes is copied."""
@@ -95,7 +96,8 @@ class MemoryBlobStore:
         end = ref.size if stop is None else stop
         if not 0 <= start <= end <= ref.size:
             raise ValueError(f"[{start}, {end}) is no range of {ref.size} bytes")
-        return MemoryReader(memoryview(self.get(ref).data.bytes)[start:end], self.piece_bytes)
+        blob = self._unsealed.get(ref.id) or self.get(ref)
+        return MemoryReader(memoryview(blob.data.bytes)[start:end], self.piece_bytes)
 
     async def read_sidecar(self, ref: BlobRef) -> bytes:
         return self.get(ref).sidecar
@@ -109,6 +111,8 @@ class MemoryBlobStore:
         revision: int = 0,  # noqa: ARG002 - there is one copy
     ) -> None:
         require_json(sidecar)
+        if unsealed := self._unsealed.pop(ref.id, None):
+            self._blobs[ref.id] = unsealed
         if ref.id not in self._blobs and ref.inline and inline is not None:
             self.capacity.take(len(inline))
             self.put(ref, inline, sidecar)
@@ -116,6 +120,12 @@ class MemoryBlobStore:
 
     async def delete(self, ref: BlobRef) -> None:
         self._blobs.pop(ref.id, None)
+        self._unsealed.pop(ref.id, None)
+
+    async def unseal(self, ref: BlobRef) -> None:
+        blob = self._blobs.pop(ref.id, None)
+        if blob and not ref.inline:
+            self._unsealed[ref.id] = blob
 
     async def check(self, ref: BlobRef, *, repair: bool) -> Health:  # noqa: ARG002 - memory is whole or gone
         return Health(readable=ref.id in self._blobs)
@@ -150,6 +160,7 @@ class MemoryBlobStore:
     def forget(self) -> None:
         """Let go of all blobs; what a snapshot has stays there."""
         self._blobs.clear()
+        self._unsealed.clear()
 
     def get(self, ref: BlobRef) -> Blob:
         """Return a sealed blob. Raises Missing."""

@@ -158,7 +158,7 @@ class BlobStore(Protocol):
       volume the sidecar may be flushed a moment later: the caller's index is then its durable copy.)
     * No wrong byte is ever returned: data is checked against its hashes before it is used.
     * ``amend`` replaces a sidecar atomically: a reader sees the old or the new.
-    * ``delete`` is idempotent; afterwards ``scan`` does not show the blob.
+    * ``delete`` and ``unseal`` are idempotent; afterwards ``scan`` does not show the blob.
 
     There is nothing else to know of a store, so that one can stand around another (``wrappers/``). Where the bytes of a
     short blob are, how long stripes are, what is kept in memory: all that is the store's own matter.
@@ -201,6 +201,12 @@ class BlobStore(Protocol):
 
     async def delete(self, ref: BlobRef) -> None:
         """Remove the sidecar, then the shards. Nothing happens if they are gone already."""
+
+    async def unseal(self, ref: BlobRef) -> None:
+        """Remove the sidecar alone: no ``scan`` shows the blob, but its shards can be read.
+
+        ``amend`` seals it again; of an inline blob nothing is left, so that it needs the data then.
+        """
 
     async def check(self, ref: BlobRef, *, repair: bool) -> Health:
         """Verify every block of every shard and every sidecar; with ``repair``, rewrite what is damaged or missing."""

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from s3ish.index.marks import HeldMark, Marks
-from s3ish.index.protocol import Add, AtMost, Change, Conflict, Delete, Expect, Layout, Put, RangeEmpty
+from s3ish.index.protocol import Add, AtMost, Change, Conflict, Delete, Expect, Layout, Put, RangeEmpty, Untouched
 from s3ish.index.sums import PendingSums
 
 
@@ -79,6 +79,8 @@ class MemoryIndex:
         return self._rows[table]
 
     def _holds(self, expectation: Expect) -> bool:
+        if isinstance(expectation, Untouched):
+            return expectation.commits == self.commits
         rows = self._rows[expectation.table]
         if isinstance(expectation, RangeEmpty):
             return bisect_left(rows.keys, expectation.start) >= bisect_left(rows.keys, expectation.stop)

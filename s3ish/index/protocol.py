@@ -88,8 +88,14 @@ class AtMost(Struct, frozen=True):
     most: int
 
 
+class Untouched(Struct, frozen=True):
+    """Expect that the index has seen no commit since it had seen so many: for what depends on all of its rows."""
+
+    commits: int
+
+
 Change = Put | Delete | Add
-Expect = RowIs | RangeEmpty | AtMost
+Expect = RowIs | RangeEmpty | AtMost | Untouched
 
 
 class IndexFailure(Exception):
@@ -140,7 +146,17 @@ class Mark(AbstractContextManager["Mark"], Protocol):
         """Take the mark back; idempotent."""
 
 
-class Index(Protocol):
+class Rows(Protocol):
+    """Tables that can be read."""
+
+    async def get(self, table: str, key: bytes) -> bytes | None:
+        """Return the value of a row, or None."""
+
+    async def scan(self, table: str, start: bytes, stop: bytes, limit: int) -> Sequence[tuple[bytes, bytes]]:
+        """Return up to ``limit`` rows with keys in ``[start, stop)``, in ascending order."""
+
+
+class Index(Rows, Protocol):
     """Ordered tables of bytes.
 
     Required of every implementation:
@@ -154,12 +170,6 @@ class Index(Protocol):
     * Of one who commits and then looks for a mark, and one who marks and then reads in a later turn of the event loop
       (reads in one turn share a snapshot), at least one sees what the other did, also in another process.
     """
-
-    async def get(self, table: str, key: bytes) -> bytes | None:
-        """Return the value of a row, or None."""
-
-    async def scan(self, table: str, start: bytes, stop: bytes, limit: int) -> Sequence[tuple[bytes, bytes]]:
-        """Return up to ``limit`` rows with keys in ``[start, stop)``, in ascending order."""
 
     async def commit(self, changes: Sequence[Change], expect: Sequence[Expect] = ()) -> None:
         """Apply ``changes`` in order if every expectation holds.

@@ -39,7 +39,9 @@ from s3ish.index.protocol import (
     NewerFormat,
     Put,
     RangeEmpty,
+    RowIs,
     Unavailable,
+    Untouched,
 )
 from s3ish.index.sums import PendingSums
 from s3ish.index.write_lock import WriteLock
@@ -61,6 +63,7 @@ _LASTING = (apsw.IOError, apsw.ReadOnlyError, apsw.CorruptError, apsw.NotADBErro
 _PASSING = (apsw.SQLITE_IOERR_NOMEM, apsw.SQLITE_IOERR_SHMSIZE)
 """Failures of the file or its drive, and those among them that mean too little memory or room."""
 _COUNT = "UPDATE commits SET number=number+1 RETURNING number"
+_COUNTED = "SELECT number FROM commits"
 
 
 class _Waiting(Struct, frozen=True):
@@ -388,7 +391,8 @@ class SQLiteIndex:
         try:
             with self._others or nullcontext():
                 self._writer.execute("BEGIN IMMEDIATE")
-                outcomes.extend(self._apply_one(waiting) for waiting in batch)
+                for waiting in batch:
+                    outcomes.append(self._apply_one(waiting, is_first=None not in outcomes))
                 self._write_sums()
                 commits = self._writer.execute(_COUNT).fetchone() if None in outcomes else None
                 self._writer.execute("COMMIT")
@@ -399,9 +403,14 @@ class SQLiteIndex:
             return [self._failure(error)] * len(batch)
         return outcomes
 
-    def _apply_one(self, waiting: _Waiting) -> Exception | None:
-        if not all(self._holds(expectation) for expectation in waiting.expect):
-            return Conflict()
+    def _apply_one(self, waiting: _Waiting, *, is_first: bool) -> Exception | None:
+        for expectation in waiting.expect:
+            if isinstance(expectation, Untouched):
+                holds = is_first and self._writer.execute(_COUNTED).fetchone() == (expectation.commits,)
+            else:
+                holds = self._holds(expectation)
+            if not holds:
+                return Conflict()
         for change in waiting.changes:
             if isinstance(change, Add):
                 self._sums.add(change)
@@ -421,7 +430,7 @@ class SQLiteIndex:
         for change in self._sums.take(self._value):
             self._write(change)
 
-    def _holds(self, expectation: Expect) -> bool:
+    def _holds(self, expectation: RowIs | RangeEmpty | AtMost) -> bool:
         if self._sums.are_in(expectation.table):
             self._write_sums()
         if isinstance(expectation, RangeEmpty):

@@ -45,7 +45,7 @@ async def salvage(store: Store) -> int:
 async def _save(store: Store, item: Named) -> bool:
     """Write the sidecar of a blob if it is lost, and the blob is not. Raises Damaged, Unavailable."""
     try:
-        if not await _is_lost(store, item.ref):
+        if not await _is_lost(store, item.ref) or await store.find_garbage(item.ref.id):
             return False
         if not await _is_there(store, item.ref):
             log.error("sidecar cannot be restored: the blob is lost too", name=item.name, blob=item.ref.id)

@@ -265,15 +265,18 @@ async def _write(store: Store, table: SealedTable[R, K], held: Held[R], ref: Blo
 
 async def _write_once(store: Store, table: SealedTable[R, K], held: Held[R], ref: BlobRef) -> None:
     record: Any = held.record
+    beside = await table.beside_of(store.index, held.key)
     if record.blob.id != ref.id:  # of a part
         for item in await table.named(store.index, held):
             if isinstance(item, Named) and item.ref.id == ref.id:
                 data = await store.inline(ref) if ref.inline else None
                 await store.blobs.amend(ref, item.sidecar.text, inline=data, revision=record.revision)
         return
+    revision = getattr(record, "revision", 0)
     try:
-        text = table.reseal(record, await store.blobs.read_sidecar(ref))
-        await store.blobs.amend(ref, text, revision=record.revision)
+        before = await store.blobs.read_sidecar(ref)
+        text = table.seal(record, *beside) if beside else table.reseal(record, before)
+        await store.blobs.amend(ref, text, revision=revision)
     except (Missing, Corrupt):
         data = await store.inline(ref) if ref.inline else None
-        await store.blobs.amend(ref, table.seal(record), inline=data, revision=record.revision)
+        await store.blobs.amend(ref, table.seal(record, *beside), inline=data, revision=revision)

@@ -8,8 +8,10 @@ from typing import TypeVar
 from s3ish.blob.protocol import BlobError, BlobStore
 from s3ish.index.protocol import Change, Damaged, Index, IndexFailure
 from s3ish.model import BlobRef, Garbage
+from s3ish.objects.pins import Pins
 from s3ish.tables import keys
-from s3ish.tables.catalog import GARBAGE
+from s3ish.tables.catalog import GARBAGE, INLINE
+from s3ish.tables.table import Tables
 
 T = TypeVar("T")
 
@@ -22,23 +24,44 @@ _GARBAGE_AT_ONCE = 100
 class Removal:
     """Removes garbage; see ``Store.discard``.
 
-    ``has_left`` says that parts were left to the garbage job, as they are many.
+    What a snapshot names stays, without a sidecar: no rebuild of the index takes it for what is there now. Its row of
+    garbage stays with it.
+
+    ``has_left`` says that there is something for the garbage job: parts, as they are many, or what no snapshot names
+    any more.
     """
 
-    def __init__(self, index: Index, blobs: BlobStore) -> None:
+    def __init__(self, index: Index, blobs: BlobStore, tables: Tables) -> None:
         self._index, self._blobs = index, blobs
+        self.pins = Pins(index, tables)
         self.has_left = False
+        self._under_way: set[asyncio.Future[None]] = set()
 
     async def remove(self, garbage: Iterable[Garbage], *, all_parts: bool) -> list[Change]:
         """Remove blobs and then their parts, as far as that can be done; return what has become of their rows."""
         changes: list[Change] = []
-        for some in _groups(list(garbage)):
-            if len(some) == 1:
-                outcomes = [await self._remove(some[0], all_parts)]
-            else:
-                outcomes = await asyncio.gather(*(self._remove(item, all_parts) for item in some))
-            changes += [change for change in outcomes if change]
+        ended = asyncio.get_running_loop().create_future()
+        self._under_way.add(ended)
+        try:
+            for some in _groups(list(garbage)):
+                if len(some) == 1:
+                    outcomes = [await self._remove(some[0], all_parts)]
+                else:
+                    outcomes = await asyncio.gather(*(self._remove(item, all_parts) for item in some))
+                for outcome in outcomes:
+                    changes += outcome
+        finally:
+            self._under_way.discard(ended)
+            ended.set_result(None)
         return changes
+
+    async def pause(self) -> None:
+        """Wait until all removals have ended that are under way in this process.
+
+        Those that begin later see each commit that was acknowledged before.
+        """
+        if self._under_way:
+            await asyncio.wait(self._under_way)
 
     async def find(self, blob: str) -> Garbage | None:
         """Return the garbage that a blob is, or is a part of, given its id. Parts lie where what they are of lies."""
@@ -52,22 +75,40 @@ class Removal:
             start = keys.after(rows[-1][0])
         return None
 
-    async def _remove(self, garbage: Garbage, all_parts: bool) -> Change | None:
-        if not await self._delete(garbage.ref):
-            return None
-        parts = garbage.parts
-        if parts and self._is_held(garbage.ref):
-            return None
+    async def _remove(self, garbage: Garbage, all_parts: bool) -> list[Change]:
+        """Remove one blob and its parts; return what has become of its row, and of those of their bytes."""
+        try:
+            now = await self._still(garbage)
+            pinned = await self.pins.of(now) if now else frozenset()
+        except IndexFailure:
+            return []
+        if now is None or not await self._release(now.ref, pinned):
+            return []
+        parts = now.parts
+        if parts and self._is_held(now.ref):
+            return []
         if len(parts) > _REMOVED_AT_ONCE and not all_parts:
             self.has_left = True
-            return None
+            return []
         left = [part for part in parts if self._is_held(part)]
         for some in _groups([part for part in parts if part not in left] if left else parts):
-            outcomes = await asyncio.gather(*map(self._delete, some))
+            outcomes = await asyncio.gather(*(self._release(part, pinned) for part in some))
             left += [part for part, gone in zip(some, outcomes, strict=True) if not gone]
+        if pinned:  # the row goes with the last of them: one that is written late could name what was restored
+            return []
+        gone = [change for ref in (now.ref, *parts) if ref not in left for change in INLINE.forget(ref)]
         if not left:
-            return GARBAGE.delete(garbage.ref.id)
-        return GARBAGE.name_it(Garbage(garbage.ref, tuple(left))) if len(left) < len(parts) else None
+            return [GARBAGE.delete(now.ref.id), *gone]
+        return [GARBAGE.name_it(Garbage(now.ref, tuple(left))), *gone] if len(left) < len(parts) else []
+
+    async def _still(self, garbage: Garbage) -> Garbage | None:
+        """Return what of it is garbage now: a snapshot may have been restored since. Raises IndexFailure."""
+        key = GARBAGE.key(garbage.ref.id)
+        value = await self._index.get(GARBAGE.name, key)
+        if value is None or not garbage.parts:
+            return garbage if value else None
+        named = {part.id for part in GARBAGE.decode(key, value).parts}
+        return Garbage(garbage.ref, tuple(part for part in garbage.parts if part.id in named))
 
     def _is_held(self, ref: BlobRef) -> bool:
         """Whether a reader, in any process, may read the parts that a blob takes with it."""
@@ -76,10 +117,20 @@ class Removal:
         except IndexFailure:
             return True
 
+    async def _release(self, ref: BlobRef, pinned: frozenset[str]) -> bool:
+        """Delete a blob, or its sidecar alone if it is pinned; tell whether it could be done."""
+        return await (self._unseal(ref) if ref.id in pinned else self._delete(ref))
+
     async def _delete(self, ref: BlobRef) -> bool:
-        """Delete a blob; tell whether it could be done."""
         try:
             await self._blobs.delete(ref)
+        except (BlobError, OSError):
+            return False
+        return True
+
+    async def _unseal(self, ref: BlobRef) -> bool:
+        try:
+            await self._blobs.unseal(ref)
         except (BlobError, OSError):
             return False
         return True

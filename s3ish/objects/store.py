@@ -140,7 +140,7 @@ class Store:
         self.encodings = encodings or Encodings()
         self.keyring = keyring
         self.room = Room(piece_bytes=piece_bytes)
-        self.removal = Removal(index, blobs)
+        self.removal = Removal(index, blobs, tables)
         self._rows = RowCache(on_broken_row)
         self._later: list[Change] = []  # rows of garbage that is gone, intents that were carried out
         self._watched: dict[str, asyncio.Event] = {}
@@ -250,6 +250,8 @@ class Store:
             before = GARBAGE.expect(key, await self.index.get(GARBAGE.name, key))
             if found := await self.find_garbage(ref.id):
                 return await self.discard([found], all_parts=True)
+            if await self.removal.pins.hold(ref.id):
+                return None  # it is no orphan: the snapshot has been restored
             if await self.commit(drop_blobs(garbage), [before]):
                 return await self.discard(garbage)
 
@@ -287,13 +289,8 @@ def attempts() -> Iterator[int]:
 
 
 def drop_blobs(garbage: Iterable[Garbage]) -> list[Change]:
-    """The changes that name blobs as garbage; ``Store.discard`` then removes them."""
-    changes: list[Change] = []
-    for item in garbage:
-        changes.append(GARBAGE.name_it(item))
-        for ref in (item.ref, *item.parts):
-            changes += INLINE.forget(ref)
-    return changes
+    """The changes that name blobs as garbage; ``Store.discard`` then removes them, and the rows of their bytes."""
+    return [GARBAGE.name_it(item) for item in garbage]
 
 
 def garbage_of(version: Version, successor: Version | None = None) -> Garbage:

@@ -19,7 +19,7 @@ from s3ish.index.protocol import Damaged, IndexFailure, IndexFull, IndexPlace, N
 from s3ish.integrity.rebuild import STEP_BLOBS, Progress, rebuild
 from s3ish.integrity.salvage import salvage
 from s3ish.integrity.startup import Foreign, Stale, adopt, recover
-from s3ish.objects import master_keys
+from s3ish.objects import master_keys, snapshots
 from s3ish.objects.amend import settle_all
 from s3ish.objects.store import Store
 from s3ish.observe.logs import set_up_logs
@@ -132,6 +132,7 @@ class Preparation:
             await _note_master_keys(store)
             try:
                 await furnish(store, self._settings, users(self._settings)[0].owner)
+                await snapshots.note_start(store, wanted=self._settings.test.controls, again=not self.begun)
             except BaseException:  # nothing was served: whatever was there to look for is still marked
                 await store.index.commit([UNCLEAN.drop()])
                 raise

@@ -57,15 +57,14 @@ class World(Protocol):
     def storage(self) -> "StorageFaults | None":
         """What harms its drives; None if it has none."""
 
-    @property
-    def snapshots(self) -> Mapping[str, Snapshot]:
-        """Those that are kept, by name."""
+    async def listed(self) -> Mapping[str, Snapshot]:
+        """Return the snapshots by name."""
 
     async def reset(self, bucket: str = "", snapshot: str = "") -> None:
         """Be as after the start, or as in a snapshot: all, or one bucket. Raises LookupError: there is none."""
 
-    def take(self, name: str) -> Snapshot:
-        """Keep the store as it is under a name. Raises ValueError: there are too many."""
+    async def take(self, name: str) -> None:
+        """Keep the store as it is under a name. Raises ValueError: there are too many, or it is too large."""
 
     async def restore(self, name: str) -> None:
         """Have the store be as in a snapshot. Raises LookupError: there is none."""
@@ -73,7 +72,7 @@ class World(Protocol):
     async def fork(self, name: str, other: Any) -> None:
         """Have another world begin again, with a snapshot. Raises LookupError: there is none."""
 
-    def forget(self, name: str) -> None:
+    async def forget(self, name: str) -> None:
         """Remove a snapshot. Raises LookupError: there is none."""
 
     async def age(self) -> None:
@@ -223,7 +222,7 @@ class _Controls:
         return {"status": "ok"}
 
     async def list_snapshots(self, request: "Request") -> Any:
-        found = (await self._world(request)).snapshots.items()
+        found = (await (await self._world(request)).listed()).items()
         return {
             "snapshots": [
                 {"name": name, "taken": it.taken.isoformat(), "objects": it.objects} for name, it in sorted(found)
@@ -234,7 +233,7 @@ class _Controls:
         name = request.path_params["name"]
         if not _SNAPSHOT.fullmatch(name):
             raise ValueError("a snapshot's name has up to 64 letters, digits, dots, hyphens and underscores")
-        (await self._world(request)).take(name)
+        await (await self._world(request)).take(name)
         return await self.list_snapshots(request)
 
     async def restore_snapshot(self, request: "Request") -> Any:
@@ -248,7 +247,7 @@ class _Controls:
         return {"forked": request.path_params["name"], "world": wanted.world}
 
     async def remove_snapshot(self, request: "Request") -> Any:
-        (await self._world(request)).forget(request.path_params["name"])
+        await (await self._world(request)).forget(request.path_params["name"])
         return await self.list_snapshots(request)
 
     async def show_clock(self, request: "Request") -> Any:

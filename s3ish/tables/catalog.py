@@ -2,9 +2,10 @@
 
 from collections.abc import Sequence
 
+import msgspec
 from msgspec.structs import astuple, replace
 
-from s3ish.index.protocol import Add, Change, Damaged, Expect, Index, Layout, Put, RowIs
+from s3ish.index.protocol import Add, Change, Damaged, Expect, Layout, Put, RowIs, Rows
 from s3ish.model import (
     BlobRef,
     Bucket,
@@ -14,6 +15,7 @@ from s3ish.model import (
     Intent,
     Part,
     QueuedMessage,
+    Snapshot,
     SystemRecord,
     Upload,
     Usage,
@@ -62,7 +64,7 @@ class Versions(SealedTable[Version, [str, str, int]]):
         version = held.record
         return f"{version.bucket}/{version.key} version {version.id}"
 
-    async def named(self, index: Index, held: Held[Version]) -> Sequence[Named | RowIs]:
+    async def named(self, index: Rows, held: Held[Version]) -> Sequence[Named | RowIs]:
         version, name = held.record, self.name_of(held)
         beside = version.bucket, version.key, version.upload
         return [
@@ -85,7 +87,7 @@ class Uploads(SealedTable[Upload, [str, str, str]]):
 
     whole = False
 
-    async def named(self, index: Index, held: Held[Upload]) -> Sequence[Named | RowIs]:
+    async def named(self, index: Rows, held: Held[Upload]) -> Sequence[Named | RowIs]:
         upload, name = held.record, self.name_of(held)
         found = [*await super().named(index, held)]
         start, stop = keys.parts_range(upload.id)
@@ -105,16 +107,26 @@ class Uploads(SealedTable[Upload, [str, str, str]]):
 class Parts(SealedTable[Part, [str, int]]):
     """The parts of uploads in progress. What they name is found with their uploads, which know bucket and key."""
 
-    async def named(self, index: Index, held: Held[Part]) -> Sequence[Named | RowIs]:  # noqa: ARG002
+    async def named(self, index: Rows, held: Held[Part]) -> Sequence[Named | RowIs]:  # noqa: ARG002
         return []
 
-    async def home_of(self, index: Index, key: bytes) -> str | None:
+    async def home_of(self, index: Rows, key: bytes) -> str | None:
+        upload = await self._upload_of(index, key)
+        return upload and f"{upload[0]}/{upload[1]}"
+
+    async def beside_of(self, index: Rows, key: bytes) -> tuple[str, ...]:
+        if upload := await self._upload_of(index, key):
+            return upload
+        raise Damaged(f"there is no upload of {self.title(key)}")
+
+    async def _upload_of(self, index: Rows, key: bytes) -> tuple[str, str, str] | None:
+        """Return bucket, key and id of the upload that a part is of."""
         wanted, start = self.split(key)[0], b""
         while page := await UPLOADS.rows(index, start, keys.END, _PARTS_AT_ONCE):
             for row, _ in page:
-                bucket, name, upload_id = keys.split_upload_key(row)
-                if upload_id == wanted:
-                    return f"{bucket}/{name}"
+                upload = keys.split_upload_key(row)
+                if upload[2] == wanted:
+                    return upload
             start = keys.after(page[-1][0])
         return None
 
@@ -188,6 +200,20 @@ class GarbageTable(KeyedTable[Garbage, [str]]):
     def name_it(self, garbage: Garbage) -> Put:
         """The change that names a blob as garbage."""
         return self.put(garbage, garbage.ref.id)
+
+
+class KeptTable(KeyedTable[Sequence[tuple[bytes, bytes]], [str, str, bytes]]):
+    """Rows of other tables as they were when a snapshot was taken, many in one row."""
+
+    def encode(self, key: bytes, record: Sequence[tuple[bytes, bytes]]) -> bytes:
+        return records.encode_bytes(self.name, key, msgspec.msgpack.encode(record))
+
+    def decode(self, key: bytes, value: bytes) -> Sequence[tuple[bytes, bytes]]:
+        payload = records.decode_bytes(self.name, key, value)
+        try:
+            return msgspec.msgpack.decode(payload, type=list[tuple[bytes, bytes]])
+        except msgspec.MsgspecError as error:
+            raise Damaged(f"a row of table {self.name} keeps no rows: {error}") from error
 
 
 class UsageTable(KeyedTable[Usage, [str, str]]):
@@ -307,6 +333,18 @@ SENDINGS: KeyedTable[int, [str, int, str, str]] = KeyedTable(
 )
 """The same of versions that are to be replicated to another server, by its name."""
 
+SNAPSHOTS: KeyedTable[Snapshot, [str]] = KeyedTable(
+    "snapshots", Snapshot, keys.snapshot_key, lambda key: (key.decode(),), title="snapshot {}"
+)
+KEPT = KeptTable(
+    "kept",
+    Sequence[tuple[bytes, bytes]],  # type: ignore[type-abstract]
+    keys.kept_key,
+    keys.split_kept_key,
+    title="snapshot {}, rows of {} up to {}",
+    long_values=True,
+)
+
 TABLES = Tables(
     BUCKETS,
     UPLOADS,
@@ -324,6 +362,8 @@ TABLES = Tables(
     SENDINGS,
     USAGE,
     STATE,
+    SNAPSHOTS,
+    KEPT,
 )
 """All of them. Uploads come before versions, because that is how a part moves: so a pass does not miss it on its way.
 What an entry of a listing is restored from comes before it."""

@@ -139,6 +139,27 @@ def split_sending_key(row: bytes) -> tuple[str, int, str, str]:
     return target, sequence, *split_object_key(place)
 
 
+def snapshot_key(name: str) -> bytes:
+    """The row of a snapshot."""
+    return name.encode()
+
+
+def kept_key(snapshot: str, table: str, last: bytes) -> bytes:
+    """The row that keeps rows of a table for a snapshot, up to the one whose key is ``last``."""
+    return f"{snapshot}\0{table}\0".encode() + last
+
+
+def split_kept_key(row: bytes) -> tuple[str, str, bytes]:
+    """Return id of the snapshot, table and last key of such a row."""
+    snapshot, table, last = row.split(b"\0", 2)
+    return snapshot.decode(), table.decode(), last
+
+
+def kept_range(snapshot: str, table: str = "") -> tuple[bytes, bytes]:
+    """All rows that are kept for a snapshot, or those of them that are of a table."""
+    return prefix_range(f"{snapshot}\0{table}\0".encode() if table else f"{snapshot}\0".encode())
+
+
 def system_key(name: str) -> bytes:
     """The row of what belongs to no bucket."""
     return name.encode()

@@ -11,7 +11,7 @@ from typing import Any, Generic, NamedTuple, ParamSpec, TypeVar
 from msgspec import Struct
 from msgspec.structs import replace
 
-from s3ish.index.protocol import Delete, Index, Layout, Put, RangeEmpty, RowIs
+from s3ish.index.protocol import Delete, Layout, Put, RangeEmpty, RowIs, Rows
 from s3ish.model import BlobRef
 from s3ish.tables import records, sidecars
 
@@ -85,13 +85,13 @@ class Table(Generic[R, K]):
         """Return the record in a row together with the row. Raises Damaged, NewerFormat."""
         return Held(self.name, self.decode(key, value), key, value)
 
-    async def get(self, index: Index, *of: K.args, **by: K.kwargs) -> Held[R] | None:
+    async def get(self, index: Rows, *of: K.args, **by: K.kwargs) -> Held[R] | None:
         """Return a row, None if there is none. Raises Damaged, NewerFormat, Unavailable."""
         key = self.key(*of, **by)
         value = await index.get(self.name, key)
         return None if value is None else self.hold(key, value)
 
-    async def rows(self, index: Index, start: bytes, stop: bytes, limit: int) -> Sequence[tuple[bytes, bytes]]:
+    async def rows(self, index: Rows, start: bytes, stop: bytes, limit: int) -> Sequence[tuple[bytes, bytes]]:
         """Return up to ``limit`` rows with keys in ``[start, stop)``, as they are. Raises Unavailable."""
         return await index.scan(self.name, start, stop, limit)
 
@@ -244,7 +244,7 @@ class SealedTable(Table[R, K]):
         """Whether two sidecars of this table say the same."""
         return one == other
 
-    async def named(self, index: Index, held: Held[R]) -> Sequence[Named | RowIs]:  # noqa: ARG002 - others look there
+    async def named(self, index: Rows, held: Held[R]) -> Sequence[Named | RowIs]:  # noqa: ARG002 - others look there
         """Return the blobs that a row names, and rows that would name more but are damaged. Raises Unavailable."""
         record: Any = held.record
         return [Named(self.name_of(held), record.blob, Sidecar(self, record), held.row)]
@@ -253,7 +253,11 @@ class SealedTable(Table[R, K]):
         """Return for people what a record is about."""
         return self.title(held.key)
 
-    async def home_of(self, index: Index, key: bytes) -> str | None:  # noqa: ARG002 - others look into the index
+    async def beside_of(self, index: Rows, key: bytes) -> tuple[str, ...]:  # noqa: ARG002 - others look into the index
+        """Return what stands beside a record in its sidecar, given the key of its row. Raises Damaged, Unavailable."""
+        return ()
+
+    async def home_of(self, index: Rows, key: bytes) -> str | None:  # noqa: ARG002 - others look into the index
         """Return where the blob lies that a row names, given its key. Raises Unavailable, UnicodeDecodeError."""
         return self.home(*self.split(key))
 

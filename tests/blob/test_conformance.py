@@ -183,6 +183,27 @@ async def test_delete_is_idempotent(store, files, size):
     assert await scanned(store) == []
 
 
+@pytest.mark.parametrize("size", [0, 50, 2500])
+async def test_what_is_unsealed_is_not_shown_and_can_be_sealed_again(store, size):
+    data = sample(size)
+    ref = await put(store, data)
+    for _ in range(2):
+        await store.unseal(ref)
+        assert await scanned(store) == []
+        with pytest.raises(Missing):
+            await store.read_sidecar(ref)
+    if not ref.inline:
+        assert await get(store, ref) == data
+    await store.amend(ref, b'{"a":1}', inline=data if ref.inline else None)
+    assert await store.read_sidecar(ref) == b'{"a":1}'
+    assert await get(store, ref) == data
+    assert (await store.check(ref, repair=False)).whole
+    await store.unseal(ref)
+    await store.delete(ref)
+    with pytest.raises(Missing):
+        await store.open(ref)
+
+
 async def test_an_open_reader_outlives_the_deletion(store):  # case 50
     data = sample(5000)
     ref = await put(store, data)

@@ -27,6 +27,7 @@ from s3ish.model import (
     Part,
     QueuedMessage,
     Restore,
+    Snapshot,
     SystemRecord,
     Tag,
     Upload,
@@ -39,12 +40,14 @@ from s3ish.tables.catalog import (
     GARBAGE,
     INLINE,
     INTENTS,
+    KEPT,
     MESSAGES,
     NULLS,
     OUTBOX,
     PARTS,
     REPLICATIONS,
     SENDINGS,
+    SNAPSHOTS,
     SYSTEM,
     TABLES,
     UPLOADS,
@@ -232,6 +235,10 @@ ROWS = {
     "version that waits for replicas": REPLICATIONS.put(3, NS, "bucket", "a/\u00fc"),
     "version that waits for another server": SENDINGS.put(3, "arn:s3ish:replication:::paris", NS, "bucket", "a/\u00fc"),
     "away": AWAY.put([0, 2]),
+    "snapshot": SNAPSHOTS.put(Snapshot("abcdefgh234567ab", NS, 1, 2), "before"),
+    "rows that a snapshot keeps": KEPT.put(
+        [(b"bucket\0a", b"one\xff"), (b"bucket\0b", b"")], "abcdefgh234567ab", "current", b"bucket\0b"
+    ),
 }
 SIDECARS = {
     "bucket": BUCKETS.sidecar(BUCKET),

@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from s3ish.index.memory import MemoryIndex
-from s3ish.index.protocol import Add, AtMost, Conflict, Delete, Index, Put, RangeEmpty, RowIs
+from s3ish.index.protocol import Add, AtMost, Conflict, Delete, Index, Put, RangeEmpty, RowIs, Untouched
 from s3ish.index.sqlite import SQLiteIndex
 from tests.index.conftest import LAYOUTS, TABLES
 
@@ -48,6 +48,26 @@ async def test_a_row_is_there_once_it_is_committed_and_gone_once_it_is_deleted(i
     await index.commit([Delete(table, b"k"), Delete(table, b"never was")])
     assert await index.get(table, b"k") is None
     assert await everything(index, table) == []
+
+
+async def test_what_depends_on_all_rows_conflicts_with_any_commit(index):
+    seen = index.commits
+    await index.commit([put(b"a")], [Untouched(seen)])
+    for stale in (seen, seen + 2):
+        with pytest.raises(Conflict):
+            await index.commit([put(b"b")], [Untouched(stale)])
+    with contextlib.suppress(Conflict):
+        await index.commit([put(b"c")], [RowIs("state", b"a", None)])  # changes nothing
+    await index.commit([put(b"d")], [Untouched(index.commits)])
+    assert [key for key, _ in await everything(index)] == [b"a", b"d"]
+
+
+async def test_of_commits_that_wait_together_no_later_one_finds_it_untouched(index):
+    seen = index.commits
+    commits = [index.commit([put(key)], [Untouched(seen)]) for key in (b"a", b"b", b"c")]
+    outcomes = await asyncio.gather(*commits, return_exceptions=True)
+    assert [isinstance(outcome, Conflict) for outcome in outcomes] == [False, True, True]
+    assert [key for key, _ in await everything(index)] == [b"a"]
 
 
 async def test_tables_do_not_share_rows(index):

@@ -315,4 +315,5 @@ async def test_what_is_removed_in_the_middle_of_a_repair_stays_removed(world, st
         assert held.key == key
         assert [name async for name, *_ in store.blobs.scan() if f"/{key}@" in name.id] == []
         assert not [path for path in world.files() if f"/{key}@" in path]
+        await store.settle()
         assert await store.index.get("inline", keys.inline_key(ref.id)) is None

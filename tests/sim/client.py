@@ -9,7 +9,18 @@ import hashlib
 from msgspec.structs import replace
 
 from s3ish.model import Attributes, BlobRef, Link, Tag, Upload
-from s3ish.objects import annotations, appending, buckets, copy, delete, multipart, rename, rewrapping, versions
+from s3ish.objects import (
+    annotations,
+    appending,
+    buckets,
+    copy,
+    delete,
+    multipart,
+    rename,
+    rewrapping,
+    snapshots,
+    versions,
+)
 from s3ish.objects import get as read
 from s3ish.objects import put as write
 from s3ish.objects.conditions import UNCONDITIONAL, ReadConditions
@@ -48,10 +59,12 @@ class Client:
         machine: what it works on.
         state: what the machine holds.
         count: how many different contents were made before.
+        kept: what its snapshots hold, by their names.
     """
 
-    def __init__(self, machine, state=None, count=0):
+    def __init__(self, machine, state=None, count=0, kept=None):
         self.machine, self.state, self.count = machine, state if state is not None else {}, count
+        self.kept = kept if kept is not None else {}
 
     @property
     def store(self):
@@ -84,6 +97,28 @@ class Client:
         return True
 
     can_work = can_wait
+
+    # --- snapshots
+
+    async def take_snapshot(self, name):
+        await snapshots.take(self.store, name)
+        self.kept[name] = copied(self.state)
+
+    def can_take_snapshot(self, _):
+        return True
+
+    async def restore_snapshot(self, name):
+        await snapshots.restore(self.store, name)
+        self.state = copied(self.kept[name])
+
+    async def remove_snapshot(self, name):
+        await snapshots.remove(self.store, name)
+        del self.kept[name]
+
+    def can_restore_snapshot(self, name):
+        return name in self.kept
+
+    can_remove_snapshot = can_restore_snapshot
 
     # --- buckets
 

@@ -12,13 +12,14 @@ from s3ish.blob.protocol import BlobError
 from s3ish.errors import S3Error
 from s3ish.index.protocol import IndexFailure
 from s3ish.integrity.rebuild import rebuild
+from s3ish.objects import snapshots
 from s3ish.tables.catalog import TABLES
 from s3ish.tables.table import SealedTable
 from tests.sim.client import Client
 from tests.sim.machine import Image, Machine
 from tests.sim.model import LOST, Violation, copied, items_of, observe
 
-FACTS = tuple(table.name for table in TABLES if table.name not in {"state", "garbage", "intents"})
+FACTS = tuple(table.name for table in TABLES if table.name not in {"state", "garbage", "intents", "snapshots", "kept"})
 """The tables that must be the same in an index that was built anew."""
 
 
@@ -27,7 +28,7 @@ class Case(NamedTuple):
 
     ``allowed`` are the states that it may show. ``flushed`` is what was there when everything had been flushed last,
     ``since`` what may have been there at any time since then. ``doubtful`` is what operations would have removed that a
-    crash interrupted and no sweep has undone.
+    crash interrupted and no sweep has undone. ``kept`` are what snapshots may hold, each by the names of all.
     """
 
     image: Image
@@ -35,6 +36,7 @@ class Case(NamedTuple):
     flushed: frozenset
     since: frozenset
     doubtful: frozenset = frozenset()
+    kept: list = [{}]  # noqa: RUF012 - of a tuple
 
 
 class Judge:
@@ -77,19 +79,29 @@ class Judge:
         if image.key not in self._settled:
             self._settled.add(image.key)
             await check_whole(machine)
+            kept = await observe_kept(self._system, image)
+            if kept not in case.kept:
+                raise Violation(f"the snapshots {sorted(kept)} hold what none did")
             await self._rebuild(machine)
             await _write_again(machine, found)
         await machine.off()
 
     async def _rebuild(self, machine):
         """An index that is built from the sidecars equals the one that is there."""
-        again = Machine(self._system, machine.image()._replace(rows=frozenset()))
+        image = machine.image()
+        again = Machine(self._system, image._replace(rows=frozenset()))
         await rebuild(again.store)
         await again.start()
         await again.work()
         _require_equal("the rebuilt index differs", facts(machine), facts(again))
-        _require_equal("the rebuild changed files", files(machine), files(again))
+        bare = Machine(self._system, image)
+        for name, _ in await snapshots.listed(bare.store):
+            await snapshots.remove(bare.store, name)
+        await bare.work()
+        await check_whole(bare)
+        _require_equal("the rebuild changed files", files(bare), files(again))
         await again.off()
+        await bare.off()
 
     async def _restart_without_index(self, case):
         """The index is lost together with the power."""
@@ -138,6 +150,10 @@ async def _write_again(machine, found):
 async def check_whole(machine):
     """Every blob that the index names is whole, and there is no other file. Raises Violation."""
     expected = set()
+    pinned = await _pinned(machine)
+    for ref in pinned.values():
+        shards = () if ref.inline else enumerate(ref.volumes)
+        expected.update((position, f"{ref.id}/{shard_name(number, ref.k)}") for number, position in shards)
     for ref in refs(machine):
         shards = () if ref.inline else enumerate(ref.volumes)
         expected.update((position, f"{ref.id}/{shard_name(number, ref.k)}") for number, position in shards)
@@ -152,9 +168,43 @@ async def check_whole(machine):
     needed = {(number, path[:at]) for number, path in expected for at in range(len(path)) if path[at] == "/"}
     _require_equal("wrong folders after the jobs", needed, folders)
     await machine.store.settle()
-    left = [row for row in machine.index.rows if row[0] in {"garbage", "intents"}]
+    left = [
+        row for row in machine.index.rows if row[0] == "intents" or (row[0] == "garbage" and not _stays(row, pinned))
+    ]
     if left:
         raise Violation(f"garbage or intents are left: {left}")
+
+
+async def _pinned(machine):
+    """Return the references of the garbage that snapshots name, by the ids; of what goes with it, too."""
+    found = {}
+    for name, key, value in machine.index.rows:
+        if name == "garbage":
+            garbage = TABLES[name].decode(key, value)
+            held = [ref for ref in (garbage.ref, *garbage.parts) if await machine.store.removal.pins.hold(ref.id)]
+            found.update((ref.id, ref) for ref in held)
+    return found
+
+
+def _stays(row, pinned):
+    """Whether a row of garbage names something that a snapshot names."""
+    garbage = TABLES[row[0]].decode(*row[1:])
+    return not pinned.keys().isdisjoint(ref.id for ref in (garbage.ref, *garbage.parts))
+
+
+async def observe_kept(system, image):
+    """Return what the snapshots in an image hold, by their names: each is restored on a machine of its own."""
+    found, names = {}, [key.decode() for table, key, _ in image.rows if table == "snapshots"]
+    for name in names:
+        machine = Machine(system, image)
+        await machine.start()
+        await snapshots.restore(machine.store, name)
+        found[name] = await observe(machine.store)
+        await machine.work()
+        await check_whole(machine)
+        _require_equal("the jobs changed what was restored", found[name], await observe(machine.store))
+        await machine.off()
+    return found
 
 
 def refs(machine):
@@ -169,7 +219,9 @@ def refs(machine):
 
 def facts(machine):
     """Return the rows that say what the store holds."""
-    return frozenset(row for row in machine.index.rows if row[0] in FACTS)
+    named = {ref.id.encode() for ref in refs(machine)}
+    rows = (row for row in machine.index.rows if row[0] in FACTS)
+    return frozenset(row for row in rows if row[0] != "inline" or row[1] in named)
 
 
 def files(machine):

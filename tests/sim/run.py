@@ -17,7 +17,7 @@ from itertools import product
 from s3ish.model import NULL_VERSION
 from tests.sim.client import Client
 from tests.sim.disk import Dropped, Kept, Some
-from tests.sim.judge import Case, Judge
+from tests.sim.judge import Case, Judge, observe_kept
 from tests.sim.machine import EncodingMachine, EncryptingMachine, Machine, blank, simulated
 from tests.sim.model import Violation, copied, items_of, observe
 
@@ -63,6 +63,9 @@ ALPHABET = (
     ("versioning", "b", "Suspended"),
     ("make", "b2"),
     ("drop", "b2"),
+    ("take_snapshot", "s"),
+    ("restore_snapshot", "s"),
+    ("remove_snapshot", "s"),
     ("wait",),
 )
 """What all short sequences are made of."""
@@ -91,11 +94,11 @@ class Simulation:
         self.counts = Counter()
         self._system, self._machine_type = system, machine
 
-    async def begin(self, image=None, state=None):
-        """Boot a machine, a new one or from an image that shows a state."""
+    async def begin(self, image=None, state=None, kept=None):
+        """Boot a machine, a new one or from an image that shows a state, with snapshots that keep some."""
         self.machine = self._machine_type(self._system, image or blank(self.volumes))
         await self.machine.start()
-        self.client = Client(self.machine, state, self.counts["operations"])
+        self.client = Client(self.machine, state, self.counts["operations"], kept)
         self.swept = image is None
         if image is None:
             self.history, self.flushed, self.since, self.doubtful = [], frozenset(), frozenset(), frozenset()
@@ -108,7 +111,7 @@ class Simulation:
         """Do an operation; judge what a crash at each of its steps would leave. Returns these images."""
         self.history.append(operation)
         self.counts["operations"] += 1
-        before, images = copied(self.client.state), {}
+        before, kept, images = copied(self.client.state), dict(self.client.kept), {}
         self._known_before = self.flushed, self.since
         steps = 0
 
@@ -128,8 +131,10 @@ class Simulation:
         self.flushed -= {item for item in items_of(before) if replaces(operation, item)}
         allowed = [before, *between, copied(self.client.state)]
         self._removed = items_of(before) - items_of(self.client.state)
+        self._kept = [kept, dict(self.client.kept)]
         for image, where in images.values():
             await self._check(image, allowed, where)
+        self._kept = self._kept[1:]
         self.swept = self.swept or operation[0] == "work"
         if operation[0] == "wait" and self.swept:
             self.flushed = self.since = frozenset(items_of(self.client.state))
@@ -150,11 +155,12 @@ class Simulation:
         machine = Machine(self._system, image)
         await machine.start()
         state = await observe(machine.store)
+        self._kept = [await observe_kept(self._system, image)]
         if self.choose.random() < 0.5:
             images = await self._recover_watched(machine, state)
             image = self.choose.choice(images)
         await machine.off()
-        await self.begin(image, state)
+        await self.begin(image, state, await observe_kept(self._system, image))
 
     async def _recover_watched(self, machine, state):
         """Do the jobs, and judge what a crash at each of their steps would leave."""
@@ -179,7 +185,7 @@ class Simulation:
     async def _check(self, image, allowed, where):
         self.counts["images"] += 1
         try:
-            await self.judge.check(Case(image, allowed, self.flushed, self.since, self.doubtful))
+            await self.judge.check(Case(image, allowed, self.flushed, self.since, self.doubtful, self._kept))
         except Violation as error:
             history = "\n".join(f"    {operation}" for operation in self.history)
             self.failures.append(f"{self.volumes} volumes, crash at {where}:\n  {error}\n  after\n{history}")
@@ -224,7 +230,7 @@ async def random_history(system, volumes, seed, *, operations=25, machine=Machin
     simulation.counts["sequences"] += 1
     await simulation.begin()
     while simulation.counts["operations"] < operations and not simulation.failures:
-        operation = random_operation(choose)
+        operation = random_snapshot(choose) if choose.random() < 0.15 else random_operation(choose)
         if not simulation.client.can(operation):
             continue
         watched = choose.random() < 0.4
@@ -233,6 +239,12 @@ async def random_history(system, volumes, seed, *, operations=25, machine=Machin
             await simulation.crash(images)
     await simulation.end()
     return simulation
+
+
+def random_snapshot(choose):
+    """Return what may be done with a snapshot."""
+    taking, restoring, removing = "take_snapshot", "restore_snapshot", "remove_snapshot"
+    return choose.choice([taking, taking, restoring, restoring, restoring, removing]), choose.choice("st")
 
 
 def random_operation(choose):

@@ -42,7 +42,7 @@ async def test_a_crash_at_any_step_of_any_operation(system, volumes, machine):  
 @pytest.mark.parametrize("volumes", [1, 3])
 @pytest.mark.parametrize("machine", [Machine, EncodingMachine, EncryptingMachine])
 async def test_random_histories_over_several_crashes(system, volumes, machine):  # cases 11, 12
-    simulation = await random_history(system, volumes, 4, operations=20, machine=machine)
+    simulation = await random_history(system, volumes, 5, operations=20, machine=machine)
     assert simulation.failures == []
     assert simulation.counts["crashes"]
     assert not system.open_descriptors
@@ -54,6 +54,28 @@ async def test_a_crash_while_the_keys_of_an_object_in_parts_are_sealed_again(sys
     options = {"alphabet": (("rewrap", "b", "a", 0),), "machine": EncryptingMachine, "limit": 1}
     simulation = await all_sequences(system, volumes, beginning, 1, random.Random(1), **options)
     assert (simulation.failures, simulation.counts["sequences"]) == ([], 1)
+
+
+SINCE = {
+    "overwritten": (("put", "b", "a", "large"), ("put", "b", "c/d", "small"), ("put", "b", "e", "large")),
+    "removed": (("remove", "b", "a"), ("remove", "b", "c/d"), ("abort", "b"), ("drop", "b")),
+    "amended": (("tag", "b", "a", 0), ("annotate", "b", "c/d", "small"), ("append", "b", "a", "large")),
+    "renamed": (("rename", "b", "a", "c/d"), ("put", "b", "a", "small")),
+    "completed": (("part", "b", 2, "small"), ("complete", "b"), ("remove", "b", "a"), ("work",)),
+    "versioned": (("versioning", "b", "Enabled"), ("remove", "b", "a"), ("put", "b", "c/d", "small")),
+    "restored": (("remove", "b", "a"), ("take_snapshot", "t"), ("restore_snapshot", "s"), ("wait",)),
+}
+
+
+@pytest.mark.parametrize("volumes", [1, 3])
+@pytest.mark.parametrize("since", SINCE)
+async def test_a_crash_at_any_step_of_a_snapshot_or_a_restore(system, volumes, since):
+    """It is done or not done, and a removal, too; and no snapshot holds anything else afterwards."""
+    beginning = (*PLAIN, ("take_snapshot", "s"), *SINCE[since])
+    alphabet = (("restore_snapshot", "s"), ("take_snapshot", "s"), ("remove_snapshot", "s"))
+    simulation = await all_sequences(system, volumes, beginning, 1, random.Random(1), alphabet=alphabet, limit=1)
+    assert (simulation.failures, simulation.counts["sequences"]) == ([], 3)
+    assert not system.open_descriptors
 
 
 async def test_a_run_is_the_same_for_the_same_seed(system):

@@ -149,12 +149,19 @@ class ErasureCore:
 
     def remove(self, blob: str, positions: Sequence[int] | None) -> None:
         """Remove all sidecars before any shard, so that a crash in between leaves nothing that looks whole."""
+        self._remove(blob, positions, lambda volume: volume.remove(blob))
+
+    def unseal(self, ref: BlobRef) -> None:
+        """Remove all sidecars of a blob; an inline one has nothing else, and its folders go too. Raises Unwritable."""
+        if ref.inline:
+            self.remove(ref.id, ref.volumes)
+        else:
+            self._remove(ref.id, ref.volumes)
+
+    def _remove(self, blob: str, positions: Sequence[int] | None, *rest: Callable[[Volume], None]) -> None:
         wanted = [volume for volume in self.volumes.present if positions is None or volume.position in positions]
         failures: list[VolumeError] = []
-        steps: list[Callable[[Volume], None]] = [
-            lambda volume: volume.unlink(blob, sidecars.NAME),
-            lambda volume: volume.remove(blob),
-        ]
+        steps: list[Callable[[Volume], None]] = [lambda volume: volume.unlink(blob, sidecars.NAME), *rest]
         if not self.lazy:  # the index may go with its volume: then nothing but this says that the blob was removed
             steps.insert(1, lambda volume: volume.sync_removal(blob))
         for step in steps:

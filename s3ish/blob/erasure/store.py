@@ -128,6 +128,11 @@ class ErasureStore:
         await run(self.core.remove, ref.id, ref.volumes)
         self.core.flusher.soon()
 
+    async def unseal(self, ref: BlobRef) -> None:
+        run = self.core.offload.run_brief if self.core.lazy and ref.inline else self.core.run
+        await run(self.core.unseal, ref)
+        self.core.flusher.soon()
+
     async def check(self, ref: BlobRef, *, repair: bool) -> Health:
         return await Repair(self.core, ref).check(repair=repair)
 

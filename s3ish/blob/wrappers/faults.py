@@ -83,6 +83,10 @@ class FaultyStore:
         await self.plan.before(Call("delete", ref.id))
         await self._store.delete(ref)
 
+    async def unseal(self, ref: BlobRef) -> None:
+        await self.plan.before(Call("unseal", ref.id))
+        await self._store.unseal(ref)
+
     async def check(self, ref: BlobRef, *, repair: bool) -> Health:
         await self.plan.before(Call("check", ref.id))
         return await self._store.check(ref, repair=repair)

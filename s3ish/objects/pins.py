@@ -1,0 +1,44 @@
+"""Which blobs must stay because a snapshot names them, also when the objects that they were are gone."""
+
+from s3ish.blob.paths import home_of
+from s3ish.index.protocol import Damaged, Index
+from s3ish.model import Garbage
+from s3ish.objects.kept_rows import Decoded, KeptRows
+from s3ish.tables import keys
+from s3ish.tables.catalog import SNAPSHOTS
+from s3ish.tables.table import Named, Tables
+
+_ALL = 1 << 62
+
+
+class Pins:
+    """What all snapshots of a store name.
+
+    It is looked up in the index each time. What is garbage and pinned by none cannot be pinned later: a snapshot names
+    what is current, or what another snapshot names.
+    """
+
+    def __init__(self, index: Index, tables: Tables) -> None:
+        self._index, self._tables = index, tables
+        self._decoded = Decoded()
+
+    async def of(self, garbage: Garbage) -> frozenset[str]:
+        """Return the ids of those blobs of garbage that are pinned. Raises Unavailable."""
+        if not await self._index.scan(SNAPSHOTS.name, b"", keys.END, 1):
+            return frozenset()
+        return frozenset([ref.id for ref in (garbage.ref, *garbage.parts) if await self.hold(ref.id)])
+
+    async def hold(self, blob: str) -> bool:
+        """Whether a blob is pinned, given its id; where that cannot be read the answer is yes. Raises Unavailable."""
+        try:
+            home = home_of(blob)
+            for key, value in await SNAPSHOTS.rows(self._index, b"", keys.END, _ALL):
+                kept = KeptRows(self._index, SNAPSHOTS.decode(key, value).id, self._decoded)
+                for table in self._tables.sealed:
+                    for row in await kept.scan(table.name, *table.at_home(home), _ALL):
+                        named = await table.named(kept, table.hold(*row))
+                        if any(not isinstance(it, Named) or it.ref.id == blob for it in named):
+                            return True
+        except (Damaged, UnicodeDecodeError):
+            return True
+        return False
