@@ -20,6 +20,7 @@ from s3ish.identity.records import (
     UserRecord,
 )
 from s3ish.identity.secrets import Secrets
+from s3ish.model import Owner
 
 R = TypeVar("R", bound=Record)
 
@@ -45,6 +46,7 @@ class Directory:
     def __init__(self, fixed: Sequence[User], records: Iterable[Record], secrets: Secrets) -> None:
         self.root = fixed[0]
         self._fixed = Credentials(fixed)
+        self._owners = [user for user in fixed if user.policies is None]
         self._secrets = secrets
         self._by_id: dict[str, Record] = {}
         self._by_name: dict[tuple[type[Record], str], Record] = {}
@@ -112,6 +114,10 @@ class Directory:
     def groups_of(self, user: UserRecord) -> list[GroupRecord]:
         """Return the groups that a user is in."""
         return [group for group in self.all(GroupRecord) if group.id in user.groups]
+
+    def owners(self) -> list[Owner]:
+        """Return who can own buckets: the root user, and the users of the configuration that have no policies."""
+        return [user.owner for user in self._owners]
 
     def id_of(self, arn: str) -> str:
         """Return the id of the user or role that has an ARN; the ARN itself where none has; see ``Names``."""

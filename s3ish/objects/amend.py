@@ -46,6 +46,7 @@ async def amend(
     held: Held[R],
     change: Callable[[R], R],
     rows: Callable[[R, R], Sequence[Change]] = _nothing,
+    expect: Sequence[Expect] = (),
 ) -> Held[R]:
     """Replace a record by what ``change`` makes of it.
 
@@ -54,6 +55,7 @@ async def amend(
         change: returns the record to be, given the one that is there. It may be called again when another caller was
             faster, and with a later record then. It changes neither what the row is found by nor the blob.
         rows: returns what is to be written in the same commit, given the record as it was and as it will be.
+        expect: what more the commit requires.
 
     Returns:
         The record as it is now.
@@ -70,7 +72,7 @@ async def amend(
             following = rows(held.record, wanted)
             if same and not following:
                 return held
-            amended = await amend_once(store, table, held, wanted, following)
+            amended = await amend_once(store, table, held, wanted, following, expect)
             if amended:
                 return amended
             now = await _now(store, table, held.key, wanted.blob)

@@ -261,8 +261,9 @@ async def _amend(
         more = usage.of_version(after) + -usage.of_version(before)
         return [*rows, *drop_blobs(garbage), *USAGE.add(bucket, more)]
 
-    bucket = (await store.bucket(where[0])).record
-    version = await versions.amend_version(store, *where, change, cause=cause, beside=beside)
+    held = await store.bucket(where[0])
+    bucket = held.record
+    version = await versions.amend_version(store, *where, change, cause=cause, beside=beside, expect=[held.row])
     await store.discard(garbage)
     return version
 

@@ -102,7 +102,7 @@ async def _remove_version(
             check_removal(target.record, store.clock.service_ns(), bypass=bypass)
             newest = await store.newest(bucket, key, 2)
             held = await store.bucket(bucket)
-            if await _remove(store, held.record, target, newest, [], cause):
+            if await _remove(store, held.record, target, newest, [held.row], cause):
                 return Deleted(version_id, marker=target.record.marker)
     raise AssertionError  # attempts() raises before
 

@@ -178,7 +178,9 @@ async def _commit_part(store: Store, upload: Held[Upload], part: Part, inline: b
             *drop_blobs(garbage),
             *USAGE.add(bucket.record, more),
         ]
-        if await store.commit(changes, [upload.row, PARTS.expect(put.key, old.value if old else None), *room]):
+        if await store.commit(
+            changes, [upload.row, bucket.row, PARTS.expect(put.key, old.value if old else None), *room]
+        ):
             await store.discard(garbage)
             return
         await find_upload(store, record.bucket, record.key, record.id)
@@ -204,7 +206,7 @@ async def abort_upload(store: Store, bucket: str, key: str, upload_id: str) -> N
             changes: list[Change] = [UPLOADS.drop(held.key), *drop_blobs(garbage)]
             changes += [PARTS.drop(part.key) for part in parts]
             changes += USAGE.add(owned.record, -_held_by_upload(parts))
-            if await store.commit(changes, [held.row, *(part.row for part in parts)]):
+            if await store.commit(changes, [held.row, owned.row, *(part.row for part in parts)]):
                 await store.discard(garbage)
                 return
 

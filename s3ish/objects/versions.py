@@ -14,7 +14,7 @@ from msgspec.structs import replace
 
 from s3ish.clock import Clock
 from s3ish.errors import InvalidArgument, MethodNotAllowed, NoSuchKey, NoSuchVersion
-from s3ish.index.protocol import Change
+from s3ish.index.protocol import Change, Expect
 from s3ish.model import NULL_VERSION, Bucket, Version
 from s3ish.objects.amend import Gone, amend
 from s3ish.objects.consequences import BY_SERVER, Cause
@@ -104,6 +104,7 @@ async def amend_version(
     method: str = "PUT",
     cause: Cause = BY_SERVER,
     beside: Beside = _nothing,
+    expect: Sequence[Expect] = (),
 ) -> Version:
     """Change what is kept beside the bytes of a version: tags, access list, lock.
 
@@ -112,6 +113,7 @@ async def amend_version(
         method: of the request, for the error that a delete marker gives.
         cause: why.
         beside: returns further rows for the same commit, given the version as it was and as it will be.
+        expect: what more the commit requires.
 
     Returns:
         The version as it is now.
@@ -127,7 +129,7 @@ async def amend_version(
                 rows = functools.partial(_rows, store, record, cause, beside)
                 changed = change if cause.job == JOB else functools.partial(_changed, store, record, change)
                 with suppress(Gone):
-                    return (await amend(store, VERSIONS, held, changed, rows)).record
+                    return (await amend(store, VERSIONS, held, changed, rows, expect)).record
     raise AssertionError  # attempts() raises before
 
 

@@ -7,7 +7,7 @@ from urllib.parse import quote, unquote
 import pytest
 import yaml
 
-from s3ish.server.admin import explain, groups, roles, routes, users
+from s3ish.server.admin import buckets, explain, groups, roles, routes, users
 from tests.api.conftest import DOMAIN, LIMITED, OTHER, READER, ROOT
 from tests.api.iam_support import allowing, client, code_of
 
@@ -90,10 +90,11 @@ def _schema(of):
 
 
 @pytest.mark.parametrize(("method", "path", "operation"), CALLS, ids=lambda it: it if isinstance(it, str) else "")
-def test_the_description_is_true(raw, furnished, method, path, operation):
+def test_the_description_is_true(raw, bucket, furnished, method, path, operation):
     """Each example is answered with what is described, and each field that is answered is described."""
     refused = raw("GET", "/", keys=None) if "{request}" in path else None
     names = {"user": "alice", "key": "alice-key", "group": "staff", "role": "reader", "policy": "own"}
+    names["bucket"] = bucket
     names["request"] = refused and refused.headers["x-amz-request-id"]
     if method == "delete" and path.endswith("/policies/{policy}"):
         names["policy"] = "readonly" if "{" in path.removesuffix("{policy}") else "unused"
@@ -120,7 +121,15 @@ def test_the_description_has_every_call_and_every_field():
     assert {(method.upper(), path) for method, path, _ in CALLS} == {
         (route.method, routes.PREFIX + route.path) for route in routes.ROUTES
     }
-    for kind in (explain.Question, users.NewUser, users.NewKey, users.KeyState, groups.NewGroup, roles.NewRole):
+    for kind in (
+        explain.Question,
+        users.NewUser,
+        users.NewKey,
+        users.KeyState,
+        groups.NewGroup,
+        roles.NewRole,
+        buckets.NewOwner,
+    ):
         described = SPECIFICATION["components"]["schemas"][kind.__name__]
         assert set(described["properties"]) == set(kind.__struct_fields__), kind
         assert described["additionalProperties"] is False
@@ -271,7 +280,14 @@ def test_a_bucket_that_the_host_names_has_such_keys(raw, new_bucket):
 def test_who_has_no_policy_for_it_may_nothing(raw, keys):
     theirs = Admin(raw, keys)
     for method, path, _ in CALLS:
-        names = {"user": "ci", "key": LIMITED[0], "group": "none", "role": "none", "policy": "readonly"}
+        names = {
+            "bucket": "none",
+            "user": "ci",
+            "key": LIMITED[0],
+            "group": "none",
+            "role": "none",
+            "policy": "readonly",
+        }
         names["request"] = "0" * 16
         outcome = theirs.outcome(method.upper(), path.removeprefix("/-/admin/").format(**names), {"name": "x"})
         if (method, path) == ("post", "/-/admin/roles"):
@@ -327,3 +343,34 @@ def test_users_of_the_configuration_are_changed_there_alone(admin):
     assert admin.outcome("POST", "users/ci/keys", {}) == (400, "UnmodifiableEntity")
     assert admin.outcome("DELETE", "policies/readonly") == (400, "UnmodifiableEntity")
     assert admin.outcome("POST", "users", {"name": "CI"}) == (409, "EntityAlreadyExists")
+
+
+def test_a_bucket_goes_to_another_owner(raw, admin, s3, other, reader, refused, bucket, new_user):
+    s3.put_object(Bucket=bucket, Key="k", Body=b"data")
+    s3.put_bucket_ownership_controls(
+        Bucket=bucket, OwnershipControls={"Rules": [{"ObjectOwnership": "BucketOwnerPreferred"}]}
+    )
+    s3.put_bucket_acl(Bucket=bucket, ACL="authenticated-read")
+    s3.delete_bucket_ownership_controls(Bucket=bucket)
+    refused("AccessDenied", 403, other.get_object, Bucket=bucket, Key="k")
+    for keys in (OTHER, new_user(json.dumps({"Version": "2012-10-17", "Statement": [allowing("s3:*")]}))[1]):
+        asked = "PUT", f"buckets/{bucket}/owner", {"owner": "other"}
+        assert Admin(raw, keys)(*asked)[0] == 403
+    given = {"bucket": bucket, "owner": "other", "display_name": "Somebody Else"}
+    assert admin("PUT", f"buckets/{bucket}/owner", {"owner": "other"}) == (200, given)
+    assert admin("GET", f"buckets/{bucket}/owner") == (200, given)
+    assert other.get_object(Bucket=bucket, Key="k")["Body"].read() == b"data"
+    assert bucket in [it["Name"] for it in other.list_buckets()["Buckets"]]
+    assert bucket not in [it["Name"] for it in s3.list_buckets()["Buckets"]]
+    acl = other.get_bucket_acl(Bucket=bucket)
+    assert [it["Grantee"]["ID"] for it in acl["Grants"]] == [acl["Owner"]["ID"]] == ["other"]
+    refused("AccessDenied", 403, reader.get_object, Bucket=bucket, Key="k")
+    assert admin("PUT", f"buckets/{bucket}/owner", {"owner": "s3ish-root"})[0] == 200
+    refused("AccessDenied", 403, other.get_object, Bucket=bucket, Key="k")
+    for owner, name, outcome in (
+        ("nobody", bucket, (404, "NoSuchEntity")),
+        ("reader", bucket, (404, "NoSuchEntity")),
+        ("other", "not-there", (404, "NoSuchBucket")),
+    ):
+        status, told = admin("PUT", f"buckets/{name}/owner", {"owner": owner})
+        assert (status, told["error"]["code"]) == outcome

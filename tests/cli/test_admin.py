@@ -139,8 +139,11 @@ def test_what_goes_wrong_is_said_in_one_line(s3ish, tmp_path):
 def test_the_commands_in_the_documents_work(s3ish, endpoint, tmp_path):
     page = (Path(__file__).parents[2] / "docs" / "access.md").read_text()
     text = page.partition("## One team")[0]  # tests/test_access_page.py runs the rest
-    (trust,) = re.findall(r"```json\n(.*?)```", text, re.DOTALL)
+    bounds, trust = re.findall(r"```json\n(.*?)```", text, re.DOTALL)
     (tmp_path / "trust.json").write_text(trust)
+    (tmp_path / "bounds.json").write_text(bounds)
+    s3ish("policy", "put", "makers", "bounds.json")
+    s3ish("policy", "rm", "makers")
     ran = []
     for line in re.findall(r"^\$ (s3ish (?:user|group|policy|role) .*)$", text, re.MULTILINE):
         _, *arguments = shlex.split(line)
@@ -148,9 +151,11 @@ def test_the_commands_in_the_documents_work(s3ish, endpoint, tmp_path):
         ran.append(arguments[:2])
     assert {("user", "rm"), ("role", "add")} <= set(map(tuple, ran))
     s3ish("role", "rm", "deployer")
-    (curl,) = re.findall(r"^\$ (curl .*?'\{.*?\}')$", text, re.MULTILINE | re.DOTALL)
-    body = re.search(r"--json '(.*)'", curl)[1]
+    of_users, of_owners = re.findall(r"^\$ (curl .*?'\{.*?\}')$", text, re.MULTILINE | re.DOTALL)
+    body, owner = (re.search(r"--json '(.*)'", curl)[1] for curl in (of_users, of_owners))
     client = AdminClient(endpoint, Credentials("test", "test"), "us-east-1")
     made = client.call("POST", "users", body=json.loads(body))
     s3_of(endpoint, (made["key"]["access_key"], made["key"]["secret_key"])).create_bucket(Bucket="of-app")
+    assert "/-/admin/buckets/site/owner " in of_owners
+    assert client.call("PUT", "buckets", "of-app", "owner", body=json.loads(owner))["owner"] == "s3ish-root"
     s3ish("user", "rm", made["name"])

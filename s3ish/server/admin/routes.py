@@ -4,7 +4,7 @@ from typing import Any, NamedTuple
 
 from s3ish import __version__
 from s3ish.identity.records import KINDS
-from s3ish.server.admin import explain, groups, policies, roles, users
+from s3ish.server.admin import buckets, explain, groups, policies, roles, users
 from s3ish.server.admin.call import AdminCall, Handler
 
 PREFIX = "/-/admin"
@@ -49,6 +49,8 @@ ROUTES = (
     Route("GET", "/explain", "Explain", explain.list_refusals),
     Route("POST", "/explain", "Explain", explain.decide),
     Route("GET", "/explain/{request}", "Explain", explain.explain_request),
+    Route("GET", "/buckets/{bucket}/owner", "GetBucketOwner", buckets.get_owner),
+    Route("PUT", "/buckets/{bucket}/owner", "PutBucketOwner", buckets.put_owner),
     Route("GET", "/users", "ListUsers", users.list_users),
     Route("POST", "/users", "CreateUser", users.create_user, 201),
     Route("GET", "/users/{user}", "GetUser", users.get_user),
