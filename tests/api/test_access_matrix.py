@@ -12,6 +12,7 @@ import pytest
 from botocore.config import Config
 
 from tests.api.conftest import OTHER, READER, ROOT
+from tests.api.iam_support import remove
 from tests.api.test_headers import CHANGING, Requests
 from tests.test_catalogue import BUILT, OPERATIONS
 
@@ -175,6 +176,33 @@ def test_a_session_may_no_more_than_its_policy(matrix, narrowed, name):
 @pytest.mark.parametrize("name", ASKED)
 def test_nothing_opens_without_a_right_signature(matrix, name, keys):
     assert matrix.ask(matrix.request(name), keys)[0] == 403
+
+
+@pytest.fixture(scope="module")
+def bounded(iam):
+    """Keys of two users who may everything: one key is disabled, the other one's user is bounded to nothing of S3."""
+    bounds = {"disabled": "AdministratorAccess", "bounded": "IAMFullAccess"}
+    made = {}
+    for name, bound in bounds.items():
+        iam.create_user(UserName=name, PermissionsBoundary=f"arn:aws:iam::aws:policy/{bound}")
+        iam.attach_user_policy(UserName=name, PolicyArn="arn:aws:iam::aws:policy/AdministratorAccess")
+        key = iam.create_access_key(UserName=name)["AccessKey"]
+        made[name] = key["AccessKeyId"], key["SecretAccessKey"]
+    iam.update_access_key(UserName="disabled", AccessKeyId=made["disabled"][0], Status="Inactive")
+    yield made
+    for name in made:
+        remove(iam, name)
+
+
+@pytest.mark.parametrize("name", ASKED)
+def test_a_disabled_key_opens_nothing(matrix, bounded, name):
+    status, code = matrix.ask(matrix.request(name), bounded["disabled"])
+    assert (status, code) in ((403, "InvalidAccessKeyId"), REFUSED)  # HEAD has no code
+
+
+@pytest.mark.parametrize("name", WITH_BUCKET)
+def test_who_may_everything_may_nothing_outside_a_permissions_boundary(matrix, bounded, name):
+    assert matrix.ask(matrix.closed(name), bounded["bounded"]) == REFUSED
 
 
 READ_BY_LIST = {"s3:ListBucket", "s3:ListBucketVersions", "s3:ListBucketMultipartUploads"}
