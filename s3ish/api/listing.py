@@ -180,8 +180,8 @@ class ListObjectVersionsResponse:
     next_key_marker: str | None = element("NextKeyMarker", url=True)
     next_version_id_marker: str | None = element("NextVersionIdMarker")
     max_keys: int = element("MaxKeys", default=...)
-    versions: Rows[VersionElement] = rows("Version")
-    delete_markers: Rows[DeleteMarkerElement] = rows("DeleteMarker")
+    versions: Rows[VersionElement] = rows("Version", gaps=True)
+    delete_markers: Rows[DeleteMarkerElement] = rows("DeleteMarker", fills="versions")
     page: PageElements | None = group()
 
 
@@ -205,7 +205,7 @@ async def list_object_versions(context: Context, request: ListObjectVersionsRequ
         next_key_marker=page.last if page.truncated else None,
         next_version_id_marker=last_version.id if page.truncated and last_version else None,
         max_keys=limit,
-        versions=[_version(item, asked_ns) for _, item in page.items if not item.version.marker],
+        versions=[None if item.version.marker else _version(item, asked_ns) for _, item in page.items],
         delete_markers=[_marker(item) for _, item in page.items if item.version.marker],
         page=PageElements.of(request, page),
     )

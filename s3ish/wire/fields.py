@@ -28,7 +28,8 @@ class Spec(Struct, frozen=True):
 
     ``wrapper`` is the element around a list's members, ``choices`` the values an enumeration allows, ``url`` whether
     the text is percent-encoded when the instance's ``encoding_type`` is ``url``, ``rows`` whether members come as
-    tuples, ``member`` of the model the name in AWS's API model where it is not the wire name, ``limit`` how many
+    tuples, ``gaps`` whether members of another list stand among them, ``fills`` the list of whose members these stand
+    among, ``member`` of the model the name in AWS's API model where it is not the wire name, ``limit`` how many
     members a list that is read may have, and ``secret`` whether an instance must not show the value.
     """
 
@@ -38,6 +39,8 @@ class Spec(Struct, frozen=True):
     choices: tuple[str, ...] = ()
     url: bool = False
     rows: bool = False
+    gaps: bool = False
+    fills: str = ""
     member: str = ""
     limit: int = 0
     secret: bool = False
@@ -143,13 +146,18 @@ class Rows(Protocol[Member_co]):
     For answers with a thousand members: making as many structures takes as long as writing them.
     """
 
-    def __iter__(self) -> Iterator[tuple[Any, ...]]:
-        """Return the tuples."""
+    def __iter__(self) -> Iterator[tuple[Any, ...] | None]:
+        """Return the tuples; None for a gap."""
 
 
-def rows(name: str, *, wrapper: str = "") -> Any:
-    """A list of XML elements, one beside the other, or within ``wrapper``, given as ``Rows``."""
-    return Field(Spec("elements", name, wrapper=wrapper, rows=True), ())
+def rows(name: str, *, wrapper: str = "", gaps: bool = False, fills: str = "") -> Any:
+    """A list of XML elements, one beside the other, or within ``wrapper``, given as ``Rows``.
+
+    Args:
+        gaps: whether it may have gaps, in whose places members of a later list stand.
+        fills: the field of the same shape whose gaps the members of this one fill, in their order.
+    """
+    return Field(Spec("elements", name, wrapper=wrapper, rows=True, gaps=gaps, fills=fills), ())
 
 
 def attribute(name: str) -> Any:

@@ -97,7 +97,10 @@ def _content_of(compiled: Places, source: str, made: str, space: dict[str, Any])
             template += f"{{{variable}}}"
         elif spec.place == "elements":
             code += [f"vs = {value}", *_many(get_args(kind)[0], spec, variable, space)]
-            template += f"{{{variable}}}"
+            if spec.fills:
+                gaps = f"{made}{list(compiled.specs).index(spec.fills)}"
+                code += [f"fill = iter({variable})", f"{variable} = ''.join([text or next(fill) for text in {gaps}])"]
+            template += "" if spec.gaps else f"{{{variable}}}"
     return code, template
 
 
@@ -107,7 +110,11 @@ def _many(kind: Any, spec: Spec, made: str, space: dict[str, Any]) -> list[str]:
         code, template = _content_of(kind.__wire__, "f_", "r", space)
         fields_of = ", ".join(f"f_{name}" for name in kind.__wire__.specs)
         code.append(f"put(f'<{spec.name}>{template}</{spec.name}>')")
-        loop = [f"for {fields_of}, in vs:", *("    " + line for line in code)]
+        if spec.gaps:
+            code = ["if row is None:", "    put(''); continue", f"{fields_of}, = row", *code]
+        loop = [f"for {'row' if spec.gaps else fields_of + ','} in vs:", *("    " + line for line in code)]
+        if spec.gaps or spec.fills:
+            return ["texts = []; put = texts.append", *loop, f"{made} = texts"]
         begin, end = (f"'<{spec.wrapper}>' + ", f" + '</{spec.wrapper}>'") if spec.wrapper else ("", "")
         return ["texts = []; put = texts.append", *loop, f"{made} = {begin}''.join(texts){end}"]
     text = f"''.join([f'{_element_of(kind, spec, 'v', space)}' for v in vs])"

@@ -284,3 +284,30 @@ def test_what_is_yet_to_be_made_has_no_version_id(raw, s3, versioned, method, qu
     assert answer.outcome == (400, "InvalidArgument")
     assert answer.xml.findtext("ArgumentName") == "versionId"
     assert [item["VersionId"] for item in s3.list_object_versions(Bucket=versioned)["Versions"]] == [version]
+
+
+def test_versions_and_markers_are_listed_in_one_order(raw, s3, versioned):
+    """By key, and the newest first: clients take what is next to each other for the history of a key."""
+    wanted = []
+    for key in ("a", "b", "c"):
+        history = [("Version", s3.put_object(Bucket=versioned, Key=key, Body=b"1")["VersionId"])]
+        if key != "b":
+            history.append(("DeleteMarker", s3.delete_object(Bucket=versioned, Key=key)["VersionId"]))
+            history.append(("Version", s3.put_object(Bucket=versioned, Key=key, Body=b"2")["VersionId"]))
+        history.append(("DeleteMarker", s3.delete_object(Bucket=versioned, Key=key)["VersionId"]))
+        wanted += [(kind, key, version) for kind, version in reversed(history)]
+
+    def listed(query=""):
+        found = raw("GET", f"/{versioned}?versions{query}").xml
+        return [(it.tag, it.findtext("Key"), it.findtext("VersionId")) for it in found if it.tag in NAMES]
+
+    assert listed() == wanted
+    assert listed("&prefix=b") == wanted[4:6]
+    assert listed("&max-keys=3") == wanted[:3]
+    answer = s3.list_object_versions(Bucket=versioned)
+    assert len(answer["Versions"]) == len(answer["DeleteMarkers"]) == 5
+    only = s3.list_object_versions(Bucket=versioned, MaxKeys=1)
+    assert ("Versions" in only, len(only["DeleteMarkers"])) == (False, 1)
+
+
+NAMES = ("Version", "DeleteMarker")
