@@ -159,6 +159,10 @@ class Client:
         """Store a file in the class GLACIER."""
         raise NotOffered("no archive classes")
 
+    def select(self, bucket: str, key: str, expression: str) -> bytes:
+        """Return the records that a query finds in an object of CSV with a header, as CSV."""
+        raise NotOffered("no queries on objects")
+
     def restore(self, bucket: str, key: str, days: int) -> str:
         """Restore an archived object; return what is said of the restore then."""
         raise NotOffered("no restores")

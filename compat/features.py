@@ -349,6 +349,18 @@ def archive(client: Client, place: Place) -> str:
     return ""
 
 
+def select(client: Client, place: Place) -> str:
+    """Query an object."""
+    path = place.scratch("table.csv")
+    path.write_text("id,name\n" + "".join(f'{number},"name, {number}"\n' for number in range(20_000)))
+    client.put(place.bucket, "table.csv", path)
+    found = client.select(place.bucket, "table.csv", "SELECT s.name FROM S3Object s WHERE s.id >= 19998")
+    expect(found == b'"name, 19998"\n"name, 19999"\n', f"the records are {found[:200]!r}")
+    whole = client.select(place.bucket, "table.csv", "SELECT * FROM S3Object")
+    expect(whole == path.read_bytes().partition(b"\n")[2], f"all records have {len(whole)} bytes")
+    return ""
+
+
 def annotations(client: Client, place: Place) -> str:
     """Annotate an object."""
     client.put(place.bucket, "annotated", place.file("small-11", 11))
@@ -473,6 +485,7 @@ FEATURES: tuple[Callable[[Client, Place], str], ...] = (
     append,
     rename,
     archive,
+    select,
     annotations,
     settings,
     client_key,

@@ -93,6 +93,13 @@ class AwsCli(Program):
     def put_archived(self, bucket: str, key: str, path: Path) -> None:
         self.run("s3", "cp", path, f"s3://{bucket}/{key}", "--storage-class", "GLACIER")
 
+    def select(self, bucket: str, key: str, expression: str) -> bytes:
+        target = self.home / "selected"
+        given = ("--expression", expression, "--expression-type", "SQL")
+        formats = ("--input-serialization", "CSV={FileHeaderInfo=USE}", "--output-serialization", "CSV={}")
+        self._of("select-object-content", bucket, key, *given, *formats, target)
+        return target.read_bytes()
+
     def restore(self, bucket: str, key: str, days: int) -> str:
         self._of("restore-object", bucket, key, "--restore-request", f"Days={days}")
         return str(json.loads(self._of("head-object", bucket, key))["Restore"])

@@ -95,6 +95,17 @@ class Boto3(Client):
     def put_archived(self, bucket: str, key: str, path: Path) -> None:
         self.s3.upload_file(str(path), bucket, key, ExtraArgs={"StorageClass": "GLACIER"})
 
+    def select(self, bucket: str, key: str, expression: str) -> bytes:
+        answer = self.s3.select_object_content(
+            Bucket=bucket,
+            Key=key,
+            Expression=expression,
+            ExpressionType="SQL",
+            InputSerialization={"CSV": {"FileHeaderInfo": "USE"}},
+            OutputSerialization={"CSV": {}},
+        )
+        return b"".join(event["Records"]["Payload"] for event in answer["Payload"] if "Records" in event)
+
     def restore(self, bucket: str, key: str, days: int) -> str:
         self.s3.restore_object(Bucket=bucket, Key=key, RestoreRequest={"Days": days})
         return self.s3.head_object(Bucket=bucket, Key=key)["Restore"]

@@ -7,6 +7,7 @@ from pathlib import Path
 from minio import Minio
 from minio.commonconfig import CopySource
 from minio.deleteobjects import DeleteObject
+from minio.select import CSVInputSerialization, CSVOutputSerialization, SelectRequest
 
 from compat.client import Account, Client, Described
 from compat.harness import main
@@ -46,6 +47,11 @@ class MinioPy(Client):
     def get_range(self, bucket: str, key: str, start: int, length: int) -> bytes:
         with self.s3.get_object(bucket, key, offset=start, length=length) as answer:
             return answer.read()
+
+    def select(self, bucket: str, key: str, expression: str) -> bytes:
+        given, out = CSVInputSerialization(file_header_info="USE"), CSVOutputSerialization()
+        with self.s3.select_object_content(bucket, key, SelectRequest(expression, given, out)) as answer:
+            return b"".join(answer.stream())
 
     def keys(self, bucket: str, prefix: str) -> list[str]:
         return [found.object_name for found in self.s3.list_objects(bucket, prefix, recursive=True)]

@@ -167,9 +167,7 @@ async def select_object_content(context: Context, request: SelectObjectContentRe
         check_key(version, key)
         archive.check_readable(version, store.clock.service_ns())
         scan = _read_scan_range(wanted.scan_range, version.size)
-        if wanted.scan_range and (
-            packed != "NONE" or not (csv or (json and json.lines)) or (csv and csv.quoted_records)
-        ):
+        if wanted.scan_range and (packed != "NONE" or (json and not json.lines) or (csv and csv.quoted_records)):
             raise UnsupportedScanRangeInput
         first = max(scan[0] - 1, 0)  # the byte before tells whether a record begins
         task = Task(
@@ -184,8 +182,9 @@ async def select_object_content(context: Context, request: SelectObjectContentRe
             memory_mib=store.selects.memory_mib,
             packed=packed,
             filler=_filler(store.clock.token(20), csv) if csv else "",
+            first=scan[0],
             skip=scan[0] > 0,
-            stop=scan[1] - first if wanted.scan_range else None,
+            stop=scan[1] - (first if csv or json else 0) if wanted.scan_range else None,
             head=min(version.size, _HEAD_BYTES) if csv and scan[0] else 0,
         )
         return await store.selects.begin(task, first, _Opener(context, version, key))

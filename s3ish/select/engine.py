@@ -102,7 +102,25 @@ class Child:
     def _parquet(self, query: Query, engine: duckdb.DuckDBPyConnection) -> Table:
         check_flat(query.source)
         columns = engine.execute(f"DESCRIBE SELECT * FROM read_parquet('{OBJECT}')").fetchall()
-        return ParquetTable(OBJECT, [(str(name), str(kind)) for name, kind, *_ in columns])
+        rows = self._wanted_rows(engine) if self._task.stop is not None else None
+        return ParquetTable(OBJECT, [(str(name), str(kind)) for name, kind, *_ in columns], rows)
+
+    def _wanted_rows(self, engine: duckdb.DuckDBPyConnection) -> tuple[int, int]:
+        """Return from which to which the rows are whose groups begin where they are wanted."""
+        task = self._task
+        groups = engine.execute(
+            "SELECT row_group_num_rows, min(CASE WHEN dictionary_page_offset > 0 THEN least(dictionary_page_offset, "
+            f"data_page_offset) ELSE data_page_offset END) FROM parquet_metadata('{OBJECT}') "
+            "GROUP BY row_group_id, row_group_num_rows ORDER BY row_group_id"
+        ).fetchall()
+        first, stop, at = 0, 0, 0
+        for count, begins in groups:
+            if begins < task.first:
+                first = stop = at + count
+            elif begins < (task.stop or 0):
+                stop = at + count
+            at += count
+        return first, stop
 
     def _open(self, files: ObjectFile | StreamFiles, paths: list[str]) -> duckdb.DuckDBPyConnection:
         """Return an engine that can reach these files, and nothing else of this machine or another."""

@@ -39,7 +39,8 @@ class Task(Struct, frozen=True):
     come, ``packed`` by what they are compressed: nothing, GZIP or BZIP2. Of a part of an object ``skip`` tells that its
     first bytes are of a record that is not wanted, and ``stop`` after how many bytes no record may begin. ``head`` is
     then the begin of the object, which has its header. ``seconds`` and ``memory_mib`` are limits. ``filler`` is a text
-    that nothing in the object can be expected to be.
+    that nothing in the object can be expected to be. Of Parquet the groups of rows are wanted that begin from byte
+    ``first`` on and before ``stop``.
     """
 
     expression: str
@@ -53,6 +54,7 @@ class Task(Struct, frozen=True):
     memory_mib: int
     filler: str = ""
     packed: str = "NONE"
+    first: int = 0
     skip: bool = False
     stop: int | None = None
     head: int = 0

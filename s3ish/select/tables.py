@@ -195,10 +195,11 @@ class ParquetTable:
     Args:
         path: where the engine reads it.
         columns: name and type of each.
+        rows: from which to which the rows are wanted; None for all.
     """
 
-    def __init__(self, path: str, columns: Sequence[tuple[str, str]]) -> None:
-        self._path, self._columns = path, columns
+    def __init__(self, path: str, columns: Sequence[tuple[str, str]], rows: tuple[int, int] | None) -> None:
+        self._path, self._columns, self._rows = path, columns, rows
         self._names = [name for name, _ in columns]
 
     def find(self, steps: Steps, bind: Bind) -> Value:
@@ -222,10 +223,16 @@ class ParquetTable:
         return None
 
     def source(self, bind: Bind) -> str:  # noqa: ARG002 - the form of all
-        return f"read_parquet({_quoted(self._path)}) AS t({', '.join(f'c{n}' for n in range(len(self._columns)))})"
+        names = [f"c{number}" for number in range(len(self._columns))]
+        numbered = ", file_row_number = true" if self._rows else ""
+        if self._rows:
+            names.append("row_number")
+        return f"read_parquet({_quoted(self._path)}{numbered}) AS t({', '.join(names)})"
 
     def checked(self, condition: str) -> str:
-        return condition
+        if self._rows is None:
+            return condition
+        return f"row_number >= {self._rows[0]} AND row_number < {self._rows[1]} AND {condition}"
 
     def _column(self, number: int) -> Value:
         kind, sql = self._columns[number][1], f"c{number}"

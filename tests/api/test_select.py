@@ -222,6 +222,27 @@ def test_a_range_has_the_records_that_begin_in_it(s3, bucket):
     assert records(s3, bucket, "SELECT s.a FROM S3Object s", given=lines, ScanRange={"Start": 1}) == "2\n"
 
 
+def test_a_range_of_parquet_has_the_groups_of_rows_that_begin_in_it(s3, bucket):
+    import pyarrow
+    from pyarrow.parquet import ParquetFile, write_table
+
+    sink = io.BytesIO()
+    table = pyarrow.table({"id": pyarrow.array(range(5000), pyarrow.int64()), "b": ["text"] * 5000})
+    write_table(table, sink, row_group_size=1000)
+    s3.put_object(Bucket=bucket, Key="k", Body=sink.getvalue())
+    columns = [ParquetFile(sink).metadata.row_group(number).column(0) for number in range(5)]
+    begins = [column.dictionary_page_offset or column.data_page_offset for column in columns]
+
+    def ids(**scan):
+        query = "SELECT COUNT(*), MIN(s.id), MAX(s.id) FROM S3Object s"
+        return records(s3, bucket, query, given={"Parquet": {}}, ScanRange=scan)
+
+    assert ids(Start=0, End=begins[0]) == "1000,0,999\n"
+    assert ids(Start=begins[0] + 1, End=begins[2]) == "2000,1000,2999\n"
+    assert ids(Start=begins[4]) == "1000,4000,4999\n"
+    assert ids(Start=begins[4] + 1) == "0,,\n"
+
+
 @pytest.mark.parametrize(
     ("given", "scan", "code"),
     [
