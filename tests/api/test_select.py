@@ -9,6 +9,8 @@ import os
 import pytest
 from botocore.exceptions import ClientError, EventStreamError
 
+from tests.api.conftest import ROOT, _client
+
 PEOPLE = b"id,name,age\n1,Ann,30\n2,Bob,4\n3,Cy,x\n"
 CSV = {"CSV": {"FileHeaderInfo": "USE"}}
 REQUEST = (
@@ -363,3 +365,24 @@ def test_objects_of_parts_and_of_versions_are_read(s3, versioned):
     s3.put_object(**where, Body=PEOPLE)
     assert records(s3, versioned, "SELECT COUNT(*) FROM S3Object") == "3\n"
     assert records(s3, versioned, "SELECT * FROM S3Object LIMIT 1") == "1,Ann,30\n"
+
+
+def test_a_server_without_the_extra_says_which_one_it_lacks(start_server, tmp_path, refused):
+    (tmp_path / "sitecustomize.py").write_text("import sys\nsys.modules['duckdb'] = None\n")
+    server = start_server(tmp_path / "data", PYTHONPATH=str(tmp_path))
+    client = _client(server.endpoint, ROOT)
+    client.create_bucket(Bucket="bucket")
+    client.put_object(Bucket="bucket", Key="k", Body=PEOPLE)
+    answer = refused("NotImplemented", 501, events, client=client, bucket="bucket", expression="SELECT * FROM S3Object")
+    assert "s3ish[select]" in answer["Error"]["Message"]
+
+
+def test_settings_bound_a_query(start_server, tmp_path):
+    server = start_server(tmp_path / "data", S3ISH_SELECT_SECONDS="0.1", S3ISH_SELECT_AT_ONCE="1")
+    client = _client(server.endpoint, ROOT)
+    client.create_bucket(Bucket="bucket")
+    client.put_object(Bucket="bucket", Key="k", Body=PEOPLE)
+    with pytest.raises(ClientError) as caught:
+        events(client, "bucket", "SELECT * FROM S3Object")
+    assert caught.value.response["Error"]["Code"] == "ExternalEvalException"
+    assert "0.1 seconds" in caught.value.response["Error"]["Message"]
