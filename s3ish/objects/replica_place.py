@@ -4,6 +4,7 @@ So it may come to lie below newer ones, and it is made once, however often that 
 """
 
 from s3ish.blob.protocol import BlobWriter
+from s3ish.errors import InvalidRequest
 from s3ish.index.protocol import Change, Expect, RowIs
 from s3ish.model import NULL_VERSION, Usage, Version
 from s3ish.objects import usage
@@ -34,12 +35,15 @@ async def publish_replica(
 
     Raises:
         NoSuchBucket: it is gone.
+        InvalidRequest: the bucket keeps no versions.
         QuotaExceeded: the bucket or its owner would hold too much.
         Conflicted: the replica is there by now, or ``expect`` no longer holds.
     """
     async with store.turn(draft.bucket, draft.key), store.provisional(draft.blob):
         for _ in attempts():
             bucket = await store.bucket(draft.bucket)
+            if bucket.record.versioning != "Enabled":
+                raise InvalidRequest("Replicas need a bucket that keeps versions.")
             if await store.get(VERSIONS, draft.bucket, draft.key, draft.sequence) is not None:
                 raise Conflicted
             newest = next(iter(await store.newest(draft.bucket, draft.key)), None)

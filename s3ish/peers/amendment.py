@@ -12,11 +12,8 @@ from s3ish.jobs.destination import Forbidden
 from s3ish.model import Version
 from s3ish.objects.lock import is_retained
 from s3ish.outbound.http import Answer
-from s3ish.peers.client import Client, Content, check
+from s3ish.peers.client import Client, Content, check, element
 from s3ish.wire.scalars import write_iso8601
-
-_GONE = (400, 404, 405)
-"""Statuses that a version has which is not there: its id may be none of the server's."""
 
 
 async def amend(
@@ -43,7 +40,9 @@ async def amend(
         return await client.call("PUT", version.key, given, query=query, content=Content.of(sent))
 
     answer = await tell("tagging", f"<Tagging><TagSet>{tags}</TagSet></Tagging>")
-    if answer.status in _GONE:
+    if (
+        answer.status in (404, 405) or element(answer, "Code") == "InvalidArgument"
+    ):  # its id may be none of the server's
         return False
     check(answer)
     lock = version.attributes.lock

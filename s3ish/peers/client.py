@@ -44,6 +44,9 @@ class Address(Struct, frozen=True):
     link_local: bool = False
     ca_file: str = ""
 
+    def __repr__(self) -> str:
+        return f"Address({self.endpoint!r}, {self.bucket!r}, …)"  # without the keys
+
 
 class Content(Struct, frozen=True):
     """What a request carries: its size in bytes, its SHA-256 in hexadecimal, and the bytes or what opens them."""

@@ -8,6 +8,7 @@ import boto3
 import pytest
 from botocore.config import Config
 
+from s3ish.cli import cert
 from tests.waiting import wait_until
 
 ARN = "arn:s3ish:replication:::there"
@@ -352,3 +353,18 @@ def test_encrypted_objects_arrive_under_the_keys_of_the_server_there(start_serve
     assert [it[:3] for it in versions(there, "there")] == [
         it[:3] for it in versions(here, "here") if it[0] != "customer"
     ]
+
+
+def test_a_target_over_tls_is_trusted_by_its_own_authority(start_server, tmp_path):
+    files = cert.write(tmp_path / "tls", ["127.0.0.1"], datetime.now(UTC), days=1)
+    served = {"S3ISH_TLS_CERTIFICATES": str(files.certificate), "S3ISH_TLS_KEYS": str(files.key)}
+    second = start_server(tmp_path / "second", S3ISH_DEFAULT_BUCKETS="there:versioned", **served)
+    strange = target(second.endpoint, f"{ARN}-strange")
+    (tmp_path / "s3ish.toml").write_text(target(second.endpoint, ca_file=str(files.authority)) + strange)
+    here = client(start_server(tmp_path / "first", "--config", tmp_path / "s3ish.toml").endpoint)
+    versioned(here, "here")
+    replicate(here, "here", rule(), rule(f"{ARN}-strange", Priority=2, Filter={"Prefix": "strange"}))
+    for key in ("strange", "a"):
+        here.put_object(Bucket="here", Key=key, Body=b"x")
+    wait_until(lambda: status(here, "a") == "COMPLETED")
+    assert status(here, "strange") == "PENDING"
