@@ -256,6 +256,7 @@ def numbered_document(
     listed_root: str,
     check: Check[T] | None = None,
     admit: Admit | None = None,
+    status: int = 200,
 ) -> Documents[T]:
     """Declare a document of which a bucket has many, each with an ``id``.
 
@@ -266,6 +267,7 @@ def numbered_document(
         effect: what comes of it.
         listed_root: the root element of their list.
         check, admit: raise an S3 error if a document that is put cannot be meant for the bucket.
+        status: of the answer to a put.
     """
 
     name = wire(kind).root
@@ -276,7 +278,7 @@ def numbered_document(
     family = Documents(query_key, kind, name, effect)
     family.operations = (
         _declare(get, f"GetBucket{name}", "GET", f"{query_key}&id", reads, _NumberedRequest, kind),
-        _declare(put, f"PutBucket{name}", "PUT", f"{query_key}&id", writes, asked, None),
+        _declare(put, f"PutBucket{name}", "PUT", f"{query_key}&id", writes, asked, None, status=status),
         _declare(
             delete, f"DeleteBucket{name}", "DELETE", f"{query_key}&id", writes, _NumberedRequest, None, status=204
         ),

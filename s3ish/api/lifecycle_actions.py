@@ -15,7 +15,7 @@ from s3ish.wire.shape import shape
 MAX_DAYS = 2**31 - 1
 MAX_NEWER_VERSIONS = 100
 _KEPT_DAYS = {"STANDARD_IA": 30, "ONEZONE_IA": 30}
-"""How old an object must be for a class."""
+"""How old an object must be for a class, and how long it must stay there before a rule takes it on."""
 _DAY_NS = 86_400 * 10**9
 _YEAR_10000_NS = 253_402_300_800 * 10**9
 
@@ -176,4 +176,10 @@ def _check_order(times: Sequence[tuple[str, int]], action: str, unit: str, rule:
             raise InvalidArgument(
                 f"'{unit}' in the {action} action for StorageClass '{after}' for {rule} must be greater than '{unit}' "
                 f"in the {action} action for StorageClass '{before}' for {rule}"
+            )
+        stay = 0 if unit == "Date" else _KEPT_DAYS.get(before, 0)
+        if later - earlier < stay:
+            raise InvalidArgument(
+                f"'{unit}' in the '{action}' action for StorageClass '{after}' for {rule} must be {stay} days more "
+                f"than {rule} in the '{action}' action for StorageClass '{before}'"
             )

@@ -54,4 +54,5 @@ METRICS = numbered_document(
     effect=Effect.NONE,
     listed_root="ListMetricsConfigurationsResult",
     check=_check,
+    status=204,
 )

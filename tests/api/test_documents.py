@@ -6,6 +6,7 @@ import json
 import re
 
 import pytest
+from botocore.exceptions import ClientError
 
 from compat.documents import documents
 from s3ish.api.catalogue import catalogue, families
@@ -153,7 +154,7 @@ def test_many_documents_are_listed_page_by_page(raw, s3, bucket):
     ids = sorted(f"m-{number}" for number in range(103))
     for number in ids:
         document = f"<MetricsConfiguration><Id>{number}</Id></MetricsConfiguration>"
-        assert raw("PUT", f"/{bucket}?metrics&id={number}", document).status == 200
+        assert raw("PUT", f"/{bucket}?metrics&id={number}", document).status == 204
     first = s3.list_bucket_metrics_configurations(Bucket=bucket)
     assert (first["IsTruncated"], len(first["MetricsConfigurationList"])) == (True, 100)
     token = first["NextContinuationToken"]
@@ -336,6 +337,8 @@ WRONG = {
         ("InvalidRequest", moves((30, "GLACIER"), (60, "GLACIER"))),
         ("InvalidArgument", moves((60, "GLACIER"), (60, "DEEP_ARCHIVE"))),
         ("InvalidArgument", moves((40, "STANDARD_IA"), (35, "GLACIER"))),
+        ("InvalidArgument", moves((30, "STANDARD_IA"), (59, "GLACIER"))),
+        ("InvalidArgument", moves((30, "STANDARD_IA"), (59, "INTELLIGENT_TIERING"))),
         ("InvalidArgument", moves((40, "GLACIER"), **EXPIRE)),
         ("InvalidRequest", moves((40, "GLACIER"), Expiration={"Date": "2030-01-01T00:00:00Z"})),
         ("InvalidArgument", rules({"NoncurrentVersionExpiration": {"NoncurrentDays": 0}})),
@@ -599,3 +602,25 @@ def test_a_list_as_orc_is_refused_clearly(s3, refused, bucket):
     arguments = {"Bucket": bucket, "Id": "all", "InventoryConfiguration": wanted}
     answer = refused("NotImplemented", 501, s3.put_bucket_inventory_configuration, **arguments)
     assert "ORC" in answer["Error"]["Message"]
+
+
+def test_what_was_moved_to_infrequent_access_stays_there_for_a_month(s3, versioned):
+    """A rule that takes objects on earlier is refused, for versions of either kind; archives have no such time."""
+    for first, later in (("STANDARD_IA", "GLACIER"), ("ONEZONE_IA", "DEEP_ARCHIVE")):
+        transitions = [{"Days": 30, "StorageClass": first}, {"Days": 60, "StorageClass": later}]
+        noncurrent = [{"NoncurrentDays": it["Days"], "StorageClass": it["StorageClass"]} for it in transitions]
+        archives = [{"Days": 1, "StorageClass": "GLACIER"}, {"Days": 2, "StorageClass": "DEEP_ARCHIVE"}]
+        for actions in (
+            {"Transitions": transitions},
+            {"NoncurrentVersionTransitions": noncurrent},
+            {"Transitions": archives},
+        ):
+            s3.put_bucket_lifecycle_configuration(Bucket=versioned, LifecycleConfiguration={"Rules": [RULE | actions]})
+        transitions[1]["Days"] = noncurrent[1]["NoncurrentDays"] = 59
+        for actions in ({"Transitions": transitions}, {"NoncurrentVersionTransitions": noncurrent}):
+            with pytest.raises(ClientError) as caught:
+                s3.put_bucket_lifecycle_configuration(
+                    Bucket=versioned, LifecycleConfiguration={"Rules": [RULE | actions]}
+                )
+            error = caught.value.response["Error"]
+            assert (error["Code"], "must be 30 days more than" in error["Message"]) == ("InvalidArgument", True)
