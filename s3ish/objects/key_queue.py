@@ -5,6 +5,7 @@ Correctness does not rest on it, because commits state what they expect; it spar
 
 import asyncio
 from collections import deque
+from contextlib import suppress
 
 
 class KeyQueue:
@@ -38,7 +39,8 @@ class _Turn:
             await turn
         except asyncio.CancelledError:
             if turn.cancelled():
-                queue.remove(turn)
+                with suppress(ValueError):  # the turn before ended meanwhile, and passed over this one
+                    queue.remove(turn)
             else:  # it had come just before
                 self._pass_on()
             raise

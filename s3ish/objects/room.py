@@ -111,7 +111,7 @@ class Room:
         """Let those in who wait, now that so many bytes are free."""
         self._slow -= slow_size
         self._quick -= size
-        while self._waiting and self._has(self._waiting[0][0]):
+        while self._waiting and (self._waiting[0][1].done() or self._has(self._waiting[0][0])):
             wanted, turn = self._waiting.popleft()
             if not turn.done():
                 self._quick += wanted
@@ -127,6 +127,5 @@ class Room:
         try:
             await turn
         except asyncio.CancelledError:
-            if not turn.cancelled():  # the turn came at the same moment
-                self.free(size)
+            self.free(0 if turn.cancelled() else size)  # or the turn came at the same moment
             raise

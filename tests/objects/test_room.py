@@ -57,6 +57,18 @@ async def test_small_objects_never_wait(store):
     assert store.room.taken == 4 * MIB
 
 
+async def test_who_gives_up_no_longer_holds_up_those_behind():
+    room = Room(16 * MIB)
+    first = await room.enter(13 * MIB)
+    second, third = entering(room, 4 * MIB), entering(room, MIB)
+    await settle()
+    second.cancel()
+    await asyncio.wait_for(third, WAIT_SECONDS)
+    third.result().leave()
+    first.leave()
+    assert room.taken == 0
+
+
 @pytest.mark.parametrize("granted", [False, True])
 async def test_who_gives_up_leaves_its_turn_to_others(granted):
     room = Room(MIB, 0)
