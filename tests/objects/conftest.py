@@ -5,6 +5,7 @@ import structlog.testing
 
 from s3ish.objects import multipart
 from tests.objects.support import World, make_bucket
+from tests.witness import witnessed
 
 
 @pytest.fixture
@@ -26,6 +27,13 @@ async def store(world):
 def small_parts(monkeypatch):
     """Parts may be as small as 200 bytes, so that a test needs no megabytes."""
     monkeypatch.setattr(multipart, "MIN_PART_BYTES", 200)
+
+
+@pytest.fixture(autouse=True)
+def witness():
+    """Look on at all commits: no writer of versions forgets what follows, nor to count."""
+    with witnessed():
+        yield
 
 
 @pytest.fixture(autouse=True)

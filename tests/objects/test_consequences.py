@@ -156,11 +156,6 @@ async def test_what_expires_says_so(store, diary):
     ]
 
 
-async def test_without_sources_nothing_is_made_of_a_change(store):
-    written = await put(store, "k")
-    assert store.consequences.rows(await _bucket(store), None, written, CAUSE) == []
-
-
 class Recorded:
     """An index whose commits are remembered."""
 
@@ -173,6 +168,15 @@ class Recorded:
 
     def __getattr__(self, name):
         return getattr(self._index, name)
+
+
+async def test_without_sources_nothing_is_made_of_a_change(tmp_path):
+    world = World(tmp_path)
+    store = world.open(wrap=Recorded)
+    await make_bucket(store)
+    await put(store, "k")
+    assert {table for table, _ in store.index.commits_made[-1]} == {"versions", "current", "inline", "usage"}
+    await world.close()
 
 
 async def test_a_row_is_in_the_commit_of_its_change(tmp_path):

@@ -37,6 +37,7 @@ from s3ish.threads import InlinePool
 from tests.blob.support import PlainTree
 from tests.objects.encodings.toy import encodings, toy
 from tests.sim.disk import Disk, Kept, System
+from tests.witness import witnessed
 
 STRIPE, INLINE = 64, 16
 START_NS = 1_700_000_000_000_000_000
@@ -202,7 +203,7 @@ class EncryptingMachine(Machine):
 @contextmanager
 def simulated():
     """The system on which machines run, in the place of the real one."""
-    with pytest.MonkeyPatch.context() as patch, _silence():
+    with pytest.MonkeyPatch.context() as patch, _silence(), witnessed():
         system = System()
         patch.setattr(volume, "os", system)
         patch.setattr(volume, "Tree", PlainTree)

@@ -1,0 +1,148 @@
+"""A witness of commits: what changes a version has asked for what follows, and counts what it changes.
+
+Each writer of versions calls ``store.consequences.rows`` and ``USAGE.add`` by itself. One that forgets is a silent
+fault: no event, no replica, a counter that is wrong for good. Where the witness looks on, its first commit fails.
+"""
+
+from contextlib import contextmanager
+
+import pytest
+from msgspec.structs import astuple, replace
+
+from s3ish.index.protocol import Add, Delete, Put
+from s3ish.model import Usage
+from s3ish.objects import usage
+from s3ish.objects.consequences import Consequences
+from s3ish.objects.store import Store
+from s3ish.tables import keys
+from s3ish.tables.catalog import BUCKETS, OF_BUCKET, OF_OWNER, PARTS, UPLOADS, USAGE, VERSIONS
+
+
+class Asked:
+    """Stands among the changes of a commit, where what follows from a change was asked for."""
+
+    table, key = "", b""
+
+    def __init__(self, before, after):
+        self.before, self.after = before, after
+
+
+class Forgotten(BaseException):
+    """A writer forgot something; no handler of errors may take this for one of its own."""
+
+
+@contextmanager
+def witnessed():
+    """Look on at all commits of stores. Raises Forgotten in the writer that forgot."""
+    rows, commit = Consequences.rows, Store.commit
+
+    def asked(self, bucket, before, after, cause):
+        found = rows(self, bucket, before, after, cause)
+        if not found and before and after and replace(before, revision=after.revision) == after:
+            return found  # an amendment that changes nothing is none, unless something follows
+        return [Asked(before, after), *found]
+
+    async def watched(self, changes, expect):
+        questions = [change for change in changes if isinstance(change, Asked)]
+        changes = [change for change in changes if not isinstance(change, Asked)]
+        wanted = await _counted(self, changes) if any(it.table in _COUNTED for it in changes) else None
+        done = await commit(self, changes, expect)
+        if done and wanted is not None:
+            _require_asked(changes, questions)
+            _require_counted(changes, wanted)
+        return done
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Consequences, "rows", asked)
+        patch.setattr(Store, "commit", watched)
+        yield
+
+
+_COUNTED = {VERSIONS.name, UPLOADS.name, PARTS.name}
+
+
+def _require_asked(changes, questions):
+    made = {it.key for it in changes if it.table == VERSIONS.name and isinstance(it, Put)}
+    gone = {it.key for it in changes if it.table == VERSIONS.name and isinstance(it, Delete)}
+    after = {_row(it.after) for it in questions if it.after}
+    before = {_row(it.before) for it in questions if it.before} - after
+    if (made, gone) != (after, before):
+        raise Forgotten(f"made {made}, gone {gone}; what follows was asked of {after} and {before}")
+
+
+def _row(version):
+    return VERSIONS.key(version.bucket, version.key, version.sequence)
+
+
+def _require_counted(changes, wanted):
+    counted = {}
+    for change in changes:
+        if isinstance(change, Add) and change.table == USAGE.name:
+            counted[change.key] = tuple(map(int.__add__, counted.get(change.key, (0,) * 6), change.numbers))
+    if {row: numbers for row, numbers in counted.items() if any(numbers)} != wanted:
+        raise Forgotten(f"counted {counted}, but what changes is {wanted}")
+
+
+async def _counted(store, changes):
+    """Return what a commit changes of what buckets and owners hold, by row."""
+    found = {}
+
+    def add(bucket, more):
+        found[bucket] = found.get(bucket, Usage()) + more
+
+    for bucket, key in {keys.split_version_key(it.key)[:2] for it in changes if it.table == VERSIONS.name}:
+        rows = await VERSIONS.rows(store.index, *keys.prefix_range(keys.versions_prefix(bucket, key)), 10_000)
+        before = {row: VERSIONS.decode(row, value) for row, value in rows}
+        after = _changed(VERSIONS, before, changes, keys.prefix_range(keys.versions_prefix(bucket, key)))
+        for versions, sign in ((before, -1), (after, 1)):
+            newest = versions[min(versions)] if versions else None
+            held = usage.of_key(None, newest)
+            for version in versions.values():
+                held += usage.of_version(version)
+            add(bucket, held if sign > 0 else -held)
+    uploads = {keys.split_upload_key(it.key)[2]: keys.split_upload_key(it.key)[0] for it in changes if _is(it, UPLOADS)}
+    for change in (it for it in changes if _is(it, UPLOADS)):
+        there = await store.index.get(UPLOADS.name, change.key) is not None
+        add(keys.split_upload_key(change.key)[0], Usage(uploads=isinstance(change, Put) - there))
+    for change in (it for it in changes if _is(it, PARTS)):
+        upload = keys.split_part_key(change.key)[0]
+        bucket = uploads.get(upload) or await _bucket_of(store, upload)
+        old = await store.index.get(PARTS.name, change.key)
+        parts = [(-1, old)] + ([(1, change.value)] if isinstance(change, Put) else [])
+        for sign, value in parts:
+            if bucket and value is not None:
+                add(bucket, Usage(upload_bytes=sign * PARTS.decode(change.key, value).size))
+    return await _by_row(store, found)
+
+
+def _is(change, table):
+    return change.table == table.name
+
+
+def _changed(table, before, changes, place):
+    """Return the records of a range after some changes."""
+    after = dict(before)
+    for change in changes:
+        if _is(change, table) and place[0] <= change.key < place[1]:
+            after.pop(change.key, None)
+            if isinstance(change, Put):
+                after[change.key] = table.decode(change.key, change.value)
+    return after
+
+
+async def _bucket_of(store, upload):
+    for row, _ in await UPLOADS.rows(store.index, b"", keys.END, 10_000):
+        if keys.split_upload_key(row)[2] == upload:
+            return keys.split_upload_key(row)[0]
+    return None
+
+
+async def _by_row(store, found):
+    wanted = {}
+    for bucket, held in found.items():
+        there = await BUCKETS.get(store.index, bucket)
+        if there is None:
+            return None  # it is being removed, and the commit expects it
+        for row in (USAGE.key(OF_BUCKET, bucket), USAGE.key(OF_OWNER, there.record.owner.id)):
+            wanted[row] = tuple(map(int.__add__, wanted.get(row, (0,) * 6), astuple(held)))
+    return {row: numbers for row, numbers in wanted.items() if any(numbers)}
