@@ -16,6 +16,7 @@ from s3ish.config import Settings
 from s3ish.engines import close, make_store, open_volumes, users
 from s3ish.furnish import furnish
 from s3ish.index.protocol import Damaged, IndexFailure, IndexFull, IndexPlace, NewerFormat, Unavailable
+from s3ish.integrity.garbage import GarbageJob
 from s3ish.integrity.rebuild import STEP_BLOBS, Progress, rebuild
 from s3ish.integrity.salvage import salvage
 from s3ish.integrity.startup import Foreign, Stale, adopt, recover
@@ -234,6 +235,9 @@ async def _salvage(settings: Settings, volumes: Volumes, place: IndexPlace, cloc
             with contextlib.suppress(Damaged):
                 await settle_all(store, lambda *_: True)
             await salvage(store)
+            with contextlib.suppress(Damaged):  # what is not removed yet would come back
+                await store.index.verify()
+                await GarbageJob(store).flush()
 
 
 def build(

@@ -74,7 +74,10 @@ def on_drives(count, below):
         os.mkdir(root)
     command = [sys.executable, "-m", "s3ish", "serve", *roots, "--bucket", "bench", "--port", "0"]
     process = subprocess.Popen(
-        command, env=os.environ | {"S3ISH_TEST_CONTROLS": "true"}, stdout=subprocess.PIPE, text=True
+        command,
+        env=os.environ | {"S3ISH_TEST_CONTROLS": "true", "S3ISH_LOG_LEVEL": "error"},
+        stdout=subprocess.PIPE,
+        text=True,
     )
     try:
         found = next(filter(None, (re.search(r"http://[0-9.]+:[0-9]+", line) for line in process.stdout)))

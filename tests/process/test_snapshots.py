@@ -161,6 +161,19 @@ def test_a_reset_goes_back_to_the_start_and_stays(served, require_clean):
     require_clean()
 
 
+def test_a_rebuild_brings_nothing_back_that_a_reset_has_still_to_remove(served, require_clean, run_s3ish):
+    fill(served)
+    for number in range(300):  # more than are removed before the answer
+        served.put(f"many/{number}", b"x")
+    served.server.reset()
+    served.kill()
+    told = run_s3ish("index", "rebuild", S3ISH_VOLUMES=",".join(map(str, served.roots)))
+    assert told.returncode == 0, told.stdout + told.stderr
+    served.begin()
+    assert served.objects() == {}
+    require_clean()
+
+
 def test_a_reset_of_one_bucket_leaves_the_others(served):
     fill(served)
     served.s3.create_bucket(Bucket="another")
