@@ -11,8 +11,8 @@ from s3ish.index.protocol import Put, Rows
 from s3ish.tables import keys
 from s3ish.tables.catalog import KEPT
 
-_ROWS, _BYTES = 128, 64 << 10
-"""No more rows are added to one that has so many already, or so many bytes."""
+_ROWS, _BYTES = 128, 256 << 10
+"""So many rows stand in one, unless they have more bytes together: then each has one of its own."""
 _READ_AT_ONCE = 64
 _REMEMBERED = 64
 
@@ -21,16 +21,12 @@ Row = tuple[bytes, bytes]
 
 def packed(snapshot: str, table: str, rows: Sequence[Row]) -> Iterator[Put]:
     """Yield the rows that keep some rows of a table, which are in order."""
-    some: list[Row] = []
-    size = 0
-    for row in rows:
-        some.append(row)
-        size += len(row[0]) + len(row[1])
-        if len(some) >= _ROWS or size >= _BYTES:
-            yield KEPT.put(some, snapshot, table, row[0])
-            some, size = [], 0
-    if some:
-        yield KEPT.put(some, snapshot, table, some[-1][0])
+    for start in range(0, len(rows), _ROWS):
+        some = rows[start : start + _ROWS]
+        count = len(some) if sum([len(value) for _, value in some]) <= _BYTES else 1
+        for at in range(0, len(some), count):
+            few = some[at : at + count]
+            yield KEPT.put(few, snapshot, table, few[-1][0])
 
 
 class KeptRows:
