@@ -78,15 +78,10 @@ def _wrong_broker(target: TargetSettings) -> str:
     return ""
 
 
-_BUCKET_HERE = re.compile(r"arn:[^:]*:s3:.*")
-
-
 def wrong_replica_target(target: ReplicaTargetSettings) -> str:
     """Return what is wrong with a target of replication, empty if nothing is."""
     if not _ARN.fullmatch(target.arn):
-        return "arn is not of the form arn:PARTITION:SERVICE:REGION:ACCOUNT:NAME"
-    if _BUCKET_HERE.fullmatch(target.arn):
-        return "arn is that of a bucket of this server; take another service, such as arn:s3ish:replication:::NAME"
+        return "arn is not of the form arn:PARTITION:SERVICE:REGION:ACCOUNT:NAME, of another service than s3"
     if not is_address(target.endpoint) or "?" in target.endpoint:
         return "endpoint is not of the form http[s]://HOST[:PORT][/PATH]"
     if not is_bucket_name(target.bucket):

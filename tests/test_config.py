@@ -444,3 +444,51 @@ def test_a_secret_in_a_file_that_cannot_be_had_is_named(toml, line, says):
     text = f"[[notifications.targets]]\narn = '{ARN}'\n{WEBHOOK}{line}\n".replace("'a\\u0000b'", '"a\\u0000b"')
     with pytest.raises(ConfigError, match=re.escape(says)):
         load(environment={}, file=toml(text))
+
+
+PEER = {
+    "arn": "arn:s3ish:replication:::there",
+    "endpoint": "https://there.example.com",
+    "bucket": "there",
+    "access_key": "a",
+    "secret_key": "b",
+}
+
+
+def peer(**changed):
+    fields = {name: text for name, text in (PEER | changed).items() if text is not None}
+    return "\n".join(["[[replication.targets]]", *(f"{name} = {text!r}" for name, text in fields.items()), ""])
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        (peer(arn="there"), "replication.targets: there: arn is not of the form"),
+        (
+            peer(arn="arn:aws:s3:::there"),
+            "there: arn is not of the form arn:PARTITION:SERVICE:REGION:ACCOUNT:NAME, of another service than s3",
+        ),
+        (peer(endpoint="there"), "endpoint is not of the form http"),
+        (peer(endpoint="ftp://there"), "endpoint is not of the form http"),
+        (peer(endpoint="https://u:p@there"), "endpoint is not of the form http"),
+        (peer(endpoint="https://there?a=b"), "endpoint is not of the form http"),
+        (peer(bucket="There/x"), "bucket is not the name of a bucket"),
+        (peer(access_key="ü"), "access_key has characters"),
+        (peer(secret_key=""), "secret_key is empty"),
+        (peer(secret_key=None), "replication.targets.0.secret_key is missing"),
+        (peer(kind="minio"), "kind: expected one of s3ish, s3"),
+        (peer(style="any"), "style: expected one of path, virtual"),
+        (peer(ca_file="/none"), "ca_file is not a file"),
+        (peer() * 2, "two targets have the same arn"),
+    ],
+)
+def test_a_wrong_target_of_replication_is_refused(toml, text, says):
+    with pytest.raises(ConfigError, match=re.escape(says)):
+        load(environment={}, file=toml(text))
+
+
+def test_the_secret_key_of_a_target_of_replication_may_be_in_a_file(toml, tmp_path):
+    (tmp_path / "secret").write_text("from a file\n")
+    text = peer(secret_key=None, secret_key_file=str(tmp_path / "secret"))
+    (target,) = load(environment={}, file=toml(text)).replication.targets
+    assert (target.secret_key.reveal(), target.kind, target.style) == ("from a file", "s3ish", "path")

@@ -40,7 +40,7 @@ MAX_ID = 255
 BODY_BYTES = 1024 * 1024
 ON_OR_OFF = ("Enabled", "Disabled")
 _ROLE = re.compile(r"arn:[a-z-]{1,32}:iam::[0-9]{0,12}:role/[\w+=,.@/-]{1,576}", re.ASCII)
-_TARGET = re.compile(r"arn:[\w-]{1,32}:(?!s3:)[a-z-]{1,32}:[\w-]{0,64}:[\w-]{0,64}:[\w:./$-]{1,256}", re.ASCII)
+_TARGET = re.compile(r"arn:[\w-]{1,32}:[a-z-]{1,32}:[\w-]{0,64}:[\w-]{0,64}:[\w:./$-]{1,256}", re.ASCII)
 """The ARN of a bucket of another server, as settings name it."""
 _VERSION = (
     "for this version of Cross Region Replication configuration schema. Please refer to S3 Developer Guide for more "
