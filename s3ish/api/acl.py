@@ -20,6 +20,7 @@ from s3ish.auth.authorize import BucketRules, Permit
 from s3ish.errors import (
     AccessControlListNotSupported,
     AccessDenied,
+    InvalidArgument,
     MissingSecurityHeader,
     UnexpectedContent,
 )
@@ -52,6 +53,7 @@ async def put_bucket_acl(context: Context, request: PutBucketAclRequest) -> None
     """https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutBucketAcl.html"""
     bucket = context.target
     acl = chosen_list(request, request.policy, bucket.owner, bucket.owner)
+    check_grantees(context, acl)
     _check_change(request, acl, rules_of(bucket), bucket.owner)
     text = write_document(element_of(acl), "AccessControlPolicy").decode()
     await buckets.set_documents(context.store, bucket.name, {ACL: text})
@@ -85,6 +87,7 @@ async def put_object_acl(context: Context, request: PutObjectAclRequest) -> None
     bucket = context.target
     version = await versions.get(context.store, request.bucket, request.key, request.version_id)
     acl = chosen_list(request, request.policy, version.owner, bucket.owner)
+    check_grantees(context, acl)
     _check_change(request, acl, rules_of(bucket), version.owner)
     grants = kept(acl, version.owner)
 
@@ -117,6 +120,21 @@ def chosen_list(
     if acl.owner.id != owner.id:
         raise AccessDenied
     return AccessList(owner, acl.grants)
+
+
+def check_grantees(context: Context, acl: AccessList) -> None:
+    """Check that there is everybody whom an access list grants something. Raises InvalidArgument.
+
+    A server that does not know who can own buckets takes any id.
+    """
+    known = {f"id={owner.id}" for owner in context.names.owners()}
+    if not known:
+        return
+    known |= {f"id={owner.id}" for owner in (acl.owner, context.owner)}
+    known |= {f"id={context.bucket.owner.id}"} if context.bucket else set()
+    for grant in acl.grants:
+        if grant.grantee.startswith("id=") and grant.grantee not in known:
+            raise InvalidArgument("Invalid id", ArgumentName="id", ArgumentValue=grant.grantee[3:])
 
 
 def _check_change(request: GrantHeaders, acl: AccessList, rules: BucketRules, owner: Owner) -> None:
@@ -162,6 +180,7 @@ def owner_and_acl(context: Context, request: GrantHeaders) -> tuple[Owner, tuple
     acl = given_list(request, owner, bucket.owner)
     if acl is None:
         return owner, ()
+    check_grantees(context, acl)
     check_list(acl, rules, owner)
     return owner, kept(acl, owner)
 

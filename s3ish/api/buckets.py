@@ -2,6 +2,7 @@
 
 import re
 
+from s3ish.api.acl import check_grantees
 from s3ish.api.context import Context
 from s3ish.api.grants import default_acl, element_of, given_list
 from s3ish.api.lock import OBJECT_LOCK, LockConfiguration, is_lockable
@@ -21,7 +22,7 @@ from s3ish.errors import (
     InvalidLocationConstraint,
     NotImplemented,
 )
-from s3ish.model import ACCOUNT, Owner
+from s3ish.model import ACCOUNT
 from s3ish.objects import buckets
 from s3ish.objects.store import Store
 from s3ish.wire.fields import body, element, elements, header, label, text
@@ -84,7 +85,7 @@ class CreateBucketResponse:
 async def create_bucket(context: Context, request: CreateBucketRequest) -> CreateBucketResponse:
     """https://docs.aws.amazon.com/AmazonS3/latest/API/API_CreateBucket.html"""
     _check_namespace(request, context.store.region)
-    documents = _documents(request, context.owner)
+    documents = _documents(context, request)
     region = _region_of(request.configuration, context.store)
     try:
         await buckets.create_bucket(
@@ -111,7 +112,7 @@ def _check_namespace(request: CreateBucketRequest, region: str) -> None:
         raise InvalidBucketName(BucketName=request.bucket)
 
 
-def _documents(request: CreateBucketRequest, owner: Owner) -> dict[str, str]:
+def _documents(context: Context, request: CreateBucketRequest) -> dict[str, str]:
     """Return the documents that a new bucket has: who owns its objects, its access list, its tags.
 
     Raises:
@@ -129,8 +130,10 @@ def _documents(request: CreateBucketRequest, owner: Owner) -> dict[str, str]:
     if request.object_lock:
         configuration = LockConfiguration(enabled="Enabled")
         documents[OBJECT_LOCK.name] = write_document(configuration, OBJECT_LOCK.root).decode()
+    owner = context.owner
     acl = given_list(request, owner, owner)
     if acl is not None and acl != default_acl(owner):
+        check_grantees(context, acl)
         if ownership == ENFORCED:
             raise InvalidBucketAclWithObjectOwnership
         documents[ACL] = write_document(element_of(acl), "AccessControlPolicy").decode()

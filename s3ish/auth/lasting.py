@@ -9,6 +9,8 @@ import json
 from collections.abc import Callable
 from typing import Any, Protocol
 
+from s3ish.model import Owner
+
 
 class Names(Protocol):
     """Who is meant by ARNs and ids."""
@@ -18,6 +20,9 @@ class Names(Protocol):
 
     def arn_of(self, record_id: str) -> str:
         """Return the ARN of who has an id; the text itself where no one has it."""
+
+    def owners(self) -> list[Owner]:
+        """Return who can own buckets, as far as that is known."""
 
 
 class NoNames:
@@ -30,6 +35,10 @@ class NoNames:
     def arn_of(self, record_id: str) -> str:
         """Return the id."""
         return record_id
+
+    def owners(self) -> list[Owner]:
+        """Return nobody: it is not known."""
+        return []
 
 
 NO_NAMES = NoNames()

@@ -354,3 +354,33 @@ def test_a_key_is_read_once_for_policy_and_storage(raw, s3, bucket):  # case 76
         assert answer.status in (400, 403, 404), key
         assert b"hidden" not in answer.body
         assert b"shown" not in answer.body
+
+
+def test_a_grant_is_to_somebody(s3, other, new_bucket, refused):
+    """Of a bucket or an object, in headers or in a document, when it is made or later."""
+    bucket = new_bucket()
+    s3.put_bucket_ownership_controls(Bucket=bucket, OwnershipControls={"Rules": [{"ObjectOwnership": "ObjectWriter"}]})
+    s3.put_object(Bucket=bucket, Key="k", Body=b"x", GrantRead='id="other"')
+    owner = s3.list_buckets()["Owner"]
+
+    def granted(name):
+        grants = [{"Grantee": {"Type": "CanonicalUser", "ID": name}, "Permission": "READ"}]
+        return {"AccessControlPolicy": {"Owner": {"ID": owner["ID"]}, "Grants": grants}}
+
+    calls = (
+        (s3.put_object, {"Key": "new", "Body": b"x", "GrantRead": 'id="nobody"'}),
+        (s3.create_multipart_upload, {"Key": "new", "GrantRead": "id=nobody"}),
+        (s3.copy_object, {"Key": "new", "CopySource": f"{bucket}/k", "GrantFullControl": "id=nobody"}),
+        (s3.put_object_acl, {"Key": "k", "GrantRead": "id=other, id=nobody"}),
+        (s3.put_object_acl, {"Key": "k"} | granted("nobody")),
+        (s3.put_bucket_acl, granted("nobody")),
+        (s3.put_bucket_acl, {"GrantWrite": "id=nobody"}),
+    )
+    for call, arguments in calls:
+        error = refused("InvalidArgument", 400, call, Bucket=bucket, **arguments)["Error"]
+        assert (error["Message"], error["ArgumentValue"]) == ("Invalid id", "nobody")
+    call = {"Bucket": f"{bucket}-2", "GrantRead": "id=nobody", "ObjectOwnership": "ObjectWriter"}
+    refused("InvalidArgument", 400, s3.create_bucket, **call)
+    s3.put_bucket_acl(Bucket=bucket, **granted("other"))
+    assert other.list_objects_v2(Bucket=bucket)["Contents"][0]["Key"] == "k"
+    s3.put_object_acl(Bucket=bucket, Key="k", **granted(owner["ID"]))
