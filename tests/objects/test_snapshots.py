@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import os
 
 import pytest
 from msgspec.structs import replace
@@ -453,6 +454,20 @@ async def test_a_rebuild_keeps_what_is_there_now_and_no_snapshot(store, world, s
     assert await strays(anew) == []
     assert await findings(anew) == []
     assert await outcome(get(anew, "small")) is NoSuchKey
+
+
+async def test_what_a_cut_off_replacement_left_is_removed_from_a_blob_that_a_snapshot_alone_names(store, world):
+    version = await put(store, "k", sample(1500))
+    await snapshots.take(store, "s")
+    await remove(store, "k")
+    left = f"{world.volume_roots[version.blob.volumes[0]]}/{version.blob.id}/.metadata.json.{'a' * 16}"
+    with open(left, "wb"):
+        pass
+    world.clock.ns = 2**62  # later than the file was made
+    await run_jobs(store, world.clock)
+    assert not os.path.exists(left)
+    await snapshots.restore(store, "s")
+    assert await get(store, "k") == sample(1500)
 
 
 async def test_users_that_are_restored_are_noticed(store):

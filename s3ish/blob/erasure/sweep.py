@@ -1,6 +1,6 @@
 """Removing what writers that were cut off have left: strays, files beside those of a blob, folders that hold none."""
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterable, Iterator
 from contextlib import suppress
 from itertools import islice
 
@@ -8,7 +8,6 @@ from s3ish.blob.erasure.core import ErasureCore
 from s3ish.blob.paths import Past
 from s3ish.blob.protocol import BlobError, IsNamed, Swept, Unwritable
 from s3ish.blob.volumes.volume import is_temporary
-from s3ish.model import BlobRef
 from s3ish.threads import GivenUp
 
 _PRUNED_AT_ONCE = 64
@@ -17,8 +16,9 @@ _PRUNED_AT_ONCE = 64
 async def sweep(core: ErasureCore, past: Past, is_named: IsNamed, *, dry: bool) -> AsyncIterator[Swept]:
     """See ``BlobStore.sweep``."""
     async for found in core.scan().all():
-        if found.sidecar and not dry:
-            await core.run(_tidy, core, found.sidecar.ref, past)
+        if not dry:
+            positions = found.sidecar.ref.volumes if found.sidecar else range(len(core.volumes))
+            await core.run(_tidy, core, found.blob, positions, past)
         if found.modified_ns is None or not past.holds(found.blob, found.modified_ns) or await is_named(found.blob):
             yield Swept(found.blob)
         else:
@@ -46,11 +46,11 @@ def _next(folders: Iterator[str]) -> list[str]:
     return list(islice(folders, _PRUNED_AT_ONCE))
 
 
-def _tidy(core: ErasureCore, ref: BlobRef, past: Past) -> None:
-    """Remove what replacements that were cut off have left beside a blob's files."""
-    for position in dict.fromkeys(ref.volumes):
+def _tidy(core: ErasureCore, blob: str, positions: Iterable[int], past: Past) -> None:
+    """Remove what replacements that were cut off have left beside a blob, also one that a snapshot alone names."""
+    for position in dict.fromkeys(positions):
         with suppress(BlobError):
             volume = core.volumes.at(position)
-            for name in volume.names(ref.id):
-                if is_temporary(name) and past.holds(name, volume.modified_ns(ref.id, name)):
-                    volume.unlink(ref.id, name)
+            for name in volume.names(blob):
+                if is_temporary(name) and past.holds(name, volume.modified_ns(blob, name)):
+                    volume.unlink(blob, name)
