@@ -112,7 +112,12 @@ class InventoryJob:
         if progress and progress.period == period and (progress.done or progress.form == form):
             return None if progress.done else _Making(self._store, self._put, bucket, wanted, progress, value)
         fresh = InventoryProgress(period, now_ns, form, clock.token())
-        return _Making(self._store, self._put, bucket, wanted, fresh, value)
+        begun = row.put(fresh)
+        try:  # before a file is stored: a restart must know under which name
+            await self._store.index.commit([begun], [row.expect(value)])
+        except Conflict:
+            return None
+        return _Making(self._store, self._put, bucket, wanted, fresh, begun.value)
 
     async def _forget(self) -> None:
         """Forget how far lists were that nothing asks for any more."""
