@@ -13,7 +13,7 @@ from itertools import chain
 from s3ish.errors import CSVParsingError, InvalidTextEncoding, OverMaxRecordSize, S3Error
 from s3ish.select.request import Csv, Task
 from s3ish.select.tables import RECORD_BYTES
-from s3ish.select.unpacking import unpacked, whole_records, within
+from s3ish.select.unpacking import quoted_ends, unpacked, whole_records, within
 
 _READ_BYTES = 256 * 1024
 _PROGRESS_BYTES = 4 * 1024 * 1024
@@ -49,6 +49,8 @@ class Feed:
         self._pieces = self._read()
         self._ahead: list[bytes] = []
         self._sizes: list[int] = []
+        self._ends = False
+        """Whether all that is left stands in the file that is read, which is as long as that."""
         self._left = 0
         self._out = bytearray()
 
@@ -74,8 +76,8 @@ class Feed:
         if not self._task.csv:
             return _ENDLESS
         if number == len(self._sizes):
-            ends = self._look_ahead()
-            size = sum(map(len, self._ahead)) if ends else int(2 * _AHEAD_BYTES * _GROWTH**number)
+            self._ends = self._look_ahead()
+            size = sum(map(len, self._ahead)) if self._ends else int(2 * _AHEAD_BYTES * _GROWTH**number)
             self._sizes.append(size)
             self._left = size
         return self._sizes[number]
@@ -97,7 +99,7 @@ class Feed:
     def _more(self) -> bool:
         """Take the next piece into what is read; return whether there is one."""
         piece = self._ahead.pop(0) if self._ahead else next(self._pieces, b"")
-        if not self._task.csv:
+        if not self._task.csv or self._ends:
             self._out += piece
             return bool(piece)
         least = len(self._fill(0))
@@ -208,13 +210,8 @@ def _fields(records: bytes, form: Csv, end: bytes) -> tuple[list[str], int]:
 
 def _first_length(data: bytes, form: Csv, end: bytes) -> int:
     """Return where the first record ends, which is all there is if no end is found."""
-    quote = form.quote.encode()
+    hidden = quoted_ends(data, end, form)
     found = data.find(end)
-    while found >= 0:
-        line = data[:found]
-        if form.escape and form.escape != form.quote:
-            line = line.replace(form.escape.encode() + quote, b"")
-        if not quote or line.count(quote) % 2 == 0:
-            return found + 1
+    while found >= 0 and any(first < found < last for first, last in hidden):
         found = data.find(end, found + 1)
-    return len(data)
+    return found + 1 if found >= 0 else len(data)

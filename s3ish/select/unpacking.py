@@ -4,6 +4,7 @@ Each step takes and gives pieces of at most about 1 MiB, however much a packed o
 """
 
 import bz2
+import re
 import zlib
 from collections.abc import Iterable, Iterator
 
@@ -94,54 +95,54 @@ def within(pieces: Iterable[bytes], end: bytes, *, skip: bool, stop: int | None)
 def whole_records(pieces: Iterable[bytes], end: bytes, form: Csv) -> Iterator[bytes]:
     """Yield pieces that end where a record does, without comments and lines that are empty.
 
-    A quote that is open hides the end of a record. Raises OverMaxRecordSize.
+    Raises OverMaxRecordSize.
     """
     rest = b""
     for piece in pieces:
         data = rest + piece
-        cut = _last_end(data, end, form)
+        hidden = quoted_ends(data, end, form)
+        is_open = bool(hidden) and hidden[-1][1] == len(data)
+        cut = data.rfind(end, 0, hidden[-1][0] if is_open else len(data)) + 1
         rest = data[cut:]
         if len(rest) > RECORD_BYTES:
             raise OverMaxRecordSize
-        if kept := _without_comments(data[:cut], end, form):
+        if kept := _without_comments(data[:cut], end, form, hidden):
             yield kept
-    if kept := _without_comments(rest + end, end, form) if rest else b"":
-        yield kept
+    if rest:
+        rest += end
+        if kept := _without_comments(rest, end, form, quoted_ends(rest, end, form)):
+            yield kept
 
 
-def _quotes(data: bytes, form: Csv) -> int:
-    """Return how many quotes are in data that are not escaped."""
+def quoted_ends(data: bytes, end: bytes, form: Csv) -> list[tuple[int, int]]:
+    """Return the places of quoted fields that hold the end of a record, or have no end themselves.
+
+    There are none where the client says that no record has such a field: then every line is a record.
+
+    Args:
+        data: begins with a record.
+    """
     quote = form.quote.encode()
-    if not quote:
-        return 0
-    escaped = data.count(form.escape.encode() + quote) if form.escape and form.escape != form.quote else 0
-    return data.count(quote) - escaped
+    if not form.quoted_records or not quote or quote not in data:
+        return []
+    q, escape = re.escape(quote), re.escape(form.escape.encode())
+    within_quotes = b"[^%b]" % q if not escape else b"[^%b]|%b%b" % (q, q, q)
+    if escape not in (b"", q):
+        within_quotes = b"[^%b%b]|%b." % (q, escape, escape)
+    begin = re.escape(form.field.encode()[-1:]) + re.escape(end)
+    field = re.compile(b"(?:\\A|(?<=[%b]))%b(?:%b)*(?:%b|\\Z)" % (begin, q, within_quotes, q), re.DOTALL)
+    return [it.span() for it in field.finditer(data) if it.end() == len(data) or end in it[0]]
 
 
-def _last_end(data: bytes, end: bytes, form: Csv) -> int:
-    """Return where the last whole record ends, of data that begins with a record."""
-    cut = data.rfind(end) + 1
-    open_quotes = _quotes(data[:cut], form) % 2
-    while cut and open_quotes:
-        before = data.rfind(end, 0, cut - 1) + 1
-        open_quotes ^= _quotes(data[before:cut], form) % 2
-        cut = before
-    return cut
-
-
-def _without_comments(data: bytes, end: bytes, form: Csv) -> bytes:
+def _without_comments(data: bytes, end: bytes, form: Csv, hidden: list[tuple[int, int]]) -> bytes:
     mark = form.comment.encode() or end
-    if (
-        end + mark not in data
-        and not data.startswith((mark, end, b"\r"))
-        and end + b"\r" not in data
-        and end * 2 not in data
-    ):
+    if not data.startswith((mark, end, b"\r")) and not any(end + it in data for it in (mark, end, b"\r")):
         return data
     kept = []
-    is_open = 0
+    at = 0
     for line in data.split(end)[:-1]:
-        if is_open or not (line.startswith(mark) or line in (b"", b"\r")):
+        is_hidden = any(first < at <= last for first, last in hidden)
+        if is_hidden or not (line.startswith(mark) or line in (b"", b"\r")):
             kept.append(line + end)
-            is_open ^= _quotes(line, form) % 2
+        at += len(line) + 1
     return b"".join(kept)

@@ -16,3 +16,38 @@ def test_records_end_with_any_character(run, record):
 def test_an_end_of_line_is_a_character_like_others_where_records_end_otherwise(run):
     found = run("SELECT s._1 FROM S3Object s WHERE s._1 LIKE '%\n%'", b"a\nb,c;d,e;", csv=Csv(record=";"))
     assert found == '"a\nb"\n'
+
+
+LONG = b"x" * 1000 + b"\n"
+
+
+@pytest.mark.parametrize("quoted_records", [False, True])
+def test_quotes_within_fields_are_characters_and_hide_no_end_of_a_record(run, quoted_records):
+    data = b'5" pipe,1\n' + LONG * 4000 + b"#comment\n" + b'7" pipe,2\n\n' + LONG * 1000 + b'9" pipe,3'
+    form = Csv(quoted_records=quoted_records)
+    assert run("SELECT COUNT(*) FROM S3Object", data, csv=form) == "5003\n"
+    assert run("SELECT s._1, s._2 FROM S3Object s WHERE s._2 <> ''", data, csv=form, out=Csv(quote="")) == (
+        '5" pipe,1\n7" pipe,2\n9" pipe,3\n'
+    )
+
+
+def test_quoted_fields_may_hold_ends_of_records_comments_and_empty_lines(run):
+    row = b'"a\n#no comment\n\nb ""c"" ",2\n'
+    data = b"#comment\n" + (row + b"#comment\n\n") * 20_000
+    form = Csv(quoted_records=True)
+    assert run("SELECT COUNT(*) FROM S3Object s WHERE s._2 = 2", data, csv=form) == "20000\n"
+    first = run("SELECT s._1 FROM S3Object s LIMIT 1", data, csv=form, out=Csv(quote=""))
+    assert first == 'a\n#no comment\n\nb "c" \n'
+    named = b'"a\nb",c\n1,2\n'
+    assert run('SELECT s."a\nb" FROM S3Object s', named, csv=Csv(quoted_records=True, header="USE")) == "1\n"
+
+
+@pytest.mark.parametrize("end", [b"\n", b""])
+@pytest.mark.parametrize("rows", [7000, 20_000])
+def test_no_record_is_lost_or_made_where_files_of_the_engine_meet(run, rows, end):
+    lengths = [(number * 7919) % 1200 for number in range(rows)]
+    lengths[-1] = 1  # shorter than what fills a file
+    lines = [b"%d,%s" % (number, b"x" * length) for number, length in enumerate(lengths)]
+    query = "SELECT COUNT(*), SUM(CAST(s._1 AS INT)), SUM(CHAR_LENGTH(s._2)) FROM S3Object s"
+    expected = f"{rows},{sum(range(rows))},{sum(lengths)}\n"
+    assert run(query, b"\n\n".join(lines) + end, csv=Csv()) == expected
