@@ -27,7 +27,7 @@ from s3ish import __version__
 
 ROOT = Path(__file__).parent.parent.parent
 PAGE = ROOT / "docs" / "programs.md"
-INSTALL_SECONDS, RUN_SECONDS = 600, 300
+INSTALL_SECONDS, RUN_SECONDS = 600, 600
 _PASSED, _FAILED, _SKIPPED = "pass", "**FAIL**", "skipped"
 
 

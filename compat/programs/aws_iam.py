@@ -32,9 +32,35 @@ def document(action: str, resource: str = "*", **more: object) -> str:
     return json.dumps({"Version": "2012-10-17", "Statement": [statement]})
 
 
+def bucket_documents(bucket: str) -> None:
+    """Put, read, put again and remove the policy and the access list of a bucket."""
+    of_bucket = ("--bucket", bucket)
+    wanted = document("s3:GetObject", f"arn:aws:s3:::{bucket}/*")
+    wanted = json.dumps({**json.loads(wanted), "Statement": [{**json.loads(wanted)["Statement"][0], "Principal": "*"}]})
+    for _ in range(2):
+        aws("s3api", "put-bucket-policy", *of_bucket, "--policy", wanted)
+        read = aws("s3api", "get-bucket-policy", *of_bucket)["Policy"]
+        assert json.loads(read) == json.loads(wanted)
+        wanted = read
+    aws("s3api", "delete-bucket-policy", *of_bucket)
+    refused("NoSuchBucketPolicy", "s3api", "get-bucket-policy", *of_bucket)
+    refused("AccessControlListNotSupported", "s3api", "put-bucket-acl", *of_bucket, "--acl", "public-read")
+    rules = json.dumps({"Rules": [{"ObjectOwnership": "ObjectWriter"}]})
+    aws("s3api", "put-bucket-ownership-controls", *of_bucket, "--ownership-controls", rules)
+    aws("s3api", "put-bucket-acl", *of_bucket, "--acl", "public-read")
+    for _ in range(2):
+        acl = aws("s3api", "get-bucket-acl", *of_bucket)
+        assert [it["Permission"] for it in acl["Grants"]] == ["FULL_CONTROL", "READ"]
+        aws("s3api", "put-bucket-acl", *of_bucket, "--access-control-policy", json.dumps(acl))
+    aws("s3api", "put-bucket-acl", *of_bucket, "--acl", "private")
+    aws("s3api", "delete-bucket-ownership-controls", *of_bucket)
+    refused("OwnershipControlsNotFoundError", "s3api", "get-bucket-ownership-controls", *of_bucket)
+
+
 def main() -> None:
     """Make a user with a group, policies and a role; use its key; remove all."""
     bucket = os.environ["BUCKET"]
+    bucket_documents(bucket)
     made = aws("iam", "create-user", "--user-name", "cli-user", "--tags", "Key=team,Value=red")["User"]
     aws("iam", "create-group", "--group-name", "cli-group")
     policy = aws(
@@ -52,6 +78,14 @@ def main() -> None:
     aws("s3api", "list-objects-v2", "--bucket", bucket, **theirs)
     refused("AccessDenied", "s3api", "put-object", "--bucket", bucket, "--key", "k", **theirs)
     refused("AccessDenied", "iam", "list-users", **theirs)
+    session = aws("sts", "get-session-token", "--duration-seconds", "900", **theirs)["Credentials"]
+    temporary = {
+        "AWS_ACCESS_KEY_ID": session["AccessKeyId"],
+        "AWS_SECRET_ACCESS_KEY": session["SecretAccessKey"],
+        "AWS_SESSION_TOKEN": session["SessionToken"],
+    }
+    aws("s3api", "list-objects-v2", "--bucket", bucket, **temporary)
+    refused("AccessDenied", "s3api", "put-object", "--bucket", bucket, "--key", "k", **temporary)
     trust = document("sts:AssumeRole", Principal={"AWS": made["Arn"]})
     role = aws("iam", "create-role", "--role-name", "cli-role", "--assume-role-policy-document", trust)["Role"]["Arn"]
     write = document("s3:PutObject")
@@ -78,7 +112,7 @@ def main() -> None:
     aws("iam", "delete-policy", "--policy-arn", policy)
     aws("s3api", "delete-object", "--bucket", bucket, "--key", "k")
     assert aws("iam", "list-users")["Users"] == []
-    print("a user, a group, a policy and a role")
+    print("a bucket's policy and access list, a user, a group, a policy, a session and a role")
 
 
 if __name__ == "__main__":
