@@ -1,0 +1,144 @@
+"""Which requests another server is sent, in which case."""
+
+import pytest
+from msgspec.structs import replace
+
+from s3ish.jobs.destination import Forbidden, Refused, Unreachable
+from s3ish.model import Tag
+from s3ish.objects import buckets
+from s3ish.objects.replication import ReplicationRule
+from s3ish.outbound.http import Answer
+from s3ish.peers import other_peer
+from s3ish.peers.other_peer import MARK, OtherPeer
+from s3ish.peers.s3ish_peer import S3ishPeer
+from tests.objects.support import add_part, begin, complete, head, put, remove, sample, versions_of
+
+RULE = ReplicationRule(destination="arn:s3ish:replication:::there", markers=True)
+
+
+class Script:
+    """A client that notes each request and gives the answer of the test."""
+
+    def __init__(self, answer):
+        self.sent, self._answer = [], answer
+
+    async def call(self, method, key, headers=None, *, query=None, content=None):
+        what = next(iter(query or {}), "")
+        self.sent.append(f"{method} {what}".strip())
+        self.headers = dict(headers or {})
+        return self._answer(method, what)
+
+
+def answers(**by_request):
+    def answer(method, what):
+        status, headers, body = by_request.get(f"{method}_{what}".strip("_").replace("-", "_"), (200, {}, b""))
+        return Answer(status, headers, body)
+
+    return answer
+
+
+def error(status, code):
+    return status, {}, f"<Error><Code>{code}</Code></Error>".encode()
+
+
+@pytest.fixture
+async def version(store):
+    await buckets.set_versioning(store, "b", enabled=True)
+    return await put(store, "a", sample(5000))
+
+
+async def send(peer, store, version):
+    bucket = await store.bucket("b")
+    await peer.replicate(bucket.record, version, RULE)
+
+
+async def test_a_new_version_is_one_request_and_a_changed_one_is_first_asked_for(store, version):
+    client = Script(answers(PUT=(200, {"x-amz-version-id": version.id}, b""), PUT_tagging=error(404, "NoSuchVersion")))
+    await send(S3ishPeer(store, client), store, version)
+    assert client.sent == ["PUT"]
+    await send(S3ishPeer(store, client), store, replace(version, revision=1))
+    assert client.sent == ["PUT", "PUT tagging", "PUT"]
+    known = Script(answers())
+    await send(S3ishPeer(store, known), store, replace(version, revision=1))
+    assert known.sent == ["PUT tagging"]
+
+
+async def test_a_server_that_gives_ids_of_its_own_is_sent_nothing_more(store, version):
+    client = Script(answers(PUT=(200, {"x-amz-version-id": "1"}, b"")))
+    peer = S3ishPeer(store, client)
+    for _ in range(3):
+        with pytest.raises(Forbidden, match='kind = "s3"'):
+            await send(peer, store, version)
+    assert client.sent == ["PUT"]
+
+
+async def test_a_version_that_is_removed_before_it_is_read_is_nothing_to_send(store, version):
+    await remove(store, "a", version.id)
+    client = Script(answers(HEAD=(404, {}, b"")))
+    await send(S3ishPeer(store, client), store, version)
+    await send(OtherPeer(store, client), store, version)
+    assert client.sent == ["HEAD"]
+
+
+async def test_what_is_on_top_decides_what_is_sent(store, version):
+    later = await put(store, "a", b"later")
+
+    async def sent(there, of, **answer):
+        client = Script(answers(HEAD=there, **answer))
+        await send(OtherPeer(store, client), store, of)
+        return client.sent[1:]
+
+    def marked(of):
+        return 200, {MARK: of.id, "x-amz-version-id": "7"}, b""
+
+    assert await sent((404, {}, b""), version) == ["PUT"]
+    assert await sent((200, {}, b""), version) == ["PUT"]
+    assert await sent((200, {MARK: "what others wrote"}, b""), version) == ["PUT"]
+    assert await sent(marked(version), later) == ["PUT"]
+    assert await sent(marked(version), version) == []
+    assert await sent(marked(version), replace(version, revision=1)) == ["PUT tagging"]
+    with pytest.raises(Refused, match="later version"):
+        await sent(marked(later), version)
+    await remove(store, "a")
+    _, marker_id, *_ = (await versions_of(store, "a"))[0]
+    marker = replace(later, id=marker_id, sequence=later.sequence + 1, marker=True)
+    assert await sent(marked(later), marker) == ["DELETE"]
+    assert await sent((404, {"x-amz-delete-marker": "true"}, b""), marker) == []
+
+
+async def test_an_upload_that_does_not_end_is_aborted(store, version, small_parts, monkeypatch):
+    upload = await begin(store, "m")
+    made = await complete(store, upload, [await add_part(store, upload, number, sample(300)) for number in (1, 2)])
+    begun = 200, {}, b"<UploadId>1</UploadId>"
+    client = Script(answers(POST_uploads=begun, POST_uploadId=error(200, "InternalError")))
+    with pytest.raises(Unreachable):
+        await send(S3ishPeer(store, client), store, made)
+    assert client.sent == ["POST uploads", "PUT partNumber", "PUT partNumber", "POST uploadId", "DELETE uploadId"]
+    monkeypatch.setattr(other_peer, "_LONGEST_BYTES", 2000)
+    client = Script(answers(HEAD=(404, {}, b""), POST_uploads=begun, PUT_partNumber=error(400, "InvalidRequest")))
+    with pytest.raises(Refused):
+        await send(OtherPeer(store, client), store, version)
+    assert client.sent == ["HEAD", "POST uploads", "PUT partNumber", "DELETE uploadId"]
+
+
+async def test_what_a_version_says_is_in_the_headers(store, version):
+    attributes = replace(
+        version.attributes,
+        headers={"content-type": "text/plain"},
+        metadata={"colour": "blä"},
+        tags=(Tag("k v", "+ü"), Tag("l", "")),
+        storage_class="GLACIER",
+    )
+    client = Script(answers(PUT=(200, {"x-amz-version-id": version.id}, b"")))
+    await send(S3ishPeer(store, client), store, replace(version, attributes=attributes))
+    assert client.headers == {
+        "content-type": "text/plain",
+        "x-amz-meta-colour": "blä",
+        "x-amz-tagging": "k%20v=%2B%C3%BC&l=",
+        "x-amz-storage-class": "GLACIER",
+        "x-s3ish-replica": version.id,
+        "x-s3ish-replica-modified": str(version.modified_ns),
+        "x-s3ish-replica-etag": version.etag,
+        f"x-amz-checksum-{version.checksum.algorithm.lower()}": version.checksum.value,
+    }
+    assert (await head(store, "a")).id == version.id
