@@ -88,9 +88,8 @@ class _Swap(NamedTuple):
 async def listed(store: Store) -> list[tuple[str, Snapshot]]:
     """Return the snapshots by name, but for ``START``. Raises S3Error."""
     with translated():
-        rows = await SNAPSHOTS.rows(store.index, b"", keys.END, 1 << 62)
-        found = [(SNAPSHOTS.split(key)[0], SNAPSHOTS.decode(key, value)) for key, value in rows]
-        return [(name, snapshot) for name, snapshot in found if name != START]
+        names = [SNAPSHOTS.split(key)[0] for key, _ in await SNAPSHOTS.rows(store.index, b"", keys.END, 1 << 62)]
+        return [(name, (await _find(store, name)).record) for name in names if name != START]
 
 
 async def take(store: Store, name: str) -> Snapshot:
@@ -102,7 +101,7 @@ async def take(store: Store, name: str) -> Snapshot:
     """
     with translated():
         async for seen in _moments(store):
-            before = await store.get(SNAPSHOTS, name)
+            before = await _held(store, name)
             if before is None and name != START and len(await listed(store)) >= MOST:
                 raise TooMany(f"there are {MOST} snapshots already")
             state = await _read(store, store.index)
@@ -129,10 +128,9 @@ async def note_start(store: Store, *, wanted: bool, again: bool) -> None:
         again: also if it was kept before.
 
     Raises:
-        S3Error: the engines failed.
+        IndexFailure, S3Error: the engines failed.
     """
-    with translated():
-        is_there = await store.get(SNAPSHOTS, START) is not None
+    is_there = await store.index.get(SNAPSHOTS.name, SNAPSHOTS.key(START)) is not None
     if wanted and (again or not is_there):
         try:
             await take(store, START)
@@ -162,7 +160,10 @@ async def restore(store: Store, name: str, bucket: str = "") -> None:
     """
     with translated():
         async for seen in _moments(store):
-            kept = KeptRows(store.index, (await _find(store, name)).record.id)
+            snapshot = (await _find(store, name)).record
+            if not snapshot.id:
+                raise NoSnapshot(f"the snapshot {name!r} is damaged")
+            kept = KeptRows(store.index, snapshot.id)
             now, then = await _read(store, store.index), await _read(store, kept)
             counts: list[Change] = []
             if bucket:
@@ -200,16 +201,32 @@ async def _commit(store: Store, changes: Sequence[Change], seen: int) -> bool:
 
 
 async def _find(store: Store, name: str) -> Held[Snapshot]:
-    held = await store.get(SNAPSHOTS, name)
+    held = await _held(store, name)
     if held is None:
         raise NoSnapshot(f"there is no snapshot {name!r}")
     return held
 
 
+async def _held(store: Store, name: str) -> Held[Snapshot] | None:
+    """Return a snapshot; one without an id where its row is damaged, which can be removed or taken again."""
+    key = SNAPSHOTS.key(name)
+    value = await store.index.get(SNAPSHOTS.name, key)
+    if value is None:
+        return None
+    try:
+        return store.hold(SNAPSHOTS, key, value)
+    except Damaged:
+        return Held(SNAPSHOTS.name, Snapshot("", 0, 0, 0), key, value)
+
+
 async def _let_go(store: Store, snapshot: Snapshot) -> list[Change]:
-    """The changes that keep its rows no more."""
-    rows = await KEPT.rows(store.index, *keys.kept_range(snapshot.id), 1 << 62)
-    return [KEPT.drop(key) for key, _ in rows]
+    """The changes that keep its rows no more; of one that is damaged, those that are of no other."""
+    if snapshot.id:
+        return [KEPT.drop(key) for key, _ in await KEPT.rows(store.index, *keys.kept_range(snapshot.id), 1 << 62)]
+    names = [SNAPSHOTS.split(key)[0] for key, _ in await SNAPSHOTS.rows(store.index, b"", keys.END, 1 << 62)]
+    others = {(await _find(store, name)).record.id for name in names}
+    rows = await KEPT.rows(store.index, b"", keys.END, 1 << 62)
+    return [KEPT.drop(key) for key, _ in rows if KEPT.split(key)[0] not in others]
 
 
 async def _read(store: Store, source: Rows) -> State:

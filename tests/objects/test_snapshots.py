@@ -470,6 +470,27 @@ async def test_what_a_cut_off_replacement_left_is_removed_from_a_blob_that_a_sna
     assert await get(store, "k") == sample(1500)
 
 
+@pytest.mark.parametrize("name", ["s", snapshots.START])
+async def test_a_damaged_snapshot_can_be_removed_and_taken_again(store, world, name):
+    await put(store, "k", sample(1500))
+    await snapshots.take(store, "other")
+    for again in (False, True):
+        await snapshots.take(store, name)
+        await store.index.commit([Put("snapshots", name.encode(), b"damaged")])
+        with pytest.raises(snapshots.NoSnapshot, match="is damaged"):
+            await snapshots.restore(store, name)
+        await (snapshots.take(store, name) if again else snapshots.note_start(store, wanted=False, again=True))
+        if name != snapshots.START:
+            await snapshots.remove(store, name)
+    await remove(store, "k")
+    await snapshots.restore(store, "other")
+    assert await get(store, "k") == sample(1500)
+    for left in ("other", *([name] if name == snapshots.START else [])):
+        await snapshots.remove(store, left)
+    assert await store.index.scan("kept", b"", b"\xff", 9) == []
+    await require_whole(store, world)
+
+
 async def test_users_that_are_restored_are_noticed(store):
     await snapshots.take(store, "s")
     await system.create(store, "users/one", "{}", await system.seen(store))
