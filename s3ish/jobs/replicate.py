@@ -17,7 +17,7 @@ from contextlib import suppress
 import structlog
 from msgspec.structs import replace
 
-from s3ish.errors import NoSuchBucket, NoSuchVersion
+from s3ish.errors import NoSuchBucket, NoSuchVersion, S3Error
 from s3ish.index.protocol import Conflict, Damaged
 from s3ish.jobs.destination import Destination, Refused, Unreachable
 from s3ish.jobs.runner import Step
@@ -116,7 +116,10 @@ class ReplicationJob:
         outcomes = [await self._to(rule, held.record, found.record) for rule in rules if not rule.is_elsewhere]
         if None not in outcomes:
             waits = REPLICATIONS.expect(row, value)
-            await settle(self._store, found.record, rules, waits, failed=False in outcomes)
+            try:
+                await settle(self._store, found.record, rules, waits, failed=False in outcomes)
+            except S3Error as error:  # of this version alone, as where its sidecar cannot be written: others go on
+                log.warning("replicated, but not noted", bucket=bucket, key=key, error=error.message)
 
     async def _done(self, row: bytes, value: bytes) -> None:
         """Take the row of a version away that is gone."""

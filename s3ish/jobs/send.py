@@ -144,7 +144,10 @@ class SendingJob:
         except Refused as error:
             failed = self._refused(rule, bucket, key, version.id, error)
         self._tries.pop(row, None)
-        await settle(self._store, version, rules, SENDINGS.expect(row, value), failed=failed)
+        try:
+            await settle(self._store, version, rules, SENDINGS.expect(row, value), failed=failed)
+        except S3Error as error:  # of this version alone, as where its sidecar cannot be written: others go on
+            return self._wait(error)
         return True
 
     def _gives_up(self, row: bytes, error: Exception) -> bool:

@@ -6,6 +6,7 @@ import pytest
 from msgspec.structs import replace
 
 from s3ish.api.replication import given_to
+from s3ish.errors import ServiceUnavailable
 from s3ish.index.protocol import Unavailable
 from s3ish.integrity.rebuild import rebuild
 from s3ish.jobs.destination import Unreachable
@@ -13,6 +14,7 @@ from s3ish.jobs.lifecycle import LifecycleJob
 from s3ish.jobs.replicas_here import ReplicasHere
 from s3ish.jobs.replicate import ReplicationJob
 from s3ish.jobs.runner import run_once
+from s3ish.jobs.settle import settle
 from s3ish.model import Attributes, Grant, Lock, Tag
 from s3ish.objects import archive, buckets, multipart, versions
 from s3ish.objects.consequences import Consequences
@@ -150,6 +152,25 @@ async def test_what_a_lifecycle_rule_does_is_not_replicated(store, mirrored):
     assert await mirrored.waiting() == 0
     await mirrored.run()
     assert (await head(store, "a", bucket="d")).id == version.id
+
+
+async def test_a_version_that_cannot_be_noted_holds_up_no_other(store, mirrored, monkeypatch):
+    async def unwritable(store, version, *more, **options):
+        if version.key == "a":
+            raise ServiceUnavailable
+        await settle(store, version, *more, **options)
+
+    with monkeypatch.context() as patch:
+        patch.setattr("s3ish.jobs.replicate.settle", unwritable)
+        for key in "abc":
+            await put(store, key)
+        await mirrored.run()
+        assert [await status(store, key) for key in "abc"] == ["PENDING", "COMPLETED", "COMPLETED"]
+        assert await keys_of(store, bucket="d") == ["a", "b", "c"]
+        assert await mirrored.waiting() == 1
+    await mirrored.run()
+    assert await status(store, "a") == "COMPLETED"
+    assert len(await versions_of(store, "a", bucket="d")) == 1
 
 
 async def test_removing_a_version_for_good_removes_no_replica(store, mirrored):

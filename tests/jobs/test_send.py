@@ -6,7 +6,7 @@ import pytest
 from msgspec.structs import replace
 
 from s3ish.api.replication import given_to
-from s3ish.errors import SlowDown
+from s3ish.errors import ServiceUnavailable, SlowDown
 from s3ish.index.protocol import Unavailable
 from s3ish.integrity.rebuild import rebuild
 from s3ish.jobs.destination import Forbidden, Refused, Unreachable
@@ -14,6 +14,7 @@ from s3ish.jobs.replicas_here import ReplicasHere
 from s3ish.jobs.replicate import ReplicationJob
 from s3ish.jobs.runner import run_once
 from s3ish.jobs.send import SendingJob
+from s3ish.jobs.settle import settle
 from s3ish.model import Tag
 from s3ish.objects import buckets, versions
 from s3ish.objects.consequences import Consequences
@@ -102,6 +103,22 @@ async def test_what_is_behind_a_version_that_is_not_taken_waits_and_others_do_no
     await rig.send()
     assert [key for key, _ in peer.taken[2:]] == ["bad", "bad"]
     assert await rig.waiting() == 0
+
+
+async def test_a_version_that_cannot_be_noted_holds_up_no_other(store, rig, monkeypatch):
+    async def unwritable(store, version, *more, **options):
+        if version.key == "bad":
+            raise ServiceUnavailable
+        await settle(store, version, *more, **options)
+
+    with monkeypatch.context() as patch:
+        patch.setattr("s3ish.jobs.send.settle", unwritable)
+        for key in ("bad", "good", "fine"):
+            await put(store, key)
+        await rig.send()
+        assert [await status(store, key) for key in ("bad", "good", "fine")] == ["PENDING", "COMPLETED", "COMPLETED"]
+    await rig.send()
+    assert (await status(store, "bad"), await rig.waiting()) == ("COMPLETED", 0)
 
 
 async def test_a_server_that_is_down_is_left_alone_for_longer_and_longer(store, rig):
