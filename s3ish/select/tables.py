@@ -126,12 +126,14 @@ class CsvTable:
 
     def checked(self, condition: str) -> str:
         none = f"WHEN c0 = {_quoted(self._filler)} THEN false"
-        faults = [(f"c{self._count} IS NOT NULL", "CSVParsingError")] if self._whole else []
+        faults: list[tuple[str, str]] = []
         if not self._form.quoted_records:
             faults += [
                 (f"contains(c{number}, {self._line_end})", "CSVEscapingRecordDelimiter")
                 for number in sorted(self._used)
             ]
+        if self._whole:
+            faults.append((f"c{self._count} IS NOT NULL", "CSVParsingError"))
         whens = " ".join(f"WHEN {fault} THEN error('{code}')" for fault, code in faults)
         return f"CASE {none} {whens} ELSE {condition} END"
 
