@@ -20,6 +20,7 @@ from s3ish.integrity.catalog_walk import count_rows
 from s3ish.integrity.check import Check
 from s3ish.integrity.inspect import Finding
 from s3ish.integrity.scrub import note_look
+from s3ish.integrity.startup import are_counted
 from s3ish.jobs.runner import run_once
 from s3ish.objects.amend import settle_all
 from s3ish.observe.logs import set_up_logs
@@ -164,8 +165,9 @@ class StoreCheck:
                 for finding in findings:
                     self._report(finding)
                 self._advance()
-            for finding in await check.counters():
-                self._report(finding)
+            if running or await are_counted(store.index):  # else the next start counts
+                for finding in await check.counters():
+                    self._report(finding)
             async for finding in check.orphans():
                 self._report(finding)
             with contextlib.suppress(IndexFailure):  # it is a report, which is given in any case
