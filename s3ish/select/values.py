@@ -15,7 +15,14 @@ _LONGEST = 1024 * 1024
 _NUMBERS = "('UBIGINT', 'BIGINT', 'DOUBLE', 'HUGEINT', 'UHUGEINT', 'DECIMAL')"
 _MOMENT = r"[0-9]{4}(T|-[0-9]{2}(T|-[0-9]{2}(T|T[0-9]{2}:[0-9]{2}(:[0-9]{2}(\.[0-9]+)?)?(Z|[+-][0-9]{2}:[0-9]{2}))?))"
 DECIMAL = "DECIMAL(38, 10)"
-"""What a text is compared as with a whole number: a DOUBLE is not exact above 2^53."""
+"""What a text is compared as with a large whole number: a DOUBLE is not exact above 2^53."""
+_SMALL = 2**53
+
+
+def is_small(number: float) -> bool:
+    """Whether a number is whole, and a DOUBLE keeps it and its neighbours exactly."""
+    return isinstance(number, int) and abs(number) < _SMALL
+
 
 
 class Kind(Enum):
@@ -36,10 +43,14 @@ NUMBERS = frozenset((Kind.INT, Kind.DECIMAL, Kind.FLOAT))
 
 
 class Value(Struct, frozen=True):
-    """A value: its SQL, which stands for itself wherever it is put, and its kind."""
+    """A value: its SQL, which stands for itself wherever it is put, and its kind.
+
+    ``is_small`` tells of a whole number that a DOUBLE keeps exactly, and all numbers next to it as well.
+    """
 
     sql: str
     kind: Kind
+    is_small: bool = False
 
     def __post_init__(self) -> None:
         if len(self.sql) > _LONGEST:
@@ -102,8 +113,10 @@ def number(value: Value, *, strict: bool, exact: bool = False) -> str:
     match value.kind:
         case Kind.INT | Kind.DECIMAL | Kind.FLOAT:
             return value.sql
-        case Kind.RAW | Kind.TEXT:
+        case Kind.RAW | Kind.TEXT if strict or exact:
             return f"{cast}({value.sql} AS {kind})"
+        case Kind.RAW | Kind.TEXT:  # NaN would be greater than all numbers
+            return f"nullif(TRY_CAST({value.sql} AS DOUBLE), CAST('NaN' AS DOUBLE))"
         case Kind.JSON if strict:
             return f"CAST({shown(value)} AS {kind})"
         case Kind.JSON:
@@ -161,14 +174,26 @@ def equalised(left: Value, right: Value) -> tuple[str, str] | None:
     if Kind.BOOL in kinds:
         return truth(left), truth(right)
     if kinds & NUMBERS:
-        exact = Kind.FLOAT not in kinds
+        exact = is_exact(left, right)
         return number(left, strict=False, exact=exact), number(right, strict=False, exact=exact)
     return None if kinds == {Kind.JSON} else (text(left), text(right))
+
+
+def is_exact(left: Value, right: Value) -> bool:
+    """Whether a text is compared with a number that a DOUBLE might not keep."""
+    kinds = {left.kind, right.kind}
+    if left.is_small or right.is_small or Kind.FLOAT in kinds:
+        return False
+    return bool(kinds & NUMBERS) and bool(kinds & {Kind.RAW, Kind.TEXT, Kind.JSON})
 
 
 def compared(sign: str, left: Value, right: Value) -> Value:
     """Return a comparison."""
     pair = equalised(left, right)
+    if pair is not None and is_exact(left, right):
+        a, b = (f"CAST({number(side, strict=False)} AS DOUBLE)" for side in (left, right))
+        fits = f"abs({a}) >= {_SMALL} AND abs({b}) >= {_SMALL} AND {pair[0]} IS NOT NULL AND {pair[1]} IS NOT NULL"
+        return Value(f"CASE WHEN {fits} THEN {pair[0]} {sign} {pair[1]} ELSE {a} {sign} {b} END", Kind.BOOL)
     if pair is not None:
         return Value(f"({pair[0]} {sign} {pair[1]})", Kind.BOOL)
     a, b = left.sql, right.sql

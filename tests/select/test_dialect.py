@@ -215,6 +215,33 @@ REFUSED = [
 ]
 
 
+@pytest.mark.parametrize(
+    ("condition", "expected"),
+    [
+        ("n > 0", "1 2 4 6"),
+        ("n = 0", "3"),
+        ("n <> 0", "1 2 4 5 6"),
+        ("n IN (0, 1)", "3"),
+        ("n BETWEEN 1 AND 5.5", ""),
+        ("n > 5", "2 4 6"),
+        ("n > 5.5", "2 4 6"),
+        ("n > 9007199254740992", "2 4 6"),
+        ("n > CAST('0' AS INT)", "1 2 4 6"),
+        ("n = CAST('0' AS INT)", "3"),
+        ("n > CAST('5.5' AS DECIMAL(10, 1))", "2 4 6"),
+        ("n = 9007199254740993", "6"),
+    ],
+)
+def test_numbers_beyond_ten_digits_after_the_point_and_large_ones_are_compared_as_they_are(run, condition, expected):
+    numbers = ["1.2e-15", "1e30", "0", "99999999999999999999999999999", "-5e-12", "9007199254740993"]
+    lines = "".join(f"{place},{number}\n" for place, number in enumerate([*numbers, "nan", "x", ""], 1))
+    objects = "".join(f'{{"id":{place},"n":{number}}}\n' for place, number in enumerate(numbers, 1))
+    found = run(f"SELECT id FROM S3Object WHERE {condition}", f"id,n\n{lines}".encode(), csv=USE)
+    assert found.split() == expected.split()
+    found = run(f"SELECT s.id FROM S3Object s WHERE {condition.replace('n ', 's.n ')}", objects.encode(), json=Json())
+    assert found.split() == expected.split()
+
+
 @pytest.mark.parametrize(("expression", "expected"), ROWS, ids=[row[0][:70] for row in ROWS])
 def test_a_query_on_csv_gives_these_records(run, expression, expected):
     assert run(expression, PEOPLE, csv=USE) == expected
