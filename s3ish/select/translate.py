@@ -136,7 +136,7 @@ class _Translator:
         if node.value is None:
             return Value("NULL", Kind.NULL)
         kind, is_a = _TYPES[type(node.value)]
-        found = Value(self._bind(node.value, kind), is_a, is_a is Kind.INT and values.is_small(node.value))
+        found = Value(self._bind(node.value, kind), is_a, is_a is Kind.INT and values.is_small(int(node.value)))
         return Value(values.moment(found), Kind.TIME) if node.moment else found
 
     def _path(self, node: Path) -> Value:

@@ -19,11 +19,9 @@ DECIMAL = "DECIMAL(38, 10)"
 _SMALL = 2**53
 
 
-def is_small(number: float) -> bool:
-    """Whether a number is whole, and a DOUBLE keeps it and its neighbours exactly."""
-    return isinstance(number, int) and abs(number) < _SMALL
-
-
+def is_small(number: int) -> bool:
+    """Whether a DOUBLE keeps a number and its neighbours exactly."""
+    return abs(number) < _SMALL
 
 class Kind(Enum):
     """What a value is."""
