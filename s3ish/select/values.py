@@ -23,6 +23,7 @@ def is_small(number: int) -> bool:
     """Whether a DOUBLE keeps a number and its neighbours exactly."""
     return abs(number) < _SMALL
 
+
 class Kind(Enum):
     """What a value is."""
 
