@@ -14,6 +14,7 @@ from s3ish.api.context import Context
 from s3ish.api.destinations import bucket_named
 from s3ish.api.documents import DocumentHeaders, Effect, bucket_document
 from s3ish.api.encrypting import encrypted_in
+from s3ish.api.encryption import MAX_KEY_ID
 from s3ish.api.filters import Filter, check_filter, check_prefix, prefix_of, tags_of
 from s3ish.api.lock import default_retention, is_lockable
 from s3ish.api.object_headers import STORAGE_CLASSES
@@ -212,6 +213,9 @@ def _check_destination(rule: ReplicationRule, bucket: Bucket) -> None:
         raise InvalidRequest("SseKmsEncryptedObjects must be specified if EncryptionConfiguration is present.")
     if encrypted and encrypted.status == "Enabled" and not (destination.encryption and destination.encryption.key_id):
         raise InvalidRequest("EncryptionConfiguration must be specified if SseKmsEncryptedObjects is enabled.")
+    key_id = (destination.encryption.key_id or "") if destination.encryption else ""
+    if len(key_id) > MAX_KEY_ID or not key_id.isprintable():  # it is sent to other servers in a header
+        raise InvalidArgument("The ReplicaKmsKeyID is not valid", ArgumentName="ReplicaKmsKeyID")
     threshold = destination.metrics.threshold if destination.metrics else None
     for time in (destination.time.time if destination.time else None, threshold):
         if time is not None and time.minutes != 15:

@@ -4,7 +4,7 @@ https://www.rfc-editor.org/rfc/rfc9112
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import aclosing
 from typing import NamedTuple
 from urllib.parse import urlsplit
@@ -16,10 +16,16 @@ from s3ish.outbound.guard import Place, connect
 ANSWER_BYTES = 64 * 1024
 """The longest answer that is read; who sends more is not heard to the end, and the connection is closed."""
 _READ_BYTES = 16 * 1024
+_SENT_BYTES = 64 * 1024
+"""So many bytes of a body that is in memory are sent before the time that they may take begins again."""
 
 
 class NoAnswer(OSError):
     """A peer closed the connection before it answered, or answered what is not HTTP, or too much."""
+
+
+class Unsendable(ValueError):
+    """What a request says cannot stand in the head of one: it would end a line, and begin another header or request."""
 
 
 class Url(NamedTuple):
@@ -135,9 +141,9 @@ class Connection:
 
         Raises:
             OSError: as ``post``; and what the body raises.
+            Unsendable: a header has a line break, or is no Unicode text.
         """
-        lines = [f"{method} {target} HTTP/1.1", *(f"{name}: {value}" for name, value in headers.items())]
-        head = "\r\n".join([*lines, "", ""]).encode()
+        head = _head([f"{method} {target} HTTP/1.1", *(f"{name}: {value}" for name, value in headers.items())])
         if self._streams:
             try:
                 return await self._exchange(method, head, body)
@@ -173,12 +179,9 @@ class Connection:
             await asyncio.gather(sending, receiving, return_exceptions=True)
 
     async def _send(self, writer: asyncio.StreamWriter, head: bytes, body: Body) -> None:
-        if isinstance(body, bytes):
-            writer.write(head + body)
-            await writer.drain()
-            return
-        writer.write(head)
-        async with aclosing(body()) as pieces:
+        if not isinstance(body, bytes):
+            writer.write(head)
+        async with aclosing(_slices(head + body) if isinstance(body, bytes) else body()) as pieces:
             async for piece in pieces:
                 writer.write(piece)
                 async with asyncio.timeout(self._timeout):
@@ -206,3 +209,18 @@ class Connection:
         if self._streams:
             self._streams[1].close()
             self._streams = None
+
+
+def _head(lines: Sequence[str]) -> bytes:
+    """Return the head of a request. Raises Unsendable."""
+    if any(sign in line for line in lines for sign in "\r\n\0"):
+        raise Unsendable("a header holds a line break")
+    try:
+        return "\r\n".join([*lines, "", ""]).encode()
+    except UnicodeEncodeError as error:
+        raise Unsendable("a header is no Unicode text") from error
+
+
+async def _slices(data: bytes) -> AsyncGenerator[Piece, None]:
+    for start in range(0, len(data), _SENT_BYTES):
+        yield memoryview(data)[start : start + _SENT_BYTES]

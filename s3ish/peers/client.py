@@ -17,7 +17,7 @@ from s3ish.auth.sign_request import sign_request
 from s3ish.auth.sigv4 import canonical_query
 from s3ish.clock import Clock
 from s3ish.jobs.destination import Forbidden, Refused, Unreachable
-from s3ish.outbound.http import Answer, Body, Connection, read_url
+from s3ish.outbound.http import Answer, Body, Connection, Unsendable, read_url
 
 _MOST_IDLE = 16
 _FORBIDDEN_CODES = frozenset(("AuthorizationHeaderMalformed", "InvalidAccessKeyId", "NoSuchBucket"))
@@ -103,6 +103,7 @@ class Client:
         Raises:
             Unreachable: there is no answer, or one that is worth another try.
             Forbidden: the keys have no right, or there is no such bucket.
+            Refused: a header cannot be sent.
         """
         path = f"{self._path}/{quote(key, safe='/-_.~')}"
         signed = sign_request(
@@ -136,6 +137,9 @@ class Client:
         connection = self._idle.pop() if self._idle else Connection(self._url, self._address.timeout_seconds)
         try:
             answer = await connection.request(method, target, headers, body)
+        except Unsendable as error:
+            connection.close()
+            raise Refused(str(error)) from error
         except TimeoutError as error:
             connection.close()
             raise Unreachable(f"no answer within {self._address.timeout_seconds:g} seconds") from error

@@ -169,6 +169,16 @@ def test_a_target_of_the_settings_is_a_destination_and_others_are_none(s3, pair,
         assert caught.value.response["Error"]["Code"] in ("InvalidRequest", "InvalidS3DestinationBucket")
 
 
+@pytest.mark.parametrize("key_id", ["a\r\n\r\nDELETE /b HTTP/1.1", "a\nx-amz-acl: public-read", "a\tb", "k" * 2049])
+def test_a_key_of_replicas_that_no_header_can_carry_is_refused(s3, pair, unchanged, key_id):
+    encrypted = {"SseKmsEncryptedObjects": {"Status": "Enabled"}}
+    destination = AWAY | {"EncryptionConfiguration": {"ReplicaKmsKeyID": key_id}}
+    wanted = rule("", SourceSelectionCriteria=encrypted, Destination=destination)
+    with unchanged(pair[0]), pytest.raises(s3.exceptions.ClientError) as caught:
+        replicate(s3, pair[0], wanted)
+    assert caught.value.response["Error"]["Code"] == "InvalidArgument"
+
+
 def test_a_target_is_used_by_those_alone_to_whom_a_policy_gives_it(server, s3, other, pair):
     """What is sent there is signed with keys of the server, so that owning a bucket gives no right to it."""
     theirs = f"{pair[0]}-theirs"

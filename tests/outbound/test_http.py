@@ -5,7 +5,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from s3ish.outbound.http import Connection, NoAnswer, read_url
+from s3ish.outbound.http import Connection, NoAnswer, Unsendable, read_url
 
 OK = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\nX-Name: a\r\n\r\nok"
 
@@ -108,6 +108,43 @@ async def test_a_peer_that_stands_still_is_given_up(reads):
         async with asyncio.timeout(5):
             with pytest.raises(TimeoutError):
                 await put(connection, body(64), 64 << 20)
+
+
+async def test_a_peer_that_takes_no_body_that_is_in_memory_is_given_up():
+    async def serve(reader, writer):
+        await asyncio.Event().wait()
+
+    async with peer(serve, timeout=0.3) as connection:
+        async with asyncio.timeout(5):
+            with pytest.raises(TimeoutError):
+                await put(connection, bytes(64 << 20), 64 << 20)
+
+
+async def test_a_body_that_is_in_memory_comes_whole():
+    sent, came = bytes(range(256)) * 1024, []
+
+    async def serve(reader, writer):
+        await reader.readuntil(b"\r\n\r\n")
+        came.append(await reader.readexactly(len(sent)))
+        writer.write(OK)
+
+    async with peer(serve) as connection:
+        assert (await put(connection, sent, len(sent))).status == 200
+    assert came == [sent]
+
+
+@pytest.mark.parametrize("value", ["a\r\nx-b: c", "a\nb", "a\r\n\r\nGET / HTTP/1.1", "a\0b", "a\ud800"])
+async def test_what_would_end_a_header_is_not_sent(value):
+    came = []
+
+    async def serve(reader, writer):
+        came.append(await reader.read(1))
+
+    async with peer(serve) as connection:
+        for target, headers in (("/k", {"x-a": value}), ("/k", {value: "a"}), (f"/{value}", {})):
+            with pytest.raises(Unsendable):
+                await connection.request("GET", target, {"host": "h", **headers})
+    assert came == []
 
 
 async def test_a_slow_body_is_no_reason_to_give_up():

@@ -132,3 +132,12 @@ async def test_in_virtual_style_the_bucket_is_in_the_host():
     async with client(server) as plain:
         await plain.call("GET", "k")
     assert server.seen[0][1] == "/bucket/k"
+
+
+async def test_a_header_that_would_begin_a_request_of_its_own_is_refused_for_good():
+    server = Server(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n")
+    async with client(server) as made:
+        with pytest.raises(Refused, match="line break"):
+            await made.call("PUT", "k", {"x-amz-a": "b\r\n\r\nDELETE /bucket/other HTTP/1.1"})
+        assert (await made.call("PUT", "k")).status == 200
+    assert [method for method, *_ in server.seen] == ["PUT"]
