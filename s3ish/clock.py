@@ -15,6 +15,8 @@ from datetime import UTC, datetime
 from threading import Lock
 
 _POOL_BYTES = 4096
+_FOLLOWED_NS = 900 * 1_000_000_000
+"""By how much another clock may be ahead, as far as signatures are accepted of it."""
 _BASE_32 = "abcdefghijklmnopqrstuvwxyz234567"
 _PAIRS = [first + second for first in _BASE_32 for second in _BASE_32]
 """The two characters of each number of ten bits."""
@@ -119,10 +121,14 @@ class Clock:
         """Return a number greater than ``after`` and than every number that this clock has returned.
 
         It follows the wall clock in nanoseconds while that advances, so that numbers of several processes agree
-        closely, and counts on by one while it does not (a hybrid logical clock).
+        closely, and counts on by one while it does not (a hybrid logical clock). It does not follow an ``after`` that
+        is further ahead than a clock that is right: a sender of replicas would move the numbers of all keys.
         """
-        self._last_sequence = max(self.now_ns(), self._last_sequence + 1, after + 1)
-        return self._last_sequence
+        now = self.now_ns()
+        own = max(now, self._last_sequence + 1)
+        number = max(own, after + 1)
+        self._last_sequence = number if number - now <= _FOLLOWED_NS else own
+        return number
 
     def random_bytes(self, count: int) -> bytes:
         """Return ``count`` unpredictable bytes."""

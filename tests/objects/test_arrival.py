@@ -50,6 +50,16 @@ async def take(store, of, data=b"data", **source):
     return await take_object(store, "b", "a", Bytes(data, **source), identity=of, owner=OWNER, attributes=Attributes())
 
 
+async def test_a_sender_far_ahead_moves_no_other_version(store):
+    ahead = identity(store, store.clock.now_ns() + 86_000 * 10**9)
+    await take(store, ahead)
+    later = await put(store, "a", b"later")
+    assert (later.sequence, (await head(store, "a")).id) == (ahead.sequence + 1, later.id)
+    await remove(store, "a", later.id)
+    other = await put(store, "other", b"1")
+    assert other.sequence < store.clock.now_ns()
+
+
 @pytest.mark.parametrize("size", [0, 10, 5000])
 async def test_a_replica_takes_the_place_of_its_sequence(store, size):
     own = await put(store, "a", b"own")
