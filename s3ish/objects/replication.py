@@ -8,11 +8,11 @@ What came as a replica goes nowhere else: two buckets may be each other's destin
 https://docs.aws.amazon.com/AmazonS3/latest/userguide/replication-what-is-isnot-replicated.html
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from msgspec import Struct
 
-from s3ish.index.protocol import Change, Put
+from s3ish.index.protocol import Change, Delete, Put
 from s3ish.model import Bucket, Tag, Version
 from s3ish.objects.consequences import Happening
 from s3ish.objects.encodings import customer
@@ -93,16 +93,21 @@ class Replication:
         """Whether a version is to be replicated that is made now, or amended."""
         return bool(rules_for(self._rules_of(bucket), version))
 
-    def rows(self, happening: Happening) -> Iterable[Change]:
-        """Return the row of a version that is to be replicated, as a source of consequences."""
-        version = happening.after
+    def rows(self, happening: Happening) -> Iterator[Change]:
+        """Return the row of a version that is to be replicated, as a source of consequences; one that goes has none."""
+        version, gone = happening.after, None if happening.is_amendment else happening.before
+        if gone is not None and gone.replication in ("PENDING", REPLICA):
+            rules = rules_for(self._rules_of(happening.bucket), gone)
+            if rules or gone.replication != REPLICA:
+                yield from (Delete(it.table, it.key) for it in waiting(gone, rules))
         if version is None or happening.cause.job == JOB:
-            return ()
+            return
         changes_replica = version.replication == REPLICA and happening.is_amendment
         if version.replication != "PENDING" and not changes_replica:
-            return ()
+            return
         rules = rules_for(self._rules_of(happening.bucket), version)
-        return waiting(version, rules) if rules or not changes_replica else ()
+        if rules or not changes_replica:
+            yield from waiting(version, rules)
 
 
 def rules_for(rules: Sequence[ReplicationRule], version: Version) -> list[ReplicationRule]:

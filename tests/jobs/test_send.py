@@ -232,6 +232,18 @@ async def test_a_version_or_a_rule_that_is_gone_is_forgotten(store, rig):
     assert (rig.peers[ONE].tried, await rig.waiting(), await status(store, "b")) == ([], 0, "")
 
 
+async def test_a_version_that_is_removed_waits_for_nobody(store, rig):
+    """A server that is down, or no longer in the settings, would have rows without end of what is not there."""
+    rig.rules = (*rig.rules, ReplicationRule(destination=TWO), ReplicationRule(destination="c", markers=True))
+    kept = await put(store, "a")
+    for _ in range(3):
+        gone = await put(store, "a")
+        assert await rig.waiting() == 4
+        await remove(store, "a", gone.id)
+        assert (await rig.waiting(), await rig.waiting(REPLICATIONS)) == (2, 1)
+    assert await status(store, "a", kept.id) == "PENDING"
+
+
 async def test_a_kill_at_any_commit_loses_nothing(store, rig):
     for number in range(1, 8):
         version = await put(store, f"k{number}")
