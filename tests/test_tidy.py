@@ -68,7 +68,7 @@ MAY_IMPORT = {
     "jobs": {"targets", "objects", "tables", "index"} | LEAVES,
     "api": {"objects", "select", "auth", "wire"} | LEAVES,
     "targets": {"outbound"} | LEAVES,
-    "peers": {"outbound", "jobs", "objects", "auth", "wire"} | LEAVES,
+    "peers": {"outbound", "jobs", "objects", "auth", "wire", "tables"} | LEAVES,
     "outbound": LEAVES - {"errors", "model"},
     "objects": {"select", "tables", "index", "blob", "wire"} | LEAVES,
     "select": LEAVES - {"model"},

@@ -19,11 +19,14 @@ from s3ish.peers.amendment import amend
 from s3ish.peers.client import Client, check
 from s3ish.peers.headers import new_object
 from s3ish.peers.upload import put_in_parts, put_whole, spans_of
+from s3ish.tables.catalog import SENDINGS
 
 MARK = "x-amz-meta-s3ish-version-id"
 """The metadata that says which version a replica is of."""
 _LONGEST_BYTES = 64 * 1024 * 1024
 """What is sent in one request; of what is longer the parts are as long."""
+_LATER_VERSIONS = 100
+"""How many versions are looked at that may have been sent after one that changes."""
 _COMMON = ("CRC32", "CRC32C", "SHA1", "SHA256")
 """Checksums that every server knows; the SHA-256 of each request is signed in any case."""
 
@@ -45,7 +48,8 @@ class OtherPeer:
         if newest.status != 404:
             check(newest)
         found = newest.headers.get(MARK, "")
-        if _sequence(found) > version.sequence:
+        hidden = newest.status == 404 and not version.marker and await self._is_covered(version, rule)
+        if hidden or _sequence(found) > version.sequence:
             raise Refused("a later version is there already, and an older one cannot be put below it")
         if version.marker:
             if newest.status != 404:
@@ -60,6 +64,18 @@ class OtherPeer:
                 await self._send(version, rule)
             except Replaced:
                 return  # there is nothing to replicate any more
+
+    async def _is_covered(self, version: Version, rule: ReplicationRule) -> bool:
+        """Whether a later version of the key was sent: where nothing is shown then, a delete marker is on top."""
+        for held in await self._store.newest(version.bucket, version.key, _LATER_VERSIONS):
+            later = held.record
+            if later.sequence <= version.sequence:
+                break
+            of = rule.destination, later.sequence, later.bucket, later.key
+            follows = rule.is_about(later) and later.replication in ("COMPLETED", "PENDING")
+            if follows and await self._store.get(SENDINGS, *of) is None:
+                return True
+        return False
 
     async def _send(self, version: Version, rule: ReplicationRule) -> None:
         if version.checksum and version.checksum.algorithm not in _COMMON:

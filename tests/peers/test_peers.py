@@ -6,11 +6,13 @@ from msgspec.structs import replace
 from s3ish.jobs.destination import Forbidden, Refused, Unreachable
 from s3ish.model import Tag
 from s3ish.objects import buckets
-from s3ish.objects.replication import ReplicationRule
+from s3ish.objects.consequences import Consequences
+from s3ish.objects.replication import Replication, ReplicationRule
 from s3ish.outbound.http import Answer
 from s3ish.peers import other_peer
 from s3ish.peers.other_peer import MARK, OtherPeer
 from s3ish.peers.s3ish_peer import S3ishPeer
+from s3ish.tables.catalog import SENDINGS
 from tests.objects.support import add_part, begin, complete, head, put, remove, sample, versions_of
 
 RULE = ReplicationRule(destination="arn:s3ish:replication:::there", markers=True)
@@ -104,6 +106,29 @@ async def test_what_is_on_top_decides_what_is_sent(store, version):
     marker = replace(later, id=marker_id, sequence=later.sequence + 1, marker=True)
     assert await sent(marked(later), marker) == ["DELETE"]
     assert await sent((404, {"x-amz-delete-marker": "true"}, b""), marker) == []
+
+
+async def test_an_object_that_is_deleted_does_not_come_back_as_one_of_its_versions_changes(store):
+    """A server of its own ids shows nothing below a delete marker: not even whether the version is there."""
+    replication = Replication(lambda bucket: (RULE,))
+    store.consequences = Consequences(replication.rows, is_replicated=replication.is_wanted)
+    await buckets.set_versioning(store, "b", enabled=True)
+    version = await put(store, "a", b"1")
+    await remove(store, "a")
+    client = Script(answers(HEAD=(404, {}, b"")))
+    await send(OtherPeer(store, client), store, version)
+    assert client.sent == ["HEAD", "PUT"]  # its delete marker comes after it
+    marker = (await store.newest("b", "a"))[0].record
+    await store.index.commit([SENDINGS.delete(RULE.destination, marker.sequence, "b", "a")])  # it is there
+    with pytest.raises(Refused, match="later version"):
+        await send(OtherPeer(store, client), store, replace(version, revision=1))
+    assert client.sent == ["HEAD", "PUT", "HEAD"]
+    again = await put(store, "a", b"2")
+    await send(OtherPeer(store, client), store, again)
+    assert client.sent[3:] == ["HEAD", "PUT"]
+    await remove(store, "a", again.id)
+    await OtherPeer(store, client).replicate((await store.bucket("b")).record, version, replace(RULE, markers=False))
+    assert client.sent[5:] == ["HEAD", "PUT"]  # no marker goes there
 
 
 async def test_an_upload_that_does_not_end_is_aborted(store, version, small_parts, monkeypatch):
