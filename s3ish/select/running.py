@@ -167,14 +167,15 @@ class Running:
             return
         self._closed = True
         self._kill()
-        self._feeding.cancel()
-        if self._coming:
-            self._coming.cancel()
+        tasks = [self._feeding, *([self._coming] if self._coming else [])]
+        for task in tasks:
+            task.cancel()
         try:
-            with suppress(asyncio.CancelledError):
-                await self._feeding
+            await asyncio.wait(tasks)
             with suppress(OSError):
                 self._input.close()
+            while await self._output.read(frames.MOST_BYTES):
+                pass  # what nobody took: its end has the pipe closed, without which the process is waited for forever
             await self._process.wait()
         finally:
             self._release()

@@ -215,6 +215,15 @@ async def test_the_least_memory_that_can_be_set_is_enough_for_a_common_query(sel
     assert Records(b"%d\n" % rows) in found
 
 
+async def test_a_query_ends_whose_records_nobody_takes(selects):
+    async with asyncio.timeout(WAIT_SECONDS):
+        async with Query(selects, task_of("SELECT * FROM S3Object"), repeat(b"a,b\n" * 10_000)) as query:
+            await query.running.next()
+            while not query.running._output._paused:
+                await asyncio.sleep(0.01)
+        assert is_gone(query.pid)
+
+
 async def test_few_queries_run_at_once_and_others_wait(monkeypatch):
     selects = Selects(Clock(), seconds=0.5, at_once=1)
     endless = task_of("SELECT * FROM S3Object")
