@@ -167,7 +167,7 @@ class Running:
             return
         self._closed = True
         self._kill()
-        tasks = [self._feeding, *([self._coming] if self._coming else [])]
+        tasks: list[asyncio.Future[Any]] = [self._feeding, *([self._coming] if self._coming else [])]
         for task in tasks:
             task.cancel()
         try:
