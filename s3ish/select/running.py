@@ -175,7 +175,7 @@ class Running:
             with suppress(OSError):
                 self._input.close()
             while await self._output.read(frames.MOST_BYTES):
-                pass  # what nobody took: its end has the pipe closed, without which the process is waited for forever
+                pass  # what is not taken: its end has the pipe closed, without which the process is waited for forever
             await self._process.wait()
         finally:
             self._release()

@@ -273,6 +273,7 @@ SWEEP = Mark(
 SYSTEM_MARK = Mark(
     "system-records",
     "is another text after each change of a system record, so that processes notice it",
+    "objects/snapshots.py",
     "objects/system.py",
 )
 TOKENS = Mark(

@@ -25,8 +25,8 @@ NEEDS_MORE = (
     "PutBucketReplication",
 )
 """They need a second right: on what they read, or on what others will have written for them."""
-NEEDS_SIGNATURE = ("UpdateObjectEncryption",)
-"""Named keys are for requests that are signed by Version 4."""
+NEEDS_SIGNATURE = ("SelectObjectContent", "UpdateObjectEncryption")
+"""S3 takes no query without a signature; named keys are for requests that are signed by Version 4."""
 BY_KEY = ("DeleteObjects",)
 """They ask for each key, and answer for each."""
 BY_FORM = ("PostObject",)

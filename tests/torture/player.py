@@ -194,10 +194,8 @@ class Player:
         found = re.findall(r"<(Version|DeleteMarker)><Key>([^<]*)</Key>.*?<VersionId>([^<]*)</VersionId>", text)
         wanted = [
             ("DeleteMarker" if version.marker else "Version", key, version.id)
-            for marker in (False, True)  # in the order of keys each, but one kind behind the other
             for key, versions in sorted(self.known.items())
             for version in versions
-            if version.marker == marker
         ]
         wrong = len(found) < 1000 and [(kind, unescape(key), name) for kind, key, name in found] != wanted
         if wrong:
