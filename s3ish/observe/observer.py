@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 SHARED_DIRECTORY = "PROMETHEUS_MULTIPROC_DIR"
 """The variable of the environment that names where the processes of a server meet to observe."""
+_MOST_DESTINATIONS = 1000
+"""Of so many buckets of this server replicas have a label of their own: callers can make any number of buckets."""
 _MOST_LINES = 1024
 """So many requests are logged at once."""
 
@@ -51,6 +53,7 @@ class Observer:
         self.audit = audit
         self.traces = traces
         self.requests = RequestTallies(slow_seconds)
+        self._destinations: set[str] = set()
         self._job_steps: Counter[str] = Counter()
         self._job_failures: Counter[str] = Counter()
         self._job_seconds: defaultdict[str, float] = defaultdict(float)
@@ -137,12 +140,21 @@ class Observer:
 
     def replicated(self, destination: str, size: int) -> None:
         """Count a version that a destination has taken, and its bytes."""
-        self._metrics.replicated.labels(destination).inc()
-        self._metrics.replicated_bytes.labels(destination).inc(size)
+        label = self._label(destination)
+        self._metrics.replicated.labels(label).inc()
+        self._metrics.replicated_bytes.labels(label).inc(size)
 
     def replication_failed(self, destination: str) -> None:
         """Count a version that a destination has not taken."""
-        self._metrics.replication_failed.labels(destination).inc()
+        self._metrics.replication_failed.labels(self._label(destination)).inc()
+
+    def _label(self, destination: str) -> str:
+        """Return what metrics call a destination: empty for buckets of this server beyond those that are shown."""
+        if destination.startswith("arn:"):
+            return destination
+        if len(self._destinations) < _MOST_DESTINATIONS:
+            self._destinations.add(destination)
+        return destination if destination in self._destinations else ""
 
     def replication_age(self, seconds: float) -> None:
         """Show for how long the oldest version has been waiting for its replicas."""

@@ -453,3 +453,15 @@ async def test_replicas_belong_to_the_owner_of_the_destination_where_the_rule_sa
     replica = await head(store, "a", bucket="d")
     destination = (await store.get(BUCKETS, "d")).record
     assert (replica.owner, replica.attributes.acl) == (destination.owner, ())
+
+
+def test_buckets_without_end_have_no_labels_without_end():
+    observer = Observer()
+    for number in range(1010):
+        observer.replicated(f"bucket-{number}", 1)
+        observer.replication_failed(f"bucket-{number}")
+    observer.replicated("arn:s3ish:replication:::far", 1)
+    series = [line for line in observer.render()[1].decode().splitlines() if line.startswith("s3ish_replicated_total")]
+    assert len(series) == 1002
+    assert 's3ish_replicated_total{destination=""} 10.0' in series
+    assert 's3ish_replicated_total{destination="arn:s3ish:replication:::far"} 1.0' in series
