@@ -18,7 +18,7 @@ from msgspec.structs import replace
 from s3ish.blob.protocol import BlobError, Corrupt, Missing, OutOfReach
 from s3ish.index.protocol import Change, Damaged, Expect, Put
 from s3ish.model import BlobRef, Intent, Version
-from s3ish.objects.store import Store, attempts, translated
+from s3ish.objects.store import Conflicted, Store, attempts, translated
 from s3ish.tables import keys
 from s3ish.tables.catalog import INTENTS, VERSIONS
 from s3ish.tables.part_list import blobs
@@ -62,6 +62,7 @@ async def amend(
 
     Raises:
         Gone: the record has been removed.
+        Conflicted: what more the commit requires does not hold.
         S3Error: the engines failed, and the amendment may have happened all the same; and what ``change`` raises.
     """
     with translated():
@@ -78,6 +79,8 @@ async def amend(
             now = await _now(store, table, held.key, wanted.blob)
             if now is None:
                 raise Gone
+            if expect and now.value == held.value:
+                raise Conflicted
             held = now
     raise AssertionError  # attempts() raises before
 

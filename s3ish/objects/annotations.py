@@ -8,7 +8,7 @@ https://docs.aws.amazon.com/AmazonS3/latest/userguide/annotations-overview.html
 
 import codecs
 from collections.abc import Sequence
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from unicodedata import category
 
 from msgspec.structs import replace
@@ -37,7 +37,7 @@ from s3ish.objects.ingest import Source, ingest
 from s3ish.objects.linking import link
 from s3ish.objects.lock import check_removal
 from s3ish.objects.own_parts import make_each, seal_part
-from s3ish.objects.store import Store, drop_blobs, translated
+from s3ish.objects.store import Conflicted, Store, attempts, drop_blobs, translated
 from s3ish.tables.catalog import INLINE, PARTS, USAGE, VERSIONS
 
 MAX_ANNOTATIONS = 1000
@@ -261,11 +261,14 @@ async def _amend(
         more = usage.of_version(after) + -usage.of_version(before)
         return [*rows, *drop_blobs(garbage), *USAGE.add(bucket, more)]
 
-    held = await store.bucket(where[0])
-    bucket = held.record
-    version = await versions.amend_version(store, *where, change, cause=cause, beside=beside, expect=[held.row])
-    await store.discard(garbage)
-    return version
+    for _ in attempts():
+        held = await store.bucket(where[0])
+        bucket = held.record
+        with suppress(Conflicted):  # the bucket has changed meanwhile
+            version = await versions.amend_version(store, *where, change, cause=cause, beside=beside, expect=[held.row])
+            await store.discard(garbage)
+            return version
+    raise AssertionError  # attempts() raises before
 
 
 async def text_of(store: Store, version: Version, annotation: Annotation, encodings: Encodings | None) -> bytes:

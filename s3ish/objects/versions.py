@@ -120,6 +120,7 @@ async def amend_version(
 
     Raises:
         NoSuchKey, NoSuchVersion, MethodNotAllowed: as ``get``; and what ``change`` raises.
+        Conflicted: what more the commit requires does not hold.
     """
     with translated():
         async with store.turn(bucket, key):

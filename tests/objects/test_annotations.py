@@ -10,7 +10,7 @@ from s3ish.errors import AnnotationLimitExceeded, NoSuchAnnotation, Precondition
 from s3ish.integrity.inspect import Inspector
 from s3ish.integrity.rebuild import rebuild
 from s3ish.model import Attributes, Tag
-from s3ish.objects import annotations, appending, rename, usage, versions
+from s3ish.objects import annotations, appending, buckets, rename, usage, versions
 from s3ish.objects import get as read
 from s3ish.objects.conditions import UNCONDITIONAL, ReadConditions
 from s3ish.objects.quota_settings import set_of_bucket
@@ -202,3 +202,23 @@ async def test_a_check_repairs_them(store, world):
     assert (await inspector.look(named[1])).problems
     assert await inspector.look(named[1]) is None
     assert await text(store, "k", "n") == b"text" * 500
+
+
+async def test_a_bucket_that_changes_meanwhile_refuses_no_annotation(store, world, monkeypatch):
+    await put(store, "k", b"data")
+    find, changes = versions.find, []
+
+    async def found(*of):
+        if changes:
+            await buckets.change_bucket(store, "b", lambda it: replace(it, documents={"tagging": changes.pop()}))
+        return await find(*of)
+
+    monkeypatch.setattr(versions, "find", found)
+    for step in (lambda: annotate(store, "k", "n", b"text"), lambda: delete(store, "k", "n")):
+        changes += ["<a/>", "<b/>"]
+        before = store.index.commits
+        await step()
+        assert changes == []
+        assert store.index.commits - before < 10
+    assert (await head(store, "k")).annotations == ()
+    await nothing_is_left_over(store, world)
