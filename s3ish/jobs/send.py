@@ -29,7 +29,9 @@ _AT_ONCE = 8
 _LOOK_SECONDS = 0.25
 _FIRST_REST_SECONDS, _LONGEST_REST_SECONDS = 1.0, 60.0
 _COUNT_SECONDS = 15.0
-"""How often what waits is counted while there is more than one look shows."""
+"""How often what waits is counted at most while there is more than one look shows."""
+_COUNT_SHARE = 0.02
+"""What share of the time that takes at most: requests of the process wait meanwhile."""
 _COUNTED_AT_ONCE = 1000
 _TRIES = 6
 """How often a version is tried where keys or the bucket are refused, before it has failed."""
@@ -57,7 +59,7 @@ class SendingJob:
         self._held: set[tuple[str, str]] = set()
         self._tries: dict[bytes, int] = {}
         self._failures = 0
-        self._rests_until = self._counted_at = float("-inf")
+        self._rests_until = self._counts_at = float("-inf")
 
     async def step(self) -> Step:
         """Send the next versions, or say when to try again."""
@@ -180,9 +182,10 @@ class SendingJob:
         now = self._store.clock.monotonic()
         if len(rows) < _ROWS_A_STEP:
             self._observer.sendings_waiting(self._arn, len(rows))
-        elif now - self._counted_at >= _COUNT_SECONDS:
-            self._counted_at = now
+        elif now >= self._counts_at:
             self._observer.sendings_waiting(self._arn, await self._count())
+            took = self._store.clock.monotonic() - now
+            self._counts_at = now + max(_COUNT_SECONDS, took / _COUNT_SHARE)
 
     def _age(self, rows: Sequence[_Row]) -> float:
         oldest = self._store.clock.now_ns()

@@ -295,6 +295,24 @@ async def test_metrics_show_what_waits_and_since_when(store, rig):
     assert f's3ish_replicated_total{{destination="{ONE}"}} 3.0' in text
 
 
+async def test_to_count_what_waits_takes_a_small_share_of_the_time(store, rig, monkeypatch):
+    for number in range(64):
+        await put(store, f"k{number}")
+    job, now, counted = rig.jobs[ONE], [1000.0], []
+
+    async def count():
+        counted.append(now[0])
+        now[0] += 10  # as where many millions wait
+        return 64
+
+    monkeypatch.setattr(store.clock, "monotonic", lambda: now[0])
+    monkeypatch.setattr(job, "_count", count)
+    for _ in range(200):
+        now[0] += 15
+        await job._show()
+    assert 2 <= len(counted) <= 7
+
+
 async def test_objects_of_before_and_those_that_failed_follow_on_request(store, rig):
     rig.peers[ONE].error = Refused("no")
     failed = await put(store, "failed")
