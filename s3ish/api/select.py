@@ -306,8 +306,8 @@ def _check_csv_input(form: Csv) -> None:
     _check_characters(form)
     if form.record != "\r\n" and (len(form.record) != 1 or not form.record.isascii()):
         raise _refusal("RecordDelimiter", "of an input it is one ASCII character, or CR and LF")
-    if form.record == form.field or form.record in form.field:
-        raise _refusal("RecordDelimiter", "it differs from FieldDelimiter")
+    if form.record in (form.field, form.quote, form.escape):
+        raise _refusal("RecordDelimiter", "it differs from FieldDelimiter and the characters of quotes")
     if len(form.comment) > 1 or not form.comment.isascii():
         raise _refusal("Comments", "it is one ASCII character")
 

@@ -7,12 +7,13 @@ records that a query leaves out. Of a file of JSON it does not mind the length.
 
 import csv
 import io
+import re
 from collections.abc import Callable, Iterator
 from itertools import chain
 
 from s3ish.errors import CSVParsingError, InvalidTextEncoding, OverMaxRecordSize, S3Error
 from s3ish.select.request import Csv, Task
-from s3ish.select.tables import RECORD_BYTES
+from s3ish.select.tables import RECORD_BYTES, RETURN
 from s3ish.select.unpacking import quoted_ends, unpacked, whole_records, within
 
 _READ_BYTES = 256 * 1024
@@ -25,6 +26,8 @@ _GROWTH = 1.25
 _ENDLESS = 1 << 50
 _FILL_BYTES = 256 * 1024
 """How long records are that fill a file."""
+_END = b"\n"
+_LONE_RETURN = re.compile(rb"\r(?!\n)")
 _MARK = b"\xef\xbb\xbf"
 """What some programs begin a text in UTF-8 with."""
 
@@ -45,7 +48,6 @@ class Feed:
         self.scanned = self.processed = 0
         self.error: S3Error | None = None
         self._task, self._take, self._head, self._report = task, take, head, report
-        self._end = b"\r" if task.csv and task.csv.record == "\r" else b"\n"
         self._pieces = self._read()
         self._ahead: list[bytes] = []
         self._sizes: list[int] = []
@@ -62,10 +64,10 @@ class Feed:
     def first_record(self, form: Csv) -> list[str]:
         """Return the fields of the first record; one that is a header is not read again. Raises S3Error."""
         if self._head:
-            pieces = whole_records([_unmarked(self._swapped(self._head))], self._end, form)
-            return _fields(next(pieces, b""), form, self._end)[0]
+            pieces = whole_records([_unmarked(self._swapped(self._head))], _END, form)
+            return _fields(self._one_end(next(pieces, b"")), form)[0]
         first = next(self._pieces, b"")
-        fields, length = _fields(first, form, self._end)
+        fields, length = _fields(first, form)
         if form.header != "NONE" and not self._task.skip:
             first = first[length:]
         self._pieces = chain((first,), self._pieces)
@@ -119,7 +121,7 @@ class Feed:
         """Return a record that queries leave out; the shortest one, or one with so many bytes more."""
         task = self._task
         assert task.csv is not None
-        return f"{task.filler}{task.csv.field}{'0' * more}".encode() + self._end
+        return f"{task.filler}{task.csv.field}{'0' * more}".encode() + _END
 
     def _look_ahead(self) -> bool:
         """Return whether all that is left has been looked at."""
@@ -141,10 +143,10 @@ class Feed:
         if task.csv and task.csv.swapped:
             pieces = map(self._swapped, pieces)
         if task.skip or task.stop is not None:
-            pieces = within(pieces, self._end, skip=task.skip, stop=task.stop)
+            pieces = within(pieces, _END, skip=task.skip, stop=task.stop)
         if not task.skip:
             pieces = _without_mark(pieces)
-        return whole_records(pieces, self._end, task.csv) if task.csv else pieces
+        return map(self._one_end, whole_records(pieces, _END, task.csv)) if task.csv else pieces
 
     def _sent(self) -> Iterator[bytes]:
         reported = 0
@@ -166,6 +168,14 @@ class Feed:
         return piece.translate(bytes.maketrans(other + b"\n", b"\n" + other)) if other else piece
 
 
+    def _one_end(self, piece: bytes) -> bytes:
+        """Hide what the engine would take for the end of a record beside the one that there is."""
+        returns = piece.count(b"\r")
+        if self._task.csv and self._task.csv.swapped:
+            return piece.replace(b"\r", RETURN.encode()) if returns else piece
+        return piece if returns == piece.count(b"\r\n") else _LONE_RETURN.sub(RETURN.encode(), piece)
+
+
 def _unmarked(piece: bytes) -> bytes:
     return piece.removeprefix(_MARK)
 
@@ -178,17 +188,15 @@ def _without_mark(pieces: Iterator[bytes]) -> Iterator[bytes]:
     yield from pieces
 
 
-def _fields(records: bytes, form: Csv, end: bytes) -> tuple[list[str], int]:
+def _fields(records: bytes, form: Csv) -> tuple[list[str], int]:
     """Return the fields of the first of several records, and its length."""
-    length = _first_length(records, form, end)
+    length = _first_length(records, form)
     if length > RECORD_BYTES:
         raise OverMaxRecordSize
     try:
         line = records[:length].decode().strip("\r\n")
     except UnicodeDecodeError:
         raise InvalidTextEncoding from None
-    if form.swapped:
-        line = line.translate({ord("\n"): form.swapped, ord(form.swapped): "\n"})
     doubled = form.escape == form.quote
     try:
         csv.field_size_limit(RECORD_BYTES)
@@ -205,13 +213,14 @@ def _fields(records: bytes, form: Csv, end: bytes) -> tuple[list[str], int]:
         )
     except csv.Error:
         raise CSVParsingError from None
-    return found, length
+    swap = {ord("\n"): form.swapped, ord(form.swapped): "\n"} if form.swapped else {}
+    return [field.replace(RETURN, "\r").translate(swap) for field in found], length
 
 
-def _first_length(data: bytes, form: Csv, end: bytes) -> int:
+def _first_length(data: bytes, form: Csv) -> int:
     """Return where the first record ends, which is all there is if no end is found."""
-    hidden = quoted_ends(data, end, form)
-    found = data.find(end)
+    hidden = quoted_ends(data, _END, form)
+    found = data.find(_END)
     while found >= 0 and any(first < found < last for first, last in hidden):
-        found = data.find(end, found + 1)
+        found = data.find(_END, found + 1)
     return found + 1 if found >= 0 else len(data)

@@ -22,7 +22,7 @@ class Csv(Struct, frozen=True):
     @property
     def swapped(self) -> str:
         """What ends records in place of the ends of lines, which the engine alone knows; empty if they do."""
-        return "" if self.record in ("\n", "\r", "\r\n") else self.record
+        return "" if self.record in ("\n", "\r\n") else self.record
 
 
 class Json(Struct, frozen=True):

@@ -18,6 +18,8 @@ from s3ish.select.values import Kind, Value
 RECORD_BYTES = 1024 * 1024
 """The longest record that is read."""
 MAX_COLUMNS = 1024
+RETURN = "\ufdd0"
+"""What stands for a carriage return that ends no line: the engine would end one there. It is no character of texts."""
 _BUFFER_BYTES = 4 * RECORD_BYTES
 """How much is read before the first records are found."""
 _POSITION = re.compile(r"_([0-9]{1,9})")
@@ -113,7 +115,7 @@ class CsvTable:
             "quote": form.quote,
             "escape": form.escape if form.quote else "",
             "comment": "",  # the engine would look for one within lines
-            "new_line": r"\r\n" if form.record == "\r\n" else r"\r" if form.record == "\r" else r"\n",
+            "new_line": r"\r\n" if form.record == "\r\n" else r"\n",
             "nullstr": _NO_TEXT,
         }
         given = ", ".join(f"{name} = {_quoted(value)}" for name, value in options.items())
@@ -129,7 +131,7 @@ class CsvTable:
         faults: list[tuple[str, str]] = []
         if not self._form.quoted_records:
             faults += [
-                (f"contains(c{number}, {self._line_end})", "CSVEscapingRecordDelimiter")
+                (f"contains(c{number}, chr(10))", "CSVEscapingRecordDelimiter")
                 for number in sorted(self._used)
             ]
         if self._whole:
@@ -141,16 +143,13 @@ class CsvTable:
     def _count(self) -> int:
         return max(self._columns, *(number + 1 for number in self._used), 1)
 
-    @property
-    def _line_end(self) -> str:
-        return "chr(13)" if self._form.record == "\r" else "chr(10)"
-
     def _column(self, number: int, bind: Bind | None = None) -> Value:  # noqa: ARG002 - as find
         self._used.add(number)
-        swapped = self._form.swapped
+        swapped, mark = self._form.swapped, _quoted(RETURN)
+        found = f"CASE WHEN contains(c{number}, {mark}) THEN replace(c{number}, {mark}, chr(13)) ELSE c{number} END"
         if not swapped:
-            return Value(f"c{number}", Kind.RAW)
-        return Value(f"translate(c{number}, {_quoted(swapped + chr(10))}, {_quoted(chr(10) + swapped)})", Kind.RAW)
+            return Value(f"({found})", Kind.RAW)
+        return Value(f"translate({found}, {_quoted(swapped + chr(10))}, {_quoted(chr(10) + swapped)})", Kind.RAW)
 
 
 class JsonTable:

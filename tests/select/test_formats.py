@@ -18,6 +18,21 @@ def test_an_end_of_line_is_a_character_like_others_where_records_end_otherwise(r
     assert found == '"a\nb"\n'
 
 
+@pytest.mark.parametrize("record", ["\r\n", "\n", ";"])
+def test_a_carriage_return_that_ends_no_record_is_a_character_like_others(run, record):
+    for text in ("x\ry", "x\r\ry"):
+        data = f"{text},b{record}c,{text}{record}".encode()
+        assert run("SELECT * FROM S3Object", data, csv=Csv(record=record)) == f'"{text}",b\nc,"{text}"\n'
+        found = run(f"SELECT s.b FROM S3Object s WHERE s.\"{text}\" = 'c'", data, csv=Csv(record=record, header="USE"))
+        assert found == f'"{text}"\n'
+
+
+def test_a_line_end_is_a_character_like_others_where_a_carriage_return_ends_records(run):
+    assert run("SELECT * FROM S3Object", b"a\nx,b\rc,\r\nd,e\r", csv=Csv(record="\r")) == '"a\nx",b\nc,\n"\nd",e\n'
+    named = run('SELECT s."\na" FROM S3Object s', b"\na,b\rc,d\r", csv=Csv(record="\r", header="USE"))
+    assert named == "c\n"
+
+
 LONG = b"x" * 1000 + b"\n"
 
 
