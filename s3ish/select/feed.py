@@ -167,7 +167,6 @@ class Feed:
         other = self._task.csv.swapped.encode() if self._task.csv else b""
         return piece.translate(bytes.maketrans(other + b"\n", b"\n" + other)) if other else piece
 
-
     def _one_end(self, piece: bytes) -> bytes:
         """Hide what the engine would take for the end of a record beside the one that there is."""
         returns = piece.count(b"\r")

@@ -130,10 +130,7 @@ class CsvTable:
         none = f"WHEN c0 = {_quoted(self._filler)} THEN false"
         faults: list[tuple[str, str]] = []
         if not self._form.quoted_records:
-            faults += [
-                (f"contains(c{number}, chr(10))", "CSVEscapingRecordDelimiter")
-                for number in sorted(self._used)
-            ]
+            faults += [(f"contains(c{number}, chr(10))", "CSVEscapingRecordDelimiter") for number in sorted(self._used)]
         if self._whole:
             faults.append((f"c{self._count} IS NOT NULL", "CSVParsingError"))
         whens = " ".join(f"WHEN {fault} THEN error('{code}')" for fault, code in faults)
