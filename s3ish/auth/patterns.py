@@ -93,7 +93,8 @@ class Pattern:
             found = (name,) if name in _LITERALS else values(name)
             if len(found) != 1 and default is None:
                 return None
-            tokens.append(found[0] if len(found) == 1 else default or "")
+            text = found[0] if len(found) == 1 else default or ""
+            tokens += (text[:1], text[1:]) if text in (_ANY, _ONE) else (text,)  # a value is no wildcard
         return tuple(tokens)
 
 

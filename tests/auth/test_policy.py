@@ -143,6 +143,16 @@ def test_older_policies_have_no_variables(resource, key, allowed):
     assert is_allowed(policy, permit=Permit("s3:GetObject", BUCKET, own))
 
 
+@pytest.mark.parametrize("value", ["*", "?", "\0*", "\0?"])
+def test_no_value_of_a_variable_is_a_wildcard_in_any_pattern(value):
+    for wildcards in (True, False):
+        pattern = Pattern("${jwt:sub}", variables=True, wildcards=wildcards)
+        assert pattern.matches(value, lambda _: (value,))
+        assert not pattern.matches("x", lambda _: (value,))
+        assert not pattern.matches_some_below("x", lambda _: (value,))
+        assert not pattern.matches_all_below("x", lambda _: (value,))
+
+
 def test_a_value_with_a_wildcard_is_no_wildcard():
     star = Principal("user", Owner("*"), "*", "AK")
     policy = document({"Resource": f"arn:aws:s3:::{BUCKET}/${{aws:username}}/k"})
