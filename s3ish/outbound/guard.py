@@ -9,6 +9,8 @@ import asyncio
 import ipaddress
 import socket
 from collections.abc import Iterator
+from functools import lru_cache
+from ssl import SSLContext
 
 from msgspec import Struct
 
@@ -18,6 +20,8 @@ _METADATA = frozenset(map(ipaddress.ip_address, ("100.100.100.200", "fd00:ec2::2
 """Metadata services beside those at link-local addresses."""
 _TRANSLATED = ipaddress.ip_network("64:ff9b::/96")
 """Addresses that a gateway translates to IPv4: the last 32 bits."""
+_CONTEXTS_KEPT, _CONTEXT_SECONDS = 64, 300.0
+"""To read the authorities takes 20 ms, for which all requests wait; for so long none is read again for a host."""
 _Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 
@@ -84,6 +88,11 @@ async def _look_up(place: Place) -> list[str]:
     return [str(address[0]) for *_, address in found]
 
 
+@lru_cache(_CONTEXTS_KEPT)
+def _context(name: str, ca_file: str, _period: int) -> SSLContext:
+    return verifying(name, ca_file)
+
+
 async def connect(place: Place) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
     """Open a connection. The caller limits the time.
 
@@ -91,7 +100,8 @@ async def connect(place: Place) -> tuple[asyncio.StreamReader, asyncio.StreamWri
         Refused: the name has only addresses that are refused.
         OSError: no address can be connected to, or its certificate is not valid for the name.
     """
-    context = verifying(place.host, place.ca_file) if place.secure else None
+    period = int(asyncio.get_running_loop().time() / _CONTEXT_SECONDS)
+    context = _context(place.host, place.ca_file, period) if place.secure else None
     failure: OSError = Refused(f"{place.host} has no address")
     for address in await _look_up(place):
         try:

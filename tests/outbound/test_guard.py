@@ -1,7 +1,11 @@
 """Addresses to which the server opens no connection by itself."""
 
+import asyncio
+from contextlib import suppress
+
 import pytest
 
+from s3ish.outbound import guard, tls
 from s3ish.outbound.guard import Refused, check_address
 
 
@@ -38,3 +42,21 @@ def test_link_local_addresses_and_metadata_services_are_refused_unless_allowed(a
 def test_what_is_no_address_of_a_receiver_is_always_refused(address):  # case 139
     with pytest.raises(Refused, match="no address of a receiver"):
         check_address(address, link_local=True)
+
+
+async def test_authorities_are_not_read_for_each_connection(monkeypatch):
+    read = []
+
+    def verifying(name, ca_file):
+        read.append((name, ca_file))
+        return tls.verifying(name, ca_file)
+
+    monkeypatch.setattr(guard, "verifying", verifying)
+    guard._context.cache_clear()
+    server = await asyncio.start_server(lambda _, writer: writer.close(), "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    for _ in range(6):
+        with suppress(OSError):  # it is no TLS that answers
+            await guard.connect(guard.Place("127.0.0.1", port, secure=True))
+    server.close()
+    assert 1 <= len(read) <= 2
