@@ -35,6 +35,10 @@ KNOWN_GAPS = {
     "only directory buckets have it": {"BucketLocationName", "BucketLocationType", "Buckets.BucketArn"},
     "only said in an error, as a header of it": {"DeleteMarker"},
     "metadata comes from HTTP headers alone, so none is ever missing": {"MissingMeta"},
+    "no tables are made, so none has an ARN": {
+        f"GetBucketMetadataConfigurationResult.MetadataConfigurationResult.{table}TableConfigurationResult.TableArn"
+        for table in ("Annotation", "Inventory", "Journal")
+    },
     "uploads are not versioned": {"VersionId", "Uploads.VersionId"},
     "the root element is the member itself": {"LocationConstraint"},
 }

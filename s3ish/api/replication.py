@@ -40,7 +40,7 @@ MAX_RULES = 1000
 MAX_ID = 255
 BODY_BYTES = 1024 * 1024
 ON_OR_OFF = ("Enabled", "Disabled")
-_ROLE = re.compile(r"arn:[a-z-]{1,32}:iam::[0-9]{0,12}:role/[\w+=,.@/-]{1,576}", re.ASCII)
+ROLE_ARN = re.compile(r"arn:[a-z-]{1,32}:iam::[0-9]{0,12}:role/[\w+=,.@/-]{1,576}", re.ASCII)
 _TARGET = re.compile(r"arn:[\w-]{1,32}:[a-z-]{1,32}:[\w-]{0,64}:[\w-]{0,64}:[\w:./$-]{1,256}", re.ASCII)
 """The ARN of a bucket of another server, as settings name it."""
 _VERSION = (
@@ -161,7 +161,7 @@ def _check(configuration: ReplicationConfiguration, bucket: Bucket) -> None:
         raise InvalidRequest("Versioning must be 'Enabled' on the bucket to apply a replication configuration")
     if len(rules) > MAX_RULES:
         raise InvalidRequest(f"The number of replication rules must not exceed the allowed limit of {MAX_RULES} rules.")
-    if not all(_ROLE.fullmatch(role) for role in configuration.role.split(",")):
+    if not all(ROLE_ARN.fullmatch(role) for role in configuration.role.split(",")):
         raise InvalidArgument("Invalid role ARN.", ArgumentName="Role", ArgumentValue=configuration.role[:256])
     ids = [rule.id for rule in rules if rule.id]
     if any(len(number) > MAX_ID for number in ids):

@@ -20,7 +20,7 @@ from s3ish.objects.lock import check_removal
 from s3ish.wire.fields import body, element, query
 from s3ish.wire.shape import shape
 
-_ARN = re.compile(r"arn:aws[a-zA-Z0-9-]*:kms:[a-z0-9-]+:[0-9]{12}:key/[a-zA-Z0-9-]+")
+KEY_ARN = re.compile(r"arn:aws[a-zA-Z0-9-]*:kms:[a-z0-9-]+:[0-9]{12}:key/[a-zA-Z0-9-]+")
 _CHANGES = "Requests that modify an object's encryption type to SSE-KMS require"
 
 
@@ -66,7 +66,7 @@ async def update_object_encryption(
         )
     if not asked.arn:
         raise InvalidRequest(f"{_CHANGES} an Amazon Web Services KMS key Amazon Resource Name (ARN).")
-    if not _ARN.fullmatch(asked.arn):
+    if not KEY_ARN.fullmatch(asked.arn):
         raise InvalidRequest(f"{_CHANGES} a valid Amazon Web Services KMS key Amazon Resource Name (ARN).")
     store = context.store
     version = await versions.get(store, request.bucket, request.key, request.version_id)

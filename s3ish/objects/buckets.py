@@ -131,14 +131,15 @@ async def set_versioning(store: Store, name: str, enabled: bool) -> Bucket:
 async def set_documents(
     store: Store,
     name: str,
-    changes: Mapping[str, str | None],
+    changes: Mapping[str, str | None] | Callable[[Bucket], Mapping[str, str | None]],
     limits: Mapping[str, int] | None = None,
     rows: Sequence[Change] = (),
 ) -> Bucket:
     """Put configuration documents of a bucket in place of those that it has, or remove them, in one commit.
 
     Args:
-        changes: the documents by their names in the bucket's record; None to remove one.
+        changes: the documents by their names in the bucket's record, None to remove one; or what returns them for the
+            bucket as it is at the commit, and raises what forbids the change.
         limits: how many documents there may be whose names begin with a text.
         rows: what is to be written in the same commit.
 
@@ -149,7 +150,8 @@ async def set_documents(
     """
 
     def change(bucket: Bucket) -> Bucket:
-        documents = {key: text for key, text in {**bucket.documents, **changes}.items() if text is not None}
+        given = changes(bucket) if callable(changes) else changes
+        documents = {key: text for key, text in {**bucket.documents, **given}.items() if text is not None}
         for prefix, count in (limits or {}).items():
             if sum(key.startswith(prefix) for key in documents) > count:
                 raise TooManyConfigurations

@@ -59,6 +59,11 @@ GRANT = (
     f"{OWNER}</Grantee><Permission>FULL_CONTROL</Permission></Grant>"
 )
 _DESTINATION = "<Destination><S3BucketDestination><Bucket>arn:aws:s3:::{bucket}</Bucket><Format>CSV</Format>"
+_JOURNAL = (
+    "<JournalTableConfiguration><RecordExpiration><Expiration>DISABLED</Expiration></RecordExpiration>"
+    "</JournalTableConfiguration>"
+)
+_OFF = "<ConfigurationState>DISABLED</ConfigurationState>"
 DOCUMENTS = {
     "abac": "<AbacStatus><Status>Enabled</Status></AbacStatus>",
     "accelerate": "<AccelerateConfiguration><Status>Enabled</Status></AccelerateConfiguration>",
@@ -83,6 +88,13 @@ DOCUMENTS = {
     "</Expiration></Rule></LifecycleConfiguration>",
     "logging": "<BucketLoggingStatus><LoggingEnabled><TargetBucket>{bucket}</TargetBucket><TargetPrefix/>"
     "</LoggingEnabled></BucketLoggingStatus>",
+    "metadataAnnotationTable": f"<AnnotationTableConfiguration>{_OFF}</AnnotationTableConfiguration>",
+    "metadataConfiguration": f"<MetadataConfiguration>{_JOURNAL}</MetadataConfiguration>",
+    "metadataInventoryTable": f"<InventoryTableConfiguration>{_OFF}</InventoryTableConfiguration>",
+    "metadataJournalTable": _JOURNAL,
+    "metadataTable": "<MetadataTableConfiguration><S3TablesDestination><TableBucketArn>"
+    "arn:aws:s3tables:us-east-1:000000000000:bucket/tables</TableBucketArn><TableName>t</TableName>"
+    "</S3TablesDestination></MetadataTableConfiguration>",
     "metrics": "<MetricsConfiguration><Id>x</Id></MetricsConfiguration>",
     "notification": "<NotificationConfiguration><EventBridgeConfiguration/></NotificationConfiguration>",
     "ownershipControls": "<OwnershipControls><Rule><ObjectOwnership>ObjectWriter</ObjectOwnership></Rule>"
@@ -218,6 +230,31 @@ class Requests:
         return path, "", {}
 
     delete_bucket_replication = get_bucket_replication
+
+    def create_bucket_metadata_configuration(self, operation):
+        key = operation.query[0][0]
+        return f"/{self._new_bucket()}?{key}=", DOCUMENTS[key], {}
+
+    create_bucket_metadata_table_configuration = create_bucket_metadata_configuration
+
+    @functools.cache  # noqa: B019 - as long as the test
+    def _bucket_of(self, kind):
+        """Return a bucket for a kind of documents, the same each time."""
+        return self._new_bucket()
+
+    def get_bucket_metadata_configuration(self, operation):
+        key = operation.query[0][0]
+        kind = "metadataTable" if key == "metadataTable" else "metadataConfiguration"
+        bucket = self._bucket_of(kind)
+        self._raw("POST", f"/{bucket}?{kind}=", DOCUMENTS[kind])
+        return f"/{bucket}?{key}=", DOCUMENTS[key] if operation.method == "PUT" else "", {}
+
+    delete_bucket_metadata_configuration = get_bucket_metadata_configuration
+    get_bucket_metadata_table_configuration = get_bucket_metadata_configuration
+    delete_bucket_metadata_table_configuration = get_bucket_metadata_configuration
+    update_bucket_metadata_annotation_table_configuration = get_bucket_metadata_configuration
+    update_bucket_metadata_inventory_table_configuration = get_bucket_metadata_configuration
+    update_bucket_metadata_journal_table_configuration = get_bucket_metadata_configuration
 
     def put_object(self, _):
         return self._key, "other", {}
