@@ -43,7 +43,7 @@ async def _weigh(
 ) -> tuple[Decision, NoSuchKey | None]:
     """Return whether a caller has a right, and the error of an object that is not there to be asked for its list."""
     rules = None if bucket is None else rules_of(bucket)
-    if rules is None or not permit.key or permit.below or not _asks_object(rules, permit):
+    if rules is None or not permit.key or permit.below or not _asks_object(principal, rules, permit):
         return decide(principal, permit, rules, circumstances), None
     try:
         version = await versions.get(store, permit.bucket, permit.key, circumstances.query.get("versionId"))
@@ -63,9 +63,10 @@ def _may_list(principal: Principal, bucket: Bucket, circumstances: Circumstances
     )
 
 
-def _asks_object(rules: BucketRules, permit: Permit) -> bool:
+def _asks_object(principal: Principal, rules: BucketRules, permit: Permit) -> bool:
     of_object, _ = PERMISSION_OF.get(permit.action.partition(":")[2].lower(), (False, ""))
-    return (rules.acls_count and of_object) or (rules.policy is not None and rules.policy.asks_tags)
+    policies = (rules.policy, principal.boundary, principal.session, *(principal.policies or ()))
+    return (rules.acls_count and of_object) or any(policy is not None and policy.asks_tags for policy in policies)
 
 
 def check_owner(bucket: Bucket | None, expected: str | None, caller: Principal) -> None:

@@ -44,6 +44,21 @@ def test_a_key_works_as_far_as_policies_allow(server, iam, bucket, new_user):
     assert code_of(theirs.list_objects_v2, Bucket=bucket) == "AccessDenied"
 
 
+def test_a_policy_of_a_user_can_ask_for_the_tags_of_an_object(server, iam, s3, bucket, new_user):
+    condition = {"StringEquals": {"s3:ExistingObjectTag/secret": "yes"}}
+    denial = {"Effect": "Deny", "Action": "s3:GetObject", "Resource": "*", "Condition": condition}
+    _, allowed_but = new_user(
+        json.dumps({"Version": "2012-10-17", "Statement": [*json.loads(S3_ALL)["Statement"], denial]})
+    )
+    _, allowed = new_user(json.dumps({"Version": "2012-10-17", "Statement": [denial | {"Effect": "Allow"}]}))
+    s3.put_object(Bucket=bucket, Key="secret", Body=b"x", Tagging="secret=yes")
+    s3.put_object(Bucket=bucket, Key="plain", Body=b"x")
+    for keys, may, may_not in ((allowed_but, "plain", "secret"), (allowed, "secret", "plain")):
+        theirs = client(server, "s3", keys)
+        assert theirs.get_object(Bucket=bucket, Key=may)["Body"].read() == b"x"
+        assert code_of(theirs.get_object, Bucket=bucket, Key=may_not) == "AccessDenied"
+
+
 def test_a_key_that_is_switched_off_or_removed_stops_at_once(server, iam, bucket, new_user):
     name, keys = new_user(S3_ALL)
     theirs = client(server, "s3", keys)
