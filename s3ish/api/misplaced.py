@@ -114,7 +114,7 @@ def misplaced_headers(operation: Operation) -> Mapping[str, _Refusal]:
 
 
 def refuse_misplaced(operation: Operation, headers: Mapping[str, str], query: Mapping[str, str]) -> None:
-    """Refuse the first header that has no meaning for an operation, and the version of what is yet to be made.
+    """Refuse the first header that has no meaning for an operation, and a version that it does not act on.
 
     Raises:
         InvalidArgument, NotImplemented: as the table says.
@@ -124,7 +124,7 @@ def refuse_misplaced(operation: Operation, headers: Mapping[str, str], query: Ma
     if not refused.keys().isdisjoint(headers):
         name = next(name for name in headers if name in refused)
         raise refused[name](name, headers[name])
-    if "versionId" in query and operation.action == "s3:PutObject":
+    if "versionId" in query and operation.level == "object" and not _takes_version(operation):
         raise InvalidArgument(
             "This operation does not accept a version-id.",
             ArgumentName="versionId",
@@ -135,6 +135,11 @@ def refuse_misplaced(operation: Operation, headers: Mapping[str, str], query: Ma
         for name in headers:
             if name.startswith(_CHECKSUM) and name not in _KNOWN_CHECKSUMS:
                 raise InvalidRequest("The algorithm type you specified in x-amz-checksum- header is invalid.")
+
+
+def _takes_version(operation: Operation) -> bool:
+    """Whether it acts on the version that the query names: rights are asked for that one."""
+    return "versionId" in wire(operation.request).names_at("query")
 
 
 def _refuse_overrides(operation: Operation, query: Mapping[str, str]) -> None:

@@ -331,6 +331,17 @@ def test_those_who_may_read_an_object_may_query_it(s3, other, people, raw, refus
     refused("AccessDenied", 403, events, client=s3, **ask, ExpectedBucketOwner="999999999999")
 
 
+def test_no_right_on_another_version_lets_query_the_current_one(s3, versioned, raw):
+    old = s3.put_object(Bucket=versioned, Key="k", Body=PEOPLE, Tagging="public=yes")["VersionId"]
+    s3.put_object(Bucket=versioned, Key="k", Body=PEOPLE)
+    policy = {"Effect": "Allow", "Principal": "*", "Action": "s3:*Object*", "Resource": f"arn:aws:s3:::{versioned}/*"}
+    policy["Condition"] = {"StringEquals": {"s3:ExistingObjectTag/public": "yes"}}
+    s3.put_bucket_policy(Bucket=versioned, Policy=json.dumps({"Version": "2012-10-17", "Statement": [policy]}))
+    body = REQUEST.format("SELECT * FROM S3Object", "<CSV/>", "<CSV/>", "")
+    path = f"/{versioned}/k?select=&select-type=2&versionId={old}"
+    assert raw("POST", path, body).outcome == (400, "InvalidArgument")
+
+
 def test_encrypted_objects_are_read_with_their_keys(s3, bucket, refused):
     key = os.urandom(32)
     mine = {"SSECustomerAlgorithm": "AES256", "SSECustomerKey": key}
