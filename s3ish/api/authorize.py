@@ -45,8 +45,9 @@ async def _weigh(
     rules = None if bucket is None else rules_of(bucket)
     if rules is None or not permit.key or permit.below or not _asks_object(principal, rules, permit):
         return decide(principal, permit, rules, circumstances), None
+    version_id = permit.version_id or circumstances.query.get("versionId")
     try:
-        version = await versions.get(store, permit.bucket, permit.key, circumstances.query.get("versionId"))
+        version = await versions.get(store, permit.bucket, permit.key, version_id)
     except S3Error as error:  # there is none: the handler says so, to those who may know
         missing = error if isinstance(error, NoSuchKey) and rules.acls_count else None
         return decide(principal, permit, rules, circumstances), missing

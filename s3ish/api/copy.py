@@ -82,7 +82,8 @@ def _named_source(request: CopySourceHeaders) -> tuple[str, str, str | None]:
 def read_source(request: CopySourceHeaders) -> Iterable[Permit]:
     """Return the right that a copy needs beside that to write: to read its source."""
     bucket, key, version_id = _named_source(request)
-    return (Permit("s3:GetObject" if version_id is None else "s3:GetObjectVersion", bucket, key),)
+    action = "s3:GetObject" if version_id is None else "s3:GetObjectVersion"
+    return (Permit(action, bucket, key, version_id=version_id),)
 
 
 def _rights(request: CopyObjectRequest) -> Iterable[Permit]:
@@ -142,7 +143,7 @@ async def _require_tags(context: Context, request: CopyObjectRequest, source: Ve
         return
     bucket, key, version_id = _named_source(request)
     action = "s3:GetObjectTagging" if version_id is None else "s3:GetObjectVersionTagging"
-    await context.require(Permit(action, bucket, key))
+    await context.require(Permit(action, bucket, key, version_id=version_id))
     await context.require(Permit("s3:PutObjectTagging", request.bucket, request.key))
 
 
@@ -164,7 +165,7 @@ async def _copies_annotations(
         raise InvalidRequest("Objects encrypted with SSE-C cannot have annotations.")
     bucket, key, version_id = _named_source(request)
     action = "s3:GetObjectAnnotation" if version_id is None else "s3:GetObjectVersionAnnotation"
-    await context.require(Permit(action, bucket, key))
+    await context.require(Permit(action, bucket, key, version_id=version_id))
     await context.require(Permit("s3:PutObjectAnnotation", request.bucket, request.key))
     return True
 

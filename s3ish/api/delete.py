@@ -171,7 +171,7 @@ async def _delete_one(
     action = "s3:DeleteObject" if wanted.version_id is None else "s3:DeleteObjectVersion"
     try:
         key = check_key(wanted.key)
-        await context.require(Permit(action, request.bucket, key))
+        await context.require(Permit(action, request.bucket, key, version_id=wanted.version_id))
         bypass = await may_bypass(context, request.bucket, key, request.bypass_governance)
         deleted = await delete.delete_object(
             context.store,

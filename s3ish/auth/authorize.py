@@ -28,13 +28,15 @@ class Permit(NamedTuple):
     """One right that a request needs: an action on a resource.
 
     ``bucket`` is empty for the service itself, ``key`` for a bucket as a whole. ``below`` asks for all keys that begin
-    with ``key``: what allows must allow all of them, what denies some of them denies it.
+    with ``key``: what allows must allow all of them, what denies some of them denies it. ``version_id`` is that of the
+    version that it is about, where the query of the request does not name it.
     """
 
     action: str
     bucket: str = ""
     key: str = ""
     below: bool = False
+    version_id: str | None = None
 
     @property
     def resource(self) -> str:

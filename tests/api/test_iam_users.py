@@ -59,6 +59,23 @@ def test_a_policy_of_a_user_can_ask_for_the_tags_of_an_object(server, iam, s3, b
         assert code_of(theirs.get_object, Bucket=bucket, Key=may_not) == "AccessDenied"
 
 
+def test_the_source_of_a_copy_is_asked_for_the_tags_of_the_version_that_is_copied(server, iam, s3, versioned, new_user):
+    condition = {"StringEquals": {"s3:ExistingObjectTag/secret": "yes"}}
+    denial = {"Effect": "Deny", "Action": "s3:GetObject*", "Resource": "*", "Condition": condition}
+    statements = [*json.loads(S3_ALL)["Statement"], denial]
+    _, keys = new_user(json.dumps({"Version": "2012-10-17", "Statement": statements}))
+    theirs = client(server, "s3", keys)
+    where = {"Bucket": versioned, "Key": "k"}
+    secret = s3.put_object(**where, Body=b"secret", Tagging="secret=yes")["VersionId"]
+    plain = s3.put_object(**where, Body=b"plain")["VersionId"]
+    copy = {"Bucket": versioned, "Key": "copy"}
+    part = copy | {"UploadId": theirs.create_multipart_upload(**copy)["UploadId"], "PartNumber": 1}
+    for call, to in ((theirs.copy_object, copy), (theirs.upload_part_copy, part)):
+        call(**to, CopySource=where)
+        call(**to, CopySource=where | {"VersionId": plain})
+        assert code_of(call, **to, CopySource=where | {"VersionId": secret}) == "AccessDenied"
+
+
 def test_a_key_that_is_switched_off_or_removed_stops_at_once(server, iam, bucket, new_user):
     name, keys = new_user(S3_ALL)
     theirs = client(server, "s3", keys)
