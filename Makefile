@@ -16,7 +16,7 @@ help:  ## Show the targets
 serve: $(BIN)/s3ish  ## Serve ./s3-data on 127.0.0.1:9000 (PORT=, DATA=, WORKERS=)
 	@exec $(BIN)/s3ish serve "$(DATA)" --port $(PORT) --workers $(WORKERS)
 
-quick: .venv/dev  ## Check format, lint and types, and run the fast tests: under a minute on 2 cores
+quick: .venv/dev  ## Check format, lint and types, and run the fast tests: a few minutes on 2 cores
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy

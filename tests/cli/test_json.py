@@ -114,7 +114,8 @@ def test_every_report_is_an_object_a_line(run, store, run_s3ish):
 
 
 def test_damage_is_in_the_objects_and_in_the_exit_code(run, store):
-    shard = next(path for path in store[1].rglob("data.*") if "photos" in str(path))
+    shards = (path for kind in ("data", "parity") for path in store[1].rglob(f"{kind}.*") if "photos" in str(path))
+    shard = next(shards)
     shard.unlink()
     code, (finding, volume, sums) = run("check")
     assert code == 1
