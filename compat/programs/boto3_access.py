@@ -5,6 +5,7 @@ Each document is put, read back, put again as it was read, and removed; what nob
 
 import json
 import os
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -16,13 +17,17 @@ READ_ONLY = "arn:aws:iam::aws:policy/AmazonS3ReadOnlyAccess"
 
 
 def refused(code: str, call: Callable[..., Any], **arguments: Any) -> None:
-    """Make a call that must be refused with a code."""
-    found = "no error"
-    try:
-        call(**arguments)
-    except ClientError as error:
-        found = error.response["Error"]["Code"]
-    assert found == code, f"{found} instead of {code}"
+    """Make a call that must be refused with a code: within a second every worker knows what was changed."""
+    end = time.monotonic() + 1
+    while True:
+        found = "no error"
+        try:
+            call(**arguments)
+        except ClientError as error:
+            found = error.response["Error"]["Code"]
+        if found == code:
+            return
+        assert time.monotonic() < end, f"{found} instead of {code}"
 
 
 def document(effect: str, action: str, resource: str, **more: object) -> dict[str, Any]:

@@ -27,6 +27,7 @@ from s3ish.auth.principals import Principal, principal_of
 from s3ish.auth.stand_ins import effective_headers
 from s3ish.errors import (
     InternalError,
+    InvalidAccessKeyId,
     NoSuchBucket,
     NoSuchKey,
     NoSuchVersion,
@@ -294,7 +295,7 @@ class S3Application:
         if beside := await self._answer_beside(call, receive, target):
             return beside
         query = read_query(call.query)
-        operation, identity, now = self._identify(call, target, query)
+        operation, identity, now = await self._recognise(call, target, query)
         reached, tick = call.stages.append, self._store.clock.monotonic
         reached(("signature", tick()))
         body = call.body = RequestBody(receive, call.headers, call.appetite, self._longest)
@@ -387,6 +388,18 @@ class S3Application:
         call.action, call.principal = answered.action, answered.principal
         call.error, call.reason = answered.code, answered.reason
         return answered.written
+
+    async def _recognise(
+        self, call: RequestRecord, target: Target, query: Mapping[str, str]
+    ) -> tuple[Operation, Authentication, datetime]:
+        """Identify a request, once more if its key is unknown: another process may have made it a moment ago."""
+        try:
+            return self._identify(call, target, query)
+        except InvalidAccessKeyId:
+            if not self._accounts:
+                raise
+        await self._accounts.registry.look()
+        return self._identify(call, target, query)
 
     def _identify(
         self, call: RequestRecord, target: Target, query: Mapping[str, str]

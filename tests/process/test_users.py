@@ -108,3 +108,14 @@ def test_what_one_worker_makes_the_next_call_finds_at_another(start_server, tmp_
         other.list_users()
         one.create_user(UserName=name)
         assert other.get_user(UserName=name)["User"]["UserName"] == name
+
+
+@pytest.mark.slow
+def test_a_new_key_is_known_to_every_worker_at_once(start_server, tmp_path):
+    server = start_server(tmp_path / "volume", "--workers", "2")
+    admin = AdminClient(server.endpoint, ROOT, "us-east-1")
+    for number in range(6):
+        name, key = f"user{number}", {"access_key": f"new-key-{number}", "secret_key": "a-secret-of-many-letters"}
+        admin.call("POST", "users", body={"name": name, "policies": ["readwrite"], "key": key})
+        for _ in range(6):  # each on a connection of its own, which any worker may take
+            assert may(server.endpoint, key)[1]
