@@ -13,8 +13,8 @@ from tests.pages.stand_ins import stop_all
 MAKE = "CI runs it (.ci/run and its workflow), and tests/test_project.py holds that"
 LEFT_OUT = {
     "make serve                       # listens on 127.0.0.1:9000, keeps data in ./s3-data": MAKE,
-    "make quick                       # format, lint, types and the fast tests, in under a minute": MAKE,
-    "make test                        # the same, house rules, spelling and all tests, in about six minutes": MAKE,
+    "make quick                       # format, lint, types and the fast tests, in a few minutes": MAKE,
+    "make test                        # the same, house rules, spelling and all tests, in about ten minutes": MAKE,
     "sudo python3 -m venv /opt/s3ish": "the server under test is there",
     "sudo /opt/s3ish/bin/pip install s3ish": "the server under test is there",
     "sudo /opt/s3ish/bin/pip install --upgrade s3ish": "the server under test is the newest",
