@@ -1,7 +1,9 @@
 FROM python:3.13-slim AS build
+# docker build --build-arg EXTRAS=select,otel,kafka: what queries, traces and the targets of events need
+ARG EXTRAS=
 COPY pyproject.toml README.md LICENSE /source/
 COPY s3ish /source/s3ish
-RUN python -m venv /opt/s3ish && /opt/s3ish/bin/pip install --no-cache-dir /source
+RUN python -m venv /opt/s3ish && /opt/s3ish/bin/pip install --no-cache-dir "/source${EXTRAS:+[$EXTRAS]}"
 
 FROM python:3.13-slim AS server
 # curl: for health checks that compose files and manifests bring along
