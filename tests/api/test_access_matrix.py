@@ -168,10 +168,9 @@ def narrowed(server):
     return issued["AccessKeyId"], issued["SecretAccessKey"], issued["SessionToken"]
 
 
-@pytest.mark.parametrize("name", ASKED)
+@pytest.mark.parametrize("name", [name for name in ASKED if name not in BY_KEY])
 def test_a_session_may_no_more_than_its_policy(matrix, narrowed, name):
-    if name not in BY_KEY:
-        assert matrix.ask(matrix.request(name), narrowed) == REFUSED
+    assert matrix.ask(matrix.request(name), narrowed) == REFUSED
 
 
 @pytest.mark.parametrize("keys", [(ROOT[0], "wrong"), ("NOBODY", ROOT[1])], ids=["wrong secret", "unknown key"])

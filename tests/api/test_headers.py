@@ -121,13 +121,13 @@ CHANGING = re.compile(
 
 
 def pairs():
-    """Return every operation that is built with every header that the model gives it."""
+    """Return every operation that is built with every header that the model gives it, but those of ``ELSEWHERE``."""
     found = []
     for name in BUILT:
         reference = MODEL["operations"].get(name, {}).get("input")
         members = SHAPES[reference["shape"]]["members"].values() if reference else ()
         headers = [member["locationName"] for member in members if member.get("location") in ("header", "headers")]
-        found += [(name, header) for header in headers]
+        found += [(name, header) for header in headers if header not in ELSEWHERE]
     return found
 
 
@@ -340,8 +340,6 @@ def without(requests):
 
 @pytest.mark.parametrize(("name", "header"), PAIRS, ids=[f"{name}: {header}" for name, header in PAIRS])
 def test_a_header_makes_a_difference_or_is_known_to_make_none(requests, without, name, header):
-    if header in ELSEWHERE:
-        return
     sent = f"{header}a" if header.endswith("-") else header
     found = requests.send(name, {sent: VALUES.get(header, "nonsense")})
     reason = IDLE.get((name, header))
@@ -353,7 +351,7 @@ def test_a_header_makes_a_difference_or_is_known_to_make_none(requests, without,
 
 
 def test_what_is_known_of_headers_is_about_headers():
-    assert {*VALUES, *ELSEWHERE} <= {header for _, header in PAIRS}
+    assert VALUES.keys() <= {header for _, header in PAIRS}
     assert IDLE.keys() <= set(PAIRS)
 
 

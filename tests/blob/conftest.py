@@ -64,6 +64,12 @@ def disk_store(request, make_store):
     return make_store(request.param)
 
 
+@pytest.fixture(params=[shape for shape, (_, settings) in SHAPES.items() if settings.m])
+def redundant_store(request, make_store):
+    """A store of every shape that can lose something."""
+    return make_store(request.param)
+
+
 @pytest.fixture
 def files(tmp_path):
     """A function that lists all files and folders of the volumes but the private ones."""

@@ -9,12 +9,11 @@ from s3ish.wire.names import is_bucket_name
 from tests.formats.make_samples_2 import MULTIPART, PART, ROWS, SIDECARS, UPLOAD
 
 
-@pytest.mark.parametrize("name", ROWS)
+@pytest.mark.parametrize("name", [name for name, row in ROWS.items() if row.table != "state"])
 def test_a_key_is_made_of_what_it_is_split_into(name):
     row = ROWS[name]
     table = TABLES[row.table]
-    if row.table != "state":
-        assert table.key(*table.split(row.key)) == row.key
+    assert table.key(*table.split(row.key)) == row.key
 
 
 @pytest.mark.parametrize("name", SIDECARS)

@@ -74,14 +74,12 @@ async def test_all_files_gone_is_missing_and_some_gone_is_corrupt(disk_store):  
         await disk_store.open(ref)
 
 
-async def test_damage_is_reported_once_a_reader(disk_store):
-    ref = await put(disk_store, sample(4000))
-    if not ref.m:
-        return
-    flip(shard_file(disk_store, ref, 0), 16)
-    flip(shard_file(disk_store, ref, 0), os.path.getsize(shard_file(disk_store, ref, 0)) - 1)
-    await get(disk_store, ref)
-    assert disk_store.damage == [(ref.id, ("data.0",))]
+async def test_damage_is_reported_once_a_reader(redundant_store):
+    ref = await put(redundant_store, sample(4000))
+    flip(shard_file(redundant_store, ref, 0), 16)
+    flip(shard_file(redundant_store, ref, 0), os.path.getsize(shard_file(redundant_store, ref, 0)) - 1)
+    await get(redundant_store, ref)
+    assert redundant_store.damage == [(ref.id, ("data.0",))]
 
 
 async def test_damage_met_in_the_middle_ends_the_stream_with_an_error(disk_store):  # case 18
@@ -99,16 +97,14 @@ async def test_damage_met_in_the_middle_ends_the_stream_with_an_error(disk_store
     assert found == data[:5000]
 
 
-async def test_different_blocks_damaged_in_every_shard_are_all_made_good(disk_store):
-    ref = await put(disk_store, sample(10_000))
-    if not ref.m:
-        return
-    step = os.path.getsize(shard_file(disk_store, ref, 0)) // 10
+async def test_different_blocks_damaged_in_every_shard_are_all_made_good(redundant_store):
+    ref = await put(redundant_store, sample(10_000))
+    step = os.path.getsize(shard_file(redundant_store, ref, 0)) // 10
     for number in shards_of(ref):
-        flip(shard_file(disk_store, ref, number), number * step + 20)
-    assert await get(disk_store, ref) == sample(10_000)
-    assert (await disk_store.check(ref, repair=True)).repaired
-    assert (await disk_store.check(ref, repair=False)).whole
+        flip(shard_file(redundant_store, ref, number), number * step + 20)
+    assert await get(redundant_store, ref) == sample(10_000)
+    assert (await redundant_store.check(ref, repair=True)).repaired
+    assert (await redundant_store.check(ref, repair=False)).whole
 
 
 async def test_an_extended_shard_is_found_and_repaired(disk_store):  # case 19
@@ -141,17 +137,16 @@ async def test_swapped_shards_of_two_blobs_are_detected(disk_store):  # case 25
                 await disk_store.open(ref)
 
 
-async def test_swapped_shards_of_one_blob_are_detected(disk_store):  # case 25
-    ref = await put(disk_store, sample(2345))
-    if ref.m:
-        swap(shard_file(disk_store, ref, 0), shard_file(disk_store, ref, 1))
-        assert (await disk_store.check(ref, repair=False)).damaged == ("data.0", "data.1" if ref.k > 1 else "parity.0")
-        if ref.m > 1:
-            assert await get(disk_store, ref) == sample(2345)
-            assert (await disk_store.check(ref, repair=True)).repaired
-        else:
-            with pytest.raises(Corrupt):
-                await disk_store.open(ref)
+async def test_swapped_shards_of_one_blob_are_detected(redundant_store):  # case 25
+    ref = await put(redundant_store, sample(2345))
+    swap(shard_file(redundant_store, ref, 0), shard_file(redundant_store, ref, 1))
+    assert (await redundant_store.check(ref, repair=False)).damaged == ("data.0", "data.1" if ref.k > 1 else "parity.0")
+    if ref.m > 1:
+        assert await get(redundant_store, ref) == sample(2345)
+        assert (await redundant_store.check(ref, repair=True)).repaired
+    else:
+        with pytest.raises(Corrupt):
+            await redundant_store.open(ref)
 
 
 async def test_blocks_of_one_shard_in_the_wrong_place_are_detected(disk_store):  # case 25
