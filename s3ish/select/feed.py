@@ -14,7 +14,7 @@ from itertools import chain
 from s3ish.errors import CSVParsingError, InvalidTextEncoding, OverMaxRecordSize, S3Error
 from s3ish.select.request import Csv, Task
 from s3ish.select.tables import RECORD_BYTES, RETURN
-from s3ish.select.unpacking import quoted_ends, unpacked, whole_records, within
+from s3ish.select.unpacking import is_hidden, quoted_ends, unpacked, whole_records, within
 
 _READ_BYTES = 256 * 1024
 _PROGRESS_BYTES = 4 * 1024 * 1024
@@ -220,6 +220,6 @@ def _first_length(data: bytes, form: Csv) -> int:
     """Return where the first record ends, which is all there is if no end is found."""
     hidden = quoted_ends(data, _END, form)
     found = data.find(_END)
-    while found >= 0 and any(first < found < last for first, last in hidden):
+    while found >= 0 and is_hidden(found, hidden):
         found = data.find(_END, found + 1)
     return found + 1 if found >= 0 else len(data)

@@ -76,16 +76,10 @@ def _csv_writer(form: Csv, names: list[str], kinds: list[Kind]) -> Write:
 
     def write(row: Sequence[Any]) -> str:
         if not names:
-            row, found = _members(row[0]), [Kind.JSON] * MOST_MEMBERS
-        else:
-            found = kinds
-        return field.join([shown(_plain(value, kind)) for value, kind in zip(row, found, strict=False)]) + record
+            return field.join([shown(_plain(value, Kind.JSON)) for value in _members(row[0])]) + record
+        return field.join([shown(_plain(value, kind)) for value, kind in zip(row, kinds, strict=True)]) + record
 
     return write
-
-
-MOST_MEMBERS = 100_000
-"""So many members of a record are written at most."""
 
 
 def _members(record: str) -> list[str]:

@@ -6,6 +6,7 @@ Each step takes and gives pieces of at most about 1 MiB, however much a packed o
 import bz2
 import re
 import zlib
+from bisect import bisect_left
 from collections.abc import Iterable, Iterator
 
 from s3ish.errors import InvalidCompressionFormat, OverMaxRecordSize, TruncatedInput
@@ -134,6 +135,12 @@ def quoted_ends(data: bytes, end: bytes, form: Csv) -> list[tuple[int, int]]:
     return [it.span() for it in field.finditer(data) if it.end() == len(data) or end in it[0]]
 
 
+def is_hidden(place: int, hidden: list[tuple[int, int]]) -> bool:
+    """Whether what stands at a place stands within one of ``quoted_ends``."""
+    number = bisect_left(hidden, (place,)) - 1  # the last one that begins before
+    return number >= 0 and place < hidden[number][1]
+
+
 def _without_comments(data: bytes, end: bytes, form: Csv, hidden: list[tuple[int, int]]) -> bytes:
     mark = form.comment.encode() or end
     if not data.startswith((mark, end, b"\r")) and not any(end + it in data for it in (mark, end, b"\r")):
@@ -141,8 +148,7 @@ def _without_comments(data: bytes, end: bytes, form: Csv, hidden: list[tuple[int
     kept = []
     at = 0
     for line in data.split(end)[:-1]:
-        is_hidden = any(first < at <= last for first, last in hidden)
-        if is_hidden or not (line.startswith(mark) or line in (b"", b"\r")):
+        if is_hidden(at - 1, hidden) or not (line.startswith(mark) or line in (b"", b"\r")):
             kept.append(line + end)
         at += len(line) + 1
     return b"".join(kept)

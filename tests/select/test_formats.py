@@ -1,8 +1,11 @@
 """How objects and answers are written: what XML of clients cannot say as it is, and what is broken."""
 
+import time
+
 import pytest
 
-from s3ish.select.request import Csv
+from s3ish.select.request import Csv, Json
+from s3ish.select.unpacking import whole_records
 
 
 @pytest.mark.parametrize("record", ["\r", "\r\n", "\n", ";", "|"])
@@ -66,3 +69,16 @@ def test_no_record_is_lost_or_made_where_files_of_the_engine_meet(run, rows, end
     query = "SELECT COUNT(*), SUM(CAST(s._1 AS INT)), SUM(CHAR_LENGTH(s._2)) FROM S3Object s"
     expected = f"{rows},{sum(range(rows))},{sum(lengths)}\n"
     assert run(query, b"\n\n".join(lines) + end, csv=Csv()) == expected
+
+
+def test_time_grows_with_the_bytes_and_not_with_quoted_fields_times_lines():
+    record = b'"a\nb",1\n'
+    began = time.process_time()
+    assert list(whole_records([b"\n" + record * 25_000], b"\n", Csv(quoted_records=True))) == [record * 25_000]
+    assert time.process_time() - began < 5  # looking at all fields for each line takes half a minute
+
+
+def test_a_record_of_many_members_is_written_with_all_of_them(run):
+    members = 100_010  # within the longest record
+    data = ("{" + ",".join(f'"{number:x}":1' for number in range(members)) + "}\n").encode()
+    assert run("SELECT * FROM S3Object", data, json=Json()) == ",".join("1" * members) + "\n"
