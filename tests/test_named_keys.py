@@ -545,3 +545,7 @@ def test_replicas_are_encrypted_under_the_key_that_the_rule_names(server, arn):
         assert found["Body"].read() == data[:size]
         assert (found["ETag"], found["SSEKMSKeyId"]) == (etags[f"k{size}"], other)
     assert s3.head_object(Bucket="target", Key="plain")["ServerSideEncryption"] == "AES256"
+    tags = [{"Key": "a", "Value": "b"}]
+    s3.put_object_tagging(Bucket="source", Key="k100", Tagging={"TagSet": tags})
+    wait_until(lambda: s3.get_object_tagging(Bucket="target", Key="k100")["TagSet"] == tags)
+    assert s3.head_object(Bucket="target", Key="k100")["SSEKMSKeyId"] == other

@@ -102,12 +102,14 @@ async def encodings_of(store: Store, source: Version, *others: NamedKey) -> Enco
 
 
 async def _amend(store: Store, replica: Version, attributes: Attributes) -> Version:
-    if replica.attributes == attributes or replica.marker:
-        return replica
+    """Have a replica say what its source says by now of what may change; its class and its encryption are its own."""
     now_ns = store.clock.service_ns()
 
     def change(version: Version) -> Version:
-        kept = lock.no_looser(version.attributes.lock, attributes.lock, now_ns)
-        return replace(version, attributes=replace(attributes, lock=kept))
+        own = version.attributes
+        kept = lock.no_looser(own.lock, attributes.lock, now_ns)
+        return replace(version, attributes=replace(own, tags=attributes.tags, acl=attributes.acl, lock=kept))
 
+    if replica.marker or change(replica) == replica:
+        return replica
     return await versions.amend_version(store, replica.bucket, replica.key, replica.id, change, cause=_CAUSE)

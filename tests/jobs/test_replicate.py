@@ -17,11 +17,12 @@ from s3ish.jobs.runner import run_once
 from s3ish.jobs.settle import settle
 from s3ish.model import Attributes, Grant, Lock, Tag
 from s3ish.objects import archive, buckets, multipart, versions
-from s3ish.objects.consequences import Consequences
+from s3ish.objects.consequences import Cause, Consequences
 from s3ish.objects.lifecycle import Rule
 from s3ish.objects.quota_settings import set_of_bucket
 from s3ish.objects.quotas import Limits
 from s3ish.objects.replication import Replication, ReplicationRule
+from s3ish.objects.transition import move_version
 from s3ish.observe.observer import Observer
 from s3ish.tables.catalog import BUCKETS, REPLICATIONS, VERSIONS
 from s3ish.tables.state import REPLICATION
@@ -269,6 +270,16 @@ async def test_tags_that_change_later_follow(store, mirrored):
     replica = await head(store, "a", bucket="d")
     assert (replica.id, replica.attributes.tags, replica.replication) == (version.id, (Tag("t", "new"),), "REPLICA")
     assert await status(store, "a") == "COMPLETED"
+
+
+async def test_a_change_of_the_source_leaves_the_class_of_the_replica_as_it_is(store, mirrored):
+    await put(store, "a")
+    await mirrored.run()
+    assert await move_version(store, await head(store, "a", bucket="d"), "GLACIER", Cause(job="lifecycle"))
+    await versions.amend_version(store, "b", "a", None, tagged("new"))
+    await mirrored.run()
+    replica = (await head(store, "a", bucket="d")).attributes
+    assert (replica.tags, replica.storage_class) == ((Tag("t", "new"),), "GLACIER")
 
 
 async def test_changes_of_replicas_come_back_where_the_rule_says_so_and_end_there(store, mirrored):
