@@ -65,9 +65,12 @@ def _may_list(principal: Principal, bucket: Bucket, circumstances: Circumstances
 
 
 def _asks_object(principal: Principal, rules: BucketRules, permit: Permit) -> bool:
-    of_object, _ = PERMISSION_OF.get(permit.action.partition(":")[2].lower(), (False, ""))
-    policies = (rules.policy, principal.boundary, principal.session, *(principal.policies or ()))
-    return (rules.acls_count and of_object) or any(policy is not None and policy.asks_tags for policy in policies)
+    if rules.acls_count and PERMISSION_OF.get(permit.action.partition(":")[2].lower(), (False, ""))[0]:
+        return True
+    for policy in (rules.policy, principal.boundary, principal.session, *(principal.policies or ())):
+        if policy is not None and policy.asks_tags:
+            return True
+    return False
 
 
 def check_owner(bucket: Bucket | None, expected: str | None, caller: Principal) -> None:

@@ -130,7 +130,8 @@ def refuse_misplaced(operation: Operation, headers: Mapping[str, str], query: Ma
             ArgumentName="versionId",
             ArgumentValue=query["versionId"][:256],
         )
-    _refuse_overrides(operation, query)
+    if query:
+        _refuse_overrides(operation, query)
     if operation.method in ("PUT", "POST"):
         for name in headers:
             if name.startswith(_CHECKSUM) and name not in _KNOWN_CHECKSUMS:

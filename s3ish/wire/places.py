@@ -23,6 +23,7 @@ class Places:
 
     def __init__(self, cls: type) -> None:
         self.cls = cls
+        self._names: dict[Place, frozenset[str]] = {}
 
     @cached_property
     def _hints(self) -> dict[str, Any]:
@@ -46,6 +47,12 @@ class Places:
 
     def names_at(self, place: Place) -> frozenset[str]:
         """Return the names that stand for something at a place, those in groups and those that are not read too."""
+        known = self._names.get(place)
+        if known is None:
+            known = self._names[place] = self._find_names(place)
+        return known
+
+    def _find_names(self, place: Place) -> frozenset[str]:
         found = {name for each in self.unread if each.place == place for name in each.names}
         for spec, kind in self.specs.values():
             if spec.place == place:
