@@ -29,7 +29,7 @@ _SCHEMES = {
 """Of their addresses: in the clear, and over TLS."""
 _PATHS = {"redis": "/?[0-9]{0,4}", "amqp": "(/[^/]*)?", "postgresql": "(/[^/]*)?"}
 """What addresses may end with: the number of a database, a virtual host, the name of a database."""
-_SASL = re.compile("(sasl=(plain|scram-sha-256|scram-sha-512))?", re.IGNORECASE)
+_SASL = re.compile("sasl=(?i:plain|scram-sha-256|scram-sha-512)")
 """The query of an address of Kafka: how its user logs in."""
 _TABLE = re.compile(r"[A-Za-z_]\w{0,62}(\.[A-Za-z_]\w{0,62})?", re.ASCII)
 _ARN = re.compile(r"arn:[\w-]{1,32}:[a-z-]{1,32}:[\w-]{0,64}:[\w-]{0,64}:[\w:./$-]{1,256}", re.ASCII)

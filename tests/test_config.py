@@ -126,6 +126,7 @@ def test_every_setting_has_a_variable_and_all_are_different():
                 ("amqp", "rediss://h", "t", f"{ARN}: url is not of the form amqp://"),
                 ("redis", "redis://h/1?db=2", "t", f"{ARN}: url ends with what is not understood"),
                 ("kafka", "kafka://h?sasl=gssapi", "t", f"{ARN}: url ends with what is not understood"),
+                ("kafka", "kafka://h?SASL=plain", "t", f"{ARN}: url ends with what is not understood"),
                 ("nats", "nats://h#a", "t", f"{ARN}: url ends with what is not understood"),
                 (
                     "mqtt",
