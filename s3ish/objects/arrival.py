@@ -14,7 +14,8 @@ from s3ish.errors import InvalidArgument, InvalidRequest, SlowDown
 from s3ish.model import Attributes, Owner, Version
 from s3ish.objects import versions
 from s3ish.objects.encodings.chain import Encodings, Links
-from s3ish.objects.ingest import Source, ingest
+from s3ish.objects.ingest import Source
+from s3ish.objects.put import take_in
 from s3ish.objects.replica_place import publish_replica
 from s3ish.objects.replication import REPLICA
 from s3ish.objects.store import Conflicted, Store, translated
@@ -93,21 +94,7 @@ async def take_object(
             return there
         chain = (encodings or store.encodings).chain(encoding)
         async with store.create(bucket, key, chain.stored_size(source.size)) as writer:
-            ref, digests, links, etag = await ingest(source, writer, store.offload, store.room, chain=chain)
-            draft = Version(
-                bucket=bucket,
-                key=key,
-                id="",
-                sequence=0,
-                modified_ns=0,
-                owner=owner,
-                blob=ref,
-                size=digests.size,
-                etag=etag,
-                checksum=digests.checksum,
-                attributes=attributes,
-                encoding=links,
-            )
+            draft = await take_in(store, bucket, key, source, writer, chain, owner, attributes)
             try:
                 return await publish_replica(store, identity.of(draft), writer)
             except Conflicted:

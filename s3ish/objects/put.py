@@ -11,7 +11,7 @@ from s3ish.model import NULL_VERSION, Attributes, Bucket, Garbage, Owner, Usage,
 from s3ish.objects import usage, versions
 from s3ish.objects.conditions import UNCONDITIONAL, Conditions, WriteConditions
 from s3ish.objects.consequences import BY_SERVER, LIFECYCLE, Cause
-from s3ish.objects.encodings.chain import Encodings, Links
+from s3ish.objects.encodings.chain import Chain, Encodings, Links
 from s3ish.objects.ingest import Source, ingest
 from s3ish.objects.lock import check_removal
 from s3ish.objects.quotas import LONG_BYTES
@@ -129,7 +129,7 @@ async def publish(
             if committed:
                 await store.discard(publication.garbage)
                 return version
-            await _still_expected(store, expect)
+            await still_expected(store, expect)
     raise AssertionError  # attempts() raises before
 
 
@@ -142,10 +142,43 @@ async def _refuse_early(store: Store, name: str, key: str, size: int) -> None:
         await store.quotas.check(store.index, bucket, more)
 
 
-async def _still_expected(store: Store, expect: tuple[RowIs, ...]) -> None:
+async def still_expected(store: Store, expect: tuple[RowIs, ...]) -> None:
+    """Raises Conflicted unless rows are as they are expected."""
     for expectation in expect:
         if await store.index.get(expectation.table, expectation.key) != expectation.value:
             raise Conflicted
+
+
+async def take_in(
+    store: Store,
+    bucket: str,
+    key: str,
+    source: Source,
+    writer: BlobWriter,
+    chain: Chain,
+    owner: Owner,
+    attributes: Attributes,
+) -> Version:
+    """Write the bytes of a source; return the version that they become, without its id, sequence and time.
+
+    Raises:
+        S3Error: a broken body, a digest that does not match.
+    """
+    ref, digests, links, etag = await ingest(source, writer, store.offload, store.room, chain=chain)
+    return Version(
+        bucket=bucket,
+        key=key,
+        id="",
+        sequence=0,
+        modified_ns=0,
+        owner=owner,
+        blob=ref,
+        size=digests.size,
+        etag=etag,
+        checksum=digests.checksum,
+        attributes=attributes,
+        encoding=links,
+    )
 
 
 async def put_object(
@@ -183,19 +216,5 @@ async def put_object(
             await _refuse_early(store, bucket, key, source.size)
         chain = (encodings or store.encodings).chain(encoding)
         async with store.create(bucket, key, chain.stored_size(source.size)) as writer:
-            ref, digests, links, etag = await ingest(source, writer, store.offload, store.room, chain=chain)
-            draft = Version(
-                bucket=bucket,
-                key=key,
-                id="",
-                sequence=0,
-                modified_ns=0,
-                owner=owner,
-                blob=ref,
-                size=digests.size,
-                etag=etag,
-                checksum=digests.checksum,
-                attributes=attributes,
-                encoding=links,
-            )
+            draft = await take_in(store, bucket, key, source, writer, chain, owner, attributes)
             return await publish(store, draft, writer, conditions, cause=cause)

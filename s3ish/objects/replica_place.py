@@ -9,6 +9,7 @@ from s3ish.index.protocol import Change, Expect, RowIs
 from s3ish.model import NULL_VERSION, Usage, Version
 from s3ish.objects import usage
 from s3ish.objects.consequences import Cause
+from s3ish.objects.put import still_expected
 from s3ish.objects.replication import JOB
 from s3ish.objects.store import Conflicted, Store, attempts
 from s3ish.tables.catalog import CURRENT, INLINE, NULLS, USAGE, VERSIONS
@@ -64,9 +65,7 @@ async def publish_replica(
             )
             if committed:
                 return draft
-            for expectation in expect:
-                if await store.index.get(expectation.table, expectation.key) != expectation.value:
-                    raise Conflicted
+            await still_expected(store, expect)
     raise AssertionError  # attempts() raises before
 
 
