@@ -115,7 +115,7 @@ async def take(store: Store, name: str) -> Snapshot:
             if before:
                 changes += await _let_go(store, before.record)
             if await _commit(store, changes, seen):
-                store.removal.has_left = before is not None
+                store.removal.has_left |= before is not None
                 return taken
         raise SlowDown
 
@@ -358,7 +358,7 @@ async def _follow(store: Store, swap: _Swap) -> None:
     await store.discard(swap.garbage[:first], all_parts=True)
     failures += await _settle_all(store, swap.last)
     await store.settle()
-    store.removal.has_left = store.removal.has_left or len(swap.garbage) > first
+    store.removal.has_left |= len(swap.garbage) > first
     if failures:
         raise failures[0]
 

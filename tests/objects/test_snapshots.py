@@ -267,6 +267,17 @@ async def test_a_name_that_is_taken_again_is_another_snapshot(store, world):
     assert await get(store, "k") == sample(1500, 2)
 
 
+async def test_a_new_snapshot_keeps_nothing_from_the_job_that_waits_for_it(store):
+    await put(store, "k", sample(1500))
+    await snapshots.take(store, "old")
+    await remove(store, "k")
+    await snapshots.remove(store, "old")
+    await snapshots.take(store, "new")
+    await RemovalJob(store).step()
+    assert await store.index.scan("garbage", b"", b"\xff", 9) == []
+    assert await strays(store) == []
+
+
 async def test_one_bucket_is_restored_alone(store, world):
     await put(store, "k", sample(1500))
     await make_bucket(store, "other")
