@@ -7,7 +7,7 @@ https://docs.aws.amazon.com/AmazonS3/latest/userguide/metadata-tables-overview.h
 """
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
 from s3ish.api.context import Context
 from s3ish.api.documents import DocumentHeaders, Documents, Effect
@@ -379,12 +379,27 @@ async def delete_bucket_metadata_table_configuration(
 # --- updates of the second version ------------------------------------------------------------------------------------
 
 
-async def _update(context: Context, change: Callable[[MetadataConfiguration], MetadataConfiguration]) -> None:
+async def _update(
+    context: Context,
+    *,
+    journal: JournalUpdate | None = None,
+    inventory: Inventory | None = None,
+    annotations: Annotations | None = None,
+) -> None:
+    """Put what is given in place of what is held. Raises MetadataConfigurationNotFound."""
+
     def changes(bucket: Bucket) -> Mapping[str, str | None]:
         held = TABLES.of(bucket)
         if not held:
             raise MetadataConfigurationNotFound(BucketName=bucket.name)
-        return TABLES.written(change(held))
+        kept = held.journal
+        if journal:
+            kept = Journal(expiration=journal.expiration, encryption=kept.encryption)
+        return TABLES.written(
+            MetadataConfiguration(
+                journal=kept, inventory=inventory or held.inventory, annotations=annotations or held.annotations
+            )
+        )
 
     await buckets.set_documents(context.store, context.target.name, changes)
 
@@ -401,14 +416,8 @@ async def update_bucket_metadata_journal_table_configuration(
     context: Context, request: UpdateBucketMetadataJournalTableConfigurationRequest
 ) -> None:
     """https://docs.aws.amazon.com/AmazonS3/latest/API/API_UpdateBucketMetadataJournalTableConfiguration.html"""
-    expiration = request.table.expiration
     _check_expiration(request.table)
-
-    def change(held: MetadataConfiguration) -> MetadataConfiguration:
-        journal = Journal(expiration=expiration, encryption=held.journal.encryption)
-        return MetadataConfiguration(journal=journal, inventory=held.inventory, annotations=held.annotations)
-
-    await _update(context, change)
+    await _update(context, journal=request.table)
 
 
 @shape
@@ -423,13 +432,8 @@ async def update_bucket_metadata_inventory_table_configuration(
     context: Context, request: UpdateBucketMetadataInventoryTableConfigurationRequest
 ) -> None:
     """https://docs.aws.amazon.com/AmazonS3/latest/API/API_UpdateBucketMetadataInventoryTableConfiguration.html"""
-    table = request.table
-    _check_encryption(table)
-
-    def change(held: MetadataConfiguration) -> MetadataConfiguration:
-        return MetadataConfiguration(journal=held.journal, inventory=table, annotations=held.annotations)
-
-    await _update(context, change)
+    _check_encryption(request.table)
+    await _update(context, inventory=request.table)
 
 
 @shape
@@ -444,10 +448,5 @@ async def update_bucket_metadata_annotation_table_configuration(
     context: Context, request: UpdateBucketMetadataAnnotationTableConfigurationRequest
 ) -> None:
     """https://docs.aws.amazon.com/AmazonS3/latest/API/API_UpdateBucketMetadataAnnotationTableConfiguration.html"""
-    table = request.table
-    _check_annotations(table)
-
-    def change(held: MetadataConfiguration) -> MetadataConfiguration:
-        return MetadataConfiguration(journal=held.journal, inventory=held.inventory, annotations=table)
-
-    await _update(context, change)
+    _check_annotations(request.table)
+    await _update(context, annotations=request.table)

@@ -124,7 +124,7 @@ def refuse_misplaced(operation: Operation, headers: Mapping[str, str], query: Ma
     if not refused.keys().isdisjoint(headers):
         name = next(name for name in headers if name in refused)
         raise refused[name](name, headers[name])
-    if "versionId" in query and operation.level == "object" and not _takes_version(operation):
+    if "versionId" in query and operation.level == "object" and "versionId" not in operation.parameters:
         raise InvalidArgument(
             "This operation does not accept a version-id.",
             ArgumentName="versionId",
@@ -138,21 +138,15 @@ def refuse_misplaced(operation: Operation, headers: Mapping[str, str], query: Ma
                 raise InvalidRequest("The algorithm type you specified in x-amz-checksum- header is invalid.")
 
 
-def _takes_version(operation: Operation) -> bool:
-    """Whether it acts on the version that the query names: rights are asked for that one."""
-    return "versionId" in wire(operation.request).names_at("query")
-
-
 def _refuse_overrides(operation: Operation, query: Mapping[str, str]) -> None:
     """Refuse a header that no client may choose for the answer. Raises InvalidArgument.
 
     https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html
     """
-    if not (_reads_object(operation) and not operation.query):
+    if not _reads_object(operation) or operation.query:
         return
-    known = wire(operation.request).names_at("query")
     for name in query:
-        if name.startswith("response-") and name not in known:
+        if name.startswith("response-") and name not in operation.parameters:
             raise InvalidArgument(
                 f"{name[:128]} is not in the set of overridable response headers. Please refer to the S3 API "
                 "documentation for a complete list of overridable response headers.",

@@ -316,7 +316,7 @@ async def complete_multipart_upload(
     """https://docs.aws.amazon.com/AmazonS3/latest/API/API_CompleteMultipartUpload.html"""
     if key := customer_key_of(context, request):
         with suppress(NoSuchUpload):  # it may be complete already
-            await _keys_of(context, await _upload_of(context, request, request.upload_id, key), key)
+            await _upload_of(context, request, request.upload_id, key)
     parts = request.upload.parts if request.upload else []
     if not parts:
         raise MalformedXML

@@ -6,7 +6,7 @@ https://docs.aws.amazon.com/AmazonS3/latest/API/API_SelectObjectContent.html
 from collections.abc import AsyncIterator
 
 from s3ish.api.context import Context
-from s3ish.api.customer_keys import CustomerKey, check_key, customer_key_of
+from s3ish.api.customer_keys import check_key, customer_key_of
 from s3ish.api.encrypting import encodings_with, keys_of
 from s3ish.api.operation import operation
 from s3ish.api.shapes import BucketRequest, CustomerKeyHeaders, DocumentDigest
@@ -25,7 +25,6 @@ from s3ish.errors import (
     ObjectSerializationConflict,
     UnsupportedScanRangeInput,
 )
-from s3ish.model import Version
 from s3ish.objects import archive, get, versions
 from s3ish.select import parser
 from s3ish.select.request import Csv, Json, Task
@@ -169,6 +168,12 @@ async def select_object_content(context: Context, request: SelectObjectContentRe
         scan = _read_scan_range(wanted.scan_range, version.size)
         if wanted.scan_range and (packed != "NONE" or (json and not json.lines) or (csv and csv.quoted_records)):
             raise UnsupportedScanRangeInput
+        keys = await keys_of(context, version.attributes.encryption, version.encoding, key)
+        encodings = encodings_with(store, keys)
+
+        async def opened(start: int, stop: int) -> get.Flow:
+            return get.as_flow(await get.open_span(store, version, start, stop, encodings))
+
         first = max(scan[0] - 1, 0)  # the byte before tells whether a record begins
         task = Task(
             expression=expression,
@@ -187,28 +192,12 @@ async def select_object_content(context: Context, request: SelectObjectContentRe
             stop=scan[1] - (first if csv or json else 0) if wanted.scan_range else None,
             head=min(version.size, _HEAD_BYTES) if csv and scan[0] else 0,
         )
-        return await store.selects.begin(task, first, _Opener(context, version, key))
+        return await store.selects.begin(task, first, opened)
 
     running = await get.decided(attempt)
     events = Events(running, shows_progress=bool(wanted.progress and wanted.progress.enabled))
     await events.begin()
     return SelectObjectContentResponse(events=events)
-
-
-class _Opener:
-    """Opens bytes of one version, and no other."""
-
-    def __init__(self, context: Context, version: Version, key: CustomerKey | None) -> None:
-        self._context, self._version, self._key = context, version, key
-
-    async def __call__(self, start: int, stop: int) -> get.Flow:
-        store, version = self._context.store, self._version
-        encodings = None
-        if version.encoding or version.attributes.encryption:
-            encodings = encodings_with(
-                store, await keys_of(self._context, version.attributes.encryption, version.encoding, self._key)
-            )
-        return get.as_flow(await get.open_span(store, version, start, stop, encodings))
 
 
 class Events:
