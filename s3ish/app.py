@@ -172,7 +172,7 @@ class Application:
         shared = [*self._shared_jobs(store), *notifications.jobs(store, self._observer)]
         shared += replicas.jobs(store, self._observer)
         runner = Runner(store, shared, own, self._observer)
-        await join(store)
+        await join(store, takes_snapshots=self._controlled is not None)
         await owner_quotas.reload()
         self._store = store
         self._s3 = make_s3(

@@ -83,8 +83,11 @@ async def recover(store: Store) -> None:
     await GarbageJob(store).flush()
 
 
-async def join(store: Store) -> None:
+async def join(store: Store, *, takes_snapshots: bool = True) -> None:
     """Begin as a worker: remember what this process does not reach, and ask for a sweep where another one has died.
+
+    Args:
+        takes_snapshots: whether a worker of this server may take a snapshot.
 
     Raises:
         IndexFailure: the index cannot be used.
@@ -94,6 +97,8 @@ async def join(store: Store) -> None:
     if dead := await store.upkeep.dead_makers():
         log.warning("a worker died; looking in the background for what it left", workers=len(dead))
         await store.index.commit([SWEEP.put(store.clock.token().encode())])
+    if not takes_snapshots:
+        await store.removal.pins.rule_out()
 
 
 async def _add_away(store: Store, positions: set[int]) -> None:

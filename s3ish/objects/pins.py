@@ -14,19 +14,28 @@ _ALL = 1 << 62
 class Pins:
     """What all snapshots of a store name.
 
-    It is looked up in the index each time. What is garbage and pinned by none cannot be pinned later: a snapshot names
+    It is looked up in the index each time, unless there ``are_none``: no snapshot is there, and none will be while this
+    store is open. What is garbage and pinned by none cannot be pinned later: a snapshot names
     what is current, or what another snapshot names.
     """
 
     def __init__(self, index: Index, tables: Tables) -> None:
         self._index, self._tables = index, tables
         self._decoded = Decoded()
+        self.are_none = False
+
+    async def rule_out(self) -> None:
+        """Look no more if there is no snapshot: the caller knows that none will be taken. Raises Unavailable."""
+        self.are_none = not await self._is_any()
 
     async def of(self, garbage: Garbage) -> frozenset[str]:
         """Return the ids of those blobs of garbage that are pinned. Raises Unavailable."""
-        if not await self._index.scan(SNAPSHOTS.name, b"", keys.END, 1):
+        if not await self._is_any():
             return frozenset()
         return frozenset([ref.id for ref in (garbage.ref, *garbage.parts) if await self.hold(ref.id)])
+
+    async def _is_any(self) -> bool:
+        return bool(await SNAPSHOTS.rows(self._index, b"", keys.END, 1))
 
     async def hold(self, blob: str) -> bool:
         """Whether a blob is pinned, given its id; where that cannot be read the answer is yes. Raises Unavailable."""

@@ -77,9 +77,12 @@ class Removal:
 
     async def _remove(self, garbage: Garbage, all_parts: bool) -> list[Change]:
         """Remove one blob and its parts; return what has become of its row, and of those of their bytes."""
+        now: Garbage | None = garbage
+        pinned: frozenset[str] = frozenset()
         try:
-            now = await self._still(garbage)
-            pinned = await self.pins.of(now) if now else frozenset()
+            if not self.pins.are_none:
+                now = await self._still(garbage)
+                pinned = await self.pins.of(now) if now else pinned
         except IndexFailure:
             return []
         if now is None or not await self._release(now.ref, pinned):

@@ -13,7 +13,7 @@ from s3ish.index.protocol import Put
 from s3ish.integrity.check import Check
 from s3ish.integrity.garbage import RemovalJob
 from s3ish.integrity.rebuild import rebuild
-from s3ish.integrity.startup import recover
+from s3ish.integrity.startup import join, recover
 from s3ish.model import Attributes, Tag
 from s3ish.objects import annotations, appending, buckets, multipart, rename, snapshots, system, versions
 from s3ish.objects.conditions import UNCONDITIONAL, ReadConditions
@@ -276,6 +276,39 @@ async def test_a_new_snapshot_keeps_nothing_from_the_job_that_waits_for_it(store
     await RemovalJob(store).step()
     assert await store.index.scan("garbage", b"", b"\xff", 9) == []
     assert await strays(store) == []
+
+
+async def looked_up(store, monkeypatch):
+    """Return the tables that the removal of an object reads."""
+    tables = []
+    for name in ("get", "scan"):
+        read = getattr(store.index, name)
+        monkeypatch.setattr(store.index, name, lambda table, *of, read=read: tables.append(table) or read(table, *of))
+    await put(store, "k", sample(1500))
+    tables.clear()
+    await remove(store, "k")
+    return set(tables)
+
+
+async def test_a_removal_looks_for_snapshots_where_one_may_be_taken(store, monkeypatch):
+    await join(store)
+    assert {"garbage", "snapshots"} <= await looked_up(store, monkeypatch)
+
+
+async def test_a_removal_looks_for_none_where_none_is_and_none_is_taken(store, monkeypatch):
+    await join(store, takes_snapshots=False)
+    assert not {"garbage", "snapshots"} & await looked_up(store, monkeypatch)
+    assert await strays(store) == []
+
+
+async def test_a_snapshot_from_before_pins_where_none_is_taken(store, world):
+    await put(store, "k", sample(1500))
+    await snapshots.take(store, "s")
+    await join(store, takes_snapshots=False)
+    await remove(store, "k")
+    await snapshots.restore(store, "s")
+    assert await get(store, "k") == sample(1500)
+    await require_whole(store, world)
 
 
 async def test_one_bucket_is_restored_alone(store, world):
