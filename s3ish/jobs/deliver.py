@@ -14,6 +14,7 @@ from collections.abc import Sequence
 import structlog
 
 from s3ish.index.protocol import Damaged
+from s3ish.jobs.rest import Rest
 from s3ish.jobs.runner import Step
 from s3ish.objects.outbox import is_bus
 from s3ish.objects.store import Store
@@ -30,8 +31,6 @@ _SECONDS_A_STEP = 5.0
 """For so long a step begins to send; what is under way then comes to its end within the target's limit."""
 _LOOK_SECONDS = 0.1
 """How often the outbox is looked at while it is empty."""
-_FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 1.0, 60.0
-"""How long a target is left alone after a failure: at first, and at most."""
 _MOST_HELD = 10_000
 """How many keys may wait because an event of theirs was not taken, before the oldest are tried again."""
 _COUNT_SECONDS = 10.0
@@ -56,22 +55,21 @@ class DeliveryJob:
         self._on_bus = is_bus(arn)
         self._cursor = self._start
         self._held: set[str] = set()
-        self._failures = 0
-        self._rests_until = self._counted_at = float("-inf")
+        self._rest = Rest(store.clock)
+        self._counted_at = float("-inf")
         self._dropping = False
 
     async def step(self) -> Step:
         """Send the next events, or say when to try again."""
-        now = self._store.clock.monotonic()
-        if now < self._rests_until:
+        if rest := self._rest.seconds:
             self._show(await OUTBOX.rows(self._store.index, self._start, self._stop, 1), full=True)
             await self._bound()
-            return Step(more=False, pause_seconds=min(self._rests_until - now, _COUNT_SECONDS))
+            return Step(more=False, pause_seconds=min(rest, _COUNT_SECONDS))
         rows = await OUTBOX.rows(self._store.index, self._cursor, self._stop, _ROWS_A_STEP)
         full = len(rows) == _ROWS_A_STEP
         if self._cursor == self._start:
             self._show(rows, full=full)
-        if full or self._failures:
+        if full or self._rest.failures:
             await self._bound()
         if not rows:
             return self._end_pass()
@@ -79,13 +77,13 @@ class DeliveryJob:
         sent, failed = await self._send(messages)
         await self._remove(sent)
         if sent:
-            self._failures = 0
+            self._rest.end()
         taken = set(sent)
         left = [key for key, message in messages if key not in taken and message.order not in self._held]
         self._cursor = left[0] if left else keys.after(rows[-1][0]) if self._held else self._start
         if failed and self._target.in_flight == 1:  # it may be any message of those that were sent together
             return self._end_pass()
-        return self._rest() if failed and not sent else Step(more=True)
+        return self._leave_alone() if failed and not sent else Step(more=True)
 
     # --- passes: from the oldest event to the newest, past those of keys of which one was not taken
 
@@ -94,17 +92,14 @@ class DeliveryJob:
         if not self._held:
             return Step(more=False, pause_seconds=_LOOK_SECONDS)
         self._held.clear()
-        return self._rest()
+        return self._leave_alone()
 
-    def _rest(self) -> Step:
+    def _leave_alone(self) -> Step:
         """Leave the target alone for a while; then the pass goes on, so that a few events hold up no other."""
-        pause = min(_FIRST_PAUSE_SECONDS * 2 ** min(self._failures, 10), _LONGEST_PAUSE_SECONDS)
-        self._failures += 1
         if len(self._held) >= _MOST_HELD:
             self._held.clear()
             self._cursor = self._start
-        self._rests_until = self._store.clock.monotonic() + pause
-        return Step(more=False, pause_seconds=min(pause, _COUNT_SECONDS))
+        return Step(more=False, pause_seconds=min(self._rest.begin(), _COUNT_SECONDS))
 
     # --- sending
 
@@ -151,7 +146,7 @@ class DeliveryJob:
         self._observer.events_delivered(self._arn, len(sent))
         if reasons:
             self._observer.events_failed(self._arn, len(reasons))
-            if not self._failures:
+            if not self._rest.failures:
                 log.warning("events are not delivered", target=self._arn, error=reasons[0])
         return sent, bool(reasons)
 
@@ -189,17 +184,9 @@ class DeliveryJob:
         if now - self._counted_at < _COUNT_SECONDS:
             return
         self._counted_at = now
-        count = await self._count()
+        count = await OUTBOX.count(self._store.index, self._start, self._stop)
         await self._drop(count - self._most)
         self._observer.events_waiting(self._arn, min(count, self._most))
-
-    async def _count(self) -> int:
-        count, start = 0, self._start
-        while rows := await OUTBOX.rows(self._store.index, start, self._stop, _ROWS_A_STEP):
-            count += len(rows)
-            start = keys.after(rows[-1][0])
-            await asyncio.sleep(0)
-        return count
 
     async def _drop(self, surplus: int) -> None:
         if surplus <= 0:

@@ -20,6 +20,7 @@ from msgspec.structs import replace
 from s3ish.errors import NoSuchBucket, NoSuchVersion, S3Error
 from s3ish.index.protocol import Conflict, Damaged
 from s3ish.jobs.destination import Destination, Refused, Unreachable
+from s3ish.jobs.rest import Rest
 from s3ish.jobs.runner import Step
 from s3ish.jobs.settle import settle
 from s3ish.model import Bucket, Version
@@ -38,7 +39,6 @@ _ROWS_A_STEP = 64
 _AT_ONCE = 8
 _LOOKED_AT_ONCE = 500
 _PAUSE_SECONDS = 0.25
-_FIRST_REST_SECONDS, _LONGEST_REST_SECONDS = 1.0, 60.0
 _BUCKETS_SECONDS = 5.0
 """How often buckets are asked whether their rules are new."""
 _BUCKETS_AT_ONCE = 200
@@ -66,7 +66,7 @@ class ReplicationJob:
         self._store, self._rules_of, self._here = store, rules_of, here
         self._observer = observer
         self._cursor = b""
-        self._rests: dict[str, tuple[float, int]] = {}
+        self._rests: dict[str, Rest] = {}
         self._asked_at = float("-inf")
         self._next_bucket = b""
 
@@ -110,7 +110,7 @@ class ReplicationJob:
         except Damaged:  # the repair of its row is under way
             return
         if held is None or found is None:
-            await self._done(row, value)
+            await self._store.commit([REPLICATIONS.drop(row)], [REPLICATIONS.expect(row, value)])
             return
         rules = rules_for(self._rules_of(held.record), found.record)
         outcomes = [await self._to(rule, held.record, found.record) for rule in rules if not rule.is_elsewhere]
@@ -121,25 +121,19 @@ class ReplicationJob:
             except S3Error as error:  # of this version alone, as where its sidecar cannot be written: others go on
                 log.warning("replicated, but not noted", bucket=bucket, key=key, error=error.message)
 
-    async def _done(self, row: bytes, value: bytes) -> None:
-        """Take the row of a version away that is gone."""
-        with suppress(Conflict):
-            await self._store.index.commit([REPLICATIONS.drop(row)], [REPLICATIONS.expect(row, value)])
-
     async def _to(self, rule: ReplicationRule, bucket: Bucket, version: Version) -> bool | None:
         """Replicate to one destination; return whether it took the version, None if that is not known yet."""
         name = rule.destination
-        until, rests = self._rests.get(name, (0.0, 0))
-        if self._store.clock.monotonic() < until:
+        if name in self._rests and self._rests[name].seconds:
             return None
         try:
             await self._here.replicate(bucket, version, rule)
         except Unreachable as error:
-            pause = min(_FIRST_REST_SECONDS * 2 ** min(rests, 10), _LONGEST_REST_SECONDS)
-            self._rests[name] = self._store.clock.monotonic() + pause, rests + 1
+            rest = self._rests.setdefault(name, Rest(self._store.clock))
             self._observer.replication_failed(name)
-            if not rests:
+            if not rest.failures:
                 log.warning("replication waits for its destination", destination=name, error=str(error))
+            rest.begin()
             return None
         except Refused as error:
             self._observer.replication_failed(name)

@@ -14,6 +14,7 @@ import structlog
 from s3ish.errors import S3Error
 from s3ish.index.protocol import Damaged
 from s3ish.jobs.destination import Destination, Forbidden, Refused, Unreachable
+from s3ish.jobs.rest import Rest
 from s3ish.jobs.runner import Step
 from s3ish.jobs.settle import settle
 from s3ish.objects.replication import ReplicationRule, RulesOf, rules_for
@@ -27,12 +28,10 @@ log = structlog.get_logger()
 _ROWS_A_STEP = 64
 _AT_ONCE = 8
 _LOOK_SECONDS = 0.25
-_FIRST_REST_SECONDS, _LONGEST_REST_SECONDS = 1.0, 60.0
 _COUNT_SECONDS = 15.0
 """How often what waits is counted at most while there is more than one look shows."""
 _COUNT_SHARE = 0.02
 """What share of the time that takes at most: requests of the process wait meanwhile."""
-_COUNTED_AT_ONCE = 1000
 _TRIES = 6
 """How often a version is tried where keys or the bucket are refused, before it has failed."""
 _MOST_TRIED = 10_000
@@ -58,25 +57,25 @@ class SendingJob:
         self._cursor = self._start
         self._held: set[tuple[str, str]] = set()
         self._tries: dict[bytes, int] = {}
-        self._failures = 0
-        self._rests_until = self._counts_at = float("-inf")
+        self._rest = Rest(store.clock)
+        self._counts_at = float("-inf")
 
     async def step(self) -> Step:
         """Send the next versions, or say when to try again."""
-        now = self._store.clock.monotonic()
-        if self._cursor == self._start or now < self._rests_until:
+        rest = self._rest.seconds
+        if self._cursor == self._start or rest:
             await self._show()
-        if now < self._rests_until:
-            return Step(more=False, pause_seconds=min(self._rests_until - now, _COUNT_SECONDS))
+        if rest:
+            return Step(more=False, pause_seconds=min(rest, _COUNT_SECONDS))
         rows = await SENDINGS.rows(self._store.index, self._cursor, self._stop, _ROWS_A_STEP)
         sent, failed, left = await self._send(rows)
-        if sent and self._failures:
+        if sent and self._rest.failures:
             log.info("replication goes on", destination=self._arn)
-        self._failures = 0 if sent else self._failures
+            self._rest.end()
         self._cursor = min(left) if left else keys.after(rows[-1][0]) if rows else self._start
         if len(rows) < _ROWS_A_STEP and not left:
             return self._end_pass()
-        return self._rest() if failed and not sent else Step(more=True)
+        return self._leave_alone() if failed and not sent else Step(more=True)
 
     def _end_pass(self) -> Step:
         """Begin with the oldest again, after a rest if one was not taken."""
@@ -84,14 +83,10 @@ class SendingJob:
         if not self._held:
             return Step(more=False, pause_seconds=_LOOK_SECONDS)
         self._held.clear()
-        return self._rest()
+        return self._leave_alone()
 
-    def _rest(self) -> Step:
-        """Leave the server alone for a while."""
-        pause = min(_FIRST_REST_SECONDS * 2 ** min(self._failures, 10), _LONGEST_REST_SECONDS)
-        self._failures += 1
-        self._rests_until = self._store.clock.monotonic() + pause
-        return Step(more=False, pause_seconds=min(pause, _COUNT_SECONDS))
+    def _leave_alone(self) -> Step:
+        return Step(more=False, pause_seconds=min(self._rest.begin(), _COUNT_SECONDS))
 
     # --- sending
 
@@ -163,7 +158,7 @@ class SendingJob:
 
     def _wait(self, error: Exception) -> bool:
         self._observer.replication_failed(self._arn)
-        if not self._failures and not self._held:
+        if not self._rest.failures and not self._held:
             log.warning("replication waits for its destination", destination=self._arn, error=str(error))
         return False
 
@@ -183,7 +178,7 @@ class SendingJob:
         if len(rows) < _ROWS_A_STEP:
             self._observer.sendings_waiting(self._arn, len(rows))
         elif now >= self._counts_at:
-            self._observer.sendings_waiting(self._arn, await self._count())
+            self._observer.sendings_waiting(self._arn, await SENDINGS.count(self._store.index, self._start, self._stop))
             took = self._store.clock.monotonic() - now
             self._counts_at = now + max(_COUNT_SECONDS, took / _COUNT_SHARE)
 
@@ -193,11 +188,3 @@ class SendingJob:
             with suppress(Damaged):  # a version of long ago waits since it was amended
                 oldest = min(oldest, max(keys.split_sending_key(row)[1], SENDINGS.decode(row, value)))
         return (self._store.clock.now_ns() - oldest) / 1e9
-
-    async def _count(self) -> int:
-        count, start = 0, self._start
-        while rows := await SENDINGS.rows(self._store.index, start, self._stop, _COUNTED_AT_ONCE):
-            count += len(rows)
-            start = keys.after(rows[-1][0])
-            await asyncio.sleep(0)
-        return count

@@ -5,6 +5,7 @@ an index is rebuilt: these say where the blob lies, what its sidecar says, and w
 themselves are in ``catalog.py``. No engine is known here but by its protocol.
 """
 
+import asyncio
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Generic, NamedTuple, ParamSpec, TypeVar
 
@@ -13,7 +14,9 @@ from msgspec.structs import replace
 
 from s3ish.index.protocol import Delete, Layout, Put, RangeEmpty, RowIs, Rows
 from s3ish.model import BlobRef
-from s3ish.tables import records, sidecars
+from s3ish.tables import keys, records, sidecars
+
+_COUNTED_AT_ONCE = 1000
 
 R = TypeVar("R")
 K = ParamSpec("K")
@@ -94,6 +97,15 @@ class Table(Generic[R, K]):
     async def rows(self, index: Rows, start: bytes, stop: bytes, limit: int) -> Sequence[tuple[bytes, bytes]]:
         """Return up to ``limit`` rows with keys in ``[start, stop)``, as they are. Raises Unavailable."""
         return await index.scan(self.name, start, stop, limit)
+
+    async def count(self, index: Rows, start: bytes, stop: bytes) -> int:
+        """Return how many rows have keys in ``[start, stop)``; others have turns meanwhile. Raises Unavailable."""
+        count = 0
+        while rows := await self.rows(index, start, stop, _COUNTED_AT_ONCE):
+            count += len(rows)
+            start = keys.after(rows[-1][0])
+            await asyncio.sleep(0)
+        return count
 
     def store(self, key: bytes, record: R) -> Put:
         """The change that writes a row of a key."""

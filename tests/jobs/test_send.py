@@ -64,7 +64,7 @@ class Rig:
 
     async def send(self, arn=ONE):
         """Let a job do what it does before it rests."""
-        self.jobs[arn]._rests_until = float("-inf")
+        self.jobs[arn]._rest._until = float("-inf")
         await run_once(self.jobs[arn])
 
     async def waiting(self, table=SENDINGS):
@@ -129,10 +129,10 @@ async def test_a_server_that_is_down_is_left_alone_for_longer_and_longer(store, 
     pauses = []
     for _ in range(9):
         before = len(peer.tried)
-        job._rests_until = float("-inf")
+        job._rest._until = float("-inf")
         await job.step()
         assert len(peer.tried) - before <= 8
-        pauses.append(round(job._rests_until - store.clock.monotonic()))
+        pauses.append(round(job._rest.seconds))
         assert not (await job.step()).more
         assert len(peer.tried) - before <= 8
     assert (pauses[:4], pauses[-1]) == ([1, 2, 4, 8], 60)
@@ -300,13 +300,13 @@ async def test_to_count_what_waits_takes_a_small_share_of_the_time(store, rig, m
         await put(store, f"k{number}")
     job, now, counted = rig.jobs[ONE], [1000.0], []
 
-    async def count():
+    async def count(*_):
         counted.append(now[0])
         now[0] += 10  # as where many millions wait
         return 64
 
     monkeypatch.setattr(store.clock, "monotonic", lambda: now[0])
-    monkeypatch.setattr(job, "_count", count)
+    monkeypatch.setattr(SENDINGS, "count", count)
     for _ in range(200):
         now[0] += 15
         await job._show()
