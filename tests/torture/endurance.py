@@ -167,8 +167,9 @@ def judge(host):
     return wrong + ([f"open files: {host.samples}"] if files > GROWTH_FILES else [])
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__)
+def main_of(run, about):
+    """Run for as long as the shell says, and end with the outcome."""
+    parser = argparse.ArgumentParser(description=about)
     parser.add_argument("--minutes", type=float, default=10)
     parser.add_argument("--seed", type=int, default=int(time.time()))
     parser.add_argument("--volumes", type=int, default=3)
@@ -190,4 +191,4 @@ def main():
 
 
 if __name__ == "__main__":
-    main()
+    main_of(run, __doc__)

@@ -20,7 +20,7 @@ import tempfile
 import threading
 import time
 from collections import Counter, defaultdict
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from html import unescape
 from pathlib import Path
 
@@ -258,15 +258,36 @@ def record(clients, operations=OPERATIONS, after=math.inf, disturb=lambda: None)
     """
     history = clients[0].history
     after += history.outcomes.total()
+    with at_work(clients, operations) as threads:
+        if after < math.inf:
+            while any(thread.is_alive() for thread in threads) and history.outcomes.total() < after:
+                time.sleep(0.001)
+            disturb()
+
+
+@contextmanager
+def at_work(clients, operations):
+    """Let clients work, each doing so many operations, beside what is done within. Gives their threads."""
     threads = [threading.Thread(target=client.run, args=(operations,)) for client in clients]
     for thread in threads:
         thread.start()
-    if after < math.inf:
-        while any(thread.is_alive() for thread in threads) and history.outcomes.total() < after:
-            time.sleep(0.001)
-        disturb()
+    yield threads
     for thread in threads:
         thread.join()
+
+
+def is_due(every, number):
+    """Whether a round is one of every so many; ``every`` is 0 for none."""
+    return every and number % every == every - 1
+
+
+def play(clients, operations, host, choose, counts, *, deadly):
+    """Let clients work, each doing so many operations; where it is deadly a worker is killed meanwhile, and counted."""
+    with at_work(clients, operations):
+        if deadly:
+            time.sleep(choose.uniform(0.05, 0.5))
+            kill_a_worker(host.server.process.pid, choose)
+            counts["workers killed"] += 1
 
 
 def record_failure(clients, host, operations, choose):
@@ -310,6 +331,18 @@ def move(clients, endpoint):
         client.client = Client(endpoint)
 
 
+@contextmanager
+def serving(name, volumes, workers):
+    """Serve from memory. Gives what serves, and its log."""
+    with ExitStack() as stack:
+        root = Path(tempfile.mkdtemp(prefix=f"{name}-", dir=powercut.IN_MEMORY))
+        stack.callback(shutil.rmtree, root, ignore_errors=True)
+        errors = stack.enter_context((root / "log").open("w+"))
+        host = Host(root, volumes, workers, errors)
+        stack.callback(host.close)
+        yield host, errors
+
+
 def run(rounds, seed, *, workers=2, operations=OPERATIONS, kill_every=0, volumes=1, fail_every=0, report=print):
     """Record and check ``rounds`` times ``KEYS`` histories.
 
@@ -322,12 +355,7 @@ def run(rounds, seed, *, workers=2, operations=OPERATIONS, kill_every=0, volumes
         Counts, and what was wrong.
     """
     choose, counts, wrong = random.Random(seed), Counter(), []
-    with ExitStack() as stack:
-        root = Path(tempfile.mkdtemp(prefix="linear-", dir=powercut.IN_MEMORY))
-        stack.callback(shutil.rmtree, root, ignore_errors=True)
-        errors = stack.enter_context((root / "log").open("w+"))
-        host = Host(root, volumes, workers, errors)
-        stack.callback(host.close)
+    with serving("linear", volumes, workers) as (host, errors):
         prepare(host.endpoint)
 
         def kill():
@@ -335,11 +363,10 @@ def run(rounds, seed, *, workers=2, operations=OPERATIONS, kill_every=0, volumes
             counts["workers killed"] += 1
 
         for number in range(rounds):
-            deadly = kill_every and number % kill_every == kill_every - 1
-            after = choose.randrange(CLIENTS * operations // 2) if deadly else math.inf
+            after = choose.randrange(CLIENTS * operations // 2) if is_due(kill_every, number) else math.inf
             bucket, history = BUCKETS[number % len(BUCKETS)], History()
             clients = [Worker(n, host.endpoint, history, bucket, f"r{number}-", seed) for n in range(CLIENTS)]
-            if fail_every and number % fail_every == fail_every - 1:
+            if is_due(fail_every, number):
                 counts[record_failure(clients, host, operations, choose)] += 1
             else:
                 record(clients, operations, after, kill)
@@ -385,6 +412,26 @@ def show(operations):
         f"{o.outcome} {'' if o.expected is ANY else f'if {str(o.expected)[:8]}'}"
         for o in sorted(operations, key=lambda o: o.start)
     )
+
+
+def main_of(run, about):
+    """Run rounds of a run that is given as the shell says, and end with its outcome."""
+    parser = argparse.ArgumentParser(description=about)
+    parser.add_argument("--rounds", type=int, default=50)
+    parser.add_argument("--seed", type=int, default=int(time.time()))
+    parser.add_argument("--workers", type=int, default=4)
+    parser.add_argument("--kill", type=int, default=0, metavar="N", help="kill a worker in every Nth round")
+    chosen = parser.parse_args()
+    if reason := can_run():
+        print(f"skipped: {reason}")
+        return
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that the server ends and its data goes
+    started = time.monotonic()
+    counts, wrong = run(chosen.rounds, chosen.seed, workers=chosen.workers, kill_every=chosen.kill)
+    told = ", ".join(f"{count} {name}" for name, count in sorted(counts.items()))
+    print(f"{chosen.rounds} rounds, seed {chosen.seed}: {told}; {len(wrong)} wrong, {time.monotonic() - started:.0f} s")
+    print("\n".join(wrong))
+    sys.exit(bool(wrong))
 
 
 def main():

@@ -6,25 +6,17 @@ the right to bypass. Each version is a register of what holds it, or of its bein
 order that explains every answer (``register.py``).
 """
 
-import argparse
 import hashlib
 import random
 import re
-import shutil
-import sys
-import tempfile
-import threading
 import time
 from base64 import b64encode
 from collections import Counter
-from contextlib import ExitStack
-from pathlib import Path
 from typing import NamedTuple
 
-from tests.torture import powercut, register
+from tests.torture import register
 from tests.torture.client import CUT, Client
-from tests.torture.drives import Host
-from tests.torture.linear import can_run, kill_a_worker, unhandled
+from tests.torture.linear import is_due, main_of, play, serving, unhandled
 from tests.torture.register import MISSING, OK, REFUSED, UNKNOWN
 
 CLIENTS = 5
@@ -206,12 +198,7 @@ def run(rounds, seed, *, workers=2, operations=OPERATIONS, kill_every=0, report=
         Counts, and what was wrong.
     """
     choose, counts, wrong = random.Random(seed), Counter(), []
-    with ExitStack() as stack:
-        root = Path(tempfile.mkdtemp(prefix="locking-", dir=powercut.IN_MEMORY))
-        stack.callback(shutil.rmtree, root, ignore_errors=True)
-        errors = stack.enter_context((root / "log").open("w+"))
-        host = Host(root, 1, workers, errors)
-        stack.callback(host.close)
+    with serving("locking", 1, workers) as (host, errors):
         client = Client(host.endpoint)
         assert client.request("PUT", f"/{BUCKET}", x_amz_bucket_object_lock_enabled="true").ok
         client.close()
@@ -219,15 +206,7 @@ def run(rounds, seed, *, workers=2, operations=OPERATIONS, kill_every=0, report=
             versions = make(host.endpoint, [f"r{number}-{n}" for n in range(VERSIONS)], choose)
             histories = {version: [] for version in versions}
             lockers = [Locker(n, host.endpoint, versions, histories, seed) for n in range(CLIENTS)]
-            threads = [threading.Thread(target=locker.run, args=(operations,)) for locker in lockers]
-            for thread in threads:
-                thread.start()
-            if kill_every and number % kill_every == kill_every - 1:
-                time.sleep(choose.uniform(0.05, 0.5))
-                kill_a_worker(host.server.process.pid, choose)
-                counts["workers killed"] += 1
-            for thread in threads:
-                thread.join()
+            play(lockers, operations, host, choose, counts, deadly=is_due(kill_every, number))
             wrong += [f"round {number}: {line}" for locker in lockers for line in locker.strange]
             for (key, _), history in histories.items():
                 counts.update(f"{step.what} {step.outcome}" for step in history)
@@ -260,23 +239,5 @@ def show(history):
     )
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rounds", type=int, default=50, help=f"of {VERSIONS} histories each")
-    parser.add_argument("--seed", type=int, default=int(time.time()))
-    parser.add_argument("--workers", type=int, default=4)
-    parser.add_argument("--kill", type=int, default=0, metavar="N", help="kill a worker in every Nth round")
-    chosen = parser.parse_args()
-    if reason := can_run():
-        print(f"skipped: {reason}")
-        return
-    started = time.monotonic()
-    counts, wrong = run(chosen.rounds, chosen.seed, workers=chosen.workers, kill_every=chosen.kill)
-    told = ", ".join(f"{count} {name}" for name, count in sorted(counts.items()))
-    print(f"{chosen.rounds} rounds, seed {chosen.seed}: {told}; {len(wrong)} wrong, {time.monotonic() - started:.0f} s")
-    print("\n".join(wrong))
-    sys.exit(bool(wrong))
-
-
 if __name__ == "__main__":
-    main()
+    main_of(run, __doc__)

@@ -6,23 +6,15 @@ done in a round must have an order (``register.py``). A page of a listing is one
 under two names. A rename whose answer did not come is sent again with its token until one comes: it is done once.
 """
 
-import argparse
 import random
 import re
-import shutil
-import sys
-import tempfile
-import threading
 import time
 from collections import Counter
-from contextlib import ExitStack
-from pathlib import Path
 from typing import NamedTuple
 
-from tests.torture import powercut, register
+from tests.torture import register
 from tests.torture.client import CUT, Client
-from tests.torture.drives import Host
-from tests.torture.linear import can_run, kill_a_worker, unhandled
+from tests.torture.linear import is_due, main_of, play, serving, unhandled
 from tests.torture.register import MISSING, OK, REFUSED, UNKNOWN
 
 CLIENTS = 5
@@ -231,27 +223,14 @@ def run(rounds, seed, *, workers=2, operations=OPERATIONS, kill_every=0, report=
         Counts, and what was wrong.
     """
     choose, counts, wrong = random.Random(seed), Counter(), []
-    with ExitStack() as stack:
-        root = Path(tempfile.mkdtemp(prefix="moving-", dir=powercut.IN_MEMORY))
-        stack.callback(shutil.rmtree, root, ignore_errors=True)
-        errors = stack.enter_context((root / "log").open("w+"))
-        host = Host(root, 1, workers, errors)
-        stack.callback(host.close)
+    with serving("moving", 1, workers) as (host, errors):
         client = Client(host.endpoint)
-        stack.callback(client.close)
         assert client.request("PUT", f"/{BUCKET}").ok
+        client.close()
         for number in range(rounds):
             history = []
             movers = [Mover(client, host.endpoint, f"r{number}-", seed, history) for client in range(CLIENTS)]
-            threads = [threading.Thread(target=mover.run, args=(operations,)) for mover in movers]
-            for thread in threads:
-                thread.start()
-            if kill_every and number % kill_every == kill_every - 1:
-                time.sleep(choose.uniform(0.05, 0.5))
-                kill_a_worker(host.server.process.pid, choose)
-                counts["workers killed"] += 1
-            for thread in threads:
-                thread.join()
+            play(movers, operations, host, choose, counts, deadly=is_due(kill_every, number))
             counts.update(f"{step.what} {step.outcome}" for step in history)
             counts["histories"] += 1
             wrong += [f"round {number}: {line}" for mover in movers for line in mover.strange]
@@ -275,23 +254,5 @@ def show(history):
     )
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rounds", type=int, default=50)
-    parser.add_argument("--seed", type=int, default=int(time.time()))
-    parser.add_argument("--workers", type=int, default=4)
-    parser.add_argument("--kill", type=int, default=0, metavar="N", help="kill a worker in every Nth round")
-    chosen = parser.parse_args()
-    if reason := can_run():
-        print(f"skipped: {reason}")
-        return
-    started = time.monotonic()
-    counts, wrong = run(chosen.rounds, chosen.seed, workers=chosen.workers, kill_every=chosen.kill)
-    told = ", ".join(f"{count} {name}" for name, count in sorted(counts.items()))
-    print(f"{chosen.rounds} rounds, seed {chosen.seed}: {told}; {len(wrong)} wrong, {time.monotonic() - started:.0f} s")
-    print("\n".join(wrong))
-    sys.exit(bool(wrong))
-
-
 if __name__ == "__main__":
-    main()
+    main_of(run, __doc__)

@@ -5,13 +5,13 @@
 
 import pytest
 
-from tests.torture import locking, register
+from tests.torture import linear, locking, register
 from tests.torture.locking import GONE, Held, Step
 from tests.torture.register import MISSING, OK, REFUSED, UNKNOWN
 
 
 def test_locks_and_removals_are_single_steps_while_a_worker_dies():  # case 10
-    if reason := locking.can_run():
+    if reason := linear.can_run():
         pytest.skip(reason)
     counts, wrong = locking.run(3, seed=7, workers=2, operations=30, kill_every=3)
     assert wrong == []

@@ -5,7 +5,7 @@
 
 import pytest
 
-from tests.torture import moving, register
+from tests.torture import linear, moving, register
 from tests.torture.moving import Step
 from tests.torture.register import MISSING, OK, REFUSED, UNKNOWN
 
@@ -13,7 +13,7 @@ EMPTY = (None, None, None)
 
 
 def test_appends_and_renames_are_single_steps_while_a_worker_dies():  # case 10
-    if reason := moving.can_run():
+    if reason := linear.can_run():
         pytest.skip(reason)
     counts, wrong = moving.run(4, seed=7, workers=2, operations=20, kill_every=4)
     assert wrong == []

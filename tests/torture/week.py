@@ -7,7 +7,6 @@ server is stopped and killed in between. In the end each change has its event, e
 finds nothing.
 """
 
-import argparse
 import base64
 import hashlib
 import random
@@ -27,8 +26,8 @@ from pathlib import Path
 import msgspec
 
 from tests.torture.client import Client
-from tests.torture.endurance import BUCKETS, Host
-from tests.torture.linear import can_run, prepare, unhandled
+from tests.torture.endurance import BUCKETS, Host, main_of
+from tests.torture.linear import prepare, unhandled
 from tests.torture.player import Player, digest_of
 from tests.torture.powercut import IN_MEMORY
 
@@ -379,27 +378,5 @@ def put_document(client, bucket, name, text):
     assert answer.ok, answer
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--minutes", type=float, default=10, help="how long the week is")
-    parser.add_argument("--seed", type=int, default=int(time.time()))
-    parser.add_argument("--volumes", type=int, default=3)
-    parser.add_argument("--workers", type=int, default=2)
-    parser.add_argument("--place", type=Path, help="a directory for the data")
-    chosen = parser.parse_args()
-    if reason := can_run():
-        print(f"skipped: {reason}")
-        return
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that the server ends and its data goes
-    started = time.monotonic()
-    counts, wrong = run(
-        chosen.minutes * 60, chosen.seed, volumes=chosen.volumes, workers=chosen.workers, place=chosen.place
-    )
-    told = ", ".join(f"{count} {name}" for name, count in counts.items())
-    print(f"seed {chosen.seed}: {told}; {len(wrong)} wrong, {time.monotonic() - started:.0f} s")
-    print("\n".join(wrong[:20]))
-    sys.exit(bool(wrong))
-
-
 if __name__ == "__main__":
-    main()
+    main_of(run, __doc__)
