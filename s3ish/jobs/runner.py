@@ -127,9 +127,7 @@ class Runner:
                 value = await row.value(self._store.index)
                 lease = row.read(value)
                 if lease and lease.holder == self._holder:
-                    state = self._states.get(name)
-                    noted = [JOBS.of(name.encode()).put(state)] if state else []
-                    await self._store.index.commit([row.drop(), *noted], [row.expect(value)])
+                    await self._store.index.commit([row.drop(), *self._noted(name)], [row.expect(value)])
 
     async def _run(self, job: Job) -> None:
         await asyncio.sleep(_START_SECONDS)
@@ -159,8 +157,8 @@ class Runner:
         took = clock.monotonic() - began
         if self._observer:
             self._observer.job_step(job.name, took, failed=bool(error))
-        if job not in self._own:
-            before, now = self._states.get(job.name, JobState()), clock.now_ns()
+        if before := self._states.get(job.name):  # none of one that every process runs, or that another one has by now
+            now = clock.now_ns()
             self._states[job.name] = JobState(
                 steps=before.steps + 1,
                 failures=before.failures + bool(error),
@@ -170,13 +168,13 @@ class Runner:
                 error=error,
             )
             if pause >= _NOTED_SECONDS:
-                await self._store.index.commit(self._noted(job))
+                await self._store.index.commit(self._noted(job.name))
         return pause
 
-    def _noted(self, job: Job) -> list[Change]:
+    def _noted(self, name: str) -> list[Change]:
         """Return the changes that note what has become of a job."""
-        state = self._states.get(job.name)
-        return [JOBS.of(job.name.encode()).put(state)] if state else []
+        state = self._states.get(name)
+        return [JOBS.of(name.encode()).put(state)] if state else []
 
     def _has(self, job: Job) -> bool:
         """Whether this process took or renewed the lease of a job a moment ago."""
@@ -198,7 +196,7 @@ class Runner:
             self._states[job.name] = noted.read(await noted.value(self._store.index)) or JobState()
         with contextlib.suppress(Conflict):
             mine = row.put(Lease(self._holder, until))
-            await self._store.index.commit([mine, *self._noted(job)], [row.expect(value)])
+            await self._store.index.commit([mine, *self._noted(job.name)], [row.expect(value)])
             self._renewed[job.name] = self._store.clock.monotonic()
             return True
         return False

@@ -243,6 +243,8 @@ async def test_a_step_whose_lease_is_lost_is_cut_off(store, world, monkeypatch, 
     await job.finished.wait()
     world.clock.ns += (LEASE_SECONDS + 1) * SECOND  # as after a pause of the machine
     assert await second.acquire(job)
+    noted = await JOBS.of(b"long").value(store.index)
     await step
     assert job.ended
+    assert await JOBS.of(b"long").value(store.index) == noted, "what becomes of the job is noted by who has it"
     assert [entry["event"] for entry in logged] == ["job failed"]
