@@ -12,8 +12,6 @@ from enum import Enum
 from functools import lru_cache
 from typing import Any, Generic, TypeVar, cast
 
-import structlog
-
 from s3ish.api.context import Context
 from s3ish.api.operation import DOCUMENT_BYTES, Handler, Operation, operation
 from s3ish.api.page_tokens import read_token, write_token
@@ -33,7 +31,6 @@ Admit = Callable[[Context, Any], Awaitable[None]]
 Announce = Callable[[Context, Any], Sequence[Row]]
 """Returns the rows that the commit of a document writes as well."""
 
-log = structlog.get_logger()
 
 MAX_NUMBERED = 1000
 """How many configurations of one kind a bucket may have."""
@@ -49,7 +46,6 @@ class Effect(Enum):
 
     ACTED_UPON = "acted upon"
     NONE = "stored and returned; has no effect on one machine"
-    NOT_YET = "stored and returned; not acted upon yet"
 
 
 @shape
@@ -127,13 +123,6 @@ def _parse(kind: type, root: str, text: str, kept: str, beside: str) -> Any:
 
 
 _kept_parsed = lru_cache(_PARSED)(_parse)
-
-
-def _tell(context: Context, changes: Mapping[str, str | None], effect: Effect) -> None:
-    """Say when the first document of a kind comes to a bucket that nothing will come of it yet."""
-    new = [name for name, text in changes.items() if text is not None and name not in context.target.documents]
-    if effect is Effect.NOT_YET and new:
-        log.warning("document is not acted upon yet", bucket=context.target.name, document=new[0])
 
 
 def bucket_document(
@@ -238,7 +227,6 @@ def _handlers(
             changes = family.removed
         rows = announce(context, request) if announce else ()
         await buckets.set_documents(context.store, context.target.name, changes, rows=rows)
-        _tell(context, changes, family.effect)
         return put_response(**{family.kept: getattr(given, family.kept)}) if put_response else None
 
     async def delete(context: Context, request: Any) -> None:  # noqa: ARG001 - the form of every handler
@@ -272,7 +260,7 @@ def numbered_document(
 
     name = wire(kind).root
     answer = _list_response(f"List{name}sResponse", kind, name, listed_root)
-    get, put, delete, listed = _numbered_handlers(kind, query_key, name, effect, check, admit, answer)
+    get, put, delete, listed = _numbered_handlers(kind, query_key, name, check, admit, answer)
     asked = _request(f"Put{name}Request", _NumberedHeaders, kind, name)
     reads, writes = action.format("Get"), action.format("Put")
     family = Documents(query_key, kind, name, effect)
@@ -288,7 +276,7 @@ def numbered_document(
 
 
 def _numbered_handlers(
-    kind: Any, query_key: str, name: str, effect: Effect, check: Any, admit: Admit | None, answer: type
+    kind: Any, query_key: str, name: str, check: Any, admit: Admit | None, answer: type
 ) -> tuple[Handler, Handler, Handler, Handler]:
     """Return what gets, puts, deletes and lists the documents of a family."""
 
@@ -311,7 +299,6 @@ def _numbered_handlers(
         key = _numbered(query_key, request.id)
         changes, limit = {key: _text_of(given, name)}, {_numbered(query_key, ""): MAX_NUMBERED}
         await buckets.set_documents(context.store, context.target.name, changes, limit)
-        _tell(context, changes, effect)
 
     async def delete(context: Context, request: Any) -> None:
         key = _numbered(query_key, request.id)

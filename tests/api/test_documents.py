@@ -2,16 +2,13 @@
 
 import base64
 import hashlib
-import json
 import re
 
 import pytest
 from botocore.exceptions import ClientError
 
 from compat.documents import documents
-from s3ish.api.catalogue import catalogue, families
-from s3ish.api.documents import Effect
-from tests.waiting import wait_until
+from s3ish.api.catalogue import catalogue
 
 NAMES = [document.name for document in documents("b", "t")]
 BUILT = {operation.name for operation in catalogue() if operation.supported}
@@ -128,23 +125,6 @@ def test_versioning_stays_while_objects_are_replicated(s3, refused, versioned, o
     refused("InvalidBucketState", 409, s3.put_bucket_versioning, Bucket=versioned, VersioningConfiguration=suspended)
     s3.delete_bucket_replication(Bucket=versioned)
     s3.put_bucket_versioning(Bucket=versioned, VersioningConfiguration=suspended)
-
-
-def test_the_log_says_once_a_bucket_that_nothing_comes_of_a_document(s3, server, versioned, one):
-    put_here = ("bucket_notification_configuration", "bucket_replication", "bucket_website", "bucket_request_payment")
-    for name in put_here:
-        put(s3, versioned, one(name))
-        put(s3, versioned, one(name))
-    put(s3, versioned, one("bucket_logging"), {})
-    effects = {family.name: family.effect for family in families()}
-    selected = ("notification", "replication", "website", "requestPayment")
-    expected = sorted(name for name in selected if effects[name] is Effect.NOT_YET)
-
-    def said():
-        return [line for line in server.log.read_text().splitlines() if "not acted upon" in line and versioned in line]
-
-    wait_until(lambda: len(said()) >= len(expected))
-    assert sorted(json.loads(line)["document"] for line in said()) == expected
 
 
 # --- documents by id -------------------------------------------------------------------------------------------------
