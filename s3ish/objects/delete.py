@@ -120,18 +120,17 @@ async def _remove(
     garbage = [garbage_of(version)]
     changes: list[Change] = [VERSIONS.drop(target.key), *drop_blobs(garbage)]
     changes += store.consequences.rows(bucket, version, None, cause)
-    expect = [*expect, target.row]
     less = -usage.of_version(version)
     below = None
     if newest and newest[0].key != target.key:
-        expect.append(newest[0].row)  # while it is there, the target is not what listings show
-    elif newest:
+        expect = [*expect, target.row, newest[0].row]  # while it is there, the target is not what listings show
+    else:
         below = newest[1] if len(newest) > 1 else None
-        expect += VERSIONS.newest(version.bucket, version.key, newest[0])
+        expect = [*expect, *VERSIONS.newest(version.bucket, version.key, target)]
         changes.append(_entry_below(version, below))
         less += usage.of_key(version, below.record if below else None)
         _, end = keys.prefix_range(keys.versions_prefix(version.bucket, version.key))
-        expect.append(VERSIONS.empty(keys.after(newest[0].key), below.key if below else end))  # replicas come there
+        expect.append(VERSIONS.empty(keys.after(target.key), below.key if below else end))  # replicas come there
         if below:
             expect.append(below.row)
     if version.id == NULL_VERSION or (below and below.record.id == NULL_VERSION):  # it is the newest then

@@ -36,12 +36,11 @@ class Publication:
     def replace(self, held: Held[Version], *, covered: bool) -> None:
         """Remove the null version that the new one takes the place of."""
         self.changes.append(VERSIONS.drop(held.key))
-        self.expect.append(held.row)
         self.replaced = held.record
         self.garbage = [garbage_of(held.record, self.version)]
-        if covered:
+        if covered:  # else it is the newest, which is expected anyway
             row = NULLS.covered(held.record)
-            self.expect.append(row)
+            self.expect += [held.row, row]
             self.changes.append(NULLS.drop(row.key))
 
 
