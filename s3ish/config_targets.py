@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 from s3ish.config import ReplicaTargetSettings, TargetSettings
 from s3ish.config_texts import is_address, is_path
-from s3ish.wire.names import is_bucket_name
+from s3ish.wire.names import is_bucket_name, is_target_arn
 
 BROKERS = {
     "redis": "redis",
@@ -32,12 +32,11 @@ _PATHS = {"redis": "/?[0-9]{0,4}", "amqp": "(/[^/]*)?", "postgresql": "(/[^/]*)?
 _SASL = re.compile("sasl=(?i:plain|scram-sha-256|scram-sha-512)")
 """The query of an address of Kafka: how its user logs in."""
 _TABLE = re.compile(r"[A-Za-z_]\w{0,62}(\.[A-Za-z_]\w{0,62})?", re.ASCII)
-_ARN = re.compile(r"arn:[\w-]{1,32}:[a-z-]{1,32}:[\w-]{0,64}:[\w-]{0,64}:[\w:./$-]{1,256}", re.ASCII)
 
 
 def wrong_target(target: TargetSettings) -> str:
     """Return what is wrong with a target, empty if nothing is."""
-    if not _ARN.fullmatch(target.arn):
+    if not is_target_arn(target.arn):
         return "arn is not of the form arn:PARTITION:SERVICE:REGION:ACCOUNT:NAME"
     if target.ca_file and not os.path.isfile(target.ca_file):
         return "ca_file is not a file"
@@ -80,7 +79,7 @@ def _wrong_broker(target: TargetSettings) -> str:
 
 def wrong_replica_target(target: ReplicaTargetSettings) -> str:
     """Return what is wrong with a target of replication, empty if nothing is."""
-    if not _ARN.fullmatch(target.arn):
+    if not is_target_arn(target.arn):
         return "arn is not of the form arn:PARTITION:SERVICE:REGION:ACCOUNT:NAME, of another service than s3"
     if not is_address(target.endpoint) or "?" in target.endpoint:
         return "endpoint is not of the form http[s]://HOST[:PORT][/PATH]"

@@ -34,6 +34,7 @@ from s3ish.objects.replica import Given
 from s3ish.objects.replication import ReplicationRule as Rule
 from s3ish.objects.store import Store
 from s3ish.wire.fields import element, elements, ignored
+from s3ish.wire.names import is_target_arn
 from s3ish.wire.shape import shape
 
 MAX_RULES = 1000
@@ -41,8 +42,6 @@ MAX_ID = 255
 BODY_BYTES = 1024 * 1024
 ON_OR_OFF = ("Enabled", "Disabled")
 ROLE_ARN = re.compile(r"arn:[a-z-]{1,32}:iam::[0-9]{0,12}:role/[\w+=,.@/-]{1,576}", re.ASCII)
-_TARGET = re.compile(r"arn:[\w-]{1,32}:[a-z-]{1,32}:[\w-]{0,64}:[\w-]{0,64}:[\w:./$-]{1,256}", re.ASCII)
-"""The ARN of a bucket of another server, as settings name it."""
 _VERSION = (
     "for this version of Cross Region Replication configuration schema. Please refer to S3 Developer Guide for more "
     "information."
@@ -305,7 +304,7 @@ def _meaning(rule: ReplicationRule) -> Rule:
 def _place(destination: Destination) -> str:
     """Return the name of a bucket of this server, or the ARN of a target. Raises InvalidS3DestinationBucket."""
     arn = destination.bucket
-    return arn if _TARGET.fullmatch(arn) else bucket_named(arn)
+    return arn if is_target_arn(arn) else bucket_named(arn)
 
 
 def _is_on(switch: Any) -> bool:

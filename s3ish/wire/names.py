@@ -13,6 +13,7 @@ from s3ish.errors import InvalidArgument, InvalidBucketName, InvalidURI, KeyTooL
 MAX_KEY_BYTES = 1024
 
 _BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
+_TARGET_ARN = re.compile(r"arn:[\w-]{1,32}:[a-z-]{1,32}:[\w-]{0,64}:[\w-]{0,64}:[\w:./$-]{1,256}", re.ASCII)
 _ADDRESS = re.compile(r"\d+\.\d+\.\d+\.\d+")
 _BROKEN_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
 _RESERVED_PREFIXES = ("xn--", "sthree-", "amzn-s3-demo-")
@@ -47,6 +48,11 @@ def is_regional(name: str) -> bool:
     https://docs.aws.amazon.com/AmazonS3/latest/userguide/gpbucketnamespaces.html
     """
     return name.endswith(_REGIONAL_SUFFIX)
+
+
+def is_target_arn(text: str) -> bool:
+    """Whether a text has the form of the ARN by which settings name a target; no ARN of a bucket has it."""
+    return _TARGET_ARN.fullmatch(text) is not None
 
 
 def decode_segment(raw: str) -> str:
