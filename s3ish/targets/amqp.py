@@ -68,20 +68,27 @@ class Amqp:
             ssl_context=tls,
             timeout=self._timeout,
         )
-        channel = await connection.channel(publisher_confirms=True, on_return_raises=True)
-        if self._exchange_name:
-            return connection, await channel.get_exchange(self._exchange_name, ensure=False)
-        return connection, channel.default_exchange
+        try:
+            channel = await connection.channel(publisher_confirms=True, on_return_raises=True)
+            if self._exchange_name:
+                return connection, await channel.get_exchange(self._exchange_name, ensure=False)
+            return connection, channel.default_exchange
+        except BaseException:
+            await self._end(connection)
+            raise
 
     async def close(self) -> None:
         """See ``Target.close``."""
         if self._open is not None:
             (connection, _), self._open = self._open, None
-            try:
-                async with asyncio.timeout(self._timeout):
-                    await connection.close()
-            except (AMQPError, ChannelInvalidStateError, OSError):  # it was lost
-                return
+            await self._end(connection)
+
+    async def _end(self, connection: AbstractConnection) -> None:
+        try:
+            async with asyncio.timeout(self._timeout):
+                await connection.close()
+        except (AMQPError, ChannelInvalidStateError, OSError):  # it was lost
+            return
 
 
 def _persistent(message: Message) -> aio_pika.Message:

@@ -166,6 +166,32 @@ async def test_brokers_are_spoken_to_over_tls_if_their_certificate_is_valid(kind
         broker.stop()
 
 
+async def test_a_broker_of_amqp_that_opens_no_channel_keeps_no_connection(monkeypatch):
+    import aio_pika
+
+    from s3ish.targets.amqp import Amqp
+
+    class Hanging:
+        open = 0
+
+        async def channel(self, **_):
+            await asyncio.Event().wait()
+
+        async def close(self):
+            Hanging.open -= 1
+
+    async def connect(**_):
+        Hanging.open += 1
+        return Hanging()
+
+    monkeypatch.setattr(aio_pika, "connect", connect)
+    target = Amqp(read_broker("amqp://127.0.0.1", timeout_seconds=0.05), "t")
+    for _ in range(2):
+        with pytest.raises(Undelivered):
+            await target.send(messages(1))
+    assert Hanging.open == 0
+
+
 def test_a_password_of_its_own_goes_before_that_of_the_address():
     assert read_broker("redis://u:a%2Fb@h").password == "a/b"
     assert read_broker("redis://u:a@h", password="c d").password == "c d"
