@@ -9,6 +9,7 @@ all with one transaction and one flush (group commit). Several processes may ope
 """
 
 import asyncio
+import errno
 import os
 from collections import OrderedDict, deque
 from collections.abc import Callable, Iterator, Sequence
@@ -484,7 +485,7 @@ def find_damage(path: Path) -> str:
     try:
         with closing(_prepared(path, (), durable=True)) as connection:
             return pages.find_fault(connection)
-    except apsw.Error as error:
+    except (apsw.Error, OSError) as error:
         if pages.is_damage(error):
             return str(error)
         raise _failure(error, path) from error
@@ -504,7 +505,7 @@ def renew(path: Path, target: Path) -> None:
 
     Raises:
         Damaged: there is damage in it, which would look like rows that are absent.
-        Full, Unavailable: it cannot be copied.
+        IndexFull, Unavailable: it cannot be copied.
     """
     try:
         with closing(_connect(path, durable=True)) as connection:
@@ -514,7 +515,7 @@ def renew(path: Path, target: Path) -> None:
             pages.copy(connection, target)
         with closing(apsw.Connection(os.fspath(target))) as connection:
             connection.pragma("user_version", FORMAT)
-    except apsw.Error as error:
+    except (apsw.Error, OSError) as error:
         raise _failure(error, path) from error
 
 
@@ -594,6 +595,6 @@ def _broken(path: Path, problem: object) -> str:
 def _failure(error: BaseException, path: Path) -> Exception:
     if pages.is_damage(error):
         return Damaged(_broken(path, error))
-    if isinstance(error, apsw.FullError):
+    if isinstance(error, apsw.FullError) or getattr(error, "errno", 0) == errno.ENOSPC:
         return IndexFull("the disk of the index is full")
     return Unavailable(f"{type(error).__name__}: {error}")

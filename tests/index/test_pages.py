@@ -1,13 +1,14 @@
 """Damaged pages: whatever is damaged in the file, a row is read as it was or not at all, and never seems absent."""
 
 import contextlib
+import errno
 import random
 
 import apsw
 import pytest
 
 from s3ish.index import pages, sqlite
-from s3ish.index.protocol import Damaged, IndexFailure, NewerFormat, Put
+from s3ish.index.protocol import Damaged, IndexFailure, IndexFull, NewerFormat, Put, Unavailable
 from s3ish.index.sqlite import FORMAT, SQLiteIndex
 from tests.index.conftest import LAYOUTS
 
@@ -181,6 +182,20 @@ async def test_an_index_of_the_first_format_gets_checksums(old, tmp_path):
     zero(broken, len(data) // 2 // PAGE * PAGE + 512)
     (tmp_path / "fresh.db").write_bytes(broken)
     assert await count_whole(tmp_path / "fresh.db") < 2 * len(ROWS)
+
+
+async def test_a_file_that_cannot_be_made_is_a_failure_of_the_index(old, tmp_path, monkeypatch):
+    with pytest.raises(Unavailable):
+        sqlite.find_damage(tmp_path / "nowhere" / "index.db")
+    with pytest.raises(Unavailable):
+        sqlite.renew(old, tmp_path / "nowhere" / "fresh.db")
+
+    def fill_up(_):
+        raise OSError(errno.ENOSPC, "no inode is left")
+
+    monkeypatch.setattr(sqlite, "keep_private", fill_up)
+    with pytest.raises(IndexFull):
+        sqlite.renew(old, tmp_path / "fresh.db")
 
 
 async def test_damage_is_not_given_checksums(old, tmp_path):
