@@ -148,11 +148,12 @@ class Runner:
         try:
             outcome = await self._keeping(job)
             pause = outcome.rest_seconds if outcome.more else outcome.pause_seconds
-        except Exception as failure:
+        except Exception as raised:
+            failure = _first(raised)
             if isinstance(failure, IndexFailure | S3Error):  # of the index, as it is or as callers of S3 see it
                 log.error("job failed", job=job.name, error=str(failure.__cause__ or failure))
             else:
-                log.exception("job failed", job=job.name)
+                log.exception("job failed", job=job.name, exc_info=failure)
             pause, error = LEASE_SECONDS, f"{type(failure).__name__}: {failure}"[:_MOST_ERROR]
         took = clock.monotonic() - began
         if self._observer:
@@ -204,6 +205,11 @@ class Runner:
     def _is_held_elsewhere(self, lease: Lease | None, now: int, longest: int) -> bool:
         """Whether another process has a lease; one longer than any that is given is from before a jump of the clock."""
         return lease is not None and lease.holder != self._holder and now < lease.until_ns <= longest
+
+
+def _first(failure: Exception) -> Exception:
+    """Return what failed, the first of several tasks that did."""
+    return _first(failure.exceptions[0]) if isinstance(failure, ExceptionGroup) else failure
 
 
 async def end_leases(store: Store) -> list[Change]:

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from s3ish.index.protocol import Damaged, Put
+from s3ish.index.protocol import Damaged, Put, Unavailable
 from s3ish.jobs.runner import LEASE_SECONDS, Runner, Step, run_once
 from s3ish.objects.store import translated
 from s3ish.tables.state import JOBS
@@ -117,6 +117,25 @@ async def test_a_failing_job_is_logged_and_harms_no_other(store, logged):
     await runner.stop()
     assert [(entry["event"], entry["job"]) for entry in logged] == [("job failed", "bad")]
     assert jobs[1].done == 3
+
+
+async def test_what_fails_within_a_step_of_many_tasks_is_named_itself(store, logged):
+    class Many(Counting):
+        async def step(self):
+            async with asyncio.TaskGroup() as group:
+                for _ in range(3):
+                    group.create_task(self.one())
+
+        async def one(self):
+            raise Unavailable("the index is away")
+
+    job = Many()
+    runner = Runner(store, [job])
+    assert await runner.acquire(job)
+    await runner._step(job)
+    state = JOBS.of(b"job")
+    assert state.read(await state.value(store.index)).error == "Unavailable: the index is away"
+    assert [(entry["event"], entry.get("error")) for entry in logged] == [("job failed", "the index is away")]
 
 
 async def test_stopping_does_not_wait_for_a_step(store):
