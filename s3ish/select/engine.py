@@ -31,7 +31,7 @@ from s3ish.errors import (
 )
 from s3ish.select import frames
 from s3ish.select.feed import Feed
-from s3ish.select.files import OBJECT, ObjectFile, StreamFiles
+from s3ish.select.files import OBJECT, Files, object_file, stream_files
 from s3ish.select.parser import parse
 from s3ish.select.request import Task
 from s3ish.select.rows import packed, writer
@@ -78,9 +78,9 @@ class Child:
         if task.csv or task.json:
             feed = self._feed = Feed(task, self._sent, self._take(task.head), self._report)
             table = self._table(query, feed)
-            engine = self._open(StreamFiles(feed), feed.paths)
+            engine = self._open(stream_files(feed), feed.paths)
         else:
-            engine = self._open(ObjectFile(task.size, self._ask), [OBJECT])
+            engine = self._open(object_file(task.size, self._ask), [OBJECT])
             table = self._parquet(query, engine)
         statement = translate(query, table, task.now, partial(packed, task))
         self._send_rows(engine.execute(statement.sql, statement.parameters), statement)
@@ -122,7 +122,7 @@ class Child:
             at += count
         return first, stop
 
-    def _open(self, files: ObjectFile | StreamFiles, paths: list[str]) -> duckdb.DuckDBPyConnection:
+    def _open(self, files: Files, paths: list[str]) -> duckdb.DuckDBPyConnection:
         """Return an engine that can reach these files, and nothing else of this machine or another."""
         engine = duckdb.connect(":memory:")
         engine.register_filesystem(files)

@@ -2,6 +2,7 @@
 
 import io
 from collections.abc import Callable
+from datetime import UTC, datetime
 from threading import Lock, local
 from typing import Any
 
@@ -76,10 +77,20 @@ class _Stream(_Readable):
             return len(data)
 
 
-class _Files(fsspec.AbstractFileSystem):  # type: ignore[misc]
-    """Files that are there, and do not change."""
+class Files(fsspec.AbstractFileSystem):  # type: ignore[misc]
+    """Files that are there, and do not change.
+
+    Args:
+        size_of: returns the length of one in bytes.
+        opened: opens one.
+    """
 
     protocol = "object"
+    cachable = False
+
+    def __init__(self, size_of: Callable[[str], int], opened: Callable[[str], io.RawIOBase]) -> None:
+        super().__init__()
+        self._size_of, self._opened = size_of, opened
 
     def info(self, path: str, **_: Any) -> dict[str, Any]:
         return {"name": path, "size": self._size_of(path), "type": "file"}
@@ -91,8 +102,6 @@ class _Files(fsspec.AbstractFileSystem):  # type: ignore[misc]
         return [path]
 
     def modified(self, path: str) -> Any:  # noqa: ARG002 - the form of the protocol
-        from datetime import UTC, datetime
-
         return datetime(2000, 1, 1, tzinfo=UTC)
 
     def _open(self, path: str, mode: str = "rb", **_: Any) -> io.RawIOBase:
@@ -100,48 +109,24 @@ class _Files(fsspec.AbstractFileSystem):  # type: ignore[misc]
             raise PermissionError(mode)
         return self._opened(path)
 
-    def _size_of(self, path: str) -> int:
-        raise NotImplementedError
 
-    def _opened(self, path: str) -> io.RawIOBase:
-        raise NotImplementedError
-
-
-class ObjectFile(_Files):
-    """One object of which ranges are asked for.
+def object_file(size: int, ask: Callable[[int, int], bytes]) -> Files:
+    """Return one object of which ranges are asked for.
 
     Args:
         size: its length in bytes.
         ask: returns so many bytes from a place on.
     """
-
-    def __init__(self, size: int, ask: Callable[[int, int], bytes]) -> None:
-        super().__init__()
-        self._size, self._ask = size, ask
-
-    def _size_of(self, path: str) -> int:  # noqa: ARG002 - there is one
-        return self._size
-
-    def _opened(self, path: str) -> io.RawIOBase:  # noqa: ARG002 - there is one
-        return _Ranges(self._size, self._ask)
+    return Files(lambda _: size, lambda _: _Ranges(size, ask))
 
 
-class StreamFiles(_Files):
-    """Files that are read one after the other.
+def stream_files(feed: Feed) -> Files:
+    """Return files that are read one after the other.
 
     Args:
         feed: what stands in them.
     """
-
-    def __init__(self, feed: Feed) -> None:
-        super().__init__()
-        self._feed = feed
-
-    def _size_of(self, path: str) -> int:
-        return self._feed.size(_number(path))
-
-    def _opened(self, path: str) -> io.RawIOBase:
-        return _Stream(self._feed, _number(path))
+    return Files(lambda path: feed.size(_number(path)), lambda path: _Stream(feed, _number(path)))
 
 
 def _number(path: str) -> int:
