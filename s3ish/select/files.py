@@ -86,7 +86,6 @@ class Files(fsspec.AbstractFileSystem):  # type: ignore[misc]
     """
 
     protocol = "object"
-    cachable = False
 
     def __init__(self, size_of: Callable[[str], int], opened: Callable[[str], io.RawIOBase]) -> None:
         super().__init__()

@@ -5,6 +5,7 @@ import gzip
 import io
 import json
 import os
+from contextlib import closing
 
 import pytest
 from botocore.exceptions import ClientError, EventStreamError
@@ -38,7 +39,8 @@ def events(client, bucket, expression, key="k", given=None, out=None, **more):
         OutputSerialization=out or {"CSV": {}},
         **more,
     )
-    return list(answer["Payload"])
+    with closing(answer["Payload"]) as stream:
+        return list(stream)
 
 
 def records(client, bucket, expression, **more):
@@ -311,8 +313,8 @@ def test_an_error_after_the_first_records_ends_the_stream_as_an_error(s3, bucket
         OutputSerialization={"CSV": {}},
     )
     got = 0
-    with pytest.raises(EventStreamError) as caught:
-        for event in answer["Payload"]:
+    with closing(answer["Payload"]) as stream, pytest.raises(EventStreamError) as caught:
+        for event in stream:
             got += len(event["Records"]["Payload"])
     assert got > 100_000
     assert caught.value.response["Error"]["Code"] == "CastFailed"

@@ -1,5 +1,6 @@
 """Queries on a store in memory, whose time tests set."""
 
+from contextlib import closing
 from datetime import UTC, datetime
 
 import boto3
@@ -22,4 +23,5 @@ def test_utcnow_is_the_time_of_the_service():
             InputSerialization={"CSV": {}},
             OutputSerialization={"CSV": {}},
         )
-        assert next(iter(answer["Payload"])) == {"Records": {"Payload": b"2031\n"}}
+        with closing(answer["Payload"]) as stream:
+            assert next(iter(stream)) == {"Records": {"Payload": b"2031\n"}}
