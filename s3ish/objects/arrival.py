@@ -15,7 +15,7 @@ from s3ish.model import Attributes, Owner, Version
 from s3ish.objects import versions
 from s3ish.objects.encodings.chain import Encodings, Links
 from s3ish.objects.ingest import Source
-from s3ish.objects.put import take_in
+from s3ish.objects.put import refuse_early, take_in
 from s3ish.objects.replica_place import publish_replica
 from s3ish.objects.replication import REPLICA
 from s3ish.objects.store import Conflicted, Store, translated
@@ -92,6 +92,7 @@ async def take_object(
     with translated():
         if there := await arrived(store, bucket, key, identity):
             return there
+        await refuse_early(store, bucket, key, source.size)
         chain = (encodings or store.encodings).chain(encoding)
         async with store.create(bucket, key, chain.stored_size(source.size)) as writer:
             draft = await take_in(store, bucket, key, source, writer, chain, owner, attributes)

@@ -132,8 +132,10 @@ async def publish(
     raise AssertionError  # attempts() raises before
 
 
-async def _refuse_early(store: Store, name: str, key: str, size: int) -> None:
-    """Refuse what a quota leaves no room for before so many bytes come; publish() decides. Raises QuotaExceeded."""
+async def refuse_early(store: Store, name: str, key: str, size: int | None) -> None:
+    """Refuse what a quota leaves no room for before many bytes come; the commit decides. Raises QuotaExceeded."""
+    if not size or size <= LONG_BYTES:
+        return
     bucket = (await store.bucket(name)).record
     if bucket.versioning != "Suspended" and store.quotas.limit(bucket):
         newest = [] if bucket.versioning else await store.newest(name, key)
@@ -211,8 +213,7 @@ async def put_object(
         newest = await store.newest(bucket, key)
         conditions.check(newest[0].record if newest else None, key)
     with translated():
-        if source.size and source.size > LONG_BYTES:
-            await _refuse_early(store, bucket, key, source.size)
+        await refuse_early(store, bucket, key, source.size)
         chain = (encodings or store.encodings).chain(encoding)
         async with store.create(bucket, key, chain.stored_size(source.size)) as writer:
             draft = await take_in(store, bucket, key, source, writer, chain, owner, attributes)

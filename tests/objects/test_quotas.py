@@ -8,8 +8,9 @@ from s3ish.errors import QuotaExceeded
 from s3ish.index.protocol import Put
 from s3ish.integrity.rebuild import rebuild
 from s3ish.model import Usage
-from s3ish.objects import annotations, buckets, multipart
+from s3ish.objects import annotations, buckets, multipart, versions
 from s3ish.objects import put as write
+from s3ish.objects.arrival import Identity, take_object
 from s3ish.objects.quota_settings import OwnerQuotas, described, of_owners, set_of_bucket, set_of_owner
 from s3ish.objects.quotas import DOCUMENT, NONE, Limits, Quotas
 from s3ish.tables.catalog import OF_BUCKET, USAGE
@@ -94,6 +95,10 @@ async def test_long_bodies_are_refused_before_they_are_read(store):
         await write.put_object(store, "b", "k", body, owner=OWNER, attributes=PLAIN)
     with pytest.raises(QuotaExceeded):
         await multipart.put_part(store, "b", "k", upload.id, 1, body)
+    await buckets.set_versioning(store, "b", enabled=True)
+    replica = Identity(versions.mint(1, store.clock), 1, 1)
+    with pytest.raises(QuotaExceeded):
+        await take_object(store, "b", "k", body, identity=replica, owner=OWNER, attributes=PLAIN)
 
 
 async def test_a_long_body_may_take_the_place_of_an_object_with_its_annotations(store):
