@@ -17,6 +17,7 @@ from s3ish.integrity.startup import join, recover
 from s3ish.model import Attributes, Tag
 from s3ish.objects import annotations, appending, buckets, multipart, rename, snapshots, system, versions
 from s3ish.objects.conditions import UNCONDITIONAL, ReadConditions
+from s3ish.objects.kept_rows import KeptRows
 from s3ish.tables.catalog import TABLES
 from tests.objects.support import (
     Bytes,
@@ -276,6 +277,23 @@ async def test_a_new_snapshot_keeps_nothing_from_the_job_that_waits_for_it(store
     await RemovalJob(store).step()
     assert await store.index.scan("garbage", b"", b"\xff", 9) == []
     assert await strays(store) == []
+
+
+async def test_what_snapshots_name_is_looked_up_once_for_all_parts_of_an_object(store, small_parts, monkeypatch):
+    upload = await begin(store, "k")
+    await complete(store, upload, [await add_part(store, upload, number, sample(300)) for number in (1, 2, 3, 4)])
+    await snapshots.take(store, "s")
+    scanned, scan = [], KeptRows.scan
+
+    async def counting(kept, table, *of):
+        scanned.append(table)
+        return await scan(kept, table, *of)
+
+    monkeypatch.setattr(KeptRows, "scan", counting)
+    await remove(store, "k")
+    assert len(scanned) == len(set(scanned)) > 0
+    await snapshots.restore(store, "s")
+    assert await get(store, "k") == sample(300) * 4
 
 
 async def looked_up(store, monkeypatch):
