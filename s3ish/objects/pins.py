@@ -34,9 +34,7 @@ class Pins:
         """Return the ids of those blobs of garbage that are pinned. Raises Unavailable."""
         if not await self._is_any():
             return frozenset()
-        seen: dict[
-            str, AbstractSet[str] | None
-        ] = {}  # parts lie where their object does
+        seen: dict[str, AbstractSet[str] | None] = {}  # parts lie where their object does
         pinned: list[str] = []
         for ref in (garbage.ref, *garbage.parts):
             place = ref.id.rpartition("@")[0]
