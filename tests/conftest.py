@@ -14,8 +14,9 @@ from hypothesis import settings
 
 from tests.waiting import WAIT_SECONDS
 
-settings.register_profile("s3ish", deadline=None)  # how long one example takes is the machine's matter
-settings.load_profile("s3ish")
+settings.register_profile("search", deadline=None)  # how long one example takes is the machine's matter
+settings.register_profile("s3ish", settings.get_profile("search"), derandomize=True)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "s3ish"))
 
 TESTS = Path(__file__).parent
 SLOW_FOLDERS = {TESTS / "torture", TESTS / "sim"}

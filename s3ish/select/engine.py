@@ -20,6 +20,7 @@ from s3ish.errors import (
     CSVEscapingRecordDelimiter,
     CSVParsingError,
     ExternalEvalException,
+    IllegalSqlFunctionArgument,
     IntegerOverflow,
     InvalidTextEncoding,
     JSONParsingError,
@@ -44,7 +45,10 @@ _ROWS = 100
 _CHUNK_BYTES = 256 * 1024
 _OVERHEAD_BYTES = 1024 * 1024 * 1024
 """Address space beside what the engine may use: its code, the interpreter, stacks."""
-_OWN_ERRORS = {error.code: error for error in (CSVEscapingRecordDelimiter, CSVParsingError, ValueParseFailure)}
+_DIVIDED = IllegalSqlFunctionArgument(f"{IllegalSqlFunctionArgument.text} A number is divided by zero.")
+_OWN_ERRORS = {
+    error.code: error for error in (CSVEscapingRecordDelimiter(), CSVParsingError(), _DIVIDED, ValueParseFailure())
+}
 
 
 class Child:
@@ -219,7 +223,7 @@ def _cause(error: Exception, task: Task) -> S3Error:
     text = str(error)
     for code, own in _OWN_ERRORS.items():
         if f": {code}" in text[:80]:
-            return own()
+            return own
     if isinstance(error, duckdb.OutOfMemoryException):
         return _too_large(task)
     if "maximum_object_size" in text or "Maximum line size" in text or "max_line_size" in text:

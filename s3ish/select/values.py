@@ -8,7 +8,12 @@ from enum import Enum
 
 from msgspec import Struct
 
-from s3ish.errors import ExpressionTooLong, IncorrectSqlFunctionArgumentType, InvalidDataType
+from s3ish.errors import (
+    ExpressionTooLong,
+    IllegalSqlFunctionArgument,
+    IncorrectSqlFunctionArgumentType,
+    InvalidDataType,
+)
 
 _LONGEST = 1024 * 1024
 """The longest text that a value of a query may become, in characters: parts of it stand in it several times."""
@@ -130,6 +135,11 @@ def whole(value: Value) -> str:
     if value.kind in (Kind.FLOAT, Kind.DECIMAL):
         return f"CAST(trunc({value.sql}) AS BIGINT)"
     return value.sql if value.kind is Kind.INT else f"CAST(trunc({number(value, strict=True)}) AS BIGINT)"
+
+
+def divisor(number: str) -> str:
+    """Return a number that fails the query where it is zero, as SQL-92 says."""
+    return f"CASE WHEN {number} = 0 THEN error('{IllegalSqlFunctionArgument.code}') ELSE {number} END"
 
 
 def truth(value: Value) -> str:
