@@ -136,7 +136,8 @@ def test_a_log_that_is_in_its_own_bucket_does_not_log_itself(raw, s3, new_bucket
     bucket = new_bucket()
     enabled = {"TargetBucket": bucket, "TargetPrefix": "logs/"}
     s3.put_bucket_logging(Bucket=bucket, BucketLoggingStatus={"LoggingEnabled": enabled})
-    log_of(bucket, raw("GET", f"/{bucket}?location").headers["x-amz-request-id"])
+    for _ in range(2):  # what the first delivery had logged would come with the second
+        log_of(bucket, raw("GET", f"/{bucket}?location").headers["x-amz-request-id"])
     assert not [line for line in _lines(s3, bucket) if "REST.PUT.OBJECT" in line]
 
 

@@ -231,8 +231,7 @@ def test_fifteen_minutes_of_skew_are_allowed():  # case 56
         assert code_of(request, NOW + skew) == (403, "RequestTimeTooSkewed")
 
 
-@pytest.mark.parametrize("hours", [-1, 0, 1])
-def test_a_request_over_midnight(hours):
+def test_a_request_over_midnight():
     """The scope names the day of the request, not of the server."""
     at = NOW.replace(hour=23, minute=59)
     assert authenticator().identify(header_request(at=at), at + timedelta(minutes=10)).user == ALICE
@@ -504,7 +503,7 @@ def test_nothing_can_be_added_to_a_presigned_query(more):
     assert code_of(replace(request, raw_query=f"{request.raw_query}&{more}")) == (403, "SignatureDoesNotMatch")
 
 
-def test_another_host(monkeypatch):  # case 65
+def test_another_host():  # case 65
     for request in (header_request(), query_request()):
         assert code_of(with_headers(request, host="other.example.com")) == (403, "SignatureDoesNotMatch")
 

@@ -237,10 +237,12 @@ def test_writers_go_on_through_restores(served, require_clean):
     require_clean()
 
 
-def test_a_start_without_controls_keeps_no_start(served, tmp_path, start_server, run_s3ish):
+def test_a_start_without_controls_keeps_no_start(served, start_server):
+    served.put("large", BODIES["large"])
     served.process.stop()
-    plain = start_server(*served.roots)
-    plain.stop()
     served.begin()
-    served.server.reset()
-    assert served.objects() == {}
+    served.delete("large")
+    assert served.shards(), "a reset goes back to this start"
+    served.process.stop()
+    start_server(*served.roots)
+    wait_until(lambda: not served.shards())

@@ -100,7 +100,7 @@ def test_by_default_there_is_one_worker_a_core(start_server, tmp_path):
     assert server.stop()[0] == 0
 
 
-def test_on_one_core_one_process_does_all(start_server, tmp_path, monkeypatch):
+def test_on_one_core_one_process_does_all(start_server, tmp_path):
     before = os.sched_getaffinity(0)
     os.sched_setaffinity(0, {min(before)})  # which the server inherits
     try:

@@ -224,7 +224,7 @@ async def test_a_query_ends_whose_records_nobody_takes(selects):
         assert is_gone(query.pid)
 
 
-async def test_few_queries_run_at_once_and_others_wait(monkeypatch):
+async def test_few_queries_run_at_once_and_others_wait():
     selects = Selects(Clock(), seconds=0.5, at_once=1)
     endless = task_of("SELECT * FROM S3Object")
     async with Query(selects, endless, repeat(b"a,b\n" * 10_000)):
