@@ -32,6 +32,7 @@ from s3ish.wire.scalars import Instant, read_http_date, write_http_date
 from s3ish.wire.shape import shape
 
 Answer = TypeVar("Answer", bound="HeadObjectResponse")
+_SECOND = 1_000_000_000
 
 
 @shape
@@ -67,6 +68,7 @@ class GetObjectRequest(ObjectRequest, CustomerKeyHeaders):
 
     conditions: ConditionHeaders | None = group()
     range: str | None = header("Range")
+    if_range: str | None = header("If-Range")
     overrides: Overrides | None = group()
     version_id: str | None = query("versionId")
     part_number: int | None = query("partNumber")
@@ -154,7 +156,18 @@ async def _look(context: Context, request: GetObjectRequest, key: CustomerKey | 
     check_key(version, key)
     if request.conditions:
         _check_conditions(request.conditions, version, context.store.clock.service_ns())
-    return version, get.select(version, request.range, request.part_number)
+    wanted = request.range if request.if_range is None or _is_same(request.if_range, version) else None
+    return version, get.select(version, wanted, request.part_number)
+
+
+def _is_same(validator: str, version: Version) -> bool:
+    """Whether If-Range means this very version: else a client has bytes of another one, and needs all of this.
+
+    https://www.rfc-editor.org/rfc/rfc9110#section-13.1.5
+    """
+    if validator.strip('"') == version.etag:
+        return True
+    return _moment(validator) == version.modified_ns // _SECOND * _SECOND
 
 
 def _check_conditions(given: ConditionHeaders, version: Version, now_ns: int) -> None:

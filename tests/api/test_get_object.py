@@ -221,6 +221,19 @@ def test_a_range_of_an_object_that_has_changed(raw, key, etag):  # case 50
     assert answer.outcome == (412, "PreconditionFailed")
 
 
+def test_a_range_if_the_object_is_still_the_same(raw, key, etag, modified):
+    now, early, late = (format_datetime(modified + timedelta(seconds=seconds), usegmt=True) for seconds in (0, -1, 1))
+    for method in ("GET", "HEAD"):
+        for same in (etag, etag.strip('"'), now):
+            answer = raw(method, key, headers={"If-Range": same, "Range": "bytes=2-3"})
+            assert (answer.status, answer.headers["content-range"]) == (206, "bytes 2-3/10")
+        for other in ('"other"', f"W/{etag}", f'"other", {etag}', early, late, "yesterday", "*", ""):
+            for wanted in ("bytes=2-3", "bytes=99-"):
+                answer = raw(method, key, headers={"If-Range": other, "Range": wanted})
+                assert (answer.status, answer.headers["content-length"]) == (200, "10")
+                assert "content-range" not in answer.headers
+
+
 def test_conditions_on_nothing(raw, bucket):
     for name in ("If-Match", "If-None-Match"):
         assert raw("GET", f"/{bucket}/missing", headers={name: "*"}).outcome == (404, "NoSuchKey")
