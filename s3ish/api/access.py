@@ -13,6 +13,7 @@ from s3ish.auth.lasting import with_principals
 from s3ish.auth.policy import MAX_BYTES, read_policy
 from s3ish.errors import (
     AccessDenied,
+    InvalidBucketAclWithObjectOwnership,
     MalformedXML,
     NoSuchBucketPolicy,
     NoSuchPublicAccessBlockConfiguration,
@@ -23,9 +24,12 @@ from s3ish.wire.fields import element, ignored
 from s3ish.wire.shape import shape
 
 
-def _check_ownership(controls: OwnershipControls, bucket: Bucket) -> None:  # noqa: ARG001 - the form of every check
+def _check_ownership(controls: OwnershipControls, bucket: Bucket) -> None:
     if len(controls.rules) != 1:
         raise MalformedXML
+    acl = rules_of(bucket).acl
+    if controls.rules[0].ownership == rules.ENFORCED and acl and not acl.is_of_owner:
+        raise InvalidBucketAclWithObjectOwnership
 
 
 OWNERSHIP = bucket_document(

@@ -11,7 +11,16 @@ from typing import Any
 from msgspec.structs import replace
 
 from s3ish.api.context import Context
-from s3ish.api.grants import AccessControlPolicy, default_acl, element_of, given_list, kept, list_of, list_of_object
+from s3ish.api.grants import (
+    XML_ID,
+    AccessControlPolicy,
+    default_acl,
+    element_of,
+    given_list,
+    kept,
+    list_of,
+    list_of_object,
+)
 from s3ish.api.operation import operation
 from s3ish.api.rules import ACL, ENFORCED, ownership_of, rules_of
 from s3ish.api.shapes import BucketGrantHeaders, BucketRequest, DocumentDigest, GrantHeaders, ObjectRequest
@@ -21,6 +30,7 @@ from s3ish.errors import (
     AccessControlListNotSupported,
     AccessDenied,
     InvalidArgument,
+    MalformedACLError,
     MissingSecurityHeader,
     UnexpectedContent,
 )
@@ -38,14 +48,15 @@ class GetBucketAclRequest(BucketRequest):
 @operation("GET /{Bucket}?acl", action="s3:GetBucketAcl")
 async def get_bucket_acl(context: Context, request: GetBucketAclRequest) -> AccessControlPolicy:  # noqa: ARG001
     """https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetBucketAcl.html"""
-    return element_of(rules_of(context.target).acl or default_acl(context.target.owner))
+    rules = rules_of(context.target)
+    return element_of(rules.acl if rules.acls_count and rules.acl else default_acl(rules.owner))
 
 
 @shape
 class PutBucketAclRequest(BucketRequest, BucketGrantHeaders, DocumentDigest):
     """PUT /{Bucket}?acl"""
 
-    policy: AccessControlPolicy | None = body("AccessControlPolicy", required=False)
+    policy: AccessControlPolicy | None = body("AccessControlPolicy", required=False, malformed=MalformedACLError)
 
 
 @operation("PUT /{Bucket}?acl", action="s3:PutBucketAcl")
@@ -53,7 +64,7 @@ async def put_bucket_acl(context: Context, request: PutBucketAclRequest) -> None
     """https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutBucketAcl.html"""
     bucket = context.target
     acl = chosen_list(request, request.policy, bucket.owner, bucket.owner)
-    check_grantees(context, acl)
+    check_grantees(context, acl, XML_ID if request.policy else "id")
     _check_change(request, acl, rules_of(bucket), bucket.owner)
     text = write_document(element_of(acl), "AccessControlPolicy").decode()
     await buckets.set_documents(context.store, bucket.name, {ACL: text})
@@ -70,6 +81,9 @@ class GetObjectAclRequest(ObjectRequest):
 async def get_object_acl(context: Context, request: GetObjectAclRequest) -> AccessControlPolicy:
     """https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObjectAcl.html"""
     version = await versions.get(context.store, request.bucket, request.key, request.version_id)
+    rules = rules_of(context.target)
+    if not rules.acls_count:
+        return element_of(default_acl(rules.owner))
     return element_of(list_of_object(version.owner, version.attributes.acl))
 
 
@@ -78,7 +92,7 @@ class PutObjectAclRequest(ObjectRequest, BucketGrantHeaders, DocumentDigest):
     """PUT /{Bucket}/{Key+}?acl"""
 
     version_id: str | None = query("versionId")
-    policy: AccessControlPolicy | None = body("AccessControlPolicy", required=False)
+    policy: AccessControlPolicy | None = body("AccessControlPolicy", required=False, malformed=MalformedACLError)
 
 
 @operation("PUT /{Bucket}/{Key+}?acl", action="s3:PutObjectAcl", version_action="s3:PutObjectVersionAcl")
@@ -87,7 +101,7 @@ async def put_object_acl(context: Context, request: PutObjectAclRequest) -> None
     bucket = context.target
     version = await versions.get(context.store, request.bucket, request.key, request.version_id)
     acl = chosen_list(request, request.policy, version.owner, bucket.owner)
-    check_grantees(context, acl)
+    check_grantees(context, acl, XML_ID if request.policy else "id")
     _check_change(request, acl, rules_of(bucket), version.owner)
     grants = kept(acl, version.owner)
 
@@ -122,10 +136,13 @@ def chosen_list(
     return AccessList(owner, acl.grants)
 
 
-def check_grantees(context: Context, acl: AccessList) -> None:
+def check_grantees(context: Context, acl: AccessList, argument: str = "id") -> None:
     """Check that there is everybody whom an access list grants something. Raises InvalidArgument.
 
     A server that does not know who can own buckets takes any id.
+
+    Args:
+        argument: what the error calls an id.
     """
     known = {f"id={owner.id}" for owner in context.names.owners()}
     if not known:
@@ -134,7 +151,7 @@ def check_grantees(context: Context, acl: AccessList) -> None:
     known |= {f"id={context.bucket.owner.id}"} if context.bucket else set()
     for grant in acl.grants:
         if grant.grantee.startswith("id=") and grant.grantee not in known:
-            raise InvalidArgument("Invalid id", ArgumentName="id", ArgumentValue=grant.grantee[3:])
+            raise InvalidArgument("Invalid id", ArgumentName=argument, ArgumentValue=grant.grantee[3:])
 
 
 def _check_change(request: GrantHeaders, acl: AccessList, rules: BucketRules, owner: Owner) -> None:

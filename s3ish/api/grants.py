@@ -18,6 +18,8 @@ from s3ish.wire.fields import attribute, element, elements
 from s3ish.wire.shape import shape
 
 MAX_GRANTS = 100
+XML_ID = "CanonicalUser/ID"
+"""What errors call the id of a grantee in a document."""
 _XSI = "{http://www.w3.org/2001/XMLSchema-instance}type"
 _GRANTEE = re.compile(r'\s*(id|uri|emailAddress)\s*=\s*"?([^",]+?)"?\s*', re.IGNORECASE)
 _NOTHING = Grant("", "NOTHING")
@@ -74,18 +76,21 @@ def _grantee(grantee: GranteeElement) -> str:
     wanted = {"CanonicalUser": grantee.id, "Group": grantee.uri, "AmazonCustomerByEmail": grantee.email}.get(kind)
     if not wanted:
         raise MalformedACLError
-    return _named({"CanonicalUser": "id", "Group": "uri"}.get(kind, "emailAddress"), wanted)
+    if kind == "CanonicalUser":
+        return _named("id", wanted, XML_ID)
+    return _named("uri" if kind == "Group" else "emailaddress", wanted, "Group/URI")
 
 
-def _named(kind: str, name: str) -> str:
-    if kind.lower() == "emailaddress":
+def _named(kind: str, name: str, argument: str) -> str:
+    """Return a grantee; ``argument`` is what errors call the name."""
+    if kind == "emailaddress":
         raise UnresolvableGrantByEmailAddress
-    if kind.lower() == "uri":
+    if kind == "uri":
         if name not in GROUPS:
-            raise InvalidArgument("Invalid group uri", ArgumentName="uri", ArgumentValue=name[:256])
+            raise InvalidArgument("Invalid group uri", ArgumentName=argument, ArgumentValue=name[:256])
         return f"uri={name}"
     if not re.fullmatch(r"[\w.@+=,/-]{1,128}", name):
-        raise InvalidArgument("Invalid id", ArgumentName="id", ArgumentValue=name[:128])
+        raise InvalidArgument("Invalid id", ArgumentName=argument, ArgumentValue=name[:128])
     return f"id={name}"
 
 
@@ -139,17 +144,18 @@ def given_list(request: GrantHeaders, owner: Owner, bucket_owner: Owner) -> Acce
         return canned(request.acl, owner, bucket_owner)
     if not granted:
         return None
-    return AccessList(owner, tuple(Grant(name, permission) for permission, text in granted for name in _names(text)))
+    return AccessList(
+        owner, tuple(Grant(name, permission) for permission, text in granted for name in _names(permission, text))
+    )
 
 
-def _names(text: str) -> list[str]:
-    """Read the grantees of a header: ``id="...", uri="..."``."""
+def _names(permission: str, text: str) -> list[str]:
+    """Read the grantees of the header of a permission: ``id="...", uri="..."``."""
     found = [_GRANTEE.fullmatch(item) for item in text.split(",")]
     if not all(found) or len(found) > MAX_GRANTS:
-        raise InvalidArgument(
-            "Argument format not recognized", ArgumentName="x-amz-grant-header", ArgumentValue=text[:256]
-        )
-    return [_named(item[1], item[2]) for item in found if item]
+        header = f"x-amz-grant-{permission.lower().replace('_', '-')}"
+        raise InvalidArgument("Argument format not recognized", ArgumentName=header, ArgumentValue=text[:256])
+    return [_named(item[1].lower(), item[2], item[1].lower()) for item in found if item]
 
 
 def kept(acl: AccessList, owner: Owner) -> tuple[Grant, ...]:

@@ -56,6 +56,11 @@ class AccessList(Struct, frozen=True):
         """Whether it grants anything to everybody, or to everybody who can sign."""
         return any(grant.grantee in (f"uri={ALL_USERS}", f"uri={AUTHENTICATED_USERS}") for grant in self.grants)
 
+    @property
+    def is_of_owner(self) -> bool:
+        """Whether it grants nothing to anybody but its owner."""
+        return all(grant.grantee == f"id={self.owner.id}" for grant in self.grants)
+
 
 def grants(acl: AccessList, principal: Principal, permission: str, *, by_id: bool, by_group: bool) -> bool:
     """Tell whether a list gives a principal a permission.

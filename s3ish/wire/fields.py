@@ -5,6 +5,8 @@ from typing import Any, Literal, Protocol, TypeVar
 
 from msgspec import Struct
 
+from s3ish.errors import MalformedXML, S3Error
+
 Member_co = TypeVar("Member_co", covariant=True)
 Place = Literal[
     "label",
@@ -30,7 +32,8 @@ class Spec(Struct, frozen=True):
     the text is percent-encoded when the instance's ``encoding_type`` is ``url``, ``rows`` whether members come as
     tuples, ``gaps`` whether members of another list stand among them, ``fills`` the list of whose members these stand
     among, ``member`` of the model the name in AWS's API model where it is not the wire name, ``limit`` how many
-    members a list that is read may have, and ``secret`` whether an instance must not show the value.
+    members a list that is read may have, ``secret`` whether an instance must not show the value, and ``malformed`` the
+    error where the text is not what it should be.
     """
 
     place: Place
@@ -44,6 +47,7 @@ class Spec(Struct, frozen=True):
     member: str = ""
     limit: int = 0
     secret: bool = False
+    malformed: type[S3Error] = MalformedXML
 
 
 class Unread(Struct, frozen=True):
@@ -178,9 +182,14 @@ def group() -> Any:
     return Field(Spec("group", ""), None)
 
 
-def body(name: str = "", *, required: bool = True) -> Any:
-    """The whole XML body as one structure, whose root element is ``name`` (the shape's own if empty)."""
-    return Field(Spec("body", name), REQUIRED if required else None)
+def body(name: str = "", *, required: bool = True, malformed: type[S3Error] = MalformedXML) -> Any:
+    """The whole XML body as one structure, whose root element is ``name`` (the shape's own if empty).
+
+    Args:
+        required: whether a body must be there.
+        malformed: the error where it is not such a structure.
+    """
+    return Field(Spec("body", name, malformed=malformed), REQUIRED if required else None)
 
 
 def document() -> Any:

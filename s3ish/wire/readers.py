@@ -113,7 +113,7 @@ def compile_request_reader(compiled: Places, read_document: Callable[..., Any]) 
             lines.end.append(f"{target} = take_prefix(headers, {spec.name.lower()!r})")
         elif spec.place == "body":
             required = fields_of(cls)[name].required
-            given = f"{lines.named(kind)}, document, {spec.name!r}, {required}"
+            given = f"{lines.named(kind)}, document, {lines.named(spec)}, {required}"
             lines.end.append(f"{target} = read_body(read_document, {given})")
         elif spec.place == "document":
             lines.end.append(f"{target} = read_text(document)")
@@ -126,12 +126,15 @@ def _take_prefix(source: Mapping[str, str], prefix: str) -> dict[str, str]:
     return {name[len(prefix) :]: value for name, value in source.items() if name.startswith(prefix)}
 
 
-def _read_body(read_document: Callable[..., Any], kind: type, document: bytes, root: str, required: bool) -> Any:
+def _read_body(read_document: Callable[..., Any], kind: type, document: bytes, spec: Spec, required: bool) -> Any:
     if not document:
         if required:
-            raise InvalidRequest("Missing required body") if not root else MalformedXML
+            raise MissingRequestBodyError
         return None
-    return read_document(kind, document, root)
+    try:
+        return read_document(kind, document, spec.name)
+    except MalformedXML as error:
+        raise spec.malformed from error
 
 
 def _read_text(document: bytes) -> str:

@@ -204,3 +204,40 @@ def test_a_part_without_its_upload(raw, filled, unchanged):
         answer = raw("PUT", f"/{filled[0]}/k?uploadId={filled[1]}", "part")
         assert answer.outcome == (405, "MethodNotAllowed")
         assert answer.headers["allow"] == "DELETE, GET, POST"
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "?abac",
+        "?accelerate",
+        "?analytics&id=x",
+        "?cors",
+        "?encryption",
+        "?intelligent-tiering&id=x",
+        "?inventory&id=x",
+        "?lifecycle",
+        "?logging",
+        "?metrics&id=x",
+        "?notification",
+        "?object-lock",
+        "?ownershipControls",
+        "?policy",
+        "?publicAccessBlock",
+        "?replication",
+        "?requestPayment",
+        "?tagging",
+        "?versioning",
+        "?website",
+        "/k?tagging",
+        "/k?retention",
+        "/k?legal-hold",
+    ],
+)
+def test_a_request_without_the_document_that_it_is_about(s3, raw, bucket, path):
+    s3.put_object(Bucket=bucket, Key="k", Body=b"x")
+    assert raw("PUT", f"/{bucket}{path}").outcome == (400, "MissingRequestBodyError")
+
+
+def test_a_removal_that_names_no_object(raw, bucket):
+    assert raw("POST", f"/{bucket}?delete").outcome == (400, "MissingRequestBodyError")

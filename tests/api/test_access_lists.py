@@ -1,0 +1,121 @@
+"""Access lists as documents and headers: what is refused of them, and what ownership makes of them."""
+
+import pytest
+
+EVERYBODY = "http://acs.amazonaws.com/groups/global/AllUsers"
+LIST = (
+    '<AccessControlPolicy xmlns="http://s3.amazonaws.com/doc/2006-03-01/"><Owner><ID>{owner}</ID></Owner>'
+    '<AccessControlList><Grant><Grantee xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance" xsi:type="{kind}">'
+    "{grantee}</Grantee><Permission>{permission}</Permission></Grant></AccessControlList></AccessControlPolicy>"
+)
+
+
+def own(s3, bucket, ownership):
+    s3.put_bucket_ownership_controls(Bucket=bucket, OwnershipControls={"Rules": [{"ObjectOwnership": ownership}]})
+
+
+@pytest.fixture
+def listed(s3, new_bucket):
+    """A bucket in which access lists count, with an object."""
+    bucket = new_bucket()
+    own(s3, bucket, "ObjectWriter")
+    s3.put_object(Bucket=bucket, Key="k", Body=b"x")
+    return bucket
+
+
+@pytest.mark.parametrize(
+    "grant",
+    [
+        {"ACL": "public-read"},
+        {"ACL": "authenticated-read"},
+        {"ACL": "log-delivery-write"},
+        {"GrantRead": "id=other"},
+    ],
+)
+def test_no_bucket_whose_list_gives_others_something_is_its_owners_alone(s3, listed, refused, grant):
+    s3.put_bucket_acl(Bucket=listed, **grant)
+    enforced = {"Rules": [{"ObjectOwnership": "BucketOwnerEnforced"}]}
+    refused(
+        "InvalidBucketAclWithObjectOwnership",
+        400,
+        s3.put_bucket_ownership_controls,
+        Bucket=listed,
+        OwnershipControls=enforced,
+    )
+    assert s3.get_bucket_ownership_controls(Bucket=listed)["OwnershipControls"]["Rules"] != enforced["Rules"]
+    own(s3, listed, "BucketOwnerPreferred")
+    s3.put_bucket_acl(Bucket=listed, ACL="private")
+    own(s3, listed, "BucketOwnerEnforced")
+
+
+def test_where_lists_have_no_meaning_they_show_the_owner_of_the_bucket(s3, other, listed):
+    s3.put_bucket_acl(Bucket=listed, GrantWrite="id=other")
+    s3.put_object_acl(Bucket=listed, Key="k", ACL="public-read")
+    other.put_object(Bucket=listed, Key="theirs", Body=b"x")
+    s3.put_bucket_acl(Bucket=listed, ACL="private")
+    own(s3, listed, "BucketOwnerEnforced")
+    whole = s3.get_bucket_acl(Bucket=listed)
+    for key in ("k", "theirs"):
+        found = s3.get_object_acl(Bucket=listed, Key=key)
+        assert (found["Owner"], found["Grants"]) == (whole["Owner"], whole["Grants"])
+    own(s3, listed, "ObjectWriter")
+    assert {"Type": "Group", "URI": EVERYBODY} in [
+        grant["Grantee"] for grant in s3.get_object_acl(Bucket=listed, Key="k")["Grants"]
+    ]
+    s3.put_bucket_acl(Bucket=listed, ACL="public-read")
+    s3.delete_bucket_ownership_controls(Bucket=listed)
+    assert s3.get_bucket_acl(Bucket=listed)["Grants"] == whole["Grants"]
+
+
+@pytest.mark.parametrize("path", ["?acl", "/k?acl"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "<AccessControlPolicy/>",
+        "<AccessControlPolicy><AccessControlList/></AccessControlPolicy>",
+        "<AccessControlPolicy><Owner/><AccessControlList/></AccessControlPolicy>",
+        "<Other/>",
+        "no document",
+        "<AccessControlPolicy>",
+        LIST.format(owner="x", kind="CanonicalUser", grantee="<ID>other</ID>", permission="EVERYTHING"),
+        LIST.format(owner="x", kind="CanonicalUser", grantee="<Name>other</Name>", permission="READ"),
+        LIST.format(owner="x", kind="Somebody", grantee="<ID>other</ID>", permission="READ"),
+        LIST.format(owner="x", kind="CanonicalUser", grantee="", permission="READ"),
+    ],
+)
+def test_a_document_that_is_no_access_list(raw, listed, path, text):
+    assert raw("PUT", f"/{listed}{path}", text).outcome == (400, "MalformedACLError")
+
+
+@pytest.mark.parametrize("path", ["?acl", "/k?acl"])
+@pytest.mark.parametrize(
+    ("kind", "grantee", "argument", "value"),
+    [
+        ("CanonicalUser", "<ID>nobody</ID>", "CanonicalUser/ID", "nobody"),
+        ("CanonicalUser", "<ID>no body</ID>", "CanonicalUser/ID", "no body"),
+        ("Group", "<URI>http://group</URI>", "Group/URI", "http://group"),
+    ],
+)
+def test_a_grantee_in_a_document_who_is_not_there(s3, raw, listed, path, kind, grantee, argument, value):
+    owner = s3.get_bucket_acl(Bucket=listed)["Owner"]["ID"]
+    text = LIST.format(owner=owner, kind=kind, grantee=grantee, permission="READ")
+    answer = raw("PUT", f"/{listed}{path}", text)
+    assert answer.outcome == (400, "InvalidArgument")
+    assert (answer.xml.findtext("ArgumentName"), answer.xml.findtext("ArgumentValue")) == (argument, value)
+
+
+@pytest.mark.parametrize("path", ["?acl", "/k?acl", "/new"])
+@pytest.mark.parametrize("header", ["x-amz-grant-read", "x-amz-grant-full-control", "x-amz-grant-read-acp"])
+@pytest.mark.parametrize(
+    ("text", "argument", "value"),
+    [
+        ("somebody", None, "somebody"),
+        ("name=somebody", None, "name=somebody"),
+        ("id=nobody", "id", "nobody"),
+        ('URI="http://group"', "uri", "http://group"),
+    ],
+)
+def test_a_grantee_in_a_header_who_is_not_there(raw, listed, path, header, text, argument, value):
+    answer = raw("PUT", f"/{listed}{path}", "x" if path == "/new" else b"", headers={header: text})
+    assert answer.outcome == (400, "InvalidArgument")
+    assert (answer.xml.findtext("ArgumentName"), answer.xml.findtext("ArgumentValue")) == (argument or header, value)
