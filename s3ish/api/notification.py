@@ -48,6 +48,8 @@ EVENTS = frozenset(f"s3:{group}:{kind}" for group, kinds in _EVENTS.items() for 
 )
 """The events that a target can subscribe to."""
 _TEST = "TestEvent"
+_ORDERED = {"sqs": "SQS queues", "sns": "SNS topics"}
+"""What has a kind that keeps an order, to which S3 sends nothing; the names of that kind end with ``.fifo``."""
 _ARN = re.compile(r"arn:[a-z-]{1,32}:(?P<service>[a-z]+):(?P<region>[a-z0-9-]*):[0-9]{0,12}:[\w:.$-]{1,256}", re.ASCII)
 
 
@@ -191,6 +193,12 @@ async def _check_arn(subscription: Subscription, context: Context, *, skip: bool
         raise InvalidArgument("The ARN is not well formed", ArgumentName=subscription.what, ArgumentValue=arn[:256])
     if known:
         return
+    if subscription.service in _ORDERED and arn.endswith(".fifo"):
+        raise InvalidArgument(
+            f"FIFO {_ORDERED[subscription.service]} are not supported.",
+            ArgumentName=subscription.what,
+            ArgumentValue=arn[:256],
+        )
     if parts and parts["region"] != context.target.region:
         raise InvalidArgument(
             "The notification destination service region is not valid for the bucket location constraint",

@@ -28,6 +28,7 @@ MOST_IN_FLIGHT = 10_000
 """How many messages of a queue may have been received and not deleted."""
 _PREFIX = "queues/"
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,80}")
+_FIFO = ".fifo"
 _ROWS = 100
 _LOOK_SECONDS = 0.2
 """How often who waits for a message looks for one that another process sent, or that can be received again."""
@@ -50,17 +51,26 @@ TEXTS = ("Policy",)
 
 
 class QueueError(Exception):
-    """A call cannot be carried out: the name of the error, what the older protocol calls it, and a text."""
+    """A call cannot be carried out: the name of the error, what the older protocol calls it, a text, and a status."""
 
-    def __init__(self, name: str, message: str, *, older: str = "") -> None:
+    def __init__(self, name: str, message: str, *, older: str = "", status: int = 400) -> None:
         super().__init__(message)
-        self.name, self.message, self.older = name, message, older or name
+        self.name, self.message, self.older, self.status = name, message, older or name, status
 
 
 def no_queue() -> QueueError:
     """Return the error where there is no such queue."""
     older = "AWS.SimpleQueueService.NonExistentQueue"
     return QueueError("QueueDoesNotExist", "The specified queue does not exist.", older=older)
+
+
+def unsupported(message: str) -> QueueError:
+    """Return the error for what is not offered."""
+    return QueueError("UnsupportedOperation", message, older="AWS.SimpleQueueService.UnsupportedOperation")
+
+
+def _over_limit(message: str) -> QueueError:
+    return QueueError("OverLimit", message, status=403)
 
 
 class Kept(msgspec.Struct, frozen=True):
@@ -141,6 +151,8 @@ class Queues:
 
     async def create(self, name: str, attributes: Mapping[str, str]) -> None:
         """Make a queue; one that is there with the same attributes stays. Raises QueueError."""
+        if name.endswith(_FIFO) or "FifoQueue" in attributes:
+            raise unsupported("FIFO queues are not offered: S3 sends no events to them.")
         if not _NAME.fullmatch(name):
             raise QueueError(
                 "InvalidParameterValue",
@@ -159,7 +171,7 @@ class Queues:
                     )
                 return
             if len(await self.list()) >= MOST_QUEUES:
-                raise QueueError("OverLimit", f"There can be at most {MOST_QUEUES} queues.")
+                raise _over_limit(f"There can be at most {MOST_QUEUES} queues.")
             if await system.create(self._store, _PREFIX + name, self._document(given), mark):
                 return
 
@@ -263,7 +275,7 @@ class Queues:
                     if len(chosen) == limit:
                         return chosen
             if passed >= MOST_IN_FLIGHT and not chosen:
-                raise QueueError("OverLimit", f"More than {MOST_IN_FLIGHT} messages are in flight.")
+                raise _over_limit(f"More than {MOST_IN_FLIGHT} messages are in flight.")
             start = keys.after(rows[-1][0])
             await asyncio.sleep(0)
         return chosen
@@ -326,7 +338,7 @@ class Queues:
         if now - at >= _COUNT_SECONDS:
             at, count = now, sum(await self.counts(name))
         if count + more > self._most:
-            raise QueueError("OverLimit", f"A queue holds at most {self._most} messages.")
+            raise _over_limit(f"A queue holds at most {self._most} messages.")
         self._counted[name] = at, count + more
 
     async def tend(self) -> None:

@@ -42,7 +42,7 @@ from s3ish.objects.store import Store, translated
 from s3ish.observe.lines import RequestLine
 from s3ish.observe.observer import Observer
 from s3ish.observe.requests import Stage
-from s3ish.server import respond, sqs, website, welcome
+from s3ish.server import respond, sqs, sqs_protocols, website, welcome
 from s3ish.server.access_log import AccessLog
 from s3ish.server.accounts import Accounts, is_administrative
 from s3ish.server.addresses import Addresses
@@ -360,13 +360,14 @@ class S3Application:
         """Answer a request that is for no operation of S3; None if it is for one."""
         if self._accounts:
             await self._accounts.keep_up()
+        if self._queue_api and sqs_protocols.is_asked(call.method, call.headers):
+            return await self._answer_queues(self._queue_api, call, receive)
+        if self._accounts:
             answered = await self._accounts.answer(call, receive, target.level)
             if answered:
                 if answered.error:
                     _log_failure(call, answered.error)
                 return answered.written
-        if self._queue_api and sqs.is_asked(call.method, call.headers):
-            return await self._answer_queues(self._queue_api, call, receive)
         if target.level == "service" and welcome.is_of_browser(call.method, call.query, call.headers):
             return welcome.page(call.base)
         return None
@@ -384,7 +385,7 @@ class S3Application:
         body = call.body = RequestBody(receive, call.headers, call.appetite)
         request = call.request()
         circumstances = call.circumstances(self._store.clock.service_now(), call.headers, region=self._store.region)
-        answered = await api.answer(body, request, circumstances, call.base)
+        answered = await api.answer(body, request, circumstances, call.base, call.request_id)
         call.action, call.principal = answered.action, answered.principal
         call.error, call.reason = answered.code, answered.reason
         return answered.written

@@ -8,7 +8,6 @@ import hashlib
 import re
 from collections.abc import Mapping
 from typing import NamedTuple
-from urllib.parse import parse_qsl
 
 from msgspec.structs import replace
 
@@ -18,7 +17,7 @@ from s3ish.auth.identify import Authenticator
 from s3ish.auth.principals import principal_of
 from s3ish.auth.request import HttpRequest
 from s3ish.auth.sessions import Sessions
-from s3ish.errors import AccessDenied, InvalidAction, InvalidRequest, MissingAction, S3Error
+from s3ish.errors import AccessDenied, InvalidAction, MissingAction, S3Error
 from s3ish.identity.providers import Providers
 from s3ish.identity.registry import Registry
 from s3ish.server import sts, web_identity
@@ -26,12 +25,11 @@ from s3ish.server.answered import Answered
 from s3ish.server.body import RequestBody
 from s3ish.server.caller import refuse_session
 from s3ish.server.iam import actions as iam
-from s3ish.server.query_call import Action, Call, element
+from s3ish.server.query_call import Action, Call
+from s3ish.server.query_protocol import read_form, refusal, result
 from s3ish.wire.shape import Written
-from s3ish.wire.xml import DECLARATION, escape
 
 _MAX_BYTES = 256 * 1024
-_MAX_FIELDS = 500
 _FORM = "application/x-www-form-urlencoded"
 _SCOPE = re.compile(r"Credential=[^,]*/(sts|iam)/aws4_request")
 
@@ -87,7 +85,7 @@ class QueryApi:
             if user is not None:
                 answered.principal = principal_of(user)
                 self._registry.note_use(user)
-            parameters = _parameters(data)
+            parameters = read_form(data)
             action = parameters.get("Action", "")
             if user is None and (action != web_identity.ACTION or "authorization" in request.headers):
                 raise AccessDenied("Only STS and IAM are asked so; sign the request for sts or iam.")
@@ -107,41 +105,14 @@ class QueryApi:
                 sessions=self._sessions,
                 providers=self._providers,
             )
-            result = await service.actions[action](call)
-            content = f"<{action}Result>{result}</{action}Result>"
-            metadata = f"<ResponseMetadata>{element('RequestId', request_id)}</ResponseMetadata>"
-            answered.written = _document(service, f"{action}Response", content + metadata)
+            told = await service.actions[action](call)
+            answered.written = result(service.namespace, action, told, request_id)
         except S3Error as error:
             answered.error = error
-            answered.written = _refuse(service, error, request_id)
+            answered.written = refusal(service.namespace, error.status, error.code, error.message, request_id)
         return answered
 
     def _signer(self, request: HttpRequest, data: bytes, service: str, circumstances: Circumstances) -> User | None:
         """Return who signed a request for a service, its body included. Raises S3Error."""
         signed = {**request.headers, "x-amz-content-sha256": hashlib.sha256(data).hexdigest()}
         return self._authenticator.identify(replace(request, headers=signed, service=service), circumstances.now).user
-
-
-def _refuse(service: _Service, error: S3Error, request_id: str) -> Written:
-    kind = "Sender" if error.status < 500 else "Receiver"
-    content = f"<Type>{kind}</Type><Code>{error.code}</Code><Message>{escape(error.message)}</Message>"
-    written = _document(service, "ErrorResponse", f"<Error>{content}</Error>{element('RequestId', request_id)}")
-    written.status = error.status
-    return written
-
-
-def _parameters(data: bytes) -> dict[str, str]:
-    """Return the fields of a form. Raises InvalidRequest: it is none, or one is there twice."""
-    try:
-        pairs = parse_qsl(data.decode(), keep_blank_values=True, strict_parsing=bool(data), max_num_fields=_MAX_FIELDS)
-    except ValueError as error:
-        raise InvalidRequest("The body is not a form.") from error
-    parameters = dict(pairs)
-    if len(parameters) != len(pairs):
-        raise InvalidRequest("A parameter must not be repeated.")
-    return parameters
-
-
-def _document(service: _Service, root: str, content: str) -> Written:
-    body = f'{DECLARATION}<{root} xmlns="{service.namespace}">{content}</{root}>'.encode()
-    return Written(200, [("content-type", "text/xml")], body)

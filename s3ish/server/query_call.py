@@ -11,7 +11,7 @@ from s3ish.auth.sessions import Sessions
 from s3ish.errors import ValidationError
 from s3ish.identity.providers import Providers
 from s3ish.server.caller import Caller
-from s3ish.wire.xml import escape
+from s3ish.server.query_protocol import element
 
 T = TypeVar("T")
 
@@ -105,12 +105,6 @@ class Call(Caller, frozen=True, kw_only=True):
 
 Action = Callable[[Call], Awaitable[str]]
 """Answers a call with the content of its result."""
-
-
-def element(name: str, value: str | bool | int) -> str:
-    """Return an XML element that holds a value."""
-    text = str(value).lower() if isinstance(value, bool) else str(value)
-    return f"<{name}>{escape(text)}</{name}>"
 
 
 def optional_element(name: str, value: str) -> str:

@@ -1,14 +1,7 @@
-"""The JSON protocol of the Simple Queue Service: an action in a header, its parameters in JSON.
-
-https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-making-api-requests-json.html
-"""
+"""The Simple Queue Service: who calls, which action, and what comes of it."""
 
 import hashlib
-import re
-from collections.abc import Mapping
-from typing import Any
 
-import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
@@ -21,12 +14,11 @@ from s3ish.identity.registry import Registry
 from s3ish.objects.queues import QueueError, Queues
 from s3ish.server.body import RequestBody
 from s3ish.server.sqs_actions import ACTIONS, Call
+from s3ish.server.sqs_protocols import protocol_of
 from s3ish.wire.shape import Written
 
 _MAX_BYTES = 12 * 1024 * 1024
 """A batch of ten of the longest messages, which JSON may make longer."""
-_TARGET = re.compile(r"AmazonSQS\.([A-Za-z]{1,64})")
-_TYPE = "application/x-amz-json-1.0"
 
 
 class Answered(Struct):
@@ -37,11 +29,6 @@ class Answered(Struct):
     principal: Principal = ANONYMOUS
     code: str = ""
     reason: str = ""
-
-
-def is_asked(method: str, headers: Mapping[str, str]) -> bool:
-    """Tell whether a request speaks this protocol."""
-    return method == "POST" and headers.get("x-amz-target", "").startswith("AmazonSQS.")
 
 
 class QueueApi:
@@ -57,7 +44,7 @@ class QueueApi:
         self._authenticator, self._registry, self._queues = authenticator, registry, queues
 
     async def answer(
-        self, body: RequestBody, request: HttpRequest, circumstances: Circumstances, base: str
+        self, body: RequestBody, request: HttpRequest, circumstances: Circumstances, base: str, request_id: str
     ) -> Answered:
         """Answer a call; errors are answered in the protocol's own form.
 
@@ -65,6 +52,7 @@ class QueueApi:
             base: the address of the server, as the client wrote it.
         """
         answered = Answered(Written(500, []))
+        protocol = protocol_of(request, request_id)
         try:
             data = await body.document(_MAX_BYTES, needs_digest=False)
             signed = {**request.headers, "x-amz-content-sha256": hashlib.sha256(data).hexdigest()}
@@ -74,29 +62,18 @@ class QueueApi:
             answered.principal = principal_of(user)
             if self._registry:
                 self._registry.note_use(user)
-            found = _TARGET.fullmatch(request.headers["x-amz-target"])
-            action = ACTIONS.get(found[1]) if found else None
-            if found is None or action is None:
-                older = "AWS.SimpleQueueService.UnsupportedOperation"
-                raise QueueError("UnsupportedOperation", "The operation is not built.", older=older)
-            answered.action = found[1]
+            name = protocol.action(data)
+            action = ACTIONS.get(name)
+            if action is None:
+                raise protocol.unknown(name)
+            answered.action = name
             call = Call(self._queues, answered.principal, circumstances, base)
-            told = await action.carry_out(call, found[1], data)
-            answered.written = _written(200, told or {})
+            told = await action.carry_out(call, name, protocol.parameters(), strict=protocol.strict)
+            answered.written = protocol.answer(name, told)
         except QueueError as error:
             answered.code = error.name
-            answered.written = _refusal(400, error.name, error.message, error.older)
+            answered.written = protocol.refuse(error.status, error.name, error.message, error.older)
         except S3Error as error:
             answered.code, answered.reason = error.code, error.reason
-            answered.written = _refusal(error.status, error.code, error.message, error.code)
+            answered.written = protocol.refuse(error.status, error.code, error.message, error.code)
         return answered
-
-
-def _refusal(status: int, name: str, message: str, older: str) -> Written:
-    written = _written(status, {"__type": f"com.amazonaws.sqs#{name}", "message": message})
-    written.headers.append(("x-amzn-query-error", f"{older};{'Sender' if status < 500 else 'Receiver'}"))
-    return written
-
-
-def _written(status: int, told: Mapping[str, Any]) -> Written:
-    return Written(status, [("content-type", _TYPE)], msgspec.json.encode(told))

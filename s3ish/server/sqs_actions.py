@@ -326,14 +326,27 @@ class Action(NamedTuple):
     parameters: type[Parameters]
     handler: Callable[[Call, Any], Awaitable[Told]]
 
-    async def carry_out(self, call: Call, name: str, data: bytes) -> Told:
-        """Carry it out if the caller may, given its name and its parameters in JSON. Raises QueueError, S3Error."""
+    async def carry_out(self, call: Call, name: str, parameters: Any, *, strict: bool) -> Told:
+        """Carry it out if the caller may.
+
+        Args:
+            name: that of the action.
+            parameters: as JSON has them.
+            strict: whether a number must be one, and not its digits.
+
+        Raises:
+            QueueError: it cannot be done so.
+            S3Error: the caller may not, or it failed.
+        """
+        if isinstance(parameters, dict):
+            for field in msgspec.structs.fields(self.parameters):
+                if field.required and field.encode_name not in parameters:
+                    text = f"The request must contain the parameter {field.encode_name}."
+                    raise QueueError("MissingParameter", text)
         try:
-            given = msgspec.json.decode(data or b"{}", type=self.parameters)
+            given = msgspec.convert(parameters, self.parameters, strict=strict)
         except msgspec.ValidationError as error:
             raise QueueError("InvalidParameterValue", str(error)[:400]) from error
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-            raise QueueError("SerializationException", "The body is not JSON.") from error
         call.require(name, given.queue)
         return await self.handler(call, given)
 

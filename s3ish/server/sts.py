@@ -15,7 +15,8 @@ from s3ish.auth.sessions import LEAST_SECONDS, MOST_SECONDS, Session, Temporary
 from s3ish.errors import AccessDenied, MalformedPolicy, MalformedPolicyDocument, ValidationError
 from s3ish.identity.records import RoleRecord
 from s3ish.model import ACCOUNT
-from s3ish.server.query_call import Action, Call, element
+from s3ish.server.query_call import Action, Call
+from s3ish.server.query_protocol import element
 
 _ROLE = re.compile(r"arn:aws:iam::\d{12}:role/(?:[\w+=,.@/-]+/)?([\w+=,.@-]{1,64})", re.ASCII)
 _NAME = re.compile(r"[\w+=,.@-]{2,64}", re.ASCII)

@@ -14,7 +14,8 @@ from s3ish.errors import AccessDenied
 from s3ish.identity.records import RoleRecord, arn
 from s3ish.model import Owner
 from s3ish.server import sts
-from s3ish.server.query_call import Call, element
+from s3ish.server.query_call import Call
+from s3ish.server.query_protocol import element
 
 ACTION = "AssumeRoleWithWebIdentity"
 

@@ -1,21 +1,33 @@
-"""Queues, as boto3's client of the Simple Queue Service uses them, and as targets of notifications."""
+"""Queues, as boto3's client of the Simple Queue Service uses them by both protocols; queues as targets of events."""
 
 import hashlib
 import json
 import threading
 import time
 import uuid
+from xml.etree import ElementTree
 
 import boto3
 import pytest
+from botocore.auth import SigV4Auth
+from botocore.awsrequest import AWSRequest
 from botocore.config import Config
+from botocore.credentials import Credentials
 from botocore.exceptions import ClientError
+from botocore.httpsession import URLLib3Session
 
+from tests.api import sqs_before_json
 from tests.api.conftest import LIMITED, OTHER, ROOT
 
+FORM = "application/x-www-form-urlencoded; charset=utf-8"
+NAMESPACE = "http://queue.amazonaws.com/doc/2012-11-05/"
 
-def sqs_of(server, keys):
-    return boto3.client(
+
+def sqs_of(server, keys, loader=None):
+    session = boto3.Session()
+    if loader:
+        session._session.register_component("data_loader", loader)
+    return session.client(
         "sqs",
         endpoint_url=server.endpoint,
         aws_access_key_id=keys[0],
@@ -26,14 +38,24 @@ def sqs_of(server, keys):
 
 
 @pytest.fixture(scope="session")
-def sqs(server):
-    return sqs_of(server, ROOT)
+def before_json(tmp_path_factory):
+    return sqs_before_json.loader(tmp_path_factory.mktemp("model"))
+
+
+@pytest.fixture(scope="session", params=["json", "query"])
+def sqs(server, request, before_json):
+    """A client in each of the two protocols."""
+    return sqs_of(server, ROOT, before_json if request.param == "query" else None)
 
 
 @pytest.fixture
 def queue(sqs):
     """The address of a queue that no other test has."""
     return sqs.create_queue(QueueName=f"q-{uuid.uuid4().hex}")["QueueUrl"]
+
+
+def speaks_json(client):
+    return client.meta.service_model.protocol == "json"
 
 
 def arn_of(sqs, queue):
@@ -85,7 +107,6 @@ def test_attributes_are_kept_and_wrong_ones_refused(sqs, queue):
     for attributes in ({"FifoQueue": "true"}, {"RedrivePolicy": "{}"}, {"Nonsense": "1"}):
         assert code_of(sqs.set_queue_attributes, QueueUrl=queue, Attributes=attributes) == "InvalidAttributeName"
     assert code_of(sqs.get_queue_attributes, QueueUrl=queue, AttributeNames=["Nonsense"]) == "InvalidAttributeName"
-    assert code_of(sqs.create_queue, QueueName="a.fifo") == "InvalidParameterValue"
     assert code_of(sqs.create_queue, QueueName="x" * 81) == "InvalidParameterValue"
 
 
@@ -194,7 +215,23 @@ def test_what_no_message_may_be_is_refused(sqs, queue):
     assert code_of(call, QueueUrl=queue, MessageBody="m", MessageAttributes=attribute) == "InvalidParameterValue"
     assert code_of(sqs.receive_message, QueueUrl=queue, MaxNumberOfMessages=11) == "InvalidParameterValue"
     assert code_of(sqs.receive_message, QueueUrl="http://elsewhere/") == "InvalidAddress"
-    assert code_of(sqs.list_queue_tags, QueueUrl=queue) == "AWS.SimpleQueueService.UnsupportedOperation"
+    missing = "AWS.SimpleQueueService.UnsupportedOperation" if speaks_json(sqs) else "InvalidAction"
+    assert code_of(sqs.list_queue_tags, QueueUrl=queue) == missing
+
+
+def test_fifo_queues_are_refused_where_they_are_made_and_as_targets_of_events(s3, sqs, bucket, refused):
+    unsupported = "AWS.SimpleQueueService.UnsupportedOperation"
+    assert code_of(sqs.create_queue, QueueName="a.fifo", Attributes={"FifoQueue": "true"}) == unsupported
+    assert code_of(sqs.create_queue, QueueName="a.fifo") == unsupported
+    assert code_of(sqs.create_queue, QueueName="a", Attributes={"FifoQueue": "true"}) == unsupported
+    for kind, service, what in (("Queue", "sqs", "SQS queues"), ("Topic", "sns", "SNS topics")):
+        arn = f"arn:aws:{service}:us-east-1:000000000000:a.fifo"
+        document = {f"{kind}Configurations": [{f"{kind}Arn": arn, "Events": ["s3:ObjectCreated:*"]}]}
+        call = s3.put_bucket_notification_configuration
+        for skip in (False, True):
+            arguments = {"NotificationConfiguration": document, "SkipDestinationValidation": skip}
+            error = refused("InvalidArgument", 400, call, Bucket=bucket, **arguments)
+            assert error["Error"]["Message"] == f"FIFO {what} are not supported."
 
 
 def test_queues_need_a_right_that_a_policy_gives(server, queue):
@@ -204,19 +241,73 @@ def test_queues_need_a_right_that_a_policy_gives(server, queue):
     assert code_of(wrong.list_queues) == "SignatureDoesNotMatch"
 
 
+def ask(server, path="/", query="", *, method="POST", data=b"", headers=(), keys=ROOT):
+    """Send a request that is signed for queues; return its status and its body."""
+    headers = {"content-type": FORM} | dict(headers)
+    request = AWSRequest(method, f"{server.endpoint}{path}{query}", data=data, headers=headers)
+    SigV4Auth(Credentials(*keys), "sqs", "us-east-1").add_auth(request)
+    answer = URLLib3Session().send(request.prepare())
+    return answer.status_code, answer.content
+
+
 @pytest.mark.parametrize("body", [b"", b"[]", b"{", b'{"QueueUrl": 1}', b'{"QueueUrl": "\xff"}', b"\x00" * 100])
 def test_any_body_gets_an_answer(server, body):
-    from botocore.auth import SigV4Auth
-    from botocore.awsrequest import AWSRequest
-    from botocore.credentials import Credentials
-    from botocore.httpsession import URLLib3Session
-
     headers = {"x-amz-target": "AmazonSQS.ReceiveMessage", "content-type": "application/x-amz-json-1.0"}
-    request = AWSRequest("POST", server.endpoint + "/", data=body, headers=headers)
-    SigV4Auth(Credentials(*ROOT), "sqs", "us-east-1").add_auth(request)
-    answer = URLLib3Session().send(request.prepare())
-    assert answer.status_code == 400
-    assert json.loads(answer.content)["__type"].startswith("com.amazonaws.sqs#")
+    status, content = ask(server, data=body, headers=headers)
+    assert status == 400
+    assert json.loads(content)["__type"].startswith("com.amazonaws.sqs#")
+
+
+@pytest.mark.parametrize(
+    ("form", "code"),
+    [
+        (b"", "MissingAction"),
+        (b"\xff", "InvalidRequest"),
+        (b"Action=", "MissingAction"),
+        (b"Action=ListQueues&Action=ListQueues", "InvalidRequest"),
+        (b"Action=AssumeRole", "InvalidAction"),
+        (b"Action=ReceiveMessage", "MissingParameter"),
+        (b"Action=ReceiveMessage&QueueUrl.1=x", "MissingParameter"),
+        (b"Action=ReceiveMessage&QueueUrl=/000000000000/x&AttributeName.1.Name=x", "InvalidParameterValue"),
+        (b"Action=ReceiveMessage&QueueUrl=/000000000000/x&MaxNumberOfMessages=ten", "InvalidParameterValue"),
+        (b"Action=ReceiveMessage&QueueUrl=/000000000000/x&Unknown=1", "InvalidParameterValue"),
+        (b"Action=CreateQueue&QueueName=x&Attribute.1.Name=DelaySeconds", "InvalidParameterValue"),
+        (
+            b"Action=CreateQueue&QueueName=x&Attribute.9999999999.Name=a&Attribute.9999999999.Value=b",
+            "InvalidParameterValue",
+        ),
+        (
+            b"Action=SendMessage&QueueUrl=/000000000000/x&MessageBody=m&SendMessageRequestEntry.1.Id=1",
+            "InvalidParameterValue",
+        ),
+        (b"Action=SendMessageBatch&QueueUrl=/000000000000/x&DeleteMessageBatchRequestEntry.1.Id=1", "MissingParameter"),
+        (b"&".join(b"a%d=" % number for number in range(501)), "InvalidRequest"),
+    ],
+)
+def test_any_form_gets_an_answer_in_xml(server, form, code):
+    status, content = ask(server, data=form)
+    root = ElementTree.fromstring(content)
+    assert (status, root.tag, root[0].tag) == (400, f"{{{NAMESPACE}}}ErrorResponse", f"{{{NAMESPACE}}}Error")
+    told = {each.tag.partition("}")[2]: each.text for each in root[0]}
+    assert (told["Type"], told["Code"]) == ("Sender", code)
+    assert root[1].tag == f"{{{NAMESPACE}}}RequestId"
+
+
+def test_a_form_comes_by_get_too_and_to_the_address_of_the_queue_itself(server, sqs, queue):
+    """So boto and the first SDK for Java ask: they say in no field which queue they mean."""
+    path = queue.removeprefix(server.endpoint)
+    version = "Version=2012-11-05&"
+    status, content = ask(server, path, f"?{version}Action=SendMessage&MessageBody=a%20%26%0D%20b%3C", method="GET")
+    assert status == 200
+    assert b"<SendMessageResult>" in content
+    (message,) = sqs.receive_message(QueueUrl=queue)["Messages"]
+    assert message["Body"] == "a &\r b<"
+    form = f"Action=SetQueueAttributes&{version}Attribute.Name=DelaySeconds&Attribute.Value=3".encode()
+    status, content = ask(server, path, data=form)
+    assert (status, content.count(b"Result")) == (200, 0)
+    status, content = ask(server, path, f"?{version}Action=GetQueueAttributes&AttributeName=DelaySeconds", method="GET")
+    assert b"<Attribute><Name>DelaySeconds</Name><Value>3</Value></Attribute>" in content
+    assert ask(server, path, "?Action=SendMessage&MessageBody=m", method="GET", keys=OTHER)[0] == 403
 
 
 def test_events_of_a_bucket_come_to_a_queue_with_the_write(s3, sqs, bucket, queue, refused):

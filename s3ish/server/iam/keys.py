@@ -9,7 +9,8 @@ from s3ish.identity.picking import pick
 from s3ish.identity.records import AccessKey, UserRecord
 from s3ish.identity.users import check_is_kept
 from s3ish.server.iam.users import check
-from s3ish.server.query_call import Action, Call, element, moment
+from s3ish.server.query_call import Action, Call, moment
+from s3ish.server.query_protocol import element
 
 
 async def create_access_key(call: Call) -> str:

@@ -11,7 +11,8 @@ from s3ish.identity.directory import READY_ARN, ready_policy
 from s3ish.identity.picking import pick_policy, pick_policy_to_change
 from s3ish.identity.records import GroupRecord, PolicyRecord, RoleRecord, UserRecord, arn
 from s3ish.server.iam import shown
-from s3ish.server.query_call import Action, Call, element, members
+from s3ish.server.query_call import Action, Call, members
+from s3ish.server.query_protocol import element
 
 _DOCUMENT_CHARACTERS = 131_072
 _USAGES = ("PermissionsPolicy", "PermissionsBoundary")

@@ -9,7 +9,8 @@ from s3ish.identity import holders
 from s3ish.identity.picking import pick
 from s3ish.identity.records import GroupRecord, Holder, RoleRecord, UserRecord, arn
 from s3ish.server.iam import shown
-from s3ish.server.query_call import Action, Call, element
+from s3ish.server.query_call import Action, Call
+from s3ish.server.query_protocol import element
 
 _KINDS: dict[str, type[Holder]] = {"User": UserRecord, "Group": GroupRecord, "Role": RoleRecord}
 

@@ -8,7 +8,8 @@ from s3ish.identity import roles as kept
 from s3ish.identity.picking import pick
 from s3ish.identity.records import RoleRecord, arn
 from s3ish.server.iam import shown
-from s3ish.server.query_call import Action, Call, element, members
+from s3ish.server.query_call import Action, Call, members
+from s3ish.server.query_protocol import element
 
 
 def _check(call: Call, action: str) -> str:

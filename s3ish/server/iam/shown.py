@@ -5,7 +5,8 @@ from urllib.parse import quote
 from s3ish.auth.lasting import with_principals
 from s3ish.identity.directory import Directory
 from s3ish.identity.records import GroupRecord, PolicyRecord, PolicyVersion, Record, RoleRecord, UserRecord
-from s3ish.server.query_call import element, members, moment, optional_element
+from s3ish.server.query_call import members, moment, optional_element
+from s3ish.server.query_protocol import element
 
 
 def user(record: UserRecord) -> str:

@@ -9,7 +9,8 @@ from s3ish.identity.picking import pick
 from s3ish.identity.records import UserRecord, arn
 from s3ish.model import ACCOUNT
 from s3ish.server.iam import shown
-from s3ish.server.query_call import Action, Call, element, moment
+from s3ish.server.query_call import Action, Call, moment
+from s3ish.server.query_protocol import element
 
 
 def name_of(call: Call) -> str:
