@@ -1,6 +1,6 @@
 """A blob store in memory: for tests, and for servers whose data may go with them."""
 
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from types import TracebackType
 from typing import NamedTuple, Self
 
@@ -8,7 +8,19 @@ import msgspec
 from msgspec import Raw
 
 from s3ish.blob.paths import Past, mint
-from s3ish.blob.protocol import Buffer, Health, IsNamed, Missing, Sealed, Swept, Unread, VolumesFull, Work
+from s3ish.blob.protocol import (
+    Amendment,
+    BlobError,
+    Buffer,
+    Health,
+    IsNamed,
+    Missing,
+    Sealed,
+    Swept,
+    Unread,
+    VolumesFull,
+    Work,
+)
 from s3ish.clock import Clock
 from s3ish.model import BlobRef
 
@@ -117,6 +129,17 @@ class MemoryBlobStore:
             self.capacity.take(len(inline))
             self.put(ref, inline, sidecar)
         self._blobs[ref.id] = self.get(ref)._replace(sidecar=sidecar)
+
+    async def amend_all(self, amendments: Sequence[Amendment]) -> Sequence[BlobError | None]:
+        outcomes: list[BlobError | None] = []
+        for ref, sidecar, inline, revision in amendments:
+            try:
+                await self.amend(ref, sidecar, inline=inline, revision=revision)
+            except BlobError as error:
+                outcomes.append(error)
+            else:
+                outcomes.append(None)
+        return outcomes
 
     async def delete(self, ref: BlobRef) -> None:
         self._blobs.pop(ref.id, None)

@@ -4,7 +4,7 @@ A blob store knows neither S3 nor the index. What a sidecar says is the caller's
 and keeps beside it what it needs itself to read the blob without any index.
 """
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import NamedTuple, Protocol
 
@@ -94,6 +94,15 @@ class Sealed(NamedTuple):
     data: bytes | None
     complete: bool = True
     outdated: bool = False
+
+
+class Amendment(NamedTuple):
+    """A sidecar that takes the place of another one; see ``BlobStore.amend``."""
+
+    ref: BlobRef
+    sidecar: bytes
+    inline: bytes | None = None
+    revision: int = 0
 
 
 class Swept(NamedTuple):
@@ -197,6 +206,12 @@ class BlobStore(Protocol):
             Missing: nothing is left of the blob, and ``inline`` was not given.
             Corrupt: the data of an inline blob is lost, and ``inline`` was not given.
             Full, Unwritable: too few copies could be written.
+        """
+
+    async def amend_all(self, amendments: Sequence[Amendment]) -> Sequence[BlobError | None]:
+        """Amend many blobs, each as ``amend`` does; flushes may be for all of them. No blob is named twice.
+
+        Returns for each what ``amend`` would have raised, or None.
         """
 
     async def delete(self, ref: BlobRef) -> None:

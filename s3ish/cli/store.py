@@ -22,7 +22,7 @@ from s3ish.integrity.inspect import Finding
 from s3ish.integrity.scrub import note_look
 from s3ish.integrity.startup import are_counted
 from s3ish.jobs.runner import run_once
-from s3ish.objects.amend import settle_all
+from s3ish.objects.settling import settle_all
 from s3ish.observe.logs import set_up_logs
 from s3ish.process.index_place import find_index, opened, set_of_index
 from s3ish.process.start import make_whole

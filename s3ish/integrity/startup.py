@@ -11,7 +11,7 @@ from s3ish.integrity.blind_spots import read_blind_spots
 from s3ish.integrity.garbage import GarbageJob
 from s3ish.integrity.usage_count import count_usage
 from s3ish.jobs.runner import end_leases
-from s3ish.objects.amend import settle_all
+from s3ish.objects.settling import settle_all
 from s3ish.objects.store import Store
 from s3ish.tables.state import AWAY, COUNTED, GENERATION, SET, SWEEP, UNCLEAN
 

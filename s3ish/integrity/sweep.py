@@ -19,7 +19,7 @@ from s3ish.integrity.blind_spots import BlindSpots, read_blind_spots
 from s3ish.integrity.inspect import restore_sidecars
 from s3ish.integrity.references import References, is_finished
 from s3ish.jobs.runner import Step
-from s3ish.objects.amend import settle_all
+from s3ish.objects.settling import settle_all
 from s3ish.objects.store import Store
 from s3ish.tables.state import SWEEP, UNCLEAN
 

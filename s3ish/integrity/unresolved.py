@@ -8,7 +8,7 @@ from s3ish.integrity.catalog_walk import find
 from s3ish.integrity.references import is_named
 from s3ish.jobs.runner import Step
 from s3ish.model import BlobRef
-from s3ish.objects import amend
+from s3ish.objects.settling import settle
 from s3ish.objects.store import Store
 from s3ish.tables.catalog import INTENTS
 from s3ish.tables.state import BARRIER
@@ -57,7 +57,7 @@ class UnresolvedJob:
         value = await self._store.index.get(INTENTS.name, key)
         if value is not None:
             try:
-                await amend.settle(self._store, INTENTS.hold(key, value))
+                await settle(self._store, INTENTS.hold(key, value))
             except (BlobError, Damaged) as error:
                 log.warning("a sidecar cannot be written; it is tried again", intent=str(key), error=str(error))
                 return

@@ -15,8 +15,8 @@ from typing import Any, ParamSpec, TypeVar
 import structlog
 from msgspec.structs import replace
 
-from s3ish.blob.protocol import BlobError, Corrupt, Missing, OutOfReach
-from s3ish.index.protocol import Change, Damaged, Expect, Put
+from s3ish.blob.protocol import Corrupt, Missing
+from s3ish.index.protocol import Change, Expect, Put
 from s3ish.model import BlobRef, Intent, Version
 from s3ish.objects.store import Conflicted, Store, attempts, translated
 from s3ish.tables import keys
@@ -76,7 +76,7 @@ async def amend(
             amended = await amend_once(store, table, held, wanted, following, expect)
             if amended:
                 return amended
-            now = await _now(store, table, held.key, wanted.blob)
+            now = await found_now(store, table, held.key, wanted.blob)
             if now is None:
                 raise Gone
             if expect and now.value == held.value:
@@ -116,12 +116,12 @@ async def _attempt(
 ) -> Held[R] | None:
     """Commit an amended record and write its sidecar; None if the row is another one by now."""
     row = table.store(held.key, wanted)
-    left = _intent(store, held, wanted.blob)
+    left = intent_of(store, held.table, held.key, wanted.blob)
     amended = Held(table.name, wanted, row.key, row.value)
     try:
         if not await store.commit([row, left, *also], [held.row, *expect]):
             return None
-        await _write(store, table, amended, wanted.blob)
+        await write_sidecar(store, table, amended, wanted.blob)
     except BaseException:  # it may have happened, and the sidecar does not say so
         store.leftovers.add_intent(left.key)
         raise
@@ -142,13 +142,13 @@ async def amend_with_parts(
     Returns:
         The version as it is now; None if nothing was changed, because the row is another one by now.
     """
-    left = [_intent(store, held, ref) for ref in parts]
+    left = [intent_of(store, held.table, held.key, ref) for ref in parts]
     try:
         amended = await amend_once(store, VERSIONS, held, wanted, [*also, *left])
         if amended is None:
             return None
         for intent, ref in zip(left, parts, strict=True):
-            await _write(store, VERSIONS, amended, ref)
+            await write_sidecar(store, VERSIONS, amended, ref)
             store.later(INTENTS.drop(intent.key))
     except BaseException:
         for intent in left:
@@ -168,61 +168,12 @@ async def restate(store: Store, table: SealedTable[R, K], held: Held[R]) -> bool
         Unavailable: the index cannot be read or written.
     """
     record: Any = held.record
-    left = _intent(store, held, record.blob)
+    left = intent_of(store, held.table, held.key, record.blob)
     if not await store.commit([left], [held.row]):
         return False
-    done = await _write(store, table, held, record.blob)
+    done = await write_sidecar(store, table, held, record.blob)
     store.later(INTENTS.drop(left.key))
     return done
-
-
-async def settle(store: Store, left: Held[Intent]) -> None:
-    """Have the sidecar of an amendment that was cut off say what the row says, and forget the intent.
-
-    Raises:
-        BlobError: the sidecar cannot be written; the intent stays.
-        Damaged, Unavailable: the row cannot be read; the intent stays.
-    """
-    intent = left.record
-    table = store.tables.sealed_table(intent.table)
-    held = await _now(store, table, intent.row, intent.ref)
-    if held is None:
-        await store.condemn(intent.ref)  # a write that was under way may have brought its sidecar back
-    else:
-        try:
-            await _write(store, table, held, intent.ref)
-        except (Missing, Corrupt) as error:
-            if isinstance(error, OutOfReach):
-                raise
-            log.error("the sidecar of an amended record is lost", blob=intent.ref.id, error=str(error))
-    store.later(INTENTS.drop(left.key))
-
-
-async def settle_all(store: Store, ended: Callable[[str, Intent], bool]) -> int:
-    """Settle the amendments that were cut off, as far as that can be done.
-
-    Args:
-        ended: whether no living process works on one, given its token and the intent.
-
-    Returns:
-        How many are left because a volume or the index refused.
-
-    Raises:
-        Unavailable: the index cannot be read or written.
-    """
-    start, left = b"", 0
-    while rows := await INTENTS.rows(store.index, start, keys.END, _SETTLED_AT_ONCE):
-        for key, value in rows:
-            try:
-                held = INTENTS.hold(key, value)
-                if ended(INTENTS.split(key)[1], held.record):
-                    await settle(store, held)
-            except (BlobError, Damaged) as error:
-                left += 1
-                log.error("an amendment that was cut off cannot be settled yet", intent=str(key), error=str(error))
-        start = keys.after(rows[-1][0])
-    await store.settle()
-    return left
 
 
 async def is_under_way(store: Store, blob: str) -> bool:
@@ -230,13 +181,12 @@ async def is_under_way(store: Store, blob: str) -> bool:
     return bool(await INTENTS.rows(store.index, *keys.intents_range(blob), 1))
 
 
-def _intent(store: Store, held: Held[Any], ref: BlobRef) -> Put:
-    """The change that notes an intent."""
-    intent = Intent(held.table, held.key, ref, store.clock.now_ns())
-    return INTENTS.put(intent, ref.id, store.upkeep.mark + store.clock.token())
+def intent_of(store: Store, table: str, key: bytes, ref: BlobRef) -> Put:
+    """The change that notes an intent to write the sidecar of a blob as a row says."""
+    return INTENTS.put(Intent(table, key, ref, store.clock.now_ns()), ref.id, store.upkeep.mark + store.clock.token())
 
 
-async def _now(store: Store, table: SealedTable[R, K], key: bytes, ref: BlobRef) -> Held[R] | None:
+async def found_now(store: Store, table: SealedTable[R, K], key: bytes, ref: BlobRef) -> Held[R] | None:
     """Return the record of a row as it is now; None if it is gone, or another one has taken its place."""
     await asyncio.sleep(0)  # what is read in this turn may be older than what this process has done in it
     value = await store.index.get(table.name, key)
@@ -251,14 +201,14 @@ def _names(record: Any, ref: BlobRef) -> bool:
     return record.blob.id == ref.id or (isinstance(record, Version) and any(it.id == ref.id for it in blobs(record)))
 
 
-async def _write(store: Store, table: SealedTable[R, K], held: Held[R], ref: BlobRef) -> bool:
+async def write_sidecar(store: Store, table: SealedTable[R, K], held: Held[R], ref: BlobRef) -> bool:
     """Write the sidecar of a record, until it says what the row says.
 
     One that was removed meanwhile is removed again; then it returns False.
     """
     written = b""
     while True:
-        now = await _now(store, table, held.key, ref)  # also before the first write, which may be late
+        now = await found_now(store, table, held.key, ref)  # also before the first write, which may be late
         if now is None:
             await store.condemn(ref)
             return False

@@ -15,12 +15,12 @@ from typing import Any, NamedTuple
 
 import structlog
 
-from s3ish.blob.protocol import BlobError
 from s3ish.errors import SlowDown
 from s3ish.index.protocol import Change, Conflict, Damaged, Delete, Put, Rows, Untouched
-from s3ish.model import Garbage, Intent, Snapshot
-from s3ish.objects.amend import settle
+from s3ish.model import Garbage, Snapshot
+from s3ish.objects.amend import intent_of
 from s3ish.objects.kept_rows import KeptRows, all_rows, packed
+from s3ish.objects.settling import settle_each
 from s3ish.objects.store import Store, drop_blobs, translated
 from s3ish.tables import keys
 from s3ish.tables.catalog import (
@@ -55,7 +55,6 @@ _NOT_KEPT = frozenset(table.name for table in (INLINE, GARBAGE, INTENTS, STATE, 
 _PROGRESS = tuple(row.key for row in (INVENTORY, LIFECYCLE, REPLICATION, TOKENS))
 """What begins the names of those rows of the state table that say how far jobs and clients are with the objects."""
 _ATTEMPTS, _PAUSE_SECONDS = 200, 0.01
-_AT_ONCE = 32
 _REMOVED_FIRST = 256
 """So much garbage is removed before the answer; a job removes the rest."""
 
@@ -290,7 +289,9 @@ async def _swap(store: Store, now: State, then: State, kept: Rows) -> _Swap:
     last = [item for item in of_buckets if item.ref.id in had and _ends_versions(had[item.ref.id], item)]
     first = [item for item in of_buckets if item not in last]
     others = [item for item in written if item.row.table != BUCKETS.name]
-    intents = [[_intent(store, item) for item in items] for items in (first, others, last)]
+    intents = [
+        [intent_of(store, item.row.table, item.row.key, item.ref) for item in items] for items in (first, others, last)
+    ]
     return _Swap(changes, [*_garbage(before, has.keys())], *intents)
 
 
@@ -318,10 +319,9 @@ async def _named(store: Store, source: Rows, rows: Mapping[str, list[tuple[bytes
     return found
 
 
-def _intent(store: Store, item: Named) -> Put:
-    """The intent to write a sidecar as its row says."""
-    intent = Intent(item.row.table, item.row.key, item.ref, store.clock.now_ns())
-    return INTENTS.put(intent, item.ref.id, store.upkeep.mark + store.clock.token())
+def _intents(store: Store, items: list[Named]) -> list[Put]:
+    """The intents to write sidecars as their rows say."""
+    return [intent_of(store, item.row.table, item.row.key, item.ref) for item in items]
 
 
 def _garbage(before: list[list[Named]], kept: Any) -> Iterator[Garbage]:
@@ -364,18 +364,13 @@ async def _follow(store: Store, swap: _Swap) -> None:
 
 
 async def _settle_all(store: Store, intents: list[Put]) -> list[Exception]:
-    """Write sidecars, some at once; return what went wrong."""
-    failures: list[Exception] = []
-    for start in range(0, len(intents), _AT_ONCE):
-        some = intents[start : start + _AT_ONCE]
-        outcomes = await asyncio.gather(*(_settle(store, put) for put in some), return_exceptions=True)
-        failures += [error for error in outcomes if isinstance(error, Exception)]
-    return failures
-
-
-async def _settle(store: Store, put: Put) -> None:
+    """Write sidecars; return what went wrong."""
     try:
-        await settle(store, INTENTS.hold(put.key, put.value))
-    except (BlobError, Damaged):
-        store.leftovers.add_intent(put.key)
+        failures = await settle_each(store, [INTENTS.hold(put.key, put.value) for put in intents])
+    except BaseException:
+        for put in intents:
+            store.leftovers.add_intent(put.key)
         raise
+    for key, _ in failures:
+        store.leftovers.add_intent(key)
+    return [error for _, error in failures]

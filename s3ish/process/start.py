@@ -21,7 +21,7 @@ from s3ish.integrity.rebuild import STEP_BLOBS, Progress, rebuild
 from s3ish.integrity.salvage import salvage
 from s3ish.integrity.startup import Foreign, Stale, adopt, recover
 from s3ish.objects import master_keys, snapshots
-from s3ish.objects.amend import settle_all
+from s3ish.objects.settling import settle_all
 from s3ish.objects.store import Store
 from s3ish.observe.logs import set_up_logs
 from s3ish.process.index_place import by_age, find_index, is_movable, opened, places

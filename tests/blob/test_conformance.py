@@ -3,7 +3,7 @@
 import pytest
 
 from s3ish.blob.paths import Past
-from s3ish.blob.protocol import Missing
+from s3ish.blob.protocol import Amendment, Missing
 from tests.blob.support import SIDECAR, get, put, sample, scanned
 
 pytestmark = pytest.mark.slow
@@ -167,6 +167,27 @@ async def test_amend_replaces_the_sidecar_and_keeps_the_data(store, size):
     assert await store.read_sidecar(ref) == b'{"tags":["\xc3\xa9"]}'
     assert await get(store, ref) == sample(size)
     assert (await store.check(ref, repair=False)).whole
+
+
+@pytest.mark.parametrize("count", [3, 40])
+async def test_many_are_amended_at_once(store, count):
+    """Whether they have a sidecar, or none any more; what one of them meets does not keep the others from it."""
+    refs = [await put(store, sample(50 if number % 2 else 2500, number)) for number in range(count)]
+    for ref in refs[:2]:
+        await store.unseal(ref)
+    gone = await put(store, sample(2500))
+    await store.delete(gone)
+    data = [sample(50, number) if number % 2 else None for number in range(count)]
+    wanted = [Amendment(ref, b'{"n":%d}' % number, data[number]) for number, ref in enumerate(refs)]
+    *outcomes, missing = await store.amend_all([*wanted, Amendment(gone, b"{}")])
+    assert outcomes == [None] * count
+    assert isinstance(missing, Missing)
+    for number, ref in enumerate(refs):
+        assert await store.read_sidecar(ref) == b'{"n":%d}' % number
+        assert await get(store, ref) == sample(50 if number % 2 else 2500, number)
+        assert (await store.check(ref, repair=False)).whole
+    assert len(await scanned(store)) == count
+    assert await store.amend_all([]) == []
 
 
 @pytest.mark.parametrize("size", [50, 2500])

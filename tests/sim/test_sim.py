@@ -7,6 +7,7 @@ import random
 
 import pytest
 
+from s3ish.blob.erasure import amending
 from s3ish.blob.erasure.shard_files import ShardFiles
 from s3ish.blob.volumes.volume import Volume
 from s3ish.index.memory import MemoryIndex
@@ -14,6 +15,7 @@ from s3ish.integrity import startup, sweep
 from s3ish.integrity.garbage import GarbageJob
 from s3ish.integrity.sweep import SweepJob
 from s3ish.jobs.runner import Step
+from s3ish.objects import settling
 from s3ish.objects.store import Store
 from tests.sim.machine import EncodingMachine, EncryptingMachine, Machine, SimIndex, simulated
 from tests.sim.run import PLAIN, VERSIONED, all_sequences, random_history
@@ -67,6 +69,15 @@ SINCE = {
 }
 
 
+@pytest.fixture(params=["singly", "together"])
+def many(request, monkeypatch):
+    """Whether sidecars are written as few are, or as many."""
+    if request.param == "together":
+        monkeypatch.setattr(settling, "_FEW", 0)
+        monkeypatch.setattr(amending, "_TOGETHER", 1)
+
+
+@pytest.mark.usefixtures("many")
 @pytest.mark.parametrize("volumes", [1, 3])
 @pytest.mark.parametrize("since", SINCE)
 async def test_a_crash_at_any_step_of_a_snapshot_or_a_restore(system, volumes, since):
@@ -136,6 +147,15 @@ class TestBrokenStores:
         )
         assert await crashes(system)
 
+    async def test_renaming_many_sidecars_before_they_are_flushed(self, system, monkeypatch):
+        monkeypatch.setattr(settling, "_FEW", 0)
+        monkeypatch.setattr(amending, "_TOGETHER", 1)
+        monkeypatch.setattr(amending, "_flush", lambda volume, numbers: {})
+        alphabet = [("restore_snapshot", "s")]
+        beginning = (*PLAIN, ("take_snapshot", "s"), *SINCE["removed"])
+        simulation = await all_sequences(system, 3, beginning, 1, random.Random(1), alphabet=alphabet, limit=1)
+        assert simulation.failures
+
     async def test_committing_in_two_steps(self, system, monkeypatch):
         original = MemoryIndex.commit
 
@@ -162,7 +182,7 @@ class TestBrokenStores:
         async def nothing(*_):
             return True
 
-        monkeypatch.setattr("s3ish.objects.amend._write", nothing)
+        monkeypatch.setattr("s3ish.objects.amend.write_sidecar", nothing)
         assert await crashes(system)
 
     async def test_leaving_orphans(self, system, monkeypatch):

@@ -5,9 +5,9 @@ parity is k = 1, m = 0 of the same code. Each part of the work is its own module
 what they share is core.py; this one holds the rest.
 """
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 
-from s3ish.blob.erasure import sidecar as sidecars
+from s3ish.blob.erasure import amending
 from s3ish.blob.erasure.core import BlobSettings, ErasureCore, Reporter, StateReporter, ignore
 from s3ish.blob.erasure.layout import damage_names, shard_name
 from s3ish.blob.erasure.reader import ErasureReader, InlineReader, ShardReader
@@ -18,16 +18,14 @@ from s3ish.blob.erasure.sweep import sweep
 from s3ish.blob.erasure.writer import ErasureWriter
 from s3ish.blob.paths import Past
 from s3ish.blob.protocol import (
+    Amendment,
     BlobError,
     BlobReader,
     Health,
     IsNamed,
-    Missing,
     Sealed,
     Swept,
     Unread,
-    Unwritable,
-    VolumesFull,
 )
 from s3ish.blob.volumes.upkeep import VolumesUpkeep
 from s3ish.blob.volumes.volume_set import Volumes
@@ -93,35 +91,10 @@ class ErasureStore:
         return (await self.core.run(self._newest, ref)).content
 
     async def amend(self, ref: BlobRef, sidecar: bytes, *, inline: bytes | None = None, revision: int = 0) -> None:
-        copies = await self.core.run(read_copies, self.volumes, ref.id, ref.volumes)
-        old = newest(copies)
-        if old is None and ref.inline and inline is None:
-            raise verdict(ref.id, _errors(copies), ref.m)
-        if old is None and not ref.inline and not await self.core.run(self._any_shard, ref):
-            raise Missing(f"{ref.id} is not there")
-        if old is None or old.content != sidecar:  # those who write the same at once write the same bytes
-            revision = max(old.revision + 1 if old else self.core.clock.sequence(), revision)
-        else:
-            revision = old.revision
-        new = Sidecar(ref, revision, sidecar, old.data if old else inline, old.others if old else {})
-        text = await self.core.run(sidecars.encode, new)
-        token = self.core.token()
-        failures: dict[int, BlobError] = {}
+        await amending.amend(self.core, Amendment(ref, sidecar, inline, revision))
 
-        def write(position: int) -> None:
-            try:
-                self.volumes.at(position).replace(ref.id, sidecars.NAME, text, token)
-            except BlobError as error:
-                failures[position] = error
-
-        positions = list(dict.fromkeys(ref.volumes))
-        await self.core.each(write, positions)
-        written = sum(position not in failures for position in ref.volumes)
-        if written < (1 if ref.inline else ref.k):
-            full = next((error for error in failures.values() if isinstance(error, VolumesFull)), None)
-            raise full or Unwritable("; ".join(str(error) for error in failures.values()))
-        if failures:
-            self.core.report(ref, damage_names(ref, failures))
+    async def amend_all(self, amendments: Sequence[Amendment]) -> Sequence[BlobError | None]:
+        return await amending.amend_all(self.core, amendments)
 
     async def delete(self, ref: BlobRef) -> None:
         run = self.core.offload.run_brief if self.core.lazy and ref.inline else self.core.run
@@ -165,16 +138,6 @@ class ErasureStore:
         if found is None:
             raise verdict(ref.id, _errors(copies), ref.m)
         return found
-
-    def _any_shard(self, ref: BlobRef) -> bool:
-        for number, position in enumerate(ref.volumes):
-            try:
-                volume = self.volumes.at(position)
-                volume.close_file(volume.open(ref.id, shard_name(number, ref.k)))
-            except BlobError:
-                continue
-            return True
-        return False
 
 
 def _errors(copies: Copies) -> list[BlobError]:

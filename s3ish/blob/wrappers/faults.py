@@ -3,12 +3,14 @@
 It stands between a store and its users and knows neither: not what blobs mean, nor where they are.
 """
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import NamedTuple, Self
 
 from s3ish.blob.paths import Past
 from s3ish.blob.protocol import (
+    Amendment,
+    BlobError,
     BlobReader,
     BlobStore,
     BlobWriter,
@@ -78,6 +80,18 @@ class FaultyStore:
     async def amend(self, ref: BlobRef, sidecar: bytes, *, inline: bytes | None = None, revision: int = 0) -> None:
         await self.plan.before(Call("amend", ref.id))
         await self._store.amend(ref, sidecar, inline=inline, revision=revision)
+
+    async def amend_all(self, amendments: Sequence[Amendment]) -> Sequence[BlobError | None]:
+        outcomes: dict[str, BlobError | None] = {}
+        for amendment in amendments:
+            try:
+                await self.plan.before(Call("amend", amendment.ref.id))
+            except BlobError as error:
+                outcomes[amendment.ref.id] = error
+        rest = [amendment for amendment in amendments if amendment.ref.id not in outcomes]
+        of_rest = await self._store.amend_all(rest)
+        outcomes |= {amendment.ref.id: outcome for amendment, outcome in zip(rest, of_rest, strict=True)}
+        return [outcomes[amendment.ref.id] for amendment in amendments]
 
     async def delete(self, ref: BlobRef) -> None:
         await self.plan.before(Call("delete", ref.id))

@@ -9,7 +9,7 @@ import pytest
 
 from s3ish.blob.erasure.core import BlobSettings
 from s3ish.blob.erasure.store import ErasureStore
-from s3ish.blob.protocol import Missing, Unwritable, VolumeError, VolumesFull
+from s3ish.blob.protocol import Amendment, Missing, Unwritable, VolumeError, VolumesFull
 from s3ish.clock import Clock
 from s3ish.threads import ThreadPool
 from tests.blob.support import SIDECAR, get, keep_in_memory, put, sample, scanned, shard_file, sidecar_files
@@ -336,6 +336,28 @@ async def test_an_amendment_below_the_quorum_fails(make_store, size):
     with pytest.raises(VolumesFull):
         await store.amend(ref, b"{}")
     assert await get(store, ref) == sample(size)
+
+
+@pytest.mark.parametrize("step", ["write_file", "sync_all", "rename"])
+async def test_many_amendments_below_the_quorum_fail_and_leave_the_sidecars(make_store, step):
+    store = make_store("three")
+    refs = [await put(store, sample(2500), home=f"b/{number}") for number in range(40)]
+    for position in (0, 1):
+        fail(store.volumes.at(position), step, VolumesFull("no room"))
+    outcomes = await store.amend_all([Amendment(ref, b"{}") for ref in refs])
+    assert [type(outcome) for outcome in outcomes] == [VolumesFull] * 40
+    for position in (0, 1):
+        del store.volumes.at(position).__dict__[step]
+        assert {len(store.volumes.at(position).names(ref.id)) for ref in refs} == {2}, "a shard and the sidecar"
+
+
+async def test_many_amendments_on_two_of_three_volumes_are_reported(make_store):
+    store = make_store("three")
+    refs = [await put(store, sample(2500), home=f"b/{number}") for number in range(40)]
+    fail(store.volumes.at(1), "rename", VolumeError("read-only"))
+    assert await store.amend_all([Amendment(ref, b"{}") for ref in refs]) == [None] * 40
+    assert sorted(blob for blob, _ in store.damage) == sorted(ref.id for ref in refs)
+    assert {await store.read_sidecar(ref) for ref in refs} == {b"{}"}
 
 
 async def test_an_amendment_is_seen_whole_or_not_at_all(make_store):
