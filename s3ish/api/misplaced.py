@@ -124,7 +124,7 @@ def refuse_misplaced(operation: Operation, headers: Mapping[str, str], query: Ma
     if not refused.keys().isdisjoint(headers):
         name = next(name for name in headers if name in refused)
         raise refused[name](name, headers[name])
-    if "versionId" in query and operation.level == "object" and "versionId" not in operation.parameters:
+    if "versionId" in query and not operation.reads_form and "versionId" not in operation.parameters:
         raise InvalidArgument(
             "This operation does not accept a version-id.",
             ArgumentName="versionId",

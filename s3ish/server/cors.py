@@ -13,6 +13,8 @@ from s3ish.model import Bucket
 from s3ish.wire.shape import Headers, Written
 
 _VARY = "Origin, Access-Control-Request-Headers, Access-Control-Request-Method"
+_METHODS = frozenset(("GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS"))
+"""Methods that can be asked for; rules may name fewer."""
 _LIMIT = 8192
 """So long, in bytes, an origin or a list of headers may be."""
 _NOT_ALLOWED = (
@@ -25,25 +27,27 @@ def preflight(bucket: Bucket | None, headers: Mapping[str, str], level: str) -> 
     """Answer what a browser asks before it sends a request to a bucket or an object.
 
     Raises:
-        BadRequest: it does not say from where, or which method.
-        AccessForbidden: no rule of the bucket allows it.
+        BadRequest: it does not say from where, or which method, or there is no such method.
+        AccessForbidden: there is no bucket, it has no rules, or no rule allows it.
     """
     origin, method = headers.get("origin"), headers.get("access-control-request-method")
     if not origin:
         raise BadRequest("Insufficient information. Origin request header needed.")
-    if not method:
-        raise BadRequest("Invalid Access-Control-Request-Method: null")
-    told, resource = method[:64], level.upper()
+    if method and method not in _METHODS:
+        raise BadRequest(f"Invalid Access-Control-Request-Method: {method[:64]}")
+    told = method or "OPTIONS"
     if bucket is None:
-        raise AccessForbidden("CORSResponse: Bucket not found", Method=told, ResourceType=resource)
+        raise AccessForbidden("CORSResponse: Bucket not found", Method=told, ResourceType="BUCKET")
     configuration = CORS.of(bucket)
     if configuration is None:
-        raise AccessForbidden("CORSResponse: CORS is not enabled for this bucket.", Method=told, ResourceType=resource)
+        raise AccessForbidden("CORSResponse: CORS is not enabled for this bucket.", Method=told, ResourceType="BUCKET")
+    if not method:
+        raise BadRequest("Invalid Access-Control-Request-Method: null")
     wanted = [name.strip().lower() for name in headers.get("access-control-request-headers", "").split(",")]
     wanted = [name for name in wanted if name]
     rule = _rule(configuration.rules, origin, method, wanted)
     if rule is None:
-        raise AccessForbidden(_NOT_ALLOWED, Method=told, ResourceType=resource)
+        raise AccessForbidden(_NOT_ALLOWED, Method=told, ResourceType=level.upper())
     answer = _shared(rule, origin)
     if wanted:
         answer.append(("access-control-allow-headers", ", ".join(wanted)))

@@ -5,6 +5,10 @@ from collections.abc import Set as AbstractSet
 
 from s3ish.api.operation import Operation
 from s3ish.errors import AccessDenied, InvalidArgument, InvalidRequest, MethodNotAllowed
+from s3ish.server.subresources import check_together, type_of
+
+_OF_OBJECTS = frozenset(("partNumber", "uploadId"))
+"""Parts of objects that a request about a bucket can name by mistake: it is not about the bucket as a whole."""
 
 
 class Router:
@@ -12,13 +16,21 @@ class Router:
 
     def __init__(self, catalogue: Iterable[Operation]) -> None:
         self._plain: dict[tuple[str, str], list[tuple[Operation, frozenset[str]]]] = {}
-        self._keyed: dict[tuple[str, str], list[Operation]] = {}
+        self._keyed: dict[tuple[str, str], list[tuple[Operation, frozenset[str]]]] = {}
         operations = sorted(catalogue, key=_specificity, reverse=True)
+        self._parts = {
+            level: frozenset(
+                it.query[0][0] for it in operations if it.level == level and it.query[:1] and not it.query[0][1]
+            )
+            | (_OF_OBJECTS if level == "bucket" else frozenset())
+            for level in ("service", "bucket", "object")
+        }
         resources = frozenset(name for operation in operations for name, value in operation.query[:1] if value is None)
         for operation in operations:
             place = (operation.method, operation.level)
             if operation.query:
-                self._keyed.setdefault(place, []).append(operation)
+                others = self._parts[operation.level].difference(name for name, _ in operation.query)
+                self._keyed.setdefault(place, []).append((operation, others))
             else:
                 self._plain.setdefault(place, []).append((operation, resources - operation.parameters))
         self.methods = frozenset(method for method, _ in [*self._plain, *self._keyed])
@@ -30,9 +42,13 @@ class Router:
 
         Raises:
             MethodNotAllowed: no operation has this method here.
-            InvalidArgument: the request is about a part of no upload.
-            InvalidRequest: it asks for the uploads of one key, where those of a bucket are listed.
+            InvalidArgument: the request is about several parts, or a part of no upload.
+            InvalidRequest: it asks for the uploads of one key, where those of a bucket are listed, or for what only an
+                object has.
         """
+        named = self._parts[level].intersection(query) if query else frozenset()
+        if named:
+            check_together(level, named)
         found = self._find(method, level, query, headers)
         if found:
             return found
@@ -47,15 +63,15 @@ class Router:
         allowed = [other for other in sorted(self.methods) if self._find(other, level, query, headers)]
         raise MethodNotAllowed(
             Method=method[:32],
-            ResourceType="UPLOAD" if "uploadId" in query else level.upper(),
+            ResourceType=type_of(level, named),
             headers={"allow": ", ".join(allowed)} if allowed else None,
         )
 
     def _find(self, method: str, level: str, query: Mapping[str, str], headers: Mapping[str, str]) -> Operation | None:
         place = (method, level)
         if query:
-            for operation in self._keyed.get(place, ()):
-                if _selects(operation, query, headers):
+            for operation, others in self._keyed.get(place, ()):
+                if _selects(operation, query, headers) and others.isdisjoint(query):
                     return operation
         for operation, foreign in self._plain.get(place, ()):
             if (not operation.header or operation.header in headers) and foreign.isdisjoint(query):

@@ -300,3 +300,25 @@ def test_a_request_for_another_region_learns_the_right_one(raw, bucket):
     headers = {"Authorization": signature, "x-amz-date": "20260101T000000Z", "x-amz-content-sha256": "UNSIGNED-PAYLOAD"}
     answer = raw("HEAD", f"/{bucket}", headers=headers, keys=None)
     assert (answer.status, answer.headers["x-amz-bucket-region"]) == (400, "us-east-1")
+
+
+@pytest.mark.parametrize("version", ["null", "", "x"])
+@pytest.mark.parametrize(
+    ("method", "query"),
+    [("GET", ""), ("GET", "versions&"), ("GET", "acl&"), ("PUT", "versioning&"), ("DELETE", ""), ("DELETE", "cors&")],
+)
+def test_a_bucket_has_no_version(s3, raw, bucket, method, query, version):
+    answer = raw(method, f"/{bucket}?{query}versionId={version}")
+    assert answer.outcome == (400, "InvalidArgument")
+    assert answer.xml.findtext("ArgumentName") == "versionId"
+    s3.head_bucket(Bucket=bucket)
+
+
+def test_a_request_about_two_parts_of_a_bucket_changes_nothing(s3, raw, bucket, refused):
+    body = "<VersioningConfiguration><Status>Enabled</Status></VersioningConfiguration>"
+    for keys in ({}, {"keys": None}):
+        answer = raw("PUT", f"/{bucket}?versioning&accelerate", body, **keys)
+        assert answer.outcome == (400, "InvalidArgument")
+        assert answer.xml.findtext("ArgumentValue") == "accelerate"
+    assert "Status" not in s3.get_bucket_versioning(Bucket=bucket)
+    assert raw("HEAD", f"/{bucket}?acl&policy").status == 400

@@ -76,8 +76,32 @@ def test_a_browser_that_does_not_say_what_it_wants(raw, allow, new_bucket):
     bucket = allow(RULE)
     assert ask(raw, bucket, origin="").outcome == (400, "BadRequest")
     assert ask(raw, bucket, method="").outcome == (400, "BadRequest")
-    assert ask(raw, new_bucket()).outcome == (403, "AccessForbidden")
-    assert ask(raw, "no-such-bucket-anywhere").outcome == (403, "AccessForbidden")
+    for name, message in (
+        (new_bucket(), "CORS is not enabled for this bucket."),
+        ("no-such-bucket", "Bucket not found"),
+    ):
+        for key in ("", "/k"):
+            for method, told in (("PUT", "PUT"), ("", "OPTIONS")):
+                answer = ask(raw, name, method=method, key=key)
+                assert answer.outcome == (403, "AccessForbidden")
+                found = [answer.xml.findtext(part) for part in ("Message", "Method", "ResourceType")]
+                assert found == [f"CORSResponse: {message}", told, "BUCKET"]
+
+
+@pytest.mark.parametrize("method", ["put", "TRACE", "CONNECT", "NONE", "P UT"])
+def test_a_browser_asks_for_a_method_that_is_none(raw, allow, new_bucket, method):
+    for bucket in (allow(RULE), new_bucket(), "no-such-bucket"):
+        answer = ask(raw, bucket, method=method)
+        assert answer.outcome == (400, "BadRequest")
+        assert answer.xml.findtext("Message") == f"Invalid Access-Control-Request-Method: {method}"
+
+
+@pytest.mark.parametrize(("key", "kind"), [("/k", "OBJECT"), ("", "BUCKET")])
+@pytest.mark.parametrize("method", ["DELETE", "PATCH", "OPTIONS"])
+def test_a_refusal_says_what_was_asked_for(raw, allow, key, kind, method):
+    answer = ask(raw, allow(RULE), method=method, key=key)
+    assert answer.outcome == (403, "AccessForbidden")
+    assert (answer.xml.findtext("Method"), answer.xml.findtext("ResourceType")) == (method, kind)
 
 
 @pytest.mark.parametrize(

@@ -239,7 +239,7 @@ def test_a_document_that_is_too_long(raw, s3, abc):  # case 128
 
 
 def test_without_a_body(raw, abc):
-    assert raw("POST", f"/{abc}?delete", headers=digest("")).outcome == (400, "MalformedXML")
+    assert raw("POST", f"/{abc}?delete", headers=digest("")).outcome == (400, "MissingRequestBodyError")
 
 
 def test_keys_of_xml_come_back_exactly(s3, bucket):  # case 129

@@ -237,7 +237,3 @@ def test_a_part_without_its_upload(raw, filled, unchanged):
 def test_a_request_without_the_document_that_it_is_about(s3, raw, bucket, path):
     s3.put_object(Bucket=bucket, Key="k", Body=b"x")
     assert raw("PUT", f"/{bucket}{path}").outcome == (400, "MissingRequestBodyError")
-
-
-def test_a_removal_that_names_no_object(raw, bucket):
-    assert raw("POST", f"/{bucket}?delete").outcome == (400, "MissingRequestBodyError")

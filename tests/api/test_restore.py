@@ -158,7 +158,7 @@ def test_a_condition_that_needs_no_bytes_is_answered_before(s3, archived):
 @pytest.mark.parametrize(
     ("body", "outcome"),
     [
-        ("", (400, "MalformedXML")),
+        ("", (400, "MissingRequestBodyError")),
         ("<RestoreRequest/>", (400, "MalformedXML")),
         ("<RestoreRequest><Days>0</Days></RestoreRequest>", (400, "InvalidArgument")),
         ("<RestoreRequest><Days>-1</Days></RestoreRequest>", (400, "InvalidArgument")),

@@ -103,6 +103,43 @@ def test_a_part_of_no_upload(method, query):
     assert caught.value.details["ArgumentName"] == "partNumber"
 
 
+@pytest.mark.parametrize(
+    ("method", "level", "names"),
+    [
+        ("GET", "bucket", ["versioning", "acl"]),
+        ("PUT", "bucket", ["policy", "cors"]),
+        ("DELETE", "bucket", ["tagging", "lifecycle", "website"]),
+        ("HEAD", "bucket", ["uploads", "versions"]),
+        ("PATCH", "bucket", ["partNumber", "acl"]),
+        ("GET", "object", ["tagging", "acl"]),
+        ("GET", "object", ["uploadId", "attributes"]),
+        ("PUT", "object", ["partNumber", "uploadId", "tagging"]),
+    ],
+)
+def test_one_request_is_about_one_part(method, level, names):
+    for order in (names, names[::-1]):
+        with pytest.raises(InvalidArgument) as caught:
+            ROUTER.route(method, level, dict.fromkeys(order, "1"), {})
+        listed = sorted(names)
+        assert caught.value.message == f"Conflicting query string parameters: {', '.join(listed)}"
+        assert caught.value.details == {"ArgumentName": "ResourceType", "ArgumentValue": listed[0]}
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD", "PUT", "POST", "DELETE"])
+@pytest.mark.parametrize(
+    ("query", "message"),
+    [
+        ({"partNumber": "1"}, "Object must have a valid key name."),
+        ({"partNumber": "1", "uploadId": "1"}, "Object must have a valid key name."),
+        ({"uploadId": "1"}, "A key must be specified"),
+    ],
+)
+def test_a_bucket_has_no_parts_of_uploads(method, query, message):
+    with pytest.raises(InvalidRequest) as caught:
+        ROUTER.route(method, "bucket", query, {})
+    assert caught.value.message == message
+
+
 def test_uploads_are_those_of_a_bucket():
     with pytest.raises(InvalidRequest) as caught:
         ROUTER.route("GET", "object", {"uploads": ""}, {})
@@ -116,9 +153,19 @@ def test_uploads_are_those_of_a_bucket():
         ("HEAD", "object", {"uploadId": "1"}, "UPLOAD", "DELETE, GET, POST"),
         ("POST", "object", {}, "OBJECT", "DELETE, GET, HEAD, PUT"),
         ("DELETE", "service", {}, "SERVICE", "GET, POST"),
-        ("PATCH", "object", {"partNumber": "1"}, "OBJECT", "GET, HEAD"),
-        ("DELETE", "bucket", {"versions": ""}, "BUCKET", "GET"),
-        ("PATCH", "bucket", {"partNumber": "1", "acl": ""}, "BUCKET", "GET, PUT"),
+        ("PATCH", "object", {"partNumber": "1", "uploadId": "1"}, "PART", "PUT"),
+        ("DELETE", "bucket", {"versions": ""}, "BUCKETVERSIONS", "GET"),
+        ("PATCH", "bucket", {"acl": ""}, "ACL", "GET, PUT"),
+        ("PUT", "bucket", {"location": ""}, "LOCATION", "GET"),
+        ("HEAD", "bucket", {"policyStatus": ""}, "POLICY_STATUS", "GET"),
+        ("POST", "bucket", {"policy": ""}, "BUCKETPOLICY", "DELETE, GET, PUT"),
+        ("GET", "bucket", {"delete": ""}, "MULTI_OBJECT_DELETE", "POST"),
+        ("POST", "bucket", {"intelligent-tiering": "", "id": "x"}, "INTELLIGENT_TIERING", "DELETE, GET, PUT"),
+        ("GET", "bucket", {"metadataJournalTable": ""}, "BUCKET_METADATA_JOURNAL_TABLE_CONFIGURATION", "PUT"),
+        ("PUT", "bucket", {"metadataConfiguration": ""}, "BUCKET_METADATA_CONFIGURATION", "DELETE, GET, POST"),
+        ("DELETE", "object", {"acl": ""}, "ACL", "GET, PUT"),
+        ("DELETE", "object", {"retention": ""}, "OBJECT_LOCK_RETENTION", "GET, PUT"),
+        ("POST", "object", {"tagging": ""}, "OBJECT_TAGGING", "DELETE, GET, PUT"),
     ],
 )
 def test_the_methods_that_are_allowed_are_told(method, level, query, kind, allowed):
