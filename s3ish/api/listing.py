@@ -8,30 +8,39 @@ from typing import Any
 from s3ish.api.context import Context
 from s3ish.api.operation import operation
 from s3ish.api.page_tokens import read_token, write_token
-from s3ish.api.pages import PageElements, PageRequest, page_limit
+from s3ish.api.pages import MAX_RESULTS, PageElements, PageRequest, checked_count, common_prefixes
 from s3ish.api.restore import RestoreStatus
-from s3ish.api.shapes import OwnerElement, owner_element
+from s3ish.api.shapes import CommonPrefix, OwnerElement, owner_element
 from s3ish.errors import InvalidArgument
 from s3ish.model import Entry, Owner
 from s3ish.objects import archive, listing
+from s3ish.objects.versions import is_version_id
 from s3ish.wire.fields import Rows, element, elements, group, header, query, rows
-from s3ish.wire.scalars import EntityTag, Instant
+from s3ish.wire.scalars import Count, EntityTag, Instant
 from s3ish.wire.shape import shape
+
+_SECOND_ONLY = "only supported in REST.GET.BUCKET with list-type=2"
 
 
 @shape
 class ListingRequest(PageRequest):
     """What all listings of keys take."""
 
-    max_keys: int | None = query("max-keys")
+    max_keys: Count | None = query("max-keys")
     optional_attributes: str | None = header("x-amz-optional-object-attributes", choices=("RestoreStatus",))
 
 
 @shape
-class ObjectElement:
-    """An object in a listing."""
+class ListedKey:
+    """The key of something that is listed."""
 
     key: str = element("Key", default=..., url=True)
+
+
+@shape
+class ListedFacts:
+    """What a listing says of an object."""
+
     last_modified: Instant = element("LastModified", default=...)
     etag: EntityTag = element("ETag", default=...)
     checksum_algorithm: list[str] = elements("ChecksumAlgorithm")
@@ -40,6 +49,11 @@ class ObjectElement:
     owner: OwnerElement | None = element("Owner")
     storage_class: str = element("StorageClass", default="STANDARD")
     restore: RestoreStatus | None = element("RestoreStatus")
+
+
+@shape
+class ObjectElement(ListedFacts, ListedKey):
+    """An object in a listing."""
 
 
 async def _objects(context: Context, request: ListingRequest, page: listing.Page[Entry], *, owner: bool) -> list[Any]:
@@ -71,6 +85,14 @@ class ListObjectsRequest(ListingRequest):
     """GET /{Bucket}"""
 
     marker: str | None = query("marker")
+    continuation_token: str | None = query("continuation-token")
+    start_after: str | None = query("start-after")
+
+
+def _refuse_foreign(name: str, spelt: str, value: str | None, only: str) -> None:
+    """Refuse what the other version of the listing takes: where to go on would be lost. Raises InvalidArgument."""
+    if value is not None:
+        raise InvalidArgument(f"{spelt} {only}", ArgumentName=name)
 
 
 @shape(root="ListBucketResult")
@@ -78,25 +100,33 @@ class ListObjectsResponse:
     """A page of keys, the first way."""
 
     name: str = element("Name", default=...)
+    prefix: str = element("Prefix", default="", url=True)
     marker: str = element("Marker", default=..., url=True)
     next_marker: str | None = element("NextMarker", url=True)
     max_keys: int = element("MaxKeys", default=...)
-    contents: Rows[ObjectElement] = rows("Contents")
     page: PageElements | None = group()
+    contents: Rows[ObjectElement] = rows("Contents")
+    common_prefixes: Rows[CommonPrefix] = rows("CommonPrefixes")
 
 
 @operation("GET /{Bucket}", action="s3:ListBucket")
 async def list_objects(context: Context, request: ListObjectsRequest) -> ListObjectsResponse:
     """https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjects.html"""
-    limit = page_limit(request.max_keys, "max-keys")
-    page = await listing.list_objects(context.store, request.wanted(limit), request.marker or "")
+    _refuse_foreign("continuation-token", "continuation-token", request.continuation_token, _SECOND_ONLY)
+    _refuse_foreign("start-after", "startAfter", request.start_after, _SECOND_ONLY)
+    request.check_encoding()
+    limit = checked_count(request.max_keys, "maxKeys", MAX_RESULTS)
+    wanted = request.wanted(limit)
+    page = await listing.list_objects(context.store, wanted, listing.beyond_group(wanted, request.marker or ""))
     return ListObjectsResponse(
         name=request.bucket,
+        prefix=wanted.prefix,
         marker=request.marker or "",
         next_marker=page.last if page.truncated and request.delimiter else None,
         max_keys=limit,
-        contents=await _objects(context, request, page, owner=True),
         page=PageElements.of(request, page),
+        contents=await _objects(context, request, page, owner=True),
+        common_prefixes=common_prefixes(page),
     )
 
 
@@ -105,8 +135,9 @@ class ListObjectsV2Request(ListingRequest):
     """GET /{Bucket}?list-type=2"""
 
     continuation_token: str | None = query("continuation-token")
-    fetch_owner: bool | None = query("fetch-owner")
+    fetch_owner: str | None = query("fetch-owner")
     start_after: str | None = query("start-after")
+    marker: str | None = query("marker")
 
 
 @shape(root="ListBucketResult")
@@ -114,32 +145,39 @@ class ListObjectsV2Response:
     """A page of keys, the second way."""
 
     name: str = element("Name", default=...)
+    prefix: str = element("Prefix", default="", url=True)
     start_after: str | None = element("StartAfter", url=True)
     continuation_token: str | None = element("ContinuationToken")
     next_continuation_token: str | None = element("NextContinuationToken")
     key_count: int = element("KeyCount", default=...)
     max_keys: int = element("MaxKeys", default=...)
-    contents: Rows[ObjectElement] = rows("Contents")
     page: PageElements | None = group()
+    contents: Rows[ObjectElement] = rows("Contents")
+    common_prefixes: Rows[CommonPrefix] = rows("CommonPrefixes")
 
 
 @operation("GET /{Bucket}?list-type=2", action="s3:ListBucket")
 async def list_objects_v2(context: Context, request: ListObjectsV2Request) -> ListObjectsV2Response:
     """https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjectsV2.html"""
-    limit = page_limit(request.max_keys, "max-keys")
-    after = request.start_after or ""
+    _refuse_foreign("marker", "Marker", request.marker, "unsupported with REST.GET.BUCKET in list-type=2")
+    request.check_encoding()
+    after, shown = request.start_after or "", request.start_after
     if request.continuation_token is not None:
-        after = read_token(request.bucket, request.continuation_token)
-    page = await listing.list_objects(context.store, request.wanted(limit), after)
+        after, shown = read_token(request.bucket, request.continuation_token), None
+    limit = checked_count(request.max_keys, "maxKeys", MAX_RESULTS)
+    wanted = request.wanted(limit)
+    page = await listing.list_objects(context.store, wanted, after)
     return ListObjectsV2Response(
         name=request.bucket,
-        start_after=request.start_after,
+        prefix=wanted.prefix,
+        start_after=shown,
         continuation_token=request.continuation_token,
         next_continuation_token=write_token(request.bucket, page.last) if page.truncated else None,
         key_count=page.count,
         max_keys=limit,
-        contents=await _objects(context, request, page, owner=bool(request.fetch_owner)),
         page=PageElements.of(request, page),
+        contents=await _objects(context, request, page, owner=(request.fetch_owner or "").lower() == "true"),
+        common_prefixes=common_prefixes(page),
     )
 
 
@@ -152,22 +190,24 @@ class ListObjectVersionsRequest(ListingRequest):
 
 
 @shape
-class DeleteMarkerElement:
-    """A delete marker in a listing."""
+class VersionKey(ListedKey):
+    """Which version is listed."""
 
-    key: str = element("Key", default=..., url=True)
     version_id: str = element("VersionId", default=...)
     is_latest: bool = element("IsLatest", default=...)
+
+
+@shape
+class DeleteMarkerElement(VersionKey):
+    """A delete marker in a listing."""
+
     last_modified: Instant = element("LastModified", default=...)
     owner: OwnerElement = element("Owner", default=...)
 
 
 @shape
-class VersionElement(ObjectElement):
+class VersionElement(ListedFacts, VersionKey):
     """A version in a listing."""
-
-    version_id: str = element("VersionId", default=...)
-    is_latest: bool = element("IsLatest", default=...)
 
 
 @shape(root="ListVersionsResult")
@@ -175,40 +215,59 @@ class ListObjectVersionsResponse:
     """A page of versions."""
 
     name: str = element("Name", default=...)
+    prefix: str = element("Prefix", default="", url=True)
     key_marker: str = element("KeyMarker", default=..., url=True)
     version_id_marker: str = element("VersionIdMarker", default=...)
     next_key_marker: str | None = element("NextKeyMarker", url=True)
     next_version_id_marker: str | None = element("NextVersionIdMarker")
     max_keys: int = element("MaxKeys", default=...)
+    page: PageElements | None = group()
     versions: Rows[VersionElement] = rows("Version", gaps=True)
     delete_markers: Rows[DeleteMarkerElement] = rows("DeleteMarker", fills="versions")
-    page: PageElements | None = group()
+    common_prefixes: Rows[CommonPrefix] = rows("CommonPrefixes")
 
 
 @operation("GET /{Bucket}?versions", action="s3:ListBucketVersions")
 async def list_object_versions(context: Context, request: ListObjectVersionsRequest) -> ListObjectVersionsResponse:
     """https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjectVersions.html"""
-    if request.version_id_marker and not request.key_marker:
-        raise InvalidArgument(
-            "A version-id marker cannot be specified without a key marker.", ArgumentName="version-id-marker"
-        )
-    limit = page_limit(request.max_keys, "max-keys")
-    page = await listing.list_versions(
-        context.store, request.wanted(limit), request.key_marker or "", request.version_id_marker or ""
-    )
+    _check_version_marker(request.key_marker, request.version_id_marker)
+    request.check_encoding()
+    limit = MAX_RESULTS if request.max_keys is None else request.max_keys
+    if limit < 0:
+        raise InvalidArgument("max-keys cannot be negative", ArgumentName="max-keys")
+    wanted, key_marker, id_marker = request.wanted(limit), request.key_marker or "", request.version_id_marker or ""
+    after = key_marker if id_marker else listing.beyond_group(wanted, key_marker)
+    page = await listing.list_versions(context.store, wanted, after, id_marker)
     asked_ns = context.store.clock.service_ns() if request.optional_attributes else None
     last_version = page.items[-1][1].version if page.items and page.items[-1][0] == page.last else None
     return ListObjectVersionsResponse(
         name=request.bucket,
-        key_marker=request.key_marker or "",
-        version_id_marker=request.version_id_marker or "",
+        prefix=wanted.prefix,
+        key_marker=key_marker,
+        version_id_marker=id_marker,
         next_key_marker=page.last if page.truncated else None,
         next_version_id_marker=last_version.id if page.truncated and last_version else None,
         max_keys=limit,
         versions=[None if item.version.marker else _version(item, asked_ns) for _, item in page.items],
         delete_markers=[_marker(item) for _, item in page.items if item.version.marker],
         page=PageElements.of(request, page),
+        common_prefixes=common_prefixes(page),
     )
+
+
+def _check_version_marker(key: str | None, version_id: str | None) -> None:
+    """Raises InvalidArgument unless a version marker stands beside a key marker and can be the id of a version."""
+    if version_id is None:
+        return
+    message = ""
+    if key is None:
+        message = "A version-id marker cannot be specified without a key marker."
+    elif not version_id:
+        message = "A version-id marker cannot be empty."
+    elif not is_version_id(version_id):
+        message = "Invalid version id specified"
+    if message:
+        raise InvalidArgument(message, ArgumentName="version-id-marker", ArgumentValue=version_id[:256])
 
 
 def _version(item: listing.ListedVersion, asked_ns: int | None) -> tuple[Any, ...]:
@@ -217,6 +276,8 @@ def _version(item: listing.ListedVersion, asked_ns: int | None) -> tuple[Any, ..
     restore = None if asked_ns is None else RestoreStatus.of(archive.restore_of(version, asked_ns), asked_ns)
     return (
         version.key,
+        version.id,
+        item.latest,
         version.modified_ns,
         version.etag,
         (checksum.algorithm,) if checksum else (),
@@ -225,8 +286,6 @@ def _version(item: listing.ListedVersion, asked_ns: int | None) -> tuple[Any, ..
         owner_element(version.owner),
         version.attributes.storage_class,
         restore,
-        version.id,
-        item.latest,
     )
 
 

@@ -5,29 +5,26 @@ https://docs.aws.amazon.com/AmazonS3/latest/userguide/ListingKeysUsingAPIs.html
 
 from typing import Any, Self
 
-from s3ish.api.shapes import BucketRequest, CommonPrefix, RequesterPays
+from s3ish.api.shapes import BucketRequest, RequesterPays
 from s3ish.errors import InvalidArgument
 from s3ish.objects.listing import Page, Query
-from s3ish.wire.fields import Rows, element, query, rows
+from s3ish.wire.fields import element, query
+from s3ish.wire.scalars import Count
 from s3ish.wire.shape import shape
 
 MAX_RESULTS = 1000
 _LARGEST = 2**31 - 1
 
 
-def query_number(asked: int | None, name: str) -> int | None:
+def checked_count(asked: Count | None, name: str, default: int) -> int:
     """Return a number of a listing's query. Raises InvalidArgument."""
-    if asked is not None and not 0 <= asked <= _LARGEST:
+    if asked is None:
+        return default
+    if asked < 0:
         raise InvalidArgument(
             f"Argument {name} must be an integer between 0 and {_LARGEST}", ArgumentName=name, ArgumentValue=asked
         )
     return asked
-
-
-def page_limit(asked: int | None, name: str) -> int:
-    """Return how many results a page may have. Raises InvalidArgument."""
-    limit = query_number(asked, name)
-    return MAX_RESULTS if limit is None else min(limit, MAX_RESULTS)
 
 
 @shape
@@ -35,31 +32,40 @@ class PageRequest(BucketRequest, RequesterPays):
     """What a listing in the order of keys takes."""
 
     delimiter: str | None = query("delimiter")
-    encoding_type: str | None = query("encoding-type", choices=("url",))
+    encoding_type: str | None = query("encoding-type")
     prefix: str | None = query("prefix")
 
+    def check_encoding(self) -> None:
+        """Raises InvalidArgument unless keys are to come back plain, or percent-encoded."""
+        asked = self.encoding_type
+        if asked is not None and asked.lower() != "url":
+            raise InvalidArgument(
+                "Invalid Encoding Method specified in Request",
+                ArgumentName="encoding-type",
+                ArgumentValue=asked[:256],
+            )
+
     def wanted(self, limit: int) -> Query:
-        """Return what it asks for, at most ``limit`` results."""
-        return Query(self.bucket, self.prefix or "", self.delimiter or "", limit)
+        """Return what it asks for: at most ``limit`` results, and never more than a thousand."""
+        return Query(self.bucket, self.prefix or "", self.delimiter or "", min(limit, MAX_RESULTS))
 
 
 @shape
 class PageElements:
-    """What a page in the order of keys answers beside its items."""
+    """What a page in the order of keys answers before its items."""
 
-    prefix: str = element("Prefix", default="", url=True)
     delimiter: str | None = element("Delimiter", url=True)
-    is_truncated: bool = element("IsTruncated", default=False)
     encoding_type: str | None = element("EncodingType")
-    common_prefixes: Rows[CommonPrefix] = rows("CommonPrefixes")
+    is_truncated: bool = element("IsTruncated", default=False)
 
     @classmethod
     def of(cls, request: PageRequest, page: Page[Any]) -> Self:
         """Return what is said of a page."""
         return cls(
-            prefix=request.prefix or "",
-            delimiter=request.delimiter or None,
-            is_truncated=page.truncated,
-            encoding_type=request.encoding_type,
-            common_prefixes=[(prefix,) for prefix in page.prefixes],
+            delimiter=request.delimiter or None, encoding_type=request.encoding_type, is_truncated=page.truncated
         )
+
+
+def common_prefixes(page: Page[Any]) -> list[tuple[str]]:
+    """Return the keys of a page that are rolled up, as rows of ``CommonPrefix``."""
+    return [(prefix,) for prefix in page.prefixes]

@@ -7,19 +7,21 @@ from s3ish.api.context import Context
 from s3ish.api.customer_keys import check_part_key, customer_key_of
 from s3ish.api.lifecycle import AbortHeaders, shown_abortion
 from s3ish.api.operation import operation
-from s3ish.api.pages import PageElements, PageRequest, page_limit, query_number
+from s3ish.api.pages import MAX_RESULTS, PageElements, PageRequest, checked_count, common_prefixes
 from s3ish.api.shapes import (
     ChecksumElements,
+    CommonPrefix,
     CustomerKeyHeaders,
     ObjectRequest,
     OwnerElement,
     owner_element,
     quoted,
 )
+from s3ish.errors import InvalidArgument
 from s3ish.model import Part, Upload
 from s3ish.objects import listing, multipart
-from s3ish.wire.fields import element, elements, group, query
-from s3ish.wire.scalars import Instant
+from s3ish.wire.fields import Rows, element, elements, group, query, rows
+from s3ish.wire.scalars import Count, Instant
 from s3ish.wire.shape import shape
 
 
@@ -28,8 +30,8 @@ class ListPartsRequest(ObjectRequest, CustomerKeyHeaders):
     """GET /{Bucket}/{Key+}?uploadId"""
 
     upload_id: str = query("uploadId", default="")
-    max_parts: int | None = query("max-parts")
-    part_number_marker: int | None = query("part-number-marker")
+    max_parts: Count | None = query("max-parts")
+    part_number_marker: Count | None = query("part-number-marker")
 
 
 @shape
@@ -54,7 +56,7 @@ class ListPartsResponse:
     owner: OwnerElement = element("Owner", default=...)
     storage_class: str = element("StorageClass", default=...)
     part_number_marker: int = element("PartNumberMarker", default=...)
-    next_part_number_marker: int | None = element("NextPartNumberMarker")
+    next_part_number_marker: int = element("NextPartNumberMarker", default=0)
     max_parts: int = element("MaxParts", default=...)
     is_truncated: bool = element("IsTruncated", default=...)
     checksum_algorithm: str | None = element("ChecksumAlgorithm")
@@ -67,8 +69,8 @@ class ListPartsResponse:
 async def list_parts(context: Context, request: ListPartsRequest) -> ListPartsResponse:
     """https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListParts.html"""
     key = customer_key_of(context, request)
-    limit = page_limit(request.max_parts, "max-parts")
-    marker = query_number(request.part_number_marker, "part-number-marker") or 0
+    limit = min(checked_count(request.max_parts, "max-parts", MAX_RESULTS), MAX_RESULTS)
+    marker = checked_count(request.part_number_marker, "part-number-marker", 0)
     held = await multipart.find_upload(context.store, request.bucket, request.key, request.upload_id)
     upload = held.record
     check_part_key(upload, key, needed=False)
@@ -81,7 +83,7 @@ async def list_parts(context: Context, request: ListPartsRequest) -> ListPartsRe
         owner=owner_element(upload.owner),
         storage_class=upload.attributes.storage_class,
         part_number_marker=marker,
-        next_part_number_marker=parts[-1].number if parts else None,
+        next_part_number_marker=parts[-1].number if parts else 0,
         max_parts=limit,
         is_truncated=truncated,
         checksum_algorithm=upload.checksum_algorithm or None,
@@ -106,7 +108,7 @@ class ListMultipartUploadsRequest(PageRequest):
     """GET /{Bucket}?uploads"""
 
     key_marker: str | None = query("key-marker")
-    max_uploads: int | None = query("max-uploads")
+    max_uploads: Count | None = query("max-uploads")
     upload_id_marker: str | None = query("upload-id-marker")
 
 
@@ -132,11 +134,13 @@ class ListMultipartUploadsResponse:
     bucket: str = element("Bucket", default=...)
     key_marker: str = element("KeyMarker", default=..., url=True)
     upload_id_marker: str = element("UploadIdMarker", default=...)
-    next_key_marker: str | None = element("NextKeyMarker", url=True)
-    next_upload_id_marker: str | None = element("NextUploadIdMarker")
+    next_key_marker: str = element("NextKeyMarker", default="", url=True)
+    next_upload_id_marker: str = element("NextUploadIdMarker", default="")
+    prefix: str | None = element("Prefix", url=True)
     max_uploads: int = element("MaxUploads", default=...)
-    uploads: list[UploadElement] = elements("Upload")
     page: PageElements | None = group()
+    uploads: list[UploadElement] = elements("Upload")
+    common_prefixes: Rows[CommonPrefix] = rows("CommonPrefixes")
 
 
 @operation("GET /{Bucket}?uploads", action="s3:ListBucketMultipartUploads")
@@ -144,19 +148,26 @@ async def list_multipart_uploads(
     context: Context, request: ListMultipartUploadsRequest
 ) -> ListMultipartUploadsResponse:
     """https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListMultipartUploads.html"""
-    limit = page_limit(request.max_uploads, "max-uploads")
+    request.check_encoding()
+    limit = min(checked_count(request.max_uploads, "max-uploads", MAX_RESULTS), MAX_RESULTS)
     upload_marker = (request.upload_id_marker or "") if request.key_marker else ""
+    if upload_marker and not multipart.is_upload_id(upload_marker):
+        raise InvalidArgument(
+            "Invalid uploadId marker", ArgumentName="upload-id-marker", ArgumentValue=upload_marker[:256]
+        )
     page = await listing.list_uploads(context.store, request.wanted(limit), request.key_marker or "", upload_marker)
     last = page.items[-1][1] if page.items and page.items[-1][0] == page.last else None
     return ListMultipartUploadsResponse(
         bucket=request.bucket,
         key_marker=request.key_marker or "",
         upload_id_marker=upload_marker,
-        next_key_marker=page.last if page.truncated else None,
-        next_upload_id_marker=last.id if page.truncated and last else None,
+        next_key_marker=page.last,
+        next_upload_id_marker=last.id if last else "",
+        prefix=request.prefix or None,
         max_uploads=limit,
-        uploads=[_upload(upload, request.encoding_type) for _, upload in page.items],
         page=PageElements.of(request, page),
+        uploads=[_upload(upload, request.encoding_type) for _, upload in page.items],
+        common_prefixes=common_prefixes(page),
     )
 
 

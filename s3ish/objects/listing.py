@@ -164,6 +164,15 @@ def _hidden(query: Query, after: str) -> str:
     return ""
 
 
+def beyond_group(query: Query, marker: str) -> str:
+    """Return where a listing goes on that a marker begins: one within a common prefix stands for all of it."""
+    if query.delimiter and marker.startswith(query.prefix):
+        at = marker.find(query.delimiter, len(query.prefix))
+        if at >= 0:
+            return marker[: at + len(query.delimiter)]
+    return marker
+
+
 class ListedVersion(NamedTuple):
     """A version in a listing, and whether it is the newest of its key."""
 

@@ -7,6 +7,7 @@ https://docs.aws.amazon.com/AmazonS3/latest/userguide/mpuoverview.html
 """
 
 import hashlib
+import re
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from functools import partial
@@ -43,6 +44,7 @@ from s3ish.tables.catalog import INLINE, PARTS, UPLOADS, USAGE
 from s3ish.tables.table import Held
 
 MAX_PARTS = 10_000
+_ID, _LONGEST_ID = re.compile("[0-9a-f]{16}[0-9a-z]+"), 64
 MIN_PART_BYTES = 5 * 1024 * 1024
 """The least size of every part but the last."""
 
@@ -85,9 +87,14 @@ async def create_upload(
     raise AssertionError  # attempts() raises before
 
 
+def is_upload_id(text: str) -> bool:
+    """Whether a text has the form of an upload's id."""
+    return len(text) <= _LONGEST_ID and _ID.fullmatch(text) is not None
+
+
 async def find_upload(store: Store, bucket: str, key: str, upload_id: str) -> Held[Upload]:
     """Return an upload in progress. Raises NoSuchUpload."""
-    if not (upload_id.isascii() and upload_id.isalnum() and len(upload_id) <= 64):
+    if not is_upload_id(upload_id):
         raise NoSuchUpload(UploadId=upload_id[:256])
     held = await store.get(UPLOADS, bucket, key, upload_id)
     if held is None:

@@ -52,6 +52,14 @@ def sequence_of(version_id: str) -> int:
     return int.from_bytes(raw[:8], "big")
 
 
+def is_version_id(text: str) -> bool:
+    """Whether a text has the form of a version id."""
+    try:
+        return text == NULL_VERSION or sequence_of(text) >= 0
+    except InvalidArgument:
+        return False
+
+
 def _invalid(version_id: str) -> InvalidArgument:
     message = "Invalid version id specified" if version_id else "Version id cannot be the empty string"
     return InvalidArgument(message, ArgumentName="versionId", ArgumentValue=version_id[:256])

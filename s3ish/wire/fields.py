@@ -29,7 +29,7 @@ class Spec(Struct, frozen=True):
     """Where a field stands on the wire.
 
     ``wrapper`` is the element around a list's members, ``choices`` the values an enumeration allows, ``url`` whether
-    the text is percent-encoded when the instance's ``encoding_type`` is ``url``, ``rows`` whether members come as
+    the text is percent-encoded when the instance has an ``encoding_type``, ``rows`` whether members come as
     tuples, ``gaps`` whether members of another list stand among them, ``fills`` the list of whose members these stand
     among, ``member`` of the model the name in AWS's API model where it is not the wire name, ``limit`` how many
     members a list that is read may have, ``secret`` whether an instance must not show the value, and ``malformed`` the

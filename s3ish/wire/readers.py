@@ -13,7 +13,7 @@ from s3ish.wire.xml import Element
 def _scalar_reader(kind: Any) -> Callable[[str], Any] | None:
     if kind is scalars.Instant:
         return scalars.read_http_date  # DeleteObjects has such dates in its XML too
-    return {int: scalars.read_integer, bool: scalars.read_boolean}.get(kind)
+    return {int: scalars.read_integer, bool: scalars.read_boolean, scalars.Count: scalars.read_count}.get(kind)
 
 
 def _parameter(spec: Spec, kind: Any) -> Callable[[str], Any] | None:
@@ -28,9 +28,9 @@ def _parameter(spec: Spec, kind: Any) -> Callable[[str], Any] | None:
         try:
             return convert(text) if convert else text
         except ValueError as error:
-            expected = "an integer" if kind is int else "a valid value"
+            expected = "a valid value" if kind in (bool, scalars.Instant) else "an integer or within integer range"
             raise InvalidArgument(
-                f"Provided {spec.name} not {expected} or within its range",
+                f"Provided {spec.name} not {expected}",
                 ArgumentName=spec.name,
                 ArgumentValue=text[:256],
             ) from error

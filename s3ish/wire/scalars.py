@@ -17,6 +17,9 @@ from urllib.parse import quote
 Instant = NewType("Instant", int)
 """A moment in nanoseconds since the epoch, UTC."""
 
+Count = NewType("Count", int)
+"""How many results a page may have, or after which number it begins: 32 bits with a sign."""
+
 EntityTag = NewType("EntityTag", str)
 """An entity tag without its quotes: hexadecimal digits, with a dash and a number behind them for multipart objects."""
 
@@ -80,6 +83,20 @@ def read_integer(text: str) -> int:
     if not (digits.isascii() and digits.isdigit()) or len(digits) > 19:
         raise ValueError(text[:32])
     return int(text)
+
+
+def read_count(text: str) -> int | None:
+    """Read a count of a listing's query; an empty text gives none."""
+    if not text:
+        return None
+    digits = text.removeprefix("-")
+    if not (digits.isascii() and digits.isdigit()):
+        raise ValueError(text[:32])
+    value = int(digits.lstrip("0")[:11] or "0")
+    value = -value if text[0] == "-" else value
+    if not -(1 << 31) <= value < 1 << 31:
+        raise ValueError(text[:32])
+    return value
 
 
 def read_position(text: str) -> int:

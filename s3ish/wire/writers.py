@@ -57,7 +57,7 @@ def compile_content_writer(compiled: Places) -> Callable[[Any], str]:
         "boolean": scalars.write_boolean,
     }
     code, template = _content_of(compiled, "s.", "t", space)
-    code = [f"key = url if {_encoding_of(compiled)} == 'url' else escape", *code, f"return f'{template}'"]
+    code = [f"key = url if {_encoding_of(compiled)} else escape", *code, f"return f'{template}'"]
     exec("\n    ".join(["def write(s):", *code]), space)  # noqa: S102  made of names in this package's own source
     return cast("Callable[[Any], str]", space["write"])
 

@@ -119,7 +119,8 @@ def test_start_after_and_marker(s3, tree, after, delimiter):
     second = s3.list_objects_v2(**chosen, StartAfter=after)
     first = s3.list_objects(**chosen, Marker=after)
     assert keys(second) == keys(first) == model("", delimiter, after)[0]
-    assert prefixes(second) == prefixes(first)
+    within = after[: after.find("/") + 1] if delimiter else ""
+    assert prefixes(first) == [prefix for prefix in prefixes(second) if prefix != within]
     assert set(prefixes(second)) >= set(model("", delimiter, after)[1])
     assert second.get("StartAfter", "") == first["Marker"] == after
 
@@ -188,7 +189,7 @@ def test_a_page_has_a_thousand_at_most(s3, raw, bucket):  # case 126
         for form in ("prefix=", "list-type=2", "versions="):
             answer = raw("GET", f"/{bucket}?{form}" + ("" if asked is None else f"&max-keys={asked}"))
             assert answer.body.count(b"<Key>") == count
-            assert answer.xml.findtext("MaxKeys") == str(min(1000 if asked is None else asked, 1000))
+            assert answer.xml.findtext("MaxKeys") == str(1000 if asked is None else asked)
             assert answer.xml.findtext("IsTruncated") == ("true" if count else "false")
     pages = list(s3.get_paginator("list_objects_v2").paginate(Bucket=bucket))
     assert [page["KeyCount"] for page in pages] == [1000, 1]
@@ -202,12 +203,25 @@ def test_only_a_delimiter_gives_a_next_marker(s3, tree):
     assert s3.list_objects(Bucket=tree, MaxKeys=1, Delimiter="/")["NextMarker"] == "a"
 
 
-@pytest.mark.parametrize("asked", ["-1", "abc", "1e3", "", "2147483648", "99999999999999999999", "%EF%BC%91"])
+@pytest.mark.parametrize(
+    "asked", ["-1", "abc", "1e3", "%205", "%2B5", "2147483648", "-2147483649", "99999999999999999999", "%EF%BC%91"]
+)
 @pytest.mark.parametrize("form", ["", "list-type=2&", "versions=&"])
 def test_max_keys_that_are_none(raw, bucket, asked, form):  # case 126
     answer = raw("GET", f"/{bucket}?{form}max-keys={asked}")
     assert answer.outcome == (400, "InvalidArgument")
-    assert answer.xml.findtext("ArgumentName") == "max-keys"
+    below = {"list-type=2&": ("maxKeys", f"Argument maxKeys must be an integer between 0 and {2**31 - 1}")}
+    below |= {"": below["list-type=2&"], "versions=&": ("max-keys", "max-keys cannot be negative")}
+    other = ("max-keys", "Provided max-keys not an integer or within integer range")
+    named = answer.xml.findtext("ArgumentName"), answer.xml.findtext("Message")
+    assert named == (below[form] if asked == "-1" else other)
+
+
+@pytest.mark.parametrize(("asked", "count"), [("", 1000), ("05", 5), ("-0", 0), ("0" * 50 + "7", 7), ("1001", 1001)])
+@pytest.mark.parametrize("form", ["", "list-type=2&", "versions=&"])
+def test_max_keys_comes_back_as_it_was_read(raw, bucket, asked, count, form):
+    answer = raw("GET", f"/{bucket}?{form}max-keys={asked}")
+    assert (answer.status, answer.xml.findtext("MaxKeys")) == (200, str(count))
 
 
 # --- tokens ---------------------------------------------------------------------------------------------------------
@@ -233,6 +247,61 @@ def test_a_token_outweighs_start_after(s3, tree):
     token = s3.list_objects_v2(Bucket=tree, MaxKeys=2)["NextContinuationToken"]
     found = s3.list_objects_v2(Bucket=tree, ContinuationToken=token, StartAfter="b/1", MaxKeys=1)
     assert keys(found) == [TREE[2]]
+    assert (found["ContinuationToken"], "StartAfter" in found) == (token, False)
+
+
+@pytest.mark.parametrize("value", ["x", ""])
+@pytest.mark.parametrize(
+    ("form", "name", "message"),
+    [
+        ("", "continuation-token", "continuation-token only supported in REST.GET.BUCKET with list-type=2"),
+        ("list-type=1&", "start-after", "startAfter only supported in REST.GET.BUCKET with list-type=2"),
+        ("list-type=2&", "marker", "Marker unsupported with REST.GET.BUCKET in list-type=2"),
+    ],
+)
+def test_what_the_other_version_takes_is_refused(raw, tree, form, name, message, value):
+    answer = raw("GET", f"/{tree}?{form}{name}={value}")
+    assert answer.outcome == (400, "InvalidArgument")
+    assert [answer.xml.findtext(part) for part in ("Message", "ArgumentName", "ArgumentValue")] == [message, name, None]
+
+
+@pytest.mark.parametrize("kind", ["1", "0", "bogus", ""])
+def test_any_other_kind_of_list_is_the_first(raw, tree, kind):
+    answer = raw("GET", f"/{tree}?list-type={kind}").xml
+    assert (answer.findtext("Marker"), answer.findtext("KeyCount")) == ("", None)
+
+
+@pytest.mark.parametrize(("asked", "owners"), [("true", 1), ("TRUE", 1), ("false", 0), ("1", 0), ("bogus", 0), ("", 0)])
+def test_owners_are_shown_to_who_asks(raw, tree, asked, owners):
+    answer = raw("GET", f"/{tree}?list-type=2&max-keys=1&fetch-owner={asked}")
+    assert (answer.status, answer.body.count(b"<Owner>")) == (200, owners)
+
+
+@pytest.mark.parametrize("marker", ["p/", "p/a", "p/b/c", "p/zz"])
+def test_a_marker_within_a_common_prefix_stands_for_all_of_it(s3, bucket, marker):
+    for key in ("p/b", "p/c", "q"):
+        s3.put_object(Bucket=bucket, Key=key, Body=b"x")
+    for found in (
+        s3.list_objects(Bucket=bucket, Delimiter="/", Marker=marker),
+        s3.list_object_versions(Bucket=bucket, Delimiter="/", KeyMarker=marker),
+    ):
+        assert "CommonPrefixes" not in found
+        assert [item["Key"] for item in found.get("Contents") or found["Versions"]] == ["q"]
+    assert prefixes(s3.list_objects(Bucket=bucket, Delimiter="/", Marker="p")) == ["p/"]
+    assert keys(s3.list_objects(Bucket=bucket, Marker="p/b")) == ["p/c", "q"]
+
+
+def test_elements_stand_in_the_order_in_which_s3_writes_them(raw, tree):
+    def order(query):
+        return list(dict.fromkeys(element.tag for element in raw("GET", f"/{tree}?{query}").xml))
+
+    last = ["MaxKeys", "Delimiter", "EncodingType", "IsTruncated"]
+    asked = "delimiter=%2F&encoding-type=url&max-keys=3"
+    assert order(asked) == ["Name", "Prefix", "Marker", "NextMarker", *last, "Contents", "CommonPrefixes"]
+    token = ["Name", "Prefix", "NextContinuationToken", "KeyCount"]
+    assert order(f"list-type=2&{asked}") == [*token, *last, "Contents", "CommonPrefixes"]
+    marks = ["Name", "Prefix", "KeyMarker", "VersionIdMarker", "NextKeyMarker", "NextVersionIdMarker"]
+    assert order(f"versions=&{asked}") == [*marks, *last, "Version", "CommonPrefixes"]
 
 
 def test_a_token_outlives_what_it_names(s3, tree):
@@ -253,6 +322,8 @@ def test_encoding_url(raw, bucket, form):  # case 40
     answer = raw("GET", f"/{bucket}?{form}encoding-type=url")
     assert answer.body.isascii()
     assert answer.xml.findtext("EncodingType") == "url"
+    loud = raw("GET", f"/{bucket}?{form}encoding-type=URL")
+    assert loud.body.replace(b"<EncodingType>URL", b"<EncodingType>url") == answer.body
     found = [element.text for element in answer.xml.iter("Key")]
     assert [unquote_plus(text) for text in found] == sorted(ODD, key=str.encode)
     assert "%C3%BC/%F0%9F%98%80" in found, "slashes stay as they are"
@@ -279,11 +350,12 @@ def test_without_encoding_the_text_is_plain(raw, bucket):  # case 129
 
 
 @pytest.mark.parametrize("form", ["", "list-type=2&", "versions=&"])
-@pytest.mark.parametrize("value", ["base64", "URL", ""])
+@pytest.mark.parametrize("value", ["base64", "URLS", "%20url", ""])
 def test_encodings_that_are_none(raw, bucket, form, value):
     answer = raw("GET", f"/{bucket}?{form}encoding-type={value}")
     assert answer.outcome == (400, "InvalidArgument")
     assert answer.xml.findtext("ArgumentName") == "encoding-type"
+    assert answer.xml.findtext("Message") == "Invalid Encoding Method specified in Request"
 
 
 @pytest.mark.parametrize("name", ["prefix", "delimiter", "marker", "start-after", "key-marker"])
@@ -377,10 +449,22 @@ def test_versions_with_a_delimiter(s3, history):
     assert (prefixes(found), found["IsTruncated"], "Versions" in found) == (["c/"], False, False)
 
 
-@pytest.mark.parametrize("query", ["version-id-marker=x", "key-marker=a&version-id-marker=x"])
-def test_version_markers_that_are_none(raw, history, query):
+@pytest.mark.parametrize(
+    ("query", "message"),
+    [
+        ("version-id-marker=x", "A version-id marker cannot be specified without a key marker."),
+        ("version-id-marker=", "A version-id marker cannot be specified without a key marker."),
+        ("key-marker=a&version-id-marker=", "A version-id marker cannot be empty."),
+        ("key-marker=a&version-id-marker=x", "Invalid version id specified"),
+        ("key-marker=a&version-id-marker=NULL", "Invalid version id specified"),
+    ],
+)
+def test_version_markers_that_are_none(raw, history, query, message):
     bucket, _ = history
-    assert raw("GET", f"/{bucket}?versions=&{query}").outcome == (400, "InvalidArgument")
+    answer = raw("GET", f"/{bucket}?versions=&{query}")
+    assert answer.outcome == (400, "InvalidArgument")
+    assert answer.xml.findtext("ArgumentName") == "version-id-marker"
+    assert answer.xml.findtext("Message") == message
 
 
 def test_the_null_version_as_a_marker(s3, bucket):

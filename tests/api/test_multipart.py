@@ -542,6 +542,33 @@ def test_a_key_marker_alone_goes_behind_the_key(s3, bucket, begin):
     assert listed(s3.list_multipart_uploads(Bucket=bucket, KeyMarker="b")) == ["k", "k", "z"]
 
 
-@pytest.mark.parametrize("query", ["max-uploads=-1", "max-uploads=x", "encoding-type=base64"])
+@pytest.mark.parametrize(
+    "query",
+    [
+        "max-uploads=-1",
+        "max-uploads=x",
+        "max-uploads=2147483648",
+        "encoding-type=base64",
+        "key-marker=a&upload-id-marker=x",
+        "key-marker=a&upload-id-marker=" + "0" * 65,
+    ],
+)
 def test_lists_of_uploads_that_are_none(raw, bucket, query):
-    assert raw("GET", f"/{bucket}?uploads=&{query}").outcome == (400, "InvalidArgument")
+    answer = raw("GET", f"/{bucket}?uploads=&{query}")
+    assert answer.outcome == (400, "InvalidArgument")
+    assert answer.xml.findtext("ArgumentName") == query.rpartition("&")[2].partition("=")[0]
+
+
+def test_a_list_of_uploads_says_where_it_ends(raw, s3, bucket, begin):
+    def ends(query="prefix="):
+        found = raw("GET", f"/{bucket}?uploads=&{query}").xml
+        names = ("NextKeyMarker", "NextUploadIdMarker", "MaxUploads", "Prefix", "IsTruncated")
+        return [found.findtext(name) for name in names]
+
+    assert ends() == ["", "", "1000", None, "false"]
+    begin("a")
+    last = begin("k")
+    assert ends("prefix=") == ["k", last.id, "1000", None, "false"]
+    assert ends("prefix=k&max-uploads=2000") == ["k", last.id, "1000", "k", "false"]
+    assert ends("max-uploads=")[:3] == ["k", last.id, "1000"]
+    assert ends("upload-id-marker=x") == ["k", last.id, "1000", None, "false"], "nothing without a key marker"

@@ -216,6 +216,7 @@ class Run:
                 resume = f"list-type=2&continuation-token={quote(token, safe='')}" if token else "list-type=2"
                 resume += f"&start-after={quote(after, safe='')}"  # AWS lets the token go before it
             else:
+                after = after[: after.find("/") + 1] or after if delimited else after  # it stands for its whole folder
                 resume = f"marker={quote(after, safe='')}"
             found = self._page(client, resume, after, size, delimited)
             if found is None:
