@@ -22,6 +22,7 @@ from s3ish.api.grants import (
     list_of_object,
 )
 from s3ish.api.operation import operation
+from s3ish.api.replica import ReplicaMark, cause_of, make_replica
 from s3ish.api.rules import ACL, ENFORCED, ownership_of, rules_of
 from s3ish.api.shapes import BucketGrantHeaders, BucketRequest, DocumentDigest, GrantHeaders, ObjectRequest
 from s3ish.auth.acl import AccessList
@@ -88,29 +89,48 @@ async def get_object_acl(context: Context, request: GetObjectAclRequest) -> Acce
 
 
 @shape
-class PutObjectAclRequest(ObjectRequest, BucketGrantHeaders, DocumentDigest):
+class PutObjectAclRequest(ObjectRequest, BucketGrantHeaders, DocumentDigest, ReplicaMark):
     """PUT /{Bucket}/{Key+}?acl"""
 
     version_id: str | None = query("versionId")
     policy: AccessControlPolicy | None = body("AccessControlPolicy", required=False, malformed=MalformedACLError)
 
 
-@operation("PUT /{Bucket}/{Key+}?acl", action="s3:PutObjectAcl", version_action="s3:PutObjectVersionAcl")
+@operation(
+    "PUT /{Bucket}/{Key+}?acl", action="s3:PutObjectAcl", version_action="s3:PutObjectVersionAcl", permits=make_replica
+)
 async def put_object_acl(context: Context, request: PutObjectAclRequest) -> None:
     """https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutObjectAcl.html"""
     bucket = context.target
     version = await versions.get(context.store, request.bucket, request.key, request.version_id)
-    acl = chosen_list(request, request.policy, version.owner, bucket.owner)
-    check_grantees(context, acl, XML_ID if request.policy else "id")
+    cause = cause_of(context, request)
+    if request.replica is None:
+        acl = chosen_list(request, request.policy, version.owner, bucket.owner)
+        check_grantees(context, acl, XML_ID if request.policy else "id")
+    else:
+        acl = _replicated_list(request, version.owner)
     _check_change(request, acl, rules_of(bucket), version.owner)
     grants = kept(acl, version.owner)
 
     def change(version: Version) -> Version:
         return replace(version, attributes=replace(version.attributes, acl=grants))
 
-    await versions.amend_version(
-        context.store, request.bucket, request.key, request.version_id, change, cause=context.cause
-    )
+    await versions.amend_version(context.store, request.bucket, request.key, request.version_id, change, cause=cause)
+
+
+def _replicated_list(request: PutObjectAclRequest, owner: Owner) -> AccessList:
+    """Return the list of a source for its replica, which may have another owner; it may name users of that server.
+
+    Raises:
+        MissingSecurityHeader: there is none in the body.
+        MalformedACLError, InvalidArgument: it is a wrong one.
+    """
+    if request.policy is None:
+        raise MissingSecurityHeader(MissingHeaderName="x-amz-acl")
+    source = list_of(request.policy)
+    if source.grants == default_acl(source.owner).grants:
+        return default_acl(owner)
+    return AccessList(owner, source.grants)
 
 
 def chosen_list(

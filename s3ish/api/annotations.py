@@ -10,6 +10,7 @@ from s3ish.api.encrypting import encodings_with, keys_of
 from s3ish.api.lock import check_bypass, may_bypass
 from s3ish.api.operation import operation
 from s3ish.api.page_tokens import read_token, write_token
+from s3ish.api.replica import ReplicaMark, cause_of, make_replica
 from s3ish.api.shapes import DataDigest, EncryptionEcho, ObjectChecksumHeaders, ObjectRequest, quoted
 from s3ish.errors import InvalidArgument, InvalidPrefix
 from s3ish.model import Annotation, Version
@@ -37,7 +38,7 @@ class AnnotatedResponse:
 
 
 @shape
-class PutObjectAnnotationRequest(AnnotationRequest, DataDigest):
+class PutObjectAnnotationRequest(AnnotationRequest, DataDigest, ReplicaMark):
     """PUT /{Bucket}/{Key+}?annotation"""
 
     if_match: str | None = header("x-amz-object-if-match")
@@ -56,7 +57,10 @@ class PutObjectAnnotationResponse(AnnotatedResponse):
 
 
 @operation(
-    "PUT /{Bucket}/{Key+}?annotation", action="s3:PutObjectAnnotation", version_action="s3:PutObjectVersionAnnotation"
+    "PUT /{Bucket}/{Key+}?annotation",
+    action="s3:PutObjectAnnotation",
+    version_action="s3:PutObjectVersionAnnotation",
+    permits=make_replica,
 )
 async def put_object_annotation(context: Context, request: PutObjectAnnotationRequest) -> PutObjectAnnotationResponse:
     """https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutObjectAnnotation.html"""
@@ -72,7 +76,7 @@ async def put_object_annotation(context: Context, request: PutObjectAnnotationRe
         context.body,
         if_match=request.if_match,
         encodings=encodings_with(context.store, keys),
-        cause=context.cause,
+        cause=cause_of(context, request),
     )
     return PutObjectAnnotationResponse(
         key=request.key,
@@ -220,7 +224,7 @@ def _entry(annotation: Annotation) -> AnnotationEntry:
 
 
 @shape
-class DeleteObjectAnnotationRequest(AnnotationRequest):
+class DeleteObjectAnnotationRequest(AnnotationRequest, ReplicaMark):
     """DELETE /{Bucket}/{Key+}?annotation"""
 
     if_match: str | None = header("x-amz-object-if-match")
@@ -231,6 +235,7 @@ class DeleteObjectAnnotationRequest(AnnotationRequest):
     "DELETE /{Bucket}/{Key+}?annotation",
     action="s3:DeleteObjectAnnotation",
     version_action="s3:DeleteObjectVersionAnnotation",
+    permits=make_replica,
     status=204,
 )
 async def delete_object_annotation(context: Context, request: DeleteObjectAnnotationRequest) -> AnnotatedResponse:
@@ -245,7 +250,7 @@ async def delete_object_annotation(context: Context, request: DeleteObjectAnnota
         name,
         if_match=request.if_match,
         bypass=await may_bypass(context, request.bucket, request.key, request.bypass_governance),
-        cause=context.cause,
+        cause=cause_of(context, request),
     )
     return AnnotatedResponse(version_id=_shown(context, version))
 

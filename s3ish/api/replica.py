@@ -10,9 +10,11 @@ from typing import Any
 from msgspec.structs import replace
 
 from s3ish.api.context import Context
+from s3ish.api.rules import ENFORCED, ownership_of
 from s3ish.auth.authorize import Permit
 from s3ish.auth.sigv4 import ALGORITHM
 from s3ish.errors import AccessDenied
+from s3ish.model import Owner
 from s3ish.objects.arrival import Identity, read_identity
 from s3ish.objects.consequences import Cause
 from s3ish.objects.replication import JOB
@@ -34,6 +36,7 @@ class ReplicaHeaders(ReplicaMark):
     replica_modified: int | None = header("x-s3ish-replica-modified")
     replica_etag: str = header("x-s3ish-replica-etag", default="")
     replica_appends: int = header("x-s3ish-replica-appends", default=0)
+    replica_owner: str | None = header("x-s3ish-replica-owner")
 
 
 def make_replica(request: Any) -> Iterable[Permit]:
@@ -63,8 +66,24 @@ def identity_of(context: Context, request: ReplicaHeaders) -> Identity | None:
     _check_signed(context)
     clock = context.store.clock
     return read_identity(
-        clock, request.replica, request.replica_modified, request.replica_etag, request.replica_appends
+        clock,
+        request.replica,
+        request.replica_modified,
+        request.replica_etag,
+        request.replica_appends,
+        _owner_of(context, request.replica_owner),
     )
+
+
+def _owner_of(context: Context, owner_id: str | None) -> Owner | None:
+    """Return the owner of a source if the replica is to have the same one: a user of both servers.
+
+    Of a bucket whose owner owns all that is in it a replica is his as well.
+    https://docs.aws.amazon.com/AmazonS3/latest/userguide/replication-change-owner.html
+    """
+    if owner_id is None or ownership_of(context.target) == ENFORCED:
+        return None
+    return next((owner for owner in context.names.owners() if owner.id == owner_id), None)
 
 
 def cause_of(context: Context, request: ReplicaMark) -> Cause:

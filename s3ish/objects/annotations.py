@@ -331,7 +331,7 @@ async def carried(
             except (Missing, Corrupt) as error:
                 raise await _cause(store, version, part, error) from error
         else:
-            source = _Held(await text_of(store, version, annotation, encodings), part)
+            source = Held(await text_of(store, version, annotation, encodings), part)
             ingested = await ingest(source, writer, store.offload, store.room, source.algorithm, chain)
             made = replace(part, blob=ingested.blob, encoding=ingested.encoding)
         await seal_part(store, made, writer, bucket, key, stack, rows)
@@ -340,7 +340,7 @@ async def carried(
     return await make_each(carry, version.annotations)
 
 
-class _Held:
+class Held:
     """A text that is in memory, as a source."""
 
     expects_sha256 = False

@@ -28,13 +28,17 @@ _ETAG = re.compile(r"[0-9a-f]{32}(-[1-9][0-9]{0,4})?")
 
 
 class Identity(Struct, frozen=True):
-    """What a replica has in common with its source: id, sequence, time, ETag, and that it was appended to."""
+    """What a replica has in common with its source: id, sequence, time, ETag, and that it was appended to.
+
+    ``owner`` is whose it is, None for that of who sends it.
+    """
 
     id: str
     sequence: int
     modified_ns: int
     etag: str = ""
     appends: int = 0
+    owner: Owner | None = None
 
     def of(self, version: Version) -> Version:
         """Return a version with this identity, as a replica."""
@@ -45,11 +49,14 @@ class Identity(Struct, frozen=True):
             modified_ns=self.modified_ns,
             etag=self.etag or version.etag,
             appends=self.appends,
+            owner=self.owner or version.owner,
             replication=REPLICA,
         )
 
 
-def read_identity(clock: Clock, version_id: str, modified_ns: int | None, etag: str, appends: int) -> Identity:
+def read_identity(
+    clock: Clock, version_id: str, modified_ns: int | None, etag: str, appends: int, owner: Owner | None = None
+) -> Identity:
     """Return the identity that a sender gives. Raises InvalidArgument: it can be none."""
     sequence = versions.sequence_of(version_id)
     own_form = base64.b32encode(base64.b32decode(version_id, casefold=True)).decode().lower()
@@ -59,7 +66,7 @@ def read_identity(clock: Clock, version_id: str, modified_ns: int | None, etag: 
         raise InvalidArgument("The time of the replica is missing or wrong.", ArgumentName="x-s3ish-replica-modified")
     if (etag and not _ETAG.fullmatch(etag)) or not 0 <= appends < _LONGEST_NS:
         raise InvalidArgument("The ETag of the replica is none.", ArgumentName="x-s3ish-replica-etag")
-    return Identity(version_id, sequence, modified_ns, etag, appends)
+    return Identity(version_id, sequence, modified_ns, etag, appends, owner)
 
 
 async def arrived(store: Store, bucket: str, key: str, identity: Identity) -> Version | None:

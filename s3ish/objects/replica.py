@@ -13,7 +13,7 @@ from s3ish.blob.protocol import BlobWriter
 from s3ish.errors import SlowDown
 from s3ish.index.protocol import Change
 from s3ish.model import Attributes, Owner, Version
-from s3ish.objects import copy, lock, named_keys, versions
+from s3ish.objects import annotations, copy, lock, named_keys, versions
 from s3ish.objects.consequences import Cause
 from s3ish.objects.encodings import named
 from s3ish.objects.encodings.chain import Encodings, Links
@@ -62,7 +62,7 @@ async def replicate_here(
     with translated():
         held = await store.get(VERSIONS, bucket, source.key, source.sequence)
         if held is not None:
-            return await _amend(store, held.record, attributes)
+            return await _annotate(store, source, await _amend(store, held.record, attributes))
         given = Given(attributes) if source.marker else await give()
         draft = replace(
             source,
@@ -99,6 +99,24 @@ async def encodings_of(store: Store, source: Version, *others: NamedKey) -> Enco
     if not keys:
         return store.encodings
     return store.encodings.having({named.NAME: named.codec_of(keys, store.clock.random_bytes)})
+
+
+async def _annotate(store: Store, source: Version, replica: Version) -> Version:
+    """Have a replica have the annotations of its source, and no others."""
+    where = replica.bucket, replica.key, replica.id
+    there = {one.name: one.part.etag for one in replica.annotations}
+    missing = [one for one in source.annotations if there.pop(one.name, None) != one.part.etag]
+    if missing:
+        encodings = await encodings_of(store, source)
+        given = await encodings_of(store, replica)
+        for one in missing:
+            text = annotations.Held(await annotations.text_of(store, source, one, encodings), one.part)
+            replica, _ = await annotations.put_annotation(
+                store, replica, replica.id, one.name, text, encodings=given, cause=_CAUSE
+            )
+    for name in there:
+        replica = await annotations.delete_annotation(store, *where, name, cause=_CAUSE)
+    return replica
 
 
 async def _amend(store: Store, replica: Version, attributes: Attributes) -> Version:

@@ -161,8 +161,10 @@ async def amend_record(store: Store, version: Version, change: Callable[[Version
 def _changed(store: Store, bucket: Bucket, change: Callable[[Version], Version], version: Version) -> Version:
     """Return a changed version; what says something else to clients by then is replicated once more."""
     after = change(version)
-    told = after.attributes != version.attributes and after.replication in ("COMPLETED", "FAILED")
-    return replace(after, replication="PENDING") if told and store.consequences.is_replicated(bucket, after) else after
+    is_same = (after.attributes, after.annotations) == (version.attributes, version.annotations)
+    if is_same or after.replication not in ("COMPLETED", "FAILED"):
+        return after
+    return replace(after, replication="PENDING") if store.consequences.is_replicated(bucket, after) else after
 
 
 def _rows(store: Store, bucket: Bucket, cause: Cause, beside: Beside, before: Version, after: Version) -> list[Change]:

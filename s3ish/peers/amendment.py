@@ -3,8 +3,6 @@
 A lock never becomes looser by that: who may loosen it in one bucket may not be who may in the other.
 """
 
-import base64
-import hashlib
 from collections.abc import Mapping
 from xml.sax.saxutils import escape
 
@@ -12,7 +10,7 @@ from s3ish.jobs.destination import Forbidden
 from s3ish.model import Version
 from s3ish.objects.lock import is_retained
 from s3ish.outbound.http import Answer
-from s3ish.peers.client import Client, Content, check, element
+from s3ish.peers.client import Client, Content, check, element, md5_of
 from s3ish.wire.scalars import write_iso8601
 
 
@@ -34,8 +32,7 @@ async def amend(
 
     async def tell(what: str, document: str) -> Answer:
         sent = document.encode()
-        digest = base64.b64encode(hashlib.md5(sent, usedforsecurity=False).digest()).decode()
-        given = {**(headers or {}), "content-md5": digest}  # which requests on locks must have
+        given = {**(headers or {}), "content-md5": md5_of(sent)}
         query = {what: "", **({"versionId": version_id} if version_id else {})}
         return await client.call("PUT", version.key, given, query=query, content=Content.of(sent))
 

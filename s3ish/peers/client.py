@@ -3,6 +3,7 @@
 https://docs.aws.amazon.com/AmazonS3/latest/API/sig-v4-header-based-auth.html
 """
 
+import base64
 import hashlib
 import re
 from collections.abc import Mapping
@@ -159,6 +160,11 @@ class Client:
         """End the connections."""
         while self._idle:
             self._idle.pop().close()
+
+
+def md5_of(data: bytes) -> str:
+    """Return the value of the header Content-MD5, which requests on lists and locks must have."""
+    return base64.b64encode(hashlib.md5(data, usedforsecurity=False).digest()).decode()
 
 
 def element(answer: Answer, name: str) -> str:

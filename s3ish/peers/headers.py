@@ -14,7 +14,7 @@ from s3ish.wire.scalars import write_iso8601
 def new_object(version: Version, rule: ReplicationRule, now_ns: int) -> dict[str, str]:
     """Return the headers that give a new object what a version says of itself.
 
-    Its access list stays here: it names users of this server.
+    Its access list is not among them: it names users of this server.
 
     Args:
         now_ns: the time: a retention that has ended is left out.

@@ -2,12 +2,15 @@
 
 from s3ish.jobs.destination import Forbidden
 from s3ish.model import Bucket, Version
+from s3ish.objects.encodings.chain import Encodings
 from s3ish.objects.get import Replaced
 from s3ish.objects.replica import encodings_of
 from s3ish.objects.replication import ReplicationRule
 from s3ish.objects.store import Store
 from s3ish.outbound.http import Answer
+from s3ish.peers.access_list import tell_access_list
 from s3ish.peers.amendment import amend
+from s3ish.peers.annotations import tell_annotations
 from s3ish.peers.client import Client, check
 from s3ish.peers.content import HELD_BYTES
 from s3ish.peers.headers import new_object
@@ -36,24 +39,37 @@ class S3ishPeer:
         identity = {
             "x-s3ish-replica": version.id,
             "x-s3ish-replica-modified": str(version.modified_ns),
+            **({} if rule.owned else {"x-s3ish-replica-owner": version.owner.id}),
             **({"x-s3ish-replica-etag": version.etag} if version.etag else {}),
             **({"x-s3ish-replica-appends": str(version.appends)} if version.appends else {}),
         }
         try:
-            self._check_id(version, await self._send(version, rule, identity))
+            if version.marker:
+                self._check_id(version, check(await self._client.call("DELETE", version.key, identity)))
+            else:
+                await self._replicate_object(version, rule, identity)
         except Replaced:
             return  # there is nothing to replicate any more
 
-    async def _send(self, version: Version, rule: ReplicationRule, identity: dict[str, str]) -> Answer | None:
+    async def _replicate_object(self, version: Version, rule: ReplicationRule, identity: dict[str, str]) -> None:
+        store, client, mark = self._store, self._client, {"x-s3ish-replica": version.id}
+        encodings = await encodings_of(store, version)
+        answer = await self._send(version, rule, identity, encodings)
+        self._check_id(version, answer)
+        is_new = answer is not None and not version.revision
+        if not rule.owned and (version.attributes.acl or not is_new):
+            await tell_access_list(client, version, mark)
+        await tell_annotations(store, client, version, encodings, mark, fresh=is_new)
+
+    async def _send(
+        self, version: Version, rule: ReplicationRule, identity: dict[str, str], encodings: Encodings
+    ) -> Answer | None:
         """Have the other server have a replica; return what it answers, None if it had the replica."""
         store, client, now_ns = self._store, self._client, self._store.clock.service_ns()
-        if version.marker:
-            return check(await client.call("DELETE", version.key, identity))
         if version.revision or version.size > HELD_BYTES:  # it may have been sent before
             mark = {"x-s3ish-replica": version.id}
             if await amend(client, version, version.id, now_ns, mark):
                 return None
-        encodings = await encodings_of(store, version)
         headers = new_object(version, rule, now_ns)
         spans = spans_of(version, _LONGEST_BYTES)
         if spans:

@@ -99,6 +99,83 @@ def test_without_the_right_of_replication_nothing_can_pass_for_a_replica(raw, s3
     assert raw("PUT", f"/{versioned}/a", b"x", identity(version_id), keys=None).outcome == (403, "AccessDenied")
 
 
+WRITE_BESIDE = ("PutObjectVersionAcl", "PutObjectVersionAnnotation", "DeleteObjectVersionAnnotation")
+
+
+def test_what_is_beside_a_replica_needs_the_right_of_replication(raw, s3, versioned):
+    own = s3.put_object(Bucket=versioned, Key="a", Body=b"x")["VersionId"]
+    owner = s3.get_object_acl(Bucket=versioned, Key="a")["Owner"]["ID"]
+    grants = "<AccessControlList></AccessControlList>"
+    note = f"annotation&annotationName=n&versionId={own}"
+    for method, query, body in (
+        (
+            "PUT",
+            f"acl&versionId={own}",
+            f"<AccessControlPolicy><Owner><ID>{owner}</ID></Owner>{grants}</AccessControlPolicy>",
+        ),
+        ("PUT", note, "text"),
+        ("DELETE", note, ""),
+    ):
+        allow(s3, versioned, *WRITE_BESIDE)
+        s3.put_bucket_ownership_controls(
+            Bucket=versioned, OwnershipControls={"Rules": [{"ObjectOwnership": "ObjectWriter"}]}
+        )
+        mark = {"x-s3ish-replica": own}
+        path = f"/{versioned}/a?{query}"
+        assert raw(method, path, body, mark, keys=OTHER).outcome == (403, "AccessDenied"), query
+        allow(s3, versioned, *WRITE_BESIDE, "ReplicateObject")
+        assert raw(method, path, body, mark, keys=OTHER).status in (200, 204), query
+
+
+def test_a_replica_has_the_owner_of_its_source_where_both_servers_know_him(raw, s3, other, versioned):
+    """Unless the owner of the bucket owns all that is in it, or the sender knows none."""
+    other.create_bucket(Bucket=f"{versioned}-other")
+    known = other.list_buckets()["Owner"]["ID"]
+    sender = s3.list_buckets()["Owner"]["ID"]
+
+    def owner_of(owner, key):
+        headers = identity(id_at(time.time_ns()), **{"x-s3ish-replica-owner": owner})
+        assert raw("PUT", f"/{versioned}/{key}", b"x", headers).status == 200
+        return s3.get_object_acl(Bucket=versioned, Key=key)["Owner"]["ID"]
+
+    assert owner_of(known, "a") == sender
+    s3.put_bucket_ownership_controls(
+        Bucket=versioned, OwnershipControls={"Rules": [{"ObjectOwnership": "ObjectWriter"}]}
+    )
+    assert (owner_of(known, "b"), owner_of("stranger", "c")) == (known, sender)
+
+
+def test_the_access_list_of_a_source_may_name_users_of_that_server(raw, s3, versioned, version_id):
+    s3.put_bucket_ownership_controls(
+        Bucket=versioned, OwnershipControls={"Rules": [{"ObjectOwnership": "ObjectWriter"}]}
+    )
+    assert raw("PUT", f"/{versioned}/a", b"x", identity(version_id)).status == 200
+
+    def put_list(*grants):
+        listed = "".join(
+            '<Grant><Grantee xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance" xsi:type="CanonicalUser">'
+            f"<ID>{grantee}</ID></Grantee><Permission>{permission}</Permission></Grant>"
+            for grantee, permission in grants
+        )
+        body = (
+            "<AccessControlPolicy><Owner><ID>elsewhere</ID></Owner>"
+            f"<AccessControlList>{listed}</AccessControlList></AccessControlPolicy>"
+        )
+        path = f"/{versioned}/a?acl&versionId={version_id}"
+        assert raw("PUT", path, body).status >= 400
+        assert raw("PUT", path, body, {"x-s3ish-replica": version_id}).status == 200
+        found = s3.get_object_acl(Bucket=versioned, Key="a")["Grants"]
+        return sorted((it["Grantee"]["ID"], it["Permission"]) for it in found)
+
+    own = s3.list_buckets()["Owner"]["ID"]
+    assert put_list(("elsewhere", "FULL_CONTROL"), ("other", "READ")) == [
+        ("elsewhere", "FULL_CONTROL"),
+        ("other", "READ"),
+    ]
+    assert put_list(("elsewhere", "FULL_CONTROL")) == [(own, "FULL_CONTROL")]
+    assert raw("PUT", f"/{versioned}/a?acl", b"", {"x-s3ish-replica": version_id, "x-amz-acl": "private"}).status == 400
+
+
 def test_headers_of_replicas_must_be_signed(raw, s3, versioned, version_id):
     answer = raw("PUT", f"/{versioned}/a", b"x", unsigned=identity(version_id))
     assert answer.outcome == (403, "AccessDenied")

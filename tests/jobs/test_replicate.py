@@ -16,7 +16,7 @@ from s3ish.jobs.replicate import ReplicationJob
 from s3ish.jobs.runner import run_once
 from s3ish.jobs.settle import settle
 from s3ish.model import Attributes, Grant, Lock, Tag
-from s3ish.objects import archive, buckets, multipart, versions
+from s3ish.objects import annotations, archive, buckets, multipart, versions
 from s3ish.objects.consequences import Cause, Consequences
 from s3ish.objects.lifecycle import Rule
 from s3ish.objects.quota_settings import set_of_bucket
@@ -27,6 +27,7 @@ from s3ish.observe.observer import Observer
 from s3ish.tables.catalog import BUCKETS, REPLICATIONS, VERSIONS
 from s3ish.tables.state import REPLICATION
 from tests.objects.support import (
+    Bytes,
     add_part,
     begin,
     complete,
@@ -270,6 +271,31 @@ async def test_tags_that_change_later_follow(store, mirrored):
     replica = await head(store, "a", bucket="d")
     assert (replica.id, replica.attributes.tags, replica.replication) == (version.id, (Tag("t", "new"),), "REPLICA")
     assert await status(store, "a") == "COMPLETED"
+
+
+async def test_annotations_that_change_later_follow(store, mirrored):
+    async def annotate(name, text):
+        version = await head(store, "a")
+        await annotations.put_annotation(store, version, None, name, Bytes(text))
+
+    async def there():
+        replica = await head(store, "a", bucket="d")
+        return {one.name: await annotations.text_of(store, replica, one, None) for one in replica.annotations}
+
+    await put(store, "a")
+    await annotate("before", b"1")
+    await mirrored.run()
+    assert await there() == {"before": b"1"}
+    await annotate("before", b"2")
+    await annotate("later", b"3" * 3000)
+    assert await status(store, "a") == "PENDING"
+    await mirrored.run()
+    assert await there() == {"before": b"2", "later": b"3" * 3000}
+    await annotations.delete_annotation(store, "b", "a", None, "before")
+    await mirrored.run()
+    assert await there() == {"later": b"3" * 3000}
+    assert (await status(store, "a"), await status(store, "a", bucket="d")) == ("COMPLETED", "REPLICA")
+    assert await sealed(store) == await referenced(store)
 
 
 async def test_a_change_of_the_source_leaves_the_class_of_the_replica_as_it_is(store, mirrored):

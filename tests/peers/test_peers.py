@@ -4,7 +4,7 @@ import pytest
 from msgspec.structs import replace
 
 from s3ish.jobs.destination import Forbidden, Refused, Unreachable
-from s3ish.model import Tag
+from s3ish.model import Grant, Tag
 from s3ish.objects import buckets
 from s3ish.objects.consequences import Consequences
 from s3ish.objects.replication import Replication, ReplicationRule
@@ -15,6 +15,7 @@ from s3ish.peers.s3ish_peer import S3ishPeer
 from s3ish.tables.catalog import SENDINGS
 from tests.objects.support import add_part, begin, complete, head, put, remove, sample, versions_of
 
+LISTED = 200, {}, b"<ListObjectAnnotationsResult/>"
 RULE = ReplicationRule(destination="arn:s3ish:replication:::there", markers=True)
 
 
@@ -55,14 +56,41 @@ async def send(peer, store, version):
 
 
 async def test_a_new_version_is_one_request_and_a_changed_one_is_first_asked_for(store, version):
-    client = Script(answers(PUT=(200, {"x-amz-version-id": version.id}, b""), PUT_tagging=error(404, "NoSuchVersion")))
+    made, missing = (200, {"x-amz-version-id": version.id}, b""), error(404, "NoSuchVersion")
+    client = Script(answers(PUT=made, PUT_tagging=missing, GET_annotation=LISTED))
     await send(S3ishPeer(store, client), store, version)
     assert client.sent == ["PUT"]
     await send(S3ishPeer(store, client), store, replace(version, revision=1))
-    assert client.sent == ["PUT", "PUT tagging", "PUT"]
-    known = Script(answers())
+    assert client.sent == ["PUT", "PUT tagging", "PUT", "PUT acl", "GET annotation"]
+    known = Script(answers(GET_annotation=LISTED))
     await send(S3ishPeer(store, known), store, replace(version, revision=1))
-    assert known.sent == ["PUT tagging"]
+    assert known.sent == ["PUT tagging", "PUT acl", "GET annotation"]
+
+
+async def test_a_server_without_rights_on_lists_and_annotations_is_sent_what_has_none(store, version):
+    """As one whose rights are of a time in which neither was sent; what has them has to wait for the rights."""
+
+    def denied(method, what):
+        if what in ("acl", "annotation"):
+            raise Forbidden("403 AccessDenied")
+        return Answer(200, {}, b"")
+
+    client, amended = Script(denied), replace(version, revision=1)
+    await send(S3ishPeer(store, client), store, amended)
+    public = (Grant("uri=http://acs.amazonaws.com/groups/global/AllUsers", "READ"),)
+    with pytest.raises(Forbidden):
+        listed = replace(amended, attributes=replace(version.attributes, acl=public))
+        await send(S3ishPeer(store, client), store, listed)
+    disabled = Script(answers(PUT_acl=error(400, "AccessControlListNotSupported"), GET_annotation=LISTED))
+    await send(S3ishPeer(store, disabled), store, listed)
+    assert disabled.sent[-1] == "GET annotation"
+
+
+async def test_a_listing_that_is_none_is_refused(store, version):
+    for body in (b"", b"<a", b"<!DOCTYPE a><a/>"):
+        client = Script(answers(GET_annotation=(200, {}, body)))
+        with pytest.raises(Refused, match="listing"):
+            await send(S3ishPeer(store, client), store, replace(version, revision=1))
 
 
 async def test_a_server_that_gives_ids_of_its_own_is_sent_nothing_more(store, version):
@@ -164,6 +192,7 @@ async def test_what_a_version_says_is_in_the_headers(store, version):
         "x-s3ish-replica": version.id,
         "x-s3ish-replica-modified": str(version.modified_ns),
         "x-s3ish-replica-etag": version.etag,
+        "x-s3ish-replica-owner": version.owner.id,
         f"x-amz-checksum-{version.checksum.algorithm.lower()}": version.checksum.value,
     }
     assert (await head(store, "a")).id == version.id

@@ -157,6 +157,69 @@ def test_delete_markers_and_later_changes_follow(pair):
     assert versions(there, "there") == versions(here, "here")
 
 
+def annotations(s3, bucket, key):
+    found = s3.list_object_annotations(Bucket=bucket, Key=key).get("Annotations", [])
+    names = [it["AnnotationName"] for it in found]
+    read = [s3.get_object_annotation(Bucket=bucket, Key=key, AnnotationName=name) for name in names]
+    return {name: it["AnnotationPayload"].read() for name, it in zip(names, read, strict=True)}
+
+
+def test_annotations_follow_and_go(pair):
+    here, there = pair
+    names = [f'n {number:02} <&"ü🦊>' for number in range(25)]
+    here.put_object(Bucket="here", Key="a", Body=b"1")
+    for name in names:
+        here.put_object_annotation(Bucket="here", Key="a", AnnotationName=name, AnnotationPayload=name.encode())
+    here.copy_object(Bucket="here", Key="copy", CopySource="here/a")
+    wait_until(lambda: all(status(here, key) == "COMPLETED" for key in ("a", "copy")))
+    wanted = {name: name.encode() for name in names}
+    assert annotations(there, "there", "a") == annotations(there, "there", "copy") == wanted
+    here.put_object_annotation(Bucket="here", Key="a", AnnotationName=names[3], AnnotationPayload=b"other")
+    for name in names[:3] + names[4:]:
+        here.delete_object_annotation(Bucket="here", Key="a", AnnotationName=name)
+    wait_until(lambda: status(here, "a") == "COMPLETED")
+    assert annotations(there, "there", "a") == {names[3]: b"other"}
+    assert status(there, "a", bucket="there") == "REPLICA"
+    here.delete_object_annotation(Bucket="here", Key="a", AnnotationName=names[3])
+    wait_until(lambda: status(here, "a") == "COMPLETED")
+    assert annotations(there, "there", "a") == {}
+
+
+def grants(s3, bucket, key):
+    found = s3.get_object_acl(Bucket=bucket, Key=key)["Grants"]
+    return sorted((it["Grantee"].get("URI") or it["Grantee"]["ID"], it["Permission"]) for it in found)
+
+
+def test_access_lists_follow_where_they_have_a_meaning(pair):
+    here, there = pair
+    controls = {"Rules": [{"ObjectOwnership": "ObjectWriter"}]}
+    open_to_all = dict.fromkeys(
+        ("BlockPublicAcls", "IgnorePublicAcls", "BlockPublicPolicy", "RestrictPublicBuckets"), False
+    )
+    here.put_bucket_ownership_controls(Bucket="here", OwnershipControls=controls)
+    here.put_public_access_block(Bucket="here", PublicAccessBlockConfiguration=open_to_all)
+    here.put_object(Bucket="here", Key="a", Body=b"1", ACL="public-read")
+    wait_until(lambda: status(here, "a") == "COMPLETED")  # there the owner of the bucket owns all
+    assert grants(there, "there", "a") != grants(here, "here", "a")
+    there.put_bucket_ownership_controls(Bucket="there", OwnershipControls=controls)
+    there.put_public_access_block(Bucket="there", PublicAccessBlockConfiguration=open_to_all)
+    here.put_object(Bucket="here", Key="b", Body=b"1", ACL="public-read")
+    wait_until(lambda: status(here, "b") == "COMPLETED")
+    assert len(grants(there, "there", "b")) == 2
+    assert grants(there, "there", "b") == grants(here, "here", "b")
+    here.put_object_acl(Bucket="here", Key="b", ACL="private")
+    wait_until(lambda: status(here, "b") == "COMPLETED")
+    assert len(grants(there, "there", "b")) == 1
+    replicate(
+        here,
+        "here",
+        rule(Destination={"Bucket": ARN, "Account": "1" * 12, "AccessControlTranslation": {"Owner": "Destination"}}),
+    )
+    here.put_object(Bucket="here", Key="c", Body=b"1", ACL="public-read")
+    wait_until(lambda: status(here, "c") == "COMPLETED")
+    assert len(grants(there, "there", "c")) == 1
+
+
 @pytest.mark.parametrize("workers", ["1", "2"])
 def test_no_kill_of_either_server_loses_a_version_or_makes_a_second_one(start_server, tmp_path, workers):
     def start(name, *more):
