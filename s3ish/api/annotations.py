@@ -5,6 +5,7 @@ https://docs.aws.amazon.com/AmazonS3/latest/userguide/annotations-overview.html
 
 from typing import Any
 
+from s3ish.api.checksum_headers import is_wanted
 from s3ish.api.context import Context
 from s3ish.api.encrypting import encodings_with, keys_of
 from s3ish.api.lock import check_bypass, may_bypass
@@ -92,7 +93,7 @@ async def put_object_annotation(context: Context, request: PutObjectAnnotationRe
 class GetObjectAnnotationRequest(AnnotationRequest):
     """GET /{Bucket}/{Key+}?annotation&annotationName"""
 
-    checksum_mode: str | None = header("x-amz-checksum-mode", choices=("ENABLED", "enabled"))
+    checksum_mode: str | None = header("x-amz-checksum-mode")
 
 
 @shape
@@ -117,7 +118,7 @@ class GetObjectAnnotationResponse(AnnotatedResponse):
 )
 async def get_object_annotation(context: Context, request: GetObjectAnnotationRequest) -> GetObjectAnnotationResponse:
     """https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObjectAnnotation.html"""
-    name = annotations.check_name(request.name)
+    name, wants_checksum = annotations.check_name(request.name), is_wanted(request.checksum_mode)
 
     async def attempt() -> tuple[Version, Annotation, bytes]:
         version = await versions.get(context.store, request.bucket, request.key, request.version_id)
@@ -133,7 +134,7 @@ async def get_object_annotation(context: Context, request: GetObjectAnnotationRe
         last_modified=Instant(part.modified_ns),
         content_length=part.size,
         etag=quoted(part.etag),
-        checksum=ObjectChecksumHeaders.of(part.checksum) if request.checksum_mode else None,
+        checksum=ObjectChecksumHeaders.of(part.checksum) if wants_checksum else None,
         encryption=EncryptionEcho.of(version.attributes.encryption),
         replication=version.replication or None,
         body=text,

@@ -15,11 +15,11 @@ from s3ish.api.shapes import (
     ObjectRequest,
 )
 from s3ish.errors import InvalidArgument, InvalidRequest
-from s3ish.model import Checksum, Version
+from s3ish.model import Checksum, Part, Version
 from s3ish.objects import versions
 from s3ish.objects.digests import DEFAULT_ALGORITHM
 from s3ish.wire.fields import element, elements, group, header, query
-from s3ish.wire.scalars import Instant
+from s3ish.wire.scalars import Instant, read_position
 from s3ish.wire.shape import shape
 
 NAMES = ("ETag", "Checksum", "ObjectParts", "StorageClass", "ObjectSize")
@@ -31,7 +31,7 @@ class GetObjectAttributesRequest(ObjectRequest, CustomerKeyHeaders):
     """GET /{Bucket}/{Key+}?attributes"""
 
     version_id: str | None = query("versionId")
-    max_parts: int | None = header("x-amz-max-parts")
+    max_parts: str | None = header("x-amz-max-parts")
     part_number_marker: int | None = header("x-amz-part-number-marker")
     names: str | None = header("x-amz-object-attributes")
 
@@ -78,17 +78,7 @@ class GetObjectAttributesResponse:
 async def get_object_attributes(context: Context, request: GetObjectAttributesRequest) -> GetObjectAttributesResponse:
     """https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObjectAttributes.html"""
     key = customer_key_of(context, request)
-    wanted = {name.strip() for name in (request.names or "").split(",")} - {""}
-    if not wanted:
-        raise InvalidRequest(
-            "The x-amz-object-attributes header specifying the attributes to be retrieved is either missing or empty"
-        )
-    if not wanted.issubset(NAMES):
-        raise InvalidArgument(
-            "Invalid attribute name specified.",
-            ArgumentName="x-amz-object-attributes",
-            ArgumentValue=request.names or "",
-        )
+    wanted = _wanted(request.names)
     version = await versions.get(context.store, request.bucket, request.key, request.version_id)
     check_key(version, key)
     return GetObjectAttributesResponse(
@@ -102,6 +92,25 @@ async def get_object_attributes(context: Context, request: GetObjectAttributesRe
     )
 
 
+def _wanted(names: str | None) -> frozenset[str]:
+    """Return which attributes are asked for; an empty name counts for none only at the end.
+
+    Raises:
+        InvalidRequest, InvalidArgument: none, or one that there is not.
+    """
+    given = [] if names is None else [name.strip() for name in (names and names.rstrip(",")).split(",")]
+    if not given or (names and given == [""]):
+        raise InvalidRequest(
+            "The x-amz-object-attributes header specifying the attributes to be retrieved is either missing or empty"
+        )
+    for name in given:
+        if name not in NAMES:
+            raise InvalidArgument(
+                "Invalid attribute name specified.", ArgumentName="x-amz-object-attributes", ArgumentValue=name[:128]
+            )
+    return frozenset(given)
+
+
 def _checksum(checksum: Checksum | None) -> ObjectChecksumElements | None:
     """Return the checksum of an object; one that is made of those of its parts without their count, as S3 does."""
     if checksum is None:
@@ -111,15 +120,16 @@ def _checksum(checksum: Checksum | None) -> ObjectChecksumElements | None:
 
 
 def _parts(version: Version, request: GetObjectAttributesRequest) -> ObjectPartsElement:
-    """Return the page of parts after a marker; their list only where a client has chosen checksums, as S3 does.
+    """Return the page of parts after a marker; their count alone where no client has chosen checksums, as S3 does.
 
     They count 1, 2, 3 ... as in ``partNumber`` of GetObject, whatever numbers the upload gave them.
     """
     marker = request.part_number_marker or 0
-    limit = MAX_PARTS if request.max_parts is None else request.max_parts
-    if limit < 0 or marker < 0:
-        raise InvalidArgument(ArgumentName="x-amz-max-parts" if limit < 0 else "x-amz-part-number-marker")
-    limit = min(limit, MAX_PARTS)
+    if marker < 0:
+        raise InvalidArgument(ArgumentName="x-amz-part-number-marker")
+    if not any(_is_chosen(part) for part in version.parts[:1]):
+        return ObjectPartsElement(total=len(version.parts))
+    limit = _limit(request.max_parts)
     page = list(enumerate(version.parts[marker : marker + limit], marker + 1))
     return ObjectPartsElement(
         total=len(version.parts),
@@ -130,6 +140,18 @@ def _parts(version: Version, request: GetObjectAttributesRequest) -> ObjectParts
         parts=[
             PartElement(part_number=number, size=part.size, checksum=ChecksumElements.of(part.checksum))
             for number, part in page
-            if part.checksum and part.checksum.algorithm != DEFAULT_ALGORITHM
+            if _is_chosen(part)
         ],
     )
+
+
+def _is_chosen(part: Part) -> bool:
+    """Whether a client has chosen the checksum of a part."""
+    return part.checksum is not None and part.checksum.algorithm != DEFAULT_ALGORITHM
+
+
+def _limit(text: str | None) -> int:
+    """Return how many parts a page may have; S3 takes no notice of what is no number of them."""
+    if text is None or not (text.isascii() and text.isdigit()):
+        return MAX_PARTS
+    return min(read_position(text), MAX_PARTS)

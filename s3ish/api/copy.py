@@ -9,6 +9,7 @@ from msgspec.structs import replace
 
 from s3ish.api.acl import owner_and_acl
 from s3ish.api.authorize import check_owner
+from s3ish.api.checksum_headers import chosen_algorithm
 from s3ish.api.context import Context
 from s3ish.api.customer_keys import CustomerKey, check_key, source_key_of
 from s3ish.api.encrypting import Encryption, encodings_with, encrypted, keys_of
@@ -18,7 +19,6 @@ from s3ish.api.object_headers import attributes_of
 from s3ish.api.operation import operation
 from s3ish.api.put import shown_version, write_extras
 from s3ish.api.shapes import (
-    ALGORITHMS,
     AttributeHeaders,
     CopySourceHeaders,
     NewEncryptionEcho,
@@ -43,7 +43,7 @@ from s3ish.wire.shape import shape
 class CopyObjectRequest(ObjectRequest, AttributeHeaders, CopySourceHeaders):
     """PUT /{Bucket}/{Key+} with x-amz-copy-source"""
 
-    checksum_algorithm: str | None = header("x-amz-checksum-algorithm", choices=ALGORITHMS)
+    checksum_algorithm: str | None = header("x-amz-checksum-algorithm")
     if_match: str | None = header("If-Match")
     if_none_match: str | None = header("If-None-Match")
     metadata_directive: str = header("x-amz-metadata-directive", default="COPY", choices=("COPY", "REPLACE"))
@@ -95,6 +95,7 @@ async def copy_object(context: Context, request: CopyObjectRequest) -> CopyObjec
     """https://docs.aws.amazon.com/AmazonS3/latest/API/API_CopyObject.html"""
     owner, acl = owner_and_acl(context, request)
     given = attributes_of(request, acl, lock_of(context, request))
+    algorithm = chosen_algorithm(request.checksum_algorithm)
     source_key = source_key_of(context, request)
     wanted = await encrypted(context, request, given, request.key)
 
@@ -118,7 +119,7 @@ async def copy_object(context: Context, request: CopyObjectRequest) -> CopyObjec
             cause=context.cause,
             annotated=annotated,
             encodings=encodings_with(context.store, wanted.keys, source_keys),
-            algorithm=request.checksum_algorithm,
+            algorithm=algorithm,
             conditions=WriteConditions(if_match=request.if_match, if_none_match=request.if_none_match),
         )
         return copied, source_id

@@ -6,6 +6,7 @@ https://docs.aws.amazon.com/AmazonS3/latest/API/API_HeadObject.html
 
 from typing import TypeVar
 
+from s3ish.api.checksum_headers import is_wanted
 from s3ish.api.context import Context
 from s3ish.api.customer_keys import CustomerKey, check_key, customer_key_of
 from s3ish.api.encrypting import encodings_with, keys_of
@@ -72,7 +73,7 @@ class GetObjectRequest(ObjectRequest, CustomerKeyHeaders):
     overrides: Overrides | None = group()
     version_id: str | None = query("versionId")
     part_number: int | None = query("partNumber")
-    checksum_mode: str | None = header("x-amz-checksum-mode", choices=("ENABLED", "enabled"))  # small: C++ SDK
+    checksum_mode: str | None = header("x-amz-checksum-mode")
 
 
 @shape
@@ -150,6 +151,7 @@ async def _look(context: Context, request: GetObjectRequest, key: CustomerKey | 
     """Find the version, check key and conditions, and choose the bytes."""
     if context.principal.is_anonymous and request.overrides and request.overrides.by_name():
         raise InvalidRequest("Request specific response headers cannot be used for anonymous GET requests.")
+    is_wanted(request.checksum_mode)
     if request.part_number is not None:
         check_number(request.part_number)
     version = await versions.get(context.store, request.bucket, request.key, request.version_id)
@@ -205,7 +207,7 @@ def _describe(
     kept = attributes.headers
     if request.overrides:
         kept = kept | request.overrides.by_name()
-    checksum = get.checksum_of(version, span, request.part_number) if request.checksum_mode else None
+    checksum = get.checksum_of(version, span, request.part_number) if is_wanted(request.checksum_mode) else None
     return kind(
         code=206 if span.partial else 200,
         last_modified=Instant(version.modified_ns),

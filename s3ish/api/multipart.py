@@ -9,6 +9,7 @@ from typing import Any
 
 from s3ish import checksum as checksums
 from s3ish.api.acl import owner_and_acl
+from s3ish.api.checksum_headers import chosen_algorithm, chosen_type
 from s3ish.api.context import Context
 from s3ish.api.copy import find_source, read_source
 from s3ish.api.customer_keys import CustomerKey, check_part_key, customer_key_of, source_key_of
@@ -20,8 +21,6 @@ from s3ish.api.operation import operation
 from s3ish.api.put import shown_version, write_extras
 from s3ish.api.replica import ReplicaHeaders, identity_of, make_replica
 from s3ish.api.shapes import (
-    ALGORITHMS,
-    CHECKSUM_TYPES,
     AttributeHeaders,
     ChecksumElements,
     ChecksumHeaders,
@@ -40,7 +39,7 @@ from s3ish.model import Checksum, Part, Upload, Version
 from s3ish.objects import copy, get, multipart
 from s3ish.objects.conditions import WriteConditions
 from s3ish.wire.fields import body, element, elements, group, header, query, stream
-from s3ish.wire.scalars import Instant, read_position
+from s3ish.wire.scalars import Instant, read_integer, read_position
 from s3ish.wire.shape import shape
 
 MAX_PART_BYTES = 5 * 1024**3
@@ -53,8 +52,8 @@ _SOURCE_RANGE = re.compile(r"bytes=([0-9]+)-([0-9]+)")
 class CreateMultipartUploadRequest(ObjectRequest, AttributeHeaders):
     """POST /{Bucket}/{Key+}?uploads"""
 
-    checksum_algorithm: str | None = header("x-amz-checksum-algorithm", choices=ALGORITHMS)
-    checksum_type: str | None = header("x-amz-checksum-type", choices=CHECKSUM_TYPES)
+    checksum_algorithm: str | None = header("x-amz-checksum-algorithm")
+    checksum_type: str | None = header("x-amz-checksum-type")
 
 
 @shape(root="InitiateMultipartUploadResult")
@@ -78,7 +77,7 @@ async def create_multipart_upload(
     owner, acl = owner_and_acl(context, request)
     attributes = attributes_of(request, acl, lock_of(context, request))
     encryption = await encrypted(context, request, attributes, request.key)
-    algorithm, kind = request.checksum_algorithm or "", request.checksum_type or ""
+    algorithm, kind = chosen_algorithm(request.checksum_algorithm) or "", chosen_type(request.checksum_type) or ""
     if kind and not algorithm:
         raise InvalidRequest(
             "The x-amz-checksum-type header can only be used with the x-amz-checksum-algorithm header."
@@ -289,8 +288,8 @@ class CompleteMultipartUploadRequest(ObjectRequest, CustomerKeyHeaders, ReplicaH
     upload: CompletedMultipartUpload | None = body("CompleteMultipartUpload", required=False)
     upload_id: str = query("uploadId", default="")
     checksum: ChecksumHeaders | None = group()
-    checksum_type: str | None = header("x-amz-checksum-type", choices=CHECKSUM_TYPES)
-    object_size: int | None = header("x-amz-mp-object-size")
+    checksum_type: str | None = header("x-amz-checksum-type")
+    object_size: str | None = header("x-amz-mp-object-size")
     if_match: str | None = header("If-Match")
     if_none_match: str | None = header("If-None-Match")
 
@@ -325,10 +324,10 @@ async def complete_multipart_upload(
         request.bucket,
         request.key,
         request.upload_id,
-        [multipart.Chosen(part.part_number, part.etag, _given(part.checksum)) for part in parts],
+        [multipart.Chosen(part.part_number, part.etag, _of_part(part)) for part in parts],
         expected=_expected(_given(request.checksum)),
-        expected_kind=request.checksum_type,
-        expected_size=request.object_size,
+        expected_kind=chosen_type(request.checksum_type),
+        expected_size=_size(request.object_size),
         conditions=WriteConditions(if_match=request.if_match, if_none_match=request.if_none_match),
         cause=context.cause,
         identity=identity_of(context, request),
@@ -347,6 +346,27 @@ async def complete_multipart_upload(
 
 def _given(checksum: ChecksumHeaders | ChecksumElements | None) -> dict[str, str]:
     return checksum.by_algorithm() if checksum else {}
+
+
+def _of_part(part: CompletedPart) -> dict[str, str]:
+    """Return the checksum of a part, if there is one. Raises InvalidArgument."""
+    given = _given(part.checksum)
+    if len(given) > 1 or not all(checksums.valid(algorithm, value) for algorithm, value in given.items()):
+        raise InvalidArgument("Invalid Base64 or multiple checksums present in request", ArgumentName="Checksum")
+    return given
+
+
+def _size(text: str | None) -> int | None:
+    """Return the size that the object shall have. Raises InvalidRequest."""
+    if text is None:
+        return None
+    try:
+        size = read_integer(text)
+    except ValueError as error:
+        raise InvalidRequest(f"Value for x-amz-mp-object-size header is invalid: '{text[:64]}'") from error
+    if size < 0:
+        raise InvalidRequest(f"Value for x-amz-mp-object-size header is less than zero: '{size}'")
+    return size
 
 
 def _expected(given: dict[str, str]) -> Checksum | None:

@@ -287,6 +287,8 @@ async def complete_upload(
 
 def _check_order(chosen: Sequence[Chosen]) -> None:
     numbers = [part.number for part in chosen]
+    if numbers and min(numbers) < 1:
+        raise InvalidArgument("PartNumber must be >= 1", ArgumentName="PartNumber", ArgumentValue=min(numbers))
     if any(later <= earlier for earlier, later in pairwise(numbers)):
         raise InvalidPartOrder
     for number in numbers:

@@ -432,6 +432,59 @@ def test_part_checksums_that_are_wrong(begin, bodies):
 
 
 @pytest.mark.parametrize(
+    "elements",
+    ["<ChecksumCRC32>A</ChecksumCRC32>", "<ChecksumSHA256>{0}</ChecksumSHA256><ChecksumCRC32>{1}</ChecksumCRC32>"],
+)
+def test_part_checksums_that_are_none(raw, bucket, elements):
+    body = b"part"
+    upload = Upload(raw, bucket, "SHA256", "COMPOSITE", [body])
+    upload.put(1)
+    given = elements.format(value("SHA256", body), value("CRC32", body))
+    part = f"<Part>{given}<ETag>{hashlib.md5(body).hexdigest()}</ETag><PartNumber>1</PartNumber></Part>"
+    document = f"<CompleteMultipartUpload>{part}</CompleteMultipartUpload>"
+    answer = raw("POST", f"{upload.path}?uploadId={upload.id}", document)
+    assert answer.outcome == (400, "InvalidArgument")
+    assert answer.xml.findtext("Message") == "Invalid Base64 or multiple checksums present in request"
+
+
+@pytest.mark.parametrize("name", ["FOO", "", "CRC32,SHA1"])
+def test_algorithms_that_are_none(raw, s3, bucket, name):
+    headers = {"x-amz-checksum-algorithm": name}
+    s3.put_object(Bucket=bucket, Key="source", Body=b"x")
+    copied = raw("PUT", f"/{bucket}/k", headers={**headers, "x-amz-copy-source": f"{bucket}/source"})
+    for answer in (raw("POST", f"/{bucket}/k?uploads=", headers=headers), copied):
+        assert answer.outcome == (400, "InvalidRequest")
+        assert answer.xml.findtext("Message").startswith("Checksum algorithm provided is unsupported.")
+
+
+def test_algorithms_and_types_in_any_case(raw, bucket):
+    headers = {"x-amz-checksum-algorithm": "crc32", "x-amz-checksum-type": "full_object"}
+    answer = raw("POST", f"/{bucket}/k?uploads=", headers=headers)
+    shown = [answer.headers[name] for name in headers]
+    assert (answer.status, shown) == (200, ["CRC32", "FULL_OBJECT"])
+
+
+def test_types_that_are_none(raw, bucket):
+    headers = {"x-amz-checksum-algorithm": "CRC32", "x-amz-checksum-type": "HALF"}
+    answer = raw("POST", f"/{bucket}/k?uploads=", headers=headers)
+    assert answer.outcome == (400, "InvalidRequest")
+    assert answer.xml.findtext("Message") == "Value for x-amz-checksum-type header is invalid."
+
+
+def test_modes_of_checksums(raw, s3, bucket):
+    s3.put_object(Bucket=bucket, Key="k", Body=b"x", ChecksumAlgorithm="CRC32")
+    for mode in ("ENABLED", "enabled", "Enabled"):
+        for method in ("GET", "HEAD"):
+            answer = raw(method, f"/{bucket}/k", headers={"x-amz-checksum-mode": mode})
+            assert answer.headers["x-amz-checksum-crc32"] == value("CRC32", b"x")
+    for mode in ("DISABLED", ""):
+        for key in ("k", "missing"):
+            answer = raw("GET", f"/{bucket}/{key}", headers={"x-amz-checksum-mode": mode})
+            assert answer.outcome == (400, "InvalidRequest")
+            assert answer.xml.findtext("Message") == "Value for x-amz-checksum-mode header is invalid."
+
+
+@pytest.mark.parametrize(
     ("name", "kind"),
     [("CRC64NVME", "COMPOSITE"), ("SHA1", "FULL_OBJECT"), ("SHA256", "FULL_OBJECT"), ("XXHASH3", "FULL_OBJECT")],
 )

@@ -337,6 +337,39 @@ def test_the_size_of_the_whole(refused, bucket, three, unchanged, big):
     upload.complete(parts, MpuObjectSize=2 * PART + 3)
 
 
+@pytest.mark.parametrize(
+    ("size", "message"),
+    [
+        ("size", "is invalid: 'size'"),
+        ("", "is invalid: ''"),
+        ("1.5", "is invalid: '1.5'"),
+        ("-1", "is less than zero: '-1'"),
+    ],
+)
+def test_sizes_of_the_whole_that_are_none(raw, bucket, upload, size, message):
+    etag = upload.put(1, b"x")["ETag"]
+    body = (
+        f"<CompleteMultipartUpload><Part><PartNumber>1</PartNumber><ETag>{etag}</ETag></Part></CompleteMultipartUpload>"
+    )
+    answer = raw("POST", f"/{bucket}/k?uploadId={upload.id}", body, {"x-amz-mp-object-size": size})
+    assert answer.outcome == (400, "InvalidRequest")
+    assert answer.xml.findtext("Message") == f"Value for x-amz-mp-object-size header {message}"
+
+
+@pytest.mark.parametrize("number", [0, -1])
+def test_part_numbers_below_one_at_the_end(raw, bucket, upload, number):
+    etag = upload.put(1, b"x")["ETag"]
+    part = f"<Part><PartNumber>{number}</PartNumber><ETag>{etag}</ETag></Part>"
+    body = f"<CompleteMultipartUpload>{part}</CompleteMultipartUpload>"
+    answer = raw("POST", f"/{bucket}/k?uploadId={upload.id}", body)
+    assert answer.outcome == (400, "InvalidArgument")
+    assert [answer.xml.findtext(name) for name in ("Message", "ArgumentName", "ArgumentValue")] == [
+        "PartNumber must be >= 1",
+        "PartNumber",
+        str(number),
+    ]
+
+
 def test_conditions(s3, refused, bucket, begin):
     first, second, third = begin(), begin(), begin()
     etag = first.complete([first.put(1, b"1")], IfNoneMatch="*")["ETag"]

@@ -130,7 +130,10 @@ def test_of_a_version(s3, refused, versioned):
     [
         {"x-amz-object-attributes": "ETag,Nonsense"},
         {"x-amz-object-attributes": "etag"},
-        {"x-amz-object-attributes": "ETag", "x-amz-max-parts": "x"},
+        {"x-amz-object-attributes": ""},
+        {"x-amz-object-attributes": ",ETag"},
+        {"x-amz-object-attributes": "ETag,,ObjectSize"},
+        {"x-amz-object-attributes": "ETag, ,ObjectSize"},
         {"x-amz-object-attributes": "ObjectParts", "x-amz-part-number-marker": "x"},
     ],
 )
@@ -138,7 +141,46 @@ def test_what_cannot_be_asked(raw, key, headers):
     assert raw("GET", f"/{key['Bucket']}/k?attributes", headers=headers).outcome == (400, "InvalidArgument")
 
 
-@pytest.mark.parametrize("headers", [{}, {"x-amz-object-attributes": ""}, {"x-amz-object-attributes": " , "}])
+def test_the_first_wrong_name_is_told(raw, key):
+    answer = raw("GET", f"/{key['Bucket']}/k?attributes", headers={"x-amz-object-attributes": "ETag, Foo,Bar"})
+    assert answer.xml.findtext("ArgumentValue") == "Foo"
+
+
+@pytest.mark.parametrize("names", ["ETag,", "ETag,,", " ETag ,"])
+def test_nothing_behind_the_last_comma_is_asked(raw, key, names):
+    answer = raw("GET", f"/{key['Bucket']}/k?attributes", headers={"x-amz-object-attributes": names})
+    assert [element.tag for element in answer.xml] == ["ETag"]
+
+
+@pytest.mark.parametrize(
+    ("asked", "shown"), [("x", 1000), ("-1", 1000), ("", 1000), ("1.5", 1000), ("9" * 30, 1000), ("1", 1)]
+)
+def test_a_limit_of_parts_that_is_none_is_ignored(raw, s3, bucket, asked, shown):
+    name = {"Bucket": bucket, "Key": "k"}
+    upload = s3.create_multipart_upload(**name, ChecksumAlgorithm="CRC32", ChecksumType="FULL_OBJECT")["UploadId"]
+    etag = s3.upload_part(**name, UploadId=upload, PartNumber=1, Body=b"x", ChecksumAlgorithm="CRC32")["ETag"]
+    s3.complete_multipart_upload(
+        **name,
+        UploadId=upload,
+        MultipartUpload={"Parts": [{"PartNumber": 1, "ETag": etag}]},
+        ChecksumType="FULL_OBJECT",
+    )
+    headers = {"x-amz-object-attributes": "ObjectParts", "x-amz-max-parts": asked}
+    assert raw("GET", f"/{bucket}/k?attributes", headers=headers).xml.findtext("ObjectParts/MaxParts") == str(shown)
+
+
+def test_of_parts_without_chosen_checksums_there_is_a_count_alone(raw, plain, bucket):
+    name = {"Bucket": bucket, "Key": "k"}
+    upload = plain.create_multipart_upload(**name)["UploadId"]
+    etag = plain.upload_part(**name, UploadId=upload, PartNumber=1, Body=b"x")["ETag"]
+    plain.complete_multipart_upload(
+        **name, UploadId=upload, MultipartUpload={"Parts": [{"PartNumber": 1, "ETag": etag}]}
+    )
+    answer = raw("GET", f"/{bucket}/k?attributes", headers={"x-amz-object-attributes": "ObjectParts"})
+    assert [(element.tag, element.text) for element in answer.xml.find("ObjectParts")] == [("PartsCount", "1")]
+
+
+@pytest.mark.parametrize("headers", [{}, {"x-amz-object-attributes": ","}, {"x-amz-object-attributes": " , "}])
 def test_nothing_is_asked(raw, key, headers):
     assert raw("GET", f"/{key['Bucket']}/k?attributes", headers=headers).outcome == (400, "InvalidRequest")
 
