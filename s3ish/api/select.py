@@ -268,24 +268,28 @@ def _checked_expression(wanted: SelectRequest) -> str:
 
 
 def _read_input(wanted: SelectRequest) -> tuple[Csv | None, Json | None, str]:
-    """Return how the object is written, and by what it is packed; Parquet is neither CSV nor JSON."""
+    """Return how the object is written, and by what it is packed; Parquet is neither CSV nor JSON.
+
+    AWS writes the words of formats in capitals, and in its examples not; both are taken.
+    """
     given = wanted.input or InputSerialization()
     formats = [it for it in (given.csv, given.json, given.parquet) if it is not None]
     if len(formats) != 1:
         raise ObjectSerializationConflict if formats else InvalidDataSource
-    packed = given.compression
+    packed = given.compression.upper()
     if packed not in ("NONE", "GZIP", "BZIP2") or (given.parquet and packed != "NONE"):
         raise InvalidCompressionFormat
     if given.json:
-        if given.json.kind not in ("LINES", "DOCUMENT"):
+        kind = (given.json.kind or "").upper()
+        if kind not in ("LINES", "DOCUMENT"):
             raise InvalidJsonType
-        return None, Json(lines=given.json.kind == "LINES"), packed
+        return None, Json(lines=kind == "LINES"), packed
     if given.csv is None:
         return None, None, packed
-    form = given.csv
-    if form.header not in ("NONE", "USE", "IGNORE"):
+    form, header = given.csv, given.csv.header.upper()
+    if header not in ("NONE", "USE", "IGNORE"):
         raise InvalidFileHeaderInfo
-    found = Csv(form.record, form.field, form.quote, form.escape, form.comments, form.header, form.quoted_records)
+    found = Csv(form.record, form.field, form.quote, form.escape, form.comments, header, form.quoted_records)
     _check_csv_input(found)
     return found, None, packed
 
@@ -329,10 +333,10 @@ def _read_output(wanted: SelectRequest) -> tuple[Csv | None, Json | None]:
         raise _refusal("RecordDelimiter", "it has at most 128 characters")
     if given.csv is None:
         return None, Json(record=record)
-    form = given.csv
-    if form.quote_fields not in ("ALWAYS", "ASNEEDED"):
+    form, quoted = given.csv, given.csv.quote_fields.upper()
+    if quoted not in ("ALWAYS", "ASNEEDED"):
         raise InvalidQuoteFields
-    found = Csv(record, form.field, form.quote, form.escape, always=form.quote_fields == "ALWAYS")
+    found = Csv(record, form.field, form.quote, form.escape, always=quoted == "ALWAYS")
     _check_characters(found)
     return found, None
 

@@ -111,6 +111,23 @@ def test_csv_is_read_as_the_client_says_that_it_is_written(s3, bucket, form, dat
 
 
 @pytest.mark.parametrize(
+    ("given", "out", "expected"),
+    [
+        ({"CSV": {"FileHeaderInfo": "Use"}, "CompressionType": "None"}, {"CSV": {"QuoteFields": "Always"}}, '"1"\n'),
+        ({"CSV": {"FileHeaderInfo": "ignore"}}, {"CSV": {"QuoteFields": "AsNeeded"}}, "1\n"),
+        ({"CSV": {"FileHeaderInfo": "None"}}, {"CSV": {}}, "a\n1\n"),
+        ({"JSON": {"Type": "Lines"}, "CompressionType": "Gzip"}, {"JSON": {}}, '{"a":1}\n'),
+        ({"JSON": {"Type": "Document"}, "CompressionType": "bzip2"}, {"JSON": {}}, '{"a":1}\n'),
+    ],
+)
+def test_the_words_of_a_format_are_taken_in_any_case(s3, bucket, given, out, expected):
+    """AWS's own examples have ``Use`` and ``Lines``, and minio-js sends them so."""
+    pack = {"Gzip": gzip.compress, "bzip2": bz2.compress}.get(given.get("CompressionType"), bytes)
+    s3.put_object(Bucket=bucket, Key="k", Body=pack(b"a\n1\n" if "CSV" in given else b'{"a": 1}'))
+    assert records(s3, bucket, "SELECT * FROM S3Object", given=given, out=out) == expected
+
+
+@pytest.mark.parametrize(
     ("form", "data", "code"),
     [
         ({"CSV": {}}, b'"a\nb",c\n', "CSVEscapingRecordDelimiter"),
