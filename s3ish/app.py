@@ -22,7 +22,7 @@ from s3ish.controlled import Controlled
 from s3ish.engines import close, make_store, make_traces, open_volumes, users
 from s3ish.errors import S3Error
 from s3ish.identity.last_used import FLUSH_SECONDS
-from s3ish.identity.registry import Registry
+from s3ish.identity.registry import LOOK_SECONDS, Registry
 from s3ish.identity.resealing import PAUSE_SECONDS, reseal
 from s3ish.identity.secrets import Secrets
 from s3ish.index.protocol import IndexFailure, IndexPlace, RowIs
@@ -59,6 +59,7 @@ from s3ish.server.pipeline import S3Application
 from s3ish.server.router import Router
 from s3ish.server.storage_faults import StorageFaults
 from s3ish.server.test_controls import controls, is_control
+from s3ish.shared_mark import SharedMark
 from s3ish.tables.catalog import TABLES
 from s3ish.tables.state import UNCLEAN
 from s3ish.wire.shape import Written
@@ -75,17 +76,25 @@ def user_jobs(registry: Registry) -> list[Job]:
     """Return what each process does for its users."""
     return [
         Periodic("keys-used", registry.used.flush, FLUSH_SECONDS),
+        Periodic("users-seen", registry.look, LOOK_SECONDS),
         Periodic("keys-sealed", functools.partial(reseal, registry), PAUSE_SECONDS),
     ]
 
 
 class Application:
-    """The ASGI application of one worker."""
+    """The ASGI application of one worker; see ``create``."""
 
     def __init__(
-        self, settings: Settings, index: IndexPlace, log: RequestLog, leave: Callable[[], None], clock: Clock
+        self,
+        settings: Settings,
+        index: IndexPlace,
+        log: RequestLog,
+        leave: Callable[[], None],
+        clock: Clock,
+        users_changed: SharedMark,
     ) -> None:
         self._settings, self._index, self._clock = settings, index, clock
+        self._users_changed = users_changed
         self._leave = leave
         audit = AuditLog(Path(settings.log.audit)) if settings.log.audit else None
         slow_seconds = settings.log.slow_request_ms / 1000
@@ -163,7 +172,7 @@ class Application:
         access_log = AccessLog(store, settings.jobs.access_log_seconds)
         delivery = Periodic("access-logs", access_log.deliver, access_log.pause_seconds)
         owner_quotas = OwnerQuotas(store)
-        registry = Registry(store, users(settings), Secrets(store.keyring))
+        registry = Registry(store, users(settings), Secrets(store.keyring), self._users_changed)
         samples = Samples(self._observer, store, transactions, shared=settings.server.workers > 1)
         repair, removal = RepairJob(store, repairs, self._observer), RemovalJob(store)
         own: list[Job] = [damage, repair, leftovers, removal, delivery, *user_jobs(registry)]
@@ -188,7 +197,7 @@ class Application:
         )
 
         async def look_again() -> None:
-            await registry.look()
+            registry.tell()
             await owner_quotas.reload()
 
         runner.start()
@@ -269,15 +278,17 @@ class Application:
         return True
 
 
-def create(settings: Settings, index: IndexPlace, leave: Callable[[], None]) -> Application:
+def create(users_changed: SharedMark, settings: Settings, index: IndexPlace, leave: Callable[[], None]) -> Application:
     """Return the application of one worker process.
 
     Args:
+        users_changed: what all workers of the server share.
         index: where the index is.
         leave: called on a thread when it cannot be used, or the event loop stands still, if that can help.
     """
     clock = Clock(ServiceTime(settings.jobs.day_seconds, settings.jobs.restore_seconds))
-    return Application(settings, index, set_up_logs(settings.log.level, settings.log.format, clock), leave, clock)
+    log = set_up_logs(settings.log.level, settings.log.format, clock)
+    return Application(settings, index, log, leave, clock, users_changed)
 
 
 def create_standby(settings: Settings, _index: IndexPlace, _leave: Callable[[], None]) -> Standby:

@@ -16,7 +16,7 @@ PACKAGE = ROOT / "s3ish"
 SOURCES = sorted(PACKAGE.rglob("*.py"))
 TREES = {path: ast.parse(path.read_text()) for path in SOURCES}
 
-LEAVES = {"errors", "model", "clock", "threads", "batching", "buffers", "observe", "checksum"}
+LEAVES = {"errors", "model", "clock", "threads", "batching", "buffers", "observe", "checksum", "shared_mark"}
 ABOVE = {"engines", "config", "process", "http", "server", "jobs", "integrity"}
 MAY_IMPORT = {
     "cli": ABOVE

@@ -215,6 +215,7 @@ def _serve_volumes(settings: Settings, *, accept_loss: bool) -> None:
     from s3ish.process import serve as run
     from s3ish.process import start
     from s3ish.process.init import initialize
+    from s3ish.shared_mark import SharedMark
 
     run.keep_memory_small()
     settings, clock = run.with_workers(settings), Clock()
@@ -227,9 +228,10 @@ def _serve_volumes(settings: Settings, *, accept_loss: bool) -> None:
                 run.metrics_directory(settings.server.workers),
                 start.prepare(settings, clock, accept_loss=accept_loss) as preparation,
             ):
-                initialize(settings, clock, app.create, preparation)
+                create = functools.partial(app.create, SharedMark.for_programs())
+                initialize(settings, clock, create, preparation)
                 greet = functools.partial(_greet, settings, port)
-                run.run(settings, clock, app.create, app.create_standby, preparation, bound, greet, certificates)
+                run.run(settings, clock, create, app.create_standby, preparation, bound, greet, certificates)
     except CertificateError as error:
         _fail(str(error), EX_CONFIG)
     except (BlobError, IndexFailure, S3Error, run.CannotListen, OSError) as error:

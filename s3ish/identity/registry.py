@@ -1,8 +1,10 @@
 """Users and what belongs to them, as one process sees and changes them.
 
-All of it is in memory, for signatures are checked at every request. Another process may have changed it: so a request
-that comes a moment after the last look asks for the mark that every change raises, and reads all again if it is
-another one. A change reads it first, decides on all that there is, and is made only if that is still so.
+All of it is in memory, for signatures are checked at every request. Another process may have changed it: before a
+change is answered it changes a mark in memory that all of them share, and a request that finds another mark than the
+last one looks at the index. There stands a mark too, which every change writes: it is what holds, also where a process
+ended before it changed the other one, so it is looked at now and then. A change reads it first, decides on all that
+there is, and is made only if that is still so.
 """
 
 import asyncio
@@ -21,14 +23,16 @@ from s3ish.identity.secrets import Secrets
 from s3ish.model import SystemRecord
 from s3ish.objects import system
 from s3ish.objects.store import Store, attempts
+from s3ish.shared_mark import SharedMark
 from s3ish.tables.table import Held
 
 T = TypeVar("T")
 
 log = structlog.get_logger()
 
-LOOK_SECONDS = 0.25
-"""How old what a request is decided on may be."""
+LOOK_SECONDS = 1.0
+"""How often a process looks at the index unasked: for changes whose maker has ended before it told of them, or was cut
+off, and for records that were damaged."""
 
 
 class Add(Struct, frozen=True):
@@ -53,21 +57,23 @@ Edit = Add | Replace | Remove
 
 
 class Registry:
-    """Who holds keys, as of a moment ago; see ``Holders``.
+    """Who holds keys; see ``Holders``.
 
     Args:
         store: where the records are.
         fixed: the users of the configuration, the root user first.
         secrets: keeps secret keys.
+        shared: what the processes of the server tell each other changes by.
     """
 
-    def __init__(self, store: Store, fixed: Sequence[User], secrets: Secrets) -> None:
+    def __init__(self, store: Store, fixed: Sequence[User], secrets: Secrets, shared: SharedMark | None = None) -> None:
         self.store, self.secrets = store, secrets
+        self.shared = shared or SharedMark()
         self._fixed = fixed
         self._known: dict[str, tuple[Held[SystemRecord], Record]] = {}
         self._mark: bytes | None = None
         self._complete = False
-        self._due = 0.0
+        self._noticed = b""
         self._reading = asyncio.Lock()
         self.directory = Directory(fixed, (), secrets)
         self.used = LastUsed(store, lambda access_key: self.directory.key(access_key) is not None)
@@ -85,40 +91,42 @@ class Registry:
         if user.stamp and not user.parent:
             self.used.note(user.access_key)
 
-    def is_due(self) -> bool:
-        """Whether ``look`` has to be called before anything is decided."""
-        return self.store.clock.monotonic() >= self._due
+    async def keep_up(self) -> None:
+        """See every change that was answered before now, by any process. Raises S3Error."""
+        if self.shared.value != self._noticed:
+            await self.look()
 
     async def look(self) -> None:
-        """See what other processes have changed. Raises S3Error."""
-        self._due = self.store.clock.monotonic() + LOOK_SECONDS  # first: others need not look meanwhile
-        try:
+        """Read all records, as they are together at one moment, unless that is what is known. Raises S3Error."""
+        async with self._reading:  # of two that read, the one that began first could end last
+            shared = self.shared.value  # first: what changes while records are read is looked at once more
+            await asyncio.sleep(0)  # what is read in this turn of the event loop may be older than the mark
             await self._renew()
-        except BaseException:
-            self._due = 0.0
-            raise
+            self._noticed = shared
+
+    def tell(self) -> None:
+        """Have all processes look, at their next request."""
+        self.shared.change(self.store.clock.random_bytes(8))
 
     async def _renew(self) -> None:
-        """Read all records, as they are together at one moment, unless that is what is known."""
-        async with self._reading:  # of two that read, the one that began first could end last
-            while True:
-                mark = await system.seen(self.store)
-                if mark == self._mark and self._complete:
-                    return
-                rows = [await system.read_all(self.store, f"{kind.folder}/") for kind in KINDS]
-                if await system.seen(self.store) == mark:
-                    break
-            known = {}
-            complete = all(is_complete for _, is_complete in rows)
-            for kind, (found, _) in zip(KINDS, rows, strict=True):
-                for held in found:
-                    record = self._read(kind, held)
-                    if record is None:
-                        complete = False
-                    else:
-                        known[record.row] = held, record
-            self.directory = Directory(self._fixed, [record for _, record in known.values()], self.secrets)
-            self._known, self._mark, self._complete = known, mark, complete
+        while True:
+            mark = await system.seen(self.store)
+            if mark == self._mark and self._complete:
+                return
+            rows = [await system.read_all(self.store, f"{kind.folder}/") for kind in KINDS]
+            if await system.seen(self.store) == mark:
+                break
+        known = {}
+        complete = all(is_complete for _, is_complete in rows)
+        for kind, (found, _) in zip(KINDS, rows, strict=True):
+            for held in found:
+                record = self._read(kind, held)
+                if record is None:
+                    complete = False
+                else:
+                    known[record.row] = held, record
+        self.directory = Directory(self._fixed, [record for _, record in known.values()], self.secrets)
+        self._known, self._mark, self._complete = known, mark, complete
 
     def _read(self, kind: type[Record], held: Held[SystemRecord]) -> Record | None:
         """Return what a row says; one that was read before is not read again."""
@@ -142,7 +150,7 @@ class Registry:
             S3Error: the engines failed; and what ``decide`` raises.
         """
         for _ in attempts():
-            await self._renew()
+            await self.look()
             if not self._complete:
                 raise InternalError("A record of users is damaged; the log says which.")
             edit, result = decide(self.directory)
@@ -150,8 +158,9 @@ class Registry:
                 return result
             try:
                 done = await self._apply(edit)
-            finally:
-                await self._renew()  # also what failed may have happened
+            finally:  # also what failed may have happened
+                self.tell()
+                await self.look()
             if done:
                 return result
         raise AssertionError  # attempts() raises before

@@ -16,8 +16,7 @@ async def reseal(registry: Registry) -> None:
 
     What cannot be read, because its master key is not among the settings, stays.
     """
-    if registry.is_due():
-        await registry.look()
+    await registry.keep_up()
     old = [user.id for user in registry.directory.all(UserRecord) if _resealed(user, registry.secrets) != user]
     for user_id in old[:_AT_ONCE]:
 

@@ -37,11 +37,6 @@ class Accounts:
         self._query = QueryApi(authenticator, registry, sessions, providers)
         self._admin = AdminApi(authenticator, registry, observer)
 
-    async def keep_up(self) -> None:
-        """See what other processes have changed, if the last look is a moment ago. Raises S3Error."""
-        if self.registry.is_due():
-            await self.registry.look()
-
     async def answer(self, call: RequestRecord, receive: Receive, level: str) -> Answered | None:
         """Answer a request; None if it is for S3.
 
@@ -51,7 +46,6 @@ class Accounts:
         administers = level == "service" and is_administrative(call.path)
         if not (administers or query_api.is_asked(call.method, level, call.headers)):
             return None
-        await self.registry.look()  # what one worker has made, the next call asks another one for
         body = call.body = RequestBody(receive, call.headers, call.appetite)
         store = self.registry.store
         circumstances = call.circumstances(store.clock.service_now(), call.headers, region=store.region)

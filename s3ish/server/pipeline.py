@@ -27,7 +27,6 @@ from s3ish.auth.principals import Principal, principal_of
 from s3ish.auth.stand_ins import effective_headers
 from s3ish.errors import (
     InternalError,
-    InvalidAccessKeyId,
     NoSuchBucket,
     NoSuchKey,
     NoSuchVersion,
@@ -120,6 +119,7 @@ class S3Application:
         self._targets = targets
         self._access_log = access_log
         self._accounts = accounts
+        self._keep_up = accounts.registry.keep_up if accounts else _stay
         self._queue_api = (
             sqs.QueueApi(authenticator, accounts.registry if accounts else None, queues) if queues else None
         )
@@ -295,7 +295,7 @@ class S3Application:
         if beside := await self._answer_beside(call, receive, target):
             return beside
         query = read_query(call.query)
-        operation, identity, now = await self._recognise(call, target, query)
+        operation, identity, now = await self._identify(call, target, query)
         reached, tick = call.stages.append, self._store.clock.monotonic
         reached(("signature", tick()))
         body = call.body = RequestBody(receive, call.headers, call.appetite, self._longest)
@@ -303,7 +303,7 @@ class S3Application:
         source: Body = body
         if operation.reads_form:
             body.check_size(body.size)
-            form = await open_form(body, call.headers, self._authenticator, target.bucket, now)
+            form = await open_form(body, call.headers, self._authenticator, self._keep_up, target.bucket, now)
             identity = replace(form.signer or identity, payload=identity.payload)
             headers, source = form.headers, form.file
             target = call.target = Target(target.bucket, form.key, target.by_host)
@@ -358,8 +358,6 @@ class S3Application:
 
     async def _answer_beside(self, call: RequestRecord, receive: Any, target: Target) -> Written | None:
         """Answer a request that is for no operation of S3; None if it is for one."""
-        if self._accounts:
-            await self._accounts.keep_up()
         if self._queue_api and sqs_protocols.is_asked(call.method, call.headers):
             return await self._answer_queues(self._queue_api, call, receive)
         if self._accounts:
@@ -390,22 +388,11 @@ class S3Application:
         call.error, call.reason = answered.code, answered.reason
         return answered.written
 
-    async def _recognise(
-        self, call: RequestRecord, target: Target, query: Mapping[str, str]
-    ) -> tuple[Operation, Authentication, datetime]:
-        """Identify a request, once more if its key is unknown: another process may have made it a moment ago."""
-        try:
-            return self._identify(call, target, query)
-        except InvalidAccessKeyId:
-            if not self._accounts:
-                raise
-        await self._accounts.registry.look()
-        return self._identify(call, target, query)
-
-    def _identify(
+    async def _identify(
         self, call: RequestRecord, target: Target, query: Mapping[str, str]
     ) -> tuple[Operation, Authentication, datetime]:
         """Find out which operation a request is, and who it is from."""
+        await self._keep_up()
         request = call.request(target.bucket if target.by_host else "")
         if query and is_presigned(query.keys()):
             call.headers = effective_headers(call.headers, query)
@@ -488,6 +475,10 @@ class S3Application:
             return functools.partial(linger, body)
         await body.drain(DRAIN_BYTES)
         return None
+
+
+async def _stay() -> None:
+    """Do nothing: users that are not in the store do not change."""
 
 
 async def _leave() -> None:

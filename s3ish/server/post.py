@@ -3,7 +3,7 @@
 https://docs.aws.amazon.com/AmazonS3/latest/API/RESTObjectPOST.html
 """
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime
 from typing import NamedTuple
 from urllib.parse import urlencode
@@ -42,12 +42,18 @@ class Form(NamedTuple):
 
 
 async def open_form(
-    body: RequestBody, headers: Mapping[str, str], authenticator: Authenticator, bucket: str, now: datetime
+    body: RequestBody,
+    headers: Mapping[str, str],
+    authenticator: Authenticator,
+    keep_up: Callable[[], Awaitable[None]],
+    bucket: str,
+    now: datetime,
 ) -> Form:
     """Read the fields of a form, and check its signature and its policy.
 
     Args:
         body, headers: those of the request.
+        authenticator: who has signed it; ``keep_up`` lets it know of the keys of now, for a form may come slowly.
         bucket: that of the request.
         now: the time, UTC.
 
@@ -63,6 +69,7 @@ async def open_form(
             ArgumentValue="",
         )
     fields["key"] = check_key(fields["key"].replace("${filename}", file.file_name))
+    await keep_up()
     signer = authenticator.identify_form(fields, now)
     sizes = check_policy(fields["policy"], fields, bucket, now) if "policy" in fields else Sizes()
     file.expect(sizes, fields)

@@ -81,6 +81,7 @@ class QueryApi:
         answered = Answered(Written(500, []))
         try:
             data = await body.document(_MAX_BYTES, needs_digest=False)
+            await self._registry.keep_up()
             user = self._signer(request, data, name, circumstances) if found else None
             if user is not None:
                 answered.principal = principal_of(user)

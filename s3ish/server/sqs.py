@@ -55,6 +55,8 @@ class QueueApi:
         protocol = protocol_of(request, request_id)
         try:
             data = await body.document(_MAX_BYTES, needs_digest=False)
+            if self._registry:
+                await self._registry.keep_up()
             signed = {**request.headers, "x-amz-content-sha256": hashlib.sha256(data).hexdigest()}
             user = self._authenticator.identify(replace(request, headers=signed, service="sqs"), circumstances.now).user
             if user is None:

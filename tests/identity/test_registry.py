@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -23,7 +24,6 @@ from s3ish.objects.encodings.keyring import Keyring
 from s3ish.tables.catalog import SYSTEM
 from s3ish.tables.state import ACCESS_KEYS_USED, SWEEP, SYSTEM_MARK
 from tests.objects.support import sealed
-from tests.waiting import until
 
 ROOT = User("root", "root-secret", Owner("root", "root"), root=True)
 FIXED = User("fixed-key", "fixed-secret", Owner("fixed"), name="fixed")
@@ -34,9 +34,9 @@ def master(letter):
     return letter.encode() * 32
 
 
-def registry_of(store, *masters):
+def registry_of(store, *masters, shared=None):
     ring = Keyring([master(letter) for letter in masters], os.urandom) if masters else None
-    return Registry(store, [ROOT, FIXED], Secrets(ring))
+    return Registry(store, [ROOT, FIXED], Secrets(ring), shared)
 
 
 @pytest.fixture
@@ -146,19 +146,59 @@ async def test_the_sweep_keeps_users_and_brings_back_their_sidecars(world, store
     assert await problems(store) == []
 
 
-async def test_another_process_sees_a_change_after_a_moment_and_not_before_it_looks(world, registry):
-    other = registry_of(world.open())
-    await other.look()
-    assert not other.is_due()
+async def test_another_process_sees_a_change_as_soon_as_it_is_made(world, registry):
+    other = registry_of(world.open(), shared=registry.shared)
+    await other.keep_up()
     new = await make(registry)
     assert other.find(new.key.id) is None
-    await until(other.is_due)
-    await other.look()
+    await other.keep_up()
     assert other.find(new.key.id).name == "alice"
     await keys.set_active(registry, "alice", new.key.id, active=False)
     assert registry.find(new.key.id) is None
-    await other.look()
+    await other.keep_up()
     assert other.find(new.key.id) is None
+
+
+async def test_another_process_sees_a_change_that_was_made_while_it_was_reading(world, registry):
+    other = registry_of(world.open(), shared=registry.shared)
+    await other.keep_up()
+
+    def change():
+        async def add():
+            store = world.open()
+            await make(registry_of(store, shared=registry.shared))
+            await store.index.close()
+
+        asyncio.run(add())
+
+    await other.store.index.get("buckets", b"any")  # what is read in this turn of the loop is of this moment
+    with ThreadPoolExecutor() as beside:
+        beside.submit(change).result()
+    await other.keep_up()
+    assert other.directory.named(UserRecord, "alice") is not None
+
+
+async def test_a_change_that_nobody_told_of_is_seen_by_who_looks(world, registry):
+    other = registry_of(world.open())
+    await other.keep_up()
+    new = await make(registry)
+    await other.keep_up()
+    assert other.find(new.key.id) is None
+    await other.look()
+    assert other.find(new.key.id).name == "alice"
+
+
+async def test_a_request_reads_the_index_for_users_only_when_they_changed(registry, monkeypatch):
+    await registry.keep_up()
+
+    async def fail(*_):
+        raise AssertionError("the index was read")
+
+    monkeypatch.setattr(registry.store.index, "get", fail)
+    await registry.keep_up()
+    registry.tell()
+    with pytest.raises(AssertionError):
+        await registry.keep_up()
 
 
 async def test_of_many_changes_at_once_none_is_lost(world, registry):
@@ -261,8 +301,11 @@ async def test_where_the_index_cannot_be_read_nothing_is_decided_on_what_was(sto
         patched.setattr(store.index, "get", fail)
         with pytest.raises(ServiceUnavailable):
             await registry.look()
-        assert registry.is_due()
-    await registry.look()
+        registry.tell()
+        for _ in range(2):
+            with pytest.raises(ServiceUnavailable):
+                await registry.keep_up()
+    await registry.keep_up()
 
 
 async def test_uses_of_keys_are_kept_and_those_of_removed_keys_forgotten(world, store, registry):

@@ -56,6 +56,7 @@ class AdminApi:
         answered = Answered(Written(500, []))
         try:
             data = await body.document(_MAX_BYTES, needs_digest=False)
+            await self._registry.keep_up()
             user = self._authenticator.identify(_signed(request, data), circumstances.now).user
             if user is None:
                 raise AccessDenied
