@@ -31,8 +31,8 @@ T = TypeVar("T")
 log = structlog.get_logger()
 
 LOOK_SECONDS = 1.0
-"""How often a process looks at the index unasked: for changes whose maker has ended before it told of them, or was cut
-off, and for records that were damaged."""
+"""How often a process looks at the index unasked: for changes whose maker ended before it changed the shared mark, or
+was cut off, and for records that were damaged."""
 
 
 class Add(Struct, frozen=True):
