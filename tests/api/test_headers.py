@@ -36,6 +36,7 @@ VALUES = {
     "x-amz-if-match-initiated-time": LONG_AGO,
     "x-amz-if-match-last-modified-time": LONG_AGO,
     "x-amz-if-match-size": "99",
+    "x-amz-max-parts": "0",
     "x-amz-meta-": "x" * 2048,
     "x-amz-metadata-directive": "REPLACE",
     "x-amz-mp-object-size": "99",
@@ -296,7 +297,18 @@ class Requests:
         return f"/{self.bucket}?delete=", body, {"Content-MD5": base64.b64encode(md5(body).digest()).decode()}
 
     def get_object_attributes(self, _):
-        return f"{self._key}?attributes=", "", {"x-amz-object-attributes": "ETag"}
+        return f"{self._parted()}?attributes=", "", {"x-amz-object-attributes": "ObjectParts"}
+
+    @functools.cache  # noqa: B019 - as long as the test
+    def _parted(self):
+        """Return the path of an object of a part whose checksum was chosen."""
+        path = f"/{self.bucket}/parted"
+        chosen = {"x-amz-checksum-algorithm": "CRC32", "x-amz-checksum-type": "FULL_OBJECT"}
+        upload = self._raw("POST", f"{path}?uploads=", "", chosen).xml.findtext("UploadId")
+        self._raw("PUT", f"{path}?partNumber=1&uploadId={upload}", "part", crc32("part"))
+        part = f"<Part><PartNumber>1</PartNumber><ETag>{md5('part').hexdigest()}</ETag></Part>"
+        self._raw("POST", f"{path}?uploadId={upload}", f"<CompleteMultipartUpload>{part}</CompleteMultipartUpload>")
+        return path
 
     def upload_part(self, _):
         return f"{self._key}?partNumber=1&uploadId={self._upload()}", "part", {}
