@@ -7,16 +7,16 @@ https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-query-string-auth.html
 """
 
 from collections.abc import Mapping
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from functools import lru_cache
+from typing import Any
 
 from msgspec import Struct
 
-from s3ish.auth.moments import MAX_SKEW, check_skew, expired, header_time, read_iso, show, write_iso
+from s3ish.auth.moments import MAX_SKEW, check_skew, early, expired, header_time, read_iso, write_iso
 from s3ish.auth.request import HttpRequest
 from s3ish.auth.sigv4 import ALGORITHM, UNSIGNED, Query, Scope
 from s3ish.errors import (
-    AccessDenied,
     AuthorizationHeaderMalformed,
     AuthorizationQueryParametersError,
     InvalidArgument,
@@ -29,8 +29,33 @@ MAX_EXPIRES_SECONDS = 604_800
 MARKS = ("X-Amz-Algorithm", "X-Amz-Credential", "X-Amz-Signature", "X-Amz-Date", "X-Amz-SignedHeaders")
 """A request whose query has one of these is presigned, or not valid."""
 
+_COMPONENTS = "the authorization header requires three components: Credential, SignedHeaders, and Signature."
+_LATEST = datetime.max.replace(tzinfo=UTC)
 _TEXTS_KEPT = 128
 """How many texts that clients repeat from request to request stay parsed."""
+
+
+class _Where(Struct, frozen=True):
+    """Where a credential stands: the error that says what is wrong with it, and how its messages begin."""
+
+    kind: type[S3Error]
+    begin: str
+    names_days: bool
+
+    def error(self, text: str, **details: Any) -> S3Error:
+        """Return the error."""
+        return self.kind(f"{self.begin}{text}", **details)
+
+    def other_day(self, day: str, timestamp: str) -> S3Error:
+        """Return the error of a credential for another day than that of the request."""
+        if not self.names_days:
+            return self.error("Invalid credential date. Date is not the same as X-Amz-Date.")
+        sent = timestamp[:8]
+        return self.kind(f'Invalid credential date "{day}". This date is not the same as X-Amz-Date: "{sent}".')
+
+
+_IN_HEADER = _Where(AuthorizationHeaderMalformed, "The authorization header is malformed; ", names_days=False)
+_IN_QUERY = _Where(AuthorizationQueryParametersError, "Error parsing the X-Amz-Credential parameter; ", names_days=True)
 
 
 class Signed(Struct, frozen=True):
@@ -73,10 +98,10 @@ def from_header(request: HttpRequest, text: str, query: Query, region: str, now:
     access_key, scope, signed = _signer(before + mark + comma + behind)
     signature = signature.strip(" \t")
     if not signature:
-        raise AuthorizationHeaderMalformed("The authorization header is malformed; missing Signature.")
+        raise _IN_HEADER.error(_COMPONENTS)
     at = header_time(request.headers, iso_only=True)
     timestamp = request.headers.get("x-amz-date") or write_iso(at)
-    _check_scope(scope, timestamp, region, request.service, AuthorizationHeaderMalformed)
+    _check_scope(scope, timestamp, region, request.service, _IN_HEADER)
     check_skew(at, now)
     payload = request.headers.get("x-amz-content-sha256")
     if payload is None:
@@ -109,19 +134,19 @@ def from_query(request: HttpRequest, read: Query, region: str, now: datetime) ->
         raise AuthorizationQueryParametersError("A query parameter must not be repeated.")
     missing = [name for name in (*MARKS, "X-Amz-Expires") if not query.get(name)]
     if query.get("X-Amz-Algorithm") not in (None, "", ALGORITHM):
-        raise AuthorizationQueryParametersError('X-Amz-Algorithm only supports "AWS4-HMAC-SHA256"')
+        raise AuthorizationQueryParametersError(f'X-Amz-Algorithm only supports "{ALGORITHM}"')
     if missing:
         raise AuthorizationQueryParametersError(
             "Query-string authentication version 4 requires the X-Amz-Algorithm, X-Amz-Credential, "
             "X-Amz-Signature, X-Amz-Date, X-Amz-SignedHeaders, and X-Amz-Expires parameters."
         )
-    access_key, scope = _credential(query["X-Amz-Credential"], AuthorizationQueryParametersError)
+    access_key, scope = _credential(query["X-Amz-Credential"], _IN_QUERY)
     at = read_iso(query["X-Amz-Date"])
     if at is None:
         raise AuthorizationQueryParametersError(
             "X-Amz-Date must be in the ISO8601 Long Format \"yyyyMMdd'T'HHmmss'Z'\""
         )
-    _check_scope(scope, query["X-Amz-Date"], region, request.service, AuthorizationQueryParametersError)
+    _check_scope(scope, query["X-Amz-Date"], region, request.service, _IN_QUERY)
     _check_period(query["X-Amz-Expires"], at, now)
     return Claim(
         access_key,
@@ -152,11 +177,11 @@ def read_form_scope(fields: Mapping[str, str], region: str, now: datetime) -> tu
             ArgumentName="x-amz-algorithm",
             ArgumentValue=fields["x-amz-algorithm"][:64],
         )
-    access_key, scope = _credential(fields["x-amz-credential"], AuthorizationQueryParametersError)
+    access_key, scope = _credential(fields["x-amz-credential"], _IN_QUERY)
     at = read_iso(fields["x-amz-date"])
     if at is None or at - now > MAX_SKEW:
         raise InvalidArgument("X-Amz-Date is not valid.", ArgumentName="x-amz-date")
-    _check_scope(scope, fields["x-amz-date"], region, "s3", AuthorizationQueryParametersError)
+    _check_scope(scope, fields["x-amz-date"], region, "s3", _IN_QUERY)
     return access_key, scope, at
 
 
@@ -174,54 +199,53 @@ def _signer(text: str) -> tuple[str, Scope, str]:
     for item in text.split(","):
         name, separator, value = item.strip(" \t").partition("=")
         if not separator or name in fields or name not in ("Credential", "SignedHeaders", "Signature"):
-            raise AuthorizationHeaderMalformed
+            raise _IN_HEADER.error(_COMPONENTS)
         fields[name] = value
-    for name in ("Credential", "SignedHeaders"):
-        if not fields.get(name):
-            raise AuthorizationHeaderMalformed(f"The authorization header is malformed; missing {name}.")
-    return *_credential(fields["Credential"], AuthorizationHeaderMalformed), fields["SignedHeaders"]
+    if not fields.get("Credential") or not fields.get("SignedHeaders"):
+        raise _IN_HEADER.error(_COMPONENTS)
+    return *_credential(fields["Credential"], _IN_HEADER), fields["SignedHeaders"]
 
 
 @lru_cache(_TEXTS_KEPT)
-def _credential(text: str, error: type[S3Error]) -> tuple[str, Scope]:
+def _credential(text: str, where: _Where) -> tuple[str, Scope]:
     parts = text.split("/")
-    if len(parts) < 5:
-        raise error('The credential is malformed; expecting "<access key>/YYYYMMDD/REGION/SERVICE/aws4_request".')
-    access_key, (date, region, service, terminator) = "/".join(parts[:-4]), parts[-4:]
-    if terminator != "aws4_request":
-        raise error('The credential is malformed; it must end with "aws4_request".')
-    if len(date) != 8 or not (date.isascii() and date.isdigit()):
-        raise error("The credential is malformed; the date is not of the form YYYYMMDD.")
+    access_key, (date, region, service, terminal) = "/".join(parts[:-4]), (*parts[-4:], "", "", "", "")[:4]
     if not access_key:
-        raise error("The credential is malformed; the access key is missing.")
+        raise where.error('the Credential is mal-formed; expecting "<YOUR-AKID>/YYYYMMDD/REGION/SERVICE/aws4_request".')
+    if terminal != "aws4_request":
+        raise where.error(f'incorrect terminal "{terminal[:64]}". This endpoint uses "aws4_request".')
+    if len(date) != 8 or not (date.isascii() and date.isdigit()):
+        raise where.error(
+            f'incorrect date format "{date[:64]}". This date in the credential must be in the format "yyyyMMdd".'
+        )
     return access_key, Scope(date, region, service)
 
 
-def _check_scope(scope: Scope, timestamp: str, region: str, service: str, error: type[S3Error]) -> None:
+def _check_scope(scope: Scope, timestamp: str, region: str, service: str, where: _Where) -> None:
+    if not scope.region:
+        raise where.error("a non-empty region must be provided in the credential.")
     if region and scope.region != region:
-        raise error(
-            f"The authorization header is malformed; the region '{scope.region[:64]}' is wrong; expecting '{region}'",
-            Region=region,
-        )
+        raise where.error(f"the region '{scope.region[:64]}' is wrong; expecting '{region}'", Region=region)
     if scope.service != service:
-        raise error(
-            f'The authorization header is malformed; incorrect service "{scope.service[:64]}". This endpoint belongs '
-            f'to "{service}".'
-        )
+        raise where.error(f'incorrect service "{scope.service[:64]}". This endpoint belongs to "{service}".')
     if not timestamp.startswith(scope.date):
-        raise error(
-            "The authorization header is malformed; the date in the credential scope is not that of the request."
-        )
+        raise where.other_day(scope.date, timestamp)
 
 
 def _check_period(expires: str, at: datetime, now: datetime) -> None:
-    if not (expires.isascii() and expires.isdigit() and len(expires) <= 10):
+    digits = expires.removeprefix("-")
+    if not (digits.isascii() and digits.isdigit() and len(digits) <= 10):
         raise AuthorizationQueryParametersError("X-Amz-Expires should be a number")
+    if expires != digits:
+        raise AuthorizationQueryParametersError("X-Amz-Expires must be non-negative")
     seconds = int(expires)
-    if not 1 <= seconds <= MAX_EXPIRES_SECONDS:
-        raise AuthorizationQueryParametersError("X-Amz-Expires must be between 1 and 604800 seconds (one week)")
+    if seconds > MAX_EXPIRES_SECONDS:
+        raise AuthorizationQueryParametersError(
+            "X-Amz-Expires must be less than a week (in seconds); that is, the given X-Amz-Expires must be less than "
+            f"{MAX_EXPIRES_SECONDS} seconds"
+        )
     if at - now > MAX_SKEW:
-        raise AccessDenied("Request is not valid yet", ServerTime=show(now))
+        raise early(at, at + min(timedelta(seconds=seconds), _LATEST - at), now)
     if now > at + timedelta(seconds=seconds):
         raise expired(at + timedelta(seconds=seconds), now, seconds)
 

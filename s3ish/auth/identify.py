@@ -8,6 +8,7 @@ import hmac
 from collections.abc import Iterable, Mapping
 from collections.abc import Set as AbstractSet
 from datetime import datetime
+from typing import Any
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -34,6 +35,7 @@ _DIAGNOSES_A_SECOND = 20
 """A diagnosis costs some twenty signatures, which no client is to cause as often as it likes."""
 _TOKENS = ("X-Amz-Security-Token", "x-amz-security-token")
 _UNSUPPORTED = "The authorization mechanism you have provided is not supported. Please use AWS4-HMAC-SHA256."
+_ASYMMETRIC = "AWS4-ECDSA-P256-SHA256"
 _WITHOUT_REGION = frozenset(("iam", "sts"))
 """Services of the whole account, which clients sign for a region of their own choice."""
 _NO_QUERY = sigv4.Query((), frozenset(), "")
@@ -103,7 +105,7 @@ class Authenticator:
             S3Error: it claims to be from a user, and that is not so, or cannot be checked.
         """
         region = "" if request.service in _WITHOUT_REGION else self._region
-        header = request.headers.get("authorization")
+        header = request.headers.get("authorization") or None  # an empty one signs nothing
         query = sigv4.read_query(request.raw_query) if request.raw_query else _NO_QUERY
         in_query_v4 = not query.names.isdisjoint(claims.MARKS)
         in_query_v2 = not query.names.isdisjoint(sigv2.MARKS)
@@ -116,7 +118,7 @@ class Authenticator:
             raise InvalidArgument(
                 "Only one auth mechanism allowed; only the X-Amz-Algorithm query parameter, Signature query string "
                 "parameter or the Authorization header should be specified",
-                ArgumentName="Authorization",
+                **_argument(header),
             )
         token = _token(request, query)
         if in_query_v4:
@@ -130,7 +132,11 @@ class Authenticator:
             asked = sigv2.from_query(request, now)
             elsewhere = (sigv2.from_query(other, now) for other in others)
             return self._verify_v2(request, asked, self._find(asked.access_key, "", now), elsewhere, presigned=True)
-        scheme, _, text = (header or "").partition(" ")
+        scheme, space, text = (header or "").partition(" ")
+        if not space:
+            raise InvalidArgument(
+                "Authorization header is invalid -- one and only one ' ' (space) required", **_argument(header)
+            )
         if scheme == ALGORITHM:
             claim = claims.from_header(request, text, query, region, now)
             user = self._find(claim.access_key, token, now)
@@ -140,9 +146,9 @@ class Authenticator:
             asked = sigv2.from_header(request, text, now)
             elsewhere = (sigv2.from_header(other, text, now) for other in others)
             return self._verify_v2(request, asked, self._find(asked.access_key, token, now), elsewhere, presigned=False)
-        if scheme.startswith("AWS4-"):
+        if scheme == _ASYMMETRIC:
             raise InvalidRequest(_UNSUPPORTED)
-        raise InvalidArgument("Unsupported Authorization Type", ArgumentName="Authorization")
+        raise InvalidArgument("Unsupported Authorization Type", **_argument(header))
 
     def identify_form(self, fields: Mapping[str, str], now: datetime) -> Authentication | None:
         """Return who signed the policy of a browser's form; None if it carries neither.
@@ -262,6 +268,11 @@ class Authenticator:
         if payload.mode in SIGNED_CHUNKS:
             raise InvalidRequest("Chunks can be signed by AWS4-HMAC-SHA256 only.")
         return Authentication(user, payload, _way(presigned), claim.uncovered, sigv2.SCHEME, claim.at)
+
+
+def _argument(header: str | None) -> dict[str, Any]:
+    """Return what an error says of the Authorization header: its beginning, if there is one."""
+    return {"ArgumentName": "Authorization"} | ({"ArgumentValue": header[:256]} if header else {})
 
 
 def _way(presigned: bool) -> str:

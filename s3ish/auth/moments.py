@@ -75,3 +75,9 @@ def expired(end: datetime, now: datetime, seconds: int | None = None) -> AccessD
     """Return the error that says when a presigned URL ended; ``seconds`` is how long it was good, if it says that."""
     period: dict[str, Any] = {} if seconds is None else {"X-Amz-Expires": seconds}
     return AccessDenied("Request has expired", **period, Expires=show(end), ServerTime=show(now))
+
+
+def early(at: datetime, end: datetime, now: datetime) -> AccessDenied:
+    """Return the error that says that a presigned URL is not good yet, when it was signed, and when it ends."""
+    signed: dict[str, Any] = {"X-Amz-Date": int(at.timestamp()) * 1000}
+    return AccessDenied("Request is not yet valid", **signed, Expires=show(end), ServerTime=show(now))

@@ -69,7 +69,9 @@ def from_header(request: HttpRequest, text: str, now: datetime) -> Claim:
     access_key, colon, signature = text.rpartition(":")
     if not (colon and access_key and signature) or " " in text:
         raise InvalidArgument(
-            "AWS authorization header is invalid.  Expected AwsAccessKeyId:signature", ArgumentName="Authorization"
+            "AWS authorization header is invalid.  Expected AwsAccessKeyId:signature",
+            ArgumentName="Authorization",
+            ArgumentValue=f"{SCHEME} {text}"[:256],
         )
     at = header_time(request.headers, iso_only=False)
     check_skew(at, now)
