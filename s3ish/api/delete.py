@@ -12,7 +12,7 @@ from s3ish.api.operation import operation
 from s3ish.api.replica import ReplicaHeaders, identity_of, make_marker
 from s3ish.api.shapes import BucketRequest, DocumentDigest, ObjectRequest, RequesterPays
 from s3ish.auth.authorize import Permit
-from s3ish.errors import InvalidArgument, MalformedXML, NoSuchVersion, S3Error
+from s3ish.errors import InvalidArgument, MalformedXML, NoSuchVersion, S3Error, UserKeyMustBeSpecified
 from s3ish.objects import delete
 from s3ish.objects.arrival import take_marker
 from s3ish.objects.conditions import WriteConditions
@@ -99,7 +99,7 @@ class Delete:
     """The body of DeleteObjects."""
 
     objects: list[ObjectIdentifier] = elements("Object", limit=MAX_KEYS)
-    quiet: bool | None = element("Quiet")
+    quiet: str | None = element("Quiet")
 
 
 @shape
@@ -152,6 +152,9 @@ async def delete_objects(context: Context, request: DeleteObjectsRequest) -> Del
     objects = request.delete.objects
     if not objects:
         raise MalformedXML
+    if not all(each.key for each in objects):
+        raise UserKeyMustBeSpecified
+    quiet = (request.delete.quiet or "").strip().lower() == "true"
     gate = asyncio.Semaphore(_AT_ONCE)
 
     async def one(wanted: ObjectIdentifier) -> DeletedElement | ErrorElement:
@@ -160,7 +163,7 @@ async def delete_objects(context: Context, request: DeleteObjectsRequest) -> Del
 
     outcomes = await asyncio.gather(*(one(wanted) for wanted in objects))
     return DeleteObjectsResponse(
-        deleted=[item for item in outcomes if isinstance(item, DeletedElement) and not request.delete.quiet],
+        deleted=[item for item in outcomes if isinstance(item, DeletedElement) and not quiet],
         errors=[item for item in outcomes if isinstance(item, ErrorElement)],
     )
 

@@ -25,6 +25,7 @@ _CHECKSUM = "x-amz-checksum-"
 _KNOWN_CHECKSUMS = frozenset(
     (*(_CHECKSUM + name.lower() for name in ALGORITHMS), *(_CHECKSUM + name for name in ("algorithm", "mode", "type")))
 )
+_PAYLOAD = "x-amz-content-sha256"
 _CUSTOMER_KEY = (
     "server-side-encryption-customer-algorithm",
     "server-side-encryption-customer-key",
@@ -118,7 +119,7 @@ def refuse_misplaced(operation: Operation, headers: Mapping[str, str], query: Ma
 
     Raises:
         InvalidArgument, NotImplemented: as the table says.
-        InvalidRequest: a checksum of an algorithm that is not known.
+        InvalidRequest: a checksum of an algorithm that is not known, or one behind a body that has no such place.
     """
     refused = misplaced_headers(operation)
     if not refused.keys().isdisjoint(headers):
@@ -132,6 +133,8 @@ def refuse_misplaced(operation: Operation, headers: Mapping[str, str], query: Ma
         )
     if query:
         _refuse_overrides(operation, query)
+    if not operation.reads_stream and "authorization" in headers and headers.get(_PAYLOAD, "").endswith("-TRAILER"):
+        raise InvalidRequest("The value of x-amz-content-sha256 header is invalid.")
     if operation.method in ("PUT", "POST"):
         for name in headers:
             if name.startswith(_CHECKSUM) and name not in _KNOWN_CHECKSUMS:

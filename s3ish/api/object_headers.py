@@ -41,6 +41,7 @@ STORAGE_CLASSES = frozenset(
     )
 )
 _CHUNKED = "aws-chunked"
+_UNSIGNED, _STREAMING = "UNSIGNED-PAYLOAD", "STREAMING-"
 _ENCRYPTIONS = ("AES256", "aws:kms", "aws:kms:dsse")
 _TAG_SIGNS = "_.:/=+-@"
 """What a tag may hold beside letters, digits and spaces of any script."""
@@ -56,7 +57,7 @@ def attributes_of(request: AttributeHeaders, acl: tuple[Grant, ...] = (), lock: 
     if storage_class not in STORAGE_CLASSES:
         raise InvalidStorageClass(StorageClassRequested=storage_class[:64])
     return Attributes(
-        headers=_headers_of(request.kept),
+        headers=_headers_of(request.kept, request.content_sha256 or ""),
         metadata=_metadata_of(request.metadata),
         tags=read_tagging(request.tagging) if request.tagging else (),
         storage_class=storage_class,
@@ -67,18 +68,32 @@ def attributes_of(request: AttributeHeaders, acl: tuple[Grant, ...] = (), lock: 
     )
 
 
-def _headers_of(given: KeptHeaders | None) -> dict[str, str]:
+def _headers_of(given: KeptHeaders | None, payload: str) -> dict[str, str]:
     kept = {"content-type": DEFAULT_TYPE}
     for name, text in given.by_name().items() if given else ():
-        value = _encoding_of(text) if name == "content-encoding" else text
+        value = _encoding_of(text, payload) if name == "content-encoding" else text
         if value:
             kept[name] = check_value(name, value)
     return kept
 
 
-def _encoding_of(text: str) -> str:
-    """Return the codings of the object itself, as the client wrote them: ``aws-chunked`` is the request's own."""
-    if _CHUNKED not in text.lower():
+def _encoding_of(text: str, payload: str) -> str:
+    """Return the codings of the object itself, as the client wrote them: of a chunked body ``aws-chunked`` is none.
+
+    Args:
+        payload: how the signature covers the body; one that it does not cover cannot be taken out of its chunks.
+
+    Raises InvalidArgument.
+    """
+    if _CHUNKED not in (item.strip().lower() for item in text.split(",")):
+        return text
+    if payload == _UNSIGNED:
+        raise InvalidArgument(
+            "aws-chunked encoding is not supported when x-amz-content-sha256 UNSIGNED-PAYLOAD is supplied.",
+            ArgumentName="Content-Encoding",
+            ArgumentValue=text[:128],
+        )
+    if not payload.startswith(_STREAMING):
         return text
     return ",".join(item for item in text.split(",") if item.strip().lower() != _CHUNKED).strip()
 

@@ -144,6 +144,7 @@ class AttributeHeaders(GrantHeaders, CustomerKeyHeaders):
     """What a client says about an object that it makes."""
 
     kept: KeptHeaders | None = group()
+    content_sha256: str | None = header("x-amz-content-sha256")
     metadata: dict[str, str] = headers("x-amz-meta-")
     server_side_encryption: str | None = header("x-amz-server-side-encryption")
     kms_key_id: str | None = header("x-amz-server-side-encryption-aws-kms-key-id")

@@ -65,8 +65,11 @@ class Digests:
         """The checksum of the whole."""
         return Checksum(self.algorithm, self._checksum.value())
 
-    def verify(self, claims: Claims) -> None:
+    def verify(self, claims: Claims, *, as_sent: bool = False) -> None:
         """Compare with what the sender says.
+
+        Args:
+            as_sent: whether an error shows the MD5 that was sent in base64 too, as S3 does for documents.
 
         Raises:
             XAmzContentSHA256Mismatch, BadDigest: not the bytes that the sender meant.
@@ -80,7 +83,7 @@ class Digests:
         if claims.md5 is not None and claims.md5 != self._md5.digest():
             raise BadDigest(
                 "The Content-MD5 you specified did not match what we received.",
-                ExpectedDigest=claims.md5.hex(),
+                ExpectedDigest=base64.b64encode(claims.md5).decode() if as_sent else claims.md5.hex(),
                 CalculatedDigest=base64.b64encode(self._md5.digest()).decode(),
             )
         if claims.checksum is not None and claims.checksum != self._checksum.value():

@@ -4,7 +4,6 @@ It knows the three forms a body can have (plain, signed as a whole, aws-chunked)
 never buffers more than it was asked for.
 """
 
-import base64
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, NamedTuple
 
@@ -25,6 +24,7 @@ from s3ish.errors import (
 from s3ish.http.receive_buffer import Demand
 from s3ish.objects.digests import Claims, Digests
 from s3ish.wire.chunked import ChunkedDecoder
+from s3ish.wire.scalars import read_base64
 
 Receive = Callable[[], Awaitable[Any]]
 
@@ -280,7 +280,7 @@ class RequestBody:
             raise MaxMessageLengthExceeded(MaxMessageLengthBytes=limit)
         digests = Digests(self.algorithm, sha256=self.expects_sha256)
         digests.update(data)
-        digests.verify(self.claims())
+        digests.verify(self.claims(), as_sent=True)
         return data
 
     async def drain(self, limit: int) -> None:
@@ -307,12 +307,11 @@ def _claimed_md5(text: str | None) -> bytes | None:
     if text is None:
         return None
     try:
-        digest = base64.b64decode(text, validate=True)
+        return read_base64(text, 16)
     except ValueError as error:  # not base64, or not even ASCII
-        raise InvalidDigest from error
-    if len(digest) != 16:
-        raise InvalidDigest
-    return digest
+        refusal = InvalidDigest()
+        refusal.details["Content-MD5"] = text[:128]
+        raise refusal from error
 
 
 def _claimed_checksum(headers: Mapping[str, str], trailer: str | None) -> tuple[str | None, str | None]:
@@ -324,7 +323,7 @@ def _claimed_checksum(headers: Mapping[str, str], trailer: str | None) -> tuple[
     found = [(name, headers[name]) for name in _ALGORITHM_OF if name in headers]
     if len(found) + bool(trailer) > 1:
         raise InvalidRequest("Expecting a single x-amz-checksum- header. Multiple checksum Types are not allowed.")
-    announced = headers.get("x-amz-sdk-checksum-algorithm")
+    announced = headers.get("x-amz-sdk-checksum-algorithm") or None
     algorithm = _ALGORITHM_OF[found[0][0]] if found else _ALGORITHM_OF[trailer] if trailer else None
     if announced is not None:
         if announced.upper() not in checksum.ALGORITHMS:
@@ -351,7 +350,7 @@ def _announced_trailer(headers: Mapping[str, str], mode: PayloadMode) -> str | N
         InvalidRequest: something else is announced, or for a body that has no such place: it would be left unchecked.
     """
     text = headers.get("x-amz-trailer")
-    if text is None:
+    if text is None or not (text or mode in _TRAILING):
         return None
     names = {name.strip().lower() for name in text.split(",")} - {""}
     if mode not in _TRAILING and names and names <= _ALGORITHM_OF.keys() & headers.keys():

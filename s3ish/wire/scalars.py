@@ -122,7 +122,7 @@ def read_base64(text: str, length: int) -> bytes:
     """Read base 64 of exactly ``length`` bytes."""
     try:
         value = base64.b64decode(text, validate=True)
-    except binascii.Error as error:
+    except (binascii.Error, ValueError) as error:
         raise ValueError(text[:64]) from error
     if len(value) != length:
         raise ValueError(text[:64])

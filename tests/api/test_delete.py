@@ -169,9 +169,8 @@ def test_a_thousand_and_one(raw, s3, abc):  # case 128
         "<Delete><Object><Key>a</Key><Key>b</Key></Object></Delete>",
         "<Delete><Object><Key>a</Key><Unknown/></Object></Delete>",
         "<Delete><Object><Key><b/></Key></Object></Delete>",
-        "<Delete><Object><Key>a</Key></Object><Quiet>maybe</Quiet></Delete>",
+        "<Delete><Object><Key>a</Key></Object><Quiet>true</Quiet><Quiet>true</Quiet></Delete>",
         "<Remove><Object><Key>a</Key></Object></Remove>",
-        '<Delete xmlns="http://elsewhere"><Object><Key>a</Key></Object></Delete>',
         "<Delete><Object><Key>a</Key></Object>",
         "Delete a",
         "<Delete><Object><Key>&#0;</Key></Object></Delete>",
@@ -202,12 +201,20 @@ def test_with_and_without_the_namespace(raw, s3, abc):
     assert [element.tag for element in answer.xml.iter()] == ["DeleteResult", "Deleted", "Key"]
     assert answer.headers["content-type"] == "application/xml"
     assert keys_of(s3, abc) == ["c"]
+    assert post(raw, abc, '<Delete xmlns="urn:x"><Object><Key>c</Key></Object></Delete>').status == 200
+    assert keys_of(s3, abc) == []
 
 
 def test_an_empty_key(raw, s3, abc):
-    answer = post(raw, abc, "<Delete><Object><Key></Key></Object></Delete>")
-    assert answer.xml.findtext("Error/Code") or answer.status == 400
+    answer = post(raw, abc, "<Delete><Object><Key>a</Key></Object><Object><Key></Key></Object></Delete>")
+    assert answer.outcome == (400, "UserKeyMustBeSpecified")
     assert keys_of(s3, abc) == ["a", "b", "c"]
+
+
+@pytest.mark.parametrize(("quiet", "told"), [("true", 0), ("TRUE", 0), ("false", 1), ("yes", 1), ("", 1)])
+def test_quiet_is_true_or_nothing(raw, abc, quiet, told):
+    answer = post(raw, abc, f"<Delete><Quiet>{quiet}</Quiet><Object><Key>a</Key></Object></Delete>")
+    assert (answer.status, answer.body.count(b"<Deleted>")) == (200, told)
 
 
 BODY = "<Delete><Object><Key>a</Key></Object></Delete>"
@@ -228,7 +235,17 @@ def test_any_checksum_is_a_digest(raw, s3, abc):
 
 @pytest.mark.parametrize("headers", [digest("other"), {"x-amz-checksum-crc32": "AAAAAA=="}])
 def test_a_wrong_digest(raw, s3, abc, headers):
-    assert post(raw, abc, BODY, headers).outcome == (400, "BadDigest")
+    answer = post(raw, abc, BODY, headers)
+    assert answer.outcome == (400, "BadDigest")
+    assert answer.xml.findtext("ExpectedDigest") == headers.get("Content-MD5"), "as it was sent"
+    assert keys_of(s3, abc) == ["a", "b", "c"]
+
+
+@pytest.mark.parametrize("md5", ["", "AAAA", "nonsense!", "d41d8cd98f00b204e9800998ecf8427e"])
+def test_a_digest_that_is_none(raw, s3, abc, md5):
+    for answer in (post(raw, abc, BODY, {"Content-MD5": md5}), raw("PUT", f"/{abc}/a", "x", {"Content-MD5": md5})):
+        assert answer.outcome == (400, "InvalidDigest")
+        assert answer.xml.findtext("Content-MD5") == md5
     assert keys_of(s3, abc) == ["a", "b", "c"]
 
 
