@@ -32,7 +32,7 @@ KNOWN_GAPS = {
     "no object of INTELLIGENT_TIERING goes to an archive tier": {"ArchiveStatus"},
     "no restore runs a query": {"RestoreOutputPath"},
     "annotations are replicated with their object alone": {"Annotations.ReplicationStatus"},
-    "only directory buckets have it": {"BucketLocationName", "BucketLocationType", "Buckets.BucketArn"},
+    "only directory buckets have it": {"BucketLocationName", "BucketLocationType"},
     "only said in an error, as a header of it": {"DeleteMarker"},
     "metadata comes from HTTP headers alone, so none is ever missing": {"MissingMeta"},
     "no tables are made, so none has an ARN": {

@@ -9,7 +9,7 @@ from s3ish.api.lock import OBJECT_LOCK, LockConfiguration, is_lockable
 from s3ish.api.operation import operation
 from s3ish.api.replication import REPLICATION
 from s3ish.api.rules import ACL, ENFORCED, OWNERSHIP, OWNERSHIPS, OwnershipControls, OwnershipRule
-from s3ish.api.shapes import BucketGrantHeaders, BucketRequest, DocumentDigest, TagElement
+from s3ish.api.shapes import BucketGrantHeaders, BucketRequest, DocumentDigest, TagElement, arn_of
 from s3ish.api.tagging import BUCKET_TAGGING, Tagging, check_tagging
 from s3ish.errors import (
     BucketAlreadyOwnedByYou,
@@ -32,6 +32,8 @@ from s3ish.wire.shape import shape, write_document
 CLASSIC_REGION = "us-east-1"
 """The region whose location constraint is empty."""
 _REGION = re.compile("[a-zA-Z0-9-]{1,64}")
+_REGION_NAME = re.compile("EU|[a-z]{2}(-[a-z]+){1,3}-[0-9]{1,2}")
+"""What a region at AWS is called; one here may have any name."""
 REGIONAL = "account-regional"
 """The namespace of an account in a region."""
 
@@ -164,6 +166,8 @@ def _region_of(configuration: CreateBucketConfiguration | None, store: Store) ->
     if store.any_region and _REGION.fullmatch(wanted):
         return wanted
     if wanted not in (region, "EU" if region == "eu-west-1" else region):
+        if not _REGION_NAME.fullmatch(wanted):
+            raise InvalidLocationConstraint(LocationConstraint=wanted[:64])
         raise IllegalLocationConstraintException(
             f"The {wanted[:64]} location constraint is incompatible for the region specific endpoint this request "
             "was sent to."
@@ -188,7 +192,8 @@ class HeadBucketResponse:
 @operation("HEAD /{Bucket}", action="s3:ListBucket")
 async def head_bucket(context: Context, request: HeadBucketRequest) -> HeadBucketResponse:  # noqa: ARG001
     """https://docs.aws.amazon.com/AmazonS3/latest/API/API_HeadBucket.html"""
-    return HeadBucketResponse(region=context.target.region, alias="false")
+    bucket = context.target
+    return HeadBucketResponse(region=bucket.region, arn=arn_of(bucket.name), alias="false")
 
 
 @shape

@@ -16,7 +16,7 @@ from s3ish.api.context import Context
 from s3ish.api.operation import DOCUMENT_BYTES, Handler, Operation, operation
 from s3ish.api.page_tokens import read_token, write_token
 from s3ish.api.shapes import BucketRequest, DocumentDigest
-from s3ish.errors import IdMismatch, InvalidArgument, NoSuchConfiguration, S3Error
+from s3ish.errors import IdMismatch, InvalidArgument, MalformedContinuationToken, NoSuchConfiguration, S3Error
 from s3ish.model import Bucket
 from s3ish.objects import buckets
 from s3ish.objects.consequences import Row
@@ -308,7 +308,10 @@ def _numbered_handlers(
 
     async def listed(context: Context, request: Any) -> Any:
         token = request.continuation_token
-        after = read_token(query_key, token) if token else ""
+        try:
+            after = read_token(query_key, token) if token else ""
+        except InvalidArgument as error:
+            raise MalformedContinuationToken from error
         ids = [number for number in _ids(context.target, query_key) if number > after]
         page = ids[:_PAGE]
         return answer(

@@ -193,15 +193,21 @@ def read_tagging(text: str) -> tuple[Tag, ...]:
     return check_tags(tags, MAX_TAGS)
 
 
-def check_tags(tags: tuple[Tag, ...], limit: int) -> tuple[Tag, ...]:
+_RESERVED_OF_BUCKETS = "System tags cannot be added/updated by requester"
+
+
+def check_tags(tags: tuple[Tag, ...], limit: int, *, of_bucket: bool = False) -> tuple[Tag, ...]:
     """Return tags that follow the rules of https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-tagging.html
+
+    Args:
+        of_bucket: whether a bucket is tagged; errors say so.
 
     Raises:
         BadRequest: more than ``limit`` tags.
         InvalidTag: a key or value is too long, reserved or holds other characters, or a key appears twice.
     """
     if len(tags) > limit:
-        raise BadRequest(f"Object tags cannot be greater than {limit}")
+        raise BadRequest(f"{'Bucket tag count' if of_bucket else 'Object tags'} cannot be greater than {limit}")
     seen: set[str] = set()
     for tag in tags:
         if tag.key in seen:
@@ -210,7 +216,8 @@ def check_tags(tags: tuple[Tag, ...], limit: int) -> tuple[Tag, ...]:
         if not tag.key or not _fits(tag.key, MAX_TAG_KEY):
             raise InvalidTag("The TagKey you have provided is invalid", TagKey=tag.key)
         if tag.key.startswith("aws:"):
-            raise InvalidTag("Your TagKey cannot be prefixed with aws:", TagKey=tag.key)
+            reserved = _RESERVED_OF_BUCKETS if of_bucket else "Your TagKey cannot be prefixed with aws:"
+            raise InvalidTag(reserved, TagKey=tag.key)
         if not _fits(tag.value, MAX_TAG_VALUE):
             raise InvalidTag("The TagValue you have provided is invalid", TagKey=tag.key, TagValue=tag.value)
     return tags

@@ -3,7 +3,7 @@
 from s3ish.api.context import Context
 from s3ish.api.operation import operation
 from s3ish.api.page_tokens import read_token, write_token
-from s3ish.api.shapes import OwnerElement, owner_element
+from s3ish.api.shapes import OwnerElement, arn_of, owner_element
 from s3ish.errors import InvalidArgument
 from s3ish.objects import buckets
 from s3ish.wire.fields import Rows, element, query, rows
@@ -20,6 +20,7 @@ class BucketElement:
     name: str = element("Name", default=...)
     creation_date: Instant = element("CreationDate", default=...)
     region: str | None = element("BucketRegion")
+    arn: str | None = element("BucketArn")
 
 
 @shape
@@ -48,7 +49,9 @@ async def list_buckets(context: Context, request: ListBucketsRequest) -> ListBuc
     limit = MAX_BUCKETS if request.max_buckets is None else request.max_buckets
     if not 1 <= limit <= MAX_BUCKETS:
         raise InvalidArgument(
-            f"max-buckets must be between 1 and {MAX_BUCKETS}", ArgumentName="max-buckets", ArgumentValue=limit
+            f"Argument max-buckets must be an integer between 1 and {MAX_BUCKETS}",
+            ArgumentName="max-buckets",
+            ArgumentValue=limit,
         )
     after = read_token("buckets", request.continuation_token) if request.continuation_token else ""
     found, more = await buckets.list_buckets(context.store, context.owner, request.prefix or "", after, limit)
@@ -58,7 +61,7 @@ async def list_buckets(context: Context, request: ListBucketsRequest) -> ListBuc
     return ListBucketsResponse(
         owner=owner_element(context.owner),
         buckets=[
-            (bucket.name, bucket.created_ns, bucket.region if told else None)
+            (bucket.name, bucket.created_ns, bucket.region if told else None, arn_of(bucket.name))
             for bucket in found
             if asked in (None, bucket.region)
         ],

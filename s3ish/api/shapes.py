@@ -318,6 +318,11 @@ def owner_element(owner: Owner) -> OwnerElement:
     return OwnerElement(id=owner.id, display_name=owner.display_name or None)
 
 
+def arn_of(bucket: str) -> str:
+    """Return the resource name of a bucket."""
+    return f"arn:aws:s3:::{bucket}"
+
+
 def quoted(etag: str) -> str:
     """Return an entity tag as it stands on the wire."""
     return f'"{etag}"'

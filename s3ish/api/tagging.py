@@ -31,7 +31,7 @@ class Tagging:
 
 def check_tagging(tagging: Tagging) -> Tagging:
     """Return tags that a bucket may have. Raises InvalidTag, BadRequest."""
-    check_tags(tuple(Tag(tag.key, tag.value) for tag in tagging.tags), MAX_BUCKET_TAGS)
+    check_tags(tuple(Tag(tag.key, tag.value) for tag in tagging.tags), MAX_BUCKET_TAGS, of_bucket=True)
     return tagging
 
 

@@ -107,6 +107,14 @@ def test_the_classic_region_has_no_constraint_of_its_name(raw, refused, s3, name
     refused("404", 404, s3.head_bucket, Bucket=name)
 
 
+@pytest.mark.parametrize("region", ["mars", "EU-WEST-1", "eu_west_1", "us-east-1a", "x" * 100])
+def test_a_constraint_that_names_no_region(raw, refused, s3, name, region):
+    answer = create(raw, name, f"<LocationConstraint>{region}</LocationConstraint>")
+    assert answer.outcome == (400, "InvalidLocationConstraint")
+    assert answer.xml.findtext("LocationConstraint") == region[:64]
+    refused("404", 404, s3.head_bucket, Bucket=name)
+
+
 def test_a_constraint_of_another_region(raw, refused, s3, name):
     answer = create(raw, name, "<LocationConstraint>eu-central-1</LocationConstraint>")
     assert answer.outcome == (400, "IllegalLocationConstraintException")

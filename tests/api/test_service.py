@@ -28,8 +28,12 @@ def test_names_the_owner(s3, other):
     assert s3.list_buckets()["Owner"]["ID"]
 
 
-def test_a_bucket_has_the_time_of_its_creation(s3, three):
-    (listed,) = s3.list_buckets(Prefix=three[1][0])["Buckets"]
+def test_a_bucket_has_the_time_of_its_creation_and_an_arn(s3, three):
+    name = three[1][0]
+    (listed,) = s3.list_buckets(Prefix=name)["Buckets"]
+    assert listed["BucketArn"] == s3.head_bucket(Bucket=name)["BucketArn"] == f"arn:aws:s3:::{name}"
+    listed = next(it for it in s3.list_buckets()["Buckets"] if it["Name"] == name)
+    assert "BucketRegion" not in listed
     assert abs(datetime.now(UTC) - listed["CreationDate"]) < timedelta(minutes=1)
 
 

@@ -26,20 +26,25 @@ def test_tags_that_are_deleted_are_gone(s3, new_bucket, refused):
 
 
 @pytest.mark.parametrize(
-    ("code", "tags"),
+    ("code", "message", "tags"),
     [
-        ("BadRequest", tags_of(51)),
-        ("InvalidTag", [{"Key": "k", "Value": "1"}, {"Key": "k", "Value": "2"}]),
-        ("InvalidTag", [{"Key": "k" * 129, "Value": "1"}]),
-        ("InvalidTag", [{"Key": "k", "Value": "1" * 257}]),
-        ("InvalidTag", [{"Key": "aws:k", "Value": "1"}]),
-        ("InvalidTag", [{"Key": "k", "Value": "a(b"}]),
+        ("BadRequest", "Bucket tag count cannot be greater than 50", tags_of(51)),
+        (
+            "InvalidTag",
+            "Cannot provide multiple Tags with the same key",
+            [{"Key": "k", "Value": "1"}, {"Key": "k", "Value": "2"}],
+        ),
+        ("InvalidTag", "The TagKey you have provided is invalid", [{"Key": "k" * 129, "Value": "1"}]),
+        ("InvalidTag", "The TagValue you have provided is invalid", [{"Key": "k", "Value": "1" * 257}]),
+        ("InvalidTag", "System tags cannot be added/updated by requester", [{"Key": "aws:k", "Value": "1"}]),
+        ("InvalidTag", "The TagValue you have provided is invalid", [{"Key": "k", "Value": "a(b"}]),
     ],
 )
-def test_tags_beyond_the_rules_change_nothing(s3, new_bucket, refused, code, tags):
+def test_tags_beyond_the_rules_change_nothing(s3, new_bucket, refused, code, message, tags):
     bucket = new_bucket()
     s3.put_bucket_tagging(Bucket=bucket, Tagging={"TagSet": tags_of(1)})
-    refused(code, 400, s3.put_bucket_tagging, Bucket=bucket, Tagging={"TagSet": tags})
+    error = refused(code, 400, s3.put_bucket_tagging, Bucket=bucket, Tagging={"TagSet": tags})["Error"]
+    assert error["Message"] == message
     assert s3.get_bucket_tagging(Bucket=bucket)["TagSet"] == tags_of(1)
 
 
