@@ -277,7 +277,7 @@ class S3Application:
         if error.status in _EXPLAINED:
             self._observer.refusals.add(call.refused(error, self._store.clock.now()))
         if call.site and error.status >= 400:
-            return website.error_page(error, call.request_id, self._host_id)
+            return website.error_page(error, call.request_id, self._host_id, call.site_error)
         return respond.describe(error, call.path, call.request_id, self._host_id)
 
     async def _handle(self, call: RequestRecord, receive: Any) -> Written:

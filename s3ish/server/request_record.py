@@ -57,6 +57,7 @@ class RequestRecord:
         "repeated",
         "request_id",
         "site",
+        "site_error",
         "stages",
         "status",
         "target",
@@ -81,6 +82,7 @@ class RequestRecord:
         self.target: Target | None = None
         self.bucket: Bucket | None = None
         self.site = ""  # the bucket whose website is asked for
+        self.site_error: S3Error | None = None  # why its own page for an error cannot be had
         self.error = ""
         self.reason = ""  # why it was refused, which the client does not learn
         self.decided_by = ""  # what gave the operation's right

@@ -33,13 +33,20 @@ from s3ish.server.request_record import RequestRecord
 from s3ish.server.target import Target
 from s3ish.wire import shape
 from s3ish.wire.names import MAX_KEY_BYTES
-from s3ish.wire.shape import Written
+from s3ish.wire.shape import Headers, Written
 
 OPERATION = "Website"
 """What the log and the metrics call a request."""
 _METHODS = {"GET": get_object, "HEAD": head_object}
 _ASKED_IN_URLS = "/#!?=&:@+,;$'()*~-._%"
 """What the owner of a site may write into the keys of redirects as it is: a fragment, a query."""
+_AS_THEY_ARE = "".join(map(chr, range(0x20, 0x7F)))
+"""Signs of a key that stand in a header as they are; others are percent-encoded."""
+_SECOND = """<h3>An Error Occurred While Attempting to Retrieve a Custom Error Document</h3>
+<ul>
+{items}
+</ul>
+"""
 _PAGE = """<!doctype html>
 <html lang="en">
 <meta charset="utf-8">
@@ -51,20 +58,38 @@ _PAGE = """<!doctype html>
 """
 
 
-def error_page(error: S3Error, request_id: str, host_id: str) -> Written:
-    """Return an error as a page for browsers."""
+def error_page(error: S3Error, request_id: str, host_id: str, second: S3Error | None = None) -> Written:
+    """Return an error as a page for browsers; ``second`` is why the site's own page for it cannot be had."""
     title = f"{error.status} {HTTPStatus(error.status).phrase}"
-    told = {"Code": error.code, "Message": error.message, **error.details, "RequestId": request_id, "HostId": host_id}
-    items = "\n".join(f"<li>{name}: {escape(str(value)[:MAX_KEY_BYTES])}</li>" for name, value in told.items())
-    body = _PAGE.format(title=title, items=items).encode("utf-8", "replace")
+    told = {**_told(error), "RequestId": request_id, "HostId": host_id}
+    more = _SECOND.format(items=_items(_told(second))) if second else ""
+    body = (_PAGE.format(title=title, items=_items(told)) + more).encode("utf-8", "replace")
     headers = [
         *error.headers.items(),
         ("content-type", "text/html; charset=utf-8"),
         ("content-security-policy", "default-src 'none'; frame-ancestors 'none'"),
         ("x-content-type-options", "nosniff"),
-        ("x-amz-error-code", error.code),
+        *_described(error),
     ]
     return Written(error.status, headers, body)
+
+
+def _told(error: S3Error) -> dict[str, str | int]:
+    return {"Code": error.code, "Message": error.message, **error.details}
+
+
+def _items(told: Mapping[str, str | int]) -> str:
+    return "\n".join(f"<li>{name}: {escape(str(value)[:MAX_KEY_BYTES])}</li>" for name, value in told.items())
+
+
+def _described(error: S3Error) -> Headers:
+    """Return the headers that say what went wrong, also where the site has a page of its own for it."""
+    details = {name: quote(str(value)[:MAX_KEY_BYTES], _AS_THEY_ARE) for name, value in error.details.items()}
+    return [
+        ("x-amz-error-code", error.code),
+        ("x-amz-error-message", quote(error.message, _AS_THEY_ARE)),
+        *((f"x-amz-error-detail-{name}", value) for name, value in details.items()),
+    ]
 
 
 async def answer(store: Store, call: RequestRecord, target: Target, body: Body) -> Written:
@@ -128,10 +153,11 @@ class _Visit:
             raise error
         try:
             written = await self._object(self._site.error.key, {})
-        except S3Error:
+        except S3Error as second:
+            self._call.site_error = second
             raise error from None
         written.status = error.status
-        written.headers.append(("x-amz-error-code", error.code))
+        written.headers += _described(error)
         self._call.error = error.code
         return written
 

@@ -104,10 +104,40 @@ def test_the_error_document_stands_for_errors(publish, visit):
     answer = visit(host, "/missing", headers={"Range": "bytes=0-1", "If-None-Match": "*"})
     assert (answer.status, answer.body) == (404, b"nothing here")
     assert answer.headers["x-amz-error-code"] == "NoSuchKey"
+    assert answer.headers["x-amz-error-message"] == "The specified key does not exist."
     host = publish(INDEX | {"ErrorDocument": {"Key": "not-there.html"}})
     answer = visit(host, "/missing")
     assert answer.status == 404
-    assert b"NoSuchKey" in answer.body
+    first, _, second = answer.body.decode().partition(
+        "An Error Occurred While Attempting to Retrieve a Custom Error Document"
+    )
+    assert "<li>Key: missing</li>" in first
+    assert "<li>Code: NoSuchKey</li>" in second
+    assert "<li>Key: not-there.html</li>" in second
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+@pytest.mark.parametrize("configuration", [INDEX, INDEX | {"ErrorDocument": {"Key": "errors/404.html"}}])
+def test_headers_say_what_went_wrong(publish, visit, method, configuration):
+    host = publish(configuration)
+    for path, key in (
+        ("/missing", "missing"),
+        ("/a%20b%25", "a b%"),
+        ("/%C3%BC%0A", "%C3%BC%0A"),
+        ("/no/", "no/index.html"),
+    ):
+        headers = visit(host, path, method).headers
+        assert headers["x-amz-error-code"] == "NoSuchKey"
+        assert headers["x-amz-error-message"] == "The specified key does not exist."
+        assert headers["x-amz-error-detail-key"] == key
+
+
+def test_headers_say_nothing_of_what_visitors_may_not_know(publish, visit):
+    host = publish(INDEX | {"ErrorDocument": {"Key": "not-there.html"}}, lists=False)
+    answer = visit(host, "/missing")
+    assert answer.headers["x-amz-error-code"] == "AccessDenied"
+    assert "x-amz-error-detail-key" not in answer.headers
+    assert b"NoSuchKey" not in answer.body
 
 
 def test_visitors_are_anonymous(publish, visit, raw):
@@ -124,6 +154,7 @@ def test_what_is_no_site(visit, new_bucket):
     ):
         answer = visit(host, "/")
         assert (answer.status, answer.headers["x-amz-error-code"]) == (404, code)
+        assert answer.headers["x-amz-error-detail-bucketname"] == host.removesuffix(f".{SITES}")
     assert visit(f"Not_A_Bucket.{SITES}", "/").status == 400
 
 
