@@ -105,7 +105,7 @@ class _Question(NamedTuple):
         boundary = self.principal.boundary
         return boundary is not None and not self.find(boundary, allows=True)
 
-    def find(self, policy: Policy | None, *, allows: bool, by_name: bool = False) -> str:
+    def find(self, policy: Policy | None, *, allows: bool, by_name: bool = False, delegated: bool = True) -> str:
         """Return the statement of a policy that allows or denies it; empty if there is none. See ``Policy.find``."""
         if policy is None:
             return ""
@@ -117,7 +117,14 @@ class _Question(NamedTuple):
             values=self.values,
             below=self.below,
             by_name=by_name,
+            delegated=delegated,
         )
+
+    @property
+    def is_narrowed(self) -> bool:
+        """Whether the policy of the caller's session does not give it."""
+        session = self.principal.session
+        return session is not None and not self.find(session, allows=True)
 
 
 def decide(
@@ -145,7 +152,7 @@ def decide(
         return Denied(f"{permit.action} on {permit.resource}: {_outside(principal)}")
     if not by:
         return Denied(f"{permit.action} on {permit.resource}: no rule gives it to {_name(principal)}")
-    if principal.session is not None and not asked.find(principal.session, allows=True):
+    if asked.is_narrowed and not (principal.kind == "session" and owns and _of_policy_by_name(asked, rules)):
         return Denied(f"{permit.action} on {permit.resource}: the policy of the session does not give it")
     return Allowed(by)
 
@@ -170,7 +177,7 @@ def decide_beside(principal: Principal, action: str, resource: str, circumstance
         return Denied(f"{action} on {resource}: {_outside(principal)}")
     if not by:
         return Denied(f"{action} on {resource}: no policy gives it to {_name(principal)}")
-    if principal.session is not None and not asked.find(principal.session, allows=True):
+    if asked.is_narrowed:
         return Denied(f"{action} on {resource}: the policy of the session does not give it")
     return Allowed(by)
 
@@ -237,7 +244,7 @@ def _given(asked: _Question, rules: BucketRules | None, object_acl: AccessList |
         return own
     if rules is None:
         return ""
-    by = _of_policy(asked, rules, owns=owns)
+    by = _of_policy(asked, rules, owns=owns, trusted=bool(own) or not principal.is_of_account)
     if not by and rules.acls_count and permission and not asked.is_bounded:
         by = _of_acl(principal, permission, object_acl if of_object else rules.acl, rules.block, trusted=bool(own))
     if principal.is_of_account and not owns and not own:
@@ -260,28 +267,32 @@ def _of_caller(asked: _Question, *, owns: bool) -> str:
     return ""
 
 
-def _of_policy(asked: _Question, rules: BucketRules, *, owns: bool) -> str:
-    """Return which statement of the bucket's policy gives a right."""
+def _of_policy(asked: _Question, rules: BucketRules, *, owns: bool, trusted: bool) -> str:
+    """Return which statement of the bucket's policy gives a right.
+
+    Args:
+        trusted: whether what the caller's account is given is given to the caller.
+    """
     if rules.policy is None or (rules.block.restrict and not owns and rules.policy.is_public):
         return ""
-    bounded = asked.is_bounded
-    if bounded:
-        asked = asked._replace(principal=_itself(asked.principal))
-    name = asked.find(rules.policy, allows=True, by_name=bounded)
+    if asked.is_bounded:
+        return _of_policy_by_name(asked, rules)
+    name = asked.find(rules.policy, allows=True, delegated=trusted)
     return name and f"allowed by {name} of the bucket's policy"
 
 
-def _itself(principal: Principal) -> Principal:
-    """Return a principal as statements must name it that a boundary does not limit: the user, or the session of a role.
+def _of_policy_by_name(asked: _Question, rules: BucketRules | None) -> str:
+    """Return which statement of the bucket's policy gives a right to the user, or to the session of a role, by name.
 
+    Neither a permissions boundary nor a policy of the session limits what is given so.
     https://docs.aws.amazon.com/IAM/latest/UserGuide/access_policies_boundaries.html
+    https://docs.aws.amazon.com/IAM/latest/UserGuide/access_policies.html#policies_session
     """
-    return replace(
-        principal,
-        owner=Owner(""),
-        names=principal.names[:1],
-        id="" if principal.kind == "session" else principal.id,
-    )
+    if rules is None:
+        return ""
+    itself = asked._replace(principal=asked.principal.itself)
+    name = itself.find(rules.policy, allows=True, by_name=True)
+    return name and f"allowed by {name} of the bucket's policy"
 
 
 def _of_acl(principal: Principal, permission: str, acl: AccessList | None, block: Block, *, trusted: bool) -> str:

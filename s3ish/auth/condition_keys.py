@@ -5,7 +5,7 @@ https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_condition-ke
 """
 
 from collections.abc import Callable, Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from urllib.parse import parse_qsl
 
 from msgspec import Struct
@@ -83,6 +83,10 @@ def _signed(find: Callable[[Circumstances], object]) -> Callable[[Principal, Cir
     return lambda principal, circumstances: () if principal.is_anonymous else _one(find(circumstances))
 
 
+def _time(at: datetime) -> str:
+    return at.strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
 def _age(circumstances: Circumstances) -> int | None:
     at = circumstances.signed_at
     return None if at is None else int((circumstances.now - at).total_seconds() * 1000)
@@ -103,10 +107,11 @@ def _requested_tags(_: Principal, circumstances: Circumstances) -> Tags:
 
 
 _KEYS: dict[str, Callable[[Principal, Circumstances], tuple[str, ...]]] = {
-    "aws:currenttime": lambda _, c: (c.now.strftime("%Y-%m-%dT%H:%M:%SZ"),),
+    "aws:currenttime": lambda _, c: (_time(c.now),),
     "aws:epochtime": lambda _, c: (str(int(c.now.timestamp())),),
     "aws:principalaccount": lambda p, _: () if p.is_anonymous else (ACCOUNT,),
-    "aws:principalarn": lambda p, _: _one(p.arn),
+    "aws:multifactorauthpresent": lambda p, _: () if p.issued is None else ("false",),
+    "aws:principalarn": lambda p, _: _one(p.lasting_arn),
     "aws:principaltype": lambda p, _: (_type(p),),
     "aws:principalisawsservice": lambda _, __: ("false",),
     "aws:viaawsservice": lambda _, __: ("false",),
@@ -116,6 +121,7 @@ _KEYS: dict[str, Callable[[Principal, Circumstances], tuple[str, ...]]] = {
     "aws:securetransport": lambda _, c: ("true" if c.secure else "false",),
     "aws:sourceip": lambda _, c: _one(c.source),
     "aws:tagkeys": lambda p, c: tuple(key for key, _ in _requested_tags(p, c)),
+    "aws:tokenissuetime": lambda p, _: () if p.issued is None else (_time(datetime.fromtimestamp(p.issued, UTC)),),
     "aws:useragent": _header("user-agent"),
     "aws:userid": lambda p, _: _one(p.user_id),
     "aws:username": lambda p, _: _one(p.name) if p.kind == "user" else (),

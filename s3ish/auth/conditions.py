@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
-from ipaddress import ip_address, ip_network
+from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from typing import Any
 
 from msgspec import Struct
@@ -19,6 +19,7 @@ from s3ish.auth.patterns import Pattern, Values
 Test = Callable[[str, Values], bool]
 """Compares one value of a request with one of the policy."""
 
+_BETWEEN_PARTS = re.compile(r":(?![^{}]*\})")
 _SETS = ("ForAllValues:", "ForAnyValue:")
 
 
@@ -119,8 +120,9 @@ def _text(*, wildcards: bool, ignore_case: bool = False) -> Callable[[str, bool]
 
 
 def _arn(text: str, variables: bool) -> Test:
-    """Compare ARNs part by part: a wildcard ends at the colon."""
-    parts = [Pattern(part, variables=variables) for part in text.split(":", 5)]
+    """Compare ARNs part by part: a wildcard ends at the colon. A variable has colons of its own."""
+    found = _BETWEEN_PARTS.split(text, 5) if variables else text.split(":", 5)
+    parts = [Pattern(part, variables=variables) for part in found]
 
     def test(value: str, values: Values) -> bool:
         given = value.split(":", 5)
@@ -168,7 +170,7 @@ def _boolean(text: str) -> bool:
 
 
 def _address(text: str, variables: bool) -> Test:  # noqa: ARG001 - it has no variables
-    network = ip_network(text, strict=False)
+    network = _unmapped(ip_network(text, strict=False))
 
     def test(value: str, values: Values) -> bool:  # noqa: ARG001 - as above
         try:
@@ -179,6 +181,12 @@ def _address(text: str, variables: bool) -> Test:  # noqa: ARG001 - it has no va
         return (mapped or address) in network
 
     return test
+
+
+def _unmapped(network: IPv4Network | IPv6Network) -> IPv4Network | IPv6Network:
+    """Return a network of addresses of version 4 as such, if it is written in version 6."""
+    mapped = getattr(network.network_address, "ipv4_mapped", None)
+    return IPv4Network((mapped, network.prefixlen - 96)) if mapped and network.prefixlen >= 96 else network
 
 
 def _binary(text: str) -> bytes:

@@ -18,7 +18,8 @@ class User(Struct, frozen=True):
 
     ``boundary`` bounds what its policies give. ``session`` narrows the rights of a session, ``parent`` is the key that
     it was asked for with. ``role`` is the role that it was given and the session's name (``reader/job-1``),
-    ``role_name`` how policies name that role.
+    ``role_name`` how policies name that role. ``issued`` is when the session began, in seconds since the
+    epoch; None for keys that last.
     """
 
     access_key: str
@@ -36,6 +37,7 @@ class User(Struct, frozen=True):
     tags: tuple[tuple[str, str], ...] = ()
     stamp: str = ""
     boundary: Policy | None = None
+    issued: int | None = None
 
     def __repr__(self) -> str:
         """Return what may be seen: not the secret."""

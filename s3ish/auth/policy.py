@@ -9,6 +9,7 @@ import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cached_property, lru_cache
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import Any, Literal
 
 from msgspec import Struct
@@ -54,8 +55,16 @@ _FIXED_KEYS = frozenset(
 )
 """Keys with which a condition keeps a statement from being public, if their values have no wildcards."""
 
+_NARROWING = frozenset(("StringEquals", "StringEqualsIgnoreCase", "StringLike", "ArnEquals", "ArnLike", "IpAddress"))
+"""Operators that hold for what is named alone."""
+_LEAST_PREFIX = {4: 8, 6: 32}
+"""How many bits the addresses of a network must share, by the version of IP, for it not to be everybody."""
+_PRIVATE = tuple(map(IPv4Network, ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16")))
+
 Whom = Literal["everybody", "account", "arn", "canonical", "service", "federated", "id"]
 _WIDE = ("everybody", "account")
+_ANYBODY = ("everybody", "federated")
+_ACCOUNTS = ("account", "canonical")
 Use = Literal["caller", "bucket", "role"]
 """Whose policy it is: that of a user, group, role or session; of a bucket; the one that says who may assume a role."""
 
@@ -112,7 +121,10 @@ class Statement(Struct, frozen=True):
         """
         return (
             (action in self.actions or (":" in action and self._means(action)))
-            and (self.principals is None or self._names(principal) != self.not_principals)
+            and (
+                self.principals is None
+                or (self._spares_not(principal) if self.not_principals else self._names(principal))
+            )
             and any(self._fits(pattern, resource, values, below=below) for pattern in self.resources)
             != self.not_resources
             and all(condition.holds(values) for condition in self.conditions)
@@ -129,8 +141,25 @@ class Statement(Struct, frozen=True):
         """Whether it means an action of another service."""
         return any(pattern.matches(action, _NO_VALUES) for pattern in self.other_actions) != self.not_actions
 
-    def _names(self, principal: Principal) -> bool:
-        return any(_is(principal, kind, name) for kind, name in self.principals or ())
+    def _spares_not(self, principal: Principal) -> bool:
+        """Whether it is about a principal, as it is about all but those that it names.
+
+        https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_notprincipal.html
+        """
+        if self.allows:
+            return not self._names(principal)
+        # who is excepted from a denial is named itself, not by account or role alone, and has no boundary
+        return principal.boundary is not None or not self._names(principal.itself, accounts=principal.is_root)
+
+    def _names(self, principal: Principal, *, accounts: bool = True) -> bool:
+        named = self.principals or ()
+        return any(_is(principal, kind, name) for kind, name in named if accounts or kind != "account")
+
+    def delegates_to(self, principal: Principal) -> bool:
+        """Whether it names a user's account and not the user, whose own policies must give the same then."""
+        if self.principals is None or self.not_principals:
+            return False
+        return not any(_is(principal, kind, name) for kind, name in self.principals if kind not in _ACCOUNTS)
 
     @property
     def is_public(self) -> bool:
@@ -140,18 +169,31 @@ class Statement(Struct, frozen=True):
         """
         if not self.allows or self.principals is None:
             return False
-        if not self.not_principals and all(kind != "everybody" for kind, _ in self.principals):
+        if not self.not_principals and all(kind not in _ANYBODY for kind, _ in self.principals):
             return False
         return not any(_narrows(key, operator, texts) for operator, key, texts in self.condition_texts)
 
 
 def _narrows(key: str, operator: str, texts: tuple[str, ...]) -> bool:
     """Whether a condition limits a statement to who is named in it."""
-    if key not in _FIXED_KEYS or "Not" in operator or operator.endswith("IfExists") or operator.startswith("ForAll"):
+    if key not in _FIXED_KEYS or operator.removeprefix("ForAnyValue:") not in _NARROWING:
         return False
     if key == "aws:sourceip":
-        return not any(text.endswith("/0") for text in texts)
+        return not any(_is_broad(text) for text in texts)
+    if key == "s3:dataaccesspointarn":  # all access points of an account are still of that account
+        texts = tuple(text.partition(":accesspoint/")[0] for text in texts)
     return not any(set(text) & set("*?$") for text in texts)
+
+
+def _is_broad(text: str) -> bool:
+    """Whether a network is so large that it limits nothing, or is none."""
+    try:
+        network = ip_network(text, strict=False)
+    except ValueError:
+        return True
+    if isinstance(network, IPv6Network):
+        return network.prefixlen < _LEAST_PREFIX[6]
+    return network.prefixlen < _LEAST_PREFIX[4] and not any(network.subnet_of(private) for private in _PRIVATE)
 
 
 def _names_of(principal: Principal) -> tuple[tuple[Whom, str], ...]:
@@ -213,17 +255,21 @@ class Policy(Struct, frozen=True, dict=True):
         values: Values,
         below: bool = False,
         by_name: bool = False,
+        delegated: bool = True,
     ) -> str:
         """Return the name of a statement that allows (or denies) a request; empty if there is none.
 
         Args:
             by_name: only statements count that name single callers.
+            delegated: statements count too that name the caller's account alone.
         """
         asked = (self._others if ":" in action else self._by_action.get(action, _NONE))[allows]
         for _, statement in asked.all if below else asked.about(resource, principal):
             if by_name and None in statement.callers:
                 continue
-            if statement.speaks_of(principal, action, resource, values, below=below):
+            if statement.speaks_of(principal, action, resource, values, below=below) and (
+                delegated or not statement.delegates_to(principal)
+            ):
                 return statement.name
         return ""
 
@@ -349,7 +395,7 @@ def _statement(item: Any, number: int, version: str, use: Use, bucket: str) -> S
     variables = version == _VERSIONS[1]
     meant = _actions(named_actions, use, inverted=not_actions)
     not_resources, resources = _resources(item, use, meant, bucket)
-    not_principals, principals = _nobody(item) if use == "caller" else _whom(item)
+    not_principals, principals = _nobody(item) if use == "caller" else _whom(item, use)
     given = item.get("Condition", {})
     if not isinstance(given, dict):
         raise MalformedPolicy("Invalid policy syntax.")
@@ -405,7 +451,7 @@ def _actions(patterns: list[str], use: Use, *, inverted: bool) -> frozenset[str]
         service = pattern.partition(":")[0].lower()
         if use == "role" and service not in ("sts", "*"):
             raise MalformedPolicy("AssumeRole policy may only specify STS AssumeRole actions.")
-        is_other = use != "bucket" and service != "s3" and _OTHER_ACTION.fullmatch(pattern.lower())
+        is_other = use != "bucket" and _OTHER_ACTION.fullmatch(pattern.lower())  # also one of S3 that is not here
         if not found and not inverted and not is_other:
             raise MalformedPolicy("Policy has invalid action")
         meant |= found
@@ -456,8 +502,10 @@ def _nobody(item: Mapping[str, Any]) -> tuple[bool, None]:
     return False, None
 
 
-def _whom(item: Mapping[str, Any]) -> tuple[bool, tuple[tuple[Whom, str], ...]]:
+def _whom(item: Mapping[str, Any], use: Use) -> tuple[bool, tuple[tuple[Whom, str], ...]]:
     names = [name for name in ("Principal", "NotPrincipal") if name in item]
+    if use == "role" and names == ["NotPrincipal"]:
+        raise MalformedPolicy("AssumeRole policy may not specify NotPrincipal.")
     if len(names) != 1:
         raise MalformedPolicy("Missing required field Principal" if not names else "Invalid policy syntax.")
     value, inverted = item[names[0]], names[0] == "NotPrincipal"

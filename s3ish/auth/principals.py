@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING, Literal
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from s3ish.model import ACCOUNT, Owner
 
@@ -19,7 +20,8 @@ class Principal(Struct, frozen=True):
     ``policies`` are those of the user and its groups; None for a user that has none and owns what it makes, as an
     account does. ``session`` narrows a session, ``boundary`` bounds what policies give; None where nothing does.
     ``names`` are other ARNs that mean it, without their beginning (``role/reader``); ``tags`` and ``id`` are what
-    policies can ask.
+    policies can ask, and ``issued``, when its temporary credentials were made (seconds since the epoch); None for keys
+    that last.
     """
 
     kind: Literal["root", "user", "session", "federated", "anonymous"]
@@ -33,6 +35,7 @@ class Principal(Struct, frozen=True):
     id: str = ""
     path: str = "/"
     boundary: "Policy | None" = None
+    issued: int | None = None
 
     @property
     def is_of_account(self) -> bool:
@@ -68,6 +71,21 @@ class Principal(Struct, frozen=True):
             return f"arn:aws:sts::{ACCOUNT}:{self.names[0]}"
         return f"arn:aws:iam::{ACCOUNT}:{'root' if self.is_root else f'user{self.path}{self.name}'}"
 
+    @property
+    def lasting_arn(self) -> str:
+        """The ARN of what it is for longer than a session: of a session in a role that of the role."""
+        return f"arn:aws:iam::{ACCOUNT}:{self.names[1]}" if self.names else self.arn
+
+    @property
+    def itself(self) -> "Principal":
+        """The principal as those names alone mean it that mean no other: not its account, and not its role."""
+        return replace(
+            self,
+            owner=Owner("") if self.is_of_account else self.owner,
+            names=self.names[:1],
+            id="" if self.kind == "session" else self.id,
+        )
+
 
 ANONYMOUS = Principal("anonymous", Owner("65a011a29cdf8ec533ec3d1ccaae921c", "anonymous"))
 """The caller of a request that carries no signature, with the id that S3 gives it."""
@@ -92,4 +110,5 @@ def principal_of(user: "User | None") -> Principal:
         user.id,
         user.path,
         user.boundary,
+        user.issued,
     )

@@ -27,6 +27,8 @@ _MAX_TOKEN = 64 * 1024
 class Session(Struct, frozen=True):
     """What a token says: the session's key, whose it is, when it ends (seconds since the epoch), and its limits.
 
+    ``issued`` is when it was made; 0 in a token of a release that did not say it, so that it counts as very old.
+
     ``role`` and ``name`` are what the caller named it; ``policy`` narrows its rights, empty if nothing does.
     ``role_id`` is the id of a role that is kept, empty where it is but a name; ``stamp`` is that of the parent's key.
     """
@@ -39,6 +41,7 @@ class Session(Struct, frozen=True):
     policy: str = ""
     role_id: str = ""
     stamp: str = ""
+    issued: int = 0
 
 
 class Temporary(Struct, frozen=True):
@@ -115,6 +118,7 @@ class Sessions:
             tags=parent.tags,
             stamp=parent.stamp,
             boundary=parent.boundary,
+            issued=session.issued,
         )
 
     def _in_role(self, session: Session, token: str) -> User:
@@ -136,6 +140,7 @@ class Sessions:
             tags=role.tags,
             stamp=session.stamp,
             boundary=role.boundary,
+            issued=session.issued,
         )
 
     def _read(self, token: str) -> Session:

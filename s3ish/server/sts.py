@@ -141,6 +141,7 @@ def _issue(
         policy=policy,
         role_id=role_id,
         stamp=call.user.stamp,
+        issued=int(call.now.timestamp()),
     )
     return call.sessions.issue(session)
 

@@ -39,6 +39,7 @@ async def assume_role_with_web_identity(call: Call) -> str:
         name=session_name,
         policy=policy,
         role_id=role.id,
+        issued=int(call.now.timestamp()),
     )
     who = (
         element("SubjectFromWebIdentityToken", claims.subject)

@@ -235,6 +235,29 @@ def test_a_role_gives_its_own_rights_and_not_those_of_who_assumes_it(server, iam
     assert [role["RoleName"] for role in iam.list_roles(PathPrefix="/r/")["Roles"]] == ["reader"]
 
 
+def test_sessions_that_began_before_a_time_are_revoked(server, iam, bucket, new_user, new_role):
+    """https://docs.aws.amazon.com/IAM/latest/UserGuide/id_roles_use_revoke-sessions.html"""
+    name, keys = new_user(document(allowing("*")))
+    arn = new_role("revoked", trusting({"AWS": f"arn:aws:iam::{ACCOUNT}:user/{name}"}), document(allowing("s3:*")))
+    sts = client(server, "sts", keys)
+    in_role = of_session(server, "s3", sts.assume_role(RoleArn=arn, RoleSessionName="job")["Credentials"])
+    of_user = of_session(server, "s3", sts.get_session_token()["Credentials"])
+
+    def revoke(before):
+        condition = {"DateLessThan": {"aws:TokenIssueTime": before}}
+        revoked = document({"Effect": "Deny", "Action": "*", "Resource": "*", "Condition": condition})
+        iam.put_role_policy(RoleName="revoked", PolicyName="AWSRevokeOlderSessions", PolicyDocument=revoked)
+        iam.put_user_policy(UserName=name, PolicyName="AWSRevokeOlderSessions", PolicyDocument=revoked)
+
+    revoke("2001-01-01T00:00:00Z")
+    for session in (in_role, of_user):
+        session.list_objects_v2(Bucket=bucket)
+    revoke("2999-01-01T00:00:00Z")
+    for session in (in_role, of_user):
+        assert code_of(session.list_objects_v2, Bucket=bucket) == "AccessDenied"
+    client(server, "s3", keys).list_objects_v2(Bucket=bucket)
+
+
 def test_a_session_of_a_role_is_narrowed_and_leads_to_no_other_rights(server, iam, bucket, new_user, new_role):
     _name, keys = new_user(document(allowing("*")))
     arn = new_role("narrow", trusting({"AWS": f"arn:aws:iam::{ACCOUNT}:root"}), document(allowing(["s3:*", "sts:*"])))

@@ -286,7 +286,7 @@ def test_paths_that_are_none_are_refused(raw_iam, path):
             '{"Statement": {"Effect": "Allow", "Principal": "*", "Action": "s3:*", "Resource": "*"}}',
             "MalformedPolicyDocument",
         ),
-        ('{"Statement": {"Effect": "Allow", "Action": "s3:Nothing", "Resource": "*"}}', "MalformedPolicyDocument"),
+        ('{"Statement": {"Effect": "Allow", "Action": "Nothing", "Resource": "*"}}', "MalformedPolicyDocument"),
         ('{"Statement": {"Effect": "Allow", "Action": "nothing", "Resource": "*"}}', "MalformedPolicyDocument"),
         (json.dumps({"Id": "x" * 2048, "Statement": []}), "LimitExceeded"),
         ("[" * 2000, "MalformedPolicyDocument"),

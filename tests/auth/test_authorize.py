@@ -11,6 +11,7 @@ from s3ish.auth.condition_keys import Circumstances
 from s3ish.auth.credentials import User
 from s3ish.auth.policy import read_policy
 from s3ish.auth.principals import ANONYMOUS, principal_of
+from s3ish.errors import MalformedPolicy
 from s3ish.model import Owner
 
 ALICE = principal_of(User("A", "secret", Owner("alice")))
@@ -98,6 +99,133 @@ def test_a_permissions_boundary_bounds_what_policies_give(caller, bucket_policy,
     else:
         assert isinstance(decision, Denied)
         assert by in decision.by
+
+
+def user_of_account(*policies):
+    return principal_of(User("E", "secret", ACCOUNT, name="eve", policies=policies, id="AIDAEVE"))
+
+
+def session_of_role(*policies, session=None, **more):
+    named = {"name": "app/job", "role": "app/job", "role_name": "role/app", "id": "AROAAAAAAAAAAAAAAAAA:job"}
+    return principal_of(User("S", "secret", ACCOUNT, policies=policies, session=session, **named, **more))
+
+
+WHOLE_ACCOUNT = {"AWS": "arn:aws:iam::000000000000:root"}
+
+
+@pytest.mark.parametrize(
+    ("caller", "to", "allowed"),
+    [
+        (user_of_account(), WHOLE_ACCOUNT, False),
+        (user_of_account(), {"AWS": "000000000000"}, False),
+        (user_of_account(), {"CanonicalUser": ACCOUNT.id}, False),
+        (user_of_account(READS), WHOLE_ACCOUNT, True),
+        (user_of_account(WRITES), WHOLE_ACCOUNT, False),
+        (user_of_account(), {"AWS": ["000000000000", USER_ARN]}, True),
+        (user_of_account(), {"AWS": ["000000000000", "*"]}, True),
+        (user_of_account(), "*", True),
+        (session_of_role(), WHOLE_ACCOUNT, False),
+        (session_of_role(), {"AWS": ROLE_ARN}, True),
+        (ROOT, WHOLE_ACCOUNT, True),
+    ],
+)
+def test_what_the_account_is_given_its_users_have_from_their_own_policies_alone(caller, to, allowed):
+    """https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_principal.html"""
+    decision = decide(caller, Permit("s3:GetObject", "b", "k"), BucketRules(ACCOUNT, giving(to)), NOW)
+    assert isinstance(decision, Allowed) == allowed
+
+
+OTHER_SESSION_ARN = SESSION_ARN.replace("job", "other")
+
+
+@pytest.mark.parametrize(
+    ("caller", "excepted", "denied"),
+    [
+        (user_of_account(ALL), [USER_ARN], False),
+        (user_of_account(ALL), [USER_ARN, WHOLE_ACCOUNT["AWS"]], False),
+        (user_of_account(ALL), [WHOLE_ACCOUNT["AWS"]], True),
+        (user_of_account(ALL), [USER_ARN.replace("eve", "bob"), WHOLE_ACCOUNT["AWS"]], True),
+        (session_of_role(ALL), [SESSION_ARN, ROLE_ARN, WHOLE_ACCOUNT["AWS"]], False),
+        (session_of_role(ALL), [OTHER_SESSION_ARN, ROLE_ARN, WHOLE_ACCOUNT["AWS"]], True),
+        (session_of_role(ALL), [ROLE_ARN, WHOLE_ACCOUNT["AWS"]], True),
+        (session_of_role(ALL), ["*"], False),
+        (bounded(ALL, [ALL]), [USER_ARN, WHOLE_ACCOUNT["AWS"]], True),
+        (ROOT, [WHOLE_ACCOUNT["AWS"]], False),
+        (ROOT, [USER_ARN], True),
+        (ANONYMOUS, [WHOLE_ACCOUNT["AWS"]], True),
+    ],
+)
+def test_a_denial_excepts_whom_it_names_and_nobody_for_its_account_or_role(caller, excepted, denied):
+    """https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_notprincipal.html"""
+    rules = BucketRules(ACCOUNT, policy("Deny", "s3:GetObject", "b", NotPrincipal={"AWS": excepted}))
+    decision = decide(caller, Permit("s3:GetObject", "b", "k"), rules, NOW)
+    assert (isinstance(decision, Denied) and decision.explicit) == denied
+
+
+@pytest.mark.parametrize(
+    ("caller", "to", "allowed"),
+    [
+        (session_of_role(ALL, session=WRITES), {"AWS": SESSION_ARN}, True),
+        (session_of_role(session=WRITES), {"AWS": SESSION_ARN}, True),
+        (session_of_role(ALL, session=WRITES), {"AWS": OTHER_SESSION_ARN}, False),
+        (session_of_role(ALL, session=WRITES), {"AWS": ROLE_ARN}, False),
+        (session_of_role(ALL, session=WRITES), {"AWS": "AROAAAAAAAAAAAAAAAAA"}, False),
+        (session_of_role(ALL, session=WRITES), {"AWS": "*"}, False),
+        (session_of_role(session=READS), {"AWS": ROLE_ARN}, True),
+        (session_of_role(ALL, session=NO_READS), {"AWS": SESSION_ARN}, False),
+    ],
+)
+def test_the_policy_of_a_session_limits_what_is_given_to_more_than_the_session(caller, to, allowed):
+    """https://docs.aws.amazon.com/IAM/latest/UserGuide/access_policies.html"""
+    decision = decide(caller, Permit("s3:GetObject", "b", "k"), BucketRules(ACCOUNT, giving(to)), NOW)
+    assert isinstance(decision, Allowed) == allowed
+
+
+def test_what_another_account_gives_to_a_session_its_policy_limits():
+    caller = session_of_role(ALL, session=WRITES)
+    rules = BucketRules(Owner("another"), giving({"AWS": SESSION_ARN}))
+    assert isinstance(decide(caller, Permit("s3:GetObject", "b", "k"), rules, NOW), Denied)
+
+
+BEGUN = int(datetime(2025, 12, 31, 23, tzinfo=UTC).timestamp())
+
+
+@pytest.mark.parametrize(
+    ("condition", "lasting", "temporary"),
+    [
+        ({"ArnEquals": {"aws:PrincipalArn": ROLE_ARN}}, False, True),
+        ({"ArnLike": {"aws:PrincipalArn": "arn:aws:iam::*:role/*"}}, False, True),
+        ({"ArnLike": {"aws:PrincipalArn": SESSION_ARN}}, False, False),
+        ({"ArnEquals": {"aws:PrincipalArn": USER_ARN}}, True, False),
+        ({"Bool": {"aws:MultiFactorAuthPresent": "false"}}, False, True),
+        ({"BoolIfExists": {"aws:MultiFactorAuthPresent": "false"}}, True, True),
+        ({"DateLessThan": {"aws:TokenIssueTime": "2026-01-01T00:00:00Z"}}, False, True),
+        ({"DateLessThan": {"aws:TokenIssueTime": "2025-12-31T23:00:00Z"}}, False, False),
+        ({"Null": {"aws:TokenIssueTime": "true"}}, True, False),
+    ],
+)
+def test_conditions_on_temporary_credentials(condition, lasting, temporary):
+    """https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_condition-keys.html"""
+    rules = BucketRules(ACCOUNT, policy("Deny", "s3:GetObject", "b", Principal="*", Condition=condition))
+    callers = user_of_account(ALL), session_of_role(ALL, issued=BEGUN)
+    decisions = [decide(caller, Permit("s3:GetObject", "b", "k"), rules, NOW) for caller in callers]
+    assert [isinstance(decision, Denied) for decision in decisions] == [lasting, temporary]
+
+
+def test_policies_of_users_may_name_actions_that_are_not_here():
+    either = read_policy(
+        json.dumps(
+            {"Statement": {"Effect": "Allow", "Action": ["s3:GetObject", "s3:ListAccessPoints"], "Resource": "*"}}
+        )
+    )
+    allowed, other = (
+        decide(user_of_account(either), Permit(f"s3:{action}", "b", "k"), BucketRules(ACCOUNT), NOW)
+        for action in ("GetObject", "PutObject")
+    )
+    assert isinstance(allowed, Allowed)
+    assert isinstance(other, Denied)
+    with pytest.raises(MalformedPolicy):
+        policy("Allow", "s3:ListAccessPoints", "b", Principal="*")
 
 
 def test_access_lists_give_nothing_past_a_permissions_boundary():
