@@ -289,6 +289,9 @@ class ReplicationSettings(Section, frozen=True):
         tuple[ReplicaTargetSettings, ...],
         "Buckets of other servers: arn, kind, endpoint, bucket, region, access_key, secret_key, style.",
     ] = ()
+    missing_target_seconds: Annotated[
+        int, Meta(ge=0), "How long versions wait for a target that is not in the settings any more before they FAILED."
+    ] = 604_800
 
 
 class LogSettings(Section, frozen=True):

@@ -198,7 +198,8 @@ class Version(Struct, frozen=True, kw_only=True, omit_defaults=True):
     no data. ``size`` is the object's; ``encoding`` says how its bytes became those of the blob, whose size may be
     another; of a multipart object it is what the parts have in common. ``revision`` is raised by each amendment.
     ``appends`` counts the appends to it: then its ``parts`` are where its bytes lie, and none that a client knows of.
-    ``replication`` says whether it is on its way to other buckets, or came from another.
+    ``replication`` says whether it is on its way to other buckets, or came from another, and ``replicated`` that all of
+    them have had it.
     """
 
     bucket: str
@@ -222,6 +223,7 @@ class Version(Struct, frozen=True, kw_only=True, omit_defaults=True):
     appends: int = 0
     replication: Literal["", "PENDING", "COMPLETED", "FAILED", "REPLICA"] = ""
     annotations: tuple[Annotation, ...] = ()
+    replicated: bool = False
 
     @property
     def sent_parts(self) -> Parts:

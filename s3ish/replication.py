@@ -6,8 +6,10 @@ from s3ish.api.replication import given_to, may_replicate, rules_of
 from s3ish.clock import Clock
 from s3ish.config import ReplicaTargetSettings, ReplicationSettings
 from s3ish.jobs.destination import Destination
+from s3ish.jobs.missing_targets import MissingTargetsJob
 from s3ish.jobs.replicas_here import ReplicasHere
 from s3ish.jobs.replicate import ReplicationJob
+from s3ish.jobs.replicate_again import ReplicateAgainJob
 from s3ish.jobs.runner import Job
 from s3ish.jobs.send import SendingJob
 from s3ish.objects.replication import Replication
@@ -25,16 +27,23 @@ class Replicas:
     """The other servers to which one process replicates."""
 
     def __init__(self, settings: ReplicationSettings, clock: Clock) -> None:
-        self._targets = settings.targets
+        self._targets, self._patience_seconds = settings.targets, settings.missing_target_seconds
         self._clients = {target.arn: Client(clock, _address(target)) for target in settings.targets}
 
     def jobs(self, store: Store, observer: Observer) -> Sequence[Job]:
-        """Return the jobs that make the replicas of a store: one for all buckets here, one for each other server."""
+        """Return the jobs that make the replicas of a store.
+
+        One is for all buckets here and one for each other server; two are for what was asked for once more, and for
+        servers that are not in the settings any more.
+        """
         here = ReplicationJob(store, rules_of, ReplicasHere(store, may_replicate, given_to), observer)
         sending = [
             SendingJob(store, rules_of, target.arn, self._peer(target, store), observer) for target in self._targets
         ]
-        return [here, *sending]
+        again = ReplicateAgainJob(store, rules_of)
+        arns = self._clients.keys()
+        missing = MissingTargetsJob(store, rules_of, arns, self._patience_seconds, observer)
+        return [here, *sending, again, missing]
 
     def _peer(self, target: ReplicaTargetSettings, store: Store) -> Destination:
         client = self._clients[target.arn]

@@ -49,11 +49,16 @@ def script(tmp_path):
 
 
 def test_replication(start_server, script, tmp_path):
+    entry = sys.executable, "-m", "s3ish"
     (client,) = blocks("Replication", "python")
     server = start_server(tmp_path / "data")
     found, process = script(client.replace("http://127.0.0.1:9000", server.endpoint), "client")
     assert process.wait(60) == 0, found.read_text()
     assert found.read_text() == "REPLICA\n"
+    (again,) = blocks("Replication", "sh")
+    for line in again.replace("./data", str(tmp_path / "data")).splitlines():
+        done = subprocess.run([*entry, *line.partition("#")[0].split()[1:]], capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
 
 
 def test_replication_to_another_server(start_server, script, tmp_path):

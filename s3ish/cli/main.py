@@ -17,6 +17,7 @@ from s3ish.cli.explain import explain
 from s3ish.cli.keys import key
 from s3ish.cli.manual import completion, man
 from s3ish.cli.quotas import quota
+from s3ish.cli.replicate import replicate
 from s3ish.cli.shell import EX_CONFIG, EX_FAILURE
 from s3ish.cli.shell import config_option as _config_option
 from s3ish.cli.shell import endpoint_of as _endpoint
@@ -66,7 +67,7 @@ def main() -> None:
     """An S3-compatible object storage server."""
 
 
-for _command in (key, quota, explain, *admin.GROUPS, *upkeep.COMMANDS, completion, man):
+for _command in (key, quota, replicate, explain, *admin.GROUPS, *upkeep.COMMANDS, completion, man):
     main.add_command(_command)
 
 

@@ -17,7 +17,7 @@ from s3ish.model import Usage
 from s3ish.objects import usage
 from s3ish.process.index_place import find_index, require
 from s3ish.tables.catalog import OF_BUCKET, OF_OWNER, TABLES
-from s3ish.tables.state import INVENTORY, JOBS, LEASES, LIFECYCLE, SCRUB, JobState
+from s3ish.tables.state import AGAIN, INVENTORY, JOBS, LEASES, LIFECYCLE, SCRUB, JobState
 
 T = TypeVar("T")
 
@@ -97,6 +97,14 @@ async def _progress_of(index: Index, name: bytes) -> str:
     if name == b"lifecycle":
         lifecycle = LIFECYCLE.read(await LIFECYCLE.value(index))
         return f"at {lifecycle.bucket}/{lifecycle.key}" if lifecycle and lifecycle.bucket else ""
+    if name == b"replicate-again":
+        rows = await AGAIN.family(index, _MOST_JOBS)
+        found = [(which.decode(errors="replace"), AGAIN.one(which).read(value)) for which, value in rows]
+        return ", ".join(
+            f"{bucket}: {it.looked} versions looked at, {it.found} wait{'' if it.ended else ' so far'}"
+            for bucket, it in found
+            if it
+        )
     if name == b"inventory":
         rows = await INVENTORY.family(index, _MOST_JOBS)
         read = [INVENTORY.one(which).read(value) for which, value in rows]

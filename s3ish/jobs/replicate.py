@@ -179,7 +179,7 @@ class ReplicationJob:
         rows = await VERSIONS.rows(self._store.index, max(start, progress.row), stop, _LOOKED_AT_ONCE)
         for row, value_of in rows:
             with suppress(Damaged, NoSuchVersion, NoSuchBucket):
-                await self._wait_again(bucket, self._store.hold(VERSIONS, row, value_of).record)
+                await self._wait_again(bucket, *self._store.decode_rows(VERSIONS, [(row, value_of)]))
         ended = len(rows) < _LOOKED_AT_ONCE
         progress = replace(progress, row=b"" if ended else keys.after(rows[-1][0]), ended=ended)
         with suppress(Conflict):

@@ -48,6 +48,7 @@ async def settle(
                     wanted = replace(
                         held.record,
                         replication="FAILED" if failed else "COMPLETED" if rules else "",
+                        replicated=held.record.replicated or bool(rules and not failed),
                         revision=store.clock.sequence(held.record.revision),
                     )
                     following = store.consequences.rows(bucket, held.record, wanted, _CAUSE)

@@ -113,6 +113,7 @@ async def copy_object(
         origin=None,
         appends=0,
         replication="",
+        replicated=False,
         annotations=source.annotations if annotated else (),
     )
 

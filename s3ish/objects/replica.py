@@ -10,7 +10,7 @@ from typing import NamedTuple
 from msgspec.structs import replace
 
 from s3ish.blob.protocol import BlobWriter
-from s3ish.errors import SlowDown
+from s3ish.errors import NoSuchVersion, SlowDown
 from s3ish.index.protocol import Change
 from s3ish.model import Attributes, Owner, Version
 from s3ish.objects import annotations, copy, lock, named_keys, versions
@@ -19,7 +19,7 @@ from s3ish.objects.encodings import named
 from s3ish.objects.encodings.chain import Encodings, Links
 from s3ish.objects.encodings.named import NamedKey
 from s3ish.objects.replica_place import publish_replica
-from s3ish.objects.replication import JOB, REPLICA
+from s3ish.objects.replication import JOB, REPLICA, was_replicated
 from s3ish.objects.store import Conflicted, Store, translated
 from s3ish.tables.catalog import VERSIONS
 
@@ -57,12 +57,15 @@ async def replicate_here(
     Raises:
         NoSuchBucket: it is not there.
         Replaced: the source was removed.
+        NoSuchVersion: the replica was removed, and the source has changed alone.
         S3Error: the engines failed.
     """
     with translated():
         held = await store.get(VERSIONS, bucket, source.key, source.sequence)
         if held is not None:
             return await _annotate(store, source, await _amend(store, held.record, attributes))
+        if was_replicated(source):
+            raise NoSuchVersion(Key=source.key, VersionId=source.id)
         given = Given(attributes) if source.marker else await give()
         draft = replace(
             source,
@@ -71,6 +74,7 @@ async def replicate_here(
             attributes=given.attributes,
             upload="",
             replication=REPLICA,
+            replicated=False,
             revision=0,
             restore=None,
             origin=None,

@@ -110,6 +110,15 @@ class Replication:
             yield from waiting(version, rules)
 
 
+def was_replicated(version: Version) -> bool:
+    """Whether the destinations have had a version, so that changes of it alone are to be replicated.
+
+    A replica that was removed is not made again then.
+    https://docs.aws.amazon.com/AmazonS3/latest/userguide/replication-failure-codes.html
+    """
+    return version.replicated or version.replication == REPLICA
+
+
 def rules_for(rules: Sequence[ReplicationRule], version: Version) -> list[ReplicationRule]:
     """Return the rules that count for a version as it is: for a replica only those about changes of replicas."""
     if version.replication == REPLICA:

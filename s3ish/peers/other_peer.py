@@ -13,7 +13,7 @@ from s3ish.model import Bucket, Version
 from s3ish.objects import versions
 from s3ish.objects.get import Replaced
 from s3ish.objects.replica import encodings_of
-from s3ish.objects.replication import ReplicationRule
+from s3ish.objects.replication import ReplicationRule, was_replicated
 from s3ish.objects.store import Store
 from s3ish.peers.amendment import amend
 from s3ish.peers.client import Client, check
@@ -59,6 +59,8 @@ class OtherPeer:
             amended = bool(version.revision)  # since it was sent, perhaps
             if amended and not await amend(self._client, version, there, self._store.clock.service_ns()):
                 raise Refused("tags cannot be changed there")
+        elif was_replicated(version):
+            raise Refused("the replica was removed, and is not made again as its source changes")
         else:
             try:
                 await self._send(version, rule)

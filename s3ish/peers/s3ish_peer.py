@@ -1,11 +1,11 @@
 """Another s3ish: replicas there keep the version id of their source, so that a version is made once."""
 
-from s3ish.jobs.destination import Forbidden
+from s3ish.jobs.destination import Forbidden, Refused
 from s3ish.model import Bucket, Version
 from s3ish.objects.encodings.chain import Encodings
 from s3ish.objects.get import Replaced
 from s3ish.objects.replica import encodings_of
-from s3ish.objects.replication import ReplicationRule
+from s3ish.objects.replication import ReplicationRule, was_replicated
 from s3ish.objects.store import Store
 from s3ish.outbound.http import Answer
 from s3ish.peers.access_list import tell_access_list
@@ -70,6 +70,8 @@ class S3ishPeer:
             mark = {"x-s3ish-replica": version.id}
             if await amend(client, version, version.id, now_ns, mark):
                 return None
+            if was_replicated(version):
+                raise Refused("the replica was removed, and is not made again as its source changes")
         headers = new_object(version, rule, now_ns)
         spans = spans_of(version, _LONGEST_BYTES)
         if spans:

@@ -154,6 +154,23 @@ class ReplicationProgress(Struct, frozen=True):
     ended: bool = False
 
 
+class AgainProgress(Struct, frozen=True):
+    """How far the versions of a bucket have been looked through for those that are to be replicated again.
+
+    ``states`` are those that were asked for at ``asked_ns``, "" for versions that were not replicated so far.
+    ``created_ns`` tells the bucket from another one of its name. ``row`` is the next version; ``looked`` versions have
+    been looked at, and ``found`` of them wait now. ``ended`` says that there are no more.
+    """
+
+    created_ns: int
+    states: tuple[str, ...]
+    asked_ns: int
+    row: bytes = b""
+    looked: int = 0
+    found: int = 0
+    ended: bool = False
+
+
 class ListedFile(Struct, frozen=True):
     """A file of a list of objects: its key, size in bytes and MD5."""
 
@@ -208,6 +225,13 @@ class ScrubProgress(Struct, frozen=True):
         return min(self.done / self.total, 0.9999) if self.total else 0.0
 
 
+AGAIN = Kept(
+    "replicate-again/",
+    AgainProgress,
+    "how far the versions of a bucket have been looked through for those that are to be replicated again",
+    "jobs/replicate_again.py",
+    "objects/replicating_again.py",
+)
 ACCESS_KEYS_USED = Mark(
     "access-key-used/",
     "when an access key was used last, in nanoseconds since the epoch",
@@ -249,6 +273,12 @@ INVENTORY = Kept(
 )
 JOBS = Kept("job/", JobState, "what has become of a job", "jobs/runner.py")
 LEASES = Kept("lease/", Lease, "which process runs a job, until when", "jobs/runner.py")
+MISSING_TARGETS: Kept[int] = Kept(
+    "missing-target/",
+    int,
+    "since when versions wait for a target of replication that is not in the settings, in nanoseconds since the epoch",
+    "jobs/missing_targets.py",
+)
 LIFECYCLE = Kept("lifecycle", LifecycleProgress, "where the pass of lifecycle rules is", "jobs/lifecycle.py")
 REPLICATION = Kept(
     "replication/",
@@ -289,6 +319,7 @@ UNCLEAN = Mark(
 
 STATE_ROWS: tuple[Mark | Kept[Any], ...] = (
     ACCESS_KEYS_USED,
+    AGAIN,
     AWAY,
     BARRIER,
     COUNTED,
@@ -298,6 +329,7 @@ STATE_ROWS: tuple[Mark | Kept[Any], ...] = (
     JOBS,
     LEASES,
     LIFECYCLE,
+    MISSING_TARGETS,
     REPLICATION,
     SCRUB,
     SET,

@@ -121,3 +121,35 @@ def test_jobs_are_shown_beside_a_running_server_and_after_it(start_server, run_s
     plain = run_s3ish("jobs", volume)
     assert [line.split()[0] for line in plain.stdout.splitlines()] == ["job", *found]
     assert run_s3ish("job", "lifecycle", "--once", "--volume", volume).returncode == 0
+
+
+def test_versions_are_replicated_again_beside_a_running_server(start_server, run_s3ish, tmp_path):
+    volume = tmp_path / "volume"
+    server = start_server(volume)
+    s3 = client(server.endpoint)
+    for bucket in ("here", "there"):
+        s3.create_bucket(Bucket=bucket)
+        s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
+    s3.put_object(Bucket="here", Key="old", Body=b"1")
+    refused = run_s3ish("replicate", "here", "--volume", volume)
+    assert (refused.returncode, len(refused.stderr.splitlines())) == (1, 1)
+    assert run_s3ish("replicate", "missing", "--volume", volume).returncode == 1
+    assert run_s3ish("replicate", "here", "--status", "PENDING", "--volume", volume).returncode == 2
+    rule = {
+        "Status": "Enabled",
+        "Priority": 1,
+        "Filter": {},
+        "DeleteMarkerReplication": {"Status": "Disabled"},
+        "Destination": {"Bucket": "arn:aws:s3:::there"},
+    }
+    role = "arn:aws:iam::000000000000:role/r"
+    s3.put_bucket_replication(Bucket="here", ReplicationConfiguration={"Role": role, "Rules": [rule]})
+    assert run_s3ish("replicate", "here", "--volume", volume).stderr == ""
+    wait_until(lambda: s3.head_object(Bucket="here", Key="old").get("ReplicationStatus") == "COMPLETED")
+    assert s3.get_object(Bucket="there", Key="old")["Body"].read() == b"1"
+
+    def progress():
+        lines = run_s3ish("jobs", volume).stdout.splitlines()
+        return "".join(line for line in lines if line.startswith("replicate-again"))
+
+    wait_until(lambda: progress().endswith("here: 1 versions looked at, 1 wait"))

@@ -13,6 +13,7 @@ from s3ish.jobs.destination import Unreachable
 from s3ish.jobs.lifecycle import LifecycleJob
 from s3ish.jobs.replicas_here import ReplicasHere
 from s3ish.jobs.replicate import ReplicationJob
+from s3ish.jobs.replicate_again import ReplicateAgainJob
 from s3ish.jobs.runner import run_once
 from s3ish.jobs.settle import settle
 from s3ish.model import Attributes, Grant, Lock, Tag
@@ -21,6 +22,7 @@ from s3ish.objects.consequences import Cause, Consequences
 from s3ish.objects.lifecycle import Rule
 from s3ish.objects.quota_settings import set_of_bucket
 from s3ish.objects.quotas import Limits
+from s3ish.objects.replicating_again import replicate_again
 from s3ish.objects.replication import Replication, ReplicationRule
 from s3ish.objects.transition import move_version
 from s3ish.observe.observer import Observer
@@ -271,6 +273,47 @@ async def test_tags_that_change_later_follow(store, mirrored):
     replica = await head(store, "a", bucket="d")
     assert (replica.id, replica.attributes.tags, replica.replication) == (version.id, (Tag("t", "new"),), "REPLICA")
     assert await status(store, "a") == "COMPLETED"
+
+
+async def test_a_replica_that_was_removed_is_not_made_again_as_its_source_changes(store, mirrored, logged):
+    """What S3 calls DstVersionNotFound; to replicate it again is asked for."""
+    version = await put(store, "a")
+    await mirrored.run()
+    await remove(store, "a", version.id, bucket="d")
+    for value in ("one", "two"):
+        await versions.amend_version(store, "b", "a", None, tagged(value))
+        await mirrored.run()
+        assert (await keys_of(store, bucket="d"), await status(store, "a")) == ([], "FAILED")
+    assert "NoSuchVersion" in logged[-1]["error"]
+    await replicate_again(store, "b", ["FAILED"])
+    await run_once(ReplicateAgainJob(store, mirrored.rules_of))
+    await mirrored.run()
+    assert (await keys_of(store, bucket="d"), await status(store, "a")) == (["a"], "COMPLETED")
+
+
+async def test_a_change_before_the_first_replica_is_made_makes_it(store, mirrored):
+    await put(store, "a")
+    await versions.amend_version(store, "b", "a", None, tagged("early"))
+    await mirrored.run()
+    assert (await head(store, "a", bucket="d")).attributes.tags == (Tag("t", "early"),)
+
+
+async def test_a_source_that_was_removed_does_not_come_back_as_its_replica_changes(store, mirrored):
+    mirrored.rules["d"] = (ReplicationRule(destination="b", modifications=True),)
+    version = await put(store, "a")
+    await mirrored.run()
+    await remove(store, "a", version.id)
+    await versions.amend_version(store, "d", "a", None, tagged("there"))
+    await mirrored.run()
+    assert (await keys_of(store), await mirrored.waiting()) == ([], 0)
+
+
+async def test_a_copy_of_a_replicated_object_is_replicated_itself(store, mirrored):
+    await put(store, "a")
+    await mirrored.run()
+    await copy_to(store, await head(store, "a"), "copy")
+    await mirrored.run()
+    assert await keys_of(store, bucket="d") == ["a", "copy"]
 
 
 async def test_annotations_that_change_later_follow(store, mirrored):

@@ -6,21 +6,26 @@ import pytest
 from msgspec.structs import replace
 
 from s3ish.api.replication import given_to
-from s3ish.errors import ServiceUnavailable, SlowDown
+from s3ish.errors import NoSuchBucket, ReplicationConfigurationNotFoundError, ServiceUnavailable, SlowDown
 from s3ish.index.protocol import Unavailable
 from s3ish.integrity.rebuild import rebuild
+from s3ish.jobs import replicate_again as replicate_again_job
 from s3ish.jobs.destination import Forbidden, Refused, Unreachable
+from s3ish.jobs.missing_targets import MissingTargetsJob
 from s3ish.jobs.replicas_here import ReplicasHere
 from s3ish.jobs.replicate import ReplicationJob
+from s3ish.jobs.replicate_again import ReplicateAgainJob
 from s3ish.jobs.runner import run_once
 from s3ish.jobs.send import SendingJob
 from s3ish.jobs.settle import settle
 from s3ish.model import Tag
 from s3ish.objects import buckets, versions
 from s3ish.objects.consequences import Consequences
+from s3ish.objects.replicating_again import replicate_again
 from s3ish.objects.replication import Replication, ReplicationRule
 from s3ish.observe.observer import Observer
 from s3ish.tables.catalog import REPLICATIONS, SENDINGS
+from s3ish.tables.state import AGAIN, MISSING_TARGETS
 from tests.objects.support import head, keys_of, make_bucket, put, remove
 
 ONE, TWO = "arn:s3ish:replication:::one", "arn:s3ish:replication:::two"
@@ -328,3 +333,115 @@ async def test_objects_of_before_and_those_that_failed_follow_on_request(store, 
     await rig.send()
     assert rig.peers[ONE].taken == [("failed", failed.id), ("old", old.id)]
     assert [await status(store, key) for key in ("failed", "old")] == ["COMPLETED"] * 2
+
+
+async def again(store, rig, *states):
+    await replicate_again(store, "b", states)
+    await run_once(ReplicateAgainJob(store, rig.rules_of))
+    rig.peers[ONE].taken.clear()
+    await rig.send()
+    return [key for key, _ in rig.peers[ONE].taken]
+
+
+async def test_what_is_there_is_replicated_again_by_its_status(store, rig, monkeypatch):
+    monkeypatch.setattr(replicate_again_job, "_ROWS_A_STEP", 2)
+    for key in ("done 1", "done 2"):
+        await put(store, key)
+    await rig.send()
+    rig.peers[ONE].error = Refused("no")
+    await put(store, "failed")
+    await rig.send()
+    rig.rules = ()
+    await put(store, "none")
+    rig.peers[ONE].error, rig.rules = None, (ReplicationRule(destination=ONE),)
+    assert await again(store, rig, "FAILED") == ["failed"]
+    assert await again(store, rig, "NONE", "FAILED") == ["none"]
+    assert await again(store, rig, "NONE", "FAILED") == []
+    assert sorted(await again(store, rig, "COMPLETED")) == ["done 1", "done 2", "failed", "none"]
+    assert [await status(store, key) for key in ("done 1", "failed", "none")] == ["COMPLETED"] * 3
+    progress = AGAIN.of(b"b").read(await AGAIN.of(b"b").value(store.index))
+    assert (progress.looked, progress.found, progress.ended) == (4, 4, True)
+
+
+async def test_replicas_and_what_no_rule_is_about_are_not_replicated_again(store, rig):
+    rig.rules = (ReplicationRule(destination=ONE, prefix="logs/"),)
+    await put(store, "other")
+    replica = await put(store, "logs/a")
+    await versions.amend_version(store, "b", "logs/a", replica.id, lambda it: replace(it, replication="REPLICA"))
+    assert await again(store, rig, "NONE", "FAILED", "COMPLETED") == []
+
+
+async def test_to_replicate_again_needs_rules_and_goes_on_after_a_stop(store, rig, monkeypatch):
+    await make_bucket(store, "plain")
+    with pytest.raises(ReplicationConfigurationNotFoundError):
+        await replicate_again(store, "plain", ["FAILED"])
+    with pytest.raises(NoSuchBucket):
+        await replicate_again(store, "missing", ["FAILED"])
+    monkeypatch.setattr(replicate_again_job, "_ROWS_A_STEP", 2)
+    rig.rules = ()
+    for number in range(5):
+        await put(store, f"k{number}")
+    rig.rules = (ReplicationRule(destination=ONE),)
+    await replicate_again(store, "b", ["NONE"])
+    await ReplicateAgainJob(store, rig.rules_of).step()
+    assert await rig.waiting() == 2
+    await run_once(ReplicateAgainJob(store, rig.rules_of))
+    assert await rig.waiting() == 5
+
+
+async def test_a_bucket_that_was_made_anew_is_not_looked_through_for_the_former_one(store, rig):
+    await replicate_again(store, "b", ["NONE"])
+    await buckets.delete_bucket(store, "b")
+    await make_bucket(store, "b", "Enabled")
+    await put(store, "a")
+    await run_once(ReplicateAgainJob(store, rig.rules_of))
+    assert (await rig.waiting(), await AGAIN.of(b"b").value(store.index)) == (1, None)
+
+
+class Gone:
+    """A store whose target ONE is not in the settings."""
+
+    def __init__(self, rig, *targets, patience=100.0):
+        self.rig = rig
+        self.job = MissingTargetsJob(rig.store, rig.rules_of, targets, patience, rig.observer)
+
+    async def after(self, seconds):
+        self.rig.store.clock.ns += int(seconds * 1e9)
+        await run_once(self.job)
+
+
+async def test_what_waits_for_a_target_that_is_gone_fails_after_a_time(store, rig, logged):
+    rig.rules = (ReplicationRule(destination=ONE), ReplicationRule(destination=TWO, prefix="both"))
+    await put(store, "a")
+    await put(store, "both")
+    removed = await put(store, "removed")
+    await remove(store, "removed", removed.id)
+    gone = Gone(rig, TWO)
+    for _ in range(3):
+        await gone.after(30)
+    assert [line["event"] for line in logged].count(
+        "versions wait for a target of replication that is not in the settings"
+    ) == 1
+    assert f's3ish_replication_target_waiting{{destination="{ONE}"}} 2.0' in rig.observer.render()[1].decode()
+    assert [await status(store, key) for key in ("a", "both")] == ["PENDING"] * 2
+    await gone.after(50)
+    assert [await status(store, key) for key in ("a", "both")] == ["FAILED"] * 2
+    await rig.send(TWO)
+    assert await status(store, "both") == "FAILED"
+    assert await rig.waiting() == 0
+    await gone.after(30)
+    assert await MISSING_TARGETS.family(store.index, 10) == []
+    assert f's3ish_replication_target_waiting{{destination="{ONE}"}} 0.0' in rig.observer.render()[1].decode()
+
+
+async def test_a_target_that_comes_back_in_time_gets_what_waited(store, rig):
+    await put(store, "a")
+    await Gone(rig).after(99)
+    back = Gone(rig, ONE)
+    await back.after(99)
+    assert await MISSING_TARGETS.family(store.index, 10) == []
+    await rig.send()
+    assert await status(store, "a") == "COMPLETED"
+    await put(store, "b")
+    await Gone(rig).after(99)
+    assert await status(store, "b") == "PENDING"

@@ -67,6 +67,18 @@ async def test_a_new_version_is_one_request_and_a_changed_one_is_first_asked_for
     assert known.sent == ["PUT tagging", "PUT acl", "GET annotation"]
 
 
+async def test_a_replica_that_was_removed_is_not_sent_again_as_its_source_changes(store, version):
+    changed = replace(version, revision=1, replicated=True)
+    client = Script(answers(PUT_tagging=error(404, "NoSuchVersion")))
+    with pytest.raises(Refused, match="removed"):
+        await send(S3ishPeer(store, client), store, changed)
+    assert client.sent == ["PUT tagging"]
+    other = Script(answers(HEAD=(404, {}, b"")))
+    with pytest.raises(Refused, match="removed"):
+        await send(OtherPeer(store, other), store, changed)
+    assert other.sent == ["HEAD"]
+
+
 async def test_a_server_without_rights_on_lists_and_annotations_is_sent_what_has_none(store, version):
     """As one whose rights are of a time in which neither was sent; what has them has to wait for the rights."""
 
