@@ -102,7 +102,7 @@ class PutObjectAclRequest(ObjectRequest, BucketGrantHeaders, DocumentDigest, Rep
 async def put_object_acl(context: Context, request: PutObjectAclRequest) -> None:
     """https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutObjectAcl.html"""
     bucket = context.target
-    version = await versions.get(context.store, request.bucket, request.key, request.version_id)
+    version = await versions.get(context.store, request.bucket, request.key, request.version_id, "PUT")
     cause = cause_of(context, request)
     if request.replica is None:
         acl = chosen_list(request, request.policy, version.owner, bucket.owner)

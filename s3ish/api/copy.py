@@ -46,8 +46,8 @@ class CopyObjectRequest(ObjectRequest, AttributeHeaders, CopySourceHeaders):
     checksum_algorithm: str | None = header("x-amz-checksum-algorithm")
     if_match: str | None = header("If-Match")
     if_none_match: str | None = header("If-None-Match")
-    metadata_directive: str = header("x-amz-metadata-directive", default="COPY", choices=("COPY", "REPLACE"))
-    tagging_directive: str = header("x-amz-tagging-directive", default="COPY", choices=("COPY", "REPLACE"))
+    metadata_directive: str = header("x-amz-metadata-directive", default="COPY")
+    tagging_directive: str = header("x-amz-tagging-directive", default="COPY")
     annotation_directive: str = header("x-amz-object-annotation-directive", default="COPY", choices=("COPY", "EXCLUDE"))
 
 
@@ -96,6 +96,8 @@ async def copy_object(context: Context, request: CopyObjectRequest) -> CopyObjec
     owner, acl = owner_and_acl(context, request)
     given = attributes_of(request, acl, lock_of(context, request))
     algorithm = chosen_algorithm(request.checksum_algorithm)
+    _check_directive("metadata", request.metadata_directive)
+    _check_directive("tagging", request.tagging_directive)
     source_key = source_key_of(context, request)
     wanted = await encrypted(context, request, given, request.key)
 
@@ -136,6 +138,13 @@ async def copy_object(context: Context, request: CopyObjectRequest) -> CopyObjec
         expiration=shown_expiry(context, version),
         encryption=NewEncryptionEcho.of(version.attributes.encryption, wanted.key_md5),
     )
+
+
+def _check_directive(what: str, text: str) -> None:
+    if text not in ("COPY", "REPLACE"):
+        raise InvalidArgument(
+            f"Unknown {what} directive.", ArgumentName=f"x-amz-{what}-directive", ArgumentValue=text[:64]
+        )
 
 
 async def _require_tags(context: Context, request: CopyObjectRequest, source: Version) -> None:

@@ -22,6 +22,7 @@ from s3ish.api.shapes import (
     ObjectRequest,
     quoted,
 )
+from s3ish.auth.authorize import Permit
 from s3ish.errors import InvalidRequest, NotModified, PreconditionFailed
 from s3ish.model import Version
 from s3ish.objects import archive, get, versions
@@ -124,8 +125,7 @@ async def get_object(context: Context, request: GetObjectRequest) -> GetObjectRe
         version, span = await _look(context, request, key)
         archive.check_readable(version, context.store.clock.service_ns())
         answer = _describe(GetObjectResponse, context, request, version, span, key)  # before files are open: may refuse
-        if version.attributes.lock:
-            answer.lock = await shown_lock(context, version)
+        await _hide(context, request, version, answer)
         encodings = None
         if version.encoding or version.attributes.encryption:
             keys = await keys_of(context, version.attributes.encryption, version.encoding, key)
@@ -142,9 +142,19 @@ async def head_object(context: Context, request: HeadObjectRequest) -> HeadObjec
     key = customer_key_of(context, request)
     version, span = await _look(context, request, key)
     answer = _describe(HeadObjectResponse, context, request, version, span, key)
+    await _hide(context, request, version, answer)
+    return answer
+
+
+async def _hide(context: Context, request: GetObjectRequest, version: Version, answer: HeadObjectResponse) -> None:
+    """Say of lock and tags only what the caller may see."""
     if version.attributes.lock:
         answer.lock = await shown_lock(context, version)
-    return answer
+    if version.attributes.tags:
+        action = "s3:GetObjectTagging" if request.version_id is None else "s3:GetObjectVersionTagging"
+        permit = Permit(action, request.bucket, request.key, version_id=request.version_id)
+        if not await context.may(permit):
+            answer.tag_count = None
 
 
 async def _look(context: Context, request: GetObjectRequest, key: CustomerKey | None) -> tuple[Version, get.Span]:

@@ -21,6 +21,7 @@ from s3ish.errors import (
     MalformedXML,
     NoSuchObjectLockConfiguration,
     ObjectLockConfigurationNotFoundError,
+    S3Error,
 )
 from s3ish.model import Bucket, Lock, Version
 from s3ish.objects import lock, versions
@@ -191,30 +192,29 @@ def _retention_of_headers(request: AttributeHeaders, now_ns: int) -> Lock | None
     if request.lock_mode is None or request.lock_until is None:
         raise InvalidArgument(
             "x-amz-object-lock-retain-until-date and x-amz-object-lock-mode must both be supplied",
-            ArgumentName="x-amz-object-lock-mode",
+            ArgumentName=f"x-amz-object-lock-{'mode' if request.lock_mode is None else 'retain-until-date'}",
         )
-    return Lock(mode=_mode(request.lock_mode), until_ns=_future(request.lock_until, now_ns))
+    malformed = _wrong_end("The retain until date must be provided in ISO 8601 format", request.lock_until)
+    return Lock(mode=_mode(request.lock_mode), until_ns=_future(request.lock_until, now_ns, malformed))
 
 
 def _mode(text: str) -> Any:
     return text  # one of MODES, which is what a lock's mode can be
 
 
-def _future(text: str, now_ns: int) -> int:
-    """Read the end of a retention. Raises InvalidArgument."""
+def _future(text: str, now_ns: int, malformed: S3Error) -> int:
+    """Read the end of a retention. Raises ``malformed`` if it is no date, InvalidArgument if it has passed."""
     try:
         until_ns = read_iso8601(text)
     except ValueError as error:
-        raise InvalidArgument(
-            "The retain until date must be provided in ISO 8601 format",
-            ArgumentName="x-amz-object-lock-retain-until-date",
-            ArgumentValue=text[:64],
-        ) from error
+        raise malformed from error
     if until_ns <= now_ns:
-        raise InvalidArgument(
-            "The retain until date must be in the future!", ArgumentName="x-amz-object-lock-retain-until-date"
-        )
+        raise _wrong_end("The retain until date must be in the future!", text)
     return until_ns
+
+
+def _wrong_end(message: str, text: str) -> InvalidArgument:
+    return InvalidArgument(message, ArgumentName="x-amz-object-lock-retain-until-date", ArgumentValue=text[:64])
 
 
 def default_retention(bucket: Bucket, now_ns: int) -> Lock | None:
@@ -307,14 +307,14 @@ class PutRetentionRequest(LockRequest, DocumentDigest, ReplicaMark):
     """PUT /{Bucket}/{Key+}?retention"""
 
     bypass: bool | None = header("x-amz-bypass-governance-retention")
-    retention: Retention = body("Retention")
+    retention: Retention | None = body("Retention", required=False)
 
 
 @shape
 class PutLegalHoldRequest(LockRequest, DocumentDigest, ReplicaMark):
     """PUT /{Bucket}/{Key+}?legal-hold"""
 
-    hold: LegalHold = body("LegalHold")
+    hold: LegalHold | None = body("LegalHold", required=False)
 
 
 def _check_lockable(bucket: Bucket) -> None:
@@ -342,6 +342,8 @@ async def get_object_retention(context: Context, request: LockRequest) -> Retent
 @operation("PUT /{Bucket}/{Key+}?retention", action="s3:PutObjectRetention", needs_digest=True, permits=make_replica)
 async def put_object_retention(context: Context, request: PutRetentionRequest) -> None:
     """https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutObjectRetention.html"""
+    if request.retention is None:
+        raise MalformedXML
     _check_lockable(context.target)
     now_ns = context.store.clock.service_ns()
     wanted = _wanted(request.retention, now_ns)
@@ -374,9 +376,9 @@ async def get_object_legal_hold(context: Context, request: LockRequest) -> Legal
 @operation("PUT /{Bucket}/{Key+}?legal-hold", action="s3:PutObjectLegalHold", needs_digest=True, permits=make_replica)
 async def put_object_legal_hold(context: Context, request: PutLegalHoldRequest) -> None:
     """https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutObjectLegalHold.html"""
-    _check_lockable(context.target)
-    if request.hold.status is None:
+    if request.hold is None or request.hold.status is None:
         raise MalformedXML
+    _check_lockable(context.target)
     on = request.hold.status == "ON"
 
     def change(version: Version) -> Version:
@@ -408,7 +410,7 @@ def _wanted(retention: Retention, now_ns: int) -> Lock:
         return lock.NO_LOCK
     if retention.mode is None or retention.until is None:
         raise MalformedXML
-    return Lock(mode=_mode(retention.mode), until_ns=_future(retention.until, now_ns))
+    return Lock(mode=_mode(retention.mode), until_ns=_future(retention.until, now_ns, MalformedXML()))
 
 
 def check_bypass(bucket: Bucket, asked: bool | None) -> None:

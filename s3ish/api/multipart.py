@@ -395,5 +395,5 @@ async def abort_multipart_upload(context: Context, request: AbortMultipartUpload
     if request.if_match_initiated is not None:
         held = await multipart.find_upload(context.store, request.bucket, request.key, request.upload_id)
         if held.record.created_ns // 10**9 != request.if_match_initiated // 10**9:
-            raise PreconditionFailed(Condition="x-amz-if-match-initiated-time")
+            raise PreconditionFailed(Condition="If-Match-Initiated-Time")
     await multipart.abort_upload(context.store, request.bucket, request.key, request.upload_id)

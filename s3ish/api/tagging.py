@@ -12,7 +12,7 @@ from s3ish.api.object_headers import MAX_TAGS, check_tags
 from s3ish.api.operation import operation
 from s3ish.api.replica import ReplicaMark, cause_of, tag_replica
 from s3ish.api.shapes import BucketRequest, DocumentDigest, RequesterPays, TagElement
-from s3ish.errors import NoSuchTagSet
+from s3ish.errors import MalformedXML, NoSuchTagSet
 from s3ish.model import Bucket, Tag, Version
 from s3ish.objects import versions
 from s3ish.objects.consequences import Cause
@@ -26,12 +26,19 @@ MAX_BUCKET_TAGS = 50
 class Tagging:
     """A set of tags."""
 
-    tags: list[TagElement] = elements("Tag", wrapper="TagSet")
+    tags: list[TagElement] | None = elements("Tag", wrapper="TagSet", optional=True)
+
+
+def _tags_of(tagging: Tagging) -> tuple[Tag, ...]:
+    """Return the tags of a document. Raises MalformedXML: it has no set of them, which is no empty one."""
+    if tagging.tags is None:
+        raise MalformedXML
+    return tuple(Tag(tag.key, tag.value) for tag in tagging.tags)
 
 
 def check_tagging(tagging: Tagging) -> Tagging:
-    """Return tags that a bucket may have. Raises InvalidTag, BadRequest."""
-    check_tags(tuple(Tag(tag.key, tag.value) for tag in tagging.tags), MAX_BUCKET_TAGS, of_bucket=True)
+    """Return tags that a bucket may have. Raises InvalidTag, BadRequest, MalformedXML."""
+    check_tags(_tags_of(tagging), MAX_BUCKET_TAGS, of_bucket=True)
     return tagging
 
 
@@ -102,7 +109,7 @@ async def get_object_tagging(context: Context, request: GetObjectTaggingRequest)
 )
 async def put_object_tagging(context: Context, request: PutObjectTaggingRequest) -> TaggedResponse:
     """https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutObjectTagging.html"""
-    tags = check_tags(tuple(Tag(tag.key, tag.value) for tag in request.tagging.tags), MAX_TAGS)
+    tags = check_tags(_tags_of(request.tagging), MAX_TAGS)
     return await _tag(context, request, tags, "PUT", cause_of(context, request))
 
 

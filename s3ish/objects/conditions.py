@@ -104,9 +104,9 @@ class WriteConditions(Struct, frozen=True):
         if self.if_match is not None and not matches(self.if_match, current.etag):
             raise PreconditionFailed(Condition="If-Match")
         if self.if_match_size is not None and self.if_match_size != current.size:
-            raise PreconditionFailed(Condition="x-amz-if-match-size")
+            raise PreconditionFailed(Condition="If-Match-Size")
         if self.if_match_modified is not None and self.if_match_modified // _SECOND != current.modified_ns // _SECOND:
-            raise PreconditionFailed(Condition="x-amz-if-match-last-modified-time")
+            raise PreconditionFailed(Condition="If-Match-Last-Mod-Time")
 
 
 UNCONDITIONAL = WriteConditions()

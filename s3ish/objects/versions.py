@@ -87,15 +87,15 @@ async def find(store: Store, bucket: str, key: str, version_id: str | None) -> H
     return head if version_id is None else await find_null(store, bucket, key, head)
 
 
-async def get(store: Store, bucket: str, key: str, version_id: str | None) -> Version:
-    """Return the version to read.
+async def get(store: Store, bucket: str, key: str, version_id: str | None, method: str = "GET") -> Version:
+    """Return the version to read, or to change by a request of another method.
 
     Raises:
         NoSuchKey: the key has no current object (with ``x-amz-delete-marker`` if a marker is the reason).
         NoSuchVersion: no such version of the key.
         MethodNotAllowed: the version asked for is a delete marker.
     """
-    return present(await find(store, bucket, key, version_id), key, version_id, "GET").record
+    return present(await find(store, bucket, key, version_id), key, version_id, method).record
 
 
 def _nothing(*_: Version) -> Sequence[Change]:

@@ -114,7 +114,9 @@ def test_replace_tags(s3, source):
 def test_directives_that_are_none(raw, source, unchanged, name):
     headers = {"x-amz-copy-source": f"{source}/source", name: "MERGE", "Content-Length": "0"}
     with unchanged(source):
-        assert raw("PUT", f"/{source}/copy", headers=headers).outcome == (400, "InvalidArgument")
+        answer = raw("PUT", f"/{source}/copy", headers=headers)
+        assert answer.outcome == (400, "InvalidArgument")
+        assert answer.xml.findtext("Message") == f"Unknown {name.split('-')[2]} directive."
 
 
 def test_class_and_encryption_are_those_of_the_request(s3, source):

@@ -57,9 +57,13 @@ def test_if_match_where_nothing_is(s3, refused, abc):
 
 def test_if_match_size_and_time(s3, refused, abc):
     modified = s3.head_object(Bucket=abc, Key="a")["LastModified"]
-    refused("PreconditionFailed", 412, s3.delete_object, Bucket=abc, Key="a", IfMatchSize=2)
     early = modified.replace(year=2000)
-    refused("PreconditionFailed", 412, s3.delete_object, Bucket=abc, Key="a", IfMatchLastModifiedTime=early)
+    for name, wrong in (
+        ("If-Match-Size", {"IfMatchSize": 2}),
+        ("If-Match-Last-Mod-Time", {"IfMatchLastModifiedTime": early}),
+    ):
+        answer = refused("PreconditionFailed", 412, s3.delete_object, Bucket=abc, Key="a", **wrong)
+        assert answer["Error"]["Condition"] == name
     s3.delete_object(Bucket=abc, Key="a", IfMatchSize=1, IfMatchLastModifiedTime=modified)
     assert keys_of(s3, abc) == ["b", "c"]
 

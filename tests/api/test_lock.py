@@ -1,5 +1,7 @@
 """Object Lock: what is kept, from whom, and how long."""
 
+import base64
+import hashlib
 import time
 from datetime import UTC, datetime, timedelta
 
@@ -216,6 +218,29 @@ def test_retentions_that_are_none(s3, locked, refused, retention, code):
     call = {"Bucket": locked, "Key": "k", "VersionId": version, "Retention": retention}
     refused(code, 400, s3.put_object_retention, **call)
     refused("NoSuchObjectLockConfiguration", 404, s3.get_object_retention, Bucket=locked, Key="k")
+
+
+@pytest.mark.parametrize("date", ["1577836800", "notadate", "2030-13-01T00:00:00Z", ""])
+def test_dates_that_are_none(s3, raw, locked, date):
+    version = put(s3, locked)
+    body = f"<Retention><Mode>GOVERNANCE</Mode><RetainUntilDate>{date}</RetainUntilDate></Retention>"
+    digest = base64.b64encode(hashlib.md5(body.encode()).digest()).decode()
+    path = f"/{locked}/k?retention&versionId={version}"
+    assert raw("PUT", path, body, {"Content-MD5": digest}).outcome == (400, "MalformedXML")
+    headers = {"x-amz-object-lock-mode": "GOVERNANCE", "x-amz-object-lock-retain-until-date": date}
+    answer = raw("PUT", f"/{locked}/k", "x", headers)
+    assert answer.outcome == (400, "InvalidArgument")
+    assert answer.xml.findtext("ArgumentValue") == date
+
+
+def test_the_half_that_a_lock_lacks_is_named(raw, locked):
+    for name, value, lacks in (
+        ("mode", "GOVERNANCE", "retain-until-date"),
+        ("retain-until-date", "2099-01-01T00:00:00Z", "mode"),
+    ):
+        answer = raw("PUT", f"/{locked}/k", "x", {f"x-amz-object-lock-{name}": value})
+        assert answer.outcome == (400, "InvalidArgument")
+        assert answer.xml.findtext("ArgumentName") == f"x-amz-object-lock-{lacks}"
 
 
 @pytest.mark.parametrize(

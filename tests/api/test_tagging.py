@@ -1,5 +1,7 @@
 """Tags of buckets, as boto3 puts and gets them."""
 
+import base64
+import hashlib
 import json
 
 import pytest
@@ -84,6 +86,23 @@ def test_an_object_has_the_tags_that_were_put_last(s3, bucket):
     answer = s3.delete_object_tagging(Bucket=bucket, Key="k")
     assert answer["ResponseMetadata"]["HTTPStatusCode"] == 204
     assert tags_of_object(s3, bucket) == []
+
+
+def test_how_many_tags_there_are_is_told_to_who_may_see_them(s3, limited, versioned):
+    version = s3.put_object(Bucket=versioned, Key="ci/k", Body=b"x", Tagging="a=1")["VersionId"]
+    for chosen in ({}, {"VersionId": version}):
+        assert s3.head_object(Bucket=versioned, Key="ci/k", **chosen)["TagCount"] == 1
+    for read in (limited.head_object, limited.get_object):
+        assert "TagCount" not in read(Bucket=versioned, Key="ci/k")
+
+
+def test_a_document_without_a_set_of_tags_changes_none(s3, raw, bucket):
+    s3.put_object(Bucket=bucket, Key="k", Body=b"x", Tagging="a=1")
+    for path in (f"/{bucket}/k?tagging", f"/{bucket}?tagging"):
+        body = "<Tagging></Tagging>"
+        digest = base64.b64encode(hashlib.md5(body.encode()).digest()).decode()
+        assert raw("PUT", path, body, {"Content-MD5": digest}).outcome == (400, "MalformedXML")
+    assert len(tags_of_object(s3, bucket)) == 1
 
 
 @pytest.mark.parametrize("size", [0, 1000, 200_000])
