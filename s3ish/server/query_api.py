@@ -4,20 +4,16 @@ S3's own operations are never asked so. The service is the one that the signatur
 https://docs.aws.amazon.com/STS/latest/APIReference/CommonParameters.html
 """
 
-import hashlib
 import re
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from msgspec.structs import replace
-
 from s3ish.auth.condition_keys import Circumstances
-from s3ish.auth.credentials import User
 from s3ish.auth.identify import Authenticator
 from s3ish.auth.principals import principal_of
 from s3ish.auth.request import HttpRequest
 from s3ish.auth.sessions import Sessions
-from s3ish.errors import AccessDenied, InvalidAction, MissingAction, S3Error
+from s3ish.errors import AccessDenied, InvalidAction, MissingAction, MissingAuthenticationToken, S3Error
 from s3ish.identity.providers import Providers
 from s3ish.identity.registry import Registry
 from s3ish.server import sts, web_identity
@@ -27,6 +23,7 @@ from s3ish.server.caller import refuse_session
 from s3ish.server.iam import actions as iam
 from s3ish.server.query_call import Action, Call
 from s3ish.server.query_protocol import read_form, refusal, result
+from s3ish.server.signers import signer_of
 from s3ish.wire.shape import Written
 
 _MAX_BYTES = 256 * 1024
@@ -82,14 +79,17 @@ class QueryApi:
         try:
             data = await body.document(_MAX_BYTES, needs_digest=False)
             await self._registry.keep_up()
-            user = self._signer(request, data, name, circumstances) if found else None
-            if user is not None:
-                answered.principal = principal_of(user)
-                self._registry.note_use(user)
             parameters = read_form(data)
             action = parameters.get("Action", "")
-            if user is None and (action != web_identity.ACTION or "authorization" in request.headers):
+            user = None
+            if found:
+                user = signer_of(self._authenticator, request, data, name, circumstances.now)
+                answered.principal = principal_of(user)
+                self._registry.note_use(user)
+            elif request.headers.get("authorization"):
                 raise AccessDenied("Only STS and IAM are asked so; sign the request for sts or iam.")
+            elif action != web_identity.ACTION:
+                raise MissingAuthenticationToken
             if not action:
                 raise MissingAction
             if action not in service.actions:
@@ -112,8 +112,3 @@ class QueryApi:
             answered.error = error
             answered.written = refusal(service.namespace, error.status, error.code, error.message, request_id)
         return answered
-
-    def _signer(self, request: HttpRequest, data: bytes, service: str, circumstances: Circumstances) -> User | None:
-        """Return who signed a request for a service, its body included. Raises S3Error."""
-        signed = {**request.headers, "x-amz-content-sha256": hashlib.sha256(data).hexdigest()}
-        return self._authenticator.identify(replace(request, headers=signed, service=service), circumstances.now).user

@@ -1,18 +1,16 @@
 """The Simple Queue Service: who calls, which action, and what comes of it."""
 
-import hashlib
-
 from msgspec import Struct
-from msgspec.structs import replace
 
 from s3ish.auth.condition_keys import Circumstances
 from s3ish.auth.identify import Authenticator
 from s3ish.auth.principals import ANONYMOUS, Principal, principal_of
 from s3ish.auth.request import HttpRequest
-from s3ish.errors import AccessDenied, S3Error
+from s3ish.errors import S3Error
 from s3ish.identity.registry import Registry
 from s3ish.objects.queues import QueueError, Queues
 from s3ish.server.body import RequestBody
+from s3ish.server.signers import signer_of
 from s3ish.server.sqs_actions import ACTIONS, Call
 from s3ish.server.sqs_protocols import protocol_of
 from s3ish.wire.shape import Written
@@ -57,10 +55,7 @@ class QueueApi:
             data = await body.document(_MAX_BYTES, needs_digest=False)
             if self._registry:
                 await self._registry.keep_up()
-            signed = {**request.headers, "x-amz-content-sha256": hashlib.sha256(data).hexdigest()}
-            user = self._authenticator.identify(replace(request, headers=signed, service="sqs"), circumstances.now).user
-            if user is None:
-                raise AccessDenied
+            user = signer_of(self._authenticator, request, data, "sqs", circumstances.now)
             answered.principal = principal_of(user)
             if self._registry:
                 self._registry.note_use(user)

@@ -1,13 +1,19 @@
 """Temporary credentials: who am I, sessions with fewer rights, and what ends them."""
 
 import json
+import re
+from datetime import UTC, datetime, timedelta
 
 import boto3
 import pytest
+from botocore.auth import SigV4Auth
+from botocore.awsrequest import AWSRequest
 from botocore.config import Config
+from botocore.credentials import Credentials
 from botocore.exceptions import ClientError
 
 from tests.api.conftest import LIMITED, OTHER, ROOT
+from tests.api.iam_support import of_session
 
 ROLE = "arn:aws:iam::000000000000:role/uploader"
 
@@ -140,7 +146,54 @@ def test_calls_that_are_none(server, arguments, code):
 
 def test_wrong_and_missing_signatures(server, raw):
     assert code_of(sts_of(server, (ROOT[0], "wrong")).get_caller_identity) == "SignatureDoesNotMatch"
-    assert code_of(sts_of(server, ("NOBODY", "wrong")).get_caller_identity) == "InvalidAccessKeyId"
-    form = {"Content-Type": "application/x-www-form-urlencoded"}
-    assert raw("POST", "/", "Action=GetCallerIdentity&Version=2011-06-15", form, keys=None).status == 403
+    assert code_of(sts_of(server, ("NOBODY", "wrong")).get_caller_identity) == "InvalidClientTokenId"
     assert code_of(sts_of(server, ROOT).get_access_key_info, AccessKeyId="A" * 16) == "InvalidAction"
+
+
+FORM = {"Content-Type": "application/x-www-form-urlencoded"}
+ASK = "Action=GetCallerIdentity&Version=2011-06-15"
+
+
+@pytest.mark.parametrize("service", ["sts", "iam", "sqs"])
+@pytest.mark.parametrize(
+    ("authorization", "outcome"),
+    [
+        ("Credential=x/20260101/us-east-1/{}/aws4_request", (400, "IncompleteSignature")),
+        ("Credential=x/{}/aws4_request, SignedHeaders=host, Signature=x", (400, "IncompleteSignature")),
+    ],
+)
+def test_half_a_signature_is_told_in_the_words_of_the_service(raw, service, authorization, outcome):
+    headers = FORM | {"Authorization": f"AWS4-HMAC-SHA256 {authorization.format(service)}"}
+    assert _outcome(raw("POST", "/", ASK, headers, keys=None)) == outcome
+
+
+def test_nobody_is_asked_for_a_signature(raw):
+    assert _outcome(raw("POST", "/", ASK, FORM, keys=None)) == (403, "MissingAuthenticationToken")
+    assert _outcome(raw("POST", "/", ASK, FORM | {"Authorization": ""}, keys=None)) == (
+        403,
+        "MissingAuthenticationToken",
+    )
+
+
+def _outcome(answer):
+    return answer.status, re.search("<Code>([A-Za-z]+)</Code>|#([A-Za-z]+)", answer.body.decode())[1]
+
+
+@pytest.mark.parametrize("service", ["sts", "iam", "sqs"])
+@pytest.mark.parametrize(("minutes", "said"), [(-16, "Signature expired: "), (16, "Signature not yet current: ")])
+def test_a_call_of_another_time(server, raw, monkeypatch, service, minutes, said):
+    moment = datetime.now(UTC) + timedelta(minutes=minutes)
+    monkeypatch.setattr("botocore.auth.get_current_datetime", lambda *_, **__: moment.replace(tzinfo=None))
+    request = AWSRequest("POST", f"{server.endpoint}/", FORM, ASK)
+    SigV4Auth(Credentials(*ROOT), service, "us-east-1").add_auth(request)
+    answer = raw("POST", "/", ASK, dict(request.headers), keys=None)
+    assert _outcome(answer) == (403, "SignatureDoesNotMatch")
+    assert said in answer.body.decode()
+
+
+@pytest.mark.parametrize("service", ["sts", "iam", "sqs"])
+def test_a_token_that_is_none(server, service):
+    keys = {"AccessKeyId": "ASIAXXXXXXXXXXXXXXXX", "SecretAccessKey": "x" * 40, "SessionToken": "no token"}
+    asked = of_session(server, service, keys)
+    call = {"sts": "get_caller_identity", "iam": "list_users", "sqs": "list_queues"}[service]
+    assert code_of(getattr(asked, call)) == "InvalidClientTokenId"

@@ -192,5 +192,5 @@ def test_the_session_ends_with_its_role(server, sts, issuer):
 
 
 def test_no_other_call_goes_without_a_signature(sts):
-    assert code_of(sts.get_caller_identity) == "AccessDenied"
-    assert code_of(sts.assume_role, **asked()) == "AccessDenied"
+    assert code_of(sts.get_caller_identity) == "MissingAuthenticationToken"
+    assert code_of(sts.assume_role, **asked()) == "MissingAuthenticationToken"
