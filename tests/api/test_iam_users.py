@@ -325,3 +325,29 @@ def test_what_is_not_there_is_refused_and_not_ignored(iam, raw_iam):
 
 def test_the_region_of_the_client_does_not_matter(server):
     assert client(server, "iam", ROOT, region="eu-central-1").list_users()["Users"]
+
+
+def test_what_no_user_has_is_told_to_programs_that_remove_one(iam, new_user):
+    """Terraform asks all of it for ``force_destroy``."""
+    name, _ = new_user()
+    for call, field in (
+        (iam.list_mfa_devices, "MFADevices"),
+        (iam.list_ssh_public_keys, "SSHPublicKeys"),
+        (iam.list_signing_certificates, "Certificates"),
+        (iam.list_service_specific_credentials, "ServiceSpecificCredentials"),
+    ):
+        assert call(UserName=name)[field] == []
+        assert code_of(call, UserName="who-is-not-there") == "NoSuchEntity"
+    for call in (iam.get_login_profile, iam.delete_login_profile):
+        assert code_of(call, UserName=name) == "NoSuchEntity"
+    assert iam.list_virtual_mfa_devices()["VirtualMFADevices"] == []
+    assert iam.list_account_aliases()["AccountAliases"] == []
+    assert iam.list_instance_profiles()["InstanceProfiles"] == []
+
+
+def test_what_no_user_has_is_not_told_to_everybody(server, new_user):
+    name, keys = new_user()
+    asked = client(server, "iam", keys)
+    for call in (asked.list_mfa_devices, asked.get_login_profile, asked.list_ssh_public_keys):
+        assert code_of(call, UserName=name) == "AccessDenied"
+    assert code_of(asked.list_account_aliases) == "AccessDenied"

@@ -1,9 +1,10 @@
 """All actions of the IAM query API."""
 
-from s3ish.server.iam import groups, keys, policies, rights, roles, users
+from s3ish.server.iam import absent, groups, keys, policies, rights, roles, users
 from s3ish.server.query_call import Action
 
 ACTIONS: dict[str, Action] = {
+    **absent.ACTIONS,
     **groups.ACTIONS,
     **keys.ACTIONS,
     **policies.ACTIONS,
