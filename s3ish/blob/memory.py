@@ -253,6 +253,11 @@ class MemoryWriter:
         self._taken = 0
         return self._chunks[0] if self._ref.inline else None
 
+    async def keep(self) -> bytes | None:
+        data = await self.seal(b"{}")
+        await self._store.unseal(self._ref)
+        return data
+
 
 class MemoryReader:
     """An open range of a blob in memory, in pieces."""

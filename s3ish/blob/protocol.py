@@ -144,6 +144,10 @@ class BlobWriter(Protocol):
         another sidecar before the context is left. Raises Full, Unwritable.
         """
 
+    async def keep(self) -> bytes | None:
+        """Keep the blob durably without a sidecar, as ``unseal`` leaves one. Returns the data of an inline blob, which
+        the caller alone has then. Raises Full, Unwritable."""
+
 
 class BlobReader(Protocol):
     """An open range of a blob. Its files stay readable while it is open, even if the blob is deleted."""

@@ -83,7 +83,7 @@ async def find_orphans(store: Store, past: Past, gaps: BlindSpots, *, remove: bo
     kept: list[Orphan] = []
 
     async def stays(blob: str) -> bool:
-        if await references.is_named(blob) or await store.find_garbage(blob):
+        if await references.is_named(blob) or await store.find_garbage(blob) or await store.removal.pins.hold(blob):
             return True
         if remove and gaps.cover(blob):
             kept.append(Orphan(blob, _STRAY, "kept"))

@@ -10,16 +10,17 @@ snapshot.
 """
 
 import asyncio
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 import structlog
 
 from s3ish.errors import SlowDown
-from s3ish.index.protocol import Change, Conflict, Damaged, Delete, Put, Rows, Untouched
+from s3ish.index.protocol import Change, Damaged, Delete, Put, Rows
 from s3ish.model import Garbage, Snapshot
 from s3ish.objects.amend import intent_of
 from s3ish.objects.kept_rows import KeptRows, all_rows, packed
+from s3ish.objects.moments import commit_untouched, moments
 from s3ish.objects.settling import settle_each
 from s3ish.objects.store import Store, drop_blobs, translated
 from s3ish.tables import keys
@@ -54,7 +55,6 @@ MOST_ROWS = 300_000
 _NOT_KEPT = frozenset(table.name for table in (INLINE, GARBAGE, INTENTS, STATE, SNAPSHOTS, KEPT))
 _PROGRESS = tuple(row.key for row in (INVENTORY, LIFECYCLE, REPLICATION, TOKENS))
 """What begins the names of those rows of the state table that say how far jobs and clients are with the objects."""
-_ATTEMPTS, _PAUSE_SECONDS = 200, 0.01
 _REMOVED_FIRST = 256
 """So much garbage is removed before the answer; a job removes the rest."""
 
@@ -88,7 +88,7 @@ async def listed(store: Store) -> list[tuple[str, Snapshot]]:
     """Return the snapshots by name, but for ``START``. Raises S3Error."""
     with translated():
         names = [SNAPSHOTS.split(key)[0] for key, _ in await SNAPSHOTS.rows(store.index, b"", keys.END, 1 << 62)]
-        return [(name, (await _find(store, name)).record) for name in names if name != START]
+        return [(name, (await find(store, name)).record) for name in names if name != START]
 
 
 async def take(store: Store, name: str) -> Snapshot:
@@ -99,7 +99,7 @@ async def take(store: Store, name: str) -> Snapshot:
         S3Error: the engines failed, or other requests change the store all the time.
     """
     with translated():
-        async for seen in _moments(store):
+        async for seen in moments(store):
             before = await _held(store, name)
             if before is None and name != START and len(await listed(store)) >= MOST:
                 raise TooMany(f"there are {MOST} snapshots already")
@@ -113,7 +113,7 @@ async def take(store: Store, name: str) -> Snapshot:
                 changes += packed(taken.id, table, list(rows.items()))
             if before:
                 changes += await _let_go(store, before.record)
-            if await _commit(store, changes, seen):
+            if await commit_untouched(store, changes, seen):
                 store.removal.has_left |= before is not None
                 return taken
         raise SlowDown
@@ -143,7 +143,7 @@ async def note_start(store: Store, *, wanted: bool, again: bool) -> None:
 async def remove(store: Store, name: str) -> None:
     """Remove a snapshot; what it alone names is removed soon. Raises NoSnapshot, S3Error."""
     with translated():
-        held = await _find(store, name)
+        held = await find(store, name)
         changes = [SNAPSHOTS.drop(held.key), *await _let_go(store, held.record)]
         if not await store.commit(changes, [held.row]):
             raise NoSnapshot(f"there is no snapshot {name!r} any more")
@@ -158,8 +158,8 @@ async def restore(store: Store, name: str, bucket: str = "") -> None:
         S3Error: the engines failed, or other requests change the store all the time. It may have happened.
     """
     with translated():
-        async for seen in _moments(store):
-            snapshot = (await _find(store, name)).record
+        async for seen in moments(store):
+            snapshot = (await find(store, name)).record
             if not snapshot.id:
                 raise NoSnapshot(f"the snapshot {name!r} is damaged")
             kept = KeptRows(store.index, snapshot.id)
@@ -172,7 +172,7 @@ async def restore(store: Store, name: str, bucket: str = "") -> None:
                     raise NoSnapshot(f"there is no bucket {bucket!r}")
             swap = await _swap(store, now, then, kept)
             swap.changes.extend(counts)
-            if await _commit(
+            if await commit_untouched(
                 store, [*swap.changes, *swap.first, *swap.intents, *swap.last, *drop_blobs(swap.garbage)], seen
             ):
                 await asyncio.shield(asyncio.ensure_future(_follow(store, swap)))
@@ -180,26 +180,8 @@ async def restore(store: Store, name: str, bucket: str = "") -> None:
         raise SlowDown
 
 
-async def _moments(store: Store) -> Any:
-    """Yield how many commits the index has seen, again and again. What is read until the next turn is not older."""
-    for attempt in range(_ATTEMPTS):
-        if attempt:
-            await asyncio.sleep(_PAUSE_SECONDS)
-            await store.index.commit([])  # learns of the commits of others
-        seen = store.index.commits
-        await asyncio.sleep(0)
-        yield seen
-
-
-async def _commit(store: Store, changes: Sequence[Change], seen: int) -> bool:
-    try:
-        await store.index.commit(changes, [Untouched(seen)])
-    except Conflict:
-        return False
-    return True
-
-
-async def _find(store: Store, name: str) -> Held[Snapshot]:
+async def find(store: Store, name: str) -> Held[Snapshot]:
+    """Return a snapshot; one without an id is damaged. Raises NoSnapshot, Unavailable."""
     held = await _held(store, name)
     if held is None:
         raise NoSnapshot(f"there is no snapshot {name!r}")
@@ -223,7 +205,7 @@ async def _let_go(store: Store, snapshot: Snapshot) -> list[Change]:
     if snapshot.id:
         return [KEPT.drop(key) for key, _ in await KEPT.rows(store.index, *keys.kept_range(snapshot.id), 1 << 62)]
     names = [SNAPSHOTS.split(key)[0] for key, _ in await SNAPSHOTS.rows(store.index, b"", keys.END, 1 << 62)]
-    others = {(await _find(store, name)).record.id for name in names}
+    others = {(await find(store, name)).record.id for name in names}
     rows = await KEPT.rows(store.index, b"", keys.END, 1 << 62)
     return [KEPT.drop(key) for key, _ in rows if KEPT.split(key)[0] not in others]
 

@@ -225,11 +225,11 @@ class UsageTable(KeyedTable[Usage, [str, str]]):
 
     def numbers(self, key: bytes, value: bytes | None) -> Sequence[int]:
         """See ``Sums.numbers``."""
-        return astuple(Usage() if value is None else self.decode(key, value))
+        return astuple(Usage() if value is None else self.decode(keys.without_world(key), value))
 
     def value(self, key: bytes, numbers: Sequence[int]) -> bytes:
         """See ``Sums.value``."""
-        return self.encode(key, Usage(*numbers))
+        return self.encode(keys.without_world(key), Usage(*numbers))
 
     def add(self, bucket: Bucket, change: Usage) -> list[Change]:
         """The changes that count what a bucket has more, or less, than before."""
@@ -344,6 +344,11 @@ KEPT = KeptTable(
     title="snapshot {}, rows of {} up to {}",
     long_values=True,
 )
+WORLDS: KeyedTable[int, [str]] = KeyedTable(
+    "worlds", int, keys.world_key, lambda key: (key.decode(),), title="world of {}"
+)
+"""The worlds of tests beside the main one, by the access keys that they are of: the record is when it was begun, in
+nanoseconds since the epoch. The rows of one stand in all tables, behind those of the main one."""
 
 TABLES = Tables(
     BUCKETS,
@@ -364,6 +369,7 @@ TABLES = Tables(
     STATE,
     SNAPSHOTS,
     KEPT,
+    WORLDS,
 )
 """All of them. Uploads come before versions, because that is how a part moves: so a pass does not miss it on its way.
 What an entry of a listing is restored from comes before it."""

@@ -14,6 +14,21 @@ NOTHING = (b"", b"")
 """A range without a key."""
 
 
+def world_key(name: str) -> bytes:
+    """The row of a world."""
+    return name.encode()
+
+
+def world_prefix(name: str) -> bytes:
+    """What the keys of all rows of a world begin with: they stand behind the end of the main one."""
+    return END + name.encode() + b"\0"
+
+
+def without_world(row: bytes) -> bytes:
+    """Return the key of a row as it is within its world."""
+    return row.partition(b"\0")[2] if row.startswith(END) else row
+
+
 def bucket_key(name: str) -> bytes:
     """The row of a bucket."""
     return name.encode()

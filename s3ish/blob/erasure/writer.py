@@ -126,6 +126,19 @@ class ErasureWriter:
         self._sealed = True
         return self._inline
 
+    async def keep(self) -> bytes | None:
+        assert self._finished, "kept before finish"
+        store, files = self._store, self._files
+        assert files
+        if self._inline is None:
+            if not store.lazy and not self._adopted:  # of others they are flushed already
+                await store.each(files.sync_entries, files.live)
+            files.require_quorum()
+            if files.failures:
+                await store.run(files.remove_failed)
+        self._sealed = True
+        return self._inline
+
     async def _encode(self, content: bytes) -> bytes:
         told = Sidecar(self._ref, self._store.clock.sequence(), content, self._inline)
         if len(content) > LARGE_SIDECAR_BYTES:

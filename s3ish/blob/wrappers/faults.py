@@ -28,8 +28,8 @@ from s3ish.model import BlobRef
 class Call(NamedTuple):
     """A call that is about to be made: the name of the method, and of which blob; of a new one its home.
 
-    Methods are those of ``BlobStore``, of a writer (``write``, ``adopt``, ``finish``, ``seal``), and ``read`` for each
-    piece of a reader. ``scan`` and ``sweep`` are of no blob.
+    Methods are those of ``BlobStore``, of a writer (``write``, ``adopt``, ``finish``, ``seal``, ``keep``), and ``read``
+    for each piece of a reader. ``scan`` and ``sweep`` are of no blob.
     """
 
     method: str
@@ -139,6 +139,10 @@ class _Writer:
     async def seal(self, sidecar: bytes) -> bytes | None:
         await self._plan.before(Call("seal", self._home))
         return await self._writer.seal(sidecar)
+
+    async def keep(self) -> bytes | None:
+        await self._plan.before(Call("keep", self._home))
+        return await self._writer.keep()
 
 
 class _Reader:
