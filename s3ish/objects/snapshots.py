@@ -39,6 +39,7 @@ from s3ish.tables.catalog import (
     UPLOADS,
     USAGE,
     VERSIONS,
+    WORLDS,
 )
 from s3ish.tables.state import INVENTORY, LIFECYCLE, REPLICATION, STATE, SYSTEM_MARK, TOKENS
 from s3ish.tables.table import Held, Named
@@ -52,7 +53,7 @@ MOST = 100
 MOST_ROWS = 300_000
 """Of how many rows a store may be of which one is taken: they are all in memory at once."""
 
-_NOT_KEPT = frozenset(table.name for table in (INLINE, GARBAGE, INTENTS, STATE, SNAPSHOTS, KEPT))
+_NOT_KEPT = frozenset(table.name for table in (INLINE, GARBAGE, INTENTS, STATE, SNAPSHOTS, KEPT, WORLDS))
 _PROGRESS = tuple(row.key for row in (INVENTORY, LIFECYCLE, REPLICATION, TOKENS))
 """What begins the names of those rows of the state table that say how far jobs and clients are with the objects."""
 _REMOVED_FIRST = 256

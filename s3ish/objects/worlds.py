@@ -88,17 +88,17 @@ async def _end(store: Store, world: Part) -> list[Change]:
         *drop_blobs(
             [
                 Garbage(ref)
-                for ref in (await _names(store, world)).values()
+                for ref in (await names_of(store, world)).values()
                 if ref.id not in is_garbage and not await _is_in_main(store, ref)
             ]
         ),
     ]
 
 
-async def _names(store: Store, world: Part) -> dict[str, BlobRef]:
+async def names_of(store: Store, world: Part) -> dict[str, BlobRef]:
     """Return what a world, its snapshots and its garbage name, by the ids, but for rows that the main one has, too.
 
-    What a damaged row names is left to a sweep.
+    What a damaged row names is left to a sweep. Raises Unavailable.
     """
     found = {ref.id: ref for ref in await _garbage(world)}
     sources: list[Rows] = [world]

@@ -20,14 +20,18 @@ from s3ish.objects import (
     rewrapping,
     snapshots,
     versions,
+    worlds,
 )
 from s3ish.objects import get as read
 from s3ish.objects import put as write
 from s3ish.objects.conditions import UNCONDITIONAL, ReadConditions
 from s3ish.objects.digests import Claims
 from s3ish.objects.encodings import cipher
+from tests.sim.machine import Inside
 from tests.sim.model import OWNER, HeldBucket, HeldUpload, HeldVersion, copied
 
+WORLD = "world "
+"""What the names of worlds begin with where they stand beside those of snapshots."""
 SIZES = {"empty": 0, "small": 10, "large": 150}
 """Of a small object the bytes stand in the sidecar, a large one has three stripes."""
 
@@ -59,12 +63,13 @@ class Client:
         machine: what it works on.
         state: what the machine holds.
         count: how many different contents were made before.
-        kept: what its snapshots hold, by their names.
+        kept: what its snapshots hold, by their names, and its worlds, by theirs behind ``WORLD``.
     """
 
     def __init__(self, machine, state=None, count=0, kept=None):
         self.machine, self.state, self.count = machine, state if state is not None else {}, count
         self.kept = kept if kept is not None else {}
+        self._begun = {}
 
     @property
     def store(self):
@@ -119,6 +124,36 @@ class Client:
         return name in self.kept
 
     can_remove_snapshot = can_restore_snapshot
+
+    # --- worlds
+
+    async def fork(self, snapshot, name):
+        """Have a world begin, or begin again, with a snapshot."""
+        await worlds.fork(self.store, self.store, snapshot, name)
+        self.kept[WORLD + name] = self._begun[name] = copied(self.kept[snapshot])
+
+    def can_fork(self, snapshot, _):
+        return snapshot in self.kept
+
+    async def end_world(self, name):
+        await worlds.remove(self.store, name)
+        del self.kept[WORLD + name]
+
+    def can_end_world(self, name):
+        return WORLD + name in self.kept
+
+    async def within(self, name, *operation):
+        """Do an operation in a world."""
+        inside = self._inside(name)
+        await inside.do(operation)
+        self.kept[WORLD + name], self.count = inside.state, inside.count
+
+    def can_within(self, name, *operation):
+        return self.can_end_world(name) and self._inside(name).can(operation)
+
+    def _inside(self, name):
+        state, begun = copied(self.kept[WORLD + name]), self._begun.get(name)
+        return Client(Inside(self.machine, name), state, self.count, {snapshots.START: begun} if begun else {})
 
     # --- buckets
 

@@ -12,14 +12,18 @@ from s3ish.blob.protocol import BlobError
 from s3ish.errors import S3Error
 from s3ish.index.protocol import IndexFailure
 from s3ish.integrity.rebuild import rebuild
-from s3ish.objects import snapshots
+from s3ish.objects import snapshots, worlds
+from s3ish.objects.pins import part_of
+from s3ish.tables import keys
 from s3ish.tables.catalog import TABLES
 from s3ish.tables.table import SealedTable
-from tests.sim.client import Client
-from tests.sim.machine import Image, Machine
+from tests.sim.client import WORLD, Client
+from tests.sim.machine import Image, Inside, Machine
 from tests.sim.model import LOST, Violation, copied, items_of, observe
 
-FACTS = tuple(table.name for table in TABLES if table.name not in {"state", "garbage", "intents", "snapshots", "kept", "worlds"})
+FACTS = tuple(
+    table.name for table in TABLES if table.name not in {"state", "garbage", "intents", "snapshots", "kept", "worlds"}
+)
 """The tables that must be the same in an index that was built anew."""
 
 
@@ -97,6 +101,8 @@ class Judge:
         bare = Machine(self._system, image)
         for name, _ in await snapshots.listed(bare.store):
             await snapshots.remove(bare.store, name)
+        for name in await worlds.listed(bare.store):
+            await worlds.remove(bare.store, name)
         await bare.work()
         await check_whole(bare)
         _require_equal("the rebuild changed files", files(bare), files(again))
@@ -151,6 +157,8 @@ async def check_whole(machine):
     """Every blob that the index names is whole, and there is no other file. Raises Violation."""
     expected = set()
     pinned = await _pinned(machine)
+    for name in await worlds.listed(machine.store):
+        pinned |= await worlds.names_of(machine.store, part_of(machine.index, name))
     for ref in pinned.values():
         shards = () if ref.inline else enumerate(ref.volumes)
         expected.update((position, f"{ref.id}/{shard_name(number, ref.k)}") for number, position in shards)
@@ -168,9 +176,7 @@ async def check_whole(machine):
     needed = {(number, path[:at]) for number, path in expected for at in range(len(path)) if path[at] == "/"}
     _require_equal("wrong folders after the jobs", needed, folders)
     await machine.store.settle()
-    left = [
-        row for row in machine.index.rows if row[0] == "intents" or (row[0] == "garbage" and not _stays(row, pinned))
-    ]
+    left = [row for row in _main(machine) if row[0] == "intents" or (row[0] == "garbage" and not _stays(row, pinned))]
     if left:
         raise Violation(f"garbage or intents are left: {left}")
 
@@ -178,7 +184,7 @@ async def check_whole(machine):
 async def _pinned(machine):
     """Return the references of the garbage that snapshots name, by the ids; of what goes with it, too."""
     found = {}
-    for name, key, value in machine.index.rows:
+    for name, key, value in _main(machine):
         if name == "garbage":
             garbage = TABLES[name].decode(key, value)
             held = [ref for ref in (garbage.ref, *garbage.parts) if await machine.store.removal.pins.hold(ref.id)]
@@ -194,7 +200,13 @@ def _stays(row, pinned):
 
 async def observe_kept(system, image):
     """Return what the snapshots in an image hold, by their names: each is restored on a machine of its own."""
-    found, names = {}, [key.decode() for table, key, _ in image.rows if table == "snapshots"]
+    rows = [(table, key) for table, key, _ in image.rows if not key.startswith(keys.END)]
+    found, names = {}, [key.decode() for table, key in rows if table == "snapshots"]
+    machine = Machine(system, image)
+    await machine.start()
+    for name in [key.decode() for table, key in rows if table == "worlds"]:
+        found[WORLD + name] = await observe(Inside(machine, name).store)
+    await machine.off()
     for name in names:
         machine = Machine(system, image)
         await machine.start()
@@ -209,7 +221,7 @@ async def observe_kept(system, image):
 
 def refs(machine):
     """Yield the references of all blobs that the index names."""
-    for name, key, value in machine.index.rows:
+    for name, key, value in _main(machine):
         table = TABLES[name]
         if isinstance(table, SealedTable):
             record = table.decode(key, value)
@@ -217,10 +229,15 @@ def refs(machine):
             yield from (one.part.blob for one in getattr(record, "annotations", ()))
 
 
+def _main(machine):
+    """Return the rows of the main world, and of none other."""
+    return [row for row in machine.index.rows if not row[1].startswith(keys.END)]
+
+
 def facts(machine):
     """Return the rows that say what the store holds."""
     named = {ref.id.encode() for ref in refs(machine)}
-    rows = (row for row in machine.index.rows if row[0] in FACTS)
+    rows = (row for row in _main(machine) if row[0] in FACTS)
     return frozenset(row for row in rows if row[0] != "inline" or row[1] in named)
 
 

@@ -21,15 +21,17 @@ from s3ish.blob.volumes.flusher import Flusher
 from s3ish.blob.volumes.identity import Identity
 from s3ish.blob.volumes.volume import Volume
 from s3ish.blob.volumes.volume_set import Volumes
+from s3ish.blob.wrappers.unsealed import UnsealedStore
 from s3ish.clock import Clock
 from s3ish.index.memory import MemoryIndex, Rows
 from s3ish.integrity.garbage import GarbageJob
 from s3ish.integrity.startup import recover
 from s3ish.integrity.sweep import SweepJob
 from s3ish.model import Link
-from s3ish.objects import ingest, multipart
+from s3ish.objects import ingest, multipart, worlds
 from s3ish.objects.encodings import cipher
 from s3ish.objects.encodings.keyring import Keyring
+from s3ish.objects.pins import part_of
 from s3ish.objects.store import Store
 from s3ish.tables import records
 from s3ish.tables.catalog import TABLES
@@ -171,7 +173,8 @@ class Machine:
 
     async def work(self):
         """Do what a server does in the background, to the end."""
-        for job in (GarbageJob(self.store), SweepJob(self.store, self.clock.now_ns())):
+        inside = [GarbageJob(Inside(self, name).store) for name in await worlds.listed(self.store)]
+        for job in (*inside, GarbageJob(self.store), SweepJob(self.store, self.clock.now_ns())):
             while (await job.step()).more:
                 pass
 
@@ -186,6 +189,25 @@ class Machine:
         self.store.blobs.volumes.close()
         for disk in self.disks:
             self.system.forget(disk)
+
+
+class Inside:
+    """A machine as one of its worlds sees it."""
+
+    def __init__(self, machine, name):
+        whole = machine.store
+        self.encoding = machine.encoding
+        self.store = Store(
+            part_of(whole.index, name),
+            UnsealedStore(whole.blobs),
+            whole.clock,
+            whole.offload,
+            whole.region,
+            encodings=whole.encodings,
+            keyring=whole.keyring,
+            upkeep=whole.upkeep,
+            piece_bytes=STRIPE,
+        )
 
 
 class EncodingMachine(Machine):

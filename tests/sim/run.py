@@ -242,19 +242,23 @@ async def random_history(system, volumes, seed, *, operations=25, machine=Machin
 
 
 def random_snapshot(choose):
-    """Return what may be done with a snapshot."""
+    """Return what may be done with a snapshot, or a world."""
     taking, restoring, removing = "take_snapshot", "restore_snapshot", "remove_snapshot"
-    return choose.choice([taking, taking, restoring, restoring, restoring, removing]), choose.choice("st")
+    name, world = choose.choice("st"), choose.choice("vw")
+    if choose.random() < 0.4:
+        fork, end = ("fork", name, world), ("end_world", world)
+        return choose.choice([fork, fork, end, *[("within", world, *random_operation(choose, inside=True))] * 5])
+    return choose.choice([taking, taking, restoring, restoring, restoring, removing]), name
 
 
-def random_operation(choose):
+def random_operation(choose, *, inside=False):
     """Return an operation that may or may not make sense."""
     bucket, key, other = (choose.choice(names) for names in (["b", "b", "c"], KEYS, KEYS))
     size, number = choose.choice(["empty", "small", "large"]), choose.randrange(1, 4)
     return choose.choice(
         [
             ("make", bucket),
-            ("drop", bucket),
+            *[("drop", bucket)] * (not inside),
             ("versioning", bucket, choose.choice(["Enabled", "Suspended"])),
             *[("put", bucket, key, size)] * 5,
             *[("remove", bucket, key)] * 3,
@@ -268,8 +272,7 @@ def random_operation(choose):
             *[("complete", bucket)] * 2,
             ("complete", bucket, (number,)),
             ("abort", bucket),
-            ("wait",),
-            ("work",),
+            *[("wait",), ("work",)] * (not inside),
         ]
     )
 

@@ -16,6 +16,7 @@ from s3ish.integrity.garbage import GarbageJob
 from s3ish.integrity.sweep import SweepJob
 from s3ish.jobs.runner import Step
 from s3ish.objects import settling
+from s3ish.objects.snapshots import START
 from s3ish.objects.store import Store
 from tests.sim.machine import EncodingMachine, EncryptingMachine, Machine, SimIndex, simulated
 from tests.sim.run import PLAIN, VERSIONED, all_sequences, random_history
@@ -86,6 +87,41 @@ async def test_a_crash_at_any_step_of_a_snapshot_or_a_restore(system, volumes, s
     alphabet = (("restore_snapshot", "s"), ("take_snapshot", "s"), ("remove_snapshot", "s"))
     simulation = await all_sequences(system, volumes, beginning, 1, random.Random(1), alphabet=alphabet, limit=1)
     assert (simulation.failures, simulation.counts["sequences"]) == ([], 3)
+    assert not system.open_descriptors
+
+
+INSIDE = (
+    ("within", "w", "put", "b", "a", "large"),
+    ("within", "w", "put", "b", "e", "small"),
+    ("within", "w", "remove", "b", "c/d"),
+    ("within", "w", "tag", "b", "c/d", 0),
+    ("within", "w", "copy", "b", "c/d", "a"),
+    ("within", "w", "append", "b", "c/d", "large"),
+    ("within", "w", "rename", "b", "c/d", "e"),
+    ("within", "w", "part", "b", 1, "large"),
+    ("within", "w", "complete", "b"),
+    ("within", "w", "restore_snapshot", START),
+    ("fork", "s", "w"),
+    ("end_world", "w"),
+    ("remove", "b", "c/d"),
+    ("restore_snapshot", "s"),
+    ("remove_snapshot", "s"),
+)
+CHANGED = {
+    "as it began": (),
+    "changed": (INSIDE[0], INSIDE[2], ("part", "b", 2, "small"), ("work",)),
+    "without the snapshot": (("remove_snapshot", "s"), ("remove", "b", "c/d"), ("put", "b", "a", "large")),
+}
+
+
+@pytest.mark.parametrize("volumes", [1, 3])
+@pytest.mark.parametrize("changed", CHANGED)
+async def test_a_crash_at_any_step_of_a_fork_or_within_a_world(system, volumes, changed):
+    """The world is begun or not, and ended or not; neither it nor the main one loses anything that it names."""
+    beginning = (*PLAIN, ("take_snapshot", "s"), ("fork", "s", "w"), *CHANGED[changed])
+    simulation = await all_sequences(system, volumes, beginning, 1, random.Random(1), alphabet=INSIDE, limit=1)
+    assert simulation.failures == []
+    assert simulation.counts["sequences"] >= len(INSIDE) - 4
     assert not system.open_descriptors
 
 
