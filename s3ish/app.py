@@ -5,7 +5,7 @@ No logic lives here. What must be done before, once for all workers, is in ``sta
 
 import contextlib
 import functools
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,8 @@ from s3ish.blob.protocol import BlobError
 from s3ish.blob.volumes.volume_set import Volumes
 from s3ish.clock import Clock, ServiceTime
 from s3ish.config import Settings
-from s3ish.controlled import Controlled
+from s3ish.controlled import Controlled, Gate
+from s3ish.drive_world import DriveWorld
 from s3ish.engines import close, make_store, make_traces, open_volumes, users
 from s3ish.errors import S3Error
 from s3ish.identity.last_used import FLUSH_SECONDS
@@ -38,7 +39,7 @@ from s3ish.jobs.lifecycle import LifecycleJob
 from s3ish.jobs.periodic import Periodic
 from s3ish.jobs.runner import Job, Runner
 from s3ish.notifications import Notifications
-from s3ish.objects import usage
+from s3ish.objects import usage, worlds
 from s3ish.objects.consequences import Consequences
 from s3ish.objects.quota_settings import RELOAD_SECONDS, OwnerQuotas
 from s3ish.objects.store import Store
@@ -53,7 +54,6 @@ from s3ish.process.standby import Standby
 from s3ish.replication import REPLICATION, Replicas
 from s3ish.server.access_log import AccessLog
 from s3ish.server.control import admin
-from s3ish.server.faulty_sends import answer_whole
 from s3ish.server.health import is_beside
 from s3ish.server.pipeline import S3Application
 from s3ish.server.router import Router
@@ -63,6 +63,7 @@ from s3ish.shared_mark import SharedMark
 from s3ish.tables.catalog import TABLES
 from s3ish.tables.state import UNCLEAN
 from s3ish.wire.shape import Written
+from s3ish.worlds import Worlds
 
 
 def jobs(store: Store) -> list[Job]:
@@ -107,22 +108,31 @@ class Application:
         )
         self._store: Store | None = None
         self._s3: S3Application | None = None
-        self._controlled = Controlled(clock) if settings.test.controls else None
+        self._router = Router(catalogue())
+        self._worlds = self._make_worlds() if settings.test.controls else None
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         if scope["type"] == "lifespan":
             await live(self._serving(), receive, send, (BlobError, IndexFailure, OSError))
-        elif self._controlled and is_control(scope):
+        elif self._worlds and is_control(scope):
             await self._controls(scope, receive, send)
         elif is_beside(scope, self._settings.server.domains):
             await self._admin(scope, receive, send)
         else:
             assert self._s3, "the server begins with the lifespan"
-            if self._controlled:
-                await self._controlled.may_begin.wait()
-                await answer_whole(self._s3, scope, receive, send)
+            if self._worlds:
+                await self._worlds.answer(scope, receive, send, self.refuse)
             else:
                 await self._s3(scope, receive, send)
+
+    def _make_worlds(self) -> Worlds[Controlled]:
+        """Return the worlds that tests control."""
+        settings, main = self._settings, Controlled(self._clock, Gate())
+
+        async def make(name: str) -> Controlled:
+            return await DriveWorld(settings, main, self._router, self._observer, name).opened()
+
+        return Worlds(settings, main, make)
 
     def refuse(self, error: S3Error, path: str, client: str, *, answered: bool) -> Written:
         """See ``S3Application.refuse``."""
@@ -131,8 +141,8 @@ class Application:
 
     @functools.cached_property
     def _controls(self) -> Any:
-        assert self._controlled, "is asked before"
-        return controls(self._controlled, self._settings.test.token.reveal())
+        assert self._worlds, "is asked before"
+        return controls(self._worlds, self._settings.test.token.reveal())
 
     @functools.cached_property
     def _admin(self) -> Any:
@@ -181,19 +191,19 @@ class Application:
         shared = [*self._shared_jobs(store), *notifications.jobs(store, self._observer)]
         shared += replicas.jobs(store, self._observer)
         runner = Runner(store, shared, own, self._observer)
-        await join(store, takes_snapshots=self._controlled is not None)
+        await join(store, takes_snapshots=self._worlds is not None)
         await owner_quotas.reload()
         self._store = store
         self._s3 = make_s3(
             settings,
             store,
             registry,
-            Router(catalogue()),
+            self._router,
             self._observer,
             notifications.targets,
-            by_machine_time=self._controlled is not None,
+            by_machine_time=self._worlds is not None,
             access_log=access_log,
-            faults=self._controlled.faults if self._controlled else None,
+            faults=self._worlds.main.faults if self._worlds else None,
         )
 
         async def look_again() -> None:
@@ -202,7 +212,7 @@ class Application:
 
         runner.start()
         try:
-            with self._control(store, runner, access_log, StorageFaults(store, volumes), look_again):
+            async with self._control(store, runner, access_log, StorageFaults(store, volumes), look_again):
                 yield
         finally:
             await runner.stop()
@@ -233,24 +243,26 @@ class Application:
             await close(store)
             self._observer.close()
 
-    @contextlib.contextmanager
-    def _control(
+    @contextlib.asynccontextmanager
+    async def _control(
         self,
         store: Store,
         runner: Runner,
         access_log: AccessLog,
         storage: StorageFaults,
         look_again: Callable[[], Awaitable[None]],
-    ) -> Iterator[None]:
+    ) -> AsyncIterator[None]:
         """Let tests control the store, if settings say so; nothing is wrong with its drives afterwards."""
-        if not self._controlled:
+        if not self._worlds:
             yield
             return
-        self._controlled.begin(store, runner, access_log, storage, look_again)
+        assert self._s3, "it answers already"
+        self._worlds.main.begin(store, self._s3, runner, access_log, storage, look_again)
+        await self._worlds.begin(await worlds.listed(store))
         try:
             yield
         finally:
-            self._controlled.end()
+            await self._worlds.end()
 
     def _take_volumes(self) -> Volumes:
         """Open the volumes, and say how each is."""

@@ -12,22 +12,20 @@ from typing import Any
 from s3ish.api.catalogue import catalogue
 from s3ish.blob.memory import Capacity
 from s3ish.config import Settings
-from s3ish.errors import S3Error, ServiceUnavailable
+from s3ish.errors import S3Error
 from s3ish.http.tally import connection_tally
 from s3ish.observe.logs import RequestLog
 from s3ish.observe.observer import Observer
 from s3ish.observe.process import process_samples
 from s3ish.observe.spans import Traces
 from s3ish.process.lifespan import live
-from s3ish.server.claimed_world import MAIN, claimed_world, claimed_world_of_form, is_form
 from s3ish.server.control import admin
-from s3ish.server.faulty_sends import answer_whole
 from s3ish.server.health import is_beside
 from s3ish.server.router import Router
 from s3ish.server.test_controls import controls, is_control
 from s3ish.threads import ThreadPool
 from s3ish.wire.shape import Written
-from s3ish.world import Shared
+from s3ish.world import Shared, World
 from s3ish.worlds import Worlds
 
 
@@ -47,7 +45,15 @@ class MemoryApplication:
         for source in (connection_tally.samples, self._offload.samples, process_samples):
             self._observer.watch(source)
         capacity = Capacity(settings.test.memory_mib << 20)
-        self._worlds = Worlds(Shared(settings, Router(catalogue()), self._observer, self._offload, capacity))
+        shared = Shared(settings, Router(catalogue()), self._observer, self._offload, capacity)
+        main = World(shared)
+
+        async def make(name: str) -> World:
+            world = World(shared, name)
+            await world.begin(main.start)
+            return world
+
+        self._worlds = Worlds(settings, main, make)
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         if scope["type"] == "lifespan":
@@ -57,29 +63,7 @@ class MemoryApplication:
         elif is_beside(scope, self._settings.server.domains):
             await self._admin(scope, receive, send)
         else:
-            await self._answer(scope, receive, send)
-
-    async def _answer(self, scope: Any, receive: Any, send: Any) -> None:
-        """Answer a request for S3, in the world that it names."""
-        name = claimed_world(scope)
-        if name == MAIN and is_form(scope):
-            name, scope, receive = await claimed_world_of_form(scope, receive)
-        try:
-            world = await self._worlds.of(name)
-        except ServiceUnavailable as error:
-            await self._send_refusal(scope, send, error)
-            return
-        with world.stage.request() as s3:
-            await answer_whole(s3, scope, receive, send)
-
-    async def _send_refusal(self, scope: Any, send: Any, error: S3Error) -> None:
-        """Answer a request that no world takes."""
-        client = (scope.get("client") or ("",))[0]
-        written = self.refuse(error, scope["raw_path"].decode("latin-1"), client, answered=True)
-        headers = [(name.encode(), value.encode()) for name, value in written.headers]
-        headers += [(b"content-length", b"%d" % len(written.body)), (b"connection", b"close")]
-        await send({"type": "http.response.start", "status": written.status, "headers": headers})
-        await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else written.body})
+            await self._worlds.answer(scope, receive, send, self.refuse)
 
     def begun(self) -> None:
         """Take what is there now for what it was at start: scripts have prepared it."""
@@ -103,6 +87,7 @@ class MemoryApplication:
 
     @contextlib.asynccontextmanager
     async def _serving(self) -> AsyncIterator[None]:
+        await self._worlds.main.begin()
         await self._worlds.begin()
         try:
             yield

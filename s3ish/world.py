@@ -5,41 +5,28 @@ are under way end with the store that they began with.
 """
 
 import contextlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping
 from datetime import datetime
 from typing import NamedTuple
 
 from msgspec.structs import replace
 
-from s3ish.answering import make_s3
-from s3ish.api.inventory import lister, lists_of
-from s3ish.api.lifecycle import rules_of
 from s3ish.blob.memory import Blob, Capacity, MemoryBlobStore
 from s3ish.clock import Clock, ServiceTime
 from s3ish.config import Settings
 from s3ish.engines import put_together, users
 from s3ish.errors import NoSuchBucket
 from s3ish.furnish import furnish
-from s3ish.identity.registry import Registry
-from s3ish.identity.secrets import Secrets
 from s3ish.index.memory import MemoryIndex, Rows
-from s3ish.integrity.garbage import GarbageJob, RemovalJob
-from s3ish.jobs.inventory import InventoryJob
-from s3ish.jobs.lifecycle import LifecycleJob
-from s3ish.jobs.periodic import Periodic
-from s3ish.jobs.runner import Job, Runner
-from s3ish.notifications import Notifications
 from s3ish.objects import usage
-from s3ish.objects.consequences import Consequences
 from s3ish.objects.rewind import rewind_bucket
 from s3ish.objects.store import Store
 from s3ish.observe.observer import Observer
-from s3ish.replication import REPLICATION, Replicas
-from s3ish.server.access_log import AccessLog
 from s3ish.server.pipeline import S3Application
 from s3ish.server.planned_faults import PlannedFaults
 from s3ish.server.recorder import Recorder
 from s3ish.server.router import Router
+from s3ish.stage import Stage, make_cast
 from s3ish.tables.catalog import TABLES
 from s3ish.threads import ThreadPool
 
@@ -69,16 +56,8 @@ class Shared(NamedTuple):
     capacity: Capacity
 
 
-class _Stage:
-    """A store, what answers for it, and its jobs."""
-
-    def __init__(self, store: Store, s3: S3Application, access_log: AccessLog, jobs: Sequence[Job]) -> None:
-        self.store, self.s3 = store, s3
-        self._access_log = access_log
-        ageing = LifecycleJob(store, rules_of), InventoryJob(store, lists_of, lister(store))
-        self._runner = Runner(store, [GarbageJob(store), *ageing, *jobs], own=[RemovalJob(store)])
-        self._requests, self._is_left = 0, False
-        self._runner.start()
+class _Stage(Stage):
+    """A stage in memory."""
 
     @property
     def blobs(self) -> MemoryBlobStore:
@@ -86,35 +65,9 @@ class _Stage:
         assert isinstance(self.store.blobs, MemoryBlobStore)
         return self.store.blobs
 
-    @property
-    def is_busy(self) -> bool:
-        """Whether a request is under way."""
-        return self._requests > 0
-
-    @contextlib.contextmanager
-    def request(self) -> Iterator[S3Application]:
-        """Lend what answers, to a request."""
-        self._requests += 1
-        try:
-            yield self.s3
-        finally:
-            self._requests -= 1
-            self._clear()
-
-    async def age(self) -> None:
-        """Carry out the lifecycle rules, make the lists of objects that are due, and deliver the access logs, now."""
-        await self._runner.finish(LifecycleJob.name, InventoryJob.name)
-        await self._access_log.deliver(all_of_it=True)
-
-    async def leave(self) -> None:
-        """End its jobs; its memory is free when the last request has ended."""
-        self._is_left = True
-        await self._runner.stop()
-        self._clear()
-
-    def _clear(self) -> None:
-        if self._is_left and not self._requests:
-            self.blobs.forget()
+    def clear(self) -> None:
+        """Free its memory."""
+        self.blobs.forget()
 
 
 class World:
@@ -135,9 +88,8 @@ class World:
         self.storage = None  # memory has no drives
         root, *others = users(settings)
         self._owner = root.owner
-        self._users = [replace(root, access_key=access_key)] if access_key else [root, *others]
-        self._notifications = Notifications(settings.notifications, self.clock)
-        self._replicas = Replicas(settings.replication, self.clock)
+        own = [replace(root, access_key=access_key)] if access_key else [root, *others]
+        self._cast = make_cast(settings, shared.router, shared.observer, own, self.clock, self.faults)
         self._stage: _Stage | None = None
         self.start: Snapshot | None = None
         self._used = self.clock.monotonic()
@@ -156,6 +108,12 @@ class World:
     async def largest(self) -> list[tuple[str, int, int]]:
         """See ``usage.largest``."""
         return await usage.largest(self._stage.store.index if self._stage else None)
+
+    @contextlib.asynccontextmanager
+    async def request(self) -> AsyncIterator[S3Application]:
+        """Lend what answers, to a request."""
+        with self.stage.request() as s3:
+            yield s3
 
     async def begin(self, of: Snapshot | None = None) -> None:
         """Have a store: of a snapshot, or furnished as settings say. Raises CannotFurnish."""
@@ -185,8 +143,11 @@ class World:
         self.snapshots.clear()
         if self._stage:
             await self._stage.leave()
-        await self._notifications.close()
-        self._replicas.close()
+        await self._cast.close()
+
+    async def remove(self) -> None:
+        """See ``end``: nothing of it stays."""
+        await self.end()
 
     async def reset(self, bucket: str = "", snapshot: str = "") -> None:
         """Be as after the start: the store, clock, faults and recorded requests.
@@ -263,23 +224,7 @@ class World:
 
     async def _enter(self, store: Store) -> None:
         """Have another store, at once for requests that come from now on."""
-        settings, observer = self._shared.settings, self._shared.observer
-        access_log = AccessLog(store, settings.jobs.access_log_seconds)
-        s3 = make_s3(
-            settings,
-            store,
-            Registry(store, self._users, Secrets(store.keyring)),
-            self._shared.router,
-            observer,
-            self._notifications.targets,
-            by_machine_time=True,
-            any_region=True,
-            access_log=access_log,
-            faults=self.faults,
-        )
-        delivery = Periodic("access-logs", access_log.deliver, access_log.pause_seconds)
-        jobs = [delivery, *self._notifications.jobs(store, observer), *self._replicas.jobs(store, observer)]
-        old, self._stage = self._stage, _Stage(store, s3, access_log, jobs)
+        old, self._stage = self._stage, _Stage(self._cast, store, any_region=True)
         if old:
             await old.leave()
 
@@ -298,7 +243,5 @@ class World:
             self.clock,
             self._shared.offload,
             any_region=True,
-            consequences=Consequences(
-                self._notifications.events, REPLICATION.rows, is_replicated=REPLICATION.is_wanted
-            ),
+            consequences=self._cast.consequences,
         )

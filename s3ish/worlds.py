@@ -5,50 +5,85 @@ and the runs on a shared server, need no prefixes: each uses a key of its own.
 """
 
 import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AbstractAsyncContextManager
+from typing import Any, Generic, Protocol, TypeVar
 
+from s3ish.config import Settings
 from s3ish.engines import users
-from s3ish.errors import ServiceUnavailable
-from s3ish.server.claimed_world import MAIN, NAME
-from s3ish.world import Shared, World
+from s3ish.errors import S3Error, ServiceUnavailable
+from s3ish.server import test_controls
+from s3ish.server.claimed_world import MAIN, NAME, claimed_world, claimed_world_of_form, is_form
+from s3ish.server.faulty_sends import answer_whole
+from s3ish.server.pipeline import S3Application
+from s3ish.wire.shape import Written
 
 _LOOK_SECONDS = 30.0
 """How often idle worlds are looked for, at the most."""
 
+Refuse = Callable[..., Written]
+"""See ``S3Application.refuse``."""
 
-class Worlds:
+
+class World(test_controls.World, Protocol):
+    """A world that requests come to."""
+
+    @property
+    def idle_seconds(self) -> float:
+        """For how long it has not been used."""
+
+    def touch(self) -> None:
+        """Take note that it is used now."""
+
+    def request(self) -> AbstractAsyncContextManager[S3Application]:
+        """Lend what answers, to a request. Raises S3Error."""
+
+    async def end(self) -> None:
+        """The server ends."""
+
+    async def remove(self) -> None:
+        """Nothing of it is to stay. Raises S3Error."""
+
+
+W = TypeVar("W", bound=World)
+
+
+class Worlds(Generic[W]):
     """See the module.
 
     Args:
-        shared: what they have in common.
+        main: the world of all other keys.
+        make: returns the world of a key, begun. Raises S3Error.
     """
 
-    def __init__(self, shared: Shared) -> None:
-        self._shared = shared
-        self._most, self._idle_seconds = shared.settings.test.worlds, shared.settings.test.world_idle_seconds
-        self.main = World(shared)
-        self._configured = {MAIN, *(user.access_key for user in users(shared.settings))}
-        self._own: dict[str, World] = {}
+    def __init__(self, settings: Settings, main: W, make: Callable[[str], Awaitable[W]]) -> None:
+        self._most, self._idle_seconds = settings.test.worlds, settings.test.world_idle_seconds
+        self.main, self._make = main, make
+        self._configured = {MAIN, *(user.access_key for user in users(settings))}
+        self._own: dict[str, W] = {}
+        self._making = asyncio.Lock()
         self._looking: asyncio.Task[None] | None = None
 
-    async def begin(self) -> None:
-        """Begin the main world. Raises CannotFurnish."""
-        await self.main.begin()
+    async def begin(self, names: Sequence[str] = ()) -> None:
+        """Let requests come; some worlds are there already. Raises S3Error."""
+        for name in names:
+            self._own[name] = await self._make(name)
         self._looking = asyncio.create_task(self._look())
 
     async def end(self) -> None:
         """End all worlds."""
         if self._looking:
             self._looking.cancel()
-        for name in list(self._own):
-            await self.remove(name)
-        await self.main.end()
+        for world in (*self._own.values(), self.main):
+            await world.end()
+        self._own.clear()
 
     @property
     def names(self) -> list[str]:
         """The access keys whose worlds there are."""
         return sorted(self._own)
 
-    async def of(self, name: str) -> World:
+    async def of(self, name: str) -> W:
         """Return the world of an access key, begun if it is new. Those of settings, and ``MAIN``, are of the main one.
 
         Raises:
@@ -61,12 +96,8 @@ class Worlds:
         if world is None:
             if not NAME.fullmatch(name):
                 raise ValueError("a world is named by its access key: test-, and up to 64 letters, digits and .-_")
-            await self._remove_idle()
-            if len(self._own) >= self._most and name not in self._own:
-                raise ServiceUnavailable(f"There are {self._most} worlds of keys test-<name> already (test.worlds).")
-            begun = World(self._shared, name)
-            await begun.begin(self.main.start)
-            world = self._own.setdefault(name, begun)
+            async with self._making:
+                world = self._own.get(name) or await self._begun(name)
         world.touch()
         return world
 
@@ -74,13 +105,49 @@ class Worlds:
         """Take a world away. Raises LookupError: there is none of that key."""
         if name not in self._own:
             raise LookupError(f"there is no world {name!r}")
-        await self._own.pop(name).end()
+        async with self._making:
+            if world := self._own.pop(name, None):
+                await world.remove()
+
+    async def answer(self, scope: Any, receive: Any, send: Any, refuse: Refuse) -> None:
+        """Answer a request for S3, in the world that it names.
+
+        Args:
+            refuse: writes what is answered to one that no world takes.
+        """
+        name = claimed_world(scope)
+        if name == MAIN and is_form(scope):
+            name, scope, receive = await claimed_world_of_form(scope, receive)
+        try:
+            world = await self.of(name)
+        except S3Error as error:
+            await _send_refusal(scope, send, refuse, error)
+            return
+        async with world.request() as s3:
+            await answer_whole(s3, scope, receive, send)
+
+    async def _begun(self, name: str) -> W:
+        await self._remove_idle()
+        if len(self._own) >= self._most:
+            raise ServiceUnavailable(f"There are {self._most} worlds of keys test-<name> already (test.worlds).")
+        world = self._own[name] = await self._make(name)
+        return world
 
     async def _look(self) -> None:
         while True:
             await asyncio.sleep(min(_LOOK_SECONDS, self._idle_seconds))
-            await self._remove_idle()
+            async with self._making:
+                await self._remove_idle()
 
     async def _remove_idle(self) -> None:
         for name in [name for name, world in self._own.items() if world.idle_seconds >= self._idle_seconds]:
-            await self.remove(name)
+            await self._own.pop(name).remove()
+
+
+async def _send_refusal(scope: Any, send: Any, refuse: Refuse, error: S3Error) -> None:
+    client = (scope.get("client") or ("",))[0]
+    written = refuse(error, scope["raw_path"].decode("latin-1"), client, answered=True)
+    headers = [(name.encode(), value.encode()) for name, value in written.headers]
+    headers += [(b"content-length", b"%d" % len(written.body)), (b"connection", b"close")]
+    await send({"type": "http.response.start", "status": written.status, "headers": headers})
+    await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else written.body})

@@ -19,14 +19,20 @@ from botocore.exceptions import ClientError
 from s3ish.config import Settings
 from s3ish.memory_app import MemoryApplication
 from s3ish.server.claimed_world import MAIN, claimed_world
-from s3ish.testing import Server
+from s3ish.testing import Running, Server
 from tests.waiting import wait_until
 
 
-@pytest.fixture(scope="module")
-def shared():
-    with Server(buckets=("made",)) as server:
-        yield server
+@pytest.fixture(scope="module", params=["memory", "drives"])
+def shared(request, start_shared_server, tmp_path_factory):
+    """A server in memory, or one that keeps its data on drives."""
+    if request.param == "memory":
+        with Server(buckets=("made",)) as server:
+            yield server
+        return
+    roots = [tmp_path_factory.mktemp(f"drive{number}") for number in range(3)]
+    controls = {"S3ISH_TEST_CONTROLS": "true", "S3ISH_ACCESS_KEY": "test", "S3ISH_SECRET_KEY": "test"}
+    yield Running(start_shared_server(*roots, "--bucket", "made", **controls).endpoint)
 
 
 @pytest.fixture

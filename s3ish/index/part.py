@@ -5,7 +5,17 @@ from typing import TypeVar
 
 from msgspec.structs import replace
 
-from s3ish.index.protocol import Change, Expect, Index, Mark, RangeEmpty, Untouched
+from s3ish.index.protocol import (
+    Change,
+    Conflict,
+    Expect,
+    Index,
+    Mark,
+    RangeEmpty,
+    RowIs,
+    Unavailable,
+    Untouched,
+)
 
 C = TypeVar("C", bound=Change)
 
@@ -15,12 +25,19 @@ class Part:
 
     Args:
         whole: the index.
-        prefix: what the keys begin with there; nobody else writes such keys.
+        prefix: what the keys begin with there; no other code writes such keys.
         undivided: the tables that are the same in the whole.
+        guard: what holds in the whole as long as the part is there; commits fail when it does not.
     """
 
-    def __init__(self, whole: Index, prefix: bytes, undivided: frozenset[str] = frozenset()) -> None:
-        self.whole, self.prefix, self._undivided = whole, prefix, undivided
+    def __init__(
+        self,
+        whole: Index,
+        prefix: bytes,
+        undivided: frozenset[str] = frozenset(),
+        guard: RowIs | None = None,
+    ) -> None:
+        self.whole, self.prefix, self._undivided, self._guard = whole, prefix, undivided, guard
 
     async def get(self, table: str, key: bytes) -> bytes | None:
         """See ``Index.get``."""
@@ -33,8 +50,15 @@ class Part:
         return [(key[len(before) :], value) for key, value in rows] if before else rows
 
     async def commit(self, changes: Sequence[Change], expect: Sequence[Expect] = ()) -> None:
-        """See ``Index.commit``."""
-        await self.whole.commit([self.within(change) for change in changes], [self._expect(it) for it in expect])
+        """See ``Index.commit``. Raises Unavailable if the part is not there any more."""
+        guard = self._guard
+        wanted = [self._expect(it) for it in expect]
+        try:
+            await self.whole.commit([self.within(change) for change in changes], [guard, *wanted] if guard else wanted)
+        except Conflict:
+            if guard and await self.whole.get(guard.table, guard.key) != guard.value:
+                raise Unavailable("what it was of has ended") from None
+            raise
 
     def within(self, change: C) -> C:
         """Return a change of a row as one of the whole."""

@@ -4,7 +4,7 @@ from collections.abc import Set as AbstractSet
 
 from s3ish.blob.paths import home_of
 from s3ish.index.part import Part
-from s3ish.index.protocol import Damaged, Index, Rows
+from s3ish.index.protocol import Damaged, Index, RowIs, Rows
 from s3ish.model import Garbage
 from s3ish.objects.kept_rows import Decoded, KeptRows
 from s3ish.tables import keys
@@ -16,9 +16,9 @@ _UNDIVIDED = frozenset({INLINE.name})
 """Blobs are of all worlds, and so are the bytes of small ones."""
 
 
-def part_of(index: Index, world: str) -> Part:
-    """Return the rows of a world, given the main index."""
-    return Part(index, keys.world_prefix(world), _UNDIVIDED)
+def part_of(index: Index, world: str, guard: RowIs | None = None) -> Part:
+    """Return the rows of a world, given the main index and, for one that is written, what holds while it is there."""
+    return Part(index, keys.world_prefix(world), _UNDIVIDED, guard)
 
 
 async def worlds_in(index: Index) -> list[str]:

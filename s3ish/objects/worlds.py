@@ -10,7 +10,7 @@ from contextlib import suppress
 from s3ish.blob.paths import home_of
 from s3ish.errors import SlowDown
 from s3ish.index.part import Part
-from s3ish.index.protocol import Change, Damaged, Put, Rows
+from s3ish.index.protocol import Change, Damaged, Put, RowIs, Rows
 from s3ish.model import BlobRef, Garbage
 from s3ish.objects.kept_rows import KeptRows, all_rows
 from s3ish.objects.moments import commit_untouched, moments
@@ -28,6 +28,18 @@ async def listed(store: Store) -> list[str]:
     """Return the names of the worlds. Raises S3Error."""
     with translated():
         return await worlds_in(store.index)
+
+
+async def enter(store: Store, name: str) -> Part | None:
+    """Return the rows of a world, in which nothing can be written when it has ended or begun again; None without one.
+
+    Raises S3Error.
+    """
+    with translated():
+        value = await store.index.get(WORLDS.name, WORLDS.key(name))
+        if value is None:
+            return None
+        return part_of(store.index, name, RowIs(WORLDS.name, WORLDS.key(name), value))
 
 
 async def fork(store: Store, source: Store, snapshot: str, name: str) -> None:
@@ -54,7 +66,7 @@ async def fork(store: Store, source: Store, snapshot: str, name: str) -> None:
                 table = KEPT.split(key)[1]
                 changes += [world.within(Put(table, *row)) for row in KEPT.decode(key, value)]
                 changes.append(world.within(Put(KEPT.name, key, value)))
-            changes += [world.within(SNAPSHOTS.put(taken, START)), WORLDS.put(store.clock.now_ns(), name)]
+            changes += [world.within(SNAPSHOTS.put(taken, START)), WORLDS.put(store.clock.sequence(), name)]
             if await commit_untouched(store, changes, seen):
                 store.removal.has_left = True
                 return

@@ -20,7 +20,7 @@ from s3ish.integrity.garbage import GarbageJob
 from s3ish.integrity.rebuild import STEP_BLOBS, Progress, rebuild
 from s3ish.integrity.salvage import salvage
 from s3ish.integrity.startup import Foreign, Stale, adopt, recover
-from s3ish.objects import master_keys, snapshots
+from s3ish.objects import master_keys, snapshots, worlds
 from s3ish.objects.settling import settle_all
 from s3ish.objects.store import Store
 from s3ish.observe.logs import set_up_logs
@@ -133,7 +133,7 @@ class Preparation:
             await _note_master_keys(store)
             try:
                 await furnish(store, self._settings, users(self._settings)[0].owner)
-                await snapshots.note_start(store, wanted=self._settings.test.controls, again=not self.begun)
+                await _note_tests(store, self._settings.test.controls, again=not self.begun)
             except BaseException:  # nothing was served: whatever was there to look for is still marked
                 await store.index.commit([UNCLEAN.drop()])
                 raise
@@ -142,6 +142,20 @@ class Preparation:
         """Remove what is left of an index in places where it is no more."""
         others = [place for place in places(self._settings, volumes) if place != self.index]
         each_within(self._settings.storage.drive_timeout_seconds, [place.remove for place in others])
+
+
+async def _note_tests(store: Store, are_controlled: bool, *, again: bool) -> None:
+    """Keep the store for resets, or let go of what only a server with test controls has; say what stays."""
+    await snapshots.note_start(store, wanted=are_controlled, again=again)
+    if not are_controlled:
+        for name in await worlds.listed(store):
+            await worlds.remove(store, name)
+        if left := [name for name, _ in await snapshots.listed(store)]:
+            log.warning(
+                "snapshots of tests keep what they name on the drives, though test.controls is off. To remove one, "
+                "start with test.controls and send DELETE /-/test/snapshots/NAME",
+                snapshots=left,
+            )
 
 
 async def _note_master_keys(store: Store) -> None:

@@ -53,6 +53,7 @@ from s3ish.tables.catalog import (
     UPLOADS,
     USAGE,
     VERSIONS,
+    WORLDS,
 )
 from s3ish.tables.state import AWAY, STATE
 
@@ -239,6 +240,7 @@ ROWS = {
     "rows that a snapshot keeps": KEPT.put(
         [(b"bucket\0a", b"one\xff"), (b"bucket\0b", b"")], "abcdefgh234567ab", "current", b"bucket\0b"
     ),
+    "world": WORLDS.put(NS, "test-one"),
 }
 SIDECARS = {
     "bucket": BUCKETS.sidecar(BUCKET),

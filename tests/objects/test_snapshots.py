@@ -15,7 +15,7 @@ from s3ish.integrity.garbage import RemovalJob
 from s3ish.integrity.rebuild import rebuild
 from s3ish.integrity.startup import join, recover
 from s3ish.model import Attributes, Tag
-from s3ish.objects import annotations, appending, buckets, multipart, rename, snapshots, system, versions
+from s3ish.objects import annotations, appending, buckets, moments, multipart, rename, snapshots, system, versions
 from s3ish.objects.conditions import UNCONDITIONAL, ReadConditions
 from s3ish.objects.kept_rows import KeptRows
 from s3ish.tables.catalog import TABLES
@@ -440,7 +440,7 @@ async def test_another_commit_in_the_middle_has_it_look_again(store, world, monk
         await original(changes, expect)
 
     monkeypatch.setattr(store.index, "commit", commit)
-    monkeypatch.setattr(snapshots, "_PAUSE_SECONDS", 0)
+    monkeypatch.setattr(moments, "_PAUSE_SECONDS", 0)
     await snapshots.restore(store, "s")
     assert await get(store, "k") == sample(1500)
     left[0] = 10_000

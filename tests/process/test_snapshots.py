@@ -61,9 +61,10 @@ class Served:
     def delete(self, key):
         self.s3.delete_object(Bucket="made", Key=key)
 
-    def objects(self):
-        found = self.s3.list_objects_v2(Bucket="made").get("Contents", [])
-        return {it["Key"]: self.s3.get_object(Bucket="made", Key=it["Key"])["Body"].read() for it in found}
+    def objects(self, world=None):
+        s3 = of(world) if world else self.s3
+        found = s3.list_objects_v2(Bucket="made").get("Contents", [])
+        return {it["Key"]: s3.get_object(Bucket="made", Key=it["Key"])["Body"].read() for it in found}
 
     def shards(self):
         return sorted(str(path) for root in self.roots for path in root.rglob("*") if path.name.startswith("data."))
@@ -246,3 +247,40 @@ def test_a_start_without_controls_keeps_no_start(served, start_server):
     served.process.stop()
     start_server(*served.roots)
     wait_until(lambda: not served.shards())
+
+
+def of(world):
+    return boto3.client("s3", **world.client_arguments, config=Config(retries={"max_attempts": 0}))
+
+
+def test_a_fork_outlasts_crashes_and_what_becomes_of_the_main_world(served, require_clean):
+    fill(served)
+    served.server.snapshot("full")
+    one = served.server.fork("full", "one")
+    of(one).delete_object(Bucket="made", Key="small")
+    of(one).put_object(Bucket="made", Key="own", Body=b"o" * 300_000)
+    of(one).put_object(Bucket="made", Key="own small", Body=b"own")
+    served.crash()
+    served.server.control("DELETE", "snapshots/full")
+    changed = change(served)
+    served.crash()
+    world = served.server.world("one")
+    bodies = BODIES | {"own": b"o" * 300_000, "own small": b"own"}
+    del bodies["small"]
+    assert served.objects(world) == bodies
+    assert served.objects() == changed
+    world.reset()
+    assert served.objects(world) == BODIES
+    require_clean()
+
+
+def test_a_start_without_controls_leaves_nothing_of_worlds(served, start_server, require_clean):
+    one = served.server.world("one")
+    of(one).put_object(Bucket="made", Key="own", Body=b"o" * 300_000)
+    served.server.snapshot("kept")
+    assert served.shards()
+    served.process.stop()
+    process = start_server(*served.roots)
+    wait_until(lambda: not served.shards())
+    assert "snapshots of tests keep what they name" in process.stop()[1]
+    require_clean()

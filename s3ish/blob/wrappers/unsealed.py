@@ -61,7 +61,7 @@ class UnsealedStore:
         await self._store.delete(ref)
 
     async def unseal(self, ref: BlobRef) -> None:
-        """Do nothing: what has a sidecar is somebody else's."""
+        """Do nothing: what has a sidecar is of another world."""
 
     async def check(self, ref: BlobRef, *, repair: bool) -> Health:
         return await self._store.check(ref, repair=repair)
@@ -91,7 +91,7 @@ class _Writer:
     async def finish(self) -> BlobRef:
         return await self._writer.finish()
 
-    async def seal(self, sidecar: bytes) -> bytes | None:  # noqa: ARG002 - nobody reads it
+    async def seal(self, sidecar: bytes) -> bytes | None:  # noqa: ARG002 - there is no reader of it
         return await self._writer.keep()
 
     async def keep(self) -> bytes | None:
