@@ -58,6 +58,7 @@ torture: .venv/dev  ## Power cuts, crashes, faults, rot, races, crowds, enduranc
 	$(BIN)/python -m tests.torture.endurance --minutes 10 --seed $(SEED)
 	$(BIN)/python -m tests.torture.week --minutes 10 --seed $(SEED)
 	$(BIN)/python -m tests.sim.run --seeds $(ROUNDS) --seed $(SEED) --all 2
+	$(BIN)/python -m tests.model.objects --seeds $(ROUNDS) --seed $(SEED)
 	$(BIN)/python -m tests.sim.follow --seeds $(ROUNDS) --seed $(SEED)
 	$(BIN)/python -m tests.torture.syscalls
 	$(BIN)/python -m tests.fuzz.run --seconds 60 --requests 100000 --seed $(SEED)

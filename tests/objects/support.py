@@ -20,6 +20,7 @@ from s3ish.objects import get as read
 from s3ish.objects import put as write
 from s3ish.objects.conditions import UNCONDITIONAL
 from s3ish.objects.digests import Claims
+from s3ish.objects.encodings import cipher
 from s3ish.objects.store import Store
 from s3ish.tables.catalog import TABLES, USAGE
 from s3ish.tables.state import SWEEP
@@ -82,10 +83,11 @@ class World:
         volumes: how many.
         code: data and parity shards.
         encoding: the links under which objects are stored by default.
+        keyring: what encrypts keys, if objects can be encrypted.
     """
 
-    def __init__(self, root, *, volumes=3, clock=None, inline_offload=True, code=(2, 1), encoding=()):
-        self.encoding = encoding
+    def __init__(self, root, *, volumes=3, clock=None, inline_offload=True, code=(2, 1), encoding=(), keyring=None):
+        self.encoding, self.keyring = encoding, keyring
         self.root, self.count, self.code = str(root), volumes, code
         self.clock = clock or SteadyClock()
         self.offload = InlinePool() if inline_offload else ThreadPool(8)
@@ -113,6 +115,7 @@ class World:
         settings = BlobSettings(k=self.code[0], m=self.code[1], stripe_bytes=STRIPE, inline_bytes=INLINE)
         blobs = ErasureStore(volumes, settings, clock=self.clock, offload=self.offload, on_damage=on_damage)
         index = wrap(SQLiteIndex(index_path or self.index_path, tables.layouts, durable=False))
+        ciphers = {cipher.NAME: cipher.codec_of(self.keyring)} if self.keyring else {}
         store = Store(
             index,
             blobs,
@@ -121,7 +124,8 @@ class World:
             "us-east-1",
             on_damage,
             on_broken_row,
-            encodings=encodings(self.encoding),
+            encodings=encodings(self.encoding).having(ciphers),
+            keyring=self.keyring,
             upkeep=blobs.upkeep,
             tables=tables,
             piece_bytes=STRIPE,
