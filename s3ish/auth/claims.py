@@ -55,6 +55,7 @@ class _Where(Struct, frozen=True):
 
 
 _IN_HEADER = _Where(AuthorizationHeaderMalformed, "The authorization header is malformed; ", names_days=False)
+_IN_FORM = _Where(InvalidArgument, "", names_days=False)
 _IN_QUERY = _Where(AuthorizationQueryParametersError, "Error parsing the X-Amz-Credential parameter; ", names_days=True)
 
 
@@ -177,11 +178,16 @@ def read_form_scope(fields: Mapping[str, str], region: str, now: datetime) -> tu
             ArgumentName="x-amz-algorithm",
             ArgumentValue=fields["x-amz-algorithm"][:64],
         )
-    access_key, scope = _credential(fields["x-amz-credential"], _IN_QUERY)
     at = read_iso(fields["x-amz-date"])
     if at is None or at - now > MAX_SKEW:
         raise InvalidArgument("X-Amz-Date is not valid.", ArgumentName="x-amz-date")
-    _check_scope(scope, fields["x-amz-date"], region, "s3", _IN_QUERY)
+    try:
+        access_key, scope = _credential(fields["x-amz-credential"], _IN_FORM)
+        _check_scope(scope, fields["x-amz-date"], region, "s3", _IN_FORM)
+    except InvalidArgument as error:
+        named = {"ArgumentName": "X-Amz-Credential", "ArgumentValue": fields["x-amz-credential"][:256]}
+        error.details = {**named, **error.details}
+        raise
     return access_key, scope, at
 
 

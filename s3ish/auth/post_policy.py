@@ -5,8 +5,9 @@ https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-HTTPPOSTConstructPolicy.ht
 
 import base64
 import json
+import re
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from msgspec import Struct
@@ -17,6 +18,9 @@ from s3ish.errors import AccessDenied, InvalidPolicyDocument
 _UNCHECKED = frozenset(("awsaccesskeyid", "signature", "x-amz-signature", "policy", "file"))
 """Fields that no condition needs to name; nor those that begin with ``x-ignore-``."""
 _MOST = 5 * 1024**3
+_RANGE = "content-length-range"
+_SIMPLE = "Invalid Policy: Invalid Simple-Condition"
+_DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,9})?Z")
 
 
 class Sizes(Struct, frozen=True):
@@ -43,23 +47,28 @@ def check_policy(text: str, fields: Mapping[str, str], bucket: str, now: datetim
         AccessDenied: it has expired, or does not allow this.
     """
     document = _read(text)
-    if now >= _moment(document.get("expiration")):
+    if "expiration" not in document:
+        raise InvalidPolicyDocument("Invalid Policy: Policy missing expiration.")
+    if now >= _moment(document["expiration"]):
         raise AccessDenied("Invalid according to Policy: Policy expired.")
-    conditions = document.get("conditions")
+    if "conditions" not in document:
+        raise InvalidPolicyDocument("Invalid Policy: Policy missing conditions.")
+    conditions = document["conditions"]
     if not isinstance(conditions, list):
-        raise InvalidPolicyDocument("Invalid Policy: Conditions must be a list.")
+        raise InvalidPolicyDocument("Invalid Policy: Invalid 'conditions' value: must be a List.")
     given = {**fields, "bucket": bucket}
     named: set[str] = set()
     sizes = Sizes()
     for condition in conditions:
-        if isinstance(condition, list) and condition and str(condition[0]).lower() == "content-length-range":
+        operator = _operator(condition)
+        if operator == _RANGE:
             sizes = _sizes(condition)
             continue
-        for operator, name, wanted in _simple(condition):
-            named.add(name)
-            if not _holds(operator, name, wanted, given.get(name, "")):
-                shown = json.dumps([operator, f"${name}", "REDACTED" if is_customer_key(name) else wanted])
-                raise AccessDenied(f"Invalid according to Policy: Policy Condition failed: {shown}"[:512])
+        name, wanted = _field(condition)
+        named.add(name)
+        if not _holds(operator, name, wanted, given.get(name, "")):
+            shown = json.dumps([operator, f"${name}", "REDACTED" if is_customer_key(name) else wanted])
+            raise AccessDenied(f"Invalid according to Policy: Policy Condition failed: {shown}"[:512])
     extra = sorted(name for name in given if name not in named | _UNCHECKED and not name.startswith("x-ignore-"))
     if extra:
         raise AccessDenied(f"Invalid according to Policy: Extra input fields: {extra[0][:128]}")
@@ -68,7 +77,11 @@ def check_policy(text: str, fields: Mapping[str, str], bucket: str, now: datetim
 
 def _read(text: str) -> dict[str, Any]:
     try:
-        document = json.loads(base64.b64decode("".join(text.split()), validate=True))
+        plain = base64.b64decode("".join(text.split()), validate=True)
+    except ValueError as error:
+        raise InvalidPolicyDocument("Invalid Policy: invalid Base64 encoding.") from error
+    try:
+        document = json.loads(plain)
     except (ValueError, RecursionError) as error:
         raise InvalidPolicyDocument("Invalid Policy: Invalid JSON.") from error
     if not isinstance(document, dict):
@@ -78,15 +91,16 @@ def _read(text: str) -> dict[str, Any]:
 
 def _moment(text: Any) -> datetime:
     try:
-        at = datetime.fromisoformat(text)
-    except (TypeError, ValueError) as error:
-        raise InvalidPolicyDocument("Invalid Policy: Invalid 'expiration' value.") from error
-    return at if at.tzinfo else at.replace(tzinfo=UTC)
+        if _DATE.fullmatch(text):
+            return datetime.fromisoformat(text)
+    except (TypeError, ValueError):
+        pass
+    raise InvalidPolicyDocument(f"Invalid Policy: Invalid 'expiration' value: '{text}'"[:256])
 
 
 def _sizes(condition: list[Any]) -> Sizes:
+    _, least, most = condition
     try:
-        _, least, most = condition
         sizes = Sizes(int(least), int(most))
     except (TypeError, ValueError) as error:
         raise InvalidPolicyDocument("Invalid Policy: Invalid content-length-range.") from error
@@ -95,18 +109,35 @@ def _sizes(condition: list[Any]) -> Sizes:
     return sizes
 
 
-def _simple(condition: Any) -> list[tuple[str, str, str]]:
-    """Return operator, field and wanted value of a condition. Raises InvalidPolicyDocument."""
-    if isinstance(condition, dict) and condition:
-        found = [("eq", name, wanted) for name, wanted in condition.items()]
-    elif isinstance(condition, list) and len(condition) == 3 and str(condition[1]).startswith("$"):
-        found = [(str(condition[0]).lower(), str(condition[1])[1:], condition[2])]
-    else:
+def _operator(condition: Any) -> str:
+    """Return the operator of a condition that has as many parts as it needs. Raises InvalidPolicyDocument."""
+    if isinstance(condition, dict):
+        if len(condition) != 1:
+            raise InvalidPolicyDocument(f"{_SIMPLE}: Simple-Conditions must have exactly one property specified.")
+        return "eq"
+    if not isinstance(condition, list):
+        raise InvalidPolicyDocument("Invalid Policy: Invalid condition test: must be a List or Object.")
+    if not condition:
+        raise InvalidPolicyDocument("Invalid Policy: Invalid Condition: missing operation identifier.")
+    operator = str(condition[0]).lower()
+    if operator not in ("eq", "starts-with", _RANGE):
+        raise InvalidPolicyDocument(f"Invalid Policy: Invalid Condition: unknown operation '{operator[:64]}'.")
+    if len(condition) != 3:
+        raise InvalidPolicyDocument(f"Invalid Policy: Invalid {operator}: wrong number of arguments.")
+    return operator
+
+
+def _field(condition: Any) -> tuple[str, str]:
+    """Return the field that a condition is about, and what it wants of it. Raises InvalidPolicyDocument."""
+    if isinstance(condition, dict):
+        ((name, wanted),) = condition.items()
+        if not isinstance(wanted, str):
+            raise InvalidPolicyDocument(f"{_SIMPLE}: value must be a string.")
+        return str(name).lower(), wanted
+    _, name, wanted = condition
+    if not str(name).startswith("$") or not isinstance(wanted, str | int):
         raise InvalidPolicyDocument("Invalid Policy: Invalid Condition.")
-    for operator, _, wanted in found:
-        if operator not in ("eq", "starts-with") or not isinstance(wanted, str | int):
-            raise InvalidPolicyDocument("Invalid Policy: Invalid Condition.")
-    return [(operator, name.lower(), str(wanted)) for operator, name, wanted in found]
+    return str(name)[1:].lower(), str(wanted)
 
 
 def _holds(operator: str, name: str, wanted: str, value: str) -> bool:

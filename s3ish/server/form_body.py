@@ -8,7 +8,7 @@ from s3ish.blob.protocol import Buffer
 from s3ish.errors import (
     EntityTooLarge,
     EntityTooSmall,
-    IncorrectNumberOfFilesInPostRequest,
+    InvalidArgument,
     InvalidRequest,
     MalformedPOSTRequest,
 )
@@ -56,12 +56,14 @@ class FormBody:
         """Return the fields before the file, by lower-case name.
 
         Raises:
-            IncorrectNumberOfFilesInPostRequest: the form has no file.
+            InvalidArgument: the form has no file.
             S3Error: as ``FormParser.feed``, and as reading the body does.
         """
         while not self._parser.in_file:
             if not await self._feed():
-                raise IncorrectNumberOfFilesInPostRequest
+                raise InvalidArgument(
+                    "POST requires exactly one file upload per request.", ArgumentName="file", ArgumentValue=0
+                )
         self._keep()
         return self._parser.fields
 

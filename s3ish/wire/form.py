@@ -94,7 +94,7 @@ class FormParser:
         except self._malformed as error:
             raise MalformedPOSTRequest from error
         if not self.in_file and self._before > MAX_FIELDS_BYTES:
-            raise MaxPostPreDataLengthExceededError
+            raise MaxPostPreDataLengthExceededError(MaxPostPreDataLengthBytes=MAX_FIELDS_BYTES)
 
     def take(self) -> list[bytes]:
         """Return what has come of the file since this was last asked."""
@@ -140,7 +140,7 @@ class FormParser:
             return
         self._value += data[start:end]
         if len(self._value) > MAX_FIELDS_BYTES:
-            raise MaxPostPreDataLengthExceededError
+            raise MaxPostPreDataLengthExceededError(MaxPostPreDataLengthBytes=MAX_FIELDS_BYTES)
 
     def _end_part(self) -> None:
         if self.in_file:

@@ -73,9 +73,9 @@ def policy_of(conditions, minutes=5):
     return base64.b64encode(json.dumps({"expiration": expires, "conditions": conditions}).encode()).decode()
 
 
-def signed(fields, conditions, keys=ROOT, **more):
-    """Return fields with a policy of any conditions, signed by the older version."""
-    policy = policy_of(conditions, **more)
+def signed(fields, conditions, keys=ROOT, policy="", **more):
+    """Return fields with a policy, or one of any conditions, signed by the older version."""
+    policy = policy or policy_of(conditions, **more)
     signature = base64.b64encode(hmac.digest(keys[1].encode(), policy.encode(), "sha1")).decode()
     return {**fields, "policy": policy, "AWSAccessKeyId": keys[0], "signature": signature}
 
@@ -204,6 +204,70 @@ def test_what_a_policy_allows(post, bucket, conditions, more):
     assert post(bucket, signed({"key": "k"} | more, [{"bucket": bucket}, *conditions])).status == 204
 
 
+_OF_K = [{"key": "k"}]
+
+
+@pytest.mark.parametrize(
+    ("document", "message"),
+    [
+        ({"conditions": _OF_K}, "Policy missing expiration."),
+        ({"expiration": "2099-01-01T00:00:00Z"}, "Policy missing conditions."),
+        ({"expiration": "2099-01-01", "conditions": _OF_K}, "Invalid 'expiration' value: '2099-01-01'"),
+        ({"expiration": "2099-01-01 00:00:00+00:00", "conditions": _OF_K}, "Invalid 'expiration' value: "),
+        ({"expiration": "2099-01-01T00:00:00", "conditions": _OF_K}, "Invalid 'expiration' value: "),
+        ({"expiration": "2099-13-01T00:00:00Z", "conditions": _OF_K}, "Invalid 'expiration' value: "),
+        ({"expiration": 4070908800, "conditions": _OF_K}, "Invalid 'expiration' value: "),
+        ({"EXPIRATION": "2099-01-01T00:00:00Z", "conditions": _OF_K}, "Policy missing expiration."),
+        ({"conditions": {"key": "k"}}, "Invalid 'conditions' value: must be a List."),
+        ({"conditions": ["key"]}, "Invalid condition test: must be a List or Object."),
+        ({"conditions": [{}]}, "Invalid Simple-Condition: Simple-Conditions must have exactly one property specified."),
+        ({"conditions": [{"key": "k", "acl": "private"}]}, "Invalid Simple-Condition: Simple-Conditions must have"),
+        ({"conditions": [{"key": 1}]}, "Invalid Simple-Condition: value must be a string."),
+        ({"conditions": [[]]}, "Invalid Condition: missing operation identifier."),
+        ({"conditions": [["like", "$key", "k"]]}, "Invalid Condition: unknown operation 'like'."),
+        ({"conditions": [["eq", "$key"]]}, "Invalid eq: wrong number of arguments."),
+        ({"conditions": [["starts-with", "$key", "k", "k"]]}, "Invalid starts-with: wrong number of arguments."),
+        ({"conditions": [["content-length-range", 1]]}, "Invalid content-length-range: wrong number of arguments."),
+    ],
+)
+def test_what_is_wrong_with_a_policy_is_said(post, bucket, document, message):
+    if document.keys() == {"conditions"} and document["conditions"] is not _OF_K:
+        document = {"expiration": "2099-01-01T00:00:00Z"} | document
+    text = base64.b64encode(json.dumps(document).encode()).decode()
+    answer = post(bucket, signed({"key": "k"}, [], policy=text))
+    assert answer.outcome == (400, "InvalidPolicyDocument")
+    assert answer.xml.findtext("Message").startswith(f"Invalid Policy: {message}")
+
+
+@pytest.mark.parametrize("expiration", ["2099-01-01T00:00:00Z", "2099-01-01T00:00:00.000Z"])
+def test_forms_of_expirations(post, bucket, expiration):
+    document = {"expiration": expiration, "conditions": [{"bucket": bucket}, {"key": "k"}]}
+    text = base64.b64encode(json.dumps(document).encode()).decode()
+    assert post(bucket, signed({"key": "k"}, [], policy=text)).status == 204
+
+
+@pytest.mark.parametrize(
+    ("credential", "message"),
+    [
+        ("x", "the Credential is mal-formed; expecting"),
+        ("k/20260101/us-east-1/s3/aws3_request", 'incorrect terminal "aws3_request".'),
+        ("k/today/us-east-1/s3/aws4_request", 'incorrect date format "today".'),
+        ("k/{date}/us-east-9/s3/aws4_request", "the region 'us-east-9' is wrong; expecting 'us-east-1'"),
+        ("k/{date}/us-east-1/sqs/aws4_request", 'incorrect service "sqs".'),
+    ],
+)
+@pytest.mark.parametrize("presign", ["s3v4"], indirect=True)
+def test_what_is_wrong_with_the_credential_of_a_form_is_said(presign, post, bucket, unchanged, credential, message):
+    fields = presign(bucket, "k")
+    fields["x-amz-credential"] = credential.format(date=fields["x-amz-date"][:8])
+    with unchanged(bucket):
+        answer = post(bucket, fields)
+    assert answer.outcome == (400, "InvalidArgument")
+    assert answer.xml.findtext("Message").startswith(message)
+    assert answer.xml.findtext("ArgumentName") == "X-Amz-Credential"
+    assert answer.xml.findtext("ArgumentValue") == fields["x-amz-credential"]
+
+
 def test_a_policy_expires(post, bucket, unchanged):  # case 70
     with unchanged(bucket):
         fields = signed({"key": "k"}, [{"bucket": bucket}, {"key": "k"}], minutes=-1)
@@ -262,12 +326,12 @@ def test_forms_that_are_none(post, raw, bucket, unchanged):  # case 74
     fields = signed({"key": "k"}, [{"bucket": bucket}, {"key": "k"}])
     with unchanged(bucket):
         assert post(bucket, {"acl": "private"}).outcome == (400, "InvalidArgument")
-        assert post(bucket, fields, name="").outcome == (400, "IncorrectNumberOfFilesInPostRequest")
+        assert post(bucket, fields, name="").outcome == (400, "InvalidArgument")
         assert post(bucket, fields, end=False).outcome == (400, "MalformedPOSTRequest")
         assert post(bucket, [*fields.items(), ("key", "again")]).outcome == (400, "InvalidArgument")
         assert post(bucket, fields | {"x-amz-meta-a": "x" * 21_000}).outcome == (
             400,
-            "MaxPostPreDataLengthExceededError",
+            "MaxPostPreDataLengthExceeded",
         )
         assert post(bucket, [(f"x-ignore-{number}", "x") for number in range(2000)]).status == 400
         assert raw("POST", f"/{bucket}", "x=1", {"Content-Type": "application/x-www-form-urlencoded"}).status == 412
