@@ -39,7 +39,7 @@ from s3ish.jobs.lifecycle import LifecycleJob
 from s3ish.jobs.periodic import Periodic
 from s3ish.jobs.runner import Job, Runner
 from s3ish.notifications import Notifications
-from s3ish.objects import usage, worlds
+from s3ish.objects import holdings, worlds
 from s3ish.objects.consequences import Consequences
 from s3ish.objects.quota_settings import RELOAD_SECONDS, OwnerQuotas
 from s3ish.objects.store import Store
@@ -278,7 +278,7 @@ class Application:
         return [*jobs(store), scrub]
 
     async def _largest(self) -> list[tuple[str, int, int]]:
-        return await usage.largest(self._store.index if self._store else None)
+        return await holdings.largest(self._store.index if self._store else None)
 
     async def _is_ready(self) -> bool:
         if self._store is None:

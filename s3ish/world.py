@@ -18,7 +18,7 @@ from s3ish.engines import put_together, users
 from s3ish.errors import NoSuchBucket
 from s3ish.furnish import furnish
 from s3ish.index.memory import MemoryIndex, Rows
-from s3ish.objects import usage
+from s3ish.objects import holdings
 from s3ish.objects.rewind import rewind_bucket
 from s3ish.objects.store import Store
 from s3ish.observe.observer import Observer
@@ -106,8 +106,8 @@ class World:
         return self._stage is not None
 
     async def largest(self) -> list[tuple[str, int, int]]:
-        """See ``usage.largest``."""
-        return await usage.largest(self._stage.store.index if self._stage else None)
+        """See ``holdings.largest``."""
+        return await holdings.largest(self._stage.store.index if self._stage else None)
 
     @contextlib.asynccontextmanager
     async def request(self) -> AsyncIterator[S3Application]:

@@ -1,77 +1,46 @@
-"""A witness of commits: what changes a version has asked for what follows, and counts what it changes.
+"""A witness of commits: what buckets and owners hold is counted as it changes.
 
-Each writer of versions calls ``store.consequences.rows`` and ``USAGE.add`` by itself. One that forgets is a silent
-fault: no event, no replica, a counter that is wrong for good. Where the witness looks on, its first commit fails.
+Of versions ``Happening`` counts, uploads and their parts are counted by who writes them. One that counts something else
+is a silent fault: a counter that is wrong for good. Where the witness looks on, its first commit fails.
 """
 
 from contextlib import contextmanager
 
 import pytest
-from msgspec.structs import astuple, replace
+from msgspec.structs import astuple
 
-from s3ish.index.protocol import Add, Delete, Put
+from s3ish.index.protocol import Add, Put
 from s3ish.model import Usage
 from s3ish.objects import usage
-from s3ish.objects.consequences import Consequences
+from s3ish.objects.consequences import Happening
 from s3ish.objects.store import Store
 from s3ish.tables import keys
 from s3ish.tables.catalog import BUCKETS, OF_BUCKET, OF_OWNER, PARTS, UPLOADS, USAGE, VERSIONS
 
 
-class Asked:
-    """Stands among the changes of a commit, where what follows from a change was asked for."""
-
-    table, key = "", b""
-
-    def __init__(self, before, after):
-        self.before, self.after = before, after
-
-
-class Forgotten(BaseException):
-    """A writer forgot something; no handler of errors may take this for one of its own."""
+class Miscounted(BaseException):
+    """A writer counted something else; no handler of errors may take this for one of its own."""
 
 
 @contextmanager
 def witnessed():
-    """Look on at all commits of stores. Raises Forgotten in the writer that forgot."""
-    rows, commit = Consequences.rows, Store.commit
-
-    def asked(self, bucket, before, after, cause):
-        found = rows(self, bucket, before, after, cause)
-        if not found and before and after and replace(before, revision=after.revision) == after:
-            return found  # an amendment that changes nothing is none, unless something follows
-        return [Asked(before, after), *found]
+    """Look on at all commits of stores. Raises Miscounted in the writer."""
+    commit = Store.commit
 
     async def watched(self, changes, expect):
-        questions = [change for change in changes if isinstance(change, Asked)]
-        changes = [change for change in changes if not isinstance(change, Asked)]
-        wanted = await _counted(self, changes) if any(it.table in _COUNTED for it in changes) else None
+        rows = [row for it in changes for row in (it.rows() if isinstance(it, Happening) else [it])]
+        wanted = await _counted(self, rows) if any(it.table in _COUNTED for it in rows) else None
         done = await commit(self, changes, expect)
         if done and wanted is not None:
-            _require_asked(changes, questions)
-            _require_counted(changes, wanted)
+            _require_counted(rows, wanted)
         return done
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Consequences, "rows", asked)
         patch.setattr(Store, "commit", watched)
         yield
 
 
 _COUNTED = {VERSIONS.name, UPLOADS.name, PARTS.name}
-
-
-def _require_asked(changes, questions):
-    made = {it.key for it in changes if it.table == VERSIONS.name and isinstance(it, Put)}
-    gone = {it.key for it in changes if it.table == VERSIONS.name and isinstance(it, Delete)}
-    after = {_row(it.after) for it in questions if it.after}
-    before = {_row(it.before) for it in questions if it.before} - after
-    if (made, gone) != (after, before):
-        raise Forgotten(f"made {made}, gone {gone}; what follows was asked of {after} and {before}")
-
-
-def _row(version):
-    return VERSIONS.key(version.bucket, version.key, version.sequence)
 
 
 def _require_counted(changes, wanted):
@@ -80,7 +49,7 @@ def _require_counted(changes, wanted):
         if isinstance(change, Add) and change.table == USAGE.name:
             counted[change.key] = tuple(map(int.__add__, counted.get(change.key, (0,) * 6), change.numbers))
     if {row: numbers for row, numbers in counted.items() if any(numbers)} != wanted:
-        raise Forgotten(f"counted {counted}, but what changes is {wanted}")
+        raise Miscounted(f"counted {counted}, but what changes is {wanted}")
 
 
 async def _counted(store, changes):

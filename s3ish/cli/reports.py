@@ -14,7 +14,7 @@ from s3ish.engines import open_volumes
 from s3ish.index.protocol import Index
 from s3ish.integrity.startup import are_counted
 from s3ish.model import Usage
-from s3ish.objects import usage
+from s3ish.objects.holdings import of_all
 from s3ish.process.index_place import find_index, require
 from s3ish.tables.catalog import OF_BUCKET, OF_OWNER, TABLES
 from s3ish.tables.state import AGAIN, INVENTORY, JOBS, LEASES, LIFECYCLE, SCRUB, JobState
@@ -36,9 +36,7 @@ def holdings(settings: Settings) -> Holdings:
     """Return what all buckets hold. Raises BlobError, IndexFailure."""
 
     async def read(index: Index) -> Holdings:
-        return Holdings(
-            await usage.of_all(index, OF_BUCKET), await usage.of_all(index, OF_OWNER), await are_counted(index)
-        )
+        return Holdings(await of_all(index, OF_BUCKET), await of_all(index, OF_OWNER), await are_counted(index))
 
     return _ask(settings, read)
 

@@ -10,8 +10,8 @@ from msgspec.structs import replace
 
 from s3ish.index.protocol import Delete, RowIs
 from s3ish.model import Version
-from s3ish.objects.amend import amend_once
-from s3ish.objects.consequences import Cause
+from s3ish.objects.amend import amend_version_once
+from s3ish.objects.consequences import Cause, Happening
 from s3ish.objects.replication import JOB, ReplicationRule, waiting
 from s3ish.objects.store import Store, attempts, translated
 from s3ish.tables.catalog import VERSIONS
@@ -51,8 +51,8 @@ async def settle(
                         replicated=held.record.replicated or bool(rules and not failed),
                         revision=store.clock.sequence(held.record.revision),
                     )
-                    following = store.consequences.rows(bucket, held.record, wanted, _CAUSE)
-                    done = bool(await amend_once(store, VERSIONS, held, wanted, [gone, *following], [row]))
+                    happening = Happening(bucket, held.record, wanted, _CAUSE)
+                    done = bool(await amend_version_once(store, held, happening, [gone], [row]))
                 if done:
                     return
 

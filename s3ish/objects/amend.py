@@ -9,7 +9,7 @@ for what was under way and nothing else: recovery reads these, not the store.
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, ParamSpec, TypeVar
 
 import structlog
@@ -18,7 +18,8 @@ from msgspec.structs import replace
 from s3ish.blob.protocol import Corrupt, Missing
 from s3ish.index.protocol import Change, Expect, Put
 from s3ish.model import BlobRef, Intent, Version
-from s3ish.objects.store import Conflicted, Store, attempts, translated
+from s3ish.objects.consequences import Happening
+from s3ish.objects.store import Store, attempts, translated
 from s3ish.tables import keys
 from s3ish.tables.catalog import INTENTS, VERSIONS
 from s3ish.tables.part_list import blobs
@@ -36,51 +37,36 @@ class Gone(Exception):
     """The record to amend is no longer there."""
 
 
-def _nothing(*_: object) -> Sequence[Change]:
-    return ()
-
-
 async def amend(
-    store: Store,
-    table: SealedTable[R, K],
-    held: Held[R],
-    change: Callable[[R], R],
-    rows: Callable[[R, R], Sequence[Change]] = _nothing,
-    expect: Sequence[Expect] = (),
+    store: Store, table: SealedTable[R, K], held: Held[R], change: Callable[[R], R], also: Sequence[Change] = ()
 ) -> Held[R]:
-    """Replace a record by what ``change`` makes of it.
+    """Replace a record that is no version by what ``change`` makes of it.
 
     Args:
         table, held: the record, as it was found.
         change: returns the record to be, given the one that is there. It may be called again when another caller was
             faster, and with a later record then. It changes neither what the row is found by nor the blob.
-        rows: returns what is to be written in the same commit, given the record as it was and as it will be.
-        expect: what more the commit requires.
+        also: what is to be written in the same commit.
 
     Returns:
         The record as it is now.
 
     Raises:
         Gone: the record has been removed.
-        Conflicted: what more the commit requires does not hold.
         S3Error: the engines failed, and the amendment may have happened all the same; and what ``change`` raises.
     """
     with translated():
         for _ in attempts():
             wanted: Any = change(held.record)
-            same = wanted == held.record
-            wanted = replace(wanted, revision=store.clock.sequence(wanted.revision))
-            following = rows(held.record, wanted)
-            if same and not following:
+            if wanted == held.record and not also:
                 return held
-            amended = await amend_once(store, table, held, wanted, following, expect)
+            wanted = replace(wanted, revision=store.clock.sequence(wanted.revision))
+            amended = await amend_once(store, table, held, wanted, also)
             if amended:
                 return amended
             now = await found_now(store, table, held.key, wanted.blob)
             if now is None:
                 raise Gone
-            if expect and now.value == held.value:
-                raise Conflicted
             held = now
     raise AssertionError  # attempts() raises before
 
@@ -93,7 +79,7 @@ async def amend_once(
     also: Sequence[Change] = (),
     expect: Sequence[Expect] = (),
 ) -> Held[R] | None:
-    """Replace a record by another one, unless the row is another one by now; see ``amend``.
+    """Replace a record that is no version by another one, unless the row is another one by now; see ``amend``.
 
     Args:
         wanted: the record to be, with a revision of its own.
@@ -102,55 +88,54 @@ async def amend_once(
     Returns:
         The record as it is now; None if nothing was changed, because a requirement did not hold.
     """
-    # a write that a thread has begun cannot be cancelled, so that it is seen through to its end
-    return await asyncio.shield(asyncio.ensure_future(_attempt(store, table, held, wanted, also, expect)))
+    row = table.store(held.key, wanted)
+    amended = Held(table.name, wanted, row.key, row.value)
+    return await _seen_through(_attempt(store, table, held, amended, [row, *also], expect, [wanted.blob]))
+
+
+async def amend_version_once(
+    store: Store,
+    held: Held[Version],
+    happening: Happening,
+    also: Sequence[Change] = (),
+    expect: Sequence[Expect] = (),
+    parts: Sequence[BlobRef] = (),
+) -> Held[Version] | None:
+    """Replace a version by another one, as ``amend_once`` does with other records.
+
+    Args:
+        happening: the amendment, to a version with a revision of its own.
+        parts: the blobs of those parts that say something else, too: their sidecars are written with its own.
+    """
+    assert happening.put, "a version that is amended stays"
+    amended = VERSIONS.held(happening.put, happening.version)
+    blobs = [amended.record.blob, *parts]
+    return await _seen_through(_attempt(store, VERSIONS, held, amended, [happening, *also], expect, blobs))
+
+
+async def _seen_through(attempt: Coroutine[Any, Any, R]) -> R:
+    """A write that a thread has begun cannot be cancelled, so that an attempt is seen through to its end."""
+    return await asyncio.shield(asyncio.ensure_future(attempt))
 
 
 async def _attempt(
     store: Store,
     table: SealedTable[R, K],
     held: Held[R],
-    wanted: Any,
-    also: Sequence[Change],
+    amended: Held[R],
+    changes: Sequence[Change | Happening],
     expect: Sequence[Expect],
+    refs: Sequence[BlobRef],
 ) -> Held[R] | None:
-    """Commit an amended record and write its sidecar; None if the row is another one by now."""
-    row = table.store(held.key, wanted)
-    left = intent_of(store, held.table, held.key, wanted.blob)
-    amended = Held(table.name, wanted, row.key, row.value)
+    """Commit an amended record and write the sidecars of these blobs; None if the row is another one by now."""
+    left = [intent_of(store, held.table, held.key, ref) for ref in refs]
     try:
-        if not await store.commit([row, left, *also], [held.row, *expect]):
+        if not await store.commit([*changes, *left], [held.row, *expect]):
             return None
-        await write_sidecar(store, table, amended, wanted.blob)
-    except BaseException:  # it may have happened, and the sidecar does not say so
-        store.leftovers.add_intent(left.key)
-        raise
-    store.later(INTENTS.drop(left.key))
-    return amended
-
-
-async def amend_with_parts(
-    store: Store, held: Held[Version], wanted: Version, parts: Sequence[BlobRef], also: Sequence[Change]
-) -> Held[Version] | None:
-    """Replace a version by one whose parts say something else, too: their sidecars are written with its own.
-
-    Args:
-        wanted: the version to be, with a revision of its own.
-        parts: the blobs of those parts.
-        also: what more is changed in the same commit.
-
-    Returns:
-        The version as it is now; None if nothing was changed, because the row is another one by now.
-    """
-    left = [intent_of(store, held.table, held.key, ref) for ref in parts]
-    try:
-        amended = await amend_once(store, VERSIONS, held, wanted, [*also, *left])
-        if amended is None:
-            return None
-        for intent, ref in zip(left, parts, strict=True):
-            await write_sidecar(store, VERSIONS, amended, ref)
+        for intent, ref in zip(left, refs, strict=True):
+            await write_sidecar(store, table, amended, ref)
             store.later(INTENTS.drop(intent.key))
-    except BaseException:
+    except BaseException:  # it may have happened, and the sidecars do not say so
         for intent in left:
             store.leftovers.add_intent(intent.key)
         raise

@@ -8,7 +8,7 @@ https://docs.aws.amazon.com/AmazonS3/latest/userguide/annotations-overview.html
 
 import codecs
 from collections.abc import Sequence
-from contextlib import AsyncExitStack, suppress
+from contextlib import AsyncExitStack
 from unicodedata import category
 
 from msgspec.structs import replace
@@ -25,9 +25,9 @@ from s3ish.errors import (
     UnsupportedMediaType,
 )
 from s3ish.index.protocol import Change
-from s3ish.model import Annotation, Garbage, Part, Usage, Version
+from s3ish.model import Annotation, Part, Usage, Version
 from s3ish.objects import get as read
-from s3ish.objects import usage, versions
+from s3ish.objects import versions
 from s3ish.objects.conditions import matches
 from s3ish.objects.consequences import BY_SERVER, Cause
 from s3ish.objects.digests import Claims
@@ -37,8 +37,8 @@ from s3ish.objects.ingest import Source, ingest
 from s3ish.objects.linking import link
 from s3ish.objects.lock import check_removal
 from s3ish.objects.own_parts import make_each, seal_part
-from s3ish.objects.store import Conflicted, Store, attempts, drop_blobs, translated
-from s3ish.tables.catalog import INLINE, PARTS, USAGE, VERSIONS
+from s3ish.objects.store import Store, translated
+from s3ish.tables.catalog import INLINE, PARTS, VERSIONS
 
 MAX_ANNOTATIONS = 1000
 MAX_BYTES = 1024 * 1024
@@ -190,8 +190,10 @@ async def put_annotation(
                         raise AnnotationLimitExceeded
                     return replace(found, annotations=_ordered([*others, made]))
 
-                where = version.bucket, version.key, version_id
-                return await _amend(store, where, change, INLINE.keep(part.blob, inline), cause), made
+                also = INLINE.keep(part.blob, inline)
+                return await versions.amend_version(
+                    store, version.bucket, version.key, version_id, change, cause=cause, also=also
+                ), made
 
 
 async def _check_room(store: Store, name: str, size: int) -> None:
@@ -236,39 +238,12 @@ async def delete_annotation(
             check_removal(found, store.clock.service_ns(), bypass=bypass)
         return replace(found, annotations=others)
 
-    with translated():
-        return await _amend(store, (bucket, key, version_id), change, [], cause)
+    return await versions.amend_version(store, bucket, key, version_id, change, cause=cause)
 
 
 def _ordered(annotations: Sequence[Annotation]) -> tuple[Annotation, ...]:
     """Return annotations in the order in which they are listed: that of the UTF-8 bytes of their names."""
     return tuple(sorted(annotations, key=lambda one: one.name.encode()))
-
-
-async def _amend(
-    store: Store,
-    where: tuple[str, str, str | None],
-    change: versions.Amendment,
-    rows: Sequence[Change],
-    cause: Cause,
-) -> Version:
-    """Amend a version, and remove the blobs of the annotations that it has no longer."""
-    garbage: list[Garbage] = []
-
-    def beside(before: Version, after: Version) -> Sequence[Change]:
-        kept = {one.part.blob.id for one in after.annotations}
-        garbage[:] = [Garbage(one.part.blob) for one in before.annotations if one.part.blob.id not in kept]
-        more = usage.of_version(after) + -usage.of_version(before)
-        return [*rows, *drop_blobs(garbage), *USAGE.add(bucket, more)]
-
-    for _ in attempts():
-        held = await store.bucket(where[0])
-        bucket = held.record
-        with suppress(Conflicted):  # the bucket has changed meanwhile
-            version = await versions.amend_version(store, *where, change, cause=cause, beside=beside, expect=[held.row])
-            await store.discard(garbage)
-            return version
-    raise AssertionError  # attempts() raises before
 
 
 async def text_of(store: Store, version: Version, annotation: Annotation, encodings: Encodings | None) -> bytes:

@@ -22,7 +22,8 @@ from s3ish.index.protocol import Change
 from s3ish.model import Bucket, Garbage, Owner, Versioning
 from s3ish.objects import multipart
 from s3ish.objects.amend import Gone, amend
-from s3ish.objects.store import Store, attempts, drop_blobs, translated
+from s3ish.objects.garbage import drop_blobs
+from s3ish.objects.store import Store, attempts, translated
 from s3ish.tables import keys
 from s3ish.tables.catalog import BUCKETS, OF_BUCKET, UPLOADS, USAGE, VERSIONS
 
@@ -117,7 +118,7 @@ async def change_bucket(
         async with store.turn(name, ""):
             held = await store.bucket(name)
             try:
-                return (await amend(store, BUCKETS, held, change, lambda *_: rows)).record
+                return (await amend(store, BUCKETS, held, change, rows)).record
             except Gone:
                 raise NoSuchBucket(BucketName=name) from None
 

@@ -1,20 +1,25 @@
-"""What follows from a change of a version: rows of others, which the commit that makes the change writes as well.
+"""What a commit does to the versions of a key, and all that follows from it.
 
-Every commit that makes, replaces, removes or amends a version asks here, so that what notifies, replicates or counts
-can neither miss a change nor see one that did not happen. A source is a function that is given what happens and returns
+Every commit that makes, replaces, removes or amends a version says so by a ``Happening`` among its changes, and
+``Store.commit`` takes no row of a version in another way. The rows of the version itself, what listings show, what
+becomes garbage and what is counted follow from it here. So do the rows of others: what notifies or replicates can
+neither miss a change nor see one that did not happen. A source is a function that is given what happens and returns
 rows. It is asked again when another writer was faster and the change is decided anew, so it does nothing but answer,
 and where its bucket wants nothing it answers after one look into the bucket's documents.
 
-Three commits do not ask: rows that are restored from sidecars and a rebuild of the index, which change no version, and
-the erasure of a whole bucket in stacks for tests.
+Three commits go past it: rows that are restored from sidecars and a rebuild of the index, which change no version, and
+the restoring of a store or bucket in stacks for tests.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 from msgspec import Struct
 
 from s3ish.index.protocol import Change
-from s3ish.model import Bucket, Version
+from s3ish.model import Bucket, Garbage, Version
+from s3ish.objects import usage
+from s3ish.objects.garbage import drop_blobs, garbage_of
+from s3ish.tables.catalog import CURRENT, USAGE, VERSIONS
 
 
 class Cause(Struct, frozen=True):
@@ -39,17 +44,45 @@ BY_SERVER = Cause()
 """The cause where no client asked for it."""
 
 
-class Happening(Struct, frozen=True):
+Shown = tuple[Version | None, Version | None]
+"""What listings show of a key before and after a change: its newest version, or none."""
+
+
+class Happening:
     """What one commit does to the versions of a key.
 
     ``before`` is the version that is removed, replaced or amended, ``after`` the one that is made, or what it is
     amended to. A new version that replaces no other has no ``before``, a removal has no ``after``.
+
+    Args:
+        shown: what listings show, if the change is about that.
+
+    Attributes:
+        is_amendment: whether a version stays, and what is kept beside its bytes changes.
+        put: the row of the version that is made or amended.
+        garbage: the blobs that no row names any more; see ``Store.discard``.
+        usage: what the bucket holds more, or less.
+        following: the rows of others, when they were asked for.
     """
 
-    bucket: Bucket
-    before: Version | None
-    after: Version | None
-    cause: Cause
+    def __init__(
+        self,
+        bucket: Bucket,
+        before: Version | None,
+        after: Version | None,
+        cause: Cause,
+        shown: Shown | None = None,
+    ) -> None:
+        self.bucket, self.before, self.after, self.cause, self._shown = bucket, before, after, cause, shown
+        self.is_amendment = before is not None and after is not None and before.sequence == after.sequence
+        self.put = VERSIONS.put(after) if after else None
+        self.garbage = _garbage(before, after, self.is_amendment) if before else []
+        self.usage = usage.of_version(after)
+        if before:
+            self.usage += -usage.of_version(before)
+        if shown:
+            self.usage += usage.of_key(*shown)
+        self.following: Sequence[Change] | None = None
 
     @property
     def version(self) -> Version:
@@ -59,15 +92,28 @@ class Happening(Struct, frozen=True):
         return version
 
     @property
-    def is_amendment(self) -> bool:
-        """Whether a version stays, and what is kept beside its bytes changes."""
-        return self.before is not None and self.after is not None and self.before.sequence == self.after.sequence
-
-    @property
     def floor(self) -> int:
         """The greatest number that the clock gave these versions: ``clock.sequence(floor)`` comes after all that
         happened to them."""
         return max(max(it.sequence, it.revision) for it in (self.before, self.after) if it is not None)
+
+    def rows(self) -> list[Change]:
+        """Return the rows of the version itself, of listings, garbage and counters."""
+        rows: list[Change] = [self.put] if self.put else []
+        if self.before and not self.is_amendment:
+            rows.append(VERSIONS.delete(self.before.bucket, self.before.key, self.before.sequence))
+        if self._shown:
+            newest, version = self._shown[1], self.version
+            rows.append(CURRENT.show(newest) if newest else CURRENT.delete(version.bucket, version.key))
+        return [*rows, *drop_blobs(self.garbage), *USAGE.add(self.bucket, self.usage)]
+
+
+def _garbage(before: Version, after: Version | None, is_amendment: bool) -> list[Garbage]:
+    """Return the blobs that were named by a version and are not by what it becomes."""
+    if after is None or not is_amendment:
+        return [garbage_of(before, after)]
+    kept = {one.part.blob.id for one in after.annotations}
+    return [Garbage(one.part.blob) for one in before.annotations if one.part.blob.id not in kept]
 
 
 Row = Change
@@ -92,9 +138,20 @@ class Consequences:
         self._sources = sources
         self.is_replicated = is_replicated
 
-    def rows(self, bucket: Bucket, before: Version | None, after: Version | None, cause: Cause) -> list[Change]:
-        """Return the rows that are to be committed with a change; see ``Happening``."""
-        if not self._sources:
-            return []
-        happening = Happening(bucket, before, after, cause)
-        return [change for source in self._sources for change in source(happening)]
+    def of(self, happening: Happening) -> Sequence[Change]:
+        """Return the rows of others that follow."""
+        if happening.following is None:
+            happening.following = [change for source in self._sources for change in source(happening)]
+        return happening.following
+
+    def rows(self, changes: Iterable[Change | Happening]) -> list[Change]:
+        """Return the rows that a commit changes."""
+        rows: list[Change] = []
+        for change in changes:
+            if isinstance(change, Happening):
+                rows += change.rows()
+                rows += self.of(change)
+            else:
+                assert change.table != VERSIONS.name, "a version changes by a happening alone"
+                rows.append(change)
+        return rows

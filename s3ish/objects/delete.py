@@ -7,14 +7,14 @@ from msgspec import Struct
 
 from s3ish.index.protocol import Change, Expect
 from s3ish.model import NULL_VERSION, Bucket, Owner, Version
-from s3ish.objects import usage, versions
+from s3ish.objects import versions
 from s3ish.objects.conditions import UNCONDITIONAL, WriteConditions
-from s3ish.objects.consequences import BY_SERVER, Cause
+from s3ish.objects.consequences import BY_SERVER, Cause, Happening
 from s3ish.objects.lock import check_removal
 from s3ish.objects.put import publish
-from s3ish.objects.store import Store, attempts, drop_blobs, garbage_of, translated
+from s3ish.objects.store import Store, attempts, translated
 from s3ish.tables import keys
-from s3ish.tables.catalog import CURRENT, NULLS, USAGE, VERSIONS
+from s3ish.tables.catalog import NULLS, VERSIONS
 from s3ish.tables.table import Held
 
 
@@ -117,31 +117,22 @@ async def _remove(
 ) -> bool:
     """Commit the removal of one version, given the newest two of its key; tell whether it was done."""
     version = target.record
-    garbage = [garbage_of(version)]
-    changes: list[Change] = [VERSIONS.drop(target.key), *drop_blobs(garbage)]
-    changes += store.consequences.rows(bucket, version, None, cause)
-    less = -usage.of_version(version)
-    below = None
+    below, shown = None, None
     if newest and newest[0].key != target.key:
         expect = [*expect, target.row, newest[0].row]  # while it is there, the target is not what listings show
     else:
         below = newest[1] if len(newest) > 1 else None
         expect = [*expect, *VERSIONS.newest(version.bucket, version.key, target)]
-        changes.append(_entry_below(version, below))
-        less += usage.of_key(version, below.record if below else None)
+        shown = version, below.record if below else None
         _, end = keys.prefix_range(keys.versions_prefix(version.bucket, version.key))
         expect.append(VERSIONS.empty(keys.after(target.key), below.key if below else end))  # replicas come there
         if below:
             expect.append(below.row)
+    happening = Happening(bucket, version, None, cause, shown)
+    changes: list[Change | Happening] = [happening]
     if version.id == NULL_VERSION or (below and below.record.id == NULL_VERSION):  # it is the newest then
         changes.append(NULLS.delete(version.bucket, version.key))
-    if not await store.commit([*changes, *USAGE.add(bucket, less)], expect):
+    if not await store.commit(changes, expect):
         return False
-    await store.discard(garbage)
+    await store.discard(happening.garbage)
     return True
-
-
-def _entry_below(version: Version, below: Held[Version] | None) -> Change:
-    if below:
-        return CURRENT.show(below.record)
-    return CURRENT.delete(version.bucket, version.key)

@@ -3,45 +3,35 @@
 https://docs.aws.amazon.com/AmazonS3/latest/userguide/versioning-workflows.html
 """
 
+from typing import NamedTuple
+
 from msgspec.structs import replace
 
 from s3ish.blob.protocol import BlobWriter
 from s3ish.index.protocol import Change, Expect, RowIs
-from s3ish.model import NULL_VERSION, Attributes, Bucket, Garbage, Owner, Usage, Version
+from s3ish.model import NULL_VERSION, Attributes, Bucket, Owner, Usage, Version
 from s3ish.objects import usage, versions
 from s3ish.objects.conditions import UNCONDITIONAL, Conditions, WriteConditions
-from s3ish.objects.consequences import BY_SERVER, LIFECYCLE, Cause
+from s3ish.objects.consequences import BY_SERVER, LIFECYCLE, Cause, Happening
 from s3ish.objects.encodings.chain import Chain, Encodings, Links
 from s3ish.objects.ingest import Source, ingest
 from s3ish.objects.lock import check_removal
 from s3ish.objects.quotas import LONG_BYTES
-from s3ish.objects.store import Conflicted, Store, attempts, drop_blobs, garbage_of, translated
-from s3ish.tables.catalog import CURRENT, INLINE, NULLS, USAGE, VERSIONS
+from s3ish.objects.store import Conflicted, Store, attempts, translated
+from s3ish.tables.catalog import INLINE, NULLS, USAGE, VERSIONS
 from s3ish.tables.table import Held
 
 
-class Publication:
-    """What one commit will do to make a version the newest of its key.
+class Publication(NamedTuple):
+    """What one commit will do to make a version the newest of its key, and what it expects.
 
-    ``changes`` and ``expect`` go to the index, ``replaced`` is the version that goes, ``garbage`` are its blobs.
+    ``changes`` are those of null versions.
     """
 
-    def __init__(self, version: Version, expect: list[Expect]) -> None:
-        self.version = version
-        self.expect = expect
-        self.changes: list[Change] = []
-        self.replaced: Version | None = None
-        self.garbage: list[Garbage] = []
-
-    def replace(self, held: Held[Version], *, covered: bool) -> None:
-        """Remove the null version that the new one takes the place of."""
-        self.changes.append(VERSIONS.drop(held.key))
-        self.replaced = held.record
-        self.garbage = [garbage_of(held.record, self.version)]
-        if covered:  # else it is the newest, which is expected anyway
-            row = NULLS.covered(held.record)
-            self.expect += [held.row, row]
-            self.changes.append(NULLS.drop(row.key))
+    happening: Happening
+    version: Version
+    changes: list[Change]
+    expect: list[Expect]
 
 
 async def plan(store: Store, bucket: Bucket, draft: Version, newest: Held[Version] | None, cause: Cause) -> Publication:
@@ -62,14 +52,20 @@ async def plan(store: Store, bucket: Bucket, draft: Version, newest: Held[Versio
         modified_ns=draft.modified_ns or store.clock.service_ns(),
         replication="PENDING" if replicated else "",
     )
-    publication = Publication(version, VERSIONS.newest(version.bucket, version.key, newest))
+    top, replaced = newest.record if newest else None, None
+    changes: list[Change] = []
+    expect = VERSIONS.newest(version.bucket, version.key, newest)
     if enabled:
-        if newest and newest.record.id == NULL_VERSION:
-            publication.changes.append(NULLS.cover(newest.record))
+        if top and top.id == NULL_VERSION:
+            changes.append(NULLS.cover(top))
     elif old := await versions.find_null(store, version.bucket, version.key, newest):
         check_removal(old.record, store.clock.service_ns(), bypass=False)
-        publication.replace(old, covered=old is not newest)
-    return publication
+        replaced = old.record
+        if old is not newest:  # else it is the newest, which is expected anyway
+            row = NULLS.covered(replaced)
+            expect += [old.row, row]
+            changes.append(NULLS.drop(row.key))
+    return Publication(Happening(bucket, replaced, version, cause, shown=(top, version)), version, changes, expect)
 
 
 async def publish(
@@ -77,7 +73,7 @@ async def publish(
     draft: Version,
     writer: BlobWriter,
     conditions: Conditions = UNCONDITIONAL,
-    changes: tuple[Change, ...] = (),
+    changes: tuple[Change | Happening, ...] = (),
     expect: tuple[RowIs, ...] = (),
     cause: Cause = BY_SERVER,
     beside: Usage = Usage(),  # noqa: B008 - immutable
@@ -90,7 +86,7 @@ async def publish(
         conditions: what must be true of the key at that moment.
         changes, expect: what shall happen, and must be true, in the same commit.
         cause: why.
-        beside: how much these changes add to what the bucket holds.
+        beside: how much these changes add to what the bucket holds, but for happenings.
 
     Returns:
         The version as published.
@@ -104,29 +100,26 @@ async def publish(
         for _ in attempts():
             bucket = await store.bucket(draft.bucket)
             newest = next(iter(await store.newest(draft.bucket, draft.key)), None)
-            top = newest.record if newest else None
-            conditions.check(top, draft.key)
-            publication = await plan(store, bucket.record, draft, newest, cause)
-            version = publication.version
-            more = usage.of_version(version) + -usage.of_version(publication.replaced) + usage.of_key(top, version)
-            more += beside
+            conditions.check(newest.record if newest else None, draft.key)
+            happening, version, nulls, unchanged = await plan(store, bucket.record, draft, newest, cause)
+            more = happening.usage + beside
+            for change in changes:
+                if isinstance(change, Happening):
+                    more += change.usage
             room = await store.quotas.check(store.index, bucket.record, more)
             inline = await writer.seal(VERSIONS.seal(version))
             committed = await store.commit(
                 [
-                    *publication.changes,
-                    VERSIONS.put(version),
-                    CURRENT.show(version),
+                    *changes,  # what goes comes before what is made
+                    happening,
+                    *nulls,
                     *INLINE.keep(version.blob, inline),
-                    *drop_blobs(publication.garbage),
-                    *store.consequences.rows(bucket.record, publication.replaced, version, cause),
-                    *USAGE.add(bucket.record, more),
-                    *changes,
+                    *USAGE.add(bucket.record, beside),
                 ],
-                [bucket.row, *publication.expect, *expect, *room],
+                [bucket.row, *unchanged, *expect, *room],
             )
             if committed:
-                await store.discard(publication.garbage)
+                await store.discard(happening.garbage)
                 return version
             await still_expected(store, expect)
     raise AssertionError  # attempts() raises before

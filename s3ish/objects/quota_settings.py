@@ -6,7 +6,7 @@ the seconds after which a process asks again.
 
 from s3ish.errors import SlowDown
 from s3ish.model import Usage
-from s3ish.objects import buckets, system, usage
+from s3ish.objects import buckets, holdings, system
 from s3ish.objects.quotas import DOCUMENT, Limits, read_limits, write_limits
 from s3ish.objects.store import Store
 from s3ish.tables import keys
@@ -64,7 +64,7 @@ async def described(store: Store) -> list[tuple[str, str, Limits, Usage]]:
         found += [(OF_BUCKET, name, read_limits(text)) for name, text in texts if text]
         start = keys.after(rows[-1][0])
     found.sort(key=_place)
-    return [(kind, name, limits, await usage.held_by(store, kind, name)) for kind, name, limits in found]
+    return [(kind, name, limits, await holdings.held_by(store, kind, name)) for kind, name, limits in found]
 
 
 def _place(row: tuple[str, str, Limits]) -> tuple[str, str]:

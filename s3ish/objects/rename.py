@@ -15,17 +15,16 @@ from s3ish.blob.protocol import Corrupt, Missing
 from s3ish.errors import InvalidBucketState, InvalidRequest, NoSuchKey, PreconditionFailed
 from s3ish.index.protocol import Change, RowIs
 from s3ish.model import Origin, Part, Version
-from s3ish.objects import annotations, usage
+from s3ish.objects import annotations
 from s3ish.objects import get as read
 from s3ish.objects.client_tokens import ClientToken
 from s3ish.objects.conditions import ReadConditions
-from s3ish.objects.consequences import BY_SERVER, Cause
+from s3ish.objects.consequences import BY_SERVER, Cause, Happening
 from s3ish.objects.linking import link
 from s3ish.objects.lock import check_removal
 from s3ish.objects.own_parts import make_each, seal_part
 from s3ish.objects.put import publish
-from s3ish.objects.store import Conflicted, Store, attempts, drop_blobs, garbage_of, translated
-from s3ish.tables.catalog import CURRENT, VERSIONS
+from s3ish.objects.store import Conflicted, Store, attempts, translated
 from s3ish.tables.table import Held
 
 
@@ -123,9 +122,7 @@ async def _rename(
     newest = await store.newest(version.bucket, key)
     conditions.check(newest[0].record if newest else None, key)  # before anything is linked; publish() looks again
     changes, expect = await token.use(store) if token else (list[Change](), list[RowIs]())
-    garbage = [garbage_of(version)]
-    changes += [VERSIONS.drop(held.key), CURRENT.delete(version.bucket, version.key), *drop_blobs(garbage)]
-    changes += store.consequences.rows(bucket.record, version, None, cause)
+    gone = Happening(bucket.record, version, None, cause, shown=(version, None))
     async with AsyncExitStack() as stack:
         writer = await stack.enter_async_context(store.create(version.bucket, key, version.blob.size))
         draft = replace(
@@ -146,9 +143,8 @@ async def _rename(
             draft = replace(draft, blob=await link(store, version.blob, writer))
         except (Missing, Corrupt) as error:
             raise await read.cause(store, version, error) from error
-        less = usage.of_key(version, None) + -usage.of_version(version)
-        await publish(store, draft, writer, conditions, tuple(changes), (bucket.row, held.row, *expect), cause, less)
-    await store.discard(garbage)
+        await publish(store, draft, writer, conditions, (gone, *changes), (bucket.row, held.row, *expect), cause)
+    await store.discard(gone.garbage)
 
 
 async def _link_parts(

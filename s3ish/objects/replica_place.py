@@ -7,12 +7,11 @@ from s3ish.blob.protocol import BlobWriter
 from s3ish.errors import InvalidRequest
 from s3ish.index.protocol import Change, Expect, RowIs
 from s3ish.model import NULL_VERSION, Usage, Version
-from s3ish.objects import usage
-from s3ish.objects.consequences import Cause
+from s3ish.objects.consequences import Cause, Happening, Shown
 from s3ish.objects.put import still_expected
 from s3ish.objects.replication import JOB
 from s3ish.objects.store import Conflicted, Store, attempts
-from s3ish.tables.catalog import CURRENT, INLINE, NULLS, USAGE, VERSIONS
+from s3ish.tables.catalog import INLINE, NULLS, USAGE, VERSIONS
 from s3ish.tables.table import Held
 
 _CAUSE = Cause(job=JOB)
@@ -48,17 +47,16 @@ async def publish_replica(
             if await store.get(VERSIONS, draft.bucket, draft.key, draft.sequence) is not None:
                 raise Conflicted
             newest = next(iter(await store.newest(draft.bucket, draft.key)), None)
-            around, unchanged, shown = _place(draft, newest)
-            more = usage.of_version(draft) + shown + beside
-            room = await store.quotas.check(store.index, bucket.record, more)
+            shown, around, unchanged = _place(draft, newest)
+            happening = Happening(bucket.record, None, draft, _CAUSE, shown)
+            room = await store.quotas.check(store.index, bucket.record, happening.usage + beside)
             inline = await writer.seal(VERSIONS.seal(draft))
             committed = await store.commit(
                 [
+                    happening,
                     *around,
-                    VERSIONS.put(draft),
                     *INLINE.keep(draft.blob, inline),
-                    *store.consequences.rows(bucket.record, None, draft, _CAUSE),
-                    *USAGE.add(bucket.record, more),
+                    *USAGE.add(bucket.record, beside),
                     *changes,
                 ],
                 [bucket.row, *unchanged, *expect, *room],
@@ -69,17 +67,15 @@ async def publish_replica(
     raise AssertionError  # attempts() raises before
 
 
-def _place(replica: Version, newest: Held[Version] | None) -> tuple[list[Change], list[Expect], Usage]:
-    """Return what changes beside a replica's row, what must be so, and what listings show more of.
+def _place(replica: Version, newest: Held[Version] | None) -> tuple[Shown | None, list[Change], list[Expect]]:
+    """Return what listings show, what changes beside that, and what must be so.
 
     Args:
         newest: the newest version of its key.
     """
     if newest is not None and newest.record.sequence > replica.sequence:
         own = VERSIONS.key(replica.bucket, replica.key, replica.sequence)
-        return [], [VERSIONS.expect(own, None), newest.row], Usage()  # while that is there, listings show no replica
-    changes: list[Change] = [CURRENT.show(replica)]
-    if newest is not None and newest.record.id == NULL_VERSION:
-        changes.append(NULLS.cover(newest.record))
-    shown = usage.of_key(newest.record if newest else None, replica)
-    return changes, VERSIONS.newest(replica.bucket, replica.key, newest), shown
+        return None, [], [VERSIONS.expect(own, None), newest.row]  # while that is there, listings show no replica
+    top = newest.record if newest else None
+    covered: list[Change] = [NULLS.cover(top)] if top and top.id == NULL_VERSION else []
+    return (top, replica), covered, VERSIONS.newest(replica.bucket, replica.key, newest)

@@ -9,8 +9,9 @@ from typing import NamedTuple
 from s3ish.errors import NoSuchBucket
 from s3ish.index.protocol import Change, Delete, Put
 from s3ish.model import BlobRef, Bucket, Garbage, Usage
-from s3ish.objects import usage
-from s3ish.objects.store import Store, drop_blobs, garbage_of
+from s3ish.objects import holdings
+from s3ish.objects.garbage import drop_blobs, garbage_of
+from s3ish.objects.store import Store
 from s3ish.tables import keys
 from s3ish.tables.catalog import BUCKETS, CURRENT, INLINE, NULLS, OF_BUCKET, PARTS, UPLOADS, USAGE, VERSIONS
 
@@ -65,7 +66,7 @@ async def _contents(store: Store, name: str) -> _Contents:
     held = await store.find_bucket(name)
     if held is None:
         return _Contents([], [])
-    usages = await usage.held_by(store, OF_BUCKET, name)
+    usages = await holdings.held_by(store, OF_BUCKET, name)
     found = _Contents([Put(BUCKETS.name, held.key, held.value)], [Garbage(held.record.blob)], held.record, usages)
     rows = keys.bucket_range(name)
     for key, value in await VERSIONS.rows(store.index, *rows, _ALL):

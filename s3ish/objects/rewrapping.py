@@ -14,8 +14,8 @@ from s3ish.errors import MethodNotAllowed, NoSuchKey, NoSuchVersion
 from s3ish.index.protocol import Damaged
 from s3ish.model import Link, Part, Version
 from s3ish.objects import named_keys, versions
-from s3ish.objects.amend import amend_with_parts
-from s3ish.objects.consequences import BY_SERVER, Cause
+from s3ish.objects.amend import amend_version_once
+from s3ish.objects.consequences import BY_SERVER, Cause, Happening
 from s3ish.objects.encodings import cipher, named
 from s3ish.objects.encodings.chain import Links
 from s3ish.objects.encodings.cipher import DATA_KEY, DataKeys
@@ -106,11 +106,10 @@ async def rewrap(
                 if wanted == before:
                     return
                 wanted = replace(wanted, revision=store.clock.sequence(wanted.revision))
-                record = (await store.bucket(bucket)).record
+                happening = Happening((await store.bucket(bucket)).record, before, wanted, cause)
                 pairs = zip(_named_by(wanted), _named_by(before), strict=True)
                 behind = [new.blob for new, old in pairs if new.encoding != old.encoding]
-                also = store.consequences.rows(record, before, wanted, cause)
-                if await amend_with_parts(store, held, wanted, behind, also):
+                if await amend_version_once(store, held, happening, parts=behind):
                     return
 
 

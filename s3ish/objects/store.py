@@ -27,9 +27,10 @@ from s3ish.index.protocol import (
     Unavailable,
 )
 from s3ish.model import BlobRef, Bucket, Garbage, Version
-from s3ish.objects.consequences import Consequences
+from s3ish.objects.consequences import Consequences, Happening
 from s3ish.objects.encodings.chain import Encodings, UnknownEncoding
 from s3ish.objects.encodings.keyring import Keyring
+from s3ish.objects.garbage import drop_blobs
 from s3ish.objects.key_queue import KeyQueue
 from s3ish.objects.quotas import Quotas
 from s3ish.objects.removal import Removal
@@ -39,7 +40,6 @@ from s3ish.objects.unresolved import UnresolvedWrites
 from s3ish.select.running import Selects
 from s3ish.tables import keys
 from s3ish.tables.catalog import BUCKETS, GARBAGE, INLINE, TABLES, VERSIONS
-from s3ish.tables.part_list import blobs
 from s3ish.tables.table import Held, Table, Tables
 from s3ish.threads import ThreadPool
 
@@ -205,18 +205,22 @@ class Store:
         """Let this process's writers of one key go one after the other."""
         return self.turns.of(keys.object_key(bucket, key))
 
-    async def commit(self, changes: Sequence[Change], expect: Sequence[Expect]) -> bool:
-        """Commit, and tell whether the expectations held. Raises ServiceUnavailable, InsufficientStorage."""
+    async def commit(self, changes: Sequence[Change | Happening], expect: Sequence[Expect]) -> bool:
+        """Commit, and tell whether the expectations held. Raises ServiceUnavailable, InsufficientStorage.
+
+        A version changes by a happening alone, which brings all rows that follow from it.
+        """
+        rows = self.consequences.rows(changes)
         later, self._later = self._later, []
         try:
-            await self.index.commit([*changes, *later], expect)
+            await self.index.commit([*rows, *later], expect)
         except BaseException as error:
             self._later = later + self._later
             if isinstance(error, Conflict):
                 return False
             raise
         if self._watched:
-            self._wake({change.table for change in changes})
+            self._wake({change.table for change in rows})
         return True
 
     async def committed(self, table: Table[Any, ...], seconds: float) -> None:
@@ -286,26 +290,6 @@ def attempts() -> Iterator[int]:
     """Count the looks of a write that may lose races. Raises SlowDown when there were too many."""
     yield from range(MAX_ATTEMPTS)
     raise SlowDown
-
-
-def drop_blobs(garbage: Iterable[Garbage]) -> list[Change]:
-    """The changes that name blobs as garbage; ``Store.discard`` then removes them, and the rows of their bytes."""
-    return [GARBAGE.name_it(item) for item in garbage]
-
-
-def garbage_of(version: Version, successor: Version | None = None) -> Garbage:
-    """What is to be removed with a version: its own blob, the sidecar, and after it those that this speaks of.
-
-    Args:
-        successor: what takes its place, and takes over parts of it if it came of an append.
-    """
-    kept = {ref.id for ref in blobs(successor)} if successor else ()
-    return Garbage(version.blob, tuple(ref for ref in blobs(version) if ref.id not in kept))
-
-
-def blobs_of(version: Version) -> list[BlobRef]:
-    """All blobs that exist only for this version: its own (the sidecar) first."""
-    return [version.blob, *blobs(version)]
 
 
 class translated:  # noqa: N801 - reads as a verb, as contextlib's managers do

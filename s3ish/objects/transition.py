@@ -4,10 +4,10 @@ from msgspec.structs import replace
 
 from s3ish.index.protocol import Expect
 from s3ish.model import Version
-from s3ish.objects.amend import amend_once
-from s3ish.objects.consequences import Cause
+from s3ish.objects.amend import amend_version_once
+from s3ish.objects.consequences import Cause, Happening
 from s3ish.objects.store import Store, translated
-from s3ish.tables.catalog import CURRENT, VERSIONS
+from s3ish.tables.catalog import VERSIONS
 
 _ATTEMPTS = 5
 
@@ -39,11 +39,10 @@ async def move_version(store: Store, version: Version, storage_class: str, cause
                     revision=store.clock.sequence(held.record.revision),
                     restore=None,
                 )
-                also = store.consequences.rows(bucket.record, held.record, wanted, cause)
-                expect: list[Expect] = [newest.row]  # a noncurrent version is not what listings show
+                shown, expect = None, list[Expect]([newest.row])  # a noncurrent version is not what listings show
                 if newest.key == held.key:
-                    also = [*also, CURRENT.show(wanted)]
-                    expect = VERSIONS.newest(version.bucket, version.key, held)
-                if await amend_once(store, VERSIONS, held, wanted, also, expect):
+                    shown, expect = (held.record, wanted), VERSIONS.newest(version.bucket, version.key, held)
+                happening = Happening(bucket.record, held.record, wanted, cause, shown)
+                if await amend_version_once(store, held, happening, expect=expect):
                     return True
         return False

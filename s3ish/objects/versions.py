@@ -6,18 +6,16 @@ key, or the ``nulls`` table says which one it is; that row is written when somet
 
 import base64
 import binascii
-import functools
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Awaitable, Callable, Sequence
 
 from msgspec.structs import replace
 
 from s3ish.clock import Clock
 from s3ish.errors import InvalidArgument, MethodNotAllowed, NoSuchKey, NoSuchVersion
-from s3ish.index.protocol import Change, Expect
+from s3ish.index.protocol import Change
 from s3ish.model import NULL_VERSION, Bucket, Version
-from s3ish.objects.amend import Gone, amend
-from s3ish.objects.consequences import BY_SERVER, Cause
+from s3ish.objects.amend import amend_version_once
+from s3ish.objects.consequences import BY_SERVER, Cause, Happening
 from s3ish.objects.replication import JOB
 from s3ish.objects.store import Store, attempts, translated
 from s3ish.tables.catalog import NULLS, VERSIONS
@@ -25,7 +23,6 @@ from s3ish.tables.table import Held
 from s3ish.wire.scalars import write_http_date
 
 Amendment = Callable[[Version], Version]
-Beside = Callable[[Version, Version], Sequence[Change]]
 
 _RANDOM_BYTES = 7
 _ID_BYTES = 8 + _RANDOM_BYTES
@@ -98,10 +95,6 @@ async def get(store: Store, bucket: str, key: str, version_id: str | None, metho
     return present(await find(store, bucket, key, version_id), key, version_id, method).record
 
 
-def _nothing(*_: Version) -> Sequence[Change]:
-    return ()
-
-
 async def amend_version(
     store: Store,
     bucket: str,
@@ -111,65 +104,74 @@ async def amend_version(
     *,
     method: str = "PUT",
     cause: Cause = BY_SERVER,
-    beside: Beside = _nothing,
-    expect: Sequence[Expect] = (),
+    also: Sequence[Change] = (),
 ) -> Version:
-    """Change what is kept beside the bytes of a version: tags, access list, lock.
+    """Change what is kept beside the bytes of a version: tags, access list, lock, annotations.
 
     Args:
-        change: as that of ``amend``.
+        change: returns the version to be. It may be called again when another caller was faster.
         method: of the request, for the error that a delete marker gives.
         cause: why.
-        beside: returns further rows for the same commit, given the version as it was and as it will be.
-        expect: what more the commit requires.
+        also: further rows for the same commit.
 
     Returns:
         The version as it is now.
 
     Raises:
         NoSuchKey, NoSuchVersion, MethodNotAllowed: as ``get``; and what ``change`` raises.
-        Conflicted: what more the commit requires does not hold.
     """
+
+    async def found() -> Held[Version]:
+        return present(await find(store, bucket, key, version_id), key, version_id, method)
+
+    async with store.turn(bucket, key):
+        return await _amend(store, found, change, cause, also)
+
+
+async def amend_record(store: Store, version: Version, change: Amendment, cause: Cause) -> Version:
+    """Change a version, or delete marker, that was found before; see ``amend_version``. Raises NoSuchVersion."""
+
+    async def found() -> Held[Version]:
+        held = await store.get(VERSIONS, version.bucket, version.key, version.sequence)
+        if held is None:
+            raise NoSuchVersion(Key=version.key, VersionId=version.id)
+        return held
+
+    async with store.turn(version.bucket, version.key):
+        return await _amend(store, found, change, cause)
+
+
+async def _amend(
+    store: Store,
+    found: Callable[[], Awaitable[Held[Version]]],
+    change: Amendment,
+    cause: Cause,
+    also: Sequence[Change] = (),
+) -> Version:
     with translated():
-        async with store.turn(bucket, key):
-            for _ in attempts():
-                held = present(await find(store, bucket, key, version_id), key, version_id, method)
-                record = (await store.bucket(bucket)).record
-                rows = functools.partial(_rows, store, record, cause, beside)
-                changed = change if cause.job == JOB else functools.partial(_changed, store, record, change)
-                with suppress(Gone):
-                    return (await amend(store, VERSIONS, held, changed, rows, expect)).record
+        for _ in attempts():
+            held = await found()
+            bucket = await store.bucket(held.record.bucket)
+            before, after = held.record, change(held.record)
+            if cause.job != JOB:
+                after = _replicated_again(store, bucket.record, before, after)
+            same = after == before
+            after = replace(after, revision=store.clock.sequence(after.revision))
+            happening = Happening(bucket.record, before, after, cause)
+            if same and not store.consequences.of(happening):
+                return before
+            if await amend_version_once(store, held, happening, also, [bucket.row]):
+                await store.discard(happening.garbage)
+                return after
     raise AssertionError  # attempts() raises before
 
 
-async def amend_record(store: Store, version: Version, change: Callable[[Version], Version], cause: Cause) -> Version:
-    """Change a version, or delete marker, that was found before; see ``amend_version``. Raises NoSuchVersion."""
-    with translated():
-        async with store.turn(version.bucket, version.key):
-            held = await store.get(VERSIONS, version.bucket, version.key, version.sequence)
-            if held is None:
-                raise NoSuchVersion(Key=version.key, VersionId=version.id)
-            record = (await store.bucket(version.bucket)).record
-            try:
-                return (
-                    await amend(store, VERSIONS, held, change, functools.partial(_rows, store, record, cause, _nothing))
-                ).record
-            except Gone:
-                raise NoSuchVersion(Key=version.key, VersionId=version.id) from None
-
-
-def _changed(store: Store, bucket: Bucket, change: Callable[[Version], Version], version: Version) -> Version:
-    """Return a changed version; what says something else to clients by then is replicated once more."""
-    after = change(version)
-    is_same = (after.attributes, after.annotations) == (version.attributes, version.annotations)
+def _replicated_again(store: Store, bucket: Bucket, before: Version, after: Version) -> Version:
+    """Return an amended version; what says something else to clients by then is replicated once more."""
+    is_same = (after.attributes, after.annotations) == (before.attributes, before.annotations)
     if is_same or after.replication not in ("COMPLETED", "FAILED"):
         return after
     return replace(after, replication="PENDING") if store.consequences.is_replicated(bucket, after) else after
-
-
-def _rows(store: Store, bucket: Bucket, cause: Cause, beside: Beside, before: Version, after: Version) -> list[Change]:
-    """Return what follows from an amendment."""
-    return [*beside(before, after), *store.consequences.rows(bucket, before, after, cause)]
 
 
 def present(held: Held[Version] | None, key: str, version_id: str | None, method: str) -> Held[Version]:

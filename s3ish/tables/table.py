@@ -88,6 +88,10 @@ class Table(Generic[R, K]):
         """Return the record in a row together with the row. Raises Damaged, NewerFormat."""
         return Held(self.name, self.decode(key, value), key, value)
 
+    def held(self, put: Put, record: R) -> Held[R]:
+        """Return a record together with the row that a change writes of it."""
+        return Held(self.name, record, put.key, put.value)
+
     async def get(self, index: Rows, *of: K.args, **by: K.kwargs) -> Held[R] | None:
         """Return a row, None if there is none. Raises Damaged, NewerFormat, Unavailable."""
         key = self.key(*of, **by)

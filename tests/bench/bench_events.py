@@ -16,7 +16,7 @@ from s3ish.api.events import Events
 from s3ish.clock import Clock
 from s3ish.jobs.deliver import DeliveryJob
 from s3ish.jobs.runner import run_once
-from s3ish.objects.consequences import Cause, Consequences
+from s3ish.objects.consequences import Cause, Consequences, Happening
 from s3ish.objects.outbox import Targets
 from s3ish.observe.observer import Observer
 from s3ish.targets.file import File
@@ -74,11 +74,12 @@ async def main():
         for _ in range(ROUNDS):
             for name, bucket in found.items():
                 started = time.thread_time()
-                rows = [store.consequences.rows(bucket, None, version, CAUSE) for _ in range(COUNT)]
+                rows = [store.consequences.of(Happening(bucket, None, version, CAUSE)) for _ in range(COUNT)]
                 rounds.setdefault(name, []).append(time.thread_time() - started)
             for name, target in targets.items():
                 rows = [
-                    store.consequences.rows(found["event for a target"], None, version, CAUSE) for _ in range(COUNT)
+                    store.consequences.of(Happening(found["event for a target"], None, version, CAUSE))
+                    for _ in range(COUNT)
                 ]
                 await store.index.commit([row for some in rows for row in some])
                 job = DeliveryJob(store, ARN, target, Observer(), 10**6)

@@ -10,7 +10,7 @@ from s3ish.errors import AnnotationLimitExceeded, NoSuchAnnotation, Precondition
 from s3ish.integrity.inspect import Inspector
 from s3ish.integrity.rebuild import rebuild
 from s3ish.model import Attributes, Tag
-from s3ish.objects import annotations, appending, buckets, rename, usage, versions
+from s3ish.objects import annotations, appending, buckets, holdings, rename, versions
 from s3ish.objects import get as read
 from s3ish.objects.conditions import UNCONDITIONAL, ReadConditions
 from s3ish.objects.quota_settings import set_of_bucket
@@ -154,7 +154,7 @@ async def test_a_copy_under_another_encoding_has_them_under_it_too(tmp_path):
 
 async def test_their_bytes_count_and_quotas_hold_them(store):
     async def held():
-        return (await usage.held_by(store, OF_BUCKET, "b")).bytes
+        return (await holdings.held_by(store, OF_BUCKET, "b")).bytes
 
     await set_of_bucket(store, "b", Limits(bytes=1000))
     await put(store, "k", b"x" * 500)
@@ -206,14 +206,18 @@ async def test_a_check_repairs_them(store, world):
 
 async def test_a_bucket_that_changes_meanwhile_refuses_no_annotation(store, world, monkeypatch):
     await put(store, "k", b"data")
-    find, changes = versions.find, []
+    find, changes = store.bucket, []
 
-    async def found(*of):
+    async def found(name):
+        held = await find(name)
         if changes:
-            await buckets.change_bucket(store, "b", lambda it: replace(it, documents={"tagging": changes.pop()}))
-        return await find(*of)
+            document = changes.pop()
+            with monkeypatch.context() as inner:
+                inner.setattr(store, "bucket", find)
+                await buckets.change_bucket(store, "b", lambda it: replace(it, documents={"tagging": document}))
+        return held
 
-    monkeypatch.setattr(versions, "find", found)
+    monkeypatch.setattr(store, "bucket", found)
     for step in (lambda: annotate(store, "k", "n", b"text"), lambda: delete(store, "k", "n")):
         changes += ["<a/>", "<b/>"]
         before = store.index.commits
