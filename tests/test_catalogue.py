@@ -28,7 +28,7 @@ SUPERSEDED = {
 }
 
 KNOWN_GAPS = {
-    "requester pays is not kept": {"RequestCharged"},
+    "the pipeline adds it to every answer that is charged": {"RequestCharged"},
     "no object of INTELLIGENT_TIERING goes to an archive tier": {"ArchiveStatus"},
     "no restore runs a query": {"RestoreOutputPath"},
     "annotations are replicated with their object alone": {"Annotations.ReplicationStatus"},

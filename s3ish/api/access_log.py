@@ -17,8 +17,7 @@ from s3ish.api.grants import (
     list_of,
 )
 from s3ish.api.lock import OBJECT_LOCK
-from s3ish.api.payment import REQUEST_PAYMENT, REQUESTER
-from s3ish.api.rules import ENFORCED, ownership_of
+from s3ish.api.rules import ENFORCED, ownership_of, requester_pays
 from s3ish.api.shapes import OwnerElement
 from s3ish.auth.acl import AccessList
 from s3ish.auth.authorize import Permit
@@ -113,12 +112,12 @@ async def _admit(context: Context, request: Any) -> None:
     held = await context.store.find_bucket(enabled.target)
     if held is None:
         raise InvalidTargetBucketForLogging("The target bucket for logging does not exist", TargetBucket=enabled.target)
-    target, payment, lock = held.record, REQUEST_PAYMENT.of(held.record), OBJECT_LOCK.of(held.record)
+    target, lock = held.record, OBJECT_LOCK.of(held.record)
     if target.owner.id != context.target.owner.id:
         wrong = "The owner for the bucket to be logged and the target bucket must be the same."
     elif target.region != context.target.region:
         wrong = "The target bucket for logging must be in the region of the bucket to be logged."
-    elif payment and payment.payer == REQUESTER:
+    elif requester_pays(target):
         wrong = "The target bucket for logging must not have Requester Pays enabled."
     elif lock and lock.rule:
         wrong = "The target bucket for logging must not have a default retention of Object Lock."

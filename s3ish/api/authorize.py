@@ -1,9 +1,11 @@
 """Where decisions become refusals: the rights of a request, asked of ``auth.authorize``."""
 
+from collections.abc import Mapping
+
 from msgspec.structs import replace
 
 from s3ish.api.grants import list_of_object
-from s3ish.api.rules import rules_of
+from s3ish.api.rules import REQUESTER, requester_pays, rules_of
 from s3ish.auth.acl import PERMISSION_OF
 from s3ish.auth.authorize import Allowed, BucketRules, Decision, Denied, Permit, decide
 from s3ish.auth.condition_keys import Circumstances
@@ -12,6 +14,9 @@ from s3ish.errors import AccessDenied, NoSuchKey, S3Error
 from s3ish.model import ACCOUNT, Bucket
 from s3ish.objects import versions
 from s3ish.objects.store import Store
+
+PAYER = "x-amz-request-payer"
+"""The header by which a request says that its sender pays for it."""
 
 
 async def check_permit(
@@ -85,3 +90,20 @@ def check_owner(bucket: Bucket | None, expected: str | None, caller: Principal) 
         raise AccessDenied.because(
             f"the bucket belongs to {bucket.owner.id}, not to the owner that the request expects"
         )
+
+
+def check_payer(bucket: Bucket, caller: Principal, headers: Mapping[str, str]) -> bool:
+    """Return whether the caller pays for a request, and says so.
+
+    https://docs.aws.amazon.com/AmazonS3/latest/userguide/ObjectsinRequesterPaysBuckets.html
+
+    Raises:
+        AccessDenied: the caller must pay, and is anonymous or does not say that it will.
+    """
+    if not requester_pays(bucket) or caller.is_root:
+        return False
+    if not caller.is_anonymous and caller.owner.id == bucket.owner.id:
+        return False
+    if caller.is_anonymous or headers.get(PAYER, "").lower() != REQUESTER.lower():
+        raise AccessDenied.because("requesters pay for the bucket, and the request does not say that its sender will")
+    return True

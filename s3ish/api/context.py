@@ -5,7 +5,7 @@ from typing import Protocol
 
 from msgspec import Struct
 
-from s3ish.api.authorize import check_permit, decision_on
+from s3ish.api.authorize import check_payer, check_permit, decision_on
 from s3ish.auth.authorize import Denied, Permit
 from s3ish.auth.condition_keys import Circumstances
 from s3ish.auth.lasting import NO_NAMES, Names
@@ -87,7 +87,10 @@ class Context(Struct):
 
     async def require(self, permit: Permit) -> None:
         """Check that the caller has one more right than the operation's own. Raises AccessDenied, NoSuchBucket."""
-        await check_permit(self.store, self.principal, permit, await self._bucket_of(permit.bucket), self.circumstances)
+        bucket = await self._bucket_of(permit.bucket)
+        await check_permit(self.store, self.principal, permit, bucket, self.circumstances)
+        if bucket is not self.bucket and permit.action.startswith("s3:GetObject"):  # the source of a copy
+            check_payer(bucket, self.principal, self.headers)
 
     async def may(self, permit: Permit) -> bool:
         """Tell whether the caller has a right. Raises NoSuchBucket."""

@@ -1,27 +1,16 @@
-"""Who pays for requests: a document of which nothing comes on one machine.
+"""Who pays for requests: the document. Where requesters do, they must say that they know (``authorize.check_payer``).
 
 https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutBucketRequestPayment.html
 """
 
 from s3ish.api.documents import Effect, bucket_document
-from s3ish.wire.fields import element
-from s3ish.wire.shape import shape
-
-OWNER, REQUESTER = "BucketOwner", "Requester"
-
-
-@shape(root="RequestPaymentConfiguration")
-class RequestPayment:
-    """Who pays."""
-
-    payer: str = element("Payer", default=..., choices=(OWNER, REQUESTER))
-
+from s3ish.api.rules import PAYMENT, RequestPayment
 
 REQUEST_PAYMENT = bucket_document(
     RequestPayment,
-    "requestPayment",
+    PAYMENT,
     "GetBucketRequestPayment PutBucketRequestPayment",
     action="s3:{}BucketRequestPayment",
-    effect=Effect.NONE,
-    missing=lambda _: RequestPayment(payer=OWNER),
+    effect=Effect.ACTED_UPON,
+    missing=lambda _: RequestPayment(payer="BucketOwner"),
 )

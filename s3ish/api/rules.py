@@ -14,6 +14,7 @@ from s3ish.wire.fields import element, elements
 from s3ish.wire.shape import read_document, shape
 
 ENFORCED = "BucketOwnerEnforced"
+REQUESTER = "Requester"
 OWNERSHIPS = (ENFORCED, "BucketOwnerPreferred", "ObjectWriter")
 
 
@@ -41,7 +42,15 @@ class PublicAccessBlock:
     restrict: bool = element("RestrictPublicBuckets", default=False)
 
 
+@shape(root="RequestPaymentConfiguration")
+class RequestPayment:
+    """https://docs.aws.amazon.com/AmazonS3/latest/userguide/RequesterPaysBuckets.html"""
+
+    payer: str = element("Payer", default=..., choices=("BucketOwner", REQUESTER))
+
+
 POLICY, ACL, PUBLIC_ACCESS_BLOCK, OWNERSHIP = "policy", "acl", "publicAccessBlock", "ownershipControls"
+PAYMENT = "requestPayment"
 """The names of these documents in the bucket's record."""
 
 
@@ -54,6 +63,17 @@ def ownership_of(bucket: Bucket) -> str:
 @lru_cache(64)
 def _controls(text: str) -> OwnershipControls:
     return read_document(OwnershipControls, text.encode())
+
+
+def requester_pays(bucket: Bucket) -> bool:
+    """Tell whether others than the owner of a bucket must say that they pay for what they ask of it."""
+    text = bucket.documents.get(PAYMENT)
+    return text is not None and _payment(text).payer == REQUESTER
+
+
+@lru_cache(64)
+def _payment(text: str) -> RequestPayment:
+    return read_document(RequestPayment, text.encode())
 
 
 def rules_of(bucket: Bucket) -> BucketRules:

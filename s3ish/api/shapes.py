@@ -5,7 +5,7 @@ from functools import lru_cache
 from typing import Self
 
 from s3ish.model import Checksum, Owner
-from s3ish.wire.fields import element, elsewhere, group, header, headers, ignored, label
+from s3ish.wire.fields import element, elsewhere, group, header, headers, label
 from s3ish.wire.scalars import Instant
 from s3ish.wire.shape import shape
 
@@ -48,7 +48,7 @@ class BucketRequest:
 class RequesterPays:
     """Who pays for a request."""
 
-    request_payer = ignored("x-amz-request-payer", because="requests are not charged here")
+    request_payer = elsewhere("x-amz-request-payer", where="checked with the rights of the caller")
 
 
 @shape

@@ -14,7 +14,7 @@ from typing import Any
 import structlog
 from msgspec.structs import replace
 
-from s3ish.api.authorize import check_owner, check_permit
+from s3ish.api.authorize import PAYER, check_owner, check_payer, check_permit
 from s3ish.api.context import Body, Context
 from s3ish.api.get import get_object
 from s3ish.api.misplaced import refuse_misplaced
@@ -23,7 +23,7 @@ from s3ish.auth.authorize import Permit
 from s3ish.auth.condition_keys import Circumstances
 from s3ish.auth.identify import Authentication, Authenticator, is_presigned
 from s3ish.auth.lasting import NO_NAMES
-from s3ish.auth.principals import Principal, principal_of
+from s3ish.auth.principals import principal_of
 from s3ish.auth.stand_ins import effective_headers
 from s3ish.errors import (
     InternalError,
@@ -149,6 +149,8 @@ class S3Application:
                 await self._share(call, written)
             call.status = written.status
             _tell_region(call, written)
+            if call.pays and written.status < 300:
+                written.headers.append(("x-amz-request-charged", "requester"))
             linger = await self._settle(call, receive)
             call.stages.append(("handle", clock.monotonic()))
             await self._send(call, written, send, linger)
@@ -314,7 +316,7 @@ class S3Application:
         held = await self._store.find_bucket(target.bucket) if target.bucket else None
         bucket = call.bucket = held.record if held else None
         circumstances = call.circumstances(now, headers, query, identity=identity, region=self._store.region)
-        call.decided_by = await self._authorise(principal, operation, target, bucket, circumstances)
+        call.decided_by = await self._authorise(call, operation, target, bucket, circumstances)
         reached(("rights", tick()))
         if operation.needs_bucket and bucket is None:
             raise NoSuchBucket(BucketName=target.bucket)
@@ -415,7 +417,7 @@ class S3Application:
 
     async def _authorise(
         self,
-        principal: Principal,
+        call: RequestRecord,
         operation: Operation,
         target: Target,
         bucket: Bucket | None,
@@ -424,14 +426,17 @@ class S3Application:
         """Check the operation's own right, before anything is said of what exists; return which rule gives it.
 
         Raises:
-            AccessDenied: none does.
+            AccessDenied: none does, or the caller must pay and does not say that it will.
             NoSuchBucket: there is none; S3 tells that to anonymous callers too.
         """
+        principal = call.principal
         if not operation.needs_bucket:
             bucket = None
         elif bucket is None and principal.is_anonymous:
             raise NoSuchBucket(BucketName=target.bucket)
         check_owner(bucket, circumstances.headers.get("x-amz-expected-bucket-owner"), principal)
+        if bucket and _may_be_charged(operation):
+            call.pays = check_payer(bucket, principal, circumstances.headers)
         if operation.is_of_each_key and not principal.is_anonymous:
             return "each key is decided by itself"
         action = operation.version_action if "versionId" in circumstances.query else operation.action
@@ -494,6 +499,12 @@ async def linger(body: RequestBody) -> None:
     with contextlib.suppress(Disconnected, TimeoutError):
         async with asyncio.timeout(LINGER_SECONDS):
             await body.drain(LINGER_BYTES)
+
+
+@functools.lru_cache(256)
+def _may_be_charged(operation: Operation) -> bool:
+    """Whether S3 asks others than the owner of a bucket to pay for an operation on it."""
+    return operation.reads_form or (operation.supported and PAYER in shape.wire(operation.request).names_at("header"))
 
 
 def _names_region(call: RequestRecord) -> bool:

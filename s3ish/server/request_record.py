@@ -48,6 +48,7 @@ class RequestRecord:
         "operation",
         "origin",
         "path",
+        "pays",
         "prefix",
         "principal",
         "progress",
@@ -79,6 +80,7 @@ class RequestRecord:
         self.operation: Operation | None = None
         self.action = ""  # of the query protocol, or of a website
         self.principal: Principal = ANONYMOUS
+        self.pays = False  # whether the caller said that it pays, and has to
         self.target: Target | None = None
         self.bucket: Bucket | None = None
         self.site = ""  # the bucket whose website is asked for

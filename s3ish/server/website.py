@@ -13,7 +13,7 @@ from html import escape
 from http import HTTPStatus
 from urllib.parse import quote
 
-from s3ish.api.authorize import check_permit
+from s3ish.api.authorize import check_payer, check_permit
 from s3ish.api.context import Body, Context
 from s3ish.api.get import GetObjectRequest, get_object, head_object
 from s3ish.api.website import WEBSITE, Redirect, RoutingRule, WebsiteConfiguration
@@ -102,6 +102,7 @@ async def answer(store: Store, call: RequestRecord, target: Target, body: Body) 
     Raises:
         NoSuchBucket, NoSuchWebsiteConfiguration: there is no such site.
         MethodNotAllowed: the request is neither GET nor HEAD.
+        AccessDenied: requesters pay for the bucket, which no visitor can say to do.
         S3Error: the page cannot be had, and the site has no page that says so.
     """
     call.action = OPERATION
@@ -114,6 +115,7 @@ async def answer(store: Store, call: RequestRecord, target: Target, body: Body) 
         raise NoSuchWebsiteConfiguration(BucketName=target.bucket)
     if call.method not in _METHODS:
         raise MethodNotAllowed(headers={"allow": "GET, HEAD"}, Method=call.method, ResourceType="OBJECT")
+    check_payer(held.record, ANONYMOUS, {})
     return await _Visit(store, call, held.record, site, body).answer(target.key)
 
 
