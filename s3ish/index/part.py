@@ -1,7 +1,6 @@
 """Rows of an index whose keys begin with a prefix, as an index of their own."""
 
 from collections.abc import Sequence
-from typing import TypeVar
 
 from msgspec.structs import replace
 
@@ -11,13 +10,12 @@ from s3ish.index.protocol import (
     Expect,
     Index,
     Mark,
+    Put,
     RangeEmpty,
     RowIs,
     Unavailable,
     Untouched,
 )
-
-C = TypeVar("C", bound=Change)
 
 
 class Part:
@@ -60,9 +58,12 @@ class Part:
                 raise Unavailable("what it was of has ended") from None
             raise
 
-    def within(self, change: C) -> C:
+    def within(self, change: Change) -> Change:
         """Return a change of a row as one of the whole."""
-        return replace(change, key=self._before(change.table) + change.key)
+        key = self._before(change.table) + change.key
+        if isinstance(change, Put):  # of the many that there may be, most
+            return Put(change.table, key, change.value)
+        return replace(change, key=key)
 
     def _expect(self, expect: Expect) -> Expect:
         if isinstance(expect, Untouched):

@@ -5,13 +5,15 @@ rebuild of the index knows the main world alone, and a sweep removes what others
 world or snapshot names it.
 """
 
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 
 from s3ish.blob.paths import home_of
 from s3ish.errors import SlowDown
 from s3ish.index.part import Part
-from s3ish.index.protocol import Change, Damaged, Put, RowIs, Rows
-from s3ish.model import BlobRef, Garbage
+from s3ish.index.protocol import Change, Damaged, Delete, Put, RowIs, Rows
+from s3ish.model import BlobRef, Garbage, Snapshot
 from s3ish.objects.garbage import drop_blobs
 from s3ish.objects.kept_rows import KeptRows, all_rows
 from s3ish.objects.moments import commit_untouched, moments
@@ -60,14 +62,11 @@ async def fork(store: Store, source: Store, snapshot: str, name: str) -> None:
             taken = (await find(source, snapshot)).record
             if not taken.id:
                 raise NoSnapshot(f"the snapshot {snapshot!r} is damaged")
-            pages = await KEPT.rows(source.index, *keys.kept_range(taken.id), _ALL)
             world = part_of(store.index, name)
-            changes = await _end(store, world)
-            for key, value in pages:
-                table = KEPT.split(key)[1]
-                changes += [world.within(Put(table, *row)) for row in KEPT.decode(key, value)]
-                changes.append(world.within(Put(KEPT.name, key, value)))
-            changes += [world.within(SNAPSHOTS.put(taken, START)), WORLDS.put(store.clock.sequence(), name)]
+            then = await _beginning(source, taken)
+            now = {table.name: await all_rows(world, table.name) for table in store.tables if table is not INLINE}
+            changes = [world.within(change) for change in _differences(now, then)]
+            changes += [*await _garbage_of(store, world), WORLDS.put(store.clock.sequence(), name)]
             if await commit_untouched(store, changes, seen):
                 store.removal.has_left = True
                 return
@@ -80,32 +79,42 @@ async def remove(store: Store, name: str) -> None:
         async for seen in moments(store):
             if name not in await worlds_in(store.index):
                 raise LookupError(f"there is no world {name!r}")
-            changes = [*await _end(store, part_of(store.index, name)), WORLDS.delete(name)]
+            world = part_of(store.index, name)
+            now = {table.name: await all_rows(world, table.name) for table in store.tables if table is not INLINE}
+            changes = [world.within(change) for change in _differences(now, {})]
+            changes += [*await _garbage_of(store, world), WORLDS.delete(name)]
             if await commit_untouched(store, changes, seen):
                 store.removal.has_left = True
                 return
         raise SlowDown
 
 
-async def _end(store: Store, world: Part) -> list[Change]:
-    """The changes that remove all rows of a world, and make garbage of the main one of what it may alone name."""
-    changes: list[Change] = []
-    for table in store.tables:
-        if table is not INLINE:
-            changes += [world.within(table.drop(key)) for key, _ in await table.rows(world, b"", keys.END, _ALL)]
-    if not changes:
-        return []
+async def _beginning(source: Store, taken: Snapshot) -> Mapping[str, Mapping[bytes, bytes]]:
+    """Return the rows, by their tables, of a world that begins with a snapshot. Raises Damaged, Unavailable."""
+    then: dict[str, dict[bytes, bytes]] = defaultdict(dict)
+    start = SNAPSHOTS.put(taken, START)
+    then[start.table][start.key] = start.value
+    for key, value in await KEPT.rows(source.index, *keys.kept_range(taken.id), _ALL):
+        then[KEPT.name][key] = value
+        then[KEPT.split(key)[1]].update(KEPT.decode(key, value))
+    return then
+
+
+def _differences(
+    now: Mapping[str, Mapping[bytes, bytes]], then: Mapping[str, Mapping[bytes, bytes]]
+) -> Iterator[Put | Delete]:
+    """Yield the changes that make rows what they are to be."""
+    for table, rows in now.items():
+        wanted = then.get(table, {})
+        yield from (Delete(table, key) for key in rows if key not in wanted)
+        yield from (Put(table, key, value) for key, value in wanted.items() if rows.get(key) != value)
+
+
+async def _garbage_of(store: Store, world: Part) -> list[Change]:
+    """The changes that make garbage of the main world of what another one may alone name."""
     is_garbage = {ref.id for ref in await _garbage(store.index)}
-    return [
-        *changes,
-        *drop_blobs(
-            [
-                Garbage(ref)
-                for ref in (await names_of(store, world)).values()
-                if ref.id not in is_garbage and not await _is_in_main(store, ref)
-            ]
-        ),
-    ]
+    refs = [ref for ref in (await names_of(store, world)).values() if ref.id not in is_garbage]
+    return drop_blobs([Garbage(ref) for ref in refs if not await _is_in_main(store, ref)])
 
 
 async def names_of(store: Store, world: Part) -> dict[str, BlobRef]:
