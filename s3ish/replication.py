@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from s3ish.api.replication import given_to, may_replicate, rules_of
 from s3ish.clock import Clock
 from s3ish.config import ReplicaTargetSettings, ReplicationSettings
-from s3ish.jobs.destination import Destination
+from s3ish.jobs.destination import Peer
 from s3ish.jobs.missing_targets import MissingTargetsJob
 from s3ish.jobs.replicas_here import ReplicasHere
 from s3ish.jobs.replicate import ReplicationJob
@@ -45,9 +45,9 @@ class Replicas:
         missing = MissingTargetsJob(store, rules_of, arns, self._patience_seconds, observer)
         return [here, *sending, again, missing]
 
-    def _peer(self, target: ReplicaTargetSettings, store: Store) -> Destination:
+    def _peer(self, target: ReplicaTargetSettings, store: Store) -> Peer:
         client = self._clients[target.arn]
-        return S3ishPeer(store, client) if target.kind == "s3ish" else OtherPeer(store, client)
+        return (S3ishPeer if target.kind == "s3ish" else OtherPeer)(store, client, target.arn)
 
     def close(self) -> None:
         """End the connections to the other servers."""

@@ -26,3 +26,10 @@ class Destination(Protocol):
 
         Raises Refused, Unreachable.
         """
+
+
+class Peer(Destination, Protocol):
+    """Another server."""
+
+    async def tidy(self) -> None:
+        """End what was begun there for versions that do not wait any more. Raises Refused, Unreachable."""

@@ -13,7 +13,7 @@ import structlog
 
 from s3ish.errors import S3Error
 from s3ish.index.protocol import Damaged
-from s3ish.jobs.destination import Destination, Forbidden, Refused, Unreachable
+from s3ish.jobs.destination import Forbidden, Peer, Refused, Unreachable
 from s3ish.jobs.rest import Rest
 from s3ish.jobs.runner import Step
 from s3ish.jobs.settle import settle
@@ -32,6 +32,7 @@ _COUNT_SECONDS = 15.0
 """How often what waits is counted at most while there is more than one look shows."""
 _COUNT_SHARE = 0.02
 """What share of the time that takes at most: requests of the process wait meanwhile."""
+_TIDY_SECONDS = 600.0
 _TRIES = 6
 """How often a version is tried where keys or the bucket are refused, before it has failed."""
 _MOST_TRIED = 10_000
@@ -50,7 +51,7 @@ class SendingJob:
         observer: counts them.
     """
 
-    def __init__(self, store: Store, rules_of: RulesOf, arn: str, peer: Destination, observer: Observer) -> None:
+    def __init__(self, store: Store, rules_of: RulesOf, arn: str, peer: Peer, observer: Observer) -> None:
         self.name = f"replicate {arn}"
         self._store, self._rules_of, self._arn, self._peer, self._observer = store, rules_of, arn, peer, observer
         self._start, self._stop = keys.outbox_range(arn)
@@ -58,7 +59,7 @@ class SendingJob:
         self._held: set[tuple[str, str]] = set()
         self._tries: dict[bytes, int] = {}
         self._rest = Rest(store.clock)
-        self._counts_at = float("-inf")
+        self._counts_at = self._tidies_at = float("-inf")
 
     async def step(self) -> Step:
         """Send the next versions, or say when to try again."""
@@ -74,6 +75,7 @@ class SendingJob:
             self._rest.end()
         self._cursor = min(left) if left else keys.after(rows[-1][0]) if rows else self._start
         if len(rows) < _ROWS_A_STEP and not left:
+            await self._tidy()
             return self._end_pass()
         return self._leave_alone() if failed and not sent else Step(more=True)
 
@@ -84,6 +86,14 @@ class SendingJob:
             return Step(more=False, pause_seconds=_LOOK_SECONDS)
         self._held.clear()
         return self._leave_alone()
+
+    async def _tidy(self) -> None:
+        """Have the peer end what is of no use any more, now and then, and not while it takes nothing."""
+        now = self._store.clock.monotonic()
+        if now >= self._tidies_at and not self._held:
+            self._tidies_at = now + _TIDY_SECONDS
+            with suppress(Refused, Unreachable, S3Error, OSError):
+                await self._peer.tidy()
 
     def _leave_alone(self) -> Step:
         return Step(more=False, pause_seconds=min(self._rest.begin(), _COUNT_SECONDS))

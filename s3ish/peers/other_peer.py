@@ -18,6 +18,7 @@ from s3ish.objects.store import Store
 from s3ish.peers.amendment import amend
 from s3ish.peers.client import Client, check
 from s3ish.peers.headers import new_object
+from s3ish.peers.unfinished import Unfinished
 from s3ish.peers.upload import put_in_parts, put_whole, spans_of
 from s3ish.tables.catalog import SENDINGS
 
@@ -37,10 +38,16 @@ class OtherPeer:
     Args:
         store: the engines of this server.
         client: sends requests to the bucket.
+        arn: what rules call it.
     """
 
-    def __init__(self, store: Store, client: Client) -> None:
+    def __init__(self, store: Store, client: Client, arn: str) -> None:
         self._store, self._client = store, client
+        self._unfinished = Unfinished(store, client, arn)
+
+    async def tidy(self) -> None:
+        """See ``Peer``."""
+        await self._unfinished.sweep()
 
     async def replicate(self, bucket: Bucket, version: Version, rule: ReplicationRule) -> None:  # noqa: ARG002
         """See ``Destination``."""
@@ -85,7 +92,7 @@ class OtherPeer:
         headers = {**new_object(version, rule, self._store.clock.service_ns()), MARK: version.id}
         encodings, spans = await encodings_of(self._store, version), spans_of(version, _LONGEST_BYTES)
         if spans:
-            await put_in_parts(self._store, self._client, version, spans, encodings, headers, {})
+            await put_in_parts(self._store, self._client, version, spans, encodings, headers, {}, self._unfinished)
         else:
             await put_whole(self._store, self._client, version, encodings, headers)
 

@@ -14,6 +14,7 @@ from s3ish.peers.annotations import tell_annotations
 from s3ish.peers.client import Client, check
 from s3ish.peers.content import HELD_BYTES
 from s3ish.peers.headers import new_object
+from s3ish.peers.unfinished import Unfinished
 from s3ish.peers.upload import put_in_parts, put_whole, spans_of
 
 _LONGEST_BYTES = 5 * 1024**3
@@ -26,11 +27,17 @@ class S3ishPeer:
     Args:
         store: the engines of this server.
         client: sends requests to the bucket.
+        arn: what rules call it.
     """
 
-    def __init__(self, store: Store, client: Client) -> None:
+    def __init__(self, store: Store, client: Client, arn: str) -> None:
         self._store, self._client = store, client
+        self._unfinished = Unfinished(store, client, arn)
         self._is_strange = False
+
+    async def tidy(self) -> None:
+        """See ``Peer``."""
+        await self._unfinished.sweep()
 
     async def replicate(self, bucket: Bucket, version: Version, rule: ReplicationRule) -> None:  # noqa: ARG002
         """See ``Destination``."""
@@ -75,7 +82,7 @@ class S3ishPeer:
         headers = new_object(version, rule, now_ns)
         spans = spans_of(version, _LONGEST_BYTES)
         if spans:
-            return await put_in_parts(store, client, version, spans, encodings, headers, identity)
+            return await put_in_parts(store, client, version, spans, encodings, headers, identity, self._unfinished)
         return await put_whole(store, client, version, encodings, headers | identity)
 
     def _check_id(self, version: Version, answer: Answer | None) -> None:

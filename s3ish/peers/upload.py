@@ -4,17 +4,18 @@ https://docs.aws.amazon.com/AmazonS3/latest/userguide/mpuoverview.html
 """
 
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from typing import NamedTuple
 
-from s3ish.jobs.destination import Unreachable
+from s3ish.jobs.destination import Refused, Unreachable
 from s3ish.model import Checksum, Version
 from s3ish.objects.encodings.chain import Encodings
+from s3ish.objects.get import Replaced
 from s3ish.objects.store import Store
 from s3ish.outbound.http import Answer
 from s3ish.peers.client import Client, Content, check, element
 from s3ish.peers.content import content_of
 from s3ish.peers.headers import checksum
+from s3ish.peers.unfinished import Unfinished
 
 MOST_PARTS = 10_000
 _MIB = 1024 * 1024
@@ -65,37 +66,50 @@ async def put_in_parts(
     encodings: Encodings,
     headers: Mapping[str, str],
     completing: Mapping[str, str],
+    unfinished: Unfinished,
 ) -> Answer:
-    """Send a version in parts, one after the other; what is begun and does not end is aborted.
+    """Send a version in parts, one after the other; what was begun goes on if it is long, and is aborted otherwise.
 
     Args:
         headers: those of the new object.
         completing: those of the request that makes it.
+        unfinished: knows what was begun before.
 
     Raises Refused, Unreachable, Replaced, S3Error.
     """
     kind = _kind(version, spans)
-    begun = check(await client.call("POST", version.key, {**headers, **kind}, query={"uploads": ""}))
-    upload = element(begun, "UploadId")
+    upload, there = await unfinished.find(version)
     if not upload:
-        raise Unreachable("an upload was begun, and has no id")
+        begun = check(await client.call("POST", version.key, {**headers, **kind}, query={"uploads": ""}))
+        upload = element(begun, "UploadId")
+        if not upload:
+            raise Unreachable("an upload was begun, and has no id")
+        await unfinished.note(version, upload)
     try:
         listed = []
         for number, span in enumerate(spans, 1):
-            content = await content_of(store, version, span.start, span.stop, encodings)
-            given = checksum(span.checksum) if kind else {}
-            query = {"partNumber": str(number), "uploadId": upload}
-            answer = check(await client.call("PUT", version.key, given, query=query, content=content))
-            listed.append(_listed(number, answer, span.checksum if kind else None))
+            size, etag = there.get(number, (-1, ""))
+            if size != span.stop - span.start:
+                content = await content_of(store, version, span.start, span.stop, encodings)
+                given = checksum(span.checksum) if kind else {}
+                query = {"partNumber": str(number), "uploadId": upload}
+                answer = check(await client.call("PUT", version.key, given, query=query, content=content))
+                etag = answer.headers.get("etag", "").strip('"')
+            listed.append(_listed(number, etag, span.checksum if kind else None))
         document = f"<CompleteMultipartUpload>{''.join(listed)}</CompleteMultipartUpload>".encode()
         done = await client.call(
             "POST", version.key, completing, query={"uploadId": upload}, content=Content.of(document)
         )
-        return check(done)
-    except BaseException:
-        with suppress(Exception):
-            await client.call("DELETE", version.key, query={"uploadId": upload})
+        check(done)
+    except (Refused, Replaced):
+        await unfinished.abort(version, upload)
         raise
+    except BaseException:
+        if not unfinished.is_noted(version):
+            await unfinished.abort(version, upload)
+        raise
+    await unfinished.forget(version)
+    return done
 
 
 def _kind(version: Version, spans: Sequence[Span]) -> dict[str, str]:
@@ -106,7 +120,6 @@ def _kind(version: Version, spans: Sequence[Span]) -> dict[str, str]:
     return {"x-amz-checksum-algorithm": whole.algorithm, "x-amz-checksum-type": whole.kind}
 
 
-def _listed(number: int, answer: Answer, of: Checksum | None) -> str:
+def _listed(number: int, etag: str, of: Checksum | None) -> str:
     sums = f"<Checksum{of.algorithm}>{of.value}</Checksum{of.algorithm}>" if of else ""
-    etag = answer.headers.get("etag", "").strip('"')
     return f"<Part><PartNumber>{number}</PartNumber><ETag>&quot;{etag}&quot;</ETag>{sums}</Part>"

@@ -171,6 +171,13 @@ class AgainProgress(Struct, frozen=True):
     ended: bool = False
 
 
+class SendingUpload(Struct, frozen=True):
+    """A multipart upload of a version to another server: its id there, and the revision that it was begun with."""
+
+    upload: str
+    revision: int = 0
+
+
 class ListedFile(Struct, frozen=True):
     """A file of a list of objects: its key, size in bytes and MD5."""
 
@@ -292,6 +299,12 @@ SCRUB = Kept(
     "where the scrub is, and what it or a check found missing on which volume",
     "integrity/scrub.py",
 )
+SENDING_UPLOADS = Kept(
+    "sending-upload/",
+    SendingUpload,
+    "the multipart upload at another server of a version that is on its way there; named after its row of sendings",
+    "peers/unfinished.py",
+)
 SET = Mark("set", "the id of the set of volumes; an index of another set is refused", "integrity/startup.py")
 SWEEP = Mark(
     "sweep",
@@ -332,6 +345,7 @@ STATE_ROWS: tuple[Mark | Kept[Any], ...] = (
     MISSING_TARGETS,
     REPLICATION,
     SCRUB,
+    SENDING_UPLOADS,
     SET,
     SWEEP,
     SYSTEM_MARK,

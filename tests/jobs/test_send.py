@@ -44,6 +44,9 @@ class Peer:
             raise self.error
         self.taken.append((version.key, version.id))
 
+    async def tidy(self):
+        pass
+
 
 class Rig:
     """A store whose bucket ``b`` is sent to peers by the rules of the test."""

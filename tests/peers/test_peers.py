@@ -9,25 +9,28 @@ from s3ish.objects import buckets
 from s3ish.objects.consequences import Consequences
 from s3ish.objects.replication import Replication, ReplicationRule
 from s3ish.outbound.http import Answer
-from s3ish.peers import other_peer
+from s3ish.peers import other_peer, unfinished
 from s3ish.peers.other_peer import MARK, OtherPeer
 from s3ish.peers.s3ish_peer import S3ishPeer
 from s3ish.tables.catalog import SENDINGS
+from s3ish.tables.state import SENDING_UPLOADS
 from tests.objects.support import add_part, begin, complete, head, put, remove, sample, versions_of
 
 LISTED = 200, {}, b"<ListObjectAnnotationsResult/>"
-RULE = ReplicationRule(destination="arn:s3ish:replication:::there", markers=True)
+ARN = "arn:s3ish:replication:::there"
+RULE = ReplicationRule(destination=ARN, markers=True)
 
 
 class Script:
     """A client that notes each request and gives the answer of the test."""
 
     def __init__(self, answer):
-        self.sent, self._answer = [], answer
+        self.sent, self.queries, self._answer = [], [], answer
 
     async def call(self, method, key, headers=None, *, query=None, content=None):
         what = next(iter(query or {}), "")
         self.sent.append(f"{method} {what}".strip())
+        self.queries.append(dict(query or {}))
         self.headers = dict(headers or {})
         return self._answer(method, what)
 
@@ -58,12 +61,12 @@ async def send(peer, store, version):
 async def test_a_new_version_is_one_request_and_a_changed_one_is_first_asked_for(store, version):
     made, missing = (200, {"x-amz-version-id": version.id}, b""), error(404, "NoSuchVersion")
     client = Script(answers(PUT=made, PUT_tagging=missing, GET_annotation=LISTED))
-    await send(S3ishPeer(store, client), store, version)
+    await send(S3ishPeer(store, client, ARN), store, version)
     assert client.sent == ["PUT"]
-    await send(S3ishPeer(store, client), store, replace(version, revision=1))
+    await send(S3ishPeer(store, client, ARN), store, replace(version, revision=1))
     assert client.sent == ["PUT", "PUT tagging", "PUT", "PUT acl", "GET annotation"]
     known = Script(answers(GET_annotation=LISTED))
-    await send(S3ishPeer(store, known), store, replace(version, revision=1))
+    await send(S3ishPeer(store, known, ARN), store, replace(version, revision=1))
     assert known.sent == ["PUT tagging", "PUT acl", "GET annotation"]
 
 
@@ -71,11 +74,11 @@ async def test_a_replica_that_was_removed_is_not_sent_again_as_its_source_change
     changed = replace(version, revision=1, replicated=True)
     client = Script(answers(PUT_tagging=error(404, "NoSuchVersion")))
     with pytest.raises(Refused, match="removed"):
-        await send(S3ishPeer(store, client), store, changed)
+        await send(S3ishPeer(store, client, ARN), store, changed)
     assert client.sent == ["PUT tagging"]
     other = Script(answers(HEAD=(404, {}, b"")))
     with pytest.raises(Refused, match="removed"):
-        await send(OtherPeer(store, other), store, changed)
+        await send(OtherPeer(store, other, ARN), store, changed)
     assert other.sent == ["HEAD"]
 
 
@@ -88,13 +91,13 @@ async def test_a_server_without_rights_on_lists_and_annotations_is_sent_what_has
         return Answer(200, {}, b"")
 
     client, amended = Script(denied), replace(version, revision=1)
-    await send(S3ishPeer(store, client), store, amended)
+    await send(S3ishPeer(store, client, ARN), store, amended)
     public = (Grant("uri=http://acs.amazonaws.com/groups/global/AllUsers", "READ"),)
     with pytest.raises(Forbidden):
         listed = replace(amended, attributes=replace(version.attributes, acl=public))
-        await send(S3ishPeer(store, client), store, listed)
+        await send(S3ishPeer(store, client, ARN), store, listed)
     disabled = Script(answers(PUT_acl=error(400, "AccessControlListNotSupported"), GET_annotation=LISTED))
-    await send(S3ishPeer(store, disabled), store, listed)
+    await send(S3ishPeer(store, disabled, ARN), store, listed)
     assert disabled.sent[-1] == "GET annotation"
 
 
@@ -102,12 +105,12 @@ async def test_a_listing_that_is_none_is_refused(store, version):
     for body in (b"", b"<a", b"<!DOCTYPE a><a/>"):
         client = Script(answers(GET_annotation=(200, {}, body)))
         with pytest.raises(Refused, match="listing"):
-            await send(S3ishPeer(store, client), store, replace(version, revision=1))
+            await send(S3ishPeer(store, client, ARN), store, replace(version, revision=1))
 
 
 async def test_a_server_that_gives_ids_of_its_own_is_sent_nothing_more(store, version):
     client = Script(answers(PUT=(200, {"x-amz-version-id": "1"}, b"")))
-    peer = S3ishPeer(store, client)
+    peer = S3ishPeer(store, client, ARN)
     for _ in range(3):
         with pytest.raises(Forbidden, match='kind = "s3"'):
             await send(peer, store, version)
@@ -117,8 +120,8 @@ async def test_a_server_that_gives_ids_of_its_own_is_sent_nothing_more(store, ve
 async def test_a_version_that_is_removed_before_it_is_read_is_nothing_to_send(store, version):
     await remove(store, "a", version.id)
     client = Script(answers(HEAD=(404, {}, b"")))
-    await send(S3ishPeer(store, client), store, version)
-    await send(OtherPeer(store, client), store, version)
+    await send(S3ishPeer(store, client, ARN), store, version)
+    await send(OtherPeer(store, client, ARN), store, version)
     assert client.sent == ["HEAD"]
 
 
@@ -127,7 +130,7 @@ async def test_what_is_on_top_decides_what_is_sent(store, version):
 
     async def sent(there, of, **answer):
         client = Script(answers(HEAD=there, **answer))
-        await send(OtherPeer(store, client), store, of)
+        await send(OtherPeer(store, client, ARN), store, of)
         return client.sent[1:]
 
     def marked(of):
@@ -156,18 +159,20 @@ async def test_an_object_that_is_deleted_does_not_come_back_as_one_of_its_versio
     version = await put(store, "a", b"1")
     await remove(store, "a")
     client = Script(answers(HEAD=(404, {}, b"")))
-    await send(OtherPeer(store, client), store, version)
+    await send(OtherPeer(store, client, ARN), store, version)
     assert client.sent == ["HEAD", "PUT"]  # its delete marker comes after it
     marker = (await store.newest("b", "a"))[0].record
     await store.index.commit([SENDINGS.delete(RULE.destination, marker.sequence, "b", "a")])  # it is there
     with pytest.raises(Refused, match="later version"):
-        await send(OtherPeer(store, client), store, replace(version, revision=1))
+        await send(OtherPeer(store, client, ARN), store, replace(version, revision=1))
     assert client.sent == ["HEAD", "PUT", "HEAD"]
     again = await put(store, "a", b"2")
-    await send(OtherPeer(store, client), store, again)
+    await send(OtherPeer(store, client, ARN), store, again)
     assert client.sent[3:] == ["HEAD", "PUT"]
     await remove(store, "a", again.id)
-    await OtherPeer(store, client).replicate((await store.bucket("b")).record, version, replace(RULE, markers=False))
+    await OtherPeer(store, client, ARN).replicate(
+        (await store.bucket("b")).record, version, replace(RULE, markers=False)
+    )
     assert client.sent[5:] == ["HEAD", "PUT"]  # no marker goes there
 
 
@@ -177,13 +182,100 @@ async def test_an_upload_that_does_not_end_is_aborted(store, version, small_part
     begun = 200, {}, b"<UploadId>1</UploadId>"
     client = Script(answers(POST_uploads=begun, POST_uploadId=error(200, "InternalError")))
     with pytest.raises(Unreachable):
-        await send(S3ishPeer(store, client), store, made)
+        await send(S3ishPeer(store, client, ARN), store, made)
     assert client.sent == ["POST uploads", "PUT partNumber", "PUT partNumber", "POST uploadId", "DELETE uploadId"]
     monkeypatch.setattr(other_peer, "_LONGEST_BYTES", 2000)
     client = Script(answers(HEAD=(404, {}, b""), POST_uploads=begun, PUT_partNumber=error(400, "InvalidRequest")))
     with pytest.raises(Refused):
-        await send(OtherPeer(store, client), store, version)
+        await send(OtherPeer(store, client, ARN), store, version)
     assert client.sent == ["HEAD", "POST uploads", "PUT partNumber", "DELETE uploadId"]
+
+
+@pytest.fixture
+async def long(store, small_parts, monkeypatch, version):
+    """A version of three parts, whose upload goes on after it was cut off."""
+    monkeypatch.setattr(unfinished, "_NOTED_BYTES", 900)
+    upload = await begin(store, "m")
+    return await complete(store, upload, [await add_part(store, upload, number, sample(300)) for number in (1, 2, 3)])
+
+
+def numbers(client):
+    return [query["partNumber"] for query in client.queries if "partNumber" in query]
+
+
+async def noted(store):
+    return len(await SENDING_UPLOADS.family(store.index, 10))
+
+
+BEGUN = 200, {}, b"<UploadId>1</UploadId>"
+
+
+async def test_a_long_upload_that_was_cut_off_goes_on_after_a_restart(store, long):
+    def cut(method, what):
+        if what == "partNumber" and len(numbers(first)) == 3:
+            raise Unreachable("down")
+        return Answer(*(BEGUN if what == "uploads" else (200, {"etag": '"e"'}, b"")))
+
+    first = Script(cut)
+    with pytest.raises(Unreachable):
+        await send(S3ishPeer(store, first, ARN), store, long)
+    assert (first.sent[-1], numbers(first), await noted(store)) == ("PUT partNumber", ["1", "2", "3"], 1)
+    part = "<Part><PartNumber>{}</PartNumber><Size>{}</Size><ETag>&quot;e&quot;</ETag></Part>"
+    pages = [
+        "".join((part.format(1, 300), "<NextPartNumberMarker>1</NextPartNumberMarker><IsTruncated>true</IsTruncated>"))
+    ]
+    pages += [part.format(2, 299) + "<IsTruncated>false</IsTruncated>"]
+
+    def listed(method, what):
+        if (method, what) == ("GET", "uploadId"):
+            return Answer(200, {}, f"<ListPartsResult>{pages.pop(0)}</ListPartsResult>".encode())
+        if (method, what) == ("POST", "uploadId"):
+            return Answer(200, {"x-amz-version-id": long.id}, b"")
+        return Answer(200, {"etag": '"e"'}, b"")
+
+    second = Script(listed)
+    await send(S3ishPeer(store, second, ARN), store, long)
+    assert second.sent == ["GET uploadId", "GET uploadId", "PUT partNumber", "PUT partNumber", "POST uploadId"]
+    assert (numbers(second), await noted(store)) == (["2", "3"], 0)
+
+
+async def test_a_long_upload_that_is_gone_there_begins_anew(store, long):
+    async def begun_anew(version, there):
+        done = 200, {"x-amz-version-id": long.id}, b""
+        missing = error(404, "NoSuchVersion")
+        client = Script(
+            answers(
+                GET_uploadId=there, POST_uploads=BEGUN, POST_uploadId=done, PUT_tagging=missing, GET_annotation=LISTED
+            )
+        )
+        await send(S3ishPeer(store, client, ARN), store, version)
+        assert "POST uploads" in client.sent
+        assert (numbers(client), await noted(store)) == (["1", "2", "3"], 0)
+        return client.sent
+
+    for there in (error(404, "NoSuchUpload"), (200, {}, b"<x"), (200, {}, b"<a><Part><Size>x</Size></Part></a>")):
+        await unfinished.Unfinished(store, None, ARN).note(long, "0")
+        await begun_anew(long, there)
+    await unfinished.Unfinished(store, None, ARN).note(long, "0")
+    sent = await begun_anew(replace(long, revision=1), (200, {}, b"<a/>"))
+    assert sent[:3] == ["PUT tagging", "DELETE uploadId", "POST uploads"]  # what it says has changed
+
+
+async def test_a_long_upload_that_is_refused_or_of_no_use_is_aborted(store, long):
+    client = Script(answers(POST_uploads=BEGUN, PUT_partNumber=error(400, "InvalidRequest")))
+    peer = S3ishPeer(store, client, ARN)
+    with pytest.raises(Refused):
+        await send(peer, store, long)
+    assert (client.sent[-1], await noted(store)) == ("DELETE uploadId", 0)
+    await unfinished.Unfinished(store, None, ARN).note(long, "0")
+    await unfinished.Unfinished(store, None, "arn:s3ish:replication:::other").note(long, "0")
+    row = SENDINGS.put(1, ARN, long.sequence, long.bucket, long.key)
+    await store.index.commit([row])
+    await peer.tidy()
+    assert await noted(store) == 2  # it waits
+    await store.index.commit([SENDINGS.drop(row.key)])
+    await peer.tidy()
+    assert (client.sent[-1], await noted(store)) == ("DELETE uploadId", 1)
 
 
 async def test_what_a_version_says_is_in_the_headers(store, version):
@@ -195,7 +287,7 @@ async def test_what_a_version_says_is_in_the_headers(store, version):
         storage_class="GLACIER",
     )
     client = Script(answers(PUT=(200, {"x-amz-version-id": version.id}, b"")))
-    await send(S3ishPeer(store, client), store, replace(version, attributes=attributes))
+    await send(S3ishPeer(store, client, ARN), store, replace(version, attributes=attributes))
     assert client.headers == {
         "content-type": "text/plain",
         "x-amz-meta-colour": "blä",

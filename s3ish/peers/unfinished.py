@@ -1,0 +1,106 @@
+"""Uploads to one other server that were cut off: they go on with the parts that are there, after a restart as well.
+
+The id of a long upload stands in the index until the version is there. A short one begins again, which takes less than
+to note it.
+"""
+
+from collections.abc import Mapping
+from contextlib import suppress
+
+from s3ish.jobs.destination import Forbidden, Refused
+from s3ish.model import Version
+from s3ish.objects.store import Store
+from s3ish.peers.client import Client
+from s3ish.peers.listing import items_of
+from s3ish.tables import keys
+from s3ish.tables.catalog import SENDINGS
+from s3ish.tables.state import SENDING_UPLOADS, SendingUpload
+
+_NOTED_BYTES = 64 * 1024 * 1024
+"""From this length of a version on its upload is noted."""
+_LISTED_AT_ONCE = "100"
+_MOST_SWEPT = 1000
+
+
+class Unfinished:
+    """The uploads of one target.
+
+    Args:
+        store: the engines; their ids stand in its index.
+        client: sends requests to the bucket.
+        arn: what rules call the target.
+    """
+
+    def __init__(self, store: Store, client: Client, arn: str) -> None:
+        self._store, self._client, self._arn = store, client, arn
+
+    def _row(self, version: Version) -> bytes:
+        return keys.sending_key(self._arn, version.sequence, version.bucket, version.key)
+
+    def is_noted(self, version: Version) -> bool:
+        """Whether the upload of a version is long enough to go on later."""
+        return version.size >= _NOTED_BYTES
+
+    async def find(self, version: Version) -> tuple[str, Mapping[int, tuple[int, str]]]:
+        """Return the id of the upload of a version, empty if there is none, and size and ETag of each part there.
+
+        Raises Refused, Unreachable.
+        """
+        row = SENDING_UPLOADS.of(self._row(version))
+        begun = row.read(await row.value(self._store.index)) if self.is_noted(version) else None
+        if begun is None:
+            return "", {}
+        if begun.revision != version.revision:  # the object would say what the version said then
+            await self.abort(version, begun.upload)
+            return "", {}
+        try:
+            return begun.upload, await self._parts(version.key, begun.upload)
+        except Forbidden:  # the right to list parts is missing: it begins again
+            await self.abort(version, begun.upload)
+        except Refused:  # it was aborted there
+            await self.forget(version)
+        return "", {}
+
+    async def _parts(self, key: str, upload: str) -> dict[int, tuple[int, str]]:
+        found: dict[int, tuple[int, str]] = {}
+        query = {"uploadId": upload, "max-parts": _LISTED_AT_ONCE}
+        while True:
+            page = items_of(await self._client.call("GET", key, query=query), "Part")
+            try:
+                for it in page.items:
+                    found[int(it["PartNumber"])] = int(it["Size"]), it["ETag"].strip('"')
+            except (KeyError, ValueError) as error:
+                raise Refused("a listing cannot be read") from error
+            marker = page.fields.get("NextPartNumberMarker", "")
+            if page.fields.get("IsTruncated") != "true" or marker == query.get("part-number-marker"):
+                return found
+            query["part-number-marker"] = marker
+
+    async def note(self, version: Version, upload: str) -> None:
+        """Remember an upload that was begun, if it is a long one."""
+        if self.is_noted(version):
+            note = SENDING_UPLOADS.of(self._row(version)).put(SendingUpload(upload, version.revision))
+            await self._store.commit([note], [])
+
+    async def forget(self, version: Version) -> None:
+        """Forget the upload of a version: it is complete, or was aborted."""
+        if self.is_noted(version):
+            await self._store.commit([SENDING_UPLOADS.of(self._row(version)).drop()], [])
+
+    async def abort(self, version: Version, upload: str) -> None:
+        """Abort the upload of a version, as far as that can be done, and forget it."""
+        with suppress(Exception):
+            await self._client.call("DELETE", version.key, query={"uploadId": upload})
+        await self.forget(version)
+
+    async def sweep(self) -> None:
+        """Abort the uploads of versions that do not wait any more, as those that were removed. Raises Unreachable."""
+        start, stop = keys.outbox_range(self._arn)
+        for name, value in await SENDING_UPLOADS.family(self._store.index, _MOST_SWEPT):
+            row = SENDING_UPLOADS.of(name)
+            if not start <= name < stop or await self._store.get(SENDINGS, *keys.split_sending_key(name)):
+                continue
+            begun = row.read(value)
+            if begun:
+                await self._client.call("DELETE", keys.split_sending_key(name)[3], query={"uploadId": begun.upload})
+            await self._store.commit([row.drop()], [row.expect(value)])
