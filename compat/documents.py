@@ -209,7 +209,7 @@ def _notification() -> Document:
                 "Id": "topic",
                 "TopicArn": _ARN.format("sns", "topic"),
                 "Events": ["s3:ObjectCreated:Put", "s3:ObjectCreated:Copy"],
-                "Filter": keys(("prefix", "images/"), ("suffix", ".jpg")),
+                "Filter": keys(("Prefix", "images/"), ("Suffix", ".jpg")),
             }
         ],
         "QueueConfigurations": [
@@ -217,7 +217,7 @@ def _notification() -> Document:
                 "Id": "queue",
                 "QueueArn": _ARN.format("sqs", "queue"),
                 "Events": ["s3:ObjectCreated:*"],
-                "Filter": keys(("prefix", "docs/")),
+                "Filter": keys(("Prefix", "docs/")),
             }
         ],
         "LambdaFunctionConfigurations": [

@@ -269,10 +269,15 @@ def _meant_by(names: frozenset[str]) -> frozenset[str]:
 
 
 async def _admit(context: Context, request: Any) -> None:
-    """Refuse targets that do not exist, unless they are not to be asked for, and give an id to what has none."""
+    """Refuse targets that do not exist, unless they are not to be asked for, and give an id to what has none.
+
+    Names of filters are kept as S3 returns them, however they were written.
+    """
     for each in request.document.subscriptions:
         await _check_arn(each, context, skip=bool(request.skip_validation))
         each.id = each.id or context.store.clock.token(30)
+        for rule in each.filter.key.rules if each.filter and each.filter.key else ():
+            rule.name = (rule.name or "").capitalize()
 
 
 def _announce(context: Context, request: Any) -> list[Row]:

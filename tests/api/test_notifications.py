@@ -140,8 +140,10 @@ def test_an_access_list_brings_an_event_when_it_changes(s3, notify, bucket):
 
 
 def test_filters_choose_by_what_keys_begin_and_end_with(s3, notify, bucket):
-    rules = [{"Name": "prefix", "Value": "in/"}, {"Name": "Suffix", "Value": ".jpg"}]
+    rules = [{"Name": "prefix", "Value": "in/"}, {"Name": "SUFFIX", "Value": ".jpg"}]
     notify(bucket, queue(events=["s3:ObjectCreated:Put"], Filter={"Key": {"FilterRules": rules}}))
+    (kept,) = s3.get_bucket_notification_configuration(Bucket=bucket)["QueueConfigurations"]
+    assert [rule["Name"] for rule in kept["Filter"]["Key"]["FilterRules"]] == ["Prefix", "Suffix"]
     for key in ("in/a.jpg", "in/a.png", "out/a.jpg", "in/b.jpg", "in/.jpg"):
         s3.put_object(Bucket=bucket, Key=key, Body=b"")
     s3.delete_object(Bucket=bucket, Key="in/a.jpg")
