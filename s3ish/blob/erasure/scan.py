@@ -12,7 +12,7 @@ from itertools import chain, groupby, islice
 from typing import Any, NamedTuple
 
 from s3ish.blob.erasure.sidecar import Sidecar
-from s3ish.blob.erasure.sidecar_copies import Copies, newest, read_copies
+from s3ish.blob.erasure.sidecar_copies import Copies, mend, newest, read_copies
 from s3ish.blob.protocol import Away, BlobError, Corrupt, Missing, OutOfReach, Sealed, Unread, VolumeError
 from s3ish.blob.volumes.volume_set import Volumes
 from s3ish.threads import GivenUp
@@ -125,6 +125,9 @@ class Scan:
         hidden = read_copies(self._volumes, blob, self._lost)
         if sidecar := newest(hidden):
             return Found(blob, sidecar)
+        mended = mend(self._volumes, blob, copies)
+        if sidecar := newest(mended):
+            return self._sealed(blob, sidecar, positions, mended)
         error = self._verdict({**copies, **hidden})
         if any(isinstance(copy, VolumeError) for copy in copies.values()):
             return Found(blob, error=error)

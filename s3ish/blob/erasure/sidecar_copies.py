@@ -6,6 +6,7 @@ out of reach or damaged.
 """
 
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 
 from s3ish.blob.erasure import sidecar
 from s3ish.blob.erasure.sidecar import Sidecar
@@ -38,6 +39,16 @@ def read_copy(volumes: Volumes, blob: str, position: int) -> Sidecar | BlobError
 
 def _read(volumes: Volumes, blob: str, position: int) -> bytes:
     return volumes.at(position).read_file(blob, sidecar.NAME, sidecar.LIMIT_BYTES)
+
+
+def mend(volumes: Volumes, blob: str, copies: Copies) -> Copies:
+    """Return copies with what each damaged one said before a bit of it flipped, if that is what happened to it."""
+    mended = dict(copies)
+    for position, copy in copies.items():
+        if isinstance(copy, Corrupt):
+            with suppress(BlobError):
+                mended[position] = sidecar.mend(_read(volumes, blob, position), blob) or copy
+    return mended
 
 
 def newest(copies: Copies) -> Sidecar | None:

@@ -189,8 +189,9 @@ async def test_sidecars_lost_everywhere_come_back_through_amend(disk_store, size
     with pytest.raises((Corrupt, Missing)):
         await disk_store.read_sidecar(ref)
     assert (await disk_store.check(ref, repair=True)).readable == (not ref.inline)
-    assert await strays(disk_store) == [ref.id]
-    assert await scanned(disk_store) == []
+    says_it_still = kind.endswith("flipped")
+    assert await strays(disk_store) == ([] if says_it_still else [ref.id])
+    assert await scanned(disk_store) == ([(ref.id, SIDECAR)] if says_it_still else [])
     if ref.inline:
         with pytest.raises((Corrupt, Missing)):
             await get(disk_store, ref)

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from s3ish.blob.erasure.sidecar import LIMIT_BYTES, Sidecar, checksum, decode, encode
+from s3ish.blob.erasure.sidecar import LIMIT_BYTES, MENDED_BYTES, Sidecar, checksum, decode, encode, mend
 from s3ish.blob.protocol import Corrupt, NewerFormat
 from s3ish.model import BlobRef
 
@@ -76,6 +76,25 @@ def test_every_flipped_bit_is_found(place, bit):
     text[place % len(text)] ^= 1 << bit
     with pytest.raises(Corrupt):
         decode(bytes(text), "b/k@t")
+
+
+def test_every_flipped_bit_is_mended_and_no_more_than_one():  # case 20
+    told = Sidecar(INLINE, 7, b'{"key":"k"}', b"hello")
+    text = encode(told)
+    for place in range(len(text) * 8):
+        spoilt = bytearray(text)
+        spoilt[place // 8] ^= 1 << place % 8
+        assert mend(bytes(spoilt), "b/k@t") == told
+        spoilt[place // 16] ^= 3
+        assert mend(bytes(spoilt), "b/k@t") in (None, told)
+    for wrong in (b"", text[:-1], text[1:], bytes(len(text)), text + b"\n", text.replace(b"hello", b"HELLO")):
+        assert mend(wrong, "b/k@t") is None
+
+
+def test_a_long_text_is_not_mended():
+    text = bytearray(encode(Sidecar(REF, 7, b'{"key":"%s"}' % (b"k" * MENDED_BYTES))))
+    text[-1] ^= 1
+    assert mend(bytes(text), "b/k@t") is None
 
 
 @settings(derandomize=True, deadline=None)
