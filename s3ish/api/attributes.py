@@ -3,6 +3,8 @@
 https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObjectAttributes.html
 """
 
+from collections.abc import Iterable
+
 from msgspec.structs import replace
 
 from s3ish.api.context import Context
@@ -14,6 +16,7 @@ from s3ish.api.shapes import (
     ObjectChecksumElements,
     ObjectRequest,
 )
+from s3ish.auth.authorize import Permit
 from s3ish.errors import InvalidArgument, InvalidRequest
 from s3ish.model import Checksum, Part, Version
 from s3ish.objects import versions
@@ -70,10 +73,17 @@ class GetObjectAttributesResponse:
     size: int | None = element("ObjectSize")
 
 
+def _reading(request: GetObjectAttributesRequest) -> Iterable[Permit]:
+    """Return the right that it takes beside that on attributes: to read the object."""
+    action = "s3:GetObject" if request.version_id is None else "s3:GetObjectVersion"
+    return (Permit(action, request.bucket, request.key),)
+
+
 @operation(
     "GET /{Bucket}/{Key+}?attributes",
     action="s3:GetObjectAttributes",
     version_action="s3:GetObjectVersionAttributes",
+    permits=_reading,
 )
 async def get_object_attributes(context: Context, request: GetObjectAttributesRequest) -> GetObjectAttributesResponse:
     """https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObjectAttributes.html"""

@@ -29,7 +29,8 @@ class Operation(Struct, frozen=True, eq=False):
     ``query`` lists the query keys that select it, with the value where that matters; ``header`` a header that does;
     ``action`` is what a policy must allow, ``version_action`` the same for a request with a version id; ``permits``
     returns what else the typed request needs (the source of a copy), and where the action ``is_of_each_key`` that its
-    body names, the handler asks for it key by key. ``status`` is
+    body names, the handler asks for it key by key. Where conditions on the action ask what the body says
+    (``is_of_body``), ``permits`` returns it with that. ``status`` is
     that of a success, ``body_bytes`` the longest XML body, ``needs_digest`` whether the body must carry a checksum,
     ``reads_document`` whether the body is XML, ``reads_stream`` whether it is the object's data, and
     ``reads_form`` whether it is a form that says who sends it, under which key and with which headers. One that is not
@@ -55,6 +56,7 @@ class Operation(Struct, frozen=True, eq=False):
     because: str = ""
     permits: Permits | None = None
     is_of_each_key: bool = False
+    is_of_body: bool = False
     reads_document: bool = False
     reads_stream: bool = False
     reads_form: bool = False
@@ -82,6 +84,7 @@ def operation(
     needs_bucket: bool = True,
     permits: Permits | None = None,
     is_of_each_key: bool = False,
+    is_of_body: bool = False,
     reads_form: bool = False,
 ) -> Callable[[Handler], Operation]:
     """Declare an operation; see ``Operation`` for the meaning of the arguments."""
@@ -107,6 +110,7 @@ def operation(
             handler=handler,
             permits=permits,
             is_of_each_key=is_of_each_key,
+            is_of_body=is_of_body,
             reads_document=bool(wire(hints["request"]).body_field or wire(hints["request"]).document_field),
             reads_stream=bool(wire(hints["request"]).stream_field),
             reads_form=reads_form,

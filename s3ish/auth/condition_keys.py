@@ -4,9 +4,10 @@ https://docs.aws.amazon.com/AmazonS3/latest/userguide/amazon-s3-policy-keys.html
 https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_condition-keys.html
 """
 
-from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
-from urllib.parse import parse_qsl
+import math
+from collections.abc import Callable, Iterable, Mapping
+from datetime import UTC, datetime, timedelta
+from urllib.parse import parse_qsl, unquote
 
 from msgspec import Struct
 
@@ -14,6 +15,7 @@ from s3ish.auth.patterns import Values
 from s3ish.auth.principals import Principal
 from s3ish.model import ACCOUNT
 
+_RETAIN_UNTIL = "s3:object-lock-retain-until-date"
 Tags = tuple[tuple[str, str], ...]
 
 
@@ -22,7 +24,7 @@ class Circumstances(Struct, frozen=True):
 
     ``source`` is the caller's address, ``secure`` whether it came over TLS, ``tls`` the version of that. ``signature``
     is ``AWS4-HMAC-SHA256`` or ``AWS``, ``signed_at`` when it was made; ``way`` where it stands.
-    ``existing_tags`` are those of the object that the request is about, ``lock_days`` how long a lock is asked for,
+    ``existing_tags`` are those of the object that the request is about,
     ``further`` are values of further keys, by their names in lower case: they hold where the request has others.
     """
 
@@ -37,7 +39,6 @@ class Circumstances(Struct, frozen=True):
     way: str = "REST-HEADER"
     region: str = ""
     existing_tags: Tags = ()
-    lock_days: int | None = None
     further: Tags = ()
 
 
@@ -53,6 +54,8 @@ def values_of(principal: Principal, circumstances: Circumstances) -> Values:
         find = _KEYS.get(key)
         if find is not None:
             return find(principal, circumstances)
+        if key == "s3:x-amz-copy-source":
+            return _one(_source_of(circumstances.headers.get(key[3:], "")))
         if key.startswith("s3:x-amz-"):
             return _one(circumstances.headers.get(key[3:]))
         family, slash, name = key.partition("/")
@@ -83,6 +86,11 @@ def _signed(find: Callable[[Circumstances], object]) -> Callable[[Principal, Cir
     return lambda principal, circumstances: () if principal.is_anonymous else _one(find(circumstances))
 
 
+def _source_of(header: str) -> str:
+    """Return bucket and key of the source of a copy, however a client writes them."""
+    return unquote(header.partition("?versionId=")[0]).removeprefix("/")
+
+
 def _time(at: datetime) -> str:
     return at.strftime("%Y-%m-%dT%H:%M:%SZ")
 
@@ -90,6 +98,38 @@ def _time(at: datetime) -> str:
 def _age(circumstances: Circumstances) -> int | None:
     at = circumstances.signed_at
     return None if at is None else int((circumstances.now - at).total_seconds() * 1000)
+
+
+def _days_left(_: Principal, circumstances: Circumstances) -> tuple[str, ...]:
+    """Return for how many days a lock is asked for; a day that has begun counts."""
+    further = [value for name, value in circumstances.further if name == _RETAIN_UNTIL]
+    until = further[0] if further else circumstances.headers.get("x-amz-object-lock-retain-until-date", "")
+    try:
+        at = datetime.fromisoformat(until)
+    except ValueError:
+        return ()
+    left = (at if at.tzinfo else at.replace(tzinfo=UTC)) - circumstances.now
+    return (str(math.ceil(left / timedelta(days=1))),)
+
+
+def tags_said(tags: Iterable[tuple[str, str]]) -> Tags:
+    """Return what conditions can ask of tags that the body of a request gives."""
+    return tuple(
+        pair
+        for key, value in tags
+        for pair in (
+            ("s3:requestobjecttagkeys", key),
+            ("aws:tagkeys", key),
+            (f"s3:requestobjecttag/{key.lower()}", value),
+            (f"aws:requesttag/{key.lower()}", value),
+        )
+    )
+
+
+def lock_said(*, mode: str | None = None, until: str | None = None, hold: str | None = None) -> Tags:
+    """Return what conditions can ask of a lock that the body of a request gives."""
+    given = (("s3:object-lock-mode", mode), (_RETAIN_UNTIL, until), ("s3:object-lock-legal-hold", hold))
+    return tuple((name, value) for name, value in given if value is not None)
 
 
 def _type(principal: Principal) -> str:
@@ -132,7 +172,7 @@ _KEYS: dict[str, Callable[[Principal, Circumstances], tuple[str, ...]]] = {
     "s3:max-keys": _query("max-keys"),
     "s3:object-lock-legal-hold": _header("x-amz-object-lock-legal-hold"),
     "s3:object-lock-mode": _header("x-amz-object-lock-mode"),
-    "s3:object-lock-remaining-retention-days": lambda _, c: _one(c.lock_days),
+    "s3:object-lock-remaining-retention-days": _days_left,
     "s3:object-lock-retain-until-date": _header("x-amz-object-lock-retain-until-date"),
     "s3:prefix": _query("prefix"),
     "s3:requestobjecttagkeys": lambda p, c: tuple(key for key, _ in _requested_tags(p, c)),

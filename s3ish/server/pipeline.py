@@ -437,6 +437,8 @@ class S3Application:
         check_owner(bucket, circumstances.headers.get("x-amz-expected-bucket-owner"), principal)
         if bucket and _may_be_charged(operation):
             call.pays = check_payer(bucket, principal, circumstances.headers)
+        if operation.is_of_body:
+            return "what the body says is decided on with it"
         if operation.is_of_each_key and not principal.is_anonymous:
             return "each key is decided by itself"
         action = operation.version_action if "versionId" in circumstances.query else operation.action

@@ -18,6 +18,7 @@ from tests.test_catalogue import BUILT, OPERATIONS
 
 NEEDS_MORE = (
     "CopyObject",
+    "GetObjectAttributes",
     "UploadPartCopy",
     "RenameObject",
     "PutBucketInventoryConfiguration",

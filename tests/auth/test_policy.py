@@ -467,6 +467,12 @@ KEYS = [
     ("s3:x-amz-server-side-encryption", "AES256", {"headers": {"x-amz-server-side-encryption": "AES256"}}),
     ("s3:x-amz-content-sha256", "UNSIGNED-PAYLOAD", {"headers": {"x-amz-content-sha256": "UNSIGNED-PAYLOAD"}}),
     ("s3:x-amz-copy-source", "b/k", {"headers": {"x-amz-copy-source": "b/k"}}),
+    ("s3:x-amz-copy-source", "b/a k", {"headers": {"x-amz-copy-source": "/b/a%20k?versionId=v"}}),
+    (
+        "s3:object-lock-remaining-retention-days",
+        "30",
+        {"headers": {"x-amz-object-lock-retain-until-date": "2026-07-01T11:59:00Z"}},
+    ),
     ("s3:x-amz-metadata-directive", "COPY", {"headers": {"x-amz-metadata-directive": "COPY"}}),
     ("s3:object-lock-mode", "GOVERNANCE", {"headers": {"x-amz-object-lock-mode": "GOVERNANCE"}}),
     ("s3:object-lock-legal-hold", "ON", {"headers": {"x-amz-object-lock-legal-hold": "ON"}}),

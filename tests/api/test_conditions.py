@@ -1,0 +1,123 @@
+"""Conditions on what a request says in its body, or of one key of several."""
+
+import json
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from tests.api.test_access import OTHER_ARN, policy_of
+
+TEAM, SECRET = {"Key": "team", "Value": "blue"}, {"Key": "secret", "Value": "x"}
+
+
+def give(s3, bucket, *statements):
+    """Put a policy that gives another user rights, each under a condition."""
+    documents = [json.loads(policy_of(bucket, *arguments, **more)) for arguments, more in statements]
+    s3.put_bucket_policy(
+        Bucket=bucket,
+        Policy=json.dumps(
+            {"Version": "2012-10-17", "Statement": [each for document in documents for each in document["Statement"]]}
+        ),
+    )
+
+
+def to_other(action, operator, key, value, effect="Allow"):
+    return (action, {"AWS": OTHER_ARN}, effect), {"Condition": {operator: {key: value}}}
+
+
+@pytest.mark.parametrize(
+    ("operator", "key", "value", "allowed"),
+    [
+        ("ForAllValues:StringEquals", "s3:RequestObjectTagKeys", ["team"], [[TEAM], []]),
+        ("ForAnyValue:StringEquals", "s3:RequestObjectTagKeys", ["team"], [[TEAM], [TEAM, SECRET]]),
+        ("StringEquals", "s3:RequestObjectTag/team", "blue", [[TEAM], [TEAM, SECRET]]),
+        ("StringEquals", "s3:RequestObjectTag/Team", "red", []),
+    ],
+)
+def test_the_tags_that_an_object_is_given_are_asked(s3, other, new_bucket, refused, operator, key, value, allowed):
+    bucket = new_bucket()
+    s3.put_object(Bucket=bucket, Key="k", Body=b"")
+    give(s3, bucket, to_other("s3:PutObjectTagging", operator, key, value))
+    for tags in ([TEAM], [TEAM, SECRET], [SECRET], []):
+        arguments = {"Bucket": bucket, "Key": "k", "Tagging": {"TagSet": tags}}
+        if tags in allowed:
+            other.put_object_tagging(**arguments)
+            assert s3.get_object_tagging(Bucket=bucket, Key="k")["TagSet"] == tags
+        else:
+            refused("AccessDenied", 403, other.put_object_tagging, **arguments)
+
+
+def test_tags_that_are_denied_are_given_to_no_version(s3, other, new_bucket, refused):
+    bucket = new_bucket("Enabled")
+    version = s3.put_object(Bucket=bucket, Key="k", Body=b"")["VersionId"]
+    both = ["s3:PutObjectTagging", "s3:PutObjectVersionTagging"]
+    denial = to_other(both, "StringLike", "s3:RequestObjectTag/secret", "*", "Deny")
+    give(s3, bucket, ((both, {"AWS": OTHER_ARN}), {}), denial)
+    for more in ({}, {"VersionId": version}):
+        arguments = {"Bucket": bucket, "Key": "k", **more}
+        other.put_object_tagging(**arguments, Tagging={"TagSet": [TEAM]})
+        refused("AccessDenied", 403, other.put_object_tagging, **arguments, Tagging={"TagSet": [SECRET]})
+    assert s3.get_object_tagging(Bucket=bucket, Key="k")["TagSet"] == [TEAM]
+
+
+def test_who_may_give_no_tags_learns_nothing_of_the_object(other, new_bucket, refused):
+    bucket = new_bucket()
+    refused("AccessDenied", 403, other.put_object_tagging, Bucket=bucket, Key="none", Tagging={"TagSet": [TEAM]})
+
+
+def test_for_how_long_and_how_an_object_is_retained_is_asked(s3, other, refused):
+    bucket = "conditions-on-locks"
+    s3.create_bucket(Bucket=bucket, ObjectLockEnabledForBucket=True)
+    s3.put_object(Bucket=bucket, Key="k", Body=b"")
+    days, mode = "s3:object-lock-remaining-retention-days", "s3:object-lock-mode"
+    give(
+        s3,
+        bucket,
+        ((["s3:PutObjectRetention", "s3:PutObject"], {"AWS": OTHER_ARN}), {}),
+        to_other("s3:*", "NumericGreaterThan", days, "10", "Deny"),
+        to_other("s3:*", "StringEquals", mode, "COMPLIANCE", "Deny"),
+        to_other("s3:PutObjectLegalHold", "StringEquals", "s3:object-lock-legal-hold", "ON"),
+    )
+
+    def after(count):
+        return datetime.now(UTC) + timedelta(days=count)
+
+    def retain(count, mode="GOVERNANCE"):
+        return {"Bucket": bucket, "Key": "k", "Retention": {"Mode": mode, "RetainUntilDate": after(count)}}
+
+    other.put_object_retention(**retain(10))
+    refused("AccessDenied", 403, other.put_object_retention, **retain(11))
+    refused("AccessDenied", 403, other.put_object_retention, **retain(10, "COMPLIANCE"))
+    made = {"Bucket": bucket, "Key": "new", "Body": b"", "ObjectLockMode": "GOVERNANCE"}
+    other.put_object(**made, ObjectLockRetainUntilDate=after(10))
+    refused("AccessDenied", 403, other.put_object, **made, ObjectLockRetainUntilDate=after(11))
+    other.put_object_legal_hold(Bucket=bucket, Key="k", LegalHold={"Status": "ON"})
+    off = {"Bucket": bucket, "Key": "k", "LegalHold": {"Status": "OFF"}}
+    refused("AccessDenied", 403, other.put_object_legal_hold, **off)
+
+
+def test_the_version_is_asked_of_each_key_and_of_the_source_of_a_copy(s3, other, new_bucket, refused):
+    bucket = new_bucket("Enabled")
+    kept, old = (s3.put_object(Bucket=bucket, Key="k", Body=b"x")["VersionId"] for _ in range(2))
+    actions = ["s3:DeleteObjectVersion", "s3:GetObjectVersion", "s3:PutObject"]
+    denial = to_other(actions[:2], "StringEquals", "s3:VersionId", kept, "Deny")
+    give(s3, bucket, ((actions, {"AWS": OTHER_ARN}), {}), denial)
+    source = {"Bucket": bucket, "Key": "k"}
+    other.copy_object(Bucket=bucket, Key="copy", CopySource={**source, "VersionId": old})
+    arguments = {"Bucket": bucket, "Key": "copy", "CopySource": {**source, "VersionId": kept}}
+    refused("AccessDenied", 403, other.copy_object, **arguments)
+    objects = [{"Key": "k", "VersionId": version} for version in (kept, old)]
+    answer = other.delete_objects(Bucket=bucket, Delete={"Objects": objects})
+    assert [it["VersionId"] for it in answer["Deleted"]] == [old]
+    assert [it["VersionId"] for it in answer["Errors"]] == [kept]
+
+
+def test_attributes_are_for_who_may_read_the_object(s3, other, new_bucket, refused):
+    bucket = new_bucket()
+    s3.put_object(Bucket=bucket, Key="k", Body=b"x")
+    wanted = {"Bucket": bucket, "Key": "k", "ObjectAttributes": ["ObjectSize"]}
+    for actions in (["s3:GetObjectAttributes"], ["s3:GetObject"]):
+        give(s3, bucket, ((actions, {"AWS": OTHER_ARN}), {}))
+        refused("AccessDenied", 403, other.get_object_attributes, **wanted)
+    give(s3, bucket, ((["s3:GetObject", "s3:GetObjectAttributes"], {"AWS": OTHER_ARN}), {}))
+    assert other.get_object_attributes(**wanted)["ObjectSize"] == 1
