@@ -11,6 +11,7 @@ import urllib.request
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import boto3
 import pytest
@@ -688,3 +689,38 @@ def test_the_description_has_every_route_and_every_field():
         described = SPECIFICATION["components"]["schemas"][name]
         assert set(described["properties"]) == set(kind.__struct_fields__), name
         assert described["additionalProperties"] is False
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status", "says"),
+    [
+        ("GET", "/-/test/", 404, "there is /-/test/ with: reset, snapshots, worlds, clock, faults"),
+        ("GET", "/-/test", 404, "there is no control /-/test;"),
+        ("GET", "/-/test/snapshot", 404, "there is no control /-/test/snapshot;"),
+        ("GET", "/-/test/reset", 405, "/-/test/reset takes POST, not GET"),
+        ("POST", "/-/test/snapshots/a", 405, "/-/test/snapshots/a takes DELETE and PUT, not POST"),
+        ("PUT", "/-/test/clock", 400, "as the body, with some of: at, advance_seconds, running"),
+        ("POST", "/-/test/snapshots/a/fork", 400, "as the body, with some of: world"),
+        ("POST", "/-/test/reset?wrld=test-a", 400, "no query parameter 'wrld'; there is: world"),
+    ],
+)
+def test_what_is_no_control_is_told_what_there_is(server, method, path, status, says):
+    connection = http.client.HTTPConnection(urlsplit(server.endpoint).netloc)
+    connection.request(method, path)
+    answer = connection.getresponse()
+    told = json.loads(answer.read())["error"]
+    connection.close()
+    assert answer.status == status
+    assert says in told
+
+
+def test_a_server_without_controls_says_so(start_server, tmp_path):
+    process = start_server(tmp_path)
+    assert "  controls  " not in "".join(process.greeting)
+    with pytest.raises(ValueError, match="this server has no test controls: start it with --test"):
+        Running(process.endpoint).reset()
+
+
+def test_a_server_on_drives_names_its_controls(start_server, tmp_path):
+    process = start_server(tmp_path, S3ISH_TEST_CONTROLS="true")
+    assert f"  controls    {process.endpoint}/-/test/…  (for this machine): docs/testing.md\n" in process.greeting

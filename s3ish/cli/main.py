@@ -259,10 +259,10 @@ def _greet(settings: Settings, port: int) -> None:
         lines.append(f"  settings    {', '.join(shown)}")
     if settings.auth.allow_well_known_keys:
         lines.append("  WARNING: well-known keys are allowed: any client that reaches this server may do anything")
-    if settings.test.profile:
+    if settings.test.profile or settings.test.controls:
         allowed = "with test.token" if settings.test.token else "for this machine"
         lines.append(f"  controls    {endpoint}/-/test/…  ({allowed}): docs/testing.md")
-    elif not settings.storage.fsync:
+    if not (settings.test.profile or settings.storage.fsync):
         lines.append("  WARNING: storage.fsync is off: a power cut loses what was answered as stored")
     variables = f"AWS_ACCESS_KEY_ID={quote(access_key)} AWS_SECRET_ACCESS_KEY={shell_secret(settings)}"
     lines.append(

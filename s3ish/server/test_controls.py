@@ -6,7 +6,7 @@
 import re
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Annotated, Any, Literal, Protocol
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Protocol, TypeVar
 
 import msgspec
 from msgspec import Meta, Struct
@@ -26,11 +26,14 @@ if TYPE_CHECKING:
 
     from s3ish.server.storage_faults import StorageFaults
 
+B = TypeVar("B", bound=Struct)
+
 PREFIX = "/-/test/"
 MOTO_RESET = "/moto-api/reset"
 _BODY_BYTES = 64 * 1024
 DriveTrouble = Literal["full", "unflushed", "hanging", "ok"]
 HarmKind = Literal["lose", "flip"]
+_FORBIDDEN = "for tests on this machine, or with the token, alone"
 _SNAPSHOT = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 
@@ -134,7 +137,11 @@ class HarmRequest(Struct, forbid_unknown_fields=True):
 def is_control(scope: Any) -> bool:
     """Whether a request is for the test controls."""
     path: bytes = scope["raw_path"]
-    return path.startswith(PREFIX.encode()) or (path == MOTO_RESET.encode() and bool(scope["method"] == "POST"))
+    return (
+        path.startswith(PREFIX.encode())
+        or path == PREFIX.rstrip("/").encode()
+        or (path == MOTO_RESET.encode() and bool(scope["method"] == "POST"))
+    )
 
 
 def controls(worlds: Worlds, token: str) -> "Starlette":
@@ -148,11 +155,23 @@ def controls(worlds: Worlds, token: str) -> "Starlette":
     from starlette.responses import JSONResponse
     from starlette.routing import Route
 
+    def refused(request: "Request", error: Exception) -> "Response":
+        """Answer what is no control, or another method of one."""
+        if not _may(request, token):
+            return JSONResponse({"error": _FORBIDDEN}, 403)
+        status = getattr(error, "status_code", 404)
+        methods = {method for path, method, _ in table if _matches(path, request.url.path)}
+        told = f"there is no control {request.url.path}; there is {PREFIX} with: {names}"
+        if methods:
+            told = f"{request.url.path} takes {' and '.join(sorted(methods))}, not {request.method}"
+        return JSONResponse({"error": told}, status, headers=getattr(error, "headers", None))
+
     def guarded(handle: Callable[["Request"], Awaitable[Any]]) -> Callable[["Request"], Awaitable["Response"]]:
         async def answer(request: "Request") -> "Response":
-            if "origin" in request.headers or not may_control(request, token):  # no page of a browser is a test
-                return JSONResponse({"error": "for tests on this machine, or with the token, alone"}, 403)
+            if not _may(request, token):
+                return JSONResponse({"error": _FORBIDDEN}, 403)
             try:
+                _check_query(request)
                 return JSONResponse(await handle(request))
             except (ValueError, OverflowError) as error:  # of a body as well
                 return JSONResponse({"error": str(error)}, 400)
@@ -191,8 +210,10 @@ def controls(worlds: Worlds, token: str) -> "Starlette":
         ("drives", "DELETE", acts.clear_drives),
         ("shards", "POST", acts.harm_shard),
     ]
+    names = ", ".join(dict.fromkeys(path.partition("/")[0] for path, _, _ in table))
     routes = [Route(PREFIX + path, guarded(handle), methods=[method]) for path, method, handle in table]
-    return Starlette(routes=[*routes, Route(MOTO_RESET, guarded(acts.reset_all), methods=["POST"])])
+    routes.append(Route(MOTO_RESET, guarded(acts.reset_all), methods=["POST"]))
+    return Starlette(routes=routes, exception_handlers={404: refused, 405: refused})
 
 
 class _Controls:
@@ -212,8 +233,7 @@ class _Controls:
         return await self.list_worlds(request)
 
     async def reset(self, request: "Request") -> Any:
-        text = await _body(request)
-        wanted = msgspec.json.decode(text, type=ResetRequest) if text else ResetRequest()
+        wanted = await _wanted(request, ResetRequest, if_empty=ResetRequest())
         await (await self._world(request)).reset(wanted.bucket, wanted.snapshot)
         return {"reset": wanted.bucket or "all"}
 
@@ -241,7 +261,7 @@ class _Controls:
         return {"restored": request.path_params["name"]}
 
     async def fork_snapshot(self, request: "Request") -> Any:
-        wanted = msgspec.json.decode(await _body(request), type=ForkRequest)
+        wanted = await _wanted(request, ForkRequest)
         world, other = await self._world(request), await self._worlds.of(wanted.world)
         await world.fork(request.path_params["name"], other)
         return {"forked": request.path_params["name"], "world": wanted.world}
@@ -254,7 +274,7 @@ class _Controls:
         return _shown((await self._world(request)).clock)
 
     async def set_clock(self, request: "Request") -> Any:
-        wanted = msgspec.json.decode(await _body(request), type=ClockRequest)
+        wanted = await _wanted(request, ClockRequest)
         world = await self._world(request)
         _set(world.clock, wanted)
         await world.age()
@@ -272,7 +292,7 @@ class _Controls:
         }
 
     async def add_fault(self, request: "Request") -> Any:
-        plan = msgspec.json.decode(await _body(request), type=FaultPlan)
+        plan = await _wanted(request, FaultPlan)
         (await self._world(request)).faults.add(plan)
         return await self.list_faults(request)
 
@@ -315,7 +335,7 @@ class _Controls:
         return {"drives": _storage(await self._world(request)).drives}
 
     async def set_drive(self, request: "Request") -> Any:
-        wanted = msgspec.json.decode(await _body(request), type=DriveRequest)
+        wanted = await _wanted(request, DriveRequest)
         _storage(await self._world(request)).set(wanted.drive, wanted.trouble)
         return await self.list_drives(request)
 
@@ -324,13 +344,30 @@ class _Controls:
         return await self.list_drives(request)
 
     async def harm_shard(self, request: "Request") -> Any:
-        wanted = msgspec.json.decode(await _body(request), type=HarmRequest)
+        wanted = await _wanted(request, HarmRequest)
         storage = _storage(await self._world(request))
         return {"harmed": await storage.harm(wanted.bucket, wanted.key, wanted.part, wanted.shard, wanted.harm)}
 
     async def clear_requests(self, request: "Request") -> Any:
         (await self._world(request)).recorder.clear()
         return await self.list_requests(request)
+
+
+def _may(request: "Request", token: str) -> bool:
+    """Whether a client may control the server: no page of a browser is a test."""
+    return "origin" not in request.headers and may_control(request, token)
+
+
+def _matches(control: str, path: str) -> bool:
+    """Whether a path is that of a control, which may have a name in braces."""
+    return re.fullmatch(re.sub(r"\{\w+\}", "[^/]+", PREFIX + control), path) is not None
+
+
+def _check_query(request: "Request") -> None:
+    """Raise ValueError for a parameter that is none: it would be another world that is asked."""
+    unknown = set(request.query_params) - {"world"}
+    if unknown and request.url.path != f"{PREFIX}requests":
+        raise ValueError(f"there is no query parameter {min(unknown)!r}; there is: world")
 
 
 def _storage(world: World) -> "StorageFaults":
@@ -368,6 +405,17 @@ def _set(clock: Clock, wanted: ClockRequest) -> None:
     since = at.astimezone(UTC) - datetime(1970, 1, 1, tzinfo=UTC)
     nanoseconds = (since // timedelta(microseconds=1)) * 1000
     clock.service.set(nanoseconds, clock.now_ns(), running=wanted.running)
+
+
+async def _wanted(request: "Request", kind: type[B], if_empty: B | None = None) -> B:
+    """Return what the body says. Raises ValueError: it is too long, empty, or something else."""
+    text = await _body(request)
+    if text:
+        return msgspec.json.decode(text, type=kind)
+    if if_empty is None:
+        names = ", ".join(field.encode_name for field in msgspec.structs.fields(kind))
+        raise ValueError(f"a JSON object is wanted as the body, with some of: {names}")
+    return if_empty
 
 
 async def _body(request: "Request") -> bytes:

@@ -13,6 +13,9 @@ _WORLD = "test-"
 """What an access key begins with that has a world of its own."""
 
 
+_NONE = "this server has no test controls: start it with --test, or on drives with the setting test.controls"
+
+
 class Running:
     """A server that runs somewhere: how clients and tests come to it.
 
@@ -89,7 +92,10 @@ class Running:
             connection.close()
         if answer.status != 200:
             raise ValueError(_reason(told))
-        return json.loads(told)
+        try:
+            return json.loads(told)
+        except ValueError:
+            raise ValueError(_NONE) from None
 
     def _located(self, path: str) -> str:
         if not self.access_key.startswith(_WORLD):
@@ -132,7 +138,7 @@ def _reason(told: bytes) -> str:
     try:
         return str(json.loads(told)["error"])
     except (ValueError, KeyError, TypeError):
-        return told.decode(errors="replace")
+        return _NONE if told.lstrip().startswith(b"<") else told.decode(errors="replace")
 
 
 class ServerClock:
