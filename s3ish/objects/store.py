@@ -10,6 +10,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager, suppress
 from typing import Any, ParamSpec, TypeVar
 
+import structlog
+
 from s3ish.blob import protocol as blob
 from s3ish.blob.protocol import BlobStore, BlobWriter
 from s3ish.blob.upkeep import NoUpkeep, Upkeep
@@ -39,7 +41,7 @@ from s3ish.objects.row_cache import RowCache
 from s3ish.objects.unresolved import UnresolvedWrites
 from s3ish.select.running import Selects
 from s3ish.tables import keys
-from s3ish.tables.catalog import BUCKETS, GARBAGE, INLINE, TABLES, VERSIONS
+from s3ish.tables.catalog import BUCKETS, CURRENT, GARBAGE, INLINE, TABLES, VERSIONS
 from s3ish.tables.table import Held, Table, Tables
 from s3ish.threads import ThreadPool
 
@@ -49,6 +51,11 @@ T = TypeVar("T")
 
 MAX_ATTEMPTS = 1000
 """How often a write looks again after losing a race, before the client is asked to slow down."""
+
+log = structlog.get_logger()
+
+_LOOK_SECONDS = 3600.0
+"""How long a look through the whole index stands for the next ones that a contradiction asks for."""
 
 _KEPT_FOR_LATER = 64
 """How many changes wait for another commit to go with."""
@@ -144,6 +151,7 @@ class Store:
         self._rows = RowCache(on_broken_row)
         self._later: list[Change] = []  # rows of garbage that is gone, intents that were carried out
         self._watched: dict[str, asyncio.Event] = {}
+        self._look_again = 0.0
         self.turns = KeyQueue()
 
     # --- reading rows ----------------------------------------------------------------------------------------------
@@ -178,6 +186,20 @@ class Store:
         prefix = keys.versions_prefix(bucket, key)
         rows = await VERSIONS.rows(self.index, *keys.prefix_range(prefix), count)
         return [self.hold(VERSIONS, row_key, value) for row_key, value in rows]
+
+    async def require_absence(self, bucket: str, key: str) -> None:
+        """Check that listings do not show a key that seems to have no version: they stand on other pages of the index.
+
+        Both are read in one turn, so of one moment. Raises Damaged if the index contradicts itself: pages of it may
+        have changed places, which their checksums do not see. It is looked through then, at most once an hour.
+        """
+        if await self.index.get(CURRENT.name, CURRENT.key(bucket, key)) is None:
+            return
+        if self.clock.monotonic() >= self._look_again:
+            self._look_again = self.clock.monotonic() + _LOOK_SECONDS
+            log.error("listings show an object of which no version is found; looking through the index", key=key)
+            await self.index.verify()
+        raise Damaged(f"no version is found of {bucket}/{key}, which listings show. Run: s3ish index rebuild")
 
     async def inline(self, ref: BlobRef) -> bytes | None:
         """Return the bytes that the index keeps of a small blob; None if there is no valid row of them."""

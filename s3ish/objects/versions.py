@@ -80,6 +80,8 @@ async def find(store: Store, bucket: str, key: str, version_id: str | None) -> H
         held = await store.get(VERSIONS, bucket, key, sequence_of(version_id))
         return held if held and held.record.id == version_id else None
     newest = await store.newest(bucket, key)
+    if not newest:
+        await store.require_absence(bucket, key)
     head = newest[0] if newest else None
     return head if version_id is None else await find_null(store, bucket, key, head)
 

@@ -5,7 +5,7 @@ import os
 import pytest
 
 from s3ish.blob.protocol import NewerFormat
-from s3ish.index.protocol import Delete, Put
+from s3ish.index.protocol import Damaged, Delete, Put
 from s3ish.integrity.scrub import ScrubJob, note_look
 from s3ish.objects import buckets
 from s3ish.observe.observer import Observer
@@ -117,6 +117,21 @@ async def test_damage_that_nobody_read_is_found_and_repaired(world, store, scrub
     text = watch.render()[1].decode()
     assert "s3ish_repaired_total 2.0" in text
     assert "s3ish_scrub_passes_total 2.0" in text
+
+
+async def test_a_pass_looks_through_the_pages_of_the_index(world, store, scrub, watch, monkeypatch):  # case 157
+    """Rows on pages that changed places are hidden from it."""
+
+    async def verify():
+        raise Damaged("pages out of order")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(store.index, "verify", verify)
+        with pytest.raises(Damaged):
+            await run_pass(world, scrub, watch)
+    assert watch.passes == 0
+    await run_pass(world, scrub, watch)
+    assert watch.passes == 1
 
 
 async def test_everything_is_looked_at_once_a_pass(world, scrub, watch):
