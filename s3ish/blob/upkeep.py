@@ -22,6 +22,12 @@ class Upkeep(Protocol):
     def behind(self) -> frozenset[int]:
         """The positions of volumes within reach that were away, and may hold what was removed meanwhile."""
 
+    async def flush(self, blobs: Iterable[str]) -> None:
+        """Have sealed blobs, by their ids, be durable with their sidecars, where a seal leaves that for a moment later.
+
+        Raises Full, Unwritable, VolumeError: they may not be.
+        """
+
     async def catch_up(self) -> None:
         """All that was removed while volumes were away is removed from them as well: none is behind any more."""
 
@@ -38,6 +44,9 @@ class NoUpkeep:
     away: frozenset[int] = frozenset()
     mark = ""
     behind: frozenset[int] = frozenset()
+
+    async def flush(self, blobs: Iterable[str]) -> None:
+        """Nothing of it outlives the process."""
 
     async def catch_up(self) -> None:
         """There is no volume."""

@@ -1,7 +1,8 @@
 """Objects that a rebuild of the index finds under two names, because a crash cut off a rename.
 
 The new version names the old one. So one of the two goes: the old one, unless that shows that the rename was not
-committed. It does if it was amended later: a commit takes it away together with its row.
+committed. It does if it was amended later: a commit takes it away together with its row. What the old one had taken the
+place of before goes with it: there are no other versions where objects are renamed.
 """
 
 from collections import Counter
@@ -41,12 +42,14 @@ async def settle_renames(store: Store, found: Counter[str], gaps: BlindSpots, is
 
 
 async def _pairs(store: Store) -> AsyncIterator[tuple[Held[Version], Held[Version]]]:
-    """Yield each version that was made by a rename with the one that it was, if that is there as well."""
+    """Yield each version that was made by a rename with those that it was, as far as they are there as well."""
     start = b""
     while rows := await VERSIONS.rows(store.index, start, keys.END, _BATCH):
         for version, (key, value) in zip(store.decode_rows(VERSIONS, rows), rows, strict=True):
             origin = version.origin
-            old = origin and await store.get(VERSIONS, version.bucket, origin.key, origin.sequence)
-            if old:
-                yield Held(VERSIONS.name, version, key, value), old
+            if origin:
+                first = VERSIONS.key(version.bucket, origin.key, origin.sequence)
+                _, end = keys.prefix_range(keys.versions_prefix(version.bucket, origin.key))
+                for old in await VERSIONS.rows(store.index, first, end, _BATCH):
+                    yield Held(VERSIONS.name, version, key, value), store.hold(VERSIONS, *old)
         start = keys.after(rows[-1][0])

@@ -300,7 +300,8 @@ async def _publish(
                 origin=None,
             )
             try:
-                return await publish(store, made, writer, unchanged, tuple(changes), (bucket.row, newest.row), cause)
+                expect = bucket.row, newest.row
+                return await publish(store, made, writer, unchanged, tuple(changes), expect, cause, carries=True)
             except Conflicted:
                 continue
     raise AssertionError  # attempts() raises before

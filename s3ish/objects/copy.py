@@ -118,7 +118,8 @@ async def copy_object(
     )
 
     async def commit(draft: Version, writer: BlobWriter, rows: tuple[Change, ...]) -> Version:
-        return await publish(store, draft, writer, conditions, rows, cause=cause)
+        onto_itself = (source.bucket, source.key) == (bucket, key)
+        return await publish(store, draft, writer, conditions, rows, cause=cause, carries=onto_itself)
 
     with translated():
         known = (encodings or store.encodings).asked_for(encoding)

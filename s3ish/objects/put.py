@@ -14,6 +14,7 @@ from s3ish.objects import usage, versions
 from s3ish.objects.conditions import UNCONDITIONAL, Conditions, WriteConditions
 from s3ish.objects.consequences import BY_SERVER, LIFECYCLE, Cause, Happening
 from s3ish.objects.encodings.chain import Chain, Encodings, Links
+from s3ish.objects.garbage import garbage_of
 from s3ish.objects.ingest import Source, ingest
 from s3ish.objects.lock import check_removal
 from s3ish.objects.quotas import LONG_BYTES
@@ -77,6 +78,8 @@ async def publish(
     expect: tuple[RowIs, ...] = (),
     cause: Cause = BY_SERVER,
     beside: Usage = Usage(),  # noqa: B008 - immutable
+    *,
+    carries: bool = False,
 ) -> Version:
     """Seal a finished blob as the newest version of its key and commit it.
 
@@ -87,6 +90,7 @@ async def publish(
         changes, expect: what shall happen, and must be true, in the same commit.
         cause: why.
         beside: how much these changes add to what the bucket holds, but for happenings.
+        carries: whether it has bytes of the version that it may replace; see ``Store.discard``.
 
     Returns:
         The version as published.
@@ -119,7 +123,8 @@ async def publish(
                 [bucket.row, *unchanged, *expect, *room],
             )
             if committed:
-                await store.discard(happening.garbage)
+                made = garbage_of(version, happening.before)  # but for what it took over, which is durable
+                await store.discard(happening.garbage, after=made if carries else None)
                 return version
             await still_expected(store, expect)
     raise AssertionError  # attempts() raises before

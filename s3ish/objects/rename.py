@@ -20,6 +20,7 @@ from s3ish.objects import get as read
 from s3ish.objects.client_tokens import ClientToken
 from s3ish.objects.conditions import ReadConditions
 from s3ish.objects.consequences import BY_SERVER, Cause, Happening
+from s3ish.objects.garbage import garbage_of
 from s3ish.objects.linking import link
 from s3ish.objects.lock import check_removal
 from s3ish.objects.own_parts import make_each, seal_part
@@ -143,8 +144,9 @@ async def _rename(
             draft = replace(draft, blob=await link(store, version.blob, writer))
         except (Missing, Corrupt) as error:
             raise await read.cause(store, version, error) from error
-        await publish(store, draft, writer, conditions, (gone, *changes), (bucket.row, held.row, *expect), cause)
-    await store.discard(gone.garbage)
+        expected = (bucket.row, held.row, *expect)
+        made = await publish(store, draft, writer, conditions, (gone, *changes), expected, cause)
+    await store.discard(gone.garbage, after=garbage_of(made))
 
 
 async def _link_parts(

@@ -285,14 +285,24 @@ class Store:
         """Return the garbage that a blob is, or is a part of, given its id."""
         return await self.removal.find(blob)
 
-    async def discard(self, garbage: Iterable[Garbage], *, all_parts: bool = False) -> None:
+    async def discard(
+        self, garbage: Iterable[Garbage], *, all_parts: bool = False, after: Garbage | None = None
+    ) -> None:
         """Remove blobs that a commit has made unreachable and named in the garbage table.
 
         Parts go after the blob whose sidecar speaks of them. No rebuild brings them back without it, so that where they
         are many no request needs to wait for them: unless ``all_parts`` is set, they stay named there for the garbage
         job, as do those that are still read (see ``keep_parts``), and what cannot be removed now. The rows of what is
         gone go with the next commit. It never fails: the commit stands.
+
+        ``after`` is what has the same bytes now, as it would be garbage itself. It is durable before they go, sidecars
+        and all: else a power cut that takes the index along could leave neither.
         """
+        if after:
+            try:
+                await self.upkeep.flush(ref.id for ref in (after.ref, *after.parts))
+            except (BlobError, OSError):
+                return
         self._later += await self.removal.remove(garbage, all_parts=all_parts)
         if len(self._later) >= _KEPT_FOR_LATER:
             await self.settle()

@@ -59,6 +59,15 @@ async def test_a_crash_while_the_keys_of_an_object_in_parts_are_sealed_again(sys
     assert (simulation.failures, simulation.counts["sequences"]) == ([], 1)
 
 
+@pytest.mark.parametrize("volumes", [1, 3])
+@pytest.mark.parametrize("before", [("wait",), ("append", "b", "a", "large")])
+async def test_bytes_that_stay_are_not_gone_with_what_named_them_before(system, volumes, before):
+    """Not if the index goes with the power, either: an old object would be lost by getting another name."""
+    alphabet = (("rename", "b", "a", "e"), ("append", "b", "c/d", "large"), ("copy", "b", "c/d", "c/d"))
+    simulation = await all_sequences(system, volumes, (*PLAIN, before), 1, random.Random(1), alphabet=alphabet)
+    assert (simulation.failures, simulation.counts["sequences"]) == ([], 3)
+
+
 SINCE = {
     "overwritten": (("put", "b", "a", "large"), ("put", "b", "c/d", "small"), ("put", "b", "e", "large")),
     "removed": (("remove", "b", "a"), ("remove", "b", "c/d"), ("abort", "b"), ("drop", "b")),

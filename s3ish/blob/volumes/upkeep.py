@@ -1,8 +1,11 @@
 """What the upkeep of a store asks of its volumes, each question on a thread."""
 
 from collections.abc import Awaitable, Callable, Iterable
+from contextlib import suppress
 from typing import Any
 
+from s3ish.blob.protocol import Missing
+from s3ish.blob.volumes.volume import Volume
 from s3ish.blob.volumes.volume_set import Volumes
 
 
@@ -29,6 +32,15 @@ class VolumesUpkeep:
     def behind(self) -> frozenset[int]:
         return self._volumes.behind
 
+    async def flush(self, blobs: Iterable[str]) -> None:
+        if len(self._volumes) == 1:  # of several each sidecar is flushed when it is written
+            await self._run(self._flush, list(blobs))
+
+    def _flush(self, blobs: list[str]) -> None:
+        for volume in self._volumes.present:
+            for blob in blobs:
+                _flush(volume, blob)
+
     async def catch_up(self) -> None:
         if self.behind and not self.away:  # what does not answer was not looked through
             await self._run(self._volumes.catch_up)
@@ -39,3 +51,15 @@ class VolumesUpkeep:
 
     async def forget_makers(self, makers: Iterable[str]) -> None:
         await self._run(self._volumes.forget_workers, makers)
+
+
+def _flush(volume: Volume, blob: str) -> None:
+    """Make all files of a blob durable; nothing happens if it is gone. Raises Full, VolumeError."""
+    with suppress(Missing):
+        for name in volume.names(blob):
+            descriptor = volume.open(blob, name)
+            try:
+                volume.sync(descriptor)
+            finally:
+                volume.close_file(descriptor)
+        volume.sync_entries(blob)
