@@ -143,9 +143,6 @@ async def append(
         watched = _Watched(source, algorithm) if algorithm and source.algorithm not in (None, algorithm) else None
         async with AsyncExitStack() as stack:
             changes: list[Change] = []
-            kept = segments.kept
-            if not kept and segments.start:
-                kept = (await _as_part(store, version, stack, changes),)
             chosen = None if watched else algorithm
             writer, ingested = await _store(
                 store, version, segments.start, watched or source, encodings or store.encodings, chosen, stack
@@ -153,6 +150,9 @@ async def append(
             digests = ingested.digests
             if not digests.size:
                 return Appended(version, digests.checksum)
+            kept = segments.kept
+            if not kept and segments.start:
+                kept = (await _as_part(store, version, stack, changes),)
             part = Part(
                 number=kept[-1].number + 1 if kept else 1,
                 size=version.size - segments.start + digests.size,

@@ -301,7 +301,7 @@ class Store:
         if after:
             try:
                 await self.upkeep.flush(ref.id for ref in (after.ref, *after.parts))
-            except (BlobError, OSError):
+            except (blob.BlobError, OSError):
                 return
         self._later += await self.removal.remove(garbage, all_parts=all_parts)
         if len(self._later) >= _KEPT_FOR_LATER:

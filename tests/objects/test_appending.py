@@ -135,10 +135,15 @@ async def test_an_append_is_one_only_where_the_object_ends(store):
     assert await get(store, "k") == b"12345"
 
 
-async def test_nothing_appended_changes_nothing(store):
-    before = await put(store, "k", b"12345")
+@pytest.mark.parametrize("sizes", [(5,), (500,), (500, 500)])
+async def test_nothing_appended_changes_nothing_and_leaves_nothing(store, sizes):
+    await grown(store, "k", *sizes)
+    before = await head(store, "k")
     done = await append(store, "k", b"")
-    assert done.version == before == await head(store, "k")
+    assert done.version == before
+    await append(store, "k", b"", sized=False)
+    assert await head(store, "k") == before
+    assert await sealed(store) == await referenced(store)
 
 
 @pytest.mark.parametrize("versioning", ["Enabled", "Suspended"])

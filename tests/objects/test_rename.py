@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
+from s3ish.blob.protocol import Unwritable
 from s3ish.errors import (
     IdempotencyParameterMismatch,
     InvalidArgument,
@@ -358,3 +359,19 @@ async def test_what_is_renamed_and_copied_forgets_what_it_was(store):
     assert (await head(store, "b")).origin is not None
     copied = await copy_to(store, await head(store, "b"), "c")
     assert copied.origin is None
+
+
+async def test_what_it_was_stays_until_the_new_name_is_durable(store, world, monkeypatch):
+    async def flush(_):
+        raise Unwritable("the drive has failed")
+
+    await put(store, "a", sample(300))
+    with monkeypatch.context() as failing:
+        failing.setattr(store.upkeep, "flush", flush)
+        await move(store, "a", "b")
+    assert await keys_of(store) == ["b"]
+    left = set(await sealed(store)) - set(await referenced(store))
+    assert [name.rpartition("@")[0] for name in left] == ["b/a"]
+    assert await run_jobs(store, world.clock) == 0
+    assert await sealed(store) == await referenced(store)
+    assert await get(store, "b") == sample(300)
