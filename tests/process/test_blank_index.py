@@ -43,9 +43,15 @@ def index_of(settings):
     return index_place.place_on(settings.storage.volumes[0]).path
 
 
-def serve(settings, work):
-    """Do what ``work`` does with a store, between the start and the end of a server."""
+def serve(settings, work, *, doubted=False):
+    """Do what ``work`` does with a store, between the start and the end of a server.
+
+    Args:
+        doubted: whether the index is made ready once more before, as after damage that was met.
+    """
     with start.prepare(settings, Clock()) as preparation:
+        if doubted:
+            preparation.make_ready_again(elsewhere=True)
 
         async def run():
             volumes = engines.open_volumes(settings, Clock(), create=False)
