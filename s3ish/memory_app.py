@@ -32,6 +32,8 @@ from s3ish.worlds import Worlds
 class MemoryApplication:
     """The ASGI application of the profile for tests.
 
+    ``failure`` says why it could not begin, or end well.
+
     Args:
         settings: all settings; those of volumes and of the index do not matter.
         log: where the lines of requests go.
@@ -40,6 +42,7 @@ class MemoryApplication:
 
     def __init__(self, settings: Settings, log: RequestLog | None = None, traces: Traces | None = None) -> None:
         self._settings = settings
+        self.failure = ""
         self._observer = Observer(log=log, slow_seconds=settings.log.slow_request_ms / 1000, traces=traces)
         self._offload = ThreadPool()
         for source in (connection_tally.samples, self._offload.samples, process_samples):
@@ -57,7 +60,7 @@ class MemoryApplication:
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         if scope["type"] == "lifespan":
-            await live(self._serving(), receive, send, (OSError,))
+            self.failure = await live(self._serving(), receive, send, (OSError,))
         elif is_control(scope):
             await self._controls(scope, receive, send)
         elif is_beside(scope, self._settings.server.domains):

@@ -724,3 +724,55 @@ def test_a_server_without_controls_says_so(start_server, tmp_path):
 def test_a_server_on_drives_names_its_controls(start_server, tmp_path):
     process = start_server(tmp_path, S3ISH_TEST_CONTROLS="true")
     assert f"  controls    {process.endpoint}/-/test/…  (for this machine): docs/testing.md\n" in process.greeting
+
+
+def test_a_name_of_an_operation_with_a_slip_is_no_count_of_none(server):
+    with pytest.raises(ValueError, match="no operation is called PutObjct: is it PutObject"):
+        server.requests.count("PutObjct")
+    assert server.requests.count("AssumeRole") == 0
+
+
+@pytest.mark.parametrize("name", ["a b", "a/b", "", "ü", "a%2fb", "a?world=test-x"])
+def test_a_name_that_no_snapshot_can_have_is_refused(server, name):
+    for act in (server.snapshot, server.restore, lambda name: server.fork(name, "w")):
+        with pytest.raises(ValueError, match="snapshot"):
+            act(name)
+
+
+def test_a_world_of_an_impossible_name_is_refused(server):
+    with pytest.raises(ValueError, match="a world is named by its access key"):
+        server.world("a b").reset()
+
+
+def test_a_server_that_cannot_begin_says_why():
+    with pytest.raises(RuntimeError, match="cannot make the bucket Up_: The specified bucket is not valid"):
+        Server(buckets=("Up_",)).start()
+
+
+def test_one_bucket_is_a_name_or_a_list():
+    for buckets in ("made:versioned", ["made:versioned"]):
+        with Server(buckets=buckets) as server:
+            s3 = boto3.client("s3", **server.client_arguments)
+            assert s3.get_bucket_versioning(Bucket="made")["Status"] == "Enabled"
+
+
+def test_a_server_serves_once_at_a_time():
+    server = Server()
+    for _ in range(2):
+        with server, pytest.raises(RuntimeError, match="serves already"):
+            server.start()
+
+
+def test_an_endpoint_without_a_scheme_is_refused():
+    with pytest.raises(ValueError, match="an endpoint is a URL: http://localhost:9000"):
+        Running("localhost:9000")
+
+
+def test_a_generator_has_its_server_until_it_ends():
+    @mock_s3(buckets=("made",))
+    def fixture():
+        yield boto3.client("s3")
+
+    for s3 in fixture():
+        s3.put_object(Bucket="made", Key="a", Body=b"x")
+    assert "AWS_ENDPOINT_URL" not in os.environ

@@ -12,10 +12,11 @@ _FAILED = {"startup": "the server cannot begin", "shutdown": "the server has not
 
 async def live(
     context: AbstractAsyncContextManager[None], receive: Any, send: Any, understood: tuple[type[Exception], ...] = ()
-) -> None:
+) -> str:
     """Enter a context when the server starts, and leave it when the server has stopped.
 
     A failure is logged, one that is ``understood`` by its text alone, and told to the server; any other is raised, too.
+    Returns the text of the former, "" without one.
 
     https://asgi.readthedocs.io/en/latest/specs/lifespan.html
     """
@@ -29,9 +30,10 @@ async def live(
     except understood as error:
         log.error(_FAILED[stage], error=str(error))
         await send({"type": f"lifespan.{stage}.failed"})
-        return
+        return str(error)
     except BaseException:
         log.exception(_FAILED[stage])
         await send({"type": f"lifespan.{stage}.failed"})
         raise
     await send({"type": "lifespan.shutdown.complete"})
+    return ""

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Protocol, TypeVar
 import msgspec
 from msgspec import Meta, Struct
 
+from s3ish.api.catalogue import catalogue
 from s3ish.clock import Clock
 from s3ish.errors import S3Error
 from s3ish.server import prices
@@ -310,6 +311,7 @@ class _Controls:
                 raise ValueError("expect and limit are whole numbers")
         if "op" in query:
             query["operation"] = query.pop("op")
+        _check_operation(query.get("operation", ""))
         found = recorder.found(query)
         if expected:
             _check_count(len(found), int(expected), is_whole=recorder.is_whole)
@@ -387,6 +389,15 @@ def _check_count(count: int, expected: int, *, is_whole: bool) -> None:
         raise Unexpected("only the newest requests are kept: clear them before what is to be counted")
     if count != expected:
         raise Unexpected(f"{count} requests match, not {expected}")
+
+
+def _check_operation(name: str) -> None:
+    """Raise ValueError for a name that is an operation's but for a slip: none would ever be found."""
+    from difflib import get_close_matches
+
+    names = {operation.name for operation in catalogue()}
+    if name not in names and (near := get_close_matches(name, names, 1, 0.85)):
+        raise ValueError(f"no operation is called {name[:64]}: is it {near[0]}?")
 
 
 def _shown(clock: Clock) -> Any:

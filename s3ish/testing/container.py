@@ -6,6 +6,7 @@
 https://testcontainers-python.readthedocs.io/
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 from testcontainers.core.container import DockerContainer
@@ -33,7 +34,7 @@ class S3ishContainer(DockerContainer):
         *,
         access_key: str = "test",
         secret_key: str = "test",  # noqa: S107 - of the profile for tests
-        buckets: tuple[str, ...] = (),
+        buckets: Sequence[str] = (),
         token: str = "controls",  # noqa: S107 - as above
         **options: Any,
     ) -> None:
@@ -48,7 +49,7 @@ class S3ishContainer(DockerContainer):
             "S3ISH_TEST_TOKEN": token,
         }
         if buckets:
-            variables["S3ISH_DEFAULT_BUCKETS"] = ",".join(buckets)
+            variables["S3ISH_DEFAULT_BUCKETS"] = buckets if isinstance(buckets, str) else ",".join(buckets)
         for name, value in variables.items():
             self.with_env(name, value)
         self.waiting_for(HttpWaitStrategy(PORT, "/-/ready"))

@@ -66,6 +66,15 @@ class _Mock:
 
             return within_async  # type: ignore[return-value]  # of the same signature
 
+        if inspect.isgeneratorfunction(what):  # a fixture, which goes on when its test has ended
+
+            @functools.wraps(wrapped)
+            def within_generator(*arguments: Any, **named: Any) -> Any:
+                with _Mock(options):
+                    yield from wrapped(*arguments, **named)
+
+            return within_generator  # type: ignore[return-value]  # of the same signature
+
         @functools.wraps(wrapped)
         def within(*arguments: Any, **named: Any) -> Any:
             with _Mock(options):
@@ -78,7 +87,8 @@ def mock_s3(what: Any = None, /, **options: Any) -> Any:
     """Run code with AWS's environment leading to a server of its own.
 
     ``with mock_s3() as server:``, or ``@mock_s3`` and ``@mock_s3(buckets=("made",))`` on a function, a coroutine
-    function or a class of tests. Clients that are made within come to it without a change of the code.
+    function, a generator (a fixture) or a class of tests. Clients that are made within come to it without a change of
+    the code.
 
     Args:
         what: what is decorated.

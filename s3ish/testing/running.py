@@ -25,6 +25,8 @@ class Running:
         region: for clients that want one.
         token: that of the test controls (``test.token``), which a client on another machine needs.
 
+    Raises ValueError: the endpoint is no URL.
+
     A key ``test-<name>`` has buckets, a clock, faults, requests and snapshots of its own, which the methods then are
     about; see ``world``.
     """
@@ -37,6 +39,8 @@ class Running:
         region: str = "us-east-1",
         token: str = "",
     ) -> None:
+        if endpoint and not endpoint.startswith(("http://", "https://")):
+            raise ValueError(f"an endpoint is a URL: http://{endpoint}")
         self.endpoint = endpoint.rstrip("/")
         self.access_key, self.secret_key, self.region = access_key, secret_key, region
         self._token = token
@@ -66,7 +70,7 @@ class Running:
 
     def leave(self) -> None:
         """Take away what the access key ``test-<name>`` has. Raises ValueError: it has nothing, or is another key."""
-        self.control("DELETE", f"worlds/{self.access_key}")
+        self.control("DELETE", f"worlds/{quote(self.access_key, safe='')}")
 
     def control(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> Any:
         """Send a request to the test controls, and return what they answer.
@@ -100,7 +104,7 @@ class Running:
     def _located(self, path: str) -> str:
         if not self.access_key.startswith(_WORLD):
             return f"/-/test/{path}"
-        return f"/-/test/{path}{'&' if '?' in path else '?'}world={self.access_key}"
+        return f"/-/test/{path}{'&' if '?' in path else '?'}world={quote(self.access_key, safe='')}"
 
     def world(self, name: str) -> "Running":
         """Return the same server with the access key ``test-<name>``, which shares nothing with any other.
@@ -118,7 +122,7 @@ class Running:
 
     def snapshot(self, name: str) -> None:
         """Keep the store as it is under a name, in place of what had it; no byte is copied."""
-        self.control("PUT", f"snapshots/{name}")
+        self.control("PUT", f"snapshots/{_named(name)}")
 
     def fork(self, name: str, world: str) -> "Running":
         """Return the world of the access key ``test-<world>``, begun again with the store as in a snapshot of this one.
@@ -126,12 +130,19 @@ class Running:
         Raises ValueError: there is no such snapshot.
         """
         other = self.world(world)
-        self.control("POST", f"snapshots/{name}/fork", {"world": other.access_key})
+        self.control("POST", f"snapshots/{_named(name)}/fork", {"world": other.access_key})
         return other
 
     def restore(self, name: str) -> None:
         """Have the store be as in a snapshot; the clock and the rest stay. Raises ValueError: there is none."""
-        self.control("POST", f"snapshots/{name}/restore")
+        self.control("POST", f"snapshots/{_named(name)}/restore")
+
+
+def _named(snapshot: str) -> str:
+    """Return the name of a snapshot as a part of a path. Raises ValueError for one that the path would hide."""
+    if not snapshot or "/" in snapshot:
+        raise ValueError(f"{snapshot!r} is no name of a snapshot: it has letters, digits, dots, hyphens, underscores")
+    return quote(snapshot)
 
 
 def _reason(told: bytes) -> str:

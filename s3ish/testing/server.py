@@ -1,6 +1,7 @@
 """A server on a thread of the process of a test, with everything in memory."""
 
 import asyncio
+from collections.abc import Sequence
 from threading import Event
 from typing import Self
 
@@ -35,20 +36,22 @@ class Server(Running):
         port: int = 0,
         access_key: str = "test",
         secret_key: str = "test",  # noqa: S107 - it serves this machine, for the time of a test
-        buckets: tuple[str, ...] = (),
+        buckets: Sequence[str] = (),
         seed: str = "",
         region: str = "us-east-1",
     ) -> None:
         super().__init__("", access_key, secret_key, region)
         self._port = port
+        names = (buckets,) if isinstance(buckets, str) else tuple(buckets)
         self._settings = replace(
             Settings(),
             server=ServerSettings(port=port, workers=1, region=region, shutdown_seconds=1),
-            storage=StorageSettings(default_buckets=buckets, seed=seed),
+            storage=StorageSettings(default_buckets=names, seed=seed),
             auth=AuthSettings(access_key=access_key, secret_key=Secret(secret_key)),
             test=TestSettings(profile=True),
         )
         self._server: uvicorn.Server | None = None
+        self._application: MemoryApplication | None = None
         self._thread: OwnThread | None = None
 
     def start(self) -> Self:
@@ -57,12 +60,14 @@ class Server(Running):
         return self._begun()
 
     def _begin(self) -> Event:
-        """Begin on a thread. Returns what is set when it serves, or cannot. Raises CannotListen."""
+        """Begin on a thread. Returns what is set when it serves, or cannot. Raises CannotListen, RuntimeError."""
+        if self._server:
+            raise RuntimeError("the server serves already: make another one")
         bound = bind("127.0.0.1", self._port)
         listen(bound)
         self.endpoint = f"http://127.0.0.1:{bound.getsockname()[1]}"
         settled = Event()
-        application = MemoryApplication(self._settings)
+        application = self._application = MemoryApplication(self._settings)
         config = configure(self._settings, lambda: application)
         server = self._server = Announced(config, settled.set)
 
@@ -82,7 +87,8 @@ class Server(Running):
         """Return itself, if it serves. Raises RuntimeError."""
         if self._server is None or not self._server.started:
             self.stop()
-            raise RuntimeError("the server cannot begin; the log says why")
+            reason = self._application.failure if self._application else ""
+            raise RuntimeError(f"the server cannot begin: {reason or 'the log says why'}")
         return self
 
     def stop(self) -> None:
