@@ -19,7 +19,6 @@ from s3ish.objects import buckets, put
 from s3ish.objects.digests import Claims
 from s3ish.objects.store import Store
 from s3ish.wire.names import check_bucket_name, check_key
-from s3ish.wire.shape import write_document
 
 if TYPE_CHECKING:
     from s3ish.seed_notes import SeedNotes
@@ -68,26 +67,23 @@ async def _make_key(store: Store, key: KeySettings) -> None:
 
 
 async def _make_bucket(store: Store, name: str, options: frozenset[str], owner: Owner) -> None:
+    from s3ish.api.buckets import first_documents  # deferred: many starts make no bucket
+    from s3ish.api.lock import OBJECT_LOCK
+
+    documents = first_documents(lock="lock" in options)
     with contextlib.suppress(BucketAlreadyOwnedByYou):
-        await buckets.create_bucket(store, check_bucket_name(name), owner, store.region)
+        await buckets.create_bucket(store, check_bucket_name(name), owner, store.region, documents)
     if options & {"versioned", "lock"}:  # a bucket with locks keeps all versions
         await buckets.set_versioning(store, name, enabled=True)
     wanted = {}
     if "public" in options:
         wanted["policy"] = everybody_reads(name)
     if "lock" in options:
-        wanted |= _locks()
+        wanted[OBJECT_LOCK.name] = documents[OBJECT_LOCK.name]
     there = (await store.bucket(name)).record.documents
     missing = {document: text for document, text in wanted.items() if document not in there}
     if missing:
         await buckets.set_documents(store, name, missing)
-
-
-def _locks() -> dict[str, str]:
-    """Return the document of a bucket whose objects may be locked."""
-    from s3ish.api.lock import OBJECT_LOCK, LockConfiguration  # deferred: most starts make no such bucket
-
-    return {OBJECT_LOCK.name: write_document(LockConfiguration(enabled="Enabled"), OBJECT_LOCK.root).decode()}
 
 
 def everybody_reads(bucket: str) -> str:

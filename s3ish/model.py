@@ -105,8 +105,6 @@ class Bucket(Struct, frozen=True, kw_only=True, omit_defaults=True):
     blob: BlobRef
     region: str
     versioning: Versioning = ""
-    object_lock: bool = False
-    tags: tuple[Tag, ...] = ()
     documents: dict[str, str] = {}
     revision: int = 0
 

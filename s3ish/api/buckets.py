@@ -2,13 +2,14 @@
 
 import re
 
+from s3ish.api.access import OWNERSHIP
 from s3ish.api.acl import check_grantees
 from s3ish.api.context import Context
 from s3ish.api.grants import default_acl, element_of, given_list
 from s3ish.api.lock import OBJECT_LOCK, LockConfiguration, is_lockable
 from s3ish.api.operation import operation
 from s3ish.api.replication import REPLICATION
-from s3ish.api.rules import ACL, ENFORCED, OWNERSHIP, OWNERSHIPS, OwnershipControls, OwnershipRule
+from s3ish.api.rules import ACL, ENFORCED, OWNERSHIPS, OwnershipControls, OwnershipRule
 from s3ish.api.shapes import BucketGrantHeaders, BucketRequest, DocumentDigest, TagElement, arn_of
 from s3ish.api.tagging import BUCKET_TAGGING, Tagging, check_tagging
 from s3ish.errors import (
@@ -127,11 +128,7 @@ def _documents(context: Context, request: CreateBucketRequest) -> dict[str, str]
         raise InvalidArgument(
             f"Invalid x-amz-object-ownership header: {ownership[:64]}", ArgumentName="x-amz-object-ownership"
         )
-    controls = OwnershipControls(rules=[OwnershipRule(ownership=ownership)])
-    documents = {OWNERSHIP: write_document(controls, "OwnershipControls").decode()}
-    if request.object_lock:
-        configuration = LockConfiguration(enabled="Enabled")
-        documents[OBJECT_LOCK.name] = write_document(configuration, OBJECT_LOCK.root).decode()
+    documents = first_documents(ownership, lock=bool(request.object_lock))
     owner = context.owner
     acl = given_list(request, owner, owner)
     if acl is not None and acl != default_acl(owner):
@@ -142,6 +139,12 @@ def _documents(context: Context, request: CreateBucketRequest) -> dict[str, str]
     if request.configuration and request.configuration.tags:
         documents |= BUCKET_TAGGING.written(check_tagging(Tagging(tags=request.configuration.tags)))
     return documents
+
+
+def first_documents(ownership: str = ENFORCED, *, lock: bool = False) -> dict[str, str]:
+    """Return the documents that each new bucket has: who owns its objects, and whether they may be locked."""
+    controls = OwnershipControls(rules=[OwnershipRule(ownership=ownership)])
+    return OWNERSHIP.written(controls) | (OBJECT_LOCK.written(LockConfiguration(enabled="Enabled")) if lock else {})
 
 
 def _region_of(configuration: CreateBucketConfiguration | None, store: Store) -> str:

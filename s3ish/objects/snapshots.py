@@ -303,11 +303,6 @@ async def _named(store: Store, source: Rows, rows: Mapping[str, list[tuple[bytes
     return found
 
 
-def _intents(store: Store, items: list[Named]) -> list[Put]:
-    """The intents to write sidecars as their rows say."""
-    return [intent_of(store, item.row.table, item.row.key, item.ref) for item in items]
-
-
 def _garbage(before: list[list[Named]], kept: Any) -> Iterator[Garbage]:
     """Yield what is named no more; parts go after the blob whose sidecar speaks of them."""
     for items in before:

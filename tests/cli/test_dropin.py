@@ -133,6 +133,12 @@ def test_default_buckets_are_there_at_the_first_request_and_public_ones_are_for_
     assert s3.get_object_lock_configuration(Bucket="held")["ObjectLockConfiguration"]["ObjectLockEnabled"] == "Enabled"
     assert s3.get_bucket_versioning(Bucket="held")["Status"] == "Enabled"
     assert s3.get_bucket_versioning(Bucket="third")["Status"] == "Enabled"
+    s3.create_bucket(Bucket="made")
+    made, *others = (
+        s3.get_bucket_ownership_controls(Bucket=bucket)["OwnershipControls"]
+        for bucket in ("made", "open", "closed", "held", "third")
+    )
+    assert others == [made] * 4
     for bucket in ("open", "closed"):
         s3.put_object(Bucket=bucket, Key="a", Body=b"read me")
     assert urllib.request.urlopen(f"{server.endpoint}/open/a").read() == b"read me"

@@ -96,8 +96,6 @@ BUCKET = Bucket(
     blob=blob("every.field/", inline=True),
     region="eu-central-1",
     versioning="Suspended",
-    object_lock=True,
-    tags=(Tag("cost", "centre"),),
     documents={"policy": "{}"},
     revision=7,
 )

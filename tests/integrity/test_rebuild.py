@@ -8,7 +8,7 @@ from msgspec.structs import replace
 from s3ish.integrity import rebuild as module
 from s3ish.integrity.rebuild import rebuild
 from s3ish.integrity.sweep import SweepJob
-from s3ish.model import Attributes, Tag
+from s3ish.model import Attributes
 from s3ish.objects import buckets, multipart
 from s3ish.tables import keys
 from s3ish.tables.catalog import BUCKETS, PARTS, UPLOADS, VERSIONS
@@ -59,7 +59,7 @@ async def reseal(store, sealed_as, data=b"left over", home="b/k"):
 async def test_every_row_is_as_it_was(store, world, monkeypatch, batch):  # case 23
     monkeypatch.setattr(module, "_BATCH", batch)
     await put(store, "old", b"null below")
-    await buckets.change_bucket(store, "b", lambda b: replace(b, documents={"policy": "{}"}, tags=(Tag("a", "b"),)))
+    await buckets.change_bucket(store, "b", lambda b: replace(b, documents={"policy": "{}"}))
     await buckets.set_versioning(store, "b", enabled=True)
     for size in (0, 10, 1500):
         for key in ("k", "old", "a/b"):

@@ -115,7 +115,7 @@ async def test_a_bucket_an_upload_and_a_system_record_are_amended_in_the_same_wa
         await writer.seal(SYSTEM.seal(user))
         await store.commit([SYSTEM.put(user)], [SYSTEM.absent(user.name)])
     for table, key, change in (
-        (BUCKETS, ("b",), lambda bucket: replace(bucket, tags=(Tag("a", "b"),))),
+        (BUCKETS, ("b",), lambda bucket: replace(bucket, documents={"a": "b"})),
         (UPLOADS, ("b", "m", upload.id), lambda it: replace(it, attributes=replace(it.attributes, storage_class="X"))),
         (SYSTEM, ("users/alice",), lambda it: replace(it, document='{"keys":[]}')),
     ):
