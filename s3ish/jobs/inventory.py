@@ -154,7 +154,7 @@ class _Making:
         for row in rows:
             self._row = row[0]
             with suppress(Damaged):
-                version = self._store.hold(VERSIONS, *row).record
+                (version,) = self._store.decode_rows(VERSIONS, [row])
                 latest, self._key = version.key != self._key, version.key
                 if self._wanted.all_versions or (latest and not version.marker):
                     found.append(self._wanted.row(version, latest=latest))

@@ -12,6 +12,7 @@ from s3ish.objects.consequences import Cause
 from s3ish.objects.lifecycle import Move, Rule
 from s3ish.objects.listing import Query, list_objects, list_uploads, list_versions
 from s3ish.objects.transition import move_version
+from s3ish.tables.state import LIFECYCLE
 from tests.objects.support import add_part, begin, counted, head, keys_of, make_bucket, put, remove, versions_of
 
 DAY_NS = 86_400 * 10**9
@@ -151,7 +152,8 @@ async def test_what_was_overwritten_since_it_was_looked_at_stays(store, monkeypa
     assert await keys_of(store) == ["a"]
 
 
-async def test_a_pass_goes_on_where_another_process_left_it(store, world):
+async def test_a_pass_goes_on_where_another_process_left_it(store, world, monkeypatch):
+    monkeypatch.setattr(lifecycle_job, "_ROWS_A_STEP", 200)
     rules = {"b": [Rule(id="r", days=1)]}
     first, second = Ageing(store, **rules), Ageing(world.open(), **rules)
     for number in range(450):
@@ -163,6 +165,32 @@ async def test_a_pass_goes_on_where_another_process_left_it(store, world):
     assert len(await keys_of(store)) == 250
     await run_once(second.job)
     assert await keys_of(store) == []
+
+
+async def test_a_pass_notes_its_place_once_a_second_and_gives_way_to_another_process(store, world, monkeypatch):
+    """Each note is a flush; what was looked at since the last one is looked at once more."""
+    monkeypatch.setattr(lifecycle_job, "_ROWS_A_STEP", 10)
+    seconds = [0.0]
+    monkeypatch.setattr(store.clock, "monotonic", lambda: seconds[0])
+    rules = {"b": [Rule(id="r", days=10)]}
+    first, second = Ageing(store, **rules), Ageing(world.open(), **rules)
+    for number in range(90):
+        await put(store, f"{number:03}", b"x")
+
+    async def noted():
+        return LIFECYCLE.read(await LIFECYCLE.value(store.index)).key
+
+    places = []
+    for step in range(7):
+        await first.job.step()
+        places.append(await noted())
+        seconds[0] += 0.4 if step else 0
+    assert places == ["", "", "", "", "039", "039", "039"]
+    await run_once(second.job)
+    seconds[0] += 1
+    assert not (await first.job.step()).more  # another process was further
+    await run_once(first.job)
+    assert len(await keys_of(store)) == 90
 
 
 async def test_there_is_one_pass_a_day_and_one_for_new_rules(store):
