@@ -7,6 +7,7 @@ from typing import NamedTuple, Self
 import msgspec
 from msgspec import Raw
 
+from s3ish.blob.memory_reader import MemoryReader
 from s3ish.blob.paths import Past, mint
 from s3ish.blob.protocol import (
     Amendment,
@@ -104,7 +105,7 @@ class MemoryBlobStore:
     ) -> "MemoryWriter":
         return MemoryWriter(self, mint(home, self.clock.token()))
 
-    async def open(self, ref: BlobRef, start: int = 0, stop: int | None = None) -> "MemoryReader":
+    async def open(self, ref: BlobRef, start: int = 0, stop: int | None = None) -> MemoryReader:
         end = ref.size if stop is None else stop
         if not 0 <= start <= end <= ref.size:
             raise ValueError(f"[{start}, {end}) is no range of {ref.size} bytes")
@@ -257,25 +258,6 @@ class MemoryWriter:
         data = await self.seal(b"{}")
         await self._store.unseal(self._ref)
         return data
-
-
-class MemoryReader:
-    """An open range of a blob in memory, in pieces."""
-
-    def __init__(self, data: memoryview, piece_bytes: int) -> None:
-        self._rest, self._piece_bytes = data, piece_bytes
-
-    def __aiter__(self) -> Self:
-        return self
-
-    async def __anext__(self) -> Buffer:
-        piece, self._rest = self._rest[: self._piece_bytes], self._rest[self._piece_bytes :]
-        if not piece:
-            raise StopAsyncIteration
-        return piece
-
-    async def close(self) -> None:
-        self._rest = memoryview(b"")
 
 
 def require_json(sidecar: bytes) -> None:

@@ -332,7 +332,6 @@ UNCLEAN = Mark(
 
 STATE_ROWS: tuple[Mark | Kept[Any], ...] = (
     ACCESS_KEYS_USED,
-    AGAIN,
     AWAY,
     BARRIER,
     COUNTED,
@@ -343,6 +342,7 @@ STATE_ROWS: tuple[Mark | Kept[Any], ...] = (
     LEASES,
     LIFECYCLE,
     MISSING_TARGETS,
+    AGAIN,
     REPLICATION,
     SCRUB,
     SENDING_UPLOADS,

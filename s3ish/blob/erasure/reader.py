@@ -402,22 +402,3 @@ def _retrieve(task: "asyncio.Task[list[Buffer]]") -> None:
     """Take note of the error of a stripe that is not wanted."""
     if not task.cancelled():
         task.exception()
-
-
-class InlineReader:
-    """A range of a blob that is in memory."""
-
-    def __init__(self, data: Buffer) -> None:
-        self._data = data
-
-    def __aiter__(self) -> "InlineReader":
-        return self
-
-    async def __anext__(self) -> Buffer:
-        data, self._data = self._data, b""
-        if not len(data):
-            raise StopAsyncIteration
-        return data
-
-    async def close(self) -> None:
-        self._data = b""

@@ -10,12 +10,13 @@ from collections.abc import AsyncIterator, Sequence
 from s3ish.blob.erasure import amending
 from s3ish.blob.erasure.core import BlobSettings, ErasureCore, Reporter, StateReporter, ignore
 from s3ish.blob.erasure.layout import damage_names, shard_name
-from s3ish.blob.erasure.reader import ErasureReader, InlineReader, ShardReader
+from s3ish.blob.erasure.reader import ErasureReader, ShardReader
 from s3ish.blob.erasure.repair import Repair
 from s3ish.blob.erasure.sidecar import Sidecar
 from s3ish.blob.erasure.sidecar_copies import Copies, newest, read_copies, read_copy, verdict
 from s3ish.blob.erasure.sweep import sweep
 from s3ish.blob.erasure.writer import ErasureWriter
+from s3ish.blob.memory_reader import MemoryReader
 from s3ish.blob.paths import Past
 from s3ish.blob.protocol import (
     Amendment,
@@ -77,7 +78,7 @@ class ErasureStore:
             data, failed = await self.core.run(self._read_inline, ref)
             if failed:
                 self.core.report(ref, damage_names(ref, failed))
-            return InlineReader(memoryview(data)[start:end])
+            return MemoryReader(memoryview(data)[start:end], len(data))
 
         def report(numbers: set[int]) -> None:
             self.core.report(ref, tuple(shard_name(number, ref.k) for number in sorted(numbers)))
