@@ -149,21 +149,41 @@ class ErasureCore:
 
     def remove(self, blob: str, positions: Sequence[int] | None) -> None:
         """Remove all sidecars before any shard, so that a crash in between leaves nothing that looks whole."""
-        self._remove(blob, positions, lambda volume: volume.remove(blob))
+        self._on_each(
+            positions,
+            lambda volume: volume.unlink(blob, sidecars.NAME),
+            lambda volume: self._sync_removal(volume, blob),
+            lambda volume: volume.remove(blob),
+        )
 
     def unseal(self, ref: BlobRef) -> None:
-        """Remove all sidecars of a blob; an inline one has nothing else, and its folders go too. Raises Unwritable."""
+        """Remove all sidecars of a blob; an inline one has nothing else, and its folders go too. Raises Unwritable.
+
+        Where there is none nothing is flushed: what snapshots alone name is unsealed again and again.
+        """
         if ref.inline:
             self.remove(ref.id, ref.volumes)
-        else:
-            self._remove(ref.id, ref.volumes)
+            return
+        had: set[int] = set()
 
-    def _remove(self, blob: str, positions: Sequence[int] | None, *rest: Callable[[Volume], None]) -> None:
+        def unlink(volume: Volume) -> None:
+            if volume.unlink(ref.id, sidecars.NAME):
+                had.add(volume.position)
+
+        def flush(volume: Volume) -> None:
+            if volume.position in had:
+                self._sync_removal(volume, ref.id)
+
+        self._on_each(ref.volumes, unlink, flush)
+
+    def _sync_removal(self, volume: Volume, blob: str) -> None:
+        if not self.lazy:  # the index may go with its volume: then nothing but this says that the blob was removed
+            volume.sync_removal(blob)
+
+    def _on_each(self, positions: Sequence[int] | None, *steps: Callable[[Volume], object]) -> None:
+        """Do each step on all volumes before the next one. Raises Unwritable where one could not be done."""
         wanted = [volume for volume in self.volumes.present if positions is None or volume.position in positions]
         failures: list[VolumeError] = []
-        steps: list[Callable[[Volume], None]] = [lambda volume: volume.unlink(blob, sidecars.NAME), *rest]
-        if not self.lazy:  # the index may go with its volume: then nothing but this says that the blob was removed
-            steps.insert(1, lambda volume: volume.sync_removal(blob))
         for step in steps:
             for volume in wanted:
                 try:

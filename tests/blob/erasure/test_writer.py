@@ -388,6 +388,26 @@ async def test_a_delete_that_cannot_take_the_sidecar_says_so(make_store):
     assert await scanned(store) == []
 
 
+async def test_what_is_unsealed_already_is_not_flushed_again(make_store, monkeypatch):
+    store = make_store("three")
+    ref = await put(store, sample(2500))
+    flushed = [flushes_of(store.volumes.at(position), monkeypatch) for position in ref.volumes]
+    await store.unseal(ref)
+    assert [len(each) for each in flushed] == [1, 1, 1]
+    await store.unseal(ref)
+    assert [len(each) for each in flushed] == [1, 1, 1]
+    await store.amend(ref, b"{}")
+    await store.unseal(ref)
+    assert [len(each) for each in flushed] == [2, 2, 2]
+
+
+def flushes_of(volume, monkeypatch):
+    """Return the blobs whose removal a volume has flushed, from now on."""
+    flushed = []
+    monkeypatch.setattr(volume, "sync_removal", flushed.append)
+    return flushed
+
+
 async def test_shards_lie_on_distinct_volumes_and_rotate(make_store):
     store = make_store("six")
     firsts = set()
