@@ -13,7 +13,8 @@ from s3ish.blob.erasure.layout import damage_names, shard_name
 from s3ish.blob.erasure.sidecar import Sidecar
 from s3ish.blob.erasure.sidecar_copies import newest, read_copies, verdict
 from s3ish.blob.protocol import Amendment, BlobError, Missing, Unwritable, VolumesFull
-from s3ish.blob.volumes.volume import Volume, temporary_name
+from s3ish.blob.volumes.tree import temporary_name
+from s3ish.blob.volumes.volume import Volume
 from s3ish.model import BlobRef
 
 _READ_AT_ONCE = 64

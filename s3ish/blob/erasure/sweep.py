@@ -7,7 +7,7 @@ from itertools import islice
 from s3ish.blob.erasure.core import ErasureCore
 from s3ish.blob.paths import Past
 from s3ish.blob.protocol import BlobError, IsNamed, Swept, Unwritable
-from s3ish.blob.volumes.volume import is_temporary
+from s3ish.blob.volumes.tree import is_temporary
 from s3ish.threads import GivenUp
 
 _PRUNED_AT_ONCE = 64

@@ -15,6 +15,16 @@ _FOLDER = getattr(os, "O_PATH", os.O_RDONLY) | os.O_DIRECTORY | os.O_NOFOLLOW | 
 _open_inside = OpenAt2(INSIDE, waits=True)
 
 
+def temporary_name(name: str, token: str) -> str:
+    """Return the name of a file that will take the place of ``name``."""
+    return f".{name}.{token}"
+
+
+def is_temporary(name: str) -> bool:
+    """Whether a file is one that was to take the place of another."""
+    return name.startswith(".")
+
+
 class Tree:
     """The names below an open root directory. All paths are relative to it; everything raises OSError.
 

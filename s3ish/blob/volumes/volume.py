@@ -21,7 +21,7 @@ from s3ish.blob.volumes.index_marks import IndexMarks
 from s3ish.blob.volumes.locks import Locks
 from s3ish.blob.volumes.probe import SILENT, write_and_remove
 from s3ish.blob.volumes.sample import some_blobs
-from s3ish.blob.volumes.tree import Tree
+from s3ish.blob.volumes.tree import Tree, temporary_name
 from s3ish.observe.tally import Stopwatch
 
 _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
@@ -568,16 +568,6 @@ def _read(descriptor: int, length: int, offset: int) -> bytes:
             break
         data += more
     return data
-
-
-def temporary_name(name: str, token: str) -> str:
-    """Return the name of a file that will take the place of ``name``."""
-    return f".{name}.{token}"
-
-
-def is_temporary(name: str) -> bool:
-    """Whether a file is one that was to take the place of another."""
-    return name.startswith(".")
 
 
 _SYNC_FILE_RANGE_WRITE = 2
