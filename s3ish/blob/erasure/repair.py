@@ -16,7 +16,8 @@ from s3ish.blob.erasure.reader import ShardReader
 from s3ish.blob.erasure.sidecar import Sidecar
 from s3ish.blob.erasure.sidecar_copies import newest, read_copies
 from s3ish.blob.protocol import BlobError, Buffer, Health, Missing
-from s3ish.blob.volumes.volume import Volume, temporary_name
+from s3ish.blob.volumes.tree import temporary_name
+from s3ish.blob.volumes.volume import Volume
 from s3ish.blob.volumes.volume_set import Volumes
 from s3ish.model import BlobRef
 
