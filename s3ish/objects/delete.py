@@ -81,6 +81,7 @@ async def _remove_newest(store: Store, bucket: str, key: str, conditions: WriteC
             newest = await store.newest(bucket, key, 2)
             conditions.check(newest[0].record if newest else None, key)
             if not newest:
+                await store.require_absence(bucket, key)
                 return Deleted()
             check_removal(newest[0].record, store.clock.service_ns(), bypass=False)
             if await _remove(store, held.record, newest[0], newest, [held.row], cause):

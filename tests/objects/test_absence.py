@@ -10,7 +10,7 @@ from contextlib import closing
 import apsw
 import pytest
 
-from s3ish.errors import NoSuchKey
+from s3ish.errors import InternalError, NoSuchKey
 from s3ish.index.protocol import Damaged, Put
 from s3ish.objects.listing import Query, list_objects
 from s3ish.tables.catalog import CURRENT, VERSIONS
@@ -65,6 +65,15 @@ async def test_no_object_seems_to_be_gone_whose_page_is_elsewhere(filled):  # ca
     assert found["damaged"] > 5
     assert found == {b"x": len(KEYS) - found["damaged"], "damaged": found["damaged"]}
     assert await outcome(head(store, "none")) is NoSuchKey
+
+
+async def test_no_delete_is_answered_that_found_nothing_because_a_page_is_elsewhere(filled):
+    exchange(filled.index_path, VERSIONS)
+    store = filled.open()
+    hidden = [await outcome(remove(store, key)) for key in KEYS].count(InternalError)
+    assert hidden > 5
+    await remove(store, "none")
+    assert len(await sealed(store)) == hidden + 1  # and the bucket
 
 
 async def test_pages_of_listings_that_changed_places_hide_no_object(filled):
