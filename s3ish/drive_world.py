@@ -12,7 +12,7 @@ from s3ish.config import Settings
 from s3ish.controlled import Controlled
 from s3ish.engines import put_together, users
 from s3ish.errors import ServiceUnavailable
-from s3ish.index.part import Part
+from s3ish.index.prefixed_index import PrefixedIndex
 from s3ish.objects import worlds
 from s3ish.objects.settling import settle_all
 from s3ish.objects.snapshots import START, NoSnapshot
@@ -108,7 +108,7 @@ class DriveWorld(Controlled):
             with contextlib.suppress(LookupError):
                 await worlds.remove(self._main.store, self.name)
 
-    async def _enter(self, rows: Part) -> None:
+    async def _enter(self, rows: PrefixedIndex) -> None:
         main, settings = self._main.store, self._settings
         store = put_together(
             settings,

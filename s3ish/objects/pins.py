@@ -3,7 +3,7 @@
 from collections.abc import Set as AbstractSet
 
 from s3ish.blob.paths import home_of
-from s3ish.index.part import Part
+from s3ish.index.prefixed_index import PrefixedIndex
 from s3ish.index.protocol import Damaged, Index, RowIs, Rows
 from s3ish.model import Garbage
 from s3ish.objects.kept_rows import Decoded, KeptRows
@@ -16,9 +16,9 @@ _UNDIVIDED = frozenset({INLINE.name})
 """Blobs are of all worlds, and so are the bytes of small ones."""
 
 
-def part_of(index: Index, world: str, guard: RowIs | None = None) -> Part:
+def part_of(index: Index, world: str, guard: RowIs | None = None) -> PrefixedIndex:
     """Return the rows of a world, given the main index and, for one that is written, what holds while it is there."""
-    return Part(index, keys.world_prefix(world), _UNDIVIDED, guard)
+    return PrefixedIndex(index, keys.world_prefix(world), _UNDIVIDED, guard)
 
 
 async def worlds_in(index: Index) -> list[str]:
@@ -36,7 +36,7 @@ class Pins:
 
     def __init__(self, index: Index, tables: Tables) -> None:
         self._index, self._tables = index, tables
-        self._main = index.whole if isinstance(index, Part) else index
+        self._main = index.whole if isinstance(index, PrefixedIndex) else index
         self._decoded = Decoded()
         self.are_none = False
 
@@ -111,7 +111,7 @@ async def named_at(rows: Rows, tables: Tables, home: str) -> AbstractSet[str] | 
 
 
 def _is_same(one: Index, other: Index) -> bool:
-    if isinstance(one, Part) and isinstance(other, Part):
+    if isinstance(one, PrefixedIndex) and isinstance(other, PrefixedIndex):
         return one.prefix == other.prefix
     return one is other
 

@@ -11,7 +11,7 @@ from contextlib import suppress
 
 from s3ish.blob.paths import home_of
 from s3ish.errors import SlowDown
-from s3ish.index.part import Part
+from s3ish.index.prefixed_index import PrefixedIndex
 from s3ish.index.protocol import Change, Damaged, Delete, Put, RowIs, Rows
 from s3ish.model import BlobRef, Garbage, Snapshot
 from s3ish.objects.garbage import drop_blobs
@@ -33,7 +33,7 @@ async def listed(store: Store) -> list[str]:
         return await worlds_in(store.index)
 
 
-async def enter(store: Store, name: str) -> Part | None:
+async def enter(store: Store, name: str) -> PrefixedIndex | None:
     """Return the rows of a world, in which nothing can be written when it has ended or begun again; None without one.
 
     Raises S3Error.
@@ -110,14 +110,14 @@ def _differences(
         yield from (Put(table, key, value) for key, value in wanted.items() if rows.get(key) != value)
 
 
-async def _garbage_of(store: Store, world: Part) -> list[Change]:
+async def _garbage_of(store: Store, world: PrefixedIndex) -> list[Change]:
     """The changes that make garbage of the main world of what another one may alone name."""
     is_garbage = {ref.id for ref in await _garbage(store.index)}
     refs = [ref for ref in (await names_of(store, world)).values() if ref.id not in is_garbage]
     return drop_blobs([Garbage(ref) for ref in refs if not await _is_in_main(store, ref)])
 
 
-async def names_of(store: Store, world: Part) -> dict[str, BlobRef]:
+async def names_of(store: Store, world: PrefixedIndex) -> dict[str, BlobRef]:
     """Return what a world, its snapshots and its garbage name, by the ids, but for rows that the main one has, too.
 
     What a damaged row names is left to a sweep. Raises Unavailable.

@@ -18,7 +18,7 @@ from s3ish.index.protocol import (
 )
 
 
-class Part:
+class PrefixedIndex:
     """See the module. Commits are those of the whole, and so are marks.
 
     Args:
