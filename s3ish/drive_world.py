@@ -120,6 +120,7 @@ class DriveWorld(Controlled):
             consequences=self._cast.consequences,
         )
         await settle_all(store, lambda *_: True)  # of a server that was killed
+        self.storage = self._main.storage.of(store) if self._main.storage else None
         old, self._stage = self._stage, Stage(self._cast, store, any_region=False)
         if old:
             await old.leave()

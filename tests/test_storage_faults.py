@@ -170,3 +170,16 @@ def test_memory_has_no_drives():
 def test_controls_are_of_one_worker():
     with pytest.raises(ConfigError, match=r"test\.controls: they are those of one process"):
         load(environment={"S3ISH_TEST_CONTROLS": "true", "S3ISH_WORKERS": "2"})
+
+
+def test_drives_are_of_all_worlds_and_objects_of_one(begin):
+    server = begin(3)
+    one = server.world("one")
+    client(one).put_object(Bucket="made", Key="k", Body=b"x" * 1_000_000)
+    assert one.control("GET", "drives") == server.control("GET", "drives")
+    one.control("POST", "shards", {"bucket": "made", "key": "k", "shard": 0, "harm": "lose"})
+    assert client(one).get_object(Bucket="made", Key="k")["Body"].read() == b"x" * 1_000_000
+    with pytest.raises(ValueError, match="there is no object 'k'"):
+        server.control("POST", "shards", {"bucket": "made", "key": "k", "harm": "lose"})
+    one.control("POST", "drives", {"drive": 1, "trouble": "full"})
+    assert [it["trouble"] for it in server.control("GET", "drives")["drives"]] == ["ok", "full", "ok"]

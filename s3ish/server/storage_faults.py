@@ -22,6 +22,10 @@ class StorageFaults:
     def __init__(self, store: Store, volumes: Volumes) -> None:
         self._store, self._volumes = store, volumes
 
+    def of(self, store: Store) -> "StorageFaults":
+        """Return what harms the same drives, and finds objects in another store on them."""
+        return StorageFaults(store, self._volumes)
+
     @property
     def drives(self) -> list[dict[str, Any]]:
         """Each drive that is in reach: its position, its folder, its state, and what is wrong with it on purpose."""
