@@ -9,7 +9,6 @@ all with one transaction and one flush (group commit). Several processes may ope
 """
 
 import asyncio
-import errno
 import os
 from collections import OrderedDict, deque
 from collections.abc import Callable, Iterator, Sequence
@@ -23,9 +22,8 @@ import apsw
 from msgspec import Struct
 
 from s3ish.batching import TurnBatch
-from s3ish.index import pages
+from s3ish.index import pages, sqlite_file
 from s3ish.index.marks import HeldMark, Marks
-from s3ish.index.private_file import keep_private
 from s3ish.index.protocol import (
     Add,
     AtMost,
@@ -37,7 +35,6 @@ from s3ish.index.protocol import (
     IndexFull,
     Layout,
     Monitor,
-    NewerFormat,
     Put,
     RangeEmpty,
     RowIs,
@@ -49,15 +46,7 @@ from s3ish.index.write_lock import WriteLock
 from s3ish.observe.families import Sample
 from s3ish.threads import OwnThread
 
-FORMAT = 2
-"""In the first one pages have no checksums, and no value is of format 2; see ``renew``."""
-
-BUSY_MILLISECONDS = 30_000
-"""How long a writer waits for another process's transaction, or for a drive that does not answer."""
-
 _MAX_BATCH = 256
-_CACHE_KIB = 16 * 1024
-_CHECKPOINT_PAGES = 4000
 _SEEN_BYTES, _ANSWER_BYTES = 8 << 20, 700
 """What the answers take that are remembered, and what each of them takes beside the values in it."""
 _LASTING = (apsw.IOError, apsw.ReadOnlyError, apsw.CorruptError, apsw.NotADBError, apsw.BusyError)
@@ -189,16 +178,16 @@ class SQLiteIndex:
         self._monitor = monitor or _NoMonitor()
         self._on_commit = on_commit
         try:
-            self._writer = _prepared(path, tables, durable=durable)
-            self._commits = _count(self._writer, first)
-            self._reader = _connect(path, durable=durable)
+            self._writer = sqlite_file.prepared(path, tables, durable=durable)
+            self._commits = sqlite_file.count_from(self._writer, first)
+            self._reader = sqlite_file.connect(path, durable=durable)
             self._reader.execute("PRAGMA query_only=ON")
             self._others = WriteLock(path.with_name(path.name + "-queue")) if contended else None
             self._marks = Marks(path.with_name(path.name + "-marks"))
         except (apsw.Error, OSError) as error:
             if pages.is_damage(error):
-                raise Damaged(_broken(path, error)) from error
-            raise Unavailable(f"{path} cannot be opened: {error}{_missing_right(path)}") from error
+                raise Damaged(sqlite_file.broken(path, error)) from error
+            raise Unavailable(f"{path} cannot be opened: {error}{sqlite_file.missing_right(path)}") from error
         names = [table.name for table in tables]
         self._gets = {table: f"SELECT value FROM {table} WHERE key=?" for table in names}
         self._scans = {table: f"SELECT key, value FROM {table} WHERE key>=? AND key<? ORDER BY key" for table in names}
@@ -206,7 +195,7 @@ class SQLiteIndex:
         self._queue: SimpleQueue[list[_Waiting] | None] = SimpleQueue()
         self._gathered = TurnBatch(self._queue.put, _MAX_BATCH)
         self._closing = False
-        self._patience = Patience(BUSY_MILLISECONDS / 1000)
+        self._patience = Patience(sqlite_file.BUSY_MILLISECONDS / 1000)
         self._snapshot = False
         self._seen, self._scans_read = Seen(), 0
         self._lane = OwnThread("index-writer", self._write_forever)
@@ -297,7 +286,7 @@ class SQLiteIndex:
         def look() -> None:
             fault: object
             try:
-                with closing(_connect(self._path, durable=self._durable)) as connection:
+                with closing(sqlite_file.connect(self._path, durable=self._durable)) as connection:
                     fault = pages.find_fault(connection)
             except apsw.Error as error:
                 fault = error
@@ -310,13 +299,13 @@ class SQLiteIndex:
             raise self._failure(fault) from fault
         if fault:
             self._monitor.fail(damaged=True)
-            raise Damaged(_broken(self._path, fault))
+            raise Damaged(sqlite_file.broken(self._path, fault))
 
     def _failure(self, error: BaseException) -> Exception:
         """Return what an error of SQLite's means, after telling of one that does not pass by itself."""
         if isinstance(error, _LASTING) and getattr(error, "extendedresult", 0) not in _PASSING:
             self._monitor.fail(damaged=pages.is_damage(error))
-        return _failure(error, self._path)
+        return sqlite_file.failure(error, self._path)
 
     def _share_snapshot(self) -> None:
         """Begin a snapshot, unless there is one already, that ends before the event loop's next turn."""
@@ -451,150 +440,9 @@ class SQLiteIndex:
             try:
                 self._writer.execute("ROLLBACK")
             except apsw.Error:
-                self._writer = _connect(self._path, durable=self._durable)
+                self._writer = sqlite_file.connect(self._path, durable=self._durable)
 
 
 def _size(value: object) -> int:
     """Return the length of a value in bytes; damage can make it something else than bytes."""
     return len(value) if isinstance(value, bytes) else 0
-
-
-def is_blank(path: Path) -> bool:
-    """Whether there is no file, or an empty one, which SQLite would take for a new index."""
-    try:
-        return not path.stat().st_size
-    except FileNotFoundError:
-        return True
-
-
-def peek(path: Path, table: str, key: bytes) -> bytes | None:
-    """Return a row of the index in a file that may be in use. Raises Damaged, Unavailable; makes no file."""
-    try:
-        connection = apsw.Connection(os.fspath(path), flags=apsw.SQLITE_OPEN_READWRITE)
-        try:
-            row = connection.execute(f"SELECT value FROM {table} WHERE key=?", (key,)).fetchone()
-        finally:
-            connection.close()
-    except apsw.Error as error:
-        raise _failure(error, path) from error
-    return None if row is None else cast("bytes", row[0])
-
-
-def find_damage(path: Path) -> str:
-    """Look through the whole file; return what is wrong with it, empty if nothing. Raises Unavailable."""
-    try:
-        with closing(_prepared(path, (), durable=True)) as connection:
-            return pages.find_fault(connection)
-    except (apsw.Error, OSError) as error:
-        if pages.is_damage(error):
-            return str(error)
-        raise _failure(error, path) from error
-
-
-def is_older(path: Path) -> bool:
-    """Whether an index is of a format before this one. Raises Damaged, Unavailable."""
-    try:
-        with closing(apsw.Connection(os.fspath(path), flags=apsw.SQLITE_OPEN_READWRITE)) as connection:
-            return 0 < cast("int", connection.pragma("user_version")) < FORMAT
-    except apsw.Error as error:
-        raise _failure(error, path) from error
-
-
-def renew(path: Path, target: Path) -> None:
-    """Write an index that is older to a new file, in this format; nothing else may use it, and its log is empty then.
-
-    Raises:
-        Damaged: there is damage in it, which would look like rows that are absent.
-        IndexFull, Unavailable: it cannot be copied.
-    """
-    try:
-        with closing(_connect(path, durable=True)) as connection:
-            if fault := pages.find_fault(connection):
-                raise Damaged(_broken(path, fault))
-            keep_private(target)
-            pages.copy(connection, target)
-        with closing(apsw.Connection(os.fspath(target))) as connection:
-            connection.pragma("user_version", FORMAT)
-    except (apsw.Error, OSError) as error:
-        raise _failure(error, path) from error
-
-
-def _connect(path: Path, *, durable: bool) -> apsw.Connection:
-    connection = apsw.Connection(os.fspath(path), statementcachesize=64)
-    connection.set_busy_timeout(BUSY_MILLISECONDS)
-    if is_blank(path):
-        pages.reserve(connection)
-    connection.execute(f"PRAGMA page_size={pages.PAGE_BYTES}")
-    connection.execute("PRAGMA journal_mode=WAL")
-    connection.execute(f"PRAGMA synchronous={'FULL' if durable else 'OFF'}")
-    connection.execute(f"PRAGMA cache_size=-{_CACHE_KIB}")
-    connection.execute(f"PRAGMA wal_autocheckpoint={_CHECKPOINT_PAGES}")
-    connection.execute("PRAGMA journal_size_limit=67108864")
-    return connection
-
-
-def _missing_right(path: Path) -> str:
-    """Return who needs which right, if that is why an index cannot be opened."""
-    if all(os.access(place, os.R_OK | os.W_OK) for place in (path, path.parent) if place.exists()):
-        return ""
-    return f"; the user with id {os.geteuid()} needs the right to read and write it and its directory"
-
-
-def _prepared(path: Path, tables: Sequence[Layout], *, durable: bool) -> apsw.Connection:
-    """Return a connection to an index that has its tables and is verified. Raises apsw.Error, NewerFormat."""
-    if not is_blank(path) and pages.is_cut(path):
-        raise apsw.CorruptError("it ends in the middle of a page")
-    keep_private(path)
-    connection = _connect(path, durable=durable)
-    if _prepare(connection, tables) == FORMAT and not pages.are_verified(connection):
-        connection.close()  # it may have begun when the file was empty, and another process made it
-        connection = _connect(path, durable=durable)
-        if not pages.are_verified(connection):
-            raise apsw.CorruptError("its first page does not say that pages have checksums")
-    return connection
-
-
-def _count(connection: apsw.Connection, first: int) -> int:
-    """Return how many commits an index has seen; at least ``first`` from now on. Raises apsw.Error."""
-    if not connection.table_exists("main", "commits"):
-        connection.execute("BEGIN IMMEDIATE")
-        connection.execute("CREATE TABLE IF NOT EXISTS commits(number INTEGER NOT NULL)")
-        connection.execute("INSERT INTO commits SELECT 0 WHERE NOT EXISTS (SELECT 1 FROM commits)")
-        connection.execute("COMMIT")
-    connection.execute("UPDATE commits SET number=? WHERE number<?", (first, first))
-    found = connection.execute("SELECT number FROM commits").fetchone()
-    if found is None:
-        raise apsw.CorruptError("it does not say how many commits it has seen")
-    return cast("int", found[0])
-
-
-def _prepare(connection: apsw.Connection, tables: Sequence[Layout]) -> int:
-    """Make the tables that are not there; return the format."""
-    version = cast("int", connection.pragma("user_version"))
-    if version > FORMAT:
-        raise NewerFormat(f"the index has format {version}; this release reads {FORMAT}")
-    present = {name for (name,) in connection.execute("SELECT name FROM sqlite_schema WHERE type='table'")}
-    if version and present.issuperset(table.name for table in tables):
-        return version
-    connection.execute("BEGIN IMMEDIATE")
-    for table in tables:
-        # long values suit a B-tree of rows with an index better than one of keys and values
-        layout = "" if table.long_values else " WITHOUT ROWID"
-        connection.execute(
-            f"CREATE TABLE IF NOT EXISTS {table.name}(key BLOB PRIMARY KEY, value BLOB NOT NULL){layout}"
-        )
-    connection.execute(f"PRAGMA user_version={version or FORMAT}")
-    connection.execute("COMMIT")
-    return version or FORMAT
-
-
-def _broken(path: Path, problem: object) -> str:
-    return f"{path} is damaged: {problem}. The next start of a server rebuilds it, and so does: s3ish index rebuild"
-
-
-def _failure(error: BaseException, path: Path) -> Exception:
-    if pages.is_damage(error):
-        return Damaged(_broken(path, error))
-    if isinstance(error, apsw.FullError) or getattr(error, "errno", 0) == errno.ENOSPC:
-        return IndexFull("the disk of the index is full")
-    return Unavailable(f"{type(error).__name__}: {error}")

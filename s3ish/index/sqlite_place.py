@@ -6,7 +6,7 @@ from pathlib import Path
 
 from msgspec import Struct
 
-from s3ish.index import sqlite
+from s3ish.index import sqlite_file
 from s3ish.index.protocol import IndexFull, Layout, Monitor
 from s3ish.index.sqlite import SQLiteIndex
 
@@ -29,7 +29,7 @@ class SQLitePlace(Struct, frozen=True):
 
     def is_blank(self) -> bool:
         """See ``IndexPlace.is_blank``: SQLite would take an empty file for a new index."""
-        return sqlite.is_blank(self.path)
+        return sqlite_file.is_blank(self.path)
 
     def open(
         self,
@@ -54,19 +54,19 @@ class SQLitePlace(Struct, frozen=True):
 
     def peek(self, table: str, key: bytes) -> bytes | None:
         """See ``IndexPlace.peek``."""
-        return sqlite.peek(self.path, table, key)
+        return sqlite_file.peek(self.path, table, key)
 
     def find_damage(self) -> str:
         """See ``IndexPlace.find_damage``."""
-        return sqlite.find_damage(self.path)
+        return sqlite_file.find_damage(self.path)
 
     def renew(self) -> None:
         """See ``IndexPlace.renew``."""
-        if not sqlite.is_older(self.path):
+        if not sqlite_file.is_older(self.path):
             return
         draft = self.draft()
         try:
-            sqlite.renew(self.path, draft.path)
+            sqlite_file.renew(self.path, draft.path)
         except IndexFull:
             draft.remove()
             raise

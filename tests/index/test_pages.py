@@ -7,9 +7,10 @@ import random
 import apsw
 import pytest
 
-from s3ish.index import pages, sqlite
+from s3ish.index import pages, sqlite_file
 from s3ish.index.protocol import Damaged, IndexFailure, IndexFull, NewerFormat, Put, Unavailable
-from s3ish.index.sqlite import FORMAT, SQLiteIndex
+from s3ish.index.sqlite import SQLiteIndex
+from s3ish.index.sqlite_file import FORMAT
 from tests.index.conftest import LAYOUTS
 
 pytestmark = pytest.mark.slow
@@ -142,12 +143,12 @@ async def test_looking_through_the_whole_finds_pages_that_changed_places(path):
     index = SQLiteIndex(path, LAYOUTS, durable=False)
     await index.verify()
     await index.close()
-    assert sqlite.find_damage(path) == ""
+    assert sqlite_file.find_damage(path) == ""
     data = bytearray(path.read_bytes())
     one, other = 100 * PAGE, 200 * PAGE
     data[one : one + PAGE], data[other : other + PAGE] = data[other : other + PAGE], data[one : one + PAGE]
     path.write_bytes(data)
-    assert sqlite.find_damage(path)
+    assert sqlite_file.find_damage(path)
     index = SQLiteIndex(path, LAYOUTS, durable=False)
     with pytest.raises(Damaged):
         await index.verify()
@@ -159,24 +160,24 @@ async def old(path, monkeypatch):
     """An index of the first format."""
     with monkeypatch.context() as patch:
         patch.setattr(pages, "reserve", lambda _: None)
-        patch.setattr(sqlite, "FORMAT", 1)
+        patch.setattr(sqlite_file, "FORMAT", 1)
         patch.setattr(pages, "are_verified", lambda _: True)
         await fill(path)
     assert path.read_bytes()[20] == 0
-    assert sqlite.is_older(path)
+    assert sqlite_file.is_older(path)
     return path
 
 
 async def test_an_index_of_the_first_format_is_used_as_it_is(old):
     assert await count_whole(old) == 2 * len(ROWS)
-    assert sqlite.is_older(old)
+    assert sqlite_file.is_older(old)
 
 
 async def test_an_index_of_the_first_format_gets_checksums(old, tmp_path):
-    sqlite.renew(old, tmp_path / "fresh.db")
+    sqlite_file.renew(old, tmp_path / "fresh.db")
     data = (tmp_path / "fresh.db").read_bytes()
     assert data[20] == pages.CHECKSUM_BYTES
-    assert not sqlite.is_older(tmp_path / "fresh.db")
+    assert not sqlite_file.is_older(tmp_path / "fresh.db")
     assert await count_whole(tmp_path / "fresh.db") == 2 * len(ROWS)
     broken = bytearray(data)
     zero(broken, len(data) // 2 // PAGE * PAGE + 512)
@@ -186,16 +187,16 @@ async def test_an_index_of_the_first_format_gets_checksums(old, tmp_path):
 
 async def test_a_file_that_cannot_be_made_is_a_failure_of_the_index(old, tmp_path, monkeypatch):
     with pytest.raises(Unavailable):
-        sqlite.find_damage(tmp_path / "nowhere" / "index.db")
+        sqlite_file.find_damage(tmp_path / "nowhere" / "index.db")
     with pytest.raises(Unavailable):
-        sqlite.renew(old, tmp_path / "nowhere" / "fresh.db")
+        sqlite_file.renew(old, tmp_path / "nowhere" / "fresh.db")
 
     def fill_up(_):
         raise OSError(errno.ENOSPC, "no inode is left")
 
-    monkeypatch.setattr(sqlite, "keep_private", fill_up)
+    monkeypatch.setattr(sqlite_file, "keep_private", fill_up)
     with pytest.raises(IndexFull):
-        sqlite.renew(old, tmp_path / "fresh.db")
+        sqlite_file.renew(old, tmp_path / "fresh.db")
 
 
 async def test_damage_is_not_given_checksums(old, tmp_path):
@@ -204,7 +205,7 @@ async def test_damage_is_not_given_checksums(old, tmp_path):
         zero(data, number * PAGE + 512)
     old.write_bytes(data)
     with pytest.raises(Damaged):
-        sqlite.renew(old, tmp_path / "fresh.db")
+        sqlite_file.renew(old, tmp_path / "fresh.db")
 
 
 async def test_a_newer_format_is_refused(path):

@@ -11,9 +11,10 @@ import threading
 import apsw
 import pytest
 
-from s3ish.index import sqlite
+from s3ish.index import sqlite, sqlite_file
 from s3ish.index.protocol import Conflict, Damaged, Delete, IndexFailure, Layout, NewerFormat, Put, RowIs, Unavailable
-from s3ish.index.sqlite import FORMAT, Patience, SQLiteIndex
+from s3ish.index.sqlite import Patience, SQLiteIndex
+from s3ish.index.sqlite_file import FORMAT
 from s3ish.index.write_lock import WriteLock
 from s3ish.tables import records
 from tests.index.conftest import LAYOUTS, TABLES
@@ -224,7 +225,7 @@ async def test_no_increment_of_several_processes_is_lost(open_index, path, conte
 
 async def test_a_process_that_hangs_while_it_writes_does_not_hang_the_others(path, monkeypatch):
     """Their writers are told so, reads go on, and so do writes when it is gone."""
-    monkeypatch.setattr(sqlite, "BUSY_MILLISECONDS", 500)
+    monkeypatch.setattr(sqlite_file, "BUSY_MILLISECONDS", 500)
     index = SQLiteIndex(path, LAYOUTS, durable=False, contended=True)
     await index.commit([Put("state", b"a", b"1")])
     hanging = WriteLock(path.with_name("index.db-queue"))
@@ -239,7 +240,7 @@ async def test_a_process_that_hangs_while_it_writes_does_not_hang_the_others(pat
 
 
 async def test_a_commit_that_hangs_is_told_and_reads_go_on(open_index, monkeypatch):  # case 29
-    monkeypatch.setattr(sqlite, "BUSY_MILLISECONDS", 500)
+    monkeypatch.setattr(sqlite_file, "BUSY_MILLISECONDS", 500)
     index, answers = open_index(), threading.Event()
     await index.commit([Put("state", b"a", b"1")])
     apply = index._apply

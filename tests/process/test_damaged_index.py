@@ -11,7 +11,7 @@ from contextlib import closing, suppress
 
 import pytest
 
-from s3ish.index import pages, sqlite
+from s3ish.index import pages, sqlite, sqlite_file
 from s3ish.index.protocol import Damaged, Delete, IndexFull
 from s3ish.integrity.sweep import SweepJob
 from s3ish.process import index_place, start
@@ -145,7 +145,7 @@ def test_healing_begins_with_a_damaged_index(tmp_path, run_s3ish):
 def first_format(monkeypatch):
     monkeypatch.setattr(pages, "reserve", lambda _: None)
     monkeypatch.setattr(pages, "are_verified", lambda _: True)
-    monkeypatch.setattr(sqlite, "FORMAT", 1)
+    monkeypatch.setattr(sqlite_file, "FORMAT", 1)
 
 
 @pytest.mark.parametrize("room", [True, False])
@@ -161,9 +161,9 @@ def test_a_start_brings_an_index_into_the_current_format(tmp_path, monkeypatch, 
         raise IndexFull("no room")
 
     if not room:
-        monkeypatch.setattr(sqlite, "renew", full)
+        monkeypatch.setattr(sqlite_file, "renew", full)
     assert serve(settings, look) == DATA
-    assert sqlite.is_older(path) != room
+    assert sqlite_file.is_older(path) != room
     assert (path.stat().st_ino != inode) == room
     assert sorted(name.name for name in path.parent.glob("index.db*")) == ["index.db", "index.db-marks"]
 

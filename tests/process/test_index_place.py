@@ -150,8 +150,8 @@ async def test_a_draft_that_finds_no_room_leaves_nothing(tmp_path, monkeypatch):
         target.write_bytes(b"half")
         raise IndexFull
 
-    monkeypatch.setattr("s3ish.index.sqlite.is_older", lambda _: True)
-    monkeypatch.setattr("s3ish.index.sqlite.renew", fail)
+    monkeypatch.setattr("s3ish.index.sqlite_file.is_older", lambda _: True)
+    monkeypatch.setattr("s3ish.index.sqlite_file.renew", fail)
     with pytest.raises(IndexFull):
         place.renew()
     assert not (tmp_path / "index.db.new").exists()
