@@ -8,7 +8,7 @@ any client.
 
 import os
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -174,6 +174,38 @@ class Client:
     def annotations(self, bucket: str, key: str) -> dict[str, bytes]:
         """Return the annotations of an object by their names."""
         raise NotOffered("no annotations")
+
+    def tag(self, bucket: str, key: str, tags: Mapping[str, str]) -> None:
+        """Give an object these tags and no others."""
+        raise NotOffered("no tags")
+
+    def tags(self, bucket: str, key: str) -> Mapping[str, str]:
+        """Return the tags of an object."""
+        raise NotOffered("no tags")
+
+    def checksums(self) -> Sequence[str]:
+        """Return the algorithms for which the client computes a checksum when asked, as AWS names them."""
+        raise NotOffered("no choice of checksums")
+
+    def put_checked(self, bucket: str, key: str, path: Path, algorithm: str) -> None:
+        """Store a file with a checksum."""
+        raise NotOffered("no choice of checksums")
+
+    def checksum(self, bucket: str, key: str, algorithm: str) -> str:
+        """Return the checksum that an object was stored with, in base64."""
+        raise NotOffered("no choice of checksums")
+
+    def versions(self, bucket: str, key: str) -> list[str]:
+        """Return the ids of all versions of an object that are no delete markers, the newest first."""
+        raise NotOffered("no old versions")
+
+    def get_version(self, bucket: str, key: str, version_id: str, path: Path) -> None:
+        """Fetch a version into a file."""
+        raise NotOffered("no old versions")
+
+    def delete_version(self, bucket: str, key: str, version_id: str) -> None:
+        """Remove a version for good."""
+        raise NotOffered("no old versions")
 
     def enable_versioning(self, bucket: str) -> None:
         """Make a bucket keep all versions."""

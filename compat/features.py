@@ -5,10 +5,12 @@ seen and raises ``Failed`` where the server did not do what AWS does. Contents a
 which client it has.
 """
 
+import base64
 import hashlib
 import random
 import urllib.error
 import urllib.request
+import zlib
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -361,6 +363,53 @@ def select(client: Client, place: Place) -> str:
     return ""
 
 
+def tags(client: Client, place: Place) -> str:
+    """Tag an object, and change its tags."""
+    client.put(place.bucket, "tags/a b+c%20ü", place.file("small-11", 11))
+    for wanted in ({"kind": "deep blue", "place/of": "a+b:c@d"}, {"kind": "äöü ß"}):
+        client.tag(place.bucket, "tags/a b+c%20ü", wanted)
+        found = client.tags(place.bucket, "tags/a b+c%20ü")
+        expect(found == wanted, f"the tags are {found}")
+    return ""
+
+
+def checksums(client: Client, place: Place) -> str:
+    """Upload with a checksum of each algorithm that the client computes."""
+    source = place.file("medium", MEDIUM_BYTES)
+    data = source.read_bytes()
+    for algorithm in client.checksums():
+        key = f"checked/{algorithm}"
+        client.put_checked(place.bucket, key, source, algorithm)
+        crc = zlib.crc32(data).to_bytes(4, "big")
+        wanted = crc if algorithm == "CRC32" else hashlib.new(algorithm, data, usedforsecurity=False).digest()
+        found = client.checksum(place.bucket, key, algorithm)
+        expect(found == base64.b64encode(wanted).decode(), f"{algorithm} is {found}")
+        expect_object(client, place, key, source)
+    return ", ".join(client.checksums())
+
+
+def versions(client: Client, place: Place) -> str:
+    """List versions, read an old one, remove one."""
+    key, bucket = "kept/a b+c%20ü", f"{place.bucket}-versions"
+    client.versions(place.bucket, key)  # finds none, but ends here a client that has no such call
+    client.create_bucket(bucket)
+    client.enable_versioning(bucket)
+    sources = [place.file(f"version-{size}", size) for size in (11, 12)]
+    for source in sources:
+        client.put(bucket, key, source)
+    newest, oldest = client.versions(bucket, key)
+    target = place.scratch("version")
+    client.get_version(bucket, key, oldest, target)
+    expect(digest(target) == digest(sources[0]), "the old version has other contents")
+    client.delete_version(bucket, key, newest)
+    expect(client.versions(bucket, key) == [oldest], "the version is left")
+    client.get(bucket, key, target)
+    expect(digest(target) == digest(sources[0]), "the old version is not the newest now")
+    client.delete_version(bucket, key, oldest)
+    client.delete_bucket(bucket)
+    return ""
+
+
 def annotations(client: Client, place: Place) -> str:
     """Annotate an object."""
     client.put(place.bucket, "annotated", place.file("small-11", 11))
@@ -486,6 +535,9 @@ FEATURES: tuple[Callable[[Client, Place], str], ...] = (
     rename,
     archive,
     select,
+    tags,
+    checksums,
+    versions,
     annotations,
     settings,
     client_key,

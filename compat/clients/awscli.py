@@ -5,10 +5,10 @@ With stock settings it signs URLs by Signature Version 2, as boto3 does.
 
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, unquote_plus
 
 from compat.client import Described, NotOffered, Program
 from compat.documents import Document
@@ -115,6 +115,59 @@ class AwsCli(Program):
             self._of("get-object-annotation", bucket, key, "--annotation-name", name, target)
             found[name] = target.read_bytes()
         return found
+
+    def tag(self, bucket: str, key: str, tags: Mapping[str, str]) -> None:
+        tag_set = [{"Key": name, "Value": value} for name, value in tags.items()]
+        self._of("put-object-tagging", bucket, key, "--tagging", json.dumps({"TagSet": tag_set}))
+
+    def tags(self, bucket: str, key: str) -> Mapping[str, str]:
+        found = json.loads(self._of("get-object-tagging", bucket, key))["TagSet"]
+        return {tag["Key"]: tag["Value"] for tag in found}
+
+    def checksums(self) -> Sequence[str]:
+        return ("CRC32", "SHA1", "SHA256")
+
+    def put_checked(self, bucket: str, key: str, path: Path, algorithm: str) -> None:
+        self.run("s3", "cp", path, f"s3://{bucket}/{key}", "--checksum-algorithm", algorithm)
+
+    def checksum(self, bucket: str, key: str, algorithm: str) -> str:
+        answer = json.loads(self._of("head-object", bucket, key, "--checksum-mode", "ENABLED"))
+        return str(answer[f"Checksum{algorithm}"])
+
+    def versions(self, bucket: str, key: str) -> list[str]:
+        listed = self.run("s3api", "list-object-versions", "--bucket", bucket, "--prefix", key, "--output", "json")
+        return [version["VersionId"] for version in json.loads(listed or b"{}").get("Versions", ())]
+
+    def get_version(self, bucket: str, key: str, version_id: str, path: Path) -> None:
+        self._of("get-object", bucket, key, "--version-id", version_id, path)
+
+    def delete_version(self, bucket: str, key: str, version_id: str) -> None:
+        self._of("delete-object", bucket, key, "--version-id", version_id)
+
+    def put_notified(self, bucket: str, key: str, path: Path) -> list[str]:
+        queue = self._sqs("create-queue", "--queue-name", "compat-cli")["QueueUrl"]
+        asked = ("--queue-url", queue)
+        told = self._sqs("get-queue-attributes", *asked, "--attribute-names", "QueueArn")
+        wanted = {"QueueArn": told["Attributes"]["QueueArn"], "Events": ["s3:ObjectCreated:*"]}
+        self._notify(bucket, {"QueueConfigurations": [wanted]})
+        self.put(bucket, key, path)
+        found: list[str] = []
+        while messages := self._sqs("receive-message", *asked, "--wait-time-seconds", 1).get("Messages"):
+            for message in messages:
+                records = json.loads(message["Body"]).get("Records", [])
+                found += [unquote_plus(record["s3"]["object"]["key"]) for record in records]
+                self._sqs("delete-message", *asked, "--receipt-handle", message["ReceiptHandle"])
+        self._notify(bucket, {})
+        self._sqs("delete-queue", *asked)
+        return found
+
+    def _notify(self, bucket: str, wanted: dict[str, Any]) -> None:
+        self._settle(bucket, "put_bucket_notification_configuration", [("NotificationConfiguration", wanted)])
+
+    def _sqs(self, command: str, *arguments: object) -> Any:
+        """Run a command of ``aws sqs``; return its answer. It passes over the endpoint in the environment."""
+        where = ("--endpoint-url", self.account.endpoint, "--output", "json")
+        return json.loads(self.run("sqs", command, *where, *arguments) or b"{}")
 
     def _of(self, command: str, bucket: str, key: str, *arguments: object) -> bytes:
         """Run a command of ``aws s3api`` about an object; return what it prints as JSON."""

@@ -1,6 +1,7 @@
 """boto3, AWS's SDK for Python, with its transfer manager and stock settings: it presigns by Signature Version 2."""
 
 import json
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, unquote_plus
@@ -119,6 +120,33 @@ class Boto3(Client):
         names = [entry["AnnotationName"] for entry in found]
         answers = (self.s3.get_object_annotation(Bucket=bucket, Key=key, AnnotationName=name) for name in names)
         return {name: answer["AnnotationPayload"].read() for name, answer in zip(names, answers, strict=True)}
+
+    def tag(self, bucket: str, key: str, tags: Mapping[str, str]) -> None:
+        tag_set = [{"Key": name, "Value": value} for name, value in tags.items()]
+        self.s3.put_object_tagging(Bucket=bucket, Key=key, Tagging={"TagSet": tag_set})
+
+    def tags(self, bucket: str, key: str) -> Mapping[str, str]:
+        found = self.s3.get_object_tagging(Bucket=bucket, Key=key)["TagSet"]
+        return {tag["Key"]: tag["Value"] for tag in found}
+
+    def checksums(self) -> Sequence[str]:
+        return ("CRC32", "SHA1", "SHA256")
+
+    def put_checked(self, bucket: str, key: str, path: Path, algorithm: str) -> None:
+        self.s3.upload_file(str(path), bucket, key, ExtraArgs={"ChecksumAlgorithm": algorithm})
+
+    def checksum(self, bucket: str, key: str, algorithm: str) -> str:
+        return str(self.s3.head_object(Bucket=bucket, Key=key, ChecksumMode="ENABLED")[f"Checksum{algorithm}"])
+
+    def versions(self, bucket: str, key: str) -> list[str]:
+        found = self.s3.list_object_versions(Bucket=bucket, Prefix=key).get("Versions", ())
+        return [version["VersionId"] for version in found]
+
+    def get_version(self, bucket: str, key: str, version_id: str, path: Path) -> None:
+        self.s3.download_file(bucket, key, str(path), ExtraArgs={"VersionId": version_id})
+
+    def delete_version(self, bucket: str, key: str, version_id: str) -> None:
+        self.s3.delete_object(Bucket=bucket, Key=key, VersionId=version_id)
 
     def enable_versioning(self, bucket: str) -> None:
         self.s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})

@@ -3,6 +3,7 @@
 Its ``signurl`` signs by Signature Version 2.
 """
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from compat.client import Account, Described, NotOffered, Program
@@ -54,6 +55,14 @@ class S3cmd(Program):
         target.write_bytes(b"\0" * start)
         self.run("get", "--continue", f"s3://{bucket}/{key}", target)
         return target.read_bytes()[start : start + length]
+
+    def tag(self, bucket: str, key: str, tags: Mapping[str, str]) -> None:
+        self.run("settagging", f"s3://{bucket}/{key}", "&".join(f"{name}={value}" for name, value in tags.items()))
+
+    def tags(self, bucket: str, key: str) -> Mapping[str, str]:
+        _, *lines = self.lines("gettagging", f"s3://{bucket}/{key}")
+        pairs = (line.strip("\t").partition(":\t") for line in lines)
+        return {name: value for name, _, value in pairs}
 
     def _listed(self, *arguments: str) -> list[str]:
         return [line.split("s3://", 1)[1].partition("/")[2] for line in self.lines("ls", *arguments)]

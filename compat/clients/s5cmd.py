@@ -1,4 +1,6 @@
-"""s5cmd, a fast command line in Go on AWS's SDK for Go, version 1. It cannot read a part of an object."""
+"""s5cmd, a fast command line in Go on AWS's SDK for Go, version 1. It cannot read a part of an object, and
+takes the quotes off the CSV that a query returns.
+"""
 
 import json
 from pathlib import Path
@@ -68,6 +70,24 @@ class S5cmd(Program):
     def describe(self, bucket: str, key: str) -> Described:
         answer = json.loads(self.run("head", f"s3://{bucket}/{key}"))
         return Described(answer["content_type"], answer["metadata"])
+
+    def enable_versioning(self, bucket: str) -> None:
+        self.run("bucket-version", "--set", "Enabled", f"s3://{bucket}")
+
+    def versions(self, bucket: str, key: str) -> list[str]:
+        try:
+            lines = self.lines("ls", "--all-versions", f"s3://{bucket}/{key}")
+        except RuntimeError as error:
+            if "no object found" in str(error):
+                return []
+            raise
+        return [line.split()[-1] for line in lines]
+
+    def get_version(self, bucket: str, key: str, version_id: str, path: Path) -> None:
+        self.run("cp", "--version-id", version_id, f"s3://{bucket}/{key}", path)
+
+    def delete_version(self, bucket: str, key: str, version_id: str) -> None:
+        self.run("rm", "--version-id", version_id, f"s3://{bucket}/{key}")
 
     def presign(self, bucket: str, key: str, method: str) -> str:
         if method != "GET":
