@@ -29,7 +29,7 @@ def prepare(name: str, requires: Sequence[str]) -> Path:
     uv = Path(sys.executable).parent / "uv"
     if uv.exists():
         _run(uv, "venv", "--quiet", "--allow-existing", "--python", sys.executable, folder)
-        _run(uv, "pip", "install", "--quiet", "--python", python, *requires)
+        _run(uv, "pip", "install", "--quiet", "--compile-bytecode", "--python", python, *requires)
     else:
         _run(sys.executable, "-m", "venv", folder)
         _run(python, "-m", "pip", "install", "--quiet", *requires)

@@ -1,8 +1,9 @@
 """Runs stock S3 clients against a server and writes ``docs/compatibility.md``.
 
-``python compat/run.py`` runs all clients against a server that it starts, each in an environment of its own.
+``python compat/run.py`` runs all clients, each in an environment of its own against a server of its own.
 ``--client NAME`` (repeatable) runs some; ``--endpoint URL`` uses a running server with the keys in
-``AWS_ACCESS_KEY_ID`` and ``AWS_SECRET_ACCESS_KEY``; neither writes the page. The exit code is 1 if any check failed.
+``AWS_ACCESS_KEY_ID`` and ``AWS_SECRET_ACCESS_KEY``; neither writes the page. ``--at-once N`` runs
+several at once, for a machine that has other work. The exit code is 1 if any check failed.
 """
 
 import argparse
@@ -13,7 +14,8 @@ import subprocess
 import sys
 import threading
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +28,7 @@ from s3ish import __version__
 
 ROOT = Path(__file__).parent.parent
 PAGE = ROOT / "docs" / "compatibility.md"
-CLIENT_SECONDS = 1200
+CLIENT_SECONDS = 3600
 """How long all checks of one client may take."""
 
 
@@ -42,6 +44,17 @@ def _environment(name: str, account: Account) -> dict[str, str]:
         "AWS_REGION": account.region,
         "AWS_DEFAULT_REGION": account.region,
     }
+
+
+@contextlib.contextmanager
+def _server(endpoint: str | None, name: str) -> Iterator[Account]:
+    """Serve to a client until the block ends, unless there is a server at an endpoint."""
+    if endpoint:
+        keys = (os.environ["AWS_ACCESS_KEY_ID"], os.environ["AWS_SECRET_ACCESS_KEY"])
+        yield Account(endpoint, *keys, os.environ.get("AWS_REGION", REGION))
+        return
+    with serve(environments.FOLDER / f"{name}-server.log", S3ISH_WORKERS="1") as account:
+        yield account
 
 
 def _run(name: str, client: Mapping[str, Any], account: Account) -> report.Run:
@@ -79,6 +92,7 @@ def _show(line: Mapping[str, Any]) -> None:
 def _arguments(names: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Run stock S3 clients against a server.")
     parser.add_argument("--client", action="append", choices=names, help="run this client only (repeatable)")
+    parser.add_argument("--at-once", type=int, default=1, metavar="N", help="run so many clients at once")
     parser.add_argument("--endpoint", help="use the server at this URL instead of starting one")
     return parser.parse_args()
 
@@ -88,13 +102,13 @@ def main() -> int:
     clients = tomllib.loads((ROOT / "compat" / "clients.toml").read_text())
     arguments = _arguments(list(clients))
     environments.FOLDER.mkdir(exist_ok=True)
-    with contextlib.ExitStack() as stack:
-        if arguments.endpoint:
-            keys = (os.environ["AWS_ACCESS_KEY_ID"], os.environ["AWS_SECRET_ACCESS_KEY"])
-            account = Account(arguments.endpoint, *keys, os.environ.get("AWS_REGION", REGION))
-        else:
-            account = stack.enter_context(serve(environments.FOLDER / "server.log", S3ISH_WORKERS="1"))
-        runs = [_run(name, clients[name], account) for name in arguments.client or clients]
+
+    def run(name: str) -> report.Run:
+        with _server(arguments.endpoint, name) as account:
+            return _run(name, clients[name], account)
+
+    with ThreadPoolExecutor(arguments.at_once) as pool:
+        runs = list(pool.map(run, arguments.client or clients))
     for run in runs:
         counts = ", ".join(f"{run.count(result)} {result}" for result in (PASS, FAIL, NOT_OFFERED))
         print(f"{run.client} {run.version}: {counts}")
