@@ -39,7 +39,6 @@ def make_s3(
     targets: Targets,
     *,
     by_machine_time: bool = False,
-    any_region: bool = False,
     access_log: AccessLog | None = None,
     faults: FaultPoints | None = None,
 ) -> S3Application:
@@ -49,7 +48,6 @@ def make_s3(
         registry: the users.
         targets: where notifications may go.
         by_machine_time: whether signatures in a header are of machine time, though the clock may have been set.
-        any_region: whether signatures for every region hold.
         access_log: where lines of buckets that log go.
         faults: what goes wrong on purpose.
     """
@@ -57,7 +55,7 @@ def make_s3(
     sessions = Sessions(registry, settings.root_keys[1], store.clock.token)
     make = partial(_MachineTimed, clock=store.clock) if by_machine_time else Authenticator
     authenticator = make(
-        registry, "" if any_region else server.region, signature_v2=settings.auth.signature_v2, sessions=sessions
+        registry, "" if server.any_region else server.region, signature_v2=settings.auth.signature_v2, sessions=sessions
     )
     return S3Application(
         store,

@@ -69,6 +69,7 @@ class ServerSettings(Section, frozen=True):
         int, Meta(ge=0, le=256), "Number of processes that serve requests; 0 for one a core, at most 8."
     ] = 0
     region: Annotated[str, Meta(min_length=1), "The region that requests are signed for."] = "us-east-1"
+    any_region: Annotated[bool, "Take signatures for any region, and make buckets of any."] = False
     domains: Annotated[Names, "Names under which bucket.name addresses a bucket (virtual-hosted style)."] = ()
     url: Annotated[str, "The address that clients use, if it is another: of presigned URLs, and shown at start."] = ""
     website_domains: Annotated[

@@ -121,6 +121,6 @@ class DriveWorld(Controlled):
         )
         await settle_all(store, lambda *_: True)  # of a server that was killed
         self.storage = self._main.storage.of(store) if self._main.storage else None
-        old, self._stage = self._stage, Stage(self._cast, store, any_region=False)
+        old, self._stage = self._stage, Stage(self._cast, store)
         if old:
             await old.leave()

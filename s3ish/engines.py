@@ -163,7 +163,6 @@ def put_together(
     on_broken_row: Callable[[RowIs], None] | None = None,
     *,
     upkeep: Upkeep = NoUpkeep(),  # noqa: B008 - immutable
-    any_region: bool = False,
     consequences: Consequences = Consequences(),  # noqa: B008 - immutable
 ) -> Store:
     """Return the store that settings describe, of engines of any kind; see ``Store``."""
@@ -180,7 +179,7 @@ def put_together(
         keyring=keys,
         upkeep=upkeep,
         piece_bytes=settings.storage.stripe_bytes,
-        any_region=any_region,
+        any_region=settings.server.any_region,
         keys_need_tls=settings.encryption.customer_keys_need_tls,
         consequences=consequences,
         quotas=quotas(settings),

@@ -9,6 +9,8 @@ import functools
 from collections.abc import AsyncIterator
 from typing import Any
 
+from msgspec.structs import replace
+
 from s3ish.api.catalogue import catalogue
 from s3ish.blob.memory import Capacity
 from s3ish.config import Settings
@@ -41,7 +43,7 @@ class MemoryApplication:
     """
 
     def __init__(self, settings: Settings, log: RequestLog | None = None, traces: Traces | None = None) -> None:
-        self._settings = settings
+        settings = self._settings = replace(settings, server=replace(settings.server, any_region=True))
         self.failure = ""
         self._observer = Observer(log=log, slow_seconds=settings.log.slow_request_ms / 1000, traces=traces)
         self._offload = ThreadPool()

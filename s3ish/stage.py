@@ -60,13 +60,9 @@ def make_cast(
 
 
 class Stage:
-    """See the module.
+    """See the module."""
 
-    Args:
-        any_region: whether signatures for every region hold.
-    """
-
-    def __init__(self, cast: Cast, store: Store, *, any_region: bool) -> None:
+    def __init__(self, cast: Cast, store: Store) -> None:
         self.store = store
         self._access_log = AccessLog(store, cast.settings.jobs.access_log_seconds)
         self.registry = Registry(store, cast.users, Secrets(store.keyring))
@@ -78,7 +74,6 @@ class Stage:
             cast.observer,
             cast.notifications.targets,
             by_machine_time=True,
-            any_region=any_region,
             access_log=self._access_log,
             faults=cast.faults,
         )

@@ -224,7 +224,7 @@ class World:
 
     async def _enter(self, store: Store) -> None:
         """Have another store, at once for requests that come from now on."""
-        old, self._stage = self._stage, _Stage(self._cast, store, any_region=True)
+        old, self._stage = self._stage, _Stage(self._cast, store)
         if old:
             await old.leave()
 
@@ -242,6 +242,5 @@ class World:
             blobs,
             self.clock,
             self._shared.offload,
-            any_region=True,
             consequences=self._cast.consequences,
         )

@@ -228,7 +228,7 @@ def _credential(text: str, where: _Where) -> tuple[str, Scope]:
 
 
 def _check_scope(scope: Scope, timestamp: str, region: str, service: str, where: _Where) -> None:
-    if not scope.region:
+    if region and not scope.region:
         raise where.error("a non-empty region must be provided in the credential.")
     if region and scope.region != region:
         raise where.error(f"the region '{scope.region[:64]}' is wrong; expecting '{region}'", Region=region)

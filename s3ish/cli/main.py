@@ -146,7 +146,8 @@ def server(
     """Serve directories, started as MinIO is.
 
     Each VOLUME is a directory on a drive of its own, or several: /mnt/drive{1...4}. Unlike serve it listens on all
-    addresses unless one is named, and so wants keys of your own.
+    addresses unless one is named, and so wants keys of your own; and it takes signatures for any region unless one is
+    named.
     """
     ignored = {"--console-address": console_address, "--quiet": quiet, "--anonymous": anonymous}
     if names := [name for name, given in ignored.items() if given]:
@@ -156,7 +157,7 @@ def server(
         if address:
             host, given = dropin.split_address(address)
             host, port = host or dropin.ALL_ADDRESSES, given if port is None else port
-        elif not any(name in os.environ for name in variables("server.host")):
+        elif not _is_set("server.host"):
             host = dropin.ALL_ADDRESSES
         directories = dropin.expand(volumes)
     except ValueError as error:
@@ -167,9 +168,15 @@ def server(
             storage__volumes=directories or None,
             server__host=host,
             server__port=port,
+            server__any_region=None if config or _is_set("server.region", "server.any_region") else True,
             log__format="json" if as_json else None,
         )
     )
+
+
+def _is_set(*settings: str) -> bool:
+    """Whether a variable gives one of some settings."""
+    return any(name in os.environ for setting in settings for name in variables(setting))
 
 
 def _serve(settings: Settings, *, accept_loss: bool = False) -> None:

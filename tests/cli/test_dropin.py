@@ -14,8 +14,12 @@ from typing import get_args
 
 import boto3
 import pytest
+from botocore.auth import S3SigV4Auth
+from botocore.awsrequest import AWSRequest
 from botocore.config import Config
+from botocore.credentials import Credentials
 from botocore.exceptions import ClientError
+from botocore.httpsession import URLLib3Session
 
 from s3ish import dropin
 from s3ish.config import ConfigError, Secret, Settings, members, variables
@@ -102,6 +106,25 @@ def test_it_listens_on_all_addresses_unless_one_is_named(start, tmp_path):
         assert f"0.0.0.0:{server.endpoint.rpartition(':')[2]}" in bound
     named = start("server", tmp_path / "other", "--port", "0", S3ISH_HOST="127.0.0.1")
     assert client(named.endpoint, ("s3ishadmin", "s3ishadmin")).list_buckets()["Buckets"] == []
+
+
+def test_signatures_for_any_region_are_taken_unless_one_is_named(start, tmp_path):
+    """MinIO does so, and libcloud's driver for it names none at all."""
+    server = start("server", tmp_path / "any", "--address", "127.0.0.1:0", **MINIO)
+    for region in ("eu-west-1", "anywhere"):
+        made = client(server.endpoint, region=region)
+        made.create_bucket(Bucket=region, CreateBucketConfiguration={"LocationConstraint": region})
+        assert made.get_bucket_location(Bucket=region)["LocationConstraint"] == region
+    request = AWSRequest("GET", f"{server.endpoint}/anywhere")
+    S3SigV4Auth(Credentials(*KEYS), "s3", "").add_auth(request)
+    assert URLLib3Session().send(request.prepare()).status_code == 200
+    named = start("server", tmp_path / "named", "--address", "127.0.0.1:0", **MINIO, MINIO_REGION="eu-west-1")
+    client(named.endpoint, region="eu-west-1").list_buckets()
+    with pytest.raises(ClientError, match="expecting 'eu-west-1'"):
+        client(named.endpoint, region="anywhere").list_buckets()
+    told = start("server", tmp_path / "told", "--address", "127.0.0.1:0", **MINIO, S3ISH_SERVER_ANY_REGION="false")
+    with pytest.raises(ClientError, match="expecting 'us-east-1'"):
+        client(told.endpoint, region="anywhere").list_buckets()
 
 
 def test_the_variables_of_minio(start, tmp_path):
