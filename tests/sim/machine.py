@@ -16,7 +16,7 @@ import structlog
 from s3ish.blob.erasure import coder, core, sidecar
 from s3ish.blob.erasure.core import BlobSettings
 from s3ish.blob.erasure.store import ErasureStore
-from s3ish.blob.volumes import volume
+from s3ish.blob.volumes import folders, volume
 from s3ish.blob.volumes.flusher import Flusher
 from s3ish.blob.volumes.identity import Identity
 from s3ish.blob.volumes.volume import Volume
@@ -228,6 +228,7 @@ def simulated():
     with pytest.MonkeyPatch.context() as patch, _silence(), witnessed():
         system = System()
         patch.setattr(volume, "os", system)
+        patch.setattr(folders, "os", system)
         patch.setattr(volume, "Tree", PlainTree)
         patch.setattr(volume, "syncfs", system.syncfs)
         patch.setattr(volume, "_sync_file_range", None)  # it promises nothing

@@ -7,15 +7,15 @@ threads.
 
 import ctypes
 import errno
-import heapq
 import os
 import stat
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 
 from s3ish.blob.protocol import Buffer, Corrupt, Missing, VolumeError, VolumesFull
 from s3ish.blob.volumes import page_cache
 from s3ish.blob.volumes.calls import NO_ROOM, Calls
+from s3ish.blob.volumes.folders import Folders
 from s3ish.blob.volumes.identity import Identity
 from s3ish.blob.volumes.index_marks import IndexMarks
 from s3ish.blob.volumes.locks import Locks
@@ -34,12 +34,6 @@ _RETRIES = 100
 
 _RESERVE_BYTES, _RESERVE_SHARE = 32 << 20, 16
 """What is never written on: so many bytes, on a small file system one of so many parts of it."""
-
-_WINDOW = 100_000
-"""How many names of one folder are held in memory at once while walking."""
-
-_ADVANCE = 1000
-"""After so many names of a folder the drive has shown that it answers."""
 
 _DURABLE_FOLDERS = 100_000
 """How many folders are remembered as flushed, to spare flushing them again."""
@@ -67,6 +61,7 @@ class Volume:
         self.locks = Locks(self.calls, descriptor)
         self.marks = IndexMarks(self.calls, descriptor, self.sync)
         self._root, self._tree = descriptor, Tree(descriptor)
+        self._folders = Folders(self._tree, self.calls)
         self._durable: set[str] = set()
         self._unclosed: list[int] = []
 
@@ -304,7 +299,7 @@ class Volume:
             gone = self._remove_folder(path)
             if not gone:
                 with suppress(FileNotFoundError, NotADirectoryError):
-                    for name in self._list(path):
+                    for name in self._folders.names(path):
                         with suppress(FileNotFoundError):
                             self._discard(_path(blob, name))
                 gone = self._remove_folder(path)
@@ -317,7 +312,7 @@ class Volume:
         One that changed after ``before_ns``, other than by this, stays: a writer may have made it for what comes next.
         One that loses its folder nevertheless makes it anew. Raises VolumeError.
         """
-        stack = [("", before_ns, self._sorted("", ""))]
+        stack = [("", before_ns, self._folders.sorted("", ""))]
         emptied: set[str] = set()
         while stack:
             folder, modified_ns, entries = stack[-1]
@@ -326,7 +321,7 @@ class Volume:
                 path = f"{folder}/{name}" if folder else name
                 with suppress(Missing), self.calls.to(path):
                     seen_ns = self._tree.stat(path).st_mtime_ns
-                    stack.append((path, seen_ns, self._sorted(path, "")))
+                    stack.append((path, seen_ns, self._folders.sorted(path, "")))
                 continue
             stack.pop()
             if folder and (modified_ns < before_ns or folder in emptied):
@@ -356,7 +351,7 @@ class Volume:
         except (IsADirectoryError, PermissionError):
             if not stat.S_ISDIR(self._tree.stat(path).st_mode):
                 raise
-            for name in self._list(path):
+            for name in self._folders.names(path):
                 self._discard(f"{path}/{name}")
             self._tree.rmdir(path)
 
@@ -367,7 +362,7 @@ class Volume:
         path = _path(blob)
         with self.calls.to(path):
             try:
-                return self._list(path)
+                return self._folders.names(path)
             except FileNotFoundError:
                 return []
 
@@ -381,26 +376,8 @@ class Volume:
             return self._tree.stat(path).st_mtime_ns
 
     def walk(self, after: str | None = None) -> Iterator[str]:
-        """Yield the ids of the blob directories, ordered by their components, from behind ``after``.
-
-        Raises VolumeError.
-        """
-        start = after.split("/") if after else []
-        stack = [("", self._sorted("", start[0] if start else ""))]
-        while stack:
-            folder, entries = stack[-1]
-            name = next(entries, None)
-            if name is None:
-                stack.pop()
-                continue
-            path = f"{folder}/{name}" if folder else name
-            if "@" in name:
-                if path != after:
-                    yield path
-                continue
-            depth = len(stack)
-            on_the_way = len(start) > depth and start[:depth] == path.split("/")
-            stack.append((path, self._sorted(path, start[depth] if on_the_way else "")))
+        """See ``Folders.walk``."""
+        return self._folders.walk(after)
 
     def some(self, limit: int) -> list[str]:
         """Return the ids of up to ``limit`` blobs, in no order. Raises VolumeError."""
@@ -497,45 +474,6 @@ class Volume:
             descriptor = self._tree.open(path, _DIRECTORY)
         try:
             self.sync(descriptor)
-        finally:
-            os.close(descriptor)
-
-    def _list(self, path: str) -> list[str]:
-        descriptor = self._tree.open(path or ".", _DIRECTORY)
-        try:
-            return os.listdir(descriptor)
-        finally:
-            os.close(descriptor)
-
-    def _sorted(self, folder: str, start: str) -> Iterator[str]:
-        """Yield the names of the directories in a folder in order, from ``start`` on, with bounded memory."""
-        first = True
-        while True:
-            with self.calls.to(folder):
-                batch = heapq.nsmallest(_WINDOW, self._directories(folder, start, inclusive=first))
-            yield from batch
-            if len(batch) < _WINDOW:
-                return
-            first, start = False, batch[-1]
-
-    def _directories(self, folder: str, start: str, *, inclusive: bool) -> Iterable[str]:
-        try:
-            descriptor = self._tree.open(folder or ".", _DIRECTORY)
-        except (FileNotFoundError, NotADirectoryError):
-            return
-        except PermissionError:
-            if folder == "lost+found":  # mkfs makes it for root alone
-                return
-            raise
-        try:
-            with os.scandir(descriptor) as entries:
-                for number, entry in enumerate(entries):
-                    if not number % _ADVANCE:
-                        self.calls.advance()
-                    name = entry.name
-                    wanted = name > start or (inclusive and name == start)
-                    if wanted and name[0] != "." and entry.is_dir(follow_symlinks=False):
-                        yield name
         finally:
             os.close(descriptor)
 

@@ -9,6 +9,7 @@ import pytest
 
 from s3ish.blob.paths import Past
 from s3ish.blob.protocol import Unwritable, VolumeError
+from s3ish.blob.volumes import folders as walking
 from s3ish.blob.volumes import volume
 from s3ish.blob.volumes.open_set import open_volumes
 from s3ish.blob.volumes.probe import SILENT, probe
@@ -289,8 +290,8 @@ async def test_what_takes_long_but_comes_further_does_not_hang(watched, monkeypa
                 time.sleep(0.02)
                 yield entry
 
-    monkeypatch.setattr(volume, "_ADVANCE", 2)
-    monkeypatch.setattr(volume.os, "scandir", SlowFolder)
+    monkeypatch.setattr(walking, "_ADVANCE", 2)
+    monkeypatch.setattr(walking.os, "scandir", SlowFolder)
     seen = [ref.id async for ref, _, *_ in store.scan()]
     assert seen == sorted(ref.id for ref in refs)
     assert store.states == []

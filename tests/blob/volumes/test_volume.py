@@ -7,6 +7,7 @@ import threading
 import pytest
 
 from s3ish.blob.protocol import Corrupt, InUse, Missing, VolumeError, VolumesFull
+from s3ish.blob.volumes import folders
 from s3ish.blob.volumes import volume as volume_module
 from s3ish.blob.volumes.open_set import open_volumes
 from s3ish.clock import Clock
@@ -258,7 +259,7 @@ def test_walk_is_ordered_and_resumes(volume, monkeypatch):
         volume.write_file(blob, "data.0", b"", flush=False)
     expected = sorted(blobs, key=lambda blob: blob.split("/"))
     for window in (1, 2, 100):
-        monkeypatch.setattr(volume_module, "_WINDOW", window)
+        monkeypatch.setattr(folders, "_WINDOW", window)
         assert list(volume.walk()) == expected
         for number, blob in enumerate(expected):
             assert list(volume.walk(blob)) == expected[number + 1 :]
