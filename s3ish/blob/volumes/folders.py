@@ -21,7 +21,7 @@ class Folders:
 
     Args:
         tree: opens them.
-        calls: are told of each look at the drive.
+        calls: know of each look at the drive.
     """
 
     def __init__(self, tree: Tree, calls: Calls) -> None:
