@@ -162,18 +162,18 @@ class AnnotationEntry:
     size: int = element("Size", default=...)
 
 
-@shape(root="ListObjectAnnotationsResult")
+@shape(root="ListObjectAnnotationsOutput")
 class ListObjectAnnotationsResponse(AnnotatedResponse):
     """A page of annotations."""
 
+    entries: list[AnnotationEntry] = elements("AnnotationEntry", wrapper="Annotations")
     bucket: str = element("Bucket", default=...)
     key: str = element("Key", default=...)
     prefix: str | None = element("AnnotationPrefix")
-    most: int = element("MaxAnnotationResults", default=...)
+    most: int | None = element("MaxAnnotationResults")
     count: int = element("AnnotationCount", default=...)
     token: str | None = element("ContinuationToken")
     next_token: str | None = element("NextContinuationToken")
-    entries: list[AnnotationEntry] = elements("AnnotationEntry", wrapper="Annotations")
 
 
 @operation(
@@ -188,7 +188,7 @@ async def list_object_annotations(
     most = MOST_LISTED if request.most is None else request.most
     if not 1 <= most <= MOST_LISTED:
         raise InvalidArgument(
-            f"The maximum of results must be between 1 and {MOST_LISTED}.",
+            f"Argument max-annotation-results must be an integer between 1 and {MOST_LISTED}",
             ArgumentName="max-annotation-results",
             ArgumentValue=most,
         )
@@ -205,7 +205,7 @@ async def list_object_annotations(
         bucket=request.bucket,
         key=request.key,
         prefix=request.prefix,
-        most=most,
+        most=request.most,
         count=len(page),
         token=request.token,
         next_token=write_token(place, page[-1].name) if len(found) > most else None,

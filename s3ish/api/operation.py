@@ -150,7 +150,7 @@ def unsupported(name: str, route: str, *, because: str = "") -> Operation:
 def refuse_not_built(operation: Operation) -> NotImplemented:
     """Return what an operation answers that is not built."""
     told = operation.because or "docs/operations.md says what is"
-    return NotImplemented(f"{NotImplemented.text} {operation.name} is not built: {told}.", Operation=operation.name)
+    return NotImplemented(f"{NotImplemented.text}. {operation.name} is not built: {told}.", Operation=operation.name)
 
 
 async def _refuse(context: Any, request: Any) -> None:  # noqa: ARG001 - the form of every handler

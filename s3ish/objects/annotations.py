@@ -23,6 +23,7 @@ from s3ish.errors import (
     NoSuchAnnotation,
     PreconditionFailed,
     UnsupportedMediaType,
+    UserAnnotationNameMustBeSpecified,
 )
 from s3ish.index.protocol import Change
 from s3ish.model import Annotation, Part, Usage, Version
@@ -94,9 +95,12 @@ def check_name(name: str | None) -> str:
 
     Raises:
         AnnotationNameTooLong: it has more than 512 bytes.
-        InvalidAnnotationName: there is none, it begins with what is reserved, or has control characters.
+        InvalidAnnotationName: it begins with what is reserved, or has control characters.
+        UserAnnotationNameMustBeSpecified: there is none.
     """
-    if not name or name.lower().startswith(_RESERVED) or any(category(sign) in ("Cc", "Cs") for sign in name):
+    if not name:
+        raise UserAnnotationNameMustBeSpecified
+    if name.lower().startswith(_RESERVED) or any(category(sign) in ("Cc", "Cs") for sign in name):
         raise InvalidAnnotationName
     if len(name.encode()) > MAX_NAME_BYTES:
         raise AnnotationNameTooLong

@@ -80,10 +80,12 @@ class WriteConditions(Struct, frozen=True):
 
     def check_form(self) -> None:
         """Refuse what S3 does not implement on writes: If-None-Match with anything but ``*``. Raises NotImplemented."""
-        if self.if_none_match is not None and self.if_none_match.strip() != "*":
-            raise NotImplemented(Header="If-None-Match")
         if self.if_match is not None and self.if_none_match is not None:
-            raise NotImplemented("If-Match and If-None-Match cannot be combined.", Header="If-Match")
+            told = "Multiple conditional request headers present in the request"
+            raise NotImplemented(Header="If-Match,If-None-Match", additionalMessage=told)
+        if self.if_none_match is not None and self.if_none_match.strip() != "*":
+            told = "We don't accept the provided value of If-None-Match header for this API"
+            raise NotImplemented(Header="If-None-Match", additionalMessage=told)
 
     def check(self, current: Version | None, key: str) -> None:
         """Compare with the key's current version, if any.

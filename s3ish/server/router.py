@@ -4,8 +4,8 @@ from collections.abc import Iterable, Mapping
 from collections.abc import Set as AbstractSet
 
 from s3ish.api.operation import Operation
-from s3ish.errors import AccessDenied, InvalidArgument, InvalidRequest, MethodNotAllowed
-from s3ish.server.subresources import check_together, type_of
+from s3ish.errors import AccessDenied, InvalidArgument, MethodNotAllowed
+from s3ish.server.subresources import check_of_key, check_together, type_of
 
 _OF_OBJECTS = frozenset(("partNumber", "uploadId"))
 """Parts of objects that a request about a bucket can name by mistake: it is not about the bucket as a whole."""
@@ -43,12 +43,16 @@ class Router:
         Raises:
             MethodNotAllowed: no operation has this method here.
             InvalidArgument: the request is about several parts, or a part of no upload.
-            InvalidRequest: it asks for the uploads of one key, where those of a bucket are listed, or for what only an
-                object has.
+            InvalidRequest: it asks a key for what only a bucket has, or a bucket for what only a key has.
+            NoLoggingStatusForKey: it asks for the logging of a key.
         """
         named = self._parts[level].intersection(query) if query else frozenset()
         if named:
             check_together(level, named)
+        elif query and level == "object" and "annotationName" in query:
+            raise InvalidArgument(
+                "Unexpected query string parameter", ArgumentName="ResourceType", ArgumentValue="annotationName"
+            )
         found = self._find(method, level, query, headers)
         if found:
             return found
@@ -58,8 +62,8 @@ class Router:
                 ArgumentName="partNumber",
                 ArgumentValue="partNumber",
             )
-        if method == "GET" and level == "object" and "uploads" in query:
-            raise InvalidRequest("Key is not expected for the GET method ?uploads subresource")
+        if method == "GET" and level == "object":
+            check_of_key(query)
         allowed = [other for other in sorted(self.methods) if self._find(other, level, query, headers)]
         raise MethodNotAllowed(
             Method=method[:32],

@@ -1,9 +1,9 @@
 """Parts of a bucket or an object that a query names: which may stand together, and what refusals call them."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 
-from s3ish.errors import InvalidArgument, InvalidRequest
+from s3ish.errors import InvalidArgument, InvalidRequest, NoLoggingStatusForKey
 
 _PART = frozenset(("partNumber", "uploadId"))
 """The one pair that belongs together: a part of an upload."""
@@ -52,6 +52,24 @@ def check_together(level: str, named: Iterable[str]) -> None:
         raise InvalidRequest("Object must have a valid key name.")
     if level == "bucket" and "uploadId" in found:
         raise InvalidRequest("A key must be specified")
+
+
+def check_of_key(query: Container[str]) -> None:
+    """Check that a key is not asked for what only its bucket has.
+
+    Args:
+        query: of a GET.
+
+    Raises:
+        InvalidRequest: it is asked for uploads or versions.
+        NoLoggingStatusForKey: it is asked for its logging.
+    """
+    if "uploads" in query:
+        raise InvalidRequest("Key is not expected for the GET method ?uploads subresource")
+    if "versions" in query:
+        raise InvalidRequest("There is no such thing as the ?versions sub-resource for a key")
+    if "logging" in query:
+        raise NoLoggingStatusForKey
 
 
 def type_of(level: str, named: Iterable[str]) -> str:

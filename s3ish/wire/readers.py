@@ -28,6 +28,9 @@ def _parameter(spec: Spec, kind: Any) -> Callable[[str], Any] | None:
         try:
             return convert(text) if convert else text
         except ValueError as error:
+            if spec.name == "partNumber":
+                message = "Part number must be an integer between 1 and 10000, inclusive"
+                raise InvalidArgument(message, ArgumentName=spec.name, ArgumentValue=text[:256]) from error
             expected = "a valid value" if kind in (bool, scalars.Instant) else "an integer or within integer range"
             raise InvalidArgument(
                 f"Provided {spec.name} not {expected}",

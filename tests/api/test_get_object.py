@@ -151,7 +151,10 @@ def test_the_only_part_of_a_plain_object(raw, key):
 
 @pytest.mark.parametrize("number", ["0", "-1", "10001", "x", "1e2", ""])  # case 122
 def test_part_numbers_that_are_none(raw, key, number):
-    assert raw("GET", f"{key}?partNumber={number}").outcome == (400, "InvalidArgument")
+    answer = raw("GET", f"{key}?partNumber={number}")
+    assert answer.outcome == (400, "InvalidArgument")
+    assert answer.xml.findtext("Message") == "Part number must be an integer between 1 and 10000, inclusive"
+    assert (answer.xml.findtext("ArgumentName"), answer.xml.findtext("ArgumentValue")) == ("partNumber", number)
 
 
 def test_a_part_and_a_range(raw, key):

@@ -373,7 +373,18 @@ def test_if_none_match_sees_no_marker(s3, versioned):
 
 def test_if_none_match_with_a_tag_is_not_implemented(s3, refused, bucket):
     call = {"Bucket": bucket, "Key": "k", "Body": b"x", "IfNoneMatch": '"abc"'}
-    refused("NotImplemented", 501, s3.put_object, **call)
+    answer = refused("NotImplemented", 501, s3.put_object, **call)["Error"]
+    assert answer["Message"] == "A header you provided implies functionality that is not implemented"
+    assert answer["Header"] == "If-None-Match"
+    assert answer["additionalMessage"] == "We don't accept the provided value of If-None-Match header for this API"
+
+
+def test_two_conditions_of_a_write_are_not_implemented(s3, refused, bucket):
+    call = {"Bucket": bucket, "Key": "k", "IfNoneMatch": "*", "IfMatch": '"abc"'}
+    answer = refused("NotImplemented", 501, s3.put_object, **call)["Error"]
+    assert answer["Message"] == "A header you provided implies functionality that is not implemented"
+    assert answer["Header"] == "If-Match,If-None-Match"
+    assert answer["additionalMessage"] == "Multiple conditional request headers present in the request"
 
 
 @pytest.mark.parametrize("form", ['"{}"', "{}"])

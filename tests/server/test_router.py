@@ -4,7 +4,7 @@ import pytest
 from botocore.loaders import Loader
 
 from s3ish.api.catalogue import catalogue
-from s3ish.errors import AccessDenied, InvalidArgument, InvalidRequest, MethodNotAllowed
+from s3ish.errors import AccessDenied, InvalidArgument, InvalidRequest, MethodNotAllowed, S3Error
 from s3ish.server.router import Router
 
 ROUTER = Router(catalogue())
@@ -140,10 +140,28 @@ def test_a_bucket_has_no_parts_of_uploads(method, query, message):
     assert caught.value.message == message
 
 
-def test_uploads_are_those_of_a_bucket():
-    with pytest.raises(InvalidRequest) as caught:
-        ROUTER.route("GET", "object", {"uploads": ""}, {})
-    assert caught.value.message == "Key is not expected for the GET method ?uploads subresource"
+@pytest.mark.parametrize(
+    ("part", "code", "message"),
+    [
+        ("uploads", "InvalidRequest", "Key is not expected for the GET method ?uploads subresource"),
+        ("versions", "InvalidRequest", "There is no such thing as the ?versions sub-resource for a key"),
+        ("logging", "NoLoggingStatusForKey", "There is no such thing as the ?logging sub-resource for a key"),
+    ],
+)
+def test_what_a_bucket_has_and_no_key(part, code, message):
+    with pytest.raises(S3Error) as caught:
+        ROUTER.route("GET", "object", {part: ""}, {})
+    assert (caught.value.code, caught.value.message) == (code, message)
+    with pytest.raises(MethodNotAllowed):
+        ROUTER.route("HEAD", "object", {part: ""}, {})
+
+
+@pytest.mark.parametrize("method", ["GET", "PUT", "HEAD", "DELETE"])
+def test_a_name_of_an_annotation_stands_beside_one(method):
+    with pytest.raises(InvalidArgument) as caught:
+        ROUTER.route(method, "object", {"annotationName": "a"}, {})
+    assert caught.value.message == "Unexpected query string parameter"
+    assert caught.value.details == {"ArgumentName": "ResourceType", "ArgumentValue": "annotationName"}
 
 
 @pytest.mark.parametrize(
