@@ -1,5 +1,6 @@
 """Where decisions become refusals: the rights of a request, asked of ``auth.authorize``."""
 
+import re
 from collections.abc import Mapping
 
 from msgspec.structs import replace
@@ -10,13 +11,14 @@ from s3ish.auth.acl import PERMISSION_OF
 from s3ish.auth.authorize import Allowed, BucketRules, Decision, Denied, Permit, decide
 from s3ish.auth.condition_keys import Circumstances
 from s3ish.auth.principals import Principal
-from s3ish.errors import AccessDenied, NoSuchKey, S3Error
+from s3ish.errors import AccessDenied, InvalidBucketOwnerAWSAccountID, NoSuchKey, S3Error
 from s3ish.model import ACCOUNT, Bucket
 from s3ish.objects import versions
 from s3ish.objects.store import Store
 
 PAYER = "x-amz-request-payer"
 """The header by which a request says that its sender pays for it."""
+_ACCOUNT_ID = re.compile("[0-9]{12}")
 
 
 async def check_permit(
@@ -81,12 +83,18 @@ def _asks_object(principal: Principal, rules: BucketRules, permit: Permit) -> bo
 def check_owner(bucket: Bucket | None, expected: str | None, caller: Principal) -> None:
     """Check that a bucket belongs to whom the caller expects: an owner's id, or the caller's own account.
 
-    Raises AccessDenied. GetCallerIdentity tells every caller the same account, so its number means the caller's own.
+    GetCallerIdentity tells every caller the same account, so its number means the caller's own.
     https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucket-owner-condition.html
+
+    Raises:
+        AccessDenied: it belongs to another owner.
+        InvalidBucketOwnerAWSAccountID: it does, and what is expected is no number of an account.
     """
     if bucket is None or expected is None:
         return
     if bucket.owner.id != (caller.owner.id if expected == ACCOUNT else expected):
+        if not _ACCOUNT_ID.fullmatch(expected):
+            raise InvalidBucketOwnerAWSAccountID(f"{InvalidBucketOwnerAWSAccountID.text} [{expected[:64]}]")
         raise AccessDenied.because(
             f"the bucket belongs to {bucket.owner.id}, not to the owner that the request expects"
         )

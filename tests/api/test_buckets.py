@@ -230,9 +230,27 @@ def test_there_is_no_such_bucket(s3, refused, name, call):
 def test_expected_owner(s3, refused, bucket):
     owner = s3.list_buckets()["Owner"]["ID"]
     s3.get_bucket_location(Bucket=bucket, ExpectedBucketOwner=owner)
-    refused("AccessDenied", 403, s3.get_bucket_location, Bucket=bucket, ExpectedBucketOwner="somebody")
-    refused("AccessDenied", 403, s3.put_object, Bucket=bucket, Key="k", Body=b"x", ExpectedBucketOwner="somebody")
+    refused("AccessDenied", 403, s3.get_bucket_location, Bucket=bucket, ExpectedBucketOwner="999999999999")
+    refused("AccessDenied", 403, s3.put_object, Bucket=bucket, Key="k", Body=b"x", ExpectedBucketOwner="999999999999")
     assert s3.list_objects_v2(Bucket=bucket)["KeyCount"] == 0
+
+
+@pytest.mark.parametrize("expected", ["", "somebody", "12345678901", "1234567890123", "a" * 64])
+def test_an_expected_owner_that_is_no_account(s3, raw, bucket, unchanged, expected):
+    s3.put_object(Bucket=bucket, Key="k", Body=b"x")
+    headers = {"x-amz-expected-bucket-owner": expected}
+    source = {"x-amz-copy-source": f"{bucket}/k", "x-amz-source-expected-bucket-owner": expected}
+    with unchanged(bucket):
+        for method, path, sent in (
+            ("GET", f"/{bucket}?list-type=2", headers),
+            ("GET", f"/{bucket}/k", headers),
+            ("DELETE", f"/{bucket}/k", headers),
+            ("PUT", f"/{bucket}/copy", source),
+        ):
+            answer = raw(method, path, headers=sent)
+            assert answer.outcome == (400, "InvalidBucketOwnerAWSAccountID")
+            told = f"The value of the expected bucket owner parameter must be an AWS Account ID... [{expected}]"
+            assert answer.xml.findtext("Message") == told
 
 
 def test_the_expected_owner_may_be_the_callers_own_account(s3, reader, other, refused, bucket):

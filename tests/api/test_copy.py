@@ -275,7 +275,7 @@ def test_a_source_of_somebody_else(s3, other, refused, source):  # case 77
 
 
 def test_expected_owner_of_the_source(s3, refused, source):
-    arguments = {"s3": s3, "bucket": source, "ExpectedSourceBucketOwner": "somebody"}
+    arguments = {"s3": s3, "bucket": source, "ExpectedSourceBucketOwner": "999999999999"}
     refused("AccessDenied", 403, copy, **arguments)
 
 
