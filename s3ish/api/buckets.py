@@ -1,9 +1,11 @@
 """Buckets: create, look, delete, place, versioning."""
 
 import re
+from collections.abc import Iterator
 
 from s3ish.api.access import OWNERSHIP
 from s3ish.api.acl import check_grantees
+from s3ish.api.authorize import check_permit
 from s3ish.api.context import Context
 from s3ish.api.grants import default_acl, element_of, given_list
 from s3ish.api.lock import OBJECT_LOCK, LockConfiguration, is_lockable
@@ -12,6 +14,8 @@ from s3ish.api.replication import REPLICATION
 from s3ish.api.rules import ACL, ENFORCED, OWNERSHIPS, OwnershipControls, OwnershipRule
 from s3ish.api.shapes import BucketGrantHeaders, BucketRequest, DocumentDigest, TagElement, arn_of
 from s3ish.api.tagging import BUCKET_TAGGING, Tagging, check_tagging
+from s3ish.auth.acl import AccessList
+from s3ish.auth.authorize import Permit
 from s3ish.errors import (
     BucketAlreadyOwnedByYou,
     IllegalLocationConstraintException,
@@ -88,7 +92,12 @@ class CreateBucketResponse:
 async def create_bucket(context: Context, request: CreateBucketRequest) -> CreateBucketResponse:
     """https://docs.aws.amazon.com/AmazonS3/latest/API/API_CreateBucket.html"""
     _check_namespace(request, context.store.region)
-    documents = _documents(context, request)
+    acl = given_list(request, context.owner, context.owner)
+    acl = None if acl == default_acl(context.owner) else acl
+    for action in _beside(request, acl):
+        permit = Permit(action, request.bucket)
+        await check_permit(context.store, context.principal, permit, None, context.circumstances)
+    documents = _documents(context, request, acl)
     region = _region_of(request.configuration, context.store)
     try:
         await buckets.create_bucket(
@@ -105,6 +114,19 @@ async def create_bucket(context: Context, request: CreateBucketRequest) -> Creat
     return CreateBucketResponse(location=f"/{request.bucket}")
 
 
+def _beside(request: CreateBucketRequest, acl: AccessList | None) -> Iterator[str]:
+    """Yield the actions that a request needs a right to beside its own, for what the new bucket is to have.
+
+    https://docs.aws.amazon.com/AmazonS3/latest/API/API_CreateBucket.html
+    """
+    if acl is not None:
+        yield "s3:PutBucketAcl"
+    if request.object_lock:
+        yield from ("s3:PutBucketObjectLockConfiguration", "s3:PutBucketVersioning")
+    if request.ownership is not None:
+        yield "s3:PutBucketOwnershipControls"
+
+
 def _check_namespace(request: CreateBucketRequest, region: str) -> None:
     """Check that a name is in the namespace that the request names, of its account and region.
 
@@ -115,8 +137,11 @@ def _check_namespace(request: CreateBucketRequest, region: str) -> None:
         raise InvalidBucketName(BucketName=request.bucket)
 
 
-def _documents(context: Context, request: CreateBucketRequest) -> dict[str, str]:
+def _documents(context: Context, request: CreateBucketRequest, acl: AccessList | None) -> dict[str, str]:
     """Return the documents that a new bucket has: who owns its objects, its access list, its tags.
+
+    Args:
+        acl: the list; None for that which every bucket has.
 
     Raises:
         InvalidArgument: a header is wrong.
@@ -129,9 +154,7 @@ def _documents(context: Context, request: CreateBucketRequest) -> dict[str, str]
             f"Invalid x-amz-object-ownership header: {ownership[:64]}", ArgumentName="x-amz-object-ownership"
         )
     documents = first_documents(ownership, lock=bool(request.object_lock))
-    owner = context.owner
-    acl = given_list(request, owner, owner)
-    if acl is not None and acl != default_acl(owner):
+    if acl is not None:
         check_grantees(context, acl)
         if ownership == ENFORCED:
             raise InvalidBucketAclWithObjectOwnership

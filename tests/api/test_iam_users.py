@@ -1,6 +1,7 @@
 """Users at run time by the IAM query API, as boto3 speaks it: made, allowed, stopped, removed."""
 
 import json
+import uuid
 
 import pytest
 
@@ -351,3 +352,34 @@ def test_what_no_user_has_is_not_told_to_everybody(server, new_user):
     for call in (asked.list_mfa_devices, asked.get_login_profile, asked.list_ssh_public_keys):
         assert code_of(call, UserName=name) == "AccessDenied"
     assert code_of(asked.list_account_aliases) == "AccessDenied"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "further"),
+    [
+        ({"ACL": "public-read", "ObjectOwnership": "ObjectWriter"}, ["PutBucketAcl", "PutBucketOwnershipControls"]),
+        ({"GrantRead": "id=other", "ObjectOwnership": "ObjectWriter"}, ["PutBucketAcl", "PutBucketOwnershipControls"]),
+        ({"GrantWrite": "id=other", "ObjectOwnership": "ObjectWriter"}, ["PutBucketAcl", "PutBucketOwnershipControls"]),
+        ({"ObjectOwnership": "BucketOwnerPreferred"}, ["PutBucketOwnershipControls"]),
+        ({"ObjectLockEnabledForBucket": True}, ["PutBucketObjectLockConfiguration", "PutBucketVersioning"]),
+        ({"ACL": "private"}, []),
+        ({}, []),
+    ],
+)
+def test_who_makes_a_bucket_needs_the_rights_to_what_it_is_to_have(s3, server, iam, new_user, arguments, further):
+    actions = ["s3:CreateBucket", *(f"s3:{action}" for action in further)]
+    name, keys = new_user()
+    theirs, bucket = client(server, "s3", keys), f"b-{uuid.uuid4().hex[:20]}"
+
+    def may(given):
+        statement = {"Effect": "Allow", "Action": given, "Resource": f"arn:aws:s3:::{bucket}"}
+        policy = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+        iam.put_user_policy(UserName=name, PolicyName="own", PolicyDocument=policy)
+
+    for missing in actions[1:]:
+        may([action for action in actions if action != missing])
+        assert code_of(theirs.create_bucket, Bucket=bucket, **arguments) == "AccessDenied"
+        assert code_of(s3.head_bucket, Bucket=bucket) == "404"
+    may(actions)
+    theirs.create_bucket(Bucket=bucket, **arguments)
+    s3.head_bucket(Bucket=bucket)
