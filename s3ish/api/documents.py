@@ -16,7 +16,14 @@ from s3ish.api.context import Context
 from s3ish.api.operation import DOCUMENT_BYTES, Handler, Operation, operation
 from s3ish.api.page_tokens import read_token, write_token
 from s3ish.api.shapes import BucketRequest, DocumentDigest
-from s3ish.errors import IdMismatch, InvalidArgument, MalformedContinuationToken, NoSuchConfiguration, S3Error
+from s3ish.errors import (
+    IdMismatch,
+    InvalidArgument,
+    MalformedContinuationToken,
+    MethodNotAllowed,
+    NoSuchConfiguration,
+    S3Error,
+)
 from s3ish.model import Bucket
 from s3ish.objects import buckets
 from s3ish.objects.consequences import Row
@@ -146,6 +153,7 @@ def bucket_document(
     body_bytes: int = DOCUMENT_BYTES,
     needs_digest: bool = False,
     delete_action: str = "",
+    of_owner_alone: str = "",
 ) -> Documents[T]:
     """Declare a document of which a bucket has one.
 
@@ -165,10 +173,14 @@ def bucket_document(
         put_response: the shape of the answer to a put, if it has more than a status: the field that is kept.
         status: of the answer to a put.
         delete_action: of the deletion, where it is not that of the put, as it is for most documents.
+        of_owner_alone: what errors call the document, where other accounts than the owner's may not even with a right.
     """
     get_name, put_name, *delete_name = names.split()
     family = Documents(query_key, kind, "" if kind is str else wire(kind).root, effect, kept)
     get, put, delete = _handlers(family, cast("Any", missing), check, admit, announce, shown, stored, put_response)
+    if of_owner_alone:
+        get, put = _of_owner_alone(get, "GET", of_owner_alone), _of_owner_alone(put, "PUT", of_owner_alone)
+        delete = _of_owner_alone(delete, "DELETE", of_owner_alone)
     asked = _request(f"{put_name}Request", headers, kind, family.root)
     reads, writes = action.format("Get"), action.format("Put")
     family.operations = (
@@ -233,6 +245,18 @@ def _handlers(
         await buckets.set_documents(context.store, context.target.name, family.removed)
 
     return get, put, delete
+
+
+def _of_owner_alone(handler: Handler, method: str, kind: str) -> Handler:
+    """Return a handler that other accounts than the owner's are refused, whatever rights they have."""
+
+    async def checked(context: Context, request: Any) -> Any:
+        caller = context.principal
+        if not caller.is_root and (caller.is_anonymous or caller.owner.id != context.target.owner.id):
+            raise MethodNotAllowed(Method=method, ResourceType=kind)
+        return await handler(context, request)
+
+    return checked
 
 
 def numbered_document(

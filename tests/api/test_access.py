@@ -8,7 +8,7 @@ import urllib3
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
-from tests.api.conftest import ROOT
+from tests.api.conftest import OTHER, ROOT
 
 WAYS = ("header", "url", "form")
 
@@ -384,3 +384,20 @@ def test_a_grant_is_to_somebody(s3, other, new_bucket, refused):
     s3.put_bucket_acl(Bucket=bucket, **granted("other"))
     assert other.list_objects_v2(Bucket=bucket)["Contents"][0]["Key"] == "k"
     s3.put_object_acl(Bucket=bucket, Key="k", **granted(owner["ID"]))
+
+
+@pytest.mark.parametrize("method", ["GET", "PUT", "DELETE"])
+def test_a_policy_is_its_owners_whatever_it_gives_to_others(s3, shared, raw, method):
+    """https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutBucketPolicy.html"""
+    policy = json.loads(policy_of(shared, "s3:*"))
+    policy["Statement"][0]["Resource"] = [f"arn:aws:s3:::{shared}", f"arn:aws:s3:::{shared}/*"]
+    s3.put_bucket_policy(Bucket=shared, Policy=json.dumps(policy))
+    for keys in (OTHER, None):
+        answer = raw(method, f"/{shared}?policy", json.dumps(policy) if method == "PUT" else b"", keys=keys)
+        assert answer.outcome == (405, "MethodNotAllowed")
+        assert (answer.xml.findtext("Method"), answer.xml.findtext("ResourceType")) == (method, "BUCKETPOLICY")
+        assert raw("GET", f"/{shared}?policyStatus", keys=keys).status == 200
+    assert json.loads(s3.get_bucket_policy(Bucket=shared)["Policy"]) == policy
+    s3.delete_bucket_policy(Bucket=shared)
+    for keys in (OTHER, None):
+        assert raw("GET", f"/{shared}?policy", keys=keys).outcome == (403, "AccessDenied")
