@@ -177,10 +177,8 @@ def bucket_document(
     """
     get_name, put_name, *delete_name = names.split()
     family = Documents(query_key, kind, "" if kind is str else wire(kind).root, effect, kept)
-    get, put, delete = _handlers(family, cast("Any", missing), check, admit, announce, shown, stored, put_response)
-    if of_owner_alone:
-        get, put = _of_owner_alone(get, "GET", of_owner_alone), _of_owner_alone(put, "PUT", of_owner_alone)
-        delete = _of_owner_alone(delete, "DELETE", of_owner_alone)
+    handlers = _handlers(family, cast("Any", missing), check, admit, announce, shown, stored, put_response)
+    get, put, delete = _of_owner_alone(handlers, of_owner_alone) if of_owner_alone else handlers
     asked = _request(f"{put_name}Request", headers, kind, family.root)
     reads, writes = action.format("Get"), action.format("Put")
     family.operations = (
@@ -247,16 +245,20 @@ def _handlers(
     return get, put, delete
 
 
-def _of_owner_alone(handler: Handler, method: str, kind: str) -> Handler:
-    """Return a handler that other accounts than the owner's are refused, whatever rights they have."""
+def _of_owner_alone(handlers: tuple[Handler, Handler, Handler], kind: str) -> tuple[Handler, Handler, Handler]:
+    """Return handlers that other accounts than the owner's are refused, whatever rights they have."""
 
-    async def checked(context: Context, request: Any) -> Any:
-        caller = context.principal
-        if not caller.is_root and (caller.is_anonymous or caller.owner.id != context.target.owner.id):
-            raise MethodNotAllowed(Method=method, ResourceType=kind)
-        return await handler(context, request)
+    def checked(handler: Handler, method: str) -> Handler:
+        async def handle(context: Context, request: Any) -> Any:
+            caller = context.principal
+            if not caller.is_root and (caller.is_anonymous or caller.owner.id != context.target.owner.id):
+                raise MethodNotAllowed(Method=method, ResourceType=kind)
+            return await handler(context, request)
 
-    return checked
+        return handle
+
+    get, put, delete = handlers
+    return checked(get, "GET"), checked(put, "PUT"), checked(delete, "DELETE")
 
 
 def numbered_document(
