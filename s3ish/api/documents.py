@@ -246,7 +246,7 @@ def _handlers(
 
 
 def _of_owner_alone(handlers: tuple[Handler, Handler, Handler], kind: str) -> tuple[Handler, Handler, Handler]:
-    """Return handlers that other accounts than the owner's are refused, whatever rights they have."""
+    """Return handlers that other accounts than the owner's are refused, also those with the right."""
 
     def checked(handler: Handler, method: str) -> Handler:
         async def handle(context: Context, request: Any) -> Any:
