@@ -273,7 +273,7 @@ class Client:
         bucket.keys[key] = bucket.keys.pop(source)
 
     def can_rename(self, name, source, key):
-        return self.can_copy(name, source, key) and not self.state[name].versioning
+        return source != key and self.can_append(name, source)
 
     async def append(self, name, key, size):
         data, _ = self._fresh(size)
@@ -282,8 +282,8 @@ class Client:
         await appending.append(self.store, base, Bytes(data, announced=True), conditions=UNCONDITIONAL)
         self.state[name].change(key, 0, data=held.data + data)
 
-    def can_append(self, name, key, _):
-        return self.can_rename(name, key, key)
+    def can_append(self, name, key, *_):
+        return self.can_copy(name, key, key) and not self.state[name].versioning
 
     # --- uploads
 
