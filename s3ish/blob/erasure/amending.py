@@ -6,6 +6,7 @@ of each sidecar the old or the new.
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
+from typing import NamedTuple
 
 from s3ish.blob.erasure import sidecar as sidecars
 from s3ish.blob.erasure.core import ErasureCore
@@ -25,15 +26,32 @@ Failures = Mapping[int, BlobError]
 """What went wrong at each position."""
 
 
+class _File(NamedTuple):
+    """The text of an amended sidecar, and where it need not be written: there it stands under another name.
+
+    ``some_new`` says that there was no sidecar somewhere.
+    """
+
+    text: bytes
+    at: frozenset[int] = frozenset()
+    some_new: bool = False
+
+
 async def amend(core: ErasureCore, amendment: Amendment) -> None:
     """See ``BlobStore.amend``."""
     ref, token = amendment.ref, core.token()
-    text = await core.run(_text, core, amendment, core.clock.sequence())
+    file = await core.run(_file, core, amendment, core.clock.sequence())
     failures: dict[int, BlobError] = {}
 
     def write(position: int) -> None:
         try:
-            core.volumes.at(position).replace(ref.id, sidecars.NAME, text, token)
+            volume = core.volumes.at(position)
+            if position in file.at:
+                volume.rename(ref.id, sidecars.UNSEALED, sidecars.NAME)
+                volume.sync_entries(ref.id)
+            else:
+                volume.replace(ref.id, sidecars.NAME, file.text, token)
+                _forget_unsealed(volume, ref.id, file)
         except BlobError as error:
             failures[position] = error
 
@@ -46,17 +64,17 @@ async def amend_all(core: ErasureCore, amendments: Sequence[Amendment]) -> Seque
     """See ``BlobStore.amend_all``."""
     if len(amendments) < _TOGETHER:
         return [await _try(core, amendment) for amendment in amendments]
-    texts: list[bytes | BlobError] = []
+    files: list[_File | BlobError] = []
     for start in range(0, len(amendments), _READ_AT_ONCE):
         some = amendments[start : start + _READ_AT_ONCE]
-        texts += await core.run(_texts, core, some, core.clock.sequence())
+        files += await core.run(_files, core, some, core.clock.sequence())
     token, failures = core.token(), [dict[int, BlobError]() for _ in amendments]
 
     def write(position: int) -> None:
         wanted = {
-            number: (it.ref.id, text)
-            for number, (it, text) in enumerate(zip(amendments, texts, strict=True))
-            if isinstance(text, bytes) and position in it.ref.volumes
+            number: (it.ref.id, file)
+            for number, (it, file) in enumerate(zip(amendments, files, strict=True))
+            if isinstance(file, _File) and position in it.ref.volumes
         }
         for number, error in _replace_all(core, position, wanted, token):
             failures[number][position] = error
@@ -64,8 +82,8 @@ async def amend_all(core: ErasureCore, amendments: Sequence[Amendment]) -> Seque
     positions = {position for amendment in amendments for position in amendment.ref.volumes}
     await core.each(write, sorted(positions))
     return [
-        text if isinstance(text, BlobError) else _outcome(core, amendment.ref, failed)
-        for amendment, text, failed in zip(amendments, texts, failures, strict=True)
+        file if isinstance(file, BlobError) else _outcome(core, amendment.ref, failed)
+        for amendment, file, failed in zip(amendments, files, failures, strict=True)
     ]
 
 
@@ -77,17 +95,17 @@ async def _try(core: ErasureCore, amendment: Amendment) -> BlobError | None:
     return None
 
 
-def _texts(core: ErasureCore, amendments: Sequence[Amendment], sequence: int) -> list[bytes | BlobError]:
-    texts: list[bytes | BlobError] = []
+def _files(core: ErasureCore, amendments: Sequence[Amendment], sequence: int) -> list[_File | BlobError]:
+    files: list[_File | BlobError] = []
     for amendment in amendments:
         try:
-            texts.append(_text(core, amendment, sequence))
+            files.append(_file(core, amendment, sequence))
         except BlobError as error:
-            texts.append(error)
-    return texts
+            files.append(error)
+    return files
 
 
-def _text(core: ErasureCore, amendment: Amendment, sequence: int) -> bytes:
+def _file(core: ErasureCore, amendment: Amendment, sequence: int) -> _File:
     """Return what the file of an amended sidecar says. Raises Missing, Corrupt.
 
     Args:
@@ -98,13 +116,36 @@ def _text(core: ErasureCore, amendment: Amendment, sequence: int) -> bytes:
     old = newest(copies)
     if old is None and ref.inline and inline is None:
         raise verdict(ref.id, [copy for copy in copies.values() if isinstance(copy, BlobError)], ref.m)
+    if old is None and (file := _unsealed(core, ref, content)):
+        return file
     if old is None and not ref.inline and not _any_shard(core, ref):
         raise Missing(f"{ref.id} is not there")
     if old is None or old.content != content:  # those who write the same at once write the same bytes
         revision = max(old.revision + 1 if old else sequence, revision)
     else:
         revision = old.revision
-    return sidecars.encode(Sidecar(ref, revision, content, old.data if old else inline, old.others if old else {}))
+    new = Sidecar(ref, revision, content, old.data if old else inline, old.others if old else {})
+    return _File(sidecars.encode(new), some_new=any(isinstance(copy, Missing) for copy in copies.values()))
+
+
+def _unsealed(core: ErasureCore, ref: BlobRef, content: bytes) -> _File | None:
+    """Return the file that was the sidecar of an unsealed blob, if it says the same; None if there is none."""
+    texts: dict[int, bytes] = {}
+    for position in dict.fromkeys(ref.volumes):
+        with suppress(BlobError):
+            texts[position] = core.volumes.at(position).read_file(ref.id, sidecars.UNSEALED, sidecars.LIMIT_BYTES)
+    for text in dict.fromkeys(texts.values()):
+        with suppress(BlobError):
+            told = sidecars.decode(text, ref.id)
+            if told.content == content and told.ref == ref:
+                return _File(text, frozenset(at for at, found in texts.items() if found == text), True)
+    return None
+
+
+def _forget_unsealed(volume: Volume, blob: str, file: _File) -> None:
+    """Remove what another sidecar was called that has a new one in its place."""
+    if file.some_new:
+        volume.unlink(blob, sidecars.UNSEALED)
 
 
 def _any_shard(core: ErasureCore, ref: BlobRef) -> bool:
@@ -130,9 +171,9 @@ def _outcome(core: ErasureCore, ref: BlobRef, failures: Failures) -> BlobError |
 
 
 def _replace_all(
-    core: ErasureCore, position: int, wanted: Mapping[int, tuple[str, bytes]], token: str
+    core: ErasureCore, position: int, wanted: Mapping[int, tuple[str, _File]], token: str
 ) -> Iterator[tuple[int, BlobError]]:
-    """Replace sidecars on one volume, given the blobs and the texts by numbers; yield what went wrong with which."""
+    """Replace sidecars on one volume, given the blobs and the files by numbers; yield what went wrong with which."""
     temporary = temporary_name(sidecars.NAME, token)
     try:
         volume = core.volumes.at(position)
@@ -140,26 +181,30 @@ def _replace_all(
         yield from ((number, error) for number in wanted)
         return
 
-    def each(numbers: Sequence[int], action: Callable[[int], None]) -> Iterator[tuple[int, BlobError]]:
+    def each(numbers: Sequence[int], action: Callable[[str, _File], None]) -> Iterator[tuple[int, BlobError]]:
         for number in numbers:
             try:
-                action(number)
+                action(*wanted[number])
             except BlobError as error:
                 yield number, error
 
-    failed = dict(each(list(wanted), lambda at: _write(volume, *wanted[at], temporary)))
-    failed |= _flush(volume, left := [number for number in wanted if number not in failed])
-    left = [number for number in left if number not in failed]
-    failed |= each(left, lambda at: volume.rename(wanted[at][0], temporary, sidecars.NAME))
+    def write(blob: str, file: _File) -> None:
+        volume.write_file(blob, temporary, file.text, flush=False)
+
+    def rename(blob: str, file: _File) -> None:
+        volume.rename(blob, sidecars.UNSEALED if position in file.at else temporary, sidecars.NAME)
+        if position not in file.at:
+            _forget_unsealed(volume, blob, file)
+
+    written = [number for number, (_, file) in wanted.items() if position not in file.at]
+    failed = dict(each(written, write))
+    failed |= _flush(volume, [number for number in written if number not in failed])
+    failed |= each([number for number in wanted if number not in failed], rename)
     for number in failed:
         with suppress(BlobError):
             volume.unlink(wanted[number][0], temporary)
-    failed |= _flush(volume, [number for number in left if number not in failed])
+    failed |= _flush(volume, [number for number in wanted if number not in failed])
     yield from failed.items()
-
-
-def _write(volume: Volume, blob: str, text: bytes, temporary: str) -> None:
-    volume.write_file(blob, temporary, text, flush=False)
 
 
 def _flush(volume: Volume, numbers: Sequence[int]) -> dict[int, BlobError]:

@@ -5,6 +5,7 @@ The store has one, and so have writer, repair and sweep.
 
 import asyncio
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from typing import NamedTuple, TypeVar, TypeVarTuple
 
 from s3ish.blob.erasure import sidecar as sidecars
@@ -12,7 +13,7 @@ from s3ish.blob.erasure.coder import Coder, coder
 from s3ish.blob.erasure.scan import Scan
 from s3ish.blob.erasure.timed_coder import CoderWork, TimedCoder
 from s3ish.blob.hold import HELD_BYTES, Hold
-from s3ish.blob.protocol import Unwritable, VolumeError
+from s3ish.blob.protocol import Missing, Unwritable, VolumeError
 from s3ish.blob.volumes.commit_notes import CommitNotes
 from s3ish.blob.volumes.flusher import Flusher
 from s3ish.blob.volumes.volume import Volume
@@ -157,24 +158,22 @@ class ErasureCore:
         )
 
     def unseal(self, ref: BlobRef) -> None:
-        """Remove all sidecars of a blob; an inline one has nothing else, and its folders go too. Raises Unwritable.
+        """Have no file of a blob be called as a sidecar is. Raises Unwritable.
 
         Where there is none nothing is flushed: what snapshots alone name is unsealed again and again.
         """
-        if ref.inline:
-            self.remove(ref.id, ref.volumes)
-            return
         had: set[int] = set()
 
-        def unlink(volume: Volume) -> None:
-            if volume.unlink(ref.id, sidecars.NAME):
+        def rename(volume: Volume) -> None:
+            with suppress(Missing):
+                volume.rename(ref.id, sidecars.NAME, sidecars.UNSEALED)
                 had.add(volume.position)
 
         def flush(volume: Volume) -> None:
             if volume.position in had:
                 self._sync_removal(volume, ref.id)
 
-        self._on_each(ref.volumes, unlink, flush)
+        self._on_each(ref.volumes, rename, flush)
 
     def _sync_removal(self, volume: Volume, blob: str) -> None:
         if not self.lazy:  # the index may go with its volume: then nothing but this says that the blob was removed

@@ -20,6 +20,8 @@ from s3ish.blob.protocol import Buffer, Corrupt, NewerFormat
 from s3ish.model import BlobRef
 
 NAME = "metadata.json"
+UNSEALED = "unsealed.json"
+"""What it is called while the blob is unsealed: it is no sidecar then, but need not be written again."""
 FORMAT = 2
 """Of the file. In 2 the content may be of a format that the releases before cannot read."""
 

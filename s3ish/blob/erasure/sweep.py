@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator, Iterable, Iterator
 from contextlib import suppress
 from itertools import islice
 
+from s3ish.blob.erasure import sidecar as sidecars
 from s3ish.blob.erasure.core import ErasureCore
 from s3ish.blob.paths import Past
 from s3ish.blob.protocol import BlobError, IsNamed, Swept, Unwritable
@@ -51,6 +52,9 @@ def _tidy(core: ErasureCore, blob: str, positions: Iterable[int], past: Past) ->
     for position in dict.fromkeys(positions):
         with suppress(BlobError):
             volume = core.volumes.at(position)
-            for name in volume.names(blob):
+            names = volume.names(blob)
+            if {sidecars.NAME, sidecars.UNSEALED} <= {*names}:  # it is sealed again
+                volume.unlink(blob, sidecars.UNSEALED)
+            for name in names:
                 if is_temporary(name) and past.holds(name, volume.modified_ns(blob, name)):
                     volume.unlink(blob, name)

@@ -284,13 +284,11 @@ class Volume:
 
     # --- removal
 
-    def unlink(self, blob: str, name: str) -> bool:
-        """Remove a file; tell whether there was one. Raises VolumeError."""
+    def unlink(self, blob: str, name: str) -> None:
+        """Remove a file; nothing happens if it is gone. Raises VolumeError."""
         path = _path(blob, name)
         with self.calls.to(path), suppress(FileNotFoundError):
             self._discard(path)
-            return True
-        return False
 
     def remove(self, blob: str) -> None:
         """Remove a blob's files, its directory, and the folders above it that are empty then. Raises VolumeError."""

@@ -7,12 +7,14 @@ import threading
 
 import pytest
 
+from s3ish.blob.erasure import sidecar
 from s3ish.blob.erasure.core import BlobSettings
 from s3ish.blob.erasure.store import ErasureStore
+from s3ish.blob.paths import Past
 from s3ish.blob.protocol import Amendment, Missing, Unwritable, VolumeError, VolumesFull
 from s3ish.clock import Clock
 from s3ish.threads import ThreadPool
-from tests.blob.support import SIDECAR, get, keep_in_memory, put, sample, scanned, shard_file, sidecar_files
+from tests.blob.support import SIDECAR, get, keep_in_memory, put, sample, scanned, shard_file, sidecar_files, strays
 
 
 def descriptors():
@@ -406,6 +408,57 @@ def flushes_of(volume, monkeypatch):
     flushed = []
     monkeypatch.setattr(volume, "sync_removal", flushed.append)
     return flushed
+
+
+@pytest.mark.parametrize("count", [1, 40])
+@pytest.mark.parametrize("size", [50, 2500])
+async def test_what_is_sealed_again_as_it_was_is_written_nowhere(make_store, monkeypatch, size, count):
+    store = make_store("three")
+    refs = [await put(store, sample(size), home=f"b/{number}") for number in range(count)]
+    for ref in refs:
+        await store.unseal(ref)
+    assert await scanned(store) == []
+    written = []
+    for position in range(3):
+        monkeypatch.setattr(store.volumes.at(position), "write_file", lambda *_, **__: written.append(1))
+    data = sample(size) if size == 50 else None
+    assert await store.amend_all([Amendment(ref, SIDECAR, data) for ref in refs]) == [None] * count
+    assert (written, len(await scanned(store))) == ([], count)
+    assert {await get(store, ref) for ref in refs} == {sample(size)}
+
+
+@pytest.mark.parametrize("count", [1, 40])
+@pytest.mark.parametrize("size", [50, 2500])
+async def test_what_is_sealed_as_something_else_leaves_nothing_of_what_it_was(make_store, size, count, files):
+    store = make_store("three")
+    refs = [await put(store, sample(size), home=f"b/{number}") for number in range(count)]
+    before = files()
+    for number, ref in enumerate(refs):
+        await store.unseal(ref)
+        if number % 2:  # on some volumes what was written is damaged
+            os.truncate(f"{store.volumes.at(ref.volumes[0]).root}/{ref.id}/{sidecar.UNSEALED}", 9)
+    data = sample(size) if size == 50 else None
+    assert await store.amend_all([Amendment(ref, b"{}", data) for ref in refs]) == [None] * count
+    assert files() == before
+    assert {await store.read_sidecar(ref) for ref in refs} == {b"{}"}
+    for ref in refs:
+        assert (await store.check(ref, repair=False)).whole
+        await store.unseal(ref)
+        await store.delete(ref)
+    assert files() == []
+
+
+async def test_a_sweep_removes_what_a_sidecar_was_called_before_it_came_back(make_store, files):
+    store = make_store("three")
+    ref = await put(store, sample(2500))
+    before = files()
+    for position in ref.volumes:
+        folder = f"{store.volumes.at(position).root}/{ref.id}"
+        os.link(f"{folder}/{sidecar.NAME}", f"{folder}/{sidecar.UNSEALED}")
+    assert await strays(store) == []
+    async for _ in store.sweep(Past(2**63), lambda _: asyncio.sleep(0, True)):
+        pass
+    assert files() == before
 
 
 async def test_shards_lie_on_distinct_volumes_and_rotate(make_store):
