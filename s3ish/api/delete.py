@@ -175,7 +175,7 @@ async def _delete_one(
     try:
         key = check_key(wanted.key)
         await context.require(Permit(action, request.bucket, key, version_id=wanted.version_id))
-        bypass = await may_bypass(context, request.bucket, key, request.bypass_governance)
+        bypass = await may_bypass(context, request.bucket, key, request.bypass_governance, wanted.version_id)
         deleted = await delete.delete_object(
             context.store,
             request.bucket,

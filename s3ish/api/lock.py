@@ -448,9 +448,15 @@ def check_bypass(bucket: Bucket, asked: bool | None) -> None:
         )
 
 
-async def may_bypass(context: Context, bucket: str, key: str, asked: bool | None) -> bool:
-    """Tell whether the caller asks to pass by the governance mode, and has the right. Raises AccessDenied."""
+async def may_bypass(
+    context: Context, bucket: str, key: str, asked: bool | None, version_id: str | None = None
+) -> bool:
+    """Tell whether the caller asks to pass by the governance mode, and has the right. Raises AccessDenied.
+
+    Args:
+        version_id: that of the version, where the query of the request does not name it.
+    """
     if not asked:
         return False
-    await context.require(Permit("s3:BypassGovernanceRetention", bucket, key))
+    await context.require(Permit("s3:BypassGovernanceRetention", bucket, key, version_id=version_id))
     return True

@@ -7,6 +7,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from tests.api.iam_support import client, code_of
+
 SOON = timedelta(seconds=2)
 MD5_OF_X = "ndTkYSaMgDT1yFZOFVxnpg=="
 
@@ -315,3 +317,22 @@ def test_an_error_tells_what_is_no_lock(raw, locked, name, value):
     answer = raw("PUT", f"/{locked}/k", "x", {name: value, "Content-MD5": MD5_OF_X})
     assert answer.outcome == (400, "InvalidArgument")
     assert (answer.xml.findtext("ArgumentName"), answer.xml.findtext("ArgumentValue")) == (name, value)
+
+
+PAST_UNTAGGED_ONLY = """{"Version": "2012-10-17", "Statement": [
+  {"Effect": "Allow", "Action": "s3:*", "Resource": "*"},
+  {"Effect": "Deny", "Action": "s3:BypassGovernanceRetention", "Resource": "*",
+   "Condition": {"StringEquals": {"s3:ExistingObjectTag/keep": "yes"}}}]}"""
+
+
+def test_a_bypass_is_decided_on_for_the_version_that_would_go(s3, server, locked, new_user):
+    _, keys = new_user(PAST_UNTAGGED_ONLY)
+    retained = {"ObjectLockMode": "GOVERNANCE", "ObjectLockRetainUntilDate": later(days=1)}
+    kept, gone = put(s3, locked, Tagging="keep=yes", **retained), put(s3, locked, **retained)
+    user = client(server, "s3", keys)
+    call = {"Bucket": locked, "BypassGovernanceRetention": True}
+    assert code_of(user.delete_object, Key="k", VersionId=kept, **call) == "AccessDenied"
+    wanted = [{"Key": "k", "VersionId": version} for version in (kept, gone)]
+    answer = user.delete_objects(Delete={"Objects": wanted}, **call)
+    assert [(item["VersionId"], item["Code"]) for item in answer["Errors"]] == [(kept, "AccessDenied")]
+    assert [item["VersionId"] for item in answer["Deleted"]] == [gone]
