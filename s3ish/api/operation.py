@@ -119,10 +119,11 @@ def operation(
     return declare
 
 
-def unsupported(name: str, route: str, *, because: str = "") -> Operation:
+def unsupported(name: str, route: str, *, header: str = "", because: str = "") -> Operation:
     """Declare an operation that is not built; it answers 501 NotImplemented.
 
     Args:
+        header: which every request for it has, where method and path do not tell it from others.
         because: why it is not going to be built, for ``docs/operations.md``.
     """
     method, level, query = _split(route)
@@ -132,7 +133,7 @@ def unsupported(name: str, route: str, *, because: str = "") -> Operation:
         method=method,
         level=level,
         query=query,
-        header="",
+        header=header,
         action=f"s3:{name}",
         version_action=f"s3:{name}",
         status=501,

@@ -286,8 +286,8 @@ class S3Application:
         host = call.headers.get("host", "")
         site = call.site = site_of(host, self._website_domains)
         target = call.target = locate_page(site, call.path) if site else self._locate(host, call.path)
-        if call.method == "OPTIONS" and target.bucket:
-            held = await self._store.find_bucket(target.bucket)
+        if call.method == "OPTIONS":
+            held = await self._store.find_bucket(target.bucket) if target.bucket else None
             call.bucket = held.record if held else None
             return preflight(call.bucket, call.headers, target.level)
         if site:

@@ -88,6 +88,13 @@ def test_a_browser_that_does_not_say_what_it_wants(raw, allow, new_bucket):
                 assert found == [f"CORSResponse: {message}", told, "BUCKET"]
 
 
+def test_a_browser_asks_the_server_itself(raw):
+    assert ask(raw, "", origin="", key="").outcome == (400, "BadRequest")
+    answer = ask(raw, "", key="")
+    assert answer.outcome == (403, "AccessForbidden")
+    assert answer.xml.findtext("Message") == "CORSResponse: Bucket not found"
+
+
 @pytest.mark.parametrize("method", ["put", "TRACE", "CONNECT", "NONE", "P UT"])
 def test_a_browser_asks_for_a_method_that_is_none(raw, allow, new_bucket, method):
     for bucket in (allow(RULE), new_bucket(), "no-such-bucket"):
