@@ -1,4 +1,4 @@
-"""Version ids, the null version, and finding a version by its id.
+"""Version ids, the null version, finding a version by its id, and amending one.
 
 A version id carries its sequence, so that finding a version is one read. The null version is either the newest of its
 key, or the ``nulls`` table says which one it is; that row is written when something newer covers it.
