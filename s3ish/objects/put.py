@@ -77,7 +77,7 @@ async def publish(
     changes: tuple[Change | Happening, ...] = (),
     expect: tuple[RowIs, ...] = (),
     cause: Cause = BY_SERVER,
-    beside: Usage = Usage(),  # noqa: B008 - immutable
+    beside: Usage | None = None,
     *,
     carries: bool = False,
 ) -> Version:
@@ -106,7 +106,7 @@ async def publish(
             newest = next(iter(await store.newest(draft.bucket, draft.key)), None)
             conditions.check(newest.record if newest else None, draft.key)
             happening, version, nulls, unchanged = await plan(store, bucket.record, draft, newest, cause)
-            more = happening.usage + beside
+            more = happening.usage + beside if beside else happening.usage
             for change in changes:
                 if isinstance(change, Happening):
                     more += change.usage
@@ -118,7 +118,7 @@ async def publish(
                     happening,
                     *nulls,
                     *INLINE.keep(version.blob, inline),
-                    *USAGE.add(bucket.record, beside),
+                    *(USAGE.add(bucket.record, beside) if beside else ()),
                 ],
                 [bucket.row, *unchanged, *expect, *room],
             )

@@ -23,7 +23,7 @@ async def publish_replica(
     writer: BlobWriter,
     changes: tuple[Change, ...] = (),
     expect: tuple[RowIs, ...] = (),
-    beside: Usage = Usage(),  # noqa: B008 - immutable
+    beside: Usage | None = None,
 ) -> Version:
     """Seal a finished blob as a replica and commit it.
 
@@ -49,14 +49,15 @@ async def publish_replica(
             newest = next(iter(await store.newest(draft.bucket, draft.key)), None)
             shown, around, unchanged = _place(draft, newest)
             happening = Happening(bucket.record, None, draft, _CAUSE, shown)
-            room = await store.quotas.check(store.index, bucket.record, happening.usage + beside)
+            more = happening.usage + beside if beside else happening.usage
+            room = await store.quotas.check(store.index, bucket.record, more)
             inline = await writer.seal(VERSIONS.seal(draft))
             committed = await store.commit(
                 [
                     happening,
                     *around,
                     *INLINE.keep(draft.blob, inline),
-                    *USAGE.add(bucket.record, beside),
+                    *(USAGE.add(bucket.record, beside) if beside else ()),
                     *changes,
                 ],
                 [bucket.row, *unchanged, *expect, *room],
