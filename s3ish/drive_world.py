@@ -103,10 +103,10 @@ class DriveWorld(Controlled):
 
     async def remove(self) -> None:
         """Take its rows away. What is under way in it fails. Raises S3Error."""
-        await self.end()
         async with self.gate.closed():
             with contextlib.suppress(LookupError):
                 await worlds.remove(self._main.store, self.name)
+        await self.end()
 
     async def _enter(self, rows: PrefixedIndex) -> None:
         main, settings = self._main.store, self._settings

@@ -9,6 +9,8 @@ from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Any, Generic, Protocol, TypeVar
 
+import structlog
+
 from s3ish.config import Settings
 from s3ish.engines import users
 from s3ish.errors import S3Error, ServiceUnavailable
@@ -17,6 +19,8 @@ from s3ish.server.claimed_world import MAIN, NAME, claimed_world, claimed_world_
 from s3ish.server.faulty_sends import answer_whole
 from s3ish.server.pipeline import S3Application
 from s3ish.wire.shape import Written
+
+log = structlog.get_logger()
 
 _LOOK_SECONDS = 30.0
 """How often idle worlds are looked for, at the most."""
@@ -102,12 +106,11 @@ class Worlds(Generic[W]):
         return world
 
     async def remove(self, name: str) -> None:
-        """Take a world away. Raises LookupError: there is none of that key."""
+        """Take a world away. Raises LookupError: there is none of that key; S3Error: it is still there."""
         if name not in self._own:
             raise LookupError(f"there is no world {name!r}")
         async with self._making:
-            if world := self._own.pop(name, None):
-                await world.remove()
+            await self._take_away(name)
 
     async def answer(self, scope: Any, receive: Any, send: Any, refuse: Refuse) -> None:
         """Answer a request for S3, in the world that it names.
@@ -140,8 +143,17 @@ class Worlds(Generic[W]):
                 await self._remove_idle()
 
     async def _remove_idle(self) -> None:
-        for name in [name for name, world in self._own.items() if world.idle_seconds >= self._idle_seconds]:
-            await self._own.pop(name).remove()
+        for name, world in list(self._own.items()):
+            if world.idle_seconds >= self._idle_seconds:
+                try:
+                    await self._take_away(name)
+                except S3Error as error:  # it is tried again
+                    log.warning("a world of tests cannot be removed", world=name, error=error.message)
+
+    async def _take_away(self, name: str) -> None:
+        if world := self._own.get(name):
+            await world.remove()
+            del self._own[name]
 
 
 async def _send_refusal(scope: Any, send: Any, refuse: Refuse, error: S3Error) -> None:
