@@ -8,6 +8,7 @@ from itertools import count
 import pytest
 
 from s3ish.blob.protocol import Corrupt, VolumeError
+from s3ish.blob.volumes.folders import Folders
 from s3ish.blob.volumes.volume import Volume
 from s3ish.errors import NoSuchBucket, NoSuchKey
 from s3ish.index.protocol import Delete
@@ -55,15 +56,15 @@ def unreadable(*paths):
 @contextmanager
 def unlistable(folder):
     """Let the drive fail where this folder is listed."""
-    real = Volume._directories
+    real = Folders._directories
 
     def directories(self, path, start, *, inclusive):
-        if f"{self.root}/{path}" == folder:
+        if f"{self._calls.volume}/{path}".endswith(f" {folder}"):
             raise OSError(5, os.strerror(5))
         return real(self, path, start, inclusive=inclusive)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Volume, "_directories", directories)
+        patch.setattr(Folders, "_directories", directories)
         yield
 
 

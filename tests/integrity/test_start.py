@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from s3ish.blob.volumes.folders import Folders
 from s3ish.blob.volumes.volume import Volume
 from s3ish.integrity import sweep
 from s3ish.integrity.startup import recover
@@ -50,8 +51,8 @@ def counted(store):
     with pytest.MonkeyPatch.context() as patch:
         for name in ("get", "scan", "commit"):
             patch.setattr(store.index, name, counting(store.index, name))
-        for name in ("open", "names", "_directories"):
-            patch.setattr(Volume, name, counting(Volume, name))
+        for owner, name in ((Volume, "open"), (Volume, "names"), (Folders, "_directories")):
+            patch.setattr(owner, name, counting(owner, name))
         yield asked
 
 
