@@ -365,6 +365,9 @@ class TestSettings(Section, frozen=True):
         bool, "Answer test controls beside data on volumes, by one worker: snapshots, clock, faults, requests, harm."
     ] = False
     token: Annotated[Secret, "Bearer token for the test controls; empty allows loopback only."] = Secret("")
+    tables_active: Annotated[
+        bool, "Say that metadata tables are ACTIVE, though none is made: Terraform waits for that, and fails without."
+    ] = False
     memory_mib: Annotated[int, Meta(ge=1, le=1_048_576), "Most that objects may take in memory, in MiB."] = 1024
     worlds: Annotated[
         int, Meta(ge=0, le=100_000), "Most access keys test-<name> that have buckets, a clock and faults of their own."

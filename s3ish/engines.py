@@ -180,6 +180,7 @@ def put_together(
         upkeep=upkeep,
         piece_bytes=settings.storage.stripe_bytes,
         any_region=settings.server.any_region,
+        tables_active=settings.test.tables_active,
         keys_need_tls=settings.encryption.customer_keys_need_tls,
         consequences=consequences,
         quotas=quotas(settings),

@@ -1,7 +1,8 @@
 """Tables of the metadata of a bucket's objects: documents that are kept, of tables that nothing makes here.
 
 A bucket has one configuration, of the first version (one table in a table bucket of the client) or of the second (a
-journal, an inventory and annotations in a table bucket of AWS). A read says of every table that it could not be made.
+journal, an inventory and annotations in a table bucket of AWS). A read says of every table that it could not be made;
+``test.tables_active`` has it say that it is there, for tools that wait for that.
 
 https://docs.aws.amazon.com/AmazonS3/latest/userguide/metadata-tables-overview.html
 """
@@ -209,34 +210,40 @@ class TablePlace:
     destination: TableDestinationOutcome = element("S3TablesDestinationResult", default=...)
 
 
-def _journal_of(name: str, expiration: RecordExpiration) -> JournalOutcome:
-    return JournalOutcome(status="FAILED", error=TableError(), name=name, expiration=expiration)
+def _state(*, active: bool) -> tuple[str, TableError | None]:
+    """Return what is said of each table: that it could not be made, unless the settings ask for the other word."""
+    return ("ACTIVE", None) if active else ("FAILED", TableError())
 
 
-def _outcome_of(bucket: Bucket, tables: MetadataConfiguration) -> TablesOutcome:
+def _journal_of(name: str, expiration: RecordExpiration, *, active: bool) -> JournalOutcome:
+    status, error = _state(active=active)
+    return JournalOutcome(status=status, error=error, name=name, expiration=expiration)
+
+
+def _outcome_of(bucket: Bucket, tables: MetadataConfiguration, *, active: bool) -> TablesOutcome:
     place = f"arn:aws:s3tables:{bucket.region}:{ACCOUNT}:bucket/aws-s3"
     found = TablesOutcome(
         destination=Destination(kind="aws", bucket=place, namespace=f"b_{bucket.name}"),
-        journal=_journal_of("journal", tables.journal.expiration),
+        journal=_journal_of("journal", tables.journal.expiration, active=active),
     )
     if tables.inventory:
         found.inventory = InventoryOutcome(state=tables.inventory.state)
-        _fail(found.inventory, "inventory")
+        _tell(found.inventory, "inventory", active=active)
     if tables.annotations:
         found.annotations = AnnotationsOutcome(state=tables.annotations.state, role=tables.annotations.role)
-        _fail(found.annotations, "annotation")
+        _tell(found.annotations, "annotation", active=active)
     return found
 
 
-def _fail(table: InventoryOutcome, name: str) -> None:
+def _tell(table: InventoryOutcome, name: str, *, active: bool) -> None:
     if table.state == "ENABLED":
-        table.status, table.error, table.name = "FAILED", TableError(), name
+        (table.status, table.error), table.name = _state(active=active), name
 
 
-def _outcome_of_first(table: TableDestination) -> TablesOutcome:
+def _outcome_of_first(table: TableDestination, *, active: bool) -> TablesOutcome:
     return TablesOutcome(
         destination=Destination(kind="customer", bucket=table.bucket, namespace=_FIRST_NAMESPACE),
-        journal=_journal_of(table.name, RecordExpiration(expiration="DISABLED")),
+        journal=_journal_of(table.name, RecordExpiration(expiration="DISABLED"), active=active),
     )
 
 
@@ -320,10 +327,11 @@ async def get_bucket_metadata_configuration(
     request: MetadataConfigurationRequest,  # noqa: ARG001 - the form of every handler
 ) -> GetBucketMetadataConfigurationResponse:
     """https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetBucketMetadataConfiguration.html"""
-    bucket = context.target
+    bucket, active = context.target, context.store.tables_active
     if tables := TABLES.of(bucket):
-        return GetBucketMetadataConfigurationResponse(outcome=_outcome_of(bucket, tables))
-    return GetBucketMetadataConfigurationResponse(outcome=_outcome_of_first(_first_of(bucket, "GET").destination))
+        return GetBucketMetadataConfigurationResponse(outcome=_outcome_of(bucket, tables, active=active))
+    table = _first_of(bucket, "GET").destination
+    return GetBucketMetadataConfigurationResponse(outcome=_outcome_of_first(table, active=active))
 
 
 @shape(root="GetBucketMetadataTableConfigurationResult")
@@ -331,8 +339,8 @@ class GetBucketMetadataTableConfigurationResponse:
     """What became of the table of a bucket."""
 
     place: TablePlace = element("MetadataTableConfigurationResult", default=...)
-    status: str = element("Status", default="FAILED")
-    error: TableError = element("Error", default=...)
+    status: str = element("Status", default=...)
+    error: TableError | None = element("Error")
 
 
 @operation("GET /{Bucket}?metadataTable", action="s3:GetBucketMetadataTableConfiguration")
@@ -344,7 +352,8 @@ async def get_bucket_metadata_table_configuration(
     table = _first_of(context.target, "GET").destination
     arn = f"{table.bucket}/table/{table.name}"
     place = TablePlace(destination=TableDestinationOutcome(bucket=table.bucket, name=table.name, arn=arn))
-    return GetBucketMetadataTableConfigurationResponse(place=place, error=TableError())
+    status, error = _state(active=context.store.tables_active)
+    return GetBucketMetadataTableConfigurationResponse(place=place, status=status, error=error)
 
 
 @operation("DELETE /{Bucket}?metadataConfiguration", action="s3:DeleteBucketMetadataTableConfiguration", status=204)

@@ -103,6 +103,7 @@ class Store:
         upkeep: what the volumes tell of themselves.
         piece_bytes: how much an upload takes at a time outside a crowd.
         any_region: whether a bucket may be made for any region, as stacks for tests want it.
+        tables_active: whether metadata tables are said to be there, as tools under test want it.
         consequences: what follows from changes of versions.
         quotas: how much buckets and owners may hold; no limits if None.
         keys_need_tls: whether clients' keys to encrypt by are refused that did not come over TLS.
@@ -125,6 +126,7 @@ class Store:
         upkeep: Upkeep = NoUpkeep(),  # noqa: B008 - immutable
         piece_bytes: int = PIECE_BYTES,
         any_region: bool = False,
+        tables_active: bool = False,
         consequences: Consequences = Consequences(),  # noqa: B008 - immutable
         quotas: Quotas | None = None,
         keys_need_tls: bool = False,
@@ -138,6 +140,7 @@ class Store:
         self.offload = offload
         self.region = region
         self.any_region = any_region
+        self.tables_active = tables_active
         self.consequences = consequences
         self.quotas = quotas or Quotas()
         self.keys_need_tls = keys_need_tls

@@ -4,6 +4,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from tests.api.conftest import ROOT, _client
+
 KEY = "arn:aws:kms:us-east-1:000000000000:key/k"
 ROLE = "arn:aws:iam::000000000000:role/r"
 ENCRYPTED = {"SseAlgorithm": "aws:kms", "KmsKeyArn": KEY}
@@ -211,3 +213,21 @@ def test_a_wrong_table_is_refused(s3, refused, bucket, changes):
 def test_an_empty_document_is_refused(raw, bucket, query):
     assert raw("POST", f"/{bucket}?{query}").status == 400
     assert raw("POST", f"/{bucket}?{query}", "<Other/>").outcome == (400, "MalformedXML")
+
+
+def test_tables_are_said_to_be_there_where_tools_under_test_wait_for_that(start_server, tmp_path):
+    """As Terraform does: for ACTIVE of the journal, and of the inventory where that is enabled."""
+    s3 = _client(start_server(tmp_path / "data", S3ISH_TEST_TABLES_ACTIVE="true").endpoint, ROOT)
+    for name in ("one", "two"):
+        s3.create_bucket(Bucket=f"tables-{name}")
+    create(s3, "tables-one")
+    found = read(s3, "tables-one")
+    for name, of in (("journal", "Journal"), ("inventory", "Inventory"), ("annotation", "Annotation")):
+        table = found[f"{of}TableConfigurationResult"]
+        assert (table["TableStatus"], table["TableName"]) == ("ACTIVE", name)
+        assert not {"Error", "TableArn"} & table.keys()
+    create_first(s3, "tables-two")
+    assert read(s3, "tables-two")["JournalTableConfigurationResult"]["TableStatus"] == "ACTIVE"
+    answer = s3.get_bucket_metadata_table_configuration(Bucket="tables-two")
+    result = answer["GetBucketMetadataTableConfigurationResult"]
+    assert (result["Status"], "Error" in result) == ("ACTIVE", False)

@@ -41,6 +41,8 @@ LIFECYCLE = {
         }
     ]
 }
+LEAST = 20
+"""Requests that a window must have had for its percentiles to mean something."""
 KEYS_PUT, OBJECTS_A_SECOND = 50, 60
 
 
@@ -91,7 +93,10 @@ def compare(name, server, foreground, begin, end, job, chosen):
     for kind in ("GET", "PUT"):
         for p in (50, 99):
             plain, beside = (percentile([ms for it in windows[busy] for ms in it[kind]], p) for busy in (False, True))
-            pairs = zip(windows[False], windows[True], strict=True)
+            both = zip(windows[False], windows[True], strict=True)
+            pairs = [
+                pair for pair in both if all(len(it[kind]) >= LEAST for it in pair)
+            ]  # a busy machine may stand still
             ratios = sorted(percentile(two[kind], p) / percentile(one[kind], p) for one, two in pairs)
             print(
                 f"  {kind} p{p}: {plain:.2f} ms, beside it {beside:.2f} ms; ratio {statistics.median(ratios):.2f} "
