@@ -218,7 +218,7 @@ async def find_source(
         if_modified_since=request.copy_source_if_modified_since,
         if_unmodified_since=request.copy_source_if_unmodified_since,
     ).check(version, now_ns, copy=True)
-    archive.check_readable(version, now_ns)
+    archive.check_readable(version, now_ns, copy=True)
     return version, version.id if held.record.versioning else None
 
 

@@ -31,8 +31,8 @@ def restore_of(version: Version, now_ns: int) -> Restore | None:
     return restore if restore and is_archived(version) and now_ns < restore.until_ns else None
 
 
-def check_readable(version: Version, now_ns: int) -> None:
-    """Check that the bytes of a version may be read.
+def check_readable(version: Version, now_ns: int, *, copy: bool = False) -> None:
+    """Check that the bytes of a version may be read, or copied, of which S3 has other words.
 
     Raises:
         InvalidObjectState: it is in an archive class and not restored.
@@ -42,7 +42,9 @@ def check_readable(version: Version, now_ns: int) -> None:
     restore = restore_of(version, now_ns)
     if restore is None or now_ns < restore.ready_ns:
         raise InvalidObjectState(
-            "The operation is not valid for the object's storage class",
+            "Operation is not valid for the source object's storage class"
+            if copy
+            else "The operation is not valid for the object's storage class",
             StorageClass=version.attributes.storage_class,
         )
 

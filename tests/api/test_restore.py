@@ -10,6 +10,7 @@ from botocore.exceptions import ClientError
 from s3ish.testing import Running
 
 ARCHIVES = ["GLACIER", "DEEP_ARCHIVE"]
+WORDS = "{} is not valid for the {}'s storage class"
 BULK = "<GlacierJobParameters><Tier>Bulk</Tier></GlacierJobParameters>"
 OTHERS = ["STANDARD", "REDUCED_REDUNDANCY", "STANDARD_IA", "ONEZONE_IA", "INTELLIGENT_TIERING", "GLACIER_IR"]
 
@@ -37,9 +38,11 @@ def archived(s3, bucket):
 def test_what_is_archived_is_told_of_and_not_given(s3, bucket, refused, storage_class):
     s3.put_object(Bucket=bucket, Key="k", Body=b"data", StorageClass=storage_class)
     error = refused("InvalidObjectState", 403, s3.get_object, Bucket=bucket, Key="k")["Error"]
-    assert error["StorageClass"] == storage_class
+    assert (error["StorageClass"], error["Message"]) == (storage_class, WORDS.format("The operation", "object"))
     refused("InvalidObjectState", 403, s3.get_object, Bucket=bucket, Key="k", Range="bytes=0-0")
-    refused("InvalidObjectState", 403, s3.copy_object, Bucket=bucket, Key="c", CopySource=f"{bucket}/k")
+    copy = {"Bucket": bucket, "Key": "c", "CopySource": f"{bucket}/k"}
+    error = refused("InvalidObjectState", 403, s3.copy_object, **copy)["Error"]
+    assert (error["StorageClass"], error["Message"]) == (storage_class, WORDS.format("Operation", "source object"))
     refused(
         "InvalidObjectState",
         403,
@@ -50,7 +53,9 @@ def test_what_is_archived_is_told_of_and_not_given(s3, bucket, refused, storage_
         StorageClass="STANDARD",
     )
     upload = {"Bucket": bucket, "Key": "m", "UploadId": s3.create_multipart_upload(Bucket=bucket, Key="m")["UploadId"]}
-    refused("InvalidObjectState", 403, s3.upload_part_copy, **upload, PartNumber=1, CopySource=f"{bucket}/k")
+    copy = {**upload, "PartNumber": 1, "CopySource": f"{bucket}/k"}
+    error = refused("InvalidObjectState", 403, s3.upload_part_copy, **copy)["Error"]
+    assert (error["StorageClass"], error["Message"]) == (storage_class, WORDS.format("Operation", "source object"))
     head = s3.head_object(Bucket=bucket, Key="k")
     assert (head["StorageClass"], head["ContentLength"]) == (storage_class, 4)
     assert "Restore" not in head
