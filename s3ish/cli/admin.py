@@ -93,6 +93,11 @@ def _listed(names: Iterable[str]) -> str:
     return ", ".join(name.rpartition("/")[2] for name in names) or "-"
 
 
+def _field_lines(answer: dict[str, Any], fields: Iterable[str], lists: Iterable[str]) -> list[str]:
+    lines = [f"{field:9} {answer[field] or '-'}" for field in fields]
+    return lines + [f"{field:9} {_listed(answer[field])}" for field in lists]
+
+
 # --- users
 
 
@@ -105,6 +110,7 @@ def user() -> None:
 @click.argument("name")
 @click.option("--policy", "policies", multiple=True, metavar="NAME", help="A managed policy to attach; repeatable.")
 @click.option("--group", "groups", multiple=True, metavar="NAME", help="A group to put it into; repeatable.")
+@click.option("--boundary", default="", metavar="NAME", help="A managed policy that bounds what its policies give.")
 @click.option("--path", default="/", show_default=True, help="What stands before the name in ARNs.")
 @click.option("--no-key", is_flag=True, help="Make no access key.")
 @click.option("--new-access-key", default="", metavar="KEY", help="The access key; a random one if it is not given.")
@@ -117,6 +123,7 @@ def user_add(
     name: str,
     policies: tuple[str, ...],
     groups: tuple[str, ...],
+    boundary: str,
     path: str,
     no_key: bool,
     new_access_key: str,
@@ -125,7 +132,7 @@ def user_add(
     """Make a user with an access key."""
     secret = read_secret(new_secret_key_file) if new_secret_key_file else ""
     key = None if no_key else {"access_key": new_access_key, "secret_key": secret}
-    wanted = {"name": name, "path": path, "groups": groups, "policies": policies, "key": key}
+    wanted = {"name": name, "path": path, "groups": groups, "policies": policies, "boundary": boundary, "key": key}
     answer = server.call("POST", "users", body=wanted)
     show_answer(answer, _key_lines(answer["key"]) if key else [f"made {answer['arn']}"], as_json=as_json)
 
@@ -147,10 +154,9 @@ def user_ls(server: Any, *, as_json: bool) -> None:
 @click.argument("name")
 @asks_server
 def user_show(server: Any, *, as_json: bool, name: str) -> None:
-    """Show a user, its keys and its policies."""
+    """Show a user, its keys, its policies and what bounds them."""
     answer = server.call("GET", "users", name)
-    lines = [f"{field:9} {answer[field] or '-'}" for field in ("arn", "id", "source", "created")]
-    lines += [f"{field:9} {_listed(answer[field])}" for field in ("groups", "policies", "inline")]
+    lines = _field_lines(answer, ("arn", "id", "source", "created", "boundary"), ("groups", "policies", "inline"))
     for key in answer["keys"]:
         state = "active" if key["active"] else "inactive"
         lines.append(f"key       {key['access_key']}  {state}  last used {key['last_used'] or 'never'}")
@@ -233,6 +239,16 @@ def group_ls(server: Any, *, as_json: bool) -> None:
         for it in found
     )
     show_answer(found, lines, as_json=as_json)
+
+
+@group.command("show")
+@click.argument("name")
+@asks_server
+def group_show(server: Any, *, as_json: bool, name: str) -> None:
+    """Show a group, its users and its policies."""
+    answer = server.call("GET", "groups", name)
+    lines = _field_lines(answer, ("arn", "id", "created"), ("users", "policies", "inline"))
+    show_answer(answer, lines, as_json=as_json)
 
 
 @group.command("rm")
@@ -318,15 +334,35 @@ def role() -> None:
 @role.command("add")
 @click.argument("name")
 @click.argument("file")
+@click.option("--boundary", default="", metavar="NAME", help="A managed policy that bounds what its policies give.")
 @asks_server
-def role_add(server: Any, *, as_json: bool, name: str, file: str) -> None:
+def role_add(server: Any, *, as_json: bool, name: str, file: str, boundary: str) -> None:
     """Make a role; FILE is the policy that says who may assume it, - for standard input."""
     try:
         trust = json.loads(read_document(file))
     except ValueError as error:
         fail(f"{file} is not JSON: {error}")
-    answer = server.call("POST", "roles", body={"name": name, "trust": trust})
+    answer = server.call("POST", "roles", body={"name": name, "trust": trust, "boundary": boundary})
     show_answer(answer, [f"made {answer['arn']}"], as_json=as_json)
+
+
+@role.command("show")
+@click.argument("name")
+@asks_server
+def role_show(server: Any, *, as_json: bool, name: str) -> None:
+    """Show a role, its policies, what bounds them, and who may assume it."""
+    answer = server.call("GET", "roles", name)
+    lines = _field_lines(answer, ("arn", "id", "created", "boundary"), ("policies", "inline"))
+    show_answer(answer, [*lines, *json.dumps(answer["trust"], indent=2).split("\n")], as_json=as_json)
+
+
+@role.command("trust")
+@click.argument("name")
+@click.argument("file")
+@asks_server
+def role_trust(server: Any, *, as_json: bool, name: str, file: str) -> None:
+    """Let FILE, - for standard input, say from now on who may assume a role."""
+    show_answer(server.call("PUT", "roles", name, "trust", body=read_document(file)), [], as_json=as_json)
 
 
 @role.command("ls")
@@ -385,6 +421,29 @@ def _give_policies(of: click.Group, folder: str) -> None:
         show_answer(answer, json.dumps(answer, indent=2).split("\n"), as_json=as_json)
 
 
+def _give_boundary(of: click.Group, folder: str) -> None:
+    noun = of.name
+
+    @of.group("boundary", help=f"What bounds the policies of a {noun}.")
+    def boundary() -> None:
+        pass
+
+    @boundary.command("set", help=f"Have the policies of a {noun} give nothing that a managed policy does not give.")
+    @click.argument("name")
+    @click.argument("policy")
+    @asks_server
+    def set_one(server: Any, *, as_json: bool, name: str, policy: str) -> None:
+        show_answer(server.call("PUT", folder, name, "boundary", policy), [], as_json=as_json)
+
+    @boundary.command("rm", help=f"Let the policies of a {noun} give all that they say.")
+    @click.argument("name")
+    @asks_server
+    def remove(server: Any, *, as_json: bool, name: str) -> None:
+        show_answer(server.call("DELETE", folder, name, "boundary"), [], as_json=as_json)
+
+
+_give_boundary(user, "users")
+_give_boundary(role, "roles")
 _give_policies(user, "users")
 _give_policies(group, "groups")
 _give_policies(role, "roles")

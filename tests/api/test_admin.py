@@ -100,6 +100,8 @@ def test_the_description_is_true(raw, bucket, furnished, method, path, operation
         names["policy"] = "readonly" if "{" in path.removesuffix("{policy}") else "unused"
         if "{user}" in path or "{group}" in path or "{role}" in path:
             furnished("PUT", path.removeprefix("/-/admin/").format(**names))
+    if path.endswith("/boundary"):
+        furnished("PUT", f"{path.removeprefix('/-/admin/').format(**names)}/readonly")
     if path.endswith(("/inline/{policy}", "groups/{group}/users/{user}")):
         names["user"] = "beth"
     if (method, path) == ("delete", "/-/admin/groups/{group}"):
@@ -334,6 +336,29 @@ def test_a_policy_gives_calls_one_by_one(admin, raw, server):  # case 138
     of_session = Admin(raw, (session["AccessKeyId"], session["SecretAccessKey"]))
     answer = raw("GET", "/-/admin/users", headers=headers, keys=of_session._keys)
     assert answer.status == 403
+
+
+@pytest.mark.parametrize(("folder", "noun"), [("users", "User"), ("roles", "Role")])
+def test_who_makes_users_and_roles_can_be_held_to_bounded_ones(admin, raw, folder, noun):
+    arn = "arn:aws:iam::aws:policy/readonly"
+    acts = [f"s3ish:{act}" for act in (f"Create{noun}", f"Put{noun}Policy", f"Put{noun}PermissionsBoundary")]
+    document = {"Statement": [allowing(acts, Condition={"StringEquals": {"iam:PermissionsBoundary": arn}})]}
+    key = admin("POST", "users", {"name": "lead", "key": {}})[1]["key"]
+    admin("PUT", "users/lead/inline/lead", document)
+    lead, denied = Admin(raw, (key["access_key"], key["secret_key"])), (403, "AccessDenied")
+    wanted = {"name": "made"} | ({"trust": TRUST} if folder == "roles" else {})
+    assert lead.outcome("POST", folder, wanted) == denied
+    assert lead.outcome("POST", folder, {**wanted, "boundary": "readwrite"}) == denied
+    assert lead("POST", folder, {**wanted, "boundary": "readonly"})[1]["boundary"] == arn
+    assert lead.outcome("PUT", f"{folder}/made/inline/own", ALL) == (204, None)
+    assert lead.outcome("PUT", f"{folder}/made/boundary/readwrite") == denied
+    assert lead.outcome("DELETE", f"{folder}/made/boundary") == denied
+    assert lead.outcome("PUT", f"{folder}/made/boundary/readonly") == (204, None)
+    assert admin.outcome("DELETE", f"{folder}/made/boundary") == (204, None)
+    assert lead.outcome("PUT", f"{folder}/made/inline/own", ALL) == denied
+    assert admin("GET", f"{folder}/made")[1]["boundary"] == ""
+    assert admin.outcome("DELETE", f"{folder}/made/boundary") == (404, "NoSuchEntity")
+    assert admin.outcome("PUT", f"{folder}/made/boundary/none") == (404, "NoSuchEntity")
 
 
 def test_users_of_the_configuration_are_changed_there_alone(admin):

@@ -79,6 +79,30 @@ def test_a_user_from_its_first_key_to_its_end(s3ish, endpoint):
     assert "NoSuchEntity" in s3ish("user", "show", "alice", code=1)
 
 
+def test_what_bounds_users_and_roles(s3ish, tmp_path):
+    trust = {"Effect": "Allow", "Principal": {"AWS": "000000000000"}, "Action": "sts:AssumeRole"}
+    (tmp_path / "trust.json").write_text(json.dumps({"Statement": trust}))
+    (tmp_path / "other.json").write_text(json.dumps({"Statement": {**trust, "Principal": "*"}}))
+    s3ish("user", "add", "bounded", "--no-key", "--boundary", "readonly")
+    s3ish("role", "add", "bounded", "trust.json", "--boundary", "readonly")
+    for noun in ("user", "role"):
+        assert "boundary  arn:aws:iam::aws:policy/readonly" in s3ish(noun, "show", "bounded")
+        s3ish(noun, "boundary", "set", "bounded", "readwrite")
+        assert json.loads(s3ish(noun, "show", "bounded", "--json"))["boundary"] == "arn:aws:iam::aws:policy/readwrite"
+        s3ish(noun, "boundary", "rm", "bounded")
+        assert "boundary  -" in s3ish(noun, "show", "bounded")
+        assert "NoSuchEntity" in s3ish(noun, "boundary", "rm", "bounded", code=1)
+    s3ish("role", "trust", "bounded", "other.json")
+    assert '"Principal": "*"' in s3ish("role", "show", "bounded")
+    s3ish("group", "add", "some", "--json")
+    s3ish("group", "join", "some", "bounded")
+    assert "users     bounded" in s3ish("group", "show", "some")
+    s3ish("group", "leave", "some", "bounded")
+    s3ish("group", "rm", "some")
+    s3ish("user", "rm", "bounded")
+    s3ish("role", "rm", "bounded")
+
+
 def test_groups_policies_and_roles(s3ish, endpoint, tmp_path):
     document = tmp_path / "policy.json"
     document.write_text(READ)

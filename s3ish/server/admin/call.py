@@ -11,7 +11,7 @@ from s3ish.auth.ready_policies import READY
 from s3ish.errors import InvalidInput, ValidationError
 from s3ish.identity.directory import READY_ARN, Directory
 from s3ish.identity.picking import pick
-from s3ish.identity.records import PolicyRecord, Record, arn
+from s3ish.identity.records import Holder, PolicyRecord, Record, arn
 from s3ish.observe.refusals import Refusals
 from s3ish.server.caller import Caller
 
@@ -51,10 +51,18 @@ class AdminCall(Caller, frozen=True, kw_only=True):
         except UnicodeDecodeError as error:
             raise InvalidInput("The body is not in UTF-8.") from error
 
-    def check(self, action: str, kind: type[Record], name: str, policy: str = "") -> None:
-        """Check that the caller may do something with a record, which need not exist; see ``require``."""
+    def check(
+        self, action: str, kind: type[Record], name: str, policy: str = "", *, boundary: str | None = None
+    ) -> None:
+        """Check that the caller may do something with a record, which need not exist; see ``require``.
+
+        Args:
+            boundary: what the call sets; None where it leaves that as it is.
+        """
         found = self.directory.named(kind, name)
-        self.require(f"s3ish:{action}", found.arn if found else arn_of(kind, "/", name), policy)
+        if boundary is None:
+            boundary = found.boundary if isinstance(found, Holder) else ""
+        self.require(f"s3ish:{action}", found.arn if found else arn_of(kind, "/", name), policy, boundary)
 
     def page(self, found: list[Any], field: str, show: Callable[[Any], Any]) -> dict[str, Any]:
         """Return one page of records that are in the order of their names. Raises ValidationError."""

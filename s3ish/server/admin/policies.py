@@ -75,6 +75,29 @@ def detach(noun: str) -> Handler:
     return act
 
 
+def set_boundary(noun: str) -> Handler:
+    """Return what bounds the rights of a user or role by a managed policy."""
+
+    async def act(call: AdminCall) -> Any:
+        name = call.names[noun]
+        arn = call.policy_arn(call.names["policy"])
+        call.check(f"Put{noun.capitalize()}PermissionsBoundary", KINDS[noun], name, boundary=arn)
+        await holders.set_boundary(call.registry, KINDS[noun], name, arn)
+
+    return act
+
+
+def end_boundary(noun: str) -> Handler:
+    """Return what lets the policies of a user or role give all that they say."""
+
+    async def act(call: AdminCall) -> Any:
+        name = call.names[noun]
+        call.check(f"Delete{noun.capitalize()}PermissionsBoundary", KINDS[noun], name)
+        await holders.set_boundary(call.registry, KINDS[noun], name, "")
+
+    return act
+
+
 def put_inline(noun: str) -> Handler:
     """Return what gives a policy of its own."""
 

@@ -12,13 +12,14 @@ from s3ish.server.admin.call import AdminCall, arn_of
 
 
 class NewRole(Struct, frozen=True, forbid_unknown_fields=True):
-    """A role to be made; ``trust`` is the policy that says who may assume it."""
+    """A role to be made; ``trust`` is the policy that says who may assume it, ``boundary`` a name or ARN."""
 
     name: str
     trust: Raw
     path: str = "/"
     description: str = ""
     max_session_seconds: int = roles.LEAST_SECONDS
+    boundary: str = ""
 
 
 async def list_roles(call: AdminCall) -> Any:
@@ -30,7 +31,8 @@ async def list_roles(call: AdminCall) -> Any:
 async def create_role(call: AdminCall) -> Any:
     """Make a role."""
     wanted = call.read(NewRole)
-    call.require("s3ish:CreateRole", arn_of(RoleRecord, wanted.path, wanted.name))
+    boundary = call.policy_arn(wanted.boundary) if wanted.boundary else ""
+    call.require("s3ish:CreateRole", arn_of(RoleRecord, wanted.path, wanted.name), boundary=boundary)
     role = await roles.create_role(
         call.registry,
         wanted.name,
@@ -38,6 +40,7 @@ async def create_role(call: AdminCall) -> Any:
         path=wanted.path,
         description=wanted.description,
         most_seconds=wanted.max_session_seconds,
+        boundary=boundary,
     )
     return shown.role(role, call.directory)
 

@@ -44,6 +44,15 @@ def _of_holders(noun: str, folder: str) -> tuple[Route, ...]:
     )
 
 
+def _of_bounded(noun: str, folder: str) -> tuple[Route, ...]:
+    """Return the calls for the permissions boundaries of users or roles."""
+    path, action = f"/{folder}/{{{noun}}}/boundary", f"{noun.capitalize()}PermissionsBoundary"
+    return (
+        Route("PUT", f"{path}/{{policy}}", f"Put{action}", policies.set_boundary(noun), 204),
+        Route("DELETE", path, f"Delete{action}", policies.end_boundary(noun), 204),
+    )
+
+
 ROUTES = (
     Route("GET", "/info", "GetInfo", get_info),
     Route("GET", "/explain", "Explain", explain.list_refusals),
@@ -59,6 +68,7 @@ ROUTES = (
     Route("PATCH", "/users/{user}/keys/{key}", "UpdateAccessKey", users.update_key, 204),
     Route("DELETE", "/users/{user}/keys/{key}", "DeleteAccessKey", users.delete_key, 204),
     *_of_holders("user", "users"),
+    *_of_bounded("user", "users"),
     Route("GET", "/groups", "ListGroups", groups.list_groups),
     Route("POST", "/groups", "CreateGroup", groups.create_group, 201),
     Route("GET", "/groups/{group}", "GetGroup", groups.get_group),
@@ -76,4 +86,5 @@ ROUTES = (
     Route("DELETE", "/roles/{role}", "DeleteRole", roles.delete_role, 204),
     Route("PUT", "/roles/{role}/trust", "UpdateAssumeRolePolicy", roles.put_trust, 204),
     *_of_holders("role", "roles"),
+    *_of_bounded("role", "roles"),
 )

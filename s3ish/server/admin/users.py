@@ -19,13 +19,14 @@ class NewKey(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class NewUser(Struct, frozen=True, forbid_unknown_fields=True):
-    """A user to be made; ``policies`` are names or ARNs, ``key`` its first key, None for none."""
+    """A user to be made; ``policies`` and ``boundary`` are names or ARNs, ``key`` its first key, None for none."""
 
     name: str
     path: str = "/"
     tags: dict[str, str] = {}
     groups: tuple[str, ...] = ()
     policies: tuple[str, ...] = ()
+    boundary: str = ""
     key: NewKey | None = None
 
 
@@ -45,16 +46,17 @@ async def create_user(call: AdminCall) -> Any:
     """Make a user, at once with what it is to have."""
     wanted = call.read(NewUser)
     arn = arn_of(UserRecord, wanted.path, wanted.name)
+    boundary = call.policy_arn(wanted.boundary) if wanted.boundary else ""
     needed = {
         "CreateUser": True,
         "TagUser": bool(wanted.tags),
         "CreateAccessKey": wanted.key is not None,
     }
     for action in (action for action, is_needed in needed.items() if is_needed):
-        call.require(f"s3ish:{action}", arn)
+        call.require(f"s3ish:{action}", arn, boundary=boundary)
     policies = [call.policy_arn(policy) for policy in wanted.policies]
     for policy in policies:
-        call.require("s3ish:AttachUserPolicy", arn, policy)
+        call.require("s3ish:AttachUserPolicy", arn, policy, boundary)
     for group in wanted.groups:
         call.check("AddUserToGroup", GroupRecord, group)
     new = keys.make_key(call.registry, wanted.key.access_key, wanted.key.secret_key) if wanted.key else None
@@ -65,6 +67,7 @@ async def create_user(call: AdminCall) -> Any:
         tags=tuple(wanted.tags.items()),
         groups=wanted.groups,
         attached=policies,
+        boundary=boundary,
         key=new,
     )
     return {**shown.user(user, call.directory), **({"key": _secret(new)} if new else {})}
