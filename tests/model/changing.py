@@ -1,8 +1,8 @@
-"""Rules of what changes in place: tags, annotations, restores."""
+"""Rules of what changes in place: tags, annotations, keys, restores."""
 
 from tests.model.machine import PICKS, WAYS, Machine, has_versions
 from tests.model.play import mapping, rule
-from tests.model.state import ARCHIVE, DAY_NS
+from tests.model.state import ARCHIVE, DAY_NS, NAMED
 from tests.objects.support import sample
 
 NOTES = (
@@ -107,6 +107,24 @@ class Changing(Machine):
         assert done.code == refusal
         if not refusal:
             held.notes.pop(note, None)
+
+    # --- keys
+
+    @rule(has_versions, pick=PICKS, by_id=WAYS, enc=tuple(NAMED))
+    def change_the_key(self, pick, by_id, enc):
+        """Have another named key seal the data keys of a version; not a byte of it changes, nor what is told of it."""
+        name, key, held = self.pick(pick)
+        version_id, refusal = self.named(name, key, held, by_id)
+        arn = f"<KMSKeyArn>{self.front.arns[enc]}</KMSKeyArn>"
+        body = f"<ObjectEncryption><SSE-KMS>{arn}</SSE-KMS></ObjectEncryption>".encode()
+        done = self.ask("PUT", name, key, body, encryption="", versionId=version_id)
+        if not refusal and held.said.enc not in ("s3", *NAMED):
+            refusal = "InvalidRequest"
+        if not refusal and held.kept(self.now):
+            refusal = "AccessDenied"
+        assert done.code == refusal
+        if not refusal:
+            held.said.enc = enc
 
     # --- archives
 

@@ -253,6 +253,7 @@ class Machine:
             "x-amz-storage-class": None if said.storage == "STANDARD" else said.storage,
             "x-amz-tagging-count": str(len(said.tags)) if said.tags else None,
             "x-amz-server-side-encryption": algorithm,
+            "x-amz-server-side-encryption-aws-kms-key-id": self.front.arns.get(said.enc),
             "x-amz-server-side-encryption-customer-algorithm": "AES256" if said.enc in ("c1", "c2") else None,
             "x-amz-restore": restore,
             "x-amz-object-lock-mode": lock.mode or None if lock else None,
@@ -289,18 +290,19 @@ class Machine:
             ]
             assert found == [(number, len(data), etag) for number, (data, etag) in sorted(upload.parts.items())]
 
-    def made(self, name, key, data, said, answer, *, notes=None, etag=None):
+    def made(self, name, key, data, said, answer, *, notes=None, etag=None, source=None):
         """Note a version that an answer tells of, and look at it.
 
         Args:
             etag: what its entity tag must be; None if it only must not be the MD5 of encrypted data.
+            source: what it is a copy of.
         """
         bucket = self.model[name]
         version_id = answer.headers.get("x-amz-version-id", "null")
         told = answer.headers.get("etag") or answer.xml.findtext("CopyObjectResult/ETag") or answer.xml.findtext("ETag")
         told = told.strip('"')
         assert etag in (None, told)
-        assert said.enc in ("", "s3") or told != md5(data)
+        assert said.enc in ("", "s3") or told != md5(data) or (source and told == source.etag)
         held = Held(version_id, data, told, said, notes=notes or {})
         bucket.add(key, held)
         self.run(self.compare_version(name, key, held))

@@ -164,7 +164,7 @@ class Writing(Machine):
         )
         notes = {} if "annotation" in replaces else dict(held.notes)
         etag = md5(held.data) if held.etag == md5(held.data) and said.enc in ("", "s3") else None
-        self.made(name, key, held.data, said, done, notes=notes, etag=etag)
+        self.made(name, key, held.data, said, done, notes=notes, etag=etag, source=held)
 
     def directives(self, replaces):
         """Return the headers that say what of a copy is not its source's."""
