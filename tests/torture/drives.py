@@ -116,9 +116,12 @@ class Host:
         return set(map(int, found))
 
     def settle(self):
-        """Wait until the server uses all drives again."""
+        """Wait until the server uses all drives again. While its index moves, it cuts connections or answers 503."""
         deadline = time.monotonic() + SETTLED_SECONDS
-        while len(self.in_use) < len(self.drives):
+        while True:
+            with suppress(OSError):
+                if len(self.in_use) == len(self.drives):
+                    return
             assert time.monotonic() < deadline, "a drive that answers is not used"
             time.sleep(0.05)
 
