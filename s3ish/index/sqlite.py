@@ -224,6 +224,9 @@ class SQLiteIndex:
             found = cast("list[tuple[bytes, bytes]]", list(islice(rows, limit)))  # a bound LIMIT costs microseconds
         except apsw.Error as error:
             raise self._failure(error) from error
+        if found and (found[0][0] < start or found[-1][0] < found[0][0]):  # SQLite compares with the end alone
+            self._monitor.fail(damaged=True)
+            raise Damaged(sqlite_file.broken(self._path, f"rows of table {table} are out of order"))
         if limit == 1:
             self._seen.add(table, start, stop, answer=found, size=sum(_size(value) for _, value in found))
         return found

@@ -3,6 +3,7 @@
 import contextlib
 import errno
 import random
+from collections import Counter
 
 import apsw
 import pytest
@@ -153,6 +154,37 @@ async def test_looking_through_the_whole_finds_pages_that_changed_places(path):
     with pytest.raises(Damaged):
         await index.verify()
     await index.close()
+
+
+def leaves(path):
+    """Return where the pages with rows of ``versions`` are, in the order of their keys."""
+    with contextlib.closing(apsw.Connection(str(path))) as connection:
+        query = "SELECT pageno - 1 FROM dbstat WHERE name='versions' AND pagetype='leaf' ORDER BY path"
+        return [number * PAGE for (number,) in connection.execute(query)]
+
+
+async def test_a_walk_over_pages_that_changed_places_ends_and_sees_no_row_before_its_start(path):  # case 157
+    """SQLite finds the first page by the order of keys and then goes on from page to page."""
+    await fill(path)
+    whole, places, outcomes = path.read_bytes(), leaves(path), Counter()
+    for first, second in ((1, 2), (0, 20), (5, 40)):
+        data = bytearray(whole)
+        one, other = places[first], places[second]
+        data[one : one + PAGE], data[other : other + PAGE] = whole[other : other + PAGE], whole[one : one + PAGE]
+        path.write_bytes(data)
+        for limit in range(1, 60):
+            index = SQLiteIndex(path, LAYOUTS, durable=False)
+            start, steps = b"", 0
+            try:
+                while rows := await index.scan("versions", start, END, limit):
+                    assert rows[0][0] >= start
+                    start, steps = rows[-1][0] + b"\0", steps + 1
+                    assert steps <= len(ROWS), "it goes round in circles"
+                outcomes["ended"] += 1
+            except Damaged:
+                outcomes["damaged"] += 1
+            await index.close()
+    assert outcomes["damaged"] > 50
 
 
 @pytest.fixture

@@ -76,6 +76,18 @@ async def test_no_delete_is_answered_that_found_nothing_because_a_page_is_elsewh
     assert len(await sealed(store)) == hidden + 1  # and the bucket
 
 
+async def test_no_key_that_does_not_exist_is_taken_for_another_one(filled):  # case 157
+    """Behind the last row of a page the next page is read, whatever it holds by then."""
+    exchange(filled.index_path, VERSIONS)
+    store = filled.open()
+    before = await sealed(store)
+    for key in KEYS:
+        found = await outcome(get(store, f"{key}-not"))
+        assert found in (NoSuchKey, InternalError)
+        assert await outcome(put(store, f"{key}-not", b"new")) is InternalError or found is NoSuchKey
+    assert set(before) <= set(await sealed(store))
+
+
 async def test_pages_of_listings_that_changed_places_hide_no_object(filled):
     exchange(filled.index_path, CURRENT)
     assert await answers(filled.open()) == {b"x": len(KEYS)}
