@@ -19,7 +19,10 @@ from tests.test_catalogue import BUILT, MODEL, OPERATIONS, SHAPES
 
 IDLE = idle()
 """Headers that change nothing, by the operation, and why: as their shapes declare."""
-ELSEWHERE = {"Content-Length": "the framing of HTTP, which no request is without; see tests/http"}
+ELSEWHERE = {
+    "Content-Length": "the framing of HTTP, which no request is without; see tests/http",
+    "x-amz-request-payer": "the owner of a bucket need not say who pays; see test_payment.py",
+}
 
 LONG_AGO = "Sat, 01 Jan 2000 00:00:00 GMT"
 VALUES = {
