@@ -18,6 +18,7 @@ from s3ish.errors import S3Error
 from s3ish.index.protocol import IndexFailure
 from s3ish.jobs.lifecycle import LifecycleJob
 from s3ish.jobs.runner import run_once
+from s3ish.model import NULL_VERSION
 from s3ish.objects.lifecycle import Rule
 from tests.objects.support import counted
 from tests.sim.disk import Dropped, Kept, Some
@@ -25,7 +26,7 @@ from tests.sim.judge import check_whole
 from tests.sim.machine import blank, simulated
 from tests.sim.model import Violation, copied, items_of, observe
 from tests.sim.run import VERSIONED, random_operation
-from tests.sim.served import ServedMachine, Shelf, changes, check_followed, check_single, heal, served
+from tests.sim.served import ServedMachine, Shelf, Told, changes, check_followed, check_single, heal, served
 
 DAY_NS = 86_400 * 10**9
 DAYS, NONCURRENT_DAYS = 3, 2
@@ -96,6 +97,8 @@ class History:
             self.local |= {(it.key, it.id) for it in await self.machine.versions("b") if it.sequence > latest}
         self.client.state = found
         self.events += changes(rows, await self.machine.versions("b"), versioned=bool(found["b"].versioning))
+        if operation[0] == "days":
+            self.events += (Counter(await self.machine.waiting()) - self.events) & _passing(before["b"], found["b"])
         missing = self.events - Counter(await self.machine.waiting()) - Counter(self.taken)
         _require(not missing, f"events are lost: {missing}")
         surplus = Counter(await self.machine.waiting()) - self.events
@@ -209,6 +212,12 @@ def _ages(versions):
         ages[version.key, version.id] = version.modified_ns, covered
         newer = version
     return ages
+
+
+def _passing(before, after):
+    """Return the markers that may have come and gone between: that of a null version covers nothing, and goes next."""
+    expired = [key for key, held in before.keys.items() if held[0].id == NULL_VERSION and key not in after.keys]
+    return Counter(Told("marked", key, NULL_VERSION) for key in expired)
 
 
 def _source(state):
