@@ -23,6 +23,7 @@ from s3ish.targets.message import message_of
 E = TypeVar("E", bound="Entry")
 
 MOST_IN_BATCH = 10
+MOST_BATCH_BYTES = 1_048_576
 _PAGE = 1000
 _URL = re.compile(rf"(?:https?://[^/]+(?:/[^/]+)*)?/{ACCOUNT}/([A-Za-z0-9_-]{{1,80}})/?")
 _ENTRY_ID = re.compile(r"[A-Za-z0-9_-]{1,80}")
@@ -68,6 +69,11 @@ class Entry(Parameters):
     """One of the entries of a batch."""
 
     id: str
+
+    @property
+    def message_bytes(self) -> int:
+        """How long the message is that it sends."""
+        return 0
 
 
 class CreateQueue(Parameters):
@@ -197,6 +203,11 @@ class SendEntry(Entry):
 
     message_body: str
     delay_seconds: Annotated[int, Meta(ge=0, le=900)] | None = None
+
+    @property
+    def message_bytes(self) -> int:
+        """See ``Entry``."""
+        return len(self.message_body.encode())
 
 
 class SendMessageBatch(OfQueue):
@@ -380,6 +391,10 @@ async def _each(entries: Sequence[E], act: Callable[[E], Awaitable[dict[str, Any
         raise _batch("BatchEntryIdsNotDistinct", "Two or more batch entries have the same Id.")
     if not all(map(_ENTRY_ID.fullmatch, ids)):
         raise _batch("InvalidBatchEntryId", "An Id can only have 1 to 80 letters, digits, hyphens and underscores.")
+    total = sum(entry.message_bytes for entry in entries)
+    if total > MOST_BATCH_BYTES:
+        text = f"Batch requests cannot be longer than {MOST_BATCH_BYTES} bytes. You have sent {total} bytes."
+        raise _batch("BatchRequestTooLong", text)
     done, failed = [], []
     for entry in entries:
         try:

@@ -185,6 +185,17 @@ def test_batches_say_what_became_of_each_entry(sqs, queue):
     assert code_of(call, QueueUrl=queue, Entries=[{"Id": "a b", "MessageBody": "m"}]) == prefix + "InvalidBatchEntryId"
 
 
+def test_a_batch_that_is_too_long_sends_nothing(sqs, queue):
+    """Each message may be as long as a queue takes them, all of a batch together as long as one."""
+    entries = [{"Id": str(number), "MessageBody": "ü" * (52 * 1024)} for number in range(10)]
+    expected = "AWS.SimpleQueueService.BatchRequestTooLong"
+    too_long = [*entries[:9], {"Id": "9", "MessageBody": "ü" * (44 * 1024 + 1)}]
+    assert code_of(sqs.send_message_batch, QueueUrl=queue, Entries=too_long) == expected
+    assert bodies(sqs.receive_message(QueueUrl=queue)) == []
+    fitting = [*entries[:9], {"Id": "9", "MessageBody": "ü" * (44 * 1024)}]
+    assert len(sqs.send_message_batch(QueueUrl=queue, Entries=fitting)["Successful"]) == 10
+
+
 def test_who_waits_for_a_message_gets_it_as_soon_as_it_comes(sqs, server, queue):
     found, asked = [], threading.Event()
     asking = sqs_of(server, ROOT)
