@@ -56,7 +56,7 @@ async def _weigh(
     try:
         version = await versions.get(store, permit.bucket, permit.key, version_id)
     except S3Error as error:  # there is none: the handler says so, to those who may know
-        missing = error if isinstance(error, NoSuchKey) and rules.acls_count else None
+        missing = error if isinstance(error, NoSuchKey) and rules.acls_count and _asked_of(permit)[0] else None
         return decide(principal, permit, rules, circumstances), missing
     tags = tuple((tag.key, tag.value) for tag in version.attributes.tags)
     acl = list_of_object(version.owner, version.attributes.acl) if rules.acls_count else None
@@ -71,8 +71,15 @@ def _may_list(principal: Principal, bucket: Bucket, circumstances: Circumstances
     )
 
 
+def _asked_of(permit: Permit) -> tuple[bool, str]:
+    """Return what access lists are asked for a right; see ``PERMISSION_OF``."""
+    return PERMISSION_OF.get(permit.action.partition(":")[2].lower(), (False, ""))
+
+
 def _asks_object(principal: Principal, rules: BucketRules, permit: Permit) -> bool:
-    if rules.acls_count and PERMISSION_OF.get(permit.action.partition(":")[2].lower(), (False, ""))[0]:
+    of_object, permission = _asked_of(permit)
+    is_of_owner = principal.is_root or principal.owner.id == rules.owner.id
+    if rules.acls_count and (of_object or (permission == "WRITE" and not is_of_owner)):
         return True
     for policy in (rules.policy, principal.boundary, principal.session, *(principal.policies or ())):
         if policy is not None and policy.asks_tags:

@@ -30,7 +30,6 @@ PERMISSION_OF = {
     "listbucketmultipartuploads": (False, "READ"),
     "putobject": (False, "WRITE"),
     "deleteobject": (False, "WRITE"),
-    "deleteobjectversion": (False, "WRITE"),
     "getbucketacl": (False, "READ_ACP"),
     "putbucketacl": (False, "WRITE_ACP"),
     "getobject": (True, "READ"),
@@ -42,7 +41,10 @@ PERMISSION_OF = {
     "putobjectacl": (True, "WRITE_ACP"),
     "putobjectversionacl": (True, "WRITE_ACP"),
 }
-"""For an action, whether the list of the object or that of the bucket is asked, and the permission that gives it."""
+"""For an action, whether the list of the object or that of the bucket is asked, and the permission that gives it.
+
+Who may write to a bucket makes objects; to replace or remove one it must also be the object's owner.
+"""
 
 
 class AccessList(Struct, frozen=True):

@@ -248,12 +248,15 @@ def _given(asked: _Question, rules: BucketRules | None, object_acl: AccessList |
         return "the root user may do everything"
     own = _of_caller(asked, owns=owns)
     of_object, permission = PERMISSION_OF.get(asked.action, (False, ""))
-    foreign = object_acl is not None and of_object and object_acl.owner.id != principal.owner.id
+    is_of_another = object_acl is not None and object_acl.owner.id != principal.owner.id
+    foreign = of_object and is_of_another
     if own and owns and not foreign:  # what others own in a bucket, its owner may remove, but not read
         return own
     if rules is None:
         return ""
     by = _of_policy(asked, rules, owns=owns, trusted=bool(own) or not principal.is_of_account)
+    if permission == "WRITE" and is_of_another:
+        permission = ""
     if not by and rules.acls_count and permission and not asked.is_bounded:
         by = _of_acl(principal, permission, object_acl if of_object else rules.acl, rules.block, trusted=bool(own))
     if principal.is_of_account and not owns and not own:

@@ -242,6 +242,31 @@ def test_access_lists_count_where_writers_own(s3, new_bucket, raw, other, refuse
     assert s3.get_object_acl(Bucket=bucket, Key="open")["Owner"]["ID"] != "other"
 
 
+def test_who_may_write_to_a_bucket_replaces_and_removes_only_what_it_owns(s3, new_bucket, raw, other, refused):
+    """https://docs.aws.amazon.com/AmazonS3/latest/userguide/acl-overview.html#permissions"""
+    bucket = new_bucket("Enabled")
+    controls = {"Rules": [{"ObjectOwnership": "ObjectWriter"}]}
+    s3.put_bucket_ownership_controls(Bucket=bucket, OwnershipControls=controls)
+    s3.put_bucket_acl(Bucket=bucket, ACL="public-read-write")
+    version = s3.put_object(Bucket=bucket, Key="k", Body=b"x")["VersionId"]
+    refused("AccessDenied", 403, other.put_object, Bucket=bucket, Key="k", Body=b"y")
+    refused("AccessDenied", 403, other.create_multipart_upload, Bucket=bucket, Key="k")
+    refused("AccessDenied", 403, other.delete_object, Bucket=bucket, Key="k")
+    refused("AccessDenied", 403, other.delete_object, Bucket=bucket, Key="k", VersionId=version)
+    errors = other.delete_objects(Bucket=bucket, Delete={"Objects": [{"Key": "k"}]})["Errors"]
+    assert [error["Code"] for error in errors] == ["AccessDenied"]
+    assert raw("PUT", f"/{bucket}/k", "y", keys=None).outcome == (403, "AccessDenied")
+    assert raw("DELETE", f"/{bucket}/k", keys=None).outcome == (403, "AccessDenied")
+    assert s3.get_object(Bucket=bucket, Key="k")["Body"].read() == b"x"
+    for _ in range(2):
+        other.put_object(Bucket=bucket, Key="theirs", Body=b"x")
+    other.delete_object(Bucket=bucket, Key="theirs")
+    other.delete_object(Bucket=bucket, Key="none")
+    other.put_object(Bucket=bucket, Key="theirs", Body=b"x")
+    s3.delete_object(Bucket=bucket, Key="theirs")
+    s3.delete_object(Bucket=bucket, Key="k", VersionId=version)
+
+
 def test_a_bucket_is_made_with_an_access_list_only_where_it_counts(s3, refused, new_bucket):
     name = new_bucket() + "-acl"
     refused("InvalidBucketAclWithObjectOwnership", 400, s3.create_bucket, Bucket=name, ACL="public-read")
