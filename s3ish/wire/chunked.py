@@ -35,6 +35,11 @@ class Signer(Protocol):
         """Check the signature of the trailer. Raises SignatureDoesNotMatch."""
 
 
+def _broken(reason: str) -> IncompleteBody:
+    """Return the refusal of a framing that is not right, for which S3 has one sentence."""
+    return IncompleteBody("The request body terminated unexpectedly", Reason=reason)
+
+
 class ChunkedDecoder:
     """Decodes one body.
 
@@ -100,17 +105,15 @@ class ChunkedDecoder:
         """
         if self._trailer_bytes and not self._done and not self._line.strip():
             self._end_trailer()  # the empty line behind the trailers may be left out
-        if not self._done or self._total != self._expected:
-            raise IncompleteBody(
-                "The request body terminated unexpectedly"
-                if not self._done
-                else "The decoded length is not the one that x-amz-decoded-content-length announced.",
-            )
+        if not self._done:
+            raise _broken("The body ends before its end is there.")
+        if self._total != self._expected:
+            raise IncompleteBody("The decoded length is not the one that x-amz-decoded-content-length announced.")
 
     def _drop(self, count: int) -> None:
         self._rest_bytes += count
         if self._rest_bytes > _MAX_REST_BYTES:
-            raise IncompleteBody("There are bytes after the final chunk.")
+            raise _broken("There are bytes after the final chunk.")
 
     def _take_line(self, data: bytes, position: int) -> int:
         """Collect bytes up to the next line end; act on the line when it is whole; return where to go on."""
@@ -118,7 +121,7 @@ class ChunkedDecoder:
         stop = len(data) if end < 0 else end + 1
         self._line += data[position:stop]
         if len(self._line) > _MAX_LINE_BYTES:
-            raise IncompleteBody("A chunk header is too long.")
+            raise _broken("A chunk header is too long.")
         if end >= 0:
             line = bytes(self._line)
             self._line.clear()
@@ -127,14 +130,14 @@ class ChunkedDecoder:
             elif line.endswith(b"\r\n"):
                 self._state(line[:-2])
             else:
-                raise IncompleteBody("A line of the chunked body does not end with CRLF.")
+                raise _broken("A line of the chunked body does not end with CRLF.")
         return stop
 
     def _read_size(self, line: bytes) -> None:
         digits, separator, extension = line.partition(b";")
         digits = digits.rstrip(_BLANKS) if separator else digits
         if not 1 <= len(digits) <= _MAX_SIZE_DIGITS or not all(byte in b"0123456789abcdefABCDEF" for byte in digits):
-            raise IncompleteBody("A chunk size is not a hexadecimal number.")
+            raise _broken("A chunk size is not a hexadecimal number.")
         before, self._size = self._size, int(digits, 16)
         self._left = self._size
         if self._total + self._size > self._expected:
@@ -153,12 +156,12 @@ class ChunkedDecoder:
             return
         name, _, value = extension.partition(b"=")
         if name.strip(_BLANKS) != _SIGNATURE:
-            raise IncompleteBody("A chunk has no signature.")
+            raise _broken("A chunk has no signature.")
         self._signature = value.strip(_BLANKS).decode("latin-1")
 
     def _end_chunk(self, line: bytes) -> None:
         if line:
-            raise IncompleteBody("A chunk's data does not end with CRLF.")
+            raise _broken("A chunk's data does not end with CRLF.")
         self._check_signature()
         self._state = self._read_size
 
@@ -170,7 +173,7 @@ class ChunkedDecoder:
 
     def _read_end(self, line: bytes) -> None:
         if line:
-            raise IncompleteBody("The final chunk is followed by something else than its end.")
+            raise _broken("The final chunk is followed by something else than its end.")
         self._done = True
 
     def _read_trailer(self, line: bytes) -> None:

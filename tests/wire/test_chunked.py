@@ -412,6 +412,13 @@ def test_how_the_lines_of_signed_trailers_end(end, last):
         assert decode(body, 5, signer=Signer(), announced=TRAILER, cuts=cuts) == (b"hello", dict(TRAILERS))
 
 
+@pytest.mark.parametrize("body", [b"3\r\nhello\r\n0\r\n\r\n", b"5\r\nhello\r\n0\r\n", b"x\r\nhello", b"5\nhello"])
+def test_what_is_said_of_a_framing_that_is_not_right(body):
+    with pytest.raises(S3Error) as caught:
+        decode(body, 5)
+    assert caught.value.message == "The request body terminated unexpectedly"
+
+
 @pytest.mark.parametrize("cut", [b"x-amz-checksum-crc32", b"x-amz-checksum-crc32:AAAAAA==", b""])
 def test_a_trailer_whose_line_does_not_end(cut):
     assert code_of(b"5\r\nhello\r\n0\r\n" + cut, 5, announced=TRAILER) == "IncompleteBody"
