@@ -17,10 +17,11 @@ from s3ish.cli.shell import config_option, load_settings, on_store, volumes_opti
 @volumes_option
 @config_option
 def replicate(bucket: str, states: tuple[str, ...], volumes: tuple[str, ...], config: str | None) -> None:
-    """Replicate what BUCKET holds already, by the rules that it has now.
+    """Replicate what BUCKET holds already.
 
-    That is what failed, what is older than the rules (NONE), or what a destination has lost since (COMPLETED). A
-    running server, or the next one, does it; 's3ish jobs' shows how far it is.
+    The rules are those that it has now. What failed is replicated, what is older than the rules (NONE), or what a
+    destination has lost since (COMPLETED). A running server, or the next one, does it; 's3ish jobs' shows
+    how far it is.
     """
     from s3ish.objects.replicating_again import replicate_again
 

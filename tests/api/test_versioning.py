@@ -57,9 +57,13 @@ def test_a_configuration_without_a_state(raw, bucket):
     assert document(raw, bucket, "").outcome == (400, "IllegalVersioningConfigurationException")
 
 
-@pytest.mark.parametrize("body", ["", "<Versioning/>", "<VersioningConfiguration", "<a/><b/>"])
+@pytest.mark.parametrize("body", [" ", "<Versioning/>", "<VersioningConfiguration", "<a/><b/>"])
 def test_malformed_configuration(raw, bucket, body):
     assert raw("PUT", f"/{bucket}?versioning", body).outcome == (400, "MalformedXML")
+
+
+def test_no_configuration(raw, bucket):
+    assert raw("PUT", f"/{bucket}?versioning", "").outcome == (400, "MissingRequestBodyError")
 
 
 def test_mfa_delete_is_not_pretended(raw, s3, bucket):

@@ -24,6 +24,7 @@ NO_REPORT = {
     "key rotate": "its exit code says whether it is done",
     "key rewrap": "its exit code says whether it is done",
     "quota set": "prints nothing",
+    "replicate": "prints nothing; jobs shows how far it is",
 }
 """Commands without --json, and why. All others report something that a program may want to read."""
 
