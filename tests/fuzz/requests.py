@@ -137,7 +137,7 @@ def meaning(parsed):
     """Return what a request says, without the freedom that HTTP and S3 leave in how to say it.
 
     Names of headers are in any case, blanks around and runs of blanks within values mean nothing, escapes, the
-    sizes of chunks and the names of trailers may be written in several ways.
+    sizes of chunks and the names of trailers may be written in several ways; nothing need follow signed trailers.
     """
     pairs = [pair.partition("=") for pair in parsed.query.decode("latin-1").split("&") if pair]
     headers = {}
@@ -149,6 +149,7 @@ def meaning(parsed):
     if headers.get(b"x-amz-content-sha256", [b""])[0].startswith(b"STREAMING"):
         body = re.sub(rb"(?m)^([0-9a-fA-F]+);[ \t]*", lambda found: b"%d;" % int(found[1], 16), body)
         body = re.sub(rb"(?mi)^x-amz-[a-z0-9-]+:", lambda found: found[0].lower(), body)
+        body = re.sub(rb"(x-amz-trailer-signature:[0-9a-f]{64}\r\n)\r\n$", rb"\1", body)
     return (
         parsed.method,
         unquote_to_bytes(parsed.path),
