@@ -137,7 +137,8 @@ def meaning(parsed):
     """Return what a request says, without the freedom that HTTP and S3 leave in how to say it.
 
     Names of headers are in any case, blanks around and runs of blanks within values mean nothing, escapes, the
-    sizes of chunks and the names of trailers may be written in several ways; nothing need follow signed trailers.
+    sizes of chunks and the names of trailers may be written in several ways; lines of trailers end in either way, also
+    without an empty one.
     """
     pairs = [pair.partition("=") for pair in parsed.query.decode("latin-1").split("&") if pair]
     headers = {}
@@ -149,7 +150,9 @@ def meaning(parsed):
     if headers.get(b"x-amz-content-sha256", [b""])[0].startswith(b"STREAMING"):
         body = re.sub(rb"(?m)^([0-9a-fA-F]+);[ \t]*", lambda found: b"%d;" % int(found[1], 16), body)
         body = re.sub(rb"(?mi)^x-amz-[a-z0-9-]+:", lambda found: found[0].lower(), body)
-        body = re.sub(rb"(x-amz-trailer-signature:[0-9a-f]{64}\r\n)\r\n$", rb"\1", body)
+        chunks, _, last = body.rpartition(b"\r\n0;")
+        end, _, trailers = last.partition(b"\r\n")
+        body = b"".join((chunks, end, *(_trailer(line) for line in trailers.split(b"\n") if line.strip(b"\r"))))
     return (
         parsed.method,
         unquote_to_bytes(parsed.path),
@@ -157,6 +160,10 @@ def meaning(parsed):
         headers,
         body,
     )
+
+
+def _trailer(line):
+    return b":".join(part.strip(b" \t\r") for part in line.split(b":", 1)) + b"\n"
 
 
 class Door:
