@@ -8,6 +8,7 @@ any client.
 
 import os
 import subprocess
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -59,7 +60,7 @@ class Described:
     metadata: Mapping[str, str]
 
 
-class Client:
+class Client(ABC):
     """An S3 client with its stock settings: endpoint, keys and region, and nothing else.
 
     Methods raise whatever the client raises; the harness turns it into a failed check.
@@ -73,9 +74,9 @@ class Client:
         self.account = account
         self.home = home
 
+    @abstractmethod
     def version(self) -> str:
         """Return the version of the client."""
-        raise NotImplementedError
 
     def create_bucket(self, bucket: str) -> None:
         """Make a bucket."""
@@ -89,9 +90,9 @@ class Client:
         """Remove an empty bucket."""
         raise NotOffered("no call that removes a bucket")
 
+    @abstractmethod
     def put(self, bucket: str, key: str, path: Path) -> None:
         """Store a file."""
-        raise NotImplementedError
 
     def put_large(self, bucket: str, key: str, path: Path) -> None:
         """Store a file in the way that makes the client upload it in parts."""
@@ -103,9 +104,9 @@ class Client:
         with ThreadPoolExecutor(self.parallel_puts) as pool:
             list(pool.map(lambda path: self.put(bucket, f"{prefix}{path.relative_to(folder).as_posix()}", path), files))
 
+    @abstractmethod
     def get(self, bucket: str, key: str, path: Path) -> None:
         """Fetch an object into a file."""
-        raise NotImplementedError
 
     def get_range(self, bucket: str, key: str, start: int, length: int) -> bytes:
         """Return ``length`` bytes of an object from ``start`` on."""
@@ -119,9 +120,9 @@ class Client:
         """Store such an object as a file."""
         raise NotOffered("no keys of the client's own")
 
+    @abstractmethod
     def keys(self, bucket: str, prefix: str) -> list[str]:
         """Return all keys that begin with the prefix."""
-        raise NotImplementedError
 
     def level(self, bucket: str, prefix: str) -> list[str]:
         """Return keys and common prefixes (ending with a slash) right below a prefix that ends with a slash."""
@@ -231,13 +232,13 @@ class Client:
         """Have a queue told of new objects, store a file, and return the keys that the queue tells of."""
         raise NotOffered("no queues")
 
+    @abstractmethod
     def delete(self, bucket: str, key: str) -> None:
         """Delete an object."""
-        raise NotImplementedError
 
+    @abstractmethod
     def delete_all(self, bucket: str, prefix: str) -> None:
         """Delete everything under a prefix."""
-        raise NotImplementedError
 
 
 class Program(Client):
