@@ -15,6 +15,7 @@ LEFT_OUT = {
     "make serve                       # listens on 127.0.0.1:9000, keeps data in ./s3-data": MAKE,
     "make quick                       # format, lint, types and the fast tests, in a few minutes": MAKE,
     "make test                        # the same, house rules, spelling and all tests, in about ten minutes": MAKE,
+    "python -m pip install awscli boto3": "the clients of the test are there",
     "sudo python3 -m venv /opt/s3ish": "the server under test is there",
     "sudo /opt/s3ish/bin/pip install s3ish": "the server under test is there",
     "sudo /opt/s3ish/bin/pip install --upgrade s3ish": "the server under test is the newest",
