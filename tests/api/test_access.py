@@ -222,7 +222,7 @@ def test_ownership_is_enforced_where_nothing_else_was_said(s3, shared, refused):
     s3.put_object(Bucket=shared, Key="p", Body=b"", ACL="bucket-owner-full-control")
 
 
-def test_access_lists_count_where_writers_own(s3, new_bucket, raw, other, refused):
+def test_access_lists_count_where_writers_own(s3, new_bucket, raw, other):
     bucket = new_bucket()
     controls = {"Rules": [{"ObjectOwnership": "ObjectWriter"}]}
     s3.put_bucket_ownership_controls(Bucket=bucket, OwnershipControls=controls)

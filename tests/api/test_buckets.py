@@ -71,7 +71,7 @@ def test_create_what_belongs_to_another(s3, other, refused, name):
     assert answer["Error"]["BucketName"] == name
 
 
-def test_owners_do_not_see_each_others_buckets(s3, other, refused, name):
+def test_owners_do_not_see_each_others_buckets(s3, other, name):
     other.create_bucket(Bucket=name)
     other.put_object(Bucket=name, Key="k", Body=b"x")
     assert other.list_objects_v2(Bucket=name)["Contents"][0]["Key"] == "k"
@@ -340,7 +340,7 @@ def test_a_bucket_has_no_version(s3, raw, bucket, method, query, version):
     s3.head_bucket(Bucket=bucket)
 
 
-def test_a_request_about_two_parts_of_a_bucket_changes_nothing(s3, raw, bucket, refused):
+def test_a_request_about_two_parts_of_a_bucket_changes_nothing(s3, raw, bucket):
     body = "<VersioningConfiguration><Status>Enabled</Status></VersioningConfiguration>"
     for keys in ({}, {"keys": None}):
         answer = raw("PUT", f"/{bucket}?versioning&accelerate", body, **keys)
