@@ -7,7 +7,7 @@ to note it.
 from collections.abc import Mapping
 from contextlib import suppress
 
-from s3ish.jobs.destination import Forbidden, Refused
+from s3ish.jobs.destination import Forbidden, Refused, Unreachable
 from s3ish.model import Version
 from s3ish.objects.store import Store
 from s3ish.peers.client import Client
@@ -55,10 +55,8 @@ class Unfinished:
             return "", {}
         try:
             return begun.upload, await self._parts(version.key, begun.upload)
-        except Forbidden:  # the right to list parts is missing: it begins again
+        except (Forbidden, Refused):  # the right to list parts is missing, or it was aborted there: it begins again
             await self.abort(version, begun.upload)
-        except Refused:  # it was aborted there
-            await self.forget(version)
         return "", {}
 
     async def _parts(self, key: str, upload: str) -> dict[int, tuple[int, str]]:
@@ -88,9 +86,12 @@ class Unfinished:
             await self._store.commit([SENDING_UPLOADS.of(self._row(version)).drop()], [])
 
     async def abort(self, version: Version, upload: str) -> None:
-        """Abort the upload of a version, as far as that can be done, and forget it."""
-        with suppress(Exception):
-            await self._client.call("DELETE", version.key, query={"uploadId": upload})
+        """Abort the upload of a version if that may be done, and forget it; if nothing answers, ``sweep`` does."""
+        try:
+            with suppress(Forbidden, Refused):
+                await self._client.call("DELETE", version.key, query={"uploadId": upload})
+        except Unreachable:
+            return
         await self.forget(version)
 
     async def sweep(self) -> None:

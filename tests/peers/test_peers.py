@@ -278,6 +278,27 @@ async def test_a_long_upload_that_is_refused_or_of_no_use_is_aborted(store, long
     assert (client.sent[-1], await noted(store)) == ("DELETE uploadId", 1)
 
 
+async def test_a_long_upload_that_cannot_be_aborted_now_is_aborted_later(store, long):
+    def down(method, what):
+        if method == "DELETE":
+            raise Unreachable("down")
+        return Answer(*(BEGUN if what == "uploads" else error(400, "InvalidRequest")))
+
+    with pytest.raises(Refused):
+        await send(S3ishPeer(store, Script(down), ARN), store, long)
+    client = Script(answers(DELETE_uploadId=(204, {}, b"")))
+    await S3ishPeer(store, client, ARN).tidy()
+    assert (client.sent, await noted(store)) == (["DELETE uploadId"], 0)
+
+
+async def test_a_long_upload_whose_parts_cannot_be_read_is_aborted(store, long):
+    await unfinished.Unfinished(store, None, ARN).note(long, "0")
+    client = Script(answers(GET_uploadId=(200, {}, b"<x"), POST_uploads=error(400, "InvalidRequest")))
+    with pytest.raises(Refused):
+        await send(S3ishPeer(store, client, ARN), store, long)
+    assert client.sent == ["GET uploadId", "DELETE uploadId", "POST uploads"]
+
+
 async def test_what_a_version_says_is_in_the_headers(store, version):
     attributes = replace(
         version.attributes,
