@@ -389,7 +389,7 @@ async def get_object_legal_hold(context: Context, request: LockRequest) -> Legal
 
 def _holding(request: PutLegalHoldRequest) -> Iterable[Permit]:
     """Return the right to give an object the legal hold in the body, and what it takes beside it."""
-    said = lock_said(hold=request.hold.status) if request.hold else ()
+    said = lock_said(hold=request.hold.status if request.hold else None)
     return (Permit("s3:PutObjectLegalHold", request.bucket, request.key, said=said), *make_replica(request))
 
 

@@ -30,7 +30,7 @@ class Permit(NamedTuple):
     ``bucket`` is empty for the service itself, ``key`` for a bucket as a whole. ``below`` asks for all keys that begin
     with ``key``: what allows must allow all of them, what denies some of them denies it. ``version_id`` is that of the
     version that it is about, where the query of the request does not name it. ``said`` is what the body of the request
-    says, as conditions ask it: names of keys in lower case, and values.
+    says, as headers in lower case: for conditions they stand in place of those of the request.
     """
 
     action: str
@@ -39,11 +39,6 @@ class Permit(NamedTuple):
     below: bool = False
     version_id: str | None = None
     said: tuple[tuple[str, str], ...] = ()
-
-    @property
-    def conditions(self) -> tuple[tuple[str, str], ...]:
-        """What conditions can ask of it beside what they can ask of the request."""
-        return self.said if self.version_id is None else (*self.said, ("s3:versionid", self.version_id))
 
     @property
     def resource(self) -> str:
@@ -148,8 +143,10 @@ def decide(
         object_acl: the access list of the object that the permit is about, where that is known.
     """
     action = permit.action.partition(":")[2].lower()
-    if permit.conditions:
-        circumstances = replace(circumstances, further=(*circumstances.further, *permit.conditions))
+    if permit.said:
+        circumstances = replace(circumstances, headers={**circumstances.headers, **dict(permit.said)})
+    if permit.version_id is not None:
+        circumstances = replace(circumstances, further=(*circumstances.further, ("s3:versionid", permit.version_id)))
     asked = _Question(principal, action, permit.resource, values_of(principal, circumstances), permit.below)
     owns = not principal.is_anonymous and (rules is None or rules.owner.id == principal.owner.id)
     if owns and action in _ALWAYS and not principal.is_narrowed:

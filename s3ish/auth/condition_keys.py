@@ -7,7 +7,7 @@ https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_condition-ke
 import math
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime, timedelta
-from urllib.parse import parse_qsl, unquote
+from urllib.parse import parse_qsl, unquote_plus, urlencode
 
 from msgspec import Struct
 
@@ -15,7 +15,8 @@ from s3ish.auth.patterns import Values
 from s3ish.auth.principals import Principal
 from s3ish.model import ACCOUNT
 
-_RETAIN_UNTIL = "s3:object-lock-retain-until-date"
+_LOCK_MODE, _LOCK_UNTIL = "x-amz-object-lock-mode", "x-amz-object-lock-retain-until-date"
+_LEGAL_HOLD = "x-amz-object-lock-legal-hold"
 Tags = tuple[tuple[str, str], ...]
 
 
@@ -88,7 +89,7 @@ def _signed(find: Callable[[Circumstances], object]) -> Callable[[Principal, Cir
 
 def _source_of(header: str) -> str:
     """Return bucket and key of the source of a copy, however a client writes them."""
-    return unquote(header.partition("?versionId=")[0]).removeprefix("/")
+    return unquote_plus(header.partition("?versionId=")[0]).removeprefix("/")
 
 
 def _time(at: datetime) -> str:
@@ -102,10 +103,8 @@ def _age(circumstances: Circumstances) -> int | None:
 
 def _days_left(_: Principal, circumstances: Circumstances) -> tuple[str, ...]:
     """Return for how many days a lock is asked for; a day that has begun counts."""
-    further = [value for name, value in circumstances.further if name == _RETAIN_UNTIL]
-    until = further[0] if further else circumstances.headers.get("x-amz-object-lock-retain-until-date", "")
     try:
-        at = datetime.fromisoformat(until)
+        at = datetime.fromisoformat(circumstances.headers.get(_LOCK_UNTIL, ""))
     except ValueError:
         return ()
     left = (at if at.tzinfo else at.replace(tzinfo=UTC)) - circumstances.now
@@ -113,23 +112,13 @@ def _days_left(_: Principal, circumstances: Circumstances) -> tuple[str, ...]:
 
 
 def tags_said(tags: Iterable[tuple[str, str]]) -> Tags:
-    """Return what conditions can ask of tags that the body of a request gives."""
-    return tuple(
-        pair
-        for key, value in tags
-        for pair in (
-            ("s3:requestobjecttagkeys", key),
-            ("aws:tagkeys", key),
-            (f"s3:requestobjecttag/{key.lower()}", value),
-            (f"aws:requesttag/{key.lower()}", value),
-        )
-    )
+    """Return the header that says of tags what the body of a request says."""
+    return (("x-amz-tagging", urlencode(tuple(tags))),)
 
 
 def lock_said(*, mode: str | None = None, until: str | None = None, hold: str | None = None) -> Tags:
-    """Return what conditions can ask of a lock that the body of a request gives."""
-    given = (("s3:object-lock-mode", mode), (_RETAIN_UNTIL, until), ("s3:object-lock-legal-hold", hold))
-    return tuple((name, value) for name, value in given if value is not None)
+    """Return the headers that say of a lock what the body of a request says; empty where it says nothing."""
+    return ((_LOCK_MODE, mode or ""), (_LOCK_UNTIL, until or ""), (_LEGAL_HOLD, hold or ""))
 
 
 def _type(principal: Principal) -> str:
@@ -170,10 +159,10 @@ _KEYS: dict[str, Callable[[Principal, Circumstances], tuple[str, ...]]] = {
     "s3:if-match": _header("if-match"),
     "s3:if-none-match": _header("if-none-match"),
     "s3:max-keys": _query("max-keys"),
-    "s3:object-lock-legal-hold": _header("x-amz-object-lock-legal-hold"),
-    "s3:object-lock-mode": _header("x-amz-object-lock-mode"),
+    "s3:object-lock-legal-hold": _header(_LEGAL_HOLD),
+    "s3:object-lock-mode": _header(_LOCK_MODE),
     "s3:object-lock-remaining-retention-days": _days_left,
-    "s3:object-lock-retain-until-date": _header("x-amz-object-lock-retain-until-date"),
+    "s3:object-lock-retain-until-date": _header(_LOCK_UNTIL),
     "s3:prefix": _query("prefix"),
     "s3:requestobjecttagkeys": lambda p, c: tuple(key for key, _ in _requested_tags(p, c)),
     "s3:resourceaccount": lambda _, __: (ACCOUNT,),

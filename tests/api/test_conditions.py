@@ -60,6 +60,34 @@ def test_tags_that_are_denied_are_given_to_no_version(s3, other, new_bucket, ref
     assert s3.get_object_tagging(Bucket=bucket, Key="k")["TagSet"] == [TEAM]
 
 
+def test_headers_say_nothing_of_tags_and_locks_that_a_body_gives(s3, other, refused):
+    bucket = "conditions-beside-headers"
+    s3.create_bucket(Bucket=bucket, ObjectLockEnabledForBucket=True)
+    s3.put_object(Bucket=bucket, Key="k", Body=b"")
+    give(
+        s3,
+        bucket,
+        to_other("s3:PutObjectTagging", "StringEquals", "s3:RequestObjectTag/team", "blue"),
+        to_other("s3:PutObjectRetention", "StringEquals", "s3:object-lock-mode", "GOVERNANCE"),
+        to_other("s3:PutObjectLegalHold", "StringEquals", "s3:object-lock-mode", "GOVERNANCE"),
+    )
+    given = {"x-amz-tagging": "team=blue", "x-amz-object-lock-mode": "GOVERNANCE"}
+
+    def add(request, **_):
+        for name, value in given.items():
+            request.headers[name] = value
+
+    other.meta.events.register("before-sign.s3", add)
+    try:
+        where = {"Bucket": bucket, "Key": "k"}
+        for tags in ([SECRET], []):
+            refused("AccessDenied", 403, other.put_object_tagging, **where, Tagging={"TagSet": tags})
+        refused("AccessDenied", 403, other.put_object_retention, **where, Retention={})
+        refused("AccessDenied", 403, other.put_object_legal_hold, **where, LegalHold={"Status": "ON"})
+    finally:
+        other.meta.events.unregister("before-sign.s3", add)
+
+
 def test_who_may_give_no_tags_learns_nothing_of_the_object(other, new_bucket, refused):
     bucket = new_bucket()
     refused("AccessDenied", 403, other.put_object_tagging, Bucket=bucket, Key="none", Tagging={"TagSet": [TEAM]})

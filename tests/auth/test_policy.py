@@ -468,6 +468,7 @@ KEYS = [
     ("s3:x-amz-content-sha256", "UNSIGNED-PAYLOAD", {"headers": {"x-amz-content-sha256": "UNSIGNED-PAYLOAD"}}),
     ("s3:x-amz-copy-source", "b/k", {"headers": {"x-amz-copy-source": "b/k"}}),
     ("s3:x-amz-copy-source", "b/a k", {"headers": {"x-amz-copy-source": "/b/a%20k?versionId=v"}}),
+    ("s3:x-amz-copy-source", "b/a k+", {"headers": {"x-amz-copy-source": "b/a+k%2B"}}),
     (
         "s3:object-lock-remaining-retention-days",
         "30",
