@@ -136,10 +136,14 @@ def test_who_signs_in_gets_the_rights_of_the_role(server, sts, issuer):
 
 
 def test_when_a_session_began_can_be_asked(server, sts, issuer):
-    late = {"DateGreaterThan": {"aws:TokenIssueTime": "2001-01-01T00:00:00Z"}}
-    policy = json.dumps({"Statement": {**allowing("s3:ListBucket"), "Condition": late}})
-    answer = sts.assume_role_with_web_identity(**asked(WebIdentityToken=issuer.token(), Policy=policy))
-    of_session(server, "s3", answer["Credentials"]).list_objects_v2(Bucket="bucket")
+    def session(operator):
+        began = {operator: {"aws:TokenIssueTime": "2001-01-01T00:00:00Z"}}
+        policy = json.dumps({"Statement": {**allowing("s3:ListBucket"), "Condition": began}})
+        answer = sts.assume_role_with_web_identity(**asked(WebIdentityToken=issuer.token(), Policy=policy))
+        return of_session(server, "s3", answer["Credentials"])
+
+    assert session("DateGreaterThan").list_objects_v2(Bucket="bucket")["Name"] == "bucket"
+    assert code_of(session("DateLessThan").list_objects_v2, Bucket="bucket") == "AccessDenied"
 
 
 def test_a_session_may_be_narrowed_and_short(server, sts, issuer):
