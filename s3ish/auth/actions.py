@@ -34,7 +34,7 @@ _BUCKET_NAMES = """
     """
 _SERVICE_NAMES = "ListAllMyBuckets GetAccountPublicAccessBlock PutAccountPublicAccessBlock"
 _OBJECT, _BUCKET = frozenset(_OBJECT_NAMES.lower().split()), frozenset(_BUCKET_NAMES.lower().split())
-_ALL = _OBJECT | _BUCKET | frozenset(_SERVICE_NAMES.lower().split())
+_ALL = {name.lower(): name for names in (_OBJECT_NAMES, _BUCKET_NAMES, _SERVICE_NAMES) for name in names.split()}
 
 _GLOBAL_KEYS = """
     CalledVia CalledViaFirst CalledViaLast CurrentTime EpochTime FederatedProvider MultiFactorAuthAge
@@ -82,6 +82,14 @@ def actions_matching(pattern: str) -> frozenset[str]:
         return frozenset()
     wanted = Pattern(name, variables=False, ignore_case=True)
     return frozenset(action for action in _ALL if wanted.matches(action, lambda _: ()))
+
+
+def nearest_to(action: str) -> str:
+    """Return the action, as policies name it, that is most like one that there is not; empty if none is like it."""
+    from difflib import get_close_matches
+
+    near = get_close_matches(action.partition(":")[2].lower(), _ALL, 1, 0.85)
+    return f"s3:{_ALL[near[0]]}" if near else ""
 
 
 def acts_on_objects(action: str) -> bool:

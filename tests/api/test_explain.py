@@ -113,6 +113,7 @@ def test_conditions_are_asked_of_the_context_that_is_given(raw, decide, bucket):
     [
         ({"caller": "nobody", "action": "s3:GetObject", "resource": "*"}, "NoSuchEntity"),
         ({"caller": "root", "action": "iam:GetUser", "resource": "*"}, "ValidationError"),
+        ({"caller": "root", "action": "s3:Get*", "resource": "*"}, "ValidationError"),
         ({"caller": "root", "action": "s3:GetObject", "resource": "bucket/key"}, "ValidationError"),
         ({"caller": "root", "action": "s3:GetObject", "resource": "arn:aws:s3:::"}, "ValidationError"),
         ({"caller": "root", "action": "s3:GetObject", "resource": "*", "at": "tomorrow"}, "ValidationError"),
@@ -123,6 +124,15 @@ def test_conditions_are_asked_of_the_context_that_is_given(raw, decide, bucket):
 def test_questions_that_mean_nothing_are_refused(admin, question, code):
     status, told = admin("POST", "explain", question)
     assert (status in (400, 404), told["error"]["code"]) == (True, code)
+
+
+def test_an_action_that_there_is_not_is_refused_with_the_one_that_may_be_meant(admin):
+    for action, told in (("s3:PutObjct", ": is it s3:PutObject?"), ("s3:Frobnicate", "")):
+        status, answer = admin("POST", "explain", {"caller": "root", "action": action, "resource": "*"})
+        assert (status, answer["error"]["message"]) == (
+            400,
+            f"{action} is no action of S3 here, like s3:GetObject{told}",
+        )
 
 
 def test_the_command_says_the_same(raw, server, bucket, tmp_path):

@@ -7,6 +7,7 @@ from msgspec import Struct
 from msgspec.structs import asdict
 
 from s3ish.api.authorize import decision_on
+from s3ish.auth.actions import actions_matching, nearest_to
 from s3ish.auth.authorize import Denied, Permit
 from s3ish.auth.condition_keys import Circumstances
 from s3ish.auth.principals import ANONYMOUS, Principal, principal_of
@@ -59,8 +60,6 @@ async def decide(call: AdminCall) -> Any:
     """Return what would be decided on a request."""
     call.require("s3ish:Explain", "*")
     asked = call.read(Question)
-    if not asked.action.startswith("s3:"):
-        raise ValidationError("action is not one of S3, like s3:GetObject")
     permit = _permit(asked)
     store = call.registry.store
     held = await store.find_bucket(permit.bucket) if permit.bucket else None
@@ -95,6 +94,10 @@ def _shown(refusal: Refusal, *, whole: bool) -> dict[str, Any]:
 
 
 def _permit(asked: Question) -> Permit:
+    if actions_matching(asked.action) != {asked.action.partition(":")[2].lower()}:
+        meant = nearest_to(asked.action[:64])
+        hint = f": is it {meant}?" if meant else ""
+        raise ValidationError(f"{asked.action[:64]} is no action of S3 here, like s3:GetObject{hint}")
     if asked.resource == "*":
         return Permit(asked.action)
     if not asked.resource.startswith(_ARN) or len(asked.resource) == len(_ARN):
