@@ -83,7 +83,7 @@ BUCKET_POLICY = bucket_document(
     "GetBucketPolicy PutBucketPolicy DeleteBucketPolicy",
     action="s3:{}BucketPolicy",
     delete_action="s3:DeleteBucketPolicy",
-    of_owner_alone="BUCKETPOLICY",
+    of_owner_alone=True,
     effect=Effect.ACTED_UPON,
     missing=NoSuchBucketPolicy,
     check=_check_policy,

@@ -16,6 +16,7 @@ from s3ish.api.context import Context
 from s3ish.api.operation import DOCUMENT_BYTES, Handler, Operation, operation
 from s3ish.api.page_tokens import read_token, write_token
 from s3ish.api.shapes import BucketRequest, DocumentDigest
+from s3ish.api.subresources import type_of
 from s3ish.errors import (
     IdMismatch,
     InvalidArgument,
@@ -153,7 +154,7 @@ def bucket_document(
     body_bytes: int = DOCUMENT_BYTES,
     needs_digest: bool = False,
     delete_action: str = "",
-    of_owner_alone: str = "",
+    of_owner_alone: bool = False,
 ) -> Documents[T]:
     """Declare a document of which a bucket has one.
 
@@ -173,12 +174,12 @@ def bucket_document(
         put_response: the shape of the answer to a put, if it has more than a status: the field that is kept.
         status: of the answer to a put.
         delete_action: of the deletion, where it is not that of the put, as it is for most documents.
-        of_owner_alone: what errors call the document, where other accounts than the owner's may not even with a right.
+        of_owner_alone: whether other accounts than the owner's may not even with a right.
     """
     get_name, put_name, *delete_name = names.split()
     family = Documents(query_key, kind, "" if kind is str else wire(kind).root, effect, kept)
     handlers = _handlers(family, cast("Any", missing), check, admit, announce, shown, stored, put_response)
-    get, put, delete = _of_owner_alone(handlers, of_owner_alone) if of_owner_alone else handlers
+    get, put, delete = _of_owner_alone(handlers, type_of("bucket", [query_key])) if of_owner_alone else handlers
     asked = _request(f"{put_name}Request", headers, kind, family.root)
     reads, writes = action.format("Get"), action.format("Put")
     family.operations = (

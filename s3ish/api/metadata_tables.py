@@ -15,6 +15,7 @@ from s3ish.api.documents import DocumentHeaders, Documents, Effect
 from s3ish.api.operation import operation
 from s3ish.api.replication import ROLE_ARN
 from s3ish.api.shapes import BucketRequest
+from s3ish.api.subresources import type_of
 from s3ish.api.update_encryption import KEY_ARN
 from s3ish.errors import InvalidArgument, InvalidBucketState, MetadataConfigurationNotFound, MethodNotAllowed
 from s3ish.model import ACCOUNT, Bucket
@@ -302,7 +303,9 @@ async def create_bucket_metadata_table_configuration(
 def _first_of(bucket: Bucket, method: str) -> MetadataTableConfiguration:
     """Return the configuration of the first version. Raises MethodNotAllowed if it is of the second."""
     if TABLES.of(bucket):
-        raise MethodNotAllowed(headers={"allow": "POST"}, Method=method, ResourceType="METADATATABLE")
+        raise MethodNotAllowed(
+            headers={"allow": "POST"}, Method=method, ResourceType=type_of("bucket", ["metadataTable"])
+        )
     found = TABLE.of(bucket)
     if not found:
         raise MetadataConfigurationNotFound(BucketName=bucket.name)

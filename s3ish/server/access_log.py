@@ -18,6 +18,7 @@ from msgspec import Struct
 from s3ish.api.access_log import LOGGING, LoggingEnabled, grants_of
 from s3ish.api.context import KeyOutcome
 from s3ish.api.own_objects import put_own
+from s3ish.api.subresources import type_of
 from s3ish.auth.mismatch import without_keys
 from s3ish.errors import NoSuchBucket, S3Error
 from s3ish.model import Attributes, Bucket
@@ -35,23 +36,8 @@ OBJECT_BYTES = 1024 * 1024
 _PAUSE_SECONDS = 5.0
 """How often lines are looked at that may be enough for an object."""
 _DAY = "%Y-%m-%d"
-_RESOURCES = {
-    "acl": "ACL",
-    "attributes": "OBJECT_ATTRIBUTES",
-    "delete": "MULTI_OBJECT_DELETE",
-    "legal-hold": "LEGAL_HOLD",
-    "logging": "LOGGING_STATUS",
-    "object-lock": "OBJECT_LOCK_CONFIGURATION",
-    "ownershipControls": "OWNERSHIP_CONTROLS",
-    "partNumber": "PART",
-    "policy": "BUCKETPOLICY",
-    "policyStatus": "POLICY_STATUS",
-    "publicAccessBlock": "PUBLIC_ACCESS_BLOCK",
-    "requestPayment": "REQUEST_PAYMENT",
-    "uploadId": "UPLOAD",
-    "versions": "BUCKETVERSIONS",
-}
-"""What S3 calls what a query key selects; others are in upper case."""
+_RESOURCES = {"legal-hold": "LEGAL_HOLD", "retention": "RETENTION"}
+"""What S3 calls what a query key selects, where its errors call it something else."""
 _COPIES = {"CopyObject": "REST.COPY.OBJECT", "UploadPartCopy": "REST.COPY.PART"}
 _OF_BATCH = "BATCH.DELETE.OBJECT"
 """What S3 calls the deletion of each key of a batch."""
@@ -234,12 +220,8 @@ def operation_of(call: RequestRecord) -> str:
         return f"REST.{call.method}.{'PREFLIGHT' if call.method == 'OPTIONS' else 'UNKNOWN'}"
     if operation.name in _COPIES:
         return _COPIES[operation.name]
-    keys = [key for key, value in operation.query if value is None]
-    if operation.level == "object" and keys[:1] == ["tagging"]:
-        resource = "OBJECT_TAGGING"
-    else:
-        named = _RESOURCES.get(keys[0], keys[0].upper().replace("-", "_")) if keys else ""
-        resource = named or operation.level.upper()
+    keys = [key for key, value in operation.query if value is None][:1]
+    resource = _RESOURCES.get("".join(keys)) or type_of(operation.level, keys)
     return f"REST.{operation.method}.{resource}"
 
 

@@ -4,8 +4,8 @@ from collections.abc import Iterable, Mapping
 from collections.abc import Set as AbstractSet
 
 from s3ish.api.operation import Operation
+from s3ish.api.subresources import check_of_key, check_together, type_of
 from s3ish.errors import AccessDenied, InvalidArgument, MethodNotAllowed
-from s3ish.server.subresources import check_of_key, check_together, type_of
 
 _OF_OBJECTS = frozenset(("partNumber", "uploadId"))
 """Parts of objects that a request about a bucket can name by mistake: it is not about the bucket as a whole."""

@@ -1,4 +1,4 @@
-"""Parts of a bucket or an object that a query names: which may stand together, and what refusals call them."""
+"""Parts of a bucket or an object that a query names: which may stand together, and what S3 calls them."""
 
 import re
 from collections.abc import Container, Iterable
@@ -21,6 +21,7 @@ _TYPES = {
         "attributes": "OBJECT_ATTRIBUTES",
         "encryption": "OBJECT_ENCRYPTION",
         "legal-hold": "OBJECT_LOCK_LEGALHOLD",
+        "partNumber": "PART",
         "retention": "OBJECT_LOCK_RETENTION",
         "tagging": "OBJECT_TAGGING",
         "uploadId": "UPLOAD",
@@ -73,12 +74,10 @@ def check_of_key(query: Container[str]) -> None:
 
 
 def type_of(level: str, named: Iterable[str]) -> str:
-    """Return what a refusal calls the part that a query names, or the whole where it names none."""
+    """Return what S3 calls the part that a query names, or the whole where it names none."""
     found = sorted(named)
     if not found:
         return level.upper()
-    if found == sorted(_PART):
-        return "PART"
     name = found[0]
     known = _TYPES.get(level, {}).get(name)
     if known:
