@@ -10,7 +10,6 @@ import asyncio
 import os
 import random
 import shutil
-import signal
 import sys
 import tempfile
 import threading
@@ -21,7 +20,7 @@ from urllib.parse import urlsplit
 
 from tests.torture.client import Client
 from tests.torture.linear import unhandled
-from tests.torture.powercut import IN_MEMORY, Server
+from tests.torture.powercut import IN_MEMORY, Server, begin_unless
 
 PEERS = 4
 TRANSFER_BYTES = 8 << 20
@@ -211,10 +210,7 @@ def main():
     parser.add_argument("--transfers", type=int, default=200)
     parser.add_argument("--place", type=Path, help="a directory for the data")
     chosen = parser.parse_args()
-    if reason := can_run():
-        print(f"skipped: {reason}")
-        return
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that the server ends and its data goes
+    begin_unless(can_run())
     failed = False
     for work, *arguments in (
         (fail_signatures, chosen.failures),

@@ -20,7 +20,7 @@ from pathlib import Path
 
 from tests.torture.linear import can_run, prepare, unhandled, workers_of
 from tests.torture.player import Player
-from tests.torture.powercut import IN_MEMORY, Server
+from tests.torture.powercut import IN_MEMORY, Server, begin_unless
 
 CLIENTS = 4
 BUCKETS = ("plain", "versioned")
@@ -176,10 +176,7 @@ def main_of(run, about):
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--place", type=Path, help="a directory for the data")
     chosen = parser.parse_args()
-    if reason := can_run():
-        print(f"skipped: {reason}")
-        return
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that the server ends and its data goes
+    begin_unless(can_run())
     started = time.monotonic()
     counts, wrong = run(
         chosen.minutes * 60, chosen.seed, volumes=chosen.volumes, workers=chosen.workers, place=chosen.place

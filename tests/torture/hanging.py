@@ -132,9 +132,7 @@ def main():
     parser.add_argument("--clients", type=int, default=24)
     parser.add_argument("--objects", type=int, default=1000, help="in the index that moves")
     chosen = parser.parse_args()
-    if reason := powercut.can_run():
-        print(f"skipped: {reason}")
-        return
+    powercut.begin_unless(powercut.can_run())
     phases, wrong = run(chosen.seconds, chosen.clients)
     for name, (count, median, late, slowest) in phases.items():
         print(f"{name}: {count} requests, median {median} s, p99 {late} s, slowest {slowest} s")

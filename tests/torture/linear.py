@@ -422,10 +422,7 @@ def main_of(run, about):
     parser.add_argument("--workers", type=int, default=4)
     parser.add_argument("--kill", type=int, default=0, metavar="N", help="kill a worker in every Nth round")
     chosen = parser.parse_args()
-    if reason := can_run():
-        print(f"skipped: {reason}")
-        return
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that the server ends and its data goes
+    powercut.begin_unless(can_run())
     started = time.monotonic()
     counts, wrong = run(chosen.rounds, chosen.seed, workers=chosen.workers, kill_every=chosen.kill)
     told = ", ".join(f"{count} {name}" for name, count in sorted(counts.items()))
@@ -443,10 +440,7 @@ def main():
     parser.add_argument("--volumes", type=int, default=1, help="more than one are drives of their own")
     parser.add_argument("--fail", type=int, default=0, metavar="N", help="let a drive fail in every Nth round")
     chosen = parser.parse_args()
-    if reason := can_run() or (chosen.volumes > 1 and powercut.can_run()):
-        print(f"skipped: {reason}")
-        return
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that the server ends and its data goes
+    powercut.begin_unless(can_run() or (chosen.volumes > 1 and powercut.can_run()))
     started = time.monotonic()
     counts, wrong = run(
         chosen.rounds,

@@ -11,7 +11,6 @@ import math
 import random
 import re
 import shutil
-import signal
 import sys
 import tempfile
 import threading
@@ -26,7 +25,7 @@ from urllib.parse import quote
 from compat.bench import filling
 from tests.torture.client import CUT, Client
 from tests.torture.linear import kill_a_worker, unhandled
-from tests.torture.powercut import IN_MEMORY, Server
+from tests.torture.powercut import IN_MEMORY, Server, begin_unless
 
 WRITERS, READERS = 6, 3
 PAGES = (1, 3, 10, 50, 1000)
@@ -308,7 +307,7 @@ def main():
     parser.add_argument("--kill", action="store_true", help=f"kill a worker every {KILL_SECONDS} seconds")
     parser.add_argument("--place", type=Path, help="a directory for the data")
     chosen = parser.parse_args()
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that the server ends and its data goes
+    begin_unless("")
     started = time.monotonic()
     counts, wrong = run(
         chosen.keys,

@@ -287,6 +287,14 @@ def run(rounds, seed, *, kind="ext4", volumes=1, workers=1, seconds=(0.3, 1.5), 
     return ledger.acknowledged, lost
 
 
+def begin_unless(reason):
+    """Let a run of the shell begin, which a signal ends with its servers and data, or end it for a reason."""
+    if reason:
+        print(f"skipped: {reason}")
+        sys.exit()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=20)
@@ -295,10 +303,7 @@ def main():
     parser.add_argument("--volumes", type=int, default=1)
     parser.add_argument("--workers", type=int, default=1)
     chosen = parser.parse_args()
-    if reason := can_run(chosen.fs):
-        print(f"skipped: {reason}")
-        return
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that the file system is unmounted
+    begin_unless(can_run(chosen.fs))
     started = time.monotonic()
     acknowledged, lost = run(chosen.rounds, chosen.seed, kind=chosen.fs, volumes=chosen.volumes, workers=chosen.workers)
     print(

@@ -12,7 +12,6 @@ import os
 import random
 import re
 import shutil
-import signal
 import subprocess
 import sys
 import tempfile
@@ -23,6 +22,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from tests.torture.client import CUT, Client
+from tests.torture.powercut import begin_unless
 from tests.torture.writes import OPERATIONS, PLACE
 
 KILL = "signal=KILL"
@@ -341,10 +341,7 @@ def main():
     parser.add_argument("--operation", choices=OPERATIONS, action="append", help="only this one (repeatable)")
     parser.add_argument("--call", choices=FAULTS, action="append", help="only this system call (repeatable)")
     chosen = parser.parse_args()
-    if reason := can_run():
-        print(f"skipped: {reason}")
-        return
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that the server ends and its data goes
+    begin_unless(can_run())
     started = time.monotonic()
     counts, wrong = run(
         chosen.operation or tuple(OPERATIONS), chosen.call or tuple(FAULTS), log=lambda line: print(line, flush=True)
