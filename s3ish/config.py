@@ -362,7 +362,7 @@ class TestSettings(Section, frozen=True):
         bool, "Keep everything in memory, take signatures of any region, and answer test controls under /-/test."
     ] = False
     controls: Annotated[
-        bool, "Answer test controls beside data on volumes, by one worker: snapshots, clock, faults, requests, harm."
+        bool, "Answer test controls beside data on volumes, by one worker: snapshots, worlds, clock, faults, harm."
     ] = False
     token: Annotated[Secret, "Bearer token for the test controls; empty allows loopback only."] = Secret("")
     tables_active: Annotated[
