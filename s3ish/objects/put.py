@@ -123,8 +123,9 @@ async def publish(
                 [bucket.row, *unchanged, *expect, *room],
             )
             if committed:
-                made = garbage_of(version, happening.before)  # but for what it took over, which is durable
-                await store.discard(happening.garbage, after=made if carries else None)
+                # what it took over of that is durable
+                made = garbage_of(version, happening.before) if carries and happening.garbage else None
+                await store.discard(happening.garbage, after=made)
                 return version
             await still_expected(store, expect)
     raise AssertionError  # attempts() raises before

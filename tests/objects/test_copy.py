@@ -87,6 +87,21 @@ async def test_an_older_version_comes_back_by_a_copy_onto_its_key(store):
     assert newest[1] == made.id != old.id
 
 
+async def test_nothing_is_flushed_for_the_sake_of_what_stays(store, monkeypatch):
+    flushed = []
+
+    async def flush(blobs):
+        flushed.extend(blobs)
+
+    monkeypatch.setattr(store.upkeep, "flush", flush)
+    first = await put(store, "k", sample(2500))
+    made = await copy_to(store, first, "k")
+    assert flushed == [made.blob.id]
+    await buckets.set_versioning(store, "b", enabled=True)
+    await copy_to(store, made, "k")
+    assert flushed == [made.blob.id]
+
+
 async def test_another_checksum_is_computed(store):
     source = await put(store, "source", sample(2500), algorithm="CRC32")
     made = await copy_to(store, source, "copy", algorithm="SHA256")
