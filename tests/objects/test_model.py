@@ -40,6 +40,7 @@ from s3ish.model import Attributes, Tag
 from s3ish.objects import appending, buckets, listing, multipart, rename, versions
 from s3ish.objects import get as read
 from s3ish.objects.conditions import ReadConditions, WriteConditions
+from tests.model.state import Bucket
 from tests.objects.encodings.toy import toy
 from tests.objects.support import (
     INLINE,
@@ -97,35 +98,6 @@ class ModelUpload:
     upload: object
     attributes: Attributes
     parts: dict = field(default_factory=dict)
-
-
-@dataclass
-class ModelBucket:
-    versioning: str = ""
-    keys: dict = field(default_factory=dict)
-    uploads: dict = field(default_factory=dict)
-
-    def current(self, key):
-        newest = next(iter(self.keys.get(key, [])), None)
-        return None if newest is None or newest.marker else newest
-
-    def add(self, key, version):
-        """Put a version on top; with versioning off or suspended it takes the null version's place."""
-        kept = self.keys.get(key, [])
-        if self.versioning != "Enabled":
-            assert version.id == "null"
-            kept = [other for other in kept if other.id != "null"]
-        else:
-            assert version.id not in {other.id for other in kept} | {"null"}
-        self.keys[key] = [version, *kept]
-
-    def drop(self, key, version_id):
-        self.keys[key] = [version for version in self.keys[key] if version.id != version_id]
-        if not self.keys[key]:
-            del self.keys[key]
-
-    def ordered(self):
-        return sorted(self.keys, key=str.encode)
 
 
 def rolled(items, prefix, delimiter):
@@ -200,7 +172,7 @@ class Machine(RuleBasedStateMachine):
             assert done is BucketAlreadyOwnedByYou
         else:
             assert done.name == name
-            self.model[name] = ModelBucket()
+            self.model[name] = Bucket()
 
     @rule(name=BUCKETS)
     def delete_bucket(self, name):
@@ -261,7 +233,7 @@ class Machine(RuleBasedStateMachine):
         there = [
             (name, key, version)
             for name, bucket in self.model.items()
-            for key in bucket.ordered()
+            for key in sorted(bucket.keys)
             for version in bucket.keys[key]
         ]
         return there[pick % len(there)] if there else None
@@ -303,7 +275,7 @@ class Machine(RuleBasedStateMachine):
             assert done is PreconditionFailed
         else:
             assert done is None
-            bucket.drop(source, "null")
+            bucket.drop(source, version)
             bucket.add(key, version)
 
     @precondition(lambda self: any(bucket.keys for bucket in self.model.values()))
@@ -366,7 +338,7 @@ class Machine(RuleBasedStateMachine):
             assert done.made
             bucket.add(key, ModelVersion(done.version_id, marker=True))
         elif key in bucket.keys:
-            bucket.drop(key, "null")
+            bucket.drop(key, bucket.newest(key))
 
     @precondition(lambda self: any(bucket.keys for bucket in self.model.values()))
     @rule(pick=PICKS)
@@ -374,7 +346,7 @@ class Machine(RuleBasedStateMachine):
         name, key, version = self.pick(pick)
         done = self.run(remove(self.store, key, version.id, bucket=name))
         assert (done.version_id, done.marker, done.made) == (version.id, version.marker, False)
-        self.model[name].drop(key, version.id)
+        self.model[name].drop(key, version)
         again = self.run(remove(self.store, key, version.id, bucket=name))
         assert (again.version_id, again.marker) == (version.id, False)
 
@@ -487,8 +459,8 @@ class Machine(RuleBasedStateMachine):
 
     @rule(name=BUCKETS, prefix=PREFIXES, delimiter=DELIMITERS, limit=st.integers(1, 5))
     def list_objects(self, name, prefix, delimiter, limit):
-        bucket = self.model.get(name, ModelBucket())
-        current = [(key, bucket.current(key)) for key in bucket.ordered()]
+        bucket = self.model.get(name, Bucket())
+        current = [(key, bucket.current(key)) for key in sorted(bucket.keys)]
         shown = rolled([(key, (v.etag, len(v.data))) for key, v in current if v], prefix, delimiter)
         found, after = [], ""
         while True:
@@ -520,10 +492,10 @@ class Machine(RuleBasedStateMachine):
         assert found == shown
 
     def all_versions(self, name):
-        bucket = self.model.get(name, ModelBucket())
+        bucket = self.model.get(name, Bucket())
         return [
             (key, (version.id, version is bucket.keys[key][0], version.marker, version.etag))
-            for key in bucket.ordered()
+            for key in sorted(bucket.keys)
             for version in bucket.keys[key]
         ]
 
