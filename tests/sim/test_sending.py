@@ -68,6 +68,15 @@ async def go_on(system, images):
     await pair.off()
 
 
+async def go_on_from_each(system, pair, *, least):
+    """Send, and send the rest after a crash at each step, of which there are more than ``least``."""
+    images = await cut_off(pair, random.Random(1))
+    assert len(images) > least
+    for image in images[::SOME]:
+        await go_on(system, image)
+    assert not system.open_descriptors
+
+
 @pytest.mark.parametrize("noted", [False, True], ids=["short", "long"])
 @pytest.mark.parametrize("volumes", [1, 3])
 async def test_new_versions_arrive_once(system, monkeypatch, volumes, noted):
@@ -76,11 +85,7 @@ async def test_new_versions_arrive_once(system, monkeypatch, volumes, noted):
         monkeypatch.setattr(unfinished, "_NOTED_BYTES", 0)
     pair = Pair(system, volumes=volumes)
     await pair.begin(NEW)
-    images = await cut_off(pair, random.Random(1))
-    assert len(images) > 100
-    for image in images[::SOME]:
-        await go_on(system, image)
-    assert not system.open_descriptors
+    await go_on_from_each(system, pair, least=100)
 
 
 @pytest.mark.parametrize("volumes", [1, 3])
@@ -91,11 +96,7 @@ async def test_changes_of_versions_arrive(system, volumes):
     for operation in CHANGES:
         assert client.can(operation), operation
         await client.do(operation)
-    images = await cut_off(pair, random.Random(1))
-    assert len(images) > 30
-    for image in images[::SOME]:
-        await go_on(system, image)
-    assert not system.open_descriptors
+    await go_on_from_each(system, pair, least=30)
 
 
 async def test_forgetting_that_a_version_waits_before_it_is_there_is_noticed(system, monkeypatch):
