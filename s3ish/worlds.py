@@ -78,6 +78,7 @@ class Worlds(Generic[W]):
         """End all worlds."""
         if self._looking:
             self._looking.cancel()
+            await asyncio.wait([self._looking])  # what it was removing is there again then
         for world in (*self._own.values(), self.main):
             await world.end()
         self._own.clear()
@@ -151,9 +152,13 @@ class Worlds(Generic[W]):
                     log.warning("a world of tests cannot be removed", world=name, error=error.message)
 
     async def _take_away(self, name: str) -> None:
-        if world := self._own.get(name):
-            await world.remove()
-            del self._own[name]
+        """Remove a world; requests that come to it meanwhile wait for the next one of its name."""
+        if world := self._own.pop(name, None):
+            try:
+                await world.remove()
+            except BaseException:
+                self._own[name] = world
+                raise
 
 
 async def _send_refusal(scope: Any, send: Any, refuse: Refuse, error: S3Error) -> None:

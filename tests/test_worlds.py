@@ -15,6 +15,7 @@ import boto3
 import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError
+from msgspec.structs import replace
 
 from s3ish.config import Settings
 from s3ish.errors import ServiceUnavailable
@@ -22,7 +23,7 @@ from s3ish.memory_app import MemoryApplication
 from s3ish.server.claimed_world import MAIN, claimed_world
 from s3ish.testing import Running, Server
 from s3ish.worlds import Worlds
-from tests.waiting import wait_until
+from tests.waiting import until, wait_until
 
 
 @pytest.fixture(scope="module", params=["memory", "drives"])
@@ -242,12 +243,14 @@ async def test_first_requests_at_once_share_a_world():
 
 
 class StubbornWorld:
-    """A world that cannot be removed at first."""
+    """A world that cannot be removed at first, and whose removal takes until ``may_end``."""
 
     idle_seconds = 1e9
 
     def __init__(self, failures):
         self.failures, self.removed = failures, False
+        self.may_end = asyncio.Event()
+        self.may_end.set()
 
     def touch(self):
         pass
@@ -259,6 +262,7 @@ class StubbornWorld:
         if self.failures:
             self.failures -= 1
             raise ServiceUnavailable
+        await self.may_end.wait()
         self.removed = True
 
 
@@ -276,6 +280,44 @@ async def test_a_world_that_cannot_be_removed_stays_and_is_removed_later():
     assert (worlds.names, made.removed) == (["test-a"], False)
     await worlds._remove_idle()
     assert (worlds.names, made.removed) == ([], True)
+
+
+async def test_a_request_during_the_removal_of_its_world_is_of_a_new_one():
+    async def make(_):
+        return StubbornWorld(0)
+
+    worlds = Worlds(Settings(), StubbornWorld(0), make)
+    old = await worlds.of("test-a")
+    old.may_end.clear()
+    removal = asyncio.create_task(worlds.remove("test-a"))
+    await asyncio.sleep(0)
+    asked = asyncio.create_task(worlds.of("test-a"))
+    await asyncio.sleep(0)
+    assert not asked.done()
+    old.may_end.set()
+    await removal
+    assert await asked is not old
+    assert worlds.names == ["test-a"]
+
+
+async def test_the_end_of_the_server_ends_a_world_that_is_being_removed():
+    ended = []
+    made = StubbornWorld(0)
+    made.may_end.clear()
+
+    async def end():
+        ended.append(made)
+
+    made.end = end
+
+    async def make(_):
+        return made
+
+    worlds = Worlds(replace(Settings(), test=replace(Settings().test, world_idle_seconds=0)), StubbornWorld(0), make)
+    await worlds.begin(["test-a"])
+    await until(worlds._making.locked)
+    await worlds.end()
+    assert ended == [made]
 
 
 def test_processes_of_a_run_use_a_shared_server_without_prefixes(server, tmp_path):
