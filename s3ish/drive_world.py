@@ -16,7 +16,7 @@ from s3ish.index.prefixed_index import PrefixedIndex
 from s3ish.objects import worlds
 from s3ish.objects.settling import settle_all
 from s3ish.objects.snapshots import START, NoSnapshot
-from s3ish.objects.store import Store
+from s3ish.objects.store import Store, translated
 from s3ish.observe.observer import Observer
 from s3ish.server.pipeline import S3Application
 from s3ish.server.router import Router
@@ -109,6 +109,7 @@ class DriveWorld(Controlled):
         await self.end()
 
     async def _enter(self, rows: PrefixedIndex) -> None:
+        """Answer for these rows from now on. Raises S3Error."""
         main, settings = self._main.store, self._settings
         store = put_together(
             settings,
@@ -119,7 +120,8 @@ class DriveWorld(Controlled):
             upkeep=main.upkeep,
             consequences=self._cast.consequences,
         )
-        await settle_all(store, lambda *_: True)  # of a server that was killed
+        with translated():
+            await settle_all(store, lambda *_: True)  # of a server that was killed
         self.storage = self._main.storage.of(store) if self._main.storage else None
         old, self._stage = self._stage, Stage(self._cast, store)
         if old:

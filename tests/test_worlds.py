@@ -17,12 +17,20 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 from msgspec.structs import replace
 
+from s3ish.api.catalogue import catalogue
 from s3ish.config import Settings
+from s3ish.controlled import Controlled, Gate
+from s3ish.drive_world import DriveWorld
 from s3ish.errors import ServiceUnavailable
+from s3ish.index.protocol import Unavailable
 from s3ish.memory_app import MemoryApplication
+from s3ish.objects import snapshots
+from s3ish.observe.observer import Observer
 from s3ish.server.claimed_world import MAIN, claimed_world
+from s3ish.server.router import Router
 from s3ish.testing import Running, Server
 from s3ish.worlds import Worlds
+from tests.objects.support import World
 from tests.waiting import until, wait_until
 
 
@@ -318,6 +326,24 @@ async def test_the_end_of_the_server_ends_a_world_that_is_being_removed():
     await until(worlds._making.locked)
     await worlds.end()
     assert ended == [made]
+
+
+async def test_a_world_that_cannot_be_settled_is_an_error_of_s3(tmp_path, monkeypatch):
+    async def settle_all(*_):
+        raise Unavailable("the index does not answer")
+
+    monkeypatch.setattr("s3ish.drive_world.settle_all", settle_all)
+    lower = World(tmp_path)
+    store = lower.open()
+    await snapshots.take(store, snapshots.START)
+    main = Controlled(store.clock, Gate())
+    main.begin(store, None, None, None, None, None)
+    world = DriveWorld(Settings(), main, Router(catalogue()), Observer(), "test-a")
+    for _ in range(2):  # one that begins, and one that is there
+        with pytest.raises(ServiceUnavailable):
+            await world.opened()
+    await world.end()
+    await lower.close()
 
 
 def test_processes_of_a_run_use_a_shared_server_without_prefixes(server, tmp_path):
