@@ -20,9 +20,9 @@ from botocore.awsrequest import AWSRequest
 from botocore.config import Config
 from botocore.credentials import Credentials
 from botocore.exceptions import ClientError
-from lxml import etree
 
 from tests.api.iam_support import client, remove
+from tests.documents import read_document
 
 REGION = "us-east-1"
 DOMAIN = "s3.test"
@@ -35,7 +35,6 @@ LIMITED = ("LIMITEDACCESSKEY", "the-limited-secret")
 LIMITED_POLICY = """{"Version": "2012-10-17", "Statement": [
   {"Effect": "Allow", "Action": "s3:ListBucket", "Resource": "*", "Condition": {"StringLike": {"s3:prefix": "ci/*"}}},
   {"Effect": "Allow", "Action": ["s3:GetObject", "s3:PutObject"], "Resource": "arn:aws:s3:::*/${aws:username}/*"}]}"""
-NAMESPACE = "{http://s3.amazonaws.com/doc/2006-03-01/}"
 
 CONFIGURATION = f"""
 [server]
@@ -267,10 +266,7 @@ class Answer:
     @property
     def xml(self):
         """The body as an element whose names are without namespace."""
-        root = etree.fromstring(self.body)
-        for element in root.iter():
-            element.tag = element.tag.removeprefix(NAMESPACE)
-        return root
+        return read_document(self.body)
 
     @property
     def code(self):

@@ -6,8 +6,6 @@ What a request's headers mean is the product's matter, as is everything below; o
 import hashlib
 from urllib.parse import quote, urlencode
 
-from lxml import etree
-
 from s3ish.api.catalogue import catalogue
 from s3ish.auth.credentials import User
 from s3ish.auth.identify import Authentication
@@ -17,9 +15,9 @@ from s3ish.model import Owner
 from s3ish.observe.observer import Observer
 from s3ish.server.pipeline import S3Application
 from s3ish.server.router import Router
+from tests.documents import read_document
 from tests.model.state import digest
 
-NAMESPACE = "{http://s3.amazonaws.com/doc/2006-03-01/}"
 ROOT = User("root", "secret", Owner("owner-id", "owner"), root=True)
 
 
@@ -43,10 +41,7 @@ class Answer:
     @property
     def xml(self):
         """The body as an element whose names are without namespace."""
-        root = etree.fromstring(self.body)
-        for element in root.iter():
-            element.tag = element.tag.removeprefix(NAMESPACE)
-        return root
+        return read_document(self.body)
 
     @property
     def etag(self):
