@@ -776,3 +776,17 @@ def test_a_generator_has_its_server_until_it_ends():
     for s3 in fixture():
         s3.put_object(Bucket="made", Key="a", Body=b"x")
     assert "AWS_ENDPOINT_URL" not in os.environ
+
+
+async def test_an_asynchronous_generator_has_its_server_until_it_ends():
+    ended = []
+
+    @mock_s3(buckets=("made",))
+    async def fixture(bucket):
+        yield boto3.client("s3"), bucket
+        ended.append(os.environ["AWS_ENDPOINT_URL"])
+
+    async for s3, bucket in fixture("made"):
+        await asyncio.to_thread(s3.put_object, Bucket=bucket, Key="a", Body=b"x")
+    assert len(ended) == 1
+    assert "AWS_ENDPOINT_URL" not in os.environ

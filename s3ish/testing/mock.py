@@ -75,6 +75,17 @@ class _Mock:
 
             return within_generator  # type: ignore[return-value]  # of the same signature
 
+        if inspect.isasyncgenfunction(what):
+
+            @functools.wraps(wrapped)
+            async def within_async_generator(*arguments: Any, **named: Any) -> Any:
+                with _Mock(options):
+                    async with contextlib.aclosing(wrapped(*arguments, **named)) as given:
+                        async for value in given:
+                            yield value
+
+            return within_async_generator  # type: ignore[return-value]  # of the same signature
+
         @functools.wraps(wrapped)
         def within(*arguments: Any, **named: Any) -> Any:
             with _Mock(options):
@@ -87,8 +98,8 @@ def mock_s3(what: Any = None, /, **options: Any) -> Any:
     """Run code with AWS's environment leading to a server of its own.
 
     ``with mock_s3() as server:``, or ``@mock_s3`` and ``@mock_s3(buckets=("made",))`` on a function, a coroutine
-    function, a generator (a fixture) or a class of tests. Clients that are made within come to it without a change of
-    the code.
+    function, a generator of either kind (a fixture) or a class of tests. Clients that are made within come to it
+    without a change of the code.
 
     Args:
         what: what is decorated.
