@@ -113,9 +113,8 @@ class Clock:
         """Return service time as an aware UTC datetime."""
         return datetime.fromtimestamp(self.service_ns() / 1e9, UTC)
 
-    def monotonic(self) -> float:
-        """Return seconds on a clock that never goes back; only differences have a meaning."""
-        return time.monotonic()
+    monotonic = staticmethod(time.monotonic)
+    """Return seconds on a clock that never goes back; only differences have a meaning."""
 
     def sequence(self, after: int = 0) -> int:
         """Return a number greater than ``after`` and than every number that this clock has returned.

@@ -77,10 +77,11 @@ def _asked_of(permit: Permit) -> tuple[bool, str]:
 
 
 def _asks_object(principal: Principal, rules: BucketRules, permit: Permit) -> bool:
-    of_object, permission = _asked_of(permit)
-    is_of_owner = principal.is_root or principal.owner.id == rules.owner.id
-    if rules.acls_count and (of_object or (permission == "WRITE" and not is_of_owner)):
-        return True
+    if rules.acls_count:
+        of_object, permission = _asked_of(permit)
+        is_of_owner = principal.is_root or principal.owner.id == rules.owner.id
+        if of_object or (permission == "WRITE" and not is_of_owner):
+            return True
     for policy in (rules.policy, principal.boundary, principal.session, *(principal.policies or ())):
         if policy is not None and policy.asks_tags:
             return True

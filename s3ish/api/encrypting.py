@@ -23,6 +23,8 @@ from s3ish.objects.encodings.chain import Encodings, Links
 from s3ish.objects.encodings.named import NamedKey
 from s3ish.objects.store import Store
 
+_NO_RULE = EncryptionRule()
+
 
 class Keys(NamedTuple):
     """Keys that the server does not know by its settings: a request brings them, or they are in the store."""
@@ -162,7 +164,7 @@ def under_named_key(chosen: NamedKey, bucket: str, key: str, wanted: dict[str, s
 
 def _rule(bucket: Bucket) -> EncryptionRule:
     configuration = ENCRYPTION.of(bucket)
-    return configuration.rules[0] if configuration else EncryptionRule()
+    return configuration.rules[0] if configuration else _NO_RULE
 
 
 def _default(bucket: Bucket) -> dict[str, str]:

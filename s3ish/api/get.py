@@ -123,9 +123,11 @@ async def get_object(context: Context, request: GetObjectRequest) -> GetObjectRe
 
     async def attempt() -> GetObjectResponse:
         version, span = await _look(context, request, key)
-        archive.check_readable(version, context.store.clock.service_ns())
+        if archive.is_archived(version):
+            archive.check_readable(version, context.store.clock.service_ns())
         answer = _describe(GetObjectResponse, context, request, version, span, key)  # before files are open: may refuse
-        await _hide(context, request, version, answer)
+        if version.attributes.lock or version.attributes.tags:
+            await _hide(context, request, version, answer)
         encodings = None
         if version.encoding or version.attributes.encryption:
             keys = await keys_of(context, version.attributes.encryption, version.encoding, key)
@@ -142,7 +144,8 @@ async def head_object(context: Context, request: HeadObjectRequest) -> HeadObjec
     key = customer_key_of(context, request)
     version, span = await _look(context, request, key)
     answer = _describe(HeadObjectResponse, context, request, version, span, key)
-    await _hide(context, request, version, answer)
+    if version.attributes.lock or version.attributes.tags:
+        await _hide(context, request, version, answer)
     return answer
 
 

@@ -83,9 +83,14 @@ def rules_of(bucket: Bucket) -> BucketRules:
         InternalError: a document cannot be read, which only damage or a newer release can bring about: it gives nobody
             anything.
     """
-    documents = bucket.documents
+    text = bucket.documents.get
     return _rules(
-        bucket.name, bucket.owner, *(documents.get(name, "") for name in (POLICY, ACL, PUBLIC_ACCESS_BLOCK, OWNERSHIP))
+        bucket.name,
+        bucket.owner,
+        text(POLICY, ""),
+        text(ACL, ""),
+        text(PUBLIC_ACCESS_BLOCK, ""),
+        text(OWNERSHIP, ""),
     )
 
 

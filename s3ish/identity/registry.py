@@ -91,9 +91,14 @@ class Registry:
         if user.stamp and not user.parent:
             self.used.note(user.access_key)
 
+    @property
+    def is_behind(self) -> bool:
+        """Whether something may have changed since the last look: a look is due before it is read."""
+        return self.shared.value != self._noticed
+
     async def keep_up(self) -> None:
         """See every change that was answered before now, by any process. Raises S3Error."""
-        if self.shared.value != self._noticed:
+        if self.is_behind:
             await self.look()
 
     async def look(self) -> None:

@@ -5,7 +5,6 @@ https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html
 
 import re
 from collections.abc import Awaitable, Callable, Iterable
-from contextlib import suppress
 from itertools import chain
 from typing import Self, TypeVar
 
@@ -120,8 +119,10 @@ async def decided(attempt: Callable[[], Awaitable[T]]) -> T:
     attempts.
     """
     for _ in attempts():
-        with suppress(Replaced):
+        try:
             return await attempt()
+        except Replaced:  # in plain words: `suppress` costs each read half a microsecond
+            continue
     raise AssertionError  # attempts() raises before
 
 

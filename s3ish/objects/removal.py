@@ -40,10 +40,13 @@ class Removal:
     async def remove(self, garbage: Iterable[Garbage], *, all_parts: bool) -> list[Change]:
         """Remove blobs and then their parts, as far as that can be done; return what has become of their rows."""
         changes: list[Change] = []
+        items = list(garbage)
+        if not items:
+            return changes
         ended = asyncio.get_running_loop().create_future()
         self._under_way.add(ended)
         try:
-            for some in _groups(list(garbage)):
+            for some in _groups(items):
                 if len(some) == 1:
                     outcomes = [await self._remove(some[0], all_parts)]
                 else:

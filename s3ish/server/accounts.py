@@ -13,6 +13,8 @@ from s3ish.server.body import Receive, RequestBody
 from s3ish.server.query_api import QueryApi
 from s3ish.server.request_record import RequestRecord
 
+_BELOW = f"{PREFIX}/"
+
 
 class Accounts:
     """Answers requests that are about users.
@@ -37,14 +39,10 @@ class Accounts:
         self._query = QueryApi(authenticator, registry, sessions, providers)
         self._admin = AdminApi(authenticator, registry, observer)
 
-    async def answer(self, call: RequestRecord, receive: Receive, level: str) -> Answered | None:
-        """Answer a request; None if it is for S3.
-
-        Args:
-            level: what its host and path name: ``service``, ``bucket`` or ``object``.
-        """
-        administers = level == "service" and is_administrative(call.path)
-        if not (administers or query_api.is_asked(call.method, level, call.headers)):
+    async def answer(self, call: RequestRecord, receive: Receive) -> Answered | None:
+        """Answer a request whose host and path name no bucket; None if it is for S3."""
+        administers = is_administrative(call.path)
+        if not (administers or query_api.is_asked(call.method, call.headers)):
             return None
         body = call.body = RequestBody(receive, call.headers, call.appetite)
         store = self.registry.store
@@ -61,4 +59,4 @@ class Accounts:
 
 def is_administrative(raw_path: str) -> bool:
     """Whether a path is of the admin API, where the host names no bucket."""
-    return raw_path.startswith(f"{PREFIX}/")
+    return raw_path.startswith(_BELOW)

@@ -362,8 +362,8 @@ class S3Application:
         """Answer a request that is for no operation of S3; None if it is for one."""
         if self._queue_api and sqs_protocols.is_asked(call.method, call.headers):
             return await self._answer_queues(self._queue_api, call, receive)
-        if self._accounts:
-            answered = await self._accounts.answer(call, receive, target.level)
+        if self._accounts and target.level == "service":
+            answered = await self._accounts.answer(call, receive)
             if answered:
                 if answered.error:
                     _log_failure(call, answered.error)
@@ -394,7 +394,8 @@ class S3Application:
         self, call: RequestRecord, target: Target, query: Mapping[str, str]
     ) -> tuple[Operation, Authentication, datetime]:
         """Find out which operation a request is, and who it is from."""
-        await self._keep_up()
+        if self._accounts and self._accounts.registry.is_behind:
+            await self._accounts.registry.look()
         request = call.request(target.bucket if target.by_host else "")
         if query and is_presigned(query.keys()):
             call.headers = effective_headers(call.headers, query)

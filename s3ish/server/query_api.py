@@ -47,9 +47,9 @@ _SERVICES = {
 }
 
 
-def is_asked(method: str, level: str, headers: Mapping[str, str]) -> bool:
-    """Tell whether a request speaks the query protocol."""
-    return method == "POST" and level == "service" and headers.get("content-type", "").startswith(_FORM)
+def is_asked(method: str, headers: Mapping[str, str]) -> bool:
+    """Tell whether a request that names no bucket speaks the query protocol."""
+    return method == "POST" and headers.get("content-type", "").startswith(_FORM)
 
 
 class QueryApi:
