@@ -14,7 +14,7 @@ from s3ish.api.operation import operation
 from s3ish.api.replica import ReplicaMark, cause_of, make_replica
 from s3ish.api.shapes import AttributeHeaders, DocumentDigest, ObjectRequest, RequesterPays
 from s3ish.auth.authorize import Permit
-from s3ish.auth.condition_keys import lock_said
+from s3ish.auth.condition_keys import Tags, lock_said
 from s3ish.errors import (
     InvalidArgument,
     InvalidBucketState,
@@ -340,19 +340,17 @@ async def get_object_retention(context: Context, request: LockRequest) -> Retent
     )
 
 
-def _retaining(request: PutRetentionRequest) -> Iterable[Permit]:
-    """Return the right to give an object the retention in the body, and what it takes beside it."""
+def _retention_said(request: PutRetentionRequest) -> Tags:
     wanted = request.retention or Retention()
-    said = lock_said(mode=wanted.mode, until=wanted.until)
-    return (Permit("s3:PutObjectRetention", request.bucket, request.key, said=said), *make_replica(request))
+    return lock_said(mode=wanted.mode, until=wanted.until)
 
 
 @operation(
     "PUT /{Bucket}/{Key+}?retention",
     action="s3:PutObjectRetention",
     needs_digest=True,
-    permits=_retaining,
-    is_of_body=True,
+    permits=make_replica,
+    says=_retention_said,
 )
 async def put_object_retention(context: Context, request: PutRetentionRequest) -> None:
     """https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutObjectRetention.html"""
@@ -387,18 +385,12 @@ async def get_object_legal_hold(context: Context, request: LockRequest) -> Legal
     return LegalHold(status="ON" if kept.legal_hold else "OFF")
 
 
-def _holding(request: PutLegalHoldRequest) -> Iterable[Permit]:
-    """Return the right to give an object the legal hold in the body, and what it takes beside it."""
-    said = lock_said(hold=request.hold.status if request.hold else None)
-    return (Permit("s3:PutObjectLegalHold", request.bucket, request.key, said=said), *make_replica(request))
-
-
 @operation(
     "PUT /{Bucket}/{Key+}?legal-hold",
     action="s3:PutObjectLegalHold",
     needs_digest=True,
-    permits=_holding,
-    is_of_body=True,
+    permits=make_replica,
+    says=lambda request: lock_said(hold=request.hold.status if request.hold else None),
 )
 async def put_object_legal_hold(context: Context, request: PutLegalHoldRequest) -> None:
     """https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutObjectLegalHold.html"""

@@ -18,6 +18,8 @@ from s3ish.wire.shape import wire
 Level = Literal["service", "bucket", "object"]
 Handler = Callable[[Any, Any], Awaitable[Any]]
 Permits = Callable[[Any], Iterable[Permit]]
+Says = Callable[[Any], tuple[tuple[str, str], ...]]
+"""Returns what a body says, as headers; see ``Permit.said``."""
 
 DOCUMENT_BYTES = 256 * 1024
 """The longest XML body that an operation reads unless it says otherwise."""
@@ -29,8 +31,8 @@ class Operation(Struct, frozen=True, eq=False):
     ``query`` lists the query keys that select it, with the value where that matters; ``header`` a header that does;
     ``action`` is what a policy must allow, ``version_action`` the same for a request with a version id; ``permits``
     returns what else the typed request needs (the source of a copy), and where the action ``is_of_each_key`` that its
-    body names, the handler asks for it key by key. Where conditions on the action ask what the body says
-    (``is_of_body``), ``permits`` returns it with that. ``status`` is
+    body names, the handler asks for it key by key. Where conditions on the action ask what the body says,
+    ``says`` returns that of the typed request, and the action is decided on with it. ``status`` is
     that of a success, ``body_bytes`` the longest XML body, ``needs_digest`` whether the body must carry a checksum,
     ``reads_document`` whether the body is XML, ``reads_stream`` whether it is the object's data, and
     ``reads_form`` whether it is a form that says who sends it, under which key and with which headers. One that is not
@@ -56,7 +58,7 @@ class Operation(Struct, frozen=True, eq=False):
     because: str = ""
     permits: Permits | None = None
     is_of_each_key: bool = False
-    is_of_body: bool = False
+    says: Says | None = None
     reads_document: bool = False
     reads_stream: bool = False
     reads_form: bool = False
@@ -84,7 +86,7 @@ def operation(
     needs_bucket: bool = True,
     permits: Permits | None = None,
     is_of_each_key: bool = False,
-    is_of_body: bool = False,
+    says: Says | None = None,
     reads_form: bool = False,
 ) -> Callable[[Handler], Operation]:
     """Declare an operation; see ``Operation`` for the meaning of the arguments."""
@@ -110,7 +112,7 @@ def operation(
             handler=handler,
             permits=permits,
             is_of_each_key=is_of_each_key,
-            is_of_body=is_of_body,
+            says=says,
             reads_document=bool(wire(hints["request"]).body_field or wire(hints["request"]).document_field),
             reads_stream=bool(wire(hints["request"]).stream_field),
             reads_form=reads_form,

@@ -4,8 +4,6 @@ https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutBucketTagging.html
 https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-tagging.html
 """
 
-from collections.abc import Iterable
-
 from msgspec.structs import replace
 
 from s3ish.api.context import Context
@@ -14,7 +12,6 @@ from s3ish.api.object_headers import MAX_TAGS, check_tags
 from s3ish.api.operation import operation
 from s3ish.api.replica import ReplicaMark, cause_of, tag_replica
 from s3ish.api.shapes import BucketRequest, DocumentDigest, RequesterPays, TagElement
-from s3ish.auth.authorize import Permit
 from s3ish.auth.condition_keys import tags_said
 from s3ish.errors import MalformedXML, NoSuchTagSet
 from s3ish.model import Bucket, Tag, Version
@@ -105,19 +102,12 @@ async def get_object_tagging(context: Context, request: GetObjectTaggingRequest)
     )
 
 
-def _tagging_with(request: PutObjectTaggingRequest) -> Iterable[Permit]:
-    """Return the right to give an object the tags in the body, and what it takes beside it."""
-    action = "s3:PutObjectTagging" if request.version_id is None else "s3:PutObjectVersionTagging"
-    said = tags_said((tag.key, tag.value) for tag in request.tagging.tags or ())
-    return (Permit(action, request.bucket, request.key, said=said), *tag_replica(request))
-
-
 @operation(
     "PUT /{Bucket}/{Key+}?tagging",
     action="s3:PutObjectTagging",
     version_action="s3:PutObjectVersionTagging",
-    permits=_tagging_with,
-    is_of_body=True,
+    permits=tag_replica,
+    says=lambda request: tags_said((tag.key, tag.value) for tag in request.tagging.tags or ()),
 )
 async def put_object_tagging(context: Context, request: PutObjectTaggingRequest) -> TaggedResponse:
     """https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutObjectTagging.html"""

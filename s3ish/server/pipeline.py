@@ -20,7 +20,7 @@ from s3ish.api.get import get_object
 from s3ish.api.misplaced import refuse_misplaced
 from s3ish.api.operation import Operation, refuse_not_built
 from s3ish.auth.authorize import Permit
-from s3ish.auth.condition_keys import Circumstances
+from s3ish.auth.condition_keys import Circumstances, Tags
 from s3ish.auth.identify import Authentication, Authenticator, is_presigned
 from s3ish.auth.lasting import NO_NAMES
 from s3ish.auth.principals import principal_of
@@ -344,8 +344,7 @@ class S3Application:
             names=self._accounts.registry.directory if self._accounts else NO_NAMES,
             each=call.each,
         )
-        for permit in operation.permits(typed) if operation.permits else ():
-            await context.require(permit)
+        await self._authorise_said(call, operation, target, context, typed)
         try:
             response = await operation.handler(context, typed)
         except (NoSuchKey, NoSuchVersion) as error:
@@ -438,13 +437,29 @@ class S3Application:
         check_owner(bucket, circumstances.headers.get("x-amz-expected-bucket-owner"), principal)
         if bucket and _may_be_charged(operation):
             call.pays = check_payer(bucket, principal, circumstances.headers)
-        if operation.is_of_body:
+        if operation.says and bucket:
             return "what the body says is decided on with it"
         if operation.is_of_each_key and not principal.is_anonymous:
             return "each key is decided by itself"
-        action = operation.version_action if "versionId" in circumstances.query else operation.action
-        permit = Permit(action, target.bucket, target.key)
+        permit = _own_permit(operation, target, circumstances)
         return await check_permit(self._store, principal, permit, bucket, circumstances)
+
+    async def _authorise_said(
+        self, call: RequestRecord, operation: Operation, target: Target, context: Context, typed: Any
+    ) -> None:
+        """Check the rights that depend on what a request says: its own, if that is in the body, and further ones.
+
+        Raises:
+            AccessDenied: one is missing.
+            NoSuchBucket: a further one is on a bucket that there is not.
+        """
+        if operation.says:
+            permit = _own_permit(operation, target, context.circumstances, operation.says(typed))
+            call.decided_by = await check_permit(
+                self._store, context.principal, permit, context.bucket, context.circumstances
+            )
+        for permit in operation.permits(typed) if operation.permits else ():
+            await context.require(permit)
 
     async def _read(
         self,
@@ -483,6 +498,12 @@ class S3Application:
             return functools.partial(linger, body)
         await body.drain(DRAIN_BYTES)
         return None
+
+
+def _own_permit(operation: Operation, target: Target, circumstances: Circumstances, said: Tags = ()) -> Permit:
+    """Return the right that an operation takes by itself."""
+    action = operation.version_action if "versionId" in circumstances.query else operation.action
+    return Permit(action, target.bucket, target.key, said=said)
 
 
 async def _stay() -> None:

@@ -36,6 +36,13 @@ def test_an_allowed_request_names_its_caller_and_its_rule(raw, bucket, audited):
     assert line["access_key"] == ROOT[0]
 
 
+def test_a_request_that_is_decided_on_with_its_body_names_its_rule(raw, bucket, audited):
+    raw("PUT", f"/{bucket}/k", b"x")
+    tagging = "<Tagging><TagSet><Tag><Key>team</Key><Value>blue</Value></Tag></TagSet></Tagging>"
+    line, _ = audited(raw("PUT", f"/{bucket}/k?tagging", tagging))
+    assert (line["status"], line["by"]) == (200, "the root user may do everything")
+
+
 def test_a_refused_request_names_what_refused_it(raw, bucket, audited):
     policy = {
         "Version": "2012-10-17",

@@ -93,6 +93,12 @@ def test_who_may_give_no_tags_learns_nothing_of_the_object(other, new_bucket, re
     refused("AccessDenied", 403, other.put_object_tagging, Bucket=bucket, Key="none", Tagging={"TagSet": [TEAM]})
 
 
+def test_who_may_give_no_tags_learns_of_no_bucket(limited, refused):
+    for call in (limited.put_object_tagging, limited.get_object_tagging):
+        more = {"Tagging": {"TagSet": [TEAM]}} if call == limited.put_object_tagging else {}
+        refused("AccessDenied", 403, call, Bucket="no-bucket-of-this-name", Key="k", **more)
+
+
 def test_for_how_long_and_how_an_object_is_retained_is_asked(s3, other, refused):
     bucket = "conditions-on-locks"
     s3.create_bucket(Bucket=bucket, ObjectLockEnabledForBucket=True)
