@@ -10,12 +10,13 @@ for what was under way and nothing else: recovery reads these, not the store.
 
 import asyncio
 from collections.abc import Callable, Coroutine, Sequence
+from contextlib import suppress
 from typing import Any, ParamSpec, TypeVar
 
 import structlog
 from msgspec.structs import replace
 
-from s3ish.blob.protocol import Corrupt, Missing
+from s3ish.blob.protocol import Amendment, Corrupt, Missing
 from s3ish.index.protocol import Change, Expect, Put
 from s3ish.model import BlobRef, Intent, Version
 from s3ish.objects.consequences import Happening
@@ -205,18 +206,34 @@ async def write_sidecar(store: Store, table: SealedTable[R, K], held: Held[R], r
 
 async def _write_once(store: Store, table: SealedTable[R, K], held: Held[R], ref: BlobRef) -> None:
     record: Any = held.record
-    beside = await table.beside_of(store.index, held.key)
-    if record.blob.id != ref.id:  # of a part
-        for item in await table.named(store.index, held):
-            if isinstance(item, Named) and item.ref.id == ref.id:
-                data = await store.inline(ref) if ref.inline else None
-                await store.blobs.amend(ref, item.sidecar.text, inline=data, revision=record.revision)
-        return
-    revision = getattr(record, "revision", 0)
-    try:
-        before = await store.blobs.read_sidecar(ref)
-        text = table.seal(record, *beside) if beside else table.reseal(record, before)
-        await store.blobs.amend(ref, text, revision=revision)
-    except (Missing, Corrupt):
-        data = await store.inline(ref) if ref.inline else None
-        await store.blobs.amend(ref, table.seal(record, *beside), inline=data, revision=revision)
+    if record.blob.id == ref.id:
+        with suppress(Missing, Corrupt):
+            before = await store.blobs.read_sidecar(ref)
+            beside = await table.beside_of(store.index, held.key)
+            text = table.seal(held.record, *beside) if beside else table.reseal(held.record, before)
+            await store.blobs.amend(ref, text, revision=_revision(record))
+            return
+    if it := await amendment_of(store, table, held, ref):
+        await store.blobs.amend(ref, it.sidecar, inline=it.inline, revision=it.revision)
+
+
+async def amendment_of(store: Store, table: SealedTable[R, K], held: Held[R], ref: BlobRef) -> Amendment | None:
+    """Return what the sidecar of a blob must say as a record says, with its bytes if it is inline.
+
+    None where the record does not name it. Raises Damaged, Unavailable.
+    """
+    record: Any = held.record
+    if record.blob.id == ref.id:
+        text = table.seal(held.record, *await table.beside_of(store.index, held.key))
+    else:
+        named = [it for it in await table.named(store.index, held) if isinstance(it, Named) and it.ref.id == ref.id]
+        if not named:
+            return None
+        text = named[0].sidecar.text
+    data = await store.inline(ref) if ref.inline else None
+    return Amendment(ref, text, data, _revision(record))
+
+
+def _revision(record: Any) -> int:
+    """Parts have none."""
+    return getattr(record, "revision", 0)

@@ -7,18 +7,17 @@ with a few flushes for all.
 
 import asyncio
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
 
 import structlog
 
 from s3ish.blob.protocol import Amendment, BlobError, Corrupt, Missing, OutOfReach
 from s3ish.index.protocol import Damaged, RowIs
 from s3ish.model import Intent
-from s3ish.objects.amend import found_now, write_sidecar
+from s3ish.objects.amend import amendment_of, found_now, write_sidecar
 from s3ish.objects.store import Store
 from s3ish.tables import keys
 from s3ish.tables.catalog import INTENTS
-from s3ish.tables.table import Held, Named
+from s3ish.tables.table import Held
 
 log = structlog.get_logger()
 
@@ -142,13 +141,7 @@ async def _amendment(store: Store, intent: Intent) -> tuple[Amendment, RowIs] | 
         return None
     try:
         held = store.hold(table, intent.row, value)
-        record: Any = held.record
-        if record.blob.id == ref.id:
-            text = table.seal(record, *await table.beside_of(store.index, held.key))
-        else:
-            named = [it for it in await table.named(store.index, held) if isinstance(it, Named)]
-            text = next(it.sidecar for it in named if it.ref.id == ref.id).text
-    except (Damaged, StopIteration):
+        amendment = await amendment_of(store, table, held, ref)
+    except Damaged:
         return None
-    data = await store.inline(ref) if ref.inline else None
-    return Amendment(ref, text, data, getattr(record, "revision", 0)), held.row
+    return amendment and (amendment, held.row)
