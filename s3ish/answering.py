@@ -8,7 +8,7 @@ from datetime import datetime
 from functools import partial
 from typing import Any
 
-from s3ish.auth.identify import Authentication, Authenticator
+from s3ish.auth.authenticator import Authentication, Authenticator
 from s3ish.auth.request import HttpRequest
 from s3ish.auth.sessions import Sessions
 from s3ish.auth.web_identity import Provider

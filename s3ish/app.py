@@ -29,10 +29,10 @@ from s3ish.identity.secrets import Secrets
 from s3ish.index.protocol import IndexFailure, IndexPlace, RowIs
 from s3ish.integrity.damage_reports import DamageJob, DamageReports
 from s3ish.integrity.garbage import GarbageJob, RemovalJob
+from s3ish.integrity.orphans import SweepJob
 from s3ish.integrity.repair_queue import RepairJob, RepairQueue
 from s3ish.integrity.scrub import ScrubJob
 from s3ish.integrity.startup import join
-from s3ish.integrity.sweep import SweepJob
 from s3ish.integrity.unresolved import UnresolvedJob
 from s3ish.jobs.inventory import InventoryJob
 from s3ish.jobs.lifecycle import LifecycleJob

@@ -20,7 +20,7 @@ from s3ish.api.lock import OBJECT_LOCK
 from s3ish.api.rules import ENFORCED, ownership_of, requester_pays
 from s3ish.api.shapes import OwnerElement
 from s3ish.auth.acl import AccessList
-from s3ish.auth.authorize import Permit
+from s3ish.auth.evaluator import Permit
 from s3ish.errors import InvalidArgument, InvalidTargetBucketForLogging, MalformedXML
 from s3ish.model import Bucket, Grant, Owner
 from s3ish.wire.fields import element, elements

@@ -26,7 +26,7 @@ from s3ish.api.replica import ReplicaMark, cause_of, make_replica
 from s3ish.api.rules import ACL, ENFORCED, ownership_of, rules_of
 from s3ish.api.shapes import BucketGrantHeaders, BucketRequest, DocumentDigest, GrantHeaders, ObjectRequest
 from s3ish.auth.acl import AccessList
-from s3ish.auth.authorize import BucketRules, Permit
+from s3ish.auth.evaluator import BucketRules, Permit
 from s3ish.errors import (
     AccessControlListNotSupported,
     AccessDenied,

@@ -16,7 +16,7 @@ from s3ish.api.shapes import (
     ObjectChecksumElements,
     ObjectRequest,
 )
-from s3ish.auth.authorize import Permit
+from s3ish.auth.evaluator import Permit
 from s3ish.errors import InvalidArgument, InvalidRequest
 from s3ish.model import Checksum, Part, Version
 from s3ish.objects import versions

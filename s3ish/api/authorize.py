@@ -1,4 +1,4 @@
-"""Where decisions become refusals: the rights of a request, asked of ``auth.authorize``."""
+"""Where decisions become refusals: the rights of a request, asked of ``auth.evaluator``."""
 
 import re
 from collections.abc import Mapping
@@ -8,8 +8,8 @@ from msgspec.structs import replace
 from s3ish.api.grants import list_of_object
 from s3ish.api.rules import REQUESTER, requester_pays, rules_of
 from s3ish.auth.acl import PERMISSION_OF
-from s3ish.auth.authorize import Allowed, BucketRules, Decision, Denied, Permit, decide
 from s3ish.auth.condition_keys import Circumstances
+from s3ish.auth.evaluator import Allowed, BucketRules, Decision, Denied, Permit, decide
 from s3ish.auth.principals import Principal
 from s3ish.errors import AccessDenied, InvalidBucketOwnerAWSAccountID, NoSuchKey, S3Error
 from s3ish.model import ACCOUNT, Bucket

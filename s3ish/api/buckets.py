@@ -15,7 +15,7 @@ from s3ish.api.rules import ACL, ENFORCED, OWNERSHIPS, OwnershipControls, Owners
 from s3ish.api.shapes import BucketGrantHeaders, BucketRequest, DocumentDigest, TagElement, arn_of
 from s3ish.api.tagging import BUCKET_TAGGING, Tagging, check_tagging
 from s3ish.auth.acl import AccessList
-from s3ish.auth.authorize import Permit
+from s3ish.auth.evaluator import Permit
 from s3ish.errors import (
     BucketAlreadyOwnedByYou,
     IllegalLocationConstraintException,

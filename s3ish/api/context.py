@@ -6,8 +6,8 @@ from typing import Protocol
 from msgspec import Struct
 
 from s3ish.api.authorize import check_payer, check_permit, decision_on
-from s3ish.auth.authorize import Denied, Permit
 from s3ish.auth.condition_keys import Circumstances
+from s3ish.auth.evaluator import Denied, Permit
 from s3ish.auth.lasting import NO_NAMES, Names
 from s3ish.auth.principals import Principal
 from s3ish.errors import AccessDenied, NoSuchBucket, S3Error

@@ -26,7 +26,7 @@ from s3ish.api.shapes import (
     ObjectRequest,
     quoted,
 )
-from s3ish.auth.authorize import Permit
+from s3ish.auth.evaluator import Permit
 from s3ish.errors import InvalidArgument, InvalidBucketName, InvalidRequest, InvalidURI
 from s3ish.model import Attributes, Version
 from s3ish.objects import archive, copy, get, versions

@@ -11,7 +11,7 @@ from s3ish.api.lock import check_bypass, may_bypass
 from s3ish.api.operation import operation
 from s3ish.api.replica import ReplicaHeaders, identity_of, make_marker
 from s3ish.api.shapes import BucketRequest, DocumentDigest, ObjectRequest, RequesterPays
-from s3ish.auth.authorize import Permit
+from s3ish.auth.evaluator import Permit
 from s3ish.errors import InvalidArgument, MalformedXML, NoSuchVersion, S3Error, UserKeyMustBeSpecified
 from s3ish.objects import delete
 from s3ish.objects.arrival import take_marker

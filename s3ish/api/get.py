@@ -22,7 +22,7 @@ from s3ish.api.shapes import (
     ObjectRequest,
     quoted,
 )
-from s3ish.auth.authorize import Permit
+from s3ish.auth.evaluator import Permit
 from s3ish.errors import InvalidRequest, NotModified, PreconditionFailed
 from s3ish.model import Version
 from s3ish.objects import archive, get, versions

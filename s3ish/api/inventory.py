@@ -12,7 +12,7 @@ from s3ish.api.destinations import bucket_named, check_destination
 from s3ish.api.documents import Effect, numbered_document
 from s3ish.api.filters import check_prefix
 from s3ish.api.own_objects import put_own
-from s3ish.auth.authorize import Permit
+from s3ish.auth.evaluator import Permit
 from s3ish.errors import MalformedXML, NotImplemented
 from s3ish.model import Attributes, Bucket
 from s3ish.objects.consequences import Cause

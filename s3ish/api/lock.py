@@ -13,8 +13,8 @@ from s3ish.api.documents import DocumentHeaders, Effect, bucket_document
 from s3ish.api.operation import operation
 from s3ish.api.replica import ReplicaMark, cause_of, make_replica
 from s3ish.api.shapes import AttributeHeaders, DocumentDigest, ObjectRequest, RequesterPays
-from s3ish.auth.authorize import Permit
 from s3ish.auth.condition_keys import Tags, lock_said
+from s3ish.auth.evaluator import Permit
 from s3ish.errors import (
     InvalidArgument,
     InvalidBucketState,

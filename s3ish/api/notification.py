@@ -11,7 +11,7 @@ from typing import Any
 
 from s3ish.api.context import Context
 from s3ish.api.documents import DocumentHeaders, Effect, bucket_document
-from s3ish.auth.authorize import Denied, decide_beside
+from s3ish.auth.evaluator import Denied, decide_beside
 from s3ish.errors import InvalidArgument, InvalidRequest, MalformedXML
 from s3ish.model import Bucket, Event
 from s3ish.objects.consequences import Row

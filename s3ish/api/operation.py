@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 from msgspec import Struct
 
-from s3ish.auth.authorize import Permit
+from s3ish.auth.evaluator import Permit
 from s3ish.errors import NotImplemented
 from s3ish.wire.shape import wire
 

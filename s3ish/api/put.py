@@ -24,7 +24,7 @@ from s3ish.api.shapes import (
     ObjectRequest,
     quoted,
 )
-from s3ish.auth.authorize import Permit
+from s3ish.auth.evaluator import Permit
 from s3ish.model import Version
 from s3ish.objects import put
 from s3ish.objects.appending import Appended, Unchanged, find_base

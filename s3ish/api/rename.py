@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from s3ish.api.context import Context
 from s3ish.api.operation import operation
 from s3ish.api.shapes import BucketRequest
-from s3ish.auth.authorize import Permit
+from s3ish.auth.evaluator import Permit
 from s3ish.errors import InvalidArgument, InvalidURI
 from s3ish.objects import rename
 from s3ish.objects.client_tokens import ClientToken

@@ -11,7 +11,7 @@ from msgspec.structs import replace
 
 from s3ish.api.context import Context
 from s3ish.api.rules import ENFORCED, ownership_of
-from s3ish.auth.authorize import Permit
+from s3ish.auth.evaluator import Permit
 from s3ish.auth.sigv4 import ALGORITHM
 from s3ish.errors import AccessDenied
 from s3ish.model import Owner

@@ -19,8 +19,8 @@ from s3ish.api.filters import Filter, check_filter, check_prefix, prefix_of, tag
 from s3ish.api.lock import default_retention, is_lockable
 from s3ish.api.object_headers import STORAGE_CLASSES
 from s3ish.api.rules import rules_of as access_rules_of
-from s3ish.auth.authorize import Allowed, Denied, Permit, decide, decide_beside
 from s3ish.auth.condition_keys import Circumstances
+from s3ish.auth.evaluator import Allowed, Denied, Permit, decide, decide_beside
 from s3ish.auth.principals import Principal
 from s3ish.errors import (
     AccessDenied,

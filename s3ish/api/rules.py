@@ -6,7 +6,7 @@ https://docs.aws.amazon.com/AmazonS3/latest/userguide/security-iam.html
 from functools import lru_cache
 
 from s3ish.api.grants import AccessControlPolicy, default_acl, list_of
-from s3ish.auth.authorize import Block, BucketRules
+from s3ish.auth.evaluator import Block, BucketRules
 from s3ish.auth.policy import read_policy
 from s3ish.errors import InternalError, S3Error
 from s3ish.model import Bucket, Owner

@@ -14,7 +14,7 @@ from s3ish.blob.paths import Past
 from s3ish.integrity.blind_spots import read_blind_spots
 from s3ish.integrity.catalog_walk import inventory
 from s3ish.integrity.inspect import Finding, Inspector, State
-from s3ish.integrity.sweep import find_orphans
+from s3ish.integrity.orphans import find_orphans
 from s3ish.integrity.usage_count import Miscount, find_miscounts, mend
 from s3ish.objects.store import Store
 from s3ish.tables.catalog import USAGE

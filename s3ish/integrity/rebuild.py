@@ -16,9 +16,9 @@ from s3ish.integrity.blind_spots import LOST_BUCKET, REMEDY, BlindSpots
 from s3ish.integrity.renames import settle_renames
 from s3ish.integrity.usage_count import count_usage
 from s3ish.model import NULL_VERSION, BlobRef, Garbage, Version
-from s3ish.objects.garbage import blobs_of, drop_blobs
 from s3ish.objects.multipart import MAX_PARTS
 from s3ish.objects.store import Store
+from s3ish.objects.unreachable import blobs_of, drop_blobs
 from s3ish.tables import keys
 from s3ish.tables.catalog import CURRENT, INLINE, NULLS, PARTS, UPLOADS, VERSIONS
 from s3ish.tables.state import SWEEP

@@ -10,8 +10,8 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 
 from s3ish.integrity.blind_spots import BlindSpots
 from s3ish.model import BlobRef, Garbage, Version
-from s3ish.objects.garbage import blobs_of, drop_blobs
 from s3ish.objects.store import Store
+from s3ish.objects.unreachable import blobs_of, drop_blobs
 from s3ish.tables import keys
 from s3ish.tables.catalog import VERSIONS
 from s3ish.tables.table import Held

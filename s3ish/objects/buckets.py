@@ -22,8 +22,8 @@ from s3ish.index.protocol import Change
 from s3ish.model import Bucket, Garbage, Owner, Versioning
 from s3ish.objects import multipart
 from s3ish.objects.amend import Gone, amend
-from s3ish.objects.garbage import drop_blobs
 from s3ish.objects.store import Store, attempts, translated
+from s3ish.objects.unreachable import drop_blobs
 from s3ish.tables import keys
 from s3ish.tables.catalog import BUCKETS, OF_BUCKET, UPLOADS, USAGE, VERSIONS
 

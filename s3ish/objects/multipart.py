@@ -34,12 +34,12 @@ from s3ish.objects.conditions import UNCONDITIONAL, WriteConditions
 from s3ish.objects.consequences import BY_SERVER, Cause
 from s3ish.objects.digests import DEFAULT_ALGORITHM
 from s3ish.objects.encodings.chain import Encodings, Links
-from s3ish.objects.garbage import drop_blobs
 from s3ish.objects.ingest import Source, ingest
 from s3ish.objects.put import publish
 from s3ish.objects.quotas import LONG_BYTES
 from s3ish.objects.replica_place import publish_replica
 from s3ish.objects.store import Conflicted, Store, attempts, translated
+from s3ish.objects.unreachable import drop_blobs
 from s3ish.tables import keys
 from s3ish.tables.catalog import INLINE, PARTS, UPLOADS, USAGE
 from s3ish.tables.table import Held

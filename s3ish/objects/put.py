@@ -14,11 +14,11 @@ from s3ish.objects import usage, versions
 from s3ish.objects.conditions import UNCONDITIONAL, Conditions, WriteConditions
 from s3ish.objects.consequences import BY_SERVER, LIFECYCLE, Cause, Happening
 from s3ish.objects.encodings.chain import Chain, Encodings, Links
-from s3ish.objects.garbage import garbage_of
 from s3ish.objects.ingest import Source, ingest
 from s3ish.objects.lock import check_removal
 from s3ish.objects.quotas import LONG_BYTES
 from s3ish.objects.store import Conflicted, Store, attempts, translated
+from s3ish.objects.unreachable import garbage_of
 from s3ish.tables.catalog import INLINE, NULLS, USAGE, VERSIONS
 from s3ish.tables.table import Held
 

@@ -20,12 +20,12 @@ from s3ish.objects import get as read
 from s3ish.objects.client_tokens import ClientToken
 from s3ish.objects.conditions import ReadConditions
 from s3ish.objects.consequences import BY_SERVER, Cause, Happening
-from s3ish.objects.garbage import garbage_of
 from s3ish.objects.linking import link
 from s3ish.objects.lock import check_removal
 from s3ish.objects.own_parts import make_each, seal_part
 from s3ish.objects.put import publish
 from s3ish.objects.store import Conflicted, Store, attempts, translated
+from s3ish.objects.unreachable import garbage_of
 from s3ish.tables.table import Held
 
 

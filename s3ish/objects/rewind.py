@@ -10,8 +10,8 @@ from s3ish.errors import NoSuchBucket
 from s3ish.index.protocol import Change, Delete, Put
 from s3ish.model import BlobRef, Bucket, Garbage, Usage
 from s3ish.objects import holdings
-from s3ish.objects.garbage import drop_blobs, garbage_of
 from s3ish.objects.store import Store
+from s3ish.objects.unreachable import drop_blobs, garbage_of
 from s3ish.tables import keys
 from s3ish.tables.catalog import BUCKETS, CURRENT, INLINE, NULLS, OF_BUCKET, PARTS, UPLOADS, USAGE, VERSIONS
 

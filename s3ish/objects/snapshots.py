@@ -19,11 +19,11 @@ from s3ish.errors import SlowDown
 from s3ish.index.protocol import Change, Damaged, Delete, Put, Rows
 from s3ish.model import Garbage, Snapshot
 from s3ish.objects.amend import intent_of
-from s3ish.objects.garbage import drop_blobs
 from s3ish.objects.kept_rows import KeptRows, all_rows, packed
 from s3ish.objects.moments import commit_untouched, moments
 from s3ish.objects.settling import settle_each
 from s3ish.objects.store import Store, translated
+from s3ish.objects.unreachable import drop_blobs
 from s3ish.tables import keys
 from s3ish.tables.catalog import (
     BUCKETS,

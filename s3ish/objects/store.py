@@ -32,12 +32,12 @@ from s3ish.model import BlobRef, Bucket, Garbage, Version
 from s3ish.objects.consequences import Consequences, Happening
 from s3ish.objects.encodings.chain import Encodings, UnknownEncoding
 from s3ish.objects.encodings.keyring import Keyring
-from s3ish.objects.garbage import drop_blobs
 from s3ish.objects.key_queue import KeyQueue
 from s3ish.objects.quotas import Quotas
 from s3ish.objects.removal import Removal
 from s3ish.objects.room import PIECE_BYTES, Room
 from s3ish.objects.row_cache import RowCache
+from s3ish.objects.unreachable import drop_blobs
 from s3ish.objects.unresolved import UnresolvedWrites
 from s3ish.select.running import Selects
 from s3ish.tables import keys

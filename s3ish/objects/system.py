@@ -10,8 +10,8 @@ from msgspec.structs import replace
 from s3ish.index.protocol import Damaged, Put
 from s3ish.model import Garbage, SystemRecord
 from s3ish.objects.amend import amend_once
-from s3ish.objects.garbage import drop_blobs
 from s3ish.objects.store import Conflicted, Store, attempts, translated
+from s3ish.objects.unreachable import drop_blobs
 from s3ish.tables import keys
 from s3ish.tables.catalog import SYSTEM
 from s3ish.tables.state import SYSTEM_MARK

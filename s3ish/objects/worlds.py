@@ -14,12 +14,12 @@ from s3ish.errors import SlowDown
 from s3ish.index.prefixed_index import PrefixedIndex
 from s3ish.index.protocol import Change, Damaged, Delete, Put, RowIs, Rows
 from s3ish.model import BlobRef, Garbage, Snapshot
-from s3ish.objects.garbage import drop_blobs
 from s3ish.objects.kept_rows import KeptRows, all_rows
 from s3ish.objects.moments import commit_untouched, moments
 from s3ish.objects.pins import named_at, part_of, worlds_in
 from s3ish.objects.snapshots import START, NoSnapshot, find
 from s3ish.objects.store import Store, translated
+from s3ish.objects.unreachable import drop_blobs
 from s3ish.tables import keys
 from s3ish.tables.catalog import GARBAGE, INLINE, KEPT, SNAPSHOTS, WORLDS
 from s3ish.tables.table import Named

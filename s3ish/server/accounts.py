@@ -1,6 +1,6 @@
 """What answers beside S3 for users and their rights: the query APIs of STS and IAM, and the admin API."""
 
-from s3ish.auth.identify import Authenticator
+from s3ish.auth.authenticator import Authenticator
 from s3ish.auth.sessions import Sessions
 from s3ish.identity.providers import Providers
 from s3ish.identity.registry import Registry

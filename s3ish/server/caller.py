@@ -5,9 +5,9 @@ from datetime import datetime
 from msgspec import Struct
 from msgspec.structs import replace
 
-from s3ish.auth.authorize import Denied, decide_beside
 from s3ish.auth.condition_keys import Circumstances
 from s3ish.auth.credentials import User
+from s3ish.auth.evaluator import Denied, decide_beside
 from s3ish.auth.principals import Principal
 from s3ish.errors import AccessDenied
 from s3ish.identity.records import RoleRecord

@@ -19,9 +19,9 @@ from s3ish.api.context import Body, Context
 from s3ish.api.get import get_object
 from s3ish.api.misplaced import refuse_misplaced
 from s3ish.api.operation import Operation, refuse_not_built
-from s3ish.auth.authorize import Permit
+from s3ish.auth.authenticator import Authentication, Authenticator, is_presigned
 from s3ish.auth.condition_keys import Circumstances, Tags
-from s3ish.auth.identify import Authentication, Authenticator, is_presigned
+from s3ish.auth.evaluator import Permit
 from s3ish.auth.lasting import NO_NAMES
 from s3ish.auth.principals import principal_of
 from s3ish.auth.stand_ins import effective_headers

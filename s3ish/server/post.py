@@ -9,7 +9,7 @@ from typing import NamedTuple
 from urllib.parse import urlencode
 
 from s3ish.api.shapes import TagElement
-from s3ish.auth.identify import Authentication, Authenticator
+from s3ish.auth.authenticator import Authentication, Authenticator
 from s3ish.auth.post_policy import Sizes, check_policy
 from s3ish.errors import InvalidArgument
 from s3ish.server.body import RequestBody

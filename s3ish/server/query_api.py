@@ -8,8 +8,8 @@ import re
 from collections.abc import Mapping
 from typing import NamedTuple
 
+from s3ish.auth.authenticator import Authenticator
 from s3ish.auth.condition_keys import Circumstances
-from s3ish.auth.identify import Authenticator
 from s3ish.auth.principals import principal_of
 from s3ish.auth.request import HttpRequest
 from s3ish.auth.sessions import Sessions

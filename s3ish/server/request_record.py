@@ -7,9 +7,9 @@ from urllib.parse import unquote
 
 from s3ish.api.context import KeyOutcome
 from s3ish.api.operation import Operation
+from s3ish.auth.authenticator import UNSIGNED, Authentication
 from s3ish.auth.condition_keys import Circumstances
 from s3ish.auth.diagnosis import without_secrets
-from s3ish.auth.identify import UNSIGNED, Authentication
 from s3ish.auth.principals import ANONYMOUS, Principal
 from s3ish.auth.request import HttpRequest
 from s3ish.errors import S3Error

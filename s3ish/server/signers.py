@@ -8,8 +8,8 @@ from datetime import datetime
 
 from msgspec.structs import replace
 
+from s3ish.auth.authenticator import Authenticator
 from s3ish.auth.credentials import User
-from s3ish.auth.identify import Authenticator
 from s3ish.auth.moments import MAX_SKEW, write_iso
 from s3ish.auth.request import HttpRequest
 from s3ish.errors import (

@@ -2,8 +2,8 @@
 
 from msgspec import Struct
 
+from s3ish.auth.authenticator import Authenticator
 from s3ish.auth.condition_keys import Circumstances
-from s3ish.auth.identify import Authenticator
 from s3ish.auth.principals import ANONYMOUS, Principal, principal_of
 from s3ish.auth.request import HttpRequest
 from s3ish.errors import S3Error

@@ -12,8 +12,8 @@ from typing import Annotated, Any, NamedTuple, TypeVar
 import msgspec
 from msgspec import Meta, Struct
 
-from s3ish.auth.authorize import Denied, decide_beside
 from s3ish.auth.condition_keys import Circumstances
+from s3ish.auth.evaluator import Denied, decide_beside
 from s3ish.auth.principals import Principal
 from s3ish.errors import AccessDenied, S3Error
 from s3ish.model import ACCOUNT

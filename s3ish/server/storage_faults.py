@@ -7,8 +7,8 @@ from s3ish.blob.erasure.harm import harm
 from s3ish.blob.protocol import BlobError
 from s3ish.blob.volumes.trouble import Kind
 from s3ish.blob.volumes.volume_set import Volumes
-from s3ish.objects.garbage import blobs_of
 from s3ish.objects.store import Store
+from s3ish.objects.unreachable import blobs_of
 
 
 class StorageFaults:

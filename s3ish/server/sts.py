@@ -9,7 +9,7 @@ import re
 
 from msgspec.structs import replace
 
-from s3ish.auth.authorize import Denied, decide_assuming
+from s3ish.auth.evaluator import Denied, decide_assuming
 from s3ish.auth.policy import read_policy, read_trust_policy
 from s3ish.auth.sessions import LEAST_SECONDS, MOST_SECONDS, Session, Temporary
 from s3ish.errors import AccessDenied, MalformedPolicy, MalformedPolicyDocument, ValidationError

@@ -5,7 +5,7 @@ https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRoleWithWebIdentit
 
 from msgspec.structs import replace
 
-from s3ish.auth.authorize import Denied, decide_assuming
+from s3ish.auth.evaluator import Denied, decide_assuming
 from s3ish.auth.policy import read_trust_policy
 from s3ish.auth.principals import Principal
 from s3ish.auth.sessions import LEAST_SECONDS, Session

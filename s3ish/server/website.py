@@ -17,7 +17,7 @@ from s3ish.api.authorize import check_payer, check_permit
 from s3ish.api.context import Body, Context
 from s3ish.api.get import GetObjectRequest, get_object, head_object
 from s3ish.api.website import WEBSITE, Redirect, RoutingRule, WebsiteConfiguration
-from s3ish.auth.authorize import Permit
+from s3ish.auth.evaluator import Permit
 from s3ish.auth.principals import ANONYMOUS
 from s3ish.errors import (
     MethodNotAllowed,

@@ -12,8 +12,8 @@ from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials as BotoCredentials
 from msgspec.structs import replace
 
+from s3ish.auth.authenticator import Authenticator
 from s3ish.auth.credentials import Credentials, User
-from s3ish.auth.identify import Authenticator
 from s3ish.auth.request import HttpRequest
 from s3ish.model import Owner
 from s3ish.server.request_record import read_headers

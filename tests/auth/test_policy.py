@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from s3ish.auth.acl import ALL_USERS, AUTHENTICATED_USERS, AccessList
-from s3ish.auth.authorize import Allowed, Block, BucketRules, Denied, Permit, decide
 from s3ish.auth.condition_keys import Circumstances
+from s3ish.auth.evaluator import Allowed, Block, BucketRules, Denied, Permit, decide
 from s3ish.auth.patterns import Pattern
 from s3ish.auth.policy import read_policy
 from s3ish.auth.principals import ANONYMOUS, Principal

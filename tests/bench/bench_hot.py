@@ -23,10 +23,10 @@ from botocore.credentials import Credentials as Keys
 from compat.bench import filling
 from s3ish.api.catalogue import catalogue
 from s3ish.api.rules import rules_of
-from s3ish.auth.authorize import Permit, decide
+from s3ish.auth.authenticator import Authenticator
 from s3ish.auth.condition_keys import Circumstances
 from s3ish.auth.credentials import Credentials, User
-from s3ish.auth.identify import Authenticator
+from s3ish.auth.evaluator import Permit, decide
 from s3ish.auth.principals import principal_of
 from s3ish.auth.request import HttpRequest
 from s3ish.clock import Clock

@@ -21,8 +21,8 @@ from botocore.credentials import Credentials as Keys
 
 from compat.bench import filling
 from s3ish.api.catalogue import catalogue
+from s3ish.auth.authenticator import Authenticator
 from s3ish.auth.credentials import Credentials, User
-from s3ish.auth.identify import Authenticator
 from s3ish.auth.policy import read_policy
 from s3ish.clock import Clock
 from s3ish.model import Owner

@@ -15,8 +15,8 @@ from s3ish.api.multipart import _source_range
 from s3ish.api.object_headers import read_tagging
 from s3ish.api.page_tokens import read_token
 from s3ish.auth import sigv4
-from s3ish.auth.authorize import BucketRules, Permit, decide
 from s3ish.auth.condition_keys import Circumstances
+from s3ish.auth.evaluator import BucketRules, Permit, decide
 from s3ish.auth.policy import read_policy
 from s3ish.auth.principals import ANONYMOUS
 from s3ish.auth.request import HttpRequest

@@ -16,8 +16,8 @@ import httptools
 import structlog
 
 from s3ish.api.catalogue import catalogue
+from s3ish.auth.authenticator import Authenticator
 from s3ish.auth.credentials import Credentials, User
-from s3ish.auth.identify import Authenticator
 from s3ish.model import Owner
 from s3ish.observe.observer import Observer
 from s3ish.server.pipeline import S3Application

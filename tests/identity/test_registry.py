@@ -17,8 +17,8 @@ from s3ish.identity.resealing import reseal
 from s3ish.identity.secrets import Secrets
 from s3ish.index.protocol import Put, Unavailable
 from s3ish.integrity.check import Check
+from s3ish.integrity.orphans import SweepJob
 from s3ish.integrity.rebuild import rebuild
-from s3ish.integrity.sweep import SweepJob
 from s3ish.model import Owner
 from s3ish.objects.encodings.keyring import Keyring
 from s3ish.tables.catalog import SYSTEM

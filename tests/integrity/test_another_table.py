@@ -12,10 +12,10 @@ from s3ish.errors import ServiceUnavailable
 from s3ish.index.protocol import Delete, Put
 from s3ish.integrity.catalog_walk import count_rows, find
 from s3ish.integrity.check import Check
+from s3ish.integrity.orphans import SweepJob
 from s3ish.integrity.rebuild import rebuild
 from s3ish.integrity.scrub import ScrubJob
 from s3ish.integrity.startup import recover
-from s3ish.integrity.sweep import SweepJob
 from s3ish.model import BlobRef
 from s3ish.objects.amend import amend
 from s3ish.observe.observer import Observer

@@ -15,8 +15,8 @@ from s3ish.index.protocol import Delete
 from s3ish.integrity import blind_spots as module
 from s3ish.integrity.blind_spots import read_blind_spots
 from s3ish.integrity.check import Check
+from s3ish.integrity.orphans import SweepJob
 from s3ish.integrity.rebuild import rebuild
-from s3ish.integrity.sweep import SweepJob
 from s3ish.objects import multipart
 from s3ish.tables.state import SWEEP
 from tests.objects.support import (

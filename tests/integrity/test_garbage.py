@@ -7,7 +7,7 @@ from s3ish.index.protocol import Put
 from s3ish.integrity.garbage import GarbageJob, RemovalJob
 from s3ish.model import Garbage
 from s3ish.objects import multipart
-from s3ish.objects.garbage import drop_blobs
+from s3ish.objects.unreachable import drop_blobs
 from s3ish.tables.state import SWEEP
 from tests.objects.support import add_part, begin, complete, get, put, referenced, remove, sample, sealed
 

@@ -6,8 +6,8 @@ import pytest
 from msgspec.structs import replace
 
 from s3ish.integrity import rebuild as module
+from s3ish.integrity.orphans import SweepJob
 from s3ish.integrity.rebuild import rebuild
-from s3ish.integrity.sweep import SweepJob
 from s3ish.model import Attributes
 from s3ish.objects import buckets, multipart
 from s3ish.tables import keys

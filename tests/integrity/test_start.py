@@ -9,9 +9,9 @@ import pytest
 
 from s3ish.blob.volumes.folders import Folders
 from s3ish.blob.volumes.volume import Volume
-from s3ish.integrity import sweep
+from s3ish.integrity import orphans
+from s3ish.integrity.orphans import SweepJob
 from s3ish.integrity.startup import recover
-from s3ish.integrity.sweep import SweepJob
 from s3ish.model import Upload
 from s3ish.objects import listing
 from s3ish.tables import keys, records
@@ -58,7 +58,7 @@ def counted(store):
 
 async def test_a_start_takes_no_longer_for_what_was_left_behind(store, world, monkeypatch):  # case 149
     """It is looked through in the background, in steps that are bounded."""
-    monkeypatch.setattr(sweep, "_BATCH", 50)
+    monkeypatch.setattr(orphans, "_BATCH", 50)
     asked = []
     for count in (5, 60):
         await leave_behind(store, world, count)
@@ -73,7 +73,7 @@ async def test_a_start_takes_no_longer_for_what_was_left_behind(store, world, mo
                 more = (await job.step()).more
             steps.append(found.total())
         assert job.removed == count
-        assert max(steps) < 20 * sweep._BATCH
+        assert max(steps) < 20 * orphans._BATCH
     assert asked[0] == asked[1]
     assert len(steps) > 2
     assert not [name for name in world.files() if "/." in name or "dead" in name]

@@ -8,9 +8,9 @@ import pytest
 from s3ish.blob.volumes.volume import Volume
 from s3ish.integrity.check import Check
 from s3ish.integrity.garbage import GarbageJob
+from s3ish.integrity.orphans import UNNAMED, SweepJob
 from s3ish.integrity.rebuild import rebuild
 from s3ish.integrity.startup import join, recover
-from s3ish.integrity.sweep import UNNAMED, SweepJob
 from s3ish.objects import buckets
 from s3ish.tables.catalog import BUCKETS, TABLES, VERSIONS
 from s3ish.tables.state import SWEEP, UNCLEAN

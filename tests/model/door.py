@@ -7,8 +7,8 @@ import hashlib
 from urllib.parse import quote, urlencode
 
 from s3ish.api.catalogue import catalogue
+from s3ish.auth.authenticator import Authentication
 from s3ish.auth.credentials import User
-from s3ish.auth.identify import Authentication
 from s3ish.auth.payload import Payload, PayloadMode
 from s3ish.auth.sigv4 import ALGORITHM
 from s3ish.model import Owner

@@ -12,7 +12,7 @@ from s3ish.clock import Clock
 from s3ish.errors import S3Error
 from s3ish.index.sqlite import SQLiteIndex
 from s3ish.integrity.garbage import GarbageJob
-from s3ish.integrity.sweep import SweepJob
+from s3ish.integrity.orphans import SweepJob
 from s3ish.integrity.usage_count import count_usage
 from s3ish.model import Attributes, BlobRef, Owner, Upload
 from s3ish.objects import buckets, copy, delete, listing, multipart, versions

@@ -14,8 +14,8 @@ from s3ish.index.protocol import Delete, Unavailable
 from s3ish.integrity.catalog_walk import inventory
 from s3ish.integrity.garbage import GarbageJob
 from s3ish.integrity.inspect import Inspector
+from s3ish.integrity.orphans import SweepJob
 from s3ish.integrity.rebuild import rebuild
-from s3ish.integrity.sweep import SweepJob
 from s3ish.integrity.unresolved import UnresolvedJob
 from s3ish.objects import copy, multipart
 from s3ish.objects import get as read

@@ -13,7 +13,7 @@ from s3ish import config_sources, engines
 from s3ish.cli import store as commands
 from s3ish.clock import Clock
 from s3ish.index.protocol import IndexFailure
-from s3ish.integrity.sweep import SweepJob
+from s3ish.integrity.orphans import SweepJob
 from s3ish.model import Owner
 from s3ish.objects import buckets
 from s3ish.process import index_place, start

@@ -13,7 +13,7 @@ import pytest
 
 from s3ish.index import pages, sqlite, sqlite_file
 from s3ish.index.protocol import Damaged, Delete, IndexFull
-from s3ish.integrity.sweep import SweepJob
+from s3ish.integrity.orphans import SweepJob
 from s3ish.process import index_place, start
 from s3ish.tables.state import SWEEP
 from tests.process.test_blank_index import DATA, check, fill, look, lose, serve, settings_of

@@ -10,7 +10,7 @@ import pytest
 
 from s3ish import config_sources
 from s3ish.integrity.garbage import GarbageJob
-from s3ish.integrity.sweep import SweepJob
+from s3ish.integrity.orphans import SweepJob
 from s3ish.objects import buckets, multipart
 from s3ish.process import start
 from s3ish.tables import keys

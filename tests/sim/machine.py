@@ -25,8 +25,8 @@ from s3ish.blob.wrappers.unsealed import UnsealedStore
 from s3ish.clock import Clock
 from s3ish.index.memory import MemoryIndex, Rows
 from s3ish.integrity.garbage import GarbageJob
+from s3ish.integrity.orphans import SweepJob
 from s3ish.integrity.startup import recover
-from s3ish.integrity.sweep import SweepJob
 from s3ish.model import Link
 from s3ish.objects import ingest, multipart, worlds
 from s3ish.objects.encodings import cipher

@@ -11,9 +11,9 @@ from s3ish.blob.erasure import amending
 from s3ish.blob.erasure.shard_files import ShardFiles
 from s3ish.blob.volumes.volume import Volume
 from s3ish.index.memory import MemoryIndex
-from s3ish.integrity import startup, sweep
+from s3ish.integrity import orphans, startup
 from s3ish.integrity.garbage import GarbageJob
-from s3ish.integrity.sweep import SweepJob
+from s3ish.integrity.orphans import SweepJob
 from s3ish.jobs.runner import Step
 from s3ish.objects import settling
 from s3ish.objects.snapshots import START
@@ -255,5 +255,5 @@ class TestBrokenStores:
             return 0
 
         monkeypatch.setattr(startup, "settle_all", settle)
-        monkeypatch.setattr(sweep, "settle_all", settle)
+        monkeypatch.setattr(orphans, "settle_all", settle)
         assert "intents are left" in (await crashes(system, volumes))[0]

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from s3ish.model import BlobRef, Checksum, Garbage, Part, Version
-from s3ish.objects.garbage import garbage_of
+from s3ish.objects.unreachable import garbage_of
 from s3ish.tables import part_list, records
 from s3ish.tables.catalog import TABLES, VERSIONS
 from tests.objects.support import NO_BLOB, OWNER

@@ -14,7 +14,7 @@ from s3ish.blob.erasure.reader import ErasureReader, ShardReader
 from s3ish.blob.erasure.repair import Repair
 from s3ish.blob.erasure.sidecar import Sidecar
 from s3ish.blob.erasure.sidecar_copies import Copies, newest, read_copies, read_copy, verdict
-from s3ish.blob.erasure.sweep import sweep
+from s3ish.blob.erasure.strays import sweep
 from s3ish.blob.erasure.writer import ErasureWriter
 from s3ish.blob.memory_reader import MemoryReader
 from s3ish.blob.paths import Past

@@ -12,8 +12,8 @@ from urllib.parse import unquote_to_bytes
 
 from msgspec.structs import replace
 
+from s3ish.auth.authenticator import Authenticator, is_presigned
 from s3ish.auth.condition_keys import Circumstances
-from s3ish.auth.identify import Authenticator, is_presigned
 from s3ish.auth.principals import principal_of
 from s3ish.auth.request import HttpRequest
 from s3ish.auth.sigv4 import ALGORITHM

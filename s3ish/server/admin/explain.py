@@ -8,8 +8,8 @@ from msgspec.structs import asdict
 
 from s3ish.api.authorize import decision_on
 from s3ish.auth.actions import actions_matching, nearest_to
-from s3ish.auth.authorize import Denied, Permit
 from s3ish.auth.condition_keys import Circumstances
+from s3ish.auth.evaluator import Denied, Permit
 from s3ish.auth.principals import ANONYMOUS, Principal, principal_of
 from s3ish.errors import NoSuchEntity, ValidationError
 from s3ish.identity.picking import pick

@@ -6,9 +6,9 @@ from datetime import UTC, datetime
 import pytest
 
 from s3ish.auth.acl import canned
-from s3ish.auth.authorize import Allowed, BucketRules, Denied, Permit, decide
 from s3ish.auth.condition_keys import Circumstances
 from s3ish.auth.credentials import User
+from s3ish.auth.evaluator import Allowed, BucketRules, Denied, Permit, decide
 from s3ish.auth.policy import read_policy
 from s3ish.auth.principals import ANONYMOUS, principal_of
 from s3ish.errors import MalformedPolicy

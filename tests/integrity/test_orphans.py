@@ -8,11 +8,11 @@ import pytest
 from s3ish.blob.protocol import Unwritable
 from s3ish.errors import InternalError
 from s3ish.index.protocol import Delete, NewerFormat, Put
-from s3ish.integrity import sweep as orphans
+from s3ish.integrity import orphans
 from s3ish.integrity.garbage import GarbageJob
 from s3ish.integrity.inspect import Inspector
+from s3ish.integrity.orphans import SweepJob
 from s3ish.integrity.rebuild import rebuild
-from s3ish.integrity.sweep import SweepJob
 from s3ish.model import Version
 from s3ish.objects import buckets, multipart
 from s3ish.tables.catalog import VERSIONS
