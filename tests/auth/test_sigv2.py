@@ -9,7 +9,6 @@ from botocore.auth import HmacV1Auth
 from hypothesis import assume, given
 from hypothesis import strategies as st
 from msgspec.structs import replace
-from tests.auth.test_identify import HEADERS, KEYS, METHODS, QUERIES, mutations, replaced
 
 from s3ish.auth import sigv2
 from s3ish.auth.credentials import User
@@ -33,6 +32,7 @@ from tests.auth.support import (
     with_headers,
     with_query,
 )
+from tests.auth.test_authenticator import HEADERS, KEYS, METHODS, QUERIES, mutations, replaced
 
 SKEW = timedelta(minutes=15)
 SECOND = timedelta(seconds=1)
