@@ -134,8 +134,11 @@ class DeliveryJob:
                         return
                     try:
                         await self._target.send([message for _, message in batch])
-                    except Undelivered as error:
-                        reasons.append(str(error))
+                    except Exception as error:
+                        if not isinstance(error, Undelivered):  # its connection may be of no use any more
+                            log.exception("a target failed in an unknown way", target=self._arn)
+                            await self._target.close()
+                        reasons.append(str(error) or type(error).__name__)
                         self._held.add(batch[0][1].order)
                         return
                 sent.extend(key for key, _ in batch)

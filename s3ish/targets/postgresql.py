@@ -35,7 +35,7 @@ class PostgreSQL:
             if self._connection is None:
                 self._connection = await self._open()
             await self._connection.executemany(self._insert, rows, timeout=self._broker.timeout_seconds)
-        except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
+        except (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError) as error:
             await self.close()
             raise Undelivered(str(error) or type(error).__name__) from error
 

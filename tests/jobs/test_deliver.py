@@ -124,6 +124,35 @@ async def test_events_of_a_key_wait_for_the_one_before_them_and_others_do_not(no
     assert shelf.taken[10:] == ["b/bad"] * 10
 
 
+async def test_a_client_library_that_fails_in_an_unknown_way_costs_its_connection_and_no_event(notified, watch, begin):
+    class Broken(Shelf):
+        opened = 0
+        broken = False
+
+        async def send(self, messages):
+            self.opened = self.opened or 1
+            if messages[0].order == "b/bad" or self.broken:
+                self.broken = True
+                raise RuntimeError("cannot switch to state 13; another operation is in progress")
+            await super().send(messages)
+
+        async def close(self):
+            self.opened, self.broken = 0, False
+
+    for key in ("good", "bad", "other"):
+        await put(notified, key)
+    shelf = Broken(in_flight=1)
+    job = begin(shelf)
+    await run(job)
+    assert shelf.opened == 0
+    assert sorted(shelf.taken + await waiting(notified)) == ["b/good", "bad", "other"]
+    watch.seconds += 100
+    shelf.send = super(Broken, shelf).send
+    await run(job)
+    assert shelf.taken == ["b/good", "b/bad", "b/other"]
+    assert await waiting(notified) == []
+
+
 async def test_more_keys_than_a_step_looks_at_can_wait_without_holding_up_the_rest(notified, watch, begin, monkeypatch):
     monkeypatch.setattr(deliver, "_ROWS_A_STEP", 4)
     await put(notified, "good")
