@@ -290,13 +290,16 @@ def _token(request: HttpRequest, query: sigv4.Query) -> str:
 
 
 def _matches_v4(request: HttpRequest, claim: claims.Claim, key: bytes, *, presigned: bool) -> bool:
-    """Whether a signature is right for a request; what is said of the body need not be signed with a URL."""
+    """Whether a signature is right for a request that has all that was signed.
+
+    What is said of the body need not be signed with a URL.
+    """
     given = claim.signature.encode("utf-8", "replace")
     right = hmac.compare_digest(sigv4.sign(key, _texts(request, claim, claim.payload)[0]).encode(), given)
     if presigned and claim.payload != sigv4.UNSIGNED:
         text = _texts(request, claim, sigv4.UNSIGNED)[0]
         right |= hmac.compare_digest(sigv4.sign(key, text).encode(), given)
-    return right
+    return right and request.headers.keys() >= claim.signed.all
 
 
 def _texts(request: HttpRequest, claim: claims.Claim, payload: str) -> tuple[str, str]:

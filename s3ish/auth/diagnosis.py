@@ -23,6 +23,8 @@ def diagnose(request: HttpRequest, claim: Claim, secret_key: str) -> str:
         claim: its signature, which is not the one expected.
         secret_key: that of the user whom it names.
     """
+    if absent := [name for name in claim.signed.names if name not in request.headers]:
+        return f"the signed header {absent[0][:64]} is not in the request: a proxy or the client took it away"
     canonical_path = sigv4.canonical_path(request.raw_path)
     key = sigv4.derive(secret_key, claim.scope)
     given = claim.signature.encode("utf-8", "replace")

@@ -130,11 +130,11 @@ def canonical_request(
 
     Args:
         path, query: already canonical.
-        signed: names of the signed headers, lower-case and sorted; all of them are in ``headers``.
+        signed: names of the signed headers, lower-case and sorted; one that is not in ``headers`` has no value.
         payload: what stands for the body.
     """
     names = list(signed)
-    lines = "".join([f"{name}:{_collapse(headers[name])}\n" for name in names])
+    lines = "".join([f"{name}:{_collapse(headers.get(name, ''))}\n" for name in names])
     return f"{method}\n{path}\n{query}\n{lines}\n{';'.join(names)}\n{payload}"
 
 

@@ -3,7 +3,7 @@
 import hashlib
 import uuid
 from datetime import UTC, datetime, timedelta
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import quote, urlencode, urlsplit
 
 import boto3
 import pytest
@@ -201,6 +201,17 @@ def test_presigned_for_another_method(presigned, raw, bucket, key, unchanged):  
 @pytest.mark.parametrize("extra", ["&versionId=null", "&partNumber=1", "&acl", "&response-content-type=text%2Fhtml"])
 def test_presigned_and_changed(presigned, raw, bucket, key, extra):  # case 65
     assert raw("GET", presigned("get_object", bucket) + extra, keys=None).outcome == (403, "SignatureDoesNotMatch")
+
+
+@pytest.mark.parametrize("name", ["absent", "x\n-y", "x\0", "x<y>", "x\u20ac"])
+def test_presigned_with_a_signed_header_that_does_not_come(presigned_v4, raw, bucket, key, name):  # case 57
+    names = quote(f"host;{name}" if name > "host" else f"{name};host")
+    path = presigned_v4("get_object", bucket).replace("SignedHeaders=host", f"SignedHeaders={names}")
+    answer = raw("GET", path, keys=None)
+    assert answer.outcome == (403, "SignatureDoesNotMatch")  # well-formed, whatever the name is
+    assert answer.xml.findtext("StringToSign").startswith("AWS4-HMAC-SHA256\n")
+    assert "\nhost:" in answer.xml.findtext("CanonicalRequest")
+    assert f"\n{name}:\n".encode() in bytes.fromhex(answer.xml.findtext("CanonicalRequestBytes"))
 
 
 def test_presigned_for_another_key(presigned, raw, bucket, key):

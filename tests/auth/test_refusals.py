@@ -1,5 +1,6 @@
 """What is not a right signature, and the error that says so: one row a way to be wrong."""
 
+import hashlib
 from datetime import timedelta
 from email.utils import format_datetime
 
@@ -8,7 +9,7 @@ from msgspec.structs import replace
 
 from s3ish.auth.credentials import User
 from s3ish.auth.payload import Payload, PayloadMode
-from s3ish.errors import S3Error
+from s3ish.errors import S3Error, SignatureDoesNotMatch
 from tests.auth.support import (
     ALICE,
     HOST,
@@ -424,6 +425,26 @@ SIGNED = "host;x-amz-content-sha256;x-amz-date;x-amz-meta-a"
 )
 def test_lists_of_signed_headers(names, status, code):
     assert code_of(with_authorization(header_request(), SIGNED, names)) == (status, code)
+
+
+@pytest.mark.parametrize("sign", [sign_header, sign_query])
+@pytest.mark.parametrize("value", ["1", ""])
+def test_a_signed_header_that_did_not_come_is_shown_without_a_value(sign, value):  # case 57
+    request = sign("GET", "/bucket/key", headers=[("x-amz-meta-a", value), ("x-amz-meta-b", "2")])
+    with pytest.raises(SignatureDoesNotMatch) as caught:
+        authenticator().identify(with_headers(request, x_amz_meta_a=None), NOW)
+    details = caught.value.details
+    assert caught.value.message == SignatureDoesNotMatch.text
+    assert "\nx-amz-meta-a:\nx-amz-meta-b:2\n" in details["CanonicalRequest"]
+    assert details["StringToSign"].endswith(hashlib.sha256(details["CanonicalRequest"].encode()).hexdigest())
+    assert details["AWSAccessKeyId"] == ALICE.access_key
+    assert bytes.fromhex(details["StringToSignBytes"]).decode() == details["StringToSign"]
+    assert "x-amz-meta-a is not in the request" in caught.value.reason
+
+
+def test_an_unknown_key_is_told_before_what_is_not_there():  # case 57
+    request = with_headers(header_request(), x_amz_meta_a=None)
+    assert code_of(with_authorization(request, ALICE.access_key, "nobody")) == (403, "InvalidAccessKeyId")
 
 
 # case 58
