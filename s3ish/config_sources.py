@@ -57,6 +57,9 @@ WELL_KNOWN_SECRETS = frozenset(
 )
 """Secret keys that programs have as defaults or that documents show, in lower case. The access key does not matter."""
 
+LEAST_SECRET = 8
+"""How many characters a secret key has beyond loopback, as keys have that are made at run time."""
+
 _PAIR = ("auth.access_key", "auth.secret_key")
 _AWS_PAIR = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
 """What clients in the same shell sign with; it gives the root user's keys only where ``auth.from_aws_environment``."""
@@ -141,8 +144,8 @@ def check(settings: Settings, environment: Mapping[str, str]) -> Iterator[tuple[
     auth = settings.auth
     if bool(auth.access_key) != bool(auth.secret_key.reveal()):
         yield "", "set both S3ISH_ACCESS_KEY and S3ISH_SECRET_KEY, or neither"
-    elif well_known := _well_known(settings):
-        yield "", _refusal(settings, environment, well_known)
+    elif guessed := _guessed(settings):
+        yield "", _refusal(settings, environment, *guessed)
     keys = [settings.root_keys[0], *(user.access_key for user in auth.users)]
     if len(set(keys)) != len(keys):
         yield "auth.users", "auth.users: two users have the same access key"
@@ -271,16 +274,21 @@ def _policies(settings: Settings) -> Iterator[tuple[str, str]]:
                 yield "auth.users", f"auth.users: a policy of {_shown(user.id)}: {reason}"
 
 
-# --- keys that others know
+# --- keys that others know or guess
 
 
-def _well_known(settings: Settings) -> list[str]:
-    """Return whose keys are well known: those of the root user, or of another one, by name."""
+def _guessed(settings: Settings) -> tuple[str, str] | None:
+    """Return what is wrong with keys on an address that others reach, and whose they are; None if nothing is."""
+    if settings.auth.allow_well_known_keys or _is_loopback(settings.server.host):
+        return None
     pairs = {"the root user": settings.root_keys}
     pairs |= {f"the user {user.id}": (user.access_key, user.secret_key.reveal()) for user in settings.auth.users}
-    if settings.auth.allow_well_known_keys or _is_loopback(settings.server.host):
-        return []
-    return [whose for whose, (access_key, secret) in pairs.items() if _is_well_known(access_key, secret)]
+    for whose, (access_key, secret) in pairs.items():
+        if _is_well_known(access_key, secret):
+            return "well-known keys", whose
+        if len(secret) < LEAST_SECRET:
+            return f"a secret key of fewer than {LEAST_SECRET} characters", whose
+    return None
 
 
 def _is_well_known(access_key: str, secret: str) -> bool:
@@ -288,9 +296,9 @@ def _is_well_known(access_key: str, secret: str) -> bool:
     return secret.lower() in WELL_KNOWN_SECRETS or secret == access_key
 
 
-def _refusal(settings: Settings, environment: Mapping[str, str], whose: list[str]) -> str:
-    """Return why a server does not listen to others with well-known keys, and what to do."""
-    reason = f"refusing to listen on {_shown(settings.server.host)} with well-known keys of {_shown(whose[0])}"
+def _refusal(settings: Settings, environment: Mapping[str, str], what: str, whose: str) -> str:
+    """Return why a server does not listen to others, and what to do; see ``_guessed``."""
+    reason = f"refusing to listen on {_shown(settings.server.host)} with {what} of {_shown(whose)}"
     if settings.is_development:
         reason += f" ({key_source(settings, environment)})"
     among = "in a stack for tests that no other machine reaches, set S3ISH_ALLOW_WELL_KNOWN_KEYS=true"

@@ -340,7 +340,21 @@ def test_one_half_of_a_pair_of_keys_is_refused():
 def test_well_known_keys_never_listen_to_others(host):  # case 136
     with pytest.raises(ConfigError, match=f"refusing to listen on {host} .* MINIO_ROOT_USER, .*S3ISH_SECRET_KEY"):
         load({"server.host": host}, {})
-    assert load({"server.host": host}, {"S3ISH_ACCESS_KEY": "a", "S3ISH_SECRET_KEY": "b"}).server.host == host
+    assert load({"server.host": host}, {"S3ISH_ACCESS_KEY": "a", "S3ISH_SECRET_KEY": "b" * 8}).server.host == host
+
+
+@pytest.mark.parametrize("secret", ["b", "1234567", "äöüß"])
+@pytest.mark.parametrize("whose", ["the root user", "the user u"])
+def test_secret_keys_that_can_be_tried_out_never_listen_to_others(toml, secret, whose):  # case 136
+    others = secret if whose == "the user u" else "long and random"
+    file = toml(f"[[auth.users]]\nid = 'u'\naccess_key = 'u'\nsecret_key = '{others}'\n")
+    keys = {"S3ISH_ACCESS_KEY": "a", "S3ISH_SECRET_KEY": secret if whose == "the root user" else "long and random"}
+    reason = f"^refusing to listen on :: with a secret key of fewer than 8 characters of {whose}: set S3ISH_ACCESS_KEY"
+    with pytest.raises(ConfigError, match=reason) as refused:
+        load({"server.host": "::"}, keys, file)
+    assert secret not in str(refused.value).split()
+    assert load({"server.host": "::1"}, keys, file).root_keys == ("a", keys["S3ISH_SECRET_KEY"])
+    assert load({"server.host": "::"}, keys | {"S3ISH_ALLOW_WELL_KNOWN_KEYS": "true"}, file).server.host == "::"
 
 
 PAIRS = [

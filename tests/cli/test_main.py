@@ -129,7 +129,7 @@ def test_a_taken_port_is_named(run_s3ish, tmp_path):
 
 @pytest.mark.parametrize("host", ["192.0.2.1", "nowhere.invalid", "a..b", "x" * 300, "127.0.0.1 "])
 def test_an_address_that_cannot_be_had_is_named_in_one_line(run_s3ish, tmp_path, host):
-    ended = run_s3ish("serve", tmp_path / "data", "--host", host, S3ISH_ACCESS_KEY="a", S3ISH_SECRET_KEY="b")
+    ended = run_s3ish("serve", tmp_path / "data", "--host", host, S3ISH_ACCESS_KEY="a", S3ISH_SECRET_KEY="b" * 8)
     assert ended.returncode == 1
     assert ended.stderr.startswith(f"s3ish: cannot listen on {host}:9000: ")
     assert ended.stderr.endswith("; choose another with --port or --host\n")
@@ -351,7 +351,7 @@ def test_presign_addresses_the_server_of_its_own_settings(run_s3ish, tmp_path):
 
     assert address() == "http://127.0.0.1:9000"
     assert address(S3ISH_PORT="9001") == "http://127.0.0.1:9001"
-    keys = {"S3ISH_ACCESS_KEY": "a", "S3ISH_SECRET_KEY": "b"}
+    keys = {"S3ISH_ACCESS_KEY": "a", "S3ISH_SECRET_KEY": "b" * 8}
     assert address(S3ISH_HOST="0.0.0.0", **keys) == "http://127.0.0.1:9000"
     assert address(S3ISH_HOST="s3.test", S3ISH_PORT="80", **keys) == "http://s3.test"
     assert address(S3ISH_HOST="::1", S3ISH_PORT="9001") == "http://[::1]:9001"
