@@ -439,7 +439,7 @@ class S3Application:
             call.pays = check_payer(bucket, principal, circumstances.headers)
         if operation.says and bucket:
             return "what the body says is decided on with it"
-        if operation.is_of_each_key and not principal.is_anonymous:
+        if operation.is_of_each_key:
             return "each key is decided by itself"
         permit = _own_permit(operation, target, circumstances)
         return await check_permit(self._store, principal, permit, bucket, circumstances)

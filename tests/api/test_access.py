@@ -1,5 +1,7 @@
 """Who may do what with a bucket: its policy, its access list, ownership and the public access block."""
 
+import base64
+import hashlib
 import json
 
 import boto3
@@ -50,6 +52,27 @@ def test_a_public_read_bucket_is_read_by_anonymous_callers_and_not_written(s3, s
     assert raw("GET", f"/{shared}", keys=None).outcome == (403, "AccessDenied")
     s3.delete_bucket_policy(Bucket=shared)
     assert raw("GET", f"/{shared}/k", keys=None).outcome == (403, "AccessDenied")
+
+
+@pytest.mark.parametrize("keys", [None, OTHER], ids=["anonymous", "another account"])
+def test_of_a_batch_those_keys_are_removed_that_a_policy_gives(s3, shared, raw, keys):
+    for key in ("inbox/a", "inbox/b", "inbox/kept"):
+        s3.put_object(Bucket=shared, Key=key, Body=b"x")
+    statements = [
+        {"Effect": effect, "Principal": "*", "Action": "s3:DeleteObject", "Resource": f"arn:aws:s3:::{shared}/{key}"}
+        for effect, key in (("Allow", "inbox/*"), ("Deny", "inbox/kept"))
+    ]
+    s3.put_bucket_policy(Bucket=shared, Policy=json.dumps({"Version": "2012-10-17", "Statement": statements}))
+    named = "".join(f"<Object><Key>{key}</Key></Object>" for key in ("inbox/a", "k", "inbox/kept", "inbox/b", "inbox/c"))
+    body = f"<Delete>{named}<Object><Key>inbox/a</Key><VersionId>null</VersionId></Object></Delete>".encode()
+    digest = {"Content-MD5": base64.b64encode(hashlib.md5(body).digest()).decode()}
+    answer = raw("POST", f"/{shared}?delete", body, digest, keys=keys)
+    assert answer.status == 200
+    assert [it.text for it in answer.xml.findall("Deleted/Key")] == ["inbox/a", "inbox/b", "inbox/c"]
+    errors = [[part.text for part in it] for it in answer.xml.findall("Error")]
+    denied = ["AccessDenied", "Access Denied"]
+    assert errors == [["k", *denied], ["inbox/kept", *denied], ["inbox/a", "null", *denied]]
+    assert [it["Key"] for it in s3.list_objects_v2(Bucket=shared)["Contents"]] == ["inbox/kept", "k"]
 
 
 def test_who_may_not_list_does_not_learn_what_is_missing(s3, shared, raw, other):
