@@ -63,7 +63,9 @@ def test_of_a_batch_those_keys_are_removed_that_a_policy_gives(s3, shared, raw, 
         for effect, key in (("Allow", "inbox/*"), ("Deny", "inbox/kept"))
     ]
     s3.put_bucket_policy(Bucket=shared, Policy=json.dumps({"Version": "2012-10-17", "Statement": statements}))
-    named = "".join(f"<Object><Key>{key}</Key></Object>" for key in ("inbox/a", "k", "inbox/kept", "inbox/b", "inbox/c"))
+    named = "".join(
+        f"<Object><Key>{key}</Key></Object>" for key in ("inbox/a", "k", "inbox/kept", "inbox/b", "inbox/c")
+    )
     body = f"<Delete>{named}<Object><Key>inbox/a</Key><VersionId>null</VersionId></Object></Delete>".encode()
     digest = {"Content-MD5": base64.b64encode(hashlib.md5(body).digest()).decode()}
     answer = raw("POST", f"/{shared}?delete", body, digest, keys=keys)
