@@ -5,8 +5,8 @@ https://docs.aws.amazon.com/AmazonS3/latest/API/API_LifecycleRuleFilter.html
 
 from typing import Any
 
-from s3ish.api.object_headers import MAX_TAGS, check_tags
 from s3ish.api.shapes import TagElement
+from s3ish.api.tag_rules import MAX_TAGS, check_tags
 from s3ish.errors import InvalidArgument, InvalidRequest, MalformedXML
 from s3ish.model import Tag
 from s3ish.wire.fields import element, elements

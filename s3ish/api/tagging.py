@@ -8,10 +8,10 @@ from msgspec.structs import replace
 
 from s3ish.api.context import Context
 from s3ish.api.documents import Effect, bucket_document
-from s3ish.api.object_headers import MAX_TAGS, check_tags
 from s3ish.api.operation import operation
 from s3ish.api.replica import ReplicaMark, cause_of, tag_replica
 from s3ish.api.shapes import BucketRequest, DocumentDigest, RequesterPays, TagElement
+from s3ish.api.tag_rules import MAX_TAGS, check_tags
 from s3ish.auth.condition_keys import tags_said
 from s3ish.errors import MalformedXML, NoSuchTagSet
 from s3ish.model import Bucket, Tag, Version

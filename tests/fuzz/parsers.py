@@ -12,8 +12,8 @@ from typing import NamedTuple
 
 from s3ish.api.catalogue import catalogue
 from s3ish.api.multipart import _source_range
-from s3ish.api.object_headers import read_tagging
 from s3ish.api.page_tokens import read_token
+from s3ish.api.tag_rules import read_tagging
 from s3ish.auth import sigv4
 from s3ish.auth.condition_keys import Circumstances
 from s3ish.auth.evaluator import BucketRules, Permit, decide
