@@ -22,8 +22,10 @@ class Upkeep(Protocol):
     def behind(self) -> frozenset[int]:
         """The positions of volumes within reach that were away, and may hold what was removed meanwhile."""
 
-    async def flush(self, blobs: Iterable[str]) -> None:
+    async def flush(self, blobs: Iterable[str] | None = None) -> None:
         """Have sealed blobs, by their ids, be durable with their sidecars, where a seal leaves that for a moment later.
+
+        None means all that any process has sealed.
 
         Raises Full, Unwritable, VolumeError: they may not be.
         """
@@ -45,7 +47,7 @@ class NoUpkeep:
     mark = ""
     behind: frozenset[int] = frozenset()
 
-    async def flush(self, blobs: Iterable[str]) -> None:
+    async def flush(self, blobs: Iterable[str] | None = None) -> None:
         """Nothing of it outlives the process."""
 
     async def catch_up(self) -> None:

@@ -30,6 +30,8 @@ class GarbageJob:
     def __init__(self, store: Store) -> None:
         self._store = store
         self._start = b""
+        self._seen: set[str] = set()
+        self._flushed: frozenset[str] = frozenset()  # what the pass before has seen, and left: it is pinned
 
     async def step(self) -> Step:
         """Delete a batch; what cannot be deleted does not hold up what comes behind it."""
@@ -51,11 +53,23 @@ class GarbageJob:
                     "damaged row of garbage; looking through all blobs instead", blob=key.decode(errors="replace")
                 )
                 await self._store.index.commit([GARBAGE.drop(key), SWEEP.put()])
-        await self._store.discard(taken, all_parts=all_parts)
+        await self._remove(taken, all_parts=all_parts)
         await self._store.settle()
         more = looked < len(rows) or len(rows) == _BATCH
+        if not more:
+            self._flushed, self._seen = frozenset(self._seen), set()
         self._start = keys.after(rows[looked - 1][0]) if more else b""
         return Step(more=more, pause_seconds=30)
+
+    async def _remove(self, taken: list[Garbage], *, all_parts: bool) -> None:
+        """Remove garbage that any process has named.
+
+        What has the same bytes now may be of one that was killed, or has not flushed it yet: all is flushed before.
+        """
+        ids = {item.ref.id for item in taken}
+        if ids <= self._flushed or await self._store.flush():
+            self._seen |= ids
+            await self._store.discard(taken, all_parts=all_parts)
 
     async def flush(self) -> None:
         """Go through the whole table, at start before any request; many parts of one blob do not delay it."""

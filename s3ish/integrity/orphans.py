@@ -70,7 +70,7 @@ async def find_orphans(store: Store, past: Past, gaps: BlindSpots, *, remove: bo
         if not past.holds(ref.id, sidecar.made_ns) or await references.is_reachable(ref, sidecar):
             yield None
         elif garbage := await store.find_garbage(ref.id):
-            if remove:
+            if remove and await store.flush():
                 await store.discard([garbage], all_parts=True)
             yield None
         elif is_finished(found, dead) and not gaps.cover(ref.id):
@@ -160,6 +160,7 @@ class SweepJob:
         started = await UNCLEAN.value(store.index)
         before_ns = self._past.before_ns if started is None else min(self._past.before_ns, int(started))
         self._past = Past(before_ns, await store.upkeep.dead_makers())
+        await store.flush()  # a process that was killed has left this undone
         gaps = await read_blind_spots(store.index)
         for prefix, problem in gaps:
             log.error("the index has gaps; nothing is removed from them", prefix=prefix, problem=problem)

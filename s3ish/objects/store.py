@@ -278,7 +278,9 @@ class Store:
         while True:
             before = GARBAGE.expect(key, await self.index.get(GARBAGE.name, key))
             if found := await self.find_garbage(ref.id):
-                return await self.discard([found], all_parts=True)
+                if await self.flush():  # what has the same bytes now may be of a process that was killed
+                    await self.discard([found], all_parts=True)
+                return None
             if await self.removal.pins.hold(ref.id):
                 return None  # it is no orphan: the snapshot has been restored
             if await self.commit(drop_blobs(garbage), [before]):
@@ -301,14 +303,19 @@ class Store:
         ``after`` is what has the same bytes now, as it would be garbage itself. It is durable before they go, sidecars
         and all: else a power cut that takes the index along could leave neither.
         """
-        if after:
-            try:
-                await self.upkeep.flush(ref.id for ref in (after.ref, *after.parts))
-            except (blob.BlobError, OSError):
-                return
+        if after and not await self.flush([ref.id for ref in (after.ref, *after.parts)]):
+            return
         self._later += await self.removal.remove(garbage, all_parts=all_parts)
         if len(self._later) >= _KEPT_FOR_LATER:
             await self.settle()
+
+    async def flush(self, blobs: Sequence[str] | None = None) -> bool:
+        """Have sealed blobs, or all, be durable with their sidecars; tell whether they are."""
+        try:
+            await self.upkeep.flush(blobs)
+        except (blob.BlobError, OSError):
+            return False
+        return True
 
     def later(self, change: Change) -> None:
         """Have a change go with the next commit: it takes note of what is done already, and may be lost."""

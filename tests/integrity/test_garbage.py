@@ -46,6 +46,42 @@ async def test_what_could_not_be_removed_is_removed_later(store, broken):
     assert await sealed(store) == await referenced(store)
 
 
+async def test_what_may_have_the_same_bytes_is_flushed_once_before_anything_goes(store, broken, monkeypatch):
+    """It may be of a process that was killed. What stays, as snapshots name it, costs no further flush."""
+    done = []
+
+    async def flush(blobs=None):
+        assert blobs is None
+        done.append("flushed")
+        return "failing" not in done
+
+    monkeypatch.setattr(store, "flush", flush)
+    monkeypatch.setattr(store.removal, "remove", noting(store.removal.remove, done))
+    await put(store, "k", sample(1500))
+    await remove(store, "k")
+    job = GarbageJob(store)
+    done[:] = ["failing"]
+    await job.step()
+    assert done == ["failing", "flushed"], "nothing goes before what may have the same bytes is durable"
+    done.clear()
+    await job.step()
+    await job.step()
+    assert done == ["flushed", "removed", "removed"]
+    await put(store, "other", b"x")
+    await remove(store, "other")
+    done.clear()
+    await job.step()
+    assert done == ["flushed", "removed"]
+
+
+def noting(remove, done):
+    async def noted(garbage, **options):
+        done.append("removed")
+        return await remove(garbage, **options)
+
+    return noted
+
+
 async def test_what_lives_is_not_touched(store):
     await put(store, "small", b"small")
     await put(store, "large", sample(1500))

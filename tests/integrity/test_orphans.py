@@ -354,3 +354,15 @@ async def test_a_sidecar_of_a_newer_release_stops_what_would_remove_or_forget_it
     item = (await VERSIONS.named(store.index, (await store.newest("b", "k"))[0]))[0]
     finding = await Inspector(store, repair=True).look(item)
     assert (finding.state, await store.blobs.read_sidecar(version.blob) != text) == ("damaged", True)
+
+
+async def test_what_a_killed_process_has_not_flushed_is_flushed(store, monkeypatch):
+    asked = []
+
+    async def flush(blobs=None):
+        asked.append(blobs)
+        return True
+
+    monkeypatch.setattr(store, "flush", flush)
+    await sweep(store)
+    assert asked == [None]

@@ -294,7 +294,8 @@ def _require_one_name(have, wanted, case, when, *, lazy):
         raise Violation(f"{when}: under two names: {_brief(names)}")
     sure = set.intersection(*(set(_keys_by_note(state)) for state in wanted)) - set(_keys_by_note(case.doubtful))
     if lazy:
-        sure &= set(_keys_by_note(case.flushed))
+        sure &= set(_keys_by_note(case.flushed)) | _completed(case, wanted)
+        sure -= {(item[1], item[4]) for item in have if item[0] == "upload"}  # it can be completed once more
     if gone := sure - set(_keys_by_note(have)):
         raise Violation(f"{when}: under no name: {_brief(gone)}")
 
@@ -306,6 +307,16 @@ def _keys_by_note(items):
         if item[0] == "version" and item[5] and LOST not in item:
             found.setdefault((item[1], item[5]), set()).add(item[2])
     return found
+
+
+def _completed(case, wanted):
+    """Return buckets and notes of the objects that are in every state, of whose bytes all were flushed as parts."""
+    parts = {}
+    for _, upload, _, data in sorted(item for item in case.flushed if item[0] == "part"):
+        parts[upload] = parts.get(upload, b"") + data
+    flushed = {(item[1], item[4], parts.get(item[3])) for item in case.flushed if item[0] == "upload"}
+    objects = [{(item[1], item[5], item[4]) for item in state if item[0] == "version"} for state in wanted]
+    return {(bucket, note) for bucket, note, _ in set.intersection(*objects) & flushed}
 
 
 def _require_equal(message, expected, found):

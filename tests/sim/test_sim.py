@@ -59,13 +59,39 @@ async def test_a_crash_while_the_keys_of_an_object_in_parts_are_sealed_again(sys
     assert (simulation.failures, simulation.counts["sequences"]) == ([], 1)
 
 
+TAKING_OVER = [
+    ("rename", "b", "a", "e"),
+    ("append", "b", "c/d", "large"),
+    ("copy", "b", "c/d", "c/d"),
+    ("complete", "b"),
+]
+
+
 @pytest.mark.parametrize("volumes", [1, 3])
 @pytest.mark.parametrize("before", [("wait",), ("append", "b", "a", "large")])
 async def test_bytes_that_stay_are_not_gone_with_what_named_them_before(system, volumes, before):
     """Not if the index goes with the power, either: an old object would be lost by getting another name."""
-    alphabet = (("rename", "b", "a", "e"), ("append", "b", "c/d", "large"), ("copy", "b", "c/d", "c/d"))
-    simulation = await all_sequences(system, volumes, (*PLAIN, before), 1, random.Random(1), alphabet=alphabet)
-    assert (simulation.failures, simulation.counts["sequences"]) == ([], 3)
+    simulation = await all_sequences(system, volumes, (*PLAIN, before), 1, random.Random(1), alphabet=TAKING_OVER)
+    assert (simulation.failures, simulation.counts["sequences"]) == ([], 4)
+
+
+class HurriedMachine(Machine):
+    """Its requests remove nothing: they were killed behind their commits, or have not come so far."""
+
+    def __init__(self, *arguments, **options):
+        super().__init__(*arguments, **options)
+        self.store.discard = self._leave
+
+    async def _leave(self, garbage, **options):
+        pass
+
+
+@pytest.mark.parametrize("operation", TAKING_OVER)
+async def test_bytes_that_stay_are_not_gone_if_a_job_removes_what_named_them(system, operation):
+    """A request that was killed behind its commit has flushed nothing, nor has one that has not come so far."""
+    beginning, options = (*PLAIN, ("wait",), operation), {"alphabet": (("work",),), "machine": HurriedMachine}
+    simulation = await all_sequences(system, 1, beginning, 1, random.Random(1), **options)
+    assert (simulation.failures, simulation.counts["sequences"]) == ([], 1)
 
 
 SINCE = {

@@ -32,13 +32,15 @@ class VolumesUpkeep:
     def behind(self) -> frozenset[int]:
         return self._volumes.behind
 
-    async def flush(self, blobs: Iterable[str]) -> None:
+    async def flush(self, blobs: Iterable[str] | None = None) -> None:
         if len(self._volumes) == 1:  # of several each sidecar is flushed when it is written
-            await self._run(self._flush, list(blobs))
+            await self._run(self._flush, None if blobs is None else list(blobs))
 
-    def _flush(self, blobs: list[str]) -> None:
+    def _flush(self, blobs: list[str] | None) -> None:
         for volume in self._volumes.present:
-            for blob in blobs:
+            if blobs is None:
+                volume.sync_all()
+            for blob in blobs or ():
                 _flush(volume, blob)
 
     async def catch_up(self) -> None:
