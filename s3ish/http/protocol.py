@@ -293,8 +293,10 @@ class LimitedProtocol(HttpToolsProtocol):
         names = [name for name, _ in framing]
         codings = [value.strip().lower() for name, value in framing if name == b"transfer-encoding"]
         lengths = [value for name, value in framing if name == b"content-length"]
-        self._expects_100 = (b"expect", b"100-continue") in [(name, value.lower()) for name, value in framing]
-        if self.parser.get_http_version() not in ("1.0", "1.1"):
+        version = self.parser.get_http_version()
+        expected = [value.lower() for name, value in framing if name == b"expect"]
+        self._expects_100 = version == "1.1" and b"100-continue" in expected
+        if version not in ("1.0", "1.1"):
             return InvalidRequest("The protocol must be HTTP/1.0 or HTTP/1.1.")
         if names.count(b"host") != 1:
             return InvalidRequest("A request must have exactly one Host header.")

@@ -654,6 +654,14 @@ def test_continue_is_said_when_the_body_is_wanted(server):
         assert receive_all(connection).endswith(b"/x 3")
 
 
+def test_a_client_of_http_1_0_is_not_told_to_continue(server):
+    """It knows no answer before the answer (RFC 9110 section 10.1.1)."""
+    headers = [b"Content-Length: 3", b"Expect: 100-continue"]
+    answer = server.talk(request(*headers, method=b"PUT", body=b"abc").replace(b"HTTP/1.1", b"HTTP/1.0"))
+    assert status_of(answer) == 200
+    assert answer.endswith(b"/x 3")
+
+
 @pytest.fixture
 async def answered():
     """A connection whose client was answered in this turn of the event loop; nothing of it has left yet."""
