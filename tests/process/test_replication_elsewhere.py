@@ -1,7 +1,9 @@
 """Replication to another s3ish: what arrives, once, whatever is killed in between."""
 
 import base64
+import json
 import signal
+import urllib.request
 from datetime import UTC, datetime, timedelta
 
 import boto3
@@ -12,6 +14,7 @@ from s3ish.cli import cert
 from tests.waiting import wait_until
 
 ARN = "arn:s3ish:replication:::there"
+PART = bytes(range(256)) * (32 << 10)
 ROLE = "arn:aws:iam::000000000000:role/replicator"
 
 
@@ -251,6 +254,66 @@ def test_no_kill_of_either_server_loses_a_version_or_makes_a_second_one(start_se
         lambda: all(status(here, it[0], VersionId=it[1]) == "COMPLETED" for it in versions(here, "here") if it[2])
     )
     assert versions(there, "there") == versions(here, "here")
+
+
+def control(endpoint, path, **document):
+    """Send a document to the test controls of a server, or nothing; return the answer."""
+    data = json.dumps(document).encode() if document else None
+    with urllib.request.urlopen(f"{endpoint}/-/test/{path}", data) as answer:
+        return json.load(answer)
+
+
+@pytest.mark.parametrize("kind", ["s3ish", "s3"])
+def test_an_upload_that_kills_of_both_servers_cut_off_goes_on_with_the_part_that_is_missing(
+    start_server, run_s3ish, tmp_path, kind
+):
+    def start(name, *more, **variables):
+        return start_server(tmp_path / name, "--config", tmp_path / f"{name}.toml", *more, **variables)
+
+    def hold(part):
+        control(second.endpoint, "faults", operation="UploadPart", nth=part, delay_seconds=600)
+
+    def is_held(number):
+        return control(second.endpoint, "faults")["faults"][number]["met"]
+
+    def done():
+        counts = control(second.endpoint, "requests?status=200&limit=0")["counts"]
+        return counts.get("CreateMultipartUpload", 0), counts["UploadPart"]
+
+    watched = {"S3ISH_TEST_CONTROLS": "true"}
+    (tmp_path / "second.toml").write_text("")
+    second = start("second", **watched)
+    (tmp_path / "first.toml").write_text(target(second.endpoint, kind=kind, timeout_seconds=60))
+    first = start("first")
+    here, there = client(first.endpoint), client(second.endpoint)
+    versioned(here, "here")
+    versioned(there, "there")
+    replicate(here, "here", rule())
+    upload, parts = here.create_multipart_upload(Bucket="here", Key="film")["UploadId"], []
+    for number in range(1, 9):
+        part = here.upload_part(Bucket="here", Key="film", UploadId=upload, PartNumber=number, Body=PART)
+        parts.append({"PartNumber": number, "ETag": part["ETag"]})
+    hold(3)
+    here.complete_multipart_upload(Bucket="here", Key="film", UploadId=upload, MultipartUpload={"Parts": parts})
+    wait_until(lambda: is_held(0))
+    first.stop(signal.SIGKILL)
+    assert done() == (1, 2)
+    hold(4)
+    first = start("first")
+    wait_until(lambda: is_held(1))
+    assert done() == (1, 5)
+    second.stop(signal.SIGKILL)
+    second = start("second", "--port", second.endpoint.rpartition(":")[2], **watched)
+    here, there = client(first.endpoint), client(second.endpoint)
+    wait_until(lambda: status(here, "film") == "COMPLETED")
+    assert done() == (0, 3)
+    [arrived] = there.list_object_versions(Bucket="there")["Versions"]
+    [sent] = here.list_object_versions(Bucket="here")["Versions"]
+    assert (arrived["Size"], arrived["ETag"]) == (8 * len(PART), sent["ETag"])
+    assert there.head_object(Bucket="there", Key="film", PartNumber=8)["PartsCount"] == 8
+    assert "Uploads" not in there.list_multipart_uploads(Bucket="there")
+    second.stop()
+    assert run_s3ish("check", tmp_path / "second").returncode == 0
 
 
 def test_two_servers_may_be_each_others_destination(start_server, tmp_path):
