@@ -1,4 +1,4 @@
-"""Terraform with the AWS provider: applied, applied again without a change, used, removed; its state is in a bucket.
+"""Terraform with the AWS provider: applied, compared, changed, compared, used, removed; its state is in a bucket.
 
 ``--install FOLDER`` fetches the provider. Where its registry cannot be reached, Terraform's own settings name a copy
 (``TF_CLI_ARGS_init=-plugin-dir=…``). ``FOLDER`` runs it.
@@ -10,6 +10,8 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+
+import boto3
 
 SOURCES = Path(__file__).parent
 STEPS = (Path(), Path("session"))
@@ -44,15 +46,27 @@ def install(folder: Path) -> None:
         terraform(folder / step, "init", "-backend=false", "-no-color")
 
 
+def make_queue(name: str) -> str:
+    """Make a queue that events can go to, and return its ARN."""
+    sqs = boto3.client("sqs")
+    queue = sqs.create_queue(QueueName=name)["QueueUrl"]
+    return str(sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"])
+
+
+def settle(folder: Path, given: dict[str, str]) -> None:
+    """Apply what the variables say, and plan again: nothing is left to change."""
+    terraform(folder, "apply", "-auto-approve", "-no-color", **given)
+    terraform(folder, "plan", "-detailed-exitcode", "-no-color", **given)
+
+
 def run(folder: Path) -> str:
-    """Apply, plan again, change, use what was made, remove; return a word on it."""
+    """Apply, plan again, use what was made, change each document, plan again, remove; return a word on it."""
     bucket = os.environ["BUCKET"]
     lay(folder)
     providers = f"-plugin-dir={(folder / '.terraform' / 'providers').resolve()}"
     terraform(folder, "init", "-reconfigure", f"-backend-config=bucket={bucket}", providers, "-no-color")
-    given = {"TF_VAR_prefix": bucket}
-    terraform(folder, "apply", "-auto-approve", "-no-color", **given)
-    terraform(folder, "plan", "-detailed-exitcode", "-no-color", **given)
+    given = {"TF_VAR_prefix": bucket, "TF_VAR_queue": make_queue(bucket)}
+    settle(folder, given)
     made = json.loads(terraform(folder, "output", "-json"))
     theirs = {
         "AWS_ACCESS_KEY_ID": made["reader_key"]["value"],
@@ -64,10 +78,13 @@ def run(folder: Path) -> str:
     assert caller.endswith(f":assumed-role/{bucket}-writer/terraform"), caller
     terraform(folder / "session", "destroy", "-auto-approve", "-no-color", **given, **theirs)
     count = len(terraform(folder, "state", "list").splitlines())
-    terraform(folder, "destroy", "-auto-approve", "-no-color", **given)
+    changed = {**given, "TF_VAR_changed": "true"}
+    settle(folder, changed)
+    terraform(folder, "destroy", "-auto-approve", "-no-color", **changed)
     left = terraform(folder, "state", "list").split()
     assert not left, left
-    return f"{count} resources applied, the same again without a change, a role assumed, all removed"
+    done = f"{count} resources applied, the same again without a change, each document changed"
+    return f"{done}, a role assumed, all removed"
 
 
 if __name__ == "__main__":

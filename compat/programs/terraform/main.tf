@@ -21,8 +21,21 @@ variable "prefix" {
   description = "The bucket of the state, to which logs and lists go as well; names of others begin with it."
 }
 
+variable "changed" {
+  type        = bool
+  default     = false
+  description = "Whether each document says something else than at first."
+}
+
+variable "queue" {
+  type        = string
+  description = "The ARN of a queue that events go to."
+}
+
 locals {
-  every = "${aws_s3_bucket.source.arn}/*"
+  every  = "${aws_s3_bucket.source.arn}/*"
+  on     = var.changed ? "Disabled" : "Enabled"
+  prefix = var.changed ? "other/" : "a/"
 }
 
 provider "aws" {
@@ -34,7 +47,7 @@ provider "aws" {
 resource "aws_s3_bucket" "source" {
   bucket        = "${var.prefix}-source"
   force_destroy = true
-  tags          = { team = "a", "cost centre" = "größe +-=._:/@" }
+  tags          = var.changed ? { team = "b" } : { team = "a", "cost centre" = "größe +-=._:/@" }
 }
 
 resource "aws_s3_bucket" "target" {
@@ -56,15 +69,16 @@ resource "aws_s3_bucket_object_lock_configuration" "target" {
   bucket = aws_s3_bucket.target.id
   rule {
     default_retention {
-      mode = "GOVERNANCE"
-      days = 1
+      mode  = "GOVERNANCE"
+      days  = var.changed ? null : 1
+      years = var.changed ? 1 : null
     }
   }
 }
 
 resource "aws_s3_bucket_ownership_controls" "listed" {
   bucket = aws_s3_bucket.listed.id
-  rule { object_ownership = "BucketOwnerPreferred" }
+  rule { object_ownership = var.changed ? "ObjectWriter" : "BucketOwnerPreferred" }
 }
 
 resource "aws_s3_bucket_public_access_block" "listed" {
@@ -78,12 +92,12 @@ resource "aws_s3_bucket_public_access_block" "listed" {
 resource "aws_s3_bucket_acl" "listed" {
   depends_on = [aws_s3_bucket_ownership_controls.listed, aws_s3_bucket_public_access_block.listed]
   bucket     = aws_s3_bucket.listed.id
-  acl        = "public-read"
+  acl        = var.changed ? "authenticated-read" : "public-read"
 }
 
 resource "aws_s3_bucket_public_access_block" "source" {
   bucket                  = aws_s3_bucket.source.id
-  block_public_acls       = true
+  block_public_acls       = !var.changed
   block_public_policy     = true
   ignore_public_acls      = true
   restrict_public_buckets = true
@@ -92,7 +106,7 @@ resource "aws_s3_bucket_public_access_block" "source" {
 data "aws_iam_policy_document" "source" {
   statement {
     sid       = "Read"
-    actions   = ["s3:GetObject", "s3:GetObjectVersion"]
+    actions   = var.changed ? ["s3:GetObject"] : ["s3:GetObject", "s3:GetObjectVersion"]
     resources = [local.every]
     principals {
       type        = "AWS"
@@ -126,10 +140,10 @@ resource "aws_s3_bucket_cors_configuration" "source" {
   cors_rule {
     id              = "one"
     allowed_headers = ["*"]
-    allowed_methods = ["PUT", "POST"]
+    allowed_methods = var.changed ? ["HEAD"] : ["PUT", "POST"]
     allowed_origins = ["https://*.example.com"]
     expose_headers  = ["ETag"]
-    max_age_seconds = 3000
+    max_age_seconds = var.changed ? 0 : 3000
   }
 }
 
@@ -149,8 +163,54 @@ resource "aws_s3_bucket_lifecycle_configuration" "source" {
       days          = 30
       storage_class = "STANDARD_IA"
     }
-    expiration { days = 90 }
-    noncurrent_version_expiration { noncurrent_days = 10 }
+    expiration { days = var.changed ? 100 : 90 }
+    noncurrent_version_expiration {
+      noncurrent_days           = 10
+      newer_noncurrent_versions = 2
+    }
+  }
+  rule {
+    id     = "dated"
+    status = local.on
+    filter {
+      and {
+        prefix                   = local.prefix
+        object_size_greater_than = 500
+        object_size_less_than    = 64000
+      }
+    }
+    transition {
+      date          = "2031-01-01T00:00:00Z"
+      storage_class = "GLACIER"
+    }
+    expiration { date = "2032-01-01T00:00:00Z" }
+    noncurrent_version_transition {
+      noncurrent_days = 3
+      storage_class   = "DEEP_ARCHIVE"
+    }
+  }
+  rule {
+    id     = "tagged"
+    status = "Enabled"
+    filter {
+      tag {
+        key   = "class"
+        value = var.changed ? "b" : "a"
+      }
+    }
+    expiration { days = 1 }
+  }
+  rule {
+    id     = "large"
+    status = "Enabled"
+    filter { object_size_greater_than = var.changed ? 2000 : 1000 }
+    expiration { days = 3000 }
+  }
+  rule {
+    id     = "markers"
+    status = "Enabled"
+    filter {}
+    expiration { expired_object_delete_marker = true }
   }
   rule {
     id     = "uploads"
@@ -158,47 +218,129 @@ resource "aws_s3_bucket_lifecycle_configuration" "source" {
     filter { prefix = "" }
     abort_incomplete_multipart_upload { days_after_initiation = 3 }
   }
+  transition_default_minimum_object_size = var.changed ? "varies_by_storage_class" : "all_storage_classes_128K"
 }
 
 resource "aws_s3_bucket_server_side_encryption_configuration" "source" {
   bucket = aws_s3_bucket.source.id
   rule {
-    bucket_key_enabled = true
-    apply_server_side_encryption_by_default { sse_algorithm = "aws:kms" }
+    bucket_key_enabled = !var.changed
+    apply_server_side_encryption_by_default { sse_algorithm = var.changed ? "AES256" : "aws:kms" }
   }
 }
 
 resource "aws_s3_bucket_website_configuration" "listed" {
   bucket = aws_s3_bucket.listed.id
   index_document { suffix = "index.html" }
-  error_document { key = "error.html" }
+  error_document { key = var.changed ? "errors/404.html" : "error.html" }
   routing_rule {
-    condition { key_prefix_equals = "docs/" }
-    redirect { replace_key_prefix_with = "documents/" }
+    condition {
+      key_prefix_equals               = "docs/"
+      http_error_code_returned_equals = var.changed ? "403" : "404"
+    }
+    redirect {
+      host_name               = "example.com"
+      protocol                = "https"
+      http_redirect_code      = "302"
+      replace_key_prefix_with = "documents/"
+    }
+  }
+}
+
+resource "aws_s3_bucket_website_configuration" "target" {
+  bucket = aws_s3_bucket.target.id
+  redirect_all_requests_to {
+    host_name = var.changed ? "example.org" : "example.com"
+    protocol  = "https"
   }
 }
 
 resource "aws_s3_bucket_logging" "source" {
   bucket        = aws_s3_bucket.source.id
   target_bucket = var.prefix
-  target_prefix = "logs/"
+  target_prefix = var.changed ? "other logs/" : "logs/"
+  target_object_key_format {
+    partitioned_prefix { partition_date_source = var.changed ? "DeliveryTime" : "EventTime" }
+  }
+}
+
+resource "aws_s3_bucket_notification" "source" {
+  bucket      = aws_s3_bucket.source.id
+  eventbridge = !var.changed
+  queue {
+    id            = "created"
+    queue_arn     = var.queue
+    events        = var.changed ? ["s3:ObjectCreated:Put"] : ["s3:ObjectCreated:*", "s3:ObjectRestore:Completed"]
+    filter_prefix = local.prefix
+    filter_suffix = ".jpg"
+  }
+  queue {
+    queue_arn = var.queue
+    events    = ["s3:ObjectRemoved:*"]
+  }
+}
+
+resource "aws_s3_bucket_replication_configuration" "source" {
+  depends_on = [aws_s3_bucket_versioning.source, aws_s3_bucket_object_lock_configuration.target]
+  bucket     = aws_s3_bucket.source.id
+  role       = aws_iam_role.writer.arn
+  rule {
+    id       = "pictures"
+    priority = 1
+    status   = local.on
+    filter {
+      and {
+        prefix = local.prefix
+        tags   = { class = "a", "cost centre" = "b" }
+      }
+    }
+    delete_marker_replication { status = "Disabled" }
+    existing_object_replication { status = local.on }
+    source_selection_criteria {
+      replica_modifications { status = "Enabled" }
+      sse_kms_encrypted_objects { status = "Enabled" }
+    }
+    destination {
+      bucket        = aws_s3_bucket.target.arn
+      account       = data.aws_caller_identity.self.account_id
+      storage_class = var.changed ? "GLACIER" : "STANDARD_IA"
+      access_control_translation { owner = "Destination" }
+      encryption_configuration { replica_kms_key_id = "arn:aws:kms:us-east-1:000000000000:key/1234" }
+      metrics {
+        status = "Enabled"
+        event_threshold { minutes = 15 }
+      }
+      replication_time {
+        status = "Enabled"
+        time { minutes = 15 }
+      }
+    }
+  }
+  rule {
+    id       = "all"
+    priority = var.changed ? 3 : 2
+    status   = "Enabled"
+    filter {}
+    delete_marker_replication { status = local.on }
+    destination { bucket = aws_s3_bucket.target.arn }
+  }
 }
 
 resource "aws_s3_bucket_accelerate_configuration" "source" {
   bucket = aws_s3_bucket.source.id
-  status = "Enabled"
+  status = var.changed ? "Suspended" : "Enabled"
 }
 
 resource "aws_s3_bucket_request_payment_configuration" "source" {
   bucket = aws_s3_bucket.source.id
-  payer  = "Requester"
+  payer  = var.changed ? "BucketOwner" : "Requester"
 }
 
 resource "aws_s3_bucket_metric" "source" {
   bucket = aws_s3_bucket.source.id
   name   = "part"
   filter {
-    prefix = "a/"
+    prefix = local.prefix
     tags   = { k = "v" }
   }
 }
@@ -209,7 +351,10 @@ resource "aws_s3_bucket_analytics_configuration" "source" {
   storage_class_analysis {
     data_export {
       destination {
-        s3_bucket_destination { bucket_arn = aws_s3_bucket.listed.arn }
+        s3_bucket_destination {
+          bucket_arn = aws_s3_bucket.listed.arn
+          prefix     = local.prefix
+        }
       }
     }
   }
@@ -221,7 +366,11 @@ resource "aws_s3_bucket_intelligent_tiering_configuration" "source" {
   filter { prefix = "cold/" }
   tiering {
     access_tier = "ARCHIVE_ACCESS"
-    days        = 120
+    days        = var.changed ? 130 : 120
+  }
+  tiering {
+    access_tier = "DEEP_ARCHIVE_ACCESS"
+    days        = 200
   }
 }
 
@@ -229,13 +378,17 @@ resource "aws_s3_bucket_inventory" "source" {
   bucket                   = aws_s3_bucket.source.id
   name                     = "weekly"
   included_object_versions = "All"
-  optional_fields          = ["Size", "ETag"]
-  schedule { frequency = "Weekly" }
-  filter { prefix = "a/" }
+  optional_fields          = var.changed ? ["Size"] : ["Size", "ETag", "ReplicationStatus", "ObjectLockMode"]
+  schedule { frequency = var.changed ? "Daily" : "Weekly" }
+  filter { prefix = local.prefix }
   destination {
     bucket {
       format     = "CSV"
       bucket_arn = "arn:aws:s3:::${var.prefix}"
+      prefix     = "lists"
+      encryption {
+        sse_s3 {}
+      }
     }
   }
 }
@@ -243,8 +396,8 @@ resource "aws_s3_bucket_inventory" "source" {
 resource "aws_s3_object" "text" {
   bucket  = aws_s3_bucket.source.id
   key     = "a b/text+ü.txt"
-  content = "first"
-  tags    = { class = "a" }
+  content = var.changed ? "second" : "first"
+  tags    = { class = var.changed ? "c" : "a" }
 }
 
 resource "aws_s3_object_copy" "text" {
