@@ -10,7 +10,7 @@ import ipaddress
 import os
 import re
 import shlex
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args, get_origin
 from urllib.parse import urlsplit
@@ -127,6 +127,13 @@ def load(
     if problems:
         raise ConfigError("; ".join(_with_source(dotted, text, sources, file) for dotted, text in problems))
     return settings
+
+
+def named(file: str | None) -> Collection[str]:
+    """Return the dotted names of the settings that variables or the file give, as ``load``. Raises ConfigError."""
+    tables = _from_file(file or os.environ.get("S3ISH_CONFIG"))
+    in_file = {f"{section}.{name}" for section, it in tables.items() if isinstance(it, dict) for name in it}
+    return in_file | set(_from_environment(os.environ))
 
 
 _Problem = tuple[str, str]

@@ -5,7 +5,6 @@ configuration that cannot be used. What a command needs is imported when it runs
 """
 
 import functools
-import os
 import sys
 from shlex import quote
 
@@ -25,10 +24,11 @@ from s3ish.cli.shell import fail as _fail
 from s3ish.cli.shell import folders as _folders
 from s3ish.cli.shell import listening as _listening
 from s3ish.cli.shell import load_settings as _load
+from s3ish.cli.shell import named_settings as _named_settings
 from s3ish.cli.shell import printable as _printable
 from s3ish.cli.shell import serve_argument as _serve_argument
 from s3ish.clock import Clock
-from s3ish.config import Settings, variables
+from s3ish.config import Settings
 from s3ish.config_sources import key_source, shell_secret, variables_used
 
 _SERVE_EPILOG = """\b
@@ -152,12 +152,12 @@ def server(
     ignored = {"--console-address": console_address, "--quiet": quiet, "--anonymous": anonymous}
     if names := [name for name, given in ignored.items() if given]:
         click.echo(f"s3ish: ignored, for there is nothing like it: {', '.join(names)}", err=True)
-    host = None
+    host, named = None, _named_settings(config)
     try:
         if address:
             host, given = dropin.split_address(address)
             host, port = host or dropin.ALL_ADDRESSES, given if port is None else port
-        elif not _is_set("server.host"):
+        elif "server.host" not in named:
             host = dropin.ALL_ADDRESSES
         directories = dropin.expand(volumes)
     except ValueError as error:
@@ -168,15 +168,10 @@ def server(
             storage__volumes=directories or None,
             server__host=host,
             server__port=port,
-            server__any_region=None if config or _is_set("server.region", "server.any_region") else True,
+            server__any_region=None if {"server.region", "server.any_region"} & {*named} else True,
             log__format="json" if as_json else None,
         )
     )
-
-
-def _is_set(*settings: str) -> bool:
-    """Whether a variable gives one of some settings."""
-    return any(name in os.environ for setting in settings for name in variables(setting))
 
 
 def _serve(settings: Settings, *, accept_loss: bool = False) -> None:

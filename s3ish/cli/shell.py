@@ -2,7 +2,7 @@
 
 import functools
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from typing import Any, NoReturn, TypeVar
 
 import click
@@ -11,7 +11,7 @@ from click.shell_completion import CompletionItem
 
 from s3ish.clock import Clock
 from s3ish.config import ConfigError, Settings
-from s3ish.config_sources import load
+from s3ish.config_sources import load, named
 
 T = TypeVar("T")
 F = TypeVar("F", bound=Callable[..., Any])
@@ -30,6 +30,14 @@ def load_settings(config: str | None, **flags: Any) -> Settings:
     """Return the settings, of which flags win; two underscores in the name of a flag stand for the dot. May fail."""
     try:
         return load({name.replace("__", "."): value for name, value in flags.items()}, file=config)
+    except ConfigError as error:
+        fail(str(error), EX_CONFIG)
+
+
+def named_settings(config: str | None) -> Collection[str]:
+    """Return the dotted names of the settings that something else than a flag gives. May fail."""
+    try:
+        return named(config)
     except ConfigError as error:
         fail(str(error), EX_CONFIG)
 

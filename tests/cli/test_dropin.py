@@ -127,6 +127,25 @@ def test_signatures_for_any_region_are_taken_unless_one_is_named(start, tmp_path
         client(told.endpoint, region="anywhere").list_buckets()
 
 
+@pytest.mark.parametrize("how", ["flag", "variable"])
+def test_an_address_and_a_region_in_a_file_are_kept(start, tmp_path, how):
+    file = tmp_path / "s3ish.toml"
+    file.write_text('[server]\nhost = "127.0.0.1"\nport = 0\nregion = "eu-west-1"\n')
+    flags, variables = (("--config", file), {}) if how == "flag" else ((), {"S3ISH_CONFIG": str(file)})
+    server = start("server", tmp_path / "data", *flags, **variables)  # with keys that serve this machine only
+    keys = "s3ishadmin", "s3ishadmin"
+    client(server.endpoint, keys, region="eu-west-1").list_buckets()
+    with pytest.raises(ClientError, match="expecting 'eu-west-1'"):
+        client(server.endpoint, keys, region="anywhere").list_buckets()
+
+
+def test_a_file_that_names_no_region_leaves_any(start, tmp_path):
+    (tmp_path / "s3ish.toml").write_text("[log]\nslow_request_ms = 1000\n")
+    arguments = "--address", "127.0.0.1:0", "--config", tmp_path / "s3ish.toml"
+    server = start("server", tmp_path / "data", *arguments, **MINIO)
+    assert client(server.endpoint, region="anywhere").list_buckets()["Buckets"] == []
+
+
 def test_the_variables_of_minio(start, tmp_path):
     variables = MINIO | {
         "MINIO_VOLUMES": f"{tmp_path}/a{{01...02}} {tmp_path}/b",
