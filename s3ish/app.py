@@ -58,7 +58,7 @@ from s3ish.server.health import is_beside
 from s3ish.server.pipeline import S3Application
 from s3ish.server.router import Router
 from s3ish.server.storage_faults import StorageFaults
-from s3ish.server.test_controls import controls, is_control
+from s3ish.server.test_controls import controls, is_control, no_controls
 from s3ish.shared_mark import SharedMark
 from s3ish.tables.catalog import TABLES
 from s3ish.tables.state import UNCLEAN
@@ -96,6 +96,7 @@ class Application:
     ) -> None:
         self._settings, self._index, self._clock = settings, index, clock
         self._users_changed = users_changed
+        self._named = settings.server.domains, settings.server.website_domains
         self._leave = leave
         audit = AuditLog(Path(settings.log.audit)) if settings.log.audit else None
         slow_seconds = settings.log.slow_request_ms / 1000
@@ -114,9 +115,9 @@ class Application:
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         if scope["type"] == "lifespan":
             await live(self._serving(), receive, send, (BlobError, IndexFailure, OSError))
-        elif self._worlds and is_control(scope):
+        elif is_control(scope, *self._named):
             await self._controls(scope, receive, send)
-        elif is_beside(scope, self._settings.server.domains):
+        elif is_beside(scope, *self._named):
             await self._admin(scope, receive, send)
         else:
             assert self._s3, "the server begins with the lifespan"
@@ -141,8 +142,7 @@ class Application:
 
     @functools.cached_property
     def _controls(self) -> Any:
-        assert self._worlds, "is asked before"
-        return controls(self._worlds, self._settings.test.token.reveal())
+        return controls(self._worlds, self._settings.test.token.reveal()) if self._worlds else no_controls()
 
     @functools.cached_property
     def _admin(self) -> Any:

@@ -44,6 +44,7 @@ class MemoryApplication:
 
     def __init__(self, settings: Settings, log: RequestLog | None = None, traces: Traces | None = None) -> None:
         settings = self._settings = replace(settings, server=replace(settings.server, any_region=True))
+        self._named = settings.server.domains, settings.server.website_domains
         self.failure = ""
         self._observer = Observer(log=log, slow_seconds=settings.log.slow_request_ms / 1000, traces=traces)
         self._offload = ThreadPool()
@@ -63,9 +64,9 @@ class MemoryApplication:
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         if scope["type"] == "lifespan":
             self.failure = await live(self._serving(), receive, send, (OSError,))
-        elif is_control(scope):
+        elif is_control(scope, *self._named):
             await self._controls(scope, receive, send)
-        elif is_beside(scope, self._settings.server.domains):
+        elif is_beside(scope, *self._named):
             await self._admin(scope, receive, send)
         else:
             await self._worlds.answer(scope, receive, send, self.refuse)

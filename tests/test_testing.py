@@ -358,17 +358,28 @@ def test_requests_are_recorded_and_counted(server, s3):
         ("POST", "faults", {}, "a plan needs a fault"),
         ("POST", "faults", {"status": 503, "drop": True}, "a plan has one of"),
         ("POST", "faults", {"status": 200}, "status is >= 400, or 200 with"),
-        ("POST", "faults", {"status": 503, "code": "<x>"}, "matching regex"),
-        ("POST", "faults", {"stauts": 503}, "unknown field `stauts`"),
-        ("POST", "faults", {"delay_seconds": 601}, "<= 600"),
+        ("POST", "faults", {"status": 503, "code": "<x>"}, "^code: expected `str` matching regex"),
+        ("POST", "faults", {"stauts": 503}, "no field 'stauts'; there are: operation, bucket, .*, status, code, drop"),
+        ("POST", "faults", {"delay_seconds": 601}, "^delay_seconds: expected .* <= 600"),
+        ("POST", "faults", {"status": "503"}, "^status: expected `int | null`, got `str`"),
+        ("POST", "faults", {"drop": True, "nth": -1}, "^nth: expected `int` >= 1"),
+        ("POST", "faults", {"cut_after_bytes": 10**23}, "^cut_after_bytes: expected `int` <= "),
+        ("POST", "faults", {"drop": True, "probability": 0.5, "seed": 10**30}, "^seed: expected `int` <= "),
         ("POST", "faults", {"code": "SlowDown", "drop": True}, "a code needs a status"),
         ("POST", "faults", {"operation": "PutObjekt", "drop": True}, "no operation is called PutObjekt"),
-        ("PUT", "clock", {"at": "2030-01-01T00:00:00"}, "needs a time zone"),
+        ("PUT", "clock", {"at": "2030-01-01T00:00:00"}, "at needs a time zone: 2030-01-01T00:00:00Z"),
+        ("PUT", "clock", {"at": "2030-01-01"}, "at needs a time zone: 2030-01-01T00:00:00Z"),
+        ("PUT", "clock", {"at": "tomorrow"}, "'tomorrow' is no moment in ISO 8601: 2030-01-01T00:00:00Z"),
+        ("PUT", "clock", {"at": 1_900_000_000}, "^at: expected `str | null`, got `int`"),
+        ("PUT", "clock", {"advance": 1}, "no field 'advance'; there are: at, advance_seconds, running"),
         ("PUT", "clock", {"at": "9999-01-01T00:00:00Z"}, "the year must be"),
         ("PUT", "clock", {"advance_seconds": 1e10}, "the year must be"),
         ("PUT", "clock", {"at": "2030-01-01T00:00:00Z", "advance_seconds": 1}, "not both"),
-        ("POST", "reset", {"buckets": "x"}, "unknown field"),
+        ("POST", "reset", {"buckets": "x"}, "no field 'buckets'; there are: bucket, snapshot"),
         ("POST", "reset", {"bucket": "x" * 70_000}, "more than 65536 bytes"),
+        ("GET", "requests?buckt=x", None, "not found by buckt, but by: bucket, error, key, method, operation"),
+        ("GET", "requests?op=putobject", None, "no operation is called putobject: is it PutObject"),
+        ("GET", "requests?status=abc", None, "'abc' is no status"),
     ],
 )
 def test_what_the_controls_do_not_understand_they_refuse(server, method, path, body, says):
@@ -454,16 +465,10 @@ def test_a_token_is_asked_for_where_there_is_one(start_server):
     assert urllib.request.urlopen(request).status == 200
 
 
-def test_others_are_not_served_with_well_known_keys_and_controls_are_not_for_servers_of_data(
-    run_s3ish, start_server, tmp_path
-):
+def test_others_are_not_served_with_well_known_keys(run_s3ish):
     refused = run_s3ish("serve", "--test", "--host", "0.0.0.0", "--port", "0")
     assert refused.returncode == 78
     assert "refusing to listen on 0.0.0.0 with well-known keys" in refused.stderr
-    server = start_server(tmp_path)
-    for path in ("/-/test/reset", "/moto-api/reset"):
-        with pytest.raises(urllib.error.HTTPError, match=r"40[035]"):
-            urllib.request.urlopen(urllib.request.Request(f"{server.endpoint}{path}", method="POST"))
 
 
 def test_code_under_test_needs_no_change(monkeypatch):
@@ -701,6 +706,7 @@ def test_the_description_has_every_route_and_every_field():
         ("POST", "/-/test/snapshots/a", 405, "/-/test/snapshots/a takes DELETE and PUT, not POST"),
         ("PUT", "/-/test/clock", 400, "as the body, with some of: at, advance_seconds, running"),
         ("POST", "/-/test/snapshots/a/fork", 400, "as the body, with some of: world"),
+        ("POST", "/-/test/reset/", 404, "there is no control /-/test/reset/;"),
         ("POST", "/-/test/reset?wrld=test-a", 400, "no query parameter 'wrld'; there is: world"),
     ],
 )
@@ -714,10 +720,18 @@ def test_what_is_no_control_is_told_what_there_is(server, method, path, status, 
     assert says in told
 
 
-def test_a_server_without_controls_says_so(start_server, tmp_path):
+def test_a_server_without_controls_says_how_they_are_had(start_server, tmp_path):
     process = start_server(tmp_path)
     assert "  controls  " not in "".join(process.greeting)
-    with pytest.raises(ValueError, match="this server has no test controls: start it with --test"):
+    how = "start it with --test, or set test.controls (S3ISH_TEST_CONTROLS=true)"
+    for method, path in (("GET", "/-/test"), ("PUT", "/-/test/a/b"), ("POST", test_controls.MOTO_RESET)):
+        connection = http.client.HTTPConnection(urlsplit(process.endpoint).netloc)
+        connection.request(method, path)
+        answer = connection.getresponse()
+        told = json.loads(answer.read())["error"]
+        connection.close()
+        assert (answer.status, told) == (404, f"this server has no test controls: {how}")
+    with pytest.raises(ValueError, match=r"set test\.controls"):
         Running(process.endpoint).reset()
 
 

@@ -19,7 +19,8 @@ _MOST = 1_000_000_000
 _Pattern = Annotated[str, Meta(max_length=1024)]
 _Count = Annotated[int, Meta(ge=1, le=_MOST)]
 _Seconds = Annotated[float, Meta(ge=0, le=600)]
-_Bytes = Annotated[int, Meta(ge=0)]
+_MOST_BYTES = 1 << 50
+_Bytes = Annotated[int, Meta(ge=0, le=_MOST_BYTES)]
 
 
 class FaultPlan(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True, dict=True):
@@ -47,10 +48,10 @@ class FaultPlan(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=T
     seconds: Annotated[float, Meta(gt=0, le=1e7)] | None = None
     pattern: Annotated[str, Meta(pattern=r"^[x.]{0,1000}$")] = ""
     probability: Annotated[float, Meta(gt=0, le=1)] | None = None
-    seed: int = 0
+    seed: Annotated[int, Meta(ge=-(1 << 53), le=1 << 53)] = 0
     delay_seconds: _Seconds = 0
     first_byte_seconds: _Seconds = 0
-    bytes_per_second: Annotated[int, Meta(ge=1)] | None = None
+    bytes_per_second: Annotated[int, Meta(ge=1, le=_MOST_BYTES)] | None = None
     status: Annotated[int, Meta(ge=200, le=599)] | None = None
     code: Annotated[str, Meta(pattern="^[A-Za-z]{0,64}$")] = ""
     drop: bool = False

@@ -14,23 +14,32 @@ _OF_BUCKETS = frozenset(("/livez", "/readyz", "/health"))
 """Paths that may be of a bucket: only what no client of S3 sends is for the probe."""
 
 
-def is_beside(scope: Mapping[str, Any], domains: tuple[str, ...] = ()) -> bool:
+def is_beside(scope: Mapping[str, Any], domains: tuple[str, ...] = (), sites: tuple[str, ...] = ()) -> bool:
     """Whether a request is not for S3.
 
     It names one of the paths, byte for byte, and its host names no bucket. Where a bucket may have the name, it must be
     a GET or HEAD too, with no signature and no query.
 
     Args:
-        domains: names under which ``bucket.name`` addresses a bucket.
+        domains, sites: see ``names_bucket``.
     """
     path = scope["raw_path"].decode("latin-1")
-    if path not in PATHS and not path.startswith(ADMIN_OF_MINIO):
+    if (path not in PATHS and not path.startswith(ADMIN_OF_MINIO)) or names_bucket(scope, domains, sites):
         return False
-    headers = dict(scope["headers"])
-    if domains:
-        host = headers.get(b"host", b"").decode("latin-1").lower().partition(":")[0]
-        if any(host.endswith(f".{domain}") for domain in domains):
-            return False
     if path not in _OF_BUCKETS:
         return True
-    return scope["method"] in ("GET", "HEAD") and b"authorization" not in headers and not scope["query_string"]
+    is_signed = any(name == b"authorization" for name, _ in scope["headers"])
+    return scope["method"] in ("GET", "HEAD") and not is_signed and not scope["query_string"]
+
+
+def names_bucket(scope: Mapping[str, Any], domains: tuple[str, ...], sites: tuple[str, ...]) -> bool:
+    """Whether the host of a request names a bucket, so that its path is that of a key.
+
+    Args:
+        domains: names under which ``bucket.name`` addresses a bucket.
+        sites: names under which ``bucket.name`` is a website, or which are one themselves.
+    """
+    if not domains and not sites:
+        return False
+    host = dict(scope["headers"]).get(b"host", b"").decode("latin-1").lower().partition(":")[0]
+    return host in sites or any(host.endswith(f".{domain}") for domain in (*domains, *sites))

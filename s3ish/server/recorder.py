@@ -1,5 +1,6 @@
 """What requests a server has answered, for tests that assert what a client did."""
 
+import re
 from collections import Counter, deque
 from collections.abc import Mapping
 from typing import Any
@@ -9,6 +10,7 @@ from s3ish.observe.lines import RequestLine
 MOST_KEPT = 1000
 """So many requests are kept, the newest; all are counted."""
 _KEPT = ("method", "operation", "bucket", "key", "status", "error", "received", "sent", "seconds", "user", "request_id")
+_STATUS = re.compile("[1-5][0-9]{2}")
 _EXACT = ("operation", "bucket", "key", "user", "method", "error")
 _MOST_HEADERS, _MOST_CHARACTERS = 64, 256
 _SECRET = ("authorization", "x-amz-security-token", "cookie")
@@ -55,10 +57,13 @@ class Recorder:
                 ``status`` as it is, ``user_agent`` with a part of it; what is empty is not looked at.
 
         Raises:
-            ValueError: it has another name.
+            ValueError: it has another name, or the status is none.
         """
-        if unknown := wanted.keys() - {*_EXACT, "status", "user_agent"}:
-            raise ValueError(f"requests are not found by {min(unknown)}")
+        known = {*_EXACT, "status", "user_agent"}
+        if unknown := wanted.keys() - known:
+            raise ValueError(f"requests are not found by {min(unknown)}, but by: {', '.join(sorted(known))}")
+        if (status := wanted.get("status")) and not _STATUS.fullmatch(status):
+            raise ValueError(f"{status[:64]!r} is no status: it has three digits")
         return [it for it in self._kept if all(_is(it, name, text) for name, text in wanted.items() if text)]
 
 

@@ -17,6 +17,7 @@ from s3ish.errors import S3Error
 from s3ish.server import prices
 from s3ish.server.control import may_control
 from s3ish.server.fault_plan import FaultPlan
+from s3ish.server.health import names_bucket
 from s3ish.server.planned_faults import PlannedFaults
 from s3ish.server.recorder import Recorder
 
@@ -31,10 +32,13 @@ B = TypeVar("B", bound=Struct)
 
 PREFIX = "/-/test/"
 MOTO_RESET = "/moto-api/reset"
+_ROOT, _RESET_OF_MOTO = PREFIX.rstrip("/").encode(), MOTO_RESET.encode()
 _BODY_BYTES = 64 * 1024
 DriveTrouble = Literal["full", "unflushed", "hanging", "ok"]
 HarmKind = Literal["lose", "flip"]
+_NONE = "this server has no test controls: start it with --test, or set test.controls (S3ISH_TEST_CONTROLS=true)"
 _FORBIDDEN = "for tests on this machine, or with the token, alone"
+_EXAMPLE = "2030-01-01T00:00:00Z"
 _SNAPSHOT = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 
@@ -100,7 +104,7 @@ class Worlds(Protocol):
 class ClockRequest(Struct, forbid_unknown_fields=True):
     """What time it is to be: a moment, or so many seconds from what it is; and whether it goes on from there."""
 
-    at: datetime | None = None
+    at: str | None = None
     advance_seconds: Annotated[float, Meta(ge=-1e10, le=1e10)] | None = None
     running: bool = True
 
@@ -135,14 +139,27 @@ class HarmRequest(Struct, forbid_unknown_fields=True):
     part: Annotated[int, Meta(ge=1)] = 1
 
 
-def is_control(scope: Any) -> bool:
-    """Whether a request is for the test controls."""
+def is_control(scope: Any, domains: tuple[str, ...] = (), sites: tuple[str, ...] = ()) -> bool:
+    """Whether a request is for the test controls, and not for a key of a bucket that its host names.
+
+    Args:
+        domains, sites: see ``names_bucket``.
+    """
     path: bytes = scope["raw_path"]
-    return (
-        path.startswith(PREFIX.encode())
-        or path == PREFIX.rstrip("/").encode()
-        or (path == MOTO_RESET.encode() and bool(scope["method"] == "POST"))
-    )
+    if path == _RESET_OF_MOTO:  # a bucket may be called so, and the key may be that of an upload in parts
+        query: bytes = scope["query_string"]
+        if scope["method"] != "POST" or (query and not query.startswith(b"world=")):
+            return False
+    elif not path.startswith(_ROOT) or path[len(_ROOT) : len(_ROOT) + 1] not in (b"", b"/"):
+        return False
+    return not names_bucket(scope, domains, sites)
+
+
+def no_controls() -> "Response":
+    """Return what a server without controls answers to who looks for them: an application."""
+    from starlette.responses import JSONResponse
+
+    return JSONResponse({"error": _NONE}, 404)
 
 
 def controls(worlds: Worlds, token: str) -> "Starlette":
@@ -174,14 +191,9 @@ def controls(worlds: Worlds, token: str) -> "Starlette":
             try:
                 _check_query(request)
                 return JSONResponse(await handle(request))
-            except (ValueError, OverflowError) as error:  # of a body as well
-                return JSONResponse({"error": str(error)}, 400)
-            except OSError as error:  # of the seed
-                return JSONResponse({"error": str(error)}, 500)
-            except LookupError as error:
-                return JSONResponse({"error": str(error)}, 404)
-            except Unexpected as error:
-                return JSONResponse({"error": str(error)}, 409)
+            except tuple(_STATUSES) as error:
+                status = next(status for kind, status in _STATUSES.items() if isinstance(error, kind))
+                return JSONResponse({"error": str(error)}, status)
             except S3Error as error:
                 return JSONResponse({"error": error.message}, error.status)
 
@@ -214,7 +226,9 @@ def controls(worlds: Worlds, token: str) -> "Starlette":
     names = ", ".join(dict.fromkeys(path.partition("/")[0] for path, _, _ in table))
     routes = [Route(PREFIX + path, guarded(handle), methods=[method]) for path, method, handle in table]
     routes.append(Route(MOTO_RESET, guarded(acts.reset_all), methods=["POST"]))
-    return Starlette(routes=routes, exception_handlers={404: refused, 405: refused})
+    application = Starlette(routes=routes, exception_handlers={404: refused, 405: refused})
+    application.router.redirect_slashes = False  # a client that follows no redirect would think it done
+    return application
 
 
 class _Controls:
@@ -383,6 +397,10 @@ class Unexpected(Exception):
     """What was expected of the requests is not so."""
 
 
+_STATUSES = {ValueError: 400, OverflowError: 400, OSError: 500, LookupError: 404, Unexpected: 409}
+"""What is answered to an error; one of the operating system is of the seed."""
+
+
 def _check_count(count: int, expected: int, *, is_whole: bool) -> None:
     """Raise Unexpected unless as many requests were found as were expected."""
     if not is_whole:
@@ -395,9 +413,9 @@ def _check_operation(name: str) -> None:
     """Raise ValueError for a name that is an operation's but for a slip: none would ever be found."""
     from difflib import get_close_matches
 
-    names = {operation.name for operation in catalogue()}
-    if name not in names and (near := get_close_matches(name, names, 1, 0.85)):
-        raise ValueError(f"no operation is called {name[:64]}: is it {near[0]}?")
+    names = {operation.name.lower(): operation.name for operation in catalogue()}
+    if name not in names.values() and (near := get_close_matches(name.lower(), names, 1, 0.85)):
+        raise ValueError(f"no operation is called {name[:64]}: is it {names[near[0]]}?")
 
 
 def _shown(clock: Clock) -> Any:
@@ -408,9 +426,9 @@ def _set(clock: Clock, wanted: ClockRequest) -> None:
     """Set a clock. Raises ValueError: it cannot be that time."""
     if wanted.at is not None and wanted.advance_seconds is not None:
         raise ValueError("give at or advance_seconds, not both")
-    at = wanted.at or clock.service_now() + timedelta(seconds=wanted.advance_seconds or 0)
-    if at.tzinfo is None:
-        raise ValueError("at needs a time zone: 2030-01-01T00:00:00Z")
+    at = clock.service_now() + timedelta(seconds=wanted.advance_seconds or 0)
+    if wanted.at is not None:
+        at = _moment(wanted.at)
     if not 1971 <= at.year <= 2200:
         raise ValueError("the year must be from 1971 to 2200")
     since = at.astimezone(UTC) - datetime(1970, 1, 1, tzinfo=UTC)
@@ -418,15 +436,38 @@ def _set(clock: Clock, wanted: ClockRequest) -> None:
     clock.service.set(nanoseconds, clock.now_ns(), running=wanted.running)
 
 
+def _moment(text: str) -> datetime:
+    """Return the moment that a text names. Raises ValueError: it names none."""
+    try:
+        at = datetime.fromisoformat(text)
+    except ValueError:
+        raise ValueError(f"{text[:64]!r} is no moment in ISO 8601: {_EXAMPLE}") from None
+    if at.tzinfo is None:
+        raise ValueError(f"at needs a time zone: {_EXAMPLE}")
+    return at
+
+
 async def _wanted(request: "Request", kind: type[B], if_empty: B | None = None) -> B:
     """Return what the body says. Raises ValueError: it is too long, empty, or something else."""
     text = await _body(request)
-    if text:
-        return msgspec.json.decode(text, type=kind)
-    if if_empty is None:
-        names = ", ".join(field.encode_name for field in msgspec.structs.fields(kind))
-        raise ValueError(f"a JSON object is wanted as the body, with some of: {names}")
-    return if_empty
+    names = [field.encode_name for field in msgspec.structs.fields(kind)]
+    if not text:
+        if if_empty is None:
+            raise ValueError(f"a JSON object is wanted as the body, with some of: {', '.join(names)}")
+        return if_empty
+    wanted = msgspec.json.decode(text)
+    if isinstance(wanted, dict) and (unknown := [name for name in wanted if name not in names]):
+        raise ValueError(f"there is no field {unknown[0][:64]!r}; there are: {', '.join(names)}")
+    try:
+        return msgspec.convert(wanted, kind)
+    except msgspec.ValidationError as error:
+        raise ValueError(_said(str(error))) from None
+
+
+def _said(text: str) -> str:
+    """Return what a validation says, with the name of the field first."""
+    text, _, place = text.partition(" - at `$.")
+    return f"{place.rstrip('`')}: {text[0].lower()}{text[1:]}" if place else text
 
 
 async def _body(request: "Request") -> bytes:

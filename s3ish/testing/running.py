@@ -13,7 +13,7 @@ _WORLD = "test-"
 """What an access key begins with that has a world of its own."""
 
 
-_NONE = "this server has no test controls: start it with --test, or on drives with the setting test.controls"
+_NONE = "what answers there is no server of s3ish that has test controls"
 
 
 class Running:

@@ -10,6 +10,7 @@ from s3ish.observe.observer import Observer
 from s3ish.process.lifespan import live
 from s3ish.server.control import admin
 from s3ish.server.health import PATHS, is_beside
+from s3ish.server.test_controls import is_control
 
 
 async def ask(path, *, method="GET", ready=True, token="", client=("127.0.0.1", 1), headers=()):
@@ -63,11 +64,32 @@ async def test_readiness_is_not_life():
         ("GET", b"/minio/health", b"", [], False),
         ("GET", b"/health", b"", [(b"host", b"bucket.s3.test:9000")], False),
         ("GET", b"/minio/health/live", b"", [(b"host", b"BUCKET.s3.test")], False),
+        ("GET", b"/health", b"", [(b"host", b"pages.www.test")], False),
+        ("GET", b"/health", b"", [(b"host", b"www.test:80")], False),
     ],
 )
 def test_what_may_be_of_a_bucket_or_a_key_goes_to_s3(method, path, query, headers, beside):
     scope = {"method": method, "raw_path": path, "query_string": query, "headers": headers}
-    assert is_beside(scope, ("s3.test",)) is beside
+    assert is_beside(scope, ("s3.test",), ("www.test",)) is beside
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "query", "host", "is_one"),
+    [
+        ("PUT", b"/-/test/clock", b"", b"s3.test:9000", True),
+        ("PUT", b"/-/test/clock", b"", b"bucket.s3.test:9000", False),
+        ("GET", b"/-/test", b"", b"www.test", False),
+        ("GET", b"/-/tests", b"", b"s3.test", False),
+        ("POST", b"/moto-api/reset", b"", b"s3.test", True),
+        ("POST", b"/moto-api/reset", b"world=test-a", b"s3.test", True),
+        ("POST", b"/moto-api/reset", b"uploads", b"s3.test", False),
+        ("POST", b"/moto-api/reset", b"", b"bucket.s3.test", False),
+        ("PUT", b"/moto-api/reset", b"", b"s3.test", False),
+    ],
+)
+def test_no_key_of_a_bucket_is_a_control(method, path, query, host, is_one):
+    scope = {"method": method, "raw_path": path, "query_string": query, "headers": [(b"host", host)]}
+    assert is_control(scope, ("s3.test",), ("www.test",)) is is_one
 
 
 @pytest.mark.parametrize(
