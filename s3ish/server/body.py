@@ -20,9 +20,11 @@ from s3ish.errors import (
     InvalidRequest,
     MaxMessageLengthExceeded,
     MissingContentLength,
+    SlowDown,
 )
 from s3ish.http.receive_buffer import Demand
 from s3ish.objects.digests import Claims, Digests
+from s3ish.server.document_room import FREE_BYTES, DocumentRoom
 from s3ish.wire.chunked import ChunkedDecoder
 from s3ish.wire.scalars import read_base64
 
@@ -79,6 +81,8 @@ class RequestBody:
         self._pieces: list[Buffer] = []
         self._held = 0
         self._decoder: ChunkedDecoder | None = None
+        self._room: DocumentRoom | None = None
+        self._room_taken = 0
         self._claims = Claims()
         self.received = 0
         self.size = self._wire_length
@@ -259,11 +263,15 @@ class RequestBody:
         """Return what the sender says of the bytes."""
         return self._claims
 
-    async def document(self, limit: int, *, needs_digest: bool) -> bytes:
+    async def document(self, limit: int, *, needs_digest: bool, room: DocumentRoom) -> bytes:
         """Return a whole body of at most ``limit`` bytes, verified against its claims.
+
+        Args:
+            room: where it takes a place until ``leave_room``.
 
         Raises:
             MaxMessageLengthExceeded: it is longer.
+            SlowDown: there is no room for it now.
             InvalidRequest: it has no digest although it needs one.
             BadDigest, XAmzContentSHA256Mismatch: it is not what the sender meant.
         """
@@ -274,7 +282,7 @@ class RequestBody:
         if (self.size or 0) > limit:
             raise MaxMessageLengthExceeded(MaxMessageLengthBytes=limit)
         self.check_size(self.size)
-        await self.gather(limit + 1)  # nothing is reserved for what may never come
+        await self._gather_document(limit + 1, room)
         data = bytes(self._take(limit + 1))
         if len(data) > limit:
             raise MaxMessageLengthExceeded(MaxMessageLengthBytes=limit)
@@ -282,6 +290,25 @@ class RequestBody:
         digests.update(data)
         digests.verify(self.claims(), as_sent=True)
         return data
+
+    async def _gather_document(self, count: int, room: DocumentRoom) -> None:
+        """Wait until so many bytes have come, or all; nothing is reserved for what may never come. Raises SlowDown."""
+        self._room = room
+        while self._held < count and not self._ended:
+            await self.gather(min(count, self._held + FREE_BYTES))
+            if (more := self._held - FREE_BYTES - self._room_taken) > 0:
+                try:
+                    room.take(more)
+                except SlowDown:
+                    self._take(self._held)
+                    raise
+                self._room_taken += more
+
+    def leave_room(self) -> None:
+        """The document is not held any more."""
+        if self._room:
+            self._room.leave(self._room_taken)
+            self._room_taken = 0
 
     async def drain(self, limit: int) -> None:
         """Read and drop what is left, until ``limit`` bytes have been dropped. Raises Disconnected."""

@@ -48,6 +48,7 @@ from s3ish.server.addresses import Addresses
 from s3ish.server.admission import Admission
 from s3ish.server.body import Disconnected, Longest, RequestBody
 from s3ish.server.cors import preflight, share
+from s3ish.server.document_room import DocumentRoom
 from s3ish.server.faults import FaultPoints
 from s3ish.server.post import open_form
 from s3ish.server.proxies import Proxies
@@ -65,10 +66,10 @@ _NO_PROXIES, _OWN_ADDRESS = Proxies(), Addresses()
 DRAIN_BYTES = 1024 * 1024
 """How much of a refused body is read and dropped to keep the connection; more is cut off."""
 _EXPLAINED = (400, 401, 403)
+"""The statuses of refusals that are kept to be explained: somebody has to change something."""
 _REGION = "x-amz-bucket-region"
 _REGION_NAMED = frozenset(("HeadBucket", "ListObjects", "ListObjectsV2"))
 """Operations whose answers say in which region the bucket is."""
-"""The statuses of refusals that are kept to be explained: somebody has to change something."""
 CLIENT_LEFT = 499
 """The status that is logged where the client left before it got one."""
 LONG_DOCUMENT_BYTES = 32 * 1024
@@ -132,6 +133,7 @@ class S3Application:
         self._website_domains = website_domains
         self._proxies, self._addresses, self._admission = proxies, addresses, admission
         self._longest = admission.longest if admission else Longest()
+        self._document_room = DocumentRoom()
         self._host_id = store.clock.token(15)
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
@@ -158,6 +160,8 @@ class S3Application:
             call.status, call.error = CLIENT_LEFT, "ClientDisconnected"
         finally:
             tallies.in_flight -= 1
+            if call.body:
+                call.body.leave_room()
             if self._admission and call.ticket:
                 self._admission.leave(call.ticket)
             ended = clock.monotonic()
@@ -474,7 +478,9 @@ class S3Application:
         if operation.reads_stream:
             body.check_length()
         elif operation.reads_document:
-            document = await body.document(operation.body_bytes, needs_digest=operation.needs_digest)
+            document = await body.document(
+                operation.body_bytes, needs_digest=operation.needs_digest, room=self._document_room
+            )
         labels = {"Bucket": target.bucket, "Key": target.key}
         read = shape.wire(operation.request).read_request
         if len(document) > LONG_DOCUMENT_BYTES:

@@ -20,6 +20,7 @@ from s3ish.server import sts, web_identity
 from s3ish.server.answered import Answered
 from s3ish.server.body import RequestBody
 from s3ish.server.caller import refuse_session
+from s3ish.server.document_room import DocumentRoom
 from s3ish.server.iam import actions as iam
 from s3ish.server.query_call import Action, Call
 from s3ish.server.query_protocol import read_form, refusal, result
@@ -67,6 +68,7 @@ class QueryApi:
     ) -> None:
         self._authenticator, self._registry, self._sessions = authenticator, registry, sessions
         self._providers = providers
+        self._room = DocumentRoom()
 
     async def answer(
         self, body: RequestBody, request: HttpRequest, circumstances: Circumstances, request_id: str
@@ -77,7 +79,7 @@ class QueryApi:
         service = _SERVICES[name]
         answered = Answered(Written(500, []))
         try:
-            data = await body.document(_MAX_BYTES, needs_digest=False)
+            data = await body.document(_MAX_BYTES, needs_digest=False, room=self._room)
             await self._registry.keep_up()
             parameters = read_form(data)
             action = parameters.get("Action", "")

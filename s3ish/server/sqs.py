@@ -10,6 +10,7 @@ from s3ish.errors import S3Error
 from s3ish.identity.registry import Registry
 from s3ish.objects.queues import QueueError, Queues
 from s3ish.server.body import RequestBody
+from s3ish.server.document_room import DocumentRoom
 from s3ish.server.signers import signer_of
 from s3ish.server.sqs_actions import ACTIONS, Call
 from s3ish.server.sqs_protocols import protocol_of
@@ -40,6 +41,7 @@ class QueueApi:
 
     def __init__(self, authenticator: Authenticator, registry: Registry | None, queues: Queues) -> None:
         self._authenticator, self._registry, self._queues = authenticator, registry, queues
+        self._room = DocumentRoom()
 
     async def answer(
         self, body: RequestBody, request: HttpRequest, circumstances: Circumstances, base: str, request_id: str
@@ -52,7 +54,7 @@ class QueueApi:
         answered = Answered(Written(500, []))
         protocol = protocol_of(request, request_id)
         try:
-            data = await body.document(_MAX_BYTES, needs_digest=False)
+            data = await body.document(_MAX_BYTES, needs_digest=False, room=self._room)
             if self._registry:
                 await self._registry.keep_up()
             user = signer_of(self._authenticator, request, data, "sqs", circumstances.now)

@@ -10,9 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from s3ish.auth.payload import Payload, PayloadMode
-from s3ish.errors import EntityTooLarge, InvalidRequest, MissingContentLength, S3Error
+from s3ish.errors import EntityTooLarge, InvalidRequest, MissingContentLength, S3Error, SlowDown
 from s3ish.objects.digests import Claims
 from s3ish.server.body import MAX_BODY_BYTES, Disconnected, Longest, RequestBody
+from s3ish.server.document_room import FREE_BYTES, DocumentRoom
 
 DATA = b"some data to store"
 UNSIGNED = Payload(PayloadMode.UNSIGNED)
@@ -307,8 +308,8 @@ async def test_a_plain_body_announced_as_chunked():
 
 async def test_documents():
     body = body_of(DATA, content_md5=MD5)
-    assert await body.document(100, needs_digest=True) == DATA
-    assert await RequestBody(Wire(), {}).document(100, needs_digest=True) == b""
+    assert await body.document(100, needs_digest=True, room=DocumentRoom()) == DATA
+    assert await RequestBody(Wire(), {}).document(100, needs_digest=True, room=DocumentRoom()) == b""
 
 
 @pytest.mark.parametrize(
@@ -322,7 +323,7 @@ async def test_documents():
 )
 async def test_documents_are_verified(headers, code):  # case 61, case 67, case 115, case 116
     with pytest.raises(S3Error) as caught:
-        await body_of(DATA, **headers).document(100, needs_digest=True)
+        await body_of(DATA, **headers).document(100, needs_digest=True, room=DocumentRoom())
     assert caught.value.code == code
 
 
@@ -333,9 +334,44 @@ async def test_documents_that_are_too_long(framing):  # case 128
     body = RequestBody(wire, named(framing))
     body.read_claims(UNSIGNED)
     with pytest.raises(S3Error) as caught:
-        await body.document(100, needs_digest=False)
+        await body.document(100, needs_digest=False, room=DocumentRoom())
     assert caught.value.code == "MaxMessageLengthExceeded"
     assert wire.asked <= 11
+
+
+@pytest.mark.parametrize("framing", [{}, {"transfer_encoding": "chunked"}])
+async def test_a_long_document_has_room_until_it_is_left(framing):  # case 113
+    room = DocumentRoom(100_000)
+    body = body_of(*[bytes(10_000)] * 5, **framing)
+    assert await body.document(60_000, needs_digest=False, room=room) == bytes(50_000)
+    assert room.taken == 50_000 - FREE_BYTES
+    body.leave_room()
+    body.leave_room()
+    assert room.taken == 0
+
+
+@pytest.mark.parametrize("framing", [{}, {"transfer_encoding": "chunked"}])
+async def test_a_document_that_finds_no_room_is_refused_and_not_held(framing):  # case 113
+    """However many have stopped in the middle: what they have sent stays bounded."""
+    room = DocumentRoom(100_000)
+    stopped = [body_of(*[bytes(10_000)] * 5, complete=False, content_length=60_000) for _ in range(2)]
+    for body in stopped:
+        with pytest.raises(Disconnected):
+            await body.document(60_000, needs_digest=False, room=room)
+    assert room.taken == 2 * (40_000 - FREE_BYTES)
+    late = RequestBody(wire := Wire(*[bytes(80_000)] * 20), named({"content_length": 1_600_000} | framing))
+    late.read_claims(UNSIGNED)
+    with pytest.raises(SlowDown):
+        await late.document(2_000_000, needs_digest=False, room=room)
+    assert wire.asked == 1
+    await late.drain(2_000_000)
+    assert late.is_read
+    late.leave_room()
+    short = body_of(bytes(FREE_BYTES))
+    assert await short.document(60_000, needs_digest=False, room=DocumentRoom(0)) == bytes(FREE_BYTES)
+    for body in stopped:
+        body.leave_room()
+    assert room.taken == 0
 
 
 # --- what is left ----------------------------------------------------------------------------------------------------

@@ -18,6 +18,7 @@ from s3ish.auth.payload import Payload, PayloadMode
 from s3ish.clock import Clock
 from s3ish.observe.observer import Observer
 from s3ish.server.body import RequestBody
+from s3ish.server.document_room import ROOM_BYTES, DocumentRoom
 from s3ish.server.pipeline import DRAIN_BYTES, S3Application
 from s3ish.server.request_record import read_headers
 from tests.auth.support import STREAMING, UNSIGNED_TRAILER
@@ -132,6 +133,27 @@ def test_a_short_rest_is_dropped_and_the_connection_kept(endpoint):
             answer = receive_answer(connection)
             assert code_of(answer) == "AccessDenied"
             assert b"connection: close" not in answer
+
+
+# case 113
+def test_documents_of_whoever_it_is_take_no_more_memory_than_there_is_room(endpoint):
+    """Nobody knows yet who sends them. Those who come too many are told so, and the others when these have gone."""
+    size = 12 * 2**20
+    head = b"POST / HTTP/1.1\r\nHost: h\r\nX-Amz-Target: AmazonSQS.SendMessage\r\nContent-Length: %d\r\n\r\n"
+    stopped = [connect(endpoint) for _ in range(ROOM_BYTES // size)]
+    for connection in stopped:
+        send(connection, head % size + bytes(size - 1))
+    with connect(endpoint) as late:
+        send(late, head % (size - 1) + bytes(size - 1))
+        refused = receive_answer(late)
+    assert (status_of(refused), b"SlowDown" in refused) == (503, True)
+    for connection in stopped:
+        send(connection, b"x")
+        assert status_of(receive_answer(connection)) == 403
+        connection.close()
+    with connect(endpoint) as later:
+        send(later, head % (size - 1) + bytes(size - 1))
+        assert status_of(receive_answer(later)) == 403
 
 
 # case 91, case 112
@@ -274,7 +296,7 @@ async def test_a_long_document_is_read_on_a_thread(count, threads):  # case 163
     body = RequestBody(receive, headers)
     body.read_claims(Payload(PayloadMode.UNSIGNED))
     operation = next(operation for operation in catalogue() if operation.name == "DeleteObjects")
-    application = SimpleNamespace(_store=SimpleNamespace(offload=Offload()))
+    application = SimpleNamespace(_store=SimpleNamespace(offload=Offload()), _document_room=DocumentRoom())
     target = SimpleNamespace(bucket="b", key="")
     found = await S3Application._read(application, operation, headers, body, target, {})
     assert len(found.delete.objects) == count

@@ -25,6 +25,7 @@ from s3ish.server.admin.routes import PREFIX, ROUTES, Route
 from s3ish.server.answered import Answered
 from s3ish.server.body import RequestBody
 from s3ish.server.caller import refuse_session
+from s3ish.server.document_room import DocumentRoom
 from s3ish.server.query import read_query
 from s3ish.wire.shape import Written
 
@@ -43,6 +44,7 @@ class AdminApi:
 
     def __init__(self, authenticator: Authenticator, registry: Registry, observer: Observer) -> None:
         self._authenticator, self._registry, self._observer = authenticator, registry, observer
+        self._room = DocumentRoom()
 
     async def answer(
         self, body: RequestBody, request: HttpRequest, path: str, circumstances: Circumstances, request_id: str
@@ -55,7 +57,7 @@ class AdminApi:
         """
         answered = Answered(Written(500, []))
         try:
-            data = await body.document(_MAX_BYTES, needs_digest=False)
+            data = await body.document(_MAX_BYTES, needs_digest=False, room=self._room)
             await self._registry.keep_up()
             user = self._authenticator.identify(_signed(request, data), circumstances.now).user
             if user is None:
