@@ -13,6 +13,8 @@ import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
+from s3ish.auth.actions import CONDITION_FAMILIES, CONDITION_KEYS
+
 PAGE = (Path(__file__).parent.parent / "docs" / "access.md").read_text()
 ROOT = ("s3ishadmin", "s3ishadmin", None)
 ORIGIN = "https://app.example.com"
@@ -135,3 +137,11 @@ def test_one_team_with_three_roles(served, run_s3ish, tmp_path):
     command = re.search(r"`s3ish (explain [^`]*)`", text)[1]
     told = run_s3ish(*shlex.split(command), "--endpoint-url", served).stdout
     assert told.startswith("denied by statement 3 ")
+
+
+def test_every_condition_key_stands_on_the_page_and_no_other():
+    text = section("What conditions can ask").lower()
+    of_headers = next(line for line in text.splitlines() if line.startswith("| `s3:x-amz-…`")).split("|")[1]
+    named = {f"s3:x-amz-{name}" for name in re.findall("`([a-z0-9-]+)`", of_headers)}
+    named |= {name.removesuffix("…") for name in re.findall("`((?:aws|s3|ec2|lambda|ssm):[^`]+)`", text)}
+    assert named - {"s3:x-amz-", "aws:", "s3:"} == CONDITION_KEYS | set(CONDITION_FAMILIES)

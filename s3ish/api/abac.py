@@ -1,20 +1,13 @@
-"""Access by the tags of a bucket: a document of which nothing comes, as no policy asks for them.
+"""Access by the tags of a bucket: whether they count is a document of its own.
 
 https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutBucketAbac.html
 """
 
+from s3ish.api import rules
 from s3ish.api.documents import Effect, bucket_document
+from s3ish.api.rules import AbacStatus
 from s3ish.errors import MalformedXML
 from s3ish.model import Bucket
-from s3ish.wire.fields import element
-from s3ish.wire.shape import shape
-
-
-@shape(root="AbacStatus")
-class AbacStatus:
-    """Whether the tags of the bucket count."""
-
-    status: str | None = element("Status", choices=("Enabled", "Disabled"))
 
 
 def _check(abac: AbacStatus, bucket: Bucket) -> None:  # noqa: ARG001 - the form of every check
@@ -24,10 +17,10 @@ def _check(abac: AbacStatus, bucket: Bucket) -> None:  # noqa: ARG001 - the form
 
 ABAC = bucket_document(
     AbacStatus,
-    "abac",
+    rules.ABAC,
     "GetBucketAbac PutBucketAbac",
     action="s3:{}BucketAbac",
-    effect=Effect.NONE,
+    effect=Effect.ACTED_UPON,
     missing=lambda _: AbacStatus(status="Disabled"),
     check=_check,
 )

@@ -11,10 +11,11 @@ from s3ish.api.grants import default_acl, element_of, given_list
 from s3ish.api.lock import OBJECT_LOCK, LockConfiguration, is_lockable
 from s3ish.api.operation import operation
 from s3ish.api.replication import REPLICATION
-from s3ish.api.rules import ACL, ENFORCED, OWNERSHIPS, OwnershipControls, OwnershipRule
+from s3ish.api.rules import ACL, ENFORCED, OWNERSHIPS, OwnershipControls, OwnershipRule, Tagging
 from s3ish.api.shapes import BucketGrantHeaders, BucketRequest, DocumentDigest, TagElement, arn_of
-from s3ish.api.tagging import BUCKET_TAGGING, Tagging, check_tagging
+from s3ish.api.tagging import BUCKET_TAGGING, check_tagging
 from s3ish.auth.acl import AccessList
+from s3ish.auth.condition_keys import Tags, place_said, tags_said
 from s3ish.auth.evaluator import Permit
 from s3ish.errors import (
     BucketAlreadyOwnedByYou,
@@ -88,14 +89,20 @@ class CreateBucketResponse:
     arn: str | None = header("x-amz-bucket-arn")
 
 
-@operation("PUT /{Bucket}", action="s3:CreateBucket", needs_bucket=False)
+def _said(request: CreateBucketRequest) -> Tags:
+    """Return what conditions may ask of the body."""
+    given = request.configuration or CreateBucketConfiguration()
+    return place_said(given.location_constraint) + tags_said((tag.key, tag.value) for tag in given.tags)
+
+
+@operation("PUT /{Bucket}", action="s3:CreateBucket", needs_bucket=False, says=_said)
 async def create_bucket(context: Context, request: CreateBucketRequest) -> CreateBucketResponse:
     """https://docs.aws.amazon.com/AmazonS3/latest/API/API_CreateBucket.html"""
     _check_namespace(request, context.store.region)
     acl = given_list(request, context.owner, context.owner)
     acl = None if acl == default_acl(context.owner) else acl
     for action in _beside(request, acl):
-        permit = Permit(action, request.bucket)
+        permit = Permit(action, request.bucket, said=_said(request))
         await check_permit(context.store, context.principal, permit, None, context.circumstances)
     documents = _documents(context, request, acl)
     region = _region_of(request.configuration, context.store)
@@ -125,6 +132,8 @@ def _beside(request: CreateBucketRequest, acl: AccessList | None) -> Iterator[st
         yield from ("s3:PutBucketObjectLockConfiguration", "s3:PutBucketVersioning")
     if request.ownership is not None:
         yield "s3:PutBucketOwnershipControls"
+    if request.configuration and request.configuration.tags:
+        yield "s3:TagResource"
 
 
 def _check_namespace(request: CreateBucketRequest, region: str) -> None:

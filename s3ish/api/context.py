@@ -71,7 +71,9 @@ class Context(Struct):
     @property
     def cause(self) -> Cause:
         """Why versions change in this call."""
-        return Cause(self.operation, self.principal.user_id, self.circumstances.source, self.request_id, self.host_id)
+        caller = self.principal
+        who = caller.owner.id if caller.is_root else caller.user_id
+        return Cause(self.operation, who, self.circumstances.source, self.request_id, self.host_id)
 
     @property
     def url(self) -> str:

@@ -17,6 +17,7 @@ from s3ish.api.operation import DOCUMENT_BYTES, Handler, Operation, operation
 from s3ish.api.page_tokens import read_token, write_token
 from s3ish.api.shapes import BucketRequest, DocumentDigest
 from s3ish.api.subresources import type_of
+from s3ish.auth.condition_keys import Tags
 from s3ish.errors import (
     IdMismatch,
     InvalidArgument,
@@ -271,6 +272,7 @@ def numbered_document(
     listed_root: str,
     check: Check[T] | None = None,
     admit: Admit | None = None,
+    says: Callable[[T], Tags] | None = None,
     status: int = 200,
 ) -> Documents[T]:
     """Declare a document of which a bucket has many, each with an ``id``.
@@ -282,6 +284,7 @@ def numbered_document(
         effect: what comes of it.
         listed_root: the root element of their list.
         check, admit: raise an S3 error if a document that is put cannot be meant for the bucket.
+        says: returns what conditions may ask of a document that is put; see ``Permit.said``.
         status: of the answer to a put.
     """
 
@@ -293,13 +296,27 @@ def numbered_document(
     family = Documents(query_key, kind, name, effect)
     family.operations = (
         _declare(get, f"GetBucket{name}", "GET", f"{query_key}&id", reads, _NumberedRequest, kind),
-        _declare(put, f"PutBucket{name}", "PUT", f"{query_key}&id", writes, asked, None, status=status),
+        _declare(
+            put,
+            f"PutBucket{name}",
+            "PUT",
+            f"{query_key}&id",
+            writes,
+            asked,
+            None,
+            status=status,
+            says=_of_document(says),
+        ),
         _declare(
             delete, f"DeleteBucket{name}", "DELETE", f"{query_key}&id", writes, _NumberedRequest, None, status=204
         ),
         _declare(listed, f"ListBucket{name}s", "GET", query_key, reads, _ListRequest, answer),
     )
     return family
+
+
+def _of_document(says: Callable[[T], Tags] | None) -> Callable[[Any], Tags] | None:
+    return says and (lambda request: says(request.document))
 
 
 def _numbered_handlers(

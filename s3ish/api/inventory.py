@@ -12,6 +12,7 @@ from s3ish.api.destinations import bucket_named, check_destination
 from s3ish.api.documents import Effect, numbered_document
 from s3ish.api.filters import check_prefix
 from s3ish.api.own_objects import put_own
+from s3ish.auth.condition_keys import fields_said
 from s3ish.auth.evaluator import Permit
 from s3ish.errors import MalformedXML, NotImplemented
 from s3ish.model import Attributes, Bucket
@@ -122,6 +123,7 @@ INVENTORY = numbered_document(
     listed_root="ListInventoryConfigurationsResult",
     check=_check,
     admit=_admit,
+    says=lambda inventory: fields_said(inventory.fields or ()),
 )
 
 

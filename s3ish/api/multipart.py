@@ -69,7 +69,7 @@ class CreateMultipartUploadResponse:
     encryption: NewEncryptionEcho | None = group()
 
 
-@operation("POST /{Bucket}/{Key+}?uploads", action="s3:PutObject", permits=write_extras)
+@operation("POST /{Bucket}/{Key+}?uploads", action="s3:PutObject", permits=write_extras, is_of_parts=True)
 async def create_multipart_upload(
     context: Context, request: CreateMultipartUploadRequest
 ) -> CreateMultipartUploadResponse:
@@ -149,7 +149,7 @@ class UploadPartResponse:
     encryption: ObjectEncryptionEcho | None = group()
 
 
-@operation("PUT /{Bucket}/{Key+}?partNumber&uploadId", action="s3:PutObject")
+@operation("PUT /{Bucket}/{Key+}?partNumber&uploadId", action="s3:PutObject", is_of_parts=True)
 async def upload_part(context: Context, request: UploadPartRequest) -> UploadPartResponse:
     """https://docs.aws.amazon.com/AmazonS3/latest/API/API_UploadPart.html"""
     key = writing_key_of(context, request)
@@ -202,6 +202,7 @@ class UploadPartCopyResponse:
     action="s3:PutObject",
     header="x-amz-copy-source",
     permits=read_source,
+    is_of_parts=True,
 )
 async def upload_part_copy(context: Context, request: UploadPartCopyRequest) -> UploadPartCopyResponse:
     """https://docs.aws.amazon.com/AmazonS3/latest/API/API_UploadPartCopy.html"""

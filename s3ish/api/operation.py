@@ -31,12 +31,12 @@ class Operation(Struct, frozen=True, eq=False):
     ``query`` lists the query keys that select it, with the value where that matters; ``header`` a header that does;
     ``action`` is what a policy must allow, ``version_action`` the same for a request with a version id; ``permits``
     returns what else the typed request needs (the source of a copy), and where the action ``is_of_each_key`` that its
-    body names, the handler asks for it key by key. Where conditions on the action ask what the body says,
-    ``says`` returns that of the typed request, and the action is decided on with it. ``status`` is
-    that of a success, ``body_bytes`` the longest XML body, ``needs_digest`` whether the body must carry a checksum,
-    ``reads_document`` whether the body is XML, ``reads_stream`` whether it is the object's data, and
-    ``reads_form`` whether it is a form that says who sends it, under which key and with which headers. One that is not
-    ``supported`` may say ``because`` of what it is never going to be.
+    body names, the handler asks for it key by key. One that writes, but no whole object, ``is_of_parts``. Where
+    conditions on the action ask what the body says, ``says`` returns that of the typed request, and the action is
+    decided on with it. ``status`` is that of a success, ``body_bytes`` the longest XML body, ``needs_digest`` whether
+    the body must carry a checksum, ``reads_document`` whether the body is XML, ``reads_stream`` whether it is the
+    object's data, and ``reads_form`` whether it is a form that says who sends it, under which key and with which
+    headers. One that is not ``supported`` may say ``because`` of what it is never going to be.
     """
 
     name: str
@@ -58,6 +58,7 @@ class Operation(Struct, frozen=True, eq=False):
     because: str = ""
     permits: Permits | None = None
     is_of_each_key: bool = False
+    is_of_parts: bool = False
     says: Says | None = None
     reads_document: bool = False
     reads_stream: bool = False
@@ -67,6 +68,14 @@ class Operation(Struct, frozen=True, eq=False):
     def parameters(self) -> frozenset[str]:
         """The query keys that it reads."""
         return wire(self.request).names_at("query") if self.supported else frozenset()
+
+    @property
+    def creates(self) -> bool | None:
+        """Whether it makes an object, or parts of one; None if it does neither.
+
+        https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes-enforce.html
+        """
+        return not self.is_of_parts if self.action == "s3:PutObject" else None
 
     @property
     def checksum_is_of_object(self) -> bool:
@@ -86,6 +95,7 @@ def operation(
     needs_bucket: bool = True,
     permits: Permits | None = None,
     is_of_each_key: bool = False,
+    is_of_parts: bool = False,
     says: Says | None = None,
     reads_form: bool = False,
 ) -> Callable[[Handler], Operation]:
@@ -112,6 +122,7 @@ def operation(
             handler=handler,
             permits=permits,
             is_of_each_key=is_of_each_key,
+            is_of_parts=is_of_parts,
             says=says,
             reads_document=bool(wire(hints["request"]).body_field or wire(hints["request"]).document_field),
             reads_stream=bool(wire(hints["request"]).stream_field),

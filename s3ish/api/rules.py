@@ -6,6 +6,7 @@ https://docs.aws.amazon.com/AmazonS3/latest/userguide/security-iam.html
 from functools import lru_cache
 
 from s3ish.api.grants import AccessControlPolicy, default_acl, list_of
+from s3ish.api.shapes import TagElement
 from s3ish.auth.evaluator import Block, BucketRules
 from s3ish.auth.policy import read_policy
 from s3ish.errors import InternalError, S3Error
@@ -49,8 +50,25 @@ class RequestPayment:
     payer: str = element("Payer", default=..., choices=("BucketOwner", REQUESTER))
 
 
+@shape(root="Tagging")
+class Tagging:
+    """A set of tags, of a bucket or of an object."""
+
+    tags: list[TagElement] | None = elements("Tag", wrapper="TagSet", optional=True)
+
+
+@shape(root="AbacStatus")
+class AbacStatus:
+    """Whether the tags of a bucket count for access.
+
+    https://docs.aws.amazon.com/AmazonS3/latest/userguide/buckets-tagging-enable-abac.html
+    """
+
+    status: str | None = element("Status", choices=("Enabled", "Disabled"))
+
+
 POLICY, ACL, PUBLIC_ACCESS_BLOCK, OWNERSHIP = "policy", "acl", "publicAccessBlock", "ownershipControls"
-PAYMENT = "requestPayment"
+PAYMENT, TAGGING, ABAC = "requestPayment", "tagging", "abac"
 """The names of these documents in the bucket's record."""
 
 
@@ -76,6 +94,10 @@ def _payment(text: str) -> RequestPayment:
     return read_document(RequestPayment, text.encode())
 
 
+def _tagging(text: str) -> Tagging:
+    return read_document(Tagging, text.encode("utf-8", "surrogatepass"))
+
+
 def rules_of(bucket: Bucket) -> BucketRules:
     """Return the rules of a bucket; the same documents are read once.
 
@@ -91,11 +113,12 @@ def rules_of(bucket: Bucket) -> BucketRules:
         text(ACL, ""),
         text(PUBLIC_ACCESS_BLOCK, ""),
         text(OWNERSHIP, ""),
+        text(TAGGING, "") if text(ABAC) else "",  # kept where the status is Enabled alone
     )
 
 
 @lru_cache(512)
-def _rules(name: str, owner: Owner, policy: str, acl: str, block: str, ownership: str) -> BucketRules:
+def _rules(name: str, owner: Owner, policy: str, acl: str, block: str, ownership: str, tagging: str) -> BucketRules:
     try:
         blocked = read_document(PublicAccessBlock, block.encode()) if block else PublicAccessBlock()
         return BucketRules(
@@ -104,6 +127,7 @@ def _rules(name: str, owner: Owner, policy: str, acl: str, block: str, ownership
             acl=list_of(read_document(AccessControlPolicy, acl.encode())) if acl else default_acl(owner),
             acls_count=bool(ownership) and _controls(ownership).rules[0].ownership != ENFORCED,
             block=Block(blocked.block_acls, blocked.ignore_acls, blocked.block_policy, blocked.restrict),
+            tags=tuple((tag.key, tag.value) for tag in _tagging(tagging).tags or ()) if tagging else (),
         )
     except S3Error as error:
         raise InternalError("A rule of the bucket about access cannot be read.") from error

@@ -10,6 +10,7 @@ from s3ish.api.context import Context
 from s3ish.api.documents import Effect, bucket_document
 from s3ish.api.operation import operation
 from s3ish.api.replica import ReplicaMark, cause_of, tag_replica
+from s3ish.api.rules import TAGGING, Tagging
 from s3ish.api.shapes import BucketRequest, DocumentDigest, RequesterPays, TagElement
 from s3ish.api.tag_rules import MAX_TAGS, check_tags
 from s3ish.auth.condition_keys import tags_said
@@ -17,17 +18,10 @@ from s3ish.errors import MalformedXML, NoSuchTagSet
 from s3ish.model import Bucket, Tag, Version
 from s3ish.objects import versions
 from s3ish.objects.consequences import Cause
-from s3ish.wire.fields import body, elements, header, label, query
+from s3ish.wire.fields import body, header, label, query
 from s3ish.wire.shape import shape
 
 MAX_BUCKET_TAGS = 50
-
-
-@shape(root="Tagging")
-class Tagging:
-    """A set of tags."""
-
-    tags: list[TagElement] | None = elements("Tag", wrapper="TagSet", optional=True)
 
 
 def _tags_of(tagging: Tagging) -> tuple[Tag, ...]:
@@ -49,10 +43,10 @@ def _check(tagging: Tagging, bucket: Bucket) -> None:  # noqa: ARG001 - the form
 
 BUCKET_TAGGING = bucket_document(
     Tagging,
-    "tagging",
+    TAGGING,
     "GetBucketTagging PutBucketTagging DeleteBucketTagging",
     action="s3:{}BucketTagging",
-    effect=Effect.NONE,
+    effect=Effect.ACTED_UPON,
     missing=NoSuchTagSet,
     check=_check,
     status=204,

@@ -24,12 +24,13 @@ _BUCKET_NAMES = """
     GetBucketOwnershipControls GetBucketPolicy GetBucketPolicyStatus GetBucketPublicAccessBlock
     GetBucketRequestPayment GetBucketTagging GetBucketVersioning GetBucketWebsite GetEncryptionConfiguration
     GetIntelligentTieringConfiguration GetInventoryConfiguration GetLifecycleConfiguration GetMetricsConfiguration
-    GetReplicationConfiguration ListBucket ListBucketMultipartUploads ListBucketVersions PutAccelerateConfiguration
+    GetReplicationConfiguration ListBucket ListBucketMultipartUploads ListBucketVersions ListTagsForResource
+    PutAccelerateConfiguration
     PutAnalyticsConfiguration PutBucketAbac PutBucketAcl PutBucketCORS PutBucketLogging PutBucketNotification
     PutBucketObjectLockConfiguration PutBucketOwnershipControls PutBucketPolicy PutBucketPublicAccessBlock
     PutBucketRequestPayment PutBucketTagging PutBucketVersioning PutBucketWebsite PutEncryptionConfiguration
     PutIntelligentTieringConfiguration PutInventoryConfiguration PutLifecycleConfiguration PutMetricsConfiguration
-    PutReplicationConfiguration UpdateBucketMetadataAnnotationTableConfiguration
+    PutReplicationConfiguration TagResource UntagResource UpdateBucketMetadataAnnotationTableConfiguration
     UpdateBucketMetadataInventoryTableConfiguration UpdateBucketMetadataJournalTableConfiguration
     """
 _SERVICE_NAMES = "ListAllMyBuckets GetAccountPublicAccessBlock PutAccountPublicAccessBlock"
@@ -37,37 +38,50 @@ _OBJECT, _BUCKET = frozenset(_OBJECT_NAMES.lower().split()), frozenset(_BUCKET_N
 _ALL = {name.lower(): name for names in (_OBJECT_NAMES, _BUCKET_NAMES, _SERVICE_NAMES) for name in names.split()}
 
 _GLOBAL_KEYS = """
-    CalledVia CalledViaFirst CalledViaLast CurrentTime EpochTime FederatedProvider MultiFactorAuthAge
+    AssumedRoot CalledVia CalledViaFirst CalledViaLast ChatbotSourceArn CurrentTime Ec2InstanceSourcePrivateIPv4
+    Ec2InstanceSourceVpc EpochTime FederatedProvider MultiFactorAuthAge
     MultiFactorAuthPresent PrincipalAccount PrincipalArn PrincipalIsAWSService PrincipalOrgID PrincipalOrgPaths
     PrincipalServiceName PrincipalServiceNamesList PrincipalType Referer RequestedRegion ResourceAccount ResourceOrgID
     ResourceOrgPaths SecureTransport SourceAccount SourceArn SourceIdentity SourceIp SourceOrgID SourceOrgPaths
     SourceOwner SourceVpc SourceVpcArn SourceVpce TagKeys TokenIssueTime UserAgent userid username ViaAWSService
-    VpceAccount VpceOrgID VpcSourceIp
+    VpceAccount VpceOrgID VpceOrgPaths VpcSourceIp
 """
 _S3_KEYS = """
-    AccessGrantsInstanceArn AccessPointNetworkOrigin DataAccessPointAccount DataAccessPointArn
-    InventoryAccessibleOptionalFields LocationConstraint ObjectCreationOperation RequestObjectTagKeys ResourceAccount
-    TlsVersion VersionId authType delimiter if-match if-none-match max-keys object-lock-legal-hold object-lock-mode
+    AccessGrantsInstanceArn AccessPointNetworkOrigin DataAccessPointAccount DataAccessPointArn ExistingJobOperation
+    ExistingJobPriority InventoryAccessibleOptionalFields JobSuspendedCause LocationConstraint ObjectCreationOperation
+    RequestJobOperation RequestJobPriority RequestObjectTagKeys ResourceAccount TlsVersion VersionId authType delimiter
+    destinationRegion if-match if-none-match isReplicationPauseRequest max-keys object-lock-legal-hold object-lock-mode
     object-lock-remaining-retention-days object-lock-retain-until-date prefix signatureAge signatureversion
     x-amz-acl x-amz-bucket-namespace x-amz-content-sha256 x-amz-copy-source x-amz-grant-full-control x-amz-grant-read
     x-amz-grant-read-acp x-amz-grant-write x-amz-grant-write-acp x-amz-metadata-directive x-amz-object-ownership
     x-amz-server-side-encryption x-amz-server-side-encryption-aws-kms-key-id
     x-amz-server-side-encryption-customer-algorithm x-amz-storage-class x-amz-website-redirect-location
 """
-_KEYS = {f"aws:{key.lower()}" for key in _GLOBAL_KEYS.split()} | {f"s3:{key.lower()}" for key in _S3_KEYS.split()}
-_FAMILIES = (
+_KEYS_OF_OTHERS = {"ec2:sourceinstancearn", "lambda:sourcefunctionarn", "ssm:sourceinstancearn"}
+"""What other services say of those who call S3 with credentials from them; no request here is from one."""
+CONDITION_KEYS = (
+    {f"aws:{key.lower()}" for key in _GLOBAL_KEYS.split()}
+    | {f"s3:{key.lower()}" for key in _S3_KEYS.split()}
+    | _KEYS_OF_OTHERS
+)
+"""All condition keys, in lower case."""
+CONDITION_FAMILIES = (
     "aws:principaltag/",
     "aws:requesttag/",
     "aws:resourcetag/",
+    "s3:accesspointtag/",
     "s3:buckettag/",
     "s3:existingobjecttag/",
     "s3:requestobjecttag/",
 )
+"""What stands before the key of a tag in condition keys."""
 
 
 def is_condition_key(key: str) -> bool:
     """Tell whether a condition key, in lower case, exists."""
-    return key in _KEYS or any(key.startswith(family) and len(key) > len(family) for family in _FAMILIES)
+    return key in CONDITION_KEYS or any(
+        key.startswith(family) and len(key) > len(family) for family in CONDITION_FAMILIES
+    )
 
 
 def actions_matching(pattern: str) -> frozenset[str]:

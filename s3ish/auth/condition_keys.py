@@ -17,6 +17,8 @@ from s3ish.model import ACCOUNT
 
 _LOCK_MODE, _LOCK_UNTIL = "x-amz-object-lock-mode", "x-amz-object-lock-retain-until-date"
 _LEGAL_HOLD = "x-amz-object-lock-legal-hold"
+_VERSION_2 = "AWS"
+"""What ``signature`` is of signatures whose age is none."""
 Tags = tuple[tuple[str, str], ...]
 
 
@@ -25,7 +27,8 @@ class Circumstances(Struct, frozen=True):
 
     ``source`` is the caller's address, ``secure`` whether it came over TLS, ``tls`` the version of that. ``signature``
     is ``AWS4-HMAC-SHA256`` or ``AWS``, ``signed_at`` when it was made; ``way`` where it stands.
-    ``existing_tags`` are those of the object that the request is about,
+    ``creates`` is whether it makes an object, or a part of one; None where it does neither.
+    ``existing_tags`` are those of the object that the request is about, ``bucket_tags`` those of its bucket that count,
     ``further`` are values of further keys, by their names in lower case: they hold where the request has others.
     """
 
@@ -39,7 +42,9 @@ class Circumstances(Struct, frozen=True):
     signed_at: datetime | None = None
     way: str = "REST-HEADER"
     region: str = ""
+    creates: bool | None = None
     existing_tags: Tags = ()
+    bucket_tags: Tags = ()
     further: Tags = ()
 
 
@@ -98,6 +103,8 @@ def _time(at: datetime) -> str:
 
 def _age(circumstances: Circumstances) -> int | None:
     at = circumstances.signed_at
+    if circumstances.signature == _VERSION_2:
+        return 0  # https://docs.aws.amazon.com/AmazonS3/latest/API/bucket-policy-s3-sigv4-conditions.html
     return None if at is None else int((circumstances.now - at).total_seconds() * 1000)
 
 
@@ -121,12 +128,24 @@ def lock_said(*, mode: str | None = None, until: str | None = None, hold: str | 
     return ((_LOCK_MODE, mode or ""), (_LOCK_UNTIL, until or ""), (_LEGAL_HOLD, hold or ""))
 
 
+def place_said(region: str | None) -> Tags:
+    """Return what the body of a request says of where a bucket is to be, as the condition key."""
+    return (("s3:locationconstraint", region),) if region else ()
+
+
+def fields_said(fields: Iterable[str]) -> Tags:
+    """Return which optional fields the body of a request wants in an inventory, as the condition key."""
+    return tuple(("s3:inventoryaccessibleoptionalfields", field) for field in fields)
+
+
 def _type(principal: Principal) -> str:
+    if principal.is_root and principal.names:  # in a role that is but a name
+        return "AssumedRole"
     return {
         "root": "Account",
         "user": "User",
-        "session": "AssumedRole",
         "federated": "FederatedUser",
+        "session": "AssumedRole",
         "anonymous": "Anonymous",
     }[principal.kind]
 
@@ -159,6 +178,7 @@ _KEYS: dict[str, Callable[[Principal, Circumstances], tuple[str, ...]]] = {
     "s3:if-match": _header("if-match"),
     "s3:if-none-match": _header("if-none-match"),
     "s3:max-keys": _query("max-keys"),
+    "s3:objectcreationoperation": lambda _, c: () if c.creates is None else ("true" if c.creates else "false",),
     "s3:object-lock-legal-hold": _header(_LEGAL_HOLD),
     "s3:object-lock-mode": _header(_LOCK_MODE),
     "s3:object-lock-remaining-retention-days": _days_left,
@@ -174,6 +194,8 @@ _KEYS: dict[str, Callable[[Principal, Circumstances], tuple[str, ...]]] = {
 _FAMILIES: dict[str, Callable[[Principal, Circumstances], Tags]] = {
     "aws:principaltag": lambda p, _: p.tags,
     "aws:requesttag": _requested_tags,
+    "aws:resourcetag": lambda _, c: c.bucket_tags,
+    "s3:buckettag": lambda _, c: c.bucket_tags,
     "s3:existingobjecttag": lambda _, c: c.existing_tags,
     "s3:requestobjecttag": _requested_tags,
 }

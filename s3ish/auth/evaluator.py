@@ -14,7 +14,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from s3ish.auth.acl import PERMISSION_OF, AccessList, grants
-from s3ish.auth.condition_keys import Circumstances, values_of
+from s3ish.auth.condition_keys import Circumstances, Tags, values_of
 from s3ish.auth.patterns import Values
 from s3ish.auth.policy import Policy
 from s3ish.auth.principals import Principal
@@ -30,7 +30,7 @@ class Permit(NamedTuple):
     ``bucket`` is empty for the service itself, ``key`` for a bucket as a whole. ``below`` asks for all keys that begin
     with ``key``: what allows must allow all of them, what denies some of them denies it. ``version_id`` is that of the
     version that it is about, where the query of the request does not name it. ``said`` is what the body of the request
-    says, as headers in lower case: for conditions they stand in place of those of the request.
+    says, as headers in lower case, which stand in place of those of the request, or as condition keys.
     """
 
     action: str
@@ -62,6 +62,7 @@ class BucketRules(Struct, frozen=True):
     """What a bucket says of who may do what with it.
 
     ``acls_count`` says whether access lists have a meaning: they have none where the owner of the bucket owns all.
+    ``tags`` are those of the bucket, where they count for access.
     """
 
     owner: Owner
@@ -69,6 +70,7 @@ class BucketRules(Struct, frozen=True):
     acl: AccessList | None = None
     acls_count: bool = False
     block: Block = Block()
+    tags: Tags = ()
 
 
 class Allowed(NamedTuple):
@@ -144,7 +146,15 @@ def decide(
     """
     action = permit.action.partition(":")[2].lower()
     if permit.said:
-        circumstances = replace(circumstances, headers={**circumstances.headers, **dict(permit.said)})
+        headers = {name: value for name, value in permit.said if ":" not in name}
+        keys = tuple((name, value) for name, value in permit.said if ":" in name)
+        circumstances = replace(
+            circumstances,
+            headers={**circumstances.headers, **headers},
+            further=(*circumstances.further, *keys),
+        )
+    if rules is not None and rules.tags:
+        circumstances = replace(circumstances, bucket_tags=rules.tags)
     if permit.version_id is not None:
         circumstances = replace(circumstances, further=(*circumstances.further, ("s3:versionid", permit.version_id)))
     asked = _Question(principal, action, permit.resource, values_of(principal, circumstances), permit.below)

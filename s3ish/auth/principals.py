@@ -59,8 +59,15 @@ class Principal(Struct, frozen=True):
 
     @property
     def user_id(self) -> str:
-        """What identifies it, as policies can ask."""
-        return "anonymous" if self.is_anonymous else self.id or self.owner.id
+        """What identifies it, as policies can ask.
+
+        https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_variables.html#principaltable
+        """
+        if self.is_anonymous:
+            return "anonymous"
+        if self.is_root and self.names:  # in a role that is but a name
+            return self.names[0].partition("/")[2].replace("/", ":")
+        return ACCOUNT if self.is_root else self.id or self.owner.id
 
     @property
     def arn(self) -> str:

@@ -441,7 +441,7 @@ class S3Application:
         check_owner(bucket, circumstances.headers.get("x-amz-expected-bucket-owner"), principal)
         if bucket and _may_be_charged(operation):
             call.pays = check_payer(bucket, principal, circumstances.headers)
-        if operation.says and bucket:
+        if operation.says and (bucket or not (operation.needs_bucket or principal.is_anonymous)):
             return "what the body says is decided on with it"
         if operation.is_of_each_key:
             return "each key is decided by itself"
@@ -459,9 +459,8 @@ class S3Application:
         """
         if operation.says:
             permit = _own_permit(operation, target, context.circumstances, operation.says(typed))
-            call.decided_by = await check_permit(
-                self._store, context.principal, permit, context.bucket, context.circumstances
-            )
+            bucket = context.bucket if operation.needs_bucket else None
+            call.decided_by = await check_permit(self._store, context.principal, permit, bucket, context.circumstances)
         for permit in operation.permits(typed) if operation.permits else ():
             await context.require(permit)
 

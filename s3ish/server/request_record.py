@@ -151,6 +151,7 @@ class RequestRecord:
             identity.signed_at,
             identity.way,
             region,
+            self.operation.creates if self.operation else None,
         )
 
     def line(self, seconds: float) -> RequestLine:

@@ -26,8 +26,7 @@ _SECOND_FACTOR = ("SerialNumber", "TokenCode")
 
 async def _get_caller_identity(call: Call) -> str:
     """https://docs.aws.amazon.com/STS/latest/APIReference/API_GetCallerIdentity.html"""
-    user_id = call.principal.id or call.principal.owner.id
-    return element("Arn", call.principal.arn) + element("UserId", user_id) + element("Account", ACCOUNT)
+    return element("Arn", call.principal.arn) + element("UserId", call.principal.user_id) + element("Account", ACCOUNT)
 
 
 async def _get_session_token(call: Call) -> str:

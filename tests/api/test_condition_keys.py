@@ -1,0 +1,274 @@
+"""What conditions ask of a request and its caller, through the server: the values that AWS documents."""
+
+import json
+
+import pytest
+from botocore.exceptions import ClientError
+
+from tests.api.conftest import OTHER, ROOT
+from tests.api.iam_support import allowing, client, code_of, of_session
+
+ACCOUNT = "000000000000"
+
+
+def document(*statements):
+    return json.dumps({"Version": "2012-10-17", "Statement": statements})
+
+
+@pytest.fixture
+def user(server, new_user):
+    """A function that returns a client of a user with some statements."""
+
+    def make(*statements, service="s3"):
+        _, keys = new_user(document(*statements))
+        return client(server, service, keys)
+
+    return make
+
+
+def asks(raw, s3, bucket, condition, keys=ROOT):
+    """Whether a condition holds of a request for an object: a statement that denies it then."""
+    statement = {"Effect": "Deny", "Principal": "*", "Action": "s3:GetObject", "Resource": f"arn:aws:s3:::{bucket}/*"}
+    s3.put_bucket_policy(Bucket=bucket, Policy=document(statement | {"Condition": condition}))
+    try:
+        return raw("GET", f"/{bucket}/k", keys=keys).status == 403
+    finally:
+        s3.delete_bucket_policy(Bucket=bucket)
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("aws:userid", ACCOUNT),
+        ("aws:PrincipalType", "Account"),
+        ("aws:PrincipalArn", f"arn:aws:iam::{ACCOUNT}:root"),
+        ("aws:PrincipalAccount", ACCOUNT),
+        ("aws:ResourceAccount", ACCOUNT),
+        ("s3:ResourceAccount", ACCOUNT),
+        ("aws:RequestedRegion", "us-east-1"),
+        ("aws:ViaAWSService", "false"),
+        ("aws:PrincipalIsAWSService", "false"),
+        ("s3:authType", "REST-HEADER"),
+        ("s3:signatureversion", "AWS4-HMAC-SHA256"),
+    ],
+)
+def test_what_the_root_user_is(raw, s3, bucket, key, value):
+    s3.put_object(Bucket=bucket, Key="k", Body=b"x")
+    assert asks(raw, s3, bucket, {"StringEquals": {key: value}})
+    assert not asks(raw, s3, bucket, {"StringNotEquals": {key: value}})
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        "aws:username",
+        "aws:CalledVia",
+        "aws:SourceAccount",
+        "aws:SourceArn",
+        "aws:SourceVpce",
+        "aws:PrincipalOrgID",
+        "aws:TokenIssueTime",
+        "aws:MultiFactorAuthAge",
+        "aws:ResourceTag/a",
+        "aws:AssumedRoot",
+        "lambda:SourceFunctionArn",
+        "s3:AccessGrantsInstanceArn",
+        "s3:AccessPointTag/a",
+        "s3:BucketTag/a",
+        "s3:DataAccessPointArn",
+        "s3:ExistingJobOperation",
+        "s3:JobSuspendedCause",
+        "s3:LocationConstraint",
+        "s3:ObjectCreationOperation",
+        "s3:TlsVersion",
+        "s3:destinationRegion",
+        "s3:if-match",
+        "s3:x-amz-object-ownership",
+    ],
+)
+def test_what_a_plain_read_of_the_root_user_does_not_have(raw, s3, bucket, key):
+    s3.put_object(Bucket=bucket, Key="k", Body=b"x")
+    assert asks(raw, s3, bucket, {"Null": {key: "true"}})
+    assert not asks(raw, s3, bucket, {"StringLike": {key: "*"}})
+    assert asks(raw, s3, bucket, {"StringNotLike": {key: "*"}})
+
+
+def test_the_root_user_is_the_account_for_sts_too_and_another_one_in_a_role_that_is_but_a_name(server):
+    sts = client(server, "sts", ROOT)
+    assert sts.get_caller_identity()["UserId"] == ACCOUNT
+    made = sts.assume_role(RoleArn=f"arn:aws:iam::{ACCOUNT}:role/never-made", RoleSessionName="job")
+    known = of_session(server, "sts", made["Credentials"]).get_caller_identity()
+    assert known["UserId"] == made["AssumedRoleUser"]["AssumedRoleId"] == "never-made:job"
+    assert known["Arn"] == made["AssumedRoleUser"]["Arn"]
+
+
+def test_the_type_of_a_session_is_that_of_a_role_where_it_has_one(server, s3, bucket):
+    s3.put_object(Bucket=bucket, Key="k", Body=b"x")
+    sts = client(server, "sts", ROOT)
+    in_role = sts.assume_role(RoleArn=f"arn:aws:iam::{ACCOUNT}:role/never-made", RoleSessionName="job")["Credentials"]
+    for credentials, kind in ((in_role, "AssumedRole"), (sts.get_session_token()["Credentials"], "Account")):
+        session = of_session(server, "s3", credentials)
+        condition = {"StringNotEquals": {"aws:PrincipalType": kind}}
+        deny = {"Effect": "Deny", "Principal": "*", "Action": "s3:GetObject", "Resource": f"arn:aws:s3:::{bucket}/*"}
+        s3.put_bucket_policy(Bucket=bucket, Policy=document(deny | {"Condition": condition}))
+        assert session.get_object(Bucket=bucket, Key="k")["Body"].read() == b"x"
+
+
+def test_signatures_of_version_2_have_no_age(raw, s3, bucket):
+    s3.put_object(Bucket=bucket, Key="k", Body=b"x")
+    deny = {"Effect": "Deny", "Principal": "*", "Action": "s3:GetObject", "Resource": f"arn:aws:s3:::{bucket}/*"}
+    url = s3.generate_presigned_url("get_object", {"Bucket": bucket, "Key": "k"})
+    assert "AWSAccessKeyId=" in url
+    path = "/" + url.split("/", 3)[3]
+    for operator, status in (("NumericNotEquals", 200), ("NumericEquals", 403)):
+        condition = {operator: {"s3:signatureAge": "0"}}
+        s3.put_bucket_policy(Bucket=bucket, Policy=document(deny | {"Condition": condition}))
+        assert raw("GET", path, keys=None).status == status
+
+
+# --- what a body says -------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def named(s3):
+    """A function that returns the name of a bucket to be, which is removed if it is made."""
+    made = []
+
+    def name(kind):
+        made.append(f"conditions-{kind}")
+        return made[-1]
+
+    yield name
+    for bucket in {*made} & {it["Name"] for it in s3.list_buckets()["Buckets"]}:
+        s3.delete_bucket(Bucket=bucket)
+
+
+def configuration(**parts):
+    return {"CreateBucketConfiguration": parts}
+
+
+def test_where_a_bucket_is_to_be_is_asked(user, named):
+    def may(condition, **given):
+        return user(allowing("s3:CreateBucket", Condition=condition)), given
+
+    west = configuration(LocationConstraint="eu-west-1")
+    inside = {"StringEquals": {"s3:LocationConstraint": "eu-west-1"}}
+    # who has the right learns that this server makes none there, who has not learns nothing
+    assert code_of(user(allowing("s3:CreateBucket", Condition=inside)).create_bucket, Bucket=named("a"), **west) == (
+        "IllegalLocationConstraintException"
+    )
+    assert code_of(user(allowing("s3:CreateBucket", Condition=inside)).create_bucket, Bucket=named("b")) == (
+        "AccessDenied"
+    )
+    unsaid = {"Null": {"s3:LocationConstraint": "true"}}
+    user(allowing("s3:CreateBucket", Condition=unsaid)).create_bucket(Bucket=named("c"))
+    refused = user(allowing("s3:CreateBucket", Condition=unsaid))
+    assert code_of(refused.create_bucket, Bucket=named("d"), **west) == "AccessDenied"
+
+
+def test_tags_of_a_new_bucket_need_a_right_and_are_asked(user, named, s3):
+    blue = configuration(Tags=[{"Key": "team", "Value": "blue"}])
+    assert code_of(user(allowing("s3:CreateBucket")).create_bucket, Bucket=named("a"), **blue) == "AccessDenied"
+    both = ["s3:CreateBucket", "s3:TagResource"]
+    condition = {
+        "StringEquals": {"aws:RequestTag/team": "blue"},
+        "ForAllValues:StringEquals": {"aws:TagKeys": ["team"]},
+    }
+    limited = user(allowing(both, Condition=condition))
+    limited.create_bucket(Bucket=named("b"), **blue)
+    assert s3.get_bucket_tagging(Bucket="conditions-b")["TagSet"] == [{"Key": "team", "Value": "blue"}]
+    for tags in (
+        [],
+        [{"Key": "team", "Value": "red"}],
+        [*blue["CreateBucketConfiguration"]["Tags"], {"Key": "x", "Value": "y"}],
+    ):
+        assert code_of(limited.create_bucket, Bucket=named("c"), **configuration(Tags=tags)) == "AccessDenied"
+
+
+def test_a_header_says_nothing_of_the_tags_of_a_new_bucket(raw, new_user, named):
+    condition = {"StringEquals": {"aws:RequestTag/team": "blue"}}
+    _, keys = new_user(document(allowing("s3:CreateBucket", Condition=condition)))
+    answer = raw("PUT", f"/{named('a')}", headers={"x-amz-tagging": "team=blue"}, keys=keys)
+    assert answer.status in (400, 403)
+
+
+def test_who_may_not_make_buckets_is_told_so_before_the_body_is_looked_at(raw, named):
+    assert raw("PUT", f"/{named('a')}", b"<no", keys=None).outcome == (403, "AccessDenied")
+
+
+def test_the_fields_of_an_inventory_are_asked(user, s3, bucket):
+    def put(client, *fields):
+        arn = f"arn:aws:s3:::{bucket}"
+        client.put_bucket_inventory_configuration(
+            Bucket=bucket,
+            Id="a",
+            InventoryConfiguration={
+                "Destination": {"S3BucketDestination": {"Bucket": arn, "Format": "CSV"}},
+                "IsEnabled": True,
+                "Id": "a",
+                "IncludedObjectVersions": "All",
+                "Schedule": {"Frequency": "Daily"},
+                **({"OptionalFields": list(fields)} if fields else {}),
+            },
+        )
+
+    condition = {"ForAnyValue:StringNotEquals": {"s3:InventoryAccessibleOptionalFields": ["Size", "ETag"]}}
+    deny = {"Effect": "Deny", "Action": "s3:PutInventoryConfiguration", "Resource": "*", "Condition": condition}
+    limited = user(allowing("s3:*"), deny)
+    put(limited)
+    put(limited, "Size")
+    put(limited, "ETag", "Size")
+    for fields in (("StorageClass",), ("Size", "StorageClass")):
+        with pytest.raises(ClientError, match="AccessDenied"):
+            put(limited, *fields)
+
+
+# --- what makes an object ---------------------------------------------------------------------------------------------
+
+
+def test_conditional_writes_can_be_demanded_of_what_makes_objects_alone(s3, bucket):
+    """https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes-enforce.html"""
+    condition = {"Null": {"s3:if-none-match": "true"}, "Bool": {"s3:ObjectCreationOperation": "true"}}
+    deny = {"Effect": "Deny", "Principal": "*", "Action": "s3:PutObject", "Resource": f"arn:aws:s3:::{bucket}/*"}
+    s3.put_object(Bucket=bucket, Key="source", Body=b"x" * 5)
+    s3.put_bucket_policy(Bucket=bucket, Policy=document(deny | {"Condition": condition}))
+    assert code_of(s3.put_object, Bucket=bucket, Key="k", Body=b"x") == "AccessDenied"
+    source = {"Bucket": bucket, "Key": "source"}
+    assert code_of(s3.copy_object, Bucket=bucket, Key="k", CopySource=source) == "AccessDenied"
+    s3.put_object(Bucket=bucket, Key="k", Body=b"x", IfNoneMatch="*")
+    upload = s3.create_multipart_upload(Bucket=bucket, Key="m")["UploadId"]
+    named = {"Bucket": bucket, "Key": "m", "UploadId": upload}
+    etag = s3.upload_part(**named, PartNumber=1, Body=b"x" * (5 << 20))["ETag"]
+    copied = s3.upload_part_copy(**named, PartNumber=2, CopySource=source)["CopyPartResult"]["ETag"]
+    parts = {"Parts": [{"PartNumber": number, "ETag": tag} for number, tag in ((1, etag), (2, copied))]}
+    assert code_of(s3.complete_multipart_upload, **named, MultipartUpload=parts) == "AccessDenied"
+    s3.complete_multipart_upload(**named, MultipartUpload=parts, IfNoneMatch="*")
+    s3.delete_bucket_policy(Bucket=bucket)
+
+
+# --- tags of buckets --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("key", ["aws:ResourceTag/team", "s3:BucketTag/Team"])
+def test_tags_of_a_bucket_count_where_that_is_enabled(s3, bucket, user, key):
+    s3.put_object(Bucket=bucket, Key="k", Body=b"x")
+    s3.put_bucket_tagging(Bucket=bucket, Tagging={"TagSet": [{"Key": "team", "Value": "blue"}]})
+    limited = user(allowing(["s3:GetObject", "s3:ListBucket"], Condition={"StringEquals": {key: "blue"}}))
+    assert code_of(limited.get_object, Bucket=bucket, Key="k") == "AccessDenied"
+    s3.put_bucket_abac(Bucket=bucket, AbacStatus={"Status": "Enabled"})
+    assert limited.get_object(Bucket=bucket, Key="k")["Body"].read() == b"x"
+    assert limited.list_objects_v2(Bucket=bucket)["KeyCount"] == 1
+    s3.put_bucket_tagging(Bucket=bucket, Tagging={"TagSet": [{"Key": "team", "Value": "red"}]})
+    assert code_of(limited.get_object, Bucket=bucket, Key="k") == "AccessDenied"
+    s3.put_bucket_tagging(Bucket=bucket, Tagging={"TagSet": [{"Key": "team", "Value": "blue"}]})
+    s3.put_bucket_abac(Bucket=bucket, AbacStatus={"Status": "Disabled"})
+    assert code_of(limited.list_objects_v2, Bucket=bucket) == "AccessDenied"
+
+
+def test_another_account_is_no_user_of_the_account(raw, s3, bucket):
+    s3.put_object(Bucket=bucket, Key="k", Body=b"x")
+    allow = {"Effect": "Allow", "Principal": "*", "Action": "s3:GetObject", "Resource": f"arn:aws:s3:::{bucket}/*"}
+    for key, value in (("aws:userid", "other"), ("aws:PrincipalArn", f"arn:aws:iam::{ACCOUNT}:user/other")):
+        s3.put_bucket_policy(Bucket=bucket, Policy=document(allow | {"Condition": {"StringEquals": {key: value}}}))
+        assert raw("GET", f"/{bucket}/k", keys=OTHER).status == 200
+        assert raw("GET", f"/{bucket}/k", keys=None).status == 403
