@@ -17,8 +17,8 @@ from s3ish.model import ACCOUNT
 
 _LOCK_MODE, _LOCK_UNTIL = "x-amz-object-lock-mode", "x-amz-object-lock-retain-until-date"
 _LEGAL_HOLD = "x-amz-object-lock-legal-hold"
-_VERSION_2 = "AWS"
-"""What ``signature`` is of signatures whose age is none."""
+_AGELESS = frozenset(("AWS",))
+"""Kinds of signatures whose age is always 0."""
 Tags = tuple[tuple[str, str], ...]
 
 
@@ -103,7 +103,7 @@ def _time(at: datetime) -> str:
 
 def _age(circumstances: Circumstances) -> int | None:
     at = circumstances.signed_at
-    if circumstances.signature == _VERSION_2:
+    if circumstances.signature in _AGELESS:
         return 0  # https://docs.aws.amazon.com/AmazonS3/latest/API/bucket-policy-s3-sigv4-conditions.html
     return None if at is None else int((circumstances.now - at).total_seconds() * 1000)
 

@@ -42,9 +42,12 @@ class Permit(NamedTuple):
 
     @property
     def resource(self) -> str:
-        """The resource's ARN."""
+        """The resource's ARN; that of the service itself is what AWS's own examples name for it.
+
+        https://docs.aws.amazon.com/AmazonS3/latest/userguide/walkthrough1.html
+        """
         if not self.bucket:
-            return "*"
+            return "arn:aws:s3:::*"
         whole = not self.key and not self.below
         return f"arn:aws:s3:::{self.bucket}" if whole else f"arn:aws:s3:::{self.bucket}/{self.key}"
 

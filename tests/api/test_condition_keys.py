@@ -265,6 +265,18 @@ def test_tags_of_a_bucket_count_where_that_is_enabled(s3, bucket, user, key):
     assert code_of(limited.list_objects_v2, Bucket=bucket) == "AccessDenied"
 
 
+@pytest.mark.parametrize(
+    ("resource", "listed"),
+    [("*", True), ("arn:aws:s3:::*", True), ("arn:aws:s3:::team-*", False), ("arn:aws:s3:::*/*", False)],
+)
+def test_who_may_list_buckets_by_all_resources_of_the_service(user, resource, listed):
+    client = user(allowing("s3:*", resource))
+    if listed:
+        assert "Buckets" in client.list_buckets()
+    else:
+        assert code_of(client.list_buckets) == "AccessDenied"
+
+
 def test_another_account_is_no_user_of_the_account(raw, s3, bucket):
     s3.put_object(Bucket=bucket, Key="k", Body=b"x")
     allow = {"Effect": "Allow", "Principal": "*", "Action": "s3:GetObject", "Resource": f"arn:aws:s3:::{bucket}/*"}

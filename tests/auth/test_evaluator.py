@@ -239,7 +239,7 @@ def test_access_lists_give_nothing_past_a_permissions_boundary():
 @pytest.mark.parametrize(
     ("permit", "resource"),
     [
-        (Permit("s3:ListAllMyBuckets"), "*"),
+        (Permit("s3:ListAllMyBuckets"), "arn:aws:s3:::*"),
         (Permit("s3:ListBucket", "b"), "arn:aws:s3:::b"),
         (Permit("s3:GetObject", "b", "a/b c"), "arn:aws:s3:::b/a/b c"),
     ],
