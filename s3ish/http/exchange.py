@@ -140,24 +140,21 @@ class Exchange(RequestResponseCycle):
 
     def _compose(self, status: int, headers: list[tuple[bytes, bytes]]) -> bytes | None:
         """Return the status line and the header section; None for an answer whose length is not known."""
-        length, closes = None, False
-        for name, value in headers:
-            if name == b"content-length":
-                length = int(value)
-            elif name == b"connection":
-                closes = value == b"close"
-        if length is None and status not in (204, 304) and self.scope["method"] != "HEAD":
+        named = dict(headers)
+        length, closes = int(named.get(b"content-length", -1)), named.get(b"connection") == b"close"
+        is_head = self.scope["method"] == "HEAD"
+        if length < 0 and status not in (204, 304) and not is_head:
             return None
-        lines = [b"%b: %b\r\n" % header for header in (*self.default_headers, *headers)]
-        head = b"".join(lines)
-        if len(head.translate(None, _FORBIDDEN)) + 2 * len(lines) != len(head):
+        lines = [*map(b": ".join, self.default_headers), *map(b": ".join, headers), b""]
+        head = b"\r\n".join(lines)
+        if len(head.translate(None, _FORBIDDEN)) + 2 * len(lines) - 2 != len(head):
             raise RuntimeError("a header of an answer holds characters that would end it")
         if closes:
             self.keep_alive = False
         elif not self.keep_alive:
             head += b"connection: close\r\n"
         self.chunked_encoding = False
-        self.expected_content_length = 0 if self.scope["method"] == "HEAD" else length or 0
+        self.expected_content_length = 0 if is_head else max(length, 0)
         return STATUS_LINE[status] + head + b"\r\n"
 
     def _begin(self, head: bytes, body: Any, *, more: bool) -> None:

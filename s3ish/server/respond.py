@@ -7,7 +7,7 @@ from typing import Any
 from msgspec import Struct
 
 from s3ish.errors import S3Error
-from s3ish.wire.headers import encode_value
+from s3ish.wire.headers import encode
 from s3ish.wire.shape import Headers, Written
 from s3ish.wire.xml import DECLARATION, escape
 
@@ -82,13 +82,9 @@ async def send(
     Raises:
         ConnectionError: the client has gone.
     """
-    headers = []
-    known_length = False
-    for name, value in (*_identity(request_id, host_id), *written.headers):
-        known_length = known_length or name == "content-length"
-        headers.append((name.encode("latin-1"), encode_value(value)))
+    headers = encode((*_identity(request_id, host_id), *written.headers))
     bodiless = written.status in (204, 304)
-    if not known_length and not bodiless and written.flow is None:
+    if written.flow is None and not bodiless and b"content-length" not in dict(headers):
         length = len(written.body)
         if not head or length:
             headers.append((b"content-length", b"%d" % length))

@@ -5,9 +5,13 @@ A header carries ISO-8859-1. Metadata may be any Unicode text, and comes back as
 
 import base64
 import re
+from collections.abc import Iterable
+from functools import lru_cache
 
 from s3ish.errors import InvalidArgument
 
+_NAMES_KEPT = 256
+"""So many names of headers stay encoded: most come again with every answer."""
 _carried = re.compile("[\t\x20-\x7e\x80-\xff]*").fullmatch
 _plain = re.compile("[\t\x20-\x7e]*").fullmatch
 _token = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+").fullmatch
@@ -34,8 +38,20 @@ def check_value(name: str, value: str) -> str:
     return value
 
 
-def encode_value(value: str) -> bytes:
-    """Return the bytes of a value on the wire: UTF-8 where ISO-8859-1 does not have it."""
+def encode(headers: Iterable[tuple[str, str]]) -> list[tuple[bytes, bytes]]:
+    """Return headers as they are on the wire: values in UTF-8 where ISO-8859-1 does not have them."""
+    try:
+        return [(_encode_name(name), value.encode("latin-1")) for name, value in headers]
+    except UnicodeEncodeError:
+        return [(_encode_name(name), _encode_value(value)) for name, value in headers]
+
+
+@lru_cache(_NAMES_KEPT)
+def _encode_name(name: str) -> bytes:
+    return name.encode("latin-1")
+
+
+def _encode_value(value: str) -> bytes:
     try:
         return value.encode("latin-1")
     except UnicodeEncodeError:

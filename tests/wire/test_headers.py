@@ -7,7 +7,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from s3ish.errors import InvalidArgument
-from s3ish.wire.headers import check_metadata, check_value, encode_value, write_metadata
+from s3ish.wire.headers import check_metadata, check_value, encode, write_metadata
 
 LINE_BREAKS = ["\n", "\r", "\v", "\f", "\x1c", "\x1d", "\x1e", "\x85", "\u2028", "\u2029"]
 SCRIPTS = ["e\u0301", "\u202eabc\u202c", "\u05e9\u05dc\u05d5\u05dd", "\u2066x\u2069", "\U0001faa3", "\ufeffx", "\u00ad"]
@@ -53,7 +53,7 @@ def test_metadata_that_is_accepted_is_returned(value):  # case 162
 @given(st.text(st.characters(exclude_categories=())))
 def test_values_that_are_accepted_are_returned(value):  # case 162
     if accepted(check_value, "name", value):
-        wire = encode_value(value)
+        ((_, wire),) = encode([("name", value)])
         assert wire.decode("latin-1") == value
         assert not set(wire) & ({*range(32), 127} - {9})
 
@@ -91,7 +91,7 @@ def test_metadata_names_are_tokens(name):
 
 
 def test_stored_values_that_are_not_accepted_any_more_are_still_told():
-    assert encode_value("東京") == "東京".encode()
-    assert encode_value("\ud800") == b"?"
+    told = [("a", "caf\xe9"), ("b", "東京"), ("c", "\ud800")]
+    assert encode(told) == [(b"a", b"caf\xe9"), (b"b", "東京".encode()), (b"c", b"?")]
     assert write_metadata("\ud800") == "=?UTF-8?B?Pw==?="
     assert write_metadata("a\x7f") == "=?UTF-8?B?YX8=?="
