@@ -35,7 +35,6 @@ MIN_BYTES_A_SECOND = 1024
 _MAX_TICK_SECONDS = 5.0
 _LINGER_SECONDS = 2.0
 """How long a refused client may go on sending: if it were cut off at once, it might not see why."""
-_FRAMING = frozenset((b"content-length", b"expect", b"host", b"transfer-encoding"))
 _ABSOLUTE = re.compile(rb"https?://([^/?]*)(.*)", re.IGNORECASE)
 """A target in absolute form; https as well, because a proxy that ended TLS may have passed it on."""
 
@@ -283,30 +282,26 @@ class LimitedProtocol(HttpToolsProtocol):
 
     def _check_headers(self) -> S3Error | None:
         """Return what is wrong with them; else the length of the body is known, and whether a 100 is expected."""
-        section_bytes, framing = 4 * len(self.headers), []
-        for field in self.headers:
-            section_bytes += len(field[0]) + len(field[1])
-            if field[0] in _FRAMING:
-                framing.append(field)
-        if section_bytes > self._limits.header_bytes or len(self.headers) > MAX_HEADERS:
+        names, values = zip(*self.headers, strict=True) if self.headers else ((), ())
+        section_bytes = 4 * len(names) + sum(map(len, names)) + sum(map(len, values))
+        if section_bytes > self._limits.header_bytes or len(names) > MAX_HEADERS:
             return _too_large(self._limits)
-        names = [name for name, _ in framing]
-        codings = [value.strip().lower() for name, value in framing if name == b"transfer-encoding"]
-        lengths = [value for name, value in framing if name == b"content-length"]
+        last = dict(self.headers)
+        coding, length = last.get(b"transfer-encoding"), last.get(b"content-length")
+        repeated = names.count(b"transfer-encoding") > 1 or names.count(b"content-length") > 1
         version = self.parser.get_http_version()
-        expected = [value.lower() for name, value in framing if name == b"expect"]
-        self._expects_100 = version == "1.1" and b"100-continue" in expected
+        self._expects_100 = b"expect" in last and version == "1.1" and _expects_100(self.headers)
         if version not in ("1.0", "1.1"):
             return InvalidRequest("The protocol must be HTTP/1.0 or HTTP/1.1.")
         if names.count(b"host") != 1:
             return InvalidRequest("A request must have exactly one Host header.")
-        if len(lengths) > 1 or (codings and (codings != [b"chunked"] or lengths)):
+        if repeated or (coding is not None and (coding.strip().lower() != b"chunked" or length is not None)):
             return InvalidRequest("The length of the body is not clear.")
         if not self._has_path() or self.parser.get_method() == b"CONNECT":
             return InvalidRequest("The request target must be a path, or a URL of http or https.")
         if self._surplus:
             return SlowDown()
-        self._body_left = int(lengths[0]) if lengths else 0
+        self._body_left = int(length or 0)
         return None
 
     def _has_path(self) -> bool:
@@ -452,6 +447,10 @@ class LimitedProtocol(HttpToolsProtocol):
         if self._timer:
             self._timer.cancel()
         self._timer = self.loop.call_later(_LINGER_SECONDS, self.transport.abort)
+
+
+def _expects_100(headers: list[tuple[bytes, bytes]]) -> bool:
+    return any(name == b"expect" and value.lower() == b"100-continue" for name, value in headers)
 
 
 def _too_large(limits: Limits) -> S3Error:
