@@ -77,7 +77,9 @@ def set_up_logs(level: str, form: Literal["auto", "json", "console"], clock: Clo
 def _requests_as_json(lines: Sequence[RequestLine], now: datetime) -> bytes:
     for line in lines:
         line.event, line.level, line.timestamp = "request", "info", now
-        line.key, line.path, line.reason = printable(line.key), printable(line.path), printable(line.reason)
+        line.key = printable(line.key)
+        if line.path or line.reason:  # most have neither
+            line.path, line.reason = printable(line.path), printable(line.reason)
     return _encoder.encode_lines(lines)
 
 

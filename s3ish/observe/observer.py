@@ -2,7 +2,7 @@
 
 import os
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,7 +15,7 @@ from s3ish.observe.families import Sample, Source
 from s3ish.observe.lines import RequestLine
 from s3ish.observe.logs import RequestLog
 from s3ish.observe.refusals import Refusals
-from s3ish.observe.requests import RequestTallies, Stage
+from s3ish.observe.requests import NO_STAGES, RequestTallies, Stages
 from s3ish.observe.spans import Traces
 
 if TYPE_CHECKING:
@@ -79,7 +79,7 @@ class Observer:
             metrics.volumes.labels(position).set(state == "ok")
         return metrics
 
-    def request(self, line: RequestLine, stages: Sequence[Stage] = (), started: float = 0.0) -> None:
+    def request(self, line: RequestLine, stages: Stages = NO_STAGES, started: float = 0.0) -> None:
         """Count and log one request, together with the others that end in the same turn of the event loop.
 
         Args:

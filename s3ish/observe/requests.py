@@ -1,7 +1,7 @@
 """What is counted of requests beside their number and duration, and which of them were slow."""
 
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping
 
 import structlog
 
@@ -29,8 +29,9 @@ AUTH_STAGES = {
 }
 """The stage of the check of a signature, or of what follows it, that an error comes from."""
 
-Stage = tuple[str, float]
-"""A stage of a request, and when it ended, in seconds of the monotonic clock."""
+Stages = Mapping[str, float]
+"""The stages of a request in their order, and when each ended, in seconds of the monotonic clock."""
+NO_STAGES: Stages = {}
 
 
 class RequestTallies:
@@ -55,8 +56,8 @@ class RequestTallies:
         self._first_byte: defaultdict[str, Tally] = defaultdict(Tally)
         self._received, self._sent = Tally(BYTES), Tally(BYTES)
 
-    def add(self, line: RequestLine, stages: Sequence[Stage], started: float) -> None:
-        """Count a request that has ended; the last of its stages but for "send" ended with the head of the answer."""
+    def add(self, line: RequestLine, stages: Stages, started: float) -> None:
+        """Count a request that has ended; its stage "handle" ended with the head of the answer."""
         self._ended[line.operation, line.status] += 1
         self._seconds[line.operation].add(line.seconds)
         if line.error:
@@ -69,12 +70,12 @@ class RequestTallies:
             self._sent.add(line.sent)
         if line.torn:
             self._torn[line.torn] += 1
-        before = started
-        for name, at in stages:
-            self._stages[name] += at - before
+        before, seconds = started, self._stages
+        for name, at in stages.items():
+            seconds[name] += at - before
             before = at
-        if len(stages) > 1:
-            self._first_byte[line.operation].add(stages[-2][1] - started)
+        if "handle" in stages:
+            self._first_byte[line.operation].add(stages["handle"] - started)
         if self._slow_seconds and line.seconds >= self._slow_seconds:
             self._slow[line.operation] += 1
             _log_slow(line, stages, started)
@@ -109,9 +110,9 @@ class RequestTallies:
         yield "answer_body_bytes", (), self._sent
 
 
-def _log_slow(line: RequestLine, stages: Sequence[Stage], started: float) -> None:
+def _log_slow(line: RequestLine, stages: Stages, started: float) -> None:
     spent, before = {}, started
-    for name, at in stages:
+    for name, at in stages.items():
         spent[f"{name}_ms"] = round((at - before) * 1000, 3)
         before = at
     trace = {"trace_id": line.trace_id} if line.trace_id else {}

@@ -3,13 +3,13 @@
 The extra ``s3ish[otel]`` makes spans of it (``traces.py``); nothing here needs that to be installed.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import Any, Protocol
 
 import msgspec
 
 from s3ish.observe.families import Sample
-from s3ish.observe.requests import Stage
+from s3ish.observe.requests import Stages
 
 
 class Joined(msgspec.Struct, frozen=True):
@@ -51,7 +51,7 @@ class EndedRequest(msgspec.Struct, kw_only=True):
     began: float
     ended: float
     ended_ns: int
-    stages: Sequence[Stage]
+    stages: Stages
 
 
 class EndedStep(msgspec.Struct):

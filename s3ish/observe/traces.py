@@ -169,7 +169,7 @@ class OtelTraces:
             failed=ended.status >= 500 or ended.torn == "server",
         )
         before = ended.began
-        for name, moment in ended.stages:
+        for name, moment in ended.stages.items():
             stage = SpanContext(own.trace_id, self._new_id(8), is_remote=False, trace_flags=_SAMPLED)
             yield self._span(name, stage, own, (at(before), at(moment)))
             before = moment

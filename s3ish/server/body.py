@@ -51,7 +51,7 @@ class Longest(NamedTuple):
     exceeded: Callable[[], None] = lambda: None
 
 
-_LONGEST = Longest()
+_LONGEST, _NO_CLAIMS = Longest(), Claims()
 
 
 class RequestBody:
@@ -62,6 +62,8 @@ class RequestBody:
         headers: the request's headers.
         appetite: where to say how much is wanted, if anybody wants to know.
         longest: how long it may be.
+
+    ``is_empty`` says that the headers announce no body at all.
     """
 
     def __init__(
@@ -77,13 +79,14 @@ class RequestBody:
         self._headers = headers
         self._wire_length = _length(headers.get("content-length"))
         self._framed = "transfer-encoding" in headers
+        self.is_empty = not self._wire_length and not self._framed
         self._ended = False
         self._pieces: list[Buffer] = []
         self._held = 0
         self._decoder: ChunkedDecoder | None = None
         self._room: DocumentRoom | None = None
         self._room_taken = 0
-        self._claims = Claims()
+        self._claims = _NO_CLAIMS
         self.received = 0
         self.size = self._wire_length
         self.algorithm: str | None = None
@@ -120,11 +123,6 @@ class RequestBody:
             raise MissingContentLength
         announced = (trailer or "") if payload.mode in _TRAILING else None
         self._decoder = ChunkedDecoder(self.size, payload.signer, announced)
-
-    @property
-    def is_empty(self) -> bool:
-        """Whether the headers announce no body at all."""
-        return not self._wire_length and not self._framed
 
     @property
     def is_read(self) -> bool:

@@ -7,7 +7,7 @@ and no way around any of them.
 import asyncio
 import contextlib
 import functools
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
@@ -19,6 +19,7 @@ from s3ish.api.context import Body, Context
 from s3ish.api.get import get_object
 from s3ish.api.misplaced import refuse_misplaced
 from s3ish.api.operation import Operation, refuse_not_built
+from s3ish.api.rules import requester_pays
 from s3ish.auth.authenticator import Authentication, Authenticator, is_presigned
 from s3ish.auth.condition_keys import Circumstances, Tags
 from s3ish.auth.evaluator import Permit
@@ -40,7 +41,7 @@ from s3ish.objects.queues import Queues
 from s3ish.objects.store import Store, translated
 from s3ish.observe.lines import RequestLine
 from s3ish.observe.observer import Observer
-from s3ish.observe.requests import Stage
+from s3ish.observe.requests import NO_STAGES, Stages
 from s3ish.server import respond, sqs, sqs_protocols, website, welcome
 from s3ish.server.access_log import AccessLog
 from s3ish.server.accounts import Accounts, is_administrative
@@ -120,10 +121,9 @@ class S3Application:
         self._targets = targets
         self._access_log = access_log
         self._accounts = accounts
-        self._keep_up = accounts.registry.keep_up if accounts else _stay
-        self._queue_api = (
-            sqs.QueueApi(authenticator, accounts.registry if accounts else None, queues) if queues else None
-        )
+        self._registry = accounts.registry if accounts else None
+        self._keep_up = self._registry.keep_up if self._registry else _stay
+        self._queue_api = sqs.QueueApi(authenticator, self._registry, queues) if queues else None
         self._store = store
         self._faults = faults
         self._router = router
@@ -139,7 +139,7 @@ class S3Application:
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         clock = self._store.clock
         started, tallies = clock.monotonic(), self._observer.requests
-        call = RequestRecord(scope, self._new_request_id(), self._proxies, self._addresses)
+        call = RequestRecord.of(scope, self._new_request_id(), self._proxies, self._addresses)
         written: Written | None = None
         traces = self._observer.traces
         if traces:
@@ -150,11 +150,12 @@ class S3Application:
             if "origin" in call.headers:
                 await self._share(call, written)
             call.status = written.status
-            _tell_region(call, written)
+            if call.names_region:
+                _tell_region(call, written)
             if call.pays and written.status < 300:
                 written.headers.append(("x-amz-request-charged", "requester"))
-            linger = await self._settle(call, receive)
-            call.stages.append(("handle", clock.monotonic()))
+            linger = None if call.body and call.body.is_read else await self._settle(call, receive)
+            call.stages["handle"] = clock.monotonic()
             await self._send(call, written, send, linger)
         except Disconnected:
             call.status, call.error = CLIENT_LEFT, "ClientDisconnected"
@@ -166,7 +167,7 @@ class S3Application:
                 self._admission.leave(call.ticket)
             ended = clock.monotonic()
             seconds = ended - started
-            call.stages.append(("send", ended))
+            call.stages["send"] = ended
             self._note(call.line(seconds), call.headers, call.stages, started)
             if traces and call.trace:
                 traces.add(call.traced(call.trace, started, ended, clock.now_ns()))
@@ -207,7 +208,7 @@ class S3Application:
         return written
 
     def _note(
-        self, line: RequestLine, headers: Mapping[str, str], stages: Sequence[Stage] = (), started: float = 0.0
+        self, line: RequestLine, headers: Mapping[str, str], stages: Stages = NO_STAGES, started: float = 0.0
     ) -> None:
         """Count and log a request that has ended."""
         self._observer.request(line, stages, started)
@@ -237,7 +238,7 @@ class S3Application:
 
     async def _recall(self, call: RequestRecord) -> None:
         """Find the bucket of a request that was refused before that was done: log and answer show it."""
-        wanted = self._access_log or _names_region(call)
+        wanted = self._access_log or call.names_region
         if wanted and call.bucket is None and call.target and call.target.bucket:
             with contextlib.suppress(S3Error), translated():
                 held = await self._store.find_bucket(call.target.bucket)
@@ -287,23 +288,23 @@ class S3Application:
         return respond.describe(error, call.path, call.request_id, self._host_id)
 
     async def _handle(self, call: RequestRecord, receive: Any) -> Written:
-        host = call.headers.get("host", "")
-        site = call.site = site_of(host, self._website_domains)
-        target = call.target = locate_page(site, call.path) if site else self._locate(host, call.path)
+        target = call.target = self._locate(call)
         if call.method == "OPTIONS":
-            held = await self._store.find_bucket(target.bucket) if target.bucket else None
-            call.bucket = held.record if held else None
-            return preflight(call.bucket, call.headers, target.level)
-        if site:
+            return await self._preflight(call, target)
+        if call.site:
             call.body = RequestBody(receive, call.headers, call.appetite)
             self._admit(call, get_object)
             return await website.answer(self._store, call, target, call.body)
-        if beside := await self._answer_beside(call, receive, target):
+        if self._queue_api and sqs_protocols.is_asked(call.method, call.headers):
+            return await self._answer_queues(self._queue_api, call, receive)
+        if not target.bucket and (beside := await self._answer_beside(call, receive)):
             return beside
+        if self._registry and self._registry.is_behind:
+            await self._registry.look()
         query = read_query(call.query)
-        operation, identity, now = await self._identify(call, target, query)
-        reached, tick = call.stages.append, self._store.clock.monotonic
-        reached(("signature", tick()))
+        operation, identity, now = self._identify(call, target, query)
+        stages, tick = call.stages, self._store.clock.monotonic
+        stages["signature"] = tick()
         body = call.body = RequestBody(receive, call.headers, call.appetite, self._longest)
         headers: Mapping[str, str] = call.headers
         source: Body = body
@@ -313,15 +314,15 @@ class S3Application:
             identity = replace(form.signer or identity, payload=identity.payload)
             headers, source = form.headers, form.file
             target = call.target = Target(target.bucket, form.key, target.by_host)
-        if self._accounts and identity.user:
-            self._accounts.registry.note_use(identity.user)
+        if self._registry and identity.user:
+            self._registry.note_use(identity.user)
         principal = call.principal = principal_of(identity.user)
         self._admit(call, operation)
         held = await self._store.find_bucket(target.bucket) if target.bucket else None
         bucket = call.bucket = held.record if held else None
         circumstances = call.circumstances(now, headers, query, identity=identity, region=self._store.region)
         call.decided_by = await self._authorise(call, operation, target, bucket, circumstances)
-        reached(("rights", tick()))
+        stages["rights"] = tick()
         if operation.needs_bucket and bucket is None:
             raise NoSuchBucket(BucketName=target.bucket)
         if not operation.supported:
@@ -332,7 +333,7 @@ class S3Application:
         if not (body.is_empty or operation.reads_form) or operation.reads_stream:
             body.read_claims(identity.payload, checksum_is_of_body=not operation.checksum_is_of_object)
         typed = await self._read(operation, headers, body, target, query)
-        reached(("read", tick()))
+        stages["read"] = tick()
         context = Context(
             store=self._store,
             principal=principal,
@@ -345,10 +346,11 @@ class S3Application:
             operation=operation.name,
             host_id=self._host_id,
             targets=self._targets,
-            names=self._accounts.registry.directory if self._accounts else NO_NAMES,
+            names=self._registry.directory if self._registry else NO_NAMES,
             each=call.each,
         )
-        await self._authorise_said(call, operation, target, context, typed)
+        if operation.says or operation.permits:
+            await self._authorise_said(call, operation, target, context, typed)
         try:
             response = await operation.handler(context, typed)
         except (NoSuchKey, NoSuchVersion) as error:
@@ -356,27 +358,36 @@ class S3Application:
         written = shape.write(response, operation.status) if response is not None else Written(operation.status, [])
         return await self._faults.after(call, written) if self._faults else written
 
+    async def _preflight(self, call: RequestRecord, target: Target) -> Written:
+        """Answer a page that asks whether it may send a request from another origin."""
+        held = await self._store.find_bucket(target.bucket) if target.bucket else None
+        call.bucket = held.record if held else None
+        return preflight(call.bucket, call.headers, target.level)
+
     def _admit(self, call: RequestRecord, operation: Operation) -> None:
         """Let a request in, if there are limits. Raises SlowDown."""
         if self._admission:
             call.ticket = self._admission.enter(call.principal.arn, operation)
 
-    async def _answer_beside(self, call: RequestRecord, receive: Any, target: Target) -> Written | None:
-        """Answer a request that is for no operation of S3; None if it is for one."""
-        if self._queue_api and sqs_protocols.is_asked(call.method, call.headers):
-            return await self._answer_queues(self._queue_api, call, receive)
-        if self._accounts and target.level == "service":
+    async def _answer_beside(self, call: RequestRecord, receive: Any) -> Written | None:
+        """Answer a request to the service that is for no operation of S3; None if it is for one."""
+        if self._accounts:
             answered = await self._accounts.answer(call, receive)
             if answered:
                 if answered.error:
                     _log_failure(call, answered.error)
                 return answered.written
-        if target.level == "service" and welcome.is_of_browser(call.method, call.query, call.headers):
+        if welcome.is_of_browser(call.method, call.query, call.headers):
             return welcome.page(call.base)
         return None
 
-    def _locate(self, host: str, path: str) -> Target:
-        """Return what a request names; the service itself if it is for the admin API."""
+    def _locate(self, call: RequestRecord) -> Target:
+        """Return what a request names, a page of a website too; the service itself if it is for the admin API."""
+        host, path = call.headers.get("host", ""), call.path
+        if self._website_domains:
+            call.site = site_of(host, self._website_domains)
+            if call.site:
+                return locate_page(call.site, path)
         if self._accounts and is_administrative(path):
             whole = locate(host, "/", self._domains)
             if not whole.by_host:
@@ -393,16 +404,15 @@ class S3Application:
         call.error, call.reason = answered.code, answered.reason
         return answered.written
 
-    async def _identify(
+    def _identify(
         self, call: RequestRecord, target: Target, query: Mapping[str, str]
     ) -> tuple[Operation, Authentication, datetime]:
         """Find out which operation a request is, and who it is from."""
-        if self._accounts and self._accounts.registry.is_behind:
-            await self._accounts.registry.look()
         request = call.request(target.bucket if target.by_host else "")
         if query and is_presigned(query.keys()):
             call.headers = effective_headers(call.headers, query)
         operation = call.operation = self._router.route(call.method, target.level, query, call.headers)
+        call.names_region = operation.name in _REGION_NAMED
         now = self._store.clock.service_now()
         others = self._addresses.others(request, call.path, call.origin, by_host=target.by_host)
         identity = self._authenticator.identify(request, now, others)
@@ -439,7 +449,7 @@ class S3Application:
         elif bucket is None and principal.is_anonymous:
             raise NoSuchBucket(BucketName=target.bucket)
         check_owner(bucket, circumstances.headers.get("x-amz-expected-bucket-owner"), principal)
-        if bucket and _may_be_charged(operation):
+        if bucket and requester_pays(bucket) and _may_be_charged(operation):
             call.pays = check_payer(bucket, principal, circumstances.headers)
         if operation.says and (bucket or not (operation.needs_bucket or principal.is_anonymous)):
             return "what the body says is decided on with it"
@@ -536,16 +546,12 @@ def _may_be_charged(operation: Operation) -> bool:
     return operation.reads_form or (operation.supported and PAYER in shape.wire(operation.request).names_at("header"))
 
 
-def _names_region(call: RequestRecord) -> bool:
-    return call.operation is not None and call.operation.name in _REGION_NAMED
-
-
 def _tell_region(call: RequestRecord, written: Written) -> None:
     """Say where the bucket is, to whom may not look into it too: clients ask for its region so, and unsigned.
 
     https://docs.aws.amazon.com/AmazonS3/latest/API/API_HeadBucket.html
     """
-    if call.bucket and _names_region(call) and all(name != _REGION for name, _ in written.headers):
+    if call.bucket and all(name != _REGION for name, _ in written.headers):
         written.headers.append((_REGION, call.bucket.region))
 
 

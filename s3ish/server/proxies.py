@@ -7,7 +7,8 @@ import re
 from collections.abc import Mapping
 from functools import lru_cache
 from ipaddress import ip_address, ip_network
-from typing import NamedTuple
+
+from msgspec import Struct
 
 _ADDRESSES_KEPT = 1024
 _OWN_PORTS = {"http": "80", "https": "443"}
@@ -16,7 +17,7 @@ _OWN_PORTS = {"http": "80", "https": "443"}
 _PREFIX = re.compile(r"(?:/[A-Za-z0-9._~-]+)+")
 
 
-class Origin(NamedTuple):
+class Origin(Struct, frozen=True):
     """The address of a client, empty if it has none, and what it asked for, as far as that is not in the request.
 
     ``scheme`` is that of the URL. ``tls`` is the version of TLS, empty where it is not known: of a client behind a

@@ -2,8 +2,10 @@
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any
+from typing import Any, Self
 from urllib.parse import unquote
+
+from msgspec import Struct, field
 
 from s3ish.api.context import KeyOutcome
 from s3ish.api.operation import Operation
@@ -18,7 +20,6 @@ from s3ish.model import Bucket
 from s3ish.observe.audit import AuditLine
 from s3ish.observe.lines import RequestLine
 from s3ish.observe.refusals import Refusal
-from s3ish.observe.requests import Stage
 from s3ish.observe.spans import EndedRequest, Joined
 from s3ish.server import respond
 from s3ish.server.addresses import Addresses
@@ -27,84 +28,73 @@ from s3ish.server.body import RequestBody
 from s3ish.server.proxies import Origin, Proxies
 from s3ish.server.target import Target
 
-_NO_QUERY: Mapping[str, str] = {}
+_NONE: Mapping[str, Any] = {}
+_NO_NAMES: frozenset[str] = frozenset()
 _OWN_ADDRESS = Addresses()
 
 
-class RequestRecord:
+class RequestRecord(Struct, kw_only=True):
     """What is known of one request so far; the log line and the metrics are made of it."""
 
-    __slots__ = (
-        "action",
-        "appetite",
-        "body",
-        "bucket",
-        "cut_off",
-        "decided_by",
-        "each",
-        "error",
-        "headers",
-        "method",
-        "operation",
-        "origin",
-        "path",
-        "pays",
-        "prefix",
-        "principal",
-        "progress",
-        "query",
-        "raw_path",
-        "reason",
-        "repeated",
-        "request_id",
-        "site",
-        "site_error",
-        "stages",
-        "status",
-        "target",
-        "ticket",
-        "torn",
-        "trace",
-    )
+    request_id: str
+    method: str
+    headers: Mapping[str, str]
+    repeated: frozenset[str]
+    query: str
+    origin: Origin
+    prefix: str
+    path: str
+    raw_path: str
+    appetite: Demand | None = None
+    operation: Operation | None = None
+    names_region: bool = False  # whether its answer says in which region the bucket is
+    action: str = ""  # of the query protocol, or of a website
+    principal: Principal = ANONYMOUS
+    pays: bool = False  # whether the caller said that it pays, and has to
+    target: Target | None = None
+    bucket: Bucket | None = None
+    site: str = ""  # the bucket whose website is asked for
+    site_error: S3Error | None = None  # why its own page for an error cannot be had
+    error: str = ""
+    reason: str = ""  # why it was refused, which the client does not learn
+    decided_by: str = ""  # what gave the operation's right
+    body: RequestBody | None = None
+    each: list[KeyOutcome] = []  # of a batch
+    cut_off: bool = False  # the server stops and waits no longer
+    status: int = 0
+    progress: respond.Progress = field(default_factory=respond.Progress)
+    stages: dict[str, float] = {}  # and when each ended, in seconds of the monotonic clock
+    ticket: Ticket | None = None  # of what the limits let it in for
+    torn: str = ""  # who ended the answer before its end
+    trace: Joined | None = None
 
-    def __init__(
-        self, scope: Mapping[str, Any], request_id: str, proxies: Proxies, addresses: Addresses = _OWN_ADDRESS
-    ) -> None:
-        self.request_id = request_id
-        self.method: str = scope["method"]
-        self.query: str = scope["query_string"].decode("latin-1")
-        headers, self.repeated = read_headers(scope["headers"])
-        self.headers: Mapping[str, str] = headers
-        extensions = scope.get("extensions", {})
-        self.appetite: Demand | None = extensions.get("s3ish.appetite")
-        self.operation: Operation | None = None
-        self.action = ""  # of the query protocol, or of a website
-        self.principal: Principal = ANONYMOUS
-        self.pays = False  # whether the caller said that it pays, and has to
-        self.target: Target | None = None
-        self.bucket: Bucket | None = None
-        self.site = ""  # the bucket whose website is asked for
-        self.site_error: S3Error | None = None  # why its own page for an error cannot be had
-        self.error = ""
-        self.reason = ""  # why it was refused, which the client does not learn
-        self.decided_by = ""  # what gave the operation's right
-        peer = Origin((scope.get("client") or ("",))[0], scope.get("scheme", "http"), extensions.get("s3ish.tls", ""))
-        origin = self.origin = proxies.origin(peer, self.headers)
+    @classmethod
+    def of(
+        cls, scope: Mapping[str, Any], request_id: str, proxies: Proxies, addresses: Addresses = _OWN_ADDRESS
+    ) -> Self:
+        """Return what an ASGI scope says of a request."""
+        headers, repeated = read_headers(scope["headers"])
+        extensions = scope.get("extensions", _NONE)
+        client = scope.get("client")
+        peer = Origin(client[0] if client else "", scope.get("scheme", "http"), extensions.get("s3ish.tls", ""))
+        origin = proxies.origin(peer, headers)
         if origin.host:
             headers["host"] = origin.host if ":" in origin.host or not origin.port else f"{origin.host}:{origin.port}"
         arrived = scope["raw_path"].decode("latin-1")
-        self.prefix, self.path = addresses.split(arrived, headers.get("host", ""), origin)
-        is_base = self.path == "/" and arrived == self.prefix  # with no slash behind it, and signed so
-        self.raw_path = arrived if is_base else self.prefix + self.path
-        self.body: RequestBody | None = None
-        self.each: list[KeyOutcome] = []  # of a batch
-        self.cut_off = False  # the server stops and waits no longer
-        self.status = 0
-        self.progress = respond.Progress()
-        self.stages: list[Stage] = []  # and when each ended, in seconds of the monotonic clock
-        self.ticket: Ticket | None = None  # of what the limits let it in for
-        self.torn = ""  # who ended the answer before its end
-        self.trace: Joined | None = None
+        prefix, path = addresses.split(arrived, headers.get("host", ""), origin)
+        is_base = path == "/" and arrived == prefix  # with no slash behind it, and signed so
+        return cls(
+            request_id=request_id,
+            method=scope["method"],
+            headers=headers,
+            repeated=repeated,
+            query=scope["query_string"].decode("latin-1"),
+            origin=origin,
+            prefix=prefix,
+            path=path,
+            raw_path=arrived if is_base else prefix + path,
+            appetite=extensions.get("s3ish.appetite"),
+        )
 
     def request(self, host_bucket: str = "") -> HttpRequest:
         """Return what its signature is for; ``host_bucket`` is the bucket that its host names."""
@@ -134,7 +124,7 @@ class RequestRecord:
         self,
         now: datetime,
         headers: Mapping[str, str],
-        query: Mapping[str, str] = _NO_QUERY,
+        query: Mapping[str, str] = _NONE,
         *,
         region: str,
         identity: Authentication = UNSIGNED,
@@ -271,17 +261,22 @@ def read_headers(raw: list[tuple[bytes, bytes]]) -> tuple[dict[str, str], frozen
 
     The copy is taken before the first byte of the body is asked for, because trailers would be added to the raw list.
     """
-    headers: dict[str, str] = {}
-    repeated: set[str] = set()
-    for name_bytes, value_bytes in raw:
-        name = name_bytes.decode("latin-1")
-        try:
-            value = value_bytes.decode().strip(" \t")
-        except UnicodeDecodeError:
-            value = value_bytes.decode("latin-1").strip(" \t")
-        if name in headers:
-            repeated.add(name)
-            headers[name] += "," + value
-        else:
-            headers[name] = value
-    return headers, frozenset(repeated)
+    try:
+        pairs = [(name.decode("latin-1"), value.decode().strip(" \t")) for name, value in raw]
+    except UnicodeDecodeError:
+        pairs = [(name.decode("latin-1"), _decoded(value).strip(" \t")) for name, value in raw]
+    headers = dict(pairs)
+    if len(headers) == len(pairs):
+        return headers, _NO_NAMES
+    values: dict[str, list[str]] = {}
+    for name, value in pairs:
+        values.setdefault(name, []).append(value)
+    joined = {name: ",".join(several) for name, several in values.items()}
+    return joined, frozenset(name for name, several in values.items() if len(several) > 1)
+
+
+def _decoded(value: bytes) -> str:
+    try:
+        return value.decode()
+    except UnicodeDecodeError:
+        return value.decode("latin-1")

@@ -53,7 +53,7 @@ def ended(joined, **fields):
     told = {"operation": "GetObject", "bucket": "b", "key": "k", "request_id": "ID", "method": "GET", "scheme": "http"}
     told |= {"host": "localhost:9000", "path": "/b/k", "client": "192.0.2.1", "agent": "boto", "status": 200}
     told |= {"error": "", "torn": "", "received": 0, "sent": 3, "began": 10.0, "ended": 10.5}
-    told |= {"ended_ns": 5_000_000_000, "stages": [("signature", 10.1), ("handle", 10.3), ("send", 10.5)]}
+    told |= {"ended_ns": 5_000_000_000, "stages": {"signature": 10.1, "handle": 10.3, "send": 10.5}}
     return EndedRequest(joined=joined, **(told | fields))
 
 

@@ -34,7 +34,7 @@ async def note(store, lines, path="/bucket/k", of="bucket"):
     """Gather the line of a request."""
     scope = {"method": "GET", "raw_path": path.encode(), "query_string": b"", "headers": [(b"host", b"s3.test")]}
     origin = SimpleNamespace(client="::1", host="", prefix="")
-    call = RequestRecord(scope, "0123456789ABCDEF", SimpleNamespace(origin=lambda *_: origin))
+    call = RequestRecord.of(scope, "0123456789ABCDEF", SimpleNamespace(origin=lambda *_: origin))
     call.target, call.status = Target("bucket", "k"), 200
     lines.note(call, (await store.bucket(of)).record, None, 0.01, "host-id")
 

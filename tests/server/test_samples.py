@@ -177,7 +177,7 @@ def test_slow_requests_alone_are_logged_with_their_stages(monkeypatch, took, log
     log = SimpleNamespace(warning=lambda event, **fields: told.append((event, fields)))
     monkeypatch.setattr("s3ish.observe.requests.log", log)
     observer = Observer(slow_seconds=0.5)
-    stages = [("signature", 10.1), ("handle", 10.3), ("send", 10.0 + took)]
+    stages = {"signature": 10.1, "handle": 10.3, "send": 10.0 + took}
     observer.request(line(operation="GetObject", seconds=took, key="k"), stages, 10.0)
     assert len(told) == logged
     if logged:
