@@ -106,9 +106,11 @@ class Authenticator:
         """
         region = "" if request.service in _WITHOUT_REGION else self._region
         header = request.headers.get("authorization") or None  # an empty one signs nothing
-        query = sigv4.read_query(request.raw_query) if request.raw_query else _NO_QUERY
-        in_query_v4 = not query.names.isdisjoint(claims.MARKS)
-        in_query_v2 = not query.names.isdisjoint(sigv2.MARKS)
+        query, in_query_v4, in_query_v2 = _NO_QUERY, False, False
+        if request.raw_query:
+            query = sigv4.read_query(request.raw_query)
+            in_query_v4 = not query.names.isdisjoint(claims.MARKS)
+            in_query_v2 = not query.names.isdisjoint(sigv2.MARKS)
         ways = (header is not None) + in_query_v4 + in_query_v2
         if not ways:
             return self._anonymous(request)

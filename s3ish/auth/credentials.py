@@ -1,15 +1,17 @@
 """Who may sign requests."""
 
 from collections.abc import Iterable
+from functools import cached_property
 from typing import Any, Protocol
 
 from msgspec import Struct
 
 from s3ish.auth.policy import Policy
+from s3ish.auth.principals import Principal
 from s3ish.model import Owner
 
 
-class User(Struct, frozen=True):
+class User(Struct, frozen=True, dict=True):
     """A holder of keys, or what one has become for a session.
 
     ``root`` may do everything. ``name`` is what policies call it, with its ``path`` before it; ``policies`` are its own
@@ -38,6 +40,25 @@ class User(Struct, frozen=True):
     stamp: str = ""
     boundary: Policy | None = None
     issued: int | None = None
+
+    @cached_property
+    def principal(self) -> Principal:
+        """The caller of a request that it has signed."""
+        names = (f"assumed-role/{self.role}", self.role_name) if self.role else ()
+        return Principal(
+            "root" if self.root else "session" if self.role else "user",
+            self.owner,
+            self.name or self.owner.id,
+            self.access_key,
+            self.policies,
+            self.session,
+            names,
+            self.tags,
+            self.id,
+            self.path,
+            self.boundary,
+            self.issued,
+        )
 
     def __repr__(self) -> str:
         """Return what may be seen: not the secret."""

@@ -8,14 +8,11 @@ A user without policies is an account of its own: a bucket belongs to whom creat
 The root user may do everything that no policy denies.
 """
 
-from typing import NamedTuple
-
 from msgspec import Struct
 from msgspec.structs import replace
 
 from s3ish.auth.acl import PERMISSION_OF, AccessList, grants
 from s3ish.auth.condition_keys import Circumstances, Tags, values_of
-from s3ish.auth.patterns import Values
 from s3ish.auth.policy import Policy
 from s3ish.auth.principals import Principal
 from s3ish.model import Owner
@@ -24,7 +21,7 @@ _ALWAYS = frozenset(("getbucketpolicy", "putbucketpolicy", "deletebucketpolicy")
 """What no policy can take from the owner of a bucket: else a policy could lock all out."""
 
 
-class Permit(NamedTuple):
+class Permit(Struct, frozen=True):
     """One right that a request needs: an action on a resource.
 
     ``bucket`` is empty for the service itself, ``key`` for a bucket as a whole. ``below`` asks for all keys that begin
@@ -76,13 +73,13 @@ class BucketRules(Struct, frozen=True):
     tags: Tags = ()
 
 
-class Allowed(NamedTuple):
+class Allowed(Struct, frozen=True):
     """The right is given; ``by`` names the rule that gives it."""
 
     by: str
 
 
-class Denied(NamedTuple):
+class Denied(Struct, frozen=True):
     """The right is not given; ``by`` says why, for the log and the operator, never for the client.
 
     ``explicit`` says that a policy denies it, so that nothing else can give it.
@@ -95,16 +92,17 @@ class Denied(NamedTuple):
 Decision = Allowed | Denied
 
 
-class _Question(NamedTuple):
-    """A right as policies are asked for it.
+class _Question(Struct, frozen=True):
+    """A right as policies are asked for it: ``action`` without its service where that is S3, in lower case.
 
+    ``about`` is the ARN of a resource, or the permit that names one: most callers have no policy that asks for it.
     ``is_bounded`` says that the permissions boundary of the caller does not give it: then no policy of the caller does.
     """
 
     principal: Principal
     action: str
-    resource: str
-    values: Values
+    about: Permit | str
+    circumstances: Circumstances
     below: bool = False
 
     @property
@@ -120,8 +118,8 @@ class _Question(NamedTuple):
             allows=allows,
             principal=self.principal,
             action=self.action,
-            resource=self.resource,
-            values=self.values,
+            resource=self.about if isinstance(self.about, str) else self.about.resource,
+            values=values_of(self.principal, self.circumstances),
             below=self.below,
             by_name=by_name,
             delegated=delegated,
@@ -160,7 +158,7 @@ def decide(
         circumstances = replace(circumstances, bucket_tags=rules.tags)
     if permit.version_id is not None:
         circumstances = replace(circumstances, further=(*circumstances.further, ("s3:versionid", permit.version_id)))
-    asked = _Question(principal, action, permit.resource, values_of(principal, circumstances), permit.below)
+    asked = _Question(principal, action, permit, circumstances, permit.below)
     owns = not principal.is_anonymous and (rules is None or rules.owner.id == principal.owner.id)
     if owns and action in _ALWAYS and not principal.is_narrowed:
         return Allowed("the owner of a bucket keeps its policy")
@@ -185,7 +183,7 @@ def decide_beside(principal: Principal, action: str, resource: str, circumstance
         action: with its service: ``iam:CreateUser``.
         resource: the ARN of what it acts on, or ``*``.
     """
-    asked = _Question(principal, action.lower(), resource, values_of(principal, circumstances))
+    asked = _Question(principal, action.lower(), resource, circumstances)
     if denial := _denial(asked, None):
         return Denied(denial, explicit=True)
     if principal.is_root:
@@ -217,13 +215,13 @@ def decide_assuming(
     own = decide_beside(principal, action, role, circumstances)
     if isinstance(own, Denied) and own.explicit:
         return own
-    asked = _Question(principal, action.lower(), role, values_of(principal, circumstances))
+    asked = _Question(principal, action.lower(), role, circumstances)
     if name := asked.find(trust, allows=False):
         return Denied(f"denied by {name} of the policy that says whom {role} trusts", explicit=True)
     name = asked.find(trust, allows=True)
     if not name:
         return Denied(f"{role} does not trust {_name(principal)}")
-    by_name = asked._replace(principal=replace(principal, policies=None)).find(trust, allows=True)
+    by_name = replace(asked, principal=replace(principal, policies=None)).find(trust, allows=True)
     if isinstance(own, Denied) and not by_name:
         return own
     return Allowed(f"allowed by {name} of the policy that says whom {role} trusts")
@@ -239,14 +237,15 @@ def _name(principal: Principal) -> str:
 
 def _denial(asked: _Question, rules: BucketRules | None) -> str:
     """Return which statement denies a right; empty if none does."""
-    if rules is not None and (name := asked.find(rules.policy, allows=False)):
+    principal = asked.principal
+    if rules is not None and rules.policy and (name := asked.find(rules.policy, allows=False)):
         return f"denied by {name} of the bucket's policy"
-    for policy in asked.principal.policies or ():
+    for policy in principal.policies or ():
         if name := asked.find(policy, allows=False):
-            return f"denied by {name} of a policy of {_name(asked.principal)}"
-    if name := asked.find(asked.principal.boundary, allows=False):
-        return f"denied by {name} of the permissions boundary of {_name(asked.principal)}"
-    if name := asked.find(asked.principal.session, allows=False):
+            return f"denied by {name} of a policy of {_name(principal)}"
+    if principal.boundary and (name := asked.find(principal.boundary, allows=False)):
+        return f"denied by {name} of the permissions boundary of {_name(principal)}"
+    if principal.session and (name := asked.find(principal.session, allows=False)):
         return f"denied by {name} of the policy of the session"
     return ""
 
@@ -312,7 +311,7 @@ def _of_policy_by_name(asked: _Question, rules: BucketRules | None) -> str:
     """
     if rules is None:
         return ""
-    itself = asked._replace(principal=asked.principal.itself)
+    itself = replace(asked, principal=asked.principal.itself)
     name = itself.find(rules.policy, allows=True, by_name=True)
     return name and f"allowed by {name} of the bucket's policy"
 

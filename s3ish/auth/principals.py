@@ -100,22 +100,4 @@ ANONYMOUS = Principal("anonymous", Owner("65a011a29cdf8ec533ec3d1ccaae921c", "an
 
 def principal_of(user: "User | None") -> Principal:
     """Return the principal that signed with a user's key; the anonymous one for None."""
-    if user is None:
-        return ANONYMOUS
-    name = user.name or user.owner.id
-    names = (f"assumed-role/{user.role}", user.role_name) if user.role else ()
-    kind: Literal["root", "user", "session"] = "root" if user.root else "session" if user.role else "user"
-    return Principal(
-        kind,
-        user.owner,
-        name,
-        user.access_key,
-        user.policies,
-        user.session,
-        names,
-        user.tags,
-        user.id,
-        user.path,
-        user.boundary,
-        user.issued,
-    )
+    return ANONYMOUS if user is None else user.principal
