@@ -70,7 +70,7 @@ class Seen:
         self._answers: OrderedDict[tuple[object, ...], tuple[Any, int]] = OrderedDict()
         self._version: object = None
         self._left = _SEEN_BYTES
-        self.asked = self.hits = 0
+        self.missed = self.hits = 0
 
     def begin(self, version: object) -> None:
         """A snapshot begins, of a version of the data; None if that is not known."""
@@ -79,8 +79,7 @@ class Seen:
             self._answers.clear()
 
     def get(self, *question: object) -> tuple[Any, int] | None:
-        """Return the answer to a question, and its size; None if it was not asked."""
-        self.asked += 1
+        """Return the answer to a question, and its size; None if it was not asked: then it is to be added."""
         answer = self._answers.get(question)
         if answer is not None:
             self.hits += 1
@@ -88,6 +87,7 @@ class Seen:
 
     def add(self, *question: object, answer: object, size: int) -> None:
         """Remember an answer of so many bytes, in place of the oldest ones."""
+        self.missed += 1
         size += _ANSWER_BYTES
         self._answers[question] = answer, size
         self._left -= size
@@ -271,7 +271,7 @@ class SQLiteIndex:
 
     def samples(self) -> Iterator[Sample]:
         """See ``Source``."""
-        yield "index_reads", (), self._seen.asked + self._scans_read
+        yield "index_reads", (), self._seen.missed + self._seen.hits + self._scans_read
         yield "index_read_hits", (), self._seen.hits
         for name, suffix in (("index_size_bytes", ""), ("index_log_bytes", "-wal")):
             with suppress(OSError):

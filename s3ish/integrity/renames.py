@@ -49,7 +49,7 @@ async def _pairs(store: Store) -> AsyncIterator[tuple[Held[Version], Held[Versio
             origin = version.origin
             if origin:
                 first = VERSIONS.key(version.bucket, origin.key, origin.sequence)
-                _, end = keys.prefix_range(keys.versions_prefix(version.bucket, origin.key))
+                _, end = keys.versions_range(version.bucket, origin.key)
                 for old in await VERSIONS.rows(store.index, first, end, _BATCH):
                     yield Held(VERSIONS.name, version, key, value), store.hold(VERSIONS, *old)
         start = keys.after(rows[-1][0])

@@ -125,7 +125,7 @@ async def _remove(
         below = newest[1] if len(newest) > 1 else None
         expect = [*expect, *VERSIONS.newest(version.bucket, version.key, target)]
         shown = version, below.record if below else None
-        _, end = keys.prefix_range(keys.versions_prefix(version.bucket, version.key))
+        _, end = keys.versions_range(version.bucket, version.key)
         expect.append(VERSIONS.empty(keys.after(target.key), below.key if below else end))  # replicas come there
         if below:
             expect.append(below.row)

@@ -192,7 +192,7 @@ async def list_versions(store: Store, query: Query, key_marker: str, version_mar
     if key_marker and version_marker:
         start, latest_key = keys.after(await _version_row(store, query.bucket, key_marker, version_marker)), key_marker
     elif key_marker:
-        start = keys.prefix_range(keys.versions_prefix(query.bucket, key_marker))[1]
+        start = keys.versions_range(query.bucket, key_marker)[1]
     seen = latest_key
 
     def read(rows: Rows) -> list[tuple[str, ListedVersion]]:
@@ -209,7 +209,7 @@ async def list_versions(store: Store, query: Query, key_marker: str, version_mar
 async def _version_row(store: Store, bucket: str, key: str, version_id: str) -> bytes:
     if version_id == NULL_VERSION:
         held = await versions.find(store, bucket, key, NULL_VERSION)
-        return held.key if held else keys.prefix_range(keys.versions_prefix(bucket, key))[1]
+        return held.key if held else keys.versions_range(bucket, key)[1]
     return keys.version_key(bucket, key, versions.sequence_of(version_id))
 
 

@@ -6,7 +6,7 @@ can work on one store without locks; when an expectation fails, the operation lo
 """
 
 import asyncio
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager, suppress
 from typing import Any, ParamSpec, TypeVar
 
@@ -173,9 +173,9 @@ class Store:
         """Return the records in many rows, and report a damaged one. Raises Damaged, NewerFormat."""
         return self._rows.records(table, rows)
 
-    async def find_bucket(self, name: str) -> Held[Bucket] | None:
+    def find_bucket(self, name: str) -> Coroutine[Any, Any, Held[Bucket] | None]:
         """Return a bucket, or None."""
-        return await self.get(BUCKETS, name)
+        return self.get(BUCKETS, name)
 
     async def bucket(self, name: str) -> Held[Bucket]:
         """Return a bucket. Raises NoSuchBucket."""
@@ -186,8 +186,7 @@ class Store:
 
     async def newest(self, bucket: str, key: str, count: int = 1) -> list[Held[Version]]:
         """Return up to ``count`` newest versions of a key, delete markers included, the newest first."""
-        prefix = keys.versions_prefix(bucket, key)
-        rows = await VERSIONS.rows(self.index, *keys.prefix_range(prefix), count)
+        rows = await VERSIONS.rows(self.index, *keys.versions_range(bucket, key), count)
         return [self.hold(VERSIONS, row_key, value) for row_key, value in rows]
 
     async def require_absence(self, bucket: str, key: str) -> None:

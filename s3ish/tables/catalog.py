@@ -55,7 +55,7 @@ class Versions(SealedTable[Version, [str, str, int]]):
 
     def newest(self, bucket: str, key: str, held: Held[Version] | None) -> list[Expect]:
         """The expectations that a version, or none, is still the newest of a key."""
-        start, stop = keys.prefix_range(keys.versions_prefix(bucket, key))
+        start, stop = keys.versions_range(bucket, key)
         if held is None:
             return [self.empty(start, stop)]
         return [self.empty(start, held.key), held.row]

@@ -50,6 +50,12 @@ def versions_prefix(bucket: str, key: str) -> bytes:
     return object_key(bucket, key) + b"\0"
 
 
+def versions_range(bucket: str, key: str) -> tuple[bytes, bytes]:
+    """All rows of a key in the tables whose rows begin with bucket, NUL, key and NUL."""
+    begin = object_key(bucket, key)
+    return begin + b"\0", begin + b"\1"
+
+
 def version_key(bucket: str, key: str, sequence: int) -> bytes:
     """The row of a version; the newest of a key comes first."""
     return versions_prefix(bucket, key) + (_TOP - sequence).to_bytes(_SEQUENCE_BYTES, "big")
@@ -194,7 +200,7 @@ def split_usage_key(row: bytes) -> tuple[str, str]:
 def of_home(home: str) -> tuple[bytes, bytes]:
     """All rows of the key whose blobs lie at a home, in the tables whose rows begin with bucket, NUL, key and NUL."""
     bucket, _, key = home.partition("/")
-    return prefix_range(versions_prefix(bucket, key))
+    return versions_range(bucket, key)
 
 
 def only(key: bytes) -> tuple[bytes, bytes]:

@@ -6,7 +6,7 @@ themselves are in ``catalog.py``. No engine is known here but by its protocol.
 """
 
 import asyncio
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from typing import Any, Generic, NamedTuple, ParamSpec, TypeVar
 
 from msgspec import Struct
@@ -98,9 +98,11 @@ class Table(Generic[R, K]):
         value = await index.get(self.name, key)
         return None if value is None else self.hold(key, value)
 
-    async def rows(self, index: Rows, start: bytes, stop: bytes, limit: int) -> Sequence[tuple[bytes, bytes]]:
+    def rows(
+        self, index: Rows, start: bytes, stop: bytes, limit: int
+    ) -> Coroutine[Any, Any, Sequence[tuple[bytes, bytes]]]:
         """Return up to ``limit`` rows with keys in ``[start, stop)``, as they are. Raises Unavailable."""
-        return await index.scan(self.name, start, stop, limit)
+        return index.scan(self.name, start, stop, limit)
 
     async def count(self, index: Rows, start: bytes, stop: bytes) -> int:
         """Return how many rows have keys in ``[start, stop)``; others have turns meanwhile. Raises Unavailable."""
