@@ -6,9 +6,24 @@ https://docs.aws.amazon.com/AmazonS3/latest/userguide/s3-select-sql-reference-sq
 import re
 from collections.abc import Callable, Sequence
 
-from s3ish.errors import EvaluatorInvalidTimestampFormatPattern, UnsupportedSqlOperation
+from s3ish.errors import EvaluatorInvalidTimestampFormatPattern
 from s3ish.select.syntax import Call, Cast, Constant
-from s3ish.select.values import Kind, Value, common, compared, moment, number, present, shown, text, whole
+from s3ish.select.values import (
+    Kind,
+    Value,
+    chosen_zone,
+    common,
+    compared,
+    local,
+    moment,
+    number,
+    offset,
+    present,
+    shown,
+    text,
+    timed,
+    whole,
+)
 
 _PATTERN = re.compile(r"yyyy|yy|y|M{1,5}|dd|d|a|hh|h|HH|H|mm|m|ss|s|S{1,9}|n|X{1,5}|x{1,5}|'[^']*'|[^A-Za-z']+")
 _PIECES = {
@@ -31,8 +46,8 @@ _PIECES = {
     "s": "%-S",
 }
 """What stands for the pieces of a pattern of TO_STRING."""
-_OFFSETS = ("+00", "+0000", "+00:00", "+0000", "+00:00")
-"""UTC as one to five letters of it show it."""
+_BETWEEN = ("", "", ":", "", ":")
+"""What stands between hours and minutes of an offset of one to five letters; one letter shows no minutes that are 0."""
 _TYPES = {"BOOL": "BOOLEAN", "FLOAT": "DOUBLE"}
 _KINDS = {"BOOL": Kind.BOOL, "INT": Kind.INT, "FLOAT": Kind.FLOAT, "DECIMAL": Kind.DECIMAL, "STRING": Kind.TEXT}
 
@@ -44,7 +59,7 @@ def cast(node: Cast, value: Value) -> Value:
     """Return a value as another type; what cannot be fails the query."""
     match node.type:
         case "TIMESTAMP":
-            return Value(moment(value), Kind.TIME)
+            return timed(value)
         case "STRING":
             return Value(shown(value), Kind.TEXT)
         case "INT" if value.kind in (Kind.FLOAT, Kind.DECIMAL):
@@ -73,15 +88,16 @@ def call(node: Call, values: Sequence[Value], bind: Bind, now: Value) -> Value:
         case "CHAR_LENGTH":
             return Value(f"length({text(values[0])})", Kind.INT)
         case "TO_TIMESTAMP":
-            return Value(moment(values[0]), Kind.TIME)
+            return timed(values[0])
         case "TO_STRING":
             return _to_string(node, values[0], bind)
         case "COALESCE":
             given, kind = common([Value(present(value), value.kind) for value in values])
-            return Value(f"coalesce({', '.join(given)})", kind)
+            zone = chosen_zone([f"{value.sql} IS NOT NULL" for value in values], values) if kind is Kind.TIME else ""
+            return Value(f"coalesce({', '.join(given)})", kind, zone=zone)
         case "NULLIF":
             same = compared("=", values[0], values[1]).sql
-            return Value(f"CASE WHEN {same} THEN NULL ELSE {values[0].sql} END", values[0].kind)
+            return Value(f"CASE WHEN {same} THEN NULL ELSE {values[0].sql} END", values[0].kind, zone=values[0].zone)
         case "TRIM":
             function = {"LEADING": "ltrim", "TRAILING": "rtrim"}.get(node.side, "trim")
             return Value(f"{function}({text(values[0])}, {text(values[1])})", Kind.TEXT)
@@ -109,12 +125,16 @@ def _of_moments(node: Call, values: Sequence[Value]) -> Value:
             step = f"to_seconds(CAST({number(values[0], strict=True)} AS DOUBLE))"
         elif part == "day":
             step = f"to_days(CAST({whole(values[0])} AS INTEGER))"
-        return Value(f"({moment(values[1])} + {step})", Kind.TIME)
+        given = timed(values[1])
+        back = f" - to_minutes({given.zone})" if given.zone else ""
+        return Value(f"({local(given)} + {step}{back})", Kind.TIME, zone=given.zone)
     if node.name == "DATE_DIFF":
         return Value(f"date_sub('{part}', {moment(values[0])}, {moment(values[1])})", Kind.INT)
-    if part is None or part.startswith("timezone"):
-        raise UnsupportedSqlOperation(f"{UnsupportedSqlOperation.text} Moments are kept in UTC, without their zone.")
-    return Value(f"CAST(date_part('{part}', {moment(values[0])}) AS BIGINT)", Kind.INT)
+    given = timed(values[0])
+    if part in ("timezone_hour", "timezone_minute"):
+        unit = "// 60" if part == "timezone_hour" else "% 60"
+        return Value(f"CASE WHEN {given.sql} IS NOT NULL THEN {given.zone or '0'} {unit} END", Kind.INT)
+    return Value(f"CAST(date_part('{part}', {local(given)}) AS BIGINT)", Kind.INT)
 
 
 def _to_string(node: Call, value: Value, bind: Bind) -> Value:
@@ -124,7 +144,7 @@ def _to_string(node: Call, value: Value, bind: Bind) -> Value:
             f"{EvaluatorInvalidTimestampFormatPattern.text} It must be a text in the expression itself."
         )
     at, found = 0, [bind("")]
-    given = moment(value)
+    given = timed(value)
     while at < len(pattern.value):
         matched = _PATTERN.match(pattern.value, at)
         if matched is None:
@@ -136,20 +156,21 @@ def _to_string(node: Call, value: Value, bind: Bind) -> Value:
     return Value(f"({' || '.join(found)})", Kind.TEXT)
 
 
-def _piece(piece: str, given: str, bind: Bind) -> str:
+def _piece(piece: str, given: Value, bind: Bind) -> str:
     """Return what a piece of a pattern stands for."""
+    shows = local(given)
     if piece in _PIECES:
-        return f"strftime({given}, '{_PIECES[piece]}')"
+        return f"strftime({shows}, '{_PIECES[piece]}')"
     if piece == "y":
-        return f"CAST(date_part('year', {given}) AS VARCHAR)"
+        return f"CAST(date_part('year', {shows}) AS VARCHAR)"
     if piece == "MMMMM":
-        return f"left(strftime({given}, '%B'), 1)"
-    if piece.startswith("X"):
-        return bind("Z")
-    if piece.startswith("x"):
-        return bind(_OFFSETS[len(piece) - 1])
+        return f"left(strftime({shows}, '%B'), 1)"
+    if piece.startswith(("X", "x")):
+        between = _BETWEEN[len(piece) - 1]
+        zero = "Z" if piece.startswith("X") else f"+00{between}00" if len(piece) > 1 else "+00"
+        return offset(given, between, zero=zero, hours_only=len(piece) == 1)
     if piece.startswith("S"):
-        return f"left(strftime({given}, '%n'), {len(piece)})"
+        return f"left(strftime({shows}, '%n'), {len(piece)})"
     if piece == "n":
-        return f"CAST(CAST(strftime({given}, '%n') AS BIGINT) AS VARCHAR)"
+        return f"CAST(CAST(strftime({shows}, '%n') AS BIGINT) AS VARCHAR)"
     return bind(piece.strip("'"))

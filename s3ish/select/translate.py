@@ -140,7 +140,7 @@ class _Translator:
             return Value("NULL", Kind.NULL)
         kind, is_a = _TYPES[type(node.value)]
         found = Value(self._bind(node.value, kind), is_a, is_a is Kind.INT and values.is_small(int(node.value)))
-        return Value(values.moment(found), Kind.TIME) if node.moment else found
+        return values.timed(found) if node.moment else found
 
     def _path(self, node: Path) -> Value:
         if not self._inside:
@@ -209,11 +209,11 @@ class _Translator:
 
     def _case(self, node: Case) -> Value:
         conditions = [self._truth(condition) for condition, _ in node.branches]
-        given, kind = values.common(
-            [self._value(it) for it in (*(value for _, value in node.branches), node.otherwise)]
-        )
+        results = [self._value(it) for it in (*(value for _, value in node.branches), node.otherwise)]
+        given, kind = values.common(results)
         whens = " ".join(f"WHEN {when} THEN {then}" for when, then in zip(conditions, given, strict=False))
-        return Value(f"CASE {whens} ELSE {given[-1]} END", kind)
+        zone = values.chosen_zone(conditions, results) if kind is Kind.TIME else ""
+        return Value(f"CASE {whens} ELSE {given[-1]} END", kind, zone=zone)
 
     def _call(self, node: Call) -> Value:
         arguments = [self._value(argument) for argument in node.arguments]
@@ -232,7 +232,8 @@ class _Translator:
         if node.name == "COUNT":
             return Value(f"count({values.present(value)})", Kind.INT)
         if node.name in ("MIN", "MAX") and value.kind in (Kind.TEXT, Kind.TIME):
-            return Value(f"{node.name}({value.sql})", value.kind)
+            zone = f"arg_{node.name.lower()}({value.zone}, {value.sql})" if value.zone else ""
+            return Value(f"{node.name}({value.sql})", value.kind, zone=zone)
         given = values.number(value, strict=True)
         kind = value.kind if value.kind in NUMBERS and node.name != "AVG" else Kind.FLOAT
         return Value(f"{node.name}({given})", kind)

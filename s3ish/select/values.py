@@ -4,6 +4,7 @@ A field of CSV is ``RAW``: text that counts as a number, moment or truth where i
 ``JSON``: what it is shows with each record.
 """
 
+from collections.abc import Sequence
 from enum import Enum
 
 from msgspec import Struct
@@ -49,12 +50,16 @@ NUMBERS = frozenset((Kind.INT, Kind.DECIMAL, Kind.FLOAT))
 class Value(Struct, frozen=True):
     """A value: its SQL, which stands for itself wherever it is put, and its kind.
 
-    ``is_small`` tells of a whole number that a DOUBLE keeps exactly, and all numbers next to it as well.
+    ``is_small`` tells of a whole number that a DOUBLE keeps exactly, and all numbers next to it as well. ``zone`` is
+    the SQL of by how many minutes the clock that a moment was read from differs from UTC; empty if it does not.
+    ``may_lack`` tells of a field that a record need not have: an answer does not have it either then.
     """
 
     sql: str
     kind: Kind
     is_small: bool = False
+    zone: str = ""
+    may_lack: bool = False
 
     def __post_init__(self) -> None:
         if len(self.sql) > _LONGEST:
@@ -81,9 +86,9 @@ def shown(value: Value) -> str:
         case Kind.JSON:
             return f"json_extract_string({value.sql}, '$')"
         case Kind.TIME:
-            whole = f"strftime({value.sql}, '%Y-%m-%dT%H:%M:%S')"
+            whole = f"strftime({local(value)}, '%Y-%m-%dT%H:%M:%S')"
             fraction = f"rtrim(rtrim(strftime({value.sql}, '.%f'), '0'), '.')"
-            return f"({whole} || {fraction} || 'Z')"
+            return f"({whole} || {fraction} || {offset(value, ':', zero='Z')})"
         case _:
             return f"CAST({value.sql} AS VARCHAR)"
 
@@ -175,6 +180,43 @@ def moment(value: Value) -> str:
     )
 
 
+def timed(value: Value) -> Value:
+    """Return a value as a moment that knows the clock that it was read from. Raises InvalidDataType."""
+    if value.kind is Kind.TIME:
+        return value
+    sql = moment(value)
+    if value.kind is Kind.NULL:
+        return Value(sql, Kind.TIME)
+    given = text(value)
+    minutes = f"60 * CAST(substring({given}, -5, 2) AS BIGINT) + CAST(right({given}, 2) AS BIGINT)"
+    sign = f"CASE substring({given}, -6, 1) WHEN '-' THEN -1 ELSE 1 END"
+    zone = f"(CASE WHEN regexp_matches({given}, '[+-][0-9]{{2}}:[0-9]{{2}}$') THEN {sign} * ({minutes}) ELSE 0 END)"
+    return Value(sql, Kind.TIME, zone=zone)
+
+
+def local(value: Value) -> str:
+    """Return a moment as the clock showed it that it was read from."""
+    return f"({value.sql} + to_minutes({value.zone}))" if value.zone else value.sql
+
+
+def offset(value: Value, between: str, *, zero: str, hours_only: bool = False) -> str:
+    """Return by what the clock of a moment differs from UTC, as text.
+
+    Args:
+        between: what stands between hours and minutes.
+        zero: what is shown where it does not differ.
+        hours_only: whether minutes are left out where there are none.
+    """
+    if not value.zone:
+        return f"'{zero}'"
+    zone = value.zone
+    hours = f"CASE WHEN {zone} < 0 THEN '-' ELSE '+' END || lpad(CAST(abs({zone}) // 60 AS VARCHAR), 2, '0')"
+    minutes = f"'{between}' || lpad(CAST(abs({zone}) % 60 AS VARCHAR), 2, '0')"
+    if hours_only:
+        minutes = f"CASE WHEN {zone} % 60 = 0 THEN '' ELSE {minutes} END"
+    return f"(CASE WHEN {zone} = 0 THEN '{zero}' ELSE {hours} || {minutes} END)"
+
+
 def equalised(left: Value, right: Value) -> tuple[str, str] | None:
     """Return two values as what they are compared as; None if each record says that for itself."""
     kinds = {left.kind, right.kind}
@@ -212,6 +254,15 @@ def compared(sign: str, left: Value, right: Value) -> Value:
         f"WHEN json_type({a}) = json_type({b}) THEN {shown(left)} {sign} {shown(right)} END",
         Kind.BOOL,
     )
+
+
+def chosen_zone(whens: Sequence[str], values: Sequence[Value]) -> str:
+    """Return the zone of the first of several moments whose condition holds, or of the last."""
+    if not any(value.zone for value in values):
+        return ""
+    zones = [value.zone or "0" for value in values]
+    branches = " ".join(f"WHEN {when} THEN {zone}" for when, zone in zip(whens, zones, strict=False))
+    return f"(CASE {branches} ELSE {zones[-1]} END)"
 
 
 def common(values: list[Value]) -> tuple[list[str], Kind]:
