@@ -174,7 +174,7 @@ async def select_object_content(context: Context, request: SelectObjectContentRe
         async def opened(start: int, stop: int) -> get.Flow:
             return get.as_flow(await get.open_span(store, version, start, stop, encodings))
 
-        first = max(scan[0] - 1, 0)  # the byte before tells whether a record begins
+        first = max(scan[0] - len(csv.end if csv else b"\n"), 0)  # what is before tells whether a record begins
         task = Task(
             expression=expression,
             csv=csv,

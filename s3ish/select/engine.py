@@ -98,7 +98,8 @@ class Child:
             check_flat(query.source)
             fields = feed.first_record(task.csv)
             header = fields if task.csv.header == "USE" else None
-            return CsvTable(feed.paths, task.csv, header, len(fields), task.filler)
+            widest = 0 if query.columns else feed.widest(task.csv)
+            return CsvTable(feed.paths, task.csv, header, len(fields), widest, task.filler)
         assert task.json is not None
         longest = RECORD_BYTES if task.json.lines else task.memory_mib * 1024 * 1024 // 8
         return JsonTable(feed.paths[0], lines=task.json.lines, steps=query.source, longest=longest)

@@ -9,12 +9,13 @@ import csv
 import io
 import re
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from itertools import chain
 
 from s3ish.errors import CSVParsingError, InvalidTextEncoding, OverMaxRecordSize, S3Error
 from s3ish.select.request import Csv, Task
-from s3ish.select.tables import RECORD_BYTES, RETURN
-from s3ish.select.unpacking import is_hidden, quoted_ends, unpacked, whole_records, within
+from s3ish.select.tables import LINE, RECORD_BYTES, RETURN
+from s3ish.select.unpacking import is_hidden, quoted_ends, unpacked, whole_ends, whole_records, within
 
 _READ_BYTES = 256 * 1024
 _PROGRESS_BYTES = 4 * 1024 * 1024
@@ -26,7 +27,10 @@ _GROWTH = 1.25
 _ENDLESS = 1 << 50
 _FILL_BYTES = 256 * 1024
 """How long records are that fill a file."""
+_SPARE_FIELDS = 16
+"""How many more fields than all that were looked at a record may have that comes later."""
 _END = b"\n"
+_LONE_LINE = re.compile(rb"(?<!\r)\n")
 _LONE_RETURN = re.compile(rb"\r(?!\n)")
 _MARK = b"\xef\xbb\xbf"
 """What some programs begin a text in UTF-8 with."""
@@ -64,7 +68,7 @@ class Feed:
     def first_record(self, form: Csv) -> list[str]:
         """Return the fields of the first record; one that is a header is not read again. Raises S3Error."""
         if self._head:
-            pieces = whole_records([_unmarked(self._swapped(self._head))], _END, form)
+            pieces = whole_records([_unmarked(self._swapped(self._head))], form.end, form)
             return _fields(self._one_end(next(pieces, b"")), form)[0]
         first = next(self._pieces, b"")
         fields, length = _fields(first, form)
@@ -73,12 +77,22 @@ class Feed:
         self._pieces = chain((first,), self._pieces)
         return fields
 
+    def widest(self, form: Csv) -> int:
+        """Return at least as many as the most fields of a record that is looked at now. Raises S3Error."""
+        ends = self._look_ahead()
+        most = max((_most_fields(piece, form) for piece in self._ahead), default=0)
+        return most if ends else most + _SPARE_FIELDS
+
     def size(self, number: int) -> int:
         """Return the length of a file; that of the next one is chosen when it is asked for the first time."""
         if not self._task.csv:
             return _ENDLESS
         if number == len(self._sizes):
-            self._ends = self._look_ahead()
+            try:
+                self._ends = self._look_ahead()
+            except S3Error as error:
+                self.error = error
+                raise OSError(error.code) from error
             size = sum(map(len, self._ahead)) if self._ends else int(2 * _AHEAD_BYTES * _GROWTH**number)
             self._sizes.append(size)
             self._left = size
@@ -126,11 +140,7 @@ class Feed:
     def _look_ahead(self) -> bool:
         """Return whether all that is left has been looked at."""
         while sum(map(len, self._ahead)) < _AHEAD_BYTES:
-            try:
-                piece = next(self._pieces, b"")
-            except S3Error as error:
-                self.error = error
-                raise OSError(error.code) from error
+            piece = next(self._pieces, b"")
             if not piece:
                 return True
             self._ahead.append(piece)
@@ -142,11 +152,14 @@ class Feed:
         pieces = self._counted(unpacked(self._sent(), task.packed))
         if task.csv and task.csv.swapped:
             pieces = map(self._swapped, pieces)
+        end = task.csv.end if task.csv else _END
+        if len(end) > 1:
+            pieces = whole_ends(pieces, end)
         if task.skip or task.stop is not None:
-            pieces = within(pieces, _END, skip=task.skip, stop=task.stop)
+            pieces = within(pieces, end, skip=task.skip, stop=task.stop)
         if not task.skip:
             pieces = _without_mark(pieces)
-        return map(self._one_end, whole_records(pieces, _END, task.csv)) if task.csv else pieces
+        return map(self._one_end, whole_records(pieces, end, task.csv)) if task.csv else pieces
 
     def _sent(self) -> Iterator[bytes]:
         reported = 0
@@ -168,7 +181,9 @@ class Feed:
         return piece.translate(bytes.maketrans(other + b"\n", b"\n" + other)) if other else piece
 
     def _one_end(self, piece: bytes) -> bytes:
-        """Hide what the engine would take for the end of a record beside the one that there is."""
+        """Hide what the engine would take for the end of a record beside the one that there is: a line feed."""
+        if self._task.csv and len(self._task.csv.end) > 1:
+            piece = _LONE_LINE.sub(LINE.encode(), piece).replace(b"\r\n", _END)
         returns = piece.count(b"\r")
         if self._task.csv and self._task.csv.swapped:
             return piece.replace(b"\r", RETURN.encode()) if returns else piece
@@ -196,24 +211,39 @@ def _fields(records: bytes, form: Csv) -> tuple[list[str], int]:
         line = records[:length].decode().strip("\r\n")
     except UnicodeDecodeError:
         raise InvalidTextEncoding from None
-    doubled = form.escape == form.quote
     try:
-        csv.field_size_limit(RECORD_BYTES)
-        found = next(
-            csv.reader(
-                io.StringIO(line, newline=""),
-                delimiter=form.field,
-                quotechar=form.quote or None,
-                quoting=csv.QUOTE_MINIMAL if form.quote else csv.QUOTE_NONE,
-                doublequote=doubled,
-                escapechar=None if doubled or not form.quote else form.escape or None,
-            ),
-            [],
-        )
+        found = next(_reader(line, form), [])
     except csv.Error:
         raise CSVParsingError from None
-    swap = {ord("\n"): form.swapped, ord(form.swapped): "\n"} if form.swapped else {}
+    swap: dict[int, str] = {}
+    if form.swapped:
+        swap = {ord("\n"): form.swapped, ord(form.swapped): "\n"}
+    elif form.record == "\r\n":
+        swap = {ord("\n"): "\r\n", ord(LINE): "\n"}
     return [field.replace(RETURN, "\r").translate(swap) for field in found], length
+
+
+def _reader(text: str, form: Csv) -> Iterator[list[str]]:
+    """Return what reads records of CSV whose ends are line feeds."""
+    doubled = form.escape == form.quote
+    csv.field_size_limit(RECORD_BYTES)
+    return csv.reader(
+        io.StringIO(text, newline=""),
+        delimiter=form.field,
+        quotechar=form.quote or None,
+        quoting=csv.QUOTE_MINIMAL if form.quote else csv.QUOTE_NONE,
+        doublequote=doubled,
+        escapechar=None if doubled or not form.quote else form.escape or None,
+    )
+
+
+def _most_fields(records: bytes, form: Csv) -> int:
+    """Return the number of fields of the record that has most of them."""
+    if form.quote and form.quote.encode() in records:
+        with suppress(csv.Error):
+            return max(map(len, _reader(records.decode("utf-8", "replace"), form)), default=0)
+    separator = form.field.encode()
+    return max((line.count(separator) for line in records.split(_END)), default=0) + 1
 
 
 def _first_length(data: bytes, form: Csv) -> int:

@@ -20,6 +20,11 @@ class Csv(Struct, frozen=True):
     always: bool = False
 
     @property
+    def end(self) -> bytes:
+        """What ends records once ends that are other characters are ``swapped``."""
+        return b"\r\n" if self.record == "\r\n" else b"\n"
+
+    @property
     def swapped(self) -> str:
         """What ends records in place of the ends of lines, which the engine alone knows; empty if they do."""
         return "" if self.record in ("\n", "\r\n") else self.record

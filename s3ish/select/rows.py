@@ -36,13 +36,17 @@ def packed(task: Task, columns: Sequence[tuple[str, Value]], bind: Callable[[str
         return None
     if task.csv_out is None:
         members = ", ".join(f"{bind(name)}, {values.plain(value)}" for name, value in columns)
-        return f"(CAST(json_object({members}) AS VARCHAR) || {bind((task.json_out or Json()).record)})"
+        found = f"CAST(json_object({members}) AS VARCHAR)"
+        last = columns[-1][1]
+        if last.may_lack:  # what lacks is not there, and all after it
+            found = f"CASE WHEN {last.sql} IS NULL THEN {_of_those_there(columns, bind)} ELSE {found} END"
+        return f"({found} || {bind((task.json_out or Json()).record)})"
     form = task.csv_out
     quote, escaped, field = bind(form.quote), bind(form.escape + form.quote), bind(form.field)
     special = [bind(character) for character in sorted(_special(form))]
 
     def shown(value: Value) -> str:
-        text = f"coalesce({values.shown(value)}, '')"
+        text = values.shown(value) if value.may_lack else f"coalesce({values.shown(value)}, '')"
         if not form.quote:
             return text
         quoted = f"({quote} || replace({text}, {quote}, {escaped}) || {quote})"
@@ -53,7 +57,17 @@ def packed(task: Task, columns: Sequence[tuple[str, Value]], bind: Callable[[str
         needs_quotes = " OR ".join(f"contains({text}, {character})" for character in special)
         return f"CASE WHEN {needs_quotes} THEN {quoted} ELSE {text} END"
 
-    return f"({f' || {field} || '.join(shown(value) for _, value in columns)} || {bind(form.record)})"
+    joined = f"concat_ws({field}, {', '.join(shown(value) for _, value in columns)})"  # without what is NULL
+    return f"({joined} || {bind(form.record)})"
+
+
+def _of_those_there(columns: Sequence[tuple[str, Value]], bind: Callable[[str], str]) -> str:
+    """Return an object of JSON that has no member for a field that its record lacks."""
+    members = ", ".join(
+        f"CAST(to_json({bind(name)}) AS VARCHAR) || ':' || CAST(to_json({value.sql}) AS VARCHAR)"
+        for name, value in columns
+    )
+    return f"('{{' || concat_ws(',', {members}) || '}}')"
 
 
 _PLAIN = frozenset((Kind.TEXT, Kind.RAW, Kind.INT, Kind.BOOL, Kind.TIME))

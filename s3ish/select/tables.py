@@ -4,6 +4,8 @@ import re
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
+from msgspec.structs import replace
+
 from s3ish.errors import (
     AmbiguousFieldName,
     InvalidColumnIndex,
@@ -18,8 +20,9 @@ from s3ish.select.values import Kind, Value
 RECORD_BYTES = 1024 * 1024
 """The longest record that is read."""
 MAX_COLUMNS = 1024
-RETURN = "\ufdd0"
-"""What stands for a carriage return that ends no line: the engine would end one there. It is no character of texts."""
+RETURN, LINE = "\ufdd0", "\ufdd1"
+"""What stands for a carriage return and a line feed that end no record: the engine would end one there. They are no
+characters of texts."""
 _BUFFER_BYTES = 4 * RECORD_BYTES
 """How much is read before the first records are found."""
 _POSITION = re.compile(r"_([0-9]{1,9})")
@@ -75,17 +78,19 @@ class CsvTable:
         form: how it is written.
         header: the names of its columns; None if it has none, or they do not count.
         columns: how many its first record has.
+        widest: how many fields of a record are looked at if all are wanted.
         filler: what the first field is of records that are none.
     """
 
     def __init__(
-        self, paths: Sequence[str], form: Csv, header: Sequence[str] | None, columns: int, filler: str
+        self, paths: Sequence[str], form: Csv, header: Sequence[str] | None, columns: int, widest: int, filler: str
     ) -> None:
-        self._paths, self._form, self._header, self._columns, self._filler = paths, form, header, columns, filler
+        self._paths, self._form, self._header, self._filler = paths, form, header, filler
+        self._columns, self._widest = columns, min(max(columns, widest, 1), max(columns, MAX_COLUMNS))
         self._used: set[int] = set()
         self._whole = False
 
-    def find(self, steps: Steps, bind: Bind) -> Value:
+    def find(self, steps: Steps, bind: Bind) -> Value:  # noqa: ARG002 - the form of all
         name = steps[0]
         if len(steps) != 1 or not isinstance(name, Name):
             raise ParseInvalidPathComponent(f"{ParseInvalidPathComponent.text} A field of CSV holds no others.")
@@ -97,12 +102,13 @@ class CsvTable:
             number = int(matched[1]) - 1
             if not 0 <= number < MAX_COLUMNS:
                 raise InvalidColumnIndex
-        return self._column(number, bind)
+        return self._column(number)
 
     def everything(self) -> list[tuple[str, Value]]:
         self._whole = True
-        named = self._header or [f"_{number + 1}" for number in range(max(self._columns, 1))]
-        return [(name, self._column(number)) for number, name in enumerate(named)]
+        names = list(self._header or ())
+        names += [f"_{number + 1}" for number in range(len(names), self._widest)]
+        return [(name, replace(self._column(number), may_lack=True)) for number, name in enumerate(names)]
 
     def record(self) -> None:
         return None
@@ -115,7 +121,7 @@ class CsvTable:
             "quote": form.quote,
             "escape": form.escape if form.quote else "",
             "comment": "",  # the engine would look for one within lines
-            "new_line": r"\r\n" if form.record == "\r\n" else r"\n",
+            "new_line": r"\n",
             "nullstr": _NO_TEXT,
         }
         given = ", ".join(f"{name} = {_quoted(value)}" for name, value in options.items())
@@ -138,12 +144,14 @@ class CsvTable:
 
     @property
     def _count(self) -> int:
-        return max(self._columns, *(number + 1 for number in self._used), 1)
+        return max(self._widest if self._whole else self._columns, *(number + 1 for number in self._used), 1)
 
-    def _column(self, number: int, bind: Bind | None = None) -> Value:  # noqa: ARG002 - as find
+    def _column(self, number: int) -> Value:
         self._used.add(number)
         swapped, mark = self._form.swapped, _quoted(RETURN)
         found = f"CASE WHEN contains(c{number}, {mark}) THEN replace(c{number}, {mark}, chr(13)) ELSE c{number} END"
+        if self._form.record == "\r\n":
+            found = f"replace(replace({found}, chr(10), chr(13) || chr(10)), {_quoted(LINE)}, chr(10))"
         if not swapped:
             return Value(f"({found})", Kind.RAW)
         return Value(f"translate({found}, {_quoted(swapped + chr(10))}, {_quoted(chr(10) + swapped)})", Kind.RAW)

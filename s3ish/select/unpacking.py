@@ -69,7 +69,7 @@ def within(pieces: Iterable[bytes], end: bytes, *, skip: bool, stop: int | None)
     """Yield the records that begin in a part of an object.
 
     Args:
-        end: the byte that ends a record.
+        end: what ends a record; no piece ends within one.
         skip: whether the first bytes are of a record that began before.
         stop: no record may begin after so many bytes; None for any.
     """
@@ -81,16 +81,28 @@ def within(pieces: Iterable[bytes], end: bytes, *, skip: bool, stop: int | None)
             if found < 0:
                 at = after
                 continue
-            first, skip = found + 1, False
+            first, skip = found + len(end), False
             if stop is not None and at + first >= stop:
                 return
         if stop is not None and after >= stop:
-            found = piece.find(end, max(first, stop - 1 - at))
+            found = piece.find(end, max(first, stop - len(end) - at))
             if found >= 0:
-                yield piece[first : found + 1]
+                yield piece[first : found + len(end)]
                 return
         yield piece[first:]
         at = after
+
+
+def whole_ends(pieces: Iterable[bytes], end: bytes) -> Iterator[bytes]:
+    """Yield pieces that begin and end beside what ends records, which is two bytes, and not within."""
+    rest = b""
+    for piece in pieces:
+        data = rest + piece
+        rest = end[:1] if data.endswith(end[:1]) else b""
+        if given := data[: len(data) - len(rest)]:
+            yield given
+    if rest:
+        yield rest
 
 
 def whole_records(pieces: Iterable[bytes], end: bytes, form: Csv) -> Iterator[bytes]:
@@ -103,7 +115,8 @@ def whole_records(pieces: Iterable[bytes], end: bytes, form: Csv) -> Iterator[by
         data = rest + piece
         hidden = quoted_ends(data, end, form)
         is_open = bool(hidden) and hidden[-1][1] == len(data)
-        cut = data.rfind(end, 0, hidden[-1][0] if is_open else len(data)) + 1
+        found = data.rfind(end, 0, hidden[-1][0] if is_open else len(data))
+        cut = found + len(end) if found >= 0 else 0
         rest = data[cut:]
         if len(rest) > RECORD_BYTES:
             raise OverMaxRecordSize
@@ -130,8 +143,8 @@ def quoted_ends(data: bytes, end: bytes, form: Csv) -> list[tuple[int, int]]:
     within_quotes = b"[^%b]" % q if not escape else b"[^%b]|%b%b" % (q, q, q)
     if escape not in (b"", q):
         within_quotes = b"[^%b%b]|%b." % (q, escape, escape)
-    begin = re.escape(form.field.encode()[-1:]) + re.escape(end)
-    field = re.compile(b"(?:\\A|(?<=[%b]))%b(?:%b)*(?:%b|\\Z)" % (begin, q, within_quotes, q), re.DOTALL)
+    before = (re.escape(form.field.encode()[-1:]), re.escape(end))
+    field = re.compile(b"(?:\\A|(?<=%b)|(?<=%b))%b(?:%b)*(?:%b|\\Z)" % (*before, q, within_quotes, q), re.DOTALL)
     return [it.span() for it in field.finditer(data) if it.end() == len(data) or end in it[0]]
 
 
@@ -143,12 +156,14 @@ def is_hidden(place: int, hidden: list[tuple[int, int]]) -> bool:
 
 def _without_comments(data: bytes, end: bytes, form: Csv, hidden: list[tuple[int, int]]) -> bytes:
     mark = form.comment.encode() or end
-    if not data.startswith((mark, end, b"\r")) and not any(end + it in data for it in (mark, end, b"\r")):
+    nothing = (b"", b"\r") if end == b"\n" else (b"",)
+    begins = (mark, *(it or end for it in nothing))
+    if not data.startswith(begins) and not any(end + it in data for it in begins):
         return data
     kept = []
     at = 0
     for line in data.split(end)[:-1]:
-        if is_hidden(at - 1, hidden) or not (line.startswith(mark) or line in (b"", b"\r")):
+        if is_hidden(at - 1, hidden) or not (line.startswith(mark) or line in nothing):
             kept.append(line + end)
-        at += len(line) + 1
+        at += len(line) + len(end)
     return b"".join(kept)

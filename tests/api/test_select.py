@@ -101,7 +101,8 @@ def test_records_are_written_as_the_client_wants_them(s3, bucket, out, expected)
         ({"Comments": "%"}, b"%no\na,b%\n%no\n#c,d\n", "a,b%\n#c,d\n"),
         ({}, b"#no\na,b#c\n", "a,b#c\n"),
         ({"AllowQuotedRecordDelimiter": True}, b'"a\nb",c\n', '"a\nb",c\n'),
-        ({}, b"a,b,c\nd\n\ne,f\n", "a,b,c\nd,,\ne,f,\n"),
+        ({}, b"a,b,c\nd\n\ne,f\n", "a,b,c\nd\ne,f\n"),
+        ({"RecordDelimiter": "\r\n"}, b"a\nb,c\r\nd,e\r\n", '"a\nb",c\nd,e\n'),
         ({}, b"", ""),
     ],
 )
@@ -131,7 +132,8 @@ def test_the_words_of_a_format_are_taken_in_any_case(s3, bucket, given, out, exp
     ("form", "data", "code"),
     [
         ({"CSV": {}}, b'"a\nb",c\n', "CSVEscapingRecordDelimiter"),
-        ({"CSV": {}}, b"a,b\nc,d,e\n", "CSVParsingError"),
+        ({"CSV": {}}, b"a,b\n" * 1_500_000 + b"c" + b",c" * 20 + b"\n", "CSVParsingError"),
+        ({"CSV": {}}, b"a,b\nc" + b",c" * 1024 + b"\n", "CSVParsingError"),
         ({"CSV": {}}, b"a,\xff\n", "InvalidTextEncoding"),
         ({"CSV": {}}, b"a\n" + b"b" * 1_100_000 + b"\n", "OverMaxRecordSize"),
         ({"CSV": {}}, b"b" * 3_000_000, "OverMaxRecordSize"),

@@ -5,7 +5,7 @@ import time
 import pytest
 
 from s3ish.select.request import Csv, Json
-from s3ish.select.unpacking import whole_records
+from s3ish.select.unpacking import whole_ends, whole_records
 
 
 @pytest.mark.parametrize("record", ["\r", "\r\n", "\n", ";", "|"])
@@ -34,6 +34,67 @@ def test_a_line_end_is_a_character_like_others_where_a_carriage_return_ends_reco
     assert run("SELECT * FROM S3Object", b"a\nx,b\rc,\r\nd,e\r", csv=Csv(record="\r")) == '"a\nx",b\nc,\n"\nd",e\n'
     named = run('SELECT s."\na" FROM S3Object s', b"\na,b\rc,d\r", csv=Csv(record="\r", header="USE"))
     assert named == "c\n"
+
+
+@pytest.mark.parametrize(
+    ("header", "out", "expected"),
+    [
+        ("NONE", Csv(), "a,b\n1\n2,,5\n,\n3,4,5,6\n"),
+        ("USE", Csv(), "1\n2,,5\n,\n3,4,5,6\n"),
+        ("IGNORE", Csv(always=True), '"1"\n"2","","5"\n"",""\n"3","4","5","6"\n'),
+        ("USE", Json(), '{"a":"1"}\n{"a":"2","b":"","_3":"5"}\n{"a":"","b":""}\n{"a":"3","b":"4","_3":"5","_4":"6"}\n'),
+    ],
+)
+def test_every_record_has_the_fields_that_it_has_and_not_those_of_the_first(run, header, out, expected):
+    data = b"a,b\n1\n2,,5\n,\n3,4,5,6\n"
+    assert run("SELECT * FROM S3Object", data, csv=Csv(header=header), out=out) == expected
+    assert run("SELECT s.* FROM S3Object s", data, csv=Csv(header=header), out=out) == expected
+
+
+def test_quoted_separators_make_no_fields(run):
+    data = b'a\n"b,b,b","c\n,,,,",d\n'
+    expected = '{"_1":"a"}\n{"_1":"b,b,b","_2":"c\\n,,,,","_3":"d"}\n'
+    assert run("SELECT * FROM S3Object", data, csv=Csv(quoted_records=True), out=Json()) == expected
+
+
+def test_late_records_may_have_some_fields_more_than_all_before(run):
+    data = b"a,b\n" * 1_500_000 + b"c,d,e,f\n"
+    assert run("SELECT * FROM S3Object s WHERE s._3 = 'e'", data, csv=Csv()) == "c,d,e,f\n"
+
+
+def test_lone_ends_of_lines_are_characters_where_both_of_them_end_records(run):
+    two = Csv(record="\r\n", header="USE", comment="%")
+    data = b"i\nd,n\r\n1,x\ny\r\n%no\nrecord\r\n\r\n2,\n\r\n\n3,a\rb"
+    found = run('SELECT s."i\nd", s.n FROM S3Object s', data, csv=two, out=Json())
+    assert found == ('{"i\\nd":"1","n":"x\\ny"}\n{"i\\nd":"2","n":"\\n"}\n{"i\\nd":"\\n3","n":"a\\rb"}\n')
+    assert run("SELECT COUNT(*) FROM S3Object s WHERE s.n LIKE '%\n%'", data, csv=two) == "2\n"
+
+
+def test_a_quoted_field_may_hold_what_ends_records_where_that_is_two_characters(run):
+    data = b'a,"x\r\ny\nz"\r\nb,c\n"d"\r\n' * 60_000
+    form = Csv(record="\r\n", quoted_records=True)
+    first = run("SELECT s._2 FROM S3Object s LIMIT 2", data, csv=form, out=Json())
+    assert first == '{"_2":"x\\r\\ny\\nz"}\n{"_2":"c\\n\\"d\\""}\n'
+    assert run("SELECT COUNT(*) FROM S3Object s WHERE s._2 LIKE '%\r\n%'", data, csv=form) == "60000\n"
+
+
+@pytest.mark.parametrize("start", range(16))
+def test_a_part_has_the_records_that_begin_in_it_where_two_characters_end_them(run, start):
+    """The server sends what is needed from two bytes before the part."""
+    data, places = b"a\nb\r\nc\rd\r\n\ne\r\nf", {0: "a\nb", 5: "c\rd", 10: "\ne", 14: "f"}
+    first = max(start - 2, 0)
+    for stop in range(start + 1, len(data) + 1):
+        form = {"csv": Csv(record="\r\n"), "out": Csv(quote=""), "skip": start > 0, "stop": stop - first}
+        found = run("SELECT * FROM S3Object", data[first:], **form)
+        assert found == "".join(f"{text}\n" for at, text in places.items() if start <= at < stop), stop
+
+
+@pytest.mark.parametrize("size", [1, 2, 3])
+def test_pieces_part_no_end_of_two_characters(size):
+    data = b"a\r\nb\r\r\n\rc\r"
+    pieces = list(whole_ends([data[at : at + size] for at in range(0, len(data), size)], b"\r\n"))
+    assert b"".join(pieces) == data
+    assert sum(piece.count(b"\r\n") for piece in pieces) == 2
 
 
 LONG = b"x" * 1000 + b"\n"
