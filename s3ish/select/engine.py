@@ -43,6 +43,8 @@ from s3ish.select.translate import Statement, translate
 _ROWS = 100
 """So many rows are taken at a time: each may have 1 MiB."""
 _CHUNK_BYTES = 256 * 1024
+_MANY_COLUMNS = 50
+"""From here on the engine looks longer for what columns have in common, each with each, than it takes without."""
 _OVERHEAD_BYTES = 1024 * 1024 * 1024
 """Address space beside what the engine may use: its code, the interpreter, stacks."""
 _DIVIDED = IllegalSqlFunctionArgument(f"{IllegalSqlFunctionArgument.text} A number is divided by zero.")
@@ -82,7 +84,9 @@ class Child:
         if task.csv or task.json:
             feed = self._feed = Feed(task, self._sent, self._take(task.head), self._report)
             table = self._table(query, feed)
-            engine = self._open(stream_files(feed), feed.paths)
+            engine = self._open(
+                stream_files(feed), feed.paths, columns=table.widest if isinstance(table, CsvTable) else 0
+            )
         else:
             engine = self._open(object_file(task.size, self._ask), [OBJECT])
             table = self._parquet(query, engine)
@@ -127,14 +131,16 @@ class Child:
             at += count
         return first, stop
 
-    def _open(self, files: Files, paths: list[str]) -> duckdb.DuckDBPyConnection:
+    def _open(self, files: Files, paths: list[str], columns: int = 0) -> duckdb.DuckDBPyConnection:
         """Return an engine that can reach these files, and nothing else of this machine or another."""
+        slow = "common_subexpressions" if columns > _MANY_COLUMNS else ""
         engine = duckdb.connect(":memory:")
         engine.register_filesystem(files)
         for setting in (
             "threads = 1",
             f"memory_limit = '{self._task.memory_mib}MiB'",
             "temp_directory = ''",
+            f"disabled_optimizers = '{slow}'",
             "TimeZone = 'UTC'",
             "enable_progress_bar = false",
             "enable_external_file_cache = false",

@@ -20,6 +20,8 @@ from s3ish.select.values import Kind, Value
 RECORD_BYTES = 1024 * 1024
 """The longest record that is read."""
 MAX_COLUMNS = 1024
+_WIDEST = 256
+"""The most fields of a record that has more than the first: each takes memory of the engine, wherever it is."""
 RETURN, LINE = "\ufdd0", "\ufdd1"
 """What stands for a carriage return and a line feed that end no record: the engine would end one there. They are no
 characters of texts."""
@@ -86,7 +88,7 @@ class CsvTable:
         self, paths: Sequence[str], form: Csv, header: Sequence[str] | None, columns: int, widest: int, filler: str
     ) -> None:
         self._paths, self._form, self._header, self._filler = paths, form, header, filler
-        self._columns, self._widest = columns, min(max(columns, widest, 1), max(columns, MAX_COLUMNS))
+        self._columns, self.widest = columns, max(columns, min(widest, _WIDEST), 1)
         self._used: set[int] = set()
         self._whole = False
 
@@ -107,7 +109,7 @@ class CsvTable:
     def everything(self) -> list[tuple[str, Value]]:
         self._whole = True
         names = list(self._header or ())
-        names += [f"_{number + 1}" for number in range(len(names), self._widest)]
+        names += [f"_{number + 1}" for number in range(len(names), self.widest)]
         return [(name, replace(self._column(number), may_lack=True)) for number, name in enumerate(names)]
 
     def record(self) -> None:
@@ -144,7 +146,7 @@ class CsvTable:
 
     @property
     def _count(self) -> int:
-        return max(self._widest if self._whole else self._columns, *(number + 1 for number in self._used), 1)
+        return max(self.widest if self._whole else self._columns, *(number + 1 for number in self._used), 1)
 
     def _column(self, number: int) -> Value:
         self._used.add(number)
