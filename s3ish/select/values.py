@@ -52,7 +52,7 @@ class Value(Struct, frozen=True):
 
     ``is_small`` tells of a whole number that a DOUBLE keeps exactly, and all numbers next to it as well. ``zone`` is
     the SQL of by how many minutes the clock that a moment was read from differs from UTC; empty if it does not.
-    ``may_lack`` tells of a field that a record need not have: an answer does not have it either then.
+    ``may_lack`` marks a field that a record need not have: an answer does not have it either then.
     """
 
     sql: str
