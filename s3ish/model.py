@@ -281,8 +281,9 @@ class Event(Struct, frozen=True, gc=False, array_like=True):
     ``name`` is that of the event (``ObjectCreated:Put``), ``at_ns`` when it happened, in nanoseconds since the epoch.
     ``owner`` owns the bucket, ``configuration`` is the id of what asked for the event. ``size`` is None where the
     message has none. ``sequencer`` orders the events of a key. ``principal`` is who caused it, ``source`` from which
-    address, in the request ``request_id`` to the server ``host_id``; ``operation`` is its name. A field that is added
-    goes to the end, and has a default.
+    address, in the request ``request_id`` to the server ``host_id``; ``operation`` is its name. ``storage_class`` is
+    the one that the object has gone to, or the archive that it is restored from; ``until_ns`` is when its restore ends,
+    in service time. A field that is added goes to the end, and has a default.
     """
 
     name: str
@@ -301,6 +302,8 @@ class Event(Struct, frozen=True, gc=False, array_like=True):
     source: str = ""
     request_id: str = ""
     host_id: str = ""
+    storage_class: str = ""
+    until_ns: int = 0
 
 
 class Usage(Struct, frozen=True, gc=False, array_like=True):

@@ -10,18 +10,21 @@ from msgspec.structs import replace
 
 from s3ish.api.notification import NOTIFICATION, NotificationConfiguration
 from s3ish.clock import Clock
-from s3ish.model import Event
-from s3ish.objects.consequences import LIFECYCLE, Happening, Row
+from s3ish.model import Event, Version
+from s3ish.objects.consequences import LIFECYCLE, Cause, Happening, Row
 from s3ish.objects.outbox import Targets, rows_for
 
 _CREATIONS = {"PostObject": "Post", "CopyObject": "Copy", "CompleteMultipartUpload": "CompleteMultipartUpload"}
 """What makes an object other than a put, and what the event is called then."""
+_RESTORE, _RESTORED, _MOVED = "ObjectRestore:Post", "ObjectRestore:Completed", "LifecycleTransition"
+_OF_CLASSES = ("ObjectRestore", _MOVED)
+"""Events that name a storage class."""
 _AMENDMENTS = {
     "PutObjectTagging": "ObjectTagging:Put",
     "DeleteObjectTagging": "ObjectTagging:Delete",
     "PutObjectAcl": "ObjectAcl:Put",
     "PutObjectRetention": "ObjectRetention:Put",
-    "RestoreObject": "ObjectRestore:Post",
+    "RestoreObject": _RESTORE,
     "PutObjectAnnotation": "ObjectAnnotation:Put",
     "DeleteObjectAnnotation": "ObjectAnnotation:Delete",
 }
@@ -50,18 +53,16 @@ class Events:
         if NOTIFICATION.name not in bucket.documents:
             return ()
         configuration = NOTIFICATION.of(bucket)
-        name = name_of(happening)
-        if configuration is None or not name:
+        if configuration is None:
             return ()
-        wanted = list(self._wanted(configuration, name, happening.version.key))
-        if not wanted:
-            return ()
-        event = self._event(happening, name)
-        return [
-            row
-            for arn, asked_by in wanted
-            for row in rows_for(self._clock, self._targets, arn, replace(event, configuration=asked_by))
-        ]
+        rows: list[Row] = []
+        for name in _names_of(happening, self._clock.service_ns()):
+            wanted = list(self._wanted(configuration, name, happening.version.key))
+            if wanted:
+                event = self._event(happening, name)
+                for arn, asked_by in wanted:
+                    rows += rows_for(self._clock, self._targets, arn, replace(event, configuration=asked_by))
+        return rows
 
     def _wanted(self, configuration: NotificationConfiguration, name: str, key: str) -> Iterator[tuple[str, str]]:
         """Yield the targets that want an event, and the ids of the configurations that say so."""
@@ -75,6 +76,7 @@ class Events:
     def _event(self, happening: Happening, name: str) -> Event:
         bucket, version, cause = happening.bucket, happening.version, happening.cause
         made = not happening.is_amendment and happening.after is not None
+        by_client, classed = cause.operation and name != _RESTORED, name.startswith(_OF_CLASSES)
         return Event(
             name=name,
             at_ns=version.modified_ns if made else self._clock.service_ns(),
@@ -87,23 +89,36 @@ class Events:
             etag="" if happening.after is None else version.etag or _EMPTY_ETAG,
             sequencer=self._clock.sequence(happening.floor),
             operation=cause.operation,
-            principal=cause.principal if cause.operation else _SERVICE,
-            source=cause.source if cause.operation else _SERVICE,
+            principal=cause.principal if by_client else _SERVICE,
+            source=cause.source if by_client else _SERVICE,
             request_id=cause.request_id,
             host_id=cause.host_id,
+            storage_class=version.attributes.storage_class if classed else "",
+            until_ns=version.restore.until_ns if classed and version.restore else 0,
         )
 
 
-def name_of(happening: Happening) -> str:
-    """Return the name of the event that a change is, without ``s3:``; empty if it is none."""
+def _names_of(happening: Happening, now_ns: int) -> Iterator[str]:
+    """Yield the names of the events that a change is, without ``s3:``."""
     before, after, cause = happening.before, happening.after, happening.cause
-    if happening.is_amendment:
-        same_list = before and after and before.attributes.acl == after.attributes.acl
-        name = _AMENDMENTS.get(cause.operation, "")
-        return "" if name == "ObjectAcl:Put" and same_list else name
     removed = "LifecycleExpiration" if cause.job == LIFECYCLE else "ObjectRemoved"
-    if after is None:
-        return f"{removed}:Delete"
-    if after.marker:
-        return f"{removed}:DeleteMarkerCreated"
-    return f"ObjectCreated:{_CREATIONS.get(cause.operation, 'Put')}"
+    if before is not None and after is not None and happening.is_amendment:
+        yield from _amendments(before, after, cause, now_ns)
+    elif after is None:
+        yield f"{removed}:Delete"
+    elif after.marker:
+        yield f"{removed}:DeleteMarkerCreated"
+    else:
+        yield f"ObjectCreated:{_CREATIONS.get(cause.operation, 'Put')}"
+
+
+def _amendments(before: Version, after: Version, cause: Cause, now_ns: int) -> Iterator[str]:
+    """Yield the names of the events that a change of a version is, without ``s3:``."""
+    name = _AMENDMENTS.get(cause.operation, "")
+    if name and not (name == "ObjectAcl:Put" and before.attributes.acl == after.attributes.acl):
+        yield name
+    begun, restore = before.restore, after.restore
+    if name == _RESTORE and restore and restore.ready_ns <= now_ns and (not begun or begun.ready_ns < restore.ready_ns):
+        yield _RESTORED
+    if cause.job == LIFECYCLE and before.attributes.storage_class != after.attributes.storage_class:
+        yield _MOVED

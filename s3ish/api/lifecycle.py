@@ -3,6 +3,8 @@
 https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutBucketLifecycleConfiguration.html
 """
 
+from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any
 from urllib.parse import quote
 
@@ -26,13 +28,14 @@ from s3ish.objects.archive import ARCHIVES
 from s3ish.objects.lifecycle import CLASSES, Move, Rule, expiry, upload_expiry
 from s3ish.wire.fields import element, elements, header
 from s3ish.wire.scalars import Instant, write_http_date
-from s3ish.wire.shape import shape
+from s3ish.wire.shape import shape, wire
 
 MAX_RULES = 1000
 MAX_ID = 255
 BODY_BYTES = 1024 * 1024
 SMALL_STAY, BY_CLASS = "all_storage_classes_128K", "varies_by_storage_class"
 """Which small objects no transition moves."""
+_ACTIONS = ("expiration", "transitions", "noncurrent_expiration", "noncurrent_transitions", "abort_uploads")
 _SMALL_BYTES = 128 * 1024
 _MINIMUM = "x-amz-transition-default-minimum-object-size"
 
@@ -118,10 +121,27 @@ def _check(configuration: LifecycleConfiguration, bucket: Bucket) -> None:  # no
         raise MalformedXML
     if len({rule.filter is None for rule in rules}) > 1:
         raise InvalidRequest(
-            "Base level prefix cannot be used in Lifecycle V2, prefixes are only supported in the Filter."
+            "Filter element can only be used in Lifecycle V2."
+            if rules[0].filter is None
+            else "Base level prefix cannot be used in Lifecycle V2, prefixes are only supported in the Filter."
         )
     for rule in rules:
         _check_rule(rule)
+    if rules[0].filter is None:
+        _refuse_overlaps(rules)
+
+
+def _refuse_overlaps(rules: Sequence[LifecycleRule]) -> None:
+    """Refuse rules of the first version that do the same to the same keys: it does not say which counts."""
+    enabled = [rule for rule in rules if rule.status == "Enabled"]
+    for action in _ACTIONS:
+        prefixes = sorted(rule.prefix or "" for rule in enabled if getattr(rule, action))
+        for shorter, longer in pairwise(prefixes):  # in this order a prefix stands right before what begins with it
+            if longer.startswith(shorter):
+                name = wire(LifecycleRule).specs[action][0].name
+                raise InvalidRequest(
+                    f"Found overlapping prefixes '{longer}' and '{shorter}' for same action type '{name}'"
+                )
 
 
 def _check_rule(rule: LifecycleRule) -> None:
@@ -138,7 +158,7 @@ def _check_rule(rule: LifecycleRule) -> None:
     check_transitions(rule.transitions, rule.expiration, rule.described)
     check_noncurrent(rule.noncurrent_transitions, rule.noncurrent_expiration, rule.described)
     if rule.filter is None and _newer_versions(rule):
-        raise InvalidRequest("NewerNoncurrentVersions can only be specified in a rule with a Filter.")
+        raise InvalidRequest("NewerNoncurrentVersions element can only be used in Lifecycle V2.")
     if uploads:
         check_days(uploads.days, "'DaysAfterInitiation' for AbortIncompleteMultipartUpload action", least=1)
         _refuse_conditions(rule.filter, "AbortIncompleteMultipartUpload")

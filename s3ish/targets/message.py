@@ -14,8 +14,16 @@ from s3ish.model import ACCOUNT, Event, dashed
 from s3ish.targets.protocol import Message
 
 TEST = "TestEvent"
-_LATER = ("LifecycleExpiration", "ObjectTagging", "ObjectAcl", "ObjectRetention", "ObjectAnnotation")
+_LATER = (
+    "LifecycleExpiration",
+    "LifecycleTransition",
+    "ObjectTagging",
+    "ObjectAcl",
+    "ObjectRetention",
+    "ObjectAnnotation",
+)
 """Events that came with a later version of the structure."""
+_RESTORED, _MOVED = "ObjectRestore:Completed", "LifecycleTransition"
 _ON_THE_BUS = {
     "ObjectCreated": "Object Created",
     "ObjectRemoved": "Object Deleted",
@@ -24,9 +32,11 @@ _ON_THE_BUS = {
     "ObjectTagging:Delete": "Object Tags Deleted",
     "ObjectAcl": "Object ACL Updated",
     "ObjectRestore": "Object Restore Initiated",
+    _RESTORED: "Object Restore Completed",
+    _MOVED: "Object Storage Class Changed",
 }
-_REASONS = {"PostObject": "POST Object"}
-"""What a bus calls operations, where it is not by their name."""
+_REASONS = {"LifecycleExpiration": "Lifecycle Expiration", _MOVED: "Lifecycle Transition", "PostObject": "POST Object"}
+"""What a bus calls what lifecycle rules do, and operations where it is not by their name."""
 
 
 def message_of(event: Event, number: str, *, on_bus: bool) -> Message:
@@ -48,6 +58,10 @@ def message_of(event: Event, number: str, *, on_bus: bool) -> Message:
 def _time(at_ns: int) -> str:
     moment = datetime.fromtimestamp(at_ns // 1_000_000_000, UTC)
     return f"{moment:%Y-%m-%dT%H:%M:%S}.{at_ns // 1_000_000 % 1000:03}Z"
+
+
+def _seconds(at_ns: int) -> str:
+    return _time(at_ns)[:19] + "Z"
 
 
 def _sequencer(event: Event) -> str:
@@ -75,7 +89,7 @@ def _record(event: Event) -> dict[str, Any]:
     if event.version_id:
         told["versionId"] = event.version_id
     told["sequencer"] = _sequencer(event)
-    return {
+    record: dict[str, Any] = {
         "eventVersion": "2.3" if group in _LATER else "2.1",
         "eventSource": "aws:s3",
         "awsRegion": event.region,
@@ -95,6 +109,16 @@ def _record(event: Event) -> dict[str, Any]:
             "object": told,
         },
     }
+    if event.name == _RESTORED:
+        ends = {
+            "lifecycleRestorationExpiryTime": _time(event.until_ns),
+            "lifecycleRestoreStorageClass": event.storage_class,
+        }
+        record["glacierEventData"] = {"restoreEventData": ends}
+    if event.name == _MOVED:
+        moved = {"destinationStorageClass": event.storage_class}
+        record["lifecycleEventData"] = {"transitionEventData": moved}
+    return record
 
 
 def _bus(event: Event, number: str) -> dict[str, Any]:
@@ -114,11 +138,14 @@ def _bus(event: Event, number: str) -> dict[str, Any]:
         "request-id": event.request_id,
         "requester": event.principal,
     }
-    if group != "LifecycleExpiration":
-        detail["source-ip-address"] = event.source
-    detail["reason"] = (
-        "Lifecycle Expiration" if group == "LifecycleExpiration" else _REASONS.get(event.operation, event.operation)
-    )
+    if event.name == _RESTORED:
+        detail["restore-expiry-time"] = _seconds(event.until_ns)
+    else:
+        if event.operation:
+            detail["source-ip-address"] = event.source
+        detail["reason"] = _REASONS.get(group) or _REASONS.get(event.operation, event.operation)
+    if event.storage_class:
+        detail["destination-storage-class" if event.name == _MOVED else "source-storage-class"] = event.storage_class
     if _ON_THE_BUS.get(group) == "Object Deleted":
         detail["deletion-type"] = "Permanently Deleted" if kind == "Delete" else "Delete Marker Created"
     return {
@@ -127,7 +154,7 @@ def _bus(event: Event, number: str) -> dict[str, Any]:
         "detail-type": _ON_THE_BUS.get(event.name) or _ON_THE_BUS[group],
         "source": "aws.s3",
         "account": ACCOUNT,
-        "time": _time(event.at_ns)[:19] + "Z",
+        "time": _seconds(event.at_ns),
         "region": event.region,
         "resources": [f"arn:aws:s3:::{event.bucket}"],
         "detail": detail,

@@ -504,6 +504,38 @@ def test_lifecycle_rules_with_a_prefix_of_their_own(s3, versioned):
     assert answer["TransitionDefaultMinimumObjectSize"] == "all_storage_classes_128K"
 
 
+def test_lifecycle_rules_of_the_first_version_do_not_overlap(s3, versioned):
+    """Those of the second may."""
+
+    def outcome(*rules):
+        wanted = {"Rules": [{"ID": str(number), "Status": "Enabled"} | it for number, it in enumerate(rules)]}
+        try:
+            s3.put_bucket_lifecycle_configuration(Bucket=versioned, LifecycleConfiguration=wanted)
+        except ClientError as error:
+            return error.response["Error"]["Code"], error.response["Error"]["Message"]
+        return None
+
+    uploads = {"AbortIncompleteMultipartUpload": {"DaysAfterInitiation": 1}}
+    wanted = "InvalidRequest", "Found overlapping prefixes '{}' and '{}' for same action type '{}'"
+    for first, second in (("di", "dir/"), ("dir/", "di")):
+        found = outcome({"Prefix": first} | uploads, {"Prefix": "aa"} | uploads, {"Prefix": second} | uploads | EXPIRE)
+        assert found == (wanted[0], wanted[1].format("dir/", "di", "AbortIncompleteMultipartUpload"))
+        assert outcome({"Prefix": first} | EXPIRE, {"Prefix": second} | uploads) is None
+        assert outcome({"Prefix": first} | EXPIRE, {"Prefix": second, "Status": "Disabled"} | EXPIRE) is None
+        assert outcome(*({"Filter": {"Prefix": it}} | EXPIRE for it in (first, second))) is None
+    assert outcome({"Prefix": ""} | EXPIRE, {"Prefix": ""} | EXPIRE)[1] == wanted[1].format("", "", "Expiration")
+
+
+def test_lifecycle_rules_follow_the_version_of_the_first_one(s3, versioned):
+    ways = {"Filter": {"Prefix": "a"}}, {"Prefix": "b"}
+    for rules, wanted in ((ways, "Base level prefix"), (reversed(ways), "Filter element can only be used in")):
+        with pytest.raises(ClientError, match=wanted):
+            s3.put_bucket_lifecycle_configuration(
+                Bucket=versioned,
+                LifecycleConfiguration={"Rules": [{"Status": "Enabled"} | EXPIRE | it for it in rules]},
+            )
+
+
 def test_a_date_beyond_the_calendar_is_refused(raw, versioned):
     for date in ("9999-12-31T23:59:00-00:01", "10000-01-01T00:00:00Z", "soon"):
         rule = f"<Rule><Filter/><Status>Enabled</Status><Expiration><Date>{date}</Date></Expiration></Rule>"

@@ -4,6 +4,7 @@ https://docs.aws.amazon.com/AmazonS3/latest/userguide/notification-content-struc
 """
 
 import re
+from datetime import UTC, datetime
 
 import pytest
 
@@ -22,6 +23,7 @@ EVERYTHING = [
     "s3:ObjectRestore:*",
     "s3:ObjectRetention:Put",
     "s3:LifecycleExpiration:*",
+    "s3:LifecycleTransition",
 ]
 
 
@@ -103,7 +105,7 @@ def test_every_way_to_change_an_object_has_its_event(s3, notify, versioned):
     s3.restore_object(Bucket=versioned, Key="archived", RestoreRequest={"Days": 1})
     s3.put_object_annotation(Bucket=versioned, Key="archived", AnnotationName="n", AnnotationPayload=b"t")
     s3.delete_object_annotation(Bucket=versioned, Key="archived", AnnotationName="n")
-    told = notify.came(versioned, 12)
+    told = notify.came(versioned, 13)
     assert names(told) == [
         "ObjectCreated:Put",
         "ObjectCreated:Copy",
@@ -115,15 +117,52 @@ def test_every_way_to_change_an_object_has_its_event(s3, notify, versioned):
         "ObjectRemoved:Delete",
         "ObjectCreated:Put",
         "ObjectRestore:Post",
+        "ObjectRestore:Completed",
         "ObjectAnnotation:Put",
         "ObjectAnnotation:Delete",
     ]
     objects = [record["s3"]["object"] for it in told for record in it["Records"]]
     assert [it["sequencer"] for it in objects] == sorted(it["sequencer"] for it in objects)
-    assert [it.get("size") for it in objects] == [1, 1, 4, None, None, None, None, None, 1, None, None, None]
+    assert [it.get("size") for it in objects] == [1, 1, 4, None, None, None, None, None, 1, None, None, None, None]
     assert objects[0]["versionId"] == objects[7]["versionId"] == made
     assert objects[5]["versionId"] == objects[6]["versionId"] == marker
     assert {record["eventVersion"] for record in (told[3]["Records"][0], told[4]["Records"][0])} == {"2.3"}
+
+
+def test_a_restore_that_is_done_at_once_and_a_transition_have_events_that_name_the_class(s3, notify, versioned):
+    """A restore that is to last longer is not completed once more."""
+    s3.put_object(Bucket=versioned, Key="archived", Body=b"x", StorageClass="DEEP_ARCHIVE")
+    notify(versioned, queue() | {"EventBridgeConfiguration": {}})
+    for days in (1, 3):
+        s3.restore_object(Bucket=versioned, Key="archived", RestoreRequest={"Days": days})
+    made = s3.put_object(Bucket=versioned, Key="moved", Body=b"x")
+    rule = {
+        "ID": "r",
+        "Status": "Enabled",
+        "Filter": {"ObjectSizeLessThan": 2},
+        "Transitions": [{"Date": datetime(2020, 1, 1, tzinfo=UTC), "StorageClass": "GLACIER"}],
+    }
+    s3.put_bucket_lifecycle_configuration(Bucket=versioned, LifecycleConfiguration={"Rules": [rule]})
+    told = [it["Records"][0] for it in notify.came(versioned, 5)]
+    wanted = ["Restore:Post", "Restore:Completed", "Restore:Post", "Created:Put", "LifecycleTransition"]
+    assert [it["eventName"].removeprefix("Object") for it in told] == wanted
+    (ends,) = [it.pop("glacierEventData")["restoreEventData"] for it in told if "glacierEventData" in it]
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT00:00:00\.000Z", ends["lifecycleRestorationExpiryTime"])
+    assert ends["lifecycleRestoreStorageClass"] == "DEEP_ARCHIVE"
+    assert told[1]["userIdentity"] == told[4]["userIdentity"] == {"principalId": "s3.amazonaws.com"}
+    assert told[4]["lifecycleEventData"] == {"transitionEventData": {"destinationStorageClass": "GLACIER"}}
+    assert (told[4]["eventVersion"], told[4]["s3"]["object"]["versionId"]) == ("2.3", made["VersionId"])
+    bus = [(it["detail-type"], it["detail"]) for it in notify.came(versioned, 5, "bus")]
+    begun, done, *_, moved = bus
+    assert [it[0] for it in (begun, done, moved)] == [
+        "Object Restore Initiated",
+        "Object Restore Completed",
+        "Object Storage Class Changed",
+    ]
+    assert begun[1]["source-storage-class"] == done[1]["source-storage-class"] == "DEEP_ARCHIVE"
+    assert done[1]["restore-expiry-time"] == ends["lifecycleRestorationExpiryTime"].replace(".000Z", "Z")
+    assert (moved[1]["destination-storage-class"], moved[1]["reason"]) == ("GLACIER", "Lifecycle Transition")
+    assert not {"reason", "source-ip-address"} & done[1].keys()
 
 
 def test_an_access_list_brings_an_event_when_it_changes(s3, notify, bucket):

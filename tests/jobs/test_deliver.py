@@ -286,7 +286,8 @@ async def test_a_damaged_row_is_counted_and_does_not_hold_up_the_rest(notified, 
     for number in range(3):
         await put(notified, f"k{number}")
     rows = await OUTBOX.rows(notified.index, *keys.outbox_range(ARN), 10)
-    await notified.index.commit([Put("outbox", rows[1][0], rows[1][1][:-1] + b"\0")])
+    key, value = rows[1]
+    await notified.index.commit([Put("outbox", key, value[:-1] + bytes([value[-1] ^ 1]))])
     shelf = Shelf()
     await run(begin(shelf))
     assert shelf.taken == ["b/k0", "b/k2"]
