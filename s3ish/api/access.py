@@ -10,7 +10,7 @@ from s3ish.api.operation import operation
 from s3ish.api.rules import OwnershipControls, PublicAccessBlock, rules_of
 from s3ish.api.shapes import BucketRequest
 from s3ish.auth.lasting import with_principals
-from s3ish.auth.policy import MAX_BYTES, read_policy
+from s3ish.auth.policy import read_policy
 from s3ish.errors import (
     AccessDenied,
     InvalidBucketAclWithObjectOwnership,
@@ -91,7 +91,6 @@ BUCKET_POLICY = bucket_document(
     shown=_by_name,
     headers=PolicyHeaders,
     status=204,
-    body_bytes=MAX_BYTES,
 )
 
 

@@ -1,13 +1,15 @@
 """Finding the record that a caller names, in AWS's words where there is none."""
 
+import re
 from typing import TypeVar
 
 from s3ish.clock import Clock
-from s3ish.errors import EntityAlreadyExists, NoSuchEntity, UnmodifiableEntity
+from s3ish.errors import EntityAlreadyExists, InvalidInput, NoSuchEntity, UnmodifiableEntity
 from s3ish.identity.directory import READY_ARN, Directory
 from s3ish.identity.records import PolicyRecord, Record, UserRecord
 
 R = TypeVar("R", bound=Record)
+_POLICY_ARN = re.compile(r"arn:aws:iam::(?:[0-9]{12}|aws):policy/[!-~]+")
 
 
 def pick(directory: Directory, kind: type[R], name: str) -> R:
@@ -27,8 +29,10 @@ def pick_to_change(directory: Directory, kind: type[R], name: str) -> R:
 
 
 def pick_policy(directory: Directory, arn: str) -> PolicyRecord:
-    """Return the managed policy of an ARN. Raises NoSuchEntity."""
+    """Return the managed policy of an ARN. Raises NoSuchEntity, InvalidInput: it is no ARN of one."""
     found = directory.policy(arn)
+    if found is None and not _POLICY_ARN.fullmatch(arn):
+        raise InvalidInput(f"ARN {arn[:256]} is not valid.")
     if found is None:
         raise NoSuchEntity(f"Policy {arn[:256]} does not exist or is not attachable.")
     return found

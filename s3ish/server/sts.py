@@ -21,6 +21,7 @@ from s3ish.server.query_protocol import element
 _ROLE = re.compile(r"arn:aws:iam::\d{12}:role/(?:[\w+=,.@/-]+/)?([\w+=,.@-]{1,64})", re.ASCII)
 _NAME = re.compile(r"[\w+=,.@-]{2,64}", re.ASCII)
 _MAX_POLICY = 2048
+_HOUR, _MOST_OF_USER = 3600, 129_600
 _SECOND_FACTOR = ("SerialNumber", "TokenCode")
 
 
@@ -35,7 +36,8 @@ async def _get_session_token(call: Call) -> str:
     call.refuse(*_SECOND_FACTOR)
     if call.user.parent or call.user.role:
         raise AccessDenied("Cannot call GetSessionToken with session credentials")
-    return credentials(_issue(call, _seconds(call, 43_200, MOST_SECONDS)))
+    seconds = call.number("DurationSeconds", 43_200, LEAST_SECONDS, _MOST_OF_USER)
+    return credentials(_issue(call, min(seconds, _HOUR) if call.user.root else seconds))
 
 
 async def _assume_role(call: Call) -> str:
@@ -50,12 +52,12 @@ async def _assume_role(call: Call) -> str:
     kept = call.registry.directory.named(RoleRecord, name)
     if kept is not None and kept.arn == given:
         _check_trust(call, kept)
-        seconds = _seconds(call, min(3600, kept.most_seconds), kept.most_seconds)
+        seconds = role_seconds(call, kept.most_seconds)
         role_id = kept.id
     else:
         if call.principal.kind == "session":  # it would get back the rights of whom the session is of
             raise AccessDenied(_not_authorized(call, given))
-        seconds, role_id = _seconds(call, 3600, MOST_SECONDS), ""
+        seconds, role_id = role_seconds(call, MOST_SECONDS), ""
     made = _issue(call, seconds, role=name, name=session_name, policy=policy, role_id=role_id)
     return credentials(made) + assumed(name, session_name, role_id)
 
@@ -123,8 +125,24 @@ def _not_authorized(call: Call, arn: str) -> str:
     return f"User: {call.principal.arn} is not authorized to perform: sts:AssumeRole on resource: {arn}"
 
 
-def _seconds(call: Call, default: int, most: int) -> int:
-    return call.number("DurationSeconds", default, LEAST_SECONDS, most)
+def role_seconds(call: Call, most: int) -> int:
+    """Return how long a session in a role is to last.
+
+    Args:
+        most: how long one may, as the role says.
+
+    Raises:
+        ValidationError: it asks for more, or has itself been asked for by a session in a role and asks for more than
+            an hour.
+    """
+    seconds = call.number("DurationSeconds", min(_HOUR, most), LEAST_SECONDS, MOST_SECONDS)
+    if seconds > most:
+        raise ValidationError("The requested DurationSeconds exceeds the MaxSessionDuration set for this role.")
+    if seconds > _HOUR and call.user and call.user.role:
+        raise ValidationError(
+            "The requested DurationSeconds exceeds the 1 hour session limit for roles assumed by role chaining"
+        )
+    return seconds
 
 
 def _issue(

@@ -8,7 +8,7 @@ from msgspec.structs import replace
 from s3ish.auth.evaluator import Denied, decide_assuming
 from s3ish.auth.policy import read_trust_policy
 from s3ish.auth.principals import Principal
-from s3ish.auth.sessions import LEAST_SECONDS, Session
+from s3ish.auth.sessions import Session
 from s3ish.auth.web_identity import MOST_CHARACTERS, Claims, Provider
 from s3ish.errors import AccessDenied
 from s3ish.identity.records import RoleRecord, arn
@@ -30,7 +30,7 @@ async def assume_role_with_web_identity(call: Call) -> str:
     if role is None or role.arn != given:
         raise AccessDenied(f"Not authorized to perform sts:{ACTION}")
     _check_trust(call, role, provider, claims)
-    seconds = call.number("DurationSeconds", min(3600, role.most_seconds), LEAST_SECONDS, role.most_seconds)
+    seconds = sts.role_seconds(call, role.most_seconds)
     session = Session(
         access_key=call.sessions.new_key(),
         parent="",

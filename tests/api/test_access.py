@@ -43,6 +43,14 @@ def test_a_policy_comes_back_as_it_was_put(s3, shared, refused):
     refused("NoSuchBucketPolicy", 404, s3.get_bucket_policy, Bucket=shared)
 
 
+def test_a_policy_is_as_long_as_s3_lets_it_be(s3, shared, refused):
+    policy = policy_of(shared, "s3:GetObject")
+    s3.put_bucket_policy(Bucket=shared, Policy=policy.ljust(20_480))
+    answer = refused("MalformedPolicy", 400, s3.put_bucket_policy, Bucket=shared, Policy=policy.ljust(20_481))
+    assert answer["Error"]["Message"] == "Policy exceeds the maximum allowed document size."
+    assert len(s3.get_bucket_policy(Bucket=shared)["Policy"]) == 20_480
+
+
 def test_a_public_read_bucket_is_read_by_anonymous_callers_and_not_written(s3, shared, raw):
     assert raw("GET", f"/{shared}/k", keys=None).outcome == (403, "AccessDenied")
     s3.put_bucket_policy(Bucket=shared, Policy=policy_of(shared, "s3:GetObject"))

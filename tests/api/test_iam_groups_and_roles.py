@@ -192,6 +192,8 @@ def test_policies_that_are_always_there(iam, new_policy):
     assert shown["PolicyVersion"]["Document"]["Statement"][0]["Action"] == ["*"]
     assert code_of(iam.get_policy, PolicyArn="arn:aws:iam::aws:policy/no-such-one") == "NoSuchEntity"
     assert code_of(iam.get_policy, PolicyArn=f"arn:aws:iam::{ACCOUNT}:policy/readonly") == "NoSuchEntity"
+    for arn in (f"arn:aws:iam::{ACCOUNT}:role/readonly-role", "arn:aws:s3:::policy/readonly", "a" * 20):
+        assert code_of(iam.get_policy, PolicyArn=arn) == "InvalidInput"
 
 
 def test_what_does_not_exist_is_attached_to_nothing(iam, new_user, new_group):

@@ -13,7 +13,7 @@ from botocore.credentials import Credentials
 from botocore.exceptions import ClientError
 
 from tests.api.conftest import LIMITED, OTHER, ROOT
-from tests.api.iam_support import of_session
+from tests.api.iam_support import allowing, of_session
 
 ROLE = "arn:aws:iam::000000000000:role/uploader"
 
@@ -197,3 +197,57 @@ def test_a_token_that_is_none(server, service):
     asked = of_session(server, service, keys)
     call = {"sts": "get_caller_identity", "iam": "list_users", "sqs": "list_queues"}[service]
     assert code_of(getattr(asked, call)) == "InvalidClientTokenId"
+
+
+# --- how long sessions last -------------------------------------------------------------------------------------------
+
+
+def lasts(credentials):
+    """How many seconds credentials last that were just issued, in whole minutes."""
+    left = (credentials["Expiration"] - datetime.now(UTC)).total_seconds()
+    return round(left / 60) * 60
+
+
+@pytest.mark.parametrize(
+    ("asked", "seconds"), [({}, 43_200), ({"DurationSeconds": 900}, 900), ({"DurationSeconds": 129_600}, 129_600)]
+)
+def test_a_session_of_a_user_lasts_a_day_and_a_half_at_most(server, new_user, asked, seconds):
+    _, keys = new_user()
+    sts = sts_of(server, keys)
+    assert lasts(sts.get_session_token(**asked)["Credentials"]) == seconds
+    assert code_of(sts.get_session_token, DurationSeconds=129_601) == "ValidationError"
+
+
+@pytest.mark.parametrize("asked", [{}, {"DurationSeconds": 3600}, {"DurationSeconds": 129_600}])
+def test_a_session_of_the_root_user_lasts_an_hour_whatever_it_asks_for(server, asked):
+    assert lasts(sts_of(server, ROOT).get_session_token(**asked)["Credentials"]) == 3600
+
+
+def test_a_session_that_assumes_a_role_gets_an_hour_at_most(server, iam, new_user, request):
+    """https://docs.aws.amazon.com/IAM/latest/UserGuide/id_roles.html#iam-term-role-chaining"""
+    _, keys = new_user(json.dumps({"Statement": allowing("sts:AssumeRole")}))
+    trust = json.dumps({"Statement": {"Effect": "Allow", "Principal": {"AWS": "000000000000"}, "Action": "sts:*"}})
+    arns = []
+    for name in ("chain.a", "chain.b"):
+        arns.append(
+            iam.create_role(RoleName=name, AssumeRolePolicyDocument=trust, MaxSessionDuration=7200)["Role"]["Arn"]
+        )
+        policy = json.dumps({"Statement": allowing("sts:AssumeRole")})
+        iam.put_role_policy(RoleName=name, PolicyName="p", PolicyDocument=policy)
+
+        def remove(name=name):
+            iam.delete_role_policy(RoleName=name, PolicyName="p")
+            iam.delete_role(RoleName=name)
+
+        request.addfinalizer(remove)
+    first = sts_of(server, keys)
+    asked = {"RoleSessionName": "job", "DurationSeconds": 7200}
+    begun = first.assume_role(RoleArn=arns[0], **asked)["Credentials"]
+    assert lasts(begun) == 7200
+    with pytest.raises(ClientError, match="exceeds the MaxSessionDuration set for this role"):
+        first.assume_role(RoleArn=arns[0], RoleSessionName="job", DurationSeconds=7201)
+    second = sts_of(server, (begun["AccessKeyId"], begun["SecretAccessKey"]), begun["SessionToken"])
+    with pytest.raises(ClientError, match="exceeds the 1 hour session limit for roles assumed by role chaining"):
+        second.assume_role(RoleArn=arns[1], **asked)
+    assert lasts(second.assume_role(RoleArn=arns[1], **asked | {"DurationSeconds": 3600})["Credentials"]) == 3600
+    assert lasts(second.assume_role(RoleArn=arns[1], RoleSessionName="job")["Credentials"]) == 3600
