@@ -93,7 +93,6 @@ _SERVICE = re.compile(r"S3ISH(_\w+)?_(SERVICE_(HOST|PORT(_\w+)?)|PORT_\d+_(TCP|U
 _SERVICE_ADDRESS = re.compile(r"(tcp|udp|sctp)://.*")
 
 _SHOWN_CHARACTERS = 100
-_COMMAND_LINE = "the command line"
 
 
 def load(
@@ -114,11 +113,11 @@ def load(
     values, sources = _from_file(file), dict[str, str]()
     for dotted, (name, text) in _from_environment(environment).items():
         _put(values, dotted, _formed(name, dotted, text))
-        sources[dotted] = name
+        sources[dotted] = _origin(environment, name)
     for dotted, value in (flags or {}).items():
         if value is not None:
             _put(values, dotted, value)
-            sources[dotted] = _COMMAND_LINE
+            sources[dotted] = "the command line"
     problems: list[_Problem] = []
     settings: Settings = _read(Settings, values, "", problems)
     if not problems:
@@ -131,8 +130,8 @@ def load(
 
 def named(file: str | None) -> Collection[str]:
     """Return the dotted names of the settings that variables or the file give, as ``load``. Raises ConfigError."""
-    tables = _from_file(file or os.environ.get("S3ISH_CONFIG"))
-    in_file = {f"{section}.{name}" for section, it in tables.items() if isinstance(it, dict) for name in it}
+    tables = _from_file(file or os.environ.get("S3ISH_CONFIG")).items()
+    in_file = {f"{section}.{name}" for section, it in tables if isinstance(it, dict) for name in it}
     return in_file | set(_from_environment(os.environ))
 
 
@@ -359,8 +358,9 @@ def variables_used(environment: Mapping[str, str] | None = None) -> tuple[dict[s
         ConfigError: a variable cannot be read.
     """
     environment = os.environ if environment is None else environment
-    used = {dotted: name for dotted, (name, _) in _from_environment(environment).items()}
-    taken = {*used.values(), *(f"{name}_FILE" for name in used.values()), *dropin.ADDRESSES}
+    names = {dotted: name for dotted, (name, _) in _from_environment(environment).items()}
+    taken = {*names.values(), *(f"{name}_FILE" for name in names.values()), *dropin.ADDRESSES}
+    used = {dotted: _origin(environment, name) for dotted, name in names.items()}
     return used, [name for name in dropin.foreign(environment) if name not in taken]
 
 
@@ -415,10 +415,10 @@ def key_source(settings: Settings, environment: Mapping[str, str] | None = None)
     environment = os.environ if environment is None else environment
     asked = settings.auth.from_aws_environment
     names = variables(_PAIR[0]) + (_AWS_PAIR[:1] if asked else ())
-    given = [name for name in names if _is_given(environment, name)]
+    given = [name for name in names if _origin(environment, name)]
     listed = ", ".join(names)
     if given:
-        reason = f"from {given[0]}, of {listed}"
+        reason = f"from {_origin(environment, given[0])}, of {listed}"
     elif settings.is_development:
         reason = f"none in {listed}"
     else:
@@ -448,13 +448,9 @@ def _family(environment: Mapping[str, str]) -> tuple[int, int]:
     """Return which of their variables the two keys are taken from: both of one program, never a mixture."""
     pairs = list(zip(*(variables(dotted) for dotted in _PAIR), strict=True))
     for index, pair in enumerate(pairs):
-        if any(_is_given(environment, name) for name in pair):
+        if any(_origin(environment, name) for name in pair):
             return index, index + 1
     return 0, 0
-
-
-def _is_given(environment: Mapping[str, str], name: str) -> bool:
-    return name in environment or _file_of(environment, name) is not None
 
 
 def _file_of(environment: Mapping[str, str], name: str) -> str | None:
@@ -473,6 +469,11 @@ def _file_of(environment: Mapping[str, str], name: str) -> str | None:
     return next(filter(os.path.isfile, places), None)
 
 
+def _origin(environment: Mapping[str, str], name: str) -> str:
+    """Return where a variable is given: by itself, by ``<name>_FILE``, by a file among secrets; empty if nowhere."""
+    return next((it for it in (name, f"{name}_FILE") if it in environment), "") or _file_of(environment, name) or ""
+
+
 def _value_of(environment: Mapping[str, str], name: str) -> str | None:
     """Return a variable, or the content of the file that ``<name>_FILE`` names. Raises ConfigError."""
     text = environment.get(name)
@@ -480,9 +481,9 @@ def _value_of(environment: Mapping[str, str], name: str) -> str | None:
         try:
             text = Path(path).read_text("utf-8").strip()
         except OSError as error:
-            raise ConfigError(f"cannot read {_shown(path)} ({name}_FILE): {error.strerror}") from error
+            raise ConfigError(f"cannot read {_shown(path)} ({_origin(environment, name)}): {error.strerror}") from error
         except ValueError as error:
-            raise ConfigError(f"{name}_FILE: {_shown(path)} is not a file of UTF-8 text") from error
+            raise ConfigError(f"{_origin(environment, name)}: {_shown(path)} is not a file of UTF-8 text") from error
     if text is not None and any("\ud800" <= character <= "\udfff" for character in text):  # bytes that are not UTF-8
         raise ConfigError(f"{name} is not UTF-8")
     return text

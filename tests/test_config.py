@@ -8,7 +8,7 @@ import pytest
 
 from s3ish.auth.ready_policies import READY
 from s3ish.config import ALIASES, DEVELOPMENT_KEY, TABLE_LISTS, ConfigError, Settings, fields, variables
-from s3ish.config_sources import WELL_KNOWN_SECRETS, key_source, load, shell_secret
+from s3ish.config_sources import WELL_KNOWN_SECRETS, key_source, load, shell_secret, variables_used
 
 ROOT = Path(__file__).parent.parent
 FILE = ROOT / "config.toml"
@@ -257,6 +257,9 @@ def test_it_is_told_which_names_were_looked_at_for_keys_and_no_value(toml):
     asked = AWS | {"S3ISH_AUTH_FROM_AWS_ENVIRONMENT": "1"}
     assert told(asked) == f"from AWS_ACCESS_KEY_ID, of {ours}, AWS_ACCESS_KEY_ID"
     assert told({"MINIO_ACCESS_KEY": "a", "MINIO_SECRET_KEY": "b"}) == f"from MINIO_ACCESS_KEY, of {ours}"
+    assert (
+        told({"S3ISH_ACCESS_KEY_FILE": toml("a"), "S3ISH_SECRET_KEY": "b"}) == f"from S3ISH_ACCESS_KEY_FILE, of {ours}"
+    )
     file = toml("[auth]\naccess_key = 'theirs'\nsecret_key = 'hush'\n")
     assert told({}, file) == f"from the configuration file; none in {ours}"
 
@@ -319,6 +322,38 @@ def test_texts_that_are_not_utf_8_are_refused_in_one_line(tmp_path):
         load(environment=keys)
     with pytest.raises(ConfigError, match="S3ISH_SECRET_KEY is not UTF-8"):
         load(environment={"S3ISH_ACCESS_KEY": "a", "S3ISH_SECRET_KEY": "hush\udcff"})
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "says"),
+    [
+        ("S3ISH_MASTER_KEY_FILE", "short", r"^S3ISH_MASTER_KEY_FILE: encryption.master_key is not 32 bytes"),
+        ("S3ISH_ENCRYPTION_MASTER_KEY_FILE", "short", r"^S3ISH_ENCRYPTION_MASTER_KEY_FILE: encryption.master_key is"),
+        ("S3ISH_PORT_FILE", "many", r"^S3ISH_PORT_FILE: server.port: expected a whole number"),
+    ],
+)
+def test_a_wrong_value_in_a_file_is_told_by_the_variable_that_names_the_file(tmp_path, name, text, says):
+    path = tmp_path / "value"
+    path.write_text(text)
+    with pytest.raises(ConfigError, match=says):
+        load(environment={name: str(path)})
+
+
+def test_a_wrong_secret_of_a_folder_is_told_by_its_file(tmp_path):
+    path = tmp_path / "s3ish_master_key"
+    given = {"CREDENTIALS_DIRECTORY": str(tmp_path)}
+    path.write_text("short")
+    with pytest.raises(ConfigError, match=rf"^{re.escape(str(path))}: encryption.master_key is not 32 bytes"):
+        load(environment=given)
+    path.write_bytes(b"\xff")
+    with pytest.raises(ConfigError, match=rf"^{re.escape(str(path))}: .* is not a file of UTF-8 text"):
+        load(environment=given)
+
+
+def test_the_variable_of_a_file_is_told_as_the_one_that_gives_a_setting(tmp_path):
+    (tmp_path / "region").write_text("eu-west-1")
+    given = {"MINIO_REGION_FILE": str(tmp_path / "region")}
+    assert variables_used(given) == ({"server.region": "MINIO_REGION_FILE"}, [])
 
 
 def test_a_coder_that_is_not_installed_is_refused(monkeypatch):

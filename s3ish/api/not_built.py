@@ -10,7 +10,9 @@ _DIRECTORIES = "there are no directory buckets"
 
 NOT_BUILT = (
     unsupported("CreateSession", "GET /{Bucket}?session", because=_DIRECTORIES),
-    unsupported("GetObjectTorrent", "GET /{Bucket}/{Key+}?torrent", because="S3 gives no torrents any more"),
+    unsupported(
+        "GetObjectTorrent", "GET /{Bucket}/{Key+}?torrent", because="Amazon ended BitTorrent for S3 in April 2022"
+    ),
     unsupported("ListDirectoryBuckets", "GET /?x-id=ListDirectoryBuckets", because=_DIRECTORIES),
     unsupported(
         "WriteGetObjectResponse",

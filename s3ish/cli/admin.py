@@ -13,7 +13,7 @@ from typing import Any
 
 import click
 
-from s3ish.cli.shell import config_option, endpoint_of, fail, load_settings, printable
+from s3ish.cli.shell import config_option, endpoint_of, fail, load_settings, printable, say_none
 
 Command = Callable[..., None]
 
@@ -76,13 +76,16 @@ def read_document(path: str) -> str:
     return read_secret(path)
 
 
-def show_answer(answer: Any, lines: Iterable[str], *, as_json: bool) -> None:
-    """Print an answer: in JSON, or line by line."""
+def show_answer(answer: Any, lines: Iterable[str], *, as_json: bool, if_none: str = "") -> None:
+    """Print an answer: in JSON, or line by line; ``if_none`` says to people that there are no lines."""
     if as_json:
         click.echo(json.dumps(answer, indent=2))
-    else:
-        for line in lines:
-            click.echo(printable(line))
+        return
+    shown = [printable(line) for line in lines]
+    for line in shown:
+        click.echo(line)
+    if if_none and not shown:
+        say_none(if_none)
 
 
 def _key_lines(key: dict[str, Any]) -> list[str]:
@@ -147,7 +150,7 @@ def user_ls(server: Any, *, as_json: bool) -> None:
         f"policies {_listed([*it['policies'], *it['inline']])}"
         for it in found
     )
-    show_answer(found, lines, as_json=as_json)
+    show_answer(found, lines, as_json=as_json, if_none="there are no users")
 
 
 @user.command("show")
@@ -238,7 +241,7 @@ def group_ls(server: Any, *, as_json: bool) -> None:
         f"{it['name']:24}  policies {_listed([*it['policies'], *it['inline']])}  users {_listed(it['users'])}"
         for it in found
     )
-    show_answer(found, lines, as_json=as_json)
+    show_answer(found, lines, as_json=as_json, if_none="there are no groups")
 
 
 @group.command("show")
@@ -371,7 +374,7 @@ def role_ls(server: Any, *, as_json: bool) -> None:
     """List all roles."""
     found = list(server.every("roles"))
     lines = (f"{it['name']:24}  policies {_listed([*it['policies'], *it['inline']])}" for it in found)
-    show_answer(found, lines, as_json=as_json)
+    show_answer(found, lines, as_json=as_json, if_none="there are no roles")
 
 
 @role.command("rm")

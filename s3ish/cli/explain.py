@@ -71,7 +71,8 @@ def explain(
         show_answer(answer, (_decided(answer), *_doubts(answer)), as_json=as_json)
     elif not request:
         answer = server.call("GET", "explain")
-        show_answer(answer, (_short(refusal) for refusal in answer["refusals"]), as_json=as_json)
+        lines = (_short(refusal) for refusal in answer["refusals"])
+        show_answer(answer, lines, as_json=as_json, if_none="nothing was refused since the server began")
     else:
         raise click.UsageError("give a REQUEST-ID or --caller, not both")
 

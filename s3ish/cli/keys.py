@@ -6,7 +6,17 @@ from typing import Any, TypeVar
 
 import click
 
-from s3ish.cli.shell import config_option, fail, json_option, load_settings, on_store, show_json, volumes_option
+from s3ish.cli.shell import (
+    config_option,
+    fail,
+    json_option,
+    load_settings,
+    on_store,
+    say_none,
+    show_json,
+    volumes_argument,
+    volumes_option,
+)
 
 T = TypeVar("T")
 
@@ -24,7 +34,7 @@ def key() -> None:
 @key.command()
 @click.option("--alias", default="", metavar="alias/NAME", help="A name for it.")
 @click.option("--description", default="", help="What it is for.")
-@volumes_option
+@volumes_argument
 @config_option
 def create(alias: str, description: str, volumes: tuple[str, ...], config: str | None) -> None:
     """Make a key, and print its ARN."""
@@ -43,7 +53,7 @@ def create(alias: str, description: str, volumes: tuple[str, ...], config: str |
 
 
 @key.command("ls")
-@volumes_option
+@volumes_argument
 @json_option
 @config_option
 def list_keys(volumes: tuple[str, ...], as_json: bool, config: str | None) -> None:
@@ -56,7 +66,9 @@ def list_keys(volumes: tuple[str, ...], as_json: bool, config: str | None) -> No
         return [(it, sorted(alias for alias, of in names.items() if of == it.id)) for it in found]
 
     found = _on_store(volumes, config, read)
-    if found and not as_json:
+    if not as_json and not found:
+        say_none("there are no keys")
+    elif not as_json:
         click.echo(f"{'id':<36}  {'state':<15}  {'newest':<10}  {'no.':>3}  aliases")
     for each, aliases in found:
         newest = each.materials[-1]
@@ -102,7 +114,7 @@ def rotate(name: str, volumes: tuple[str, ...], config: str | None) -> None:
 
 
 @key.command()
-@volumes_option
+@volumes_argument
 @config_option
 def rewrap(volumes: tuple[str, ...], config: str | None) -> None:
     """Seal all keys under the newest master key and the newest materials: then the one before is not needed."""

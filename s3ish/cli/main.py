@@ -26,7 +26,7 @@ from s3ish.cli.shell import listening as _listening
 from s3ish.cli.shell import load_settings as _load
 from s3ish.cli.shell import named_settings as _named_settings
 from s3ish.cli.shell import printable as _printable
-from s3ish.cli.shell import serve_argument as _serve_argument
+from s3ish.cli.shell import volumes_argument as _volumes_argument
 from s3ish.clock import Clock
 from s3ish.config import Settings
 from s3ish.config_sources import key_source, shell_secret, variables_used
@@ -72,7 +72,7 @@ for _command in (key, quota, replicate, explain, *admin.GROUPS, *upkeep.COMMANDS
 
 
 @main.command(epilog=_SERVE_EPILOG)
-@_serve_argument
+@_volumes_argument
 @click.option("--host", help="Address to listen on.  [env: S3ISH_HOST; default: 127.0.0.1]")
 @click.option("--port", type=int, help="Port to listen on, 0 for any.  [env: S3ISH_PORT; default: 9000]")
 @click.option("--workers", type=int, help="Processes that serve, 0 for one a core.  [env: S3ISH_WORKERS; default: 0]")
@@ -123,7 +123,7 @@ def serve(
 
 
 @main.command()
-@_serve_argument
+@_volumes_argument
 @click.option(
     "--address", envvar="MINIO_ADDRESS", help="[HOST]:PORT to listen on; no HOST for all addresses.  [default: :9000]"
 )
@@ -334,7 +334,7 @@ def healthcheck(endpoint_url: str, timeout: float, as_json: bool, config: str | 
     """Tell by the exit code whether the server is ready.
 
     It is 0 if the server is, else 1. It asks where the settings have the server listen, with TLS if they have
-    certificates.
+    certificates, of which it verifies none: it tells whether a server is ready, not whose it is.
     """
     import msgspec
 

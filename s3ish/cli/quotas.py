@@ -4,7 +4,16 @@ import re
 
 import click
 
-from s3ish.cli.shell import config_option, json_option, load_settings, on_store, show_json, volumes_option
+from s3ish.cli.shell import (
+    config_option,
+    json_option,
+    load_settings,
+    on_store,
+    say_none,
+    show_json,
+    volumes_argument,
+    volumes_option,
+)
 
 _SIZE = re.compile(r"(?i)(\d{1,18})\s*(?:([KMGTP])(i?)B?|B)?")
 _kind = click.argument("kind", type=click.Choice(("bucket", "owner")))
@@ -51,7 +60,7 @@ def set_quota(kind: str, name: str, size: str, objects: int, volumes: tuple[str,
 
 
 @quota.command("ls")
-@volumes_option
+@volumes_argument
 @json_option
 @config_option
 def list_quotas(volumes: tuple[str, ...], as_json: bool, config: str | None) -> None:
@@ -64,7 +73,9 @@ def list_quotas(volumes: tuple[str, ...], as_json: bool, config: str | None) -> 
             most = {"most_bytes": limits.bytes or None, "most_objects": limits.objects or None}
             show_json(**{kind: name}, **most, bytes=held.bytes + held.upload_bytes, objects=held.versions)
         return
-    if lines:
+    if not lines:
+        say_none("no quotas are set")
+    else:
         click.echo(f"{'most bytes':>16} {'held':>16} {'most objects':>13} {'held':>11}  name")
     for kind, name, limits, held in lines:
         click.echo(

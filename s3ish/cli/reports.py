@@ -123,8 +123,9 @@ def job_lines(found: list[JobReport], *, as_json: bool) -> Iterator[str]:
     for job in found:
         state = job.state
         shown = f"failed: {state.error}" if state.error else job.at
+        due = _moment(state.next_ns) if job.holder else "-"
         yield (
-            f"{job.name:<{width}} {_moment(state.ended_ns):<19} {_moment(state.next_ns):<19} {state.steps:9} "
+            f"{job.name:<{width}} {_moment(state.ended_ns):<19} {due:<19} {state.steps:9} "
             f"{state.failures:6} {state.seconds:9.1f}  {shown}"
         )
 

@@ -79,6 +79,11 @@ def on_store(settings: Settings, act: Callable[[Any], Awaitable[T]]) -> T:
         fail(str(error))
 
 
+def say_none(what: str) -> None:
+    """Say that a report is empty, which programs see by its having no lines."""
+    click.echo(f"s3ish: {what}", err=True)
+
+
 def show_json(**found: Any) -> None:
     """Print one JSON object on a line of its own."""
     click.echo(msgspec.json.encode(found))
@@ -99,19 +104,19 @@ config_option = click.option("--config", metavar="FILE", help="TOML file of sett
 
 
 def _volume_option(name: str) -> Callable[[F], F]:
-    about = "A volume; give all, as for serve."
+    about = "A volume; repeatable, for all of them."
     return click.option("--volume", name, multiple=True, metavar="DIR", help=about, shell_complete=folders)
 
 
 volumes_option = _volume_option("volumes")
-serve_argument = click.argument("volumes", nargs=-1, metavar="[VOLUME]...", shell_complete=folders)
 
 
 def volumes_argument(command: Callable[..., None]) -> Callable[..., None]:
-    """Let a command without other arguments have its ``volumes`` as arguments too, as serve has."""
+    """Let a command without other arguments have its ``volumes`` as arguments too."""
 
     @functools.wraps(command)
     def run(*, volumes: tuple[str, ...], named: tuple[str, ...], **others: Any) -> None:
         command(volumes=(*volumes, *named), **others)
 
-    return serve_argument(_volume_option("named")(run))
+    argument = click.argument("volumes", nargs=-1, metavar="[VOLUME]...", shell_complete=folders)
+    return argument(_volume_option("named")(run))

@@ -176,15 +176,12 @@ class StoreCheck:
 
 
 def run_job(settings: Settings, clock: Clock, name: str) -> int:
-    """Run one job from the shell until it has nothing more to do; return its steps. Raises LookupError: no such job."""
+    """Run one job of ``app.jobs`` from the shell until it has nothing more to do; return its steps."""
     set_up_logs(settings.log.level, settings.log.format, clock)
 
     async def run() -> int:
         volumes = open_volumes(settings, clock, create=False)
         async with opened(settings, volumes, find_index(settings, volumes), clock) as store:
-            found = {job.name: job for job in jobs(store)}
-            if name not in found:
-                raise LookupError(f"no job {name}; there are: {', '.join(found)}")
-            return await run_once(found[name])
+            return await run_once(next(job for job in jobs(store) if job.name == name))
 
     return asyncio.run(run())

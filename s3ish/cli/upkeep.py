@@ -16,12 +16,16 @@ from s3ish.cli.shell import (
     json_option,
     load_settings,
     printable,
+    say_none,
     show_json,
     volumes_argument,
     volumes_option,
 )
 from s3ish.clock import Clock
 from s3ish.config import Settings
+
+JOBS = ("garbage", "orphans", "lifecycle", "inventory")
+"""The jobs of ``app.jobs``, by name, known without what they need."""
 
 
 @click.group()
@@ -148,6 +152,8 @@ def du(volumes: tuple[str, ...], as_json: bool, config: str | None) -> None:
         fail(str(error))
     for line in reports.usage_lines(found, as_json=as_json):
         click.echo(printable(line))
+    if not as_json and not found.owners:
+        say_none("nothing is stored")
     if not found.counted:
         click.echo("s3ish: not all is counted yet; the next start of a server counts", err=True)
 
@@ -160,7 +166,8 @@ def jobs(volumes: tuple[str, ...], as_json: bool, config: str | None) -> None:
     """Show what each background job is at.
 
     When it ran last and runs next (UTC), how many steps it did and how many failed, and where it is. A job that works
-    notes this every few seconds. Exit code 1 if the last step of one failed.
+    notes this every few seconds. What no server has runs when one is started. Exit code 1 if the last step of one
+    failed.
     """
     from s3ish.blob.protocol import BlobError
     from s3ish.cli import reports
@@ -173,6 +180,8 @@ def jobs(volumes: tuple[str, ...], as_json: bool, config: str | None) -> None:
         fail(str(error))
     for line in reports.job_lines(found, as_json=as_json):
         click.echo(printable(line))
+    if not as_json and not any(job.holder for job in found):
+        say_none("no server runs here now; the next one does these jobs")
     sys.exit(EX_FAILURE if any(job.state.error for job in found) else 0)
 
 
@@ -228,7 +237,7 @@ def _counted(counts: Counter[str], volumes: Mapping[int, Counter[str]], *, as_js
 
 
 @click.command()
-@click.argument("name")
+@click.argument("name", type=click.Choice(JOBS))
 @click.option("--once", is_flag=True, required=True, help="Run until there is nothing more to do.")
 @volumes_option
 @json_option
@@ -242,8 +251,6 @@ def job(name: str, once: bool, volumes: tuple[str, ...], as_json: bool, config: 
 
     try:
         steps = commands.run_job(load_settings(config, storage__volumes=volumes or None), Clock(), name)
-    except LookupError as error:
-        raise click.UsageError(str(error.args[0])) from error
     except (BlobError, IndexFailure, S3Error, OSError) as error:
         fail(str(error))
     if as_json:

@@ -57,6 +57,15 @@ def s3_of(endpoint, keys):
     )
 
 
+@pytest.mark.parametrize("noun", ["user", "group", "role"])
+def test_a_list_of_nothing_says_so_to_people(endpoint, run_s3ish, noun):
+    given = {"S3ISH_ACCESS_KEY": "test", "S3ISH_SECRET_KEY": "test", "AWS_ENDPOINT_URL": endpoint}
+    told = run_s3ish(noun, "ls", **given)
+    assert (told.returncode, told.stdout, told.stderr) == (0, "", f"s3ish: there are no {noun}s\n")
+    told = run_s3ish(noun, "ls", "--json", **given)
+    assert (json.loads(told.stdout), told.stderr) == ([], "")
+
+
 def test_a_user_from_its_first_key_to_its_end(s3ish, endpoint):
     printed = s3ish("user", "add", "alice", "--policy", "readwrite")
     keys = re.search(r"access key  (\S+)\nsecret key  (\S+)  \(shown once\)", printed).groups()

@@ -2,12 +2,18 @@
 
 import base64
 import json
+import re
 
 import boto3
 import click
 import pytest
 
 from s3ish.cli.main import main
+from s3ish.cli.upkeep import JOBS
+from s3ish.integrity.garbage import GarbageJob
+from s3ish.integrity.orphans import SweepJob
+from s3ish.jobs.inventory import InventoryJob
+from s3ish.jobs.lifecycle import LifecycleJob
 
 MASTER_KEY = base64.b64encode(bytes(32)).decode()
 NO_REPORT = {
@@ -27,6 +33,9 @@ NO_REPORT = {
     "replicate": "prints nothing; jobs shows how far it is",
 }
 """Commands without --json, and why. All others report something that a program may want to read."""
+
+ASK_SERVER = {"user", "group", "policy", "role", "explain", "presign", "healthcheck"}
+"""Commands that are about a server, by their first word."""
 
 ON_STORE = {
     "check": (),
@@ -143,6 +152,31 @@ def test_named_keys_are_objects(run, run_s3ish, store):
     code, (key,) = run("key ls", **given)
     assert code == 0
     assert (key["state"], key["newest_number"], key["aliases"]) == ("Enabled", 1, ["alias/a"])
+
+
+@pytest.mark.parametrize("name", ["key ls", "quota ls", "du"])
+def test_nothing_is_said_to_be_nothing_and_is_no_line_for_programs(start_server, run_s3ish, tmp_path, name):
+    given = {"S3ISH_MASTER_KEY": MASTER_KEY}
+    volume = tmp_path / "volume"
+    start_server(volume, **given)
+    told = run_s3ish(*name.split(), volume, **given)
+    assert told.returncode == 0
+    assert re.fullmatch(r"s3ish: (there are no|no|nothing) .*\n", told.stderr)
+    told = run_s3ish(*name.split(), volume, "--json", **given)
+    assert (told.returncode, told.stdout, told.stderr) == (0, "", "")
+
+
+def test_volumes_are_given_by_one_option_everywhere():
+    without = {name for name, command in leaves(main) if not any("--volume" in param.opts for param in command.params)}
+    assert {name for name in without if name.split()[0] not in ASK_SERVER} == {"cert", "completion", "man"}
+
+
+def test_a_job_that_is_none_is_wrong_usage_wherever_the_store_is(run_s3ish, tmp_path):
+    for arguments in ((), ("--volume", tmp_path / "gone"), ("--config", tmp_path / "gone.toml")):
+        ended = run_s3ish("job", "NOSUCH", "--once", *arguments)
+        assert ended.returncode == 2
+        assert "'garbage', 'orphans', 'lifecycle', 'inventory'" in ended.stderr
+    assert set(JOBS) == {job.name for job in (GarbageJob, SweepJob, LifecycleJob, InventoryJob)}
 
 
 @pytest.mark.parametrize("name", [*ON_STORE, "key ls"])

@@ -111,6 +111,7 @@ def test_jobs_are_shown_beside_a_running_server_and_after_it(start_server, run_s
         return {row["job"]: row for row in map(json.loads, told.stdout.splitlines())}
 
     wait_until(lambda: {"garbage", "orphans", "lifecycle", "inventory", "scrub"} <= rows().keys())
+    assert run_s3ish("jobs", volume).stderr == ""
     server.stop()
     found = rows()
     for name in ("garbage", "lifecycle", "inventory"):
@@ -119,6 +120,9 @@ def test_jobs_are_shown_beside_a_running_server_and_after_it(start_server, run_s
         assert found[name]["next_ns"] >= found[name]["ended_ns"] > 1_700_000_000 * 10**9
         assert found[name]["holder"] == "", "the server has ended"
     plain = run_s3ish("jobs", volume)
+    assert plain.stderr == "s3ish: no server runs here now; the next one does these jobs\n"
+    lifecycle = next(line for line in plain.stdout.splitlines() if line.startswith("lifecycle"))
+    assert lifecycle.split()[3] == "-", "nothing is due while no server runs"
     assert [line.split()[0] for line in plain.stdout.splitlines()] == ["job", *found]
     assert run_s3ish("job", "lifecycle", "--once", "--volume", volume).returncode == 0
 

@@ -14,6 +14,7 @@ from s3ish.blob.protocol import InUse
 from s3ish.blob.volumes.calls import Calls
 from s3ish.blob.volumes.identity import PRIVATE
 
+_HOLDER = re.compile(rb"([0-9]{1,10} on [A-Za-z0-9._-]{1,64})\n")
 _WORKER = re.compile(r"worker\.([a-z2-7]+)\.lock")
 
 
@@ -35,7 +36,10 @@ class Locks:
         Raises:
             InUse: another server holds it, or a worker of a server that died is still running.
         """
-        self._take("lock", fcntl.LOCK_EX, f"{self._calls.volume} is in use by another s3ish server")
+        lock = self._take("lock", fcntl.LOCK_EX, f"{self._calls.volume} is in use by another s3ish server")
+        with suppress(OSError):  # for people: the kernel says whether it is held
+            os.ftruncate(lock, 0)
+            os.pwrite(lock, f"{os.getpid()} on {os.uname().nodename}\n".encode(), 0)
         ended = f"a worker of an s3ish server that ended is still using {self._calls.volume}"
         workers = self._take("workers.lock", fcntl.LOCK_EX, ended)
         self._held.remove(workers)
@@ -94,8 +98,9 @@ class Locks:
             try:
                 fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
             except BlockingIOError:
+                told = message + _holder(descriptor)
                 os.close(descriptor)
-                raise InUse(message) from None
+                raise InUse(told) from None
         self._held.append(descriptor)
         return descriptor
 
@@ -105,6 +110,12 @@ class Locks:
             return os.listdir(descriptor)
         finally:
             os.close(descriptor)
+
+
+def _holder(descriptor: int) -> str:
+    """Return which process holds a lock, as far as it has written that into the file."""
+    found = _HOLDER.match(os.pread(descriptor, 256, 0))
+    return f" (process {found[1].decode()})" if found else ""
 
 
 def _path(mark: str) -> str:

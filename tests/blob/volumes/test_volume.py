@@ -287,7 +287,10 @@ def test_a_deep_key_is_walked(volume):
 def test_one_server_and_its_workers(root):  # case 140
     first, second, worker = (open_volumes([str(root)], clock=Clock()) for _ in range(3))
     first.lock_server()
-    with pytest.raises(InUse, match="another s3ish server"):
+    with pytest.raises(InUse, match=rf"in use by another s3ish server \(process {os.getpid()} on [\w.-]+\)$"):
+        second.lock_server()
+    (root / ".s3ish" / "lock").write_text("\x1b[31m\n")  # what no server wrote
+    with pytest.raises(InUse, match=r"in use by another s3ish server$"):
         second.lock_server()
     worker.lock_worker()
     second.lock_worker()
