@@ -15,6 +15,9 @@ log = structlog.get_logger()
 _BATCH = 100
 _BATCH_PARTS = 1000
 """A step takes no further row when those that it has taken have so many parts."""
+_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 30.0, 600.0
+_RESTS = 100
+"""So many times as long as a pass took is the pause after it: rows that stay cost a hundredth of the time."""
 
 
 class GarbageJob:
@@ -30,6 +33,7 @@ class GarbageJob:
     def __init__(self, store: Store) -> None:
         self._store = store
         self._start = b""
+        self._seconds = 0.0  # that the pass has taken so far
         self._seen: set[str] = set()
         self._flushed: frozenset[str] = frozenset()  # what the pass before has seen, and left: it is pinned
 
@@ -38,6 +42,7 @@ class GarbageJob:
         return await self._step(all_parts=True)
 
     async def _step(self, *, all_parts: bool) -> Step:
+        began = self._store.clock.monotonic()
         await self._store.settle()  # what is gone already need not be looked at
         rows = await GARBAGE.rows(self._store.index, self._start, keys.END, _BATCH)
         taken: list[Garbage] = []
@@ -59,7 +64,9 @@ class GarbageJob:
         if not more:
             self._flushed, self._seen = frozenset(self._seen), set()
         self._start = keys.after(rows[looked - 1][0]) if more else b""
-        return Step(more=more, pause_seconds=30)
+        seconds = self._seconds + self._store.clock.monotonic() - began
+        self._seconds = seconds if more else 0.0
+        return Step(more=more, pause_seconds=min(max(_PAUSE_SECONDS, _RESTS * seconds), _LONGEST_PAUSE_SECONDS))
 
     async def _remove(self, taken: list[Garbage], *, all_parts: bool) -> None:
         """Remove garbage that any process has named.

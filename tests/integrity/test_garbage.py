@@ -115,6 +115,28 @@ async def test_what_cannot_be_removed_does_not_hold_up_the_rest(store, broken):
     assert await garbage(store) == []
 
 
+@pytest.mark.parametrize(("taken", "pause"), [(0, 30), (1, 200), (9, 600)])
+async def test_a_pass_over_what_stays_is_made_the_more_seldom_the_longer_it_takes(
+    store, broken, monkeypatch, taken, pause
+):
+    for number in range(101):
+        await put(store, f"k{number}", b"x")
+        await remove(store, f"k{number}")
+    seconds, settle = [0.0], store.settle
+
+    async def slowly():
+        seconds[0] += taken / 2  # a step settles twice
+        await settle()
+
+    monkeypatch.setattr(store, "settle", slowly)
+    monkeypatch.setattr(store.clock, "monotonic", lambda: seconds[0])
+    job = GarbageJob(store)
+    for _ in range(2):
+        assert (await job.step()).more
+        step = await job.step()
+        assert (step.more, step.pause_seconds) == (False, pause)
+
+
 async def test_a_damaged_row_is_dropped_and_its_blob_looked_for(store, logged):  # case 22
     await store.index.commit([Put("garbage", b"b/x@token", b"rubbish")])
     await GarbageJob(store).flush()
