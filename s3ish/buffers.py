@@ -12,10 +12,14 @@ _KEPT = 5
 
 
 class Buffers(threading.local):
-    """The buffers of one event loop."""
+    """The buffers of one event loop.
 
-    def __init__(self) -> None:
-        self._kept: deque[mmap.mmap] = deque(maxlen=_KEPT)
+    Args:
+        kept: how many are kept.
+    """
+
+    def __init__(self, kept: int = _KEPT) -> None:
+        self._kept: deque[mmap.mmap] = deque(maxlen=kept)
 
     def take(self, size: int) -> memoryview:
         """Return room for so many bytes, which no other caller gets as long as there is any view of it.

@@ -43,6 +43,9 @@ def test_little_is_kept_however_much_was_in_use():
     views = [buffers.take(4096) for _ in range(50)]
     assert len({id(view.obj) for view in views}) == 50
     assert len(buffers._kept) == 5
+    few = Buffers(kept=2)
+    views += [few.take(4096) for _ in range(5)]
+    assert len(few._kept) == 2
 
 
 def test_fresh_memory_is_zeros():

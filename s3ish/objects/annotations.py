@@ -33,7 +33,7 @@ from s3ish.objects.conditions import matches
 from s3ish.objects.consequences import BY_SERVER, Cause
 from s3ish.objects.digests import Claims
 from s3ish.objects.encodings import customer
-from s3ish.objects.encodings.chain import Encodings
+from s3ish.objects.encodings.chain import PLAIN, Encodings
 from s3ish.objects.ingest import Source, ingest
 from s3ish.objects.linking import link
 from s3ish.objects.lock import check_removal
@@ -167,8 +167,7 @@ async def put_annotation(
     text, chain = Text(source), (encodings or store.encodings).chain(version.encoding)
     with translated():
         await _check_room(store, version.bucket, source.size or 0)
-        size = None if source.size is None else chain.stored_size(source.size)
-        async with store.create(version.bucket, version.key, size) as writer:
+        async with store.create(version.bucket, version.key, source.size, chain) as writer:
             ingested = await ingest(text, writer, store.offload, store.room, None, chain)
             text.finish()
             await _check_room(store, version.bucket, ingested.digests.size)  # its size was perhaps not announced
@@ -302,8 +301,8 @@ async def carried(
 
     async def carry(annotation: Annotation) -> Annotation:
         part = annotation.part
-        size = part.blob.size if chain is None else chain.stored_size(part.size)
-        writer = await stack.enter_async_context(store.create(bucket, key, size))
+        size = part.blob.size if chain is None else part.size
+        writer = await stack.enter_async_context(store.create(bucket, key, size, chain or PLAIN))
         if chain is None or chain.covers(part.encoding):
             try:
                 made = replace(part, blob=await link(store, part.blob, writer))

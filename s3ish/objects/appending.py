@@ -189,8 +189,8 @@ async def _store(
     What an encoder has added to these links, the next one replaces.
     """
     chain = encodings.chain(version.encoding)
-    size = None if source.size is None else chain.stored_size(version.size - start + source.size)
-    writer = await stack.enter_async_context(store.create(version.bucket, version.key, size))
+    size = None if source.size is None else version.size - start + source.size
+    writer = await stack.enter_async_context(store.create(version.bucket, version.key, size, chain))
     try:
         before = await read.open_span(store, version, start, version.size, encodings)
     except read.Replaced as error:

@@ -101,7 +101,7 @@ async def take_object(
             return there
         await refuse_early(store, bucket, key, source.size)
         chain = (encodings or store.encodings).chain(encoding)
-        async with store.create(bucket, key, chain.stored_size(source.size)) as writer:
+        async with store.create(bucket, key, source.size, chain) as writer:
             draft = await take_in(store, bucket, key, source, writer, chain, owner, attributes)
             try:
                 return await publish_replica(store, identity.of(draft), writer)

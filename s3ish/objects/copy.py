@@ -142,8 +142,8 @@ async def copy_bytes(
     """
     chain = encodings.chain()
     async with AsyncExitStack() as stack:
-        size = None if source.parts else chain.stored_size(source.size)
-        writer = await stack.enter_async_context(store.create(draft.bucket, draft.key, size))
+        size = None if source.parts else source.size
+        writer = await stack.enter_async_context(store.create(draft.bucket, draft.key, size, chain))
         rows: list[Change] = []
         if draft.annotations:
             carried = await annotations.carried(store, source, draft.bucket, draft.key, stack, rows, encodings)
@@ -186,7 +186,7 @@ async def _copy_parts(
 
     async def copy(placed: tuple[Part, int]) -> Part:
         part, start = placed
-        writer = await stack.enter_async_context(store.create(bucket, key, chain.stored_size(part.size)))
+        writer = await stack.enter_async_context(store.create(bucket, key, part.size, chain))
         if chain.covers(part.encoding) and await writer.adopt(part.blob):
             copied = replace(part, blob=await writer.finish())
         else:

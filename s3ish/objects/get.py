@@ -268,7 +268,7 @@ async def open_piece(
         return await _open_stored(store, of.blob, start, stop)
     decoding = encodings.chain(of.encoding).decoding(start, stop, of.size, of.blob.size)
     stored = await _open_stored(store, of.blob, decoding.start, decoding.stop)
-    return decoding.of_bytes(stored) if isinstance(stored, bytes) else await decoding.of_reader(stored, store.offload)
+    return decoding.of_bytes(stored) if isinstance(stored, bytes) else await decoding.of_reader(stored)
 
 
 async def _open_stored(store: Store, ref: BlobRef, start: int, stop: int) -> BlobReader | bytes:

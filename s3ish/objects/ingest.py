@@ -136,7 +136,7 @@ async def ingest(
         await _write_all(before, writer)
         digests = await _move_all(source, writer, offload, room, algorithm, copies=1)
         return Ingested(await writer.finish(), digests, (), digests.etag)
-    encoding = chain.writer(writer, offload)
+    encoding = chain.writer(writer, None if before else source.size)
     await _write_all(before, encoding)
     digests = await _move_all(source, encoding, offload, room, algorithm, copies=2)
     ref = await encoding.finish()

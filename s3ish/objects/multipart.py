@@ -139,7 +139,7 @@ async def put_part(
                 more = Usage(upload_bytes=source.size - (old.record.size if old else 0))
                 await store.quotas.check(store.index, owned, more)
         chain = (encodings or store.encodings).chain(held.record.encoding)
-        async with store.create(bucket, key, chain.stored_size(source.size)) as writer:
+        async with store.create(bucket, key, source.size, chain) as writer:
             ref, digests, links, etag = await ingest(
                 source, writer, store.offload, store.room, algorithm or None, chain
             )

@@ -214,6 +214,6 @@ async def put_object(
     with translated():
         await refuse_early(store, bucket, key, source.size)
         chain = (encodings or store.encodings).chain(encoding)
-        async with store.create(bucket, key, chain.stored_size(source.size)) as writer:
+        async with store.create(bucket, key, source.size, chain) as writer:
             draft = await take_in(store, bucket, key, source, writer, chain, owner, attributes)
             return await publish(store, draft, writer, conditions, cause=cause)

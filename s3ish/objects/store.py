@@ -30,7 +30,7 @@ from s3ish.index.protocol import (
 )
 from s3ish.model import BlobRef, Bucket, Garbage, Version
 from s3ish.objects.consequences import Consequences, Happening
-from s3ish.objects.encodings.chain import Encodings, UnknownEncoding
+from s3ish.objects.encodings.chain import PLAIN, Chain, Encodings, UnknownEncoding
 from s3ish.objects.encodings.keyring import Keyring
 from s3ish.objects.key_queue import KeyQueue
 from s3ish.objects.quotas import Quotas
@@ -221,9 +221,16 @@ class Store:
 
     # --- writing ---------------------------------------------------------------------------------------------------
 
-    def create(self, bucket: str, key: str, size: int | None) -> AbstractAsyncContextManager[BlobWriter]:
-        """Begin the blob of a version or part of so many bytes, if that is known; see ``BlobStore.create``."""
-        return self.blobs.create(f"{bucket}/{key}", size, pieces=self.room.piece_bytes)
+    def create(
+        self, bucket: str, key: str, size: int | None, chain: Chain = PLAIN
+    ) -> AbstractAsyncContextManager[BlobWriter]:
+        """Begin the blob of a version or part of so many bytes, if that is known; see ``BlobStore.create``.
+
+        Args:
+            chain: how they are encoded, unless they are as they are stored.
+        """
+        pieces = chain.stored_size(self.room.piece_bytes)
+        return self.blobs.create(f"{bucket}/{key}", chain.stored_size(size), pieces=pieces)
 
     def turn(self, bucket: str, key: str) -> AbstractAsyncContextManager[None]:
         """Let this process's writers of one key go one after the other."""

@@ -64,7 +64,7 @@ def main():
             continue
         stored, told = DATA, []
         for link in links:
-            encoder = encodings(draw).chain((link,))._codecs[0].encoder()
+            encoder = encodings(draw).chain((link,))._codecs[0].encoder(len(stored))
             stored = b"".join(map(bytes, [*encoder.encode(stored), *encoder.finish()]))
             told.append({"name": link.name, "parameters": {**link.parameters, **encoder.parameters}})
         found["objects"][kind] = {

@@ -1,15 +1,20 @@
 """KeyQueue of uploads: first come first served, whoever is slow holds up nobody, and nothing is ever left taken."""
 
 import asyncio
+import itertools
 from contextlib import ExitStack
 
 import pytest
 
+from s3ish.blob.erasure.shard_files import ShardFiles
 from s3ish.errors import IncompleteBody
+from s3ish.model import Link
 from s3ish.objects import ingest as module
+from s3ish.objects.encodings import cipher
+from s3ish.objects.encodings.keyring import Keyring
 from s3ish.objects.ingest import ingest
 from s3ish.objects.room import CROWD, UPLOAD_BYTES, Room
-from tests.objects.support import STRIPE, Bytes, get, make_bucket, put, sample
+from tests.objects.support import STRIPE, Bytes, World, get, make_bucket, put, sample
 from tests.waiting import WAIT_SECONDS
 
 MIB = 1 << 20
@@ -199,3 +204,31 @@ async def test_in_a_crowd_objects_are_taken_in_small_pieces(world):
     quiet = await put(store, "quiet", data)
     assert (crowded.blob.stripe_bytes, quiet.blob.stripe_bytes) == (128 << 10, 1 << 20)
     assert await get(store, "crowded") == data
+
+
+@pytest.mark.parametrize(("crowded", "piece_bytes"), [(False, 1 << 20), (True, 128 << 10)])
+async def test_a_piece_that_is_encrypted_is_a_stripe_as_it_is(tmp_path, crowded, piece_bytes, monkeypatch):
+    numbers, joined = itertools.count(1), []
+    keyring = Keyring((bytes(32),), lambda count: next(numbers).to_bytes(count, "big"))
+    world = World(tmp_path, encoding=(Link(cipher.NAME, {}),), keyring=keyring)
+    store = world.open()
+    store.room = Room()
+    store.blobs.core.settings = store.blobs.core.settings._replace(stripe_bytes=1 << 20)
+    await make_bucket(store)
+    write = ShardFiles.write_stripe
+
+    def note(self, *arguments):
+        joined.append(len(arguments[-1]) > 1)
+        write(self, *arguments)
+
+    monkeypatch.setattr(ShardFiles, "write_stripe", note)
+    data = sample((2 << 20) + 300_000)
+    with ExitStack() as uploads:
+        for _ in range(CROWD if crowded else 0):
+            uploads.enter_context(store.room.upload())
+        version = await put(store, "k", data)
+    stored = store.encodings.chain().stored_size(piece_bytes)
+    assert version.blob.stripe_bytes == stored
+    assert joined == [False] * -(-len(data) // piece_bytes)
+    assert await get(store, "k") == data
+    await world.close()

@@ -33,6 +33,9 @@ Reporter = Callable[[BlobRef, tuple[str, ...]], None]
 StateReporter = Callable[[int, str], None]
 """Called with the position of a volume whose state has changed, and the state, "ok" or what is wrong."""
 
+_LITTLE = 256
+"""A stripe may be longer by this part."""
+
 COMPACT_STRIPE_BYTES = 128 << 10
 """Shorter stripes would make a byte cost more."""
 
@@ -54,9 +57,13 @@ class BlobSettings(NamedTuple):
         """Return the data in one stripe of a blob that is written in pieces of a length.
 
         Short pieces say that memory is short: then a stripe is short as well, which is in memory until it is whole.
+        Where pieces are a little longer than a stripe, as those are that carry tags, it is as long as they are: so
+        none must be put together from two.
         """
         if pieces is None:
             return self.stripe_bytes
+        if 0 < pieces - self.stripe_bytes <= self.stripe_bytes // _LITTLE:
+            return pieces
         return min(self.stripe_bytes, max(pieces, COMPACT_STRIPE_BYTES))
 
 

@@ -10,10 +10,9 @@ from typing import NamedTuple
 
 from s3ish.blob.protocol import BlobReader, BlobWriter, Buffer, Corrupt
 from s3ish.model import Link
-from s3ish.objects.encodings.codec import Codec, Decoder, MakeCodec
+from s3ish.objects.encodings.codec import Codec, Decoder, Encoder, MakeCodec
 from s3ish.objects.encodings.decoding_reader import DecodingReader, Stage, decode, finish
 from s3ish.objects.encodings.encoding_writer import EncodingWriter
-from s3ish.threads import ThreadPool
 
 Links = tuple[Link, ...]
 
@@ -33,12 +32,12 @@ class Decoding(NamedTuple):
         """Return the range, given what is stored of it. Raises Corrupt."""
         return b"".join([*decode(self.stages, [data]), *finish(self.stages)])
 
-    async def of_reader(self, reader: BlobReader, offload: ThreadPool) -> BlobReader:
+    async def of_reader(self, reader: BlobReader) -> BlobReader:
         """Return a reader of the range, given one of what is stored of it; its first bytes are verified.
 
         Raises Corrupt; then the reader is closed.
         """
-        decoding = DecodingReader(reader, self.stages, offload)
+        decoding = DecodingReader(reader, self.stages)
         await decoding.begin()
         return decoding
 
@@ -73,9 +72,13 @@ class Chain:
             size = None if size is None else codec.stored_size(size)
         return size
 
-    def writer(self, writer: BlobWriter, offload: ThreadPool) -> EncodingWriter:
-        """Return a writer that encodes what it is given, around the one of a blob."""
-        return EncodingWriter(writer, self.links, [codec.encoder() for codec in self._codecs], offload)
+    def writer(self, writer: BlobWriter, size: int | None) -> EncodingWriter:
+        """Return a writer that encodes what it is given, so many bytes if that is known, around the one of a blob."""
+        encoders: list[Encoder] = []
+        for codec in self._codecs:
+            encoders.append(codec.encoder(size))
+            size = None if size is None else codec.stored_size(size)
+        return EncodingWriter(writer, self.links, encoders)
 
     def decoding(self, start: int, stop: int, size: int, stored_size: int) -> Decoding:
         """Return how the bytes ``[start, stop)``, at least one, of an object of ``size`` bytes are read.

@@ -12,6 +12,7 @@ from hashlib import sha256
 from typing import Protocol
 
 from s3ish.blob.protocol import Buffer, Corrupt
+from s3ish.buffers import Buffers
 from s3ish.objects.encodings.codec import Codec, Decoder, Encoder, StoredRange
 from s3ish.objects.encodings.sealing import library
 
@@ -22,8 +23,11 @@ DATA_KEY = "data-key"
 PACKAGE_BYTES = 64 * 1024
 TAG_BYTES = 16
 _STORED_PACKAGE = PACKAGE_BYTES + TAG_BYTES
-_TOGETHER = 4
-"""So many packages are one buffer: what passes it on does so less often, and the allocator need not ask the kernel."""
+_TOGETHER = 16
+"""So many packages are one buffer: as many as a piece of an upload has, whose stripe it then is as it is."""
+_FEW = 4
+
+_rooms = Buffers(kept=4)
 
 
 class DataKeys(Protocol):
@@ -64,12 +68,12 @@ class Cipher:
         end = min((last + 1) * _STORED_PACKAGE, size + packages(size) * TAG_BYTES)
         return StoredRange(first * _STORED_PACKAGE, end, start - first * PACKAGE_BYTES)
 
-    def encoder(self) -> Encoder:
+    def encoder(self, size: int | None) -> Encoder:
         data_key, parameters = self._keys.make()
-        return _Encoder(data_key, parameters, hides_digest=self._hides_digest)
+        return _Encoder(data_key, parameters, size, hides_digest=self._hides_digest)
 
     def decoder(self, stored_start: int, size: int) -> Decoder:
-        return _Decoder(self._keys.open(self._parameters), stored_start // _STORED_PACKAGE, packages(size))
+        return _Decoder(self._keys.open(self._parameters), stored_start // _STORED_PACKAGE, size)
 
 
 class _Packages(ABC):
@@ -78,91 +82,112 @@ class _Packages(ABC):
     Args:
         size: of a package that is taken.
         made: of what it becomes.
+        left: how many bytes will be taken, if that is known.
+        number: of the first package.
+        count: of all packages of the stream, if that is known.
     """
 
-    def __init__(self, size: int, made: int) -> None:
-        self._size, self._made = size, made
-        self._number = 0
+    def __init__(self, size: int, made: int, left: int | None, number: int, count: int | None) -> None:
+        self._size, self._made, self._left = size, made, left
+        self._number, self._count = number, count
         self._held = bytearray()
 
     @abstractmethod
-    def _turn(self, package: Buffer, room: memoryview) -> None:
-        """Write into the room what the next package becomes."""
+    def _turn(self, number: int, package: Buffer, room: memoryview, *, last: bool) -> None:
+        """Write into the room what a package becomes."""
 
-    def _take(self, data: Buffer, *, keep: int) -> Sequence[Buffer]:
-        """Return what whole packages become, all but the last ``keep`` bytes, some in one buffer."""
-        view = memoryview(data)
-        count = max(0, len(self._held) + len(view) - keep) // self._size
-        if not count:
-            self._held += view
-            return []
+    def _take(self, data: Buffer) -> Sequence[Buffer]:
+        """Return what whole packages become, some in one buffer."""
+        view, more = memoryview(data), self._made - self._size
+        if self._left is not None:
+            self._left -= len(view)
+        whole = self._whole(len(self._held) + len(view))
         ready: list[Buffer] = []
-        for number in range(count):
-            place = number % _TOGETHER * self._made
-            if not place:
-                room = memoryview(bytearray(min(_TOGETHER, count - number) * self._made))
-                ready.append(room)
-            if self._held:  # the rest of what came before, and what completes it
-                missing = self._size - len(self._held)
-                self._held += view[:missing]
-                view = view[missing:]
-                self._turn(self._held, room[place : place + self._made])
-                self._held = bytearray()
-            else:
-                self._turn(view[: self._size], room[place : place + self._made])
-                view = view[self._size :]
+        for start in range(0, whole, _TOGETHER * self._size):
+            stop = min(whole, start + _TOGETHER * self._size)
+            firsts, place = range(start, stop, self._size), 0
+            room = self._room(stop - start + len(firsts) * more)
+            for first in firsts:
+                package, view = self._next(view, min(self._size, stop - first))
+                end = place + len(package) + more
+                number, self._number = self._number, self._number + 1
+                self._turn(number, package, room[place:end], last=self._number == self._count)
+                place = end
+            ready.append(room)
         self._held += view
         return ready
 
+    def _whole(self, there: int) -> int:
+        """Return how many of the bytes that are there make whole packages; the last one may be short."""
+        if self._left == 0:
+            return there
+        if self._left is None:  # what is full may be the last, and is sealed as such
+            there = max(0, there - 1)
+        return there - there % self._size
+
+    def _next(self, view: memoryview, size: int) -> tuple[Buffer, memoryview]:
+        """Return the next package, and the rest of the view: where bytes are held, these begin it."""
+        if not self._held:
+            return view[:size], view[size:]
+        missing = size - len(self._held)
+        package, self._held = self._held, bytearray()
+        package += view[:missing]
+        return package, view[missing:]
+
+    def _room(self, size: int) -> memoryview:
+        """Return room for packages. That for a few, of any length, would displace what is worth being kept."""
+        if size <= _FEW * self._made:
+            return memoryview(bytearray(size))
+        return _rooms.take(_TOGETHER * self._made)[:size]
+
 
 class _Encoder(_Packages):
-    def __init__(self, data_key: bytes, parameters: Mapping[str, str], *, hides_digest: bool) -> None:
-        super().__init__(PACKAGE_BYTES, _STORED_PACKAGE)
+    def __init__(self, data_key: bytes, parameters: Mapping[str, str], size: int | None, *, hides_digest: bool) -> None:
+        count = None if size is None else packages(size)
+        super().__init__(PACKAGE_BYTES, _STORED_PACKAGE, size, 0, count)
         self._cipher = library().cipher(data_key)
         self._hiding_key = data_key if hides_digest else b""
         self.parameters = parameters
 
     def encode(self, data: Buffer) -> Sequence[Buffer]:
-        return self._take(data, keep=1)  # a package that is full may be the last, and is sealed as such
+        if self._left is not None and len(data) > self._left:
+            raise ValueError("more bytes came than were announced")
+        return self._take(data)
 
     def finish(self) -> Sequence[Buffer]:
-        if not self._held:
-            return []
-        number, held, self._held = self._number, self._held, bytearray()
-        return [self._cipher.encrypt(_nonce(number), held, _bound(number, last=True))]
+        if self._left:
+            raise ValueError("fewer bytes came than were announced")
+        self._left, self._count = 0, self._number + 1
+        return self._take(b"")
 
     def etag(self, digest: str) -> str:
         if not self._hiding_key:
             return digest
         return hmac.digest(self._hiding_key, b"s3ish entity tag 1 " + digest.encode(), sha256).hex()[: len(digest)]
 
-    def _turn(self, package: Buffer, room: memoryview) -> None:
-        number, self._number = self._number, self._number + 1
-        self._cipher.encrypt_into(_nonce(number), package, _bound(number, last=False), room)
+    def _turn(self, number: int, package: Buffer, room: memoryview, *, last: bool) -> None:
+        self._cipher.encrypt_into(_nonce(number), package, _bound(number, last=last), room)
 
 
 class _Decoder(_Packages):
-    def __init__(self, data_key: bytes, first: int, count: int) -> None:
-        super().__init__(_STORED_PACKAGE, PACKAGE_BYTES)
+    def __init__(self, data_key: bytes, first: int, size: int) -> None:
+        count = packages(size)
+        left = size + count * TAG_BYTES - first * _STORED_PACKAGE
+        super().__init__(_STORED_PACKAGE, PACKAGE_BYTES, left, first, count)
         self._cipher = library().cipher(data_key)
-        self._number, self._count = first, count
 
     def decode(self, data: Buffer) -> Sequence[Buffer]:
-        return self._take(data, keep=0)
+        return self._take(data)
 
     def finish(self) -> Sequence[Buffer]:
-        if not self._held:
-            return []
-        room = memoryview(bytearray(max(0, len(self._held) - TAG_BYTES)))
-        self._turn(self._held, room)
-        self._held = bytearray()
-        return [room]
+        if self._held:
+            raise Corrupt(f"package {self._number} is not whole")
+        return []
 
-    def _turn(self, package: Buffer, room: memoryview) -> None:
-        number, self._number = self._number, self._number + 1
+    def _turn(self, number: int, package: Buffer, room: memoryview, *, last: bool) -> None:
         try:
-            self._cipher.decrypt_into(_nonce(number), package, _bound(number, last=number == self._count - 1), room)
-        except (library().invalid, ValueError) as error:
+            self._cipher.decrypt_into(_nonce(number), package, _bound(number, last=last), room)
+        except library().invalid as error:
             raise Corrupt(f"package {number} is not what was encrypted") from error
 
 

@@ -61,8 +61,8 @@ class Codec(Protocol):
     def stored_range(self, start: int, stop: int, size: int) -> StoredRange:
         """Return what must be read for the bytes ``[start, stop)``, at least one, of an object of ``size`` bytes."""
 
-    def encoder(self) -> Encoder:
-        """Begin to encode a stream."""
+    def encoder(self, size: int | None) -> Encoder:
+        """Begin to encode a stream of so many bytes, if that is known. The encoder raises ValueError if others come."""
 
     def decoder(self, stored_start: int, size: int) -> Decoder:
         """Begin to decode the stored bytes that begin at ``stored_start``, of an object of ``size`` bytes.

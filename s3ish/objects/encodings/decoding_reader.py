@@ -6,10 +6,9 @@ from typing import Self
 
 from s3ish.blob.protocol import BlobReader, Buffer, Corrupt
 from s3ish.objects.encodings.codec import Decoder
-from s3ish.threads import ThreadPool
 
-_BRIEF_BYTES = 1 << 20
-"""Up to so many bytes are decoded by the event loop: to hand them to a thread takes longer."""
+_TURN_BYTES = 2 << 20
+"""So much the event loop decodes at a time; no thread does, see ``encoding_writer``."""
 
 
 class Stage:
@@ -65,8 +64,9 @@ class DecodingReader:
         stages: of the range, the last link's first.
     """
 
-    def __init__(self, reader: BlobReader, stages: Sequence[Stage], offload: ThreadPool) -> None:
-        self._reader, self._stages, self._offload = reader, stages, offload
+    def __init__(self, reader: BlobReader, stages: Sequence[Stage]) -> None:
+        self._reader, self._stages = reader, stages
+        self._stored = memoryview(b"")
         self._pieces: deque[Buffer] = deque()
         self._ended = False
 
@@ -89,16 +89,18 @@ class DecodingReader:
 
     async def close(self) -> None:
         self._pieces.clear()
+        self._stored = memoryview(b"")
         await self._reader.close()
 
     async def _fill(self) -> None:
         """Have a piece ready, or none at the end."""
         while not self._pieces and not self._ended:
-            stored = await anext(self._reader, None)
-            if stored is None:
-                self._ended = True
-                self._pieces.extend(finish(self._stages))
-            elif len(stored) <= _BRIEF_BYTES:
-                self._pieces.extend(decode(self._stages, [stored]))
-            else:
-                self._pieces.extend(await self._offload.run(decode, self._stages, [stored]))
+            if not self._stored:
+                stored = await anext(self._reader, None)
+                if stored is None:
+                    self._ended = True
+                    self._pieces.extend(finish(self._stages))
+                    return
+                self._stored = memoryview(stored)
+            now, self._stored = self._stored[:_TURN_BYTES], self._stored[_TURN_BYTES:]
+            self._pieces.extend(decode(self._stages, [now]))

@@ -1,14 +1,18 @@
 """A writer of a blob that encodes what it is given."""
 
+import asyncio
 from collections.abc import Sequence
 
 from s3ish.blob.protocol import BlobWriter, Buffer, Work
 from s3ish.model import BlobRef, Link
 from s3ish.objects.encodings.codec import Encoder
-from s3ish.threads import ThreadPool
 
-_BRIEF_BYTES = 128 << 10
-"""Up to so many bytes are encoded by the event loop: to hand them to a thread takes longer."""
+_TURN_BYTES = 1 << 20
+"""So much the event loop encodes at a time: others wait for as long as that takes.
+
+No thread does it: the library holds the interpreter's lock meanwhile, so that no more is done at a time than without
+one, and to hand the data over and back costs as much again.
+"""
 
 
 class EncodingWriter:
@@ -20,26 +24,20 @@ class EncodingWriter:
         encoders: one of each, in their order.
     """
 
-    def __init__(
-        self, writer: BlobWriter, links: Sequence[Link], encoders: Sequence[Encoder], offload: ThreadPool
-    ) -> None:
-        self._writer, self._asked, self._encoders, self._offload = writer, links, encoders, offload
+    def __init__(self, writer: BlobWriter, links: Sequence[Link], encoders: Sequence[Encoder]) -> None:
+        self._writer, self._asked, self._encoders = writer, links, encoders
 
     async def write(self, data: Buffer, before: Work | None = None) -> None:
         """Append data; see ``BlobWriter.write``. Raises Full, Unwritable."""
-
-        def work() -> list[Buffer]:
+        view = memoryview(data)
+        for start in range(0, len(view) or 1, _TURN_BYTES):
+            if start:
+                await asyncio.sleep(0)
+            pieces = _through(self._encoders, [view[start : start + _TURN_BYTES]])
             if before:
-                before()
-            return _through(self._encoders, [data])
-
-        if before:
-            pieces = await self._offload.run_short(work)
-        elif len(data) <= _BRIEF_BYTES:
-            pieces = work()
-        else:
-            pieces = await self._offload.run(work)
-        await self._pass_on(pieces)
+                await self._writer.write(pieces.pop(0) if pieces else b"", before)
+                before = None
+            await self._pass_on(pieces)
 
     async def finish(self) -> BlobRef:
         """End the data and make it durable. Returns the reference. Raises Full, Unwritable."""

@@ -559,3 +559,20 @@ def home_on(store, position):
     """Return a home whose next blob has a file on a volume, be it small or large."""
     store.core.token = lambda: "fixed"
     return next(f"b/{n}" for n in range(100) if position in store.volumes.place(f"b/{n}@fixed", 3)[:2])
+
+
+@pytest.mark.parametrize(
+    ("pieces", "stripe"),
+    [
+        (None, 1 << 20),
+        (1, 128 << 10),
+        (200_000, 200_000),
+        (1 << 20, 1 << 20),
+        ((1 << 20) + 256, (1 << 20) + 256),
+        ((1 << 20) + (1 << 12), (1 << 20) + (1 << 12)),
+        ((1 << 20) + (1 << 12) + 1, 1 << 20),
+        (64 << 20, 1 << 20),
+    ],
+)
+def test_a_stripe_is_as_long_as_the_pieces_that_are_written_if_they_are_not_much_longer(pieces, stripe):
+    assert BlobSettings().stripe_of(pieces) == stripe

@@ -20,9 +20,9 @@ def keyring(*masters):
     return Keyring(masters or (MASTER,), lambda count: next(numbers).to_bytes(count, "big"))
 
 
-def encrypt(data, keys=None, piece=1000):
+def encrypt(data, keys=None, piece=1000, announced=None):
     """Return what is stored of data, and the parameters of the link."""
-    encoder = Cipher(keys or keyring(), {}).encoder()
+    encoder = Cipher(keys or keyring(), {}).encoder(announced)
     stored = b"".join(
         bytes(part) for start in range(0, len(data), piece) for part in encoder.encode(data[start : start + piece])
     )
@@ -39,13 +39,39 @@ def decrypt(stored, parameters, start, stop, size, keys=None):
 
 @pytest.mark.parametrize("size", SIZES)
 @pytest.mark.parametrize("piece", [1000, 100_000])
-def test_every_range_comes_back(size, piece):
+@pytest.mark.parametrize("announced", [True, False])
+def test_every_range_comes_back(size, piece, announced):
     data = sample(size)
-    stored, parameters = encrypt(data, piece=piece)
+    stored, parameters = encrypt(data, piece=piece, announced=size if announced else None)
     assert len(stored) == Cipher(keyring(), {}).stored_size(size) == size + packages(size) * TAG_BYTES
     edges = sorted({0, 1, size // 2, size - 1, size, PACKAGE_BYTES, PACKAGE_BYTES + 1} & set(range(size + 1)))
     for start, stop in itertools.combinations(edges, 2):
         assert decrypt(stored, parameters, start, stop, size) == data[start:stop]
+
+
+def test_a_piece_of_an_upload_of_known_length_becomes_one_buffer():
+    piece, cipher = 16 * PACKAGE_BYTES, Cipher(keyring(), {})
+    encoder = cipher.encoder(2 * piece + 5)
+    made = [encoder.encode(bytes(size)) for size in (piece, piece, 5)]
+    assert [list(map(len, buffers)) for buffers in made] == [[cipher.stored_size(size)] for size in (piece, piece, 5)]
+    assert encoder.finish() == []
+
+
+@pytest.mark.parametrize("announced", [0, PACKAGE_BYTES - 1, PACKAGE_BYTES, PACKAGE_BYTES + 2, 3 * PACKAGE_BYTES])
+def test_what_is_not_as_long_as_was_announced_is_not_stored(announced):
+    """Its last package would not be known as such."""
+    with pytest.raises(ValueError, match="bytes came than were announced"):
+        encrypt(sample(PACKAGE_BYTES + 1), announced=announced)
+
+
+def test_memory_is_used_again_only_when_nobody_sees_it():
+    piece = 16 * PACKAGE_BYTES
+    encoder = Cipher(keyring(), {}).encoder(3 * piece)
+    first, second = (encoder.encode(bytes(piece))[0] for _ in range(2))
+    kept, memory = bytes(first), second.obj
+    del second
+    assert encoder.encode(bytes(piece))[0].obj is memory
+    assert first == kept
 
 
 def test_a_range_needs_its_packages_alone():

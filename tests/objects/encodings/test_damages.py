@@ -55,9 +55,9 @@ class Stored:
     """An object that is stored: its data, its bytes on the drive, its links."""
 
     def __init__(self, encodings, links, data):
-        encoders = [codec.encoder() for codec in encodings.chain(links)._codecs]
-        stored = data
-        for encoder in encoders:
+        encoders, stored = [], data
+        for codec in encodings.chain(links)._codecs:
+            encoders.append(encoder := codec.encoder(len(stored)))
             stored = b"".join(map(bytes, [*encoder.encode(stored), *encoder.finish()]))
         self.data, self.stored = data, stored
         self.links = tuple(

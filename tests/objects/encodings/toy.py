@@ -25,7 +25,7 @@ class Toy:
         end = min((last + 1) * (PACKAGE + 1), self.stored_size(size))
         return StoredRange(first * (PACKAGE + 1), end, start - first * PACKAGE)
 
-    def encoder(self):
+    def encoder(self, size):
         return ToyEncoder(self.add)
 
     def decoder(self, stored_start, size):
