@@ -6,7 +6,6 @@ range decrypts the packages that it touches. The data key stands in the link's p
 """
 
 import hmac
-from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from hashlib import sha256
 from typing import Protocol
@@ -26,8 +25,14 @@ _STORED_PACKAGE = PACKAGE_BYTES + TAG_BYTES
 _TOGETHER = 16
 """So many packages are one buffer: as many as a piece of an upload has, whose stripe it then is as it is."""
 _FEW = 4
+"""Up to so many have room of their own length."""
+_BOUND = b"s3ish package 1"
+_NOT_LAST, _LAST = b"\0", b"\1"
 
 _rooms = Buffers(kept=4)
+
+_Turn = Callable[[bytes, Buffer, bytes, memoryview], object]
+"""Takes a nonce, a package, what is authenticated with it, and room for what it becomes."""
 
 
 class DataKeys(Protocol):
@@ -76,10 +81,11 @@ class Cipher:
         return _Decoder(self._keys.open(self._parameters), stored_start // _STORED_PACKAGE, size)
 
 
-class _Packages(ABC):
+class _Packages:
     """Takes bytes of any number, and turns whole packages of them into others, without copying what is whole.
 
     Args:
+        turn: makes one package of another.
         size: of a package that is taken.
         made: of what it becomes.
         left: how many bytes will be taken, if that is known.
@@ -87,35 +93,45 @@ class _Packages(ABC):
         count: of all packages of the stream, if that is known.
     """
 
-    def __init__(self, size: int, made: int, left: int | None, number: int, count: int | None) -> None:
+    def __init__(self, turn: _Turn, size: int, made: int, left: int | None, number: int, count: int | None) -> None:
+        self._turn = turn
         self._size, self._made, self._left = size, made, left
         self._number, self._count = number, count
         self._held = bytearray()
 
-    @abstractmethod
-    def _turn(self, number: int, package: Buffer, room: memoryview, *, last: bool) -> None:
-        """Write into the room what a package becomes."""
-
     def _take(self, data: Buffer) -> Sequence[Buffer]:
         """Return what whole packages become, some in one buffer."""
-        view, more = memoryview(data), self._made - self._size
+        view = memoryview(data)
         if self._left is not None:
             self._left -= len(view)
         whole = self._whole(len(self._held) + len(view))
         ready: list[Buffer] = []
         for start in range(0, whole, _TOGETHER * self._size):
-            stop = min(whole, start + _TOGETHER * self._size)
-            firsts, place = range(start, stop, self._size), 0
-            room = self._room(stop - start + len(firsts) * more)
-            for first in firsts:
-                package, view = self._next(view, min(self._size, stop - first))
-                end = place + len(package) + more
-                number, self._number = self._number, self._number + 1
-                self._turn(number, package, room[place:end], last=self._number == self._count)
-                place = end
+            room, view = self._turn_some(view, min(whole - start, _TOGETHER * self._size))
             ready.append(room)
         self._held += view
         return ready
+
+    def _turn_some(self, view: memoryview, count: int) -> tuple[memoryview, memoryview]:
+        """Return what so many bytes become, and the rest of the view. What is held comes before it."""
+        size, more, place = self._size, self._made - self._size, 0
+        firsts, begin = range(0, count, size), -len(self._held)
+        room = self._room(count + len(firsts) * more)
+        for first in firsts:
+            stop = begin + min(first + size, count)
+            package: Buffer = view[begin + first : stop] if not self._held else self._complete(view[:stop])
+            end = place + len(package) + more
+            nonce = self._number.to_bytes(12, "big")
+            self._number += 1
+            bound = _BOUND + nonce[4:] + (_LAST if self._number == self._count else _NOT_LAST)
+            self._turn(nonce, package, bound, room[place:end])
+            place = end
+        return room, view[begin + count :]
+
+    def _complete(self, rest: memoryview) -> bytearray:
+        package, self._held = self._held, bytearray()
+        package += rest
+        return package
 
     def _whole(self, there: int) -> int:
         """Return how many of the bytes that are there make whole packages; the last one may be short."""
@@ -124,15 +140,6 @@ class _Packages(ABC):
         if self._left is None:  # what is full may be the last, and is sealed as such
             there = max(0, there - 1)
         return there - there % self._size
-
-    def _next(self, view: memoryview, size: int) -> tuple[Buffer, memoryview]:
-        """Return the next package, and the rest of the view: where bytes are held, these begin it."""
-        if not self._held:
-            return view[:size], view[size:]
-        missing = size - len(self._held)
-        package, self._held = self._held, bytearray()
-        package += view[:missing]
-        return package, view[missing:]
 
     def _room(self, size: int) -> memoryview:
         """Return room for packages. That for a few, of any length, would displace what is worth being kept."""
@@ -144,8 +151,8 @@ class _Packages(ABC):
 class _Encoder(_Packages):
     def __init__(self, data_key: bytes, parameters: Mapping[str, str], size: int | None, *, hides_digest: bool) -> None:
         count = None if size is None else packages(size)
-        super().__init__(PACKAGE_BYTES, _STORED_PACKAGE, size, 0, count)
-        self._cipher = library().cipher(data_key)
+        turn = library().cipher(data_key).encrypt_into
+        super().__init__(turn, PACKAGE_BYTES, _STORED_PACKAGE, size, 0, count)
         self._hiding_key = data_key if hides_digest else b""
         self.parameters = parameters
 
@@ -165,38 +172,24 @@ class _Encoder(_Packages):
             return digest
         return hmac.digest(self._hiding_key, b"s3ish entity tag 1 " + digest.encode(), sha256).hex()[: len(digest)]
 
-    def _turn(self, number: int, package: Buffer, room: memoryview, *, last: bool) -> None:
-        self._cipher.encrypt_into(_nonce(number), package, _bound(number, last=last), room)
-
 
 class _Decoder(_Packages):
     def __init__(self, data_key: bytes, first: int, size: int) -> None:
         count = packages(size)
         left = size + count * TAG_BYTES - first * _STORED_PACKAGE
-        super().__init__(_STORED_PACKAGE, PACKAGE_BYTES, left, first, count)
-        self._cipher = library().cipher(data_key)
+        turn = library().cipher(data_key).decrypt_into
+        super().__init__(turn, _STORED_PACKAGE, PACKAGE_BYTES, left, first, count)
 
     def decode(self, data: Buffer) -> Sequence[Buffer]:
-        return self._take(data)
+        try:
+            return self._take(data)
+        except library().invalid as error:
+            raise Corrupt(f"package {self._number - 1} is not what was encrypted") from error
 
     def finish(self) -> Sequence[Buffer]:
         if self._held:
             raise Corrupt(f"package {self._number} is not whole")
         return []
-
-    def _turn(self, number: int, package: Buffer, room: memoryview, *, last: bool) -> None:
-        try:
-            self._cipher.decrypt_into(_nonce(number), package, _bound(number, last=last), room)
-        except library().invalid as error:
-            raise Corrupt(f"package {number} is not what was encrypted") from error
-
-
-def _nonce(number: int) -> bytes:
-    return number.to_bytes(12, "big")
-
-
-def _bound(number: int, *, last: bool) -> bytes:
-    return b"s3ish package 1" + number.to_bytes(8, "big") + bytes((last,))
 
 
 def codec_of(keys: DataKeys) -> Callable[[Mapping[str, str]], Codec]:
