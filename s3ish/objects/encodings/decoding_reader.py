@@ -66,7 +66,7 @@ class DecodingReader:
 
     def __init__(self, reader: BlobReader, stages: Sequence[Stage]) -> None:
         self._reader, self._stages = reader, stages
-        self._stored = memoryview(b"")
+        self._stored: memoryview | None = None  # what is not decoded yet; a view of nothing would keep its memory
         self._pieces: deque[Buffer] = deque()
         self._ended = False
 
@@ -89,18 +89,17 @@ class DecodingReader:
 
     async def close(self) -> None:
         self._pieces.clear()
-        self._stored = memoryview(b"")
+        self._stored = None
         await self._reader.close()
 
     async def _fill(self) -> None:
         """Have a piece ready, or none at the end."""
         while not self._pieces and not self._ended:
-            if not self._stored:
-                stored = await anext(self._reader, None)
-                if stored is None:
-                    self._ended = True
-                    self._pieces.extend(finish(self._stages))
-                    return
-                self._stored = memoryview(stored)
-            now, self._stored = self._stored[:_TURN_BYTES], self._stored[_TURN_BYTES:]
-            self._pieces.extend(decode(self._stages, [now]))
+            stored = self._stored or await anext(self._reader, None)
+            if stored is None:
+                self._ended = True
+                self._pieces.extend(finish(self._stages))
+                return
+            view = memoryview(stored)
+            self._stored = view[_TURN_BYTES:] if len(view) > _TURN_BYTES else None
+            self._pieces.extend(decode(self._stages, [view[:_TURN_BYTES]]))
