@@ -1,7 +1,7 @@
 """What a link of the chain between an object's bytes and those that are stored must be able to do.
 
-All of it is synchronous, and called on the event loop with what takes little time; a codec does no I/O. A cipher, a compression, a delta are
-codecs. They see bytes and sizes, neither keys of objects nor blobs.
+All of it is synchronous, and called on the event loop with what takes little time; a codec does no I/O. A cipher, a
+compression, a delta are codecs. They see bytes and sizes, neither keys of objects nor blobs.
 """
 
 from collections.abc import Callable, Mapping, Sequence
