@@ -95,8 +95,8 @@ class DecodingReader:
     async def _fill(self) -> None:
         """Have a piece ready, or none at the end."""
         while not self._pieces and not self._ended:
-            stored = self._stored or await anext(self._reader, None)
-            if stored is None:
+            stored: Buffer | None = self._stored
+            if stored is None and (stored := await anext(self._reader, None)) is None:
                 self._ended = True
                 self._pieces.extend(finish(self._stages))
                 return
