@@ -6,6 +6,7 @@ import http.client
 import json
 import os
 import textwrap
+import unittest
 import urllib.error
 import urllib.request
 from concurrent.futures import ThreadPoolExecutor
@@ -87,6 +88,9 @@ def test_a_signature_of_any_region_and_a_bucket_in_it(server):
     s3 = boto3.client("s3", **server.client_arguments | {"region_name": "ap-south-2"})
     s3.create_bucket(Bucket="far", CreateBucketConfiguration={"LocationConstraint": "ap-south-2"})
     assert s3.get_bucket_location(Bucket="far")["LocationConstraint"] == "ap-south-2"
+    with pytest.raises(ClientError, match="BucketAlreadyOwnedByYou"):  # as everywhere but in us-east-1
+        s3.create_bucket(Bucket="far", CreateBucketConfiguration={"LocationConstraint": "ap-south-2"})
+    s3.create_bucket(Bucket="made")
     s3.put_object(Bucket="far", Key="a", Body=b"x")
     with pytest.raises(ClientError, match="SignatureDoesNotMatch"):
         boto3.client("s3", **server.client_arguments | {"aws_secret_access_key": "wrong"}).list_buckets()
@@ -523,6 +527,62 @@ def test_a_decorator_takes_coroutines_and_classes(monkeypatch):
     assert asyncio.run(coroutine()).startswith("http://127.0.0.1:")
     assert TestIt().test_one() != TestIt().test_one()
     assert TestIt().helper() is None
+
+
+def test_what_prepares_a_test_of_a_class_has_its_server(monkeypatch):
+    monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
+    seen = []
+
+    def note(what):
+        seen.append((what, [it["Name"] for it in boto3.client("s3").list_buckets()["Buckets"]]))
+
+    @mock_s3(buckets=("made",))
+    class Case(unittest.TestCase):
+        def setUp(self):
+            boto3.client("s3").create_bucket(Bucket="prepared")
+
+        def test_one(self):
+            note("test")
+            boto3.client("s3").delete_bucket(Bucket="made")
+
+        test_two = test_one
+
+        def tearDown(self):
+            note("end")
+
+    result = unittest.TestResult()
+    unittest.defaultTestLoader.loadTestsFromTestCase(Case).run(result)
+    assert (result.testsRun, result.errors, result.failures) == (2, [], [])
+    assert seen == [("test", ["made", "prepared"]), ("end", ["prepared"])] * 2
+    assert "AWS_ENDPOINT_URL" not in os.environ
+
+
+def test_what_prepares_a_test_of_a_class_of_pytest_has_its_server(tmp_path):
+    code = """
+        import boto3
+        import os
+        from s3ish.testing import mock_s3
+
+        class Prepared:
+            def setup_method(self):
+                boto3.client("s3").create_bucket(Bucket="prepared")
+
+        @mock_s3
+        class TestOne(Prepared):
+            def test_one(self):
+                assert len(boto3.client("s3").list_buckets()["Buckets"]) == 1
+
+            test_two = test_one
+
+            def teardown_method(self, method):
+                boto3.client("s3").delete_bucket(Bucket="prepared")
+
+        def test_after():
+            assert "AWS_ENDPOINT_URL" not in os.environ
+    """
+    (tmp_path / "test_it.py").write_text(textwrap.dedent(code))
+    ended = run_pytest(tmp_path)
+    assert "3 passed" in ended.stdout, ended.stdout + ended.stderr
 
 
 def test_a_server_of_an_event_loop(tmp_path):

@@ -116,7 +116,7 @@ async def create_bucket(context: Context, request: CreateBucketRequest) -> Creat
             versioning="Enabled" if request.object_lock else "",
         )
     except BucketAlreadyOwnedByYou:
-        if context.store.region != CLASSIC_REGION:  # there, and only there, S3 has always answered 200
+        if region != CLASSIC_REGION:  # there, and only there, S3 has always answered 200
             raise
     return CreateBucketResponse(location=f"/{request.bucket}")
 

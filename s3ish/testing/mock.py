@@ -4,6 +4,7 @@ import contextlib
 import functools
 import inspect
 import os
+import unittest
 from collections.abc import Iterator
 from typing import Any, TypeVar
 
@@ -48,13 +49,22 @@ class _Mock:
         if self._stack:
             self._stack.close()
 
+    def _within_class(self, what: Any) -> None:
+        """Let each test of a class have a server of its own, in what prepares it and clears up after it too."""
+        if issubclass(what, unittest.TestCase):
+            what.run = self(what.run)
+        elif hasattr(what, "setup_method"):
+            _prepare_within(what, self._options)
+        else:
+            for name, value in list(vars(what).items()):
+                if name.startswith("test") and inspect.isfunction(value):
+                    setattr(what, name, self(value))
+
     def __call__(self, what: T) -> T:
         """Return a function that has a server of its own each time, or a class each of whose tests has one."""
         wrapped: Any = what
         if isinstance(what, type):
-            for name, value in list(vars(what).items()):
-                if name.startswith("test") and inspect.isfunction(value):
-                    setattr(what, name, self(value))
+            self._within_class(what)
             return what
         options = self._options
         if inspect.iscoroutinefunction(what):
@@ -94,12 +104,36 @@ class _Mock:
         return within  # type: ignore[return-value]  # of the same signature
 
 
+def _prepare_within(what: Any, options: dict[str, Any]) -> None:
+    """Let a class of pytest have a server from before ``setup_method`` until ``teardown_method`` has ended."""
+    prepare, clear_up = what.setup_method, getattr(what, "teardown_method", lambda _: None)
+    begun = contextlib.ExitStack()
+
+    def setup_method(self: Any, method: Any) -> None:
+        with contextlib.ExitStack() as stack:
+            stack.enter_context(_Mock(options))
+            _call(prepare, self, method)
+            begun.push(stack.pop_all())
+
+    def teardown_method(self: Any, method: Any) -> None:
+        with begun:
+            _call(clear_up, self, method)
+
+    what.setup_method, what.teardown_method = setup_method, teardown_method
+
+
+def _call(of_class: Any, instance: Any, method: Any) -> None:
+    """Call what pytest calls with the test or without."""
+    of_class(*(instance, method)[: len(inspect.signature(of_class).parameters)])
+
+
 def mock_s3(what: Any = None, /, **options: Any) -> Any:
     """Run code with AWS's environment leading to a server of its own.
 
     ``with mock_s3() as server:``, or ``@mock_s3`` and ``@mock_s3(buckets=("made",))`` on a function, a coroutine
     function, a generator of either kind (a fixture) or a class of tests. Clients that are made within come to it
-    without a change of the code.
+    without a change of the code. Of a class, ``setUp`` or ``setup_method`` has the server of its test; ``setUpClass``
+    has none.
 
     Args:
         what: what is decorated.

@@ -46,7 +46,7 @@ async def test_readiness_is_not_life():
     status, _, body = await ask("/_localstack/health", ready=False)
     assert (status, json.loads(body)) == (503, {"services": {"s3": "starting"}})
     status, _, body = await ask("/_localstack/health")
-    assert (status, json.loads(body)) == (200, {"services": {"s3": "running"}})
+    assert (status, body) == (200, b'{"services": {"s3": "running"}}'), "with the blanks that health checks look for"
 
 
 @pytest.mark.parametrize(
