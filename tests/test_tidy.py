@@ -21,6 +21,7 @@ ABOVE = {"engines", "config", "process", "http", "server", "jobs", "integrity"}
 MAY_IMPORT = {
     "cli": ABOVE
     | {"app", "memory_app", "config_sources", "dropin", "api", "objects", "auth", "wire", "tables", "index", "blob"}
+    | {"outbound"}
     | LEAVES,
     "notifications": {"config", "jobs", "targets", "api", "objects"} | LEAVES,
     "answering": {"config", "server", "objects", "identity", "auth"} | LEAVES,
@@ -42,7 +43,7 @@ MAY_IMPORT = {
     | {"stage"}
     | {"furnish", "identity", "api", "objects", "auth", "tables", "index", "blob"}
     | LEAVES,
-    "testing": {"config", "memory_app", "process", "threads"},
+    "testing": {"config", "memory_app", "outbound", "process", "threads"},
     "pytest_plugin": {"testing"},
     "process": {
         "engines",

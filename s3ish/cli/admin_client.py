@@ -2,12 +2,14 @@
 
 import http.client
 import json
+import os
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 from urllib.parse import quote, urlencode, urlsplit
 
 from s3ish.auth.sign_request import sign_request
 from s3ish.clock import Clock
+from s3ish.outbound.tls import verifying
 
 _TIMEOUT_SECONDS = 30
 _PREFIX = "/-/admin"
@@ -66,9 +68,7 @@ class AdminClient:
             query=query,
             token=token,
         )
-        secure = self._where.scheme == "https"
-        kind = http.client.HTTPSConnection if secure else http.client.HTTPConnection
-        connection = kind(self._where.hostname or "", self._where.port, timeout=_TIMEOUT_SECONDS)
+        connection = self._connection()
         try:
             connection.request(method, f"{path}?{urlencode(query)}" if query else path, data, headers)
             answer = connection.getresponse()
@@ -78,6 +78,18 @@ class AdminClient:
         finally:
             connection.close()
         return _read(answer.status, content)
+
+    def _connection(self) -> http.client.HTTPConnection:
+        """Return a connection; as for clients of AWS, AWS_CA_BUNDLE names the authorities. Raises Refused."""
+        host, port = self._where.hostname or "", self._where.port
+        if self._where.scheme == "http":
+            return http.client.HTTPConnection(host, port, timeout=_TIMEOUT_SECONDS)
+        authorities = os.environ.get("AWS_CA_BUNDLE", "")
+        try:
+            trust = verifying(ca_file=authorities)
+        except OSError as error:
+            raise Refused(f"AWS_CA_BUNDLE: cannot read {authorities}: {error.strerror or error}") from error
+        return http.client.HTTPSConnection(host, port, timeout=_TIMEOUT_SECONDS, context=trust)
 
     def every(self, folder: str) -> Iterator[dict[str, Any]]:
         """Yield all of a folder, page by page. Raises Refused."""

@@ -18,6 +18,7 @@ import pytest
 from botocore.config import Config
 
 from s3ish.cli import cert
+from s3ish.testing import Running
 from tests.waiting import WAIT_SECONDS, wait_until
 
 
@@ -207,6 +208,22 @@ def test_cert_makes_what_serve_wants_and_says_how_to_trust_it(run_s3ish, start_s
         timeout=WAIT_SECONDS,
     )
     assert checked.returncode == 0, checked.stderr
+
+
+def test_commands_and_controls_trust_what_clients_do(run_s3ish, start_server, files, monkeypatch):
+    server = start_server("--test", **settings(files))
+    given = {"AWS_ENDPOINT_URL": server.endpoint, "S3ISH_ACCESS_KEY": "test", "S3ISH_SECRET_KEY": "test"}
+    refused = run_s3ish("user", "ls", **given)
+    assert (refused.returncode, "certificate verify failed" in refused.stderr) == (1, True)
+    trusted = run_s3ish("user", "ls", "--json", **given, AWS_CA_BUNDLE=str(files.authority))
+    assert (trusted.returncode, trusted.stdout) == (0, "[]\n"), trusted.stderr
+    wrong = run_s3ish("user", "ls", **given, AWS_CA_BUNDLE="none.pem")
+    assert wrong.stderr == "s3ish: AWS_CA_BUNDLE: cannot read none.pem: No such file or directory\n"
+    monkeypatch.delenv("AWS_CA_BUNDLE", raising=False)
+    with pytest.raises(ssl.SSLCertVerificationError):
+        Running(server.endpoint).reset()
+    monkeypatch.setenv("AWS_CA_BUNDLE", str(files.authority))
+    Running(server.endpoint).reset()
 
 
 def test_cert_replaces_nothing_unless_told_to(run_s3ish, tmp_path):
