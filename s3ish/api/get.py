@@ -35,6 +35,8 @@ from s3ish.wire.shape import shape
 
 Answer = TypeVar("Answer", bound="HeadObjectResponse")
 _SECOND = 1_000_000_000
+_FRESHNESS = ("cache-control", "expires")
+"""The kept headers that tell a cache for how long its copy may be used."""
 
 
 @shape
@@ -170,7 +172,7 @@ async def _look(context: Context, request: GetObjectRequest, key: CustomerKey | 
     version = await versions.get(context.store, request.bucket, request.key, request.version_id)
     check_key(version, key)
     if request.conditions:
-        _check_conditions(request.conditions, version, context.store.clock.service_ns())
+        _check_conditions(request, version, context.store.clock.service_ns())
     wanted = request.range if request.if_range is None or _is_same(request.if_range, version) else None
     return version, get.select(version, wanted, request.part_number)
 
@@ -185,7 +187,12 @@ def _is_same(validator: str, version: Version) -> bool:
     return _moment(validator) == version.modified_ns // _SECOND * _SECOND
 
 
-def _check_conditions(given: ConditionHeaders, version: Version, now_ns: int) -> None:
+def _check_conditions(request: GetObjectRequest, version: Version, now_ns: int) -> None:
+    """Raises PreconditionFailed, and NotModified with what the copy of a cache goes on with.
+
+    https://www.rfc-editor.org/rfc/rfc9110#section-15.4.5
+    """
+    given = request.conditions or ConditionHeaders()
     conditions = ReadConditions(
         if_match=given.if_match,
         if_none_match=given.if_none_match,
@@ -196,7 +203,16 @@ def _check_conditions(given: ConditionHeaders, version: Version, now_ns: int) ->
         conditions.check(version, now_ns)
     except (NotModified, PreconditionFailed) as refusal:
         refusal.headers |= {"etag": quoted(version.etag), "last-modified": write_http_date(version.modified_ns)}
+        if isinstance(refusal, NotModified):
+            kept = _kept_headers(request, version)
+            refusal.headers |= {name: kept[name] for name in _FRESHNESS if name in kept}
         raise
+
+
+def _kept_headers(request: GetObjectRequest, version: Version) -> dict[str, str]:
+    """Return the headers that are kept with a version, as the request wants them. Raises InvalidArgument."""
+    kept = version.attributes.headers
+    return kept | request.overrides.by_name() if request.overrides else kept
 
 
 def _moment(text: str | None) -> int | None:
@@ -217,9 +233,6 @@ def _describe(
 ) -> Answer:
     """Return the answer but for its body. Raises InvalidArgument."""
     attributes = version.attributes
-    kept = attributes.headers
-    if request.overrides:
-        kept = kept | request.overrides.by_name()
     checksum = get.checksum_of(version, span, request.part_number) if is_wanted(request.checksum_mode) else None
     return kind(
         code=206 if span.partial else 200,
@@ -233,7 +246,7 @@ def _describe(
         expiration=shown_expiry(context, version) if request.version_id is None else None,
         restore=shown_restore(version, context.store.clock.service_ns()) if version.restore else None,
         replication=version.replication or None,
-        kept=KeptHeaders.of(kept),
+        kept=KeptHeaders.of(_kept_headers(request, version)),
         storage_class=None if attributes.storage_class == "STANDARD" else attributes.storage_class,
         website_redirect=attributes.website_redirect or None,
         metadata={name: write_metadata(value) for name, value in attributes.metadata.items()},

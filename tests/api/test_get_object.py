@@ -187,6 +187,20 @@ def test_if_none_match(raw, key, etag):
         assert raw(method, key, headers={"If-None-Match": '"other"'}).status == 200
 
 
+def test_not_modified_says_for_how_long_the_copy_of_a_cache_is_fresh(raw, s3, bucket):
+    """RFC 9110, section 15.4.5: what a full answer says of that must be there."""
+    kept = {"CacheControl": "max-age=60", "Expires": "Wed, 21 Oct 2026 07:28:00 GMT"}
+    etag = s3.put_object(Bucket=bucket, Key="k", Body=b"old", ContentType="text/css", **kept)["ETag"]
+    for method in ("GET", "HEAD"):
+        for query, cache in [("", "max-age=60"), ("?response-cache-control=no-store", "no-store")]:
+            answer = raw(method, f"/{bucket}/k{query}", headers={"If-None-Match": etag})
+            is_not_modified(answer, etag)
+            assert (answer.headers["cache-control"], answer.headers["expires"]) == (cache, kept["Expires"])
+            assert "content-type" not in answer.headers
+        refused = raw(method, f"/{bucket}/k", headers={"If-Match": '"other"'})
+        assert (refused.status, "cache-control" in refused.headers) == (412, False)
+
+
 def test_if_modified_since(raw, key, etag, modified):
     def get(moment):
         return raw("GET", key, headers={"If-Modified-Since": format_datetime(moment, usegmt=True)})
