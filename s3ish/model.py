@@ -143,12 +143,13 @@ class Lock(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What keeps a version from being removed.
 
     ``until_ns`` is when its retention ends, in nanoseconds since the epoch. While ``event_hold`` is on, that is not
-    known: it lasts ``event_days`` or ``event_years`` from when the hold is released.
+    known: it lasts ``event_days`` or ``event_years`` from when the hold is released. ``legal_hold`` is None as long as
+    nobody has put one on, or taken it off.
     """
 
     mode: Literal["", "GOVERNANCE", "COMPLIANCE"] = ""
     until_ns: int = 0
-    legal_hold: bool = False
+    legal_hold: bool | None = None
     event_hold: bool = False
     event_days: int = 0
     event_years: int = 0

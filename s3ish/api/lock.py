@@ -266,7 +266,8 @@ async def shown_lock(context: Context, version: Version) -> LockEcho | None:
                 kept.event_days or None,
                 kept.event_years or None,
             )
-    if await context.may(Permit("s3:GetObjectLegalHold", version.bucket, version.key)):
+    held = kept.legal_hold is not None
+    if held and await context.may(Permit("s3:GetObjectLegalHold", version.bucket, version.key)):
         shown.legal_hold = "ON" if kept.legal_hold else "OFF"
     return shown
 
@@ -380,7 +381,7 @@ async def get_object_legal_hold(context: Context, request: LockRequest) -> Legal
     _check_lockable(context.target)
     version = await versions.get(context.store, request.bucket, request.key, request.version_id)
     kept = version.attributes.lock
-    if kept is None:
+    if kept is None or kept.legal_hold is None:
         raise NoSuchObjectLockConfiguration
     return LegalHold(status="ON" if kept.legal_hold else "OFF")
 

@@ -323,8 +323,7 @@ async def given_to(store: Store, destination: Bucket, key: str, attributes: Attr
     if is_lockable(destination) and not (lock and lock.mode):
         default = default_retention(destination, store.clock.service_ns())
         if default:
-            held = lock is not None and lock.legal_hold
-            attributes = replace(attributes, lock=replace(default, legal_hold=held))
+            attributes = replace(attributes, lock=replace(default, legal_hold=lock.legal_hold if lock else None))
     if not rule.key_id or not attributes.encryption.get("type", "").startswith("aws:kms"):
         return Given(attributes)
     encryption = attributes.encryption | {"key": rule.key_id}

@@ -69,7 +69,10 @@ def no_looser(lock: Lock | None, wanted: Lock | None, now_ns: int) -> Lock | Non
     if lock is None or wanted is None:
         return lock or wanted
     keeps = is_retained(lock, now_ns) and _loosens(lock, wanted)
-    return replace(lock if keeps else wanted, legal_hold=lock.legal_hold or wanted.legal_hold)
+    hold = lock.legal_hold or wanted.legal_hold
+    if hold is None:
+        hold = lock.legal_hold  # one that was taken off shows as such
+    return replace(lock if keeps else wanted, legal_hold=hold)
 
 
 def _loosens(lock: Lock, wanted: Lock) -> bool:

@@ -93,6 +93,28 @@ def test_compliance_binds_the_root_user_too(s3, locked, refused):
     refused("AccessDenied", 403, s3.delete_object, **call)
 
 
+def test_a_version_shows_a_legal_hold_once_one_was_put_on_or_off(s3, locked, refused):
+    """HeadObject's page: the header is not returned if the version has never had a legal hold applied."""
+    until = later(days=1)
+    never = put(s3, locked, ObjectLockMode="GOVERNANCE", ObjectLockRetainUntilDate=until)
+    off = put(s3, locked, ObjectLockLegalHoldStatus="OFF")
+    where = {"Bucket": locked, "Key": "k"}
+    for read in (s3.head_object, s3.get_object):
+        answer = read(**where, VersionId=never)
+        assert answer["ObjectLockMode"] == "GOVERNANCE"
+        assert "ObjectLockLegalHoldStatus" not in answer
+        assert read(**where, VersionId=off)["ObjectLockLegalHoldStatus"] == "OFF"
+    refused("NoSuchObjectLockConfiguration", 404, s3.get_object_legal_hold, **where, VersionId=never)
+    s3.put_object_retention(
+        **where,
+        VersionId=off,
+        Retention={"Mode": "GOVERNANCE", "RetainUntilDate": until},
+    )
+    assert s3.head_object(**where, VersionId=off)["ObjectLockLegalHoldStatus"] == "OFF"
+    s3.put_object_legal_hold(**where, VersionId=never, LegalHold={"Status": "ON"})
+    assert s3.head_object(**where, VersionId=never)["ObjectLockLegalHoldStatus"] == "ON"
+
+
 def test_a_legal_hold_lasts_until_it_is_taken_off(s3, locked, refused):
     version = put(s3, locked, ObjectLockLegalHoldStatus="ON")
     call = {"Bucket": locked, "Key": "k", "VersionId": version}

@@ -56,6 +56,8 @@ ENCRYPTIONS = (
     "c2",
 )
 HALF_DAY_NS = 12 * HOUR_NS
+HOLDS = {None: None, True: "ON", False: "OFF"}
+"""What an answer says of a legal hold."""
 
 
 def has_versions(machine):
@@ -257,7 +259,7 @@ class Machine:
             "x-amz-server-side-encryption-customer-algorithm": "AES256" if said.enc in ("c1", "c2") else None,
             "x-amz-restore": restore,
             "x-amz-object-lock-mode": lock.mode or None if lock else None,
-            "x-amz-object-lock-legal-hold": ("ON" if lock.hold else "OFF") if lock else None,
+            "x-amz-object-lock-legal-hold": HOLDS[lock.hold] if lock else None,
         }
 
     async def compare_more(self, name, key, held):

@@ -52,11 +52,12 @@ def encryption(name):
 
 @dataclass
 class Lock:
-    """The lock of a version: ``mode`` empty if nothing is retained, ``until`` in nanoseconds."""
+    """The lock of a version: ``mode`` empty if nothing is retained, ``until`` in nanoseconds, ``hold`` None if there
+    never was one."""
 
     mode: str = ""
     until: int = 0
-    hold: bool = False
+    hold: bool | None = None
 
     def retains(self, now):
         """Tell whether the retention lasts."""
@@ -64,7 +65,7 @@ class Lock:
 
     def keeps(self, now, *, bypass):
         """Tell whether a removal is refused."""
-        return self.hold or (self.retains(now) and not (bypass and self.mode == "GOVERNANCE"))
+        return bool(self.hold) or (self.retains(now) and not (bypass and self.mode == "GOVERNANCE"))
 
     def headers(self):
         """Return what asks for it when an object is made."""

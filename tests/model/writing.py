@@ -84,14 +84,14 @@ class Writing(Machine):
             lock = None
         if lock is not None:
             mode, half_days, hold = lock or ("", 0, True)
-            lock = Lock(mode, self.later(half_days) if mode else 0, hold)
+            lock = Lock(mode, self.later(half_days) if mode else 0, hold or None)
         return Said({"n": str(self.seed)}, f"x/{self.seed}", dict(tags), lock, storage, enc)
 
     def locked(self, name, lock):
         """Return the lock that a new object gets."""
         default = self.model[name].by_default(self.now)
         if default and (lock is None or not lock.mode):
-            return replace(default, hold=lock is not None and lock.hold)
+            return replace(default, hold=lock.hold if lock else None)
         return lock and replace(lock)
 
     def __init__(self):
