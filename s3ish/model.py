@@ -144,7 +144,7 @@ class Lock(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     ``until_ns`` is when its retention ends, in nanoseconds since the epoch. While ``event_hold`` is on, that is not
     known: it lasts ``event_days`` or ``event_years`` from when the hold is released. ``legal_hold`` is None as long as
-    nobody has put one on, or taken it off.
+    none was put on or taken off.
     """
 
     mode: Literal["", "GOVERNANCE", "COMPLIANCE"] = ""
