@@ -104,3 +104,37 @@ def test_lists_of_objects(start_server, script, tmp_path):
     keys = ("a.jpg", "b%20c.jpg")
     wanted = [{"Bucket": "photos", "Key": key, "Size": "1000", "StorageClass": "STANDARD"} for key in keys]
     assert told.read_text().splitlines() == list(map(str, wanted))
+
+
+def test_lifecycle(start_server, script, tmp_path):
+    (client,) = blocks("Lifecycle", "python")
+    server = start_server(tmp_path / "data")
+    told, process = script(client.replace("http://127.0.0.1:9000", server.endpoint), "client")
+    assert process.wait(60) == 0, told.read_text()
+    expires, left = told.read_text().splitlines()
+    assert re.fullmatch(r'expiry-date=".* 00:00:00 GMT", rule-id="temporary"', expires)
+    assert left == "['2026/b.pdf', 'tmp/c']"
+
+
+def test_websites(start_server, script, tmp_path):
+    (config,), (client,) = blocks("Websites", "toml"), blocks("Websites", "python")
+    (tmp_path / "s3ish.toml").write_text(config)
+    server = start_server(tmp_path / "data", "--config", tmp_path / "s3ish.toml")
+    told, process = script(client.replace("127.0.0.1:9000", server.endpoint.removeprefix("http://")), "client")
+    assert process.wait(60) == 0, told.read_text()
+    site = "http://blog.sites.example.com"
+    assert told.read_text().splitlines() == [
+        "200 home",
+        "200 posts",
+        f"302 {site}/posts/",
+        f"301 {site}/posts/a.html",
+        "404 nothing here",
+    ]
+
+
+def test_access_logs(start_server, script, tmp_path):
+    (client,) = blocks("Access logs", "python")
+    server = start_server(tmp_path / "data", S3ISH_JOBS_ACCESS_LOG_SECONDS="1")
+    told, process = script(client.replace("http://127.0.0.1:9000", server.endpoint), "client")
+    assert process.wait(60) == 0, told.read_text()
+    assert "REST.PUT.OBJECT order%201" in told.read_text().splitlines()
