@@ -167,6 +167,7 @@ _KEYS: dict[str, Callable[[Principal, Circumstances], tuple[str, ...]]] = {
     "aws:requestedregion": lambda _, c: _one(c.region),
     "aws:resourceaccount": lambda _, __: (ACCOUNT,),
     "aws:securetransport": lambda _, c: ("true" if c.secure else "false",),
+    "aws:sourceidentity": lambda p, _: _one(p.source_identity),
     "aws:sourceip": lambda _, c: _one(c.source),
     "aws:tagkeys": lambda p, c: tuple(key for key, _ in _requested_tags(p, c)),
     "aws:tokenissuetime": lambda p, _: () if p.issued is None else (_time(datetime.fromtimestamp(p.issued, UTC)),),

@@ -21,7 +21,8 @@ class User(Struct, frozen=True, dict=True):
     ``boundary`` bounds what its policies give. ``session`` narrows the rights of a session, ``parent`` is the key that
     it was asked for with. ``role`` is the role that it was given and the session's name (``reader/job-1``),
     ``role_name`` how policies name that role. ``issued`` is when the session began, in seconds since the
-    epoch; None for keys that last.
+    epoch; None for keys that last. Of the tags of a session those with the keys in ``transitive``, in lower case, go on
+    to sessions which it asks for, and so does ``source_identity``, who is behind it.
     """
 
     access_key: str
@@ -40,6 +41,8 @@ class User(Struct, frozen=True, dict=True):
     stamp: str = ""
     boundary: Policy | None = None
     issued: int | None = None
+    transitive: tuple[str, ...] = ()
+    source_identity: str = ""
 
     @cached_property
     def principal(self) -> Principal:
@@ -58,6 +61,8 @@ class User(Struct, frozen=True, dict=True):
             self.path,
             self.boundary,
             self.issued,
+            self.transitive,
+            self.source_identity,
         )
 
     def __repr__(self) -> str:

@@ -21,7 +21,7 @@ class Principal(Struct, frozen=True):
     account does. ``session`` narrows a session, ``boundary`` bounds what policies give; None where nothing does.
     ``names`` are other ARNs that mean it, without their beginning (``role/reader``); ``tags`` and ``id`` are what
     policies can ask, and ``issued``, when its temporary credentials were made (seconds since the epoch); None for keys
-    that last.
+    that last. ``transitive`` and ``source_identity`` are what a session passes on; see ``User``.
     """
 
     kind: Literal["root", "user", "session", "federated", "anonymous"]
@@ -36,6 +36,8 @@ class Principal(Struct, frozen=True):
     path: str = "/"
     boundary: "Policy | None" = None
     issued: int | None = None
+    transitive: tuple[str, ...] = ()
+    source_identity: str = ""
 
     @property
     def is_of_account(self) -> bool:

@@ -17,11 +17,13 @@ from msgspec import Struct
 
 from s3ish.auth.credentials import Holders, User
 from s3ish.auth.policy import Policy, read_policy
-from s3ish.errors import ExpiredToken, InvalidAccessKeyId, InvalidToken, MalformedPolicy
+from s3ish.errors import ExpiredToken, InvalidAccessKeyId, InvalidToken, MalformedPolicy, PackedPolicyTooLarge
 
 LEAST_SECONDS, MOST_SECONDS = 900, 43_200
 _SEAL_BYTES = 32
 _MAX_TOKEN = 64 * 1024
+MOST_TOKEN = 12 * 1024
+"""How many characters a new token has: every request of its session carries it among its headers."""
 
 
 class Session(Struct, frozen=True):
@@ -31,6 +33,8 @@ class Session(Struct, frozen=True):
 
     ``role`` and ``name`` are what the caller named it; ``policy`` narrows its rights, empty if nothing does.
     ``role_id`` is the id of a role that is kept, empty where it is but a name; ``stamp`` is that of the parent's key.
+    ``tags`` are those that it was given, ``transitive`` the keys, in lower case, of those that go on to sessions which
+    it asks for; ``identity`` is who is behind it.
     """
 
     access_key: str
@@ -42,6 +46,9 @@ class Session(Struct, frozen=True):
     role_id: str = ""
     stamp: str = ""
     issued: int = 0
+    tags: tuple[tuple[str, str], ...] = ()
+    transitive: tuple[str, ...] = ()
+    identity: str = ""
 
 
 class Temporary(Struct, frozen=True):
@@ -72,9 +79,11 @@ class Sessions:
         return f"ASIA{self._token(10).upper()}"
 
     def issue(self, session: Session) -> Temporary:
-        """Return the credentials of a session."""
+        """Return the credentials of a session. Raises PackedPolicyTooLarge: its policy and tags are too long."""
         text = msgspec.json.encode(session)
         token = base64.urlsafe_b64encode(self._seal(text) + text).decode()
+        if len(token) > MOST_TOKEN:
+            raise PackedPolicyTooLarge
         return Temporary(session.access_key, self._secret(token), token, datetime.fromtimestamp(session.ends, UTC))
 
     def open(self, token: str, access_key: str, now: datetime) -> User:
@@ -115,10 +124,12 @@ class Sessions:
             parent=session.parent,
             id=parent.id,
             path=parent.path,
-            tags=parent.tags,
+            tags=_tags(parent.tags, session),
             stamp=parent.stamp,
             boundary=parent.boundary,
             issued=session.issued,
+            transitive=session.transitive,
+            source_identity=session.identity,
         )
 
     def _in_role(self, session: Session, token: str) -> User:
@@ -137,10 +148,12 @@ class Sessions:
             role_name=f"role{role.path}{role.name}",
             parent=session.parent,
             id=f"{role.id}:{session.name}",
-            tags=role.tags,
+            tags=_tags(role.tags, session),
             stamp=session.stamp,
             boundary=role.boundary,
             issued=session.issued,
+            transitive=session.transitive,
+            source_identity=session.identity,
         )
 
     def _read(self, token: str) -> Session:
@@ -161,6 +174,12 @@ class Sessions:
     def _secret(self, token: str) -> str:
         secret = hmac.digest(self._key, b"secret key of " + token.encode(), "sha256")
         return base64.b64encode(secret).decode()[:40]
+
+
+def _tags(own: tuple[tuple[str, str], ...], session: Session) -> tuple[tuple[str, str], ...]:
+    """Return the tags of a session: its own take the place of those of its role."""
+    given = {key.lower() for key, _ in session.tags}
+    return (*((key, value) for key, value in own if key.lower() not in given), *session.tags)
 
 
 def _narrowed(session: Session) -> Policy | None:

@@ -15,13 +15,15 @@ from s3ish.auth.sessions import LEAST_SECONDS, MOST_SECONDS, Session, Temporary
 from s3ish.errors import AccessDenied, MalformedPolicy, MalformedPolicyDocument, ValidationError
 from s3ish.identity.records import RoleRecord
 from s3ish.model import ACCOUNT
-from s3ish.server.query_call import Action, Call
+from s3ish.server.passed_on import PassedOn, passed_on
+from s3ish.server.query_call import Action, Call, optional_element
 from s3ish.server.query_protocol import element
 
 _ROLE = re.compile(r"arn:aws:iam::\d{12}:role/(?:[\w+=,.@/-]+/)?([\w+=,.@-]{1,64})", re.ASCII)
 _NAME = re.compile(r"[\w+=,.@-]{2,64}", re.ASCII)
 _MAX_POLICY = 2048
 _HOUR, _MOST_OF_USER = 3600, 129_600
+_NOTHING = PassedOn()
 _SECOND_FACTOR = ("SerialNumber", "TokenCode")
 
 
@@ -44,22 +46,27 @@ async def _assume_role(call: Call) -> str:
     """https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRole.html"""
     assert call.user is not None
     name, given = role_of(call), call.text("RoleArn")
-    call.refuse("Tags", "TransitiveTagKeys", "SourceIdentity", "ProvidedContexts", *_SECOND_FACTOR)
+    call.refuse("ProvidedContexts", *_SECOND_FACTOR)
+    given_on = passed_on(call)
     session_name = session_name_of(call)
     if call.user.session is not None:
         raise AccessDenied("A session whose rights are narrowed cannot give them to another session")
     policy = session_policy_of(call)
     kept = call.registry.directory.named(RoleRecord, name)
     if kept is not None and kept.arn == given:
-        _check_trust(call, kept)
+        _check_trust(call, kept, given_on)
         seconds = role_seconds(call, kept.most_seconds)
         role_id = kept.id
     else:
         if call.principal.kind == "session":  # it would get back the rights of whom the session is of
             raise AccessDenied(_not_authorized(call, given))
+        if not call.principal.is_root:  # no role says that it may, and policies ask for tags
+            for action in given_on.actions:
+                raise AccessDenied(_not_authorized(call, given, action))
         seconds, role_id = role_seconds(call, MOST_SECONDS), ""
-    made = _issue(call, seconds, role=name, name=session_name, policy=policy, role_id=role_id)
-    return credentials(made) + assumed(name, session_name, role_id)
+    made = _issue(call, seconds, given_on, role=name, name=session_name, policy=policy, role_id=role_id)
+    identity = optional_element("SourceIdentity", given_on.identity)
+    return credentials(made) + assumed(name, session_name, role_id) + identity
 
 
 ACTIONS: dict[str, Action] = {
@@ -109,20 +116,22 @@ def assumed(role: str, session_name: str, role_id: str) -> str:
     return f"<AssumedRoleUser>{who}</AssumedRoleUser>"
 
 
-def _check_trust(call: Call, role: RoleRecord) -> None:
-    """Check that the caller may assume a role. Raises AccessDenied."""
+def _check_trust(call: Call, role: RoleRecord, given_on: PassedOn) -> None:
+    """Check that the caller may assume a role, and pass on what it wants to. Raises AccessDenied."""
     external = (("sts:externalid", call.parameters["ExternalId"]),) if "ExternalId" in call.parameters else ()
     named = (("sts:rolesessionname", call.parameters["RoleSessionName"]),)
-    circumstances = replace(call.circumstances, further=external + named)
-    decision = decide_assuming(call.principal, read_trust_policy(role.trust), role.arn, circumstances)
-    if isinstance(decision, Denied):
-        error = AccessDenied(_not_authorized(call, role.arn))
-        error.reason = decision.by
-        raise error
+    circumstances = replace(call.circumstances, further=external + named + given_on.keys)
+    trust = read_trust_policy(role.trust)
+    for action in ("sts:AssumeRole", *given_on.actions):
+        decision = decide_assuming(call.principal, trust, role.arn, circumstances, action)
+        if isinstance(decision, Denied):
+            error = AccessDenied(_not_authorized(call, role.arn, action))
+            error.reason = decision.by
+            raise error
 
 
-def _not_authorized(call: Call, arn: str) -> str:
-    return f"User: {call.principal.arn} is not authorized to perform: sts:AssumeRole on resource: {arn}"
+def _not_authorized(call: Call, arn: str, action: str = "sts:AssumeRole") -> str:
+    return f"User: {call.principal.arn} is not authorized to perform: {action} on resource: {arn}"
 
 
 def role_seconds(call: Call, most: int) -> int:
@@ -146,7 +155,14 @@ def role_seconds(call: Call, most: int) -> int:
 
 
 def _issue(
-    call: Call, seconds: int, *, role: str = "", name: str = "", policy: str = "", role_id: str = ""
+    call: Call,
+    seconds: int,
+    given_on: PassedOn = _NOTHING,
+    *,
+    role: str = "",
+    name: str = "",
+    policy: str = "",
+    role_id: str = "",
 ) -> Temporary:
     assert call.user is not None
     session = Session(
@@ -159,6 +175,9 @@ def _issue(
         role_id=role_id,
         stamp=call.user.stamp,
         issued=int(call.now.timestamp()),
+        tags=given_on.tags,
+        transitive=given_on.transitive,
+        identity=given_on.identity,
     )
     return call.sessions.issue(session)
 
