@@ -15,7 +15,7 @@ from s3ish.api.rules import ACL, ENFORCED, OWNERSHIPS, OwnershipControls, Owners
 from s3ish.api.shapes import BucketGrantHeaders, BucketRequest, DocumentDigest, TagElement, arn_of
 from s3ish.api.tagging import BUCKET_TAGGING, check_tagging
 from s3ish.auth.acl import AccessList
-from s3ish.auth.condition_keys import Tags, place_said, tags_said
+from s3ish.auth.condition_keys import Tags, place_said, tags_given
 from s3ish.auth.evaluator import Permit
 from s3ish.errors import (
     BucketAlreadyOwnedByYou,
@@ -92,7 +92,7 @@ class CreateBucketResponse:
 def _said(request: CreateBucketRequest) -> Tags:
     """Return what conditions may ask of the body."""
     given = request.configuration or CreateBucketConfiguration()
-    return place_said(given.location_constraint) + tags_said((tag.key, tag.value) for tag in given.tags)
+    return place_said(given.location_constraint) + tags_given((tag.key, tag.value) for tag in given.tags)
 
 
 @operation("PUT /{Bucket}", action="s3:CreateBucket", needs_bucket=False, says=_said)

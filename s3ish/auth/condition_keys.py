@@ -128,6 +128,18 @@ def lock_said(*, mode: str | None = None, until: str | None = None, hold: str | 
     return ((_LOCK_MODE, mode or ""), (_LOCK_UNTIL, until or ""), (_LEGAL_HOLD, hold or ""))
 
 
+def tags_given(tags: Iterable[tuple[str, str]]) -> Tags:
+    """Return the condition keys of tags that a request gives to what is no object.
+
+    https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_condition-keys.html#condition-keys-requesttag
+    """
+    given = tuple(tags)
+    return (
+        *((f"aws:requesttag/{key.lower()}", value) for key, value in given),
+        *(("aws:tagkeys", it[0]) for it in given),
+    )
+
+
 def place_said(region: str | None) -> Tags:
     """Return what the body of a request says of where a bucket is to be, as the condition key."""
     return (("s3:locationconstraint", region),) if region else ()
@@ -169,7 +181,6 @@ _KEYS: dict[str, Callable[[Principal, Circumstances], tuple[str, ...]]] = {
     "aws:securetransport": lambda _, c: ("true" if c.secure else "false",),
     "aws:sourceidentity": lambda p, _: _one(p.source_identity),
     "aws:sourceip": lambda _, c: _one(c.source),
-    "aws:tagkeys": lambda p, c: tuple(key for key, _ in _requested_tags(p, c)),
     "aws:tokenissuetime": lambda p, _: () if p.issued is None else (_time(datetime.fromtimestamp(p.issued, UTC)),),
     "aws:useragent": _header("user-agent"),
     "aws:userid": lambda p, _: _one(p.user_id),
@@ -194,7 +205,6 @@ _KEYS: dict[str, Callable[[Principal, Circumstances], tuple[str, ...]]] = {
 }
 _FAMILIES: dict[str, Callable[[Principal, Circumstances], Tags]] = {
     "aws:principaltag": lambda p, _: p.tags,
-    "aws:requesttag": _requested_tags,
     "aws:resourcetag": lambda _, c: c.bucket_tags,
     "s3:buckettag": lambda _, c: c.bucket_tags,
     "s3:existingobjecttag": lambda _, c: c.existing_tags,

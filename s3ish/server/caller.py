@@ -5,14 +5,15 @@ from datetime import datetime
 from msgspec import Struct
 from msgspec.structs import replace
 
-from s3ish.auth.condition_keys import Circumstances
+from s3ish.auth.condition_keys import Circumstances, Tags
 from s3ish.auth.credentials import User
 from s3ish.auth.evaluator import Denied, decide_beside
 from s3ish.auth.principals import Principal
 from s3ish.errors import AccessDenied
-from s3ish.identity.records import RoleRecord
+from s3ish.identity.records import RoleRecord, UserRecord
 from s3ish.identity.registry import Registry
 
+_TAG_FAMILIES = ("aws:resourcetag", "iam:resourcetag")
 _POLICY_KEY, _BOUNDARY_KEY = "iam:policyarn", "iam:permissionsboundary"
 
 
@@ -28,6 +29,19 @@ class Caller(Struct, frozen=True, kw_only=True):
         """When it calls."""
         return self.circumstances.now
 
+    @property
+    def said(self) -> Tags:
+        """What conditions may ask of the parameters of a call."""
+        return ()
+
+    def tags_of(self, resource: str) -> Tags:
+        """Return what conditions may ask of the tags of the user or role that is acted on."""
+        directory = self.registry.directory
+        named = directory.id_of(resource)
+        found = directory.by_id(UserRecord, named) or directory.by_id(RoleRecord, named) or directory.policy(resource)
+        tags = found.tags if found else ()
+        return tuple((f"{family}/{key.lower()}", value) for family in _TAG_FAMILIES for key, value in tags)
+
     def require(self, action: str, resource: str, policy: str = "", boundary: str = "") -> None:
         """Check that the caller may do something. Raises AccessDenied, whose text names what is missing.
 
@@ -40,6 +54,7 @@ class Caller(Struct, frozen=True, kw_only=True):
                 for it, so that who may make users can be held to bounded ones.
         """
         further = tuple((key, arn) for key, arn in ((_POLICY_KEY, policy), (_BOUNDARY_KEY, boundary)) if arn)
+        further += self.said + self.tags_of(resource)
         circumstances = replace(self.circumstances, further=further) if further else self.circumstances
         decision = decide_beside(self.principal, action, resource, circumstances)
         if isinstance(decision, Denied):

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 
 from msgspec import Struct
 
+from s3ish.auth.condition_keys import tags_given
 from s3ish.errors import AccessDenied, InvalidInput, ValidationError
 from s3ish.identity.names import check_tags
 from s3ish.identity.records import Pairs
@@ -35,10 +36,8 @@ class PassedOn(Struct, frozen=True):
     @property
     def keys(self) -> Pairs:
         """What conditions may ask of it."""
-        said = [(f"aws:requesttag/{key.lower()}", value) for key, value in self.tags]
-        said += [("aws:tagkeys", key) for key, _ in self.tags]
-        said += [("sts:transitivetagkeys", key) for key in self.transitive]
-        return (*said, ("sts:sourceidentity", self.identity)) if self.identity else tuple(said)
+        said = tags_given(self.tags) + tuple(("sts:transitivetagkeys", key) for key in self.transitive)
+        return (*said, ("sts:sourceidentity", self.identity)) if self.identity else said
 
 
 def passed_on(call: Call) -> PassedOn:
@@ -64,7 +63,7 @@ def passed_on(call: Call) -> PassedOn:
 
 
 def _identity_of(call: Call) -> str:
-    """Return who is to be behind a session; empty for nobody who is named."""
+    """Return who is to be behind a session; empty where that is not said."""
     given, before = call.parameters.get("SourceIdentity"), call.principal.source_identity
     if given is None:
         return before

@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import TypeVar
 
+from s3ish.auth.condition_keys import Tags, tags_given
 from s3ish.auth.credentials import User
 from s3ish.auth.sessions import Sessions
 from s3ish.errors import ValidationError
@@ -75,6 +76,11 @@ class Call(Caller, frozen=True, kw_only=True):
         while (key := self.parameters.get(f"Tags.member.{len(found) + 1}.Key")) is not None:
             found.append((key, self.parameters.get(f"Tags.member.{len(found) + 1}.Value", "")))
         return tuple(found)
+
+    @property
+    def said(self) -> Tags:
+        """What conditions may ask of the parameters: the tags that are given, or the keys of those that are removed."""
+        return tags_given(self.tags()) + tuple(("aws:tagkeys", key) for key in self.members("TagKeys"))
 
     def refuse(self, *names: str) -> None:
         """Refuse parameters that ask for what is not there. Raises ValidationError."""

@@ -120,7 +120,7 @@ def _check_trust(call: Call, role: RoleRecord, given_on: PassedOn) -> None:
     """Check that the caller may assume a role, and pass on what it wants to. Raises AccessDenied."""
     external = (("sts:externalid", call.parameters["ExternalId"]),) if "ExternalId" in call.parameters else ()
     named = (("sts:rolesessionname", call.parameters["RoleSessionName"]),)
-    circumstances = replace(call.circumstances, further=external + named + given_on.keys)
+    circumstances = replace(call.circumstances, further=external + named + given_on.keys + call.tags_of(role.arn))
     trust = read_trust_policy(role.trust)
     for action in ("sts:AssumeRole", *given_on.actions):
         decision = decide_assuming(call.principal, trust, role.arn, circumstances, action)

@@ -184,3 +184,68 @@ def test_the_root_user_tags_sessions_of_a_role_that_is_but_a_name(server, s3, fi
     deny |= {"Condition": {"StringEquals": {"aws:PrincipalTag/team": "blue"}}}
     s3.put_bucket_policy(Bucket=files, Policy=json.dumps({"Version": "2012-10-17", "Statement": deny}))
     assert reads(server, answer, files) == set()
+
+
+# --- tags of users and roles ------------------------------------------------------------------------------------------
+
+BLUE, RED = ([{"Key": "team", "Value": value}] for value in ("blue", "red"))
+
+
+@pytest.fixture
+def limited(server, new_user):
+    """A function that returns a client of IAM that may do what a condition holds of, and its keys."""
+
+    def make(condition):
+        policy = {"Version": "2012-10-17", "Statement": allowing("iam:*", Condition=condition)}
+        _, keys = new_user(json.dumps(policy))
+        return client(server, "iam", keys), keys
+
+    return make
+
+
+def test_tags_that_a_call_of_iam_gives_are_asked(iam, limited, new_user):
+    name, _ = new_user()
+    theirs, _ = limited({"StringEquals": {"aws:RequestTag/team": "blue"}})
+    theirs.tag_user(UserName=name, Tags=BLUE)
+    assert code_of(theirs.tag_user, UserName=name, Tags=RED) == "AccessDenied"
+    assert code_of(theirs.create_user, UserName="tags.none") == "AccessDenied"
+    assert iam.list_user_tags(UserName=name)["Tags"] == BLUE
+    only, _ = limited({"ForAllValues:StringEquals": {"aws:TagKeys": ["more"]}})
+    assert code_of(only.untag_user, UserName=name, TagKeys=["team"]) == "AccessDenied"
+    only.untag_user(UserName=name, TagKeys=["more"])
+    assert iam.list_user_tags(UserName=name)["Tags"] == BLUE
+
+
+@pytest.mark.parametrize("key", ["aws:ResourceTag/team", "iam:ResourceTag/Team"])
+def test_tags_of_whom_iam_acts_on_are_asked(limited, new_user, key):
+    blue, _ = new_user(Tags=BLUE)
+    red, _ = new_user(Tags=RED)
+    theirs, _ = limited({"StringEquals": {key: "blue"}})
+    assert theirs.get_user(UserName=blue)["User"]["UserName"] == blue
+    assert code_of(theirs.get_user, UserName=red) == "AccessDenied"
+
+
+def test_a_role_is_assumed_by_its_tags(new_role, assume):
+    condition = {"StringEquals": {"aws:ResourceTag/team": "blue"}}
+    assume(new_role(BOTH, tags=[("team", "blue")], condition=condition))
+    assert code_of(assume, arn=new_role(BOTH, tags=[("team", "red")], condition=condition)) == "AccessDenied"
+
+
+@pytest.mark.parametrize("service", ["iam", "sts"])
+def test_a_header_gives_no_tags(server, new_role, limited, new_user, service):
+    """What S3 reads as tags of an object says nothing to other services."""
+    condition = {"StringEquals": {"aws:RequestTag/team": "blue"}}
+    theirs, _ = limited(condition)
+    arn = new_role(BOTH, condition=condition)
+    asked = (
+        theirs if service == "iam" else client(server, "sts", new_user(json.dumps({"Statement": allowing("sts:*")}))[1])
+    )
+
+    def add_header(request, **_):
+        request.headers["x-amz-tagging"] = "team=blue"
+
+    asked.meta.events.register("before-sign", add_header)
+    if service == "iam":
+        assert code_of(asked.create_user, UserName="tags.none") == "AccessDenied"
+    else:
+        assert code_of(asked.assume_role, RoleArn=arn, RoleSessionName="job") == "AccessDenied"
