@@ -141,7 +141,7 @@ def test_what_is_due_has_been_done_when_the_clock_is_set(begin):
         ("GET", "requests?world=a", None, "a world is named by its access key"),
         ("DELETE", "worlds/test-a", None, "there is no world"),
         ("POST", "drives", {"drive": 7, "trouble": "full"}, "there is no drive 7"),
-        ("POST", "drives", {"drive": 0, "trouble": "lazy"}, "Invalid enum value"),
+        ("POST", "drives", {"drive": 0, "trouble": "lazy"}, "trouble: invalid enum value 'lazy'"),
         ("POST", "shards", {"bucket": "made", "key": "none", "harm": "lose"}, "there is no object 'none' in 'made'"),
         ("POST", "shards", {"bucket": "made", "key": "small", "harm": "lose"}, "it has no shards"),
         ("POST", "shards", {"bucket": "made", "key": "k", "harm": "lose", "shard": 9}, "the object has shards 0 to"),

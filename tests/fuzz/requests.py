@@ -184,9 +184,9 @@ class Door:
         await self._world.close()
 
     async def send(self, parsed):
-        """Return the status of the answer."""
+        """Return the status of the answer; 403 for a batch of deletions each of which was denied."""
         messages = iter([{"type": "http.request", "body": parsed.body, "more_body": False}])
-        found = []
+        found, bodies = [], []
 
         async def receive():
             return next(messages, {"type": "http.disconnect"})
@@ -194,6 +194,8 @@ class Door:
         async def send(message):
             if message["type"] == "http.response.start":
                 found.append(message["status"])
+            else:
+                bodies.append(message.get("body", b""))
 
         scope = {
             "type": "http",
@@ -205,7 +207,8 @@ class Door:
             "headers": parsed.headers,
         }
         await self._application(scope, receive, send)
-        return found[0]
+        told = re.findall(rb"<Code>(\w+)</Code>|<Deleted>", b"".join(bodies))
+        return 403 if found == [200] and set(told) == {b"AccessDenied"} else found[0]
 
 
 async def change_requests(count, seed):
