@@ -14,7 +14,7 @@ from msgspec.structs import replace
 from s3ish.blob.protocol import BlobReader, Buffer, Corrupt, Missing
 from s3ish.errors import InvalidPartNumber, InvalidRange, InvalidRequest
 from s3ish.index.protocol import Mark
-from s3ish.model import BlobRef, Checksum, Version
+from s3ish.model import Checksum, Version
 from s3ish.objects.encodings.chain import Encodings
 from s3ish.objects.kept_parts import keep_parts
 from s3ish.objects.store import Store, attempts, translated
@@ -264,14 +264,14 @@ async def open_piece(
     """
     if start >= stop:
         return b""
+    ref = of.blob
+    data = await store.inline(ref) if ref.inline else None
     if not of.encoding:
-        return await _open_stored(store, of.blob, start, stop)
-    decoding = encodings.chain(of.encoding).decoding(start, stop, of.size, of.blob.size)
-    stored = await _open_stored(store, of.blob, decoding.start, decoding.stop)
-    return decoding.of_bytes(stored) if isinstance(stored, bytes) else await decoding.of_reader(stored)
-
-
-async def _open_stored(store: Store, ref: BlobRef, start: int, stop: int) -> BlobReader | bytes:
-    if ref.inline and (data := await store.inline(ref)) is not None:
-        return data[start:stop]
-    return await store.blobs.open(ref, start, stop)
+        return await store.blobs.open(ref, start, stop) if data is None else data[start:stop]
+    links = encodings.chain(of.encoding)
+    if data is not None and stop - start == of.size:
+        return links.decode(data, of.size)
+    decoding = links.decoding(start, stop, of.size, ref.size)
+    if data is not None:
+        return decoding.of_bytes(data[decoding.start : decoding.stop])
+    return await decoding.of_reader(await store.blobs.open(ref, decoding.start, decoding.stop))

@@ -26,8 +26,6 @@ _TOGETHER = 16
 """So many packages are one buffer: as many as a piece of an upload has, whose stripe it then is as it is."""
 _FEW = 4
 """Up to so many have room of their own length."""
-_BOUND = b"s3ish package 1"
-_NOT_LAST, _LAST = b"\0", b"\1"
 
 _rooms = Buffers(kept=4)
 
@@ -80,6 +78,18 @@ class Cipher:
     def decoder(self, stored_start: int, size: int) -> Decoder:
         return _Decoder(self._keys.open(self._parameters), stored_start // _STORED_PACKAGE, size)
 
+    def decode(self, stored: bytes, size: int) -> bytes:
+        decrypt, count = library().cipher(self._keys.open(self._parameters)).decrypt, packages(size)
+        pieces = []
+        for number in range(count):
+            start = number * _STORED_PACKAGE
+            nonce, bound = _says(number, last=number == count - 1)
+            try:
+                pieces.append(decrypt(nonce, stored[start : start + _STORED_PACKAGE], bound))
+            except library().invalid as error:
+                raise _corrupt(number) from error
+        return pieces[0] if count == 1 else b"".join(pieces)
+
 
 class _Packages:
     """Takes bytes of any number, and turns whole packages of them into others, without copying what is whole.
@@ -121,9 +131,8 @@ class _Packages:
             stop = begin + min(first + size, count)
             package: Buffer = view[begin + first : stop] if not self._held else self._complete(view[:stop])
             end = place + len(package) + more
-            nonce = self._number.to_bytes(12, "big")
-            self._number += 1
-            bound = _BOUND + nonce[4:] + (_LAST if self._number == self._count else _NOT_LAST)
+            number, self._number = self._number, self._number + 1
+            nonce, bound = _says(number, last=self._number == self._count)
             self._turn(nonce, package, bound, room[place:end])
             place = end
         return room, view[begin + count :]
@@ -184,12 +193,22 @@ class _Decoder(_Packages):
         try:
             return self._take(data)
         except library().invalid as error:
-            raise Corrupt(f"package {self._number - 1} is not what was encrypted") from error
+            raise _corrupt(self._number - 1) from error
 
     def finish(self) -> Sequence[Buffer]:
         if self._held:
             raise Corrupt(f"package {self._number} is not whole")
         return []
+
+
+def _says(number: int, *, last: bool) -> tuple[bytes, bytes]:
+    """Return the nonce of a package, and what is authenticated with it."""
+    nonce = number.to_bytes(12, "big")
+    return nonce, b"s3ish package 1" + nonce[4:] + (b"\1" if last else b"\0")
+
+
+def _corrupt(number: int) -> Corrupt:
+    return Corrupt(f"package {number} is not what was encrypted")
 
 
 def codec_of(keys: DataKeys) -> Callable[[Mapping[str, str]], Codec]:

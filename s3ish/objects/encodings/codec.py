@@ -70,6 +70,12 @@ class Codec(Protocol):
         Raises ValueError if the parameters do not allow it: their key is not known any more.
         """
 
+    def decode(self, stored: bytes, size: int) -> bytes:
+        """Return all bytes of a short object of ``size`` bytes, at least one, given all that is stored of them.
+
+        Raises Corrupt; ValueError as ``decoder``.
+        """
+
 
 MakeCodec = Callable[[Mapping[str, str]], Codec]
 """Makes the codec of a link, given its parameters. Raises ValueError if it cannot use them."""

@@ -50,6 +50,8 @@ async def test_every_range_of_what_was_written_is_read(blobs, links, size, piece
     chain = known.chain(links)
     ref, stored = await store(blobs, chain, data, piece)
     assert ref.size == chain.stored_size(size)
+    if size:
+        assert known.chain(stored).decode(blobs.get(ref).data.bytes, size) == data
     edges = sorted({0, 1, size // 2, size - 1, size, *(e for e in (999, 1000, 1001, 2000) if e < size)})
     pairs = [(start, stop) for start in edges for stop in edges if 0 <= start < stop <= size]
     for start, stop in choose.sample(pairs, min(len(pairs), 12)):
@@ -78,9 +80,13 @@ async def test_what_is_damaged_cut_or_moved_is_refused(blobs):
     for stored in (whole[1001:2002] + whole[:1001] + whole[2002:], whole[:2002], whole[:-1], b""):
         with pytest.raises(Corrupt):
             chain.decoding(0, 2500, 2500, 2503).of_bytes(stored)
+        with pytest.raises(Corrupt):
+            chain.decode(stored, 2500)
     for size in (2502, 2504, 2500):
         with pytest.raises(Corrupt, match="bytes are stored"):
             chain.decoding(0, 10, 2500, size)
+        with pytest.raises(Corrupt, match="bytes are stored"):
+            chain.decode(bytes(size), 2500)
 
 
 @pytest.mark.parametrize("size", [1 << 20, (5 << 20) + 7])

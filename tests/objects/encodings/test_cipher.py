@@ -44,6 +44,8 @@ def test_every_range_comes_back(size, piece, announced):
     data = sample(size)
     stored, parameters = encrypt(data, piece=piece, announced=size if announced else None)
     assert len(stored) == Cipher(keyring(), {}).stored_size(size) == size + packages(size) * TAG_BYTES
+    if size:
+        assert Cipher(keyring(), parameters).decode(stored, size) == data
     edges = sorted({0, 1, size // 2, size - 1, size, PACKAGE_BYTES, PACKAGE_BYTES + 1} & set(range(size + 1)))
     for start, stop in itertools.combinations(edges, 2):
         assert decrypt(stored, parameters, start, stop, size) == data[start:stop]
@@ -124,6 +126,8 @@ def test_damages_of_all_kinds_are_refused():
                 continue
         with pytest.raises((Corrupt, AssertionError)):
             assert len(decrypt(damaged, parameters, 0, size, size)) == size
+        with pytest.raises(Corrupt):
+            Cipher(keyring(), parameters).decode(damaged, size)
 
 
 def test_a_package_at_the_end_is_no_package_in_the_middle():

@@ -134,10 +134,13 @@ def test_damages_are_refused(encodings, kind):
     objects = [Stored(encodings, next(links), content) for content in (data, sample(SIZE, 2), data)]
     for each in objects:
         assert read(encodings, each.stored, each.links) == each.data
+        assert encodings.chain(each.links).decode(each.stored, SIZE) == each.data
     seen = set()
     for what, stored, changed in itertools.islice(damages(objects, choose), DAMAGES // 4):
         with pytest.raises((Corrupt, UnknownEncoding)):
             read(encodings, stored, changed)
+        with pytest.raises((Corrupt, UnknownEncoding)):
+            encodings.chain(changed).decode(stored, SIZE)
         seen.add(what)
     assert len(seen) >= 12
 

@@ -33,6 +33,10 @@ class Toy:
         assert not inside, "it begins at a package"
         return ToyDecoder(self.add, number)
 
+    def decode(self, stored, size):
+        decoder = self.decoder(0, size)
+        return b"".join([*decoder.decode(stored), *decoder.finish()])
+
 
 class ToyEncoder:
     def __init__(self, add):
