@@ -149,7 +149,8 @@ def check(settings: Settings, environment: Mapping[str, str]) -> Iterator[tuple[
     """Yield what is wrong with settings that can be read: the setting, empty if it is several, and a text."""
     auth = settings.auth
     if bool(auth.access_key) != bool(auth.secret_key.reveal()):
-        yield "", "set both S3ISH_ACCESS_KEY and S3ISH_SECRET_KEY, or neither"
+        names = [variables(dotted)[_family(environment)[0]] for dotted in _PAIR]
+        yield "", f"set both {' and '.join(names)}, or neither"
     elif guessed := _guessed(settings):
         yield "", _refusal(settings, environment, *guessed)
     keys = [settings.root_keys[0], *(user.access_key for user in auth.users)]

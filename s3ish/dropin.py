@@ -12,7 +12,10 @@ from itertools import product
 
 _S3MOCK = "COM_ADOBE_TESTING_S3MOCK_"
 _PREFIXES = ("MINIO_", _S3MOCK, "LOCALSTACK_", "MOTO_")
-_LONE = ("GATEWAY_LISTEN", "EDGE_PORT", "initialBuckets")
+_LONE = (
+    *("GATEWAY_LISTEN", "EDGE_PORT", "S3_SKIP_SIGNATURE_VALIDATION"),
+    *("initialBuckets", "retainFilesOnExit", "validKmsKeys"),
+)
 _OF_A_SERVICE = re.compile(r"\w+_(SERVICE_(HOST|PORT(_\w+)?)|PORT(_\d+_(TCP|UDP)(_\w+)?)?)")
 """What Kubernetes gives to pods beside a Service."""
 

@@ -228,8 +228,11 @@ def test_the_region_of_a_client_in_the_shell_does_not_move_the_server():
 def test_the_two_keys_are_never_mixed_from_two_programs():
     minio = {"MINIO_ROOT_USER": "a", "MINIO_ROOT_PASSWORD": "b"}
     assert load(environment=minio | {"S3ISH_ACCESS_KEY": "c", "S3ISH_SECRET_KEY": "d"}).root_keys == ("c", "d")
-    with pytest.raises(ConfigError, match="set both"):
+    with pytest.raises(ConfigError, match=r"^set both S3ISH_ACCESS_KEY and S3ISH_SECRET_KEY, or neither$"):
         load(environment=minio | {"S3ISH_ACCESS_KEY": "c"})
+    for name in minio:
+        with pytest.raises(ConfigError, match=r"^set both MINIO_ROOT_USER and MINIO_ROOT_PASSWORD, or neither$"):
+            load(environment={name: "a"})
 
 
 AWS = {"AWS_ACCESS_KEY_ID": "theirs", "AWS_SECRET_ACCESS_KEY": "hush"}

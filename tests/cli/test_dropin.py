@@ -464,6 +464,8 @@ def test_what_is_used_and_what_is_not():
     )
     assert used == {"server.region": "S3ISH_REGION", "server.domains": "MINIO_DOMAIN"}
     assert unused == ["MINIO_OPTS", "MINIO_REGION"]
+    lone = ["S3_SKIP_SIGNATURE_VALIDATION", "retainFilesOnExit", "validKmsKeys"]
+    assert variables_used(dict.fromkeys(lone, "1")) == ({}, lone)
 
 
 @pytest.mark.parametrize(

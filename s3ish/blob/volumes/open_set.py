@@ -187,6 +187,7 @@ def _assign(known: list[Root], fresh: list[Root], count: int, clock: Clock, *, c
     """Return all roots, each with an identity, after writing those that are new."""
     if fresh and known and failed:
         raise VolumeError(f"{fresh[0].path} is empty, and which volume it replaces is unclear while others are missing")
+    _refuse_twins(fresh)
     for root in fresh:
         _refuse_unfit(root, create=create)
     taken = {root.identity.position for root in known if root.identity}
@@ -198,6 +199,19 @@ def _assign(known: list[Root], fresh: list[Root], count: int, clock: Clock, *, c
     for root in [*known, *new] if create else []:
         _write(root, new=root in new)
     return [*known, *new]
+
+
+def _refuse_twins(fresh: list[Root]) -> None:
+    """Raise VolumeError for a directory that is given twice, by two names or one."""
+    seen: dict[object, str] = {}
+    for root in fresh:
+        place: object = os.path.realpath(root.path)
+        if root.descriptor != ABSENT:
+            status = os.fstat(root.descriptor)
+            place = status.st_dev, status.st_ino
+        if place in seen:
+            raise VolumeError(f"{root.path} and {seen[place]} are the same directory; give each volume once")
+        seen[place] = root.path
 
 
 def _write(root: Root, *, new: bool) -> None:

@@ -34,6 +34,19 @@ def test_new_and_empty_directories_become_a_set(tmp_path):
     assert opened(roots) == first
 
 
+@pytest.mark.parametrize("there", [False, True])
+@pytest.mark.parametrize("twin", ["v0", "./v0", "v1/../v0", "link/v0"])
+def test_a_directory_that_is_given_twice_is_refused_and_left_as_it_was(tmp_path, monkeypatch, there, twin):
+    monkeypatch.chdir(tmp_path)
+    os.symlink(".", "link")
+    os.mkdir("v1")
+    if there:
+        os.mkdir("v0")
+    with pytest.raises(VolumeError, match=rf"^{twin} and v0 are the same directory; give each volume once$"):
+        opened(["v0", "v1", twin])
+    assert {path.name for path in tmp_path.rglob("*")} == {"link", "v1", *(["v0"] if there else [])}
+
+
 def test_swapped_roots_are_told_apart(tmp_path):  # case 27
     roots = paths(tmp_path, 3)
     first = opened(roots)
