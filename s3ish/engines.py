@@ -136,6 +136,7 @@ def make_store(
             monitor=monitor,
             first=volumes.commits if unfinished else 0,
             on_commit=None if unfinished else blobs.note_commits,
+            reserved=not unfinished,
         )
     except IndexFailure:
         volumes.close()  # a caller that tries another place opens them again

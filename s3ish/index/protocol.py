@@ -22,7 +22,8 @@ class Sums(Protocol):
 
 
 class Layout(Struct, frozen=True):
-    """A table as an engine is handed it: its name, whether its values are long, how they are sums if they are.
+    """A table as an engine is handed it: its name, whether its values are long, how they are sums if they are, and
+    whether its rows are written as well where there is no room but for removals: they are few, or lead to some.
 
     An engine makes the tables that an existing index lacks when it opens it. Keys and values are bytes; ``tables`` says
     what they mean.
@@ -31,6 +32,7 @@ class Layout(Struct, frozen=True):
     name: str
     long_values: bool = False
     sums: Sums | None = None
+    spared: bool = False
 
 
 class Put(Struct, frozen=True):
@@ -226,6 +228,7 @@ class IndexPlace(Protocol):
         monitor: Monitor | None = None,
         first: int = 0,
         on_commit: Callable[[int], None] | None = None,
+        reserved: bool = False,
     ) -> Index:
         """Return the index that is there; a blank place gets one.
 
@@ -236,6 +239,7 @@ class IndexPlace(Protocol):
             monitor: notified of transactions, and when the index fails; not when there is no room.
             first: how many commits it has seen at the least, as it takes the place of another one.
             on_commit: called with the number of commits on the event loop, before the callers that wait for one go on.
+            reserved: leave room for what removes rows: what adds some is refused before, as there is no space.
 
         Raises:
             Damaged, NewerFormat, Unavailable: it cannot be used.

@@ -41,6 +41,7 @@ from s3ish.index.protocol import (
     Unavailable,
     Untouched,
 )
+from s3ish.index.reserve import Reserve
 from s3ish.index.sums import PendingSums
 from s3ish.index.write_lock import WriteLock
 from s3ish.observe.families import Sample
@@ -153,6 +154,7 @@ class SQLiteIndex:
         monitor: told of transactions, and when the file or its drive fails; not when there is no room.
         first: how many commits it has seen at the least, as it takes the place of another one.
         on_commit: called with the number of commits on the event loop, before the callers that wait for one go on.
+        reserved: leave room on the file system for what removes rows.
 
     Raises:
         Damaged: the file is not a database, or a broken one.
@@ -172,8 +174,10 @@ class SQLiteIndex:
         monitor: Monitor | None = None,
         first: int = 0,
         on_commit: Callable[[int], None] | None = None,
+        reserved: bool = False,
     ) -> None:
         self._path = path
+        self._reserve = Reserve(path, tables) if reserved else None
         self._durable = durable
         self._monitor = monitor or _NoMonitor()
         self._on_commit = on_commit
@@ -365,10 +369,15 @@ class SQLiteIndex:
 
     def _apply(self, batch: list[_Waiting]) -> list[Exception | None]:
         """Run one transaction, again if the log had to be emptied for it; return the outcome of every commit in it."""
-        outcomes = self._try(batch)
-        if isinstance(outcomes[0], IndexFull) and self._empty_log():
+        try:
             return self._try(batch)
-        return outcomes
+        except IndexFull as full:
+            if not self._empty_log():
+                return [full] * len(batch)
+        try:
+            return self._try(batch)
+        except IndexFull as full:
+            return [full] * len(batch)
 
     def _empty_log(self) -> bool:
         """Let the log begin anew in the space that it has: a deletion must not need space. Tells whether it could."""
@@ -379,11 +388,14 @@ class SQLiteIndex:
         return True
 
     def _try(self, batch: list[_Waiting]) -> list[Exception | None]:
+        """Run one transaction. Raises IndexFull if there was no space for it."""
         outcomes: list[Exception | None] = []
         self._sums.clear()
         try:
             with self._others or nullcontext():
                 self._writer.execute("BEGIN IMMEDIATE")
+                if self._reserve:
+                    self._reserve.begin(self._count_pages)
                 for waiting in batch:
                     outcomes.append(self._apply_one(waiting, is_first=None not in outcomes))
                 self._write_sums()
@@ -391,10 +403,17 @@ class SQLiteIndex:
                 self._writer.execute("COMMIT")
                 if commits:
                     self._commits = cast("int", commits[0])
-        except Exception as error:  # noqa: BLE001  whatever it is, every waiting caller must be told
+        except Exception as error:  # whatever it is, every waiting caller must be told
             self._roll_back()
-            return [self._failure(error)] * len(batch)
+            failure = self._failure(error)
+            if isinstance(failure, IndexFull):
+                raise failure from error
+            return [failure] * len(batch)
         return outcomes
+
+    def _count_pages(self) -> int:
+        """Return how many pages are used."""
+        return cast("int", self._writer.pragma("page_count")) - cast("int", self._writer.pragma("freelist_count"))
 
     def _apply_one(self, waiting: _Waiting, *, is_first: bool) -> Exception | None:
         for expectation in waiting.expect:
@@ -404,6 +423,8 @@ class SQLiteIndex:
                 holds = self._holds(expectation)
             if not holds:
                 return Conflict()
+        if self._reserve and self._reserve.refuses(waiting.changes, self._value):
+            return IndexFull(f"what is left on the file system of {self._path} is kept for removals")
         for change in waiting.changes:
             if isinstance(change, Add):
                 self._sums.add(change)

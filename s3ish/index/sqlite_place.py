@@ -40,6 +40,7 @@ class SQLitePlace(Struct, frozen=True):
         monitor: Monitor | None = None,
         first: int = 0,
         on_commit: Callable[[int], None] | None = None,
+        reserved: bool = False,
     ) -> SQLiteIndex:
         """See ``IndexPlace.open``."""
         return SQLiteIndex(
@@ -50,6 +51,7 @@ class SQLitePlace(Struct, frozen=True):
             monitor=monitor,
             first=first,
             on_commit=on_commit,
+            reserved=reserved,
         )
 
     def peek(self, table: str, key: bytes) -> bytes | None:

@@ -17,7 +17,12 @@ from s3ish.tables.table import Table
 T = TypeVar("T")
 
 STATE: Table[bytes, [bytes]] = Table(
-    "state", bytes, lambda name: name, lambda key: (key.decode("utf-8", "surrogateescape"),), title="{}"
+    "state",
+    bytes,
+    lambda name: name,
+    lambda key: (key.decode("utf-8", "surrogateescape"),),
+    title="{}",
+    spared=True,
 )
 
 

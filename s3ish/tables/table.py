@@ -47,6 +47,7 @@ class Table(Generic[R, K]):
         title: names a row for people, with the parts of its key in the places of the braces.
         long_values: whether they are.
         walked: whether every pass over the whole index goes through its rows.
+        spared: see ``Layout``.
     """
 
     def __init__(
@@ -59,14 +60,15 @@ class Table(Generic[R, K]):
         title: str,
         long_values: bool = False,
         walked: bool = False,
+        spared: bool = False,
     ) -> None:
         self.name, self.record, self.key, self.split, self.walked = name, record, key, split, walked
-        self._title, self._long_values = title, long_values
+        self._title, self._long_values, self._spared = title, long_values, spared
 
     @property
     def layout(self) -> Layout:
         """The table as an engine is handed it."""
-        return Layout(self.name, self._long_values)
+        return Layout(self.name, self._long_values, spared=self._spared)
 
     def encode(self, key: bytes, record: R) -> bytes:
         """Return the value of a row."""

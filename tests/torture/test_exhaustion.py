@@ -13,9 +13,12 @@ import threading
 import time
 from pathlib import Path
 
+import boto3
 import pytest
+from botocore.config import Config
+from botocore.exceptions import ClientError
 
-from tests.torture.client import CUT, Client
+from tests.torture.client import CUT, KEY, Client
 
 DISK_BYTES = 48 << 20
 RELIEF_SECONDS = 5
@@ -135,6 +138,36 @@ def test_deletes_free_the_disk_that_objects_filled(disk, serve):  # case 133
     assert normal_again(client) < RELIEF_SECONDS
     _, stored_again = put_until_refused(client, OBJECT)
     assert len(stored_again) > 0.6 * len(stored)  # the index's log keeps the size it has grown to
+
+
+def test_messages_leave_room_for_removals(disk, serve):  # case 133
+    """They are in the index alone, which would fill the disk to its last byte: then nothing could be removed."""
+    server, client = serve(disk)
+    keys = [f"/bucket/{number}" for number in range(10)]
+    for key in keys:
+        assert client.request("PUT", key, OBJECT).ok
+    queues = boto3.client(
+        "sqs",
+        endpoint_url=server.endpoint,
+        aws_access_key_id=KEY,
+        aws_secret_access_key=KEY,
+        region_name="us-east-1",
+        config=Config(retries={"total_max_attempts": 1}),
+    )
+    url = queues.create_queue(QueueName="queue")["QueueUrl"]
+    with pytest.raises(ClientError) as caught:
+        for _ in range(300):
+            queues.send_message(QueueUrl=url, MessageBody="x" * 250_000)
+    assert caught.value.response["ResponseMetadata"]["HTTPStatusCode"] == 507
+    for key in keys:
+        assert client.request("DELETE", key).status == 204
+    [message] = queues.receive_message(QueueUrl=url)["Messages"]
+    queues.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
+    queues.purge_queue(QueueUrl=url)
+    queues.send_message(QueueUrl=url, MessageBody="x" * 250_000)
+    code, log = server.stop()
+    assert code == 0
+    assert "Traceback" not in log
 
 
 def test_no_descriptors_left(tmp_path, serve, connect):  # cases 103, 135
