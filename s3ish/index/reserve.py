@@ -1,7 +1,7 @@
 """Room that an index leaves on its file system, for what removes rows.
 
 Where an index fills a file system to the last byte nothing can be removed any more: a removal is written to the log,
-and the log begins anew only when what stands in it has found room in the file. So what adds rows is refused before.
+and the log is used again only when what stands in it has found room in the file. So what adds rows is refused before.
 """
 
 import os
