@@ -49,6 +49,7 @@ class _Lines:
         self.begin: list[str] = []
         self.of_query: list[str] = []
         self.of_headers: list[str] = []
+        self.headers: set[str] = set()
         self.end: list[str] = []
 
     def named(self, value: Any) -> str:
@@ -62,7 +63,8 @@ class _Lines:
         if place == "query":
             self.of_query.append(f"if (v := query.get({name!r})) is not None: {code}")
         else:
-            self.of_headers.append(f"if (v := headers.get({name.lower()!r})) is not None: {code}")
+            self.headers.add(name.lower())
+            self.of_headers.append(f"if {name.lower()!r} in given: v = headers[{name.lower()!r}]; {code}")
 
     def parameter(self, target: str, spec: Spec, kind: Any) -> None:
         """Add the reader of a header or of a key of the query into an item of a dictionary."""
@@ -91,7 +93,10 @@ class _Lines:
         lines += [f" {line}" for line in self.begin]
         if self.of_query:
             lines += [" if query:", *(f"  {line}" for line in self.of_query)]
-        return "\n".join([*lines, *(f" {line}" for line in (*self.of_headers, *self.end)), " return made"])
+        if self.of_headers:  # requests have few of the headers that they may have
+            lines += [f" given = {self.named(frozenset(self.headers))}.intersection(headers)", " if given:"]
+            lines += [f"  {line}" for line in self.of_headers]
+        return "\n".join([*lines, *(f" {line}" for line in self.end), " return made"])
 
 
 def compile_request_reader(compiled: Places, read_document: Callable[..., Any]) -> Callable[..., Any]:
