@@ -65,7 +65,7 @@ async def _counted(store, changes):
         after = _changed(VERSIONS, before, changes, keys.prefix_range(keys.versions_prefix(bucket, key)))
         for versions, sign in ((before, -1), (after, 1)):
             newest = versions[min(versions)] if versions else None
-            held = usage.of_key(None, newest)
+            held = usage.of_version(None, usage.of_key(None, newest))
             for version in versions.values():
                 held += usage.of_version(version)
             add(bucket, held if sign > 0 else -held)

@@ -224,15 +224,12 @@ def owner_and_acl(context: Context, request: GrantHeaders) -> tuple[Owner, tuple
 
 def has_list(request: GrantHeaders) -> bool:
     """Tell whether the headers of a request give an access list."""
-    return any(
-        value is not None
-        for value in (
-            request.acl,
-            request.grant_full_control,
-            request.grant_read,
-            request.grant_read_acp,
-            request.grant_write_acp,
-        )
+    return (
+        request.acl is not None
+        or request.grant_full_control is not None
+        or request.grant_read is not None
+        or request.grant_read_acp is not None
+        or request.grant_write_acp is not None
     )
 
 

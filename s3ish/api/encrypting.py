@@ -70,11 +70,13 @@ def encodings_with(store: Store, *keys: Keys) -> Encodings | None:
     """Return the encodings of a request that needs keys; None if those of the store will do."""
     customers = [it.customer.reveal() for it in keys if it.customer]
     named_ones = [key for it in keys for key in it.named]
+    if not customers and not named_ones:
+        return None
     random_bytes = store.clock.random_bytes
     codecs = {customer.NAME: customer.codec_of(customers, random_bytes)} if customers else {}
     if named_ones:
         codecs[named.NAME] = named.codec_of(named_ones, random_bytes)
-    return store.encodings.having(codecs) if codecs else None
+    return store.encodings.having(codecs)
 
 
 def require_version_4(context: Context, encryption: Mapping[str, str]) -> None:
@@ -114,11 +116,11 @@ async def encrypted(context: Context, request: AttributeHeaders, attributes: Att
     """
     given = writing_key_of(context, request)
     if given is None:
-        wanted = attributes.encryption
-        require_version_4(context, wanted or _default(context.target))
-        if wanted.get("type") == "aws:kms" and request.bucket_key_enabled is None and _rule(context.target).bucket_key:
+        wanted, bucket = attributes.encryption, context.target
+        require_version_4(context, wanted or _default(bucket))
+        if wanted.get("type") == "aws:kms" and request.bucket_key_enabled is None and _rule(bucket).bucket_key:
             attributes = replace(attributes, encryption=wanted | {"bucket-key": "true"})
-        return await encrypted_in(context.store, context.target, key, attributes)
+        return await encrypted_in(context.store, bucket, key, attributes)
     link = customer.new_link(given.reveal(), context.store.clock.random_bytes)
     return Encryption(replace(attributes, encryption={}), (link,), Keys(given))
 

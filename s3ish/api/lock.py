@@ -160,9 +160,14 @@ def check_digest(context: Context, made: Lock | None, what: str) -> None:
 
 
 def _given(request: AttributeHeaders) -> bool:
-    locks = request.lock_mode, request.lock_until, request.legal_hold
-    holds = request.event_hold, request.event_hold_days, request.event_hold_years
-    return any(value is not None for value in (*locks, *holds))
+    return (
+        request.lock_mode is not None
+        or request.lock_until is not None
+        or request.legal_hold is not None
+        or request.event_hold is not None
+        or request.event_hold_days is not None
+        or request.event_hold_years is not None
+    )
 
 
 def _retention_of_headers(request: AttributeHeaders, now_ns: int) -> Lock | None:
@@ -233,7 +238,7 @@ def default_retention(bucket: Bucket, now_ns: int) -> Lock | None:
 
 def write_lock(request: Any) -> Iterable[Permit]:
     """Return the rights that a request to make an object needs beside its own if it gives a lock."""
-    if any(value is not None for value in (request.lock_mode, request.lock_until, request.event_hold)):
+    if request.lock_mode is not None or request.lock_until is not None or request.event_hold is not None:
         yield Permit("s3:PutObjectRetention", request.bucket, request.key)
     if request.legal_hold is not None:
         yield Permit("s3:PutObjectLegalHold", request.bucket, request.key)

@@ -77,11 +77,9 @@ class Happening:
         self.is_amendment = before is not None and after is not None and before.sequence == after.sequence
         self.put = VERSIONS.put(after) if after else None
         self.garbage = _garbage(before, after, self.is_amendment) if before else []
-        self.usage = usage.of_version(after)
+        self.usage = usage.of_version(after, usage.of_key(*shown) if shown else 0)
         if before:
             self.usage += -usage.of_version(before)
-        if shown:
-            self.usage += usage.of_key(*shown)
         self.following: Sequence[Change] | None = None
 
     @property

@@ -63,6 +63,7 @@ class Quotas:
 
     def __init__(self, bucket: Limits = NONE, owner: Limits = NONE) -> None:
         self._bucket, self._owner = bucket, owner
+        self._by_settings = bool(bucket or owner)
         self.owners: dict[str, Limits] = {}
 
     def of_bucket(self, bucket: Bucket) -> Limits:
@@ -86,7 +87,7 @@ class Quotas:
             Unavailable: the index cannot be read.
         """
         size = more.bytes + more.upload_bytes
-        if size <= 0 and more.versions <= 0:
+        if (size <= 0 and more.versions <= 0) or not self._are_any(bucket):
             return []
         expect: list[AtMost] = []
         for kind, name, limits in self._limits(bucket):
@@ -104,6 +105,10 @@ class Quotas:
                         raise QuotaExceeded(f"The {kind} may not hold more than {most} {what}.", BucketName=bucket.name)
                     expect.append(AtMost(USAGE.name, key, columns, most - adds))
         return expect
+
+    def _are_any(self, bucket: Bucket) -> bool:
+        """Whether there is a quota at all that a bucket could be under."""
+        return self._by_settings or bool(self.owners) or DOCUMENT in bucket.documents
 
     def _limits(self, bucket: Bucket) -> Iterator[tuple[str, str, Limits]]:
         """Yield the quotas that a bucket is under: the kind of what has it, its name, and the quota."""

@@ -12,15 +12,17 @@ UPLOAD = Usage(uploads=1)
 """An upload without a part."""
 
 
-def of_version(version: Version | None) -> Usage:
-    """Return what one version adds, whether it is the newest of its key or not."""
+def of_version(version: Version | None, keys: int = 0) -> Usage:
+    """Return what one version adds, and so many keys that listings show with it; see ``of_key``."""
     if version is None:
-        return Usage()
-    return Usage(markers=1) if version.marker else Usage(versions=1, bytes=bytes_of(version))
+        return Usage(objects=keys)
+    return Usage(keys, markers=1) if version.marker else Usage(keys, 1, bytes=bytes_of(version))
 
 
 def bytes_of(version: Version) -> int:
     """Return the bytes of a version and its annotations."""
+    if not version.annotations:
+        return version.size
     return version.size + sum(one.part.size for one in version.annotations)
 
 
@@ -29,9 +31,9 @@ def of_parts(parts: Iterable[Part]) -> Usage:
     return Usage(upload_bytes=sum(part.size for part in parts))
 
 
-def of_key(before: Version | None, after: Version | None) -> Usage:
-    """Return what it adds that another version is the newest of a key."""
-    return Usage(objects=_is_shown(after) - _is_shown(before))
+def of_key(before: Version | None, after: Version | None) -> int:
+    """Return how many keys more listings show when another version is the newest of a key."""
+    return _is_shown(after) - _is_shown(before)
 
 
 def _is_shown(version: Version | None) -> bool:

@@ -345,7 +345,7 @@ def _claimed_checksum(headers: Mapping[str, str], trailer: str | None) -> tuple[
     Raises:
         InvalidRequest: two checksums, a malformed one, or an algorithm without any.
     """
-    found = [(name, headers[name]) for name in _ALGORITHM_OF if name in headers]
+    found = [(name, headers[name]) for name in _ALGORITHM_OF.keys() & headers.keys()]
     if len(found) + bool(trailer) > 1:
         raise InvalidRequest("Expecting a single x-amz-checksum- header. Multiple checksum Types are not allowed.")
     announced = headers.get("x-amz-sdk-checksum-algorithm") or None
