@@ -27,6 +27,7 @@ from s3ish.model import Bucket, Upload, Version
 from s3ish.objects.archive import ARCHIVES
 from s3ish.objects.lifecycle import CLASSES, Move, Rule, expiry, upload_expiry
 from s3ish.wire.fields import element, elements, header
+from s3ish.wire.headers import write_text
 from s3ish.wire.scalars import Instant, write_http_date
 from s3ish.wire.shape import shape, wire
 
@@ -292,4 +293,4 @@ def shown_abortion(context: Context, upload: Upload) -> AbortHeaders | None:
     """Return what an answer says of an upload that a rule will abort."""
     rules = rules_of(context.target)
     due = upload_expiry(rules, upload, context.store.clock.service.day_ns) if rules else None
-    return AbortHeaders(date=Instant(due.at_ns), rule=due.rule) if due else None
+    return AbortHeaders(date=Instant(due.at_ns), rule=write_text(due.rule)) if due else None

@@ -32,6 +32,7 @@ from s3ish.objects.store import Store
 from s3ish.server.request_record import RequestRecord
 from s3ish.server.target import Target
 from s3ish.wire import shape
+from s3ish.wire.headers import write_text
 from s3ish.wire.names import MAX_KEY_BYTES
 from s3ish.wire.shape import Headers, Written
 
@@ -40,8 +41,6 @@ OPERATION = "Website"
 _METHODS = {"GET": get_object, "HEAD": head_object}
 _ASKED_IN_URLS = "/#!?=&:@+,;$'()*~-._%"
 """What the owner of a site may write into the keys of redirects as it is: a fragment, a query."""
-_AS_THEY_ARE = "".join(map(chr, range(0x20, 0x7F)))
-"""Signs of a key that stand in a header as they are; others are percent-encoded."""
 _SECOND = """<h3>An Error Occurred While Attempting to Retrieve a Custom Error Document</h3>
 <ul>
 {items}
@@ -84,10 +83,10 @@ def _items(told: Mapping[str, str | int]) -> str:
 
 def _described(error: S3Error) -> Headers:
     """Return the headers that say what went wrong, also where the site has a page of its own for it."""
-    details = {name: quote(str(value)[:MAX_KEY_BYTES], _AS_THEY_ARE) for name, value in error.details.items()}
+    details = {name: write_text(str(value)[:MAX_KEY_BYTES]) for name, value in error.details.items()}
     return [
         ("x-amz-error-code", error.code),
-        ("x-amz-error-message", quote(error.message, _AS_THEY_ARE)),
+        ("x-amz-error-message", write_text(error.message)),
         *((f"x-amz-error-detail-{name}", value) for name, value in details.items()),
     ]
 

@@ -7,11 +7,13 @@ import base64
 import re
 from collections.abc import Iterable
 from functools import lru_cache
+from urllib.parse import quote
 
 from s3ish.errors import InvalidArgument
 
 _NAMES_KEPT = 256
 """So many names of headers stay encoded: most come again with every answer."""
+_PRINTABLE = "".join(map(chr, range(0x20, 0x7F)))
 _carried = re.compile("[\t\x20-\x7e\x80-\xff]*").fullmatch
 _plain = re.compile("[\t\x20-\x7e]*").fullmatch
 _token = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+").fullmatch
@@ -66,6 +68,11 @@ def check_metadata(name: str, value: str) -> None:
     """
     if not _token(name) or _controls(value) or any("\ud800" <= character <= "\udfff" for character in value):
         raise InvalidArgument("A metadata name or value is not valid.", ArgumentName=f"x-amz-meta-{name[:64]}")
+
+
+def write_text(text: str) -> str:
+    """Return a text as a header carries it: what is no printable ASCII is percent-encoded, and all else as it is."""
+    return quote(text, _PRINTABLE)
 
 
 def write_metadata(value: str) -> str:

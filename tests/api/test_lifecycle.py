@@ -1,6 +1,7 @@
 """What answers say of objects and uploads that lifecycle rules will remove, and that a server removes them."""
 
 from datetime import UTC, datetime, timedelta
+from urllib.parse import quote
 
 import pytest
 
@@ -48,6 +49,21 @@ def test_answers_say_when_an_upload_is_aborted(s3, ageing):
     parts = s3.list_parts(Bucket=bucket, Key="logs/a", UploadId=upload["UploadId"])
     assert (parts["AbortDate"], parts["AbortRuleId"]) == (upload["AbortDate"], "a rule")
     assert "AbortDate" not in s3.create_multipart_upload(Bucket=bucket, Key="kept")
+
+
+@pytest.mark.parametrize(
+    ("number", "shown"),
+    [("a\r\nX-Other: 1", "a%0D%0AX-Other: 1"), ("ü", "%C3%BC"), ("a\tb", "a%09b"), ("🦊", "%F0%9F%A6%8A")],
+)
+def test_any_id_of_a_rule_stands_in_a_header(s3, ageing, number, shown):
+    bucket = ageing(rule(ID=number, AbortIncompleteMultipartUpload={"DaysAfterInitiation": 7}, Expiration={"Days": 3}))
+    upload = s3.create_multipart_upload(Bucket=bucket, Key="logs/a")
+    parts = s3.list_parts(Bucket=bucket, Key="logs/a", UploadId=upload["UploadId"])
+    for answer in (upload, parts):
+        assert answer["AbortRuleId"] == shown
+        assert "x-other" not in answer["ResponseMetadata"]["HTTPHeaders"]
+    made = s3.put_object(Bucket=bucket, Key="logs/b", Body=b"data")["Expiration"]
+    assert made.endswith(f'rule-id="{quote(number)}"')
 
 
 def test_a_rule_that_is_disabled_says_nothing(s3, ageing):
