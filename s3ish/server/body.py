@@ -106,7 +106,7 @@ class RequestBody:
         checksum_value = None
         if checksum_is_of_body:
             self.algorithm, checksum_value = _claimed_checksum(self._headers, trailer)
-        md5 = _claimed_md5(self._headers.get("content-md5"))
+        md5 = claimed_md5(self._headers.get("content-md5"))
         self._claims = Claims(md5=md5, sha256=payload.sha256, checksum=checksum_value)
         self.expects_sha256 = payload.mode is PayloadMode.SIGNED
         self.is_signed = self.expects_sha256 or payload.mode in SIGNED_CHUNKS
@@ -328,7 +328,8 @@ def _length(text: str | None) -> int | None:
     return int(text)
 
 
-def _claimed_md5(text: str | None) -> bytes | None:
+def claimed_md5(text: str | None) -> bytes | None:
+    """Return the MD5 that a Content-MD5 says, if there is one. Raises InvalidDigest."""
     if text is None:
         return None
     try:

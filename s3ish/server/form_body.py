@@ -2,6 +2,8 @@
 
 from collections.abc import Mapping
 
+from msgspec.structs import replace
+
 from s3ish import checksum
 from s3ish.auth.post_policy import Sizes
 from s3ish.blob.protocol import Buffer
@@ -13,7 +15,7 @@ from s3ish.errors import (
     MalformedPOSTRequest,
 )
 from s3ish.objects.digests import Claims
-from s3ish.server.body import RequestBody
+from s3ish.server.body import RequestBody, claimed_md5
 from s3ish.wire.form import FormParser, boundary_of
 
 _STEP_BYTES = 64 * 1024
@@ -68,8 +70,9 @@ class FormBody:
         return self._parser.fields
 
     def expect(self, sizes: Sizes, fields: Mapping[str, str]) -> None:
-        """Hold the file to what policy and fields say of it. Raises InvalidRequest."""
+        """Hold the file to what policy and fields say of it. Raises InvalidRequest, InvalidDigest."""
         self._sizes = sizes
+        self._claims = Claims(md5=claimed_md5(fields.get("content-md5")))
         given = [name for name in checksum.ALGORITHMS if f"x-amz-checksum-{name.lower()}" in fields]
         if len(given) > 1:
             raise InvalidRequest("Expecting a single x-amz-checksum- header.")
@@ -77,7 +80,7 @@ class FormBody:
             value = fields[f"x-amz-checksum-{given[0].lower()}"]
             if not checksum.valid(given[0], value):
                 raise InvalidRequest(f"Value for x-amz-checksum-{given[0].lower()} header is invalid.")
-            self.algorithm, self._claims = given[0], Claims(checksum=value)
+            self.algorithm, self._claims = given[0], replace(self._claims, checksum=value)
 
     async def gather(self, count: int) -> None:
         """Wait until so many bytes have come, or all."""

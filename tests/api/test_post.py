@@ -346,6 +346,22 @@ def test_what_follows_the_file_means_nothing(post, s3, bucket):
     assert s3.get_object(Bucket=bucket, Key="k")["Metadata"] == {}
 
 
+@pytest.mark.parametrize("name", ["Content-MD5", "content-md5"])
+def test_the_md5_of_a_form_is_that_of_its_file(presign, post, s3, bucket, refused, name):
+    """PostObject's page: the object is checked against the Content-MD5 form field."""
+    right, wrong = (base64.b64encode(hashlib.md5(data).digest()).decode() for data in (b"hello", b"other"))
+    for value, outcome in [(wrong, "BadDigest"), ("no digest", "InvalidDigest"), ("", "InvalidDigest")]:
+        fields = presign(bucket, "k", {name: value}, [["starts-with", f"${name}", ""]])
+        assert post(bucket, fields).outcome == (400, outcome)
+        refused("404", 404, s3.head_object, Bucket=bucket, Key="k")
+    fields = presign(bucket, "k", {name: right}, [{name: right}])
+    assert post(bucket, fields).status == 204
+    assert post(bucket, presign(bucket, "k") | {name: right}).outcome == (403, "AccessDenied")
+    crc = {"x-amz-checksum-crc32": "NhCmhg=="}
+    fields = presign(bucket, "k", {name: wrong} | crc, [{name: wrong}, crc])
+    assert post(bucket, fields).outcome == (400, "BadDigest")
+
+
 def test_tags_list_and_checksum_of_a_form(post, s3, bucket):
     tagging = "<Tagging><TagSet><Tag><Key>a</Key><Value>b c</Value></Tag></TagSet></Tagging>"
     digest = base64.b64encode(hashlib.sha256(b"hello").digest()).decode()
