@@ -49,7 +49,8 @@ _OVERHEAD_BYTES = 1024 * 1024 * 1024
 """Address space beside what the engine may use: its code, the interpreter, stacks."""
 _DIVIDED = IllegalSqlFunctionArgument(f"{IllegalSqlFunctionArgument.text} A number is divided by zero.")
 _OWN_ERRORS = {
-    error.code: error for error in (CSVEscapingRecordDelimiter(), CSVParsingError(), _DIVIDED, ValueParseFailure())
+    error.code: error
+    for error in (CastFailed(), CSVEscapingRecordDelimiter(), CSVParsingError(), _DIVIDED, ValueParseFailure())
 }
 
 

@@ -6,7 +6,7 @@ https://docs.aws.amazon.com/AmazonS3/latest/userguide/s3-select-sql-reference-sq
 import re
 from collections.abc import Callable, Sequence
 
-from s3ish.errors import EvaluatorInvalidTimestampFormatPattern
+from s3ish.errors import CastFailed, EvaluatorInvalidTimestampFormatPattern
 from s3ish.select.syntax import Call, Cast, Constant
 from s3ish.select.values import (
     Kind,
@@ -66,11 +66,21 @@ def cast(node: Cast, value: Value) -> Value:
             return Value(whole(value), Kind.INT)
         case "INT" if value.kind is Kind.BOOL:
             return Value(f"CAST({value.sql} AS BIGINT)", Kind.INT)
+        case "INT" if value.kind is Kind.JSON:
+            kinds = {"DOUBLE": f"CAST(trunc({number(value, strict=True)}) AS BIGINT)"}
+            kinds["BOOLEAN"] = f"CAST(CAST({shown(value)} AS BOOLEAN) AS BIGINT)"
+            whens = " ".join(f"WHEN '{kind}' THEN {sql}" for kind, sql in kinds.items())
+            return Value(f"CASE json_type({value.sql}) {whens} ELSE {_whole_text(shown(value))} END", Kind.INT)
         case "INT":
-            return Value(f"CAST({shown(value)} AS BIGINT)", Kind.INT)
+            return Value(_whole_text(shown(value)), Kind.INT)
         case "DECIMAL":
             return Value(f"CAST({shown(value)} AS DECIMAL({node.digits}, {node.scale}))", Kind.DECIMAL)
     return Value(f"CAST({shown(value)} AS {_TYPES[node.type]})", _KINDS[node.type])
+
+
+def _whole_text(given: str) -> str:
+    """Return the whole number that a text says; one with a fraction fails the query: the engine would round it."""
+    return f"CASE WHEN contains({given}, '.') THEN error('{CastFailed.code}') ELSE CAST({given} AS BIGINT) END"
 
 
 def call(node: Call, values: Sequence[Value], bind: Bind, now: Value) -> Value:

@@ -89,16 +89,16 @@ def _csv_writer(form: Csv, names: list[str], kinds: list[Kind]) -> Write:
         return value
 
     def write(row: Sequence[Any]) -> str:
-        if not names:
+        if not names:  # a row is a record; one that is not there has no members
             return field.join([shown(_plain(value, Kind.JSON)) for value in _members(row[0])]) + record
         return field.join([shown(_plain(value, kind)) for value, kind in zip(row, kinds, strict=True)]) + record
 
     return write
 
 
-def _members(record: str) -> list[str]:
+def _members(record: str | None) -> list[str]:
     """Return the values in a record of JSON, each as JSON."""
-    value = json.loads(record)
+    value = json.loads(record) if record else {}
     inner = value.values() if isinstance(value, dict) else [value]
     return [json.dumps(member, ensure_ascii=False, separators=(",", ":")) for member in inner]
 
@@ -122,7 +122,7 @@ def _json_writer(form: Json, names: list[str], kinds: list[Kind]) -> Write:
 
     def write(row: Sequence[Any]) -> str:
         if not names:
-            text: str = row[0]
+            text: str = row[0] or "{}"
             return (text if text.startswith("{") else f'{{"_1":{text}}}') + record
         members = [
             key + _as_json(value, kind)

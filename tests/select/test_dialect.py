@@ -90,6 +90,7 @@ ROWS = [
     # conversions
     ("SELECT CAST('7' AS INTEGER) + 1 FROM S3Object LIMIT 1", "8\n"),
     ("SELECT CAST(7.9 AS INT), CAST('1.5' AS FLOAT), CAST('2.50' AS DECIMAL(5, 2)) FROM S3Object LIMIT 1", "7,1.5,2.5\n"),
+    ("SELECT CAST('1e2' AS INT), CAST(-7.9 AS INT), CAST(TRUE AS INT) FROM S3Object LIMIT 1", "100,-7,1\n"),
     ("SELECT CAST('true' AS BOOL), CAST(5 AS STRING) || 'x' FROM S3Object LIMIT 1", "true,5x\n"),
     ("SELECT id FROM S3Object WHERE CAST('false' AS BOOLEAN)", ""),
     # functions of text
@@ -158,6 +159,9 @@ JSON_ROWS = [
     ("SELECT id FROM S3Object[*].Rules[*].id WHERE id IS NOT MISSING", '{"id":"1"}\n{"id":"2"}\n', RULES),
     ("SELECT d.created, d.modified FROM S3Object[*] d", '{}\n{"created":"June 27","modified":"July 6"}\n', RULES),
     ("SELECT d.* FROM S3Object d WHERE d.created IS NOT MISSING", '{"created":"June 27","modified":"July 6"}\n', RULES),
+    ("SELECT * FROM S3Object[*].Rules[1]", '{"expr":"y > x"}\n{}\n', RULES),
+    ("SELECT * FROM S3Object[*].created", '{}\n{"_1":"June 27"}\n', RULES),
+    ("SELECT CAST(s.a AS INT), CAST(s.b AS INT), CAST(s.c AS INT), CAST(s.d AS INT), CAST(s.e AS INT) FROM S3Object s", '{"_1":7,"_2":-7,"_3":1,"_4":8,"_5":null}\n', b'{"a":7.9,"b":-7.5,"c":true,"d":"8","e":null}'),
     ("SELECT r.expr FROM S3Object[*].Rules[*] r WHERE r.id = '2'", '{"expr":"z = DEBUG"}\n', RULES),
     ("SELECT s.projects[0].project_name FROM S3Object s", '{"project_name":"p1"}\n', RECORDS),
     ("SELECT s.projects[0] FROM S3Object s", '{"_1":{"project_name":"p1","completed":false}}\n', RECORDS),
@@ -210,6 +214,7 @@ REFUSED = [
     ("SELECT CAST(id AS BLOB) FROM S3Object", "ParseExpectedTypeName"),
     ("SELECT CAST(id AS DECIMAL(99)) FROM S3Object", "ParseInvalidTypeParam"),
     ("SELECT CAST(city AS INT) FROM S3Object", "CastFailed"),
+    ("SELECT CAST('7.9' AS INT) FROM S3Object", "CastFailed"),
     ("SELECT city + 1 FROM S3Object", "CastFailed"),
     ("SELECT 9223372036854775807 + 1 FROM S3Object", "IntegerOverflow"),
     ("SELECT 1 / 0 FROM S3Object", "IllegalSqlFunctionArgument"),

@@ -148,3 +148,8 @@ def test_a_record_of_many_members_is_written_with_all_of_them(run):
 def test_a_record_of_as_many_fields_as_may_be_is_read(run):
     data = b"a\n" + b"b" + b",c" * 255 + b"\n"
     assert run("SELECT * FROM S3Object", data, csv=Csv()) == data.decode()
+
+
+def test_what_a_path_does_not_find_is_a_record_without_members(run):
+    found = run("SELECT * FROM S3Object[*].a", b'{"a":{"x":1,"y":2}}\n{}\n{"a":null}\n', json=Json(), out=Csv())
+    assert found == "1,2\n\n\n"
