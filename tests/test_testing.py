@@ -806,7 +806,7 @@ def test_a_name_of_an_operation_with_a_slip_is_no_count_of_none(server):
     assert server.requests.count("AssumeRole") == 0
 
 
-@pytest.mark.parametrize("name", ["a b", "a/b", "", "ü", "a%2fb", "a?world=test-x"])
+@pytest.mark.parametrize("name", ["a b", "a/b", "", "ü", "a%2fb", "a?world=test-x", ".", ".."])
 def test_a_name_that_no_snapshot_can_have_is_refused(server, name):
     for act in (server.snapshot, server.restore, lambda name: server.fork(name, "w")):
         with pytest.raises(ValueError, match="snapshot"):

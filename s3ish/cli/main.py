@@ -298,12 +298,18 @@ def presign(target: str, method: str, expires: int, endpoint_url: str | None, co
     """Print a URL that allows a client one request."""
     from s3ish.auth.credentials import User
     from s3ish.auth.presign import presign as make
+    from s3ish.errors import S3Error
     from s3ish.model import Owner
+    from s3ish.wire.names import check_bucket_name
 
     scheme, separator, path = target.partition("://")
     bucket, _, key = path.partition("/")
     if scheme != "s3" or not separator or not bucket:
         raise click.UsageError(f"{target} is not of the form s3://BUCKET/KEY")
+    try:
+        check_bucket_name(bucket)
+    except S3Error as error:
+        raise click.UsageError(f"{bucket} can be no name of a bucket") from error
     settings = _load(config)
     if not endpoint_url and not settings.server.port:
         raise click.UsageError("server.port is 0, any free one: give --endpoint-url")

@@ -39,7 +39,7 @@ HarmKind = Literal["lose", "flip"]
 _NONE = "this server has no test controls: start it with --test, or set test.controls (S3ISH_TEST_CONTROLS=true)"
 _FORBIDDEN = "for tests on this machine, or with the token, alone"
 _EXAMPLE = "2030-01-01T00:00:00Z"
-_SNAPSHOT = re.compile(r"[A-Za-z0-9._-]{1,64}")
+_SNAPSHOT = re.compile(r"(?!\.\.?$)[A-Za-z0-9._-]{1,64}")
 
 
 class Snapshot(Protocol):

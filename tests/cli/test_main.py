@@ -364,6 +364,7 @@ def test_presign_addresses_the_server_of_its_own_settings(run_s3ish, tmp_path):
     [
         ["bucket/key"],
         ["s3://"],
+        ["s3://Bucket_/key"],
         ["s3://bucket/key", "--expires", "604801"],
         ["s3://bucket/key", "--method", "FETCH"],
         ["s3://bucket/key", "--method", "GET "],
