@@ -208,8 +208,10 @@ class LifecycleJob:
         newer = 0 if latest else at.newer
         now_ns = self._store.clock.service_ns()
         if latest:
-            if not await self._expire(bucket, rules, version):
-                await self._move(version, lifecycle.transition(rules, version, self._day_ns, now_ns))
+            storage_class = lifecycle.transition(rules, version, self._day_ns, now_ns)
+            stays = bucket.versioning == "Enabled" or (bucket.versioning and version.id != "null")
+            if (storage_class and stays) or not await self._expire(bucket, rules, version):
+                await self._move(version, storage_class)
         else:
             covered = at.made_ns, newer - 1, self._day_ns
             due = lifecycle.noncurrent_expiry(rules, version, *covered)

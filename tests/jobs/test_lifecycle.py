@@ -292,6 +292,22 @@ async def test_expiry_goes_before_a_move(store):
     assert await keys_of(store) == []
 
 
+@pytest.mark.parametrize("state", ["Enabled", "Suspended"])
+async def test_a_move_goes_before_the_marker_that_covers(store, state):
+    """The marker follows on the next day. What it replaces for good is removed, and not moved before."""
+    await buckets.set_versioning(store, "b", enabled=True)
+    await put(store, "a", b"data")
+    await buckets.set_versioning(store, "b", enabled=state == "Enabled")
+    if state == "Suspended":
+        await put(store, "null", b"data")
+    ageing = Ageing(store, b=[Rule(id="r", days=2, moves=(moved("GLACIER", days=1),))])
+    await ageing.after(3)
+    assert (await keys_of(store), await classes_of(store)) == (["a"], ["GLACIER"])
+    await ageing.after(0)
+    assert (await keys_of(store), await classes_of(store)) == ([], ["STANDARD", "GLACIER"])
+    assert await classes_of(store, "null") == ["STANDARD"] * (state == "Suspended")
+
+
 async def test_small_objects_and_those_of_other_rules_stay(store):
     rule = Rule(id="r", prefix="a", moves=(moved("GLACIER", days=1, least=10),))
     for key, size in (("a", 10), ("ab", 9), ("b", 10)):
