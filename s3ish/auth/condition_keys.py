@@ -48,8 +48,63 @@ class Circumstances(Struct, frozen=True):
     further: Tags = ()
 
 
-def values_of(principal: Principal, circumstances: Circumstances) -> Values:
-    """Return what looks up the values of condition keys for a request."""
+_LISTING = frozenset(("listbucket", "listbucketversions"))
+_WRITING = frozenset(("bypassgovernanceretention", "putobject"))
+_TAGGING = _WRITING | {"putobjecttagging", "putobjectversiontagging"}
+_GRANTING = frozenset(
+    (
+        "bypassgovernanceretention",
+        "createbucket",
+        "putbucketacl",
+        "putobject",
+        "putobjectacl",
+        "putobjectversionacl",
+    )
+)
+_ENCRYPTING = _WRITING | {"replicateobject", "updateobjectencryption"}
+_RETAINING = frozenset(("putobject", "putobjectretention"))
+_ONLY: Mapping[str, frozenset[str]] = {
+    "s3:delimiter": _LISTING,
+    "s3:if-match": frozenset(("putobject", "deleteobject")),
+    "s3:if-none-match": frozenset(("putobject",)),
+    "s3:max-keys": _LISTING,
+    "s3:object-lock-legal-hold": frozenset(("putobject", "putobjectlegalhold")),
+    "s3:object-lock-mode": _RETAINING,
+    "s3:object-lock-remaining-retention-days": _RETAINING,
+    "s3:object-lock-retain-until-date": _RETAINING,
+    "s3:objectcreationoperation": frozenset(("putobject",)),
+    "s3:prefix": _LISTING,
+    "s3:requestobjecttag": _TAGGING,
+    "s3:requestobjecttagkeys": _TAGGING,
+    "s3:x-amz-acl": _GRANTING,
+    "s3:x-amz-bucket-namespace": frozenset(("createbucket",)),
+    "s3:x-amz-copy-source": _WRITING,
+    "s3:x-amz-grant-full-control": _GRANTING,
+    "s3:x-amz-grant-read": _GRANTING,
+    "s3:x-amz-grant-read-acp": _GRANTING,
+    "s3:x-amz-grant-write": _GRANTING,
+    "s3:x-amz-grant-write-acp": _GRANTING,
+    "s3:x-amz-metadata-directive": _WRITING,
+    "s3:x-amz-object-ownership": frozenset(("createbucket",)),
+    "s3:x-amz-server-side-encryption": _ENCRYPTING,
+    "s3:x-amz-server-side-encryption-aws-kms-key-id": _ENCRYPTING,
+    "s3:x-amz-server-side-encryption-customer-algorithm": _ENCRYPTING,
+    "s3:x-amz-storage-class": _WRITING | {"putobjectacl", "putobjectversionacl"},
+    "s3:x-amz-website-redirect-location": _WRITING,
+}
+"""On which actions a request has the keys that it chooses itself: else a parameter that an action does not read could
+satisfy a condition on it.
+
+https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazons3.html
+"""
+
+
+def values_of(principal: Principal, circumstances: Circumstances, action: str) -> Values:
+    """Return what looks up the values of condition keys for a request.
+
+    Args:
+        action: what is asked for, in lower case and, if it is of S3, without ``s3:``.
+    """
 
     def values(key: str) -> tuple[str, ...]:
         key = key.lower()
@@ -57,6 +112,10 @@ def values_of(principal: Principal, circumstances: Circumstances) -> Values:
             found = tuple(value for name, value in circumstances.further if name == key)
             if found:
                 return found
+        family, slash, name = key.partition("/")
+        only = _ONLY.get(family)
+        if (only is not None and action not in only) or (key == "s3:versionid" and "version" not in action):
+            return ()
         find = _KEYS.get(key)
         if find is not None:
             return find(principal, circumstances)
@@ -64,7 +123,6 @@ def values_of(principal: Principal, circumstances: Circumstances) -> Values:
             return _one(_source_of(circumstances.headers.get(key[3:], "")))
         if key.startswith("s3:x-amz-"):
             return _one(circumstances.headers.get(key[3:]))
-        family, slash, name = key.partition("/")
         tags = _FAMILIES.get(family) if slash else None
         return tuple(value for tag, value in tags(principal, circumstances) if tag.lower() == name) if tags else ()
 

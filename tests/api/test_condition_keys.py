@@ -266,6 +266,24 @@ def test_tags_of_a_bucket_count_where_that_is_enabled(s3, bucket, user, key):
 
 
 @pytest.mark.parametrize(
+    ("condition", "query", "headers"),
+    [
+        ({"StringLike": {"s3:prefix": "a/*"}}, "?prefix=a%2F", {}),
+        ({"NumericEquals": {"s3:max-keys": "1"}}, "?max-keys=1", {}),
+        ({"StringEquals": {"s3:x-amz-acl": "private"}}, "", {"x-amz-acl": "private"}),
+        ({"StringEquals": {"s3:RequestObjectTag/a": "b"}}, "", {"x-amz-tagging": "a=b"}),
+        ({"StringEquals": {"s3:if-none-match": "x"}}, "", {"if-none-match": "x"}),
+        ({"StringEquals": {"s3:object-lock-mode": "GOVERNANCE"}}, "", {"x-amz-object-lock-mode": "GOVERNANCE"}),
+    ],
+)
+def test_what_a_read_does_not_read_opens_nothing(raw, s3, bucket, new_user, condition, query, headers):
+    s3.put_object(Bucket=bucket, Key="k", Body=b"x")
+    _, keys = new_user(document(allowing("s3:*", Condition=condition)))
+    assert raw("GET", f"/{bucket}/k{query}", headers=headers, keys=keys).outcome == (403, "AccessDenied")
+    assert raw("GET", f"/{bucket}?location", headers=headers, keys=keys).outcome == (403, "AccessDenied")
+
+
+@pytest.mark.parametrize(
     ("resource", "listed"),
     [("*", True), ("arn:aws:s3:::*", True), ("arn:aws:s3:::team-*", False), ("arn:aws:s3:::*/*", False)],
 )

@@ -374,17 +374,36 @@ def having(key, value):
     return circumstances(source=value)
 
 
+WHOLE = {"Resource": [f"arn:aws:s3:::{BUCKET}", f"arn:aws:s3:::{BUCKET}/*"]}
+LISTING = Permit("s3:ListBucket", BUCKET)
+WRITING = Permit("s3:PutObject", BUCKET, "a/b")
+
+
+def asking(key):
+    """Return a right that a condition key is asked of."""
+    if key in (PREFIX, SIZE, "s3:delimiter"):
+        return LISTING
+    if key == "s3:VersionId":
+        return Permit("s3:GetObjectVersion", BUCKET, "a/b")
+    of_writes = key.startswith(("s3:x-amz-", "s3:object-lock-", "s3:RequestObjectTag", "s3:if-"))
+    return WRITING if of_writes else READING
+
+
+def holds_of(conditions, key, at):
+    """Whether conditions hold of a request that they can be asked of."""
+    return is_allowed(document(WHOLE | {"Condition": conditions}), permit=asking(key), at=at)
+
+
 @pytest.mark.parametrize(("operator", "key", "wanted", "value", "holds"), OPERATORS)
 def test_operators(operator, key, wanted, value, holds):
-    assert is_allowed(document({"Condition": {operator: {key: wanted}}}), at=having(key, value)) == holds
+    assert holds_of({operator: {key: wanted}}, key, having(key, value)) == holds
 
 
 @pytest.mark.parametrize(
     ("operator", "key", "wanted", "value", "holds"), [row for row in OPERATORS if row[0] in NEGATIONS and row[3] != ""]
 )
 def test_negated_operators(operator, key, wanted, value, holds):
-    policy = document({"Condition": {NEGATIONS[operator]: {key: wanted}}})
-    assert is_allowed(policy, at=having(key, value)) != holds
+    assert holds_of({NEGATIONS[operator]: {key: wanted}}, key, having(key, value)) != holds
 
 
 @pytest.mark.parametrize("operator", sorted({row[0] for row in OPERATORS}))
@@ -492,8 +511,21 @@ KEYS = [
 @pytest.mark.parametrize(("key", "value", "given_"), KEYS)
 def test_condition_keys(key, value, given_):
     at = circumstances(**given_)
-    assert is_allowed(document({"Condition": {"StringEquals": {key: value}}}), at=at)
-    assert not is_allowed(document({"Condition": {"StringEquals": {key: f"{value}x"}}}), at=at)
+    assert holds_of({"StringEquals": {key: value}}, key, at)
+    assert not holds_of({"StringEquals": {key: f"{value}x"}}, key, at)
+
+
+@pytest.mark.parametrize(("key", "value", "given_"), [row for row in KEYS if asking(row[0]) != READING])
+def test_what_an_action_does_not_read_satisfies_no_condition_on_it(key, value, given_):
+    """https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazons3.html"""
+    at = circumstances(**given_)
+    for permit in (READING, Permit("s3:GetObjectAcl", BUCKET, "a/b"), Permit("s3:GetBucketLocation", BUCKET)):
+        is_of_all = key == "s3:x-amz-content-sha256"
+        for conditions, holds in (
+            ({"StringEquals": {key: value}}, is_of_all),
+            ({"Null": {key: "true"}}, not is_of_all),
+        ):
+            assert is_allowed(document(WHOLE | {"Condition": conditions}), permit=permit, at=at) == holds
 
 
 @pytest.mark.parametrize("key", ["aws:SourceVpc", "aws:PrincipalOrgID", "s3:DataAccessPointArn", "aws:SourceArn"])
@@ -507,8 +539,6 @@ def test_keys_that_no_request_has_here(key):
 PUBLIC_LIST = AccessList(Owner("owner"), (Grant(f"uri={ALL_USERS}", "READ"),))
 SIGNED_LIST = AccessList(Owner("owner"), (Grant(f"uri={AUTHENTICATED_USERS}", "READ"),))
 ALICES_LIST = AccessList(Owner("owner"), (Grant("id=alice", "FULL_CONTROL"),))
-LISTING = Permit("s3:ListBucket", BUCKET)
-WHOLE = {"Resource": [f"arn:aws:s3:::{BUCKET}", f"arn:aws:s3:::{BUCKET}/*"]}
 
 ORDER = [
     ("alice", None, {}, False),
@@ -767,7 +797,7 @@ def conditions(draw):
 def statements(draw):
     inverted = st.sampled_from(["", "", "Not"])
     actions = st.sampled_from(["s3:*", "s3:Get*", "s3:GetObject", "s3:Put?bject", "s3:PutObject"])
-    resources = st.sampled_from(["/*", "/a*", "/a?b", "/${aws:username}*", "/x", "/a/${aws:Referer}"])
+    resources = st.sampled_from(["", "/*", "/a*", "/a?b", "/${aws:username}*", "/x", "/a/${aws:Referer}"])
     principals = st.sampled_from(["*", {"AWS": arn("alice")}, {"AWS": [arn("bob")]}, {"CanonicalUser": "alice"}])
     statement = {
         "Effect": draw(st.sampled_from(["Allow", "Allow", "Deny"])),
@@ -782,7 +812,7 @@ def statements(draw):
 @given(
     st.lists(statements(), min_size=1, max_size=3),
     st.sampled_from(["alice", "bob", "anonymous"]),
-    st.sampled_from(["s3:GetObject", "s3:PutObject", "s3:GetObjectAcl"]),
+    st.sampled_from(["s3:GetObject", "s3:PutObject", "s3:GetObjectAcl", "s3:ListBucket"]),
     st.sampled_from(["a", "ab", "a/b", "alice", "alice/x", "x", "*"]),
     st.dictionaries(
         st.sampled_from(["user-agent", "referer", "x-amz-tagging"]), st.sampled_from(["a", "alice", "x*y", "a=1&b=2"])
@@ -801,22 +831,24 @@ def test_a_second_evaluator_says_the_same(found, caller, action, key, headers, q
         return  # an action without a resource that it acts on
     principal = CALLERS[caller]
     at = circumstances(headers, query, source=source)
-    decision = decide(principal, Permit(action, BUCKET, key), BucketRules(Owner("owner"), policy), at)
+    permit = Permit(action, BUCKET, "" if action == "s3:ListBucket" else key)
+    decision = decide(principal, permit, BucketRules(Owner("owner"), policy), at)
+    listed = query if action == "s3:ListBucket" else {}
     tags = [pair.partition("=")[0] for pair in headers.get("x-amz-tagging", "").split("&") if pair]
     context = {
         "aws:useragent": [headers["user-agent"]] if headers.get("user-agent") else [],
         "aws:referer": [headers["referer"]] if headers.get("referer") else [],
-        "s3:prefix": [query["prefix"]] if "prefix" in query else [],
-        "s3:max-keys": [query["max-keys"]] if "max-keys" in query else [],
+        "s3:prefix": [listed["prefix"]] if "prefix" in listed else [],
+        "s3:max-keys": [listed["max-keys"]] if "max-keys" in listed else [],
         "aws:sourceip": [source] if source else [],
         "aws:currenttime": ["2026-06-01T12:00:00Z"],
         "aws:principalarn": [principal.arn] if principal.arn else [],
         "aws:securetransport": ["false"],
-        "s3:requestobjecttagkeys": tags,
+        "s3:requestobjecttagkeys": tags if action == "s3:PutObject" else [],
         "aws:username": [principal.name] if principal.name else [],
     }
     asked = {"arn": principal.arn, "canonical": principal.owner.id}
-    says, sid = ask(text, asked, action, f"arn:aws:s3:::{BUCKET}/{key}", context)
+    says, sid = ask(text, asked, action, permit.resource, context)
     assert isinstance(decision, Allowed) == (says == ALLOW)
     assert isinstance(decision, Denied) == (says != ALLOW)
     if says == DENY:
