@@ -495,6 +495,20 @@ def test_code_under_test_needs_no_change(monkeypatch):
         assert one.endpoint != two.endpoint == os.environ["AWS_ENDPOINT_URL"]
 
 
+def test_no_proxy_and_no_setting_of_endpoints_leads_away_from_a_mock(monkeypatch):
+    for name in ("http_proxy", "HTTP_PROXY", "no_proxy", "NO_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:1")
+    monkeypatch.setenv("NO_PROXY", "other.test")
+    for name in ("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", "AWS_USE_DUALSTACK_ENDPOINT", "AWS_USE_FIPS_ENDPOINT"):
+        monkeypatch.setenv(name, "true")
+    with mock_s3(buckets=("made",)):
+        assert [it["Name"] for it in boto3.client("s3").list_buckets()["Buckets"]] == ["made"]
+        assert os.environ["NO_PROXY"] == os.environ["no_proxy"] == "other.test,127.0.0.1"
+    assert (os.environ["NO_PROXY"], os.environ.get("no_proxy")) == ("other.test", None)
+    assert os.environ["AWS_USE_FIPS_ENDPOINT"] == "true"
+
+
 def test_a_decorator_takes_coroutines_and_classes(monkeypatch):
     monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
 
@@ -687,6 +701,13 @@ def test_the_fixtures_of_pytest(server, tmp_path, elsewhere):
     given = {"S3ISH_ENDPOINT": server.endpoint} if elsewhere else {}
     ended = run_pytest(tmp_path, **given)
     assert "3 passed" in ended.stdout, ended.stdout + ended.stderr
+
+
+def test_the_client_of_a_fixture_uses_no_proxy(tmp_path):
+    (tmp_path / "test_it.py").write_text("def test_one(s3ish_bucket):\n    pass\n")
+    none = {"NO_PROXY": "", "no_proxy": ""}
+    ended = run_pytest(tmp_path, HTTP_PROXY="http://127.0.0.1:1", http_proxy="http://127.0.0.1:1", **none)
+    assert "1 passed" in ended.stdout, ended.stdout + ended.stderr
 
 
 SPECIFICATION = yaml.safe_load((ROOT / "docs/test-controls.yaml").read_text())

@@ -12,16 +12,22 @@ from s3ish.testing.server import Server
 
 T = TypeVar("T")
 
-_OTHERS = ("AWS_SESSION_TOKEN", "AWS_PROFILE", "AWS_DEFAULT_PROFILE")
+_OTHERS = (
+    *("AWS_SESSION_TOKEN", "AWS_PROFILE", "AWS_DEFAULT_PROFILE"),
+    *("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", "AWS_USE_DUALSTACK_ENDPOINT", "AWS_USE_FIPS_ENDPOINT"),
+)
 """Variables that would lead a client elsewhere."""
+_NO_PROXY = ("no_proxy", "NO_PROXY")
+"""Hosts for which clients use no proxy; the first that is set counts."""
 
 
 @contextlib.contextmanager
 def _mocked(server: Server) -> Iterator[Server]:
-    before = {name: os.environ.get(name) for name in (*server.environment, *_OTHERS)}
+    before = {name: os.environ.get(name) for name in (*server.environment, *_OTHERS, *_NO_PROXY)}
     for name in _OTHERS:
         os.environ.pop(name, None)
-    os.environ.update(server.environment)
+    direct = next((f"{hosts},127.0.0.1" for name in _NO_PROXY if (hosts := before[name])), "127.0.0.1")
+    os.environ.update(server.environment | dict.fromkeys(_NO_PROXY, direct))
     try:
         yield server
     finally:
