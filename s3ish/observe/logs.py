@@ -9,7 +9,7 @@ import logging
 import sys
 from collections.abc import Callable, MutableMapping, Sequence
 from datetime import datetime
-from typing import Any, BinaryIO, Literal
+from typing import Any, Literal
 
 import msgspec
 import structlog
@@ -17,6 +17,7 @@ import structlog
 from s3ish.clock import Clock
 from s3ish.observe.console import Console, shows_colours
 from s3ish.observe.lines import MAX_CHARACTERS, RequestLine, printable
+from s3ish.observe.log_stream import LogStream
 
 _MAX_ITEMS = 100
 """The longest list of a line."""
@@ -31,7 +32,7 @@ class RequestLog:
         output: where they go, and what returns the bytes of lines; None if none are wanted.
     """
 
-    def __init__(self, output: tuple[BinaryIO, Callable[[Sequence[RequestLine]], bytes]] | None = None) -> None:
+    def __init__(self, output: tuple[LogStream, Callable[[Sequence[RequestLine]], bytes]] | None = None) -> None:
         self._output = output
 
     def write(self, lines: Sequence[RequestLine]) -> None:
@@ -52,9 +53,8 @@ def set_up_logs(level: str, form: Literal["auto", "json", "console"], clock: Clo
     as_json = form == "json" or (form == "auto" and not sys.stderr.isatty())
     console = Console(coloured=shows_colours())
     renderer: Any = _as_json if as_json else console.event
-    factory: Any = (
-        structlog.BytesLoggerFactory(sys.stderr.buffer) if as_json else structlog.PrintLoggerFactory(sys.stderr)
-    )
+    stream: Any = LogStream(sys.stderr.buffer)
+    factory: Any = structlog.BytesLoggerFactory(stream) if as_json else structlog.WriteLoggerFactory(stream)
     structlog.configure(
         processors=[
             structlog.processors.add_log_level,
@@ -71,7 +71,7 @@ def set_up_logs(level: str, form: Literal["auto", "json", "console"], clock: Clo
     if number > logging.INFO:
         return RequestLog()
     render = _requests_as_json if as_json else console.requests
-    return RequestLog((sys.stderr.buffer, lambda lines: render(lines, clock.now())))
+    return RequestLog((stream, lambda lines: render(lines, clock.now())))
 
 
 def _requests_as_json(lines: Sequence[RequestLine], now: datetime) -> bytes:

@@ -1,6 +1,7 @@
 """What a log line says, for programs and for people, whatever clients call their keys."""
 
 import asyncio
+import errno
 import io
 import json
 import logging
@@ -61,12 +62,13 @@ def stderr(monkeypatch):
     """A function that sets logs up on a stream of its own; what was set up before is there again afterwards."""
     before, handlers = structlog.get_config(), logging.root.handlers[:]
 
-    def set_up(level="info", form="auto", *, terminal=False, **environment):
+    def set_up(level="info", form="auto", *, terminal=False, buffer=None, **environment):
         for name in ("NO_COLOR", "TERM"):
             monkeypatch.delenv(name, raising=False)
         for name, value in environment.items():
             monkeypatch.setenv(name, value)
         stream = Stream(terminal=terminal)
+        stream.buffer = stream.buffer if buffer is None else buffer
         monkeypatch.setattr(sys, "stderr", stream)
         return stream, set_up_logs(level, form, Clock())
 
@@ -201,3 +203,42 @@ def test_a_text_is_cut_before_it_is_escaped():
     assert printable("a" * 1025) == "a" * 1023 + "…"
     assert printable("\n" * 5, 3) == "\\n\\n…"
     assert printable("ü\n\t", lines=True) == "ü\n\\t"
+
+
+class Narrow(io.RawIOBase):
+    """A file on a disk that has so much room."""
+
+    def __init__(self, room):
+        self.room, self.text = room, b""
+
+    def write(self, data):
+        count = min(self.room, len(data))
+        if not count:
+            raise OSError(errno.ENOSPC, "no room")
+        self.room -= count
+        self.text += data[:count]
+        return count
+
+
+def test_lines_that_cannot_be_written_are_lost_and_counted(stderr):  # case 133
+    disk = Narrow(25)
+    _, log = stderr(form="json", buffer=disk)
+    log.write([request(), request()])
+    structlog.get_logger().error("lost")
+    disk.room = 10_000
+    log.write([request(key="whole")])
+    torn, line, told = disk.text.split(b"\n")[:3]
+    assert len(torn) == 25
+    assert json.loads(line)["key"] == "whole"
+    assert json.loads(told)["event"] == "lines of the log could not be written"
+    assert json.loads(told)["count"] == 3
+
+
+@pytest.mark.parametrize("form", ["json", "console"])
+def test_a_stream_that_is_gone_is_no_error(stderr, form):
+    gone = io.BytesIO()
+    gone.close()
+    _, log = stderr(form=form, buffer=gone)
+    log.write([request()])
+    structlog.get_logger().error("lost")
+    logging.getLogger("library").error("lost")

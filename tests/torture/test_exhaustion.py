@@ -5,10 +5,12 @@ S3 errors while it lasts, reads and deletes go on, and all is well soon after.
 
 import contextlib
 import os
+import re
 import resource
 import shutil
 import signal
 import subprocess
+import sys
 import threading
 import time
 from pathlib import Path
@@ -168,6 +170,28 @@ def test_messages_leave_room_for_removals(disk, serve):  # case 133
     code, log = server.stop()
     assert code == 0
     assert "Traceback" not in log
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_no_room_for_the_log(tmp_path, connect, workers):  # case 133
+    environment = os.environ | {"S3ISH_FSYNC": "false", "S3ISH_WORKERS": str(workers)}
+    command = [sys.executable, "-m", "s3ish", "serve", "--port", "0", tmp_path / "volume"]
+    with Path("/dev/full").open("wb") as full:
+        process = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=full, text=True)
+    try:
+        endpoint = next(found[0] for line in process.stdout if (found := re.search(r"http://[0-9.:]+", line)))
+        client = connect(endpoint)
+        assert client.request("PUT", "/bucket").ok
+        for number in range(5):
+            assert client.request("PUT", f"/bucket/{number}", OBJECT).ok
+            assert client.request("GET", f"/bucket/{number}").body == OBJECT
+            assert client.request("GET", "/bucket/missing").code == "NoSuchKey"
+        process.terminate()
+        assert process.wait(STOP_SECONDS) == 0
+    finally:
+        process.kill()
+        process.wait()
+        process.stdout.close()
 
 
 def test_no_descriptors_left(tmp_path, serve, connect):  # cases 103, 135
