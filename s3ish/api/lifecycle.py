@@ -217,9 +217,10 @@ LIFECYCLE = bucket_document(
 
 def rules_of(bucket: Bucket) -> tuple[Rule, ...]:
     """Return the rules of a bucket that are enabled."""
-    configuration = LIFECYCLE.of(bucket)
-    if configuration is None:
-        return ()
+    return LIFECYCLE.meant(bucket, _enabled) or ()
+
+
+def _enabled(configuration: LifecycleConfiguration) -> tuple[Rule, ...]:
     by_class = configuration.minimum_size == BY_CLASS
     return tuple(_meaning(rule, by_class=by_class) for rule in configuration.rules if rule.status == "Enabled")
 

@@ -280,8 +280,11 @@ REPLICATION = bucket_document(
 
 def rules_of(bucket: Bucket) -> tuple[Rule, ...]:
     """Return the rules of a bucket that are enabled."""
-    configuration = REPLICATION.of(bucket)
-    return tuple(_meaning(rule) for rule in configuration.rules if rule.status == "Enabled") if configuration else ()
+    return REPLICATION.meant(bucket, _enabled) or ()
+
+
+def _enabled(configuration: ReplicationConfiguration) -> tuple[Rule, ...]:
+    return tuple(_meaning(rule) for rule in configuration.rules if rule.status == "Enabled")
 
 
 def _meaning(rule: ReplicationRule) -> Rule:
