@@ -4,6 +4,8 @@ ARG EXTRAS=
 COPY pyproject.toml README.md LICENSE /source/
 COPY s3ish /source/s3ish
 RUN python -m venv /opt/s3ish && /opt/s3ish/bin/pip install --no-cache-dir "/source${EXTRAS:+[$EXTRAS]}"
+# what Testcontainers for Java runs in a container of LocalStack, in place of the entry point
+RUN printf '#!/bin/sh\nexec env "GATEWAY_LISTEN=${GATEWAY_LISTEN:-0.0.0.0:4566}" s3ish serve --test\n' > /opt/docker-entrypoint.sh && chmod 755 /opt/docker-entrypoint.sh
 
 FROM python:3.13-slim AS server
 # curl: for health checks that compose files and manifests bring along
@@ -21,6 +23,7 @@ CMD ["serve"]
 
 # docker build --target test: for stacks of tests, whose keys everybody knows; see docs/replacing.md
 FROM server AS test
+COPY --from=build /opt/docker-entrypoint.sh /usr/local/bin/
 ENV S3ISH_ALLOW_WELL_KNOWN_KEYS=true
 
 FROM server

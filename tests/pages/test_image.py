@@ -7,6 +7,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import urllib.request
 
 import pytest
 
@@ -70,6 +71,29 @@ def test_a_volume_of_root_is_refused_with_what_to_do(image, tmp_path):
     assert f"Permission denied; the user with id {os.geteuid()} needs the right to read and write it" in said
     page = (ROOT / "docs/tasks/containers.md").read_text()
     assert "Permission denied; the user with id 10001 needs the right to read and write it" in page
+
+
+@pytest.mark.slow
+def test_a_container_of_localstack_that_testcontainers_for_java_starts(tmp_path):
+    """It replaces the entry point by a script of its own, which runs LocalStack's, and waits for a line of the log."""
+    (text,) = re.findall(r"^RUN printf '(.*)' > /opt/docker-entrypoint.sh && chmod 755 ", DOCKERFILE, re.M)
+    assert "COPY --from=build /opt/docker-entrypoint.sh /usr/local/bin/" in DOCKERFILE.partition("AS test\n")[2]
+    script = tmp_path / "docker-entrypoint.sh"
+    script.write_text(text.replace("\\n", "\n"))
+    script.chmod(0o755)
+    _, _, variables = of_image("test")
+    path = f"{os.path.dirname(sys.executable)}:{os.environ['PATH']}"
+    port = free_ports()["9000"]
+    given = {"PATH": path, **variables, "SERVICES": "s3", "GATEWAY_LISTEN": f"0.0.0.0:{port}"}
+    server = subprocess.Popen([script], env=given, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    try:
+        assert any(line == "Ready.\n" for line in server.stdout)
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/_localstack/health") as answer:
+            assert b'"s3": "running"' in answer.read()
+    finally:
+        server.terminate()
+        server.communicate()
+    assert server.returncode == 0
 
 
 def test_the_image_is_slim_and_its_user_is_not_root():
