@@ -10,18 +10,18 @@ import re
 from msgspec.structs import replace
 
 from s3ish.auth.evaluator import Denied, decide_assuming
-from s3ish.auth.policy import read_policy, read_trust_policy
+from s3ish.auth.policy import read_trust_policy
 from s3ish.auth.sessions import LEAST_SECONDS, MOST_SECONDS, Session, Temporary
-from s3ish.errors import AccessDenied, MalformedPolicy, MalformedPolicyDocument, ValidationError
+from s3ish.errors import AccessDenied, ValidationError
 from s3ish.identity.records import RoleRecord
 from s3ish.model import ACCOUNT
 from s3ish.server.passed_on import PassedOn, passed_on
 from s3ish.server.query_call import Action, Call, optional_element
 from s3ish.server.query_protocol import element
+from s3ish.server.session_policy import session_policy_of
 
 _ROLE = re.compile(r"arn:aws:iam::\d{12}:role/(?:[\w+=,.@/-]+/)?([\w+=,.@-]{1,64})", re.ASCII)
 _NAME = re.compile(r"[\w+=,.@-]{2,64}", re.ASCII)
-_MAX_POLICY = 2048
 _HOUR, _MOST_OF_USER = 3600, 129_600
 _NOTHING = PassedOn()
 _SECOND_FACTOR = ("SerialNumber", "TokenCode")
@@ -90,23 +90,6 @@ def session_name_of(call: Call) -> str:
     if not _NAME.fullmatch(name):
         raise ValidationError("RoleSessionName must have 2 to 64 letters, digits and characters of +=,.@-_")
     return name
-
-
-def session_policy_of(call: Call) -> str:
-    """Return the policy that narrows the session; empty if there is none.
-
-    Raises ValidationError, MalformedPolicyDocument.
-    """
-    call.refuse("PolicyArns")
-    policy = call.parameters.get("Policy", "")
-    if len(policy) > _MAX_POLICY:
-        raise ValidationError(f"Policy must have at most {_MAX_POLICY} characters")
-    if policy:
-        try:
-            read_policy(policy)
-        except MalformedPolicy as error:
-            raise MalformedPolicyDocument(error.message) from error
-    return policy
 
 
 def assumed(role: str, session_name: str, role_id: str) -> str:

@@ -16,6 +16,7 @@ from s3ish.model import Owner
 from s3ish.server import sts
 from s3ish.server.query_call import Call
 from s3ish.server.query_protocol import element
+from s3ish.server.session_policy import session_policy_of
 
 ACTION = "AssumeRoleWithWebIdentity"
 
@@ -23,7 +24,7 @@ ACTION = "AssumeRoleWithWebIdentity"
 async def assume_role_with_web_identity(call: Call) -> str:
     """https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRoleWithWebIdentity.html"""
     name, given = sts.role_of(call), call.text("RoleArn")
-    session_name, policy = sts.session_name_of(call), sts.session_policy_of(call)
+    session_name, policy = sts.session_name_of(call), session_policy_of(call)
     call.refuse("ProviderId")
     provider, claims = await call.providers.open(call.text("WebIdentityToken", most=MOST_CHARACTERS))
     role = call.registry.directory.named(RoleRecord, name)
