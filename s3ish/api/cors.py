@@ -11,6 +11,7 @@ from s3ish.wire.shape import shape
 
 METHODS = ("GET", "PUT", "POST", "DELETE", "HEAD")
 MAX_RULES = 100
+BODY_BYTES = 64 * 1024
 
 
 @shape
@@ -72,5 +73,6 @@ CORS = bucket_document(
     effect=Effect.ACTED_UPON,
     missing=NoSuchCORSConfiguration,
     check=_check,
+    body_bytes=BODY_BYTES,
     needs_digest=True,
 )

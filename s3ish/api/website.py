@@ -12,6 +12,7 @@ from s3ish.wire.fields import element, elements
 from s3ish.wire.shape import shape
 
 MAX_RULES = 50
+BODY_BYTES = 128 * 1024
 MAX_KEY = 1024
 _HOST = re.compile(r"[A-Za-z0-9._~\[\]:-]{1,255}")
 
@@ -167,4 +168,5 @@ WEBSITE = bucket_document(
     effect=Effect.ACTED_UPON,
     missing=NoSuchWebsiteConfiguration,
     check=_check,
+    body_bytes=BODY_BYTES,
 )

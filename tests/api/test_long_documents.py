@@ -1,4 +1,7 @@
-"""Long documents are read once for many requests, not by each."""
+"""Long documents are read once for many requests, not by each; some are refused from a length on."""
+
+import base64
+import hashlib
 
 import pytest
 
@@ -66,3 +69,24 @@ def test_replication_rules_and_long_documents_of_each_kind_are_kept_too(reads):
     held = bucket_with(cors=f"<CORSConfiguration>{rule}</CORSConfiguration>")
     assert cors.CORS.of(held) is cors.CORS.of(held)
     assert reads == ["ReplicationConfiguration", "CorsConfiguration"]
+
+
+ONE_RULE = "<CORSRule><AllowedMethod>GET</AllowedMethod><AllowedOrigin>*</AllowedOrigin></CORSRule>"
+ONE_PAGE = "<IndexDocument><Suffix>i</Suffix></IndexDocument>"
+
+
+@pytest.mark.parametrize(
+    ("query", "longest", "document"),
+    [
+        ("cors", 64, f"<CORSConfiguration>{ONE_RULE}{{}}</CORSConfiguration>"),
+        ("website", 128, f"<WebsiteConfiguration>{ONE_PAGE}{{}}</WebsiteConfiguration>"),
+    ],
+)
+def test_documents_are_as_long_as_s3_allows(raw, bucket, query, longest, document):
+    """It names these lengths in KB."""
+    for length, outcome in ((longest * 1024, 200), (longest * 1024 + 1, (400, "MaxMessageLengthExceeded"))):
+        body = document.format(" " * (length - len(document) + 2)).encode()
+        assert len(body) == length
+        digest = base64.b64encode(hashlib.md5(body).digest()).decode()
+        answer = raw("PUT", f"/{bucket}?{query}", body, {"Content-MD5": digest})
+        assert (answer.status if answer.status == 200 else answer.outcome) == outcome
