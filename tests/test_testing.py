@@ -777,6 +777,16 @@ def test_the_description_has_every_route_and_every_field():
         assert described["additionalProperties"] is False
 
 
+@pytest.mark.parametrize("text", ["[" * 60_000, '{"bucket":' * 6_000, "{", "nothing", '"reset"', "1e999"])
+def test_what_is_no_object_in_json_is_refused(server, text):
+    connection = http.client.HTTPConnection(urlsplit(server.endpoint).netloc)
+    connection.request("POST", "/-/test/reset", text)
+    answer = connection.getresponse()
+    told = json.loads(answer.read())
+    connection.close()
+    assert (answer.status, list(told)) == (400, ["error"])
+
+
 @pytest.mark.parametrize(
     ("method", "path", "status", "says"),
     [

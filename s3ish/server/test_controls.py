@@ -18,6 +18,7 @@ from s3ish.server import prices
 from s3ish.server.control import may_control
 from s3ish.server.fault_plan import FaultPlan
 from s3ish.server.health import names_bucket
+from s3ish.server.json_body import field_names, read_json
 from s3ish.server.planned_faults import PlannedFaults
 from s3ish.server.recorder import Recorder
 
@@ -450,24 +451,11 @@ def _moment(text: str) -> datetime:
 async def _wanted(request: "Request", kind: type[B], if_empty: B | None = None) -> B:
     """Return what the body says. Raises ValueError: it is too long, empty, or something else."""
     text = await _body(request)
-    names = [field.encode_name for field in msgspec.structs.fields(kind)]
-    if not text:
-        if if_empty is None:
-            raise ValueError(f"a JSON object is wanted as the body, with some of: {', '.join(names)}")
-        return if_empty
-    wanted = msgspec.json.decode(text)
-    if isinstance(wanted, dict) and (unknown := [name for name in wanted if name not in names]):
-        raise ValueError(f"there is no field {unknown[0][:64]!r}; there are: {', '.join(names)}")
-    try:
-        return msgspec.convert(wanted, kind)
-    except msgspec.ValidationError as error:
-        raise ValueError(_said(str(error))) from None
-
-
-def _said(text: str) -> str:
-    """Return what a validation says, with the name of the field first."""
-    text, _, place = text.partition(" - at `$.")
-    return f"{place.rstrip('`')}: {text[0].lower()}{text[1:]}" if place else text
+    if text:
+        return read_json(text, kind)
+    if if_empty is None:
+        raise ValueError(f"a JSON object is wanted as the body, with some of: {', '.join(field_names(kind))}")
+    return if_empty
 
 
 async def _body(request: "Request") -> bytes:

@@ -224,6 +224,13 @@ def test_descriptions_that_clients_could_not_read_are_refused(admin, description
     assert admin.outcome("POST", "roles", role) == (400, "ValidationError")
 
 
+def test_a_body_with_another_field_is_told_which_there_are(admin):
+    _, answer = admin("POST", "groups", {"nam": "x"})
+    assert answer["error"]["message"] == "The body is not what is asked for: there is no field 'nam'; there are: name, path"
+    _, answer = admin("POST", "groups", {"name": 1})
+    assert answer["error"]["message"] == "The body is not what is asked for: name: expected `str`, got `int`"
+
+
 def test_a_trust_policy_that_is_no_text_is_refused(admin):
     assert admin.outcome("POST", "roles", b'{"name": "x", "trust": "\xff"}') == (400, "InvalidInput")
 

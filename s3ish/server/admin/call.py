@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
-import msgspec
+from msgspec import Struct
 
 from s3ish.auth.ready_policies import READY
 from s3ish.errors import InvalidInput, ValidationError
@@ -14,8 +14,9 @@ from s3ish.identity.picking import pick
 from s3ish.identity.records import Holder, PolicyRecord, Record, arn
 from s3ish.observe.refusals import Refusals
 from s3ish.server.caller import Caller
+from s3ish.server.json_body import read_json
 
-T = TypeVar("T")
+T = TypeVar("T", bound=Struct)
 
 _MOST_ITEMS = 1000
 _NUMBER = re.compile("[0-9]{1,9}")
@@ -40,8 +41,8 @@ class AdminCall(Caller, frozen=True, kw_only=True):
     def read(self, kind: type[T]) -> T:
         """Return what the body says; an empty one says nothing. Raises InvalidInput."""
         try:
-            return msgspec.json.decode(self.text() or "{}", type=kind)
-        except (msgspec.MsgspecError, ValueError, RecursionError) as error:
+            return read_json(self.text() or "{}", kind)
+        except ValueError as error:
             raise InvalidInput(f"The body is not what is asked for: {error}"[:512]) from error
 
     def text(self) -> str:
