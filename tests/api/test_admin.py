@@ -226,7 +226,10 @@ def test_descriptions_that_clients_could_not_read_are_refused(admin, description
 
 def test_a_body_with_another_field_is_told_which_there_are(admin):
     _, answer = admin("POST", "groups", {"nam": "x"})
-    assert answer["error"]["message"] == "The body is not what is asked for: there is no field 'nam'; there are: name, path"
+    assert (
+        answer["error"]["message"]
+        == "The body is not what is asked for: there is no field 'nam'; there are: name, path"
+    )
     _, answer = admin("POST", "groups", {"name": 1})
     assert answer["error"]["message"] == "The body is not what is asked for: name: expected `str`, got `int`"
 
