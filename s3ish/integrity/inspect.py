@@ -168,7 +168,7 @@ async def restore_sidecars(store: Store) -> AsyncIterator[bool | None]:
                 await store.blobs.read_sidecar(item.ref)
             except (Missing, Corrupt):
                 problems, right = await inspector.check_sidecar(item)
-                if not right:
+                if not right and await stands(store, item, remove=True):
                     log.error("sidecar cannot be restored", name=item.name, blob=item.ref.id, problems=problems)
                 yield right
             else:

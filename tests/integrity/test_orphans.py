@@ -366,3 +366,20 @@ async def test_what_a_killed_process_has_not_flushed_is_flushed(store, monkeypat
     monkeypatch.setattr(store, "flush", flush)
     await sweep(store)
     assert asked == [None]
+
+
+async def test_what_is_removed_while_it_is_looked_at_has_lost_nothing(store, monkeypatch, logged):
+    """Its sidecar is gone because the object is: nobody has to be told."""
+    for size in (10, 1500):
+        await put(store, f"k{size}", sample(size))
+    real = store.blobs.read_sidecar
+
+    async def read_late(ref):
+        if ref.id.startswith("b/k"):
+            await remove(store, ref.id.removeprefix("b/").partition("@")[0])
+        return await real(ref)
+
+    monkeypatch.setattr(store.blobs, "read_sidecar", read_late)
+    await sweep(store)
+    assert await keys_of(store) == []
+    assert [entry for entry in logged if entry["log_level"] == "error"] == []
