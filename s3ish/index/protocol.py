@@ -23,7 +23,7 @@ class Sums(Protocol):
 
 class Layout(Struct, frozen=True):
     """A table as an engine is handed it: its name, whether its values are long, how they are sums if they are, and
-    whether its rows are written as well where there is no room but for removals: they are few, or lead to some.
+    whether its rows are written as well where there is no room but for removals: they follow from others.
 
     An engine makes the tables that an existing index lacks when it opens it. Keys and values are bytes; ``tables`` says
     what they mean.

@@ -12,8 +12,8 @@ from typing import Literal, NamedTuple
 
 import structlog
 
-from s3ish.blob.protocol import BlobError, Corrupt, Missing
-from s3ish.index.protocol import Conflict, Damaged, NewerFormat, Put
+from s3ish.blob.protocol import BlobError, Corrupt, Missing, VolumesFull
+from s3ish.index.protocol import Conflict, Damaged, IndexFull, NewerFormat, Put
 from s3ish.integrity.catalog_walk import BrokenRow, inventory
 from s3ish.integrity.references import is_named
 from s3ish.integrity.restore_rows import restore
@@ -147,7 +147,10 @@ async def rewrite_sidecar(store: Store, item: Named) -> bool:
     """Write a sidecar as the row says. Returns False if the row has changed. Raises BlobError."""
     table = item.sidecar.table
     if table.name == item.row.table and not table.beside and item.row.value is not None:
-        return await restate(store, table, table.hold(item.row.key, item.row.value))
+        try:
+            return await restate(store, table, table.hold(item.row.key, item.row.value))
+        except IndexFull as error:
+            raise VolumesFull(str(error)) from error
     await store.blobs.amend(item.ref, item.sidecar.text, inline=await store.inline(item.ref))
     return await stands(store, item, remove=True)  # what was removed meanwhile must not come back
 

@@ -221,7 +221,7 @@ class UsageTable(KeyedTable[Usage, [str, str]]):
 
     @property
     def layout(self) -> Layout:
-        return Layout(self.name, sums=self)
+        return Layout(self.name, sums=self, spared=True)
 
     def numbers(self, key: bytes, value: bytes | None) -> Sequence[int]:
         """See ``Sums.numbers``."""
@@ -306,9 +306,11 @@ SYSTEM: SealedTable[SystemRecord, [str]] = SealedTable(
     home=lambda name: f"{SYSTEM_HOME}/{name}",
     at_home=lambda home: keys.only(keys.system_key(home.removeprefix(f"{SYSTEM_HOME}/"))),
 )
-CURRENT = Current("current", Entry, keys.object_key, keys.split_object_key, title="{}/{}", walked=True)
+CURRENT = Current("current", Entry, keys.object_key, keys.split_object_key, title="{}/{}", walked=True, spared=True)
 NULLS = Nulls("nulls", int, keys.object_key, keys.split_object_key, title="{}/{}", walked=True)
-INLINE = Inline("inline", bytes, keys.inline_key, lambda key: (key.decode(),), title="{}", long_values=True)
+INLINE = Inline(
+    "inline", bytes, keys.inline_key, lambda key: (key.decode(),), title="{}", long_values=True, spared=True
+)
 GARBAGE = GarbageTable("garbage", Garbage, keys.garbage_key, lambda key: (key.decode(),), title="{}", spared=True)
 INTENTS: KeyedTable[Intent, [str, str]] = KeyedTable(
     "intents", Intent, keys.intent_key, keys.split_intent_key, title="{} {}"

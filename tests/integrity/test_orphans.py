@@ -7,7 +7,7 @@ import pytest
 
 from s3ish.blob.protocol import Unwritable
 from s3ish.errors import InternalError
-from s3ish.index.protocol import Delete, NewerFormat, Put
+from s3ish.index.protocol import Delete, IndexFull, NewerFormat, Put
 from s3ish.integrity import orphans
 from s3ish.integrity.garbage import GarbageJob
 from s3ish.integrity.inspect import Inspector
@@ -383,3 +383,25 @@ async def test_what_is_removed_while_it_is_looked_at_has_lost_nothing(store, mon
     await sweep(store)
     assert await keys_of(store) == []
     assert [entry for entry in logged if entry["log_level"] == "error"] == []
+
+
+async def test_a_sweep_goes_on_where_the_index_has_no_room_for_what_it_mends(world, store, monkeypatch):  # case 133
+    """What it removes makes room."""
+    version = await put(store, "k", sample(1500))
+    for path in world.files_of(version.blob):
+        if path.endswith("metadata.json"):
+            os.unlink(path)
+    left = await orphan(store)
+    real = store.index.commit
+
+    async def commit(changes, expect=()):
+        if any(change.table == "intents" for change in changes):
+            raise IndexFull("the rest is kept for removals")
+        await real(changes, expect)
+
+    monkeypatch.setattr(store.index, "commit", commit)
+    await sweep(store)
+    assert left.blob.id not in await sealed(store)
+    monkeypatch.undo()
+    await sweep(store)
+    assert await sealed(store) == await referenced(store)
