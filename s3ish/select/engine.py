@@ -6,6 +6,7 @@ held to its limits by the kernel. The server goes on when it dies.
 """
 
 import os
+import re
 import resource
 import sys
 from functools import partial
@@ -52,6 +53,11 @@ _OWN_ERRORS = {
     error.code: error
     for error in (CastFailed(), CSVEscapingRecordDelimiter(), CSVParsingError(), _DIVIDED, ValueParseFailure())
 }
+
+
+_DATA = re.compile(r"\nOriginal Line: [^\n]*|\n\nLINE 1: .*", re.DOTALL)
+"""What an error of the engine quotes of the object and the statement."""
+_DECODING = "Conversion Error: Failure in decode"
 
 
 class Child:
@@ -228,7 +234,11 @@ def _too_large(task: Task) -> S3Error:
 
 def _cause(error: Exception, task: Task) -> S3Error:
     """Return what an error of the engine means to a client, who must not see its text."""
-    text = str(error)
+    if isinstance(error, duckdb.OutOfRangeException):
+        return IntegerOverflow()
+    text = _DATA.sub("", str(error))
+    if isinstance(error, duckdb.ConversionException):
+        return InvalidTextEncoding() if text.startswith(_DECODING) else CastFailed()
     for code, own in _OWN_ERRORS.items():
         if f": {code}" in text[:80]:
             return own
@@ -238,10 +248,6 @@ def _cause(error: Exception, task: Task) -> S3Error:
         return OverMaxRecordSize()
     if "nvalid unicode" in text or "not utf-8" in text or "UTF-8" in text or "UTF8" in text:
         return InvalidTextEncoding()
-    if isinstance(error, duckdb.OutOfRangeException):
-        return IntegerOverflow()
-    if isinstance(error, duckdb.ConversionException):
-        return CastFailed()
     if "CSV Error" in text:
         return CSVParsingError()
     if "JSON" in text[:60] and task.json:

@@ -153,3 +153,18 @@ def test_a_record_of_as_many_fields_as_may_be_is_read(run):
 def test_what_a_path_does_not_find_is_a_record_without_members(run):
     found = run("SELECT * FROM S3Object[*].a", b'{"a":{"x":1,"y":2}}\n{}\n{"a":null}\n', json=Json(), out=Csv())
     assert found == "1,2\n\n\n"
+
+
+@pytest.mark.parametrize(
+    ("query", "data", "form", "code"),
+    [
+        ("SELECT CAST(s._1 AS INT) FROM S3Object s", b"max_line_size\n", Csv(), "CastFailed"),
+        ("SELECT CAST(s._1 AS BOOL) FROM S3Object s", b"not utf-8, UTF8\n", Csv(), "CastFailed"),
+        ("SELECT CAST(s.a AS INT) FROM S3Object s", b'{"a":"maximum_object_size"}\n', Json(), "CastFailed"),
+        ("SELECT s.a FROM S3Object s WHERE CAST('x' AS DECIMAL) = s.a", b'{"a":1}\n', Json(), "CastFailed"),
+        ("SELECT * FROM S3Object s", b"a\nmax_line_size,\xff\n", Csv(), "InvalidTextEncoding"),
+        ("SELECT * FROM S3Object s", b'{"a":"\xff maximum_object_size"}\n', Json(), "InvalidTextEncoding"),
+    ],
+)
+def test_an_error_is_what_went_wrong_and_not_what_the_data_say(fail, query, data, form, code):
+    assert fail(query, data, **{"csv" if isinstance(form, Csv) else "json": form}) == code
