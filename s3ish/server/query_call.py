@@ -18,6 +18,7 @@ T = TypeVar("T")
 
 _MOST_ITEMS = 1000
 _ITEMS = 100
+_PREFIX = re.compile(r"/[!-\x7f]*")
 _NUMBER = re.compile(r"[0-9]{1,9}")
 
 
@@ -48,6 +49,16 @@ class Call(Caller, frozen=True, kw_only=True):
                 f"less than or equal to {most}"
             )
         return value
+
+    def path_prefix(self) -> str:
+        """Return with what the paths begin that a list is of. Raises ValidationError."""
+        prefix = self.optional("PathPrefix", "/", most=512)
+        if not _PREFIX.fullmatch(prefix):
+            raise ValidationError(
+                "1 validation error detected: Value at 'pathPrefix' failed to satisfy constraint: Member must satisfy "
+                "regular expression pattern: \\u002F[\\u0021-\\u007F]*"
+            )
+        return prefix
 
     def number(self, name: str, default: int, least: int, most: int) -> int:
         """Return a parameter that is a number. Raises ValidationError."""

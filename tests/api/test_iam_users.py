@@ -178,6 +178,14 @@ def test_lists_come_in_pages(iam, new_user):
     assert code_of(iam.list_users, Marker="no marker!") == "ValidationError"
 
 
+@pytest.mark.parametrize("action", ["ListUsers", "ListGroups", "ListRoles", "ListPolicies"])
+def test_lists_are_of_paths_that_begin_with_a_slash(raw_iam, action):
+    for prefix in ("/", "/none/", "/no"):
+        assert raw_iam(Action=action, PathPrefix=prefix) == (200, None)
+    for prefix in ("", "none", "/a b", "/" + "x" * 512):
+        assert raw_iam(Action=action, PathPrefix=prefix) == (400, "ValidationError")
+
+
 def test_users_of_the_configuration_are_shown_and_cannot_be_changed(iam):
     names = {user["UserName"] for user in iam.list_users()["Users"]}
     assert {"other", "reader", "ci"} <= names

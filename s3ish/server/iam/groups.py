@@ -39,7 +39,7 @@ async def get_group(call: Call) -> str:
 
 async def list_groups(call: Call) -> str:
     """https://docs.aws.amazon.com/IAM/latest/APIReference/API_ListGroups.html"""
-    prefix = call.optional("PathPrefix", "/")
+    prefix = call.path_prefix()
     call.require("iam:ListGroups", arn("group", prefix))
     found = [group for group in call.registry.directory.all(GroupRecord) if group.path.startswith(prefix)]
     return call.page(found, lambda it: it.name, lambda it: f"<member>{shown.group(it)}</member>", "Groups")

@@ -53,7 +53,7 @@ async def get_policy(call: Call) -> str:
 async def list_policies(call: Call) -> str:
     """https://docs.aws.amazon.com/IAM/latest/APIReference/API_ListPolicies.html"""
     call.require("iam:ListPolicies", "*")
-    scope, prefix = call.optional("Scope", "All"), call.optional("PathPrefix", "/")
+    scope, prefix = call.optional("Scope", "All"), call.path_prefix()
     if scope not in ("All", "AWS", "Local"):
         raise ValidationError("Scope must be All, AWS or Local")
     directory, attached_only = call.registry.directory, call.flag("OnlyAttached")
@@ -121,7 +121,7 @@ async def list_entities_for_policy(call: Call) -> str:
     usage = call.optional("PolicyUsageFilter")
     if usage not in ("", *_USAGES):
         raise ValidationError(f"PolicyUsageFilter must be one of {', '.join(_USAGES)}")
-    wanted, prefix = call.optional("EntityFilter"), call.optional("PathPrefix", "/")
+    wanted, prefix = call.optional("EntityFilter"), call.path_prefix()
     pick_policy(call.registry.directory, policy)
     directory = call.registry.directory
     uses = zip(_USAGES, (directory.attached_to, directory.bounded_by), strict=True)

@@ -94,7 +94,7 @@ def _detach(noun: str) -> Action:
 def _list_attached(noun: str) -> Action:
     async def act(call: Call) -> str:
         name = _check(call, noun, f"ListAttached{noun}Policies")
-        prefix = f":policy{call.optional('PathPrefix', '/')}"
+        prefix = f":policy{call.path_prefix()}"
         attached = pick(call.registry.directory, _KINDS[noun], name).attached
         found = sorted(policy for policy in attached if prefix in policy)
         return call.page(found, lambda it: it, _attached, "AttachedPolicies")

@@ -53,7 +53,7 @@ async def get_role(call: Call) -> str:
 
 async def list_roles(call: Call) -> str:
     """https://docs.aws.amazon.com/IAM/latest/APIReference/API_ListRoles.html"""
-    prefix = call.optional("PathPrefix", "/")
+    prefix = call.path_prefix()
     call.require("iam:ListRoles", arn("role", prefix))
     found = [role for role in call.registry.directory.all(RoleRecord) if role.path.startswith(prefix)]
     return call.page(

@@ -57,7 +57,7 @@ async def get_user(call: Call) -> str:
 
 async def list_users(call: Call) -> str:
     """https://docs.aws.amazon.com/IAM/latest/APIReference/API_ListUsers.html"""
-    prefix = call.optional("PathPrefix", "/")
+    prefix = call.path_prefix()
     call.require("iam:ListUsers", arn("user", prefix))
     found = [user for user in call.registry.directory.all(UserRecord) if user.path.startswith(prefix)]
     return call.page(found, lambda it: it.name, lambda it: f"<member>{shown.user(it)}</member>", "Users")
