@@ -103,7 +103,10 @@ class Happening:
         if self._shown:
             newest, version = self._shown[1], self.version
             rows.append(CURRENT.show(newest) if newest else CURRENT.delete(version.bucket, version.key))
-        return [*rows, *drop_blobs(self.garbage), *USAGE.add(self.bucket, self.usage)]
+        if self.garbage:
+            rows += drop_blobs(self.garbage)
+        rows += USAGE.add(self.bucket, self.usage)
+        return rows
 
 
 def _garbage(before: Version, after: Version | None, is_amendment: bool) -> list[Garbage]:
@@ -139,7 +142,10 @@ class Consequences:
     def of(self, happening: Happening) -> Sequence[Change]:
         """Return the rows of others that follow."""
         if happening.following is None:
-            happening.following = [change for source in self._sources for change in source(happening)]
+            following: list[Change] = []
+            for source in self._sources:
+                following += source(happening)
+            happening.following = following
         return happening.following
 
     def rows(self, changes: Iterable[Change | Happening]) -> list[Change]:

@@ -1,6 +1,7 @@
 """The tables of a store. A new kind of record is one more of them: see ``table.py`` for what it must say of itself."""
 
 from collections.abc import Sequence
+from functools import lru_cache
 
 import msgspec
 from msgspec.structs import astuple, replace
@@ -33,6 +34,8 @@ OF_BUCKET, OF_OWNER = "bucket", "owner"
 """What a row of the table of usage is of."""
 
 _PARTS_AT_ONCE = 1000
+_COUNTERS_KEPT = 1024
+"""Of so many buckets the keys of the rows are remembered that count what they hold."""
 
 
 class Versions(SealedTable[Version, [str, str, int]]):
@@ -236,8 +239,14 @@ class UsageTable(KeyedTable[Usage, [str, str]]):
         numbers = astuple(change)
         if not any(numbers):
             return []
-        rows = self.key(OF_BUCKET, bucket.name), self.key(OF_OWNER, bucket.owner.id)
-        return [Add(self.name, row, numbers) for row in rows]
+        of_bucket, of_owner = _counters_of(bucket.name, bucket.owner.id)
+        return [Add(self.name, of_bucket, numbers), Add(self.name, of_owner, numbers)]
+
+
+@lru_cache(_COUNTERS_KEPT)
+def _counters_of(bucket: str, owner: str) -> tuple[bytes, bytes]:
+    """Return the rows that count what a bucket holds, and what its owner does."""
+    return keys.usage_key(OF_BUCKET, bucket), keys.usage_key(OF_OWNER, owner)
 
 
 def _stays_encoded(value: bytes) -> bool:

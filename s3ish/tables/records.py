@@ -108,8 +108,7 @@ def decode_bytes(table: str, key: bytes, value: bytes) -> bytes:
 
 
 def _check(form: int, table: str, key: bytes, payload: bytes) -> bytes:
-    digest = xxhash.xxh3_64(_place(form, table))
-    digest.update(key)
+    digest = xxhash.xxh3_64(_place(form, table) + key)
     digest.update(payload)
     return digest.digest()
 
