@@ -105,6 +105,8 @@ def rules_of(bucket: Bucket) -> BucketRules:
         InternalError: a document cannot be read, which only damage or a newer release can bring about: it gives nobody
             anything.
     """
+    if not bucket.documents:
+        return _rules(bucket.name, bucket.owner)
     text = bucket.documents.get
     return _rules(
         bucket.name,
@@ -118,7 +120,9 @@ def rules_of(bucket: Bucket) -> BucketRules:
 
 
 @lru_cache(512)
-def _rules(name: str, owner: Owner, policy: str, acl: str, block: str, ownership: str, tagging: str) -> BucketRules:
+def _rules(
+    name: str, owner: Owner, policy: str = "", acl: str = "", block: str = "", ownership: str = "", tagging: str = ""
+) -> BucketRules:
     try:
         blocked = read_document(PublicAccessBlock, block.encode()) if block else PublicAccessBlock()
         return BucketRules(

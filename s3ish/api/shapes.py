@@ -271,7 +271,7 @@ class ObjectEncryptionEcho(EncryptionEcho):
         """Return what the attributes of an object say, and of the client's key; None where it is not encrypted."""
         if key_md5:
             return cls(customer_algorithm="AES256", customer_key_md5=key_md5)
-        return super().of(encryption)
+        return super().of(encryption) if encryption else None
 
 
 @shape

@@ -283,12 +283,14 @@ def _way(presigned: bool) -> str:
 
 def _token(request: HttpRequest, query: sigv4.Query) -> str:
     """Return the token of a session that a request carries; empty if it carries none. Raises InvalidToken for two."""
-    found = [value for name, value in query.pairs if name in _TOKENS]
+    found = [value for name, value in query.pairs if name in _TOKENS] if query.pairs else []
     if "x-amz-security-token" in request.headers:
         found.append(request.headers["x-amz-security-token"])
+    elif not found:
+        return ""
     if len(found) > 1 or "" in found:
         raise InvalidToken
-    return found[0] if found else ""
+    return found[0]
 
 
 def _matches_v4(request: HttpRequest, claim: claims.Claim, key: bytes, *, presigned: bool) -> bool:

@@ -41,7 +41,6 @@ from s3ish.objects.queues import Queues
 from s3ish.objects.store import Store, translated
 from s3ish.observe.lines import RequestLine
 from s3ish.observe.observer import Observer
-from s3ish.observe.requests import NO_STAGES, Stages
 from s3ish.server import respond, sqs, sqs_protocols, website, welcome
 from s3ish.server.access_log import AccessLog
 from s3ish.server.accounts import Accounts, is_administrative
@@ -168,7 +167,10 @@ class S3Application:
             ended = clock.monotonic()
             seconds = ended - started
             call.stages["send"] = ended
-            self._note(call.line(seconds), call.headers, call.stages, started)
+            line = call.line(seconds)
+            self._observer.request(line, call.stages, started)
+            if self._faults:
+                self._faults.ended(line, call.headers)
             if traces and call.trace:
                 traces.add(call.traced(call.trace, started, ended, clock.now_ns()))
             if self._observer.audit:
@@ -203,17 +205,11 @@ class S3Application:
             client=client,
             request_id=request_id,
         )
-        self._note(line, {})
+        self._observer.request(line)
+        if self._faults:
+            self._faults.ended(line, {})
         self._observer.requests.malformed(error.code)
         return written
-
-    def _note(
-        self, line: RequestLine, headers: Mapping[str, str], stages: Stages = NO_STAGES, started: float = 0.0
-    ) -> None:
-        """Count and log a request that has ended."""
-        self._observer.request(line, stages, started)
-        if self._faults:
-            self._faults.ended(line, headers)
 
     async def _answer(self, call: RequestRecord, receive: Any) -> Written:
         """Handle a request; every failure becomes an answer."""
