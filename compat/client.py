@@ -220,6 +220,10 @@ class Client(ABC):
         """Return what the client reads where a document is put."""
         raise NotOffered("no configuration documents")
 
+    def listed_documents(self, bucket: str, document: Document) -> Any:
+        """Return all documents of a kind that a bucket may have many of."""
+        raise NotOffered("no configuration documents")
+
     def remove_document(self, bucket: str, document: Document) -> None:
         """Remove a document that has a call for that."""
         raise NotOffered("no configuration documents")

@@ -322,7 +322,13 @@ def _numbered(target: str) -> list[Document]:
     ]
 
 
+def _lock() -> Document:
+    lock = {"ObjectLockEnabled": "Enabled", "Rule": {"DefaultRetention": {"Mode": "GOVERNANCE", "Days": 1}}}
+    member = "ObjectLockConfiguration"
+    return Document("object_lock_configuration", member, lock, within=member)
+
+
 def documents(bucket: str, target: str) -> list[Document]:
     """Return a document of each kind for a bucket; what goes elsewhere goes to a bucket with versioning, ``target``."""
     several = [*_access(bucket), *_settings(target), *_numbered(target)]
-    return [*several, _website(), _lifecycle(), _notification(), _replication(target)]
+    return [*several, _website(), _lifecycle(), _notification(), _replication(target), _lock()]

@@ -424,7 +424,7 @@ def annotations(client: Client, place: Place) -> str:
 
 
 def settings(client: Client, place: Place) -> str:
-    """Put, read back and remove each configuration document."""
+    """Put, read back, list and remove each configuration document."""
     bucket, target = f"{place.bucket}-settings", f"{place.bucket}-target"
     tried = documents(bucket, target)
     client.remove_document(place.bucket, tried[0])  # changes nothing, but ends here a client that has no such call
@@ -436,6 +436,9 @@ def settings(client: Client, place: Place) -> str:
         client.put_document(bucket, document, document.value)
         found = client.document(bucket, document)
         expect(found == wanted, f"{document.name}: {found} instead of {wanted}")
+        if document.arguments:
+            listed = client.listed_documents(bucket, document)
+            expect(listed == [document.value], f"of {document.name} there are {listed}")
         _remove(client, bucket, document)
     for key in client.keys(target, ""):  # access logs, where the client takes its time
         for version_id in client.versions(target, key):

@@ -185,6 +185,9 @@ class AwsCli(Program):
     def document(self, bucket: str, document: Document) -> Any:
         return json.loads(self._settle(bucket, f"get_{document.name}", document.arguments) or b"{}")
 
+    def listed_documents(self, bucket: str, document: Document) -> Any:
+        return json.loads(self._settle(bucket, f"list_{document.name}s", ()))[f"{document.member}List"]
+
     def remove_document(self, bucket: str, document: Document) -> None:
         self._settle(bucket, document.removal, document.arguments)
 

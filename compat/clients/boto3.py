@@ -159,6 +159,9 @@ class Boto3(Client):
         answer = getattr(self.s3, f"get_{document.name}")(Bucket=bucket, **dict(document.arguments))
         return {name: value for name, value in answer.items() if name != "ResponseMetadata"}
 
+    def listed_documents(self, bucket: str, document: Document) -> Any:
+        return getattr(self.s3, f"list_{document.name}s")(Bucket=bucket)[f"{document.member}List"]
+
     def remove_document(self, bucket: str, document: Document) -> None:
         getattr(self.s3, document.removal)(Bucket=bucket, **dict(document.arguments))
 
