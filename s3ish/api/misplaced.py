@@ -95,6 +95,7 @@ _ROWS: tuple[tuple[Callable[[Operation], bool], tuple[str, ...], _Refusal], ...]
     (_writes_part, _ENCRYPTION, _without_encryption),
     (_writes_object, (*_COPY, "content-range"), _without_meaning),
     (_copies, ("range",), _without_meaning),
+    (_writes_object, ("x-amz-write-offset-bytes",), _not_implemented),  # else it would replace what was to grow
     # a write that its client meant to be conditional
     (_replaces_object, ("if-unmodified-since",), _not_implemented),
     (_deletes_object, ("if-none-match", "if-unmodified-since"), _not_implemented),

@@ -394,6 +394,10 @@ ENCRYPTION = "x-amz-server-side-encryption"
         ("UploadPart", "x-amz-copy-source-range", "bytes=0-1", (400, "InvalidArgument")),
         ("PutObject", "Content-Range", "bytes 0-1/2", (400, "InvalidArgument")),
         ("UploadPart", "Content-Range", "bytes 0-1/2", (400, "InvalidArgument")),
+        *(
+            (name, "x-amz-write-offset-bytes", "0", (501, "NotImplemented"))
+            for name in ("CopyObject", "UploadPart", "UploadPartCopy", "RenameObject")
+        ),
         ("PutObject", "If-Unmodified-Since", LONG_AGO, (501, "NotImplemented")),
         ("CopyObject", "If-Unmodified-Since", LONG_AGO, (501, "NotImplemented")),
         ("DeleteObject", "If-Unmodified-Since", LONG_AGO, (501, "NotImplemented")),
