@@ -21,6 +21,7 @@ from s3ish.objects.store import Store
 from s3ish.objects.unreachable import blobs_of, drop_blobs
 from s3ish.tables import keys
 from s3ish.tables.catalog import CURRENT, INLINE, NULLS, PARTS, UPLOADS, VERSIONS
+from s3ish.tables.part_list import blobs
 from s3ish.tables.state import SWEEP
 from s3ish.tables.table import Held, Sidecar
 
@@ -86,7 +87,7 @@ async def rebuild(store: Store, progress: Progress = _ignore) -> Counter[str]:
         await batch.add(await _rows_of(store, batch, blob, told))
     await batch.flush()
     if renamed:
-        await settle_renames(store, found, gaps, _is_readable)
+        await settle_renames(store, found, gaps, _is_whole)
     await _settle_versions(store, found, gaps)
     await _settle_parts(store, found, gaps)
     await count_usage(store)
@@ -154,6 +155,19 @@ async def _is_readable(store: Store, ref: BlobRef) -> bool:
     return (await store.blobs.check(ref, repair=False)).readable
 
 
+async def _is_whole(store: Store, version: Version) -> bool:
+    """Whether a version that would take another one's place can be read with all that it names.
+
+    On one volume sidecars are flushed in no order: that of a version may be there without those of its small parts.
+    """
+    if not await _is_readable(store, version.blob):
+        return False
+    for ref in blobs(version):
+        if len(store.upkeep.away) <= ref.m and not (await store.blobs.check(ref, repair=False)).readable:
+            return False
+    return True
+
+
 async def _settle_versions(store: Store, found: Counter[str], gaps: BlindSpots) -> None:
     """Go through all versions, key by key, and write what follows from their order."""
     start, carried, batch = b"", list[Held[Version]](), _Batch(store)
@@ -192,7 +206,7 @@ async def _settled(store: Store, group: list[Held[Version]], found: Counter[str]
     versioned = bool(bucket.record.versioning)
     kept = _without_stale(group, versioned=versioned)
     if len(kept) < len(group):  # what takes the place of another one must be whole
-        readable = [held for held in group if await _is_readable(store, held.record.blob)]
+        readable = [held for held in group if await _is_whole(store, held.record)]
         kept = _without_stale(readable or group, versioned=versioned)
     owned = {ref.id for held in kept for ref in blobs_of(held.record)}
     for stale in group:

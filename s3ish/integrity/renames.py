@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
 
 from s3ish.integrity.blind_spots import BlindSpots
-from s3ish.model import BlobRef, Garbage, Version
+from s3ish.model import Garbage, Version
 from s3ish.objects.store import Store
 from s3ish.objects.unreachable import blobs_of, drop_blobs
 from s3ish.tables import keys
@@ -18,22 +18,22 @@ from s3ish.tables.table import Held
 
 _BATCH = 500
 
-IsReadable = Callable[[Store, BlobRef], Awaitable[bool]]
+IsWhole = Callable[[Store, Version], Awaitable[bool]]
 
 
-async def settle_renames(store: Store, found: Counter[str], gaps: BlindSpots, is_readable: IsReadable) -> None:
+async def settle_renames(store: Store, found: Counter[str], gaps: BlindSpots, is_whole: IsWhole) -> None:
     """Take one of two versions away wherever one is the other renamed; they are garbage then.
 
     Args:
         store: the engines; the index has the rows of all sidecars that were found.
         found: counts those that go as orphans.
         gaps: what could not be read, and of which nothing is removed.
-        is_readable: whether a blob that would take another one's place can be read.
+        is_whole: whether a version that would take another one's place can be read.
     """
     stale = {}
     async for new, old in _pairs(store):  # all are looked at before any goes: one may have been renamed twice
         late = old.record.revision > new.record.sequence
-        goes = new if late or not await is_readable(store, new.record.blob) else old
+        goes = new if late or not await is_whole(store, new.record) else old
         stale[goes.key] = goes
     for held in stale.values():
         found["orphans"] += 1

@@ -416,7 +416,8 @@ async def _publish(
         draft = replace(draft, blob=await writer.finish())
         expect = (held.row, *(part.row for part in stored))
         version = await make(draft, writer, changes=tuple(changes), expect=expect, beside=-_held_by_upload(stored))
-    await store.discard(garbage, after=Garbage(version.blob))  # of its parts a rebuild needs no sidecar
+    short = tuple(part.record.blob for part in parts if part.record.blob.inline)  # of others no rebuild needs sidecars
+    await store.discard(garbage, after=Garbage(version.blob, short))
     return version
 
 

@@ -309,7 +309,7 @@ class Store:
         ``after`` is what has the same bytes now, as it would be garbage itself. It is durable before they go, sidecars
         and all: else a power cut that takes the index along could leave neither.
         """
-        if after and not await self.flush([ref.id for ref in (after.ref, *after.parts)]):
+        if after and not await self.flush([ref.id for ref in (*after.parts, after.ref)]):
             return
         self._later += await self.removal.remove(garbage, all_parts=all_parts)
         if len(self._later) >= _KEPT_FOR_LATER:
