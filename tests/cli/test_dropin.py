@@ -391,7 +391,7 @@ def test_a_secret_in_a_folder_of_secrets(start, tmp_path):
     (secrets / "S3ISH_SECRET_KEY").write_text(KEYS[1] + "\n")
     server = start("serve", tmp_path / "data", "--port", "0", CREDENTIALS_DIRECTORY=str(secrets))
     assert client(server.endpoint).list_buckets()["Buckets"] == []
-    assert "from S3ISH_ACCESS_KEY, of " in server.greeting
+    assert f"from {secrets}/s3ish_access_key, of " in server.greeting
     assert KEYS[1] not in server.greeting
 
 
