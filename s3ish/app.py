@@ -60,7 +60,7 @@ from s3ish.server.router import Router
 from s3ish.server.storage_faults import StorageFaults
 from s3ish.server.test_controls import controls, is_control, no_controls
 from s3ish.shared_mark import SharedMark
-from s3ish.tables.catalog import TABLES
+from s3ish.tables.catalogue import TABLES
 from s3ish.tables.state import UNCLEAN
 from s3ish.wire.shape import Written
 from s3ish.worlds import Worlds

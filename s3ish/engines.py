@@ -19,7 +19,7 @@ from s3ish.objects.quotas import Limits, Quotas
 from s3ish.objects.store import Store
 from s3ish.observe.spans import Traces
 from s3ish.select.running import Selects
-from s3ish.tables.catalog import TABLES
+from s3ish.tables.catalogue import TABLES
 from s3ish.threads import ThreadPool
 
 if TYPE_CHECKING:  # what is on volumes is imported when it is opened: the profile for tests has none

@@ -27,7 +27,7 @@ from s3ish.server.planned_faults import PlannedFaults
 from s3ish.server.recorder import Recorder
 from s3ish.server.router import Router
 from s3ish.stage import Stage, make_cast
-from s3ish.tables.catalog import TABLES
+from s3ish.tables.catalogue import TABLES
 from s3ish.threads import ThreadPool
 
 MOST_SNAPSHOTS = 100

@@ -18,7 +18,7 @@ from s3ish import errors
 from s3ish.cli.main import main
 from s3ish.config import ALIASES, fields
 from s3ish.server.health import PATHS
-from s3ish.tables.catalog import TABLES
+from s3ish.tables.catalogue import TABLES
 from tests.docs_counts import BLOCK, metrics, pages
 
 ROOT = Path(__file__).parent.parent

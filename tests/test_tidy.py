@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from s3ish.tables.catalog import TABLES
+from s3ish.tables.catalogue import TABLES
 
 ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "s3ish"

@@ -15,7 +15,7 @@ from s3ish.objects import usage
 from s3ish.objects.consequences import Happening
 from s3ish.objects.store import Store
 from s3ish.tables import keys
-from s3ish.tables.catalog import BUCKETS, OF_BUCKET, OF_OWNER, PARTS, UPLOADS, USAGE, VERSIONS
+from s3ish.tables.catalogue import BUCKETS, OF_BUCKET, OF_OWNER, PARTS, UPLOADS, USAGE, VERSIONS
 
 
 class Miscounted(BaseException):

@@ -22,7 +22,7 @@ from s3ish.objects import buckets, multipart, versions
 from s3ish.process.index_place import place_on
 from s3ish.tables import keys as rows
 from s3ish.tables import records
-from s3ish.tables.catalog import CURRENT, INLINE, VERSIONS
+from s3ish.tables.catalogue import CURRENT, INLINE, VERSIONS
 
 OWNER = Owner(ROOT_ID, "bench")
 DATA = bytes(1024)

@@ -9,9 +9,9 @@ from typing import NamedTuple
 import msgspec
 from msgspec.structs import replace
 
+from s3ish.api.bucket_encryption import ENCRYPTION, EncryptionRule
 from s3ish.api.context import Context
 from s3ish.api.customer_keys import CustomerKey, customer_key_of
-from s3ish.api.encryption import ENCRYPTION, EncryptionRule
 from s3ish.api.object_headers import read_context
 from s3ish.api.shapes import AttributeHeaders, CustomerKeyHeaders
 from s3ish.auth.sigv4 import ALGORITHM

@@ -10,11 +10,11 @@ from typing import Any
 
 from msgspec.structs import replace
 
+from s3ish.api.bucket_encryption import MAX_KEY_ID
 from s3ish.api.context import Context
 from s3ish.api.destinations import bucket_named
 from s3ish.api.documents import DocumentHeaders, Effect, bucket_document
 from s3ish.api.encrypting import encrypted_in
-from s3ish.api.encryption import MAX_KEY_ID
 from s3ish.api.filters import Filter, check_filter, check_prefix, prefix_of, tags_of
 from s3ish.api.lock import default_retention, is_lockable
 from s3ish.api.object_headers import STORAGE_CLASSES

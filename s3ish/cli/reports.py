@@ -16,7 +16,7 @@ from s3ish.integrity.startup import are_counted
 from s3ish.model import Usage
 from s3ish.objects.holdings import of_all
 from s3ish.process.index_place import find_index, require
-from s3ish.tables.catalog import OF_BUCKET, OF_OWNER, TABLES
+from s3ish.tables.catalogue import OF_BUCKET, OF_OWNER, TABLES
 from s3ish.tables.state import AGAIN, INVENTORY, JOBS, LEASES, LIFECYCLE, SCRUB, JobState
 
 T = TypeVar("T")

@@ -16,9 +16,9 @@ from s3ish.config import Settings
 from s3ish.engines import open_volumes
 from s3ish.index.protocol import IndexFailure, IndexPlace
 from s3ish.integrity.blind_spots import BlindSpots, read_blind_spots
-from s3ish.integrity.catalog_walk import count_rows
 from s3ish.integrity.check import Check
 from s3ish.integrity.inspect import Finding
+from s3ish.integrity.named_blobs import count_rows
 from s3ish.integrity.scrub import note_look
 from s3ish.integrity.startup import are_counted
 from s3ish.jobs.runner import run_once
@@ -26,7 +26,7 @@ from s3ish.objects.settling import settle_all
 from s3ish.observe.logs import set_up_logs
 from s3ish.process.index_place import find_index, opened, set_of_index
 from s3ish.process.start import make_whole
-from s3ish.tables.catalog import TABLES
+from s3ish.tables.catalogue import TABLES
 from s3ish.tables.state import SCRUB, UNCLEAN, ScrubProgress
 
 

@@ -12,12 +12,12 @@ from msgspec.structs import asdict
 
 from s3ish.blob.paths import Past
 from s3ish.integrity.blind_spots import read_blind_spots
-from s3ish.integrity.catalog_walk import inventory
 from s3ish.integrity.inspect import Finding, Inspector, State
+from s3ish.integrity.named_blobs import inventory
 from s3ish.integrity.orphans import find_orphans
 from s3ish.integrity.usage_count import Miscount, find_miscounts, mend
 from s3ish.objects.store import Store
-from s3ish.tables.catalog import USAGE
+from s3ish.tables.catalogue import USAGE
 from s3ish.tables.table import Named
 
 _STATES: dict[str, State] = {

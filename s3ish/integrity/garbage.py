@@ -7,7 +7,7 @@ from s3ish.jobs.runner import Step
 from s3ish.model import Garbage
 from s3ish.objects.store import Store
 from s3ish.tables import keys
-from s3ish.tables.catalog import GARBAGE
+from s3ish.tables.catalogue import GARBAGE
 from s3ish.tables.state import SWEEP
 
 log = structlog.get_logger()

@@ -14,12 +14,12 @@ import structlog
 
 from s3ish.blob.protocol import BlobError, Corrupt, Missing, VolumesFull
 from s3ish.index.protocol import Conflict, Damaged, IndexFull, NewerFormat, Put
-from s3ish.integrity.catalog_walk import BrokenRow, inventory
+from s3ish.integrity.named_blobs import BrokenRow, inventory
 from s3ish.integrity.references import is_named
 from s3ish.integrity.restore_rows import restore
 from s3ish.objects.amend import is_under_way, restate
 from s3ish.objects.store import Store
-from s3ish.tables.catalog import CURRENT, INLINE, VERSIONS
+from s3ish.tables.catalogue import CURRENT, INLINE, VERSIONS
 from s3ish.tables.table import Named
 
 log = structlog.get_logger()

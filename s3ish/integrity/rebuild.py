@@ -20,7 +20,7 @@ from s3ish.objects.multipart import MAX_PARTS
 from s3ish.objects.store import Store
 from s3ish.objects.unreachable import blobs_of, drop_blobs
 from s3ish.tables import keys
-from s3ish.tables.catalog import CURRENT, INLINE, NULLS, PARTS, UPLOADS, VERSIONS
+from s3ish.tables.catalogue import CURRENT, INLINE, NULLS, PARTS, UPLOADS, VERSIONS
 from s3ish.tables.part_list import blobs
 from s3ish.tables.state import SWEEP
 from s3ish.tables.table import Held, Sidecar

@@ -8,7 +8,7 @@ from typing import Any
 from s3ish.blob.paths import home_of, maker_of
 from s3ish.blob.protocol import Sealed
 from s3ish.index.protocol import Damaged, RowIs
-from s3ish.integrity.catalog_walk import rows_of
+from s3ish.integrity.named_blobs import rows_of
 from s3ish.model import BlobRef
 from s3ish.objects.store import Store
 from s3ish.tables.table import Named, SealedTable, Sidecar

@@ -13,7 +13,7 @@ from s3ish.model import Garbage, Version
 from s3ish.objects.store import Store
 from s3ish.objects.unreachable import blobs_of, drop_blobs
 from s3ish.tables import keys
-from s3ish.tables.catalog import VERSIONS
+from s3ish.tables.catalogue import VERSIONS
 from s3ish.tables.table import Held
 
 _BATCH = 500

@@ -11,8 +11,8 @@ import structlog
 from s3ish.blob.protocol import BlobError
 from s3ish.clock import Clock
 from s3ish.index.protocol import RowIs
-from s3ish.integrity.catalog_walk import BrokenRow, find
 from s3ish.integrity.inspect import Finding, Inspector
+from s3ish.integrity.named_blobs import BrokenRow, find
 from s3ish.jobs.runner import Step
 from s3ish.model import BlobRef
 from s3ish.objects.store import Store

@@ -15,7 +15,7 @@ from s3ish.blob.protocol import BlobError
 from s3ish.index.protocol import Change, Conflict, Damaged, Expect, NewerFormat, Put, RowIs
 from s3ish.model import NULL_VERSION, Version
 from s3ish.objects.store import Store
-from s3ish.tables.catalog import CURRENT, GARBAGE, USAGE, VERSIONS
+from s3ish.tables.catalogue import CURRENT, GARBAGE, USAGE, VERSIONS
 from s3ish.tables.state import COUNTED
 from s3ish.tables.table import SealedTable, Sidecar
 

@@ -12,7 +12,7 @@ import structlog
 
 from s3ish.blob.protocol import BlobError, Corrupt, Missing
 from s3ish.index.protocol import Damaged
-from s3ish.integrity.catalog_walk import BrokenRow, inventory
+from s3ish.integrity.named_blobs import BrokenRow, inventory
 from s3ish.model import BlobRef
 from s3ish.objects.store import Store
 from s3ish.tables.table import Named

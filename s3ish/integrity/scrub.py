@@ -13,8 +13,8 @@ from msgspec.structs import replace
 
 from s3ish.blob.protocol import BlobError
 from s3ish.index.protocol import Conflict
-from s3ish.integrity.catalog_walk import BrokenRow, WalkedRow, inventory
 from s3ish.integrity.inspect import Finding, Inspector
+from s3ish.integrity.named_blobs import BrokenRow, WalkedRow, inventory
 from s3ish.jobs.runner import Step
 from s3ish.objects.store import Store
 from s3ish.observe.observer import Observer

@@ -4,13 +4,13 @@ import structlog
 
 from s3ish.blob.protocol import BlobError
 from s3ish.index.protocol import Damaged, Unavailable
-from s3ish.integrity.catalog_walk import find
+from s3ish.integrity.named_blobs import find
 from s3ish.integrity.references import is_named
 from s3ish.jobs.runner import Step
 from s3ish.model import BlobRef
 from s3ish.objects.settling import settle
 from s3ish.objects.store import Store
-from s3ish.tables.catalog import INTENTS
+from s3ish.tables.catalogue import INTENTS
 from s3ish.tables.state import BARRIER
 
 log = structlog.get_logger()

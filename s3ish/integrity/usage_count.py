@@ -20,7 +20,7 @@ from s3ish.model import Usage, Version
 from s3ish.objects import usage
 from s3ish.objects.store import Store
 from s3ish.tables import keys
-from s3ish.tables.catalog import BUCKETS, OF_BUCKET, OF_OWNER, PARTS, UPLOADS, USAGE, VERSIONS
+from s3ish.tables.catalogue import BUCKETS, OF_BUCKET, OF_OWNER, PARTS, UPLOADS, USAGE, VERSIONS
 from s3ish.tables.table import Table
 
 R = TypeVar("R")

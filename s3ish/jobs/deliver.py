@@ -20,7 +20,7 @@ from s3ish.objects.outbox import is_bus
 from s3ish.objects.store import Store
 from s3ish.observe.observer import Observer
 from s3ish.tables import keys
-from s3ish.tables.catalog import OUTBOX
+from s3ish.tables.catalogue import OUTBOX
 from s3ish.targets.message import message_of
 from s3ish.targets.protocol import Message, Target, Undelivered
 

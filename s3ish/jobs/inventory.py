@@ -24,7 +24,7 @@ from s3ish.objects import inventory
 from s3ish.objects.inventory import KEPT_AS, List
 from s3ish.objects.store import Store
 from s3ish.tables import keys
-from s3ish.tables.catalog import BUCKETS, VERSIONS
+from s3ish.tables.catalogue import BUCKETS, VERSIONS
 from s3ish.tables.state import INVENTORY, InventoryProgress, Kept, ListedFile
 
 log = structlog.get_logger()

@@ -30,7 +30,7 @@ from s3ish.objects.multipart import abort_upload
 from s3ish.objects.store import Store
 from s3ish.objects.transition import move_version
 from s3ish.tables import keys
-from s3ish.tables.catalog import BUCKETS, UPLOADS, VERSIONS
+from s3ish.tables.catalogue import BUCKETS, UPLOADS, VERSIONS
 from s3ish.tables.state import LIFECYCLE, LifecycleProgress
 
 log = structlog.get_logger()

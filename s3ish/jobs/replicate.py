@@ -30,7 +30,7 @@ from s3ish.objects.replication import ReplicationRule, RulesOf, chosen, rules_fo
 from s3ish.objects.store import Store
 from s3ish.observe.observer import Observer
 from s3ish.tables import keys
-from s3ish.tables.catalog import BUCKETS, REPLICATIONS, VERSIONS
+from s3ish.tables.catalogue import BUCKETS, REPLICATIONS, VERSIONS
 from s3ish.tables.state import REPLICATION, ReplicationProgress
 
 log = structlog.get_logger()

@@ -18,7 +18,7 @@ from s3ish.objects.consequences import Cause
 from s3ish.objects.replication import RulesOf, chosen
 from s3ish.objects.store import Store
 from s3ish.tables import keys
-from s3ish.tables.catalog import VERSIONS
+from s3ish.tables.catalogue import VERSIONS
 from s3ish.tables.state import AGAIN, AgainProgress
 
 log = structlog.get_logger()

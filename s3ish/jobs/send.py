@@ -21,7 +21,7 @@ from s3ish.objects.replication import ReplicationRule, RulesOf, rules_for
 from s3ish.objects.store import Store
 from s3ish.observe.observer import Observer
 from s3ish.tables import keys
-from s3ish.tables.catalog import SENDINGS, VERSIONS
+from s3ish.tables.catalogue import SENDINGS, VERSIONS
 
 log = structlog.get_logger()
 

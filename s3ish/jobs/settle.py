@@ -14,7 +14,7 @@ from s3ish.objects.amend import amend_version_once
 from s3ish.objects.consequences import Cause, Happening
 from s3ish.objects.replication import JOB, ReplicationRule, waiting
 from s3ish.objects.store import Store, attempts, translated
-from s3ish.tables.catalog import VERSIONS
+from s3ish.tables.catalogue import VERSIONS
 
 _CAUSE = Cause(job=JOB)
 

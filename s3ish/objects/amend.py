@@ -22,7 +22,7 @@ from s3ish.model import BlobRef, Intent, Version
 from s3ish.objects.consequences import Happening
 from s3ish.objects.store import Store, attempts, translated
 from s3ish.tables import keys
-from s3ish.tables.catalog import INTENTS, VERSIONS
+from s3ish.tables.catalogue import INTENTS, VERSIONS
 from s3ish.tables.part_list import blobs
 from s3ish.tables.table import Held, Named, SealedTable
 

@@ -39,7 +39,7 @@ from s3ish.objects.linking import link
 from s3ish.objects.lock import check_removal
 from s3ish.objects.own_parts import make_each, seal_part
 from s3ish.objects.store import Store, translated
-from s3ish.tables.catalog import INLINE, PARTS, VERSIONS
+from s3ish.tables.catalogue import INLINE, PARTS, VERSIONS
 
 MAX_ANNOTATIONS = 1000
 MAX_BYTES = 1024 * 1024

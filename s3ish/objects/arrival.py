@@ -19,7 +19,7 @@ from s3ish.objects.put import refuse_early, take_in
 from s3ish.objects.replica_place import publish_replica
 from s3ish.objects.replication import REPLICA
 from s3ish.objects.store import Conflicted, Store, translated
-from s3ish.tables.catalog import VERSIONS
+from s3ish.tables.catalogue import VERSIONS
 
 _AHEAD_NS = 86_400 * 1_000_000_000
 """By how much the clock of a sender may be ahead: later versions of the key come after what it sends."""

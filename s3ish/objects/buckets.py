@@ -25,7 +25,7 @@ from s3ish.objects.amend import Gone, amend
 from s3ish.objects.store import Store, attempts, translated
 from s3ish.objects.unreachable import drop_blobs
 from s3ish.tables import keys
-from s3ish.tables.catalog import BUCKETS, OF_BUCKET, UPLOADS, USAGE, VERSIONS
+from s3ish.tables.catalogue import BUCKETS, OF_BUCKET, UPLOADS, USAGE, VERSIONS
 
 MAX_DOCUMENTS_CHARACTERS = 4 * 1024 * 1024
 """How long all configuration documents of a bucket may be: every change of the bucket writes them all."""

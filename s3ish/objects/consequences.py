@@ -19,7 +19,7 @@ from s3ish.index.protocol import Change
 from s3ish.model import Bucket, Garbage, Version
 from s3ish.objects import usage
 from s3ish.objects.unreachable import drop_blobs, garbage_of
-from s3ish.tables.catalog import CURRENT, USAGE, VERSIONS
+from s3ish.tables.catalogue import CURRENT, USAGE, VERSIONS
 
 
 class Cause(Struct, frozen=True):

@@ -14,7 +14,7 @@ from s3ish.objects.lock import check_removal
 from s3ish.objects.put import publish
 from s3ish.objects.store import Store, attempts, translated
 from s3ish.tables import keys
-from s3ish.tables.catalog import NULLS, VERSIONS
+from s3ish.tables.catalogue import NULLS, VERSIONS
 from s3ish.tables.table import Held
 
 

@@ -19,7 +19,7 @@ from s3ish.objects.encodings.chain import Encodings
 from s3ish.objects.kept_parts import keep_parts
 from s3ish.objects.store import Store, attempts, translated
 from s3ish.tables import part_list
-from s3ish.tables.catalog import VERSIONS
+from s3ish.tables.catalogue import VERSIONS
 from s3ish.wire.scalars import read_position
 
 T = TypeVar("T")

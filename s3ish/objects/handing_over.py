@@ -6,7 +6,7 @@ from s3ish.index.protocol import Add
 from s3ish.model import Bucket, Owner, Usage
 from s3ish.objects.amend import amend_once
 from s3ish.objects.store import Store, attempts, translated
-from s3ish.tables.catalog import BUCKETS, OF_BUCKET, OF_OWNER, USAGE
+from s3ish.tables.catalogue import BUCKETS, OF_BUCKET, OF_OWNER, USAGE
 
 _ACL = "acl"
 """The document of a bucket that grants its owner everything by id."""

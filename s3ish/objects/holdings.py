@@ -8,7 +8,7 @@ from s3ish.index.protocol import Damaged, Index, Unavailable
 from s3ish.model import Usage
 from s3ish.objects.store import Store
 from s3ish.tables import keys
-from s3ish.tables.catalog import OF_BUCKET, USAGE
+from s3ish.tables.catalogue import OF_BUCKET, USAGE
 
 MAX_SHOWN = 1000
 """Of so many buckets metrics are shown."""

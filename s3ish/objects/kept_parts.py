@@ -7,7 +7,7 @@ from typing import Self
 from s3ish.index.protocol import Mark
 from s3ish.model import Version
 from s3ish.objects.store import Store
-from s3ish.tables.catalog import GARBAGE, VERSIONS
+from s3ish.tables.catalogue import GARBAGE, VERSIONS
 from s3ish.tables.part_list import pieces
 
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from s3ish.index.protocol import Put, Rows
 from s3ish.tables import keys
-from s3ish.tables.catalog import KEPT
+from s3ish.tables.catalogue import KEPT
 
 _ROWS, _BYTES = 128, 256 << 10
 """So many rows stand in one, unless they have more bytes together: then each has one of its own."""

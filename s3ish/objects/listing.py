@@ -15,7 +15,7 @@ from s3ish.model import NULL_VERSION, Entry, Upload, Version
 from s3ish.objects import versions
 from s3ish.objects.store import Store
 from s3ish.tables import keys
-from s3ish.tables.catalog import CURRENT, UPLOADS, VERSIONS
+from s3ish.tables.catalogue import CURRENT, UPLOADS, VERSIONS
 from s3ish.tables.table import Table
 
 T = TypeVar("T")

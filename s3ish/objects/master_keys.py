@@ -9,7 +9,7 @@ from s3ish.objects.encodings import cipher
 from s3ish.objects.encodings.cipher import DATA_KEY
 from s3ish.objects.store import Store
 from s3ish.tables import keys
-from s3ish.tables.catalog import PARTS
+from s3ish.tables.catalogue import PARTS
 
 _PREFIX = "master-keys/"
 _PARTS_AT_ONCE = 1000

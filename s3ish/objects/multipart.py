@@ -41,7 +41,7 @@ from s3ish.objects.replica_place import publish_replica
 from s3ish.objects.store import Conflicted, Store, attempts, translated
 from s3ish.objects.unreachable import drop_blobs
 from s3ish.tables import keys
-from s3ish.tables.catalog import INLINE, PARTS, UPLOADS, USAGE
+from s3ish.tables.catalogue import INLINE, PARTS, UPLOADS, USAGE
 from s3ish.tables.table import Held
 
 MAX_PARTS = 10_000

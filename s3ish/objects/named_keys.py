@@ -26,7 +26,7 @@ from s3ish.objects.encodings.keyring import Keyring
 from s3ish.objects.encodings.named import NamedKey
 from s3ish.objects.encodings.sealing import KEY_BYTES
 from s3ish.objects.store import Store, attempts
-from s3ish.tables.catalog import SYSTEM
+from s3ish.tables.catalogue import SYSTEM
 from s3ish.tables.table import Held
 
 _KEYS, _ALIASES = "keys/", "key-aliases/"

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from s3ish.clock import Clock
 from s3ish.index.protocol import Change
 from s3ish.model import ACCOUNT, Event, QueuedMessage, dashed
-from s3ish.tables.catalog import MESSAGES, OUTBOX
+from s3ish.tables.catalogue import MESSAGES, OUTBOX
 
 _TOKEN_BYTES = 5
 _SENDER = "s3.amazonaws.com"

@@ -9,7 +9,7 @@ from s3ish.blob.protocol import BlobWriter
 from s3ish.index.protocol import Change
 from s3ish.model import Part
 from s3ish.objects.store import Store
-from s3ish.tables.catalog import INLINE, PARTS
+from s3ish.tables.catalogue import INLINE, PARTS
 
 _AT_ONCE = 16
 

@@ -8,7 +8,7 @@ from s3ish.index.protocol import Damaged, Index, RowIs, Rows
 from s3ish.model import Garbage
 from s3ish.objects.kept_rows import Decoded, KeptRows
 from s3ish.tables import keys
-from s3ish.tables.catalog import INLINE, SNAPSHOTS, WORLDS
+from s3ish.tables.catalogue import INLINE, SNAPSHOTS, WORLDS
 from s3ish.tables.table import Named, Tables
 
 _ALL = 1 << 62

@@ -19,7 +19,7 @@ from s3ish.objects.lock import check_removal
 from s3ish.objects.quotas import LONG_BYTES
 from s3ish.objects.store import Conflicted, Store, attempts, translated
 from s3ish.objects.unreachable import garbage_of
-from s3ish.tables.catalog import INLINE, NULLS, USAGE, VERSIONS
+from s3ish.tables.catalogue import INLINE, NULLS, USAGE, VERSIONS
 from s3ish.tables.table import Held
 
 

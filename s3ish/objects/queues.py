@@ -20,7 +20,7 @@ from s3ish.model import ACCOUNT, QueuedMessage, SystemRecord, dashed
 from s3ish.objects import system
 from s3ish.objects.store import Store, attempts, translated
 from s3ish.tables import keys
-from s3ish.tables.catalog import MESSAGES, SYSTEM
+from s3ish.tables.catalogue import MESSAGES, SYSTEM
 from s3ish.tables.table import Held
 
 MOST_QUEUES = 1000

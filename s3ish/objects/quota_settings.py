@@ -10,7 +10,7 @@ from s3ish.objects import buckets, holdings, system
 from s3ish.objects.quotas import DOCUMENT, Limits, read_limits, write_limits
 from s3ish.objects.store import Store
 from s3ish.tables import keys
-from s3ish.tables.catalog import BUCKETS, OF_BUCKET, OF_OWNER
+from s3ish.tables.catalogue import BUCKETS, OF_BUCKET, OF_OWNER
 
 RELOAD_SECONDS = 2.0
 """How often a process asks whether the quotas of owners have changed."""

@@ -17,7 +17,7 @@ from msgspec import Struct
 from s3ish.errors import QuotaExceeded
 from s3ish.index.protocol import AtMost, Damaged, Index
 from s3ish.model import Bucket, Usage
-from s3ish.tables.catalog import OF_BUCKET, OF_OWNER, USAGE
+from s3ish.tables.catalogue import OF_BUCKET, OF_OWNER, USAGE
 
 DOCUMENT = "s3ish-quota"
 """The name of a bucket's quota among its documents."""

@@ -10,7 +10,7 @@ from s3ish.index.protocol import Change, Damaged, Index, IndexFailure
 from s3ish.model import BlobRef, Garbage
 from s3ish.objects.pins import Pins
 from s3ish.tables import keys
-from s3ish.tables.catalog import GARBAGE, INLINE
+from s3ish.tables.catalogue import GARBAGE, INLINE
 from s3ish.tables.table import Tables
 
 T = TypeVar("T")

@@ -21,7 +21,7 @@ from s3ish.objects.encodings.named import NamedKey
 from s3ish.objects.replica_place import publish_replica
 from s3ish.objects.replication import JOB, REPLICA, was_replicated
 from s3ish.objects.store import Conflicted, Store, translated
-from s3ish.tables.catalog import VERSIONS
+from s3ish.tables.catalogue import VERSIONS
 
 _CAUSE = Cause(job=JOB)
 

@@ -11,7 +11,7 @@ from s3ish.objects.consequences import Cause, Happening, Shown
 from s3ish.objects.put import still_expected
 from s3ish.objects.replication import JOB
 from s3ish.objects.store import Conflicted, Store, attempts
-from s3ish.tables.catalog import INLINE, NULLS, USAGE, VERSIONS
+from s3ish.tables.catalogue import INLINE, NULLS, USAGE, VERSIONS
 from s3ish.tables.table import Held
 
 _CAUSE = Cause(job=JOB)

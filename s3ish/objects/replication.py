@@ -16,7 +16,7 @@ from s3ish.index.protocol import Change, Delete, Put
 from s3ish.model import Bucket, Tag, Version
 from s3ish.objects.consequences import Happening
 from s3ish.objects.encodings import customer
-from s3ish.tables.catalog import REPLICATIONS, SENDINGS
+from s3ish.tables.catalogue import REPLICATIONS, SENDINGS
 
 REPLICA = "REPLICA"
 JOB = "replication"

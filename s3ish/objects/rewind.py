@@ -13,7 +13,7 @@ from s3ish.objects import holdings
 from s3ish.objects.store import Store
 from s3ish.objects.unreachable import drop_blobs, garbage_of
 from s3ish.tables import keys
-from s3ish.tables.catalog import BUCKETS, CURRENT, INLINE, NULLS, OF_BUCKET, PARTS, UPLOADS, USAGE, VERSIONS
+from s3ish.tables.catalogue import BUCKETS, CURRENT, INLINE, NULLS, OF_BUCKET, PARTS, UPLOADS, USAGE, VERSIONS
 
 _ALL = 1 << 62
 

@@ -22,7 +22,7 @@ from s3ish.objects.encodings.cipher import DATA_KEY, DataKeys
 from s3ish.objects.encodings.named import NamedKey
 from s3ish.objects.store import Store, attempts, translated
 from s3ish.tables import keys
-from s3ish.tables.catalog import VERSIONS
+from s3ish.tables.catalogue import VERSIONS
 
 _VERSIONS_AT_ONCE = 200
 _BY_JOB = Cause(job="rewrapping")

@@ -16,7 +16,7 @@ from s3ish.model import Intent
 from s3ish.objects.amend import amendment_of, found_now, write_sidecar
 from s3ish.objects.store import Store
 from s3ish.tables import keys
-from s3ish.tables.catalog import INTENTS
+from s3ish.tables.catalogue import INTENTS
 from s3ish.tables.table import Held
 
 log = structlog.get_logger()

@@ -25,7 +25,7 @@ from s3ish.objects.settling import settle_each
 from s3ish.objects.store import Store, translated
 from s3ish.objects.unreachable import drop_blobs
 from s3ish.tables import keys
-from s3ish.tables.catalog import (
+from s3ish.tables.catalogue import (
     BUCKETS,
     CURRENT,
     GARBAGE,

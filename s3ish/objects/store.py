@@ -41,7 +41,7 @@ from s3ish.objects.unreachable import drop_blobs
 from s3ish.objects.unresolved import UnresolvedWrites
 from s3ish.select.running import Selects
 from s3ish.tables import keys
-from s3ish.tables.catalog import BUCKETS, CURRENT, GARBAGE, INLINE, TABLES, VERSIONS
+from s3ish.tables.catalogue import BUCKETS, CURRENT, GARBAGE, INLINE, TABLES, VERSIONS
 from s3ish.tables.table import Held, Table, Tables
 from s3ish.threads import ThreadPool
 

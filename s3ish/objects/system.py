@@ -13,7 +13,7 @@ from s3ish.objects.amend import amend_once
 from s3ish.objects.store import Conflicted, Store, attempts, translated
 from s3ish.objects.unreachable import drop_blobs
 from s3ish.tables import keys
-from s3ish.tables.catalog import SYSTEM
+from s3ish.tables.catalogue import SYSTEM
 from s3ish.tables.state import SYSTEM_MARK
 from s3ish.tables.table import Held
 

@@ -7,7 +7,7 @@ from s3ish.model import Version
 from s3ish.objects.amend import amend_version_once
 from s3ish.objects.consequences import Cause, Happening
 from s3ish.objects.store import Store, translated
-from s3ish.tables.catalog import VERSIONS
+from s3ish.tables.catalogue import VERSIONS
 
 _ATTEMPTS = 5
 

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 from s3ish.index.protocol import Change
 from s3ish.model import BlobRef, Garbage, Version
-from s3ish.tables.catalog import GARBAGE
+from s3ish.tables.catalogue import GARBAGE
 from s3ish.tables.part_list import blobs
 
 

@@ -18,7 +18,7 @@ from s3ish.objects.amend import amend_version_once
 from s3ish.objects.consequences import BY_SERVER, Cause, Happening
 from s3ish.objects.replication import JOB
 from s3ish.objects.store import Store, attempts, translated
-from s3ish.tables.catalog import NULLS, VERSIONS
+from s3ish.tables.catalogue import NULLS, VERSIONS
 from s3ish.tables.table import Held
 from s3ish.wire.scalars import write_http_date
 

@@ -21,7 +21,7 @@ from s3ish.objects.snapshots import START, NoSnapshot, find
 from s3ish.objects.store import Store, translated
 from s3ish.objects.unreachable import drop_blobs
 from s3ish.tables import keys
-from s3ish.tables.catalog import GARBAGE, INLINE, KEPT, SNAPSHOTS, WORLDS
+from s3ish.tables.catalogue import GARBAGE, INLINE, KEPT, SNAPSHOTS, WORLDS
 from s3ish.tables.table import Named
 
 _ALL = 1 << 62

@@ -20,7 +20,7 @@ from s3ish.peers.client import Client, check
 from s3ish.peers.headers import new_object
 from s3ish.peers.unfinished import Unfinished
 from s3ish.peers.upload import put_in_parts, put_whole, spans_of
-from s3ish.tables.catalog import SENDINGS
+from s3ish.tables.catalogue import SENDINGS
 
 MARK = "x-amz-meta-s3ish-version-id"
 """The metadata that says which version a replica is of."""

@@ -13,7 +13,7 @@ from s3ish.objects.store import Store
 from s3ish.peers.client import Client
 from s3ish.peers.listing import items_of
 from s3ish.tables import keys
-from s3ish.tables.catalog import SENDINGS
+from s3ish.tables.catalogue import SENDINGS
 from s3ish.tables.state import SENDING_UPLOADS, SendingUpload
 
 _NOTED_BYTES = 64 * 1024 * 1024

@@ -25,7 +25,7 @@ from s3ish.objects.settling import settle_all
 from s3ish.objects.store import Store
 from s3ish.observe.logs import set_up_logs
 from s3ish.process.index_place import by_age, find_index, is_movable, opened, places
-from s3ish.tables.catalog import TABLES
+from s3ish.tables.catalogue import TABLES
 from s3ish.tables.state import UNCLEAN
 from s3ish.threads import each_within
 

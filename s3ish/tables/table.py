@@ -2,7 +2,7 @@
 
 A row is found by its typed key; its value is a record. Of some tables the records stand in sidecars as well, from which
 an index is rebuilt: these say where the blob lies, what its sidecar says, and which blobs a row names. The tables
-themselves are in ``catalog.py``. No engine is known here but by its protocol.
+themselves are in ``catalogue.py``. No engine is known here but by its protocol.
 """
 
 import asyncio

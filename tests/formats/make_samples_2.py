@@ -34,7 +34,7 @@ from s3ish.model import (
     Usage,
     Version,
 )
-from s3ish.tables.catalog import (
+from s3ish.tables.catalogue import (
     BUCKETS,
     CURRENT,
     GARBAGE,

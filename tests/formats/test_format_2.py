@@ -9,7 +9,7 @@ import pytest
 from s3ish.index.protocol import NewerFormat
 from s3ish.model import BlobRef, Part
 from s3ish.tables import formats, records
-from s3ish.tables.catalog import GARBAGE, TABLES
+from s3ish.tables.catalogue import GARBAGE, TABLES
 from tests.formats.grown import as_then
 from tests.formats.make_samples_2 import ROWS as MADE
 from tests.formats.make_samples_2 import SIDECARS as TOLD

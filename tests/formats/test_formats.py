@@ -21,7 +21,7 @@ from s3ish.index.memory import MemoryIndex
 from s3ish.index.protocol import Put
 from s3ish.integrity.blind_spots import read_blind_spots
 from s3ish.model import Garbage
-from s3ish.tables.catalog import NULLS, TABLES, VERSIONS
+from s3ish.tables.catalogue import NULLS, TABLES, VERSIONS
 from s3ish.tables.part_list import LONG_BYTES, PackedParts
 from s3ish.tables.state import STATE_ROWS, Mark
 from tests.formats.grown import as_then

@@ -31,7 +31,7 @@ from s3ish.objects import get
 from s3ish.server.query import read_query
 from s3ish.server.target import locate
 from s3ish.tables import records
-from s3ish.tables.catalog import TABLES
+from s3ish.tables.catalogue import TABLES
 from s3ish.tables.state import Lease, LifecycleProgress, ScrubProgress
 from s3ish.wire import scalars, shape
 from s3ish.wire.chunked import ChunkedDecoder

@@ -21,7 +21,7 @@ from s3ish.integrity.orphans import SweepJob
 from s3ish.integrity.rebuild import rebuild
 from s3ish.model import Owner
 from s3ish.objects.encodings.keyring import Keyring
-from s3ish.tables.catalog import SYSTEM
+from s3ish.tables.catalogue import SYSTEM
 from s3ish.tables.state import ACCESS_KEYS_USED, SWEEP, SYSTEM_MARK
 from tests.objects.support import sealed
 

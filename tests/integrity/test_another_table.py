@@ -10,8 +10,8 @@ from msgspec.structs import replace
 from s3ish.blob.protocol import Unwritable
 from s3ish.errors import ServiceUnavailable
 from s3ish.index.protocol import Delete, Put
-from s3ish.integrity.catalog_walk import count_rows, find
 from s3ish.integrity.check import Check
+from s3ish.integrity.named_blobs import count_rows, find
 from s3ish.integrity.orphans import SweepJob
 from s3ish.integrity.rebuild import rebuild
 from s3ish.integrity.scrub import ScrubJob
@@ -20,7 +20,7 @@ from s3ish.model import BlobRef
 from s3ish.objects.amend import amend
 from s3ish.observe.observer import Observer
 from s3ish.tables import keys
-from s3ish.tables.catalog import INLINE, TABLES
+from s3ish.tables.catalogue import INLINE, TABLES
 from s3ish.tables.state import SWEEP
 from s3ish.tables.table import SealedTable, Tables
 from tests.objects.support import get, make_bucket, put, sample, sealed

@@ -6,8 +6,8 @@ import pytest
 
 from s3ish.errors import InternalError
 from s3ish.index.protocol import Damaged, Delete, NewerFormat, Put
-from s3ish.integrity.catalog_walk import count_rows
 from s3ish.integrity.check import Check
+from s3ish.integrity.named_blobs import count_rows
 from s3ish.objects import buckets
 from s3ish.tables import keys, records
 from tests.objects.support import add_part, begin, flip, get, make_bucket, put, sample

@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 
 from s3ish.index.protocol import Damaged, Put, RowIs
-from s3ish.integrity.catalog_walk import inventory
 from s3ish.integrity.inspect import Inspector
+from s3ish.integrity.named_blobs import inventory
 from s3ish.integrity.rebuild import rebuild
 from s3ish.integrity.restore_rows import restore
-from s3ish.tables.catalog import CURRENT, VERSIONS
+from s3ish.tables.catalogue import CURRENT, VERSIONS
 from tests.objects.support import World, flip, head, keys_of, make_bucket, outcome, put, remove, versions_of
 
 BEFORE = b"older" * 400

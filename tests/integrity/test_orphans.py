@@ -15,7 +15,7 @@ from s3ish.integrity.orphans import SweepJob
 from s3ish.integrity.rebuild import rebuild
 from s3ish.model import Version
 from s3ish.objects import buckets, multipart
-from s3ish.tables.catalog import VERSIONS
+from s3ish.tables.catalogue import VERSIONS
 from s3ish.tables.state import SWEEP
 from tests.objects.support import (
     OWNER,

@@ -11,7 +11,7 @@ from s3ish.integrity.rebuild import rebuild
 from s3ish.model import Attributes
 from s3ish.objects import buckets, multipart
 from s3ish.tables import keys
-from s3ish.tables.catalog import BUCKETS, PARTS, UPLOADS, VERSIONS
+from s3ish.tables.catalogue import BUCKETS, PARTS, UPLOADS, VERSIONS
 from s3ish.tables.state import SWEEP
 from tests.objects.support import (
     OWNER,

@@ -10,7 +10,7 @@ from s3ish.integrity.restore_rows import restore
 from s3ish.integrity.scrub import ScrubJob
 from s3ish.objects import buckets, listing, multipart
 from s3ish.observe.observer import Observer
-from s3ish.tables.catalog import VERSIONS
+from s3ish.tables.catalogue import VERSIONS
 from tests.objects.support import (
     add_part,
     begin,

@@ -9,11 +9,11 @@ import pytest
 
 from s3ish.index.protocol import Damaged, Put
 from s3ish.index.sqlite_place import SQLitePlace
-from s3ish.integrity.catalog_walk import rows_of
 from s3ish.integrity.garbage import GarbageJob
+from s3ish.integrity.named_blobs import rows_of
 from s3ish.integrity.rebuild import rebuild
 from s3ish.integrity.salvage import salvage
-from s3ish.tables.catalog import CURRENT, INLINE, TABLES, VERSIONS
+from s3ish.tables.catalogue import CURRENT, INLINE, TABLES, VERSIONS
 from tests.objects.support import World, get, keys_of, put, remove, sample
 
 PAGE = 4096

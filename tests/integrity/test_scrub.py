@@ -10,7 +10,7 @@ from s3ish.integrity.scrub import ScrubJob, note_look
 from s3ish.objects import buckets
 from s3ish.observe.observer import Observer
 from s3ish.tables import keys
-from s3ish.tables.catalog import TABLES
+from s3ish.tables.catalogue import TABLES
 from s3ish.tables.state import SCRUB, ScrubProgress
 from tests.objects.support import SteadyClock, World, add_part, begin, flip, get, make_bucket, put, sample
 

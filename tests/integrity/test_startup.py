@@ -12,7 +12,7 @@ from s3ish.integrity.orphans import UNNAMED, SweepJob
 from s3ish.integrity.rebuild import rebuild
 from s3ish.integrity.startup import join, recover
 from s3ish.objects import buckets
-from s3ish.tables.catalog import BUCKETS, TABLES, VERSIONS
+from s3ish.tables.catalogue import BUCKETS, TABLES, VERSIONS
 from s3ish.tables.state import SWEEP, UNCLEAN
 from tests.objects.support import get, keys_of, make_bucket, put, referenced, remove, sample, sealed, strays
 

@@ -13,7 +13,7 @@ from s3ish.integrity.unresolved import UnresolvedJob
 from s3ish.model import BlobRef
 from s3ish.objects import unresolved
 from s3ish.objects.conditions import WriteConditions
-from s3ish.tables.catalog import GARBAGE, VERSIONS
+from s3ish.tables.catalogue import GARBAGE, VERSIONS
 from tests.objects.support import (
     SteadyClock,
     World,

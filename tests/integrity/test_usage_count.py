@@ -12,7 +12,7 @@ from s3ish.integrity.restore_rows import restore
 from s3ish.integrity.startup import adopt, are_counted
 from s3ish.model import Usage
 from s3ish.tables import keys
-from s3ish.tables.catalog import OF_BUCKET, OF_OWNER, USAGE, VERSIONS
+from s3ish.tables.catalogue import OF_BUCKET, OF_OWNER, USAGE, VERSIONS
 from s3ish.tables.state import GENERATION
 from tests.objects.support import OWNER, add_part, begin, counted, make_bucket, put, remove, sample
 

@@ -17,7 +17,7 @@ from s3ish.objects.lifecycle import Rule
 from s3ish.objects.outbox import Targets
 from s3ish.observe.observer import Observer
 from s3ish.tables import keys
-from s3ish.tables.catalog import OUTBOX
+from s3ish.tables.catalogue import OUTBOX
 from s3ish.targets.message import message_of
 from s3ish.targets.protocol import Undelivered
 from tests.objects.support import put, remove

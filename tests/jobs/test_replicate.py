@@ -26,7 +26,7 @@ from s3ish.objects.replicating_again import replicate_again
 from s3ish.objects.replication import Replication, ReplicationRule
 from s3ish.objects.transition import move_version
 from s3ish.observe.observer import Observer
-from s3ish.tables.catalog import BUCKETS, REPLICATIONS, VERSIONS
+from s3ish.tables.catalogue import BUCKETS, REPLICATIONS, VERSIONS
 from s3ish.tables.state import REPLICATION
 from tests.objects.support import (
     Bytes,

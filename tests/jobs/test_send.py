@@ -24,7 +24,7 @@ from s3ish.objects.consequences import Consequences
 from s3ish.objects.replicating_again import replicate_again
 from s3ish.objects.replication import Replication, ReplicationRule
 from s3ish.observe.observer import Observer
-from s3ish.tables.catalog import REPLICATIONS, SENDINGS
+from s3ish.tables.catalogue import REPLICATIONS, SENDINGS
 from s3ish.tables.state import AGAIN, MISSING_TARGETS
 from tests.objects.support import head, keys_of, make_bucket, put, remove
 

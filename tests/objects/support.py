@@ -22,7 +22,7 @@ from s3ish.objects.conditions import UNCONDITIONAL
 from s3ish.objects.digests import Claims
 from s3ish.objects.encodings import cipher
 from s3ish.objects.store import Store
-from s3ish.tables.catalog import TABLES, USAGE
+from s3ish.tables.catalogue import TABLES, USAGE
 from s3ish.tables.state import SWEEP
 from s3ish.threads import InlinePool, ThreadPool
 from tests.blob import support as blob_support

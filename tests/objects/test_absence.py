@@ -13,7 +13,7 @@ import pytest
 from s3ish.errors import InternalError, NoSuchKey
 from s3ish.index.protocol import Damaged, Put
 from s3ish.objects.listing import Query, list_objects
-from s3ish.tables.catalog import CURRENT, VERSIONS
+from s3ish.tables.catalogue import CURRENT, VERSIONS
 from tests.integrity.test_salvage import PAGE, leaves
 from tests.objects.support import World, get, head, keys_of, make_bucket, outcome, put, remove, run_jobs, sealed
 

@@ -18,7 +18,7 @@ from s3ish.objects import buckets, multipart, versions
 from s3ish.objects.amend import Gone, amend, is_under_way
 from s3ish.objects.settling import settle_all
 from s3ish.tables import part_list
-from s3ish.tables.catalog import BUCKETS, INTENTS, SYSTEM, TABLES, UPLOADS, VERSIONS
+from s3ish.tables.catalogue import BUCKETS, INTENTS, SYSTEM, TABLES, UPLOADS, VERSIONS
 from tests.objects.support import (
     OWNER,
     World,

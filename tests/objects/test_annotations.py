@@ -15,7 +15,7 @@ from s3ish.objects import get as read
 from s3ish.objects.conditions import UNCONDITIONAL, ReadConditions
 from s3ish.objects.quota_settings import set_of_bucket
 from s3ish.objects.quotas import Limits
-from s3ish.tables.catalog import OF_BUCKET, VERSIONS
+from s3ish.tables.catalogue import OF_BUCKET, VERSIONS
 from tests.objects.encodings.toy import toy
 from tests.objects.support import (
     Bytes,

@@ -24,7 +24,7 @@ from s3ish.objects import annotations, appending, versions
 from s3ish.objects.conditions import UNCONDITIONAL, WriteConditions
 from s3ish.objects.digests import Claims
 from s3ish.objects.kept_parts import keep_parts
-from s3ish.tables.catalog import GARBAGE, VERSIONS
+from s3ish.tables.catalogue import GARBAGE, VERSIONS
 from tests.objects.encodings.toy import toy
 from tests.objects.support import (
     Bytes,

@@ -15,7 +15,7 @@ from s3ish.objects import put as write
 from s3ish.objects.conditions import WriteConditions
 from s3ish.objects.consequences import BY_SERVER, Cause, Consequences
 from s3ish.objects.lifecycle import Rule
-from s3ish.tables.catalog import STATE, VERSIONS
+from s3ish.tables.catalogue import STATE, VERSIONS
 from tests.objects.support import (
     OWNER,
     PLAIN,

@@ -18,7 +18,7 @@ from s3ish.objects.encodings import cipher, customer, named
 from s3ish.objects.encodings.chain import Encodings
 from s3ish.objects.encodings.keyring import Keyring
 from s3ish.tables import keys
-from s3ish.tables.catalog import INTENTS
+from s3ish.tables.catalogue import INTENTS
 from tests.objects.support import NO_BLOB, OWNER, Bytes, flip, head, make_bucket, outcome, put, read_all
 
 MASTER, CUSTOMER = b"a master key, of thirty-two byte", b"a client's key of 32 bytes, this"

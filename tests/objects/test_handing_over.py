@@ -9,7 +9,7 @@ from s3ish.integrity.rebuild import rebuild
 from s3ish.model import Usage
 from s3ish.objects import multipart
 from s3ish.objects.handing_over import give_bucket
-from s3ish.tables.catalog import OF_OWNER, USAGE
+from s3ish.tables.catalogue import OF_OWNER, USAGE
 from tests.objects.support import OTHER, OWNER, add_part, begin, counted, make_bucket, put, remove
 
 

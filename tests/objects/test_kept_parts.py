@@ -11,15 +11,15 @@ from msgspec.structs import replace
 
 from s3ish.blob.wrappers.faults import FaultPlan, FaultyStore
 from s3ish.index.protocol import Delete, Unavailable
-from s3ish.integrity.catalog_walk import inventory
 from s3ish.integrity.garbage import GarbageJob
 from s3ish.integrity.inspect import Inspector
+from s3ish.integrity.named_blobs import inventory
 from s3ish.integrity.orphans import SweepJob
 from s3ish.integrity.rebuild import rebuild
 from s3ish.integrity.unresolved import UnresolvedJob
 from s3ish.objects import copy, multipart
 from s3ish.objects import get as read
-from s3ish.tables.catalog import CURRENT, VERSIONS
+from s3ish.tables.catalogue import CURRENT, VERSIONS
 from s3ish.tables.state import SWEEP
 from tests.objects.support import (
     World,

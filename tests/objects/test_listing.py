@@ -6,7 +6,7 @@ from s3ish.model import Version
 from s3ish.objects import listing
 from s3ish.objects.store import Store
 from s3ish.tables import keys
-from s3ish.tables.catalog import CURRENT, VERSIONS
+from s3ish.tables.catalogue import CURRENT, VERSIONS
 from tests.objects.support import NO_BLOB, OWNER, keys_of, make_bucket, put, remove
 
 

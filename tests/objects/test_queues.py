@@ -11,7 +11,7 @@ from s3ish.objects import queues
 from s3ish.objects.outbox import Targets, rows_for
 from s3ish.objects.queues import QueueError, Queues
 from s3ish.tables import keys
-from s3ish.tables.catalog import MESSAGES
+from s3ish.tables.catalogue import MESSAGES
 from tests.objects.support import World
 
 SECOND = 10**9

@@ -13,7 +13,7 @@ from s3ish.objects import put as write
 from s3ish.objects.arrival import Identity, take_object
 from s3ish.objects.quota_settings import OwnerQuotas, described, of_owners, set_of_bucket, set_of_owner
 from s3ish.objects.quotas import DOCUMENT, NONE, Limits, Quotas
-from s3ish.tables.catalog import OF_BUCKET, USAGE
+from s3ish.tables.catalogue import OF_BUCKET, USAGE
 from tests.objects.support import (
     OTHER,
     OWNER,

@@ -21,7 +21,7 @@ from s3ish.index.protocol import Conflict
 from s3ish.objects import buckets, multipart
 from s3ish.objects.conditions import WriteConditions
 from s3ish.objects.get import Replaced
-from s3ish.tables.catalog import PARTS, TABLES
+from s3ish.tables.catalogue import PARTS, TABLES
 from tests.objects.support import (
     OWNER,
     World,

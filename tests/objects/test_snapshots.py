@@ -18,7 +18,7 @@ from s3ish.model import Attributes, Tag
 from s3ish.objects import annotations, appending, buckets, moments, multipart, rename, snapshots, system, versions
 from s3ish.objects.conditions import UNCONDITIONAL, ReadConditions
 from s3ish.objects.kept_rows import KeptRows
-from s3ish.tables.catalog import TABLES
+from s3ish.tables.catalogue import TABLES
 from tests.objects.support import (
     Bytes,
     add_part,

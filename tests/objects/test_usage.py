@@ -12,7 +12,7 @@ from s3ish.objects.conditions import ReadConditions
 from s3ish.objects.get import Replaced
 from s3ish.objects.rename import rename_object
 from s3ish.objects.rewind import rewind_bucket
-from s3ish.tables.catalog import OF_BUCKET, OF_OWNER, USAGE
+from s3ish.tables.catalogue import OF_BUCKET, OF_OWNER, USAGE
 from tests.objects.support import (
     OTHER,
     OWNER,

@@ -14,7 +14,7 @@ from s3ish.objects.consequences import BY_SERVER, Consequences
 from s3ish.objects.rename import rename_object
 from s3ish.objects.transition import move_version
 from s3ish.tables import keys
-from s3ish.tables.catalog import VERSIONS, UsageTable
+from s3ish.tables.catalogue import VERSIONS, UsageTable
 from tests.objects.support import (
     OTHER,
     PLAIN,

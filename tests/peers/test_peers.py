@@ -12,7 +12,7 @@ from s3ish.outbound.http import Answer
 from s3ish.peers import other_peer, unfinished
 from s3ish.peers.other_peer import MARK, OtherPeer
 from s3ish.peers.s3ish_peer import S3ishPeer
-from s3ish.tables.catalog import SENDINGS
+from s3ish.tables.catalogue import SENDINGS
 from s3ish.tables.state import SENDING_UPLOADS
 from tests.objects.support import add_part, begin, complete, head, put, remove, sample, versions_of
 

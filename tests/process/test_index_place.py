@@ -14,7 +14,7 @@ from s3ish.index.sqlite_place import SQLitePlace
 from s3ish.model import Owner
 from s3ish.objects import buckets
 from s3ish.process import index_place, start
-from s3ish.tables.catalog import TABLES
+from s3ish.tables.catalogue import TABLES
 from s3ish.tables.state import SET, STATE, UNCLEAN
 
 OWNER = Owner("id", "name")

@@ -8,7 +8,7 @@ import pytest
 from s3ish.errors import NoSuchKey
 from s3ish.index.protocol import Damaged
 from s3ish.process import start
-from s3ish.tables.catalog import CURRENT
+from s3ish.tables.catalogue import CURRENT
 from tests.integrity.test_salvage import leaves, spoil
 from tests.objects.support import get, make_bucket, put, remove, sample
 from tests.process.test_blank_index import index_of, serve, settings_of

@@ -16,7 +16,7 @@ from s3ish.integrity.rebuild import rebuild
 from s3ish.objects import snapshots, worlds
 from s3ish.objects.pins import part_of
 from s3ish.tables import keys
-from s3ish.tables.catalog import TABLES
+from s3ish.tables.catalogue import TABLES
 from s3ish.tables.table import SealedTable
 from tests.sim.client import WORLD, Client
 from tests.sim.machine import Image, Inside, Machine

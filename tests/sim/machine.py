@@ -34,7 +34,7 @@ from s3ish.objects.encodings.keyring import Keyring
 from s3ish.objects.pins import part_of
 from s3ish.objects.store import Store
 from s3ish.tables import records
-from s3ish.tables.catalog import TABLES
+from s3ish.tables.catalogue import TABLES
 from s3ish.threads import InlinePool
 from tests.blob.support import PlainTree
 from tests.objects.encodings.toy import encodings, toy

@@ -17,7 +17,7 @@ from s3ish.outbound.http import Answer
 from s3ish.peers.client import element
 from s3ish.peers.s3ish_peer import S3ishPeer
 from s3ish.tables import keys
-from s3ish.tables.catalog import SENDINGS, VERSIONS
+from s3ish.tables.catalogue import SENDINGS, VERSIONS
 from tests.model.door import Door
 from tests.objects.support import read_all
 from tests.sim.client import Client

@@ -23,7 +23,7 @@ from s3ish.objects.outbox import Targets
 from s3ish.objects.replication import Replication, ReplicationRule
 from s3ish.observe.observer import Observer
 from s3ish.tables import keys
-from s3ish.tables.catalog import OUTBOX, REPLICATIONS, VERSIONS
+from s3ish.tables.catalogue import OUTBOX, REPLICATIONS, VERSIONS
 from tests.objects.support import counted
 from tests.sim.client import Client
 from tests.sim.judge import check_whole

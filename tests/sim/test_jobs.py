@@ -14,7 +14,7 @@ from s3ish.jobs.deliver import DeliveryJob
 from s3ish.jobs.replicate import ReplicationJob
 from s3ish.objects import lifecycle, versions
 from s3ish.objects.replica import replicate_here
-from s3ish.tables.catalog import REPLICATIONS
+from s3ish.tables.catalogue import REPLICATIONS
 from tests.sim import follow
 from tests.sim.client import Client
 from tests.sim.disk import Dropped, Kept, Some

@@ -6,7 +6,7 @@ import pytest
 
 from s3ish.jobs.send import SendingJob
 from s3ish.peers import unfinished
-from s3ish.tables.catalog import SENDINGS
+from s3ish.tables.catalogue import SENDINGS
 from tests.sim.disk import Dropped, Some
 from tests.sim.machine import simulated
 from tests.sim.model import Violation

@@ -8,7 +8,7 @@ from msgspec.structs import replace
 from s3ish.model import BlobRef, Checksum, Garbage, Part, Version
 from s3ish.objects.unreachable import garbage_of
 from s3ish.tables import part_list, records
-from s3ish.tables.catalog import TABLES, VERSIONS
+from s3ish.tables.catalogue import TABLES, VERSIONS
 from tests.objects.support import NO_BLOB, OWNER
 
 

@@ -8,7 +8,7 @@ import s3ish
 from s3ish.index.memory import MemoryIndex
 from s3ish.index.protocol import Conflict, Put
 from s3ish.tables import state
-from s3ish.tables.catalog import TABLES
+from s3ish.tables.catalogue import TABLES
 from s3ish.tables.state import AWAY, GAPS, LEASES, STATE, STATE_ROWS, SWEEP, Lease, StateRow
 
 

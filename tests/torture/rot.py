@@ -25,8 +25,8 @@ from s3ish.blob.erasure.layout import shard_name, sidecar_name
 from s3ish.blob.protocol import BlobError
 from s3ish.errors import InternalError, NoSuchBucket, NoSuchKey, NoSuchVersion, S3Error
 from s3ish.index.protocol import Delete, IndexFailure, Put
-from s3ish.integrity.catalog_walk import inventory
 from s3ish.integrity.inspect import Inspector
+from s3ish.integrity.named_blobs import inventory
 from s3ish.integrity.rebuild import rebuild
 from s3ish.integrity.scrub import ScrubJob
 from s3ish.model import Version

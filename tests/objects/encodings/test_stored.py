@@ -13,7 +13,7 @@ from s3ish.objects import copy, multipart
 from s3ish.objects.digests import Claims
 from s3ish.objects.encodings.chain import Encodings
 from s3ish.tables import part_list
-from s3ish.tables.catalog import VERSIONS
+from s3ish.tables.catalogue import VERSIONS
 from tests.objects.encodings.toy import Toy, toy
 from tests.objects.support import (
     World,

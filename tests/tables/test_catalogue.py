@@ -4,7 +4,7 @@ import pytest
 
 from s3ish.index.memory import MemoryIndex
 from s3ish.model import SystemRecord
-from s3ish.tables.catalog import BUCKETS, CURRENT, PARTS, SYSTEM, SYSTEM_HOME, TABLES, UPLOADS, VERSIONS
+from s3ish.tables.catalogue import BUCKETS, CURRENT, PARTS, SYSTEM, SYSTEM_HOME, TABLES, UPLOADS, VERSIONS
 from s3ish.wire.names import is_bucket_name
 from tests.formats.make_samples_2 import MULTIPART, PART, ROWS, SIDECARS, UPLOAD
 
