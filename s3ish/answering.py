@@ -62,12 +62,12 @@ def make_s3(
         router,
         authenticator,
         observer,
-        domains=server.domains,
+        domains=settings.domains,
         website_domains=server.website_domains,
         proxies=Proxies(server.trusted_proxies),
         accounts=Accounts(authenticator, registry, sessions, _providers(settings, store.clock), observer),
         addresses=Addresses(
-            server.public_hosts, server.base_path.rstrip("/"), (*server.domains, *server.website_domains)
+            server.public_hosts, server.base_path.rstrip("/"), (*settings.domains, *server.website_domains)
         ),
         admission=_admission(settings.limits, store, observer),
         access_log=access_log,

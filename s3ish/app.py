@@ -96,7 +96,7 @@ class Application:
     ) -> None:
         self._settings, self._index, self._clock = settings, index, clock
         self._users_changed = users_changed
-        self._named = settings.server.domains, settings.server.website_domains
+        self._named = settings.domains, settings.server.website_domains
         self._leave = leave
         audit = AuditLog(Path(settings.log.audit)) if settings.log.audit else None
         slow_seconds = settings.log.slow_request_ms / 1000

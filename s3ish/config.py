@@ -19,6 +19,8 @@ DEVELOPMENT_KEY = "s3ishadmin"
 
 TEST_KEY = "test"
 """The same in the profile for tests, as test suites have it in their files."""
+TEST_DOMAIN = "s3.localhost.localstack.cloud"
+"""A name that leads to this machine for everybody, and that test suites have in their endpoints."""
 
 
 class ConfigError(Exception):
@@ -408,6 +410,11 @@ class Settings(Section, frozen=True):
         if self.is_development:
             return (TEST_KEY, TEST_KEY) if self.test.profile else (DEVELOPMENT_KEY, DEVELOPMENT_KEY)
         return self.auth.access_key, self.auth.secret_key.reveal()
+
+    @property
+    def domains(self) -> tuple[str, ...]:
+        """Names under which ``bucket.name`` addresses a bucket; in the profile for tests those of LocalStack too."""
+        return (*self.server.domains, TEST_DOMAIN) if self.test.profile else self.server.domains
 
 
 TABLE_LISTS = ("auth.oidc", "auth.users", "encryption.keys", "notifications.targets", "replication.targets")

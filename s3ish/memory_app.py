@@ -44,7 +44,7 @@ class MemoryApplication:
 
     def __init__(self, settings: Settings, log: RequestLog | None = None, traces: Traces | None = None) -> None:
         settings = self._settings = replace(settings, server=replace(settings.server, any_region=True))
-        self._named = settings.server.domains, settings.server.website_domains
+        self._named = settings.domains, settings.server.website_domains
         self.failure = ""
         self._observer = Observer(log=log, slow_seconds=settings.log.slow_request_ms / 1000, traces=traces)
         self._offload = ThreadPool()

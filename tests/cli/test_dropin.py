@@ -500,6 +500,14 @@ def test_as_modules_of_testcontainers_start_and_wait_for_minio(start, tmp_path, 
     assert s3.head_bucket(Bucket="test-bucket")
 
 
+def test_buckets_have_the_names_that_localstack_gives_them(start):
+    server = start("serve", "--test", "--port", 0, "--bucket", "site:public")
+    host = f"s3.localhost.localstack.cloud:{server.endpoint.rpartition(':')[2]}"
+    for named, path in ((f"site.{host}", "/"), (host, "/site")):
+        asked = urllib.request.Request(server.endpoint + path, headers={"Host": named})
+        assert b"<Name>site</Name>" in urllib.request.urlopen(asked).read()
+
+
 def test_as_modules_of_testcontainers_start_and_wait_for_localstack(start):
     """Of Python and Node, which wait for a line of the log, and of Java and Go, which ask for its health."""
     given = {
