@@ -29,8 +29,9 @@ def witnessed():
 
     async def watched(self, changes, expect):
         rows = [row for it in changes for row in (it.rows() if isinstance(it, Happening) else [it])]
-        wanted = await _counted(self, rows) if any(it.table in _COUNTED for it in rows) else None
-        done = await commit(self, changes, expect)
+        seen = []  # a commit that finds other rows than the witness is decided anew
+        wanted = await _counted(self, rows, seen) if any(it.table in _COUNTED for it in rows) else None
+        done = await commit(self, changes, [*expect, *seen])
         if done and wanted is not None:
             _require_counted(rows, wanted)
         return done
@@ -52,8 +53,8 @@ def _require_counted(changes, wanted):
         raise Miscounted(f"counted {counted}, but what changes is {wanted}")
 
 
-async def _counted(store, changes):
-    """Return what a commit changes of what buckets and owners hold, by row."""
+async def _counted(store, changes, seen):
+    """Return what a commit changes of what buckets and owners hold, by row; add the rows that this follows from."""
     found = {}
 
     def add(bucket, more):
@@ -61,6 +62,7 @@ async def _counted(store, changes):
 
     for bucket, key in {keys.split_version_key(it.key)[:2] for it in changes if it.table == VERSIONS.name}:
         rows = await VERSIONS.rows(store.index, *keys.prefix_range(keys.versions_prefix(bucket, key)), 10_000)
+        seen += [VERSIONS.expect(row, value) for row, value in rows]
         before = {row: VERSIONS.decode(row, value) for row, value in rows}
         after = _changed(VERSIONS, before, changes, keys.prefix_range(keys.versions_prefix(bucket, key)))
         for versions, sign in ((before, -1), (after, 1)):
