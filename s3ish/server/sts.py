@@ -51,7 +51,6 @@ async def _assume_role(call: Call) -> str:
     session_name = session_name_of(call)
     if call.user.session is not None:
         raise AccessDenied("A session whose rights are narrowed cannot give them to another session")
-    policy = session_policy_of(call)
     kept = call.registry.directory.named(RoleRecord, name)
     if kept is not None and kept.arn == given:
         _check_trust(call, kept, given_on)
@@ -64,6 +63,7 @@ async def _assume_role(call: Call) -> str:
             for action in given_on.actions:
                 raise AccessDenied(_not_authorized(call, given, action))
         seconds, role_id = role_seconds(call, MOST_SECONDS), ""
+    policy = session_policy_of(call)  # not before: it tells which managed policies there are
     made = _issue(call, seconds, given_on, role=name, name=session_name, policy=policy, role_id=role_id)
     identity = optional_element("SourceIdentity", given_on.identity)
     return credentials(made) + assumed(name, session_name, role_id) + identity

@@ -24,14 +24,14 @@ ACTION = "AssumeRoleWithWebIdentity"
 async def assume_role_with_web_identity(call: Call) -> str:
     """https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRoleWithWebIdentity.html"""
     name, given = sts.role_of(call), call.text("RoleArn")
-    session_name, policy = sts.session_name_of(call), session_policy_of(call)
+    session_name = sts.session_name_of(call)
     call.refuse("ProviderId")
     provider, claims = await call.providers.open(call.text("WebIdentityToken", most=MOST_CHARACTERS))
     role = call.registry.directory.named(RoleRecord, name)
     if role is None or role.arn != given:
         raise AccessDenied(f"Not authorized to perform sts:{ACTION}")
     _check_trust(call, role, provider, claims)
-    seconds = sts.role_seconds(call, role.most_seconds)
+    seconds, policy = sts.role_seconds(call, role.most_seconds), session_policy_of(call)
     session = Session(
         access_key=call.sessions.new_key(),
         parent="",

@@ -135,6 +135,17 @@ def test_who_signs_in_gets_the_rights_of_the_role(server, sts, issuer):
     assert code_of(who.assume_role, **asked("any-name")) == "AccessDenied"
 
 
+@pytest.mark.parametrize("name", ["there", "not-there"])
+def test_strangers_do_not_learn_which_policies_there_are(server, sts, issuer, name):
+    arn = f"arn:aws:iam::000000000000:policy/{name}"
+    if name == "there":
+        document = json.dumps({"Version": "2012-10-17", "Statement": allowing("s3:*")})
+        client(server, "iam", KEYS).create_policy(PolicyName=name, PolicyDocument=document)
+    token = issuer.token(key=STRANGE_KEY)
+    call = asked(WebIdentityToken=token, PolicyArns=[{"arn": arn}])
+    assert code_of(sts.assume_role_with_web_identity, **call) == "InvalidIdentityToken"
+
+
 def test_when_a_session_began_can_be_asked(server, sts, issuer):
     def session(operator):
         began = {operator: {"aws:TokenIssueTime": "2001-01-01T00:00:00Z"}}
