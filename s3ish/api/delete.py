@@ -174,7 +174,8 @@ async def _delete_one(
     action = "s3:DeleteObject" if wanted.version_id is None else "s3:DeleteObjectVersion"
     try:
         key = check_key(wanted.key)
-        await context.require(Permit(action, request.bucket, key, version_id=wanted.version_id))
+        said = (("if-match", wanted.etag or ""),)
+        await context.require(Permit(action, request.bucket, key, version_id=wanted.version_id, said=said))
         bypass = await may_bypass(context, request.bucket, key, request.bypass_governance, wanted.version_id)
         deleted = await delete.delete_object(
             context.store,

@@ -55,7 +55,7 @@ def _writes_part(operation: Operation) -> bool:
 
 
 def _writes_object(operation: Operation) -> bool:
-    return operation.level == "object" and operation.method == "PUT"
+    return operation.reads_form or (operation.level == "object" and operation.method == "PUT")
 
 
 def _replaces_object(operation: Operation) -> bool:

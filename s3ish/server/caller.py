@@ -29,9 +29,8 @@ class Caller(Struct, frozen=True, kw_only=True):
         """When it calls."""
         return self.circumstances.now
 
-    @property
-    def said(self) -> Tags:
-        """What conditions may ask of the parameters of a call."""
+    def said(self, action: str) -> Tags:  # noqa: ARG002 - the form of every kind of caller
+        """Return what conditions may ask of the parameters that an action reads."""
         return ()
 
     def tags_of(self, resource: str) -> Tags:
@@ -54,7 +53,7 @@ class Caller(Struct, frozen=True, kw_only=True):
                 for it, so that who may make users can be held to bounded ones.
         """
         further = tuple((key, arn) for key, arn in ((_POLICY_KEY, policy), (_BOUNDARY_KEY, boundary)) if arn)
-        further += self.said + self.tags_of(resource)
+        further += self.said(action) + self.tags_of(resource)
         circumstances = replace(self.circumstances, further=further) if further else self.circumstances
         decision = decide_beside(self.principal, action, resource, circumstances)
         if isinstance(decision, Denied):

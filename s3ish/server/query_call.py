@@ -20,6 +20,7 @@ _MOST_ITEMS = 1000
 _ITEMS = 100
 _PREFIX = re.compile(r"/[!-\x7f]*")
 _NUMBER = re.compile(r"[0-9]{1,9}")
+_TAGGING = re.compile("iam:(Create|Tag|Untag)(?:Policy|Role|User)")
 
 
 class Call(Caller, frozen=True, kw_only=True):
@@ -88,10 +89,14 @@ class Call(Caller, frozen=True, kw_only=True):
             found.append((key, self.parameters.get(f"Tags.member.{len(found) + 1}.Value", "")))
         return tuple(found)
 
-    @property
-    def said(self) -> Tags:
-        """What conditions may ask of the parameters: the tags that are given, or the keys of those that are removed."""
-        return tags_given(self.tags()) + tuple(("aws:tagkeys", key) for key in self.members("TagKeys"))
+    def said(self, action: str) -> Tags:
+        """Return what conditions may ask of an action: the tags that it gives, or the keys of those that it removes."""
+        found = _TAGGING.fullmatch(action)
+        if found is None:
+            return ()  # a parameter that an action does not read satisfies no condition
+        if found[1] == "Untag":
+            return tuple(("aws:tagkeys", key) for key in self.members("TagKeys"))
+        return tags_given(self.tags())
 
     def refuse(self, *names: str) -> None:
         """Refuse parameters that ask for what is not there. Raises ValidationError."""

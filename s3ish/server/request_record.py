@@ -129,7 +129,10 @@ class RequestRecord(Struct, kw_only=True):
         region: str,
         identity: Authentication = UNSIGNED,
     ) -> Circumstances:
-        """Return what rules may ask of it; see ``Circumstances``."""
+        """Return what rules may ask of it: of the query that alone which its operation reads; see ``Circumstances``."""
+        operation = self.operation
+        if query and operation:
+            query = {name: query[name] for name in operation.parameters & query.keys()}
         return Circumstances(
             headers,
             query,
@@ -141,7 +144,7 @@ class RequestRecord(Struct, kw_only=True):
             identity.signed_at,
             identity.way,
             region,
-            self.operation.creates if self.operation else None,
+            operation.creates if operation else None,
         )
 
     def line(self, seconds: float) -> RequestLine:

@@ -1,5 +1,7 @@
 """What conditions ask of a request and its caller, through the server: the values that AWS documents."""
 
+import base64
+import hashlib
 import json
 
 import pytest
@@ -7,6 +9,7 @@ from botocore.exceptions import ClientError
 
 from tests.api.conftest import OTHER, ROOT
 from tests.api.iam_support import allowing, client, code_of, of_session
+from tests.api.test_post import BOUNDARY, form_of, signed
 
 ACCOUNT = "000000000000"
 
@@ -246,6 +249,20 @@ def test_conditional_writes_can_be_demanded_of_what_makes_objects_alone(s3, buck
     s3.delete_bucket_policy(Bucket=bucket)
 
 
+@pytest.mark.parametrize("header", ["x-amz-copy-source", "x-amz-metadata-directive"])
+def test_a_form_says_nothing_of_a_copy(raw, s3, bucket, new_user, header):
+    """Else who may only copy could upload anything."""
+    _, keys = new_user(document(allowing("s3:PutObject", Condition={"StringLike": {f"s3:{header}": "*"}})))
+    fields = signed(
+        {"key": "k", header: "source/public/x"},
+        [{"bucket": bucket}, ["starts-with", "$key", ""], {header: "source/public/x"}],
+        keys,
+    )
+    headers = {"Content-Type": f"multipart/form-data; boundary={BOUNDARY}"}
+    assert raw("POST", f"/{bucket}", form_of(fields.items()), headers, keys=None).outcome == (400, "InvalidArgument")
+    assert code_of(s3.head_object, Bucket=bucket, Key="k") == "404"
+
+
 # --- tags of buckets --------------------------------------------------------------------------------------------------
 
 
@@ -281,6 +298,46 @@ def test_what_a_read_does_not_read_opens_nothing(raw, s3, bucket, new_user, cond
     _, keys = new_user(document(allowing("s3:*", Condition=condition)))
     assert raw("GET", f"/{bucket}/k{query}", headers=headers, keys=keys).outcome == (403, "AccessDenied")
     assert raw("GET", f"/{bucket}?location", headers=headers, keys=keys).outcome == (403, "AccessDenied")
+
+
+@pytest.mark.parametrize("query", ["", "?prefix=a%2F"])
+def test_what_a_read_does_not_read_tells_nothing_of_what_is_not_there(raw, s3, bucket, new_user, query):
+    below = {"StringLike": {"s3:prefix": "a/*"}}
+    _, keys = new_user(document(allowing("s3:GetObject"), allowing("s3:ListBucket", Condition=below)))
+    assert raw("GET", f"/{bucket}/k{query}", keys=keys).outcome == (403, "AccessDenied")
+    assert raw("HEAD", f"/{bucket}{query}", keys=keys).status == 403
+
+
+def test_conditional_deletes_can_be_demanded_of_each_key_of_many(raw, s3, bucket):
+    """https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-delete-enforce.html"""
+    etag = s3.put_object(Bucket=bucket, Key="k", Body=b"x")["ETag"]
+    deny = {"Effect": "Deny", "Principal": "*", "Action": "s3:DeleteObject", "Resource": f"arn:aws:s3:::{bucket}/*"}
+    s3.put_bucket_policy(Bucket=bucket, Policy=document(deny | {"Condition": {"Null": {"s3:if-match": "true"}}}))
+    body = b"<Delete><Object><Key>k</Key></Object></Delete>"
+    headers = {"If-Match": etag, "Content-MD5": base64.b64encode(hashlib.md5(body).digest()).decode()}
+    assert b"<Code>AccessDenied</Code>" in raw("POST", f"/{bucket}?delete", body, headers).body
+    assert s3.head_object(Bucket=bucket, Key="k")["ETag"] == etag
+    told = s3.delete_objects(Bucket=bucket, Delete={"Objects": [{"Key": "k", "ETag": etag}]})
+    assert [it["Key"] for it in told["Deleted"]] == ["k"]
+    s3.delete_bucket_policy(Bucket=bucket)
+
+
+@pytest.mark.parametrize(
+    ("action", "condition", "more"),
+    [
+        ("CreateUser", {"StringEquals": {"aws:RequestTag/team": "blue"}}, {"Tags.member.1.Key": "team"}),
+        ("AttachUserPolicy", {"StringEquals": {"aws:RequestTag/team": "blue"}}, {}),
+        ("CreateAccessKey", {"ForAnyValue:StringEquals": {"aws:TagKeys": "team"}}, {}),
+        ("UntagUser", {"StringEquals": {"aws:RequestTag/team": "blue"}}, {"TagKeys.member.1": "x"}),
+        ("TagUser", {"ForAnyValue:StringEquals": {"aws:TagKeys": "other"}}, {"TagKeys.member.1": "other"}),
+    ],
+)
+def test_tags_that_a_call_does_not_read_open_nothing(raw_iam, new_user, action, condition, more):
+    name, keys = new_user(document(allowing("iam:*", Condition=condition)))
+    given = {"Tags.member.1.Key": "team", "Tags.member.1.Value": "blue", "UserName": name}
+    given |= {"PolicyArn": "arn:aws:iam::aws:policy/AdministratorAccess"}
+    expected = (409, "EntityAlreadyExists") if action == "CreateUser" else (403, "AccessDenied")
+    assert raw_iam(keys, Action=action, **(given | more)) == expected
 
 
 @pytest.mark.parametrize(
