@@ -418,6 +418,31 @@ def test_an_object_gets_another_key_and_its_data_stays(server, arn):
         assert s3.get_object(Bucket="bucket", Key=name)["Body"].read() == body
 
 
+def test_a_policy_asks_for_the_key_in_the_body_not_in_a_header(server, arn):
+    s3, second = server.s3, server.run("key", "create")
+    s3.put_object(Bucket="bucket", Key="k", Body=WORDS, ServerSideEncryption="AES256")
+    header = "x-amz-server-side-encryption-aws-kms-key-id"
+    deny = {
+        "Effect": "Deny",
+        "Principal": "*",
+        "Action": "s3:UpdateObjectEncryption",
+        "Resource": "arn:aws:s3:::bucket/*",
+    }
+    condition = {"StringNotEquals": {f"s3:{header}": arn}}
+    s3.put_bucket_policy(Bucket="bucket", Policy=json.dumps({"Statement": deny | {"Condition": condition}}))
+
+    def send(key):
+        s3.update_object_encryption(Bucket="bucket", Key="k", ObjectEncryption={"SSEKMS": {"KMSKeyArn": key}})
+
+    def pretend(params, **_):
+        params["headers"][header] = arn
+
+    send(arn)
+    s3.meta.events.register("before-call.s3.UpdateObjectEncryption", pretend)
+    with pytest.raises(ClientError, match="AccessDenied"):
+        send(second)
+
+
 def test_which_objects_get_no_other_key(server, arn):
     s3, customer = server.s3, {"SSECustomerAlgorithm": "AES256", "SSECustomerKey": b"c" * 32}
     encryption = {"SSEKMS": {"KMSKeyArn": arn}}

@@ -96,17 +96,20 @@ async def get_object_tagging(context: Context, request: GetObjectTaggingRequest)
     )
 
 
+def _given(request: PutObjectTaggingRequest) -> tuple[Tag, ...]:
+    return check_tags(_tags_of(request.tagging), MAX_TAGS)
+
+
 @operation(
     "PUT /{Bucket}/{Key+}?tagging",
     action="s3:PutObjectTagging",
     version_action="s3:PutObjectVersionTagging",
     permits=tag_replica,
-    says=lambda request: tags_said((tag.key, tag.value) for tag in request.tagging.tags or ()),
+    says=lambda request: tags_said((tag.key, tag.value) for tag in _given(request)),
 )
 async def put_object_tagging(context: Context, request: PutObjectTaggingRequest) -> TaggedResponse:
     """https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutObjectTagging.html"""
-    tags = check_tags(_tags_of(request.tagging), MAX_TAGS)
-    return await _tag(context, request, tags, "PUT", cause_of(context, request))
+    return await _tag(context, request, _given(request), "PUT", cause_of(context, request))
 
 
 @operation(

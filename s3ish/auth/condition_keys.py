@@ -7,6 +7,7 @@ https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_condition-ke
 import math
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from urllib.parse import parse_qsl, unquote_plus, urlencode
 
 from msgspec import Struct
@@ -17,8 +18,11 @@ from s3ish.model import ACCOUNT
 
 _LOCK_MODE, _LOCK_UNTIL = "x-amz-object-lock-mode", "x-amz-object-lock-retain-until-date"
 _LEGAL_HOLD = "x-amz-object-lock-legal-hold"
+_ENCRYPTION = "x-amz-server-side-encryption"
 _AGELESS = frozenset(("AWS",))
 """Kinds of signatures whose age is always 0."""
+_HEADERS_KEPT = 64
+"""So many headers of tags stay read: a policy may ask hundreds of times for the tags of one request."""
 Tags = tuple[tuple[str, str], ...]
 
 
@@ -186,6 +190,11 @@ def lock_said(*, mode: str | None = None, until: str | None = None, hold: str | 
     return ((_LOCK_MODE, mode or ""), (_LOCK_UNTIL, until or ""), (_LEGAL_HOLD, hold or ""))
 
 
+def key_said(arn: str | None) -> Tags:
+    """Return the headers that say of a named key to encrypt by what the body of a request says."""
+    return ((_ENCRYPTION, "aws:kms" if arn else ""), (f"{_ENCRYPTION}-aws-kms-key-id", arn or ""))
+
+
 def tags_given(tags: Iterable[tuple[str, str]]) -> Tags:
     """Return the condition keys of tags that a request gives to what is no object.
 
@@ -221,7 +230,12 @@ def _type(principal: Principal) -> str:
 
 
 def _requested_tags(_: Principal, circumstances: Circumstances) -> Tags:
-    return tuple(parse_qsl(circumstances.headers.get("x-amz-tagging", ""), keep_blank_values=True))
+    return _tags_in(circumstances.headers.get("x-amz-tagging", ""))
+
+
+@lru_cache(_HEADERS_KEPT)
+def _tags_in(header: str) -> Tags:
+    return tuple(parse_qsl(header, keep_blank_values=True))
 
 
 _KEYS: dict[str, Callable[[Principal, Circumstances], tuple[str, ...]]] = {

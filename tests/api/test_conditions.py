@@ -25,6 +25,16 @@ def to_other(action, operator, key, value, effect="Allow"):
     return (action, {"AWS": OTHER_ARN}, effect), {"Condition": {operator: {key: value}}}
 
 
+def test_of_more_tags_than_there_may_be_none_is_asked(s3, other, new_bucket, refused):
+    """To ask hundreds of conditions for thousands of tags would hold up all other requests."""
+    bucket = new_bucket()
+    s3.put_object(Bucket=bucket, Key="k", Body=b"")
+    give(s3, bucket, to_other("s3:PutObjectTagging", "Null", "s3:RequestObjectTag/k1", "true"))
+    tags = [{"Key": f"k{number}", "Value": ""} for number in range(11)]
+    refused("BadRequest", 400, other.put_object_tagging, Bucket=bucket, Key="k", Tagging={"TagSet": tags})
+    refused("AccessDenied", 403, other.put_object_tagging, Bucket=bucket, Key="k", Tagging={"TagSet": tags[:2]})
+
+
 @pytest.mark.parametrize(
     ("operator", "key", "value", "allowed"),
     [
