@@ -53,8 +53,7 @@ def set_up_logs(level: str, form: Literal["auto", "json", "console"], clock: Clo
     as_json = form == "json" or (form == "auto" and not sys.stderr.isatty())
     console = Console(coloured=shows_colours())
     renderer: Any = _as_json if as_json else console.event
-    stream: Any = LogStream(sys.stderr.buffer)
-    factory: Any = structlog.BytesLoggerFactory(stream) if as_json else structlog.WriteLoggerFactory(stream)
+    stream = LogStream(sys.stderr.buffer)
     structlog.configure(
         processors=[
             structlog.processors.add_log_level,
@@ -64,7 +63,7 @@ def set_up_logs(level: str, form: Literal["auto", "json", "console"], clock: Clo
             renderer,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(number),
-        logger_factory=factory,
+        logger_factory=lambda *_: stream,
         cache_logger_on_first_use=True,
     )
     logging.basicConfig(handlers=[_Forward()], level=logging.WARNING, force=True)

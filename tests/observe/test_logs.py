@@ -7,6 +7,7 @@ import json
 import logging
 import re
 import sys
+import threading
 from datetime import UTC, datetime
 
 import pytest
@@ -232,6 +233,26 @@ def test_lines_that_cannot_be_written_are_lost_and_counted(stderr):  # case 133
     assert json.loads(line)["key"] == "whole"
     assert json.loads(told)["event"] == "lines of the log could not be written"
     assert json.loads(told)["count"] == 3
+
+
+@pytest.mark.parametrize("form", ["json", "console"])
+def test_the_first_line_that_can_be_written_again_may_be_an_event(stderr, form):  # case 133
+    """The line about the lost ones is written while that one is: on a thread, as it would hang for ever otherwise."""
+    disk = Narrow(0)
+    stderr(form=form, buffer=disk)
+
+    def write():
+        structlog.get_logger().error("lost")
+        disk.room = 10_000
+        structlog.get_logger().error("whole")
+
+    writer = threading.Thread(target=write, daemon=True)
+    writer.start()
+    writer.join(10)
+    assert not writer.is_alive()
+    whole, told = disk.text.decode().splitlines()
+    assert "whole" in whole
+    assert "lines of the log could not be written" in told
 
 
 @pytest.mark.parametrize("form", ["json", "console"])
