@@ -170,14 +170,25 @@ def _age(circumstances: Circumstances) -> int | None:
     return None if at is None else int((circumstances.now - at).total_seconds() * 1000)
 
 
-def _days_left(_: Principal, circumstances: Circumstances) -> tuple[str, ...]:
-    """Return for how many days a lock is asked for; a day that has begun counts."""
+def _until(circumstances: Circumstances) -> datetime | None:
+    """Return until when a lock is asked for; None where that is no moment, which is refused."""
     try:
         at = datetime.fromisoformat(circumstances.headers.get(_LOCK_UNTIL, ""))
     except ValueError:
-        return ()
-    left = (at if at.tzinfo else at.replace(tzinfo=UTC)) - circumstances.now
-    return (str(math.ceil(left / timedelta(days=1))),)
+        return None
+    return at if at.tzinfo else at.replace(tzinfo=UTC)
+
+
+def _lock_until(_: Principal, circumstances: Circumstances) -> tuple[str, ...]:
+    """Return until when a lock is asked for, in one form of the many: in another ``20400101`` are seconds."""
+    at = _until(circumstances)
+    return () if at is None else (at.isoformat().replace("+00:00", "Z"),)
+
+
+def _days_left(_: Principal, circumstances: Circumstances) -> tuple[str, ...]:
+    """Return for how many days a lock is asked for; a day that has begun counts."""
+    at = _until(circumstances)
+    return () if at is None else (str(math.ceil((at - circumstances.now) / timedelta(days=1))),)
 
 
 def tags_said(tags: Iterable[tuple[str, str]]) -> Tags:
@@ -266,7 +277,7 @@ _KEYS: dict[str, Callable[[Principal, Circumstances], tuple[str, ...]]] = {
     "s3:object-lock-legal-hold": _header(_LEGAL_HOLD),
     "s3:object-lock-mode": _header(_LOCK_MODE),
     "s3:object-lock-remaining-retention-days": _days_left,
-    "s3:object-lock-retain-until-date": _header(_LOCK_UNTIL),
+    "s3:object-lock-retain-until-date": _lock_until,
     "s3:prefix": _query("prefix"),
     "s3:requestobjecttagkeys": lambda p, c: tuple(key for key, _ in _requested_tags(p, c)),
     "s3:resourceaccount": lambda _, __: (ACCOUNT,),

@@ -469,6 +469,7 @@ def test_all_operators_and_keys_must_hold(conditions, holds):
     assert is_allowed(document({"Condition": conditions}), at=at) == holds
 
 
+UNTIL = "x-amz-object-lock-retain-until-date"
 KEYS = [
     ("aws:username", "alice", {}),
     ("aws:userid", "AIDAALICE", {}),
@@ -491,7 +492,11 @@ KEYS = [
     (
         "s3:object-lock-remaining-retention-days",
         "30",
-        {"headers": {"x-amz-object-lock-retain-until-date": "2026-07-01T11:59:00Z"}},
+        {"headers": {UNTIL: "2026-07-01T11:59:00Z"}},
+    ),
+    *(
+        ("s3:object-lock-retain-until-date", "2040-01-01T00:00:00Z", {"headers": {UNTIL: text}})
+        for text in ("2040-01-01T00:00:00Z", "2040-01-01", "20400101", "20400101T000000Z")
     ),
     ("s3:x-amz-metadata-directive", "COPY", {"headers": {"x-amz-metadata-directive": "COPY"}}),
     ("s3:object-lock-mode", "GOVERNANCE", {"headers": {"x-amz-object-lock-mode": "GOVERNANCE"}}),
