@@ -20,14 +20,14 @@ def session_policy_of(call: Call) -> str:
     What managed policies say is kept as it is now: the session is no wider when they become so.
 
     Raises:
-        ValidationError: it is too long, or names too many.
+        ValidationError: it is empty or too long, or names too many.
         MalformedPolicyDocument: it is none.
         NoSuchEntity, InvalidInput: there is no managed policy of a name.
         PackedPolicyTooLarge: all together are too long.
     """
     written = call.parameters.get("Policy", "")
-    if len(written) > _MOST_CHARACTERS:
-        raise ValidationError(f"Policy must have at most {_MOST_CHARACTERS} characters")
+    if len(written) > _MOST_CHARACTERS or (not written and "Policy" in call.parameters):
+        raise ValidationError(f"Policy must have 1 to {_MOST_CHARACTERS} characters")
     if written:
         _check(written)
     named = _named(call)

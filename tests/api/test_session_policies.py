@@ -103,6 +103,7 @@ def test_policies_that_are_too_long_or_of_two_languages(sts, new_policy):
     assert code_of(sts.assume_role, **ROLE, **named(own, old)) == "MalformedPolicyDocument"
 
 
-def test_a_list_of_policies_of_another_form_is_refused_and_not_ignored(raw_iam):
-    asked = ROLE | {"Action": "AssumeRole", "Version": "2011-06-15", "PolicyArns.1.arn": f"{READY}readonly"}
+@pytest.mark.parametrize("given", [{"PolicyArns.1.arn": f"{READY}readonly"}, {"Policy": ""}])
+def test_policies_of_another_form_are_refused_and_not_ignored(raw_iam, given):
+    asked = ROLE | {"Action": "AssumeRole", "Version": "2011-06-15"} | given
     assert raw_iam(service="sts", **asked) == (400, "ValidationError")
