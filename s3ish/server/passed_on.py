@@ -36,7 +36,8 @@ class PassedOn(Struct, frozen=True):
     @property
     def keys(self) -> Pairs:
         """What conditions may ask of it."""
-        said = tags_given(self.tags) + tuple(("sts:transitivetagkeys", key) for key in self.transitive)
+        going_on = [key for key, _ in self.tags if key.lower() in self.transitive]  # as they were written
+        said = tags_given(self.tags) + tuple(("sts:transitivetagkeys", key) for key in going_on)
         return (*said, ("sts:sourceidentity", self.identity)) if self.identity else said
 
 

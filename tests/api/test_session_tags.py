@@ -104,6 +104,7 @@ def test_tags_and_identity_need_rights_of_their_own(new_role, assume):
         ({"ForAllValues:StringEquals": {"aws:TagKeys": ["team"]}}, [("team", "x"), ("more", "y")], [], False),
         ({"ForAnyValue:StringEquals": {"sts:TransitiveTagKeys": ["team"]}}, [("team", "x")], ["team"], True),
         ({"ForAnyValue:StringEquals": {"sts:TransitiveTagKeys": ["team"]}}, [("team", "x")], [], False),
+        ({"ForAllValues:StringEquals": {"sts:TransitiveTagKeys": ["Team"]}}, [("Team", "x")], ["Team"], True),
     ],
 )
 def test_a_role_can_say_which_tags_it_takes(new_role, assume, condition, tags, transitive, may):
