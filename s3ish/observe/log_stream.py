@@ -14,7 +14,7 @@ import structlog
 class LogStream:
     """A stream of lines that always takes them, and the logger that structlog hands them to.
 
-    Its lock lets who holds it write: the line that tells of lost ones comes in the middle of another one's turn.
+    Its lock lets who holds it write: the line that reports lost ones comes in the middle of another one's turn.
 
     Args:
         stream: where they go.
