@@ -46,7 +46,7 @@ class Table:
 
     def text(self):
         head = [
-            f"{where()}, stock settings (a worker a core); latencies are medians of one client's requests, one after another.",
+            f"{where()}, stock settings, a worker a core; latencies are medians of one client's requests in turn.",
             "",
             "| what | unit | little | much | ratio |",
             "| --- | --- | --- | --- | --- |",
