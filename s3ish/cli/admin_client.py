@@ -2,14 +2,13 @@
 
 import http.client
 import json
-import os
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 from urllib.parse import quote, urlencode, urlsplit
 
 from s3ish.auth.sign_request import sign_request
 from s3ish.clock import Clock
-from s3ish.outbound.tls import verifying
+from s3ish.outbound.tls import as_clients_of_aws
 
 _TIMEOUT_SECONDS = 30
 _PREFIX = "/-/admin"
@@ -80,15 +79,14 @@ class AdminClient:
         return _read(answer.status, content)
 
     def _connection(self) -> http.client.HTTPConnection:
-        """Return a connection; as for clients of AWS, AWS_CA_BUNDLE names the authorities. Raises Refused."""
+        """Return a connection. Raises Refused."""
         host, port = self._where.hostname or "", self._where.port
         if self._where.scheme == "http":
             return http.client.HTTPConnection(host, port, timeout=_TIMEOUT_SECONDS)
-        authorities = os.environ.get("AWS_CA_BUNDLE", "")
         try:
-            trust = verifying(ca_file=authorities)
+            trust = as_clients_of_aws()
         except OSError as error:
-            raise Refused(f"AWS_CA_BUNDLE: cannot read {authorities}: {error.strerror or error}") from error
+            raise Refused(str(error)) from error
         return http.client.HTTPSConnection(host, port, timeout=_TIMEOUT_SECONDS, context=trust)
 
     def every(self, folder: str) -> Iterator[dict[str, Any]]:

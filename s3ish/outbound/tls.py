@@ -4,6 +4,7 @@ Addresses are looked up and checked before they are connected to (``guard.py``),
 no name to verify; the context knows it.
 """
 
+import os
 import ssl
 from typing import Any
 
@@ -41,3 +42,15 @@ def verifying(name: str = "", ca_file: str = "") -> ssl.SSLContext:
     else:
         context.load_default_certs()
     return context
+
+
+def as_clients_of_aws() -> ssl.SSLContext:
+    """Return a context that trusts whom AWS's clients trust: the authorities that ``AWS_CA_BUNDLE`` names, if it does.
+
+    Raises OSError: the file cannot be read, or holds no certificate; the text names the variable.
+    """
+    authorities = os.environ.get("AWS_CA_BUNDLE", "")
+    try:
+        return verifying(ca_file=authorities)
+    except OSError as error:
+        raise OSError(f"AWS_CA_BUNDLE: cannot read {authorities}: {error.strerror or error}") from error

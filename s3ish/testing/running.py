@@ -2,14 +2,13 @@
 
 import http.client
 import json
-import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
 from typing import Any
 from urllib.parse import quote, urlencode, urlsplit
 
-from s3ish.outbound.tls import verifying
+from s3ish.outbound.tls import as_clients_of_aws
 
 _ANSWER_SECONDS = 60
 _WORLD = "test-"
@@ -85,11 +84,12 @@ class Running:
 
         Raises:
             ValueError: they refuse it; the text says why.
+            OSError: the server does not answer, or is not trusted.
         """
         where = urlsplit(self.endpoint)
         connection = http.client.HTTPConnection(where.netloc, timeout=_ANSWER_SECONDS)
-        if where.scheme == "https":  # as clients of AWS: the variable names the authorities
-            trust = verifying(ca_file=os.environ.get("AWS_CA_BUNDLE", ""))
+        if where.scheme == "https":
+            trust = as_clients_of_aws()
             connection = http.client.HTTPSConnection(where.netloc, timeout=_ANSWER_SECONDS, context=trust)
         headers = {"Authorization": f"Bearer {self._token}"} if self._token else {}
         try:

@@ -8,12 +8,10 @@ import boto3
 import click
 import pytest
 
+from s3ish.app import jobs
 from s3ish.cli.main import main
 from s3ish.cli.upkeep import JOBS
-from s3ish.integrity.garbage import GarbageJob
-from s3ish.integrity.orphans import SweepJob
-from s3ish.jobs.inventory import InventoryJob
-from s3ish.jobs.lifecycle import LifecycleJob
+from tests.objects.support import World
 
 MASTER_KEY = base64.b64encode(bytes(32)).decode()
 NO_REPORT = {
@@ -176,7 +174,12 @@ def test_a_job_that_is_none_is_wrong_usage_wherever_the_store_is(run_s3ish, tmp_
         ended = run_s3ish("job", "NOSUCH", "--once", *arguments)
         assert ended.returncode == 2
         assert "'garbage', 'orphans', 'lifecycle', 'inventory'" in ended.stderr
-    assert set(JOBS) == {job.name for job in (GarbageJob, SweepJob, LifecycleJob, InventoryJob)}
+
+
+async def test_the_jobs_that_the_command_knows_are_those_that_there_are(tmp_path):
+    world = World(tmp_path)
+    assert [job.name for job in jobs(world.open())] == list(JOBS)
+    await world.close()
 
 
 @pytest.mark.parametrize("name", [*ON_STORE, "key ls"])

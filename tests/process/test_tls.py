@@ -222,6 +222,9 @@ def test_commands_and_controls_trust_what_clients_do(run_s3ish, start_server, fi
     monkeypatch.delenv("AWS_CA_BUNDLE", raising=False)
     with pytest.raises(ssl.SSLCertVerificationError):
         Running(server.endpoint).reset()
+    monkeypatch.setenv("AWS_CA_BUNDLE", "none.pem")
+    with pytest.raises(OSError, match=r"^AWS_CA_BUNDLE: cannot read none\.pem: No such file or directory$"):
+        Running(server.endpoint).reset()
     monkeypatch.setenv("AWS_CA_BUNDLE", str(files.authority))
     Running(server.endpoint).reset()
 

@@ -5,6 +5,7 @@ import re
 import socket
 from base64 import b64encode
 from hashlib import md5
+from pathlib import Path
 from types import SimpleNamespace
 from urllib.parse import urlsplit
 
@@ -23,6 +24,7 @@ from s3ish.server.pipeline import DRAIN_BYTES, S3Application
 from s3ish.server.request_record import read_headers
 from tests.auth.support import STREAMING, UNSIGNED_TRAILER
 from tests.server.support import PATIENCE_SECONDS, code_of, receive_all, receive_answer, send, status_of
+from tests.waiting import wait_until
 
 LARGE = 50 * 1024 * 1024
 HOST = [(b"host", b"h")]
@@ -59,6 +61,13 @@ def client_of(endpoint, secret=KEY):
 def connect(endpoint):
     parts = urlsplit(endpoint)
     return socket.create_connection((parts.hostname, parts.port), timeout=PATIENCE_SECONDS)
+
+
+def is_under_way(connection):
+    """Whether something of what was sent has not been read yet, on this machine."""
+    ports = {f"{name[1]:04X}" for name in (connection.getsockname(), connection.getpeername())}
+    lines = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+    return any(set(it[4]) != {"0", ":"} for it in lines if {it[1][-4:], it[2][-4:]} == ports)
 
 
 def talk(endpoint, data):
@@ -143,6 +152,7 @@ def test_documents_of_whoever_it_is_take_no_more_memory_than_there_is_room(endpo
     stopped = [connect(endpoint) for _ in range(ROOM_BYTES // size)]
     for connection in stopped:
         send(connection, head % size + bytes(size - 1))
+    wait_until(lambda: not any(map(is_under_way, stopped)))  # so that none of them finds no room in place of the next
     with connect(endpoint) as late:
         send(late, head % (size - 1) + bytes(size - 1))
         refused = receive_answer(late)
