@@ -152,7 +152,7 @@ def check(settings: Settings, environment: Mapping[str, str]) -> Iterator[tuple[
         names = [variables(dotted)[_family(environment)[0]] for dotted in _PAIR]
         yield "", f"set both {' and '.join(names)}, or neither"
     elif guessed := _guessed(settings):
-        yield "", _refusal(settings, environment, *guessed)
+        yield "", _refusal(settings, environment, guessed)
     keys = [settings.root_keys[0], *(user.access_key for user in auth.users)]
     if len(set(keys)) != len(keys):
         yield "auth.users", "auth.users: two users have the same access key"
@@ -284,18 +284,18 @@ def _policies(settings: Settings) -> Iterator[tuple[str, str]]:
 # --- keys that others know or guess
 
 
-def _guessed(settings: Settings) -> tuple[str, str] | None:
-    """Return what is wrong with keys on an address that others reach, and whose they are; None if nothing is."""
+def _guessed(settings: Settings) -> str:
+    """Return which keys others know or guess, on an address that they reach; empty if there are none."""
     if settings.auth.allow_well_known_keys or _is_loopback(settings.server.host):
-        return None
+        return ""
     pairs = {"the root user": settings.root_keys}
     pairs |= {f"the user {user.id}": (user.access_key, user.secret_key.reveal()) for user in settings.auth.users}
     for whose, (access_key, secret) in pairs.items():
         if _is_well_known(access_key, secret):
-            return "well-known keys", whose
+            return f"well-known keys of {_shown(whose)}"
         if len(secret) < LEAST_SECRET:
-            return f"a secret key of fewer than {LEAST_SECRET} characters", whose
-    return None
+            return f"a secret key of {_shown(whose)} that has fewer than {LEAST_SECRET} characters"
+    return ""
 
 
 def _is_well_known(access_key: str, secret: str) -> bool:
@@ -303,9 +303,9 @@ def _is_well_known(access_key: str, secret: str) -> bool:
     return secret.lower() in WELL_KNOWN_SECRETS or secret == access_key
 
 
-def _refusal(settings: Settings, environment: Mapping[str, str], what: str, whose: str) -> str:
+def _refusal(settings: Settings, environment: Mapping[str, str], guessed: str) -> str:
     """Return why a server does not listen to others, and what to do; see ``_guessed``."""
-    reason = f"refusing to listen on {_shown(settings.server.host)} with {what} of {_shown(whose)}"
+    reason = f"refusing to listen on {_shown(settings.server.host)} with {guessed}"
     if settings.is_development:
         reason += f" ({key_source(settings, environment)})"
     among = "in a stack for tests that no other machine reaches, set S3ISH_ALLOW_WELL_KNOWN_KEYS=true"

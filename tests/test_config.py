@@ -387,7 +387,9 @@ def test_secret_keys_that_can_be_tried_out_never_listen_to_others(toml, secret, 
     others = secret if whose == "the user u" else "long and random"
     file = toml(f"[[auth.users]]\nid = 'u'\naccess_key = 'u'\nsecret_key = '{others}'\n")
     keys = {"S3ISH_ACCESS_KEY": "a", "S3ISH_SECRET_KEY": secret if whose == "the root user" else "long and random"}
-    reason = f"^refusing to listen on :: with a secret key of fewer than 8 characters of {whose}: set S3ISH_ACCESS_KEY"
+    reason = (
+        f"^refusing to listen on :: with a secret key of {whose} that has fewer than 8 characters: set S3ISH_ACCESS_KEY"
+    )
     with pytest.raises(ConfigError, match=reason) as refused:
         load({"server.host": "::"}, keys, file)
     assert secret not in str(refused.value).split()

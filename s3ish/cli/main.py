@@ -309,7 +309,7 @@ def presign(target: str, method: str, expires: int, endpoint_url: str | None, co
     try:
         check_bucket_name(bucket)
     except S3Error as error:
-        raise click.UsageError(f"{bucket} can be no name of a bucket") from error
+        raise click.UsageError(f"{bucket} is no valid name of a bucket") from error
     settings = _load(config)
     if not endpoint_url and not settings.server.port:
         raise click.UsageError("server.port is 0, any free one: give --endpoint-url")

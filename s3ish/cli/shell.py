@@ -104,7 +104,7 @@ config_option = click.option("--config", metavar="FILE", help="TOML file of sett
 
 
 def _volume_option(name: str) -> Callable[[F], F]:
-    about = "A volume; repeatable, for all of them."
+    about = "A volume; repeat the option to name all of them."
     return click.option("--volume", name, multiple=True, metavar="DIR", help=about, shell_complete=folders)
 
 

@@ -16,6 +16,7 @@ LEFT_OUT = {
     "make quick                       # format, lint, types and the fast tests, in a few minutes": MAKE,
     "make test                        # the same, house rules, spelling and all tests, in about ten minutes": MAKE,
     "python -m pip install awscli boto3": "the clients of the test are there",
+    "python -m pip install boto3 pytest": "the packages of the test are there",
     "sudo python3 -m venv /opt/s3ish": "the server under test is there",
     "sudo /opt/s3ish/bin/pip install s3ish": "the server under test is there",
     "sudo /opt/s3ish/bin/pip install --upgrade s3ish": "the server under test is the newest",
