@@ -502,11 +502,14 @@ def test_no_proxy_and_no_setting_of_endpoints_leads_away_from_a_mock(monkeypatch
     monkeypatch.setenv("NO_PROXY", "other.test")
     for name in ("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", "AWS_USE_DUALSTACK_ENDPOINT", "AWS_USE_FIPS_ENDPOINT"):
         monkeypatch.setenv(name, "true")
+    monkeypatch.setenv("AWS_ENDPOINT_URL_SQS", "http://127.0.0.1:1")
     with mock_s3(buckets=("made",)):
+        assert boto3.client("sqs").create_queue(QueueName="made")["QueueUrl"].startswith(os.environ["AWS_ENDPOINT_URL"])
         assert [it["Name"] for it in boto3.client("s3").list_buckets()["Buckets"]] == ["made"]
         assert os.environ["NO_PROXY"] == os.environ["no_proxy"] == "other.test,127.0.0.1"
     assert (os.environ["NO_PROXY"], os.environ.get("no_proxy")) == ("other.test", None)
     assert os.environ["AWS_USE_FIPS_ENDPOINT"] == "true"
+    assert os.environ["AWS_ENDPOINT_URL_SQS"] == "http://127.0.0.1:1"
 
 
 def test_a_decorator_takes_coroutines_and_classes(monkeypatch):

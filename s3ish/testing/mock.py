@@ -17,14 +17,17 @@ _OTHERS = (
     *("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", "AWS_USE_DUALSTACK_ENDPOINT", "AWS_USE_FIPS_ENDPOINT"),
 )
 """Variables that would lead a client elsewhere."""
+_OF_SERVICES = "AWS_ENDPOINT_URL_"
+"""How variables begin that lead clients of one service elsewhere; the server answers for several."""
 _NO_PROXY = ("no_proxy", "NO_PROXY")
 """Hosts for which clients use no proxy; the first that is set counts."""
 
 
 @contextlib.contextmanager
 def _mocked(server: Server) -> Iterator[Server]:
-    before = {name: os.environ.get(name) for name in (*server.environment, *_OTHERS, *_NO_PROXY)}
-    for name in _OTHERS:
+    others = (*_OTHERS, *(name for name in os.environ if name.startswith(_OF_SERVICES)))
+    before = {name: os.environ.get(name) for name in (*server.environment, *others, *_NO_PROXY)}
+    for name in others:
         os.environ.pop(name, None)
     direct = next((f"{hosts},127.0.0.1" for name in _NO_PROXY if (hosts := before[name])), "127.0.0.1")
     os.environ.update(server.environment | dict.fromkeys(_NO_PROXY, direct))
