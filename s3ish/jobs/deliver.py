@@ -135,11 +135,11 @@ class DeliveryJob:
                     try:
                         await self._target.send([message for _, message in batch])
                     except Exception as error:
-                        if not isinstance(error, Undelivered):  # its connection may be of no use any more
-                            log.exception("a target failed in an unknown way", target=self._arn)
-                            await self._target.close()
                         reasons.append(str(error) or type(error).__name__)
                         self._held.add(batch[0][1].order)
+                        if not isinstance(error, Undelivered):  # its connection may be of no use any more
+                            log.exception("a target failed in an unknown way", target=self._arn)
+                            await self._close()
                         return
                 sent.extend(key for key, _ in batch)
 
@@ -152,6 +152,13 @@ class DeliveryJob:
             if not self._rest.failures:
                 log.warning("events are not delivered", target=self._arn, error=reasons[0])
         return sent, bool(reasons)
+
+    async def _close(self) -> None:
+        """End what is open to the target, as far as it can be done: what was taken meanwhile counts all the same."""
+        try:
+            await self._target.close()
+        except Exception:
+            log.exception("a target cannot be closed", target=self._arn)
 
     def _chains(self, messages: list[tuple[bytes, Message]]) -> list[list[tuple[bytes, Message]]]:
         """Return messages by what must arrive in order: all of them where a target takes one call at a time."""

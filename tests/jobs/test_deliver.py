@@ -153,6 +153,22 @@ async def test_a_client_library_that_fails_in_an_unknown_way_costs_its_connectio
     assert await waiting(notified) == []
 
 
+async def test_events_that_were_taken_go_although_the_target_fails_and_cannot_be_closed(notified, watch, begin):
+    class Broken(Shelf):
+        async def send(self, messages):
+            await super().send(messages)
+            if messages[0].order == "b/bad":
+                raise RuntimeError("cannot switch to state 13; another operation is in progress")
+
+        async def close(self):
+            raise RuntimeError("and cannot be closed either")
+
+    for key in ("bad", "good"):
+        await put(notified, key)
+    await run(begin(Broken()))
+    assert await waiting(notified) == ["bad"]
+
+
 async def test_more_keys_than_a_step_looks_at_can_wait_without_holding_up_the_rest(notified, watch, begin, monkeypatch):
     monkeypatch.setattr(deliver, "_ROWS_A_STEP", 4)
     await put(notified, "good")
