@@ -15,6 +15,8 @@ log = structlog.get_logger()
 _BATCH = 100
 _BATCH_PARTS = 1000
 """A step takes no further row when those that it has taken have so many parts."""
+_MOST_SEEN = 10_000
+"""So much of what a pass has left is remembered; for more the next one flushes once more."""
 _PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 30.0, 600.0
 _RESTS = 100
 """So many times as long as a pass took is the pause after it: rows that stay cost a hundredth of the time."""
@@ -75,7 +77,8 @@ class GarbageJob:
         """
         ids = {item.ref.id for item in taken}
         if ids <= self._flushed or await self._store.flush():
-            self._seen |= ids
+            if len(self._seen) < _MOST_SEEN:
+                self._seen |= ids
             await self._store.discard(taken, all_parts=all_parts)
 
     async def flush(self) -> None:

@@ -17,6 +17,7 @@ from tests.formats.make_samples_2 import says, spelled
 
 SAMPLES = Path(__file__).parent / "2"
 ROWS = json.loads((SAMPLES / "rows.json").read_text())
+EARLIER = json.loads((SAMPLES / "earlier.json").read_text())
 SIDECARS = json.loads((SAMPLES / "sidecars.json").read_text())
 
 
@@ -26,6 +27,13 @@ def test_a_row_says_what_it_said(sample):
     row = table.expect(bytes.fromhex(sample["key"]), bytes.fromhex(sample["value"]))
     assert as_then(says(row), sample["says"]) == sample["says"]
     assert row.value == MADE[sample["name"]].value, "it is still written so"
+
+
+@pytest.mark.parametrize("sample", EARLIER, ids=lambda sample: sample["name"])
+def test_a_row_that_has_grown_since_says_what_it_said(sample):
+    """Events wait for their targets while the server is replaced by a later one."""
+    row = TABLES[sample["table"]].expect(bytes.fromhex(sample["key"]), bytes.fromhex(sample["value"]))
+    assert as_then(says(row), sample["says"]) == sample["says"]
 
 
 @pytest.mark.parametrize("sample", SIDECARS, ids=lambda sample: sample["name"])

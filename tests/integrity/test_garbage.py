@@ -4,6 +4,7 @@ import pytest
 
 from s3ish.blob.protocol import Unwritable
 from s3ish.index.protocol import Put
+from s3ish.integrity import garbage as garbage_job
 from s3ish.integrity.garbage import GarbageJob, RemovalJob
 from s3ish.model import Garbage
 from s3ish.objects import multipart
@@ -72,6 +73,25 @@ async def test_what_may_have_the_same_bytes_is_flushed_once_before_anything_goes
     done.clear()
     await job.step()
     assert done == ["flushed", "removed"]
+
+
+async def test_of_much_that_stays_little_is_remembered(store, broken, monkeypatch):
+    monkeypatch.setattr(garbage_job, "_MOST_SEEN", 150)
+    for number in range(330):
+        await put(store, f"{number:03}", b"x")
+        await remove(store, f"{number:03}")
+    job, flushes = GarbageJob(store), []
+
+    async def flush():
+        flushes.append(job._start)
+        return True
+
+    monkeypatch.setattr(store, "flush", flush)
+    for expected in (4, 2):
+        flushes.clear()
+        while (await job.step()).more:
+            pass
+        assert (len(flushes), len(job._flushed)) == (expected, 200)
 
 
 def noting(remove, done):
