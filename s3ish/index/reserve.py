@@ -24,6 +24,9 @@ _COPIES = 2
 _GROWTH_BYTES = 1024
 """By so much a row may grow that is there already."""
 
+_NOTE_BYTES = 4096
+"""So long is a row at most that tells of a removal, as an event is."""
+
 Value = Callable[[str, bytes], bytes | None]
 """Returns the value of a row, None if there is none."""
 
@@ -39,6 +42,7 @@ class Reserve:
     def __init__(self, path: Path, tables: Sequence[Layout]) -> None:
         self._path = path
         self._spared = frozenset(table.name for table in tables if table.spared)
+        self._long = frozenset(table.name for table in tables if table.long_values)
         self._left: int | None = None
 
     def begin(self, pages: Callable[[], int]) -> None:
@@ -56,17 +60,21 @@ class Reserve:
     def refuses(self, changes: Sequence[Change], value: Value) -> bool:
         """Whether there is no room for the changes of a commit beside what is to be left; else they take it.
 
-        What removes rows, and small changes of rows that are there, find room in any case.
+        What removes rows, and small changes of rows that are there, find room in any case. But an object that takes the
+        place of another removes rows as well: what a removal brings may be long only where as much is removed.
         """
         if self._left is None:
             return False
-        size = _COPIES * sum(len(it.key) + len(it.value) for it in changes if isinstance(it, Put))
+        puts = [it for it in changes if isinstance(it, Put)]
+        size = _COPIES * sum(len(it.key) + len(it.value) for it in puts)
         if size <= self._left:
             self._left -= size
             return False
-        if any(isinstance(it, Delete) for it in changes):
-            return False
-        return not all(self._is_small(it, value) for it in changes if isinstance(it, Put))
+        removed = 0
+        if deletes := [it for it in changes if isinstance(it, Delete)]:
+            puts = [it for it in puts if it.table in self._long or len(it.value) > _NOTE_BYTES]
+            removed = sum(len(value(it.table, it.key) or b"") for it in deletes)
+        return sum(len(it.key) + len(it.value) for it in puts if not self._is_small(it, value)) > removed
 
     def _is_small(self, put: Put, value: Value) -> bool:
         if put.table in self._spared:

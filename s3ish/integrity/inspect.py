@@ -58,13 +58,14 @@ class Inspector:
             return await self._look_at_row(item)
         sidecar, right = await self.check_sidecar(item)
         health = await self._store.blobs.check(item.ref, repair=self._repair)
-        problems = (*sidecar, *health.damaged, *await self._check_inline(item), *await self._check_entry(item))
+        inline, kept = await self._check_inline(item)
+        problems = (*sidecar, *health.damaged, *inline, *await self._check_entry(item))
         if not problems or not await stands(self._store, item, remove=self._repair):
             return None
         readable = health.readable or (item.ref.inline and self._repair)
         if not readable and item.ref.size:
             return Finding(item.name, problems, "lost", health.volumes)
-        whole = self._repair and right and (not health.damaged or health.repaired)
+        whole = self._repair and right and kept and (not health.damaged or health.repaired)
         return Finding(item.name, problems, "repaired" if whole else "damaged", health.volumes)
 
     async def _look_at_row(self, item: BrokenRow) -> Finding | None:
@@ -108,20 +109,23 @@ class Inspector:
             return "a sidecar of an unknown kind"
         return "" if found.same(item.sidecar) else DIFFERS
 
-    async def _check_inline(self, item: Named) -> list[str]:
-        """Check the row of a small blob's bytes, and write it anew from the sidecar."""
+    async def _check_inline(self, item: Named) -> tuple[list[str], bool]:
+        """Check the row of a small blob's bytes, and write it anew from the sidecar.
+
+        Returns what was wrong, and whether it is right now.
+        """
         if not item.ref.inline or await self._store.inline(item.ref) is not None:
-            return []
+            return [], True
         if self._repair:
             try:
                 reader = await self._store.blobs.open(item.ref)
                 data = b"".join([bytes(piece) async for piece in reader])
                 await reader.close()
-            except BlobError as error:
-                return [f"no valid row of its bytes, and none can be written: {error}"]
-            with suppress(Conflict):  # removed meanwhile
-                await self._store.index.commit(INLINE.keep(item.ref, data), [item.row])
-        return ["no valid row of its bytes"]
+                with suppress(Conflict):  # removed meanwhile
+                    await self._store.index.commit(INLINE.keep(item.ref, data), [item.row])
+            except (BlobError, IndexFull) as error:
+                return [f"no valid row of its bytes, and none can be written: {error}"], False
+        return ["no valid row of its bytes"], self._repair
 
     async def _check_entry(self, item: Named) -> list[str]:
         """Check that the newest version of a key has a row that listings show, and write it if it has none."""

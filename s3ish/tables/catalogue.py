@@ -317,9 +317,7 @@ SYSTEM: SealedTable[SystemRecord, [str]] = SealedTable(
 )
 CURRENT = Current("current", Entry, keys.object_key, keys.split_object_key, title="{}/{}", walked=True, spared=True)
 NULLS = Nulls("nulls", int, keys.object_key, keys.split_object_key, title="{}/{}", walked=True)
-INLINE = Inline(
-    "inline", bytes, keys.inline_key, lambda key: (key.decode(),), title="{}", long_values=True, spared=True
-)
+INLINE = Inline("inline", bytes, keys.inline_key, lambda key: (key.decode(),), title="{}", long_values=True)
 GARBAGE = GarbageTable("garbage", Garbage, keys.garbage_key, lambda key: (key.decode(),), title="{}", spared=True)
 INTENTS: KeyedTable[Intent, [str, str]] = KeyedTable(
     "intents", Intent, keys.intent_key, keys.split_intent_key, title="{} {}"

@@ -10,7 +10,7 @@ from s3ish.index.protocol import Delete, IndexFull, Layout, Put, RowIs
 from s3ish.index.reserve import RESERVE_BYTES
 from s3ish.index.sqlite import SQLiteIndex
 
-LAYOUTS = [Layout("messages"), Layout("state", spared=True)]
+LAYOUTS = [Layout("messages"), Layout("state", spared=True), Layout("bytes", long_values=True)]
 END = b"\xff"
 
 
@@ -61,6 +61,21 @@ async def test_what_removes_rows_or_leads_there_is_not_refused(index, disk):
     await index.commit([Put("state", b"lease", b"x")])
     await index.commit([Put("messages", b"event", b"x" * 300), Delete("messages", b"old")])
     await index.commit([Delete("messages", b"event")])
+    assert await count(index) == 0
+
+
+async def test_a_removal_brings_no_more_than_it_removes(index, disk):
+    """An object that takes the place of another removes rows too: such would fill the drive to its last byte."""
+    await index.commit([Put("bytes", b"there", b"x" * 5000)])
+    disk.spare = -1
+    for brought in ([Put("bytes", b"new", b"y" * 5500)], [Put("messages", b"new", b"y" * 5500)]):
+        with pytest.raises(IndexFull):
+            await index.commit([Delete("messages", b"old"), *brought])
+    with pytest.raises(IndexFull):
+        await index.commit([Put("bytes", b"short", b"x"), Delete("messages", b"none")])
+    await index.commit([Delete("messages", b"old"), Put("messages", b"new", b"y" * 4990)])
+    await index.commit([Delete("messages", b"new"), Put("bytes", b"there", b"y" * 5000)])
+    await index.commit([Delete("bytes", b"there")])
     assert await count(index) == 0
 
 

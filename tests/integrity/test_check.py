@@ -5,7 +5,7 @@ import os
 import pytest
 
 from s3ish.errors import InternalError
-from s3ish.index.protocol import Damaged, Delete, NewerFormat, Put
+from s3ish.index.protocol import Damaged, Delete, IndexFull, NewerFormat, Put
 from s3ish.integrity.check import Check
 from s3ish.integrity.named_blobs import count_rows
 from s3ish.objects import buckets
@@ -83,6 +83,26 @@ async def test_the_row_of_a_small_object_comes_back_from_its_sidecar(store):
     assert await check(store) == {("b/small", "damaged"): ("no valid row of its bytes",)}
     await check(store, repair=True)
     assert records.decode_bytes("inline", key, await store.index.get("inline", key)) == SMALL
+
+
+async def test_a_row_of_a_small_object_for_which_there_is_no_room_is_not_called_repaired(
+    store, monkeypatch
+):  # case 133
+    await store.index.commit([Delete("inline", keys.inline_key((await ref_of(store, "small")).id))])
+    real = store.index.commit
+
+    async def commit(changes, expect=()):
+        if any(change.table == "inline" for change in changes):
+            raise IndexFull("the rest is kept for removals")
+        await real(changes, expect)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(store.index, "commit", commit)
+        ((found, problems),) = (await check(store, repair=True)).items()
+    assert found == ("b/small", "damaged")
+    assert problems == ("no valid row of its bytes, and none can be written: the rest is kept for removals",)
+    assert {state for _, state in await check(store, repair=True)} == {"repaired"}
+    assert await check(store) == {}
 
 
 async def test_a_damaged_row_is_told_of(store):

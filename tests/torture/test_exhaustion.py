@@ -172,6 +172,23 @@ def test_messages_leave_room_for_removals(disk, serve):  # case 133
     assert "Traceback" not in log
 
 
+def test_objects_that_grow_leave_an_index_on_its_own_drive_room_for_removals(tmp_path, disk, serve):  # case 133
+    """The bytes of each come with a removal: that of the row of the object before."""
+    index = str(disk / "index.db")
+    server, client = serve(tmp_path, S3ISH_STORAGE_INDEX=index, S3ISH_STORAGE_INLINE_BYTES=str(512 << 10))
+    keys, long = [f"/bucket/{number}" for number in range(150)], b"x" * (500 << 10)
+    for key in keys:
+        assert client.request("PUT", key, b"x").ok
+    answers = [client.request("PUT", key, long) for key in keys]
+    assert {(answer.status, answer.code) for answer in answers if not answer.ok} == {(507, "InsufficientStorage")}
+    for key in keys:
+        assert client.request("DELETE", key).status == 204
+    assert normal_again(client, body=long) < RELIEF_SECONDS
+    code, log = server.stop()
+    assert code == 0
+    assert "Traceback" not in log
+
+
 @pytest.mark.parametrize("workers", [1, 2])
 def test_no_room_for_the_log(tmp_path, connect, workers):  # case 133
     environment = os.environ | {"S3ISH_FSYNC": "false", "S3ISH_WORKERS": str(workers)}
