@@ -51,12 +51,12 @@ class Unfinished:
         if begun is None:
             return "", {}
         if begun.revision != version.revision:  # the object would say what the version said then
-            await self.abort(version, begun.upload)
+            await self._abort_now(version, begun.upload)
             return "", {}
         try:
             return begun.upload, await self._parts(version.key, begun.upload)
         except (Forbidden, Refused):  # the right to list parts is missing, or it was aborted there: it begins again
-            await self.abort(version, begun.upload)
+            await self._abort_now(version, begun.upload)
         return "", {}
 
     async def _parts(self, key: str, upload: str) -> dict[int, tuple[int, str]]:
@@ -87,11 +87,13 @@ class Unfinished:
 
     async def abort(self, version: Version, upload: str) -> None:
         """Abort the upload of a version if that may be done, and forget it; if nothing answers, ``sweep`` does."""
-        try:
-            with suppress(Forbidden, Refused):
-                await self._client.call("DELETE", version.key, query={"uploadId": upload})
-        except Unreachable:
-            return
+        with suppress(Unreachable):
+            await self._abort_now(version, upload)
+
+    async def _abort_now(self, version: Version, upload: str) -> None:
+        """Do the same, before another one is noted in its place. Raises Unreachable."""
+        with suppress(Forbidden, Refused):
+            await self._client.call("DELETE", version.key, query={"uploadId": upload})
         await self.forget(version)
 
     async def sweep(self) -> None:

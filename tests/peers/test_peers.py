@@ -291,6 +291,22 @@ async def test_a_long_upload_that_cannot_be_aborted_now_is_aborted_later(store, 
     assert (client.sent, await noted(store)) == (["DELETE uploadId"], 0)
 
 
+async def test_no_upload_is_begun_in_the_place_of_one_that_cannot_be_aborted_now(store, long):
+    """Nothing would know of it any more, and its parts would stay there."""
+
+    def down(method, what):
+        if method == "DELETE":
+            raise Unreachable("down")
+        return Answer(*(BEGUN if what == "uploads" else error(404, "NoSuchUpload")))
+
+    await unfinished.Unfinished(store, None, ARN).note(long, "0")
+    for version in (long, replace(long, revision=1)):
+        client = Script(down)
+        with pytest.raises(Unreachable):
+            await send(OtherPeer(store, client, ARN), store, version)
+        assert (client.sent[-1], await noted(store)) == ("DELETE uploadId", 1)
+
+
 async def test_a_long_upload_whose_parts_cannot_be_read_is_aborted(store, long):
     await unfinished.Unfinished(store, None, ARN).note(long, "0")
     client = Script(answers(GET_uploadId=(200, {}, b"<x"), POST_uploads=error(400, "InvalidRequest")))
