@@ -12,7 +12,7 @@ from typing import Any
 
 from s3ish.blob.paths import home_of, mint
 from s3ish.blob.protocol import BlobError
-from s3ish.index.protocol import Change, Conflict, Damaged, Expect, NewerFormat, Put, RowIs
+from s3ish.index.protocol import Change, Conflict, Damaged, Expect, IndexFull, NewerFormat, Put, RowIs
 from s3ish.model import NULL_VERSION, Version
 from s3ish.objects.store import Store
 from s3ish.tables.catalogue import CURRENT, GARBAGE, USAGE, VERSIONS
@@ -21,7 +21,10 @@ from s3ish.tables.table import SealedTable, Sidecar
 
 
 async def restore(store: Store, row: RowIs) -> bool:
-    """Write a damaged row anew, unless it is another one by now. Returns False where nothing says what it was."""
+    """Write a damaged row anew, unless it is another one by now.
+
+    Returns False where nothing says what it was, or there is no room for it now.
+    """
     table = store.tables[row.table]
     try:
         if isinstance(table, SealedTable):
@@ -30,6 +33,8 @@ async def restore(store: Store, row: RowIs) -> bool:
             return await _forget_count(store, row)
         return row.table == CURRENT.name and await _listed(store, row)
     except (BlobError, Damaged, NewerFormat, UnicodeDecodeError):  # out of reach, or what it is made of is damaged too
+        return False
+    except IndexFull:  # what comes behind it need not wait
         return False
 
 

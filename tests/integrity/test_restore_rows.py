@@ -3,7 +3,7 @@
 import pytest
 
 from s3ish.errors import InternalError
-from s3ish.index.protocol import Delete, Put, RowIs
+from s3ish.index.protocol import Delete, IndexFull, Put, RowIs
 from s3ish.integrity.check import Check
 from s3ish.integrity.repair_queue import RepairJob, RepairQueue
 from s3ish.integrity.restore_rows import restore
@@ -204,6 +204,25 @@ async def test_every_row_whose_key_is_damaged_is_put_back(store, at):  # case 22
         await check(store, repair=True)
         assert await rows(store, *TABLES) == before, row
         assert await check(store, repair=False) == []
+
+
+async def test_a_row_for_which_there_is_no_room_holds_up_no_other(store, monkeypatch):  # case 133
+    before = await rows(store, *TABLES)
+    (row,) = [found.row for found in await store.newest("b", "folder/k10")]
+    bad = moved(row, 0)
+    await store.index.commit([Delete(row.table, row.key), Put(bad.table, bad.key, bad.value)])
+    real = store.index.commit
+
+    async def commit(changes, expect=()):
+        if any(isinstance(change, Put) and change.key == row.key for change in changes):
+            raise IndexFull("the rest is kept for removals")
+        await real(changes, expect)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(store.index, "commit", commit)
+        assert "damaged" in {state for _, state in await check(store, repair=True)}
+    assert {state for _, state in await check(store, repair=True)} == {"repaired"}
+    assert await rows(store, *TABLES) == before
 
 
 async def test_a_row_is_not_put_back_where_something_newer_is(store):
