@@ -77,14 +77,19 @@ async def test_bytes_that_stay_are_not_gone_with_what_named_them_before(system, 
 
 
 class HurriedMachine(Machine):
-    """Its requests remove nothing: they were killed behind their commits, or have not come so far."""
+    """Its requests remove nothing: they were killed behind their commits, or have not come so far. Its jobs do."""
 
     def __init__(self, *arguments, **options):
         super().__init__(*arguments, **options)
-        self.store.discard = self._leave
+        self._discard, self.store.discard = self.store.discard, self._leave
 
     async def _leave(self, garbage, **options):
         pass
+
+    async def work(self):
+        self.store.discard = self._discard
+        await super().work()
+        self.store.discard = self._leave
 
 
 @pytest.mark.parametrize("operation", TAKING_OVER)
