@@ -25,7 +25,7 @@ _GROWTH_BYTES = 1024
 """By so much a row may grow that is there already."""
 
 _NOTE_BYTES = 4096
-"""So long is a row at most that tells of a removal, as an event is."""
+"""So long is a row at most that reports a removal, as an event is."""
 
 Value = Callable[[str, bytes], bytes | None]
 """Returns the value of a row, None if there is none."""
