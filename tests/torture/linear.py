@@ -226,13 +226,18 @@ class Worker:
         return mark.ljust(self.choose.choice(SIZES), b".")
 
 
+WORKERS = (b"serve", b"--multiprocessing-fork")
+"""What stands in the command line of a worker: one that was forked has its supervisor's, and once the index has moved
+they begin as programs of their own. The process that tracks resources has neither."""
+
+
 def workers_of(supervisor):
     """Return the process ids of a server's workers."""
     found = []
     for folder in Path("/proc").glob("[0-9]*"):
         try:
             parent = int((folder / "stat").read_text().rpartition(")")[2].split()[1])
-            if parent == supervisor and b"serve" in (folder / "cmdline").read_bytes():
+            if parent == supervisor and any(mark in (folder / "cmdline").read_bytes() for mark in WORKERS):
                 found.append(int(folder.name))
         except (FileNotFoundError, ProcessLookupError):
             continue
@@ -240,8 +245,14 @@ def workers_of(supervisor):
 
 
 def kill_a_worker(supervisor, choose):
-    """Kill one worker and wait until another has taken its place. Returns how long that took, in seconds."""
-    before = workers_of(supervisor)
+    """Kill one worker and wait until another has taken its place. Returns how long that took, in seconds.
+
+    While the index moves there may be none for a moment.
+    """
+    looked = time.monotonic()
+    while not (before := workers_of(supervisor)):
+        assert time.monotonic() < looked + REPLACED_SECONDS, "there is no worker"
+        time.sleep(0.05)
     victim, started = choose.choice(before), time.monotonic()
     os.kill(victim, signal.SIGKILL)
     while victim in (now := workers_of(supervisor)) or len(now) < len(before):

@@ -4,6 +4,9 @@
 """
 
 import hashlib
+import multiprocessing
+import os
+import time
 from email.message import Message
 
 import pytest
@@ -37,6 +40,19 @@ def test_every_key_is_a_register_while_drives_fail_and_come_back(seed, happened)
     assert {name for name in counts if "drives" in name} == happened
     assert counts["ok"] > 150
     assert counts["unknown"] < 20 or "2 drives gone" in happened  # within parity the others go on
+
+
+def test_workers_that_began_as_programs_of_their_own_are_found():
+    if reason := linear.can_run():
+        pytest.skip(reason)
+    before = linear.workers_of(os.getpid())
+    worker = multiprocessing.get_context("spawn").Process(target=time.sleep, args=(600,))
+    worker.start()
+    try:
+        assert set(linear.workers_of(os.getpid())) - set(before) == {worker.pid}
+    finally:
+        worker.kill()
+        worker.join()
 
 
 class Liar:
