@@ -29,8 +29,9 @@ Tags = tuple[tuple[str, str], ...]
 class Circumstances(Struct, frozen=True):
     """What a rule may ask of a request beside who calls.
 
-    ``source`` is the caller's address, ``secure`` whether it came over TLS, ``tls`` the version of that. ``signature``
-    is ``AWS4-HMAC-SHA256`` or ``AWS``, ``signed_at`` when it was made; ``way`` where it stands.
+    ``source`` is the caller's address, ``secure`` whether it came over TLS (None where that is not known), ``tls`` the
+    version of that. ``signature`` is ``AWS4-HMAC-SHA256`` or ``AWS``, ``signed_at`` when it was made; ``way`` where it
+    stands.
     ``creates`` is whether it makes an object, or a part of one; None where it does neither.
     ``existing_tags`` are those of the object that the request is about, ``bucket_tags`` those of its bucket that count,
     ``further`` are values of further keys, by their names in lower case: they hold where the request has others.
@@ -40,7 +41,7 @@ class Circumstances(Struct, frozen=True):
     query: Mapping[str, str]
     now: datetime
     source: str = ""
-    secure: bool = False
+    secure: bool | None = False
     tls: str = ""
     signature: str = ""
     signed_at: datetime | None = None
@@ -261,7 +262,7 @@ _KEYS: dict[str, Callable[[Principal, Circumstances], tuple[str, ...]]] = {
     "aws:referer": _header("referer"),
     "aws:requestedregion": lambda _, c: _one(c.region),
     "aws:resourceaccount": lambda _, __: (ACCOUNT,),
-    "aws:securetransport": lambda _, c: ("true" if c.secure else "false",),
+    "aws:securetransport": lambda _, c: () if c.secure is None else ("true" if c.secure else "false",),
     "aws:sourceidentity": lambda p, _: _one(p.source_identity),
     "aws:sourceip": lambda _, c: _one(c.source),
     "aws:tokenissuetime": lambda p, _: () if p.issued is None else (_time(datetime.fromtimestamp(p.issued, UTC)),),

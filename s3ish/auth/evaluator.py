@@ -177,13 +177,13 @@ def decide(
 def decide_beside(principal: Principal, action: str, resource: str, circumstances: Circumstances) -> Decision:
     """Return whether a principal may do what is not S3: with users, keys and policies.
 
-    Only a policy gives such a right; who owns buckets as an account does has none.
+    Only a policy of its own gives such a right; who owns buckets as an account does has none.
 
     Args:
-        action: with its service: ``iam:CreateUser``.
+        action: with its service: ``iam:CreateUser``. One of S3 is decided by the policies of the principal alone.
         resource: the ARN of what it acts on, or ``*``.
     """
-    asked = _Question(principal, action.lower(), resource, circumstances)
+    asked = _Question(principal, action.lower().removeprefix("s3:"), resource, circumstances)
     if denial := _denial(asked, None):
         return Denied(denial, explicit=True)
     if principal.is_root:

@@ -1,6 +1,6 @@
 """All actions of the IAM query API."""
 
-from s3ish.server.iam import absent, groups, keys, policies, rights, roles, users
+from s3ish.server.iam import absent, groups, keys, policies, rights, roles, simulations, users
 from s3ish.server.query_call import Action
 
 ACTIONS: dict[str, Action] = {
@@ -10,5 +10,6 @@ ACTIONS: dict[str, Action] = {
     **policies.ACTIONS,
     **rights.ACTIONS,
     **roles.ACTIONS,
+    **simulations.ACTIONS,
     **users.ACTIONS,
 }
