@@ -6,7 +6,6 @@ import http.client
 import json
 import os
 import textwrap
-import unittest
 import urllib.error
 import urllib.request
 from concurrent.futures import ThreadPoolExecutor
@@ -512,7 +511,7 @@ def test_no_proxy_and_no_setting_of_endpoints_leads_away_from_a_mock(monkeypatch
     assert os.environ["AWS_ENDPOINT_URL_SQS"] == "http://127.0.0.1:1"
 
 
-def test_a_decorator_takes_coroutines_and_classes(monkeypatch):
+def test_a_decorator_takes_coroutines(monkeypatch):
     monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
 
     def used():
@@ -530,76 +529,8 @@ def test_a_decorator_takes_coroutines_and_classes(monkeypatch):
         await asyncio.sleep(0)
         return used()
 
-    @mock_s3
-    class TestIt:
-        other = 1
-
-        def test_one(self):
-            return used()
-
-        def helper(self):
-            return os.environ.get("AWS_ENDPOINT_URL")
-
     assert function().startswith("http://127.0.0.1:")
     assert asyncio.run(coroutine()).startswith("http://127.0.0.1:")
-    assert TestIt().test_one() != TestIt().test_one()
-    assert TestIt().helper() is None
-
-
-def test_what_prepares_a_test_of_a_class_has_its_server(monkeypatch):
-    monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
-    seen = []
-
-    def note(what):
-        seen.append((what, [it["Name"] for it in boto3.client("s3").list_buckets()["Buckets"]]))
-
-    @mock_s3(buckets=("made",))
-    class Case(unittest.TestCase):
-        def setUp(self):
-            boto3.client("s3").create_bucket(Bucket="prepared")
-
-        def test_one(self):
-            note("test")
-            boto3.client("s3").delete_bucket(Bucket="made")
-
-        test_two = test_one
-
-        def tearDown(self):
-            note("end")
-
-    result = unittest.TestResult()
-    unittest.defaultTestLoader.loadTestsFromTestCase(Case).run(result)
-    assert (result.testsRun, result.errors, result.failures) == (2, [], [])
-    assert seen == [("test", ["made", "prepared"]), ("end", ["prepared"])] * 2
-    assert "AWS_ENDPOINT_URL" not in os.environ
-
-
-def test_what_prepares_a_test_of_a_class_of_pytest_has_its_server(tmp_path):
-    code = """
-        import boto3
-        import os
-        from s3ish.testing import mock_s3
-
-        class Prepared:
-            def setup_method(self):
-                boto3.client("s3").create_bucket(Bucket="prepared")
-
-        @mock_s3
-        class TestOne(Prepared):
-            def test_one(self):
-                assert len(boto3.client("s3").list_buckets()["Buckets"]) == 1
-
-            test_two = test_one
-
-            def teardown_method(self, method):
-                boto3.client("s3").delete_bucket(Bucket="prepared")
-
-        def test_after():
-            assert "AWS_ENDPOINT_URL" not in os.environ
-    """
-    (tmp_path / "test_it.py").write_text(textwrap.dedent(code))
-    ended = run_pytest(tmp_path)
-    assert "3 passed" in ended.stdout, ended.stdout + ended.stderr
 
 
 def test_a_server_of_an_event_loop(tmp_path):

@@ -4,10 +4,10 @@ import contextlib
 import functools
 import inspect
 import os
-import unittest
 from collections.abc import Iterator
 from typing import Any, TypeVar
 
+from s3ish.testing.mocked_class import MockedClass
 from s3ish.testing.server import Server
 
 T = TypeVar("T")
@@ -46,34 +46,26 @@ class _Mock:
 
     def __init__(self, options: dict[str, Any]) -> None:
         self._options = options
-        self._stack: contextlib.ExitStack | None = None
+        self._begun: list[contextlib.ExitStack] = []
 
     def __enter__(self) -> Server:
         with contextlib.ExitStack() as stack:
             server = stack.enter_context(_mocked(stack.enter_context(Server(**self._options))))
-            self._stack = stack.pop_all()
+            self._begun.append(stack.pop_all())
         return server
 
     def __exit__(self, *_: object) -> None:
-        if self._stack:
-            self._stack.close()
-
-    def _within_class(self, what: Any) -> None:
-        """Let each test of a class have a server of its own, in what prepares it and clears up after it too."""
-        if issubclass(what, unittest.TestCase):
-            what.run = self(what.run)
-        elif hasattr(what, "setup_method"):
-            _prepare_within(what, self._options)
-        else:
-            for name, value in list(vars(what).items()):
-                if name.startswith("test") and inspect.isfunction(value):
-                    setattr(what, name, self(value))
+        self._begun.pop().close()
 
     def __call__(self, what: T) -> T:
-        """Return a function that has a server of its own each time, or a class each of whose tests has one."""
+        """Return a function that has a server of its own each time, or a class that has one. Raises TypeError."""
         wrapped: Any = what
+        if not callable(what):
+            raise TypeError('options have names: mock_s3(buckets=("made",))')
+        if type(what).__name__ == "FixtureFunctionDefinition":  # by name: pytest need not be there
+            raise TypeError("a fixture is mocked before it is one: @pytest.fixture is the line above @mock_s3")
         if isinstance(what, type):
-            self._within_class(what)
+            MockedClass(lambda: _Mock(self._options)).wrap(what)
             return what
         options = self._options
         if inspect.iscoroutinefunction(what):
@@ -113,40 +105,19 @@ class _Mock:
         return within  # type: ignore[return-value]  # of the same signature
 
 
-def _prepare_within(what: Any, options: dict[str, Any]) -> None:
-    """Let a class of pytest have a server from before ``setup_method`` until ``teardown_method`` has ended."""
-    prepare, clear_up = what.setup_method, getattr(what, "teardown_method", lambda _: None)
-    begun = contextlib.ExitStack()
-
-    def setup_method(self: Any, method: Any) -> None:
-        with contextlib.ExitStack() as stack:
-            stack.enter_context(_Mock(options))
-            _call(prepare, self, method)
-            begun.push(stack.pop_all())
-
-    def teardown_method(self: Any, method: Any) -> None:
-        with begun:
-            _call(clear_up, self, method)
-
-    what.setup_method, what.teardown_method = setup_method, teardown_method
-
-
-def _call(of_class: Any, instance: Any, method: Any) -> None:
-    """Call what pytest calls with the test or without."""
-    of_class(*(instance, method)[: len(inspect.signature(of_class).parameters)])
-
-
 def mock_s3(what: Any = None, /, **options: Any) -> Any:
     """Run code with AWS's environment leading to a server of its own.
 
     ``with mock_s3() as server:``, or ``@mock_s3`` and ``@mock_s3(buckets=("made",))`` on a function, a coroutine
     function, a generator of either kind (a fixture) or a class of tests. Clients that are made within come to it
-    without a change of the code. Of a class, ``setUp`` or ``setup_method`` has the server of its test; ``setUpClass``
-    has none.
+    without a change of the code. A class has one server, also in ``setUpClass``, ``setup_class`` and fixtures within;
+    after each test it is as it was before. The environment is that of the process: threads share it.
 
     Args:
         what: what is decorated.
         options: see ``Server``.
+
+    Raises TypeError: nothing of these is decorated.
     """
     mock = _Mock(options)
     return mock if what is None else mock(what)
