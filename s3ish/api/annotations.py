@@ -17,7 +17,7 @@ from s3ish.errors import InvalidArgument, InvalidPrefix
 from s3ish.model import Annotation, Version
 from s3ish.objects import annotations, get, versions
 from s3ish.wire.fields import element, elements, group, header, query, stream
-from s3ish.wire.scalars import Instant
+from s3ish.wire.scalars import Count, Instant
 from s3ish.wire.shape import shape
 
 MOST_LISTED = 1000
@@ -146,7 +146,7 @@ class ListObjectAnnotationsRequest(ObjectRequest):
     """GET /{Bucket}/{Key+}?annotation"""
 
     version_id: str | None = query("versionId")
-    most: int | None = query("max-annotation-results")
+    most: Count | None = query("max-annotation-results")
     prefix: str | None = query("annotation-prefix")
     token: str | None = query("continuation-token")
 

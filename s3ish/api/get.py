@@ -168,6 +168,8 @@ async def _look(context: Context, request: GetObjectRequest, key: CustomerKey | 
         raise InvalidRequest("Request specific response headers cannot be used for anonymous GET requests.")
     is_wanted(request.checksum_mode)
     if request.part_number is not None:
+        if request.range is not None:
+            raise InvalidRequest("Cannot specify both Range header and partNumber query parameter")
         check_number(request.part_number)
     version = await versions.get(context.store, request.bucket, request.key, request.version_id)
     check_key(version, key)

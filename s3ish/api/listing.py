@@ -3,6 +3,7 @@
 https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjectsV2.html
 """
 
+from collections.abc import Mapping
 from typing import Any
 
 from s3ish.api.context import Context
@@ -18,8 +19,6 @@ from s3ish.objects.versions import is_version_id
 from s3ish.wire.fields import Rows, element, elements, group, header, query, rows
 from s3ish.wire.scalars import Count, EntityTag, Instant
 from s3ish.wire.shape import shape
-
-_SECOND_ONLY = "only supported in REST.GET.BUCKET with list-type=2"
 
 
 @shape
@@ -85,14 +84,20 @@ class ListObjectsRequest(ListingRequest):
     """GET /{Bucket}"""
 
     marker: str | None = query("marker")
-    continuation_token: str | None = query("continuation-token")
-    start_after: str | None = query("start-after")
 
 
-def _refuse_foreign(name: str, spelt: str, value: str | None, only: str) -> None:
-    """Refuse what the other version of the listing takes: where to go on would be lost. Raises InvalidArgument."""
-    if value is not None:
-        raise InvalidArgument(f"{spelt} {only}", ArgumentName=name)
+def _of_second(given: Mapping[str, str]) -> None:
+    """Refuse what the second version of the listing takes: where to go on would be lost. Raises InvalidArgument."""
+    for name, spelt in (("continuation-token", "continuation-token"), ("start-after", "startAfter")):
+        if name in given:
+            message = f"{spelt} only supported in REST.GET.BUCKET with list-type=2"
+            raise InvalidArgument(message, ArgumentName=name)
+
+
+def _of_first(given: Mapping[str, str]) -> None:
+    """Refuse what the first version of the listing takes: where to go on would be lost. Raises InvalidArgument."""
+    if "marker" in given:
+        raise InvalidArgument("Marker unsupported with REST.GET.BUCKET in list-type=2", ArgumentName="marker")
 
 
 @shape(root="ListBucketResult")
@@ -109,11 +114,9 @@ class ListObjectsResponse:
     common_prefixes: Rows[CommonPrefix] = rows("CommonPrefixes")
 
 
-@operation("GET /{Bucket}", action="s3:ListBucket")
+@operation("GET /{Bucket}", action="s3:ListBucket", refuses=_of_second)
 async def list_objects(context: Context, request: ListObjectsRequest) -> ListObjectsResponse:
     """https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjects.html"""
-    _refuse_foreign("continuation-token", "continuation-token", request.continuation_token, _SECOND_ONLY)
-    _refuse_foreign("start-after", "startAfter", request.start_after, _SECOND_ONLY)
     request.check_encoding()
     limit = checked_count(request.max_keys, "maxKeys", MAX_RESULTS)
     wanted = request.wanted(limit)
@@ -137,7 +140,6 @@ class ListObjectsV2Request(ListingRequest):
     continuation_token: str | None = query("continuation-token")
     fetch_owner: str | None = query("fetch-owner")
     start_after: str | None = query("start-after")
-    marker: str | None = query("marker")
 
 
 @shape(root="ListBucketResult")
@@ -156,10 +158,9 @@ class ListObjectsV2Response:
     common_prefixes: Rows[CommonPrefix] = rows("CommonPrefixes")
 
 
-@operation("GET /{Bucket}?list-type=2", action="s3:ListBucket")
+@operation("GET /{Bucket}?list-type=2", action="s3:ListBucket", refuses=_of_first)
 async def list_objects_v2(context: Context, request: ListObjectsV2Request) -> ListObjectsV2Response:
     """https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjectsV2.html"""
-    _refuse_foreign("marker", "Marker", request.marker, "unsupported with REST.GET.BUCKET in list-type=2")
     request.check_encoding()
     after, shown = request.start_after or "", request.start_after
     if request.continuation_token is not None:
@@ -227,15 +228,29 @@ class ListObjectVersionsResponse:
     common_prefixes: Rows[CommonPrefix] = rows("CommonPrefixes")
 
 
-@operation("GET /{Bucket}?versions", action="s3:ListBucketVersions")
+def _lone_marker(given: Mapping[str, str]) -> None:
+    """Raises InvalidArgument unless a version marker says something, and stands beside a key marker."""
+    version_id = given.get("version-id-marker")
+    if version_id is None or (version_id and "key-marker" in given):
+        return
+    alone = "A version-id marker cannot be specified without a key marker."
+    message = "A version-id marker cannot be empty." if "key-marker" in given else alone
+    raise InvalidArgument(message, ArgumentName="version-id-marker", ArgumentValue=version_id[:256])
+
+
+@operation("GET /{Bucket}?versions", action="s3:ListBucketVersions", refuses=_lone_marker)
 async def list_object_versions(context: Context, request: ListObjectVersionsRequest) -> ListObjectVersionsResponse:
     """https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjectVersions.html"""
-    _check_version_marker(request.key_marker, request.version_id_marker)
+    id_marker = request.version_id_marker or ""
+    if id_marker and not is_version_id(id_marker):
+        raise InvalidArgument(
+            "Invalid version id specified", ArgumentName="version-id-marker", ArgumentValue=id_marker[:256]
+        )
     request.check_encoding()
     limit = MAX_RESULTS if request.max_keys is None else request.max_keys
     if limit < 0:
         raise InvalidArgument("max-keys cannot be negative", ArgumentName="max-keys")
-    wanted, key_marker, id_marker = request.wanted(limit), request.key_marker or "", request.version_id_marker or ""
+    wanted, key_marker = request.wanted(limit), request.key_marker or ""
     after = key_marker if id_marker else listing.beyond_group(wanted, key_marker)
     page = await listing.list_versions(context.store, wanted, after, id_marker)
     asked_ns = context.store.clock.service_ns() if request.optional_attributes else None
@@ -253,21 +268,6 @@ async def list_object_versions(context: Context, request: ListObjectVersionsRequ
         page=PageElements.of(request, page),
         common_prefixes=common_prefixes(page),
     )
-
-
-def _check_version_marker(key: str | None, version_id: str | None) -> None:
-    """Raises InvalidArgument unless a version marker stands beside a key marker and can be the id of a version."""
-    if version_id is None:
-        return
-    message = ""
-    if key is None:
-        message = "A version-id marker cannot be specified without a key marker."
-    elif not version_id:
-        message = "A version-id marker cannot be empty."
-    elif not is_version_id(version_id):
-        message = "Invalid version id specified"
-    if message:
-        raise InvalidArgument(message, ArgumentName="version-id-marker", ArgumentValue=version_id[:256])
 
 
 def _version(item: listing.ListedVersion, asked_ns: int | None) -> tuple[Any, ...]:

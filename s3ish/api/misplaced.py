@@ -116,7 +116,7 @@ def misplaced_headers(operation: Operation) -> Mapping[str, _Refusal]:
 
 
 def refuse_misplaced(operation: Operation, headers: Mapping[str, str], query: Mapping[str, str]) -> None:
-    """Refuse the first header that has no meaning for an operation, and a version that it does not act on.
+    """Refuse the first header that has no meaning for an operation.
 
     Raises:
         InvalidArgument, NotImplemented: as the table says.
@@ -126,12 +126,6 @@ def refuse_misplaced(operation: Operation, headers: Mapping[str, str], query: Ma
     if not refused.keys().isdisjoint(headers):
         name = next(name for name in headers if name in refused)
         raise refused[name](name, headers[name])
-    if "versionId" in query and not operation.reads_form and "versionId" not in operation.parameters:
-        raise InvalidArgument(
-            "This operation does not accept a version-id.",
-            ArgumentName="versionId",
-            ArgumentValue=query["versionId"][:256],
-        )
     if query:
         _refuse_overrides(operation, query)
     if not operation.reads_stream and "authorization" in headers and headers.get(_PAYLOAD, "").endswith("-TRAILER"):

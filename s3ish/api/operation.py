@@ -6,7 +6,7 @@ value. The name is derived from the function's. An operation that is not built y
 """
 
 import re
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Any, Literal
 
 from msgspec import Struct
@@ -20,6 +20,8 @@ Handler = Callable[[Any, Any], Awaitable[Any]]
 Permits = Callable[[Any], Iterable[Permit]]
 Says = Callable[[Any], tuple[tuple[str, str], ...]]
 """Returns what a body says, as headers; see ``Permit.said``."""
+Refuses = Callable[[Mapping[str, str]], None]
+"""Raises InvalidArgument for a query that the operation cannot take."""
 
 DOCUMENT_BYTES = 256 * 1024
 """The longest XML body that an operation reads unless it says otherwise."""
@@ -33,10 +35,11 @@ class Operation(Struct, frozen=True, eq=False):
     returns what else the typed request needs (the source of a copy), and where the action ``is_of_each_key`` that its
     body names, the handler asks for it key by key. One that writes, but no whole object, ``is_of_parts``. Where
     conditions on the action ask what the body says, ``says`` returns that of the typed request, and the action is
-    decided on with it. ``status`` is that of a success, ``body_bytes`` the longest XML body, ``needs_digest`` whether
-    the body must carry a checksum, ``reads_document`` whether the body is XML, ``reads_stream`` whether it is the
-    object's data, and ``reads_form`` whether it is a form that says who sends it, under which key and with which
-    headers. One that is not ``supported`` may say ``because`` of what it is never going to be.
+    decided on with it. ``refuses`` is asked of the query before anything else is looked at. ``status`` is that of a
+    success, ``body_bytes`` the longest XML body, ``needs_digest`` whether the body must carry a checksum,
+    ``reads_document`` whether the body is XML, ``reads_stream`` whether it is the object's data, and ``reads_form``
+    whether it is a form that says who sends it, under which key and with which headers. One that is not ``supported``
+    may say ``because`` of what it is never going to be.
     """
 
     name: str
@@ -60,6 +63,7 @@ class Operation(Struct, frozen=True, eq=False):
     is_of_each_key: bool = False
     is_of_parts: bool = False
     says: Says | None = None
+    refuses: Refuses | None = None
     reads_document: bool = False
     reads_stream: bool = False
     reads_form: bool = False
@@ -97,6 +101,7 @@ def operation(
     is_of_each_key: bool = False,
     is_of_parts: bool = False,
     says: Says | None = None,
+    refuses: Refuses | None = None,
     reads_form: bool = False,
 ) -> Callable[[Handler], Operation]:
     """Declare an operation; see ``Operation`` for the meaning of the arguments."""
@@ -124,6 +129,7 @@ def operation(
             is_of_each_key=is_of_each_key,
             is_of_parts=is_of_parts,
             says=says,
+            refuses=refuses,
             reads_document=bool(wire(hints["request"]).body_field or wire(hints["request"]).document_field),
             reads_stream=bool(wire(hints["request"]).stream_field),
             reads_form=reads_form,

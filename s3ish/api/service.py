@@ -7,7 +7,7 @@ from s3ish.api.shapes import OwnerElement, arn_of, owner_element
 from s3ish.errors import InvalidArgument
 from s3ish.objects import buckets
 from s3ish.wire.fields import Rows, element, query, rows
-from s3ish.wire.scalars import Instant
+from s3ish.wire.scalars import Count, Instant
 from s3ish.wire.shape import shape
 
 MAX_BUCKETS = 10_000
@@ -27,7 +27,7 @@ class BucketElement:
 class ListBucketsRequest:
     """GET /"""
 
-    max_buckets: int | None = query("max-buckets")
+    max_buckets: Count | None = query("max-buckets")
     continuation_token: str | None = query("continuation-token")
     prefix: str | None = query("prefix")
     bucket_region: str | None = query("bucket-region")

@@ -12,7 +12,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from s3ish.blob.protocol import BlobReader, Buffer, Corrupt, Missing
-from s3ish.errors import InvalidPartNumber, InvalidRange, InvalidRequest
+from s3ish.errors import InvalidPartNumber, InvalidRange
 from s3ish.index.protocol import Mark
 from s3ish.model import Checksum, Version
 from s3ish.objects.encodings.chain import Encodings
@@ -47,17 +47,14 @@ class Span(Struct, frozen=True):
 
 
 def select(version: Version, range_header: str | None, part_number: int | None) -> Span:
-    """Return the bytes that a Range header or a part number selects; all of them if neither does.
+    """Return the bytes that a part number or else a Range header selects; all of them if neither does.
 
     A Range that is malformed or names several ranges is ignored, as S3 does.
 
     Raises:
-        InvalidRequest: both are given.
         InvalidRange, InvalidPartNumber: they lie outside the object.
     """
     if part_number is not None:
-        if range_header is not None:
-            raise InvalidRequest("Cannot specify both Range header and partNumber query parameter")
         return _select_part(version, part_number)
     matched = _RANGE.fullmatch(range_header.strip()) if range_header else None
     if matched is None or not (matched[1] or matched[2]):

@@ -181,15 +181,15 @@ class ListedVersion(NamedTuple):
 
 
 async def list_versions(store: Store, query: Query, key_marker: str, version_marker: str) -> Page[ListedVersion]:
-    """Return a page of versions after a key, or after one version of it.
+    """Return a page of versions after a key, or after one version of it; none after a version of no key.
 
     Raises:
         InvalidArgument: ``version_marker`` is not a version id.
     """
-    if query.limit == 0:
+    if query.limit == 0 or (version_marker and not key_marker):
         return Page()
     start, latest_key = b"", ""
-    if key_marker and version_marker:
+    if version_marker:
         start, latest_key = keys.after(await _version_row(store, query.bucket, key_marker, version_marker)), key_marker
     elif key_marker:
         start = keys.versions_range(query.bucket, key_marker)[1]

@@ -16,6 +16,7 @@ from msgspec.structs import replace
 
 from s3ish.api.authorize import PAYER, check_owner, check_payer, check_permit
 from s3ish.api.context import Body, Context
+from s3ish.api.first_checks import refuse_query
 from s3ish.api.get import get_object
 from s3ish.api.misplaced import refuse_misplaced
 from s3ish.api.operation import Operation, refuse_not_built
@@ -409,6 +410,8 @@ class S3Application:
             call.headers = effective_headers(call.headers, query)
         operation = call.operation = self._router.route(call.method, target.level, query, call.headers)
         call.names_region = operation.name in _REGION_NAMED
+        if query:
+            refuse_query(operation, query)
         now = self._store.clock.service_now()
         others = self._addresses.others(request, call.path, call.origin, by_host=target.by_host)
         identity = self._authenticator.identify(request, now, others)

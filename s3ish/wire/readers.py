@@ -41,6 +41,15 @@ def _parameter(spec: Spec, kind: Any) -> Callable[[str], Any] | None:
     return read
 
 
+def count_readers(compiled: Places) -> dict[str, Callable[[str], Any]]:
+    """Return what reads the counts that a query has, by their names; each raises InvalidArgument."""
+    return {
+        spec.name: read
+        for spec, kind in compiled.specs.values()
+        if spec.place == "query" and kind is scalars.Count and (read := _parameter(spec, kind))
+    }
+
+
 class _Lines:
     """The code of a reader of requests, by what it reads, and the names that it uses."""
 

@@ -56,6 +56,11 @@ class Compiled(Places):
         return readers.compile_request_reader(self, read_document)
 
     @cached_property
+    def counts(self) -> dict[str, Callable[[str], Any]]:
+        """What reads the counts of a query, by their names."""
+        return readers.count_readers(self)
+
+    @cached_property
     def write_content(self) -> Callable[[Any], str]:
         """Return the content of a structure as XML."""
         return writers.compile_content_writer(self)

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from s3ish.errors import InvalidPartNumber, InvalidRange, InvalidRequest, ServiceUnavailable
+from s3ish.errors import InvalidPartNumber, InvalidRange, ServiceUnavailable
 from s3ish.index.marks import Marks
 from s3ish.model import Part, Version
 from s3ish.objects.get import Span, as_flow, open_span, select
@@ -97,11 +97,6 @@ def test_an_object_in_one_piece_is_its_own_first_part():
     assert select(version(10), None, 1) == Span(0, 10, 10, True)
     with pytest.raises(InvalidPartNumber):
         select(version(10), None, 2)
-
-
-def test_a_range_and_a_part_exclude_each_other():
-    with pytest.raises(InvalidRequest):
-        select(version(10), "bytes=0-1", 1)
 
 
 @given(st.text(max_size=20) | st.from_regex(r"bytes=[0-9]{0,22}-[0-9]{0,22}", fullmatch=True), st.integers(0, 50))
