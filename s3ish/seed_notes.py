@@ -12,6 +12,7 @@ from s3ish.api.object_headers import attributes_of
 from s3ish.api.shapes import AttributeHeaders, KeptHeaders
 from s3ish.auth.patterns import Pattern
 from s3ish.model import Attributes
+from s3ish.server.json_body import read_json
 
 _MOST_BYTES = 16 << 20
 
@@ -57,14 +58,21 @@ class ObjectNotes(Struct, frozen=True, forbid_unknown_fields=True):
         return attributes_of(request)
 
 
-class SeedNotes(Struct, frozen=True, forbid_unknown_fields=True):
+class _File(Struct, frozen=True, forbid_unknown_fields=True):
+    """As a file has it: what is said of objects is read by itself, so that an error names the object."""
+
+    options: tuple[Literal["public", "versioned", "lock"], ...] = ()
+    objects: Mapping[Annotated[str, Meta(min_length=1)], msgspec.Raw] = {}
+
+
+class SeedNotes(Struct, frozen=True):
     """What is said of a bucket: its options, as ``--bucket`` has them, and its objects.
 
     ``objects`` are named by their keys, in which ``*`` and ``?`` are wildcards; the first name that fits counts.
     """
 
     options: tuple[Literal["public", "versioned", "lock"], ...] = ()
-    objects: Mapping[Annotated[str, Meta(min_length=1)], ObjectNotes] = {}
+    objects: Mapping[str, ObjectNotes] = {}
 
     def of(self, key: str) -> ObjectNotes:
         """Return what is said of an object."""
@@ -83,7 +91,13 @@ def read_notes(path: str) -> SeedNotes:
         return SeedNotes()
     if len(text) > _MOST_BYTES:
         raise OSError(f"{os.path.basename(path)} has more than {_MOST_BYTES} bytes")
+    place = os.path.basename(path)
     try:
-        return msgspec.json.decode(text, type=SeedNotes)
-    except (ValueError, RecursionError) as error:
-        raise OSError(f"{os.path.basename(path)}: {error}") from error
+        said = read_json(text, _File)
+        objects = {}
+        for name, notes in said.objects.items():
+            place = f"{os.path.basename(path)}: {name!r}"
+            objects[name] = read_json(bytes(notes), ObjectNotes)
+    except ValueError as error:
+        raise OSError(f"{place}: {error}") from error
+    return SeedNotes(said.options, objects)

@@ -30,7 +30,7 @@ MAY_IMPORT = {
     | {"controlled", "drive_world", "worlds", "answering", "notifications", "replication", "identity"}
     | {"api", "objects", "auth", "wire", "tables", "index", "blob"}
     | LEAVES,
-    "seed_notes": {"api", "auth", "model"},
+    "seed_notes": {"api", "auth", "model", "server"},
     "furnish": {"seed_notes", "config", "api", "objects", "wire"} | LEAVES,
     "memory_app": ABOVE | {"world", "worlds", "api", "wire", "blob"} | LEAVES,
     "controlled": {"api", "clock", "jobs", "objects", "server"},

@@ -285,7 +285,20 @@ def _no_json(seed):
 
 def _no_note(seed):
     (seed / "site.json").write_text('{"objects": {"a": {"content-type": "x"}}}')
-    return "cannot make a bucket of {}/site: site.json: Object contains unknown field `content-type`"
+    return "cannot make a bucket of {}/site: site.json: 'a': there is no field 'content-type'; there are: content_type, "
+
+
+def _no_part(seed):
+    (seed / "site.json").write_text('{"object": {}}')
+    return "cannot make a bucket of {}/site: site.json: there is no field 'object'; there are: options, objects"
+
+
+def _no_text(seed):
+    (seed / "site.json").write_text('{"objects": {"a": {"tags": {"n": 1}}}}')
+    return "cannot make a bucket of {}/site: site.json: 'a': tags[...]: expected `str`, got `int`"
+
+
+_NO_NOTES = (_no_note, _no_part, _no_text)
 
 
 def _no_class(seed):
@@ -322,7 +335,7 @@ def _missing(seed):
     return "cannot make the objects of {}: No such file or directory"
 
 
-@pytest.mark.parametrize("spoil", [_no_folder, _no_name, _link, _pipe, _missing, _no_json, _no_note, _no_class])
+@pytest.mark.parametrize("spoil", [_no_folder, _no_name, _link, _pipe, _missing, _no_json, *_NO_NOTES, _no_class])
 def test_a_seed_that_cannot_be_planted_ends_the_start_with_the_reason(run_s3ish, tmp_path, spoil):
     seed = tmp_path / "seed"
     seed.mkdir()
