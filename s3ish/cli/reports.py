@@ -8,6 +8,7 @@ from typing import NamedTuple, TypeVar
 from msgspec import json
 from msgspec.structs import asdict
 
+from s3ish.blob.volumes.volume_set import Volumes
 from s3ish.clock import Clock
 from s3ish.config import Settings
 from s3ish.engines import open_volumes
@@ -35,7 +36,7 @@ class Holdings(NamedTuple):
 def holdings(settings: Settings) -> Holdings:
     """Return what all buckets hold. Raises BlobError, IndexFailure."""
 
-    async def read(index: Index) -> Holdings:
+    async def read(index: Index, _volumes: Volumes) -> Holdings:
         return Holdings(await of_all(index, OF_BUCKET), await of_all(index, OF_OWNER), await are_counted(index))
 
     return _ask(settings, read)
@@ -73,13 +74,13 @@ class JobReport(NamedTuple):
 def jobs_of(settings: Settings) -> list[JobReport]:
     """Return what each background job is at that has run. Raises BlobError, IndexFailure."""
 
-    async def read(index: Index) -> list[JobReport]:
-        now = Clock().now_ns()
-        found = []
+    async def read(index: Index, volumes: Volumes) -> list[JobReport]:
+        now, found = Clock().now_ns(), []
+        is_served = volumes.are_used()  # leases outlast a server that was killed
         for name, value in await JOBS.family(index, _MOST_JOBS):
             row = LEASES.one(name)
             lease = row.read(await row.value(index))
-            holder = lease.holder if lease and lease.until_ns > now else ""
+            holder = lease.holder if is_served and lease and lease.until_ns > now else ""
             state = JOBS.one(name).read(value) or JobState()
             found.append(JobReport(name.decode(errors="replace"), state, holder, await _progress_of(index, name)))
         return found
@@ -134,13 +135,13 @@ def _moment(at_ns: int) -> str:
     return f"{datetime.fromtimestamp(at_ns / 1e9, UTC):%Y-%m-%d %H:%M:%S}" if at_ns else "never"
 
 
-def _ask(settings: Settings, read: Callable[[Index], Awaitable[T]]) -> T:
-    """Return what is read from the index. Raises BlobError, IndexFailure."""
+def _ask(settings: Settings, read: Callable[[Index, Volumes], Awaitable[T]]) -> T:
+    """Return what is read from the index, and from its volumes. Raises BlobError, IndexFailure."""
 
     async def run() -> T:
         index = place.open(TABLES.layouts, durable=settings.storage.fsync)
         try:
-            return await read(index)
+            return await read(index, volumes)
         finally:
             await index.close()
 

@@ -127,6 +127,18 @@ def test_jobs_are_shown_beside_a_running_server_and_after_it(start_server, run_s
     assert run_s3ish("job", "lifecycle", "--once", "--volume", volume).returncode == 0
 
 
+def test_a_server_that_was_killed_has_no_jobs(start_server, run_s3ish, tmp_path):
+    volume = tmp_path / "volume"
+    server = start_server(volume, S3ISH_WORKERS="1")
+    wait_until(lambda: "no server runs" not in run_s3ish("jobs", volume).stderr)
+    server.process.kill()
+    server.process.wait()
+    assert "no server runs" in run_s3ish("jobs", volume).stderr, "at once, though its leases last"
+    rows = [json.loads(line) for line in run_s3ish("jobs", volume, "--json").stdout.splitlines()]
+    assert rows
+    assert {row["holder"] for row in rows} == {""}
+
+
 def test_versions_are_replicated_again_beside_a_running_server(start_server, run_s3ish, tmp_path):
     volume = tmp_path / "volume"
     server = start_server(volume)

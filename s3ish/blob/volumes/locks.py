@@ -60,19 +60,32 @@ class Locks:
 
     def dead_workers(self) -> set[str]:
         """Return the marks of the workers that ended without ``forget_worker``. Raises Missing, VolumeError."""
-        dead = set()
+        return {mark for mark, lives in self._workers().items() if not lives}
+
+    def live_workers(self) -> set[str]:
+        """Return the marks of the workers that live. Raises Missing, VolumeError."""
+        return {mark for mark, lives in self._workers().items() if lives}
+
+    def _workers(self) -> dict[str, bool]:
+        """Return the marks of workers, and whether each lives."""
+        found = {}
         with self._calls.to(PRIVATE):
-            marks = [found[1] for found in map(_WORKER.fullmatch, self._names()) if found]
-            for mark in marks:
-                with suppress(FileNotFoundError, BlockingIOError):  # it ended well meanwhile; it lives
-                    flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
-                    descriptor = os.open(_path(mark), flags, dir_fd=self._root)
-                    try:
-                        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                        dead.add(mark)
-                    finally:
-                        os.close(descriptor)
-        return dead
+            for name in self._names():
+                if worker := _WORKER.fullmatch(name):
+                    with suppress(FileNotFoundError):  # it ended well meanwhile
+                        found[worker[1]] = self._is_held(name)
+        return found
+
+    def _is_held(self, name: str) -> bool:
+        flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
+        descriptor = os.open(f"{PRIVATE}/{name}", flags, dir_fd=self._root)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        finally:
+            os.close(descriptor)
+        return False
 
     def forget_worker(self, mark: str) -> None:
         """Forget a worker: it ends, or all that it left has been dealt with. Raises VolumeError."""
