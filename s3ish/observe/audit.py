@@ -8,6 +8,7 @@ cannot be written the log says so, and the request has been answered all the sam
 import os
 from datetime import datetime
 from pathlib import Path
+from typing import Literal
 
 import msgspec
 import structlog
@@ -20,8 +21,12 @@ log = structlog.get_logger()
 _MOST_LINES = 1024
 
 
+Decision = Literal["allowed", "denied", "undecided"]
+"""What became of a request's right; "undecided" if it failed for another reason before it was looked at."""
+
+
 class AuditLine(msgspec.Struct, kw_only=True, omit_defaults=True):
-    """One request. ``decision`` is "allowed" or "denied", ``by`` the statement, list or setting that decided."""
+    """One request; ``by`` is the statement, list or setting that decided."""
 
     time: datetime
     request_id: str
@@ -36,7 +41,7 @@ class AuditLine(msgspec.Struct, kw_only=True, omit_defaults=True):
     agent: str = ""
     status: int
     error: str = ""
-    decision: str
+    decision: Decision
     by: str = ""
 
 

@@ -436,7 +436,10 @@ class S3Application:
         bucket: Bucket | None,
         circumstances: Circumstances,
     ) -> str:
-        """Check the operation's own right, before anything is said of what exists; return which rule gives it.
+        """Check the operation's own right, before anything is said of what exists.
+
+        Returns:
+            Which rule gives it; empty where the body has to be read first.
 
         Raises:
             AccessDenied: none does, or the caller must pay and does not say that it will.
@@ -451,7 +454,7 @@ class S3Application:
         if bucket and requester_pays(bucket) and _may_be_charged(operation):
             call.pays = check_payer(bucket, principal, circumstances.headers)
         if operation.says and (bucket or not (operation.needs_bucket or principal.is_anonymous)):
-            return "what the body says is decided on with it"
+            return ""  # it is decided on with what the body says
         if operation.is_of_each_key:
             return "each key is decided by itself"
         permit = _own_permit(operation, target, circumstances)

@@ -17,7 +17,7 @@ from s3ish.auth.request import HttpRequest
 from s3ish.errors import S3Error
 from s3ish.http.receive_buffer import Demand
 from s3ish.model import Bucket
-from s3ish.observe.audit import AuditLine
+from s3ish.observe.audit import AuditLine, Decision
 from s3ish.observe.lines import RequestLine
 from s3ish.observe.refusals import Refusal
 from s3ish.observe.spans import EndedRequest, Joined
@@ -205,8 +205,7 @@ class RequestRecord(Struct, kw_only=True):
         Args:
             time: when it ended.
         """
-        target, principal = self.target, self.principal
-        denied = self.status in (401, 403)
+        target, principal, decision = self.target, self.principal, self._decision()
         return AuditLine(
             time=time,
             request_id=self.request_id,
@@ -221,9 +220,14 @@ class RequestRecord(Struct, kw_only=True):
             agent=self.headers.get("user-agent", ""),
             status=self.status,
             error=self.error,
-            decision="denied" if denied else "allowed",
-            by=self.reason if denied else self.decided_by,
+            decision=decision,
+            by=self.reason if decision == "denied" else self.decided_by,
         )
+
+    def _decision(self) -> Decision:
+        if self.status in (401, 403):
+            return "denied"
+        return "allowed" if self.decided_by or self.action or self.status < 400 else "undecided"
 
     def refused(self, error: S3Error, time: datetime) -> Refusal:
         """Return what explains why it was refused.

@@ -67,6 +67,27 @@ def test_a_refused_request_names_what_refused_it(raw, bucket, audited):
     assert line["caller"] == "arn:aws:iam::000000000000:user/reader"
 
 
+@pytest.mark.parametrize(
+    ("method", "path", "body", "keys", "status"),
+    [
+        ("PATCH", "/{bucket}/k", b"", ROOT, 405),
+        ("GET", "/no-such-bucket/k", b"", None, 404),
+        ("PUT", "/{bucket}/k?tagging", b"<no", ROOT, 400),
+    ],
+)
+def test_what_fails_before_its_right_is_looked_at_was_not_allowed(
+    raw, bucket, audited, method, path, body, keys, status
+):
+    raw("PUT", f"/{bucket}/k", b"x")
+    line, _ = audited(raw(method, path.format(bucket=bucket), body, keys=keys))
+    assert (line["status"], line["decision"], line.get("by")) == (status, "undecided", None)
+
+
+def test_what_was_allowed_and_is_not_there_was_allowed(raw, bucket, audited):
+    line, _ = audited(raw("GET", f"/{bucket}/missing"))
+    assert (line["status"], line["decision"], line["by"]) == (404, "allowed", "the root user may do everything")
+
+
 @pytest.mark.parametrize(("keys", "caller"), [(None, "anonymous"), (OTHER, "arn:aws:iam::000000000000:user/other")])
 def test_callers_without_a_right_are_told_apart(raw, bucket, audited, keys, caller):
     line, logged = audited(raw("GET", f"/{bucket}/a", keys=keys))
