@@ -407,7 +407,15 @@ def test_the_recorder_keeps_the_newest_and_counts_all(server, s3):
     assert [it["key"] for it in recorder.found()][:: MOST_KEPT - 1] == ["\x1b5", f"\x1b{MOST_KEPT + 4}"]
 
 
-@pytest.mark.parametrize("headers", [{"Origin": "http://evil.example"}, {"X-Forwarded-For": "127.0.0.1"}])
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Origin": "http://evil.example"},
+        {"X-Forwarded-For": "127.0.0.1"},
+        {"Host": "rebound.example:9000"},
+        {"Sec-Fetch-Site": "same-origin"},
+    ],
+)
 def test_no_page_of_a_browser_and_no_proxy_comes_to_the_controls(server, headers):
     for method, path in (("POST", "/-/test/reset"), ("POST", "/moto-api/reset"), ("GET", "/-/test/requests")):
         request = urllib.request.Request(f"{server.endpoint}{path}", method=method, headers=headers)
@@ -466,6 +474,13 @@ def test_a_token_is_asked_for_where_there_is_one(start_server):
         urllib.request.urlopen(request)
     request.add_header("Authorization", "Bearer hush")
     assert urllib.request.urlopen(request).status == 200
+
+
+def test_a_process_that_cannot_begin_says_why_in_its_last_line(run_s3ish, tmp_path):
+    ended = run_s3ish("serve", "--test", "--port", "0", "--seed", tmp_path / "missing")
+    assert ended.returncode == 1
+    told = f"s3ish: the server cannot begin: cannot make the objects of {tmp_path}/missing: No such file or directory"
+    assert ended.stderr.splitlines()[-1] == told
 
 
 def test_others_are_not_served_with_well_known_keys(run_s3ish):

@@ -19,7 +19,9 @@ log = structlog.get_logger()
 
 
 class Prepared(Protocol):
-    """An application that scripts may prepare."""
+    """An application that scripts may prepare; ``failure`` is why it could not begin, as far as it knows."""
+
+    failure: str
 
     def begun(self) -> None:
         """It is as it is to be: a reset comes back to this."""
@@ -52,7 +54,7 @@ def serve(
     Raises:
         CannotListen: another server was faster.
         HookFailed: a script of the start has failed.
-        ChildProcessError: it cannot begin; the log says why.
+        ChildProcessError: it cannot begin; the text says why, or the log.
     """
     preparation, sockets = None, [bound]
     if hooks := find_hooks(settings):
@@ -79,7 +81,8 @@ def serve(
     try:
         server.run(sockets=sockets)
     except SystemExit as failed:
-        raise ChildProcessError("the server cannot begin; the log says why") from failed
+        reason = application.failure or "the log says why"
+        raise ChildProcessError(f"the server cannot begin: {reason}") from failed
     if server.failure:
         raise server.failure
 
