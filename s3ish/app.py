@@ -142,12 +142,16 @@ class Application:
 
     @functools.cached_property
     def _controls(self) -> Any:
-        return controls(self._worlds, self._settings.test.token.reveal()) if self._worlds else no_controls()
+        return (
+            controls(self._worlds, self._settings.test.token.reveal(), self._settings.domains)
+            if self._worlds
+            else no_controls()
+        )
 
     @functools.cached_property
     def _admin(self) -> Any:
         token = self._settings.metrics.token.reveal()
-        return admin(self._observer, self._is_ready, token, self._largest)
+        return admin(self._observer, self._is_ready, token, self._largest, self._settings.domains)
 
     @contextlib.asynccontextmanager
     async def _serving(self) -> AsyncIterator[None]:

@@ -81,12 +81,12 @@ class MemoryApplication:
 
     @functools.cached_property
     def _controls(self) -> Any:
-        return controls(self._worlds, self._settings.test.token.reveal())
+        return controls(self._worlds, self._settings.test.token.reveal(), self._settings.domains)
 
     @functools.cached_property
     def _admin(self) -> Any:
         token = self._settings.metrics.token.reveal()
-        return admin(self._observer, self._is_ready, token, self._worlds.main.largest)
+        return admin(self._observer, self._is_ready, token, self._worlds.main.largest, self._settings.domains)
 
     async def _is_ready(self) -> bool:
         return self._worlds.main.is_ready

@@ -9,8 +9,10 @@ from collections.abc import Awaitable, Callable
 from ipaddress import ip_address
 from typing import TYPE_CHECKING
 
+from s3ish.errors import InvalidRequest
 from s3ish.observe.observer import Observer
 from s3ish.server.health import ADMIN_OF_MINIO, LIVE, LOCALSTACK, METRICS, READY
+from s3ish.server.target import check_host
 
 if TYPE_CHECKING:
     from starlette.applications import Starlette
@@ -41,6 +43,7 @@ def admin(
     is_ready: Callable[[], Awaitable[bool]],
     token: str,
     largest: Callable[[], Awaitable[list[tuple[str, int, int]]]] = _no_buckets,
+    domains: tuple[str, ...] = (),
 ) -> "Starlette":
     """Return the application of the administrative routes.
 
@@ -49,6 +52,7 @@ def admin(
         is_ready: whether requests can be served now.
         token: the bearer token for metrics; empty allows clients on loopback only, and none through a proxy.
         largest: returns name, bytes and objects of the buckets that metrics show.
+        domains: names of the server, beside those that every machine has for itself.
     """
     # deferred: a tenth of the server's start, for routes that many a server is never asked for
     from starlette.applications import Starlette
@@ -68,7 +72,7 @@ def admin(
         return Response(text, 200 if is_running else 503, media_type="application/json")
 
     async def metrics(request: "Request") -> "Response":
-        if not may_control(request, token):
+        if not may_control(request, token, domains):
             return PlainTextResponse("forbidden\n", 403)
         content_type, text = observer.render(await largest())
         return Response(text, headers={"content-type": content_type})
@@ -83,14 +87,39 @@ def admin(
     return Starlette(routes=[*routes, *others])
 
 
-def may_control(request: "Request", token: str) -> bool:
-    """Whether a client may see what is not for all: it has the token or, where there is none, is on this machine."""
+def may_control(request: "Request", token: str, domains: tuple[str, ...] = ()) -> bool:
+    """Whether a client may see what is not for all: it has the token or, where there is none, is on this machine.
+
+    A browser on this machine may show it to its user, and to no page: neither to one that has the server's address, as
+    an object of a bucket has, nor to one that gave its own name this machine's address (DNS rebinding).
+
+    Args:
+        domains: see ``admin``.
+    """
     if token:
         given = request.headers.get("authorization", "")
         return hmac.compare_digest(given.encode(), f"Bearer {token}".encode())
     if not _FORWARDED.isdisjoint(request.headers):  # a proxy on this machine speaks for another client
         return False
+    if request.headers.get("sec-fetch-site", "none") != "none" or not _is_own(request.headers.get("host", ""), domains):
+        return False
     try:
         return request.client is not None and ip_address(request.client.host).is_loopback
+    except ValueError:
+        return False
+
+
+def _is_own(host: str, domains: tuple[str, ...]) -> bool:
+    """Whether a Host is an address, or a name that no page of another site can have."""
+    try:
+        name = check_host(host) if host else ""
+    except InvalidRequest:
+        return False
+    if (
+        "." not in name or name.endswith(".localhost") or name in domains
+    ):  # one label is of this network, and so is [::1]
+        return True
+    try:
+        return bool(ip_address(name))
     except ValueError:
         return False

@@ -38,7 +38,7 @@ _BODY_BYTES = 64 * 1024
 DriveTrouble = Literal["full", "unflushed", "hanging", "ok"]
 HarmKind = Literal["lose", "flip"]
 _NONE = "this server has no test controls: start it with --test, or set test.controls (S3ISH_TEST_CONTROLS=true)"
-_FORBIDDEN = "for tests on this machine, or with the token, alone"
+_FORBIDDEN = "for tests on this machine, which call it localhost or by its address, or with the token, alone"
 _EXAMPLE = "2030-01-01T00:00:00Z"
 _SNAPSHOT = re.compile(r"(?!\.\.?$)[A-Za-z0-9._-]{1,64}")
 
@@ -163,12 +163,13 @@ def no_controls() -> "Response":
     return JSONResponse({"error": _NONE}, 404)
 
 
-def controls(worlds: Worlds, token: str) -> "Starlette":
+def controls(worlds: Worlds, token: str, domains: tuple[str, ...] = ()) -> "Starlette":
     """Return the application of the test controls.
 
     Args:
         worlds: what they control; the query parameter ``world`` says which, the main one without.
         token: the bearer token that clients need; empty for those on loopback, without a proxy.
+        domains: names of the server, beside those that every machine has for itself.
     """
     from starlette.applications import Starlette
     from starlette.responses import JSONResponse
@@ -176,7 +177,7 @@ def controls(worlds: Worlds, token: str) -> "Starlette":
 
     def refused(request: "Request", error: Exception) -> "Response":
         """Answer what is no control, or another method of one."""
-        if not _may(request, token):
+        if not _may(request, token, domains):
             return JSONResponse({"error": _FORBIDDEN}, 403)
         status = getattr(error, "status_code", 404)
         methods = {method for path, method, _ in table if _matches(path, request.url.path)}
@@ -187,7 +188,7 @@ def controls(worlds: Worlds, token: str) -> "Starlette":
 
     def guarded(handle: Callable[["Request"], Awaitable[Any]]) -> Callable[["Request"], Awaitable["Response"]]:
         async def answer(request: "Request") -> "Response":
-            if not _may(request, token):
+            if not _may(request, token, domains):
                 return JSONResponse({"error": _FORBIDDEN}, 403)
             try:
                 _check_query(request)
@@ -370,9 +371,9 @@ class _Controls:
         return await self.list_requests(request)
 
 
-def _may(request: "Request", token: str) -> bool:
+def _may(request: "Request", token: str, domains: tuple[str, ...]) -> bool:
     """Whether a client may control the server: no page of a browser is a test."""
-    return "origin" not in request.headers and may_control(request, token)
+    return "origin" not in request.headers and may_control(request, token, domains)
 
 
 def _matches(control: str, path: str) -> bool:

@@ -285,7 +285,9 @@ def _no_json(seed):
 
 def _no_note(seed):
     (seed / "site.json").write_text('{"objects": {"a": {"content-type": "x"}}}')
-    return "cannot make a bucket of {}/site: site.json: 'a': there is no field 'content-type'; there are: content_type, "
+    return (
+        "cannot make a bucket of {}/site: site.json: 'a': there is no field 'content-type'; there are: content_type, "
+    )
 
 
 def _no_part(seed):

@@ -13,7 +13,7 @@ from s3ish.server.health import PATHS, is_beside
 from s3ish.server.test_controls import is_control
 
 
-async def ask(path, *, method="GET", ready=True, token="", client=("127.0.0.1", 1), headers=()):
+async def ask(path, *, method="GET", ready=True, token="", client=("127.0.0.1", 1), headers=(), domains=()):
     async def is_ready():
         return ready
 
@@ -24,7 +24,7 @@ async def ask(path, *, method="GET", ready=True, token="", client=("127.0.0.1", 
 
     scope = {"type": "http", "path": path, "raw_path": path.encode(), "root_path": "", "method": method}
     scope |= {"query_string": b"", "client": client, "headers": list(headers)}
-    await admin(Observer(), is_ready, token)(scope, None, send)
+    await admin(Observer(), is_ready, token, domains=domains)(scope, None, send)
     head, body = sent
     return head["status"], dict(head["headers"]), body["body"]
 
@@ -114,6 +114,30 @@ async def test_who_may_read_metrics(token, client, given, status):
 async def test_metrics_are_not_for_whoever_comes_through_a_proxy_on_this_machine(name):
     assert (await ask("/-/metrics", headers=[(name, b"127.0.0.1")]))[0] == 403
     told = [(name, b"192.0.2.7"), (b"authorization", b"Bearer hush")]
+    assert (await ask("/-/metrics", token="hush", headers=told))[0] == 200
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "status"),
+    [
+        (b"host", b"localhost:9000", 200),
+        (b"host", b"127.0.0.1:9000", 200),
+        (b"host", b"[::1]:9000", 200),
+        (b"host", b"s3ish", 200),
+        (b"host", b"S3.Test:9000", 200),
+        (b"host", b"bucket.localhost", 200),
+        (b"host", b"rebound.example:9000", 403),
+        (b"host", b"127.0.0.1.example", 403),
+        (b"host", b"localhost.example", 403),
+        (b"host", b"a b", 403),
+        (b"sec-fetch-site", b"none", 200),
+        (b"sec-fetch-site", b"same-origin", 403),
+        (b"sec-fetch-site", b"cross-site", 403),
+    ],
+)
+async def test_metrics_are_for_no_page_of_a_browser(name, value, status):
+    assert (await ask("/-/metrics", headers=[(name, value)], domains=("s3.test",)))[0] == status
+    told = [(name, value), (b"authorization", b"Bearer hush")]
     assert (await ask("/-/metrics", token="hush", headers=told))[0] == 200
 
 
