@@ -49,6 +49,11 @@ class Encryption(NamedTuple):
         return self.keys.customer.md5 if self.keys.customer else ""
 
 
+def needs_keys(encryption: Mapping[str, str]) -> bool:
+    """Tell whether what is encrypted this way, and came without a key, may need others than those of the settings."""
+    return encryption.get("type", "AES256") != "AES256"
+
+
 async def keys_of(
     context: Context, encryption: Mapping[str, str], links: Sequence[Link], key: CustomerKey | None = None
 ) -> Keys:

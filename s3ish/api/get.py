@@ -9,7 +9,7 @@ from typing import TypeVar
 from s3ish.api.checksum_headers import is_wanted
 from s3ish.api.context import Context
 from s3ish.api.customer_keys import CustomerKey, check_key, customer_key_of
-from s3ish.api.encrypting import encodings_with, keys_of
+from s3ish.api.encrypting import encodings_with, keys_of, needs_keys
 from s3ish.api.lifecycle import shown_expiry
 from s3ish.api.lock import LockEcho, shown_lock
 from s3ish.api.operation import operation
@@ -131,7 +131,7 @@ async def get_object(context: Context, request: GetObjectRequest) -> GetObjectRe
         if version.attributes.lock or version.attributes.tags:
             await _hide(context, request, version, answer)
         encodings = None
-        if version.encoding or version.attributes.encryption:
+        if key or needs_keys(version.attributes.encryption):
             keys = await keys_of(context, version.attributes.encryption, version.encoding, key)
             encodings = encodings_with(context.store, keys)
         answer.body = await get.open_span(context.store, version, span.start, span.stop, encodings)

@@ -8,12 +8,15 @@ range decrypts the packages that it touches. The data key stands in the link's p
 import hmac
 from collections.abc import Callable, Mapping, Sequence
 from hashlib import sha256
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from s3ish.blob.protocol import Buffer, Corrupt
 from s3ish.buffers import Buffers
 from s3ish.objects.encodings.codec import Codec, Decoder, Encoder, StoredRange
-from s3ish.objects.encodings.sealing import library
+from s3ish.objects.encodings.sealing import cipher_of, library
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 NAME = "aes-256-gcm"
 """The name of the link."""
@@ -44,6 +47,9 @@ class DataKeys(Protocol):
 
     def open(self, parameters: Mapping[str, str]) -> bytes:
         """Return the data key. Raises ValueError if it cannot be opened."""
+
+    def cipher(self, parameters: Mapping[str, str]) -> "AESGCM":
+        """Return the cipher of the data key; see ``open``."""
 
 
 def packages(size: int) -> int:
@@ -76,10 +82,10 @@ class Cipher:
         return _Encoder(data_key, parameters, size, hides_digest=self._hides_digest)
 
     def decoder(self, stored_start: int, size: int) -> Decoder:
-        return _Decoder(self._keys.open(self._parameters), stored_start // _STORED_PACKAGE, size)
+        return _Decoder(self._keys.cipher(self._parameters), stored_start // _STORED_PACKAGE, size)
 
     def decode(self, stored: bytes, size: int) -> bytes:
-        decrypt, count = library().cipher(self._keys.open(self._parameters)).decrypt, packages(size)
+        decrypt, count = self._keys.cipher(self._parameters).decrypt, packages(size)
         pieces = []
         for number in range(count):
             start = number * _STORED_PACKAGE
@@ -160,7 +166,7 @@ class _Packages:
 class _Encoder(_Packages):
     def __init__(self, data_key: bytes, parameters: Mapping[str, str], size: int | None, *, hides_digest: bool) -> None:
         count = None if size is None else packages(size)
-        turn = library().cipher(data_key).encrypt_into
+        turn = cipher_of(data_key).encrypt_into
         super().__init__(turn, PACKAGE_BYTES, _STORED_PACKAGE, size, 0, count)
         self._hiding_key = data_key if hides_digest else b""
         self.parameters = parameters
@@ -183,11 +189,10 @@ class _Encoder(_Packages):
 
 
 class _Decoder(_Packages):
-    def __init__(self, data_key: bytes, first: int, size: int) -> None:
+    def __init__(self, cipher: "AESGCM", first: int, size: int) -> None:
         count = packages(size)
         left = size + count * TAG_BYTES - first * _STORED_PACKAGE
-        turn = library().cipher(data_key).decrypt_into
-        super().__init__(turn, _STORED_PACKAGE, PACKAGE_BYTES, left, first, count)
+        super().__init__(cipher.decrypt_into, _STORED_PACKAGE, PACKAGE_BYTES, left, first, count)
 
     def decode(self, data: Buffer) -> Sequence[Buffer]:
         try:

@@ -11,11 +11,15 @@ import base64
 import hmac
 from collections.abc import Mapping, Sequence
 from hashlib import sha256
+from typing import TYPE_CHECKING
 
 from s3ish.model import Link
 from s3ish.objects.encodings.cipher import DATA_KEY, Cipher
 from s3ish.objects.encodings.codec import Codec, MakeCodec
-from s3ish.objects.encodings.sealing import KEY_BYTES, RandomBytes, seal, unseal
+from s3ish.objects.encodings.sealing import KEY_BYTES, RandomBytes, cipher_of, seal, unseal
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 NAME = "aes-256-gcm-customer"
 """The name of the link."""
@@ -71,6 +75,9 @@ class _DataKeys:
 
     def open(self, parameters: Mapping[str, str]) -> bytes:
         return unseal(self._outer, parameters.get(DATA_KEY, ""), _BOUND)
+
+    def cipher(self, parameters: Mapping[str, str]) -> "AESGCM":
+        return cipher_of(self.open(parameters))
 
 
 def _is_of(key: bytes, parameters: Mapping[str, str]) -> bool:

@@ -7,9 +7,14 @@ a new master key means to encrypt data keys again, not data; until then those be
 import base64
 import hashlib
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from typing import TYPE_CHECKING
 
 from s3ish.objects.encodings.cipher import DATA_KEY
-from s3ish.objects.encodings.sealing import KEY_BYTES, RandomBytes, seal, unseal
+from s3ish.objects.encodings.sealing import KEY_BYTES, RandomBytes, cipher_of, seal, unseal
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 _MASTER = "master"
 _BOUND = b"s3ish data key 1"
@@ -46,6 +51,7 @@ class Keyring:
         self._first = _name(derived[0])
         self._random_bytes = random_bytes
         self._opened: dict[tuple[str, str, bytes], bytes] = {}
+        self._cipher_of = lru_cache(_KEPT)(cipher_of)  # to make one takes longer than to decrypt what is short
 
     @property
     def first(self) -> str:
@@ -64,6 +70,10 @@ class Keyring:
     def open(self, parameters: Mapping[str, str], bound: bytes = _BOUND) -> bytes:
         """Return the key that was wrapped. Raises ValueError if its master key is not here, or it was changed."""
         return self.unseal(parameters.get(_MASTER, ""), parameters.get(DATA_KEY, ""), bound)
+
+    def cipher(self, parameters: Mapping[str, str]) -> "AESGCM":
+        """Return the cipher of a data key; see ``open``."""
+        return self._cipher_of(self.open(parameters))
 
     def is_newest(self, parameters: Mapping[str, str]) -> bool:
         """Tell whether a key is wrapped under the newest master key."""

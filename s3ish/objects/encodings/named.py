@@ -8,13 +8,17 @@ https://docs.aws.amazon.com/AmazonS3/latest/userguide/UsingKMSEncryption.html
 """
 
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
 from s3ish.model import Link
 from s3ish.objects.encodings.cipher import DATA_KEY, Cipher
 from s3ish.objects.encodings.codec import Codec, MakeCodec
-from s3ish.objects.encodings.sealing import KEY_BYTES, RandomBytes, seal, unseal
+from s3ish.objects.encodings.sealing import KEY_BYTES, RandomBytes, cipher_of, seal, unseal
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 NAME = "aes-256-gcm-named-key"
 """The name of the link."""
@@ -95,3 +99,6 @@ class _DataKeys:
         if material is None:
             raise ValueError(f"the key has no material {number[:16]!r} any more")
         return unseal(material, parameters.get(DATA_KEY, ""), self._bound)
+
+    def cipher(self, parameters: Mapping[str, str]) -> "AESGCM":
+        return cipher_of(self.open(parameters))

@@ -32,6 +32,11 @@ def library() -> Library:
     return Library(AESGCM, InvalidTag)
 
 
+def cipher_of(key: bytes) -> "AESGCM":
+    """Return the cipher of a key."""
+    return library().cipher(key)
+
+
 def seal(outer: bytes, key: bytes, bound: bytes, random_bytes: RandomBytes) -> str:
     """Return a key encrypted under another one, as a text.
 
@@ -39,13 +44,13 @@ def seal(outer: bytes, key: bytes, bound: bytes, random_bytes: RandomBytes) -> s
         bound: what is authenticated with it, and must be said again to open it.
     """
     nonce = random_bytes(_NONCE_BYTES)
-    return base64.b64encode(nonce + library().cipher(outer).encrypt(nonce, key, bound)).decode()
+    return base64.b64encode(nonce + cipher_of(outer).encrypt(nonce, key, bound)).decode()
 
 
 def unseal(outer: bytes, text: str, bound: bytes) -> bytes:
     """Return the key in a text. Raises ValueError if it is not what was sealed under this key and with this bound."""
     try:
         sealed = base64.b64decode(text, validate=True)
-        return library().cipher(outer).decrypt(sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:], bound)
+        return cipher_of(outer).decrypt(sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:], bound)
     except (library().invalid, binascii.Error) as error:
         raise ValueError("the data key is not what was encrypted") from error
