@@ -4,8 +4,9 @@ https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutBucketReplication.html
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime
+from itertools import pairwise
 from typing import Any
 
 from msgspec.structs import replace
@@ -177,6 +178,15 @@ def _check(configuration: ReplicationConfiguration, bucket: Bucket) -> None:
     for rule in rules:
         _check_rule(rule)
         _check_destination(rule, bucket)
+    if rules[0].filter is None:
+        _refuse_overlaps(rules)
+
+
+def _refuse_overlaps(rules: Sequence[ReplicationRule]) -> None:
+    """Refuse rules of the first version about the same keys: it has no priorities. Raises InvalidRequest."""
+    for shorter, longer in pairwise(sorted(rule.prefix or "" for rule in rules)):
+        if longer.startswith(shorter):  # in this order a prefix stands right before what begins with it
+            raise InvalidRequest(f"Found overlapping prefixes '{longer}' and '{shorter}'")
 
 
 def _check_rule(rule: ReplicationRule) -> None:

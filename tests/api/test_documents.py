@@ -604,6 +604,26 @@ def test_replication_rules_with_a_prefix_of_their_own(s3, versioned, target):
     assert s3.get_bucket_replication(Bucket=versioned)["ReplicationConfiguration"] == value
 
 
+def test_replication_rules_of_the_first_version_do_not_overlap(s3, refused, versioned, target):
+    """Those of the second have priorities, and may."""
+
+    def wanted(*prefixes):
+        rules = [REPLICATED_BEFORE | {"ID": str(number), "Prefix": it} for number, it in enumerate(prefixes)]
+        return {"Bucket": versioned, "ReplicationConfiguration": {"Role": "arn:aws:iam::1:role/r", "Rules": rules}}
+
+    for prefixes, told in (
+        (("di", "aa", "dir/"), "'dir/' and 'di'"),
+        (("dir/", "di"), "'dir/' and 'di'"),
+        (("a", "a"), "'a' and 'a'"),
+        (("z", ""), "'z' and ''"),
+    ):
+        answer = refused("InvalidRequest", 400, s3.put_bucket_replication, **wanted(*prefixes))
+        assert answer["Error"]["Message"] == f"Found overlapping prefixes {told}"
+    s3.put_bucket_replication(**wanted("a/", "b/", "ab/"))
+    filters = replicate(*({"Priority": number, "Filter": {"Prefix": it}} for number, it in enumerate(("", "a", "a"))))
+    s3.put_bucket_replication(Bucket=versioned, ReplicationConfiguration=filters)
+
+
 def test_a_list_as_orc_is_refused_clearly(s3, refused, bucket):
     wanted = {
         "Id": "all",
