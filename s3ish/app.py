@@ -40,7 +40,6 @@ from s3ish.jobs.periodic import Periodic
 from s3ish.jobs.runner import Job, Runner
 from s3ish.notifications import Notifications
 from s3ish.objects import holdings, worlds
-from s3ish.objects.consequences import Consequences
 from s3ish.objects.quota_settings import RELOAD_SECONDS, OwnerQuotas
 from s3ish.objects.store import Store
 from s3ish.observe.audit import AuditLog
@@ -179,7 +178,7 @@ class Application:
             on_state=self._observer.volume,
             monitor=transactions,
             contended=settings.server.workers > 1,
-            consequences=Consequences(notifications.events, REPLICATION.rows, is_replicated=REPLICATION.is_wanted),
+            consequences=notifications.consequences(REPLICATION.rows, is_replicated=REPLICATION.is_wanted),
         )
         damage = DamageJob(store, reports, repairs, self._observer)
         leftovers = UnresolvedJob(store)

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 from s3ish.clock import Clock
 from s3ish.jobs.inventory import InventoryJob
 from s3ish.jobs.lifecycle import LifecycleJob
+from s3ish.jobs.restores import RestoresJob
 from s3ish.jobs.runner import Runner
 from s3ish.objects import snapshots
 from s3ish.objects.store import Store
@@ -156,9 +157,10 @@ class Controlled:
         await snapshots.remove(self.store, name)
 
     async def age(self) -> None:
-        """Carry out the lifecycle rules, make the lists of objects that are due, and deliver the access logs, now."""
+        """Carry out the lifecycle rules, make the lists of objects that are due, report restores, and deliver the
+        access logs, now."""
         if self._runner and self._access_log:
-            await self._runner.finish(LifecycleJob.name, InventoryJob.name)
+            await self._runner.finish(LifecycleJob.name, InventoryJob.name, RestoresJob.name)
             await self._access_log.deliver(all_of_it=True)
 
     async def _restore(self, name: str, bucket: str = "") -> None:

@@ -7,9 +7,12 @@ from s3ish.clock import Clock
 from s3ish.config import NotificationsSettings, TargetSettings
 from s3ish.jobs.deliver import DeliveryJob
 from s3ish.jobs.periodic import Periodic
+from s3ish.jobs.restores import RestoresJob
 from s3ish.jobs.runner import Job
+from s3ish.objects.consequences import Consequences, Source, Wanted
 from s3ish.objects.outbox import Targets
 from s3ish.objects.queues import Queues
+from s3ish.objects.restores import Restores
 from s3ish.objects.store import Store
 from s3ish.observe.observer import Observer
 from s3ish.targets.broker import Broker, read_broker
@@ -23,23 +26,28 @@ _TEND_SECONDS = 30.0
 class Notifications:
     """The targets of one process.
 
-    ``targets`` are their ARNs; ``events`` is the source of what follows from changes of versions.
+    ``targets`` are their ARNs.
     """
 
     def __init__(self, settings: NotificationsSettings, clock: Clock) -> None:
         self._settings, self._clock = settings, clock
         self.targets = Targets(target.arn for target in settings.targets)
-        self.events = Events(clock, self.targets)
+        self._events, self._restores = Events(clock, self.targets), Restores(clock)
         self._open: dict[str, Target] = {}
 
+    def consequences(self, *sources: Source, is_replicated: Wanted) -> Consequences:
+        """Return what follows from changes of versions: events, and what other sources say."""
+        events, restores = self._events, self._restores.rows
+        return Consequences(events, restores, *sources, is_replicated=is_replicated, tell=events.tell)
+
     def jobs(self, store: Store, observer: Observer) -> Sequence[Job]:
-        """Return the jobs that deliver, one for each target."""
+        """Return the jobs that deliver, one for each target, and those of queues and restores."""
         for settings in self._settings.targets:
             if settings.arn not in self._open:
                 self._open[settings.arn] = _open(settings, self._clock, store.offload)
         most = self._settings.backlog_events
         deliveries = [DeliveryJob(store, arn, target, observer, most) for arn, target in self._open.items()]
-        return [*deliveries, Periodic("queues", Queues(store, most).tend, _TEND_SECONDS)]
+        return [*deliveries, Periodic("queues", Queues(store, most).tend, _TEND_SECONDS), RestoresJob(store)]
 
     async def close(self) -> None:
         """End the connections of the targets."""

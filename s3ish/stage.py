@@ -17,6 +17,7 @@ from s3ish.integrity.unresolved import UnresolvedJob
 from s3ish.jobs.inventory import InventoryJob
 from s3ish.jobs.lifecycle import LifecycleJob
 from s3ish.jobs.periodic import Periodic
+from s3ish.jobs.restores import RestoresJob
 from s3ish.jobs.runner import Job, Runner
 from s3ish.notifications import Notifications
 from s3ish.objects.consequences import Consequences
@@ -43,7 +44,7 @@ class Cast(NamedTuple):
     @property
     def consequences(self) -> Consequences:
         """What follows from changes of versions."""
-        return Consequences(self.notifications.events, REPLICATION.rows, is_replicated=REPLICATION.is_wanted)
+        return self.notifications.consequences(REPLICATION.rows, is_replicated=REPLICATION.is_wanted)
 
     async def close(self) -> None:
         """End what it has open."""
@@ -102,8 +103,9 @@ class Stage:
                 self.clear()
 
     async def age(self) -> None:
-        """Carry out the lifecycle rules, make the lists of objects that are due, and deliver the access logs, now."""
-        await self._runner.finish(LifecycleJob.name, InventoryJob.name)
+        """Carry out the lifecycle rules, make the lists of objects that are due, report restores, and deliver the
+        access logs, now."""
+        await self._runner.finish(LifecycleJob.name, InventoryJob.name, RestoresJob.name)
         await self._access_log.deliver(all_of_it=True)
 
     async def leave(self) -> None:

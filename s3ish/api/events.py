@@ -10,13 +10,14 @@ from msgspec.structs import replace
 
 from s3ish.api.notification import NOTIFICATION, NotificationConfiguration
 from s3ish.clock import Clock
-from s3ish.model import Event, Version
-from s3ish.objects.consequences import LIFECYCLE, Cause, Happening, Row
+from s3ish.model import Bucket, Event, Version
+from s3ish.objects.consequences import LIFECYCLE, Cause, Happening, Occasion, Row
 from s3ish.objects.outbox import Targets, rows_for
+from s3ish.objects.restores import COMPLETED
 
 _CREATIONS = {"PostObject": "Post", "CopyObject": "Copy", "CompleteMultipartUpload": "CompleteMultipartUpload"}
 """What makes an object other than a put, and what the event is called then."""
-_RESTORE, _RESTORED, _MOVED = "ObjectRestore:Post", "ObjectRestore:Completed", "LifecycleTransition"
+_RESTORE, _MOVED = "ObjectRestore:Post", "LifecycleTransition"
 _OF_CLASSES = ("ObjectRestore", _MOVED)
 """Events that name a storage class."""
 _AMENDMENTS = {
@@ -49,19 +50,28 @@ class Events:
 
     def __call__(self, happening: Happening) -> Iterable[Row]:
         """Return the rows of the outbox that a change brings."""
-        bucket = happening.bucket
-        if NOTIFICATION.name not in bucket.documents:
-            return ()
-        configuration = NOTIFICATION.of(bucket)
+        configuration = _configuration(happening.bucket)
         if configuration is None:
             return ()
         rows: list[Row] = []
-        for name in _names_of(happening, self._clock.service_ns()):
-            wanted = list(self._wanted(configuration, name, happening.version.key))
-            if wanted:
-                event = self._event(happening, name)
-                for arn, asked_by in wanted:
-                    rows += rows_for(self._clock, self._targets, arn, replace(event, configuration=asked_by))
+        for name in _names_of(happening, at_once=not self._clock.service.restore_ns):
+            rows += self._rows(configuration, name, happening)
+        return rows
+
+    def tell(self, occasion: Occasion) -> Iterable[Row]:
+        """Return the rows of the outbox that report an occasion."""
+        configuration = _configuration(occasion.bucket)
+        if configuration is None:
+            return ()
+        return self._rows(configuration, occasion.name, occasion)
+
+    def _rows(self, configuration: NotificationConfiguration, name: str, of: Happening | Occasion) -> list[Row]:
+        """Return the rows of an event, which is made if a target wants it."""
+        rows: list[Row] = []
+        if wanted := list(self._wanted(configuration, name, of.version.key)):
+            event = self._event(of, name) if isinstance(of, Happening) else self._told(of)
+            for arn, asked_by in wanted:
+                rows += rows_for(self._clock, self._targets, arn, replace(event, configuration=asked_by))
         return rows
 
     def _wanted(self, configuration: NotificationConfiguration, name: str, key: str) -> Iterator[tuple[str, str]]:
@@ -76,7 +86,7 @@ class Events:
     def _event(self, happening: Happening, name: str) -> Event:
         bucket, version, cause = happening.bucket, happening.version, happening.cause
         made = not happening.is_amendment and happening.after is not None
-        by_client, classed = cause.operation and name != _RESTORED, name.startswith(_OF_CLASSES)
+        by_client, classed = cause.operation and name != COMPLETED, name.startswith(_OF_CLASSES)
         return Event(
             name=name,
             at_ns=version.modified_ns if made else self._clock.service_ns(),
@@ -85,7 +95,7 @@ class Events:
             region=bucket.region,
             key=version.key,
             version_id=version.id if bucket.versioning else "",
-            size=version.size if made and not version.marker else None,
+            size=version.size if (made or name.startswith("ObjectRestore")) and not version.marker else None,
             etag="" if happening.after is None else version.etag or _EMPTY_ETAG,
             sequencer=self._clock.sequence(happening.floor),
             operation=cause.operation,
@@ -97,13 +107,37 @@ class Events:
             until_ns=version.restore.until_ns if classed and version.restore else 0,
         )
 
+    def _told(self, occasion: Occasion) -> Event:
+        bucket, version = occasion.bucket, occasion.version
+        return Event(
+            name=occasion.name,
+            at_ns=self._clock.service_ns(),
+            bucket=bucket.name,
+            owner=bucket.owner.id,
+            region=bucket.region,
+            key=version.key,
+            version_id=version.id if bucket.versioning else "",
+            size=None if version.marker else version.size,
+            etag=version.etag or _EMPTY_ETAG,
+            sequencer=self._clock.sequence(max(version.sequence, version.revision)),
+            principal=_SERVICE,
+            source=_SERVICE,
+            storage_class=version.attributes.storage_class if occasion.name.startswith(_OF_CLASSES) else "",
+            until_ns=version.restore.until_ns if version.restore else 0,
+        )
 
-def _names_of(happening: Happening, now_ns: int) -> Iterator[str]:
-    """Yield the names of the events that a change is, without ``s3:``."""
+
+def _configuration(bucket: Bucket) -> NotificationConfiguration | None:
+    """Return what a bucket's owner asked for; most ask for nothing, which is one look."""
+    return NOTIFICATION.of(bucket) if NOTIFICATION.name in bucket.documents else None
+
+
+def _names_of(happening: Happening, *, at_once: bool) -> Iterator[str]:
+    """Yield the names of the events that a change is, without ``s3:``; ``at_once`` says that restores take no time."""
     before, after, cause = happening.before, happening.after, happening.cause
     removed = "LifecycleExpiration" if cause.job == LIFECYCLE else "ObjectRemoved"
     if before is not None and after is not None and happening.is_amendment:
-        yield from _amendments(before, after, cause, now_ns)
+        yield from _amendments(before, after, cause, at_once=at_once)
     elif after is None:
         yield f"{removed}:Delete"
     elif after.marker:
@@ -112,13 +146,13 @@ def _names_of(happening: Happening, now_ns: int) -> Iterator[str]:
         yield f"ObjectCreated:{_CREATIONS.get(cause.operation, 'Put')}"
 
 
-def _amendments(before: Version, after: Version, cause: Cause, now_ns: int) -> Iterator[str]:
+def _amendments(before: Version, after: Version, cause: Cause, *, at_once: bool) -> Iterator[str]:
     """Yield the names of the events that a change of a version is, without ``s3:``."""
     name = _AMENDMENTS.get(cause.operation, "")
     if name and not (name == "ObjectAcl:Put" and before.attributes.acl == after.attributes.acl):
         yield name
     begun, restore = before.restore, after.restore
-    if name == _RESTORE and restore and restore.ready_ns <= now_ns and (not begun or begun.ready_ns < restore.ready_ns):
-        yield _RESTORED
+    if name == _RESTORE and at_once and restore and (not begun or begun.ready_ns < restore.ready_ns):
+        yield COMPLETED
     if cause.job == LIFECYCLE and before.attributes.storage_class != after.attributes.storage_class:
         yield _MOVED

@@ -17,6 +17,7 @@ from s3ish.integrity.renames import settle_renames
 from s3ish.integrity.usage_count import count_usage
 from s3ish.model import NULL_VERSION, BlobRef, Garbage, Version
 from s3ish.objects.multipart import MAX_PARTS
+from s3ish.objects.restores import coming
 from s3ish.objects.store import Store
 from s3ish.objects.unreachable import blobs_of, drop_blobs
 from s3ish.tables import keys
@@ -215,6 +216,7 @@ async def _settled(store: Store, group: list[Held[Version]], found: Counter[str]
             unowned = [ref for ref in blobs_of(stale.record) if ref.id not in owned and not gaps.cover(ref.id)]
             changes += [VERSIONS.drop(stale.key), *drop_blobs(map(Garbage, unowned))]
     changes.append(CURRENT.show(kept[0].record))
+    changes += [row for held in kept for row in coming(held.record, store.clock.service_ns())]
     changes += [NULLS.cover(held.record) for held in kept[1:] if held.record.id == NULL_VERSION]
     for held in kept:
         changes += await _end_upload(store, held.record)

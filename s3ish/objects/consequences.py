@@ -117,14 +117,30 @@ def _garbage(before: Version, after: Version | None, is_amendment: bool) -> list
     return [Garbage(one.part.blob) for one in before.annotations if one.part.blob.id not in kept]
 
 
+class Occasion(Struct, frozen=True):
+    """What becomes of a version that stays as it is, and targets of events may want to know.
+
+    ``name`` is that of the event (``ObjectRestore:Completed``).
+    """
+
+    name: str
+    bucket: Bucket
+    version: Version
+
+
 Row = Change
 """A change of one row."""
 Source = Callable[[Happening], Iterable[Row]]
+Tell = Callable[[Occasion], Iterable[Row]]
 Wanted = Callable[[Bucket, Version], bool]
 
 
 def _nowhere(_bucket: Bucket, _version: Version) -> bool:
     return False
+
+
+def _nobody(_occasion: Occasion) -> Iterable[Row]:
+    return ()
 
 
 class Consequences:
@@ -133,11 +149,12 @@ class Consequences:
     Args:
         sources: return the rows that a change brings.
         is_replicated: whether a version is to be replicated that is made now, or amended.
+        tell: returns the rows that report an occasion.
     """
 
-    def __init__(self, *sources: Source, is_replicated: Wanted = _nowhere) -> None:
+    def __init__(self, *sources: Source, is_replicated: Wanted = _nowhere, tell: Tell = _nobody) -> None:
         self._sources = sources
-        self.is_replicated = is_replicated
+        self.is_replicated, self.tell = is_replicated, tell
 
     def of(self, happening: Happening) -> Sequence[Change]:
         """Return the rows of others that follow."""

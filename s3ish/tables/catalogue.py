@@ -342,6 +342,12 @@ SENDINGS: KeyedTable[int, [str, int, str, str]] = KeyedTable(
 )
 """The same of versions that are to be replicated to another server, by its name."""
 
+RESTORES: KeyedTable[str, [int, int, str, str]] = KeyedTable(
+    "restores", str, keys.restore_key, keys.split_restore_key, title="restore at {} of version {} of {}/{}"
+)
+"""When restores are complete and when they end, for the events of that: the record is the name of the event. A
+rebuild finds again those that are to come."""
+
 SNAPSHOTS: KeyedTable[Snapshot, [str]] = KeyedTable(
     "snapshots", Snapshot, keys.snapshot_key, lambda key: (key.decode(),), title="snapshot {}"
 )
@@ -374,6 +380,7 @@ TABLES = Tables(
     MESSAGES,
     REPLICATIONS,
     SENDINGS,
+    RESTORES,
     USAGE,
     STATE,
     SNAPSHOTS,

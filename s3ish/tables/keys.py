@@ -6,6 +6,7 @@ key may contain: the order of rows is the order of the keys' UTF-8 bytes.
 
 _TOP = 2**64 - 1
 _SEQUENCE_BYTES = 8
+_MOMENT_BYTES = 9
 
 END = b"\xff"
 """Behind every key: they begin with text in UTF-8, or with a sequence, whose first byte is less until the year 2552."""
@@ -158,6 +159,21 @@ def split_sending_key(row: bytes) -> tuple[str, int, str, str]:
     """Return target, sequence, bucket and key of such a row."""
     target, sequence, place = split_outbox_key(row)
     return target, sequence, *split_object_key(place)
+
+
+def restore_key(at_ns: int, sequence: int, bucket: str, key: str) -> bytes:
+    """The row of a moment of a restore: the next one comes first. It may be some thousand years away."""
+    return at_ns.to_bytes(_MOMENT_BYTES, "big") + replication_key(sequence, bucket, key)
+
+
+def split_restore_key(row: bytes) -> tuple[int, int, str, str]:
+    """Return moment, sequence, bucket and key of such a row."""
+    return int.from_bytes(row[:_MOMENT_BYTES], "big"), *split_replication_key(row[_MOMENT_BYTES:])
+
+
+def restores_until(at_ns: int) -> bytes:
+    """Where the rows end of moments that are not after another one."""
+    return (at_ns + 1).to_bytes(_MOMENT_BYTES, "big")
 
 
 def snapshot_key(name: str) -> bytes:

@@ -21,9 +21,11 @@ _LATER = (
     "ObjectAcl",
     "ObjectRetention",
     "ObjectAnnotation",
+    "ObjectRestore:Delete",
 )
-"""Events that came with a later version of the structure."""
+"""Events, or groups of them, that came with a later version of the structure."""
 _RESTORED, _MOVED = "ObjectRestore:Completed", "LifecycleTransition"
+_EXPIRED = "ObjectRestore:Delete"
 _ON_THE_BUS = {
     "ObjectCreated": "Object Created",
     "ObjectRemoved": "Object Deleted",
@@ -33,10 +35,12 @@ _ON_THE_BUS = {
     "ObjectAcl": "Object ACL Updated",
     "ObjectRestore": "Object Restore Initiated",
     _RESTORED: "Object Restore Completed",
+    _EXPIRED: "Object Restore Expired",
     _MOVED: "Object Storage Class Changed",
 }
-_REASONS = {"LifecycleExpiration": "Lifecycle Expiration", _MOVED: "Lifecycle Transition", "PostObject": "POST Object"}
-"""What a bus calls what lifecycle rules do, and operations where it is not by their name."""
+_REASONS = {"LifecycleExpiration": "Lifecycle Expiration", "PostObject": "POST Object"}
+"""What a bus calls what lifecycle rules do, and operations where it is not by their name. Of objects that come and go
+alone it receives a reason."""
 
 
 def message_of(event: Event, number: str, *, on_bus: bool) -> Message:
@@ -80,7 +84,6 @@ def _test(event: Event) -> dict[str, Any]:
 
 
 def _record(event: Event) -> dict[str, Any]:
-    group = event.name.partition(":")[0]
     told: dict[str, Any] = {"key": quote_plus(event.key, safe="/", errors="surrogatepass")}
     if event.size is not None:
         told["size"] = event.size
@@ -90,7 +93,7 @@ def _record(event: Event) -> dict[str, Any]:
         told["versionId"] = event.version_id
     told["sequencer"] = _sequencer(event)
     record: dict[str, Any] = {
-        "eventVersion": "2.3" if group in _LATER else "2.1",
+        "eventVersion": "2.3" if event.name.startswith(_LATER) else "2.1",
         "eventSource": "aws:s3",
         "awsRegion": event.region,
         "eventTime": _time(event.at_ns),
@@ -140,11 +143,11 @@ def _bus(event: Event, number: str) -> dict[str, Any]:
     }
     if event.name == _RESTORED:
         detail["restore-expiry-time"] = _seconds(event.until_ns)
-    else:
-        if event.operation:
-            detail["source-ip-address"] = event.source
+    elif event.operation:
+        detail["source-ip-address"] = event.source
+    if _ON_THE_BUS.get(group) in ("Object Created", "Object Deleted"):
         detail["reason"] = _REASONS.get(group) or _REASONS.get(event.operation, event.operation)
-    if event.storage_class:
+    if event.storage_class and event.name != _EXPIRED:
         detail["destination-storage-class" if event.name == _MOVED else "source-storage-class"] = event.storage_class
     if _ON_THE_BUS.get(group) == "Object Deleted":
         detail["deletion-type"] = "Permanently Deleted" if kind == "Delete" else "Delete Marker Created"

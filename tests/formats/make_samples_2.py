@@ -46,6 +46,7 @@ from s3ish.tables.catalogue import (
     OUTBOX,
     PARTS,
     REPLICATIONS,
+    RESTORES,
     SENDINGS,
     SNAPSHOTS,
     SYSTEM,
@@ -233,6 +234,7 @@ ROWS = {
     "what a bucket holds": USAGE.put(Usage(1, 2, 3, 1 << 50, 5, 6), "bucket", "bucket"),
     "version that waits for replicas": REPLICATIONS.put(3, NS, "bucket", "a/\u00fc"),
     "version that waits for another server": SENDINGS.put(3, "arn:s3ish:replication:::paris", NS, "bucket", "a/\u00fc"),
+    "end of a restore": RESTORES.put("ObjectRestore:Delete", 253_402_300_799 * 10**9, NS, "bucket", "a/\u00fc"),
     "away": AWAY.put([0, 2]),
     "snapshot": SNAPSHOTS.put(Snapshot("abcdefgh234567ab", NS, 1, 2), "before"),
     "rows that a snapshot keeps": KEPT.put(

@@ -50,7 +50,14 @@ def test_what_is_not_known_is_left_out():
 
 
 @pytest.mark.parametrize(
-    ("name", "version"), [("ObjectRemoved:Delete", "2.1"), ("ObjectTagging:Put", "2.3"), ("ObjectAcl:Put", "2.3")]
+    ("name", "version"),
+    [
+        ("ObjectRemoved:Delete", "2.1"),
+        ("ObjectTagging:Put", "2.3"),
+        ("ObjectAcl:Put", "2.3"),
+        ("ObjectRestore:Completed", "2.1"),
+        ("ObjectRestore:Delete", "2.3"),
+    ],
 )
 def test_the_version_of_the_structure_is_that_which_has_the_event(name, version):
     assert told(replace(EVENT, name=name))["Records"][0]["eventVersion"] == version
@@ -76,6 +83,21 @@ def test_of_an_expiry_the_bus_is_told_the_reason_and_no_address():
     detail = told(expired, on_bus=True)["detail"]
     assert (detail["reason"], detail["deletion-type"]) == ("Lifecycle Expiration", "Delete Marker Created")
     assert "source-ip-address" not in detail
+
+
+def test_of_a_restore_that_has_ended_the_bus_is_told_that_it_has():
+    ended = replace(EVENT, name="ObjectRestore:Delete", operation="", storage_class="GLACIER", until_ns=1)
+    message = told(ended, on_bus=True)
+    assert message["detail-type"] == "Object Restore Expired"
+    assert set(message["detail"]) == {"version", "bucket", "object", "request-id", "requester"}
+    assert "glacierEventData" not in told(ended)["Records"][0]
+
+
+@pytest.mark.parametrize("name", ["ObjectTagging:Put", "ObjectAcl:Put", "ObjectRestore:Post"])
+def test_the_bus_is_told_a_reason_of_what_comes_and_goes_alone(name):
+    detail = told(replace(EVENT, name=name, operation="any"), on_bus=True)["detail"]
+    assert "reason" not in detail
+    assert detail["source-ip-address"] == "192.0.2.1"
 
 
 def test_messages_of_a_key_have_an_order_of_their_own():
