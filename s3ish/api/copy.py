@@ -26,6 +26,7 @@ from s3ish.api.shapes import (
     ObjectRequest,
     quoted,
 )
+from s3ish.auth.condition_keys import copied_tags_said
 from s3ish.auth.evaluator import Permit
 from s3ish.errors import InvalidArgument, InvalidBucketName, InvalidRequest, InvalidURI
 from s3ish.model import Attributes, Version
@@ -87,7 +88,7 @@ def read_source(request: CopySourceHeaders) -> Iterable[Permit]:
 
 
 def _rights(request: CopyObjectRequest) -> Iterable[Permit]:
-    return (*read_source(request), *write_extras(request))
+    return (*read_source(request), *write_extras(request, tagged=request.tagging_directive == "REPLACE"))
 
 
 @operation("PUT /{Bucket}/{Key+}", action="s3:PutObject", header="x-amz-copy-source", permits=_rights)
@@ -154,7 +155,8 @@ async def _require_tags(context: Context, request: CopyObjectRequest, source: Ve
     bucket, key, version_id = _named_source(request)
     action = "s3:GetObjectTagging" if version_id is None else "s3:GetObjectVersionTagging"
     await context.require(Permit(action, bucket, key, version_id=version_id))
-    await context.require(Permit("s3:PutObjectTagging", request.bucket, request.key))
+    said = copied_tags_said((tag.key, tag.value) for tag in source.attributes.tags)
+    await context.require(Permit("s3:PutObjectTagging", request.bucket, request.key, said=said))
 
 
 async def _copies_annotations(
@@ -250,12 +252,8 @@ def _under_same_key(wanted: Encryption, source: Version, source_key: CustomerKey
 
 
 def _directed(request: CopyObjectRequest, given: Attributes, source: Attributes) -> Attributes:
-    """Combine what the request gives with what the source has, as the directives say."""
+    """Combine what the request gives with what the source has, as the directives say; S3 ignores the rest."""
     replaced = request.metadata_directive == "REPLACE"
-    if request.tagging is not None and request.tagging_directive != "REPLACE":
-        raise InvalidArgument(
-            "The x-amz-tagging header needs the REPLACE tagging directive.", ArgumentName="x-amz-tagging-directive"
-        )
     return replace(
         given,
         headers=given.headers if replaced else source.headers,

@@ -56,9 +56,13 @@ class PutObjectResponse:
     encryption: NewEncryptionEcho | None = group()
 
 
-def write_extras(request: Any) -> Iterable[Permit]:
-    """Return the rights that a request to make an object needs beside its own: for a list, a lock, and for tags."""
-    tags = (Permit("s3:PutObjectTagging", request.bucket, request.key),) if request.tagging else ()
+def write_extras(request: Any, *, tagged: bool = True) -> Iterable[Permit]:
+    """Return the rights that a request to make an object needs beside its own: for a list, a lock, and for tags.
+
+    Args:
+        tagged: whether its header gives the object its tags.
+    """
+    tags = (Permit("s3:PutObjectTagging", request.bucket, request.key),) if tagged and request.tagging else ()
     return (*write_list(request), *write_lock(request), *tags)
 
 

@@ -19,6 +19,7 @@ from s3ish.model import ACCOUNT
 _LOCK_MODE, _LOCK_UNTIL = "x-amz-object-lock-mode", "x-amz-object-lock-retain-until-date"
 _LEGAL_HOLD = "x-amz-object-lock-legal-hold"
 _ENCRYPTION = "x-amz-server-side-encryption"
+_TAGS_DIRECTIVE = "x-amz-tagging-directive"
 _AGELESS = frozenset(("AWS",))
 """Kinds of signatures whose age is always 0."""
 _HEADERS_KEPT = 64
@@ -197,6 +198,11 @@ def tags_said(tags: Iterable[tuple[str, str]]) -> Tags:
     return (("x-amz-tagging", urlencode(tuple(tags))),)
 
 
+def copied_tags_said(tags: Iterable[tuple[str, str]]) -> Tags:
+    """Return the headers that would give a copy the tags that it takes over from its source."""
+    return (*tags_said(tags), (_TAGS_DIRECTIVE, "REPLACE"))
+
+
 def lock_said(*, mode: str | None = None, until: str | None = None, hold: str | None = None) -> Tags:
     """Return the headers that say of a lock what the body of a request says; empty where it says nothing."""
     return ((_LOCK_MODE, mode or ""), (_LOCK_UNTIL, until or ""), (_LEGAL_HOLD, hold or ""))
@@ -242,7 +248,11 @@ def _type(principal: Principal) -> str:
 
 
 def _requested_tags(_: Principal, circumstances: Circumstances) -> Tags:
-    return _tags_in(circumstances.headers.get("x-amz-tagging", ""))
+    """Return the tags that a request gives; a copy that takes over those of its source gives none."""
+    headers = circumstances.headers
+    if "x-amz-copy-source" in headers and headers.get(_TAGS_DIRECTIVE) != "REPLACE":
+        return ()
+    return _tags_in(headers.get("x-amz-tagging", ""))
 
 
 @lru_cache(_HEADERS_KEPT)

@@ -70,6 +70,38 @@ def test_tags_that_are_denied_are_given_to_no_version(s3, other, new_bucket, ref
     assert s3.get_object_tagging(Bucket=bucket, Key="k")["TagSet"] == [TEAM]
 
 
+@pytest.mark.parametrize(
+    ("operator", "key", "value"),
+    [
+        ("StringEquals", "s3:RequestObjectTag/team", "blue"),
+        ("ForAllValues:StringEquals", "s3:RequestObjectTagKeys", ["team"]),
+    ],
+)
+def test_the_tags_that_a_copy_takes_over_are_asked(s3, other, new_bucket, refused, operator, key, value):
+    bucket = new_bucket()
+    s3.put_object(Bucket=bucket, Key="team", Body=b"", Tagging="team=blue")
+    s3.put_object(Bucket=bucket, Key="secret", Body=b"", Tagging="secret=x")
+    rights = ((["s3:PutObject", "s3:GetObject", "s3:GetObjectTagging"], {"AWS": OTHER_ARN}), {})
+    give(s3, bucket, rights, to_other("s3:PutObjectTagging", operator, key, value))
+    for more in ({}, {"Tagging": "team=blue"}, {"Tagging": "team=blue", "TaggingDirective": "COPY"}):
+        source = {"CopySource": f"{bucket}/secret"}
+        refused("AccessDenied", 403, other.copy_object, Bucket=bucket, Key="k", **source, **more)
+    other.copy_object(Bucket=bucket, Key="k", CopySource=f"{bucket}/team")
+    assert s3.get_object_tagging(Bucket=bucket, Key="k")["TagSet"] == [TEAM]
+
+
+def test_tags_that_a_copy_ignores_satisfy_no_condition(s3, other, new_bucket, refused):
+    bucket = new_bucket()
+    s3.put_object(Bucket=bucket, Key="source", Body=b"")
+    rights = ((["s3:GetObject", "s3:PutObjectTagging"], {"AWS": OTHER_ARN}), {})
+    give(s3, bucket, rights, to_other("s3:PutObject", "StringEquals", "s3:RequestObjectTag/team", "blue"))
+    where = {"Bucket": bucket, "Key": "k", "CopySource": f"{bucket}/source", "Tagging": "team=blue"}
+    refused("AccessDenied", 403, other.copy_object, **where)
+    refused("AccessDenied", 403, other.copy_object, **where, TaggingDirective="COPY")
+    other.copy_object(**where, TaggingDirective="REPLACE")
+    assert s3.get_object_tagging(Bucket=bucket, Key="k")["TagSet"] == [TEAM]
+
+
 def test_headers_say_nothing_of_tags_and_locks_that_a_body_gives(s3, other, refused):
     bucket = "conditions-beside-headers"
     s3.create_bucket(Bucket=bucket, ObjectLockEnabledForBucket=True)

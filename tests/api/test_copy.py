@@ -103,6 +103,13 @@ def test_without_the_directive_new_metadata_is_ignored(s3, source):
     assert (found["Metadata"], found["ContentType"]) == ({"from": "source"}, "text/plain")
 
 
+@pytest.mark.parametrize("directive", [{}, {"TaggingDirective": "COPY"}])
+def test_without_the_directive_new_tags_are_ignored(s3, source, directive):
+    tags = s3.get_object_tagging(Bucket=source, Key="source")["TagSet"]
+    copy(s3, source, Tagging="other=tag", **directive)
+    assert s3.get_object_tagging(Bucket=source, Key="copy")["TagSet"] == tags != []
+
+
 def test_replace_tags(s3, source):
     copy(s3, source, TaggingDirective="REPLACE", Tagging="a=1&b=2")
     assert s3.get_object(Bucket=source, Key="copy")["TagCount"] == 2
