@@ -26,7 +26,7 @@ from s3ish.objects.store import Store
 from s3ish.observe.logs import set_up_logs
 from s3ish.process.index_place import by_age, find_index, is_movable, opened, places
 from s3ish.tables.catalogue import TABLES
-from s3ish.tables.state import UNCLEAN
+from s3ish.tables.state import GENERATION, UNCLEAN
 from s3ish.threads import each_within
 
 log = structlog.get_logger()
@@ -126,7 +126,8 @@ class Preparation:
         async with opened(self._settings, volumes, place, self._clock) as store:
             if self._doubted:
                 await store.index.verify()
-            generation = volumes.generation + 1
+            seen = int(await GENERATION.value(store.index) or 0)  # the volumes within reach may have seen fewer
+            generation = max(volumes.generation, seen) + 1
             await adopt(store, generation)  # the index first: whatever comes between, it is not the older one
             volumes.write_generation(generation)
             await recover(store)

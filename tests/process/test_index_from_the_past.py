@@ -37,6 +37,7 @@ from tests.torture.linear import workers_of
 OLD = {f"old-{number}": bytes([number]) * (10 + 3_000 * number) for number in range(20)}
 NEW = {f"new-{number}": bytes([number]) * (20 + 3_000 * number) for number in range(20)}
 SIZES = (10, 100_000)
+LATER = 3
 SUFFIXES = ("", "-wal", "-shm")
 
 
@@ -309,6 +310,68 @@ def test_what_only_a_drive_has_that_was_away_stays_if_nothing_says_that_it_was_r
     shutil.rmtree(roots[0])
     roots[0].write_bytes(b"")
     serve(settings, look_at_kept)
+
+
+async def replace_some(store):
+    """Put objects, of which one copy or shard may be wherever it would lie on the drive that is away."""
+    for number in range(LATER):
+        for size in SIZES:
+            await put(store, f"later{number}.{size}", sample(size, number))
+
+
+async def look_at_later(store):
+    for number in range(LATER):
+        for size in SIZES:
+            assert await get(store, f"later{number}.{size}") == sample(size, number)
+
+
+@pytest.mark.parametrize("lost", [False, True])
+@pytest.mark.parametrize("order", [(0, 1, 2), (2, 1, 0)])
+def test_drives_may_be_away_one_after_the_other_before_any_was_swept(tmp_path, order, lost):  # case 160
+    """What was written while one of them was away is newer than what it says, however often the others were away."""
+    roots = [tmp_path / str(number) for number in range(3)]
+    settings = config_sources.load({"storage.volumes": [*map(str, roots)], "storage.fsync": False}, {})
+    serve(settings, fill_three)
+    serve(settings, nothing)
+    first, second, third = order
+    for away, work in ((first, nothing), (second, nothing), (second, nothing), (third, change_some)):
+        os.rename(roots[away], tmp_path / "away")
+        roots[away].write_bytes(b"")
+        serve(settings, work)
+        roots[away].unlink()
+        os.rename(tmp_path / "away", roots[away])
+    if lost:  # of all three something may be missing: what was removed may be back, what was stored is there
+        for root in roots:
+            lose(index_files(root))
+        serve(settings, look_at_later)
+        return
+    serve(settings, look_at_all_later)
+    serve(settings, sweep_all_later)
+    assert not [root for root in roots if (root / ".s3ish" / "behind").exists()]
+    for root in roots:
+        lose(index_files(root))
+    serve(settings, look_at_all_later)
+
+
+async def change_some(store):
+    await remove_some(store)
+    await replace_some(store)
+
+
+async def look_at_all_later(store):
+    await look_at_later(store)
+    for number in range(LATER):
+        for size in SIZES:
+            await remove(store, f"later{number}.{size}")
+    await look_at_three(store)
+    await replace_some(store)
+
+
+async def sweep_all_later(store):
+    job = SweepJob(store, store.clock.now_ns())
+    while (await job.step()).more:
+        pass
+    await look_at_all_later(store)
 
 
 async def nothing(_):

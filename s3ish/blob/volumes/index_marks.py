@@ -3,6 +3,8 @@
 ``.s3ish/generation`` says in decimal how many starts it has seen, ``.s3ish/commits`` how many commits: an index that
 has seen fewer does not know what was stored since. It was put back from a copy, or its log was lost, or its drive was
 away. The generation is flushed. The commits are not: what a cut of the power takes from them weakens them, no more.
+``.s3ish/behind`` says that it has missed a start, and may still hold what was removed meanwhile. The generation does not
+say it: it is that of the last start that the volume has seen, as what was written since is on it.
 """
 
 import os
@@ -14,7 +16,7 @@ import xxhash
 from s3ish.blob.volumes.calls import Calls
 from s3ish.blob.volumes.identity import PRIVATE
 
-GENERATION, COMMITS = f"{PRIVATE}/generation", f"{PRIVATE}/commits"
+GENERATION, COMMITS, BEHIND = f"{PRIVATE}/generation", f"{PRIVATE}/commits", f"{PRIVATE}/behind"
 _FLAGS = os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 
@@ -63,11 +65,26 @@ class IndexMarks:
             finally:
                 os.close(descriptor)
             os.rename(temporary, GENERATION, src_dir_fd=self._root, dst_dir_fd=self._root)
-            folder = os.open(PRIVATE, os.O_RDONLY | os.O_DIRECTORY | _FLAGS, dir_fd=self._root)
-        try:
-            self._sync(folder)
-        finally:
-            os.close(folder)
+        self._sync_entries()
+
+    def is_behind(self) -> bool:
+        """Whether it has missed a start and was not looked through since; see the module. Raises VolumeError."""
+        with self._calls.to(BEHIND), suppress(FileNotFoundError):
+            os.stat(BEHIND, dir_fd=self._root, follow_symlinks=False)
+            return True
+        return False
+
+    def fall_behind(self) -> None:
+        """Remember durably that it has missed a start. Raises VolumesFull, VolumeError."""
+        if not self.is_behind():
+            with self._calls.to(BEHIND):
+                os.close(os.open(BEHIND, os.O_WRONLY | os.O_CREAT | _FLAGS, 0o600, dir_fd=self._root))
+        self._sync_entries()
+
+    def catch_up(self) -> None:
+        """All that was removed meanwhile is removed from it. Raises VolumeError."""
+        with self._calls.to(BEHIND), suppress(FileNotFoundError):
+            os.unlink(BEHIND, dir_fd=self._root)
 
     def write_commits(self, number: int) -> None:
         """Write the number of commits over the one that is there. Raises VolumesFull, VolumeError."""
@@ -77,6 +94,14 @@ class IndexMarks:
                 os.pwrite(descriptor, _text(number), 0)  # always as long
             finally:
                 os.close(descriptor)
+
+    def _sync_entries(self) -> None:
+        with self._calls.to(PRIVATE):
+            folder = os.open(PRIVATE, os.O_RDONLY | os.O_DIRECTORY | _FLAGS, dir_fd=self._root)
+        try:
+            self._sync(folder)
+        finally:
+            os.close(folder)
 
     def _read(self, path: str) -> bytes:
         descriptor = os.open(path, os.O_RDONLY | _FLAGS, dir_fd=self._root)

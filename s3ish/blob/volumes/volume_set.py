@@ -102,19 +102,29 @@ class Volumes:
         return max(self._each(lambda volume: volume.marks.generation())[0].values(), default=0)
 
     def write_generation(self, generation: int) -> None:
-        """Write it to all volumes within reach that are not behind; one that cannot take it is so at the next start."""
-        self._each(lambda v: None if v.position in self.behind else v.marks.write_generation(generation))
+        """Write it to all volumes within reach; one that cannot take it is behind at the next start.
+
+        One that is behind already says so itself from now on: it sees this start, and what is stored in it.
+        """
+
+        def write(volume: Volume) -> None:
+            if volume.position in self.behind:
+                volume.marks.fall_behind()
+            volume.marks.write_generation(generation)
+
+        self._each(write)
 
     def look_behind(self) -> None:
         """Find out which volumes are behind."""
-        found = self._each(lambda volume: volume.marks.generation())[0]
-        newest = max(found.values(), default=0)
-        self.behind = frozenset(position for position, generation in found.items() if generation < newest)
+        found = self._each(lambda volume: (volume.marks.generation(), volume.marks.is_behind()))[0]
+        newest = max((generation for generation, _ in found.values()), default=0)
+        self.behind = frozenset(at for at, (generation, marked) in found.items() if marked or generation < newest)
 
     def catch_up(self) -> None:
         """No volume is behind any more."""
         generation, self.behind = self.generation, frozenset()
         self.write_generation(generation)
+        self._each(lambda volume: volume.marks.catch_up())
 
     @property
     def commits(self) -> int:

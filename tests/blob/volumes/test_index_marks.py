@@ -2,7 +2,7 @@
 
 import asyncio
 import os
-from contextlib import closing
+from contextlib import closing, contextmanager
 
 import pytest
 
@@ -55,6 +55,35 @@ def test_what_is_planted_in_its_place_is_not_followed_and_does_not_hang(volumes,
         assert volumes.commits == 0
         path.rmdir() if path.is_dir() else path.unlink()
     assert elsewhere.read_bytes() == b"mine"
+
+
+def test_a_volume_that_missed_a_start_is_behind_until_it_was_looked_through(tmp_path):  # case 160
+    roots = [str(tmp_path / f"v{number}") for number in range(3)]
+
+    @contextmanager
+    def opened(away=None):
+        if away is not None:
+            os.rename(roots[away], tmp_path / "away")
+        with closing(open_volumes(roots, clock=Clock(), fsync=False, missing=1, create=away is None)) as found:
+            yield found
+        if away is not None:
+            os.rename(tmp_path / "away", roots[away])
+
+    def start(away=None):
+        with opened(away) as volumes:
+            behind = volumes.behind
+            volumes.write_generation(volumes.generation + 1)
+            return behind
+
+    assert start() == set()
+    assert start(0) == set()
+    assert start(1) == {0}
+    assert start(2) == {0, 1}
+    with opened() as volumes:
+        assert volumes.behind == {0, 1, 2}
+        assert volumes.generation == 4
+        volumes.catch_up()
+    assert start() == set()
 
 
 async def test_one_volume_is_told_before_anybody_goes_on():
