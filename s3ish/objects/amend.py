@@ -11,11 +11,12 @@ for what was under way and nothing else: recovery reads these, not the store.
 import asyncio
 from collections.abc import Callable, Coroutine, Sequence
 from contextlib import suppress
-from typing import Any, ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar, cast
 
 import structlog
 from msgspec.structs import replace
 
+from s3ish.blob.paths import home_of
 from s3ish.blob.protocol import Amendment, Corrupt, Missing
 from s3ish.index.protocol import Change, Expect, Put
 from s3ish.model import BlobRef, Intent, Version
@@ -31,7 +32,7 @@ K = ParamSpec("K")
 
 log = structlog.get_logger()
 
-_SETTLED_AT_ONCE = 100
+_VERSIONS_AT_ONCE = 200
 
 
 class Gone(Exception):
@@ -134,7 +135,7 @@ async def _attempt(
         if not await store.commit([*changes, *left], [held.row, *expect]):
             return None
         for intent, ref in zip(left, refs, strict=True):
-            await write_sidecar(store, table, amended, ref)
+            await write_sidecar(store, table, amended.key, ref)
             store.later(INTENTS.drop(intent.key))
     except BaseException:  # it may have happened, and the sidecars do not say so
         for intent in left:
@@ -157,7 +158,7 @@ async def restate(store: Store, table: SealedTable[R, K], held: Held[R]) -> bool
     left = intent_of(store, held.table, held.key, record.blob)
     if not await store.commit([left], [held.row]):
         return False
-    done = await write_sidecar(store, table, held, record.blob)
+    done = await write_sidecar(store, table, held.key, record.blob)
     store.later(INTENTS.drop(left.key))
     return done
 
@@ -187,21 +188,40 @@ def _names(record: Any, ref: BlobRef) -> bool:
     return record.blob.id == ref.id or (isinstance(record, Version) and any(it.id == ref.id for it in blobs(record)))
 
 
-async def write_sidecar(store: Store, table: SealedTable[R, K], held: Held[R], ref: BlobRef) -> bool:
-    """Write the sidecar of a record, until it says what the row says.
+async def write_sidecar(store: Store, table: SealedTable[R, K], key: bytes, ref: BlobRef) -> bool:
+    """Write the sidecar of a record, given the key of its row, until it says what the row says.
 
     One that was removed meanwhile is removed again; then it returns False.
     """
     written = b""
     while True:
-        now = await found_now(store, table, held.key, ref)  # also before the first write, which may be late
+        now = await found_now(store, table, key, ref)  # also before the first write, which may be late
+        if now is None and table.name == VERSIONS.name:
+            now = cast("Held[R] | None", await _heir_of(store, ref))
         if now is None:
             await store.condemn(ref)
             return False
         if now.value == written:
             return True
+        key = now.key
         await _write_once(store, table, now, ref)
         written = now.value
+
+
+async def _heir_of(store: Store, ref: BlobRef) -> Held[Version] | None:
+    """Return the version that has a blob now among its parts; None if there is none.
+
+    A version that takes the place of another one by an append takes over its parts. Raises Damaged, Unavailable.
+    """
+    start, stop = VERSIONS.at_home(home_of(ref.id))
+    while rows := await VERSIONS.rows(store.index, start, stop, _VERSIONS_AT_ONCE):
+        for row in rows:
+            held = store.hold(VERSIONS, *row)
+            if _names(held.record, ref):
+                return held
+        start = keys.after(rows[-1][0])
+        await asyncio.sleep(0)  # where there are so many, nothing is appended to
+    return None
 
 
 async def _write_once(store: Store, table: SealedTable[R, K], held: Held[R], ref: BlobRef) -> None:

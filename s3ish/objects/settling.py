@@ -13,7 +13,7 @@ import structlog
 from s3ish.blob.protocol import Amendment, BlobError, Corrupt, Missing, OutOfReach
 from s3ish.index.protocol import Damaged, RowIs
 from s3ish.model import Intent
-from s3ish.objects.amend import amendment_of, found_now, write_sidecar
+from s3ish.objects.amend import amendment_of, write_sidecar
 from s3ish.objects.store import Store
 from s3ish.tables import keys
 from s3ish.tables.catalogue import INTENTS
@@ -104,16 +104,12 @@ async def settle(store: Store, left: Held[Intent]) -> None:
     """
     intent = left.record
     table = store.tables.sealed_table(intent.table)
-    held = await found_now(store, table, intent.row, intent.ref)
-    if held is None:
-        await store.condemn(intent.ref)  # a write that was under way may have brought its sidecar back
-    else:
-        try:
-            await write_sidecar(store, table, held, intent.ref)
-        except (Missing, Corrupt) as error:
-            if isinstance(error, OutOfReach):
-                raise
-            log.error("the sidecar of an amended record is lost", blob=intent.ref.id, error=str(error))
+    try:
+        await write_sidecar(store, table, intent.row, intent.ref)  # it may have been removed, and brought back since
+    except (Missing, Corrupt) as error:
+        if isinstance(error, OutOfReach):
+            raise
+        log.error("the sidecar of an amended record is lost", blob=intent.ref.id, error=str(error))
     store.later(INTENTS.drop(left.key))
 
 

@@ -9,6 +9,7 @@ import pytest
 from s3ish.blob.protocol import Unwritable
 from s3ish.errors import ConditionalRequestConflict, S3Error
 from s3ish.integrity.check import Check
+from s3ish.integrity.garbage import GarbageJob
 from s3ish.integrity.rebuild import rebuild
 from s3ish.integrity.unresolved import UnresolvedJob
 from s3ish.model import Link, Upload
@@ -147,6 +148,30 @@ async def test_sidecars_of_parts_that_cannot_be_written_are_written_later(encryp
     for part in version.parts:
         assert str(dict(part.encoding[0].parameters)["data-key"]).encode() in await store.blobs.read_sidecar(part.blob)
     await encrypted.check({"k": data})
+
+
+async def test_parts_that_an_append_has_taken_over_stay_though_their_sidecars_are_still_to_be_written(
+    encrypted, monkeypatch
+):
+    store, links, encodings = encrypted.store, (await encrypted.kinds())["named"], await encrypted.encodings()
+    data = await encrypted.parts("k", links, encodings)
+
+    async def refuse(*_, **__):
+        raise Unwritable("read-only")
+
+    await named_keys.add_material(store, named_keys.DEFAULT_ALIAS)
+    with monkeypatch.context() as patched:
+        patched.setattr(store.blobs, "amend", refuse)
+        assert issubclass(await outcome(rewrapping.renew(store)), S3Error)
+    base, encodings = await appending.find_base(store, "b", "k", len(data)), await encrypted.encodings()
+    await appending.append(store, base, Bytes(b"more"), conditions=UNCONDITIONAL, encodings=encodings)
+    await UnresolvedJob(store).step()
+    await GarbageJob(store).step()
+    assert await INTENTS.rows(store.index, b"", keys.END, 100) == []
+    await encrypted.check({"k": data + b"more"})
+    version = await head(store, "k")
+    for part in version.parts:
+        assert str(dict(part.encoding[0].parameters)["data-key"]).encode() in await store.blobs.read_sidecar(part.blob)
 
 
 async def test_an_append_does_not_bring_back_how_data_keys_were_sealed(encrypted):
