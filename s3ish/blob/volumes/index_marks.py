@@ -3,8 +3,8 @@
 ``.s3ish/generation`` says in decimal how many starts it has seen, ``.s3ish/commits`` how many commits: an index that
 has seen fewer does not know what was stored since. It was put back from a copy, or its log was lost, or its drive was
 away. The generation is flushed. The commits are not: what a cut of the power takes from them weakens them, no more.
-``.s3ish/behind`` says that it has missed a start, and may still hold what was removed meanwhile. The generation does not
-say it: it is that of the last start that the volume has seen, as what was written since is on it.
+``.s3ish/behind`` says that it has missed a start, and may still hold what was removed meanwhile. The generation does
+not say it: it is that of the last start that the volume has seen, as what was written since is on it.
 """
 
 import os
