@@ -46,6 +46,7 @@ from s3ish.observe.audit import AuditLog
 from s3ish.observe.logs import RequestLog, set_up_logs
 from s3ish.observe.observer import Observer
 from s3ish.process.heartbeat import Heartbeat
+from s3ish.process.hooks import names_of_hooks
 from s3ish.process.index_place import is_movable, require
 from s3ish.process.lifespan import live
 from s3ish.process.samples import SAMPLE_SECONDS, Samples, TransactionTally
@@ -149,8 +150,9 @@ class Application:
 
     @functools.cached_property
     def _admin(self) -> Any:
-        token = self._settings.metrics.token.reveal()
-        return admin(self._observer, self._is_ready, token, self._largest, self._settings.domains)
+        settings = self._settings
+        token, scripts = settings.metrics.token.reveal(), functools.partial(names_of_hooks, settings)
+        return admin(self._observer, self._is_ready, token, self._largest, settings.domains, scripts)
 
     @contextlib.asynccontextmanager
     async def _serving(self) -> AsyncIterator[None]:

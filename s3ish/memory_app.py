@@ -20,6 +20,7 @@ from s3ish.observe.logs import RequestLog
 from s3ish.observe.observer import Observer
 from s3ish.observe.process import process_samples
 from s3ish.observe.spans import Traces
+from s3ish.process.hooks import names_of_hooks
 from s3ish.process.lifespan import live
 from s3ish.server.control import admin
 from s3ish.server.health import is_beside
@@ -85,8 +86,9 @@ class MemoryApplication:
 
     @functools.cached_property
     def _admin(self) -> Any:
-        token = self._settings.metrics.token.reveal()
-        return admin(self._observer, self._is_ready, token, self._worlds.main.largest, self._settings.domains)
+        settings = self._settings
+        token, scripts = settings.metrics.token.reveal(), functools.partial(names_of_hooks, settings)
+        return admin(self._observer, self._is_ready, token, self._worlds.main.largest, settings.domains, scripts)
 
     async def _is_ready(self) -> bool:
         return self._worlds.main.is_ready

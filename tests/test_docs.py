@@ -165,7 +165,7 @@ def test_every_program_that_is_run_against_a_server_is_in_the_page_and_passed():
 
 
 def test_every_path_beside_s3_is_told_of():
-    told = set(re.findall(r"`(/[-\w/]+)`", " ".join(row[0] for row in rows("operating.md", "Health, metrics, logs"))))
+    told = set(re.findall(r"`(/[-.\w/]+)`", " ".join(row[0] for row in rows("operating.md", "Health, metrics, logs"))))
     assert told == set(PATHS)
 
 

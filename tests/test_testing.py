@@ -221,9 +221,10 @@ def test_there_is_an_end_to_snapshots(server):
     assert server.control("GET", "snapshots") == {"snapshots": []}
 
 
-def test_the_reset_of_moto(server, s3):
+@pytest.mark.parametrize("path", ["/moto-api/reset", "/_localstack/state/reset"])
+def test_the_resets_of_other_servers(server, s3, path):
     s3.create_bucket(Bucket="gone")
-    answer = urllib.request.urlopen(urllib.request.Request(f"{server.endpoint}/moto-api/reset", method="POST"))
+    answer = urllib.request.urlopen(urllib.request.Request(f"{server.endpoint}{path}", method="POST"))
     assert json.load(answer) == {"status": "ok"}
     assert names(s3) == ["made", "seeded"]
 
@@ -417,7 +418,12 @@ def test_the_recorder_keeps_the_newest_and_counts_all(server, s3):
     ],
 )
 def test_no_page_of_a_browser_and_no_proxy_comes_to_the_controls(server, headers):
-    for method, path in (("POST", "/-/test/reset"), ("POST", "/moto-api/reset"), ("GET", "/-/test/requests")):
+    for method, path in (
+        ("POST", "/-/test/reset"),
+        ("POST", "/moto-api/reset"),
+        ("POST", "/_localstack/state/reset"),
+        ("GET", "/-/test/requests"),
+    ):
         request = urllib.request.Request(f"{server.endpoint}{path}", method=method, headers=headers)
         with pytest.raises(urllib.error.HTTPError, match="403"):
             urllib.request.urlopen(request)

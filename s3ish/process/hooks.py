@@ -40,6 +40,11 @@ def find_hooks(settings: Settings) -> list[Path]:
     return [path for folder in settings.server.init_folders for path in _within(Path(folder))]
 
 
+def names_of_hooks(settings: Settings) -> list[str]:
+    """Return the names of the files of ``find_hooks``. Raises HookFailed."""
+    return [path.name for path in find_hooks(settings)]
+
+
 def _within(folder: Path) -> Iterator[Path]:
     try:
         found = sorted(path for path in folder.iterdir() if not path.name.startswith("."))

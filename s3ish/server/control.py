@@ -5,13 +5,14 @@ them; see ``health``.
 """
 
 import hmac
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from ipaddress import ip_address
 from typing import TYPE_CHECKING
 
 from s3ish.errors import InvalidRequest
 from s3ish.observe.observer import Observer
-from s3ish.server.health import ADMIN_OF_MINIO, LIVE, LOCALSTACK, METRICS, READY
+from s3ish.server import health
+from s3ish.server.health import ADMIN_OF_MINIO, LIVE, METRICS, READY
 from s3ish.server.target import check_host
 
 if TYPE_CHECKING:
@@ -44,6 +45,7 @@ def admin(
     token: str,
     largest: Callable[[], Awaitable[list[tuple[str, int, int]]]] = _no_buckets,
     domains: tuple[str, ...] = (),
+    scripts: Callable[[], Sequence[str]] = tuple,
 ) -> "Starlette":
     """Return the application of the administrative routes.
 
@@ -53,6 +55,7 @@ def admin(
         token: the bearer token for metrics; empty allows clients on loopback only, and none through a proxy.
         largest: returns name, bytes and objects of the buckets that metrics show.
         domains: names of the server, beside those that every machine has for itself.
+        scripts: returns the names of the scripts of the start, all of which have ended well.
     """
     # deferred: a tenth of the server's start, for routes that many a server is never asked for
     from starlette.applications import Starlette
@@ -71,6 +74,17 @@ def admin(
         text = '{"services": {"s3": "%s"}}' % ("running" if is_running else "starting")
         return Response(text, 200 if is_running else 503, media_type="application/json")
 
+    async def localstack_info(_request: "Request") -> "Response":
+        return JSONResponse({"edition": "s3ish", "is_license_activated": False})
+
+    async def localstack_init(request: "Request") -> "Response":
+        is_done = await is_ready()
+        stages = dict.fromkeys(("BOOT", "START", "READY"), is_done) | {"SHUTDOWN": False}
+        completed = stages if request.url.path == health.LOCALSTACK_INIT else is_done
+        state = "SUCCESSFUL" if is_done else "UNKNOWN"
+        each = [{"stage": "READY", "name": name, "state": state} for name in scripts()]
+        return JSONResponse({"completed": completed, "scripts": each})
+
     async def metrics(request: "Request") -> "Response":
         if not may_control(request, token, domains):
             return PlainTextResponse("forbidden\n", 403)
@@ -81,7 +95,9 @@ def admin(
         return JSONResponse({"Code": "NotImplemented", "Message": _NO_ADMIN}, 501)
 
     routes = [Route(path, live) for path in LIVE] + [Route(path, ready) for path in READY]
-    others = [Route(LOCALSTACK, localstack), Route(METRICS, metrics)]
+    others = [Route(health.LOCALSTACK, localstack), Route(health.LOCALSTACK_INFO, localstack_info)]
+    others += [Route(path, localstack_init) for path in (health.LOCALSTACK_INIT, health.LOCALSTACK_INIT_READY)]
+    others.append(Route(METRICS, metrics))
     methods = ["GET", "HEAD", "PUT", "POST", "PATCH", "DELETE"]
     others.append(Route(ADMIN_OF_MINIO + "{rest:path}", admin_of_minio, methods=methods))
     return Starlette(routes=[*routes, *others])

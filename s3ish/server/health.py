@@ -3,14 +3,21 @@
 from collections.abc import Mapping
 from typing import Any
 
-LIVE = ("/-/live", "/minio/health/live", "/livez", "/health")
-READY = ("/-/ready", "/minio/health/ready", "/minio/health/cluster", "/readyz")
+_OF_MINIO = "/minio/health/"
+LIVE = ("/-/live", f"{_OF_MINIO}live", "/livez", "/health")
+READY = (
+    *("/-/ready", f"{_OF_MINIO}ready", f"{_OF_MINIO}cluster", f"{_OF_MINIO}cluster/read", "/readyz"),
+    *("/moto-api/", "/favicon.ico"),  # what waits for moto asks for the first, and for S3Mock the second
+)
 LOCALSTACK = "/_localstack/health"
+LOCALSTACK_INFO = "/_localstack/info"
+LOCALSTACK_INIT = "/_localstack/init"
+LOCALSTACK_INIT_READY = "/_localstack/init/ready"
 METRICS = "/-/metrics"
 ADMIN_OF_MINIO = "/minio/admin/"
 """Where ``mc admin`` asks; it is told that nothing is there."""
-PATHS = frozenset((*LIVE, *READY, LOCALSTACK, METRICS))
-_OF_BUCKETS = frozenset(("/livez", "/readyz", "/health"))
+PATHS = frozenset((*LIVE, *READY, LOCALSTACK, LOCALSTACK_INFO, LOCALSTACK_INIT, LOCALSTACK_INIT_READY, METRICS))
+_OF_BUCKETS = frozenset(("/livez", "/readyz", "/health", "/moto-api/", "/favicon.ico"))
 """Paths that may be of a bucket: only what no client of S3 sends is for the probe."""
 
 

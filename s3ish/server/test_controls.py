@@ -32,13 +32,16 @@ if TYPE_CHECKING:
 B = TypeVar("B", bound=Struct)
 
 PREFIX = "/-/test/"
-MOTO_RESET = "/moto-api/reset"
-_ROOT, _RESET_OF_MOTO = PREFIX.rstrip("/").encode(), MOTO_RESET.encode()
+MOTO_RESET, LOCALSTACK_RESET = "/moto-api/reset", "/_localstack/state/reset"
+_ROOT, _RESETS = PREFIX.rstrip("/").encode(), (MOTO_RESET.encode(), LOCALSTACK_RESET.encode())
 _BODY_BYTES = 64 * 1024
 DriveTrouble = Literal["full", "unflushed", "hanging", "ok"]
 HarmKind = Literal["lose", "flip"]
 _NONE = "this server has no test controls: start it with --test, or set test.controls (S3ISH_TEST_CONTROLS=true)"
-_FORBIDDEN = "for tests on this machine, which call it localhost or by its address, or with the token, alone"
+_FORBIDDEN = (
+    "for tests on this machine, which call it localhost or by its address, or with the token of test.token "
+    "(S3ISH_TEST_TOKEN), alone"
+)
 _EXAMPLE = "2030-01-01T00:00:00Z"
 _SNAPSHOT = re.compile(r"(?!\.\.?$)[A-Za-z0-9._-]{1,64}")
 
@@ -147,7 +150,7 @@ def is_control(scope: Any, domains: tuple[str, ...] = (), sites: tuple[str, ...]
         domains, sites: see ``names_bucket``.
     """
     path: bytes = scope["raw_path"]
-    if path == _RESET_OF_MOTO:  # a bucket may be called so, and the key may be that of an upload in parts
+    if path in _RESETS:  # a bucket may be called moto-api, and the key may be that of an upload in parts
         query: bytes = scope["query_string"]
         if scope["method"] != "POST" or (query and not query.startswith(b"world=")):
             return False
@@ -227,7 +230,7 @@ def controls(worlds: Worlds, token: str, domains: tuple[str, ...] = ()) -> "Star
     ]
     names = ", ".join(dict.fromkeys(path.partition("/")[0] for path, _, _ in table))
     routes = [Route(PREFIX + path, guarded(handle), methods=[method]) for path, method, handle in table]
-    routes.append(Route(MOTO_RESET, guarded(acts.reset_all), methods=["POST"]))
+    routes += [Route(path, guarded(acts.reset_all), methods=["POST"]) for path in (MOTO_RESET, LOCALSTACK_RESET)]
     application = Starlette(routes=routes, exception_handlers={404: refused, 405: refused})
     application.router.redirect_slashes = False  # a client that follows no redirect would think it done
     return application

@@ -73,6 +73,20 @@ def test_a_volume_of_root_is_refused_with_what_to_do(image, tmp_path):
     assert "Permission denied; the user with id 10001 needs the right to read and write it" in page
 
 
+def test_health_checks_of_the_image_of_minio_ask_whether_the_server_is_ready(tmp_path):
+    (text,) = re.findall(r"^RUN printf '(.*)' > /opt/mc && chmod 755 ", DOCKERFILE, re.M)
+    assert "COPY --from=build /opt/mc /usr/local/bin/" in DOCKERFILE.partition("AS server\n")[2]
+    for name, script in (("mc", text.replace("\\n", "\n")), ("s3ish", '#!/bin/sh\necho "asked: $@"\nexit 1\n')):
+        (tmp_path / name).write_text(script)
+        (tmp_path / name).chmod(0o755)
+    path = {"PATH": f"{tmp_path}:{os.environ['PATH']}"}
+    asked = subprocess.run(["mc", "ready", "local"], env=path, capture_output=True, text=True, check=False)
+    assert (asked.returncode, asked.stdout) == (1, "asked: healthcheck\n")
+    other = subprocess.run(["mc", "ls", "local"], env=path, capture_output=True, text=True, check=False)
+    assert (other.returncode, other.stdout) == (127, "")
+    assert other.stderr == "mc: this image has no client of MinIO; it knows mc ready alone\n"
+
+
 @pytest.mark.slow
 def test_a_container_of_localstack_that_testcontainers_for_java_starts(tmp_path):
     """It replaces the entry point by a script of its own, which runs LocalStack's, and waits for a line of the log."""

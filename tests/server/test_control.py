@@ -13,7 +13,7 @@ from s3ish.server.health import PATHS, is_beside
 from s3ish.server.test_controls import is_control
 
 
-async def ask(path, *, method="GET", ready=True, token="", client=("127.0.0.1", 1), headers=(), domains=()):
+async def ask(path, *, method="GET", ready=True, token="", client=("127.0.0.1", 1), headers=(), domains=(), scripts=()):
     async def is_ready():
         return ready
 
@@ -24,7 +24,7 @@ async def ask(path, *, method="GET", ready=True, token="", client=("127.0.0.1", 
 
     scope = {"type": "http", "path": path, "raw_path": path.encode(), "root_path": "", "method": method}
     scope |= {"query_string": b"", "client": client, "headers": list(headers)}
-    await admin(Observer(), is_ready, token, domains=domains)(scope, None, send)
+    await admin(Observer(), is_ready, token, domains=domains, scripts=lambda: scripts)(scope, None, send)
     head, body = sent
     return head["status"], dict(head["headers"]), body["body"]
 
@@ -33,7 +33,7 @@ async def ask(path, *, method="GET", ready=True, token="", client=("127.0.0.1", 
 async def test_every_path_answers_get_and_head_alone(path):
     status, headers, body = await ask(path)
     assert (status, headers[b"content-length"]) == (200, b"%d" % len(body))
-    kind = b"application/json" if path == "/_localstack/health" else b"text/plain"
+    kind = b"application/json" if path.startswith("/_localstack/") else b"text/plain"
     assert headers[b"content-type"].startswith(kind)
     status, of_head, _ = await ask(path, method="HEAD")  # whose body the connection drops
     assert (status, of_head.keys()) == (200, headers.keys())
@@ -49,6 +49,15 @@ async def test_readiness_is_not_life():
     assert (status, body) == (200, b'{"services": {"s3": "running"}}'), "with the blanks that health checks look for"
 
 
+async def test_what_waits_for_localstack_is_told_of_the_scripts_of_the_start():
+    state = {"stage": "READY", "name": "make.sh", "state": "SUCCESSFUL"}
+    told = json.loads((await ask("/_localstack/init/ready", scripts=["make.sh"]))[2])
+    assert told == {"completed": True, "scripts": [state]}
+    told = json.loads((await ask("/_localstack/init"))[2])
+    assert told == {"completed": {"BOOT": True, "START": True, "READY": True, "SHUTDOWN": False}, "scripts": []}
+    assert json.loads((await ask("/_localstack/init/ready", ready=False))[2])["completed"] is False
+
+
 @pytest.mark.parametrize(
     ("method", "path", "query", "headers", "beside"),
     [
@@ -56,6 +65,11 @@ async def test_readiness_is_not_life():
         ("HEAD", b"/livez", b"", [], True),
         ("GET", b"/readyz", b"", [(b"host", b"s3.test:9000")], True),
         ("GET", b"/minio/health/live", b"", [(b"host", b"127.0.0.1")], True),
+        ("GET", b"/favicon.ico", b"", [], True),
+        ("GET", b"/moto-api/", b"", [], True),
+        ("GET", b"/moto-api/", b"list-type=2", [], False),
+        ("PUT", b"/moto-api/", b"", [], False),
+        ("GET", b"/moto-api", b"", [], False),
         ("PUT", b"/health", b"", [], False),
         ("GET", b"/health", b"list-type=2", [], False),
         ("GET", b"/health", b"", [(b"authorization", b"AWS4-HMAC-SHA256 x")], False),
