@@ -8,6 +8,7 @@ range decrypts the packages that it touches. The data key stands in the link's p
 import hmac
 from collections.abc import Callable, Mapping, Sequence
 from hashlib import sha256
+from struct import Struct
 from typing import TYPE_CHECKING, Protocol
 
 from s3ish.blob.protocol import Buffer, Corrupt
@@ -31,6 +32,11 @@ _FEW = 4
 """Up to so many have room of their own length."""
 
 _rooms = Buffers(kept=4)
+
+_NONCE = Struct(">4xQ").pack
+_SAID = b"s3ish package 1"
+_BOUND = Struct(">15sQ?").pack
+"""Of what is said, the number of a package, and whether it is the last."""
 
 _Turn = Callable[[bytes, Buffer, bytes, memoryview], object]
 """Takes a nonce, a package, what is authenticated with it, and room for what it becomes."""
@@ -130,18 +136,17 @@ class _Packages:
 
     def _turn_some(self, view: memoryview, count: int) -> tuple[memoryview, memoryview]:
         """Return what so many bytes become, and the rest of the view. What is held comes before it."""
-        size, more, place = self._size, self._made - self._size, 0
-        firsts, begin = range(0, count, size), -len(self._held)
-        room = self._room(count + len(firsts) * more)
-        for first in firsts:
-            stop = begin + min(first + size, count)
-            package: Buffer = view[begin + first : stop] if not self._held else self._complete(view[:stop])
-            end = place + len(package) + more
-            number, self._number = self._number, self._number + 1
-            nonce, bound = _says(number, last=self._number == self._count)
-            self._turn(nonce, package, bound, room[place:end])
-            place = end
-        return room, view[begin + count :]
+        size, made, turn, count_of_all = self._size, self._made, self._turn, self._count
+        begin, stop = -len(self._held), count - len(self._held)
+        room, place = self._room(count + -(-count // size) * (made - size)), 0
+        taken, number = view[:stop], self._number
+        for start in range(begin, stop, size):
+            package: Buffer = taken[start : start + size] if start >= 0 else self._complete(taken[: start + size])
+            nonce = _NONCE(number)
+            self._number = following = number + 1
+            turn(nonce, package, _BOUND(_SAID, number, following == count_of_all), room[place : place + made])
+            number, place = following, place + made
+        return room, view[stop:]
 
     def _complete(self, rest: memoryview) -> bytearray:
         package, self._held = self._held, bytearray()
@@ -208,8 +213,7 @@ class _Decoder(_Packages):
 
 def _says(number: int, *, last: bool) -> tuple[bytes, bytes]:
     """Return the nonce of a package, and what is authenticated with it."""
-    nonce = number.to_bytes(12, "big")
-    return nonce, b"s3ish package 1" + nonce[4:] + (b"\1" if last else b"\0")
+    return _NONCE(number), _BOUND(_SAID, number, last)
 
 
 def _corrupt(number: int) -> Corrupt:
