@@ -276,6 +276,16 @@ class Intent(Struct, frozen=True, array_like=True):
     made_ns: int
 
 
+class Replicating(Struct, frozen=True, gc=False, array_like=True):
+    """What an event says of the replication of a version: the id of the rule, the ARN of the destination, when the
+    version was asked for, in nanoseconds since the epoch, and why it failed, empty if it did not."""
+
+    rule: str
+    destination: str
+    requested_ns: int
+    reason: str = ""
+
+
 class Event(Struct, frozen=True, gc=False, array_like=True):
     """Something that happened in a bucket, on its way to one target: what the messages of all forms are made of.
 
@@ -284,7 +294,8 @@ class Event(Struct, frozen=True, gc=False, array_like=True):
     message has none. ``sequencer`` orders the events of a key. ``principal`` is who caused it, ``source`` from which
     address, in the request ``request_id`` to the server ``host_id``; ``operation`` is its name. ``storage_class`` is
     the one that the object has gone to, or the archive that it is restored from; ``until_ns`` is when its restore ends,
-    in service time. A field that is added goes to the end, and has a default.
+    in service time. ``replication`` is what has become of a replica. A field that is added goes to the end, and has a
+    default.
     """
 
     name: str
@@ -305,6 +316,7 @@ class Event(Struct, frozen=True, gc=False, array_like=True):
     host_id: str = ""
     storage_class: str = ""
     until_ns: int = 0
+    replication: Replicating | None = None
 
 
 class Usage(Struct, frozen=True, gc=False, array_like=True):

@@ -6,6 +6,7 @@ from s3ish.api.replication import given_to, may_replicate, rules_of
 from s3ish.clock import Clock
 from s3ish.config import ReplicaTargetSettings, ReplicationSettings
 from s3ish.jobs.destination import Peer
+from s3ish.jobs.late import LateJob
 from s3ish.jobs.missing_targets import MissingTargetsJob
 from s3ish.jobs.replicas_here import ReplicasHere
 from s3ish.jobs.replicate import ReplicationJob
@@ -33,8 +34,8 @@ class Replicas:
     def jobs(self, store: Store, observer: Observer) -> Sequence[Job]:
         """Return the jobs that make the replicas of a store.
 
-        One is for all buckets here and one for each other server; two are for what was asked for once more, and for
-        servers that are not in the settings any more.
+        One is for all buckets here and one for each other server; three are for what was asked for once more, for
+        servers that are not in the settings any more, and for what is late.
         """
         here = ReplicationJob(store, rules_of, ReplicasHere(store, may_replicate, given_to), observer)
         sending = [
@@ -43,7 +44,7 @@ class Replicas:
         again = ReplicateAgainJob(store, rules_of)
         arns = self._clients.keys()
         missing = MissingTargetsJob(store, rules_of, arns, self._patience_seconds, observer)
-        return [here, *sending, again, missing]
+        return [here, *sending, again, missing, LateJob(store, rules_of)]
 
     def _peer(self, target: ReplicaTargetSettings, store: Store) -> Peer:
         client = self._clients[target.arn]

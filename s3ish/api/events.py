@@ -29,7 +29,7 @@ _AMENDMENTS = {
     "PutObjectAnnotation": "ObjectAnnotation:Put",
     "DeleteObjectAnnotation": "ObjectAnnotation:Delete",
 }
-_OF_BUCKETS_ALONE = ("ObjectRetention", "ObjectAnnotation")
+_OF_BUCKETS_ALONE = ("ObjectRetention", "ObjectAnnotation", "Replication")
 """Events that no bus receives."""
 _EMPTY_ETAG = "d41d8cd98f00b204e9800998ecf8427e"
 """What S3 shows of a delete marker."""
@@ -124,6 +124,7 @@ class Events:
             source=_SERVICE,
             storage_class=version.attributes.storage_class if occasion.name.startswith(_OF_CLASSES) else "",
             until_ns=version.restore.until_ns if version.restore else 0,
+            replication=occasion.replication,
         )
 
 

@@ -301,6 +301,7 @@ def _meaning(rule: ReplicationRule) -> Rule:
     source, destination = rule.source, rule.destination
     return Rule(
         destination=_place(destination),
+        id=rule.id or "",
         prefix=rule.prefix or prefix_of(rule.filter),
         tags=tuple(tags_of(rule.filter)),
         priority=rule.priority or 0,
@@ -311,6 +312,8 @@ def _meaning(rule: ReplicationRule) -> Rule:
         existing=_is_on(rule.existing),
         owned=destination.translation is not None,
         key_id=(destination.encryption.key_id or "") if destination.encryption else "",
+        measured=_is_on(destination.metrics),
+        timed=_is_on(destination.time),
     )
 
 

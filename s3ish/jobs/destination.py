@@ -5,12 +5,32 @@ from typing import Protocol
 from s3ish.model import Bucket, Version
 from s3ish.objects.replication import ReplicationRule
 
+REASONS = {
+    "NoSuchBucket": "DstBucketNotFound",
+    "KMS.NotFoundException": "DstKmsKeyNotFound",
+    "KMS.DisabledException": "DstKmsKeyInvalidState",
+    "KMS.KMSInvalidStateException": "DstKmsKeyInvalidState",
+}
+"""What events call the reason of a failure, by the code of the error.
 
-class Refused(Exception):
+https://docs.aws.amazon.com/AmazonS3/latest/userguide/replication-metrics-events.html
+"""
+REPLICA_GONE = "DstVersionNotFound"
+
+
+class _Failure(Exception):
+    """See the classes below; ``reason`` is what events call it, empty where it is about the version itself."""
+
+    def __init__(self, text: str, reason: str = "") -> None:
+        super().__init__(text)
+        self.reason = reason
+
+
+class Refused(_Failure):
     """A destination does not take a version, and will not as things are; the text says why."""
 
 
-class Unreachable(Exception):
+class Unreachable(_Failure):
     """A destination takes nothing now, or not this version; the text says why."""
 
 

@@ -105,7 +105,7 @@ class MissingTargetsJob:
                     continue
                 rules = rules_for(self._rules_of(held.record), found.record)
                 is_wanted = any(rule.destination == arn for rule in rules)
-                await settle(self._store, found.record, rules, waits, failed=is_wanted)
+                await settle(self._store, found.record, rules, waits, {arn: "DstBucketNotFound"} if is_wanted else {})
                 done += 1
                 if is_wanted:
                     self._observer.replication_failed(arn)

@@ -7,7 +7,7 @@ from datetime import datetime
 from msgspec.structs import replace
 
 from s3ish.errors import InternalError, NoSuchBucket, S3Error, SlowDown
-from s3ish.jobs.destination import Refused, Unreachable
+from s3ish.jobs.destination import REASONS, Refused, Unreachable
 from s3ish.model import Attributes, Bucket, Version
 from s3ish.objects.get import Replaced
 from s3ish.objects.replica import Given, replicate_here
@@ -34,14 +34,15 @@ class ReplicasHere:
         """See ``Destination``."""
         held = await self._store.find_bucket(rule.destination)
         if held is None:
-            raise Refused("the destination does not exist")
+            raise Refused("the destination does not exist", "DstBucketNotFound")
         destination = held.record
         if destination.versioning != "Enabled":
-            raise Refused("the destination does not keep versions")
+            raise Refused("the destination does not keep versions", "DstBucketUnversioned")
         if not self._may(bucket, destination, version, self._store.clock.service_now()):
             raise Refused("the owner of the bucket may not replicate into the destination")
         if version.attributes.lock and "object-lock" not in destination.documents:
-            raise Refused("the version is locked, and the destination has no object lock")
+            text = "the version is locked, and the destination has no object lock"
+            raise Refused(text, "DstBucketObjectLockConfigMissing")
         attributes = version.attributes
         if rule.storage_class:
             attributes = replace(attributes, storage_class=rule.storage_class)
@@ -54,10 +55,10 @@ class ReplicasHere:
         except Replaced:
             return  # there is nothing to replicate any more
         except NoSuchBucket as error:
-            raise Refused("the destination was removed") from error
+            raise Refused("the destination was removed", "DstBucketNotFound") from error
         except (SlowDown, InternalError) as error:
             raise Unreachable(error.message) from error
         except S3Error as error:
             if error.status < 500:
-                raise Refused(f"{error.code}: {error.message}") from error
+                raise Refused(f"{error.code}: {error.message}", REASONS.get(error.code, "")) from error
             raise Unreachable(error.message) from error

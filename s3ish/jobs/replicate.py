@@ -113,16 +113,19 @@ class ReplicationJob:
             await self._store.commit([REPLICATIONS.drop(row)], [REPLICATIONS.expect(row, value)])
             return
         rules = rules_for(self._rules_of(held.record), found.record)
-        outcomes = [await self._to(rule, held.record, found.record) for rule in rules if not rule.is_elsewhere]
-        if None not in outcomes:
+        here = [rule for rule in rules if not rule.is_elsewhere]
+        outcomes = {rule.destination: await self._to(rule, held.record, found.record) for rule in here}
+        if None not in outcomes.values():
+            failures = {name: outcome for name, outcome in outcomes.items() if isinstance(outcome, str)}
             waits = REPLICATIONS.expect(row, value)
             try:
-                await settle(self._store, found.record, rules, waits, failed=False in outcomes)
+                await settle(self._store, found.record, rules, waits, failures)
             except S3Error as error:  # of this version alone, as where its sidecar cannot be written: others go on
                 log.warning("replicated, but not noted", bucket=bucket, key=key, error=error.message)
 
-    async def _to(self, rule: ReplicationRule, bucket: Bucket, version: Version) -> bool | None:
-        """Replicate to one destination; return whether it took the version, None if that is not known yet."""
+    async def _to(self, rule: ReplicationRule, bucket: Bucket, version: Version) -> str | bool | None:
+        """Replicate to one destination; return True if it took the version, the reason for events if it refused it, and
+        None if that is not known yet."""
         name = rule.destination
         if name in self._rests and self._rests[name].seconds:
             return None
@@ -140,7 +143,7 @@ class ReplicationJob:
             log.error(
                 "not replicated", bucket=bucket.name, key=version.key, version=version.id, to=name, error=str(error)
             )
-            return False
+            return error.reason
         if self._rests.pop(name, None):
             log.info("replication goes on", destination=name)
         self._observer.replicated(name, version.size)

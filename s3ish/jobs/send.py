@@ -139,7 +139,7 @@ class SendingJob:
             return True
         version, rules = found.record, rules_for(self._rules_of(held.record), found.record)
         rule = next((rule for rule in rules if rule.destination == self._arn), None)
-        failed = False
+        failures: dict[str, str] = {}
         try:
             if rule:
                 await self._peer.replicate(held.record, version, rule)
@@ -147,12 +147,12 @@ class SendingJob:
         except (Unreachable, S3Error, OSError) as error:
             if not self._gives_up(row, error):
                 return self._wait(error)
-            failed = self._refused(rule, bucket, key, version.id, error)
+            failures = self._refused(rule, bucket, key, version.id, error)
         except Refused as error:
-            failed = self._refused(rule, bucket, key, version.id, error)
+            failures = self._refused(rule, bucket, key, version.id, error)
         self._tries.pop(row, None)
         try:
-            await settle(self._store, version, rules, SENDINGS.expect(row, value), failed=failed)
+            await settle(self._store, version, rules, SENDINGS.expect(row, value), failures)
         except S3Error as error:  # of this version alone, as where its sidecar cannot be written: others go on
             return self._wait(error)
         return True
@@ -172,11 +172,14 @@ class SendingJob:
             log.warning("replication waits for its destination", destination=self._arn, error=str(error))
         return False
 
-    def _refused(self, rule: ReplicationRule | None, bucket: str, key: str, version: str, error: Exception) -> bool:
+    def _refused(
+        self, rule: ReplicationRule | None, bucket: str, key: str, version: str, error: Exception
+    ) -> dict[str, str]:
+        """Note that a version has failed; return which destination has refused it, and the reason, for events."""
         assert rule
         self._observer.replication_failed(self._arn)
         log.error("not replicated", bucket=bucket, key=key, version=version, to=rule.destination, error=str(error))
-        return True
+        return {self._arn: getattr(error, "reason", "")}
 
     # --- what waits
 

@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterable, Sequence
 from msgspec import Struct
 
 from s3ish.index.protocol import Change
-from s3ish.model import Bucket, Garbage, Version
+from s3ish.model import Bucket, Garbage, Replicating, Version
 from s3ish.objects import usage
 from s3ish.objects.unreachable import drop_blobs, garbage_of
 from s3ish.tables.catalogue import CURRENT, USAGE, VERSIONS
@@ -120,12 +120,13 @@ def _garbage(before: Version, after: Version | None, is_amendment: bool) -> list
 class Occasion(Struct, frozen=True):
     """What becomes of a version that stays as it is, and targets of events may want to know.
 
-    ``name`` is that of the event (``ObjectRestore:Completed``).
+    ``name`` is that of the event (``ObjectRestore:Completed``); ``replication`` is what has become of a replica.
     """
 
     name: str
     bucket: Bucket
     version: Version
+    replication: Replicating | None = None
 
 
 Row = Change

@@ -13,8 +13,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from msgspec import Struct
 
 from s3ish.index.protocol import Change, Delete, Put
-from s3ish.model import Bucket, Tag, Version
-from s3ish.objects.consequences import Happening
+from s3ish.model import Bucket, Replicating, Tag, Version
+from s3ish.objects.consequences import Happening, Occasion
 from s3ish.objects.encodings import customer
 from s3ish.tables.catalogue import REPLICATIONS, SENDINGS
 
@@ -27,15 +27,17 @@ _KMS = "aws:kms"
 class ReplicationRule(Struct, frozen=True, kw_only=True):
     """One rule that is enabled.
 
-    ``destination`` is the name of a bucket or the ARN of one elsewhere; of several rules for one, that of the highest
-    ``priority`` counts. ``storage_class`` is that of replicas, "" for the version's own. ``markers`` says that delete
-    markers are replicated, ``encrypted`` that objects are whose encryption names a key, ``modifications`` that changes
-    of replicas are, ``existing`` that versions are which were there before the rule. ``owned`` says that replicas
-    belong to the owner of the destination, ``key_id`` is the key that encrypts those of objects whose encryption
-    names one.
+    ``id`` is that of the document. ``destination`` is the name of a bucket or the ARN of one elsewhere; of several
+    rules for one, that of the highest ``priority`` counts. ``storage_class`` is that of replicas, "" for the
+    version's own. ``markers`` says that delete markers are replicated, ``encrypted`` that objects are whose
+    encryption names a key, ``modifications`` that changes of replicas are, ``existing`` that versions are which
+    were there before the rule. ``owned`` says that replicas belong to the owner of the destination, ``key_id`` is
+    the key that encrypts those of objects whose encryption names one. ``measured`` says that failures have events,
+    ``timed`` that delays have.
     """
 
     destination: str
+    id: str = ""
     prefix: str = ""
     tags: tuple[Tag, ...] = ()
     priority: int = 0
@@ -46,6 +48,8 @@ class ReplicationRule(Struct, frozen=True, kw_only=True):
     existing: bool = False
     owned: bool = False
     key_id: str = ""
+    measured: bool = False
+    timed: bool = False
 
     @property
     def is_elsewhere(self) -> bool:
@@ -63,6 +67,12 @@ class ReplicationRule(Struct, frozen=True, kw_only=True):
         if version.attributes.encryption.get("type", "").startswith(_KMS) and not self.encrypted:
             return False
         return set(self.tags) <= set(version.attributes.tags)
+
+    def occasion(self, name: str, bucket: Bucket, version: Version, reason: str = "") -> Occasion:
+        """Return what an event of the rule is to report of a version; see ``Occasion``."""
+        destination = self.destination if self.is_elsewhere else f"arn:aws:s3:::{self.destination}"
+        told = Replicating(self.id, destination, version.modified_ns, reason)
+        return Occasion(f"Replication:{name}", bucket, version, told)
 
 
 RulesOf = Callable[[Bucket], Sequence[ReplicationRule]]

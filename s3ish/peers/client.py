@@ -17,7 +17,7 @@ from msgspec.structs import replace
 from s3ish.auth.sign_request import sign_request
 from s3ish.auth.sigv4 import canonical_query
 from s3ish.clock import Clock
-from s3ish.jobs.destination import Forbidden, Refused, Unreachable
+from s3ish.jobs.destination import REASONS, Forbidden, Refused, Unreachable
 from s3ish.outbound.http import Answer, Body, Connection, Unsendable, read_url
 
 _MOST_IDLE = 16
@@ -124,7 +124,7 @@ class Client:
         answer = await self._send(method, target, signed, content.body)
         code = element(answer, "Code")
         if answer.status in (401, 403) or code in _FORBIDDEN_CODES:
-            raise Forbidden(told(answer))
+            raise Forbidden(told(answer), REASONS.get(code, ""))
         if (
             answer.status in _LATER
             or code in _LATER_CODES
@@ -183,7 +183,7 @@ def told(answer: Answer) -> str:
 def check(answer: Answer) -> Answer:
     """Return an answer that is a success. Raises Refused; Unreachable where an upload did not become an object."""
     if answer.status >= 300:
-        raise Refused(told(answer))
+        raise Refused(told(answer), REASONS.get(element(answer, "Code"), ""))
     if element(answer, "Code"):  # the status was sent before the outcome was known
         raise Unreachable(told(answer))
     return answer

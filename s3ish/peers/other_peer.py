@@ -8,7 +8,7 @@ other; none is put on top of a later one.
 from msgspec.structs import replace
 
 from s3ish.errors import InvalidArgument
-from s3ish.jobs.destination import Refused
+from s3ish.jobs.destination import REPLICA_GONE, Refused
 from s3ish.model import Bucket, Version
 from s3ish.objects import versions
 from s3ish.objects.get import Replaced
@@ -67,7 +67,7 @@ class OtherPeer:
             if amended and not await amend(self._client, version, there, self._store.clock.service_ns()):
                 raise Refused("tags cannot be changed there")
         elif was_replicated(version):
-            raise Refused("the replica was removed, and is not made again as its source changes")
+            raise Refused("the replica was removed, and is not made again as its source changes", REPLICA_GONE)
         else:
             try:
                 await self._send(version, rule)

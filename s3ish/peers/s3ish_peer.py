@@ -1,6 +1,6 @@
 """Another s3ish: replicas there keep the version id of their source, so that a version is made once."""
 
-from s3ish.jobs.destination import Forbidden, Refused
+from s3ish.jobs.destination import REPLICA_GONE, Forbidden, Refused
 from s3ish.model import Bucket, Version
 from s3ish.objects.encodings.chain import Encodings
 from s3ish.objects.get import Replaced
@@ -78,7 +78,7 @@ class S3ishPeer:
             if await amend(client, version, version.id, now_ns, mark):
                 return None
             if was_replicated(version):
-                raise Refused("the replica was removed, and is not made again as its source changes")
+                raise Refused("the replica was removed, and is not made again as its source changes", REPLICA_GONE)
         headers = new_object(version, rule, now_ns)
         spans = spans_of(version, _LONGEST_BYTES)
         if spans:

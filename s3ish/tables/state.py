@@ -284,6 +284,13 @@ INVENTORY = Kept(
     "jobs/inventory.py",
 )
 JOBS = Kept("job/", JobState, "what has become of a job", "jobs/runner.py")
+LATE: Kept[bytes] = Kept(
+    "replication-late/",
+    bytes,
+    "from which row on versions have not been looked at that may miss the time of their rules; named after the "
+    "destination",
+    "jobs/late.py",
+)
 LEASES = Kept("lease/", Lease, "which process runs a job, until when", "jobs/runner.py")
 MISSING_TARGETS: Kept[int] = Kept(
     "missing-target/",
@@ -344,6 +351,7 @@ STATE_ROWS: tuple[Mark | Kept[Any], ...] = (
     GENERATION,
     INVENTORY,
     JOBS,
+    LATE,
     LEASES,
     LIFECYCLE,
     MISSING_TARGETS,

@@ -10,7 +10,7 @@ from urllib.parse import quote_plus
 
 import msgspec
 
-from s3ish.model import ACCOUNT, Event, dashed
+from s3ish.model import ACCOUNT, Event, Replicating, dashed
 from s3ish.targets.protocol import Message
 
 TEST = "TestEvent"
@@ -93,7 +93,7 @@ def _record(event: Event) -> dict[str, Any]:
         told["versionId"] = event.version_id
     told["sequencer"] = _sequencer(event)
     record: dict[str, Any] = {
-        "eventVersion": "2.3" if event.name.startswith(_LATER) else "2.1",
+        "eventVersion": "2.2" if event.replication else "2.3" if event.name.startswith(_LATER) else "2.1",
         "eventSource": "aws:s3",
         "awsRegion": event.region,
         "eventTime": _time(event.at_ns),
@@ -121,7 +121,23 @@ def _record(event: Event) -> dict[str, Any]:
     if event.name == _MOVED:
         moved = {"destinationStorageClass": event.storage_class}
         record["lifecycleEventData"] = {"transitionEventData": moved}
+    if event.replication:
+        record["replicationEventData"] = _replication(event.replication, is_marker=event.size is None)
     return record
+
+
+def _replication(told: Replicating, *, is_marker: bool) -> dict[str, str]:
+    """Return what a record says of a replica.
+
+    https://docs.aws.amazon.com/AmazonS3/latest/userguide/replication-metrics-events.html
+    """
+    data = {
+        "replicationRuleId": told.rule,
+        "destinationBucket": told.destination,
+        "s3Operation": "OBJECT_DELETE" if is_marker else "OBJECT_PUT",
+        "requestTime": _time(told.requested_ns),
+    }
+    return data | {"failureReason": told.reason} if told.reason else data
 
 
 def _bus(event: Event, number: str) -> dict[str, Any]:

@@ -167,6 +167,36 @@ def test_a_restore_that_is_done_at_once_and_a_transition_have_events_that_name_t
     assert begun[1]["source-ip-address"] == "127.0.0.1"
 
 
+def test_a_replication_that_has_failed_has_an_event_where_the_rule_is_measured(s3, notify, new_bucket):
+    source, destination = new_bucket("Enabled"), new_bucket("Enabled")
+    notify(source, queue(events=["s3:Replication:*"]) | {"EventBridgeConfiguration": {}})
+    rule = {
+        "ID": "to nowhere",
+        "Status": "Enabled",
+        "Priority": 1,
+        "Filter": {},
+        "DeleteMarkerReplication": {"Status": "Disabled"},
+        "Destination": {"Bucket": f"arn:aws:s3:::{destination}", "Metrics": {"Status": "Enabled"}},
+    }
+    role = "arn:aws:iam::000000000000:role/replicator"
+    s3.put_bucket_replication(Bucket=source, ReplicationConfiguration={"Role": role, "Rules": [rule]})
+    s3.delete_bucket(Bucket=destination)
+    made = s3.put_object(Bucket=source, Key="a b", Body=b"data")
+    (record,) = notify.came(source, 1)[0]["Records"]
+    data = record["replicationEventData"]
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", data.pop("requestTime"))
+    assert data == {
+        "replicationRuleId": "to nowhere",
+        "destinationBucket": f"arn:aws:s3:::{destination}",
+        "s3Operation": "OBJECT_PUT",
+        "failureReason": "DstBucketNotFound",
+    }
+    assert (record["eventVersion"], record["eventName"]) == ("2.2", "Replication:OperationFailedReplication")
+    told = record["s3"]["object"]
+    assert (told["key"], told["size"], told["versionId"]) == ("a+b", 4, made["VersionId"])
+    assert [it["detail-type"] for it in notify.came(source, 1, "bus")] == ["Object Created"]
+
+
 def test_an_access_list_brings_an_event_when_it_changes(s3, notify, bucket):
     s3.put_bucket_ownership_controls(
         Bucket=bucket, OwnershipControls={"Rules": [{"ObjectOwnership": "BucketOwnerPreferred"}]}
