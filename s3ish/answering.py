@@ -74,6 +74,7 @@ def make_s3(
         faults=faults,
         targets=Targets(targets.arns, (target.arn for target in settings.replication.targets)),
         queues=Queues(store, settings.notifications.backlog_events),
+        cors_origins=server.cors_origins,
     )
 
 

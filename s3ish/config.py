@@ -77,6 +77,9 @@ class ServerSettings(Section, frozen=True):
     website_domains: Annotated[
         Names, "Names under which bucket.name is the website of a bucket, or that are themselves the name of one."
     ] = ()
+    cors_origins: Annotated[
+        Names, "Origins whose pages may use buckets that have no CORS rules of their own; * stands for any text."
+    ] = ()
     trusted_proxies: Annotated[
         Names, "Addresses or networks of proxies whose X-Forwarded headers (-For, -Proto, -Host, -Port, -Prefix) count."
     ] = ()
@@ -427,6 +430,7 @@ ALIASES: Mapping[str, tuple[str, ...]] = {
     "server.region": ("S3ISH_REGION", *dropin.REGION),
     "server.url": ("S3ISH_URL", "MINIO_SERVER_URL"),
     "server.domains": ("S3ISH_DOMAINS", "MINIO_DOMAIN"),
+    "server.cors_origins": ("S3ISH_CORS_ORIGINS", "MINIO_API_CORS_ALLOW_ORIGIN"),
     "storage.volumes": ("S3ISH_VOLUMES", "MINIO_VOLUMES", *dropin.ROOTS),
     "storage.fsync": ("S3ISH_FSYNC",),
     "storage.default_buckets": ("S3ISH_DEFAULT_BUCKETS", *dropin.BUCKETS),

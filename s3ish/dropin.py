@@ -29,6 +29,13 @@ BUCKETS = (
 ROOTS = (f"{_S3MOCK}STORE_ROOT", f"{_S3MOCK}DOMAIN_ROOT")
 """Folders, each for one volume."""
 ALL_ADDRESSES = "0.0.0.0"  # noqa: S104 - what the command ``server`` listens on where it is not told
+OWN_PAGES = tuple(
+    f"{scheme}://{host}{port}"
+    for scheme in ("http", "https")
+    for host in ("localhost", "127.0.0.1")
+    for port in ("", ":*")
+)
+"""The origins of this machine, whose pages may use all buckets of what is started by the command ``server``."""
 ADDRESSES = ("MINIO_ADDRESS", "MINIO_CONSOLE_ADDRESS")
 """Variables that stand for flags of the command ``server``."""
 

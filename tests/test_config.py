@@ -74,6 +74,7 @@ def test_every_setting_has_a_variable_and_all_are_different():
             "s3ish.toml: server.domains: http://s3.test is not a host",
         ),
         ("[server]\ndomains = ['s3.test:9000']\n", "server.domains: s3.test:9000 is not a host name"),
+        ("[server]\ncors_origins = ['https://*.*']\n", "server.cors_origins: https://*.* is not an origin"),
         ("[server]\ndomains = ['*.s3.test']\n", "server.domains: *.s3.test is not a host name"),
         ("[server]\ndomains = ['S3.test']\n", "server.domains: S3.test is not a host name in lower case"),
         ("[server]\ndomains = ['.s3.test']\n", "server.domains: .s3.test is not a host name"),

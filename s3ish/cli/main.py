@@ -146,8 +146,8 @@ def server(
     """Serve directories, started as MinIO is.
 
     Each VOLUME is a directory on a drive of its own, or several: /mnt/drive{1...4}. Unlike serve it listens on all
-    addresses unless one is named, and so wants keys of your own; and it takes signatures for any region unless one is
-    named.
+    addresses unless one is named, and so wants keys of your own; it takes signatures for any region unless one is
+    named; and unless origins are, pages of this machine may use buckets without CORS rules.
     """
     ignored = {"--console-address": console_address, "--quiet": quiet, "--anonymous": anonymous}
     if names := [name for name, given in ignored.items() if given]:
@@ -169,6 +169,7 @@ def server(
             server__host=host,
             server__port=port,
             server__any_region=None if {"server.region", "server.any_region"} & {*named} else True,
+            server__cors_origins=None if "server.cors_origins" in named else dropin.OWN_PAGES,
             log__format="json" if as_json else None,
         )
     )

@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 
-from s3ish.api.cors import CORS, CorsRule
+from s3ish.api.cors import CORS, METHODS, CorsRule
 from s3ish.errors import AccessForbidden, BadRequest
 from s3ish.model import Bucket
 from s3ish.wire.shape import Headers, Written
@@ -15,6 +15,8 @@ from s3ish.wire.shape import Headers, Written
 _VARY = "Origin, Access-Control-Request-Headers, Access-Control-Request-Method"
 _METHODS = frozenset(("GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS"))
 """Methods that can be asked for; rules may name fewer."""
+_EXPOSED = ("ETag", "Content-Range", "x-amz-version-id", "x-amz-delete-marker", "x-amz-request-id")
+"""Headers that pages see by the rules of settings, beside those that browsers always show."""
 _LIMIT = 8192
 """So long, in bytes, an origin or a list of headers may be."""
 _NOT_ALLOWED = (
@@ -23,8 +25,21 @@ _NOT_ALLOWED = (
 )
 
 
-def preflight(bucket: Bucket | None, headers: Mapping[str, str], level: str) -> Written:
+def rules_for(origins: Sequence[str]) -> Sequence[CorsRule]:
+    """Return the rules of buckets that have none of their own, given the origins whose pages may do everything."""
+    if not origins:
+        return ()
+    return (CorsRule(methods=list(METHODS), origins=list(origins), headers=["*"], exposed=list(_EXPOSED)),)
+
+
+def preflight(
+    bucket: Bucket | None, headers: Mapping[str, str], level: str, default: Sequence[CorsRule] = ()
+) -> Written:
     """Answer what a browser asks before it sends a request to a bucket or an object.
+
+    Args:
+        level: what the request is about: ``service``, ``bucket`` or ``object``.
+        default: the rules of buckets that have none.
 
     Raises:
         BadRequest: it does not say from where, or which method, or there is no such method.
@@ -36,16 +51,16 @@ def preflight(bucket: Bucket | None, headers: Mapping[str, str], level: str) -> 
     if method and method not in _METHODS:
         raise BadRequest(f"Invalid Access-Control-Request-Method: {method[:64]}")
     told = method or "OPTIONS"
-    if bucket is None:
+    rules = _rules_of(bucket, default)
+    if bucket is None and (not rules or level == "service"):
         raise AccessForbidden("CORSResponse: Bucket not found", Method=told, ResourceType="BUCKET")
-    configuration = CORS.of(bucket)
-    if configuration is None:
+    if not rules:
         raise AccessForbidden("CORSResponse: CORS is not enabled for this bucket.", Method=told, ResourceType="BUCKET")
     if not method:
         raise BadRequest("Invalid Access-Control-Request-Method: null")
     wanted = [name.strip().lower() for name in headers.get("access-control-request-headers", "").split(",")]
     wanted = [name for name in wanted if name]
-    rule = _rule(configuration.rules, origin, method, wanted)
+    rule = _rule(rules, origin, method, wanted)
     if rule is None:
         raise AccessForbidden(_NOT_ALLOWED, Method=told, ResourceType=level.upper())
     answer = _shared(rule, origin)
@@ -54,14 +69,16 @@ def preflight(bucket: Bucket | None, headers: Mapping[str, str], level: str) -> 
     return Written(200, answer)
 
 
-def share(written: Written, bucket: Bucket, origin: str, method: str) -> None:
-    """Add to an answer, be it an error, what lets a page of an origin see it."""
-    configuration = CORS.of(bucket)
-    if configuration is None:
-        return
-    rule = _rule(configuration.rules, origin, method, ())
+def share(written: Written, bucket: Bucket | None, origin: str, method: str, default: Sequence[CorsRule] = ()) -> None:
+    """Add to an answer, be it an error, what lets a page of an origin see it; see ``preflight``."""
+    rule = _rule(_rules_of(bucket, default), origin, method, ())
     if rule is not None:
         written.headers += _shared(rule, origin)
+
+
+def _rules_of(bucket: Bucket | None, default: Sequence[CorsRule]) -> Sequence[CorsRule]:
+    configuration = CORS.of(bucket) if bucket else None
+    return configuration.rules if configuration else default
 
 
 def _rule(rules: Sequence[CorsRule], origin: str, method: str, wanted: Sequence[str]) -> CorsRule | None:

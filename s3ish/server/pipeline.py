@@ -7,7 +7,7 @@ and no way around any of them.
 import asyncio
 import contextlib
 import functools
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -48,7 +48,7 @@ from s3ish.server.accounts import Accounts, is_administrative
 from s3ish.server.addresses import Addresses
 from s3ish.server.admission import Admission
 from s3ish.server.body import Disconnected, Longest, RequestBody
-from s3ish.server.cors import preflight, share
+from s3ish.server.cors import preflight, rules_for, share
 from s3ish.server.document_room import DocumentRoom
 from s3ish.server.faults import FaultPoints
 from s3ish.server.post import open_form
@@ -98,6 +98,7 @@ class S3Application:
         access_log: what gathers the lines of requests for the owners of buckets; None if nothing does.
         targets: to which events and replicas can go.
         queues: the queues; None if there are none.
+        cors_origins: whose pages may use buckets without CORS rules.
     """
 
     def __init__(
@@ -117,7 +118,9 @@ class S3Application:
         access_log: AccessLog | None = None,
         targets: Targets = NO_TARGETS,
         queues: Queues | None = None,
+        cors_origins: Sequence[str] = (),
     ) -> None:
+        self._cors_rules = rules_for(cors_origins)
         self._targets = targets
         self._access_log = access_log
         self._accounts = accounts
@@ -359,7 +362,7 @@ class S3Application:
         """Answer a page that asks whether it may send a request from another origin."""
         held = await self._store.find_bucket(target.bucket) if target.bucket else None
         call.bucket = held.record if held else None
-        return preflight(call.bucket, call.headers, target.level)
+        return preflight(call.bucket, call.headers, target.level, self._cors_rules)
 
     def _admit(self, call: RequestRecord, operation: Operation) -> None:
         """Let a request in, if there are limits. Raises SlowDown."""
@@ -420,13 +423,12 @@ class S3Application:
         return operation, identity, now
 
     async def _share(self, call: RequestRecord, written: Written) -> None:
-        """Let a page of another origin see the answer, as far as the bucket allows it."""
+        """Let a page of another origin see the answer, as far as the bucket or the settings allow it."""
         if call.target is None or not call.target.bucket or call.method == "OPTIONS":
             return
         with contextlib.suppress(S3Error), translated():
             held = await self._store.find_bucket(call.target.bucket)
-            if held:
-                share(written, held.record, call.headers["origin"], call.method)
+            share(written, held.record if held else None, call.headers["origin"], call.method, self._cors_rules)
 
     async def _authorise(
         self,

@@ -515,6 +515,56 @@ def test_as_modules_of_testcontainers_start_and_wait_for_minio(start, tmp_path, 
     assert s3.head_bucket(Bucket="test-bucket")
 
 
+def ask_for_page(endpoint, path, origin, method="PUT"):
+    """Send what a browser sends before a page of an origin may upload; return the status and the origin allowed."""
+    headers = {"Origin": origin, "Access-Control-Request-Method": method, "Access-Control-Request-Headers": "x-any"}
+    asked = urllib.request.Request(endpoint + path, method="OPTIONS", headers=headers)
+    try:
+        with urllib.request.urlopen(asked) as answer:
+            return answer.status, answer.headers["access-control-allow-origin"]
+    except urllib.error.HTTPError as refused:
+        with refused:
+            return refused.code, refused.headers["access-control-allow-origin"]
+
+
+@pytest.mark.parametrize(
+    ("command", "given", "origin", "allowed"),
+    [
+        ("server", {}, "http://localhost:5173", "http://localhost:5173"),
+        ("server", {}, "http://localhost.example", None),
+        ("server", {"MINIO_API_CORS_ALLOW_ORIGIN": "https://app.example"}, "http://localhost:5173", None),
+        (
+            "serve",
+            {"S3ISH_CORS_ORIGINS": "https://a.example, https://*.b.example"},
+            "https://x.b.example",
+            "https://x.b.example",
+        ),
+        ("serve", {}, "http://localhost:5173", None),
+    ],
+)
+def test_pages_of_origins_that_settings_name_use_buckets_without_rules(
+    start, tmp_path, command, given, origin, allowed
+):
+    server = start(command, tmp_path / "data", "--port", "0", S3ISH_DEFAULT_BUCKETS="made", **MINIO, **given)
+    assert ask_for_page(server.endpoint, "/made/k", origin) == (200 if allowed else 403, allowed)
+    assert ask_for_page(server.endpoint, "/", origin) == (403, None)
+    s3 = client(server.endpoint)
+    s3.put_object(Bucket="made", Key="k", Body=b"x")
+    url = s3.generate_presigned_url("get_object", {"Bucket": "made", "Key": "k"})
+    with urllib.request.urlopen(urllib.request.Request(url, headers={"Origin": origin})) as answer:
+        assert answer.headers["access-control-allow-origin"] == allowed
+        assert ("ETag" in answer.headers.get("access-control-expose-headers", "")) is bool(allowed)
+
+
+def test_rules_of_a_bucket_take_the_place_of_those_of_settings(start, tmp_path):
+    server = start("server", tmp_path / "data", "--port", "0", S3ISH_DEFAULT_BUCKETS="made", **MINIO)
+    rule = {"AllowedMethods": ["PUT"], "AllowedOrigins": ["https://app.example"], "AllowedHeaders": ["*"]}
+    client(server.endpoint).put_bucket_cors(Bucket="made", CORSConfiguration={"CORSRules": [rule]})
+    assert ask_for_page(server.endpoint, "/made/k", "http://localhost:5173") == (403, None)
+    assert ask_for_page(server.endpoint, "/made/k", "https://app.example") == (200, "https://app.example")
+    assert ask_for_page(server.endpoint, "/not-there/k", "http://localhost:5173")[0] == 200, "the page sees the 404"
+
+
 def test_buckets_have_the_names_that_localstack_gives_them(start):
     server = start("serve", "--test", "--port", 0, "--bucket", "site:public")
     host = f"s3.localhost.localstack.cloud:{server.endpoint.rpartition(':')[2]}"
