@@ -10,7 +10,7 @@ from s3ish.auth.condition_keys import Circumstances
 from s3ish.auth.evaluator import Denied, Permit
 from s3ish.auth.lasting import NO_NAMES, Names
 from s3ish.auth.principals import Principal
-from s3ish.errors import AccessDenied, NoSuchBucket, S3Error
+from s3ish.errors import AccessDenied, NoSuchBucket
 from s3ish.model import Bucket, Owner
 from s3ish.objects.consequences import Cause
 from s3ish.objects.ingest import Source
@@ -100,15 +100,18 @@ class Context(Struct):
         decision = await decision_on(self.store, self.principal, permit, bucket, self.circumstances)
         return not isinstance(decision, Denied)
 
-    async def hide_missing(self, bucket: str, error: S3Error) -> S3Error:
-        """Return the error for an object that is not there: only those who may list a bucket learn that.
+    async def hide_missing(self, bucket: str) -> None:
+        """Check that the caller may learn that an object is not there: only those who may list a bucket do.
 
         https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html
+
+        Raises AccessDenied, NoSuchBucket.
         """
         permit = Permit("s3:ListBucket", bucket)
         record = await self._bucket_of(bucket)
         decision = await decision_on(self.store, self.principal, permit, record, self.circumstances)
-        return AccessDenied.because(decision.by) if isinstance(decision, Denied) else error
+        if isinstance(decision, Denied):
+            raise AccessDenied.because(decision.by)
 
     async def _bucket_of(self, name: str) -> Bucket:
         if self.bucket is not None and self.bucket.name == name:

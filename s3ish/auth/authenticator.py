@@ -233,9 +233,8 @@ class Authenticator:
         if user is None:
             raise InvalidAccessKeyId(AWSAccessKeyId=claim.access_key[:128])
         if not right and not any(_matches_v4(other, claim, key, presigned=presigned) for other in others):
-            error = mismatch(claim.access_key, claim.signature, *_texts(request, claim, claim.payload))
-            error.reason = self._diagnose(request, claim, user, now)
-            raise error
+            texts = _texts(request, claim, claim.payload)
+            raise mismatch(claim.access_key, claim.signature, *texts, self._diagnose(request, claim, user, now))
         if presigned:
             payload = read_presigned_payload(claim.payload, request.method)
         elif payload.mode in SIGNED_CHUNKS:

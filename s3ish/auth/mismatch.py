@@ -31,13 +31,16 @@ def _without_value(part: str) -> str:
     return f"{found[0]}REDACTED" if found and is_customer_key(found[0][:-1]) else part
 
 
-def mismatch(access_key: str, signature: str, text: str, canonical: str = "") -> SignatureDoesNotMatch:
+def mismatch(
+    access_key: str, signature: str, text: str, canonical: str = "", reason: str = ""
+) -> SignatureDoesNotMatch:
     """Return the error.
 
     Args:
         signature: the one that was sent.
         text: the string to sign.
         canonical: the canonical request, where there is one.
+        reason: what is wrong, for the operator, where that was found.
 
     Clients' keys to encrypt by are left out of both, since errors find their way into logs.
     """
@@ -51,4 +54,6 @@ def mismatch(access_key: str, signature: str, text: str, canonical: str = "") ->
     if canonical:
         details["CanonicalRequest"] = canonical
         details["CanonicalRequestBytes"] = canonical.encode("utf-8", "replace").hex(" ")
-    return SignatureDoesNotMatch(**details)
+    error = SignatureDoesNotMatch(**details)
+    error.reason = reason
+    return error

@@ -304,7 +304,6 @@ class S3Application:
         query = read_query(call.query)
         operation, identity, now = self._identify(call, target, query)
         stages, tick = call.stages, self._store.clock.monotonic
-        stages["signature"] = tick()
         body = call.body = RequestBody(receive, call.headers, call.appetite, self._longest)
         headers: Mapping[str, str] = call.headers
         source: Body = body
@@ -353,8 +352,9 @@ class S3Application:
             await self._authorise_said(call, operation, target, context, typed)
         try:
             response = await operation.handler(context, typed)
-        except (NoSuchKey, NoSuchVersion) as error:
-            raise await context.hide_missing(target.bucket, error) from error
+        except (NoSuchKey, NoSuchVersion):
+            await context.hide_missing(target.bucket)
+            raise
         written = shape.write(response, operation.status) if response is not None else Written(operation.status, [])
         return await self._faults.after(call, written) if self._faults else written
 
@@ -420,6 +420,7 @@ class S3Application:
         identity = self._authenticator.identify(request, now, others)
         if identity.uncovered:
             self._router.check_covered(operation, query, call.headers, identity.uncovered)
+        call.stages["signature"] = self._store.clock.monotonic()
         return operation, identity, now
 
     async def _share(self, call: RequestRecord, written: Written) -> None:

@@ -171,8 +171,9 @@ class _Visit:
         request = shape.wire(GetObjectRequest).read_request(labels, {}, headers, b"")
         try:
             response = await operation.handler(context, request)
-        except (NoSuchKey, NoSuchVersion) as error:
-            raise await context.hide_missing(self._bucket.name, error) from error
+        except (NoSuchKey, NoSuchVersion):
+            await context.hide_missing(self._bucket.name)
+            raise
         written = shape.write(response, operation.status)
         if response.website_redirect:
             if written.flow:

@@ -43,7 +43,7 @@ class FileGuard:
             last = self._shut and not self._inside
             self._changed.notify_all()
         if last:
-            self._release()
+            self._let_go()
 
     def shut(self) -> None:
         """Let no caller in; idempotent, and does not wait for who is inside."""
@@ -51,7 +51,7 @@ class FileGuard:
             idle = not self._shut and not self._inside
             self._shut = True
         if idle:
-            self._release()
+            self._let_go()
 
     def drain(self) -> None:
         """Shut, and wait until none is inside but those that were given up."""
@@ -61,4 +61,13 @@ class FileGuard:
                 self._changed.wait(_LOOK_SECONDS)
             idle = not self._inside
         if idle:
-            self._release()
+            self._let_go()
+
+    def _let_go(self) -> None:
+        """Release once, and forget the owner: what refers to each other stays in memory until it is searched for."""
+        release, self._release = self._release, _nothing
+        release()
+
+
+def _nothing() -> None:
+    pass
