@@ -152,6 +152,28 @@ class Authenticator:
             raise InvalidRequest(_UNSUPPORTED)
         raise InvalidArgument("Unsupported Authorization Type", **_argument(header))
 
+    def refuse_stranger(self, request: HttpRequest, now: datetime) -> None:
+        """Refuse a request that cannot be a user's with any body: by the scope, time and key of its signature.
+
+        Its signature is of Version 4. Whether it is right is seen by ``identify``, when the body is there.
+
+        Raises:
+            InvalidAccessKeyId, InvalidToken, ExpiredToken: no user has its key.
+            InvalidArgument: it is not signed so.
+            S3Error: its signature is not for this place and time.
+        """
+        region = "" if request.service in _WITHOUT_REGION else self._region
+        header, query = request.headers.get("authorization", ""), sigv4.read_query(request.raw_query)
+        scheme, _, text = header.partition(" ")
+        if scheme == ALGORITHM:
+            claim = claims.from_header(request, text, query, region, now)
+        elif not query.names.isdisjoint(claims.MARKS):
+            claim = claims.from_query(request, query, region, now)
+        else:
+            raise InvalidArgument("Unsupported Authorization Type", **_argument(header))
+        if self._find(claim.access_key, _token(request, query), now) is None:
+            raise InvalidAccessKeyId(AWSAccessKeyId=claim.access_key[:128])
+
     def identify_form(self, fields: Mapping[str, str], now: datetime) -> Authentication | None:
         """Return who signed the policy of a browser's form; None if it carries neither.
 

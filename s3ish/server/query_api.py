@@ -24,7 +24,7 @@ from s3ish.server.document_room import DocumentRoom
 from s3ish.server.iam import actions as iam
 from s3ish.server.query_call import Action, Call
 from s3ish.server.query_protocol import read_form, refusal, result
-from s3ish.server.signers import signer_of
+from s3ish.server.signers import refuse_stranger, signer_of
 from s3ish.wire.shape import Written
 
 _MAX_BYTES = 256 * 1024
@@ -79,6 +79,9 @@ class QueryApi:
         service = _SERVICES[name]
         answered = Answered(Written(500, []))
         try:
+            if found:
+                await self._registry.keep_up()
+                refuse_stranger(self._authenticator, request, name, circumstances.now)
             data = await body.document(_MAX_BYTES, needs_digest=False, room=self._room)
             await self._registry.keep_up()
             parameters = read_form(data)

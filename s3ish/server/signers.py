@@ -4,6 +4,8 @@ https://docs.aws.amazon.com/STS/latest/APIReference/CommonErrors.html
 """
 
 import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime
 
 from msgspec.structs import replace
@@ -33,6 +35,23 @@ _MISMATCH = (
 )
 
 
+def refuse_stranger(authenticator: Authenticator, request: HttpRequest, service: str, now: datetime) -> None:
+    """Refuse a call that cannot be a user's before its body is taken: it could be long.
+
+    Args:
+        service: what the call is for.
+        now: the time, UTC.
+
+    Raises:
+        MissingAuthenticationToken: there is no signature.
+        InvalidClientTokenId, ExpiredClientToken, SignatureDoesNotMatch, IncompleteSignature: it cannot be right.
+    """
+    if not request.headers.get("authorization") and not request.raw_query:
+        raise MissingAuthenticationToken
+    with _in_other_words(now):
+        authenticator.refuse_stranger(_signed(request, b"", service), now)
+
+
 def signer_of(authenticator: Authenticator, request: HttpRequest, data: bytes, service: str, now: datetime) -> User:
     """Return who signed a call, its body included.
 
@@ -46,16 +65,28 @@ def signer_of(authenticator: Authenticator, request: HttpRequest, data: bytes, s
         InvalidClientTokenId, ExpiredClientToken, SignatureDoesNotMatch, IncompleteSignature: it is not right.
         S3Error: it cannot be looked at.
     """
-    signed = {**request.headers, "x-amz-content-sha256": hashlib.sha256(data).hexdigest()}
+    with _in_other_words(now):
+        user = authenticator.identify(_signed(request, data, service), now).user
+    if user is None:
+        raise MissingAuthenticationToken
+    return user
+
+
+def _signed(request: HttpRequest, data: bytes, service: str) -> HttpRequest:
+    """Return a request as its signature must cover it: the body is covered, though no header says so."""
+    headers = {**request.headers, "x-amz-content-sha256": hashlib.sha256(data).hexdigest()}
+    return replace(request, headers=headers, service=service)
+
+
+@contextmanager
+def _in_other_words(now: datetime) -> Iterator[None]:
+    """Tell errors of a signature as services other than S3 do."""
     try:
-        user = authenticator.identify(replace(request, headers=signed, service=service), now).user
+        yield
     except S3Error as error:
         told = _told(error, now)
         told.reason = error.reason
         raise told from error
-    if user is None:
-        raise MissingAuthenticationToken
-    return user
 
 
 def _told(error: S3Error, now: datetime) -> S3Error:

@@ -11,7 +11,7 @@ from s3ish.identity.registry import Registry
 from s3ish.objects.queues import QueueError, Queues
 from s3ish.server.body import RequestBody
 from s3ish.server.document_room import DocumentRoom
-from s3ish.server.signers import signer_of
+from s3ish.server.signers import refuse_stranger, signer_of
 from s3ish.server.sqs_actions import ACTIONS, Call
 from s3ish.server.sqs_protocols import protocol_of
 from s3ish.wire.shape import Written
@@ -54,9 +54,10 @@ class QueueApi:
         answered = Answered(Written(500, []))
         protocol = protocol_of(request, request_id)
         try:
+            await self._keep_up()
+            refuse_stranger(self._authenticator, request, "sqs", circumstances.now)
             data = await body.document(_MAX_BYTES, needs_digest=False, room=self._room)
-            if self._registry:
-                await self._registry.keep_up()
+            await self._keep_up()
             user = signer_of(self._authenticator, request, data, "sqs", circumstances.now)
             answered.principal = principal_of(user)
             if self._registry:
@@ -76,3 +77,7 @@ class QueueApi:
             answered.code, answered.reason = error.code, error.reason
             answered.written = protocol.refuse(error.status, error.code, error.message, error.code)
         return answered
+
+    async def _keep_up(self) -> None:
+        if self._registry:
+            await self._registry.keep_up()

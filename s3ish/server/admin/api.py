@@ -57,6 +57,8 @@ class AdminApi:
         """
         answered = Answered(Written(500, []))
         try:
+            await self._registry.keep_up()
+            self._authenticator.refuse_stranger(_signed(request, b""), circumstances.now)
             data = await body.document(_MAX_BYTES, needs_digest=False, room=self._room)
             await self._registry.keep_up()
             user = self._authenticator.identify(_signed(request, data), circumstances.now).user
