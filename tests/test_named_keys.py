@@ -289,6 +289,38 @@ def test_a_bucket_has_a_key_by_default(server, arn):
     assert s3.put_object(Bucket="bucket", Key="k", ServerSideEncryption="AES256")["ServerSideEncryption"] == "AES256"
 
 
+def test_a_request_says_of_the_bucket_key_alone(server, arn):
+    """What says nothing of the type has that of the bucket."""
+    s3 = server.s3
+    s3.put_object(Bucket="bucket", Key="source", Body=WORDS)
+    rule = {"ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": "aws:kms", "KMSMasterKeyID": arn}}
+    for by_bucket in (True, False):
+        rules = {"Rules": [rule | {"BucketKeyEnabled": by_bucket}]}
+        s3.put_bucket_encryption(Bucket="bucket", ServerSideEncryptionConfiguration=rules)
+        for asked in ({}, {"BucketKeyEnabled": True}, {"BucketKeyEnabled": False}):
+            to, wanted = {"Bucket": "bucket", "Key": "k", **asked}, asked.get("BucketKeyEnabled", by_bucket)
+            answers = [
+                s3.put_object(**to, Body=WORDS),
+                s3.copy_object(**to, CopySource="bucket/source"),
+                s3.create_multipart_upload(**to),
+            ]
+            for answer in (*answers, s3.head_object(Bucket="bucket", Key="k")):
+                assert (answer["SSEKMSKeyId"], answer.get("BucketKeyEnabled", False)) == (arn, wanted)
+
+
+def test_a_bucket_key_is_refused_where_the_bucket_encrypts_otherwise(server, arn):
+    s3, code = server.s3, "InvalidArgument"
+    to = {"Bucket": "bucket", "Key": "k", "BucketKeyEnabled": True}
+    for kind in ("AES256", "aws:kms:dsse"):
+        rule = {"ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": kind}}
+        s3.put_bucket_encryption(Bucket="bucket", ServerSideEncryptionConfiguration={"Rules": [rule]})
+        assert refusal(s3.put_object, **to, Body=WORDS)[0] == code
+        assert refusal(s3.create_multipart_upload, **to)[0] == code
+    rule = {"ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": "aws:kms"}}
+    s3.put_bucket_encryption(Bucket="bucket", ServerSideEncryptionConfiguration={"Rules": [rule]})
+    assert refusal(s3.put_object, **to, Body=WORDS, SSECustomerAlgorithm="AES256", SSECustomerKey="k" * 32)[0] == code
+
+
 def test_parts_and_copies(server, arn):
     s3 = server.s3
     second = server.run("key", "create")

@@ -234,6 +234,7 @@ def _refuse_idle_copy(request: CopyObjectRequest, source: Version) -> None:
         or request.storage_class not in (None, source.attributes.storage_class)
         or request.website_redirect
         or request.server_side_encryption
+        or request.bucket_key_enabled is not None
         or request.customer_algorithm
         or request.checksum_algorithm
     )

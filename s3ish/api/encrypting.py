@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from s3ish.api.bucket_encryption import ENCRYPTION, EncryptionRule
 from s3ish.api.context import Context
 from s3ish.api.customer_keys import CustomerKey, customer_key_of
-from s3ish.api.object_headers import read_context
+from s3ish.api.object_headers import read_context, without_type
 from s3ish.api.shapes import AttributeHeaders, CustomerKeyHeaders
 from s3ish.auth.sigv4 import ALGORITHM
 from s3ish.errors import AccessDenied, InvalidArgument
@@ -120,14 +120,27 @@ async def encrypted(context: Context, request: AttributeHeaders, attributes: Att
         KMSNotFoundException, KMSDisabledException, KMSInvalidStateException: a named key may not be used.
     """
     given = writing_key_of(context, request)
+    bucket, asked = context.target, request.bucket_key_enabled
+    wanted = {} if given else attributes.encryption or _default(bucket)
+    if asked and not attributes.encryption and wanted.get("type") != "aws:kms":
+        raise without_type()
     if given is None:
-        wanted, bucket = attributes.encryption, context.target
-        require_version_4(context, wanted or _default(bucket))
-        if wanted.get("type") == "aws:kms" and request.bucket_key_enabled is None and _rule(bucket).bucket_key:
-            attributes = replace(attributes, encryption=wanted | {"bucket-key": "true"})
+        require_version_4(context, wanted)
+        if wanted.get("type") == "aws:kms" and (attributes.encryption or context.store.encodings.knows(cipher.NAME)):
+            attributes = replace(attributes, encryption=_with_bucket_key(wanted, asked, _rule(bucket)))
         return await encrypted_in(context.store, bucket, key, attributes)
     link = customer.new_link(given.reveal(), context.store.clock.random_bytes)
     return Encryption(replace(attributes, encryption={}), (link,), Keys(given))
+
+
+def _with_bucket_key(wanted: dict[str, str], asked: bool | None, rule: EncryptionRule) -> dict[str, str]:
+    """Return what is wanted of SSE-KMS, with a bucket key if the request wants one, or else the bucket.
+
+    https://docs.aws.amazon.com/AmazonS3/latest/userguide/configuring-bucket-key-object.html
+    """
+    without = {name: value for name, value in wanted.items() if name != "bucket-key"}
+    on = rule.bucket_key if asked is None else asked
+    return without | {"bucket-key": "true"} if on else without
 
 
 def writing_key_of(context: Context, request: CustomerKeyHeaders) -> CustomerKey | None:

@@ -103,12 +103,8 @@ def _metadata_of(metadata: dict[str, str]) -> dict[str, str]:
 def _encryption_of(request: AttributeHeaders) -> dict[str, str]:
     kind = request.server_side_encryption
     if kind is None:
-        if request.kms_key_id or request.kms_context or request.bucket_key_enabled:
-            raise InvalidArgument(
-                "Server Side Encryption with AWS KMS managed key requires HTTP header "
-                "x-amz-server-side-encryption : aws:kms",
-                ArgumentName="x-amz-server-side-encryption",
-            )
+        if request.kms_key_id or request.kms_context:
+            raise without_type()
         return {}
     if kind not in _ENCRYPTIONS:
         raise InvalidArgument(
@@ -141,6 +137,14 @@ def _encryption_of(request: AttributeHeaders) -> dict[str, str]:
             ArgumentValue=kind,
         )
     return kept
+
+
+def without_type() -> InvalidArgument:
+    """Return the refusal of what only SSE-KMS takes, in a request that does not ask for it."""
+    return InvalidArgument(
+        "Server Side Encryption with AWS KMS managed key requires HTTP header x-amz-server-side-encryption : aws:kms",
+        ArgumentName="x-amz-server-side-encryption",
+    )
 
 
 def read_context(text: str) -> dict[str, str]:
