@@ -31,6 +31,7 @@ _CUSTOMER_KEY = (
     "server-side-encryption-customer-key",
     "server-side-encryption-customer-key-md5",
 )
+_OF_PARTS = ("uploads", "uploadId")
 _COPY = (
     "x-amz-copy-source",
     "x-amz-copy-source-if-match",
@@ -66,6 +67,11 @@ def _deletes_object(operation: Operation) -> bool:
     return operation.level == "object" and operation.method == "DELETE" and not operation.query
 
 
+def _makes_of_parts(operation: Operation) -> bool:
+    parameters = {name for name, _ in operation.query}
+    return operation.level == "object" and operation.method == "POST" and not parameters.isdisjoint(_OF_PARTS)
+
+
 def _copies(operation: Operation) -> bool:
     return operation.header == "x-amz-copy-source"
 
@@ -96,8 +102,9 @@ _ROWS: tuple[tuple[Callable[[Operation], bool], tuple[str, ...], _Refusal], ...]
     (_writes_object, (*_COPY, "content-range"), _without_meaning),
     (_copies, ("range",), _without_meaning),
     (_writes_object, ("x-amz-write-offset-bytes",), _not_implemented),  # else it would replace what was to grow
+    (_makes_of_parts, ("x-amz-write-offset-bytes",), _not_implemented),
     # a write that its client meant to be conditional
-    (_replaces_object, ("if-unmodified-since",), _not_implemented),
+    (_replaces_object, ("if-match", "if-none-match", "if-unmodified-since"), _not_implemented),
     (_deletes_object, ("if-none-match", "if-unmodified-since"), _not_implemented),
 )
 

@@ -21,6 +21,8 @@ from s3ish.wire.shape import read_document, shape
 _HEADERS = frozenset(
     ("cache-control", "content-disposition", "content-encoding", "content-language", "content-type", "expires")
 )
+_CONDITIONS = ("if-match", "if-none-match", "if-unmodified-since")
+"""A form has none, and is refused for one: what its client wants kept would be replaced."""
 _OWN = frozenset(("success_action_redirect", "redirect", "success_action_status"))
 _PROOF = frozenset(("x-amz-algorithm", "x-amz-credential", "x-amz-date", "x-amz-signature", "x-amz-security-token"))
 
@@ -79,6 +81,7 @@ async def open_form(
 def _headers(own: Mapping[str, str], fields: Mapping[str, str]) -> dict[str, str]:
     """Return the headers that the fields stand for, with those of the request that still count."""
     found = {name: own[name] for name in ("host", "referer", "user-agent", "origin") if name in own}
+    found |= {name: given[name] for given in (own, fields) for name in _CONDITIONS if name in given}
     found |= {
         name: value
         for name, value in fields.items()

@@ -396,7 +396,14 @@ ENCRYPTION = "x-amz-server-side-encryption"
         ("UploadPart", "Content-Range", "bytes 0-1/2", (400, "InvalidArgument")),
         *(
             (name, "x-amz-write-offset-bytes", "0", (501, "NotImplemented"))
-            for name in ("CopyObject", "UploadPart", "UploadPartCopy", "RenameObject")
+            for name in (
+                "CopyObject",
+                "UploadPart",
+                "UploadPartCopy",
+                "RenameObject",
+                "CreateMultipartUpload",
+                "CompleteMultipartUpload",
+            )
         ),
         ("PutObject", "If-Unmodified-Since", LONG_AGO, (501, "NotImplemented")),
         ("CopyObject", "If-Unmodified-Since", LONG_AGO, (501, "NotImplemented")),

@@ -375,6 +375,31 @@ def test_tags_list_and_checksum_of_a_form(post, s3, bucket):
     assert post(bucket, signed(wrong, conditions)).outcome == (400, "BadDigest")
 
 
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("If-None-Match", "*"),
+        ("If-Match", '"0"'),
+        ("If-Unmodified-Since", "Sat, 01 Jan 2000 00:00:00 GMT"),
+        ("x-amz-write-offset-bytes", "3"),
+    ],
+)
+def test_a_form_that_would_replace_what_its_client_wants_kept_is_refused(
+    presign, raw, s3, bucket, unchanged, name, value
+):
+    s3.put_object(Bucket=bucket, Key="k", Body=b"old")
+    kind = {"Content-Type": f"multipart/form-data; boundary={BOUNDARY}"}
+    by_field = form_of(presign(bucket, "k", {name: value}, [{name: value}]).items())
+    by_header = form_of(presign(bucket, "k").items())
+    with unchanged(bucket):
+        assert raw("POST", f"/{bucket}", by_field, kind, keys=None).outcome == (501, "NotImplemented")
+        if not name.startswith("x-amz-"):  # of the headers of a form those of S3 are its fields
+            assert raw("POST", f"/{bucket}", by_header, kind | {name: value}, keys=None).outcome == (
+                501,
+                "NotImplemented",
+            )
+
+
 def test_a_form_for_no_bucket(post):
     assert post("no-such-bucket-at-all", {"key": "k"}).status in (403, 404)
 
