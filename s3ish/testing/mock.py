@@ -4,9 +4,11 @@ import contextlib
 import functools
 import inspect
 import os
+import sys
 from collections.abc import Iterator
 from typing import Any, TypeVar
 
+from s3ish.process.serve import CannotListen
 from s3ish.testing.mocked_class import MockedClass
 from s3ish.testing.server import Server
 
@@ -21,6 +23,41 @@ _OF_SERVICES = "AWS_ENDPOINT_URL_"
 """How variables begin that lead clients of one service elsewhere; the server answers for several."""
 _NO_PROXY = ("no_proxy", "NO_PROXY")
 """Hosts for which clients use no proxy; the first that is set counts."""
+
+
+_PORTS = range(15_000, 30_000)
+"""Where servers of mocks listen: below the ports that systems give to clients."""
+
+
+def _served(options: dict[str, Any]) -> Server:
+    """Return a server that serves, on the port of the last one of this process if that is free.
+
+    So clients that code under test keeps (a global, a cached function, a storage of Django) come to it in the next
+    mock too.
+    """
+    if not options.get("port"):
+        with contextlib.suppress(CannotListen):  # of a mock around this one, or of another process
+            return Server(**options | {"port": _PORTS[os.getpid() % len(_PORTS)]}).start()
+    return Server(**options).start()
+
+
+@contextlib.contextmanager
+def _fresh() -> Iterator[None]:
+    """Let libraries forget what they keep from before, and afterwards what they keep from within: boto3 the keys of its
+    session, s3fs listings."""
+    kept = getattr(sys.modules.get("boto3"), "DEFAULT_SESSION", None)
+    _forget(None)
+    try:
+        yield
+    finally:
+        _forget(kept)
+
+
+def _forget(session: Any) -> None:
+    if boto3 := sys.modules.get("boto3"):
+        vars(boto3)["DEFAULT_SESSION"] = session
+    if s3fs := sys.modules.get("s3fs"):
+        s3fs.S3FileSystem.clear_instance_cache()
 
 
 @contextlib.contextmanager
@@ -50,12 +87,21 @@ class _Mock:
 
     def __enter__(self) -> Server:
         with contextlib.ExitStack() as stack:
-            server = stack.enter_context(_mocked(stack.enter_context(Server(**self._options))))
+            server = _served(self._options)
+            stack.callback(server.stop)
+            stack.enter_context(_mocked(server))
+            stack.enter_context(_fresh())
             self._begun.append(stack.pop_all())
         return server
 
     def __exit__(self, *_: object) -> None:
         self._begun.pop().close()
+
+    async def __aenter__(self) -> Server:
+        return self.__enter__()
+
+    async def __aexit__(self, *_: object) -> None:
+        self.__exit__()
 
     def __call__(self, what: T) -> T:
         """Return a function that has a server of its own each time, or a class that has one. Raises TypeError."""
@@ -108,10 +154,11 @@ class _Mock:
 def mock_s3(what: Any = None, /, **options: Any) -> Any:
     """Run code with AWS's environment leading to a server of its own.
 
-    ``with mock_s3() as server:``, or ``@mock_s3`` and ``@mock_s3(buckets=("made",))`` on a function, a coroutine
-    function, a generator of either kind (a fixture) or a class of tests. Clients that are made within come to it
-    without a change of the code. A class has one server, also in ``setUpClass``, ``setup_class`` and fixtures within;
-    after each test it is as it was before. The environment is that of the process: threads share it.
+    ``with mock_s3() as server:`` (``async with`` is the same), or ``@mock_s3`` and ``@mock_s3(buckets=("made",))`` on a
+    function, a coroutine function, a generator of either kind (a fixture) or a class of tests. Clients that are made
+    within come to it without a change of the code, and those that are kept from an earlier mock of the process. A class
+    has one server, also in ``setUpClass``, ``setup_class`` and fixtures within; after each test it is as it was before.
+    The environment is that of the process: threads share it.
 
     Args:
         what: what is decorated.

@@ -64,7 +64,11 @@ class Server(Running):
         if self._server:
             raise RuntimeError("the server serves already: make another one")
         bound = bind("127.0.0.1", self._port)
-        listen(bound)
+        try:
+            listen(bound)
+        except BaseException:
+            bound.close()
+            raise
         self.endpoint = f"http://127.0.0.1:{bound.getsockname()[1]}"
         settled = Event()
         application = self._application = MemoryApplication(self._settings)
