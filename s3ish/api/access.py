@@ -11,6 +11,7 @@ from s3ish.api.rules import OwnershipControls, PublicAccessBlock, rules_of
 from s3ish.api.shapes import BucketRequest
 from s3ish.auth.lasting import with_principals
 from s3ish.auth.policy import read_policy
+from s3ish.auth.policy_fit import check_fit
 from s3ish.errors import (
     AccessDenied,
     InvalidBucketAclWithObjectOwnership,
@@ -55,6 +56,7 @@ PUBLIC_ACCESS_BLOCK = bucket_document(
 
 def _check_policy(text: str, bucket: Bucket) -> None:
     policy = read_policy(text, bucket.name)
+    check_fit(text)
     if rules_of(bucket).block.block_policy and policy.is_public:
         raise AccessDenied.because("the public access block refuses public policies")
 

@@ -105,6 +105,12 @@ https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazons3
 """
 
 
+def has_key(action: str, key: str) -> bool:
+    """Tell whether requests for an action can have a condition key; both in lower case, the action without ``s3:``."""
+    only = _ONLY.get(key.partition("/")[0])
+    return (only is None or action in only) and (key != "s3:versionid" or "version" in action)
+
+
 def values_of(principal: Principal, circumstances: Circumstances, action: str) -> Values:
     """Return what looks up the values of condition keys for a request.
 
@@ -118,9 +124,7 @@ def values_of(principal: Principal, circumstances: Circumstances, action: str) -
             found = tuple(value for name, value in circumstances.further if name == key)
             if found:
                 return found
-        family, slash, name = key.partition("/")
-        only = _ONLY.get(family)
-        if (only is not None and action not in only) or (key == "s3:versionid" and "version" not in action):
+        if not has_key(action, key):
             return ()
         find = _KEYS.get(key)
         if find is not None:
@@ -129,6 +133,7 @@ def values_of(principal: Principal, circumstances: Circumstances, action: str) -
             return _one(_source_of(circumstances.headers.get(key[3:], "")))
         if key.startswith("s3:x-amz-"):
             return _one(circumstances.headers.get(key[3:]))
+        family, slash, name = key.partition("/")
         tags = _FAMILIES.get(family) if slash else None
         return tuple(value for tag, value in tags(principal, circumstances) if tag.lower() == name) if tags else ()
 

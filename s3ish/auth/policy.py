@@ -82,7 +82,7 @@ class Statement(Struct, frozen=True):
 
     ``principals`` are pairs of kind and name; None in a policy that belongs to a principal. ``actions`` are those of
     S3, ``other_actions`` mean those of other services (all but them if ``not_actions``). ``name`` says which statement
-    it is, for those who ask why.
+    it is, for those who ask why; ``sid`` is what the policy calls it, empty if it does not.
     """
 
     name: str
@@ -96,6 +96,7 @@ class Statement(Struct, frozen=True):
     other_actions: tuple[Pattern, ...] = ()
     not_actions: bool = False
     condition_texts: tuple[tuple[str, str, tuple[str, ...]], ...] = ()
+    sid: str = ""
 
     @property
     def heads(self) -> frozenset[str]:
@@ -356,6 +357,7 @@ def _read(text: str, use: Use, bucket: str) -> Policy:
         raise MalformedPolicy("Policies must be valid JSON and the first byte must be '{'")
     try:
         document = json.loads(text, object_pairs_hook=_unique)
+        json.dumps(document, ensure_ascii=False).encode()  # half a surrogate pair is no text
     except (ValueError, RecursionError) as error:
         if isinstance(error.__cause__, MalformedPolicy):
             raise error.__cause__ from None
@@ -388,13 +390,15 @@ def _statement(item: Any, number: int, version: str, use: Use, bucket: str) -> S
         raise MalformedPolicy("Invalid policy syntax.")
     if unknown := item.keys() - _FIELDS:
         raise MalformedPolicy(f"Unknown field {min(unknown)[:64]}")
+    if not isinstance(item.get("Sid", ""), str):
+        raise MalformedPolicy("Invalid policy syntax.")
     if item.get("Effect") not in ("Allow", "Deny"):
         missing = "Effect" not in item
         raise MalformedPolicy("Missing required field Effect" if missing else f"Invalid effect: {item['Effect']}"[:128])
     not_actions, named_actions = _one_of(item, "Action")
     variables = version == _VERSIONS[1]
     meant = _actions(named_actions, use, inverted=not_actions)
-    not_resources, resources = _resources(item, use, meant, bucket)
+    not_resources, resources = _resources(item, use, bucket)
     not_principals, principals = _nobody(item) if use == "caller" else _whom(item, use)
     given = item.get("Condition", {})
     if not isinstance(given, dict):
@@ -404,7 +408,7 @@ def _statement(item: Any, number: int, version: str, use: Use, bucket: str) -> S
     except BadConditionError as error:
         raise MalformedPolicy(str(error)) from error
     return Statement(
-        name=item["Sid"] if isinstance(item.get("Sid"), str) and item["Sid"] else f"statement {number}",
+        name=item.get("Sid") or f"statement {number}",
         allows=item["Effect"] == "Allow",
         principals=principals,
         not_principals=not_principals,
@@ -414,6 +418,7 @@ def _statement(item: Any, number: int, version: str, use: Use, bucket: str) -> S
         conditions=conditions,
         other_actions=() if use == "bucket" else tuple(_other_actions(named_actions)),
         not_actions=not_actions and use != "bucket",
+        sid=item.get("Sid", ""),
         condition_texts=tuple(
             (operator, key.lower(), tuple(map(str, value if isinstance(value, list) else [value])))
             for operator, keys in given.items()
@@ -464,7 +469,7 @@ def _other_actions(patterns: list[str]) -> Iterator[Pattern]:
             yield Pattern(pattern, variables=False, ignore_case=True)
 
 
-def _resources(item: Mapping[str, Any], use: Use, meant: frozenset[str], bucket: str) -> tuple[bool, list[str]]:
+def _resources(item: Mapping[str, Any], use: Use, bucket: str) -> tuple[bool, list[str]]:
     """Return whether they are those that are not meant, and their patterns."""
     if use == "role":
         if "Resource" in item or "NotResource" in item:
@@ -472,28 +477,19 @@ def _resources(item: Mapping[str, Any], use: Use, meant: frozenset[str], bucket:
         return False, ["*"]
     inverted, texts = _one_of(item, "Resource")
     if use == "bucket":
-        _check_ours(texts, meant, bucket, inverted=inverted)
+        _check_ours(texts, bucket, inverted=inverted)
     elif any(text != "*" and not text.startswith("arn:") for text in texts):
         raise MalformedPolicy('Resource must be in ARN format or "*".')
     return inverted, texts
 
 
-def _check_ours(texts: list[str], meant: frozenset[str], bucket: str, *, inverted: bool) -> None:
+def _check_ours(texts: list[str], bucket: str, *, inverted: bool) -> None:
     """Check that the resources of a bucket's policy are the bucket and its objects. Raises MalformedPolicy."""
-    ours = []
     for text in texts:
-        name, slash, _ = text.removeprefix(_S3).partition("/")
+        name = text.removeprefix(_S3).partition("/")[0]
         fits = text.startswith(_S3) and Pattern(name, variables=False).matches(bucket, _NO_VALUES)
         if not fits and not inverted:
             raise MalformedPolicy("Policy has invalid resource")
-        ours.append(bool(slash) or name.endswith("*"))
-    if not inverted:
-        of_objects, of_buckets = any(ours), not all(text.removeprefix(_S3).count("/") for text in texts)
-        if not any(
-            (of_objects and actions.acts_on_objects(name)) or (of_buckets and actions.acts_on_buckets(name))
-            for name in meant
-        ):
-            raise MalformedPolicy("Action does not apply to any resource(s) in statement")
 
 
 def _nobody(item: Mapping[str, Any]) -> tuple[bool, None]:

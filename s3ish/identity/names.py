@@ -17,6 +17,7 @@ _SECRET_KEY = re.compile(r"[!-~]{8,128}")
 _TAG = re.compile(r"(?:[\w.:/=+@-]|[^\S\x00-\x1f\x85])*")
 _DESCRIPTION = re.compile(r"[\t\n\r -~\u00a1-\u00ff]{0,1000}")
 _MOST_TAGS = 50
+_SID = re.compile(r"[0-9A-Za-z]*")
 _SPACE = re.compile(r"\s+")
 
 
@@ -88,9 +89,14 @@ def check_document(text: str, most: int, read: Callable[[str], Policy] = read_po
     if length(text) > most:
         raise LimitExceeded(f"Maximum policy size of {most} bytes exceeded")
     try:
-        read(text)
+        policy = read(text)
     except MalformedPolicy as error:
         raise MalformedPolicyDocument(error.message) from error
+    if not all(_SID.fullmatch(statement.sid) for statement in policy.statements):
+        raise MalformedPolicyDocument(
+            "Statement IDs (SID) must be alpha-numeric. Check that your input satisfies the regular expression "
+            "[0-9A-Za-z]*"
+        )
     return text
 
 

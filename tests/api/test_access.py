@@ -15,6 +15,7 @@ from tests.api.conftest import OTHER, ROOT
 WAYS = ("header", "url", "form")
 
 OTHER_ARN = "arn:aws:iam::000000000000:user/other"
+DO_NOT_APPLY = "Conditions do not apply to combination of actions and resources in statement"
 EVERYBODY = "http://acs.amazonaws.com/groups/global/AllUsers"
 
 
@@ -226,7 +227,18 @@ def test_the_source_of_a_copy_needs_a_right_of_its_own(s3, other, shared, refuse
         ({"Condition": {"StringNearly": {"aws:UserAgent": "x"}}}, "Invalid Condition type : StringNearly"),
         ({"Condition": {"StringEquals": {"aws:Nothing": "x"}}}, "Policy has an invalid condition key"),
         ({"Strange": 1}, "Unknown field Strange"),
+        ({"Sid": ["a"]}, "Invalid policy syntax."),
+        ({"\ud800": 1}, "This policy contains invalid Json"),
         ({"Action": "s3:ListBucket"}, "Action does not apply to any resource(s) in statement"),
+        ({"Action": ["s3:GetObject", "s3:ListBucket"]}, "Action does not apply to any resource(s) in statement"),
+        ({"Action": ["s3:*", "s3:PutBucket*"]}, "Action does not apply to any resource(s) in statement"),
+        ({"Action": "s3:ListAllMyBuckets"}, "Action does not apply to any resource(s) in statement"),
+        ({"Condition": {"StringLike": {"s3:prefix": "a*"}}}, DO_NOT_APPLY),
+        ({"Condition": {"StringEquals": {"s3:x-amz-acl": "private"}}}, DO_NOT_APPLY),
+        ({"Condition": {"StringLike": {"s3:RequestObjectTag/a": "b"}}}, DO_NOT_APPLY),
+        ({"Condition": {"StringEquals": {"s3:VersionId": "v"}}}, DO_NOT_APPLY),
+        ({"Action": ["s3:PutObject", "s3:GetObject"], "Condition": {"Null": {"s3:x-amz-acl": "true"}}}, DO_NOT_APPLY),
+        ({"Action": "s3:*", "Condition": {"StringLike": {"s3:prefix": "a*"}}}, DO_NOT_APPLY),  # of objects alone
     ],
 )
 def test_a_policy_that_is_none(s3, shared, refused, change, message):
@@ -235,6 +247,29 @@ def test_a_policy_that_is_none(s3, shared, refused, change, message):
     answer = refused("MalformedPolicy", 400, s3.put_bucket_policy, Bucket=shared, Policy=json.dumps(document))
     assert answer["Error"]["Message"] == message
     refused("NoSuchBucketPolicy", 404, s3.get_bucket_policy, Bucket=shared)
+
+
+@pytest.mark.parametrize(
+    ("actions", "resources", "condition"),
+    [
+        ("s3:*", ["/*"], {}),
+        (["s3:Get*", "s3:ListBucket"], ["", "/*"], {}),
+        ("s3:GetObject", ["", "/*"], {}),
+        ("s3:*", ["", "/*"], {"StringLike": {"s3:prefix": "a*"}}),
+        ("s3:List*", ["", "/*"], {"StringLike": {"s3:prefix": "a*"}}),
+        (["s3:ListBucket", "s3:ListBucketVersions"], [""], {"StringLike": {"s3:prefix": "a*"}}),
+        ("s3:GetObjectVersion", ["/*"], {"StringEquals": {"s3:VersionId": "v"}}),
+        ("s3:PutObject", ["/*"], {"StringEquals": {"s3:x-amz-acl": "private", "aws:Referer": "x"}}),
+    ],
+)
+def test_a_policy_whose_actions_resources_and_conditions_fit(s3, shared, actions, resources, condition):
+    own = [f"arn:aws:s3:::{shared}{resource}" for resource in resources]
+    statement = {"Effect": "Deny", "Principal": "*", "Action": actions, "Resource": own, "Condition": condition}
+    s3.put_bucket_policy(Bucket=shared, Policy=json.dumps({"Statement": statement}))
+    refusing = [{**statement, "NotAction": ["s3:GetObject"]}, {**statement, "NotResource": own}]
+    for inverted, field in zip(refusing, ("Action", "Resource"), strict=True):
+        del inverted[field]
+        s3.put_bucket_policy(Bucket=shared, Policy=json.dumps({"Statement": {**inverted, "Condition": {}}}))
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{", "<x/>", '{"Statement": []}', "{" * 30_000, '{"a": 1, "a": 2}'])

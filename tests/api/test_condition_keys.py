@@ -31,7 +31,8 @@ def user(server, new_user):
 
 def asks(raw, s3, bucket, condition, keys=ROOT):
     """Whether a condition holds of a request for an object: a statement that denies it then."""
-    statement = {"Effect": "Deny", "Principal": "*", "Action": "s3:GetObject", "Resource": f"arn:aws:s3:::{bucket}/*"}
+    own = [f"arn:aws:s3:::{bucket}", f"arn:aws:s3:::{bucket}/*"]
+    statement = {"Effect": "Deny", "Principal": "*", "Action": "s3:*", "Resource": own}
     s3.put_bucket_policy(Bucket=bucket, Policy=document(statement | {"Condition": condition}))
     try:
         return raw("GET", f"/{bucket}/k", keys=keys).status == 403

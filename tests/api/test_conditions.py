@@ -111,9 +111,13 @@ def test_headers_say_nothing_of_tags_and_locks_that_a_body_gives(s3, other, refu
         bucket,
         to_other("s3:PutObjectTagging", "StringEquals", "s3:RequestObjectTag/team", "blue"),
         to_other("s3:PutObjectRetention", "StringEquals", "s3:object-lock-mode", "GOVERNANCE"),
-        to_other("s3:PutObjectLegalHold", "StringEquals", "s3:object-lock-mode", "GOVERNANCE"),
+        to_other("s3:PutObjectLegalHold", "StringEquals", "s3:object-lock-legal-hold", "OFF"),
     )
-    given = {"x-amz-tagging": "team=blue", "x-amz-object-lock-mode": "GOVERNANCE"}
+    given = {
+        "x-amz-tagging": "team=blue",
+        "x-amz-object-lock-mode": "GOVERNANCE",
+        "x-amz-object-lock-legal-hold": "OFF",
+    }
 
     def add(request, **_):
         for name, value in given.items():

@@ -421,3 +421,16 @@ def test_a_role_trusts_the_user_that_it_named_and_no_later_one(server, iam, new_
     key = iam.create_access_key(UserName=name)["AccessKey"]
     again = client(server, "sts", (key["AccessKeyId"], key["SecretAccessKey"]))
     assert code_of(again.assume_role, RoleArn=arn, RoleSessionName="job") == "AccessDenied"
+
+
+@pytest.mark.parametrize("sid", ["with space", "with-dash", "ü", "a.b", 1, ["a"], None])
+def test_statements_of_iam_have_ids_of_letters_and_digits(iam, new_user, sid):  # those of a bucket have others too
+    name, _ = new_user()
+    policy, trust = document(allowing("s3:*", Sid=sid)), json.loads(trusting({"AWS": ACCOUNT}))
+    trust["Statement"][0]["Sid"] = sid
+    wrong = "MalformedPolicyDocument"
+    assert code_of(iam.create_policy, PolicyName="sids", PolicyDocument=policy) == wrong
+    assert code_of(iam.put_user_policy, UserName=name, PolicyName="sids", PolicyDocument=policy) == wrong
+    assert code_of(iam.create_role, RoleName="sids", AssumeRolePolicyDocument=json.dumps(trust)) == wrong
+    iam.put_user_policy(UserName=name, PolicyName="sids", PolicyDocument=document(allowing("s3:*", Sid="Stmt1")))
+    iam.delete_user_policy(UserName=name, PolicyName="sids")

@@ -709,6 +709,13 @@ def test_what_is_public(statement, public):
         ({"Condition": {"IpAddress": {"aws:SourceIp": "10.0.0.300"}}}, "Invalid condition value"),
         ({"Condition": {"Bool": {"aws:SecureTransport": "yes"}}}, "Invalid condition value"),
         ({"Sid": 1, "Extra": 2}, "Unknown field"),
+        ({"Sid": 1}, "Invalid policy syntax"),
+        ({"Sid": ["a"]}, "Invalid policy syntax"),
+        ({"Sid": {"a": 1}}, "Invalid policy syntax"),
+        ({"Sid": None}, "Invalid policy syntax"),
+        ({"Sid": "\ud800"}, "invalid Json"),
+        ({"Effect": "\ud800"}, "invalid Json"),
+        ({"\udfff": 1}, "invalid Json"),
     ],
 )
 def test_statements_that_are_none(change, message):

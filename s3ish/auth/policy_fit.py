@@ -1,0 +1,59 @@
+"""Whether the parts of a bucket's policy fit each other: S3 refuses to take one of which a part could never apply.
+
+A policy that is kept is read without that: it may be older than what is known here of a key.
+https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazons3.html
+"""
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+from s3ish.auth.actions import actions_matching, acts_on_buckets, acts_on_objects
+from s3ish.auth.condition_keys import has_key
+from s3ish.errors import MalformedPolicy
+
+
+def check_fit(text: str) -> None:
+    """Check a policy of a bucket that was read: each action must have a resource, each condition a use for each action.
+
+    Of an action with wildcards one that it means is enough.
+
+    Raises:
+        MalformedPolicy: one has none.
+    """
+    found = json.loads(text)["Statement"]
+    for statement in [found] if isinstance(found, dict) else found:
+        keys = [key.lower() for asked in statement.get("Condition", {}).values() for key in asked]
+        for meant in _actions(statement):
+            acting = frozenset(action for action in meant if _acts(action, statement))
+            if not acting:
+                raise MalformedPolicy("Action does not apply to any resource(s) in statement")
+            if not all(any(has_key(action, key) for action in acting) for key in keys):
+                raise MalformedPolicy("Conditions do not apply to combination of actions and resources in statement")
+
+
+def _actions(statement: dict[str, Any]) -> Iterator[frozenset[str]]:
+    """Yield what each action of a statement means; of ``NotAction`` what all together leave."""
+    patterns = _list(statement.get("Action", ()))
+    if patterns:
+        yield from map(actions_matching, patterns)
+        return
+    left = actions_matching("*")
+    for pattern in _list(statement["NotAction"]):
+        left -= actions_matching(pattern)
+    yield left
+
+
+def _acts(action: str, statement: dict[str, Any]) -> bool:
+    """Whether a statement has a resource on which an action acts."""
+    resources = _list(statement.get("Resource", ()))
+    if not resources:  # all but some
+        return acts_on_objects(action) or acts_on_buckets(action)
+    names = [resource.removeprefix("arn:aws:s3:::") for resource in resources]
+    return (acts_on_objects(action) and any("/" in name or name.endswith("*") for name in names)) or (
+        acts_on_buckets(action) and any("/" not in name for name in names)
+    )
+
+
+def _list(value: Any) -> list[str]:
+    return [value] if isinstance(value, str) else list(value)
