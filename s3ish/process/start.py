@@ -129,7 +129,7 @@ class Preparation:
             seen = int(await GENERATION.value(store.index) or 0)  # the volumes within reach may have seen fewer
             generation = max(volumes.generation, seen) + 1
             await adopt(store, generation)  # the index first: whatever comes between, it is not the older one
-            volumes.write_generation(generation)
+            volumes.write_generation(generation, self._clock.sequence())
             await recover(store)
             await _note_master_keys(store)
             try:
@@ -274,6 +274,8 @@ def build(
         Unavailable: it would.
         IndexFailure, BlobError, OSError: it cannot be built there, or of these volumes.
     """
+    if len(volumes) > 1:  # of one that takes no writes it is not believed what the others lack
+        volumes.probe()
     draft = place.draft()
 
     async def fill() -> Counter[str]:

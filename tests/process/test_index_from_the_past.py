@@ -9,6 +9,8 @@ from contextlib import closing
 import pytest
 
 from s3ish import config_sources
+from s3ish.blob.protocol import VolumeError
+from s3ish.blob.volumes.volume import Volume
 from s3ish.integrity.garbage import GarbageJob
 from s3ish.integrity.orphans import SweepJob
 from s3ish.objects import buckets, multipart
@@ -351,6 +353,37 @@ def test_drives_may_be_away_one_after_the_other_before_any_was_swept(tmp_path, o
     for root in roots:
         lose(index_files(root))
     serve(settings, look_at_all_later)
+
+
+@pytest.mark.parametrize("were_away", [False, True])
+def test_a_removal_stands_though_the_drive_of_the_index_took_it_no_more(tmp_path, monkeypatch, were_away):  # case 160
+    """A drive that lets nothing be written can be read, and so can the sidecars of what was removed from the others."""
+    roots = [tmp_path / str(number) for number in range(3)]
+    settings = config_sources.load({"storage.volumes": [*map(str, roots)], "storage.fsync": False}, {})
+    serve(settings, nothing)
+    for away in (0, 1, 2) if were_away else ():
+        os.rename(roots[away], tmp_path / "away")
+        roots[away].write_bytes(b"")
+        serve(settings, nothing)
+        roots[away].unlink()
+        os.rename(tmp_path / "away", roots[away])
+    serve(settings, fill_three)
+    (index,) = [number for number, root in enumerate(roots) if index_files(root).exists()]
+
+    def refuse(original):
+        def call(volume, *arguments, **others):
+            if volume.position == index:
+                raise VolumeError("Read-only file system")
+            return original(volume, *arguments, **others)
+
+        return call
+
+    with monkeypatch.context() as patched:
+        for name in ("unlink", "remove", "probe", "create", "rename"):
+            patched.setattr(Volume, name, refuse(getattr(Volume, name)))
+        serve(settings, remove_some)
+        lose(index_files(roots[index]))
+        serve(settings, look_at_three)
 
 
 async def change_some(store):

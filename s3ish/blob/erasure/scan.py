@@ -140,8 +140,10 @@ class Scan:
         """Return a blob that has a sidecar, given the volumes that list it, and the copies on those."""
         meant = set(sidecar.ref.volumes)
         having = {position for position, copy in copies.items() if isinstance(copy, Sidecar)}
-        lacking = meant.difference(positions, self._lost, self._volumes.behind, self._volumes.away)
-        outdated = having <= self._volumes.behind and bool(lacking)
+        lacking = meant.difference(positions, self._lost, self._volumes.away)
+        written = sidecar.revision
+        doubtful = all(self._volumes.may_lack_removal(position, written) for position in having)
+        outdated = doubtful and any(self._volumes.must_hold(position, written) for position in lacking)
         return Found(blob, sidecar, complete=len(having) > min(sidecar.ref.m, len(meant) - 1), outdated=outdated)
 
     def _verdict(self, copies: Copies) -> BlobError | None:

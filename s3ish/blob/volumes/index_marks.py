@@ -3,8 +3,9 @@
 ``.s3ish/generation`` says in decimal how many starts it has seen, ``.s3ish/commits`` how many commits: an index that
 has seen fewer does not know what was stored since. It was put back from a copy, or its log was lost, or its drive was
 away. The generation is flushed. The commits are not: what a cut of the power takes from them weakens them, no more.
-``.s3ish/behind`` says that it has missed a start, and may still hold what was removed meanwhile. The generation does
-not say it: it is that of the last start that the volume has seen, as what was written since is on it.
+``.s3ish/behind`` says that it has missed a start, and may still hold what was removed meanwhile; it has the sequence of
+the moment when it was back. The generation does not say it: it is that of the last start that the volume has seen, as
+what was written since is on it.
 """
 
 import os
@@ -17,6 +18,8 @@ from s3ish.blob.volumes.calls import Calls
 from s3ish.blob.volumes.identity import PRIVATE
 
 GENERATION, COMMITS, BEHIND = f"{PRIVATE}/generation", f"{PRIVATE}/commits", f"{PRIVATE}/behind"
+FOR_EVER = 1 << 63
+"""After every sequence."""
 _FLAGS = os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 
@@ -46,10 +49,8 @@ class IndexMarks:
 
         Raises VolumeError if the volume does not answer.
         """
-        with self._calls.to(COMMITS), suppress(OSError, ValueError):
-            text = self._read(COMMITS)
-            number = int(text.partition(b" ")[0])
-            return number if text == _text(number) else 0
+        with self._calls.to(COMMITS), suppress(OSError):
+            return _number(self._read(COMMITS))
         return 0
 
     def write_generation(self, number: int) -> None:
@@ -67,18 +68,29 @@ class IndexMarks:
             os.rename(temporary, GENERATION, src_dir_fd=self._root, dst_dir_fd=self._root)
         self._sync_entries()
 
-    def is_behind(self) -> bool:
-        """Whether it has missed a start and was not looked through since; see the module. Raises VolumeError."""
-        with self._calls.to(BEHIND), suppress(FileNotFoundError):
-            os.stat(BEHIND, dir_fd=self._root, follow_symlinks=False)
-            return True
-        return False
+    def behind(self) -> int:
+        """Return until when it may have missed removals, as a sequence; 0 if it has missed none.
 
-    def fall_behind(self) -> None:
-        """Remember durably that it has missed a start. Raises VolumesFull, VolumeError."""
-        if not self.is_behind():
+        Raises VolumeError if the volume does not answer.
+        """
+        with self._calls.to(BEHIND):
+            try:
+                return _number(self._read(BEHIND)) or FOR_EVER
+            except FileNotFoundError:
+                return 0
+            except OSError:
+                return FOR_EVER
+
+    def fall_behind(self, until: int) -> None:
+        """Remember durably until when it may have missed removals. Raises VolumesFull, VolumeError."""
+        with self._calls.to(BEHIND):
+            descriptor = os.open(BEHIND, os.O_WRONLY | os.O_CREAT | _FLAGS, 0o600, dir_fd=self._root)
+        try:
             with self._calls.to(BEHIND):
-                os.close(os.open(BEHIND, os.O_WRONLY | os.O_CREAT | _FLAGS, 0o600, dir_fd=self._root))
+                os.pwrite(descriptor, _text(until), 0)
+            self._sync(descriptor)
+        finally:
+            os.close(descriptor)
         self._sync_entries()
 
     def catch_up(self) -> None:
@@ -109,6 +121,14 @@ class IndexMarks:
             return os.read(descriptor, 100)
         finally:
             os.close(descriptor)
+
+
+def _number(text: bytes) -> int:
+    """Return the number in a text; 0 if that is damaged."""
+    with suppress(ValueError):
+        number = int(text.partition(b" ")[0])
+        return number if text == _text(number) else 0
+    return 0
 
 
 def _text(number: int) -> bytes:

@@ -7,7 +7,8 @@ from typing import TypeVar
 
 import xxhash
 
-from s3ish.blob.protocol import Away, BlobError, InUse
+from s3ish.blob.protocol import Away, BlobError, InUse, VolumesFull
+from s3ish.blob.volumes.index_marks import FOR_EVER
 from s3ish.blob.volumes.volume import Volume
 from s3ish.threads import each_within
 
@@ -25,8 +26,7 @@ class Volumes:
         tolerated: how many of them may be out of reach or not answer.
         patience_seconds: after which time a volume counts as one that does not answer, if others can do without it.
 
-    ``behind`` are the positions of those that were away when the index began last, and may hold what was removed
-    meanwhile. ``reasons`` say why volumes are out of reach, and ``restored`` are the roots of those that were given
+    ``reasons`` say why volumes are out of reach, and ``restored`` are the roots of those that were given
     their identity back. ``mark`` tells this process from others, once it is a worker.
     """
 
@@ -36,7 +36,8 @@ class Volumes:
         self._volumes = tuple(volumes)
         self.tolerated, self.patience_seconds = tolerated, patience_seconds
         self.mark = ""
-        self.behind: frozenset[int] = frozenset()
+        self._until: dict[int, int] = {}  # of those behind: until when, as a sequence, they may have missed removals
+        self._full = self._unwritable = frozenset[int]()
         self.reasons: tuple[str, ...] = ()
         self.restored: tuple[str, ...] = ()
 
@@ -101,28 +102,48 @@ class Volumes:
         """Which generation of the index was the last to name what is on the volumes within reach."""
         return max(self._each(lambda volume: volume.marks.generation())[0].values(), default=0)
 
-    def write_generation(self, generation: int) -> None:
+    def write_generation(self, generation: int, now: int = FOR_EVER) -> None:
         """Write it to all volumes within reach; one that cannot take it is behind at the next start.
 
         One that is behind already says so itself from now on: it sees this start, and what is stored in it.
+
+        Args:
+            now: as a sequence.
         """
 
         def write(volume: Volume) -> None:
-            if volume.position in self.behind:
-                volume.marks.fall_behind()
+            if self._until.get(volume.position) == FOR_EVER:
+                volume.marks.fall_behind(now)
             volume.marks.write_generation(generation)
 
         self._each(write)
 
+    @property
+    def behind(self) -> frozenset[int]:
+        """The positions of those that may hold what was removed while they were away."""
+        return frozenset(self._until)
+
     def look_behind(self) -> None:
         """Find out which volumes are behind."""
-        found = self._each(lambda volume: (volume.marks.generation(), volume.marks.is_behind()))[0]
+        found = self._each(lambda volume: (volume.marks.generation(), volume.marks.behind()))[0]
         newest = max((generation for generation, _ in found.values()), default=0)
-        self.behind = frozenset(at for at, (generation, marked) in found.items() if marked or generation < newest)
+        until = {at: marked if generation == newest else FOR_EVER for at, (generation, marked) in found.items()}
+        self._until = {at: sequence for at, sequence in until.items() if sequence}
+
+    def may_lack_removal(self, position: int, written: int) -> bool:
+        """Whether what a volume holds may have been removed from the others, given when it was written, as a sequence.
+
+        It was away since, or lets nothing be removed.
+        """
+        return position in self._unwritable or written < self._until.get(position, 0)
+
+    def must_hold(self, position: int, written: int) -> bool:
+        """Whether a volume has what was written for it at a time, as a sequence, unless that was removed."""
+        return position not in self._full and not self.may_lack_removal(position, written)
 
     def catch_up(self) -> None:
         """No volume is behind any more."""
-        generation, self.behind = self.generation, frozenset()
+        generation, self._until = self.generation, {}
         self.write_generation(generation)
         self._each(lambda volume: volume.marks.catch_up())
 
@@ -160,14 +181,16 @@ class Volumes:
         return {position: volume.state if volume else "out of reach" for position, volume in enumerate(self._volumes)}
 
     def probe(self) -> None:
-        """Find out which volumes do not answer, if any; they are left alone from then on."""
-        self._each(lambda volume: volume.probe())
+        """Find out which volumes do not answer, if any; they are left alone from then on. And which take no writes."""
+        failures = self._each(lambda volume: volume.probe())[1]
+        self._full = frozenset(at for at, error in failures.items() if isinstance(error, VolumesFull))
+        self._unwritable = frozenset(failures) - self._full
 
     def again(self) -> "Volumes":
         """Return the same set, open once more; what is out of reach stays so."""
         volumes = [volume and volume.again() for volume in self._volumes]
         again = Volumes(volumes, tolerated=self.tolerated, patience_seconds=self.patience_seconds)
-        again.behind = self.behind
+        again._until, again._full, again._unwritable = self._until, self._full, self._unwritable
         return again
 
     def close(self) -> None:

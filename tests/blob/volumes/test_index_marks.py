@@ -6,10 +6,12 @@ from contextlib import closing, contextmanager
 
 import pytest
 
+from s3ish.blob.protocol import VolumeError, VolumesFull
 from s3ish.blob.volumes import commit_notes
 from s3ish.blob.volumes.commit_notes import CommitNotes
-from s3ish.blob.volumes.index_marks import COMMITS
+from s3ish.blob.volumes.index_marks import BEHIND, COMMITS
 from s3ish.blob.volumes.open_set import open_volumes
+from s3ish.blob.volumes.volume import Volume
 from s3ish.clock import Clock
 from tests.waiting import until
 
@@ -71,8 +73,8 @@ def test_a_volume_that_missed_a_start_is_behind_until_it_was_looked_through(tmp_
 
     def start(away=None):
         with opened(away) as volumes:
-            behind = volumes.behind
-            volumes.write_generation(volumes.generation + 1)
+            behind, generation = volumes.behind, volumes.generation + 1
+            volumes.write_generation(generation, 10 * generation)
             return behind
 
     assert start() == set()
@@ -82,8 +84,28 @@ def test_a_volume_that_missed_a_start_is_behind_until_it_was_looked_through(tmp_
     with opened() as volumes:
         assert volumes.behind == {0, 1, 2}
         assert volumes.generation == 4
+        assert [volumes.must_hold(position, 35) for position in range(3)] == [True, False, False]
+        assert [volumes.must_hold(position, 45) for position in range(3)] == [True, True, False]
+        assert [volumes.may_lack_removal(position, 35) for position in range(3)] == [False, True, True]
+    (tmp_path / "v0" / BEHIND).write_bytes(b"damaged")
+    with opened() as volumes:
+        assert volumes.may_lack_removal(0, 10**18), "until when is not known"
         volumes.catch_up()
     assert start() == set()
+
+
+def test_a_volume_that_takes_no_writes_may_hold_what_was_removed(tmp_path, monkeypatch):
+    def refuse(volume):
+        if volume.position:
+            raise (VolumesFull if volume.position == 2 else VolumeError)("no")
+
+    roots = [str(tmp_path / f"v{number}") for number in range(3)]
+    with closing(open_volumes(roots, clock=Clock(), fsync=False, missing=1)) as volumes:
+        monkeypatch.setattr(Volume, "probe", refuse)
+        volumes.probe()
+        with closing(volumes.again()) as again:
+            assert [again.may_lack_removal(position, 5) for position in range(3)] == [False, True, False]
+            assert [again.must_hold(position, 5) for position in range(3)] == [True, False, False]
 
 
 async def test_one_volume_is_told_before_anybody_goes_on():
