@@ -36,6 +36,9 @@ class Upkeep(Protocol):
     async def dead_makers(self) -> frozenset[str]:
         """Return the marks of processes that died: what they were making will never be finished (see ``Past``)."""
 
+    async def live_makers(self) -> frozenset[str]:
+        """Return the marks of processes that live: what they are making may be about to be committed."""
+
     async def forget_makers(self, makers: Iterable[str]) -> None:
         """Forget processes that died, after what they left has been dealt with."""
 
@@ -54,6 +57,9 @@ class NoUpkeep:
         """There is no volume."""
 
     async def dead_makers(self) -> frozenset[str]:
+        return frozenset()
+
+    async def live_makers(self) -> frozenset[str]:
         return frozenset()
 
     async def forget_makers(self, makers: Iterable[str]) -> None:

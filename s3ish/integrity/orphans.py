@@ -12,7 +12,7 @@ from typing import Literal, NamedTuple
 
 import structlog
 
-from s3ish.blob.paths import Past
+from s3ish.blob.paths import Past, maker_of
 from s3ish.blob.protocol import Swept
 from s3ish.index.protocol import Conflict
 from s3ish.integrity.blind_spots import BlindSpots, read_blind_spots
@@ -73,6 +73,8 @@ async def find_orphans(store: Store, past: Past, gaps: BlindSpots, *, remove: bo
             if remove and await store.flush():
                 await store.discard([garbage], all_parts=True)
             yield None
+        elif await _is_at_work_on(store, ref.id):
+            yield None
         elif is_finished(found, dead) and not gaps.cover(ref.id):
             yield Orphan(ref.id, UNNAMED, "doubted")
         elif remove and not gaps.cover(ref.id):
@@ -83,6 +85,8 @@ async def find_orphans(store: Store, past: Past, gaps: BlindSpots, *, remove: bo
     kept: list[Orphan] = []
 
     async def stays(blob: str) -> bool:
+        if await _is_at_work_on(store, blob):
+            return True
         if await references.is_named(blob) or await store.find_garbage(blob) or await store.removal.pins.hold(blob):
             return True
         if remove and gaps.cover(blob):
@@ -94,6 +98,14 @@ async def find_orphans(store: Store, past: Past, gaps: BlindSpots, *, remove: bo
         yield Orphan(swept.name, _STRAY, _state(swept, remove)) if swept.stray else None
         while kept:
             yield kept.pop()
+
+
+async def _is_at_work_on(store: Store, blob: str) -> bool:
+    """Whether a living process made a blob, which may be about to be committed however old it looks.
+
+    The clock may have been set back since, and a replica has the time of its source.
+    """
+    return maker_of(blob) in await store.upkeep.live_makers()
 
 
 def _state(swept: Swept, remove: bool) -> Literal["removed", "refused", "kept"]:

@@ -405,3 +405,23 @@ async def test_a_sweep_goes_on_where_the_index_has_no_room_for_what_it_mends(wor
     monkeypatch.undo()
     await sweep(store)
     assert await sealed(store) == await referenced(store)
+
+
+async def test_what_a_living_process_is_making_stays_whatever_its_time_says(world):
+    """The clock was set back since; or it is a replica, which has the time of its source."""
+    store, sweeper = world.open(mark="a" * 8), world.open(mark="b" * 8)
+    await make_bucket(store)
+    async with store.blobs.create("b/begun", 100_000) as writer:
+        await writer.write(sample(100_000))
+        half = await orphan(store, "half")
+        for path in [path for path in world.files_of(half.blob) if path.endswith("metadata.json")][1:]:
+            os.remove(path)  # it is sealed on one volume, and about to be on the others
+        whole = await orphan(store, "whole", size=10)
+        before = world.files()
+        job = await sweep(sweeper)
+        assert (job.removed, world.files()) == (0, before)
+        await writer.finish()
+        await writer.keep()
+    await store.blobs.close()
+    assert {half.blob.id, whole.blob.id} <= set(await sealed(sweeper))
+    assert (await sweep(sweeper)).removed == 3, "their maker has died"

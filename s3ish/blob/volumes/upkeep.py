@@ -51,6 +51,10 @@ class VolumesUpkeep:
         dead: frozenset[str] = await self._run(self._volumes.dead_workers)
         return dead
 
+    async def live_makers(self) -> frozenset[str]:
+        live: frozenset[str] = await self._run(self._volumes.live_workers)
+        return live
+
     async def forget_makers(self, makers: Iterable[str]) -> None:
         await self._run(self._volumes.forget_workers, makers)
 

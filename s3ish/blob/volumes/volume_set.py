@@ -161,9 +161,13 @@ class Volumes:
         """Return the marks of the workers that ended without ``forget_workers``."""
         return frozenset().union(*self._each(lambda volume: volume.locks.dead_workers())[0].values())
 
+    def live_workers(self) -> frozenset[str]:
+        """Return the marks of workers of a server that live and use them, and of commands that may write."""
+        return frozenset().union(*self._each(lambda volume: volume.locks.live_workers())[0].values())
+
     def are_used(self) -> bool:
-        """Whether a worker of a server lives that uses them, or a command that may write."""
-        return any(self._each(lambda volume: volume.locks.live_workers())[0].values())
+        """Whether there are any."""
+        return bool(self.live_workers())
 
     def forget_workers(self, marks: Iterable[str]) -> None:
         """Forget workers that end, or of which all that they left has been dealt with."""
