@@ -81,6 +81,8 @@ class _Provisional:
             return
         store = self._store
         store.leftovers.add(*self._refs)
+        if isinstance(error, S3Error) and isinstance(error.__cause__, blob.BlobError | IndexFailure):
+            return  # an engine failed, in the commit or after it
         if isinstance(error, S3Error | Conflicted | blob.BlobError | IndexFull):
             for ref in self._refs:
                 with suppress(blob.BlobError):

@@ -6,7 +6,15 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
-from s3ish.errors import AnnotationLimitExceeded, NoSuchAnnotation, PreconditionFailed, QuotaExceeded
+from s3ish.blob.protocol import Unwritable
+from s3ish.errors import (
+    AnnotationLimitExceeded,
+    NoSuchAnnotation,
+    PreconditionFailed,
+    QuotaExceeded,
+    ServiceUnavailable,
+)
+from s3ish.index.protocol import Unavailable
 from s3ish.integrity.inspect import Inspector
 from s3ish.integrity.rebuild import rebuild
 from s3ish.model import Attributes, Tag
@@ -226,3 +234,26 @@ async def test_a_bucket_that_changes_meanwhile_refuses_no_annotation(store, worl
         assert store.index.commits - before < 10
     assert (await head(store, "k")).annotations == ()
     await nothing_is_left_over(store, world)
+
+
+async def test_a_text_stays_where_it_is_not_known_whether_it_was_put(store, world, monkeypatch):
+    """The row names it, and the sidecar of the object could not be written; then the index gave no answer."""
+
+    async def refuse(*_, **__):
+        raise Unwritable("read-only")
+
+    commit = store.index.commit
+
+    async def commits_and_fails(*arguments):
+        await commit(*arguments)
+        raise Unavailable("the drive does not answer")
+
+    await put(store, "k", b"data")
+    await annotate(store, "k", "n", b"before" * 100)
+    for place, name, failure in ((store.blobs, "amend", refuse), (store.index, "commit", commits_and_fails)):
+        with monkeypatch.context() as patched:
+            patched.setattr(place, name, failure)
+            assert await outcome(annotate(store, "k", "n", f"by {name} ".encode() * 100)) is ServiceUnavailable
+        await run_jobs(store, world.clock)
+        assert await text(store, "k", "n") == f"by {name} ".encode() * 100
+        await nothing_is_left_over(store, world)
