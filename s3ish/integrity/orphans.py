@@ -67,13 +67,12 @@ async def find_orphans(store: Store, past: Past, gaps: BlindSpots, *, remove: bo
         except ValueError:
             yield Orphan(ref.id, "a sidecar of an unknown kind", "unknown")
             continue
-        if not past.holds(ref.id, sidecar.made_ns) or await references.is_reachable(ref, sidecar):
+        is_past = past.holds(ref.id, sidecar.made_ns)
+        if not is_past or await references.is_reachable(ref, sidecar) or await _is_at_work_on(store, ref.id):
             yield None
         elif garbage := await store.find_garbage(ref.id):
             if remove and await store.flush():
                 await store.discard([garbage], all_parts=True)
-            yield None
-        elif await _is_at_work_on(store, ref.id):
             yield None
         elif is_finished(found, dead) and not gaps.cover(ref.id):
             yield Orphan(ref.id, UNNAMED, "doubted")
