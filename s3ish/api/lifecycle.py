@@ -33,6 +33,8 @@ from s3ish.wire.shape import shape, wire
 
 MAX_RULES = 1000
 MAX_ID = 255
+MAX_SIZE = 1000 << 40
+"""Up to which size in bytes a filter may tell objects apart."""
 BODY_BYTES = 1024 * 1024
 SMALL_STAY, BY_CLASS = "all_storage_classes_128K", "varies_by_storage_class"
 """Which small objects no transition moves."""
@@ -170,8 +172,9 @@ def _check_rule(rule: LifecycleRule) -> None:
 def _check_sizes(found: LifecycleFilter) -> None:
     sizes = found.all_of or found
     least, most = sizes.greater_than, sizes.less_than
-    if (least is not None and least < 0) or (most is not None and most < 1):
-        raise InvalidArgument("'ObjectSizeGreaterThan' must be nonnegative and 'ObjectSizeLessThan' must be positive")
+    for name, size, lowest in (("ObjectSizeGreaterThan", least, 0), ("ObjectSizeLessThan", most, 1)):
+        if size is not None and not lowest <= size <= MAX_SIZE:
+            raise InvalidRequest(f"'{name}' should be between {lowest} and {MAX_SIZE}.")
     if least is not None and most is not None and least >= most:
         raise InvalidRequest("'ObjectSizeLessThan' has to be a value greater than 'ObjectSizeGreaterThan'.")
 

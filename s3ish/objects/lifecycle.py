@@ -16,6 +16,11 @@ from s3ish.model import Tag, Upload, Version
 
 CLASSES = ("STANDARD_IA", "INTELLIGENT_TIERING", "ONEZONE_IA", "GLACIER_IR", "GLACIER", "DEEP_ARCHIVE")
 """Where objects may go, each class before those behind it; STANDARD and others come before all."""
+_PREFERRED = ("STANDARD_IA", "ONEZONE_IA", "GLACIER_IR", "INTELLIGENT_TIERING", "GLACIER", "DEEP_ARCHIVE")
+"""Of several classes at once the last of these is taken.
+
+https://docs.aws.amazon.com/AmazonS3/latest/userguide/lifecycle-conflicts.html
+"""
 
 
 class Move(Struct, frozen=True, kw_only=True):
@@ -52,12 +57,15 @@ class Rule(Struct, frozen=True, kw_only=True):
     moves: tuple[Move, ...] = ()
     noncurrent_moves: tuple[Move, ...] = ()
 
-    def is_about(self, version: Version) -> bool:
-        """Whether a version is one that the rule speaks of; a delete marker has neither tags nor a size."""
+    def is_about(self, version: Version, *, covered: bool = False) -> bool:
+        """Whether a version is one that the rule speaks of.
+
+        A delete marker has no tags; its size is 0 if it is covered by a later version, and none if it is current.
+        """
         if not version.key.startswith(self.prefix):
             return False
-        if version.marker:
-            return not self.tags and self.greater_than is None and self.less_than is None
+        if version.marker and not covered and (self.greater_than is not None or self.less_than is not None):
+            return False
         return (
             set(self.tags) <= set(version.attributes.tags)
             and (self.greater_than is None or version.size > self.greater_than)
@@ -102,7 +110,7 @@ def noncurrent_expiry(rules: Sequence[Rule], version: Version, covered_ns: int, 
     dues = [
         Due(counted(covered_ns, rule.noncurrent_days, day_ns), rule.id)
         for rule in rules
-        if rule.noncurrent_days is not None and newer >= rule.newer_versions and rule.is_about(version)
+        if rule.noncurrent_days is not None and newer >= rule.newer_versions and rule.is_about(version, covered=True)
     ]
     return min(dues, key=_at, default=None)
 
@@ -144,7 +152,7 @@ def _last(version: Version, due: Sequence[str]) -> str:
     now = version.attributes.storage_class
     if version.marker:
         return ""
-    return max((name for name in due if is_behind(name, now)), key=CLASSES.index, default="")
+    return max((name for name in due if is_behind(name, now)), key=_PREFERRED.index, default="")
 
 
 def is_behind(storage_class: str, now: str) -> bool:

@@ -284,7 +284,10 @@ WRONG = {
         ("InvalidRequest", rules(EXPIRE | {"Filter": {"And": SAME}})),
         ("InvalidTag", rules(EXPIRE | {"Filter": {"Tag": {"Key": "aws:k", "Value": ""}}})),
         ("InvalidArgument", rules(EXPIRE | {"Filter": {"Prefix": "x" * 1025}})),
-        ("InvalidArgument", rules(EXPIRE | {"Filter": {"ObjectSizeGreaterThan": -1}})),
+        ("InvalidRequest", rules(EXPIRE | {"Filter": {"ObjectSizeGreaterThan": -1}})),
+        ("InvalidRequest", rules(EXPIRE | {"Filter": {"ObjectSizeLessThan": 0}})),
+        ("InvalidRequest", rules(EXPIRE | {"Filter": {"ObjectSizeLessThan": (1000 << 40) + 1}})),
+        ("InvalidRequest", rules(EXPIRE | {"Filter": {"ObjectSizeGreaterThan": (1000 << 40) + 1}})),
         (
             "InvalidRequest",
             rules(EXPIRE | {"Filter": {"And": {"ObjectSizeGreaterThan": 5, "ObjectSizeLessThan": 5}}}),

@@ -4,15 +4,15 @@ import pytest
 
 from s3ish.model import Attributes, Tag, Upload, Version
 from s3ish.objects import lifecycle
-from s3ish.objects.lifecycle import Due, Rule
+from s3ish.objects.lifecycle import Due, Move, Rule, transition
 from tests.objects.support import NO_BLOB, OWNER
 
 DAY_NS = 86_400 * 10**9
 TEN_THIRTY = 20_000 * DAY_NS + DAY_NS * 21 // 48
 
 
-def version(key="logs/a", *, size=100, tags=(), marker=False):
-    attributes = Attributes(tags=tuple(Tag(*tag) for tag in tags))
+def version(key="logs/a", *, size=100, tags=(), marker=False, storage_class="STANDARD"):
+    attributes = Attributes(tags=tuple(Tag(*tag) for tag in tags), storage_class=storage_class)
     return Version(
         bucket="b",
         key=key,
@@ -84,6 +84,33 @@ def test_a_rule_with_tags_or_sizes_is_not_about_delete_markers():
     assert expiry([Rule(id="r", days=1)], marker), "markers that cover nothing go with the days, too"
     assert expiry([Rule(id="r", days=1, less_than=9)], marker) is None
     assert expiry([Rule(id="r", days=1, tags=(Tag("a", "1"),))], marker) is None
+
+
+def test_a_covered_delete_marker_has_no_bytes_and_goes_with_what_has_none():
+    """As in AWS's example of noncurrent versions without data."""
+    marker, empty = version(marker=True, size=0), version(size=0)
+    for conditions, goes in (({"less_than": 1}, True), ({"less_than": 9}, True), ({"greater_than": 1}, False)):
+        rule = Rule(id="r", noncurrent_days=1, **conditions)
+        for it in (marker, empty):
+            assert (noncurrent_expiry([rule], it, TEN_THIRTY, 0) is not None) == goes
+    assert noncurrent_expiry([Rule(id="r", noncurrent_days=1, tags=(Tag("a", "1"),))], marker, TEN_THIRTY, 0) is None
+
+
+@pytest.mark.parametrize(
+    ("now", "due", "taken"),
+    [
+        ("STANDARD", ("INTELLIGENT_TIERING", "ONEZONE_IA"), "INTELLIGENT_TIERING"),
+        ("STANDARD_IA", ("GLACIER_IR", "INTELLIGENT_TIERING"), "INTELLIGENT_TIERING"),
+        ("STANDARD", ("INTELLIGENT_TIERING", "GLACIER"), "GLACIER"),
+        ("STANDARD", ("DEEP_ARCHIVE", "INTELLIGENT_TIERING", "GLACIER"), "DEEP_ARCHIVE"),
+        ("INTELLIGENT_TIERING", ("INTELLIGENT_TIERING", "ONEZONE_IA"), "ONEZONE_IA"),
+        ("STANDARD", ("STANDARD_IA", "ONEZONE_IA"), "ONEZONE_IA"),
+    ],
+)
+def test_of_several_classes_tiering_goes_before_all_but_archives(now, due, taken):
+    moves = tuple(Move(storage_class=name, days=0) for name in due)
+    at = version(storage_class=now)
+    assert transition([Rule(id="r", moves=moves)], at, DAY_NS, TEN_THIRTY + 2 * DAY_NS) == taken
 
 
 def test_noncurrent_days_count_from_when_a_version_was_covered():
