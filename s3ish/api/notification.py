@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from functools import lru_cache
 from itertools import combinations
 from typing import Any
+from urllib.parse import unquote_plus
 
 from s3ish.api.context import Context
 from s3ish.api.documents import DocumentHeaders, Effect, bucket_document
@@ -90,16 +91,20 @@ class Subscription:
     what = service = ""
     arn = ""
 
-    def value(self, name: str) -> str:
-        """Return what keys have as ``prefix`` or ``suffix``."""
-        return self.filter.key.value(name) if self.filter and self.filter.key else ""
+    def values(self, name: str) -> tuple[str, str]:
+        """Return what keys have as ``prefix`` or ``suffix``, as it is written and without the encoding of URLs.
+
+        S3 has values encoded, with ``+`` for a blank; one that was written as it is means itself, too.
+        """
+        value = self.filter.key.value(name) if self.filter and self.filter.key else ""
+        return value, unquote_plus(value)
 
     def wants(self, event: str, key: str) -> bool:
         """Whether an event of a key is one that the target receives."""
         return (
             event in _meant_by(frozenset(self.events))
-            and key.startswith(self.value("prefix"))
-            and key.endswith(self.value("suffix"))
+            and key.startswith(self.values("prefix"))
+            and key.endswith(self.values("suffix"))
         )
 
 
@@ -248,7 +253,9 @@ def _refuse_overlap(one: Subscription, other: Subscription) -> None:
     """Refuse two subscriptions of which one event of one key would be meant by both. Raises InvalidArgument."""
     if _meant_by(frozenset(one.events)).isdisjoint(_meant_by(frozenset(other.events))):
         return
-    prefixes, suffixes = (sorted((one.value(name), other.value(name)), key=len) for name in ("prefix", "suffix"))
+    prefixes, suffixes = (
+        sorted((one.values(name)[1], other.values(name)[1]), key=len) for name in ("prefix", "suffix")
+    )
     if not (prefixes[1].startswith(prefixes[0]) and suffixes[1].endswith(suffixes[0])):
         return
     if one.filter is None and other.filter is None:

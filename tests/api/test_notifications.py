@@ -222,6 +222,35 @@ def test_filters_choose_by_what_keys_begin_and_end_with(s3, notify, bucket):
     assert keys_of(notify.came(bucket, 4)) == ["in/a.jpg", "in/b.jpg", "in/.jpg", "in/z.jpg"]
 
 
+def test_filters_may_be_encoded_as_in_urls_as_s3_has_them(s3, notify, bucket):
+    """A value that is written as it is means itself, too."""
+
+    def ask(prefix, suffix):
+        rules = [{"Name": "prefix", "Value": prefix}, {"Name": "suffix", "Value": suffix}]
+        return {"Events": ["s3:ObjectCreated:Put"], "Filter": {"Key": {"FilterRules": rules}}}
+
+    wanted = [ask("my+photos/", "%C3%BC.jpg"), ask("as it is/", "ö.jpg"), ask("1+1/", "")]
+    queues = [{"QueueArn": QUEUE, "Id": str(number), **it} for number, it in enumerate(wanted)]
+    notify(bucket, {"QueueConfigurations": queues})
+    kept = s3.get_bucket_notification_configuration(Bucket=bucket)["QueueConfigurations"]
+    assert [it["Filter"]["Key"]["FilterRules"][0]["Value"] for it in kept] == ["my+photos/", "as it is/", "1+1/"]
+    keys = ["my photos/ü.jpg", "my photos/u.jpg", "other/ü.jpg", "as it is/ö.jpg", "1+1/x", "1 1/x"]
+    for key in keys:
+        s3.put_object(Bucket=bucket, Key=key, Body=b"")
+    told = notify.came(bucket, 4)
+    assert keys_of(told) == ["my+photos/%C3%BC.jpg", "as+it+is/%C3%B6.jpg", "1%2B1/x", "1+1/x"]
+
+
+def test_filters_overlap_by_what_they_mean(s3, refused, bucket):
+    def ask(prefix):
+        rules = [{"Name": "prefix", "Value": prefix}]
+        return {"QueueArn": QUEUE, "Events": ["s3:ObjectCreated:*"], "Filter": {"Key": {"FilterRules": rules}}}
+
+    wanted = {"QueueConfigurations": [ask("a b/"), ask("a+b%2F")]}
+    call = s3.put_bucket_notification_configuration
+    refused("InvalidArgument", 400, call, Bucket=bucket, NotificationConfiguration=wanted)
+
+
 def test_queues_topics_functions_and_the_bus_receive_what_each_asked_for(s3, notify, server, bucket):
     configuration = {
         "QueueConfigurations": [{"QueueArn": QUEUE, "Events": ["s3:ObjectCreated:*"]}],
