@@ -31,7 +31,7 @@ class Target(Struct, frozen=True):
 
 @lru_cache(_HOSTS_KEPT)
 def check_host(host: str) -> str:
-    """Return the host name in lower case without its port.
+    """Return the host name in lower case without its port and the dot that may end a full name.
 
     Raises:
         InvalidRequest: the Host header is missing or not of the form ``name[:port]``.
@@ -40,7 +40,7 @@ def check_host(host: str) -> str:
     if matched is None or int(matched[1] or 0) > 65535:
         raise InvalidRequest("The Host header is missing or not valid.")
     name = host[: matched.start(1) - 1] if matched[1] else host
-    return name.lower()
+    return name.removesuffix(".").lower()
 
 
 def locate(host: str, raw_path: str, domains: tuple[str, ...]) -> Target:

@@ -52,7 +52,10 @@ def test_path_style(path, bucket, key):
         ("BUCKET.S3.Example.com", "/a", Target("bucket", "a", by_host=True)),
         ("a.b.s3.example.com", "//a", Target("a.b", "/a", by_host=True)),
         ("bucket.localhost:9000", "/bucket/k", Target("bucket", "bucket/k", by_host=True)),
+        ("bucket.s3.example.com.", "/a", Target("bucket", "a", by_host=True)),
+        ("bucket.s3.example.com.:443", "/a", Target("bucket", "a", by_host=True)),
         ("s3.example.com", "/bucket/k", Target("bucket", "k")),
+        ("s3.example.com.", "/bucket/k", Target("bucket", "k")),
         ("other.example.com", "/bucket/k", Target("bucket", "k")),
         ("evils3.example.com", "/bucket/k", Target("bucket", "k")),
     ],
@@ -110,6 +113,7 @@ def test_a_host_that_is_no_bucket():
         ("[::1]:9000", "[::1]"),
         ("[::1]", "[::1]"),
         ("my_host", "my_host"),
+        ("my.host.:80", "my.host"),
     ],
 )
 def test_hosts(host, name):
