@@ -251,8 +251,8 @@ async def list_object_versions(context: Context, request: ListObjectVersionsRequ
     if limit < 0:
         raise InvalidArgument("max-keys cannot be negative", ArgumentName="max-keys")
     wanted, key_marker = request.wanted(limit), request.key_marker or ""
-    after = key_marker if id_marker else listing.beyond_group(wanted, key_marker)
-    page = await listing.list_versions(context.store, wanted, after, id_marker)
+    after = listing.beyond_group(wanted, key_marker)
+    page = await listing.list_versions(context.store, wanted, after, id_marker if after == key_marker else "")
     asked_ns = context.store.clock.service_ns() if request.optional_attributes else None
     last_version = page.items[-1][1].version if page.items and page.items[-1][0] == page.last else None
     return ListObjectVersionsResponse(

@@ -449,6 +449,16 @@ def test_versions_with_a_delimiter(s3, history):
     assert (prefixes(found), found["IsTruncated"], "Versions" in found) == (["c/"], False, False)
 
 
+@pytest.mark.parametrize("marker", ["null", "own"])
+def test_a_marker_of_a_version_within_a_common_prefix_stands_for_all_of_it(s3, history, marker):
+    bucket, _ = history
+    version = s3.put_object(Bucket=bucket, Key="c/0", Body=b"x")["VersionId"] if marker == "own" else marker
+    found = s3.list_object_versions(Bucket=bucket, Delimiter="/", KeyMarker="c/0", VersionIdMarker=version)
+    assert (prefixes(found), "Versions" in found) == ([], False)
+    found = s3.list_object_versions(Bucket=bucket, KeyMarker="c/0", VersionIdMarker=version)
+    assert {item["Key"] for item in found["Versions"]} == {"c/1"}, "no delimiter, no common prefix"
+
+
 @pytest.mark.parametrize(
     ("query", "message"),
     [
