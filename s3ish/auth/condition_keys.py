@@ -269,6 +269,7 @@ _KEYS: dict[str, Callable[[Principal, Circumstances], tuple[str, ...]]] = {
     "aws:currenttime": lambda _, c: (_time(c.now),),
     "aws:epochtime": lambda _, c: (str(int(c.now.timestamp())),),
     "aws:principalaccount": lambda p, _: () if p.is_anonymous else (ACCOUNT,),
+    "aws:federatedprovider": lambda p, _: _one(p.provider),
     "aws:multifactorauthpresent": lambda p, _: () if p.issued is None else ("false",),
     "aws:principalarn": lambda p, _: _one(p.lasting_arn),
     "aws:principaltype": lambda p, _: (_type(p),),

@@ -22,7 +22,8 @@ class User(Struct, frozen=True, dict=True):
     it was asked for with. ``role`` is the role that it was given and the session's name (``reader/job-1``),
     ``role_name`` how policies name that role. ``issued`` is when the session began, in seconds since the
     epoch; None for keys that last. Of the tags of a session those with the keys in ``transitive``, in lower case, go on
-    to sessions which it asks for, and so does ``source_identity``, who is behind it.
+    to sessions which it asks for, and so does ``source_identity``, who is behind it. ``provider`` is the ARN of the
+    identity provider whose token opened a session.
     """
 
     access_key: str
@@ -43,6 +44,7 @@ class User(Struct, frozen=True, dict=True):
     issued: int | None = None
     transitive: tuple[str, ...] = ()
     source_identity: str = ""
+    provider: str = ""
 
     @cached_property
     def principal(self) -> Principal:
@@ -63,6 +65,7 @@ class User(Struct, frozen=True, dict=True):
             self.issued,
             self.transitive,
             self.source_identity,
+            self.provider,
         )
 
     def __repr__(self) -> str:

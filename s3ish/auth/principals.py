@@ -21,7 +21,8 @@ class Principal(Struct, frozen=True):
     account does. ``session`` narrows a session, ``boundary`` bounds what policies give; None where nothing does.
     ``names`` are other ARNs that mean it, without their beginning (``role/reader``); ``tags`` and ``id`` are what
     policies can ask, and ``issued``, when its temporary credentials were made (seconds since the epoch); None for keys
-    that last. ``transitive`` and ``source_identity`` are what a session passes on; see ``User``.
+    that last. ``transitive`` and ``source_identity`` are what a session passes on, ``provider`` is where its caller has signed in;
+    see ``User``.
     """
 
     kind: Literal["root", "user", "session", "federated", "anonymous"]
@@ -38,6 +39,7 @@ class Principal(Struct, frozen=True):
     issued: int | None = None
     transitive: tuple[str, ...] = ()
     source_identity: str = ""
+    provider: str = ""
 
     @property
     def is_of_account(self) -> bool:

@@ -34,7 +34,7 @@ class Session(Struct, frozen=True):
     ``role`` and ``name`` are what the caller named it; ``policy`` narrows its rights, empty if nothing does.
     ``role_id`` is the id of a role that is kept, empty where it is but a name; ``stamp`` is that of the parent's key.
     ``tags`` are those that it was given, ``transitive`` the keys, in lower case, of those that go on to sessions which
-    it asks for; ``identity`` is who is behind it.
+    it asks for; ``identity`` is who is behind it, ``provider`` the ARN of the identity provider whose token opened it.
     """
 
     access_key: str
@@ -49,6 +49,7 @@ class Session(Struct, frozen=True):
     tags: tuple[tuple[str, str], ...] = ()
     transitive: tuple[str, ...] = ()
     identity: str = ""
+    provider: str = ""
 
 
 class Temporary(Struct, frozen=True):
@@ -154,6 +155,7 @@ class Sessions:
             issued=session.issued,
             transitive=session.transitive,
             source_identity=session.identity,
+            provider=session.provider,
         )
 
     def _read(self, token: str) -> Session:

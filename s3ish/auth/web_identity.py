@@ -15,6 +15,9 @@ ALGORITHMS = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES
 """Signatures that only who has the private key can make."""
 MOST_CHARACTERS = 20_000
 _LEEWAY_SECONDS = 60
+_TAGS = "https://aws.amazon.com/tags"
+_FLAT = f"{_TAGS}/principal_tags/"
+_IDENTITY = "https://aws.amazon.com/source_identity"
 _LEAST_RSA_BITS = 2048
 _KINDS = {"RS": "RSA", "PS": "RSA", "ES": "EC", "Ed": "OKP"}
 
@@ -37,11 +40,18 @@ class Provider(Struct, frozen=True):
 
 
 class Claims(Struct, frozen=True):
-    """What a token says: who its holder is, and for whom it was made."""
+    """What a token says: who its holder is, and for whom it was made.
+
+    ``tags`` are those of the session that it is to open, ``transitive`` the keys of those that go on, ``identity`` is
+    who is behind it; empty if it does not say so.
+    """
 
     subject: str
     audience: str
     methods: tuple[str, ...] = ()
+    tags: tuple[tuple[str, str], ...] = ()
+    transitive: tuple[str, ...] = ()
+    identity: str = ""
 
 
 class Unverified(Struct, frozen=True):
@@ -118,7 +128,41 @@ def verify(token: str, claimed: Unverified, keys: Iterable[Any], provider: Provi
         if begins is not None and begins > at + _LEEWAY_SECONDS:
             raise InvalidIdentityToken("The token is not valid yet.")
     methods = said.get("amr", [])
-    return Claims(subject, audience, tuple(map(str, methods)) if isinstance(methods, list) else ())
+    tags, transitive = _tags(said)
+    identity = said.get(_IDENTITY, "")
+    if not isinstance(identity, str):
+        raise InvalidIdentityToken(f"The claim {_IDENTITY} is not a text.")
+    ways = tuple(map(str, methods)) if isinstance(methods, list) else ()
+    return Claims(subject, audience, ways, tags, transitive, identity)
+
+
+def _tags(said: Mapping[str, Any]) -> tuple[tuple[tuple[str, str], ...], tuple[str, ...]]:
+    """Return the tags of a token's session and the keys of those that go on: in one claim, or in a claim each.
+
+    https://docs.aws.amazon.com/IAM/latest/UserGuide/id_session-tags.html#id_session-tags_adding-assume-role-idp
+
+    Raises:
+        InvalidIdentityToken: they are of another form.
+    """
+    nested = said.get(_TAGS, {})
+    if not isinstance(nested, Mapping) or not isinstance(given := nested.get("principal_tags", {}), Mapping):
+        raise InvalidIdentityToken(f"The claim {_TAGS} is of another form.")
+    flat = {name.removeprefix(_FLAT): value for name, value in said.items() if name.startswith(_FLAT)}
+    going = [*_texts(nested.get("transitive_tag_keys", [])), *_texts(said.get(f"{_TAGS}/transitive_tag_keys", []))]
+    tags = []
+    for key, value in (*given.items(), *flat.items()):
+        texts = _texts(value)
+        if len(texts) != 1:
+            raise InvalidIdentityToken(f"A session tag of the claim {_TAGS} must have one value.")
+        tags.append((key, texts[0]))
+    return tuple(tags), tuple(going)
+
+
+def _texts(value: Any) -> list[str]:
+    found = [value] if isinstance(value, str) else value
+    if not isinstance(found, list) or not all(isinstance(text, str) for text in found):
+        raise InvalidIdentityToken(f"The claim {_TAGS} is of another form.")
+    return found
 
 
 def _signed(token: str, algorithm: str, keys: Iterable[Any]) -> Mapping[str, Any]:

@@ -1,20 +1,22 @@
-"""What a call of AssumeRole passes on to its session beside rights: tags, and who is behind it.
+"""What a call of AssumeRole or a token passes on to its session beside rights: tags, and who is behind it.
 
 https://docs.aws.amazon.com/IAM/latest/UserGuide/id_session-tags.html
 https://docs.aws.amazon.com/IAM/latest/UserGuide/id_credentials_temp_control-access_monitor.html
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Sequence
 
 from msgspec import Struct
 
 from s3ish.auth.condition_keys import tags_given
+from s3ish.auth.web_identity import Claims
 from s3ish.errors import AccessDenied, InvalidInput, ValidationError
 from s3ish.identity.names import check_tags
 from s3ish.identity.records import Pairs
 from s3ish.server.query_call import Call
 
+_NO_IDENTITY = "SourceIdentity must have 2 to 64 letters, digits and characters of +=,.@-_"
 _IDENTITY = re.compile(r"(?!aws:)[\w+=,.@-]{2,64}", re.ASCII)
 
 
@@ -50,9 +52,7 @@ def passed_on(call: Call) -> PassedOn:
     """
     caller = call.principal
     tags, asked = check_tags(call.tags()), call.members("TransitiveTagKeys")
-    named = {key.lower(): key for key, _ in tags}
-    if missing := [key for key in asked if key.lower() not in named]:
-        raise InvalidInput(f"The transitive tag key {missing[0][:128]} is not among the tags of the request.")
+    named = _check_transitive(asked, tags)
     kept = tuple((key, value) for key, value in caller.tags if key.lower() in caller.transitive)
     if taken := [key for key, _ in kept if key.lower() in named]:
         raise InvalidInput(f"The tag {taken[0][:128]} is a transitive one of the calling session, which stays.")
@@ -63,13 +63,34 @@ def passed_on(call: Call) -> PassedOn:
     )
 
 
+def passed_by_token(claims: Claims) -> PassedOn:
+    """Return what the token of an identity provider passes on to the session that it opens.
+
+    Raises:
+        ValidationError, InvalidInput, LimitExceeded: a tag or the identity is none.
+    """
+    tags = check_tags(claims.tags)
+    _check_transitive(claims.transitive, tags)
+    if claims.identity and not _IDENTITY.fullmatch(claims.identity):
+        raise ValidationError(_NO_IDENTITY)
+    return PassedOn(tags, tuple(dict.fromkeys(key.lower() for key in claims.transitive)), claims.identity)
+
+
+def _check_transitive(asked: Sequence[str], tags: Pairs) -> Collection[str]:
+    """Return the keys of tags in lower case, if those that are to go on are among them. Raises InvalidInput."""
+    named = {key.lower() for key, _ in tags}
+    if missing := [key for key in asked if key.lower() not in named]:
+        raise InvalidInput(f"The transitive tag key {missing[0][:128]} is not among the tags of the request.")
+    return named
+
+
 def _identity_of(call: Call) -> str:
     """Return who is to be behind a session; empty where that is not said."""
     given, before = call.parameters.get("SourceIdentity"), call.principal.source_identity
     if given is None:
         return before
     if not _IDENTITY.fullmatch(given):
-        raise ValidationError("SourceIdentity must have 2 to 64 letters, digits and characters of +=,.@-_")
+        raise ValidationError(_NO_IDENTITY)
     if before and given != before:
         raise AccessDenied(f"The source identity of the session is {before}, and cannot be changed.")
     return given

@@ -195,6 +195,66 @@ def test_keys_are_fetched_once_and_unknown_ones_make_no_storm(sts, issuer):
     assert issuer.asked - before <= 2
 
 
+TAGS = "https://aws.amazon.com/tags"
+NESTED = {TAGS: {"principal_tags": {"team": ["blue"], "cost": "1"}, "transitive_tag_keys": ["team"]}}
+FLAT = {f"{TAGS}/principal_tags/team": "blue", f"{TAGS}/transitive_tag_keys": ["team"]}
+IDENTITY = {"https://aws.amazon.com/source_identity": "ann@example.com"}
+
+
+@pytest.fixture
+def tagging(server, issuer):
+    """A role for who signs in, whose token may say tags and who is behind it, and whose policy asks for both."""
+    iam, name = client(server, "iam", KEYS), issuer.url.removeprefix("http://")
+    provider = f"arn:aws:iam::000000000000:oidc-provider/{name}"
+    actions = ["sts:AssumeRoleWithWebIdentity", "sts:TagSession", "sts:SetSourceIdentity"]
+    only = {"StringLikeIfExists": {"aws:RequestTag/team": "b*", "sts:SourceIdentity": "ann*"}}
+    trust = {"Effect": "Allow", "Principal": {"Federated": provider}, "Action": actions, "Condition": only}
+    iam.create_role(RoleName="tagging", AssumeRolePolicyDocument=json.dumps({"Statement": trust}))
+    conditions = {"aws:PrincipalTag/team": "blue", "aws:FederatedProvider": provider}
+    document = json.dumps({"Statement": allowing("s3:ListBucket", Condition={"StringEquals": conditions})})
+    iam.put_role_policy(RoleName="tagging", PolicyName="p", PolicyDocument=document)
+    yield "tagging"
+    iam.delete_role_policy(RoleName="tagging", PolicyName="p")
+    iam.delete_role(RoleName="tagging")
+
+
+@pytest.mark.parametrize("tags", [NESTED, FLAT], ids=["in one claim", "in a claim each"])
+def test_a_token_gives_its_session_tags(server, sts, issuer, tagging, tags):
+    answer = sts.assume_role_with_web_identity(**asked(tagging, WebIdentityToken=issuer.token(**tags, **IDENTITY)))
+    assert answer["SourceIdentity"] == "ann@example.com"
+    of_session(server, "s3", answer["Credentials"]).list_objects_v2(Bucket="bucket")
+    plain = sts.assume_role_with_web_identity(**asked(tagging, WebIdentityToken=issuer.token()))
+    assert code_of(of_session(server, "s3", plain["Credentials"]).list_objects_v2, Bucket="bucket") == "AccessDenied"
+
+
+@pytest.mark.parametrize(
+    ("claims", "code"),
+    [
+        ({TAGS: {"principal_tags": {"team": ["red"]}}}, "AccessDenied"),
+        ({"https://aws.amazon.com/source_identity": "bob"}, "AccessDenied"),
+        ({TAGS: {"principal_tags": {"team": ["blue", "red"]}}}, "InvalidIdentityToken"),
+        ({TAGS: {"principal_tags": {"team": 1}}}, "InvalidIdentityToken"),
+        ({TAGS: {"principal_tags": ["team"]}}, "InvalidIdentityToken"),
+        ({TAGS: [{"principal_tags": {"team": ["blue"]}}]}, "InvalidIdentityToken"),
+        ({f"{TAGS}/principal_tags/team": {"a": "b"}}, "InvalidIdentityToken"),
+        ({"https://aws.amazon.com/source_identity": ["ann"]}, "InvalidIdentityToken"),
+        ({"https://aws.amazon.com/source_identity": "ann b"}, "ValidationError"),
+        ({TAGS: {"principal_tags": {"aws:team": ["blue"]}}}, "InvalidInput"),
+        ({**NESTED, f"{TAGS}/principal_tags/Team": "red"}, "InvalidInput"),
+        ({TAGS: {"transitive_tag_keys": ["team"]}}, "InvalidInput"),
+    ],
+)
+def test_tags_of_a_token_that_are_none_or_not_taken_are_refused(sts, issuer, tagging, claims, code):
+    call = asked(tagging, WebIdentityToken=issuer.token(**claims))
+    assert code_of(sts.assume_role_with_web_identity, **call) == code
+
+
+def test_a_role_that_takes_no_tags_takes_no_token_with_tags(sts, issuer):
+    for claims in (NESTED, IDENTITY):
+        call = asked(WebIdentityToken=issuer.token(**claims))
+        assert code_of(sts.assume_role_with_web_identity, **call) == "AccessDenied"
+
+
 def test_the_session_ends_with_its_role(server, sts, issuer):
     answer = sts.assume_role_with_web_identity(**asked("team", WebIdentityToken=issuer.token()))
     session = of_session(server, "s3", answer["Credentials"])
