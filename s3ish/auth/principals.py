@@ -21,8 +21,8 @@ class Principal(Struct, frozen=True):
     account does. ``session`` narrows a session, ``boundary`` bounds what policies give; None where nothing does.
     ``names`` are other ARNs that mean it, without their beginning (``role/reader``); ``tags`` and ``id`` are what
     policies can ask, and ``issued``, when its temporary credentials were made (seconds since the epoch); None for keys
-    that last. ``transitive`` and ``source_identity`` are what a session passes on, ``provider`` is where its caller has signed in;
-    see ``User``.
+    that last. ``transitive`` and ``source_identity`` are what a session passes on, ``provider`` is who says who its
+    caller is; see ``User``.
     """
 
     kind: Literal["root", "user", "session", "federated", "anonymous"]

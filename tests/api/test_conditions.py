@@ -90,6 +90,22 @@ def test_the_tags_that_a_copy_takes_over_are_asked(s3, other, new_bucket, refuse
     assert s3.get_object_tagging(Bucket=bucket, Key="k")["TagSet"] == [TEAM]
 
 
+def test_writing_that_is_denied_for_a_tag_is_denied_to_a_copy_that_takes_it_over(s3, other, new_bucket, refused):
+    bucket = new_bucket()
+    s3.put_object(Bucket=bucket, Key="secret", Body=b"", Tagging="secret=x")
+    denial = {"Effect": "Deny", "Condition": {"StringLike": {"s3:RequestObjectTag/secret": "*"}}}
+    own = [f"arn:aws:s3:::{bucket}/*"]
+    statements = [
+        {"Effect": "Allow", "Principal": {"AWS": OTHER_ARN}, "Action": "s3:*", "Resource": own},
+        {"Principal": "*", "Action": "s3:PutObject", "Resource": own, **denial},
+    ]
+    s3.put_bucket_policy(Bucket=bucket, Policy=json.dumps({"Version": "2012-10-17", "Statement": statements}))
+    where = {"Bucket": bucket, "Key": "k"}
+    refused("AccessDenied", 403, other.put_object, **where, Tagging="secret=y")
+    refused("AccessDenied", 403, other.copy_object, **where, CopySource=f"{bucket}/secret")
+    other.copy_object(**where, CopySource=f"{bucket}/secret", TaggingDirective="REPLACE")
+
+
 def test_tags_that_a_copy_ignores_satisfy_no_condition(s3, other, new_bucket, refused):
     bucket = new_bucket()
     s3.put_object(Bucket=bucket, Key="source", Body=b"")
