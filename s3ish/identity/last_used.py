@@ -38,6 +38,13 @@ class LastUsed:
             kept = await ACCESS_KEYS_USED.of(access_key.encode()).value(self._store.index)
         return max(self._used.get(access_key, 0), int(kept or 0))
 
+    async def all(self) -> dict[str, int]:
+        """Return when each key was used last that ever was, in nanoseconds since the epoch. Raises S3Error."""
+        with translated():
+            rows = await ACCESS_KEYS_USED.family(self._store.index, _MOST)
+        found = {row.decode(): int(value) for row, value in rows}
+        return found | {key: max(at_ns, found.get(key, 0)) for key, at_ns in self._used.items()}
+
     async def flush(self) -> None:
         """Keep what was noted, and forget keys that are gone. Raises IndexFailure, S3Error."""
         used, self._used = self._used, {}

@@ -85,6 +85,11 @@ class Providers:
         self._clock = clock
         self._keys = {provider.issuer: _Keys(provider, clock) for provider in providers}
 
+    @property
+    def all(self) -> list[Provider]:
+        """Those that are trusted."""
+        return [keys.provider for keys in self._keys.values()]
+
     async def open(self, token: str) -> tuple[Provider, Claims]:
         """Return the provider that made a token, and what it says.
 

@@ -114,15 +114,19 @@ class Call(Caller, frozen=True, kw_only=True):
         Raises:
             ValidationError: the marker is none.
         """
+        found, end = self.cut(items, name_of)
+        return f"<{field}>{''.join(map(show, found))}</{field}>{end}"
+
+    def cut(self, items: Iterable[T], name_of: Callable[[T], str]) -> tuple[list[T], str]:
+        """Return the items of one page, and the elements that say whether there are more. See ``page``."""
         most = self.number("MaxItems", _ITEMS, 1, _MOST_ITEMS)
         after = _read_marker(self.parameters["Marker"]) if "Marker" in self.parameters else ""
         left = [item for item in items if name_of(item) > after]
-        shown = "".join(show(item) for item in left[:most])
         more = ""
         if len(left) > most:
             marker = base64.urlsafe_b64encode(name_of(left[most - 1]).encode()).decode()
             more = element("Marker", marker)
-        return f"<{field}>{shown}</{field}>{element('IsTruncated', len(left) > most)}{more}"
+        return left[:most], element("IsTruncated", len(left) > most) + more
 
 
 Action = Callable[[Call], Awaitable[str]]

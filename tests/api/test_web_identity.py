@@ -135,6 +135,13 @@ def test_who_signs_in_gets_the_rights_of_the_role(server, sts, issuer):
     assert code_of(who.assume_role, **asked("any-name")) == "AccessDenied"
 
 
+def test_the_provider_is_shown_by_iam(server, issuer):
+    iam = client(server, "iam", KEYS)
+    [found] = iam.list_open_id_connect_providers()["OpenIDConnectProviderList"]
+    shown = iam.get_open_id_connect_provider(OpenIDConnectProviderArn=found["Arn"])
+    assert (shown["Url"], shown["ClientIDList"]) == (issuer.url.removeprefix("http://"), ["s3ish"])
+
+
 @pytest.mark.parametrize("name", ["there", "not-there"])
 def test_strangers_do_not_learn_which_policies_there_are(server, sts, issuer, name):
     arn = f"arn:aws:iam::000000000000:policy/{name}"

@@ -20,6 +20,8 @@ _OF_USERS = {
 _OF_ACCOUNT = {
     "ListAccountAliases": "AccountAliases",
     "ListInstanceProfiles": "InstanceProfiles",
+    "ListSAMLProviders": "SAMLProviderList",
+    "ListServerCertificates": "ServerCertificateMetadataList",
     "ListVirtualMFADevices": "VirtualMFADevices",
 }
 """The same of the account."""

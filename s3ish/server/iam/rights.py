@@ -97,7 +97,7 @@ def _list_attached(noun: str) -> Action:
         prefix = f":policy{call.path_prefix()}"
         attached = pick(call.registry.directory, _KINDS[noun], name).attached
         found = sorted(policy for policy in attached if prefix in policy)
-        return call.page(found, lambda it: it, _attached, "AttachedPolicies")
+        return call.page(found, lambda it: it, lambda it: f"<member>{shown.attached(it)}</member>", "AttachedPolicies")
 
     return act
 
@@ -119,11 +119,6 @@ def _delete_boundary(noun: str) -> Action:
         return ""
 
     return act
-
-
-def _attached(policy: str) -> str:
-    name = policy.rpartition("/")[2]
-    return f"<member>{element('PolicyName', name)}{element('PolicyArn', policy)}</member>"
 
 
 _FORMS: dict[str, Callable[[str], Action]] = {

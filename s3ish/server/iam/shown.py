@@ -59,6 +59,11 @@ def version(record: PolicyRecord, one: PolicyVersion, *, whole: bool) -> str:
     )
 
 
+def attached(policy_arn: str) -> str:
+    """https://docs.aws.amazon.com/IAM/latest/APIReference/API_AttachedPolicy.html"""
+    return element("PolicyName", policy_arn.rpartition("/")[2]) + element("PolicyArn", policy_arn)
+
+
 def tags(record: Record) -> str:
     """Return the tags of a record; nothing if it has none."""
     return _tag_list(record) if record.tags else ""
