@@ -146,7 +146,7 @@ def _parts(version: Version, request: GetObjectAttributesRequest) -> ObjectParts
         part_number_marker=marker,
         next_part_number_marker=page[-1][0] if page else 0,
         max_parts=limit,
-        is_truncated=marker + limit < len(version.parts),
+        is_truncated=bool(page) and marker + limit < len(version.parts),
         parts=[
             PartElement(part_number=number, size=part.size, checksum=ChecksumElements.of(part.checksum))
             for number, part in page

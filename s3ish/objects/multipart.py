@@ -195,12 +195,12 @@ async def _commit_part(store: Store, upload: Held[Upload], part: Part, inline: b
 
 
 async def list_parts(store: Store, upload_id: str, after: int, limit: int) -> tuple[list[Part], bool]:
-    """Return up to ``limit`` parts with numbers above ``after``, and whether there are more."""
+    """Return up to ``limit`` parts with numbers above ``after``, and whether more come; after none, none come."""
     start, stop = keys.parts_range(upload_id)
     if after > 0:
         start = keys.after(keys.part_key(upload_id, min(after, MAX_PARTS)))
     rows = await PARTS.rows(store.index, start, stop, limit + 1)
-    return store.decode_rows(PARTS, rows[:limit]), len(rows) > limit
+    return store.decode_rows(PARTS, rows[:limit]), len(rows) > limit > 0
 
 
 async def abort_upload(store: Store, bucket: str, key: str, upload_id: str) -> None:

@@ -514,6 +514,7 @@ def test_max_parts(upload, asked, told):
     found = upload.parts(MaxParts=asked)
     assert found["MaxParts"] == told
     assert len(found.get("Parts", [])) == min(asked, 1)
+    assert not found["IsTruncated"]  # not of no parts either: who went on from there would do so for ever
 
 
 # --- listing uploads ------------------------------------------------------------------------------------------------
