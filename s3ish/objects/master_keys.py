@@ -4,7 +4,7 @@ A record names each of them, and tells nothing of the key. It goes when nothing 
 """
 
 from s3ish.index.protocol import Damaged
-from s3ish.objects import system
+from s3ish.objects import rewrapping, system
 from s3ish.objects.encodings import cipher
 from s3ish.objects.encodings.cipher import DATA_KEY
 from s3ish.objects.store import Store
@@ -32,14 +32,16 @@ async def note(store: Store) -> list[str]:
 async def forget_older(store: Store) -> int:
     """Forget all master keys but the newest, which seals all; return how many parts of uploads keep them from that.
 
-    The caller has seen to it that nothing else is sealed under an older one.
+    The caller has seen to it that no named key is sealed under an older one.
 
     Raises:
         S3Error: the engines failed.
+        ValueError: a data key cannot be opened.
     """
     assert store.keyring, "it has sealed the rest"
     left = await _parts_under_older(store)
     if not left:
+        await rewrapping.renew(store)  # with what such parts have become meanwhile
         for held in (await system.read_all(store, _PREFIX))[0]:
             if held.record.name != _PREFIX + store.keyring.first:
                 await system.forget(store, held.record.name)

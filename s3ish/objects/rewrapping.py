@@ -116,6 +116,9 @@ async def rewrap(
 async def renew(store: Store, key_id: str = "") -> int:
     """Have all data keys sealed under the newest master key and the newest materials; return how many versions changed.
 
+    It goes through all versions until there is nothing left to do: what is copied, renamed or completed meanwhile takes
+    its data keys as they are to where it has been already.
+
     Args:
         key_id: the named key whose data keys alone are meant; all keys if empty.
 
@@ -129,7 +132,7 @@ async def renew(store: Store, key_id: str = "") -> int:
         for name, it in named_ones.items()
         if key_id in ("", name) and it.document.state == "Enabled"
     }
-    rewrapping, count = Rewrapping(store, tuple(usable.values())), 0
+    rewrapping = Rewrapping(store, tuple(usable.values()))
 
     def again(link: Link) -> Link | None:
         if link.name == named.NAME:
@@ -139,15 +142,23 @@ async def renew(store: Store, key_id: str = "") -> int:
             return Link(cipher.NAME, {}) if DATA_KEY in link.parameters else None
         return None
 
-    start = b""
+    count = 0
+    while done := await _renew_once(store, lambda version: rewrapping.of(version, again)):
+        count += done
+    return count
+
+
+async def _renew_once(store: Store, change: Callable[[Version], Version]) -> int:
+    """Go through all versions once; return how many changed."""
+    start, count = b"", 0
     while rows := await VERSIONS.rows(store.index, start, keys.END, _VERSIONS_AT_ONCE):
         for row, value in rows:
             try:
                 found = VERSIONS.decode(row, value)
             except Damaged:
                 continue
-            if (found.encoding or found.annotations) and rewrapping.of(found, again) is not found:
-                count += await _rewrap_one(store, found, lambda version: rewrapping.of(version, again))
+            if (found.encoding or found.annotations) and change(found) is not found:
+                count += await _rewrap_one(store, found, change)
         start = keys.after(rows[-1][0])
     return count
 

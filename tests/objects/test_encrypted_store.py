@@ -13,8 +13,8 @@ from s3ish.integrity.garbage import GarbageJob
 from s3ish.integrity.rebuild import rebuild
 from s3ish.integrity.unresolved import UnresolvedJob
 from s3ish.model import Link, Upload
-from s3ish.objects import appending, multipart, named_keys, rewrapping
-from s3ish.objects.conditions import UNCONDITIONAL
+from s3ish.objects import appending, master_keys, multipart, named_keys, rename, rewrapping
+from s3ish.objects.conditions import UNCONDITIONAL, ReadConditions
 from s3ish.objects.encodings import cipher, customer, named
 from s3ish.objects.encodings.chain import Encodings
 from s3ish.objects.encodings.keyring import Keyring
@@ -189,6 +189,40 @@ async def test_an_append_does_not_bring_back_how_data_keys_were_sealed(encrypted
     assert await outcome(append) is ConditionalRequestConflict
     assert await rewrapping.renew(store) == 0
     await encrypted.check({"k": data})
+
+
+@pytest.mark.parametrize("moved", ["renamed", "completed"])
+async def test_what_moves_while_all_is_sealed_again_does_not_need_the_key_before(encrypted, monkeypatch, moved):
+    """It goes to where the pass has been already."""
+    store, (link,) = encrypted.store, (await encrypted.kinds())["master"]
+    for key in ("k", "z"):
+        await put(store, key, WORDS, encoding=(link,))
+    draft = Upload(bucket="b", key="a", id="", created_ns=0, owner=OWNER, initiator=OWNER, blob=NO_BLOB)
+    upload = await multipart.create_upload(store, draft, (link,))
+    _, part = await multipart.put_part(store, "b", "a", upload.id, 1, Bytes(WORDS))
+    if moved == "renamed":
+        await multipart.abort_upload(store, "b", "a", upload.id)
+    original, begun = rewrapping._rewrap_one, []
+
+    async def rewrap_one(store, version, change):
+        if not begun and moved == "renamed":
+            always = ReadConditions()
+            await rename.rename_object(store, "b", "z", "a", of_source=always, of_destination=always)
+        elif not begun:
+            await multipart.complete_upload(store, "b", "a", upload.id, [multipart.Chosen(1, part.etag, {})])
+        begun.append(version.key)
+        return await original(store, version, change)
+
+    monkeypatch.setattr(rewrapping, "_rewrap_one", rewrap_one)
+    monkeypatch.setattr(rewrapping, "_VERSIONS_AT_ONCE", 1)
+    for masters in ([b"another key, of thirty-two bytes", MASTER], [b"another key, of thirty-two bytes"]):
+        store.keyring = Keyring(masters, store.clock.random_bytes)
+        store.encodings = Encodings({cipher.NAME: cipher.codec_of(store.keyring)})
+        if len(masters) == 2:
+            await rewrapping.renew(store)
+            assert await master_keys.forget_older(store) == 0
+    for key in ("a", "k"):
+        assert await read_all(store, await head(store, key)) == WORDS
 
 
 async def test_all_kinds_outlive_the_index(encrypted, tmp_path):
