@@ -6,6 +6,7 @@ import threading
 import pytest
 
 from s3ish.threads import GivenUp, InlinePool, OwnThread, Serial, ThreadPool, each_within, is_given_up, stop_if_given_up
+from tests.waiting import WAIT_SECONDS, until
 
 
 @pytest.fixture
@@ -166,10 +167,10 @@ def test_a_lane_runs_its_function_to_the_end():
 
 
 async def test_a_job_that_hangs_is_given_up_and_its_thread_replaced(offload):
-    begun, gate, ends = threading.Event(), threading.Event(), []
+    begun, gate, ends = [], threading.Event(), []
 
     def hang():
-        begun.set()
+        begun.append(threading.get_ident())
         gate.wait()
         try:
             stop_if_given_up()
@@ -178,10 +179,8 @@ async def test_a_job_that_hangs_is_given_up_and_its_thread_replaced(offload):
             raise
 
     hanging = [asyncio.ensure_future(offload.run(hang)) for _ in range(4)]
-    while not begun.is_set():
-        await asyncio.sleep(0.001)
+    await until(lambda: len(begun) == 4)
     waiting = [asyncio.ensure_future(offload.run(divmod, number, 7)) for number in range(10)]
-    await asyncio.sleep(0.01)
     lost = {thread.ident for thread in offload._threads}
     for thread in lost:
         assert not is_given_up(thread)
@@ -248,15 +247,16 @@ async def test_the_end_waits_for_no_job_that_was_given_up():
 
 
 def test_each_is_called_at_once_and_waited_for_no_longer_than_that():
-    gate, both = threading.Event(), threading.Barrier(2, timeout=10)
+    gate, both = threading.Event(), threading.Barrier(2, timeout=WAIT_SECONDS)
 
     def late():
         gate.wait()
         return "late"
 
-    outcomes = each_within(0.2, [both.wait, both.wait, late, lambda: 1 // 0])
+    outcomes = each_within(WAIT_SECONDS, [both.wait, both.wait, lambda: 1 // 0])
     assert sorted(outcomes[:2]) == [0, 1]
-    assert [type(outcome) for outcome in outcomes[2:]] == [TimeoutError, ZeroDivisionError]
+    assert isinstance(outcomes[2], ZeroDivisionError)
+    assert [type(outcome) for outcome in each_within(0.05, [late, late])] == [TimeoutError, TimeoutError]
     gate.set()
     assert each_within(None, [threading.get_ident, late]) == [threading.get_ident(), "late"]
     assert each_within(5, []) == []

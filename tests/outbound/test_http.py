@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 import pytest
 
 from s3ish.outbound.http import Connection, NoAnswer, Unsendable, read_url
+from tests.waiting import WAIT_SECONDS
 
 OK = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\nX-Name: a\r\n\r\nok"
 
@@ -105,7 +106,7 @@ async def test_a_peer_that_stands_still_is_given_up(reads):
         await asyncio.Event().wait()
 
     async with peer(serve, timeout=0.3) as connection:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(WAIT_SECONDS):
             with pytest.raises(TimeoutError):
                 await put(connection, body(64), 64 << 20)
 
@@ -115,7 +116,7 @@ async def test_a_peer_that_takes_no_body_that_is_in_memory_is_given_up():
         await asyncio.Event().wait()
 
     async with peer(serve, timeout=0.3) as connection:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(WAIT_SECONDS):
             with pytest.raises(TimeoutError):
                 await put(connection, bytes(64 << 20), 64 << 20)
 
