@@ -35,7 +35,7 @@ OPERATIONS = 50
 """Of each client in a round: a history has about a hundred, and the listings."""
 SIZES = (40, 40, 40, 5000, 50_000)
 BUCKETS = ("plain", "versioned")
-REPLACED_SECONDS = 10
+REPLACED_SECONDS = 60
 DARK_SECONDS = 0.03
 DOUBTS, REST_SECONDS = 1, 3
 """After so many outcomes that it does not learn a client stops, as each makes it longer to decide; how long it waits

@@ -8,6 +8,7 @@ import pytest
 
 from tests.torture import linear, week
 from tests.torture.week import Keeper, Known
+from tests.waiting import WAIT_SECONDS
 
 DAY = 100.0
 OLD = "a" * 24
@@ -17,7 +18,7 @@ NEW = "b" * 24
 def test_a_week_of_rules_replication_and_notifications():
     if reason := linear.can_run():
         pytest.skip(reason)
-    counts, wrong = week.run(10, seed=2, workers=1, rounds_a_day=1)
+    counts, wrong = week.run(10, seed=2, workers=1, rounds_a_day=1, slack_seconds=WAIT_SECONDS)
     assert wrong == []
     assert min(counts["expired"], counts["events"], counts["replicas"]) > 0
 
