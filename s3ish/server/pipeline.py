@@ -29,6 +29,7 @@ from s3ish.auth.principals import principal_of
 from s3ish.auth.stand_ins import effective_headers
 from s3ish.errors import (
     InternalError,
+    MethodNotAllowed,
     NoSuchBucket,
     NoSuchKey,
     NoSuchVersion,
@@ -411,12 +412,16 @@ class S3Application:
         request = call.request(target.bucket if target.by_host else "")
         if query and is_presigned(query.keys()):
             call.headers = effective_headers(call.headers, query)
-        operation = call.operation = self._router.route(call.method, target.level, query, call.headers)
+        now = self._store.clock.service_now()
+        others = self._addresses.others(request, call.path, call.origin, by_host=target.by_host)
+        try:
+            operation = call.operation = self._router.route(call.method, target.level, query, call.headers)
+        except MethodNotAllowed:
+            self._authenticator.identify(request, now, others)  # a wrong signature is refused first
+            raise
         call.names_region = operation.name in _REGION_NAMED
         if query:
             refuse_query(operation, query)
-        now = self._store.clock.service_now()
-        others = self._addresses.others(request, call.path, call.origin, by_host=target.by_host)
         identity = self._authenticator.identify(request, now, others)
         if identity.uncovered:
             self._router.check_covered(operation, query, call.headers, identity.uncovered)

@@ -184,6 +184,15 @@ def test_methods_that_nobody_has(raw, bucket, query):  # case 107
         assert answer.status in (400, 405, 501)
 
 
+@pytest.mark.parametrize("path", ["/", "/{bucket}?versions", "/{bucket}/k", "/{bucket}/k?acl"])
+def test_a_wrong_signature_is_refused_before_a_method_that_is_not_allowed(raw, bucket, path):
+    path = path.format(bucket=bucket)
+    for keys in (("s3ishadmin", "s3ishadmin"), None):
+        assert raw("PATCH", path, keys=keys).outcome == (405, "MethodNotAllowed")
+    assert raw("PATCH", path, keys=("s3ishadmin", "wrong")).outcome == (403, "SignatureDoesNotMatch")
+    assert raw("PATCH", path, keys=("nobody", "x")).outcome == (403, "InvalidAccessKeyId")
+
+
 @pytest.mark.parametrize("query", ["acl", "uploads", "uploadId=x", "versioning", "versions", "location", "attributes"])
 def test_a_part_is_never_taken_for_the_whole(raw, s3, filled, unchanged, query):
     """What cannot be done to a part of a bucket or an object must not happen to the bucket or the object."""

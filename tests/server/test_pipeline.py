@@ -4,6 +4,7 @@ import io
 import re
 import socket
 from base64 import b64encode
+from datetime import UTC, datetime
 from hashlib import md5
 from pathlib import Path
 from types import SimpleNamespace
@@ -146,9 +147,18 @@ def test_a_short_rest_is_dropped_and_the_connection_kept(endpoint):
 
 # case 113
 def test_documents_of_whoever_it_is_take_no_more_memory_than_there_is_room(endpoint):
-    """Nobody knows yet who sends them. Those who come too many are told so, and the others when these have gone."""
+    """They name a key that is known, and more is not known yet of who sends them.
+
+    Those who come too many are told so, and the others when these have gone.
+    """
     size = 12 * 2**20
-    head = b"POST / HTTP/1.1\r\nHost: h\r\nX-Amz-Target: AmazonSQS.SendMessage\r\nContent-Length: %d\r\n\r\n"
+    moment = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
+    credential = f"{KEY}/{moment[:8]}/us-east-1/sqs/aws4_request"
+    head = (
+        b"POST / HTTP/1.1\r\nHost: h\r\nX-Amz-Target: AmazonSQS.SendMessage\r\nContent-Length: %d\r\n"
+        + f"X-Amz-Date: {moment}\r\nAuthorization: AWS4-HMAC-SHA256 Credential={credential},"
+        f"SignedHeaders=host;x-amz-date;x-amz-target,Signature={'0' * 64}\r\n\r\n".encode()
+    )
     stopped = [connect(endpoint) for _ in range(ROOM_BYTES // size)]
     for connection in stopped:
         send(connection, head % size + bytes(size - 1))
