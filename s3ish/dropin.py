@@ -9,6 +9,7 @@ https://docs.getmoto.org/en/latest/docs/server_mode.html
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import product
+from pathlib import Path
 
 _S3MOCK = "COM_ADOBE_TESTING_S3MOCK_"
 _PREFIXES = ("MINIO_", _S3MOCK, "LOCALSTACK_", "MOTO_")
@@ -72,6 +73,41 @@ def _expanded(text: str) -> Iterator[str]:
 
 def _numbers(first: str, last: str) -> list[str]:
     return [str(number).zfill(len(first)) for number in range(int(first), int(last) + 1)]
+
+
+def certificates_in(folder: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return the certificates, and their keys, of a folder as MinIO has it: its own pair, and one a host in folders.
+
+    Raises:
+        ValueError: there is none, so that clients would be served without TLS.
+    """
+    found = [*Path(folder).glob("public.crt"), *sorted(Path(folder).glob("*/public.crt"))]
+    if not found:
+        raise ValueError(f"there is no public.crt in {folder}")
+    return tuple(map(str, found)), tuple(str(it.with_name("private.key")) for it in found)
+
+
+def take_folders(volumes: Iterable[str]) -> tuple[str, ...]:
+    """Return the names of the empty folders of directories that hold nothing else, and remove them.
+
+    To MinIO a folder is a bucket, so that start lines make some first:
+    ``mkdir -p /data/uploads && minio server /data``.
+    """
+    from s3ish.wire.names import is_bucket_name  # deferred: few start lines have it
+
+    def is_bucket(path: Path) -> bool:
+        return is_bucket_name(path.name) and path.is_dir() and not path.is_symlink() and not any(path.iterdir())
+
+    names = set[str]()
+    for volume in volumes:
+        try:
+            found = list(Path(volume).iterdir())
+            for folder in found if all(map(is_bucket, found)) else ():
+                folder.rmdir()
+                names.add(folder.name)
+        except OSError:  # said when it is opened
+            continue
+    return tuple(sorted(names))
 
 
 def _volumes(text: str) -> tuple[str, ...]:

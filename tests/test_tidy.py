@@ -62,7 +62,7 @@ MAY_IMPORT = {
     "engines": {"config", "objects", "select", "tables", "auth", "index", "blob"} | LEAVES,
     "__main__": {"cli"},
     "config": {"dropin"},
-    "dropin": set(),
+    "dropin": {"wire"},
     "config_texts": {"config", "wire"},
     "config_targets": {"config", "config_texts", "wire"},
     "config_sources": {"dropin", "auth", "config", "config_targets", "config_texts", "errors"},

@@ -9,6 +9,7 @@ import sys
 from shlex import quote
 
 import click
+from msgspec.structs import replace
 
 from s3ish import __version__, dropin
 from s3ish.cli import admin, upkeep
@@ -61,7 +62,19 @@ Environment:
 Flags win over the environment, the environment over the file."""
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+_AS_MINIO = "s3ish.as_minio"
+
+
+class _Commands(click.Group):
+    """The commands, also with the word ``minio`` before them, as start lines for its image have it."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """See ``click.Command``."""
+        ctx.meta[_AS_MINIO] = args[:1] == ["minio"]
+        return super().parse_args(ctx, args[1:] if ctx.meta[_AS_MINIO] else args)
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="s3ish")
 def main() -> None:
     """An S3-compatible object storage server."""
@@ -129,6 +142,7 @@ def serve(
 )
 @click.option("--port", type=int, help="Port to listen on, in place of that of the address.")
 @click.option("--console-address", help="There is no console: this is ignored.")
+@click.option("--certs-dir", "-S", type=click.Path(), help="Folder of public.crt and private.key: serve HTTPS.")
 @click.option("--quiet", is_flag=True, hidden=True)
 @click.option("--anonymous", is_flag=True, hidden=True)
 @click.option("--json", "as_json", is_flag=True, help="Log in JSON.")
@@ -138,6 +152,7 @@ def server(
     address: str | None,
     port: int | None,
     console_address: str | None,
+    certs_dir: str | None,
     quiet: bool,
     anonymous: bool,
     as_json: bool,
@@ -160,19 +175,25 @@ def server(
         elif "server.host" not in named:
             host = dropin.ALL_ADDRESSES
         directories = dropin.expand(volumes)
+        certificates, keys = dropin.certificates_in(certs_dir) if certs_dir else ((), ())
     except ValueError as error:
         raise click.UsageError(str(error)) from error
-    _serve(
-        _load(
-            config,
-            storage__volumes=directories or None,
-            server__host=host,
-            server__port=port,
-            server__any_region=None if {"server.region", "server.any_region"} & {*named} else True,
-            server__cors_origins=None if "server.cors_origins" in named else dropin.OWN_PAGES,
-            log__format="json" if as_json else None,
-        )
+    settings = _load(
+        config,
+        storage__volumes=directories or None,
+        server__host=host,
+        server__port=port,
+        tls__certificates=certificates or None,
+        tls__keys=keys or None,
+        server__any_region=None if {"server.region", "server.any_region"} & {*named} else True,
+        server__cors_origins=None if "server.cors_origins" in named else dropin.OWN_PAGES,
+        log__format="json" if as_json else None,
     )
+    if click.get_current_context().meta[_AS_MINIO]:
+        storage = settings.storage
+        made = dropin.take_folders(storage.volumes)
+        settings = replace(settings, storage=replace(storage, default_buckets=(*storage.default_buckets, *made)))
+    _serve(settings)
 
 
 def _serve(settings: Settings, *, accept_loss: bool = False) -> None:

@@ -364,7 +364,7 @@ def test_an_option_of_a_bucket_that_is_not_known_is_refused(run_s3ish, tmp_path,
         (["/d{1...9999}"], "/d{1...9999} is not of the form DIR{1...4} with at most 256 directories"),
         (["/d{4...1}x{1...2}"], ""),
         (["/d{a...b}"], "/d{a...b} is not of the form DIR{1...4}"),
-        (["--certs-dir", "/x"], "No such option"),
+        (["--certs-dir", "/x"], "there is no public.crt in /x"),
     ],
 )
 def test_a_start_line_that_means_something_else_is_refused(run_s3ish, arguments, says):
@@ -513,6 +513,57 @@ def test_as_modules_of_testcontainers_start_and_wait_for_minio(start, tmp_path, 
     s3 = client(server.endpoint, ("minioadmin", "minioadmin"))
     s3.create_bucket(Bucket="test-bucket")
     assert s3.head_bucket(Bucket="test-bucket")
+
+
+def test_start_lines_that_begin_with_minio_and_make_folders_for_buckets(start, tmp_path):
+    data = tmp_path / "data"
+    (data / "uploads").mkdir(parents=True)
+    line = ("minio", "server", "--address", "127.0.0.1:0", "--console-address", ":9001", data)
+    server = start(*line, MINIO_DEFAULT_BUCKETS="other", **MINIO)
+    assert [it["Name"] for it in client(server.endpoint).list_buckets()["Buckets"]] == ["other", "uploads"]
+    server.stop()
+    (data / "uploads").mkdir(exist_ok=True)  # the line is run again
+    server = start(*line, **MINIO)
+    assert [it["Name"] for it in client(server.endpoint).list_buckets()["Buckets"]] == ["other", "uploads"]
+
+
+@pytest.mark.parametrize("spoil", ["uploads/a.txt", "a.txt", "Not_A_Bucket/"])
+def test_folders_with_something_in_them_are_left_and_refused(run_s3ish, tmp_path, spoil):
+    (tmp_path / "uploads").mkdir()
+    (tmp_path / "empty").mkdir()
+    (tmp_path / spoil).mkdir() if spoil.endswith("/") else (tmp_path / spoil).touch()
+    ended = run_s3ish("minio", "server", tmp_path, "--port", "0", **MINIO)
+    assert ended.returncode == 1
+    assert "holds other files" in ended.stderr
+    assert (tmp_path / "empty").is_dir()
+
+
+def test_folders_become_buckets_in_start_lines_for_minio_alone(run_s3ish, tmp_path):
+    (tmp_path / "uploads").mkdir()
+    ended = run_s3ish("server", tmp_path, "--port", "0", **MINIO)
+    assert "holds other files" in ended.stderr
+    assert (tmp_path / "uploads").is_dir()
+
+
+def test_a_folder_of_certificates_as_minio_has_it(tmp_path):
+    with pytest.raises(ValueError, match=r"there is no public\.crt in "):
+        dropin.certificates_in(str(tmp_path))
+    for folder in (tmp_path, tmp_path / "b.example", tmp_path / "a.example"):
+        folder.mkdir(exist_ok=True)
+        (folder / "public.crt").touch()
+    (tmp_path / "CAs").mkdir()
+    folders = (f"{tmp_path}", f"{tmp_path}/a.example", f"{tmp_path}/b.example")
+    wanted = (tuple(f"{it}/public.crt" for it in folders), tuple(f"{it}/private.key" for it in folders))
+    assert dropin.certificates_in(str(tmp_path)) == wanted
+
+
+def test_the_certificates_of_a_folder_are_served(start, run_s3ish, tmp_path):
+    made = run_s3ish("cert", "--out", tmp_path / "certs")
+    assert made.returncode == 0, made.stderr
+    for name, source in (("public.crt", "cert.pem"), ("private.key", "key.pem")):
+        (tmp_path / "certs" / source).rename(tmp_path / "certs" / name)
+    server = start("server", "-S", tmp_path / "certs", tmp_path / "data", "--address", "127.0.0.1:0", **MINIO)
+    assert server.endpoint.startswith("https://")
 
 
 def ask_for_page(endpoint, path, origin, method="PUT"):

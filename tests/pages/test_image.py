@@ -75,7 +75,7 @@ def test_a_volume_of_root_is_refused_with_what_to_do(image, tmp_path):
 
 def test_health_checks_of_the_image_of_minio_ask_whether_the_server_is_ready(tmp_path):
     (text,) = re.findall(r"^RUN printf '(.*)' > /opt/mc && chmod 755 ", DOCKERFILE, re.M)
-    assert "COPY --from=build /opt/mc /usr/local/bin/" in DOCKERFILE.partition("AS server\n")[2]
+    assert "COPY --from=build /opt/mc /opt/minio /usr/local/bin/" in DOCKERFILE.partition("AS server\n")[2]
     for name, script in (("mc", text.replace("\\n", "\n")), ("s3ish", '#!/bin/sh\necho "asked: $@"\nexit 1\n')):
         (tmp_path / name).write_text(script)
         (tmp_path / name).chmod(0o755)
