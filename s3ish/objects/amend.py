@@ -11,7 +11,7 @@ for what was under way and nothing else: recovery reads these, not the store.
 import asyncio
 from collections.abc import Callable, Coroutine, Sequence
 from contextlib import suppress
-from typing import Any, ParamSpec, TypeVar, cast
+from typing import Any, ParamSpec, TypeVar
 
 import structlog
 from msgspec.structs import replace
@@ -23,7 +23,7 @@ from s3ish.model import BlobRef, Intent, Version
 from s3ish.objects.consequences import Happening
 from s3ish.objects.store import Store, attempts, translated
 from s3ish.tables import keys
-from s3ish.tables.catalogue import INTENTS, VERSIONS
+from s3ish.tables.catalogue import INTENTS, PARTS, UPLOADS, VERSIONS
 from s3ish.tables.part_list import blobs
 from s3ish.tables.table import Held, Named, SealedTable
 
@@ -33,6 +33,8 @@ K = ParamSpec("K")
 log = structlog.get_logger()
 
 _VERSIONS_AT_ONCE = 200
+_TAKEN_OVER = frozenset((VERSIONS.name, UPLOADS.name, PARTS.name))
+"""The tables whose rows name parts."""
 
 
 class Gone(Exception):
@@ -193,25 +195,27 @@ async def write_sidecar(store: Store, table: SealedTable[R, K], key: bytes, ref:
 
     One that was removed meanwhile is removed again; then it returns False.
     """
+    names: SealedTable[Any, ...] = table
     written = b""
     while True:
-        now = await found_now(store, table, key, ref)  # also before the first write, which may be late
-        if now is None and table.name == VERSIONS.name:
-            now = cast("Held[R] | None", await _heir_of(store, ref))
+        now: Held[Any] | None = await found_now(store, names, key, ref)  # before the first write too, which may be late
+        if now is None and table.name in _TAKEN_OVER:
+            now, names = await _heir_of(store, ref), VERSIONS
         if now is None:
             await store.condemn(ref)
             return False
         if now.value == written:
             return True
         key = now.key
-        await _write_once(store, table, now, ref)
+        await _write_once(store, names, now, ref)
         written = now.value
 
 
 async def _heir_of(store: Store, ref: BlobRef) -> Held[Version] | None:
     """Return the version that has a blob now among its parts; None if there is none.
 
-    A version that takes the place of another one by an append takes over its parts. Raises Damaged, Unavailable.
+    A version that takes the place of another one by an append takes over its parts, and so does one that an upload
+    becomes. Raises Damaged, Unavailable.
     """
     start, stop = VERSIONS.at_home(home_of(ref.id))
     while rows := await VERSIONS.rows(store.index, start, stop, _VERSIONS_AT_ONCE):

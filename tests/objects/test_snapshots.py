@@ -7,8 +7,9 @@ import os
 import pytest
 from msgspec.structs import replace
 
+from s3ish.blob.protocol import Unwritable
 from s3ish.clock import Clock
-from s3ish.errors import NoSuchKey, SlowDown
+from s3ish.errors import NoSuchKey, ServiceUnavailable, SlowDown
 from s3ish.index.protocol import Put
 from s3ish.integrity.check import Check
 from s3ish.integrity.garbage import RemovalJob
@@ -571,4 +572,26 @@ async def test_attributes_of_sidecars_are_those_of_then(store, world):
     assert found.record.attributes.tags == (Tag("then", ""),)
     await tag(store, "k", "later")
     assert (await head(store, "k")).attributes.tags == (Tag("later", ""),)
+    await require_whole(store, world)
+
+
+async def test_an_upload_that_was_restored_can_be_completed_before_its_sidecars_are_written(store, world, monkeypatch):
+    """Its parts are those of the object then, and nobody takes them for what was removed in the middle of a restore."""
+
+    async def refuse(*_, **__):
+        raise Unwritable("read-only")
+
+    upload = await begin(store, "u")
+    part = await add_part(store, upload, 1, sample(3000))
+    await snapshots.take(store, "s")
+    await multipart.abort_upload(store, "b", "u", upload.id)
+    with monkeypatch.context() as patched:
+        patched.setattr(store.blobs, "amend", refuse)
+        assert await outcome(snapshots.restore(store, "s")) is ServiceUnavailable
+    await complete(store, upload, [part])
+    await snapshots.remove(store, "s")
+    await run_jobs(store, world.clock)
+    assert await get(store, "u") == sample(3000)
+    (part,) = (await head(store, "u")).parts
+    assert b'"part"' in await store.blobs.read_sidecar(part.blob)
     await require_whole(store, world)
