@@ -437,7 +437,8 @@ ALIASES: Mapping[str, tuple[str, ...]] = {
     "storage.seed": ("S3ISH_SEED",),
     "test.profile": ("S3ISH_TEST",),
     "auth.allow_well_known_keys": ("S3ISH_ALLOW_WELL_KNOWN_KEYS",),
-    "encryption.master_key": ("S3ISH_MASTER_KEY",),
+    "encryption.master_key": ("S3ISH_MASTER_KEY", "MINIO_KMS_SECRET_KEY"),
+    "encryption.everything": ("S3ISH_ENCRYPT_EVERYTHING", "MINIO_KMS_AUTO_ENCRYPTION"),
     "auth.access_key": (
         "S3ISH_ACCESS_KEY",
         "MINIO_ROOT_USER",

@@ -133,6 +133,14 @@ def _listens(text: str) -> tuple[str, int]:
     return host or ALL_ADDRESSES, port
 
 
+def _named_key(text: str) -> str:
+    """Return the key of ``NAME:KEY``; whether it is one is seen as with others. Raises ValueError."""
+    name, _, key = text.partition(":")
+    if not (name and key):
+        raise ValueError("it is not of the form NAME:KEY, with a key of 32 bytes in base64")
+    return key
+
+
 def _alone(text: str) -> tuple[str, ...]:
     return (text,)
 
@@ -140,6 +148,7 @@ def _alone(text: str) -> tuple[str, ...]:
 Form = Callable[[str], object]
 FORMS: Mapping[str, Form | Mapping[str, Form]] = {
     "MINIO_VOLUMES": _volumes,
+    "MINIO_KMS_SECRET_KEY": _named_key,
     "GATEWAY_LISTEN": {"server.host": lambda text: _listens(text)[0], "server.port": lambda text: _listens(text)[1]},
     **dict.fromkeys(BUCKETS, _names),
     **dict.fromkeys(ROOTS, _alone),

@@ -1,5 +1,6 @@
 """Settings: precedence, errors that name the key, and a config.toml that tells the truth."""
 
+import base64
 import re
 import tomllib
 from pathlib import Path
@@ -218,6 +219,18 @@ def test_names_that_users_of_other_servers_have_are_understood():
     settings = load(environment=environment)
     assert settings.root_keys == ("a", "b")
     assert settings.server.domains == ("s3.test", "s3.example")
+
+
+def test_the_key_that_encrypts_for_minio_encrypts_here():
+    key = base64.b64encode(bytes(range(32))).decode()
+    environment = {"MINIO_KMS_SECRET_KEY": f"my-key:{key}", "MINIO_KMS_AUTO_ENCRYPTION": "on"}
+    encryption = load(environment=environment).encryption
+    assert (encryption.master_key.reveal(), encryption.everything) == (key, True)
+    assert load(environment=environment | {"MINIO_KMS_AUTO_ENCRYPTION": "off"}).encryption.everything is False
+    for wrong in (key, ":" + key, "my-key:" + key[4:], "my-key:"):
+        with pytest.raises(ConfigError) as refused:
+            load(environment={"MINIO_KMS_SECRET_KEY": wrong})
+        assert key[4:] not in str(refused.value)
 
 
 def test_the_region_of_a_client_in_the_shell_does_not_move_the_server():
