@@ -6,15 +6,16 @@ shows in the row of the newest version. Where more than one sidecar could be mea
 what is named as garbage is never meant.
 """
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable, Iterator
 from contextlib import suppress
 from typing import Any
 
 from s3ish.blob.paths import home_of, mint
 from s3ish.blob.protocol import BlobError
-from s3ish.index.protocol import Change, Conflict, Damaged, Expect, IndexFull, NewerFormat, Put, RowIs
+from s3ish.index.protocol import Change, Conflict, Damaged, Expect, IndexFull, NewerFormat, Put, RangeEmpty, RowIs
 from s3ish.model import NULL_VERSION, Version
 from s3ish.objects.store import Store
+from s3ish.tables import keys
 from s3ish.tables.catalogue import CURRENT, GARBAGE, USAGE, VERSIONS
 from s3ish.tables.state import COUNTED
 from s3ish.tables.table import SealedTable, Sidecar
@@ -51,10 +52,9 @@ async def _put_back(store: Store, table: SealedTable[Any, ...], row: RowIs) -> b
         if key is None or key == row.key:
             return False
         table.decode(key, row.value)
-        changes, expect = await _comes_back(store, record) if table is VERSIONS else ([], [])
-        put = Put(row.table, key, row.value)
-        await store.index.commit([put, *changes], [RowIs(row.table, key, None), *expect])
-        await store.index.commit([table.drop(row.key)], [row])
+        changes, expect = await _comes_back(store, record, row.key) if table is VERSIONS else ([], [])
+        moved: list[Change] = [table.drop(row.key), Put(row.table, key, row.value)]
+        await store.index.commit([*moved, *changes], [row, RowIs(row.table, key, None), *_beside(expect, row.key)])
     except (BlobError, Conflict, Damaged, NewerFormat, ValueError):
         return False
     return True
@@ -68,13 +68,27 @@ async def _own_key(store: Store, table: SealedTable[Any, ...], record: Any) -> b
     return told._replace(record=record).key if told.table is table else None
 
 
-async def _comes_back(store: Store, version: Version) -> tuple[list[Change], list[Expect]]:
+def _beside(expect: Iterable[Expect], key: bytes) -> Iterator[Expect]:
+    """Yield expectations of which none is of the row with a damaged key: that may lie among its own."""
+    for it in expect:
+        if isinstance(it, RangeEmpty) and it.table == VERSIONS.name and it.start <= key < it.stop:
+            yield VERSIONS.empty(it.start, key)
+            yield VERSIONS.empty(keys.after(key), it.stop)
+        else:
+            yield it
+
+
+async def _comes_back(store: Store, version: Version, damaged: bytes) -> tuple[list[Change], list[Expect]]:
     """A version may be the newest again, which listings show; but it must not come back if it was replaced meanwhile.
 
     One with an id of its own is replaced by nothing. Of a null version it is known only where nothing else is there and
     listings still show it.
+
+    Args:
+        damaged: the key that it has now, which may be one of its key's.
     """
-    newest = next(iter(await store.newest(version.bucket, version.key)), None)
+    rows = await VERSIONS.rows(store.index, *keys.versions_range(version.bucket, version.key), 2)
+    newest = next((store.hold(VERSIONS, *row) for row in rows if row[0] != damaged), None)
     entry = CURRENT.show(version)
     if version.id == NULL_VERSION:
         if newest or not isinstance(entry, Put):

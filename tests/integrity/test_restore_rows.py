@@ -234,3 +234,18 @@ async def test_a_row_is_not_put_back_where_something_newer_is(store):
     await check(store, repair=True)
     assert await get(store, "folder/k10") == b"newer"
     assert len([found for found in await store.newest("b", "folder/k10", 9) if found.key != bad.key]) == 1
+
+
+@pytest.mark.parametrize("bucket", ["b", "b2"])
+@pytest.mark.parametrize("at", [-1, -8])
+@pytest.mark.parametrize("bit", [1, 128])
+async def test_a_version_comes_back_whose_key_is_damaged_within_its_sequence(store, bucket, at, bit):
+    """Then it stands among the rows of its own key, above what was the newest or below it."""
+    before = await rows(store, *TABLES)
+    row = next(it for it in await rows(store, "versions") if it.key.startswith(f"{bucket}\0folder/k1500\0".encode()))
+    key = bytearray(row.key)
+    key[at] ^= bit
+    await store.index.commit([Delete(row.table, row.key), Put(row.table, bytes(key), row.value)])
+    assert await restore(store, RowIs(row.table, bytes(key), row.value))
+    assert await rows(store, *TABLES) == before
+    assert await get(store, "folder/k1500", bucket=bucket) == sample(1500, 2)
