@@ -241,6 +241,8 @@ def fields_said(fields: Iterable[str]) -> Tags:
 
 
 def _type(principal: Principal) -> str:
+    if principal.is_federated_user:
+        return "FederatedUser"
     if principal.is_root and principal.names:  # in a role that is but a name
         return "AssumedRole"
     return {

@@ -7,7 +7,7 @@ from typing import Any, Protocol
 from msgspec import Struct
 
 from s3ish.auth.policy import Policy
-from s3ish.auth.principals import Principal
+from s3ish.auth.principals import Kind, Principal
 from s3ish.model import Owner
 
 
@@ -23,7 +23,8 @@ class User(Struct, frozen=True, dict=True):
     ``role_name`` how policies name that role. ``issued`` is when the session began, in seconds since the
     epoch; None for keys that last. Of the tags of a session those with the keys in ``transitive``, in lower case, go on
     to sessions which it asks for, and so does ``source_identity``, who is behind it. ``provider`` is the ARN of the
-    identity provider whose token opened a session.
+    identity provider whose token opened a session. ``federated`` is the name of the federated user that a user, whose
+    rights it has within ``session``, let in.
     """
 
     access_key: str
@@ -45,13 +46,17 @@ class User(Struct, frozen=True, dict=True):
     transitive: tuple[str, ...] = ()
     source_identity: str = ""
     provider: str = ""
+    federated: str = ""
 
     @cached_property
     def principal(self) -> Principal:
         """The caller of a request that it has signed."""
         names = (f"assumed-role/{self.role}", self.role_name) if self.role else ()
+        kind: Kind = "session" if self.role else "user"
+        if self.federated:
+            kind, names = "federated", (f"federated-user/{self.federated}", f"user{self.path}{self.name}")
         return Principal(
-            "root" if self.root else "session" if self.role else "user",
+            "root" if self.root else kind,
             self.owner,
             self.name or self.owner.id,
             self.access_key,

@@ -169,7 +169,7 @@ def decide(
         return Denied(f"{permit.action} on {permit.resource}: {_outside(principal)}")
     if not by:
         return Denied(f"{permit.action} on {permit.resource}: no rule gives it to {_name(principal)}")
-    if asked.is_narrowed and not (principal.kind == "session" and owns and _of_policy_by_name(asked, rules)):
+    if asked.is_narrowed and not (principal.is_session_by_name and owns and _of_policy_by_name(asked, rules)):
         return Denied(f"{permit.action} on {permit.resource}: the policy of the session does not give it")
     return Allowed(by)
 

@@ -12,6 +12,9 @@ if TYPE_CHECKING:
     from s3ish.auth.policy import Policy
 
 
+Kind = Literal["root", "user", "session", "federated", "anonymous"]
+
+
 class Principal(Struct, frozen=True):
     """The caller of a request, as far as rights are concerned.
 
@@ -25,7 +28,7 @@ class Principal(Struct, frozen=True):
     caller is; see ``User``.
     """
 
-    kind: Literal["root", "user", "session", "federated", "anonymous"]
+    kind: Kind
     owner: Owner
     name: str = ""
     access_key: str = ""
@@ -62,6 +65,16 @@ class Principal(Struct, frozen=True):
         return self.kind == "root"
 
     @property
+    def is_federated_user(self) -> bool:
+        """Whether it is one whom a user or the root user let in by GetFederationToken."""
+        return bool(self.names) and self.names[0].startswith("federated-user/")
+
+    @property
+    def is_session_by_name(self) -> bool:
+        """Whether a policy of a bucket can name its session alone: one in a role, or of a federated user."""
+        return self.kind == "session" or self.is_federated_user
+
+    @property
     def user_id(self) -> str:
         """What identifies it, as policies can ask.
 
@@ -69,6 +82,8 @@ class Principal(Struct, frozen=True):
         """
         if self.is_anonymous:
             return "anonymous"
+        if self.is_federated_user:
+            return f"{ACCOUNT}:{self.names[0].partition('/')[2]}"
         if self.is_root and self.names:  # in a role that is but a name
             return self.names[0].partition("/")[2].replace("/", ":")
         return ACCOUNT if self.is_root else self.id or self.owner.id
@@ -85,7 +100,7 @@ class Principal(Struct, frozen=True):
     @property
     def lasting_arn(self) -> str:
         """The ARN of what it is for longer than a session: of a session in a role that of the role."""
-        return f"arn:aws:iam::{ACCOUNT}:{self.names[1]}" if self.names else self.arn
+        return f"arn:aws:iam::{ACCOUNT}:{self.names[1]}" if self.names and not self.is_federated_user else self.arn
 
     @property
     def itself(self) -> "Principal":
@@ -94,7 +109,7 @@ class Principal(Struct, frozen=True):
             self,
             owner=Owner("") if self.is_of_account else self.owner,
             names=self.names[:1],
-            id="" if self.kind == "session" else self.id,
+            id="" if self.is_session_by_name else self.id,
         )
 
 

@@ -35,6 +35,7 @@ class Session(Struct, frozen=True):
     ``role_id`` is the id of a role that is kept, empty where it is but a name; ``stamp`` is that of the parent's key.
     ``tags`` are those that it was given, ``transitive`` the keys, in lower case, of those that go on to sessions which
     it asks for; ``identity`` is who is behind it, ``provider`` the ARN of the identity provider whose token opened it.
+    ``federated`` says that ``name`` is that of a federated user.
     """
 
     access_key: str
@@ -50,6 +51,7 @@ class Session(Struct, frozen=True):
     transitive: tuple[str, ...] = ()
     identity: str = ""
     provider: str = ""
+    federated: bool = False
 
 
 class Temporary(Struct, frozen=True):
@@ -112,6 +114,7 @@ class Sessions:
         if session.role_id:
             return self._in_role(session, token)
         label = f"{session.role}/{session.name}" if session.role and parent.root else ""
+        role_name = f"role/{session.role}" if label else ""
         return User(
             access_key,
             self._secret(token),
@@ -121,7 +124,8 @@ class Sessions:
             policies=parent.policies,
             session=_narrowed(session),
             role=label,
-            role_name=f"role/{session.role}" if label else "",
+            role_name=role_name,
+            federated=session.name if session.federated else "",
             parent=session.parent,
             id=parent.id,
             path=parent.path,

@@ -9,10 +9,11 @@ import re
 
 from msgspec.structs import replace
 
-from s3ish.auth.evaluator import Denied, decide_assuming
+from s3ish.auth.evaluator import Denied, decide_assuming, decide_beside
 from s3ish.auth.policy import read_trust_policy
 from s3ish.auth.sessions import LEAST_SECONDS, MOST_SECONDS, Session, Temporary
 from s3ish.errors import AccessDenied, ValidationError
+from s3ish.identity.names import check_tags
 from s3ish.identity.records import RoleRecord
 from s3ish.model import ACCOUNT
 from s3ish.server.passed_on import PassedOn, passed_on
@@ -22,6 +23,9 @@ from s3ish.server.session_policy import session_policy_of
 
 _ROLE = re.compile(r"arn:aws:iam::\d{12}:role/(?:[\w+=,.@/-]+/)?([\w+=,.@-]{1,64})", re.ASCII)
 _NAME = re.compile(r"[\w+=,.@-]{2,64}", re.ASCII)
+_FEDERATED = re.compile(r"[\w+=,.@-]{2,32}", re.ASCII)
+_NO_RIGHTS = '{"Version":"2012-10-17","Statement":{"Effect":"Allow","Action":"none:None","Resource":"*"}}'
+"""The policy of a federated user who was given none: a bucket's policy may still name the user."""
 _HOUR, _MOST_OF_USER = 3600, 129_600
 _NOTHING = PassedOn()
 _SECOND_FACTOR = ("SerialNumber", "TokenCode")
@@ -69,9 +73,53 @@ async def _assume_role(call: Call) -> str:
     return credentials(made) + assumed(name, session_name, role_id) + identity
 
 
+async def _get_federation_token(call: Call) -> str:
+    """https://docs.aws.amazon.com/STS/latest/APIReference/API_GetFederationToken.html"""
+    assert call.user is not None
+    name, tags = call.text("Name", most=32), check_tags(call.tags())
+    if not _FEDERATED.fullmatch(name):
+        raise ValidationError("Name must have 2 to 32 letters, digits and characters of +=,.@-_")
+    if call.user.parent or call.user.role:
+        raise AccessDenied("Cannot call GetFederationToken with session credentials")
+    given_on = PassedOn(tags)
+    arn = f"arn:aws:sts::{ACCOUNT}:federated-user/{name}"
+    for action in ("sts:GetFederationToken", *given_on.actions):
+        _check_own(call, action, arn, given_on)
+    seconds = call.number("DurationSeconds", 43_200, LEAST_SECONDS, _MOST_OF_USER)
+    policy = session_policy_of(call) or _NO_RIGHTS
+    made = _issue(
+        call, min(seconds, _HOUR) if call.user.root else seconds, given_on, name=name, policy=policy, federated=True
+    )
+    who = element("FederatedUserId", f"{ACCOUNT}:{name}") + element("Arn", arn)
+    return credentials(made) + f"<FederatedUser>{who}</FederatedUser>"
+
+
+def _check_own(call: Call, action: str, arn: str, given_on: PassedOn) -> None:
+    """Check that a user of the account has a right by its own policies. Raises AccessDenied."""
+    if not call.principal.is_of_account:
+        return
+    circumstances = replace(call.circumstances, further=given_on.keys)
+    decision = decide_beside(call.principal, action, arn, circumstances)
+    if isinstance(decision, Denied):
+        error = AccessDenied(_not_authorized(call, arn, action))
+        error.reason = decision.by
+        raise error
+
+
+async def _get_access_key_info(call: Call) -> str:
+    """https://docs.aws.amazon.com/STS/latest/APIReference/API_GetAccessKeyInfo.html"""
+    access_key = call.text("AccessKeyId", most=128)
+    call.require("sts:GetAccessKeyInfo", "*")
+    if not access_key.startswith("ASIA") and not call.registry.directory.has_key(access_key):
+        raise ValidationError("The access key is of no account that is known here.")
+    return element("Account", ACCOUNT)
+
+
 ACTIONS: dict[str, Action] = {
     "AssumeRole": _assume_role,
+    "GetAccessKeyInfo": _get_access_key_info,
     "GetCallerIdentity": _get_caller_identity,
+    "GetFederationToken": _get_federation_token,
     "GetSessionToken": _get_session_token,
 }
 
@@ -146,6 +194,7 @@ def _issue(
     name: str = "",
     policy: str = "",
     role_id: str = "",
+    federated: bool = False,
 ) -> Temporary:
     assert call.user is not None
     session = Session(
@@ -161,6 +210,7 @@ def _issue(
         tags=given_on.tags,
         transitive=given_on.transitive,
         identity=given_on.identity,
+        federated=federated,
     )
     return call.sessions.issue(session)
 
