@@ -35,10 +35,7 @@ class Call(Caller, frozen=True, kw_only=True):
         """Return a parameter that must be there. Raises ValidationError."""
         value = self.parameters.get(name, "")
         if not value:
-            raise ValidationError(
-                f"1 validation error detected: Value null at '{name}' failed to satisfy constraint: Member must not be "
-                "null"
-            )
+            raise _missing(name)
         return self.optional(name, value, most=most)
 
     def optional(self, name: str, default: str = "", *, most: int = 2048) -> str:
@@ -46,8 +43,8 @@ class Call(Caller, frozen=True, kw_only=True):
         value = self.parameters.get(name, default)
         if len(value) > most:
             raise ValidationError(
-                f"1 validation error detected: Value at '{name}' failed to satisfy constraint: Member must have length "
-                f"less than or equal to {most}"
+                f"1 validation error detected: Value at '{_camel(name)}' failed to satisfy constraint: Member must "
+                f"have length less than or equal to {most}"
             )
         return value
 
@@ -76,18 +73,41 @@ class Call(Caller, frozen=True, kw_only=True):
         return text == "true"
 
     def members(self, name: str) -> list[str]:
-        """Return a list: ``Name.member.1``, ``Name.member.2``, and so on."""
-        found: list[str] = []
-        while (value := self.parameters.get(f"{name}.member.{len(found) + 1}")) is not None:
-            found.append(value)
+        """Return a list: ``Name.member.1``, ``Name.member.2``, and so on. Raises ValidationError."""
+        return [self._field(f"{name}.member.{number}") for number in self.numbers(name)]
+
+    def some(self, name: str) -> list[str]:
+        """Return a list that must have an item. Raises ValidationError."""
+        found = self.members(name)
+        if not found:
+            raise _missing(name)
         return found
 
     def tags(self) -> tuple[tuple[str, str], ...]:
-        """Return the tags: ``Tags.member.1.Key``, ``Tags.member.1.Value``, and so on."""
-        found: list[tuple[str, str]] = []
-        while (key := self.parameters.get(f"Tags.member.{len(found) + 1}.Key")) is not None:
-            found.append((key, self.parameters.get(f"Tags.member.{len(found) + 1}.Value", "")))
-        return tuple(found)
+        """Return the tags: ``Tags.member.1.Key``, ``Tags.member.1.Value``, and so on. Raises ValidationError."""
+        items = [f"Tags.member.{number}" for number in self.numbers("Tags")]
+        return tuple((self._field(f"{item}.Key"), self._field(f"{item}.Value")) for item in items)
+
+    def some_tags(self) -> tuple[tuple[str, str], ...]:
+        """Return the tags, which must be at least one. Raises ValidationError."""
+        found = self.tags()
+        if not found:
+            raise _missing("Tags")
+        return found
+
+    def numbers(self, name: str) -> list[int]:
+        """Return the numbers of the items of a list, in their order; some may be left out. Raises ValidationError."""
+        begin = f"{name}.member."
+        found = {key[len(begin) :].partition(".")[0] for key in self.parameters if key.startswith(begin)}
+        if not all(_NUMBER.fullmatch(number) for number in found):
+            raise ValidationError(f"The items of {name} must have numbers.")
+        return sorted(map(int, found))
+
+    def _field(self, name: str) -> str:
+        value = self.parameters.get(name)
+        if value is None:
+            raise _missing(name)
+        return value
 
     def said(self, action: str) -> Tags:
         """Return what conditions may ask of an action: the tags that it gives, or the keys of those that it removes."""
@@ -146,6 +166,18 @@ def members(field: str, shown: Sequence[str]) -> str:
 def moment(at_ns: int) -> str:
     """Return a time, given in nanoseconds since the epoch, as it stands in answers."""
     return f"{datetime.fromtimestamp(at_ns // 1_000_000_000, UTC):%Y-%m-%dT%H:%M:%SZ}"
+
+
+def _missing(name: str) -> ValidationError:
+    where = f"Value null at '{_camel(name)}'"
+    return ValidationError(
+        f"1 validation error detected: {where} failed to satisfy constraint: Member must not be null"
+    )
+
+
+def _camel(name: str) -> str:
+    """Return the name of a parameter as messages write it."""
+    return name[:1].lower() + name[1:]
 
 
 def _read_marker(text: str) -> str:

@@ -42,11 +42,11 @@ def session_policy_of(call: Call) -> str:
 
 def _named(call: Call) -> list[str]:
     """Return the documents of the managed policies that a call names."""
-    found: list[str] = []
-    while (arn := call.parameters.get(f"PolicyArns.member.{len(found) + 1}.arn")) is not None:
-        if len(found) == _MOST_NAMED:
-            raise ValidationError(f"PolicyArns must have at most {_MOST_NAMED} members")
-        found.append(pick_policy(call.registry.directory, arn).document)
+    numbers = call.numbers("PolicyArns")
+    if len(numbers) > _MOST_NAMED:
+        raise ValidationError(f"PolicyArns must have at most {_MOST_NAMED} members")
+    arns = [call.text(f"PolicyArns.member.{number}.arn") for number in numbers]
+    found = [pick_policy(call.registry.directory, arn).document for arn in arns]
     if not found:
         call.refuse("PolicyArns")
     return found

@@ -391,3 +391,41 @@ def test_who_makes_a_bucket_needs_the_rights_to_what_it_is_to_have(s3, server, i
     may(actions)
     theirs.create_bucket(Bucket=bucket, **arguments)
     s3.head_bucket(Bucket=bucket)
+
+
+def test_items_of_a_list_count_also_where_numbers_are_left_out(raw_iam, iam, new_user):
+    name, _ = new_user()
+    pairs = {
+        "Tags.member.10.Key": "b",
+        "Tags.member.10.Value": "2",
+        "Tags.member.3.Key": "a",
+        "Tags.member.3.Value": "1",
+    }
+    assert raw_iam(Action="TagUser", UserName=name, **pairs) == (200, None)
+    assert [(tag["Key"], tag["Value"]) for tag in iam.list_user_tags(UserName=name)["Tags"]] == [("a", "1"), ("b", "2")]
+    assert raw_iam(Action="UntagUser", UserName=name, **{"TagKeys.member.7": "a"}) == (200, None)
+    assert [tag["Key"] for tag in iam.list_user_tags(UserName=name)["Tags"]] == ["b"]
+
+
+@pytest.mark.parametrize(
+    "parameters",
+    [
+        {"Action": "TagUser"},
+        {"Action": "TagUser", "Tags": ""},
+        {"Action": "TagUser", "Tags.member.1.Key": "a"},
+        {"Action": "TagUser", "Tags.member.1.Value": "a"},
+        {"Action": "TagUser", "Tags.member.x.Key": "a", "Tags.member.x.Value": "b"},
+        {"Action": "UntagUser"},
+        {"Action": "UntagUser", "TagKeys.member.": "a"},
+        {"Action": "CreateUser", "Tags.member.1.Key": "a"},
+    ],
+)
+def test_lists_that_are_not_whole_are_refused(raw_iam, iam, new_user, parameters):
+    name, _ = new_user()
+    assert raw_iam(**{"UserName": name, **parameters}) == (400, "ValidationError")
+    assert iam.list_user_tags(UserName=name)["Tags"] == []
+
+
+def test_what_is_missing_is_named_as_iam_names_it(iam, refused):
+    answer = refused("ValidationError", 400, iam.get_user_policy, UserName="any", PolicyName="p" * 129)
+    assert "Value at 'policyName' failed" in answer["Error"]["Message"]

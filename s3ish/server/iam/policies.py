@@ -144,14 +144,14 @@ async def list_entities_for_policy(call: Call) -> str:
 async def tag_policy(call: Call) -> str:
     """https://docs.aws.amazon.com/IAM/latest/APIReference/API_TagPolicy.html"""
     name = pick_policy_to_change(call.registry.directory, _check(call, "TagPolicy")).name
-    await holders.add_tags(call.registry, PolicyRecord, name, call.tags())
+    await holders.add_tags(call.registry, PolicyRecord, name, call.some_tags())
     return ""
 
 
 async def untag_policy(call: Call) -> str:
     """https://docs.aws.amazon.com/IAM/latest/APIReference/API_UntagPolicy.html"""
     name = pick_policy_to_change(call.registry.directory, _check(call, "UntagPolicy")).name
-    await holders.remove_tags(call.registry, PolicyRecord, name, frozenset(call.members("TagKeys")))
+    await holders.remove_tags(call.registry, PolicyRecord, name, frozenset(call.some("TagKeys")))
     return ""
 
 

@@ -94,13 +94,13 @@ async def list_instance_profiles_for_role(call: Call) -> str:
 
 async def tag_role(call: Call) -> str:
     """https://docs.aws.amazon.com/IAM/latest/APIReference/API_TagRole.html"""
-    await holders.add_tags(call.registry, RoleRecord, _check(call, "TagRole"), call.tags())
+    await holders.add_tags(call.registry, RoleRecord, _check(call, "TagRole"), call.some_tags())
     return ""
 
 
 async def untag_role(call: Call) -> str:
     """https://docs.aws.amazon.com/IAM/latest/APIReference/API_UntagRole.html"""
-    keys = frozenset(call.members("TagKeys"))
+    keys = frozenset(call.some("TagKeys"))
     await holders.remove_tags(call.registry, RoleRecord, _check(call, "UntagRole"), keys)
     return ""
 

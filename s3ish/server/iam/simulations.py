@@ -36,7 +36,7 @@ _TYPES = frozenset(
 async def simulate_custom_policy(call: Call) -> str:
     """https://docs.aws.amazon.com/IAM/latest/APIReference/API_SimulateCustomPolicy.html"""
     call.require("iam:SimulateCustomPolicy", "*")
-    call.text("PolicyInputList.member.1", most=_MOST_CHARACTERS)
+    call.some("PolicyInputList")
     return _answer(call, _brought(call, "PolicyInputList"), None, _named(call))
 
 
@@ -52,7 +52,7 @@ async def simulate_principal_policy(call: Call) -> str:
 async def get_context_keys_for_custom_policy(call: Call) -> str:
     """https://docs.aws.amazon.com/IAM/latest/APIReference/API_GetContextKeysForCustomPolicy.html"""
     call.require("iam:GetContextKeysForCustomPolicy", "*")
-    call.text("PolicyInputList.member.1", most=_MOST_CHARACTERS)
+    call.some("PolicyInputList")
     return _keys(_brought(call, "PolicyInputList"))
 
 
@@ -94,8 +94,7 @@ def _answer(call: Call, own: list[Source], boundary: Source | None, caller: Prin
 
 
 def _actions(call: Call) -> list[str]:
-    call.text("ActionNames.member.1", most=128)
-    actions = call.members("ActionNames")
+    actions = call.some("ActionNames")
     for action in actions:
         fits = _ACTION.fullmatch(action) is not None
         if fits and action.lower().startswith("s3:"):
@@ -116,13 +115,12 @@ def _resources(call: Call) -> list[str]:
 def _context(call: Call) -> tuple[tuple[str, str], ...]:
     """Return the values of condition keys: ``ContextEntries.member.1.ContextKeyName``, and so on."""
     found: list[tuple[str, str]] = []
-    number = 1
-    while (name := call.parameters.get(f"ContextEntries.member.{number}.ContextKeyName")) is not None:
+    for number in call.numbers("ContextEntries"):
         entry = f"ContextEntries.member.{number}"
+        name = call.parameters.get(f"{entry}.ContextKeyName", "")
         if not 5 <= len(name) <= 256 or call.parameters.get(f"{entry}.ContextKeyType") not in _TYPES:
             raise InvalidInput(f"{entry} needs a ContextKeyName of 5 to 256 characters and a ContextKeyType.")
         found += [(name.lower(), value) for value in call.members(f"{entry}.ContextKeyValues")]
-        number += 1
     return tuple(found)
 
 

@@ -82,14 +82,14 @@ async def delete_user(call: Call) -> str:
 async def tag_user(call: Call) -> str:
     """https://docs.aws.amazon.com/IAM/latest/APIReference/API_TagUser.html"""
     name = kept.check_is_kept(check(call, "TagUser"))
-    await holders.add_tags(call.registry, UserRecord, name, call.tags())
+    await holders.add_tags(call.registry, UserRecord, name, call.some_tags())
     return ""
 
 
 async def untag_user(call: Call) -> str:
     """https://docs.aws.amazon.com/IAM/latest/APIReference/API_UntagUser.html"""
     name = kept.check_is_kept(check(call, "UntagUser"))
-    await holders.remove_tags(call.registry, UserRecord, name, frozenset(call.members("TagKeys")))
+    await holders.remove_tags(call.registry, UserRecord, name, frozenset(call.some("TagKeys")))
     return ""
 
 
