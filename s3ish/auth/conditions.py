@@ -170,7 +170,7 @@ def _boolean(text: str) -> bool:
 
 
 def _address(text: str, variables: bool) -> Test:  # noqa: ARG001 - it has no variables
-    network = _unmapped(ip_network(text, strict=False))
+    network = read_network(text)
 
     def test(value: str, values: Values) -> bool:  # noqa: ARG001 - as above
         try:
@@ -183,8 +183,9 @@ def _address(text: str, variables: bool) -> Test:  # noqa: ARG001 - it has no va
     return test
 
 
-def _unmapped(network: IPv4Network | IPv6Network) -> IPv4Network | IPv6Network:
-    """Return a network of addresses of version 4 as such, if it is written in version 6."""
+def read_network(text: str) -> IPv4Network | IPv6Network:
+    """Return a network; one of addresses of version 4 as such, if it is written in version 6. Raises ValueError."""
+    network = ip_network(text, strict=False)
     mapped = getattr(network.network_address, "ipv4_mapped", None)
     return IPv4Network((mapped, network.prefixlen - 96)) if mapped and network.prefixlen >= 96 else network
 

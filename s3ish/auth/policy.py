@@ -9,13 +9,13 @@ import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cached_property, lru_cache
-from ipaddress import IPv4Network, IPv6Network, ip_network
+from ipaddress import IPv4Network, IPv6Network
 from typing import Any, Literal
 
 from msgspec import Struct
 
 from s3ish.auth import actions
-from s3ish.auth.conditions import BadConditionError, Condition, read_conditions
+from s3ish.auth.conditions import BadConditionError, Condition, read_conditions, read_network
 from s3ish.auth.patterns import Pattern, Values
 from s3ish.auth.principals import Principal
 from s3ish.errors import MalformedPolicy
@@ -189,7 +189,7 @@ def _narrows(key: str, operator: str, texts: tuple[str, ...]) -> bool:
 def _is_broad(text: str) -> bool:
     """Whether a network is so large that it limits nothing, or is none."""
     try:
-        network = ip_network(text, strict=False)
+        network = read_network(text)
     except ValueError:
         return True
     if isinstance(network, IPv6Network):

@@ -147,7 +147,7 @@ def test_calls_that_are_none(server, arguments, code):
 def test_wrong_and_missing_signatures(server, raw):
     assert code_of(sts_of(server, (ROOT[0], "wrong")).get_caller_identity) == "SignatureDoesNotMatch"
     assert code_of(sts_of(server, ("NOBODY", "wrong")).get_caller_identity) == "InvalidClientTokenId"
-    assert code_of(sts_of(server, ROOT).get_access_key_info, AccessKeyId="A" * 16) == "InvalidAction"
+    assert code_of(sts_of(server, ROOT).decode_authorization_message, EncodedMessage="a") == "InvalidAction"
 
 
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}

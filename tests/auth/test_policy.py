@@ -638,6 +638,8 @@ def test_an_owner_cannot_lock_itself_out(action):
         ({"Effect": "Deny"}, False),
         ({"Condition": {"IpAddress": {"aws:SourceIp": "10.0.0.0/8"}}}, False),
         ({"Condition": {"IpAddress": {"aws:SourceIp": "0.0.0.0/0"}}}, True),
+        ({"Condition": {"IpAddress": {"aws:SourceIp": "::ffff:0.0.0.0/96"}}}, True),
+        ({"Condition": {"IpAddress": {"aws:SourceIp": "::ffff:10.0.0.0/104"}}}, False),
         ({"Condition": {"NotIpAddress": {"aws:SourceIp": "10.0.0.0/8"}}}, True),
         ({"Condition": {"StringEquals": {"aws:SourceVpc": "vpc-1"}}}, False),
         ({"Condition": {"StringLike": {"aws:SourceVpc": "vpc-*"}}}, True),
