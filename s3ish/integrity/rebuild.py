@@ -205,10 +205,7 @@ async def _settled(store: Store, group: list[Held[Version]], found: Counter[str]
         return [VERSIONS.drop(held.key) for held in group]
     changes: list[Change] = []
     versioned = bool(bucket.record.versioning)
-    kept = _without_stale(group, versioned=versioned)
-    if len(kept) < len(group):  # what takes the place of another one must be whole
-        readable = [held for held in group if await _is_whole(store, held.record)]
-        kept = _without_stale(readable or group, versioned=versioned)
+    kept = await _without_stale(store, group, versioned=versioned)
     owned = {ref.id for held in kept for ref in blobs_of(held.record)}
     for stale in group:
         if stale not in kept:
@@ -223,24 +220,41 @@ async def _settled(store: Store, group: list[Held[Version]], found: Counter[str]
     return changes
 
 
-def _without_stale(group: list[Held[Version]], *, versioned: bool) -> list[Held[Version]]:
+async def _without_stale(store: Store, group: list[Held[Version]], *, versioned: bool) -> list[Held[Version]]:
     """Keep the newest null version only, and in a bucket without versioning the newest version only.
 
     Of several versions that came of one upload the newest holds as well: the others are completions that were cut off
-    before their commit, and name the same parts.
+    before their commit, and name the same parts. What takes the place of others must be whole, unless none of them is.
     """
-    if not versioned:
-        return group[:1]
+    marks = [_places(held.record, versioned=versioned) for held in group]
+    contended = Counter(mark for some in marks for mark in some)
     kept: list[Held[Version]] = []
-    seen: set[str] = set()
-    for held in group:
-        marks = {f"upload {held.record.upload}"} if held.record.upload else set()
-        if held.record.id == NULL_VERSION:
-            marks.add(NULL_VERSION)
-        if seen.isdisjoint(marks):
-            kept.append(held)
-        seen |= marks
+    taken: set[str] = set()
+    for number, (held, own) in enumerate(zip(group, marks, strict=True)):
+        if not taken.isdisjoint(own):
+            continue
+        if any(contended[mark] > 1 for mark in own):
+            others = [it for it, of in zip(group[number + 1 :], marks[number + 1 :], strict=True) if of & own]
+            if others and not await _is_whole(store, held.record) and await _any_whole(store, others):
+                continue
+        kept.append(held)
+        taken |= own
     return kept
+
+
+def _places(version: Version, *, versioned: bool) -> set[str]:
+    """Return what a version takes that one of its key alone can have."""
+    if not versioned:
+        return {"the key"}
+    places = {f"upload {version.upload}"} if version.upload else set()
+    return places | {NULL_VERSION} if version.id == NULL_VERSION else places
+
+
+async def _any_whole(store: Store, held: list[Held[Version]]) -> bool:
+    for it in held:
+        if await _is_whole(store, it.record):
+            return True
+    return False
 
 
 async def _end_upload(store: Store, version: Version) -> list[Change]:

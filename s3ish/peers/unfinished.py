@@ -19,7 +19,7 @@ from s3ish.tables.state import SENDING_UPLOADS, SendingUpload
 _NOTED_BYTES = 64 * 1024 * 1024
 """From this length of a version on its upload is noted."""
 _LISTED_AT_ONCE = "100"
-_MOST_SWEPT = 1000
+_SWEPT_AT_ONCE = 100
 
 
 class Unfinished:
@@ -97,13 +97,21 @@ class Unfinished:
         await self.forget(version)
 
     async def sweep(self) -> None:
-        """Abort the uploads of versions that do not wait any more, as those that were removed. Raises Unreachable."""
+        """Abort the uploads of versions that do not wait any more, as those that were removed. Raises Unreachable.
+
+        One that may not be aborted stays noted, and holds up no other.
+        """
         start, stop = keys.outbox_range(self._arn)
-        for name, value in await SENDING_UPLOADS.family(self._store.index, _MOST_SWEPT):
-            row = SENDING_UPLOADS.of(name)
-            if not start <= name < stop or await self._store.get(SENDINGS, *keys.split_sending_key(name)):
-                continue
-            begun = row.read(value)
-            if begun:
-                await self._client.call("DELETE", keys.split_sending_key(name)[3], query={"uploadId": begun.upload})
-            await self._store.commit([row.drop()], [row.expect(value)])
+        while rows := await SENDING_UPLOADS.between(self._store.index, start, stop, _SWEPT_AT_ONCE):
+            for name, value in rows:
+                if not await self._store.get(SENDINGS, *keys.split_sending_key(name)):
+                    with suppress(Forbidden):
+                        await self._sweep(name, value)
+            start = keys.after(rows[-1][0])
+
+    async def _sweep(self, name: bytes, value: bytes) -> None:
+        row = SENDING_UPLOADS.of(name)
+        begun = row.read(value)
+        if begun:
+            await self._client.call("DELETE", keys.split_sending_key(name)[3], query={"uploadId": begun.upload})
+        await self._store.commit([row.drop()], [row.expect(value)])

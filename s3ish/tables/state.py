@@ -59,6 +59,11 @@ class StateRow:
         rows = await STATE.rows(index, *keys.prefix_range(self.key), limit)
         return [(key.removeprefix(self.key), value) for key, value in rows]
 
+    async def between(self, index: Index, start: bytes, stop: bytes, limit: int) -> Sequence[tuple[bytes, bytes]]:
+        """Return the same of the rows of a family whose names end with what is in ``[start, stop)``."""
+        rows = await STATE.rows(index, self.key + start, self.key + stop, limit)
+        return [(key.removeprefix(self.key), value) for key, value in rows]
+
     def one(self, name: bytes) -> Self:
         """Return one row of a family, to read it; see ``of``."""
         return self.of(name)

@@ -1,6 +1,7 @@
 """An index from the sidecars alone. The random sequences of tests/objects rebuild too; here is what a crash leaves."""
 
 import shutil
+from pathlib import Path
 
 import pytest
 from msgspec.structs import replace
@@ -133,6 +134,32 @@ async def test_what_a_crash_left_half_sealed_takes_the_place_of_nothing(store, w
     assert [it.blob for it in (await multipart.list_parts(fresh, upload.id, 0, 9))[0]] == [part.blob]
     await complete(fresh, upload, [part])
     assert await get(fresh, "m") == sample(1500)
+
+
+async def test_a_damaged_version_beside_what_was_replaced_stays(store, world, monkeypatch):
+    """It takes the place of nothing, and may be all that can be salvaged. What does take a place alone is read."""
+    old = await put(store, "k", b"old")
+    await buckets.set_versioning(store, "b", enabled=True)
+    whole, damaged = [await put(store, "k", sample(1500, number)) for number in (1, 2)]
+    await buckets.set_versioning(store, "b", enabled=False)
+    new = await put(store, "k", sample(1500, 3))
+    await reseal(store, lambda ref: VERSIONS.sidecar(replace(old, blob=ref, size=9)))
+    for position in damaged.blob.volumes[:2]:
+        for path in Path(world.volume_roots[position], damaged.blob.id).glob("*.[0-9]"):
+            path.unlink()
+    looked = []
+    is_readable = module._is_readable
+
+    async def counted(store, ref):
+        looked.append(ref.id)
+        return await is_readable(store, ref)
+
+    monkeypatch.setattr(module, "_is_readable", counted)
+    fresh, found = await rebuilt(world)
+    assert [it[1] for it in await versions_of(fresh)] == ["null", damaged.id, whole.id]
+    assert (found["orphans"], looked) == (1, [new.blob.id])
+    assert await get(fresh, "k", "null") == sample(1500, 3)
+    assert (await head(fresh, "k", damaged.id)).blob == damaged.blob
 
 
 async def test_of_two_null_versions_the_newer_one_stays(store, world):

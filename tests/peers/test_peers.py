@@ -291,6 +291,29 @@ async def test_a_long_upload_that_cannot_be_aborted_now_is_aborted_later(store, 
     assert (client.sent, await noted(store)) == (["DELETE uploadId"], 0)
 
 
+async def test_an_upload_whose_removal_is_refused_holds_up_no_other(store, long, monkeypatch):
+    """Neither do those of other targets, however many there are."""
+    monkeypatch.setattr(unfinished, "_SWEPT_AT_ONCE", 2)
+    refused = []
+
+    def answer(method, what):
+        refused.append(method)
+        if len(refused) in (1, 3):
+            raise Forbidden("403 AccessDenied")
+        return Answer(204, {}, b"")
+
+    for number in range(3):
+        note = unfinished.Unfinished(store, None, f"arn:s3ish:replication:::another{number}")
+        await note.note(long, "0")
+    uploads = unfinished.Unfinished(store, Script(answer), ARN)
+    for number in range(5):
+        await uploads.note(replace(long, key=f"k{number}"), str(number))
+    await uploads.sweep()
+    assert (len(refused), await noted(store)) == (5, 5)
+    await uploads.sweep()
+    assert (len(refused), await noted(store)) == (7, 3)
+
+
 async def test_no_upload_is_begun_in_the_place_of_one_that_cannot_be_aborted_now(store, long):
     """Nothing would know of it any more, and its parts would stay there."""
 
