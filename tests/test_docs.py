@@ -14,6 +14,7 @@ import pytest
 import yaml
 from openapi_spec_validator.validation.exceptions import OpenAPIValidationError
 
+from compat.programs import __main__ as programs
 from s3ish import errors
 from s3ish.cli.main import main
 from s3ish.config import ALIASES, fields
@@ -156,6 +157,8 @@ def test_every_command_is_told_of():
 
 def test_every_program_that_is_run_against_a_server_is_in_the_page_and_passed():
     entries = tomllib.loads((ROOT / "compat" / "programs.toml").read_text())
+    page = programs.PAGE.read_text()
+    assert programs.page(list(programs.rows_of(page).values())) == page, "it is written by the runs alone"
     listed = {row[0].strip("`"): (row[1], row[2]) for row in rows("programs.md")}
     listed.pop("program")
     assert {name: does for name, (does, _) in listed.items()} == {name: it["does"] for name, it in entries.items()}

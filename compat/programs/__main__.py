@@ -1,12 +1,13 @@
 """Runs the programs of ``compat/programs.toml`` and writes ``docs/programs.md``.
 
-``python -m compat.programs`` runs all against a server that it starts. ``--short`` runs those that continuous
-integration runs, and names after it run these alone; neither writes the page. What cannot be installed is skipped, with
-the reason. The exit code is 1 if a program failed, or if none ran.
+``python -m compat.programs`` runs all against a server that it starts, and names after it run these alone: the page has
+their rows renewed. ``--short`` runs those that continuous integration runs, and writes no page. What cannot be
+installed is skipped, with the reason. The exit code is 1 if a program failed, or if none ran.
 """
 
 import argparse
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -40,6 +41,11 @@ class Outcome:
     result: str
     detail: str
     seconds: float = 0.0
+
+    def row(self) -> str:
+        """Return its row of the page."""
+        cells = f"`{self.name}`", self.does, self.result, self.detail.replace("|", "/"), f"{datetime.now(UTC):%Y-%m-%d}"
+        return f"| {' | '.join(cells)} |"
 
 
 class _Unavailable(Exception):
@@ -141,25 +147,30 @@ def _last_line(output: bytes) -> str:
     return lines[-1][:300] if lines else "it said nothing"
 
 
-def _page(outcomes: Sequence[Outcome]) -> str:
-    """Return the page."""
-    counts = {result: sum(it.result == result for it in outcomes) for result in (_PASSED, _FAILED, _SKIPPED)}
-    date = f"{datetime.now(UTC):%Y-%m-%d}"
-    rows = [f"| `{it.name}` | {it.does} | {it.result} | {it.detail.replace('|', '/')} |" for it in outcomes]
+def rows_of(text: str) -> dict[str, str]:
+    """Return the rows of a page by the names of their programs."""
+    return {match[1]: match[0] for match in re.finditer(r"^\| `(\w+)` \|.*$", text, re.MULTILINE)}
+
+
+def page(rows: Sequence[str]) -> str:
+    """Return the page of some rows."""
+    results = [row.split(" | ")[2] for row in rows]
+    counts = {result: results.count(result) for result in (_PASSED, _FAILED, _SKIPPED)}
     return "\n".join(
         [
             "# Programs",
             "",
-            "This page is written by `make compat` from a real run; do not edit it.",
+            "This page is written by `make compat` from real runs; do not edit it.",
+            "`python -m compat.programs NAME` renews a row.",
             "[Compatibility](compatibility.md) has the clients that are held against each other, check by check.",
             "",
-            f"Programs and SDKs of other languages against a server of s3ish {__version__}, stock settings, on {date}.",
+            f"Programs and SDKs of other languages against a server of s3ish {__version__}, stock settings.",
             "Each does what it does every day, and compares what comes back.",
             "",
             f"**{counts[_PASSED]} passed, {counts[_FAILED]} failed, {counts[_SKIPPED]} skipped.**",
             "",
-            "| program | what it does | result | detail |",
-            "| --- | --- | --- | --- |",
+            "| program | what it does | result | detail | run on |",
+            "| --- | --- | --- | --- | --- |",
             *rows,
             "",
         ]
@@ -183,8 +194,9 @@ def main() -> int:
             outcomes.append(_Program(name, entries[name]).run(account))
             last = outcomes[-1]
             print(f"{last.name:16} {last.result:8} {last.seconds:7.1f} s  {last.detail}", flush=True)
-    if not arguments.names and not arguments.short:
-        PAGE.write_text(_page(outcomes))
+    if not arguments.short:
+        rows = rows_of(PAGE.read_text()) | {it.name: it.row() for it in outcomes}
+        PAGE.write_text(page([rows[name] for name in entries if name in rows]))
         print(f"wrote {PAGE.relative_to(ROOT)}")
     ran = any(it.result != _SKIPPED for it in outcomes)
     return 1 if any(it.result == _FAILED for it in outcomes) or not ran else 0
