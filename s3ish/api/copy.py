@@ -10,6 +10,7 @@ from msgspec.structs import replace
 from s3ish.api.acl import owner_and_acl
 from s3ish.api.authorize import check_owner
 from s3ish.api.checksum_headers import chosen_algorithm
+from s3ish.api.comparing import read_compared
 from s3ish.api.context import Context
 from s3ish.api.customer_keys import CustomerKey, check_key, source_key_of
 from s3ish.api.encrypting import Encryption, encodings_with, encrypted, keys_of
@@ -88,7 +89,8 @@ def read_source(request: CopySourceHeaders) -> Iterable[Permit]:
 
 
 def _rights(request: CopyObjectRequest) -> Iterable[Permit]:
-    return (*read_source(request), *write_extras(request, tagged=request.tagging_directive == "REPLACE"))
+    extras = write_extras(request, tagged=request.tagging_directive == "REPLACE")
+    return (*read_source(request), *extras, *read_compared(request.if_match, request.bucket, request.key))
 
 
 @operation("PUT /{Bucket}/{Key+}", action="s3:PutObject", header="x-amz-copy-source", permits=_rights)

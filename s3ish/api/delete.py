@@ -5,7 +5,9 @@ https://docs.aws.amazon.com/AmazonS3/latest/API/API_DeleteObjects.html
 """
 
 import asyncio
+from collections.abc import Iterable
 
+from s3ish.api.comparing import read_compared
 from s3ish.api.context import Context, KeyOutcome
 from s3ish.api.lock import check_bypass, may_bypass
 from s3ish.api.operation import operation
@@ -52,11 +54,16 @@ class DeleteObjectResponse:
     version_id: str | None = header("x-amz-version-id")
 
 
+def _extras(request: DeleteObjectRequest) -> Iterable[Permit]:
+    compared = read_compared(request.if_match, request.bucket, request.key, request.version_id)
+    return (*make_marker(request), *compared)
+
+
 @operation(
     "DELETE /{Bucket}/{Key+}",
     action="s3:DeleteObject",
     version_action="s3:DeleteObjectVersion",
-    permits=make_marker,
+    permits=_extras,
     status=204,
 )
 async def delete_object(context: Context, request: DeleteObjectRequest) -> DeleteObjectResponse:
@@ -176,6 +183,8 @@ async def _delete_one(
         key = check_key(wanted.key)
         said = (("if-match", wanted.etag or ""),)
         await context.require(Permit(action, request.bucket, key, version_id=wanted.version_id, said=said))
+        for permit in read_compared(wanted.etag, request.bucket, key, wanted.version_id):
+            await context.require(permit)
         bypass = await may_bypass(context, request.bucket, key, request.bypass_governance, wanted.version_id)
         deleted = await delete.delete_object(
             context.store,

@@ -4,12 +4,14 @@ https://docs.aws.amazon.com/AmazonS3/latest/userguide/mpuoverview.html
 """
 
 import re
+from collections.abc import Iterable
 from contextlib import suppress
 from typing import Any
 
 from s3ish import checksum as checksums
 from s3ish.api.acl import owner_and_acl
 from s3ish.api.checksum_headers import chosen_algorithm, chosen_type
+from s3ish.api.comparing import read_compared
 from s3ish.api.context import Context
 from s3ish.api.copy import find_source, read_source
 from s3ish.api.customer_keys import CustomerKey, check_part_key, customer_key_of, source_key_of
@@ -34,6 +36,7 @@ from s3ish.api.shapes import (
     ObjectRequest,
     quoted,
 )
+from s3ish.auth.evaluator import Permit
 from s3ish.errors import InvalidArgument, InvalidRequest, MalformedXML, NoSuchUpload, PreconditionFailed
 from s3ish.model import Checksum, Part, Upload, Version
 from s3ish.objects import copy, get, multipart
@@ -309,7 +312,11 @@ class CompleteMultipartUploadResponse:
     encryption: EncryptionEcho | None = group()
 
 
-@operation("POST /{Bucket}/{Key+}?uploadId", action="s3:PutObject", permits=make_replica, body_bytes=8 * 1024 * 1024)
+def _completing(request: CompleteMultipartUploadRequest) -> Iterable[Permit]:
+    return (*make_replica(request), *read_compared(request.if_match, request.bucket, request.key))
+
+
+@operation("POST /{Bucket}/{Key+}?uploadId", action="s3:PutObject", permits=_completing, body_bytes=8 * 1024 * 1024)
 async def complete_multipart_upload(
     context: Context, request: CompleteMultipartUploadRequest
 ) -> CompleteMultipartUploadResponse:

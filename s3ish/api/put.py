@@ -9,6 +9,7 @@ from typing import Any
 
 from s3ish.api.acl import owner_and_acl, write_list
 from s3ish.api.appending import append_to
+from s3ish.api.comparing import read_compared
 from s3ish.api.context import Context
 from s3ish.api.encrypting import encodings_with, encrypted
 from s3ish.api.lifecycle import shown_expiry
@@ -67,7 +68,8 @@ def write_extras(request: Any, *, tagged: bool = True) -> Iterable[Permit]:
 
 
 def _extras(request: Any) -> Iterable[Permit]:
-    return (*write_extras(request), *make_replica(request))
+    compared = read_compared(request.if_match, request.bucket, request.key)
+    return (*write_extras(request), *make_replica(request), *compared)
 
 
 @operation("PUT /{Bucket}/{Key+}", action="s3:PutObject", permits=_extras)

@@ -5,6 +5,7 @@ https://docs.aws.amazon.com/AmazonS3/latest/API/API_RenameObject.html
 
 from collections.abc import Iterable
 
+from s3ish.api.comparing import read_compared
 from s3ish.api.context import Context
 from s3ish.api.operation import operation
 from s3ish.api.shapes import BucketRequest
@@ -65,7 +66,9 @@ def _source(request: RenameObjectRequest) -> str:
 def _rights(request: RenameObjectRequest) -> Iterable[Permit]:
     """Return the rights that a rename needs beside that to write the new name: to read the object, and to delete it."""
     source = _source(request)
-    return (Permit("s3:GetObject", request.bucket, source), Permit("s3:DeleteObject", request.bucket, source))
+    own = Permit("s3:GetObject", request.bucket, source), Permit("s3:DeleteObject", request.bucket, source)
+    conditions = request.if_match, request.if_none_match
+    return (*own, *(right for it in conditions for right in read_compared(it, request.bucket, request.key)))
 
 
 @operation("PUT /{Bucket}/{Key+}?renameObject", action="s3:PutObject", permits=_rights)
