@@ -127,13 +127,13 @@ class Authenticator:
             claim = claims.from_query(request, query, region, now)
             user = self._find(claim.access_key, token, now)
             return self._verify_v4(request, claim, user, now, others, presigned=True)
-        if token and (in_query_v2 or self._sessions is None):
-            raise InvalidToken  # Version 2 does not sign it there
+        if token and self._sessions is None:
+            raise InvalidToken
         if in_query_v2:
             self._check_v2_allowed()
             asked = sigv2.from_query(request, now)
             elsewhere = (sigv2.from_query(other, now) for other in others)
-            return self._verify_v2(request, asked, self._find(asked.access_key, "", now), elsewhere, presigned=True)
+            return self._verify_v2(request, asked, self._find(asked.access_key, token, now), elsewhere, presigned=True)
         scheme, space, text = (header or "").partition(" ")
         if not space:
             raise InvalidArgument(

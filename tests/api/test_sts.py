@@ -3,6 +3,7 @@
 import json
 import re
 from datetime import UTC, datetime, timedelta
+from urllib.parse import quote
 
 import boto3
 import pytest
@@ -142,6 +143,28 @@ def test_a_session_without_its_token_is_nobody(server, bucket):
 )
 def test_calls_that_are_none(server, arguments, code):
     assert code_of(sts_of(server, ROOT).assume_role, **arguments) == code
+
+
+@pytest.mark.parametrize("version", ["s3", "s3v4", None])
+def test_a_url_of_a_session_opens_what_the_session_may_read(server, s3, bucket, raw, version):
+    """boto3 signs by Version 2 where nothing else is said; the token is one of the headers that stand in the query."""
+    s3.put_object(Bucket=bucket, Key="ci/k", Body=b"x")
+    s3.put_object(Bucket=bucket, Key="k", Body=b"x")
+    given = sts_of(server, LIMITED).get_session_token()["Credentials"]
+    session = s3_of(server, given, **({"signature_version": version} if version else {}))
+
+    def url(key):
+        whole = session.generate_presigned_url("get_object", Params={"Bucket": bucket, "Key": key})
+        return whole.removeprefix(server.endpoint)
+
+    assert raw("GET", url("ci/k"), keys=None).body == b"x"
+    assert raw("GET", url("k"), keys=None).outcome == (403, "AccessDenied")
+    name = next(it for it in re.split("[?&]", url("ci/k")) if it.lower().startswith("x-amz-security-token="))
+    another = quote(sts_of(server, LIMITED).get_session_token()["Credentials"]["SessionToken"], safe="")
+    exchanged = url("ci/k").replace(name, f"{name.partition('=')[0]}={another}")
+    assert raw("GET", exchanged, keys=None).outcome == (400, "InvalidToken")
+    without = re.sub(r"([?&])" + re.escape(name) + "&?", r"\1", url("ci/k"))
+    assert raw("GET", without, keys=None).status == 403
 
 
 def test_wrong_and_missing_signatures(server, raw):
