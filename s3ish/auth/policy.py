@@ -73,6 +73,10 @@ _OTHER_KEY = re.compile(r"(?!aws:|s3:)[^:\s]{1,255}:[^\s]{1,255}")
 """Actions and condition keys of other services, which policies of callers may name."""
 
 
+_NO_SERVICE = "Actions/Conditions must be prefaced by a vendor, e.g., iam, sdb, ec2, etc."
+_SEVERAL_COLONS = "Actions/Condition can contain only one colon."
+
+
 def _NO_VALUES(_: str) -> tuple[str, ...]:  # noqa: N802 - a constant: actions have no variables
     return ()
 
@@ -456,6 +460,8 @@ def _actions(patterns: list[str], use: Use, *, inverted: bool) -> frozenset[str]
         service = pattern.partition(":")[0].lower()
         if use == "role" and service not in ("sts", "*"):
             raise MalformedPolicy("AssumeRole policy may only specify STS AssumeRole actions.")
+        if use != "bucket" and pattern != "*" and pattern.count(":") != 1:
+            raise MalformedPolicy(_SEVERAL_COLONS if ":" in pattern else _NO_SERVICE)
         is_other = use != "bucket" and _OTHER_ACTION.fullmatch(pattern.lower())  # also one of S3 that is not here
         if not found and not inverted and not is_other:
             raise MalformedPolicy("Policy has invalid action")
@@ -478,8 +484,8 @@ def _resources(item: Mapping[str, Any], use: Use, bucket: str) -> tuple[bool, li
     inverted, texts = _one_of(item, "Resource")
     if use == "bucket":
         _check_ours(texts, bucket, inverted=inverted)
-    elif any(text != "*" and not text.startswith("arn:") for text in texts):
-        raise MalformedPolicy('Resource must be in ARN format or "*".')
+    elif others := [text for text in texts if text != "*" and not text.startswith("arn:")]:
+        raise MalformedPolicy(f'Resource {others[0][:256]} must be in ARN format or "*".')
     return inverted, texts
 
 

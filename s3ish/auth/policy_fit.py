@@ -40,7 +40,10 @@ def _actions(statement: dict[str, Any]) -> Iterator[frozenset[str]]:
         return
     left = actions_matching("*")
     for pattern in _list(statement["NotAction"]):
-        left -= actions_matching(pattern)
+        excepted = actions_matching(pattern)
+        if not excepted:  # a slip there would give what was to be left out
+            raise MalformedPolicy("Policy has invalid action")
+        left -= excepted
     yield left
 
 

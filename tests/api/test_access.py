@@ -221,6 +221,7 @@ def test_the_source_of_a_copy_needs_a_right_of_its_own(s3, other, shared, refuse
         ({"Effect": "Maybe"}, "Invalid effect: Maybe"),
         ({"Action": "s3:Nothing"}, "Policy has invalid action"),
         ({"Action": "ec2:Start"}, "Policy has invalid action"),
+        ({"NotAction": ["s3:GetObject", "s3:PutObjcet"]}, "Policy has invalid action"),
         ({"Resource": "arn:aws:s3:::another/*"}, "Policy has invalid resource"),
         ({"Principal": {"AWS": "nobody"}}, "Invalid principal in policy"),
         ({"Principal": None}, "Invalid policy syntax."),
@@ -243,6 +244,8 @@ def test_the_source_of_a_copy_needs_a_right_of_its_own(s3, other, shared, refuse
 )
 def test_a_policy_that_is_none(s3, shared, refused, change, message):
     document = json.loads(policy_of(shared, "s3:GetObject"))
+    if "NotAction" in change:
+        del document["Statement"][0]["Action"]
     document["Statement"][0] |= change
     answer = refused("MalformedPolicy", 400, s3.put_bucket_policy, Bucket=shared, Policy=json.dumps(document))
     assert answer["Error"]["Message"] == message

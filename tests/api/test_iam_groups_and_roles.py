@@ -434,3 +434,23 @@ def test_statements_of_iam_have_ids_of_letters_and_digits(iam, new_user, sid):  
     assert code_of(iam.create_role, RoleName="sids", AssumeRolePolicyDocument=json.dumps(trust)) == wrong
     iam.put_user_policy(UserName=name, PolicyName="sids", PolicyDocument=document(allowing("s3:*", Sid="Stmt1")))
     iam.delete_user_policy(UserName=name, PolicyName="sids")
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"Action": "GetObject"}, "Actions/Conditions must be prefaced by a vendor, e.g., iam, sdb, ec2, etc."),
+        ({"Action": "s3:Get:Object"}, "Actions/Condition can contain only one colon."),
+        (
+            {"Action": ["s3:GetObject", "Get*"]},
+            "Actions/Conditions must be prefaced by a vendor, e.g., iam, sdb, ec2, etc.",
+        ),
+        ({"Resource": "bucket/*"}, 'Resource bucket/* must be in ARN format or "*".'),
+    ],
+)
+def test_a_policy_of_iam_is_refused_in_its_words(iam, refused, change, message):
+    for field in (change, {f"Not{name}": value for name, value in change.items()}):
+        statement = {name: value for name, value in allowing("s3:*").items() if f"Not{name}" not in field} | field
+        wrong = {"PolicyName": "wrong", "PolicyDocument": document(statement)}
+        answer = refused("MalformedPolicyDocument", 400, iam.create_policy, **wrong)
+        assert answer["Error"]["Message"] == message
