@@ -12,8 +12,8 @@ RUN printf '#!/bin/sh\nif [ "$1" = ready ]; then exec s3ish healthcheck; fi\nech
 RUN printf '#!/bin/sh\nexec s3ish minio "$@"\n' > /opt/minio && chmod 755 /opt/minio
 
 FROM python:3.13-slim AS server
-# curl: for health checks that compose files and manifests bring along
-RUN apt-get update && apt-get install --yes --no-install-recommends curl && rm -rf /var/lib/apt/lists/*
+# curl and wget: for health checks that compose files and manifests bring along
+RUN apt-get update && apt-get install --yes --no-install-recommends curl wget && rm -rf /var/lib/apt/lists/*
 RUN groupadd --system --gid 10001 s3ish && useradd --system --uid 10001 --gid 10001 --no-create-home s3ish && install -d -o s3ish -g s3ish /data
 COPY --from=build /opt/s3ish /opt/s3ish
 COPY --from=build /opt/mc /opt/minio /usr/local/bin/

@@ -47,6 +47,15 @@ def s3ish_restored(s3ish_server: Any) -> "Iterator[Any]":
 
 
 @pytest.fixture
+def s3ish_environment(s3ish_restored: Any) -> "Iterator[Any]":
+    """The server, to which AWS's variables lead in the test, so that code that makes clients of its own uses it."""
+    from s3ish.testing.mock import leading_to
+
+    with leading_to(s3ish_restored):
+        yield s3ish_restored
+
+
+@pytest.fixture
 def s3ish_client(s3ish_restored: Any) -> "Iterator[Any]":
     """A boto3 client."""
     import boto3

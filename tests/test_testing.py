@@ -658,6 +658,31 @@ def test_the_fixtures_of_pytest(server, tmp_path, elsewhere):
     assert "3 passed" in ended.stdout, ended.stdout + ended.stderr
 
 
+def test_code_that_makes_its_own_clients_has_the_server_of_a_fixture(tmp_path):
+    code = """
+        import os
+        import boto3
+
+        def code():
+            return [it["Name"] for it in boto3.client("s3").list_buckets()["Buckets"]]
+
+        def test_one(s3ish_environment):
+            assert os.environ["AWS_ENDPOINT_URL"] == s3ish_environment.endpoint
+            boto3.client("s3").create_bucket(Bucket="made")
+            assert code() == ["made"]
+
+        def test_two(s3ish_environment, s3ish_bucket):
+            assert code() == [s3ish_bucket]
+
+        def test_after():
+            assert "AWS_ENDPOINT_URL" not in os.environ
+    """
+    (tmp_path / "test_it.py").write_text(textwrap.dedent(code))
+    without = {name: value for name, value in os.environ.items() if not name.startswith("AWS")}
+    ended = run_pytest(tmp_path, environment=without)
+    assert "3 passed" in ended.stdout, ended.stdout + ended.stderr
+
+
 def test_the_client_of_a_fixture_uses_no_proxy(tmp_path):
     (tmp_path / "test_it.py").write_text("def test_one(s3ish_bucket):\n    pass\n")
     none = {"NO_PROXY": "", "no_proxy": ""}

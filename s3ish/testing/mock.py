@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 from s3ish.process.serve import CannotListen
 from s3ish.testing.mocked_class import MockedClass
+from s3ish.testing.running import Running
 from s3ish.testing.server import Server
 
 T = TypeVar("T")
@@ -61,7 +62,14 @@ def _forget(session: Any) -> None:
 
 
 @contextlib.contextmanager
-def _mocked(server: Server) -> Iterator[Server]:
+def leading_to(server: Running) -> Iterator[None]:
+    """Let AWS's environment lead clients that are made within to a server."""
+    with _environment_of(server), _fresh():
+        yield
+
+
+@contextlib.contextmanager
+def _environment_of(server: Running) -> Iterator[None]:
     others = (*_OTHERS, *(name for name in os.environ if name.startswith(_OF_SERVICES)))
     before = {name: os.environ.get(name) for name in (*server.environment, *others, *_NO_PROXY)}
     for name in others:
@@ -69,7 +77,7 @@ def _mocked(server: Server) -> Iterator[Server]:
     direct = next((f"{hosts},127.0.0.1" for name in _NO_PROXY if (hosts := before[name])), "127.0.0.1")
     os.environ.update(server.environment | dict.fromkeys(_NO_PROXY, direct))
     try:
-        yield server
+        yield
     finally:
         for name, value in before.items():
             if value is None:
@@ -89,8 +97,7 @@ class _Mock:
         with contextlib.ExitStack() as stack:
             server = _served(self._options)
             stack.callback(server.stop)
-            stack.enter_context(_mocked(server))
-            stack.enter_context(_fresh())
+            stack.enter_context(leading_to(server))
             self._begun.append(stack.pop_all())
         return server
 
