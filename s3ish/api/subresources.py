@@ -7,6 +7,24 @@ from s3ish.errors import InvalidArgument, InvalidRequest, NoLoggingStatusForKey
 
 _PART = frozenset(("partNumber", "uploadId"))
 """The one pair that belongs together: a part of an upload."""
+OF_BUCKET_AT_KEYS = frozenset(
+    (
+        "accelerate",
+        "cors",
+        "inventory",
+        "lifecycle",
+        "location",
+        "notification",
+        "policy",
+        "replication",
+        "requestPayment",
+        "versioning",
+        "website",
+    )
+)
+"""Parts of a bucket that S3 reads at any of its keys too, whether there is such a key or not."""
+NOT_OF_KEYS = frozenset(("logging", "versions"))
+"""Parts of a bucket for which S3 has a refusal at a key, beside ``uploads``."""
 _TYPES = {
     "bucket": {
         "abac": "BUCKET_ABAC",
@@ -79,7 +97,7 @@ def type_of(level: str, named: Iterable[str]) -> str:
     if not found:
         return level.upper()
     name = found[0]
-    known = _TYPES.get(level, {}).get(name)
+    known = _TYPES.get(level, {}).get(name) or _TYPES["bucket"].get(name)
     if known:
         return known
     words = _CAPITAL.sub("_", name).replace("-", "_").upper()

@@ -303,7 +303,7 @@ class S3Application:
         if self._registry and self._registry.is_behind:
             await self._registry.look()
         query = read_query(call.query)
-        operation, identity, now = self._identify(call, target, query)
+        operation, target, identity, now = self._identify(call, target, query)
         stages, tick = call.stages, self._store.clock.monotonic
         body = call.body = RequestBody(receive, call.headers, call.appetite, self._longest)
         headers: Mapping[str, str] = call.headers
@@ -407,8 +407,8 @@ class S3Application:
 
     def _identify(
         self, call: RequestRecord, target: Target, query: Mapping[str, str]
-    ) -> tuple[Operation, Authentication, datetime]:
-        """Find out which operation a request is, and who it is from."""
+    ) -> tuple[Operation, Target, Authentication, datetime]:
+        """Find out which operation a request is, what it is about, and who it is from."""
         request = call.request(target.bucket if target.by_host else "")
         if query and is_presigned(query.keys()):
             call.headers = effective_headers(call.headers, query)
@@ -421,12 +421,14 @@ class S3Application:
             raise
         call.names_region = operation.name in _REGION_NAMED
         if query:
+            if operation.level != target.level:
+                target = call.target = Target(target.bucket, "", target.by_host)
             refuse_query(operation, query)
         identity = self._authenticator.identify(request, now, others)
         if identity.uncovered:
             self._router.check_covered(operation, query, call.headers, identity.uncovered)
         call.stages["signature"] = self._store.clock.monotonic()
-        return operation, identity, now
+        return operation, target, identity, now
 
     async def _share(self, call: RequestRecord, written: Written) -> None:
         """Let a page of another origin see the answer, as far as the bucket or the settings allow it."""

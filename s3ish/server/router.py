@@ -4,11 +4,12 @@ from collections.abc import Iterable, Mapping
 from collections.abc import Set as AbstractSet
 
 from s3ish.api.operation import Operation
-from s3ish.api.subresources import check_of_key, check_together, type_of
+from s3ish.api.subresources import NOT_OF_KEYS, OF_BUCKET_AT_KEYS, check_of_key, check_together, type_of
 from s3ish.errors import AccessDenied, InvalidArgument, MethodNotAllowed
 
 _OF_OBJECTS = frozenset(("partNumber", "uploadId"))
 """Parts of objects that a request about a bucket can name by mistake: it is not about the bucket as a whole."""
+_OF_OTHERS = {"service": frozenset[str](), "bucket": _OF_OBJECTS, "object": OF_BUCKET_AT_KEYS | NOT_OF_KEYS}
 
 
 class Router:
@@ -22,8 +23,8 @@ class Router:
             level: frozenset(
                 it.query[0][0] for it in operations if it.level == level and it.query[:1] and not it.query[0][1]
             )
-            | (_OF_OBJECTS if level == "bucket" else frozenset())
-            for level in ("service", "bucket", "object")
+            | others
+            for level, others in _OF_OTHERS.items()
         }
         resources = frozenset(name for operation in operations for name, value in operation.query[:1] if value is None)
         for operation in operations:
@@ -36,7 +37,7 @@ class Router:
         self.methods = frozenset(method for method, _ in [*self._plain, *self._keyed])
 
     def route(self, method: str, level: str, query: Mapping[str, str], headers: Mapping[str, str]) -> Operation:
-        """Return the operation of a request.
+        """Return the operation of a request, at a key that of its bucket if S3 reads the part there too.
 
         A request that names a part of a bucket or an object (``?acl``) never falls through to the whole.
 
@@ -80,6 +81,8 @@ class Router:
         for operation, foreign in self._plain.get(place, ()):
             if (not operation.header or operation.header in headers) and foreign.isdisjoint(query):
                 return operation
+        if method == "GET" and level == "object" and not OF_BUCKET_AT_KEYS.isdisjoint(query):
+            return self._find(method, "bucket", query, headers)
         return None
 
     def check_covered(

@@ -41,6 +41,19 @@ ROUTER = Router(catalogue())
         ("DELETE", "object", "uploadId=1", "", "AbortMultipartUpload"),
         ("DELETE", "object", "versionId=1", "", "DeleteObject"),
         ("GET", "object", "x-id=GetObject", "", "GetObject"),
+        ("GET", "object", "Location", "", "GetObject"),
+        ("GET", "object", "location=1&x-id=GetObject", "", "GetBucketLocation"),
+        ("GET", "object", "accelerate", "", "GetBucketAccelerateConfiguration"),
+        ("GET", "object", "cors", "", "GetBucketCors"),
+        ("GET", "object", "inventory", "", "ListBucketInventoryConfigurations"),
+        ("GET", "object", "inventory&id=x", "", "GetBucketInventoryConfiguration"),
+        ("GET", "object", "lifecycle", "", "GetBucketLifecycleConfiguration"),
+        ("GET", "object", "notification", "", "GetBucketNotificationConfiguration"),
+        ("GET", "object", "policy", "", "GetBucketPolicy"),
+        ("GET", "object", "replication", "", "GetBucketReplication"),
+        ("GET", "object", "requestPayment", "", "GetBucketRequestPayment"),
+        ("GET", "object", "versioning", "", "GetBucketVersioning"),
+        ("GET", "object", "website", "", "GetBucketWebsite"),
     ],
 )
 def test_routes(method, level, query, headers, name):
@@ -53,6 +66,7 @@ def test_routes(method, level, query, headers, name):
     [
         ("GET", "bucket", "list-type=2&prefix=a", "list-type prefix"),
         ("GET", "object", "versionId=1&x=1", "x"),
+        ("GET", "object", "cors&x=1", "x"),
         ("PUT", "object", "partNumber=1&uploadId=1&x-id=UploadPart", "x-id"),
     ],
 )
@@ -67,6 +81,7 @@ def test_query_keys_without_signature_that_lead_nowhere_else(method, level, quer
     [
         ("GET", "object", "attributes", "attributes"),
         ("GET", "object", "retention&x=1", "retention x"),
+        ("GET", "object", "cors", "cors"),
         ("PUT", "bucket", "encryption", "encryption"),
         ("POST", "object", "uploads", "uploads"),
         ("PUT", "object", "partNumber=1&uploadId=1", "partNumber"),
@@ -113,6 +128,9 @@ def test_a_part_of_no_upload(method, query):
         ("PATCH", "bucket", ["partNumber", "acl"]),
         ("GET", "object", ["tagging", "acl"]),
         ("GET", "object", ["uploadId", "attributes"]),
+        ("GET", "object", ["location", "versioning"]),
+        ("GET", "object", ["cors", "acl"]),
+        ("HEAD", "object", ["logging", "versions"]),
         ("PUT", "object", ["partNumber", "uploadId", "tagging"]),
     ],
 )
@@ -183,6 +201,10 @@ def test_a_name_of_an_annotation_stands_beside_one(method):
         ("GET", "bucket", {"metadataJournalTable": ""}, "BUCKET_METADATA_JOURNAL_TABLE_CONFIGURATION", "PUT"),
         ("PUT", "bucket", {"metadataConfiguration": ""}, "BUCKET_METADATA_CONFIGURATION", "DELETE, GET, POST"),
         ("DELETE", "object", {"acl": ""}, "ACL", "GET, PUT"),
+        ("GET", "object", {"encryption": ""}, "OBJECT_ENCRYPTION", "PUT"),
+        ("HEAD", "object", {"location": ""}, "LOCATION", "GET"),
+        ("PUT", "object", {"policy": ""}, "BUCKETPOLICY", "GET"),
+        ("DELETE", "object", {"cors": ""}, "CORS", "GET"),
         ("DELETE", "object", {"retention": ""}, "OBJECT_LOCK_RETENTION", "GET, PUT"),
         ("POST", "object", {"tagging": ""}, "OBJECT_TAGGING", "DELETE, GET, PUT"),
     ],
