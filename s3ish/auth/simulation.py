@@ -88,7 +88,7 @@ class Simulation(Struct, frozen=True):
         spoken = [
             (statement.allows, Match(source, begin, end))
             for source in sources
-            for statement, (begin, end) in zip(source.policy.statements, _places(source.text), strict=True)
+            for statement, (begin, end) in zip(source.policy.statements, places_of(source.text), strict=True)
             if statement.speaks_of(self.principal, asked, resource, values)
         ]
         bounding = {allows for allows, match in spoken if match.source is self.boundary}
@@ -142,7 +142,7 @@ def _texts(value: Any) -> Iterator[str]:
             yield from _texts(item)
 
 
-def _places(text: str) -> Iterator[tuple[int, int]]:
+def places_of(text: str) -> Iterator[tuple[int, int]]:
     """Yield where the statements of a policy that was read begin and end."""
     at = _after_space(text, text.index("{") + 1)
     key = ""
