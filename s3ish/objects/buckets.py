@@ -30,6 +30,8 @@ from s3ish.tables.catalogue import BUCKETS, OF_BUCKET, UPLOADS, USAGE, VERSIONS
 MAX_DOCUMENTS_CHARACTERS = 4 * 1024 * 1024
 """How long all configuration documents of a bucket may be: every change of the bucket writes them all."""
 _LISTED_AT_ONCE = 1000
+_VERSIONS_LEFT = f"{BucketNotEmpty.text} You must delete all versions in the bucket."
+"""The message for a bucket with versioning, whose listing may show nothing."""
 
 
 async def create_bucket(
@@ -90,7 +92,7 @@ async def delete_bucket(store: Store, name: str) -> None:
             held = await store.bucket(name)
             rows = keys.bucket_range(name)
             if await VERSIONS.rows(store.index, *rows, 1):
-                raise BucketNotEmpty(BucketName=name)
+                raise BucketNotEmpty(_VERSIONS_LEFT if held.record.versioning else "", BucketName=name)
             await _abort_uploads(store, name)
             garbage = [Garbage(held.record.blob)]
             changes = [BUCKETS.drop(held.key), USAGE.delete(OF_BUCKET, name), *drop_blobs(garbage)]

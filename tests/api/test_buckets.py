@@ -169,7 +169,8 @@ def test_delete(s3, refused, raw, bucket):
 
 def test_delete_what_is_not_empty(s3, refused, bucket):
     s3.put_object(Bucket=bucket, Key="k", Body=b"x")
-    refused("BucketNotEmpty", 409, s3.delete_bucket, Bucket=bucket)
+    answer = refused("BucketNotEmpty", 409, s3.delete_bucket, Bucket=bucket)
+    assert answer["Error"]["Message"] == "The bucket you tried to delete is not empty."
     assert s3.get_object(Bucket=bucket, Key="k")["Body"].read() == b"x"
     s3.delete_object(Bucket=bucket, Key="k")
     s3.delete_bucket(Bucket=bucket)
@@ -179,7 +180,11 @@ def test_versions_and_markers_keep_a_bucket(s3, refused, versioned):
     s3.put_object(Bucket=versioned, Key="k", Body=b"x")
     s3.delete_object(Bucket=versioned, Key="k")
     assert s3.list_objects_v2(Bucket=versioned)["KeyCount"] == 0
-    refused("BucketNotEmpty", 409, s3.delete_bucket, Bucket=versioned)
+    told = "The bucket you tried to delete is not empty. You must delete all versions in the bucket."
+    for status in ("Enabled", "Suspended"):
+        s3.put_bucket_versioning(Bucket=versioned, VersioningConfiguration={"Status": status})
+        answer = refused("BucketNotEmpty", 409, s3.delete_bucket, Bucket=versioned)
+        assert answer["Error"]["Message"] == told
     found = s3.list_object_versions(Bucket=versioned)
     for version in [*found["Versions"], *found["DeleteMarkers"]]:
         s3.delete_object(Bucket=versioned, Key="k", VersionId=version["VersionId"])
