@@ -18,8 +18,6 @@ from s3ish.blob.protocol import BlobError
 from s3ish.blob.volumes.volume_set import Volumes
 from s3ish.clock import Clock, ServiceTime
 from s3ish.config import Settings
-from s3ish.controlled import Controlled, Gate
-from s3ish.drive_world import DriveWorld
 from s3ish.engines import close, make_store, make_traces, open_volumes, users
 from s3ish.errors import S3Error
 from s3ish.identity.last_used import FLUSH_SECONDS
@@ -63,7 +61,9 @@ from s3ish.shared_mark import SharedMark
 from s3ish.tables.catalogue import TABLES
 from s3ish.tables.state import UNCLEAN
 from s3ish.wire.shape import Written
-from s3ish.worlds import Worlds
+from s3ish.worlds.controlled import Controlled, Gate
+from s3ish.worlds.drive_world import DriveWorld
+from s3ish.worlds.registry import Worlds
 
 
 def jobs(store: Store) -> list[Job]:

@@ -12,7 +12,7 @@ import boto3
 import msgspec
 import pytest
 
-from s3ish.seed_notes import SeedNotes
+from s3ish.seed.notes import SeedNotes
 from s3ish.testing import Server, mock_s3
 from tests.inner_pytest import run_pytest
 from tests.waiting import WAIT_SECONDS

@@ -25,7 +25,7 @@ from s3ish.server import test_controls
 from s3ish.server.planned_faults import MOST_PLANS
 from s3ish.server.recorder import MOST_KEPT, Recorder
 from s3ish.testing import Running, Server, mock_s3
-from s3ish.world import MOST_SNAPSHOTS
+from s3ish.worlds.memory_world import MOST_SNAPSHOTS
 from tests.inner_pytest import run_pytest
 
 ROOT = Path(__file__).parent.parent

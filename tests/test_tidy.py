@@ -20,34 +20,26 @@ LEAVES = {"errors", "model", "clock", "threads", "batching", "buffers", "observe
 ABOVE = {"engines", "config", "process", "http", "server", "jobs", "integrity"}
 MAY_IMPORT = {
     "cli": ABOVE
-    | {"app", "memory_app", "config_sources", "dropin", "api", "objects", "auth", "wire", "tables", "index", "blob"}
+    | {"app", "worlds", "config_sources", "dropin", "api", "objects", "auth", "wire", "tables", "index", "blob"}
     | {"outbound"}
     | LEAVES,
     "notifications": {"config", "jobs", "targets", "api", "objects"} | LEAVES,
     "answering": {"config", "server", "objects", "identity", "auth"} | LEAVES,
     "replication": {"config", "jobs", "peers", "api", "objects"} | LEAVES,
     "app": ABOVE
-    | {"controlled", "drive_world", "worlds", "answering", "notifications", "replication", "identity"}
+    | {"worlds", "answering", "notifications", "replication", "identity"}
     | {"api", "objects", "auth", "wire", "tables", "index", "blob"}
     | LEAVES,
-    "seed_notes": {"api", "auth", "model", "server"},
-    "furnish": {"seed_notes", "config", "api", "objects", "wire"} | LEAVES,
-    "memory_app": ABOVE | {"world", "worlds", "api", "wire", "blob"} | LEAVES,
-    "controlled": {"api", "clock", "jobs", "objects", "server"},
-    "drive_world": {"controlled", "stage", "engines", "config", "server", "objects", "index", "blob"} | LEAVES,
-    "stage": {"answering", "config", "notifications", "replication"}
-    | {"server", "integrity", "jobs", "identity", "api", "objects", "auth"}
+    "seed": {"config", "server", "api", "auth", "objects", "wire"} | LEAVES,
+    "worlds": ABOVE
+    | {"answering", "notifications", "replication", "seed", "identity"}
+    | {"api", "objects", "auth", "wire", "tables", "index", "blob"}
     | LEAVES,
-    "worlds": {"config", "engines", "server", "wire", "errors"},
-    "world": ABOVE - {"process"}
-    | {"stage"}
-    | {"furnish", "identity", "api", "objects", "auth", "tables", "index", "blob"}
-    | LEAVES,
-    "testing": {"config", "memory_app", "outbound", "process", "threads"},
+    "testing": {"config", "worlds", "outbound", "process", "threads"},
     "pytest_plugin": {"testing"},
     "process": {
         "engines",
-        "furnish",
+        "seed",
         "config",
         "integrity",
         "server",
@@ -99,7 +91,7 @@ DOORS = {
 }
 """Modules of the standard library that one file alone may import."""
 
-MAKE_A_CLOCK = {"cli", "app", "world", "drive_world"}
+MAKE_A_CLOCK = {"cli", "app", "worlds"}
 """What a process begins with."""
 
 TAKE_TABLES = {"Put", "Delete", "RowIs", "RangeEmpty", "get", "scan", "peek", "encode", "decode", "decode_rows"}

@@ -19,17 +19,17 @@ from msgspec.structs import replace
 
 from s3ish.api.catalogue import catalogue
 from s3ish.config import Settings
-from s3ish.controlled import Controlled, Gate
-from s3ish.drive_world import DriveWorld
 from s3ish.errors import ServiceUnavailable
 from s3ish.index.protocol import Unavailable
-from s3ish.memory_app import MemoryApplication
 from s3ish.objects import snapshots
 from s3ish.observe.observer import Observer
 from s3ish.server.claimed_world import MAIN, claimed_world
 from s3ish.server.router import Router
 from s3ish.testing import Running, Server
-from s3ish.worlds import Worlds
+from s3ish.worlds.controlled import Controlled, Gate
+from s3ish.worlds.drive_world import DriveWorld
+from s3ish.worlds.memory_app import MemoryApplication
+from s3ish.worlds.registry import Worlds
 from tests.objects.support import World
 from tests.waiting import until, wait_until
 
@@ -332,7 +332,7 @@ async def test_a_world_that_cannot_be_settled_is_an_error_of_s3(tmp_path, monkey
     async def settle_all(*_):
         raise Unavailable("the index does not answer")
 
-    monkeypatch.setattr("s3ish.drive_world.settle_all", settle_all)
+    monkeypatch.setattr("s3ish.worlds.drive_world.settle_all", settle_all)
     lower = World(tmp_path)
     store = lower.open()
     await snapshots.take(store, snapshots.START)

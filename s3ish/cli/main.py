@@ -48,7 +48,8 @@ Environment:
   and S3Mock                           are understood: docs/replacing.md
   S3ISH_VOLUMES, S3ISH_HOST, S3ISH_PORT, S3ISH_WORKERS, S3ISH_REGION,
   S3ISH_URL, S3ISH_DOMAINS, S3ISH_FSYNC, S3ISH_DEFAULT_BUCKETS, S3ISH_SEED,
-  S3ISH_ALLOW_WELL_KNOWN_KEYS, S3ISH_TEST
+  S3ISH_ALLOW_WELL_KNOWN_KEYS, S3ISH_TEST, S3ISH_CORS_ORIGINS,
+  S3ISH_ENCRYPT_EVERYTHING
   S3ISH_TLS_CERTIFICATES, S3ISH_TLS_KEYS
                                        PEM files: serve HTTPS (see s3ish cert)
   S3ISH_MASTER_KEY                     under which the keys of objects are
@@ -210,10 +211,10 @@ def _serve_memory(settings: Settings) -> None:
     """Serve from memory, for tests."""
     from s3ish.engines import make_traces
     from s3ish.http.certificates import CertificateError
-    from s3ish.memory_app import MemoryApplication
     from s3ish.observe.logs import set_up_logs
     from s3ish.process import serve as run
     from s3ish.process import serve_memory
+    from s3ish.worlds.memory_app import MemoryApplication
 
     run.keep_memory_small()
     if settings.storage.volumes != Settings().storage.volumes:

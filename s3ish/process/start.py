@@ -14,7 +14,6 @@ from s3ish.blob.volumes.volume_set import Volumes
 from s3ish.clock import Clock
 from s3ish.config import Settings
 from s3ish.engines import close, make_store, open_volumes, users
-from s3ish.furnish import furnish
 from s3ish.index.protocol import Damaged, IndexFailure, IndexFull, IndexPlace, NewerFormat, Unavailable
 from s3ish.integrity.garbage import GarbageJob
 from s3ish.integrity.rebuild import STEP_BLOBS, Progress, rebuild
@@ -25,6 +24,7 @@ from s3ish.objects.settling import settle_all
 from s3ish.objects.store import Store
 from s3ish.observe.logs import set_up_logs
 from s3ish.process.index_place import by_age, find_index, is_movable, opened, places
+from s3ish.seed.furnish import furnish
 from s3ish.tables.catalogue import TABLES
 from s3ish.tables.state import GENERATION, UNCLEAN
 from s3ish.threads import each_within

@@ -9,11 +9,11 @@ import uvicorn
 from msgspec.structs import replace
 
 from s3ish.config import AuthSettings, Secret, ServerSettings, Settings, StorageSettings, TestSettings
-from s3ish.memory_app import MemoryApplication
 from s3ish.process.serve import bind, configure, listen
 from s3ish.process.serve_memory import Announced
 from s3ish.testing.running import Running
 from s3ish.threads import OwnThread
+from s3ish.worlds.memory_app import MemoryApplication
 
 _START_SECONDS = 30
 _LOOK_SECONDS = 0.001

@@ -28,7 +28,8 @@ def test_what_no_first_answer_needs_is_not_imported():
 
 def test_what_only_volumes_need_is_not_imported_for_tests():
     code = (
-        "import sys, s3ish.__main__, s3ish.cli.main, s3ish.memory_app, s3ish.process.serve_memory; print(*sys.modules)"
+        "import sys, s3ish.__main__, s3ish.cli.main, s3ish.worlds.memory_app, s3ish.process.serve_memory;"
+        "print(*sys.modules)"
     )
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
     assert "s3ish.api.catalogue" in found

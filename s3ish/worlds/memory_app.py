@@ -28,8 +28,8 @@ from s3ish.server.router import Router
 from s3ish.server.test_controls import controls, is_control
 from s3ish.threads import ThreadPool
 from s3ish.wire.shape import Written
-from s3ish.world import Shared, World
-from s3ish.worlds import Worlds
+from s3ish.worlds.memory_world import Shared, World
+from s3ish.worlds.registry import Worlds
 
 
 class MemoryApplication:

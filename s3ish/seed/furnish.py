@@ -21,7 +21,7 @@ from s3ish.objects.store import Store
 from s3ish.wire.names import check_bucket_name, check_key
 
 if TYPE_CHECKING:
-    from s3ish.seed_notes import SeedNotes
+    from s3ish.seed.notes import SeedNotes
 
 _PIECE_BYTES = 1 << 20
 
@@ -107,7 +107,7 @@ async def _seed(store: Store, folder: str, owner: Owner) -> None:
 
     A JSON file of a bucket's name tells more of it, and of its objects.
     """
-    from s3ish.seed_notes import read_notes  # deferred: most starts have no seed
+    from s3ish.seed.notes import read_notes  # deferred: most starts have no seed
 
     with _naming(f"the objects of {folder}"):
         entries = _within(folder)

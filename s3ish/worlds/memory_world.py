@@ -16,19 +16,19 @@ from s3ish.clock import Clock, ServiceTime
 from s3ish.config import Settings
 from s3ish.engines import put_together, users
 from s3ish.errors import NoSuchBucket
-from s3ish.furnish import furnish
 from s3ish.index.memory import MemoryIndex, Rows
 from s3ish.objects import holdings
 from s3ish.objects.rewind import rewind_bucket
 from s3ish.objects.store import Store
 from s3ish.observe.observer import Observer
+from s3ish.seed.furnish import furnish
 from s3ish.server.pipeline import S3Application
 from s3ish.server.planned_faults import PlannedFaults
 from s3ish.server.recorder import Recorder
 from s3ish.server.router import Router
-from s3ish.stage import Stage, make_cast
 from s3ish.tables.catalogue import TABLES
 from s3ish.threads import ThreadPool
+from s3ish.worlds.stage import Stage, make_cast
 
 MOST_SNAPSHOTS = 100
 

@@ -9,7 +9,6 @@ from msgspec.structs import replace
 from s3ish.blob.wrappers.unsealed import UnsealedStore
 from s3ish.clock import Clock, ServiceTime
 from s3ish.config import Settings
-from s3ish.controlled import Controlled
 from s3ish.engines import put_together, users
 from s3ish.errors import ServiceUnavailable
 from s3ish.index.prefixed_index import PrefixedIndex
@@ -20,7 +19,8 @@ from s3ish.objects.store import Store, translated
 from s3ish.observe.observer import Observer
 from s3ish.server.pipeline import S3Application
 from s3ish.server.router import Router
-from s3ish.stage import Stage, make_cast
+from s3ish.worlds.controlled import Controlled
+from s3ish.worlds.stage import Stage, make_cast
 
 
 class DriveWorld(Controlled):
