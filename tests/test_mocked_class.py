@@ -129,6 +129,26 @@ def test_a_case_that_inherits_a_server_has_one_of_its_own():
         assert run_case(case).wasSuccessful()
 
 
+def test_a_class_that_inherits_a_mock_and_has_one_has_its_own():
+    @mock_s3(buckets=("of-first",))
+    class First(unittest.TestCase):
+        wanted = ("of-first", "prepared")
+
+        @classmethod
+        def setUpClass(cls):
+            boto3.client("s3").create_bucket(Bucket="prepared")
+
+        def test_one(self):
+            assert names() == sorted(self.wanted)
+
+    @mock_s3(buckets=("of-second",))
+    class Second(First):
+        wanted = ("of-second", "prepared")
+
+    for case in (First, Second, First):
+        assert run_case(case).wasSuccessful()
+
+
 def test_each_step_of_a_class_of_pytest_has_its_server(tmp_path):
     code = """
         import boto3
@@ -204,12 +224,33 @@ def test_each_step_of_a_class_of_pytest_has_its_server(tmp_path):
 
                 test_two = test_one
 
+            @mock_s3(buckets=("own",))
+            class TestOwn:
+                def test_one(self):
+                    assert names() == ["own"]
+
+        @mock_s3(buckets=("second",))
+        class TestSecond(TestClearedUp):
+            @pytest.fixture(autouse=True, scope="class")
+            def setup_class(self):
+                make("of-class")
+
+            @pytest.fixture(autouse=True)
+            def setup_method(self):
+                make("of-test")
+                yield
+                assert names() == ["of-class", "of-test", "one", "second"]
+
+        class TestBelow(TestClearedUp):
+            def setup_method(self):
+                make("prepared")
+
         def test_after():
             assert "AWS_ENDPOINT_URL" not in os.environ
     """
     (tmp_path / "test_it.py").write_text(textwrap.dedent(code))
     ended = run_pytest(tmp_path)
-    assert "9 passed" in ended.stdout, ended.stdout + ended.stderr
+    assert "12 passed" in ended.stdout, ended.stdout + ended.stderr
 
 
 def test_one_mock_is_entered_twice():

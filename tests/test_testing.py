@@ -25,6 +25,7 @@ from s3ish.server import test_controls
 from s3ish.server.planned_faults import MOST_PLANS
 from s3ish.server.recorder import MOST_KEPT, Recorder
 from s3ish.testing import Running, Server, mock_s3
+from s3ish.testing.mock import leading_to
 from s3ish.worlds.memory_world import MOST_SNAPSHOTS
 from tests.inner_pytest import run_pytest
 
@@ -530,6 +531,13 @@ def test_no_proxy_and_no_setting_of_endpoints_leads_away_from_a_mock(monkeypatch
     assert (os.environ["NO_PROXY"], os.environ.get("no_proxy")) == ("other.test", None)
     assert os.environ["AWS_USE_FIPS_ENDPOINT"] == "true"
     assert os.environ["AWS_ENDPOINT_URL_SQS"] == "http://127.0.0.1:1"
+
+
+def test_no_proxy_leads_away_from_a_server_elsewhere(monkeypatch):
+    for name in ("no_proxy", "NO_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    with leading_to(Running("http://s3.test:9000")):
+        assert urllib.request.proxy_bypass_environment("s3.test:9000")
 
 
 def test_a_decorator_takes_coroutines(monkeypatch):

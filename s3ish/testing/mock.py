@@ -7,9 +7,10 @@ import os
 import sys
 from collections.abc import Iterator
 from typing import Any, TypeVar
+from urllib.parse import urlsplit
 
 from s3ish.process.serve import CannotListen
-from s3ish.testing.mocked_class import MockedClass
+from s3ish.testing.mocked_class import MockedClass, is_fixture
 from s3ish.testing.running import Running
 from s3ish.testing.server import Server
 
@@ -70,11 +71,12 @@ def leading_to(server: Running) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _environment_of(server: Running) -> Iterator[None]:
+    host = urlsplit(server.endpoint).hostname or ""
     others = (*_OTHERS, *(name for name in os.environ if name.startswith(_OF_SERVICES)))
     before = {name: os.environ.get(name) for name in (*server.environment, *others, *_NO_PROXY)}
     for name in others:
         os.environ.pop(name, None)
-    direct = next((f"{hosts},127.0.0.1" for name in _NO_PROXY if (hosts := before[name])), "127.0.0.1")
+    direct = next((f"{hosts},{host}" for name in _NO_PROXY if (hosts := before[name])), host)
     os.environ.update(server.environment | dict.fromkeys(_NO_PROXY, direct))
     try:
         yield
@@ -115,7 +117,7 @@ class _Mock:
         wrapped: Any = what
         if not callable(what):
             raise TypeError('options have names: mock_s3(buckets=("made",))')
-        if type(what).__name__ == "FixtureFunctionDefinition":  # by name: pytest need not be there
+        if is_fixture(what):
             raise TypeError("a fixture is mocked before it is one: @pytest.fixture is the line above @mock_s3")
         if isinstance(what, type):
             MockedClass(lambda: _Mock(self._options)).wrap(what)

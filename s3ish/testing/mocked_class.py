@@ -23,18 +23,22 @@ class MockedClass:
         self._tests: list[ExitStack] = []
         self._classes: list[ExitStack] = []
 
-    def wrap(self, what: type) -> None:
+    def wrap(self, what: Any) -> None:
         """Let a class of unittest or pytest have it, and the classes of tests within."""
+        what.s3ish_mocked = self
         if issubclass(what, unittest.TestCase):
             self._wrap_case(what)
             return
         self._wrap_plain(what)
         for name, value in list(vars(what).items()):
-            if name.startswith("Test") and isinstance(value, type):
+            if name.startswith("Test") and isinstance(value, type) and "s3ish_mocked" not in vars(value):
                 MockedClass(self._mock).wrap(value)
 
     @contextlib.contextmanager
-    def _of_class(self) -> Iterator[None]:
+    def _of_class(self, cls: Any) -> Iterator[None]:
+        if cls.s3ish_mocked is not self:  # it has a server of its own, and so has the class from which it inherits
+            yield
+            return
         with self._mock() as server:
             self._servers.append(server)
             try:
@@ -43,7 +47,10 @@ class MockedClass:
                 self._servers.pop()
 
     @contextlib.contextmanager
-    def _of_test(self) -> Iterator[None]:
+    def _of_test(self, cls: Any) -> Iterator[None]:
+        if cls.s3ish_mocked is not self:
+            yield
+            return
         if not self._servers:  # the test is run by itself, without what prepares its class
             with self._mock():
                 yield
@@ -60,12 +67,12 @@ class MockedClass:
 
         def set_up_class(cls: type[unittest.TestCase]) -> None:
             with ExitStack() as stack:
-                stack.enter_context(self._of_class())
+                stack.enter_context(self._of_class(cls))
                 cls.addClassCleanup(stack.pop_all().close)  # called after tearDownClass, and if setUpClass fails
             prepare(cls)
 
         def run_within(case: unittest.TestCase, *arguments: Any, **named: Any) -> Any:
-            with self._of_test():
+            with self._of_test(type(case)):
                 return run(case, *arguments, **named)
 
         what.setUpClass = classmethod(set_up_class)  # type: ignore[assignment]  # a class method as well
@@ -77,17 +84,17 @@ class MockedClass:
         set_up, tear_down = (_function(what, name) for name in of_test)
 
         def setup_class(cls: Any) -> None:
-            _enter(self._classes, self._of_class(), lambda: _call(set_up_class, cls))
+            _enter(self._classes, self._of_class(cls), lambda: _call(set_up_class, cls))
 
         def teardown_class(cls: Any) -> None:
-            with self._classes.pop():
+            with _begun(self._classes):
                 _call(tear_down_class, cls)
 
         def setup_method(self_: Any, method: Any) -> None:
-            _enter(self._tests, self._of_test(), lambda: _call(set_up, self_, method))
+            _enter(self._tests, self._of_test(type(self_)), lambda: _call(set_up, self_, method))
 
         def teardown_method(self_: Any, method: Any) -> None:
-            with self._tests.pop():
+            with _begun(self._tests):
                 _call(tear_down, self_, method)
 
         what.setup_class, what.teardown_class = classmethod(setup_class), classmethod(teardown_class)
@@ -102,9 +109,25 @@ def _enter(begun: list[ExitStack], context: AbstractContextManager[None], prepar
         begun.append(stack.pop_all())
 
 
+def _begun(stacks: list[ExitStack]) -> ExitStack:
+    """Return what was entered last; nothing where a class below has what prepares it in place of that."""
+    return stacks.pop() if stacks else ExitStack()
+
+
+def is_fixture(what: Any) -> bool:
+    """Whether something is a fixture of pytest, which need not be there."""
+    return type(what).__name__ == "FixtureFunctionDefinition"
+
+
 def _function(what: Any, name: str) -> Any:
-    """Return what a class does before or after tests, as a function of what pytest calls it with."""
+    """Return what a class does before or after tests, as a function of what pytest calls it with.
+
+    A fixture may have the name of such a function, and is none to pytest; it gets another one.
+    """
     found = inspect.getattr_static(what, name, None)
+    if is_fixture(found):
+        setattr(what, f"fixture_{name}", found)
+        return None
     return getattr(found, "__func__", found)
 
 
