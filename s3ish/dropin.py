@@ -8,6 +8,7 @@ https://docs.getmoto.org/en/latest/docs/server_mode.html
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from itertools import product
 from pathlib import Path
 
@@ -87,8 +88,8 @@ def certificates_in(folder: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
     return tuple(map(str, found)), tuple(str(it.with_name("private.key")) for it in found)
 
 
-def take_folders(volumes: Iterable[str]) -> tuple[str, ...]:
-    """Return the names of the empty folders of directories that hold nothing else, and remove them.
+def folders_for_buckets(volumes: Iterable[str]) -> list[Path]:
+    """Return the empty folders of directories that hold nothing else.
 
     To MinIO a folder is a bucket, so that start lines make some first:
     ``mkdir -p /data/uploads && minio server /data``.
@@ -98,16 +99,12 @@ def take_folders(volumes: Iterable[str]) -> tuple[str, ...]:
     def is_bucket(path: Path) -> bool:
         return is_bucket_name(path.name) and path.is_dir() and not path.is_symlink() and not any(path.iterdir())
 
-    names = set[str]()
+    folders: list[Path] = []
     for volume in volumes:
-        try:
+        with suppress(OSError):  # said when it is opened
             found = list(Path(volume).iterdir())
-            for folder in found if all(map(is_bucket, found)) else ():
-                folder.rmdir()
-                names.add(folder.name)
-        except OSError:  # said when it is opened
-            continue
-    return tuple(sorted(names))
+            folders += found if all(map(is_bucket, found)) else ()
+    return folders
 
 
 def _volumes(text: str) -> tuple[str, ...]:

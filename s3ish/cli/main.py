@@ -6,6 +6,8 @@ configuration that cannot be used. What a command needs is imported when it runs
 
 import functools
 import sys
+from collections.abc import Iterable
+from pathlib import Path
 from shlex import quote
 
 import click
@@ -163,7 +165,7 @@ def server(
 
     Each VOLUME is a directory on a drive of its own, or several: /mnt/drive{1...4}. Unlike serve it listens on all
     addresses unless one is named, and so wants keys of your own; it takes signatures for any region unless one is
-    named; and unless origins are, pages of this machine may use buckets without CORS rules.
+    named; and it lets pages of this machine use buckets without CORS rules unless origins are named.
     """
     ignored = {"--console-address": console_address, "--quiet": quiet, "--anonymous": anonymous}
     if names := [name for name, given in ignored.items() if given]:
@@ -176,7 +178,7 @@ def server(
         elif "server.host" not in named:
             host = dropin.ALL_ADDRESSES
         directories = dropin.expand(volumes)
-        certificates, keys = dropin.certificates_in(certs_dir) if certs_dir else ((), ())
+        certificates, keys = dropin.certificates_in(certs_dir) if certs_dir is not None else ((), ())
     except ValueError as error:
         raise click.UsageError(str(error)) from error
     settings = _load(
@@ -190,21 +192,28 @@ def server(
         server__cors_origins=None if "server.cors_origins" in named else dropin.OWN_PAGES,
         log__format="json" if as_json else None,
     )
+    folders: list[Path] = []
     if click.get_current_context().meta[_AS_MINIO]:
         storage = settings.storage
-        made = dropin.take_folders(storage.volumes)
-        settings = replace(settings, storage=replace(storage, default_buckets=(*storage.default_buckets, *made)))
-    _serve(settings)
+        folders = dropin.folders_for_buckets(storage.volumes)
+        names = sorted({folder.name for folder in folders})
+        settings = replace(settings, storage=replace(storage, default_buckets=(*storage.default_buckets, *names)))
+    _serve(settings, folders=folders)
 
 
-def _serve(settings: Settings, *, accept_loss: bool = False) -> None:
+def _serve(settings: Settings, *, accept_loss: bool = False, folders: Iterable[Path] = ()) -> None:
+    """Serve until the end.
+
+    Args:
+        folders: empty ones on the volumes, which are in the way there, and whose names buckets have instead.
+    """
     _, unused = variables_used()
     if unused:
         click.echo(f"s3ish: variables that are not used: {_printable(', '.join(unused))}", err=True)
     if settings.test.profile:
         _serve_memory(settings)
     else:
-        _serve_volumes(settings, accept_loss=accept_loss)
+        _serve_volumes(settings, accept_loss=accept_loss, folders=folders)
 
 
 def _serve_memory(settings: Settings) -> None:
@@ -232,7 +241,7 @@ def _serve_memory(settings: Settings) -> None:
         _fail(str(error))
 
 
-def _serve_volumes(settings: Settings, *, accept_loss: bool) -> None:
+def _serve_volumes(settings: Settings, *, accept_loss: bool, folders: Iterable[Path]) -> None:
     from s3ish import app
     from s3ish.blob.protocol import BlobError
     from s3ish.errors import S3Error
@@ -250,6 +259,8 @@ def _serve_volumes(settings: Settings, *, accept_loss: bool) -> None:
         # the port first: a server that cannot have it changes nothing on the volumes
         with run.bind(settings.server.host, settings.server.port) as bound:
             port = bound.getsockname()[1]
+            for folder in folders:
+                folder.rmdir()
             with (
                 run.metrics_directory(settings.server.workers),
                 start.prepare(settings, clock, accept_loss=accept_loss) as preparation,

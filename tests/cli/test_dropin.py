@@ -365,6 +365,7 @@ def test_an_option_of_a_bucket_that_is_not_known_is_refused(run_s3ish, tmp_path,
         (["/d{4...1}x{1...2}"], ""),
         (["/d{a...b}"], "/d{a...b} is not of the form DIR{1...4}"),
         (["--certs-dir", "/x"], "there is no public.crt in /x"),
+        (["--certs-dir", ""], "there is no public.crt in "),
     ],
 )
 def test_a_start_line_that_means_something_else_is_refused(run_s3ish, arguments, says):
@@ -536,6 +537,15 @@ def test_folders_with_something_in_them_are_left_and_refused(run_s3ish, tmp_path
     assert ended.returncode == 1
     assert "holds other files" in ended.stderr
     assert (tmp_path / "empty").is_dir()
+
+
+def test_folders_outlast_a_start_that_fails(run_s3ish, tmp_path):
+    (tmp_path / "data" / "uploads").mkdir(parents=True)
+    (tmp_path / "public.crt").touch()
+    line = ("minio", "server", tmp_path / "data", "--port", "0", "--certs-dir", tmp_path)
+    ended = run_s3ish(*line, **MINIO)
+    assert "holds no certificate" in ended.stderr
+    assert (tmp_path / "data" / "uploads").is_dir()
 
 
 def test_folders_become_buckets_in_start_lines_for_minio_alone(run_s3ish, tmp_path):
