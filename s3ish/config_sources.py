@@ -223,8 +223,9 @@ def _master_keys(settings: Settings) -> Iterator[tuple[str, str]]:
         if text and length != MASTER_KEY_BYTES:
             dotted = f"encryption.{name}"
             yield dotted, f"{dotted} is not {MASTER_KEY_BYTES} bytes in base64; make one with: openssl rand -base64 32"
-    if not encryption.master_key and (encryption.everything or encryption.previous_master_key or encryption.keys):
-        yield "encryption.master_key", "encryption.master_key is empty, and another setting of encryption needs it"
+    for name in ("everything", "previous_master_key", "keys"):
+        if getattr(encryption, name) and not encryption.master_key:
+            yield f"encryption.{name}", f"encryption.{name} needs encryption.master_key: openssl rand -base64 32"
     for part in ("alias", "id"):
         given = [text for key in encryption.keys if (text := getattr(key, part))]
         if len(set(given)) != len(given):

@@ -24,7 +24,7 @@ def is_host(text: str) -> bool:
 
 def is_origin(text: str) -> bool:
     """Whether a text is the origin of pages, or a pattern of such."""
-    return re.fullmatch(r"[!-~]+", text) is not None and text.count("*") <= 1
+    return re.fullmatch(r"[!-~]+(?<!/)", text) is not None and text.count("*") <= 1
 
 
 def is_network(text: str) -> bool:
@@ -80,7 +80,11 @@ def is_address(text: str) -> bool:
 TEXTS = (
     ("server.domains", is_domain, "a host name in lower case without port"),
     ("server.website_domains", is_domain, "a host name in lower case without port"),
-    ("server.cors_origins", is_origin, "an origin such as https://app.example, with at most one *"),
+    (
+        "server.cors_origins",
+        is_origin,
+        "an origin such as https://app.example, without a slash at its end and with at most one *",
+    ),
     ("server.public_hosts", is_host, "a host with its port, such as localhost:9000"),
     ("server.trusted_proxies", is_network, "an address or network"),
     ("tls.certificates", is_path, "a path"),

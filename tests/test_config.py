@@ -76,6 +76,7 @@ def test_every_setting_has_a_variable_and_all_are_different():
         ),
         ("[server]\ndomains = ['s3.test:9000']\n", "server.domains: s3.test:9000 is not a host name"),
         ("[server]\ncors_origins = ['https://*.*']\n", "server.cors_origins: https://*.* is not an origin"),
+        ("[server]\ncors_origins = ['https://a.test/']\n", "server.cors_origins: https://a.test/ is not an origin"),
         ("[server]\ndomains = ['*.s3.test']\n", "server.domains: *.s3.test is not a host name"),
         ("[server]\ndomains = ['S3.test']\n", "server.domains: S3.test is not a host name in lower case"),
         ("[server]\ndomains = ['.s3.test']\n", "server.domains: .s3.test is not a host name"),
@@ -103,7 +104,7 @@ def test_every_setting_has_a_variable_and_all_are_different():
         ("server = 1\n", "server: expected a table"),
         ("[erasure]\ncoder = 'magic'\n", "erasure.coder: expected one of rs-cauchy-11d, rs-zfec, zfec"),
         ("[auth]\nusers = 1\n", "auth.users: expected a list of tables"),
-        ("[[encryption.keys]]\nalias = 'alias/a'\n", "encryption.master_key is empty, and another setting"),
+        ("[[encryption.keys]]\nalias = 'alias/a'\n", "encryption.keys needs encryption.master_key: openssl"),
         ("[[encryption.keys]]\nalias = 'alias/aws/s3'\n", "encryption.keys.0.alias"),
         ("[[encryption.keys]]\nalias = 'alias/a'\nid = 'x'\n", "encryption.keys.0.id"),
         (
@@ -227,6 +228,10 @@ def test_the_key_that_encrypts_for_minio_encrypts_here():
     encryption = load(environment=environment).encryption
     assert (encryption.master_key.reveal(), encryption.everything) == (key, True)
     assert load(environment=environment | {"MINIO_KMS_AUTO_ENCRYPTION": "off"}).encryption.everything is False
+    with pytest.raises(
+        ConfigError, match=r"^MINIO_KMS_AUTO_ENCRYPTION: encryption\.everything needs encryption\.master_key"
+    ):
+        load(environment={"MINIO_KMS_AUTO_ENCRYPTION": "on"})
     for wrong in (key, ":" + key, "my-key:" + key[4:], "my-key:"):
         with pytest.raises(ConfigError) as refused:
             load(environment={"MINIO_KMS_SECRET_KEY": wrong})
