@@ -181,6 +181,7 @@ async def test_a_job_that_hangs_is_given_up_and_its_thread_replaced(offload):
     hanging = [asyncio.ensure_future(offload.run(hang)) for _ in range(4)]
     await until(lambda: len(begun) == 4)
     waiting = [asyncio.ensure_future(offload.run(divmod, number, 7)) for number in range(10)]
+    await until(lambda: offload._jobs.qsize() == 10)
     lost = {thread.ident for thread in offload._threads}
     for thread in lost:
         assert not is_given_up(thread)
