@@ -13,7 +13,7 @@ from typing import Literal, NamedTuple
 import structlog
 
 from s3ish.blob.paths import Past, maker_of
-from s3ish.blob.protocol import Swept
+from s3ish.blob.protocol import BlobError, Swept, Unread
 from s3ish.index.protocol import Conflict
 from s3ish.integrity.blind_spots import BlindSpots, read_blind_spots
 from s3ish.integrity.inspect import restore_sidecars
@@ -46,7 +46,9 @@ class Orphan(NamedTuple):
     state: Literal["removed", "refused", "kept", "doubted", "unknown"]
 
 
-async def find_orphans(store: Store, past: Past, gaps: BlindSpots, *, remove: bool) -> AsyncIterator[Orphan | None]:
+async def find_orphans(
+    store: Store, past: Past, gaps: BlindSpots, *, remove: bool, unread: Unread | None = None
+) -> AsyncIterator[Orphan | None]:
     """Go through all that lies on the volumes; yield what no row names, and None for each of the rest.
 
     Args:
@@ -54,13 +56,14 @@ async def find_orphans(store: Store, past: Past, gaps: BlindSpots, *, remove: bo
         past: what it does not hold may be about to be committed, and is no orphan.
         gaps: of the index; what lies in one is kept.
         remove: whether orphans are removed, and with them garbage, and what else writers that were cut off have left.
+        unread: called with what could not be read.
 
     Raises:
         Corrupt: too many volumes are out of reach to see all blobs.
         Unavailable: the index cannot be read or written.
     """
     references, dead = References(store), await store.upkeep.dead_makers()
-    async for found in store.blobs.scan():
+    async for found in store.blobs.scan(unread=unread):
         ref = found.ref
         try:
             sidecar = store.tables.read_sidecar(found.sidecar)
@@ -131,6 +134,7 @@ class SweepJob:
         self._pass: AsyncIterator[None] | None = None
         self._asked: bytes | None = None
         self._left = 0
+        self._overlooks = False
         self.removed = self.mended = 0
 
     async def step(self) -> Step:
@@ -157,8 +161,9 @@ class SweepJob:
         if self._left:
             log.warning("sweep begins anew; a volume could not be written", left=self._left)
             return Step(more=False)
-        await self._store.upkeep.forget_makers(self._past.dead)
-        await self._store.upkeep.catch_up()
+        if not self._overlooks:  # else the next start looks again, or the rebuild that is asked for
+            await self._store.upkeep.forget_makers(self._past.dead)
+            await self._store.upkeep.catch_up()
         try:
             await self._store.index.commit([SWEEP.drop()], [SWEEP.expect(self._asked)])
         except Conflict:  # asked for again meanwhile
@@ -175,7 +180,7 @@ class SweepJob:
         gaps = await read_blind_spots(store.index)
         for prefix, problem in gaps:
             log.error("the index has gaps; nothing is removed from them", prefix=prefix, problem=problem)
-        damaged = 0
+        damaged, self._overlooks = 0, False
         self._left = await settle_all(store, lambda token, intent: self._past.holds(token, intent.made_ns))
         async for mended in restore_sidecars(store):
             self.mended += bool(mended)
@@ -183,11 +188,13 @@ class SweepJob:
             yield
         if damaged:  # also a key may be: what such a row named would look as if nothing did
             log.error("the index is damaged; nothing is removed. Run: s3ish index rebuild", rows=damaged)
+            self._overlooks = True
             return
         await store.index.verify()
         doubted = 0
-        async for orphan in find_orphans(store, self._past, gaps, remove=True):
+        async for orphan in find_orphans(store, self._past, gaps, remove=True, unread=self._overlook):
             if orphan:
+                self._overlooks |= orphan.state == "kept"
                 self.removed += orphan.state == "removed"
                 self._left += orphan.state == "refused"  # it must not hold up all behind it
                 doubted += orphan.state == "doubted"
@@ -196,3 +203,6 @@ class SweepJob:
             yield
         if doubted:
             log.error(UNNAMED, kept=doubted)
+
+    def _overlook(self, _blob: str, _error: BlobError) -> None:
+        self._overlooks = True

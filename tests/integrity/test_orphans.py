@@ -246,7 +246,7 @@ async def test_a_sweep_that_fails_is_not_taken_for_finished(store, monkeypatch):
     await store.index.commit([SWEEP.put()])
     job = SweepJob(store, FUTURE)
     with monkeypatch.context() as patched:
-        patched.setattr(store.blobs, "scan", lambda: fail())
+        patched.setattr(store.blobs, "scan", lambda **_: fail())
         with pytest.raises(OSError, match="a drive hangs"):
             await job.step()
     assert await SWEEP.value(store.index) is not None

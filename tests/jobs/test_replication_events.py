@@ -5,6 +5,7 @@ from msgspec.structs import replace
 
 from s3ish.api.events import Events
 from s3ish.api.replication import given_to
+from s3ish.index.protocol import Put
 from s3ish.jobs import late
 from s3ish.jobs.destination import Forbidden, Refused, Unreachable
 from s3ish.jobs.late import LateJob
@@ -20,7 +21,7 @@ from s3ish.objects.outbox import Targets
 from s3ish.objects.replication import Replication, ReplicationRule
 from s3ish.observe.observer import Observer
 from s3ish.tables import keys
-from s3ish.tables.catalogue import OUTBOX
+from s3ish.tables.catalogue import OUTBOX, REPLICATIONS, SENDINGS, VERSIONS
 from tests.objects.support import make_bucket, put, remove
 
 ARN, PARIS = "arn:aws:sqs:us-east-1:000000000000:q", "arn:s3ish:replication:::paris"
@@ -221,3 +222,20 @@ async def test_a_version_that_is_amended_long_after_is_not_late(store, rig):
     await rig.look_for_late_ones()
     await rig.send()
     assert await rig.said() == []
+
+
+@pytest.mark.parametrize("refused", [False, True])
+async def test_a_version_whose_waiting_row_is_damaged_is_settled_all_the_same(store, rig, refused):
+    rig.rules = [HERE, THERE]
+    rig.may, rig.peer.error = not refused, Refused("no") if refused else None
+    version = await put(store, "k")
+    for table in (REPLICATIONS, SENDINGS):
+        ((key, value),) = await table.rows(store.index, b"", keys.END, 2)
+        await store.index.commit([Put(table.name, key, value[:-1] + bytes([value[-1] ^ 1]))])
+    await run_once(rig.here)
+    await rig.send()
+    assert (await store.get(VERSIONS, "b", "k", version.sequence)).record.replication == (
+        "FAILED" if refused else "COMPLETED"
+    )
+    for table in (REPLICATIONS, SENDINGS):
+        assert await table.rows(store.index, b"", keys.END, 2) == []

@@ -5,12 +5,15 @@ import shutil
 import signal
 import time
 from contextlib import closing
+from functools import partial
 
 import pytest
 
 from s3ish import config_sources
 from s3ish.blob.protocol import VolumeError
 from s3ish.blob.volumes.volume import Volume
+from s3ish.index.protocol import Put
+from s3ish.integrity.blind_spots import BlindSpots
 from s3ish.integrity.garbage import GarbageJob
 from s3ish.integrity.orphans import SweepJob
 from s3ish.objects import buckets, multipart
@@ -268,9 +271,7 @@ async def look_at_three(store):
 async def sweep_three(store):
     await look_at_three(store)
     assert await SWEEP.value(store.index) is not None, "what was removed is looked for"
-    job = SweepJob(store, store.clock.now_ns())
-    while (await job.step()).more:
-        pass
+    await sweep_once(store)
     await look_at_three(store)
     assert await sealed(store) == await referenced(store)
 
@@ -312,6 +313,51 @@ def test_what_only_a_drive_has_that_was_away_stays_if_nothing_says_that_it_was_r
     shutil.rmtree(roots[0])
     roots[0].write_bytes(b"")
     serve(settings, look_at_kept)
+
+
+async def sweep_in_vain(store, doubt):
+    """Look through all while nothing may be removed, or not everything can be seen."""
+    if doubt == "a damaged row":
+        ((key, value),) = await store.index.scan("versions", b"", b"\xff", 1)
+        await store.index.commit([Put("versions", key, value[:-1] + bytes([value[-1] ^ 1]))])
+    if doubt == "a gap":
+        await store.index.commit(BlindSpots({"": "unreadable"}).rows())
+    await sweep_once(store)
+
+
+async def sweep_once(store):
+    job = SweepJob(store, store.clock.now_ns())
+    while (await job.step()).more:
+        pass
+
+
+@pytest.mark.parametrize("doubt", ["a damaged row", "a gap", "a folder that cannot be read"])
+def test_a_removal_stands_though_a_sweep_could_not_look_for_it(tmp_path, monkeypatch, doubt):  # case 160
+    """What it has left on a drive that was away would be back after the rebuild that it asks for."""
+    roots = [tmp_path / str(number) for number in range(3)]
+    settings = config_sources.load({"storage.volumes": [*map(str, roots)], "storage.fsync": False}, {})
+    serve(settings, fill_three)
+    os.rename(roots[2], tmp_path / "away")
+    roots[2].write_bytes(b"")
+    serve(settings, remove_some)
+    roots[2].unlink()
+    os.rename(tmp_path / "away", roots[2])
+    walk = Volume.walk
+
+    def fail(volume, after=None):
+        if volume.position == 2:
+            raise VolumeError("Input/output error")
+        return walk(volume, after)
+
+    with monkeypatch.context() as patched:
+        if doubt == "a folder that cannot be read":
+            patched.setattr(Volume, "walk", fail)
+        serve(settings, partial(sweep_in_vain, doubt=doubt))
+    for root in roots:
+        lose(index_files(root))
+    serve(settings, look_at_three)
+    serve(settings, sweep_once)
+    assert not (roots[2] / ".s3ish" / "behind").exists()
 
 
 async def replace_some(store):
@@ -401,9 +447,7 @@ async def look_at_all_later(store):
 
 
 async def sweep_all_later(store):
-    job = SweepJob(store, store.clock.now_ns())
-    while (await job.step()).more:
-        pass
+    await sweep_once(store)
     await look_at_all_later(store)
 
 
