@@ -5,10 +5,11 @@ that of two the later one finds that it is the last.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 
 from msgspec.structs import replace
 
-from s3ish.index.protocol import Change, Delete, RowIs
+from s3ish.index.protocol import Change, Damaged, Delete, RowIs
 from s3ish.model import Bucket, Version
 from s3ish.objects.amend import amend_version_once
 from s3ish.objects.consequences import Cause, Happening, Occasion
@@ -45,7 +46,7 @@ async def settle(
                 held = await store.get(VERSIONS, version.bucket, version.key, version.sequence)
                 left = [] if failed else await _left(store, version, rules, row)
                 if held is None:
-                    done = await store.commit([gone], [row])
+                    await store.commit([gone], [row])
                     continue
                 bucket = (await store.bucket(version.bucket)).record
                 changes: list[Change] = [gone]
@@ -76,7 +77,9 @@ def _occasions(
 ) -> Iterator[Occasion]:
     """Yield what events report of the destinations of a row, where rules ask for that."""
     table = SENDINGS if row.table == SENDINGS.name else REPLICATIONS
-    since_ns = max(version.sequence, table.decode(row.key, row.value or b""))
+    since_ns = max(version.sequence, version.revision)
+    with suppress(Damaged):  # the row goes all the same
+        since_ns = max(version.sequence, table.decode(row.key, row.value or b""))
     is_late = store.clock.now_ns() - since_ns > THRESHOLD_NS
     for rule in rules:
         if all((put.table, put.key) != (row.table, row.key) for put in waiting(version, [rule])):

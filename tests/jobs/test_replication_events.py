@@ -228,6 +228,7 @@ async def test_a_version_that_is_amended_long_after_is_not_late(store, rig):
 async def test_a_version_whose_waiting_row_is_damaged_is_settled_all_the_same(store, rig, refused):
     rig.rules = [HERE, THERE]
     rig.may, rig.peer.error = not refused, Refused("no") if refused else None
+    await run_once(rig.here)  # it has looked through the bucket, where versions wait again
     version = await put(store, "k")
     for table in (REPLICATIONS, SENDINGS):
         ((key, value),) = await table.rows(store.index, b"", keys.END, 2)
