@@ -7,7 +7,8 @@ from s3ish.integrity.rebuild import rebuild
 from s3ish.jobs.restores import RestoresJob
 from s3ish.jobs.runner import run_once
 from s3ish.model import Attributes
-from s3ish.objects import archive, buckets
+from s3ish.objects import archive, buckets, rename
+from s3ish.objects.conditions import ReadConditions
 from s3ish.objects.consequences import Cause, Consequences
 from s3ish.objects.outbox import Targets
 from s3ish.objects.restores import Restores
@@ -22,6 +23,7 @@ DOCUMENT = (
 )
 HOUR, DAY = 3600 * 10**9, 86_400 * 10**9
 AWAY = Attributes(storage_class="GLACIER")
+ALWAYS = ReadConditions()
 
 
 class Told:
@@ -117,6 +119,42 @@ async def test_nothing_is_told_of_what_is_gone_or_not_archived_any_more(store, t
     told.to(told.now_ns + 3 * DAY)
     assert await told.names() == ["Post"] * 3
     assert await told.waiting() == 0
+
+
+async def test_no_moment_waits_that_is_none_any_more(store, told):
+    """Each may be thousands of years away: nobody may have any number of them wait."""
+    await put(store, "k", attributes=AWAY)
+    for days in range(1, 5):
+        await told.restore(days=days)
+        told.to(told.now_ns + HOUR)
+        await told.events()
+        assert await told.waiting() == 1
+    await put(store, "k", attributes=AWAY)
+    assert await told.waiting() == 0
+    await told.restore()
+    assert await told.waiting() == 2
+    await remove(store, "k")
+    assert await told.waiting() == 0
+
+
+async def test_a_renamed_object_tells_what_is_to_come_and_nothing_again(store, told):
+    for key in ("complete", "begun"):
+        await put(store, key, attributes=AWAY)
+        await told.restore(key)
+        told.to(told.now_ns + HOUR - (key == "begun"))
+        assert (await told.names()).count("Completed") == 1
+    for key in ("complete", "begun"):
+        await rename.rename_object(store, "b", key, f"{key} renamed", of_source=ALWAYS, of_destination=ALWAYS)
+    assert await told.waiting() == 3
+    assert (await told.names()).count("Completed") == 1
+    told.to(told.now_ns + 3 * DAY)
+    events = sorted((it.key, it.name.removeprefix("ObjectRestore:")) for it in await told.events())
+    assert [it for it in events if it[1] != "Post"] == [
+        ("begun renamed", "Completed"),
+        ("begun renamed", "Delete"),
+        ("complete", "Completed"),
+        ("complete renamed", "Delete"),
+    ]
 
 
 async def test_a_rebuild_finds_the_moments_that_are_to_come(store, told, world, tmp_path):
