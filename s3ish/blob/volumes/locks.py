@@ -80,7 +80,7 @@ class Locks:
         flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
         descriptor = os.open(f"{PRIVATE}/{name}", flags, dir_fd=self._root)
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)  # which others that look may have, too
         except BlockingIOError:
             return True
         finally:

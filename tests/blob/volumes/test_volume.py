@@ -1,6 +1,7 @@
 """The primitives of a volume, and its locks."""
 
 import errno
+import fcntl
 import os
 import threading
 
@@ -315,6 +316,9 @@ def test_a_worker_that_died_is_known_by_its_mark(root):
     assert third.dead_workers() == set()
     first.close()
     assert third.dead_workers() == second.dead_workers() == {"a" * 8}
+    with open(root / ".s3ish" / f"worker.{'a' * 8}.lock", "rb") as looked_at:  # by another process at this moment
+        fcntl.flock(looked_at, fcntl.LOCK_SH)
+        assert (second.dead_workers(), second.live_workers()) == ({"a" * 8}, {"b" * 8})
     third.forget_workers(["a" * 8])
     assert third.dead_workers() == set()
     second.forget_workers([second.mark])
