@@ -36,7 +36,7 @@ async def forget_older(store: Store) -> int:
 
     Raises:
         S3Error: the engines failed.
-        ValueError: a data key cannot be opened.
+        ValueError: a data key cannot be opened, or versions are left whose rows are damaged.
     """
     assert store.keyring, "it has sealed the rest"
     left = await _parts_under_older(store)
@@ -55,7 +55,8 @@ async def _parts_under_older(store: Store) -> int:
         for row, value in rows:
             try:
                 links = PARTS.decode(row, value).encoding
-            except Damaged:
+            except Damaged:  # it may
+                count += 1
                 continue
             sealed = [it.parameters for it in links if it.name == cipher.NAME and DATA_KEY in it.parameters]
             count += not all(store.keyring.is_newest(parameters) for parameters in sealed) if store.keyring else 0

@@ -89,8 +89,8 @@ async def rewrap(
     version_id: str | None,
     change: Callable[[Version], Version],
     cause: Cause = BY_SERVER,
-) -> None:
-    """Amend how the data keys of a version are sealed.
+) -> bool:
+    """Amend how the data keys of a version are sealed; tell whether that was another way.
 
     Args:
         change: returns the version to be, as ``Rewrapping.of`` makes it. It may be called again.
@@ -104,13 +104,14 @@ async def rewrap(
                 held = versions.present(await versions.find(store, bucket, key, version_id), key, version_id, "PUT")
                 before, wanted = held.record, change(held.record)
                 if wanted == before:
-                    return
+                    return False
                 wanted = replace(wanted, revision=store.clock.sequence(wanted.revision))
                 happening = Happening((await store.bucket(bucket)).record, before, wanted, cause)
                 pairs = zip(_named_by(wanted), _named_by(before), strict=True)
                 behind = [new.blob for new, old in pairs if new.encoding != old.encoding]
                 if await amend_version_once(store, held, happening, parts=behind):
-                    return
+                    return True
+    raise AssertionError  # attempts() raises before
 
 
 async def renew(store: Store, key_id: str = "") -> int:
@@ -124,7 +125,7 @@ async def renew(store: Store, key_id: str = "") -> int:
 
     Raises:
         S3Error: a named key may not be used, or the engines failed.
-        ValueError: a data key cannot be opened.
+        ValueError: a data key cannot be opened, or versions are left whose rows are damaged.
     """
     named_ones = {it.document.id: it for it in await named_keys.every(store)}
     usable = {
@@ -142,31 +143,36 @@ async def renew(store: Store, key_id: str = "") -> int:
             return Link(cipher.NAME, {}) if DATA_KEY in link.parameters else None
         return None
 
-    count = 0
-    while done := await _renew_once(store, lambda version: rewrapping.of(version, again)):
+    count, done = 0, -1
+    while done:
+        done, damaged = await _renew_once(store, lambda version: rewrapping.of(version, again))
         count += done
+    if damaged:
+        raise ValueError(
+            f"{damaged} rows of versions are damaged, which may need the keys before: s3ish check --repair"
+        )
     return count
 
 
-async def _renew_once(store: Store, change: Callable[[Version], Version]) -> int:
-    """Go through all versions once; return how many changed."""
-    start, count = b"", 0
+async def _renew_once(store: Store, change: Callable[[Version], Version]) -> tuple[int, int]:
+    """Go through all versions once; return how many changed, and how many could not be read."""
+    start, count, damaged = b"", 0, 0
     while rows := await VERSIONS.rows(store.index, start, keys.END, _VERSIONS_AT_ONCE):
         for row, value in rows:
             try:
                 found = VERSIONS.decode(row, value)
             except Damaged:
+                damaged += 1
                 continue
             if (found.encoding or found.annotations) and change(found) is not found:
                 count += await _rewrap_one(store, found, change)
         start = keys.after(rows[-1][0])
-    return count
+    return count, damaged
 
 
-async def _rewrap_one(store: Store, version: Version, change: Callable[[Version], Version]) -> int:
-    """Rewrap a version; tell how many were: one, or none if it was removed meanwhile."""
+async def _rewrap_one(store: Store, version: Version, change: Callable[[Version], Version]) -> bool:
+    """Rewrap a version; tell whether it was: not if it was removed meanwhile, or another one is found by its id."""
     try:
-        await rewrap(store, version.bucket, version.key, version.id, change, _BY_JOB)
+        return await rewrap(store, version.bucket, version.key, version.id, change, _BY_JOB)
     except (NoSuchKey, NoSuchVersion, MethodNotAllowed):
-        return 0
-    return 1
+        return False

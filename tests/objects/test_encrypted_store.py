@@ -5,9 +5,11 @@ import re
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from s3ish.blob.protocol import Unwritable
 from s3ish.errors import ConditionalRequestConflict, S3Error
+from s3ish.index.protocol import Put
 from s3ish.integrity.check import Check
 from s3ish.integrity.garbage import GarbageJob
 from s3ish.integrity.rebuild import rebuild
@@ -19,7 +21,7 @@ from s3ish.objects.encodings import cipher, customer, named
 from s3ish.objects.encodings.chain import Encodings
 from s3ish.objects.encodings.keyring import Keyring
 from s3ish.tables import keys
-from s3ish.tables.catalogue import INTENTS
+from s3ish.tables.catalogue import INTENTS, PARTS, VERSIONS
 from tests.objects.support import NO_BLOB, OWNER, Bytes, flip, head, make_bucket, outcome, put, read_all
 
 MASTER, CUSTOMER = b"a master key, of thirty-two byte", b"a client's key of 32 bytes, this"
@@ -223,6 +225,45 @@ async def test_what_moves_while_all_is_sealed_again_does_not_need_the_key_before
             assert await master_keys.forget_older(store) == 0
     for key in ("a", "k"):
         assert await read_all(store, await head(store, key)) == WORDS
+
+
+async def test_sealing_again_ends_though_a_version_is_not_found_by_its_id(encrypted, monkeypatch):
+    """A fault of the index, which a rebuild mends."""
+    store, (link,) = encrypted.store, (await encrypted.kinds())["master"]
+    version = await put(store, "k", WORDS, encoding=(link,))
+    await store.index.commit([VERSIONS.put(replace(version, sequence=version.sequence - 1))])
+    store.keyring = Keyring([b"another key, of thirty-two bytes", MASTER], store.clock.random_bytes)
+    rewrap, calls = rewrapping.rewrap, []
+
+    async def counted(*arguments):
+        calls.append(arguments)
+        assert len(calls) < 5
+        return await rewrap(*arguments)
+
+    monkeypatch.setattr(rewrapping, "rewrap", counted)
+    assert await rewrapping.renew(store) == 1
+
+
+@pytest.mark.parametrize("table", [VERSIONS, PARTS])
+async def test_a_master_key_is_not_forgotten_while_rows_are_damaged_that_may_need_it(encrypted, table):
+    store, (link,) = encrypted.store, (await encrypted.kinds())["master"]
+    await master_keys.note(store)
+    await put(store, "k", WORDS, encoding=(link,))
+    draft = Upload(bucket="b", key="a", id="", created_ns=0, owner=OWNER, initiator=OWNER, blob=NO_BLOB)
+    upload = await multipart.create_upload(store, draft, (link,))
+    await multipart.put_part(store, "b", "a", upload.id, 1, Bytes(WORDS))
+    if table is VERSIONS:
+        await multipart.abort_upload(store, "b", "a", upload.id)
+    ((key, value),) = await table.rows(store.index, b"", keys.END, 2)
+    await store.index.commit([Put(table.name, key, value[:-1] + bytes([value[-1] ^ 1]))])
+    store.keyring = Keyring([b"another key, of thirty-two bytes", MASTER], store.clock.random_bytes)
+    if table is VERSIONS:
+        with pytest.raises(ValueError, match="1 rows of versions are damaged"):
+            await master_keys.forget_older(store)
+    else:
+        assert await master_keys.forget_older(store) == 1
+    store.keyring = Keyring([b"another key, of thirty-two bytes"], store.clock.random_bytes)
+    assert await master_keys.note(store), "the older one is missed"
 
 
 async def test_all_kinds_outlive_the_index(encrypted, tmp_path):
