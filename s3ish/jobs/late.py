@@ -61,8 +61,8 @@ class LateJob:
     async def _occasions(self, arn: str, row: bytes, value: bytes) -> AsyncIterator[Occasion]:
         table = SENDINGS if arn else REPLICATIONS
         sequence, bucket, key = keys.split_sending_key(row)[1:] if arn else keys.split_replication_key(row)
-        held = await self._store.find_bucket(bucket)
         try:
+            held = await self._store.find_bucket(bucket)
             found = await self._store.get(VERSIONS, bucket, key, sequence)
             since_ns = table.decode(row, value)
         except Damaged:

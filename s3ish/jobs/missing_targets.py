@@ -96,8 +96,8 @@ class MissingTargetsJob:
         done = 0
         for row, value in await SENDINGS.rows(self._store.index, *keys.outbox_range(arn), _ROWS_A_STEP):
             _, sequence, bucket, key = keys.split_sending_key(row)
-            held = await self._store.find_bucket(bucket)
             with suppress(Damaged, S3Error):
+                held = await self._store.find_bucket(bucket)
                 found = await self._store.get(VERSIONS, bucket, key, sequence)
                 waits = SENDINGS.expect(row, value)
                 if held is None or found is None:

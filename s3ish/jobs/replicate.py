@@ -104,8 +104,8 @@ class ReplicationJob:
     async def _one(self, row: bytes, value: bytes) -> None:
         """Replicate a version to its destinations here, and take its row away if that is decided."""
         sequence, bucket, key = keys.split_replication_key(row)
-        held = await self._store.find_bucket(bucket)
         try:
+            held = await self._store.find_bucket(bucket)
             found = await self._store.get(VERSIONS, bucket, key, sequence)
         except Damaged:  # the repair of its row is under way
             return

@@ -36,10 +36,10 @@ class RestoresJob:
     async def _tell(self, row: bytes, value: bytes) -> bool:
         """Report one moment, if it is still one, and take its row away; False where that has to be tried again."""
         at_ns, sequence, bucket, key = keys.split_restore_key(row)
-        held = await self._store.find_bucket(bucket)
         changes: list[Change] = [RESTORES.drop(row)]
         expect = [RESTORES.expect(row, value)]
         try:
+            held = await self._store.find_bucket(bucket)
             name = RESTORES.decode(row, value)
             found = await self._store.get(VERSIONS, bucket, key, sequence)
         except Damaged:  # the repair of its row is under way

@@ -129,8 +129,8 @@ class SendingJob:
     async def _one(self, row: bytes, value: bytes) -> bool:
         """Replicate a version and take its row away; False if it has to wait."""
         _, sequence, bucket, key = keys.split_sending_key(row)
-        held = await self._store.find_bucket(bucket)
         try:
+            held = await self._store.find_bucket(bucket)
             found = await self._store.get(VERSIONS, bucket, key, sequence)
         except Damaged:  # the repair of its row is under way
             return False

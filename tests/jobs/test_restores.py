@@ -3,6 +3,7 @@
 import pytest
 
 from s3ish.api.events import Events
+from s3ish.index.protocol import Put
 from s3ish.integrity.rebuild import rebuild
 from s3ish.jobs.restores import RestoresJob
 from s3ish.jobs.runner import run_once
@@ -14,7 +15,7 @@ from s3ish.objects.outbox import Targets
 from s3ish.objects.restores import Restores
 from s3ish.tables import keys
 from s3ish.tables.catalogue import OUTBOX, RESTORES
-from tests.objects.support import head, put, remove
+from tests.objects.support import head, make_bucket, put, remove
 
 ARN = "arn:aws:sqs:us-east-1:000000000000:q"
 DOCUMENT = (
@@ -119,6 +120,17 @@ async def test_nothing_is_told_of_what_is_gone_or_not_archived_any_more(store, t
     told.to(told.now_ns + 3 * DAY)
     assert await told.names() == ["Post"] * 3
     assert await told.waiting() == 0
+
+
+async def test_a_damaged_bucket_holds_up_no_other(store, told):
+    await make_bucket(store, "a")
+    for bucket in ("a", "b"):
+        await put(store, "k", bucket=bucket, attributes=AWAY)
+        await archive.restore_object(store, bucket, "k", None, 1, expedited=False)
+    held = await store.find_bucket("a")
+    await store.index.commit([Put(held.table, held.key, held.value[:-1] + bytes([held.value[-1] ^ 1]))])
+    told.to(told.now_ns + HOUR)
+    assert await told.names() == ["Completed"]
 
 
 async def test_no_moment_waits_that_is_none_any_more(store, told):
