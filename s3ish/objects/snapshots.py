@@ -42,7 +42,7 @@ from s3ish.tables.catalogue import (
     VERSIONS,
     WORLDS,
 )
-from s3ish.tables.state import INVENTORY, LIFECYCLE, REPLICATION, STATE, SYSTEM_MARK, TOKENS
+from s3ish.tables.state import INVENTORY, LATE, LIFECYCLE, REPLICATION, STATE, SYSTEM_MARK, TOKENS
 from s3ish.tables.table import Held, Named
 
 log = structlog.get_logger()
@@ -55,7 +55,7 @@ MOST_ROWS = 300_000
 """Of how many rows a store may be of which one is taken: they are all in memory at once."""
 
 _NOT_KEPT = frozenset(table.name for table in (INLINE, GARBAGE, INTENTS, STATE, SNAPSHOTS, KEPT, WORLDS))
-_PROGRESS = tuple(row.key for row in (INVENTORY, LIFECYCLE, REPLICATION, TOKENS))
+_PROGRESS = tuple(row.key for row in (INVENTORY, LATE, LIFECYCLE, REPLICATION, TOKENS))
 """What begins the names of those rows of the state table that say how far jobs and clients are with the objects."""
 _REMOVED_FIRST = 256
 """So much garbage is removed before the answer; a job removes the rest."""

@@ -20,6 +20,7 @@ from s3ish.objects import annotations, appending, buckets, moments, multipart, r
 from s3ish.objects.conditions import UNCONDITIONAL, ReadConditions
 from s3ish.objects.kept_rows import KeptRows
 from s3ish.tables.catalogue import TABLES
+from s3ish.tables.state import LATE
 from tests.objects.support import (
     Bytes,
     add_part,
@@ -353,6 +354,15 @@ async def test_one_bucket_is_restored_alone(store, world):
     await require_whole(store, world, "again.db")
     with pytest.raises(snapshots.NoSnapshot, match="no bucket"):
         await snapshots.restore(store, "s", "never")
+
+
+async def test_what_is_late_again_after_a_restore_is_looked_at_again(store):
+    row = LATE.of(b"")
+    await store.index.commit([row.put(b"before")])
+    await snapshots.take(store, "s")
+    await store.index.commit([row.put(b"later")])
+    await snapshots.restore(store, "s")
+    assert row.read(await row.value(store.index)) == b"before"
 
 
 async def test_what_is_not_there_cannot_be_restored_or_removed(store):
