@@ -255,9 +255,12 @@ def _type(principal: Principal) -> str:
 
 
 def _requested_tags(_: Principal, circumstances: Circumstances) -> Tags:
-    """Return the tags that a request gives; a copy that takes over those of its source gives none."""
+    """Return the tags that a request gives; a copy that takes over those of its source gives none.
+
+    The header of a copy alone makes none: an upload in parts takes no notice of it, and gives its tags.
+    """
     headers = circumstances.headers
-    if "x-amz-copy-source" in headers and headers.get(_TAGS_DIRECTIVE) != "REPLACE":
+    if circumstances.creates and "x-amz-copy-source" in headers and headers.get(_TAGS_DIRECTIVE) != "REPLACE":
         return ()
     return _tags_in(headers.get("x-amz-tagging", ""))
 

@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from tests.api.conftest import OTHER
 from tests.api.test_access import OTHER_ARN, policy_of
 
 TEAM, SECRET = {"Key": "team", "Value": "blue"}, {"Key": "secret", "Value": "x"}
@@ -116,6 +117,16 @@ def test_tags_that_a_copy_ignores_satisfy_no_condition(s3, other, new_bucket, re
     refused("AccessDenied", 403, other.copy_object, **where, TaggingDirective="COPY")
     other.copy_object(**where, TaggingDirective="REPLACE")
     assert s3.get_object_tagging(Bucket=bucket, Key="k")["TagSet"] == [TEAM]
+
+
+def test_a_header_of_copies_hides_no_tags_of_an_upload(s3, raw, new_bucket):
+    bucket = new_bucket()
+    denial = to_other("s3:PutObject", "StringLike", "s3:RequestObjectTag/secret", "*", "Deny")
+    give(s3, bucket, (("s3:*", {"AWS": OTHER_ARN}), {}), denial)
+    for more in ({}, {"x-amz-copy-source": f"{bucket}/k"}):
+        headers = {"x-amz-tagging": "secret=y", **more}
+        assert raw("POST", f"/{bucket}/k?uploads=", headers=headers, keys=OTHER).outcome == (403, "AccessDenied")
+    assert "Uploads" not in s3.list_multipart_uploads(Bucket=bucket)
 
 
 def test_headers_say_nothing_of_tags_and_locks_that_a_body_gives(s3, other, refused):
