@@ -107,7 +107,7 @@ class Principal(Struct, frozen=True):
         """The principal as those names alone mean it that mean no other: not its account, and not its role."""
         return replace(
             self,
-            owner=Owner("") if self.is_of_account else self.owner,
+            owner=Owner("") if self.is_of_account or self.is_session_by_name else self.owner,
             names=self.names[:1],
             id="" if self.is_session_by_name else self.id,
         )

@@ -67,8 +67,10 @@ def test_without_a_policy_it_has_what_a_bucket_gives_it_by_name_alone(server, s3
     s3.put_bucket_policy(Bucket=file["Bucket"], Policy=document(statement))
     bob.put_object(**file)
     assert code_of(bob.get_object, **file) == "AccessDenied"
-    s3.put_bucket_policy(Bucket=file["Bucket"], Policy=document({**statement, "Principal": {"AWS": ACCOUNT}}))
-    assert code_of(bob.put_object, **file) == "AccessDenied"
+    account = s3.get_bucket_acl(Bucket=file["Bucket"])["Owner"]["ID"]
+    for whom in ({"AWS": ACCOUNT}, {"CanonicalUser": account}):
+        s3.put_bucket_policy(Bucket=file["Bucket"], Policy=document({**statement, "Principal": whom}))
+        assert code_of(bob.put_object, **file) == "AccessDenied"
 
 
 def test_conditions_know_it(server, s3, lets_in, file):
