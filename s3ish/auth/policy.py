@@ -154,7 +154,8 @@ class Statement(Struct, frozen=True):
         if self.allows:
             return not self._names(principal)
         # who is excepted from a denial is named itself, not by account or role alone, and has no boundary
-        return principal.boundary is not None or not self._names(principal.itself, accounts=principal.is_root)
+        is_account = principal.is_root and not principal.is_federated_user
+        return principal.boundary is not None or not self._names(principal.itself, accounts=is_account)
 
     def _names(self, principal: Principal, *, accounts: bool = True) -> bool:
         named = self.principals or ()

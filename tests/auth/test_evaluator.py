@@ -136,6 +136,7 @@ def test_what_the_account_is_given_its_users_have_from_their_own_policies_alone(
 
 
 OTHER_SESSION_ARN = SESSION_ARN.replace("job", "other")
+FEDERATED_BY_ROOT = principal_of(User("F", "secret", Owner("s3ish-root"), root=True, session=ALL, federated="bob"))
 
 
 @pytest.mark.parametrize(
@@ -152,6 +153,8 @@ OTHER_SESSION_ARN = SESSION_ARN.replace("job", "other")
         (bounded(ALL, [ALL]), [USER_ARN, WHOLE_ACCOUNT["AWS"]], True),
         (ROOT, [WHOLE_ACCOUNT["AWS"]], False),
         (ROOT, [USER_ARN], True),
+        (FEDERATED_BY_ROOT, [WHOLE_ACCOUNT["AWS"]], True),
+        (FEDERATED_BY_ROOT, ["arn:aws:sts::000000000000:federated-user/bob"], False),
         (ANONYMOUS, [WHOLE_ACCOUNT["AWS"]], True),
     ],
 )
