@@ -377,7 +377,7 @@ def _read(text: str, use: Use, bucket: str) -> Policy:
     if not isinstance(statements, list) or not statements or not isinstance(document.get("Id", ""), str):
         raise MalformedPolicy("Could not parse the policy: Statement is empty!")
     read = tuple(_statement(item, number, version, use, bucket) for number, item in enumerate(statements, 1))
-    sids = [item["Sid"] for item in statements if item.get("Sid")]
+    sids = [statement.sid for statement in read if statement.sid]
     if len(sids) != len(set(sids)):
         raise MalformedPolicy("Statement IDs (SID) in a single policy must be unique.")
     return Policy(read)
@@ -395,8 +395,6 @@ def _statement(item: Any, number: int, version: str, use: Use, bucket: str) -> S
         raise MalformedPolicy("Invalid policy syntax.")
     if unknown := item.keys() - _FIELDS:
         raise MalformedPolicy(f"Unknown field {min(unknown)[:64]}")
-    if not isinstance(item.get("Sid", ""), str):
-        raise MalformedPolicy("Invalid policy syntax.")
     if item.get("Effect") not in ("Allow", "Deny"):
         missing = "Effect" not in item
         raise MalformedPolicy("Missing required field Effect" if missing else f"Invalid effect: {item['Effect']}"[:128])
@@ -412,8 +410,9 @@ def _statement(item: Any, number: int, version: str, use: Use, bucket: str) -> S
         conditions = read_conditions(given, variables, _known_keys(use))
     except BadConditionError as error:
         raise MalformedPolicy(str(error)) from error
+    sid = item["Sid"] if isinstance(item.get("Sid"), str) else ""  # another one is in policies of before alone
     return Statement(
-        name=item.get("Sid") or f"statement {number}",
+        name=sid or f"statement {number}",
         allows=item["Effect"] == "Allow",
         principals=principals,
         not_principals=not_principals,
@@ -423,7 +422,7 @@ def _statement(item: Any, number: int, version: str, use: Use, bucket: str) -> S
         conditions=conditions,
         other_actions=() if use == "bucket" else tuple(_other_actions(named_actions)),
         not_actions=not_actions and use != "bucket",
-        sid=item.get("Sid", ""),
+        sid=sid,
         condition_texts=tuple(
             (operator, key.lower(), tuple(map(str, value if isinstance(value, list) else [value])))
             for operator, keys in given.items()
@@ -461,13 +460,19 @@ def _actions(patterns: list[str], use: Use, *, inverted: bool) -> frozenset[str]
         service = pattern.partition(":")[0].lower()
         if use == "role" and service not in ("sts", "*"):
             raise MalformedPolicy("AssumeRole policy may only specify STS AssumeRole actions.")
-        if use != "bucket" and pattern != "*" and pattern.count(":") != 1:
-            raise MalformedPolicy(_SEVERAL_COLONS if ":" in pattern else _NO_SERVICE)
+        if use != "bucket" and not inverted:
+            check_service(pattern)
         is_other = use != "bucket" and _OTHER_ACTION.fullmatch(pattern.lower())  # also one of S3 that is not here
         if not found and not inverted and not is_other:
             raise MalformedPolicy("Policy has invalid action")
         meant |= found
     return actions.actions_matching("*") - meant if inverted else frozenset(meant)
+
+
+def check_service(pattern: str) -> None:
+    """Check that an action in a policy of IAM names its service. Raises MalformedPolicy."""
+    if pattern != "*" and pattern.count(":") != 1:
+        raise MalformedPolicy(_SEVERAL_COLONS if ":" in pattern else _NO_SERVICE)
 
 
 def _other_actions(patterns: list[str]) -> Iterator[Pattern]:

@@ -1,6 +1,6 @@
-"""Whether the parts of a bucket's policy fit each other: S3 refuses to take one of which a part could never apply.
+"""What is refused of a policy when it is put: a slip that means nothing, or a part that could never apply.
 
-A policy that is kept is read without that: it may be older than what is known here of a key.
+A policy that is kept is read without that, and decides as before: it may be older than what is known here.
 https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazons3.html
 """
 
@@ -10,7 +10,19 @@ from typing import Any
 
 from s3ish.auth.actions import actions_matching, acts_on_buckets, acts_on_objects
 from s3ish.auth.condition_keys import has_key
+from s3ish.auth.policy import check_service
 from s3ish.errors import MalformedPolicy
+
+
+def check_new(text: str) -> None:
+    """Check a policy of IAM that was read.
+
+    Raises:
+        MalformedPolicy: a Sid is no text, or what is to be left out is no action: that would be given.
+    """
+    for statement in _statements(text):
+        for pattern in _list(statement.get("NotAction", ())):
+            check_service(pattern)
 
 
 def check_fit(text: str) -> None:
@@ -19,10 +31,9 @@ def check_fit(text: str) -> None:
     Of an action with wildcards one that it means is enough.
 
     Raises:
-        MalformedPolicy: one has none.
+        MalformedPolicy: one has none, or a Sid is no text.
     """
-    found = json.loads(text)["Statement"]
-    for statement in [found] if isinstance(found, dict) else found:
+    for statement in _statements(text):
         keys = [key.lower() for asked in statement.get("Condition", {}).values() for key in asked]
         for meant in _actions(statement):
             acting = frozenset(action for action in meant if _acts(action, statement))
@@ -30,6 +41,15 @@ def check_fit(text: str) -> None:
                 raise MalformedPolicy("Action does not apply to any resource(s) in statement")
             if not all(any(has_key(action, key) for action in acting) for key in keys):
                 raise MalformedPolicy("Conditions do not apply to combination of actions and resources in statement")
+
+
+def _statements(text: str) -> Iterator[dict[str, Any]]:
+    """Yield the statements. Raises MalformedPolicy: one has a Sid that is no text."""
+    found = json.loads(text)["Statement"]
+    for statement in [found] if isinstance(found, dict) else found:
+        if not isinstance(statement.get("Sid", ""), str):
+            raise MalformedPolicy("Invalid policy syntax.")
+        yield statement
 
 
 def _actions(statement: dict[str, Any]) -> Iterator[frozenset[str]]:

@@ -6,6 +6,7 @@ https://docs.aws.amazon.com/IAM/latest/UserGuide/access_policies_managed-vs-inli
 import json
 
 from s3ish.auth.policy import Policy, read_policy
+from s3ish.auth.policy_fit import check_new
 
 READY = {
     "readonly": ("s3:Get*", "s3:List*"),
@@ -33,4 +34,7 @@ def policy_of(text: str) -> Policy:
     Raises:
         MalformedPolicy: neither.
     """
-    return read_policy(document_of(text) if text in READY else text)
+    document = document_of(text) if text in READY else text
+    policy = read_policy(document)
+    check_new(document)
+    return policy

@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable, Sequence
 
 from s3ish.auth.policy import Policy, read_policy
+from s3ish.auth.policy_fit import check_new
 from s3ish.errors import InvalidInput, LimitExceeded, MalformedPolicy, MalformedPolicyDocument, ValidationError
 from s3ish.identity.records import Pairs
 
@@ -90,6 +91,7 @@ def check_document(text: str, most: int, read: Callable[[str], Policy] = read_po
         raise LimitExceeded(f"Maximum policy size of {most} bytes exceeded")
     try:
         policy = read(text)
+        check_new(text)
     except MalformedPolicy as error:
         raise MalformedPolicyDocument(error.message) from error
     if not all(_SID.fullmatch(statement.sid) for statement in policy.statements):

@@ -7,6 +7,7 @@ import json
 from typing import Any
 
 from s3ish.auth.policy import read_policy
+from s3ish.auth.policy_fit import check_new
 from s3ish.errors import MalformedPolicy, MalformedPolicyDocument, PackedPolicyTooLarge, ValidationError
 from s3ish.identity.picking import pick_policy
 from s3ish.server.query_call import Call
@@ -73,5 +74,6 @@ def _statements(found: Any) -> list[dict[str, Any]]:
 def _check(text: str) -> None:
     try:
         read_policy(text)
+        check_new(text)
     except MalformedPolicy as error:
         raise MalformedPolicyDocument(error.message) from error

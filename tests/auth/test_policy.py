@@ -16,6 +16,7 @@ from s3ish.auth.condition_keys import Circumstances
 from s3ish.auth.evaluator import Allowed, Block, BucketRules, Denied, Permit, decide
 from s3ish.auth.patterns import Pattern
 from s3ish.auth.policy import read_policy
+from s3ish.auth.policy_fit import check_fit, check_new
 from s3ish.auth.principals import ANONYMOUS, Principal
 from s3ish.errors import MalformedPolicy
 from s3ish.model import Grant, Owner
@@ -711,10 +712,6 @@ def test_what_is_public(statement, public):
         ({"Condition": {"IpAddress": {"aws:SourceIp": "10.0.0.300"}}}, "Invalid condition value"),
         ({"Condition": {"Bool": {"aws:SecureTransport": "yes"}}}, "Invalid condition value"),
         ({"Sid": 1, "Extra": 2}, "Unknown field"),
-        ({"Sid": 1}, "Invalid policy syntax"),
-        ({"Sid": ["a"]}, "Invalid policy syntax"),
-        ({"Sid": {"a": 1}}, "Invalid policy syntax"),
-        ({"Sid": None}, "Invalid policy syntax"),
         ({"Sid": "\ud800"}, "invalid Json"),
         ({"Effect": "\ud800"}, "invalid Json"),
         ({"\udfff": 1}, "invalid Json"),
@@ -748,6 +745,26 @@ def test_statements_that_are_none(change, message):
 def test_texts_that_are_none(text):
     with pytest.raises(MalformedPolicy):
         read_policy(text, BUCKET)
+
+
+@pytest.mark.parametrize("sid", [1, None, True, ["a"], {"a": 1}])
+def test_a_sid_that_is_no_text_is_refused_when_a_policy_is_put_and_read_where_one_is_kept(sid):
+    text = document({"Sid": sid}, {"Sid": sid, "Effect": "Deny", "Action": "s3:PutObject"})
+    assert [it.name for it in read_policy(text, BUCKET).statements] == ["statement 1", "statement 2"]
+    for check in (check_fit, check_new):
+        with pytest.raises(MalformedPolicy, match=r"Invalid policy syntax\."):
+            check(text)
+
+
+@pytest.mark.parametrize("slip", ["GetObject", "s3:Get:Object", "**"])
+def test_a_slip_in_what_is_left_out_is_refused_when_a_policy_is_put_and_read_where_one_is_kept(slip):
+    statement = {"Effect": "Deny", "NotAction": [slip, "s3:PutObject"], "Resource": "*"}
+    text = json.dumps({"Statement": [statement, {"Effect": "Allow", "Action": "*", "Resource": "*"}]})
+    caller = Principal("user", Owner("owner"), "carol", policies=(read_policy(text),))
+    assert is_allowed(None, caller, Permit("s3:PutObject", BUCKET, "k"))
+    assert not is_allowed(None, caller, Permit("s3:GetObject", BUCKET, "k"))
+    with pytest.raises(MalformedPolicy, match=r"colon|vendor"):
+        check_new(text)
 
 
 def test_statements_have_different_names():

@@ -9,6 +9,7 @@ from msgspec.structs import replace
 
 from s3ish.auth.actions import actions_matching
 from s3ish.auth.policy import read_policy
+from s3ish.auth.policy_fit import check_new
 from s3ish.auth.principals import Principal
 from s3ish.auth.simulation import Match, Result, Simulation, Source, keys_of, strictest
 from s3ish.errors import InvalidInput, MalformedPolicy, NoSuchEntity
@@ -147,9 +148,11 @@ def _brought(call: Call, field: str) -> list[Source]:
 
 def _read(name: str, kind: str, text: str, bucket: str = "") -> Source:
     try:
-        return Source(name, kind, text, read_policy(text, bucket))
+        policy = read_policy(text, bucket)
+        check_new(text)
     except MalformedPolicy as error:
         raise InvalidInput(f"{name}: {error.message}") from error
+    return Source(name, kind, text, policy)
 
 
 def _named(call: Call) -> Principal | None:
