@@ -7,13 +7,14 @@ import json
 import re
 from collections.abc import Iterator, Sequence
 from datetime import datetime
+from functools import cached_property
 from typing import Any, Literal
 
 from msgspec import Struct
 
 from s3ish.auth.condition_keys import Circumstances, Tags, values_of
 from s3ish.auth.evaluator import Allowed, BucketRules, Decision, Permit, decide, decide_beside
-from s3ish.auth.policy import Policy
+from s3ish.auth.policy import Policy, Statement
 from s3ish.auth.principals import Principal
 
 Outcome = Literal["allowed", "explicitDeny", "implicitDeny"]
@@ -23,8 +24,8 @@ _VARIABLE = re.compile(r"\$\{([^{}]*)\}")
 _S3 = "arn:aws:s3:::"
 
 
-class Source(Struct, frozen=True):
-    """A policy that takes part: its name and kind in the answer, its text, and what was read of it.
+class Source(Struct, frozen=True, eq=False, dict=True):
+    """A policy that takes part: its name and kind in the answer, its text, and what was read of it, once for all.
 
     ``kind`` is ``user``, ``group``, ``role``, ``aws-managed``, ``user-managed``, ``resource`` or ``none``.
     """
@@ -33,6 +34,17 @@ class Source(Struct, frozen=True):
     kind: str
     text: str
     policy: Policy
+
+    @cached_property
+    def placed(self) -> list[tuple[Statement, "Match"]]:
+        """Its statements, each with its place."""
+        places = places_of(self.text)
+        return [(it, Match(self, *place)) for it, place in zip(self.policy.statements, places, strict=True)]
+
+    @cached_property
+    def keys(self) -> list[str]:
+        """The condition keys that it asks for."""
+        return keys_of(self.text)
 
 
 class Match(Struct, frozen=True):
@@ -73,6 +85,12 @@ class Simulation(Struct, frozen=True):
     of_bucket: Source | None = None
     bucket: str = ""
 
+    @property
+    def weight(self) -> int:
+        """How much an answer looks at, and may have to show: statements and condition keys."""
+        sources = (*self.own, self.boundary, self.of_bucket)
+        return sum(len(source.placed) + len(source.keys) for source in sources if source)
+
     def ask(self, action: str, resource: str) -> Result:
         """Return what is decided on an action, with its service, and a resource: an ARN, or ``*``."""
         circumstances = Circumstances({}, {}, self.now, secure=None, further=self.given)
@@ -86,13 +104,13 @@ class Simulation(Struct, frozen=True):
         asked = action.lower().removeprefix("s3:")
         values = values_of(self.principal, circumstances, asked)
         spoken = [
-            (statement.allows, Match(source, begin, end))
+            (statement.allows, match)
             for source in sources
-            for statement, (begin, end) in zip(source.policy.statements, places_of(source.text), strict=True)
+            for statement, match in source.placed
             if statement.speaks_of(self.principal, asked, resource, values)
         ]
         bounding = {allows for allows, match in spoken if match.source is self.boundary}
-        missing = [key for source in sources for key in keys_of(source.text) if not values(key)]
+        missing = [key for source in sources for key in source.keys if not values(key)]
         return Result(
             resource,
             outcome,

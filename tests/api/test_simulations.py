@@ -171,6 +171,10 @@ def test_long_answers_come_in_pages(iam):
     assert found == [actions[:2], actions[2:]]
 
 
+MANY = {"ActionNames": ["s3:GetObject"] * 30, "ResourceArns": [FILE] * 30}
+HUNDRED = {f"a:{number}": "true" for number in range(111)}
+
+
 @pytest.mark.parametrize(
     ("wrong", "code"),
     [
@@ -186,6 +190,8 @@ def test_long_answers_come_in_pages(iam):
         ({"ResourcePolicy": READ}, "InvalidInput"),
         ({"ContextEntries": [given("aws:username", "x", kind="text")]}, "InvalidInput"),
         ({"ActionNames": ["s3:GetObject"] * 40, "ResourceArns": [FILE] * 40}, "InvalidInput"),
+        (MANY | {"PolicyInputList": [document(*[allowing("s3:*")] * 112)]}, "InvalidInput"),
+        (MANY | {"PolicyInputList": [document(allowing("s3:*", Condition={"Null": HUNDRED}))]}, "InvalidInput"),
     ],
 )
 def test_what_cannot_be_simulated_is_refused(iam, wrong, code):

@@ -11,7 +11,7 @@ from s3ish.auth.actions import actions_matching
 from s3ish.auth.policy import read_policy
 from s3ish.auth.policy_fit import check_new
 from s3ish.auth.principals import Principal
-from s3ish.auth.simulation import Match, Result, Simulation, Source, keys_of, strictest
+from s3ish.auth.simulation import Match, Result, Simulation, Source, strictest
 from s3ish.errors import InvalidInput, MalformedPolicy, NoSuchEntity
 from s3ish.identity.directory import READY_ARN, Directory
 from s3ish.identity.picking import pick, pick_policy
@@ -21,8 +21,9 @@ from s3ish.server.query_call import Action, Call, members
 from s3ish.server.query_protocol import element
 from s3ish.wire.xml import escape
 
-_MOST_QUESTIONS = 1000
-"""How many actions on how many resources a call may ask for: the answer is computed at once."""
+_MOST_QUESTIONS, _MOST_LOOKS = 1000, 100_000
+"""How many actions on resources a call may ask for, and how many statements and condition keys that may look at, one by
+one: the answer, which names them, is computed at once, on a thread."""
 _MOST_CHARACTERS = 131_072
 _ACTION = re.compile(r"[a-z0-9-]{1,64}:\w{1,64}", re.IGNORECASE | re.ASCII)
 _RESOURCE = re.compile(r"\*|arn:[^\s:]+:[^\s:]+:[^\s:]*:[^\s:]*:.+", re.DOTALL)
@@ -38,7 +39,7 @@ async def simulate_custom_policy(call: Call) -> str:
     """https://docs.aws.amazon.com/IAM/latest/APIReference/API_SimulateCustomPolicy.html"""
     call.require("iam:SimulateCustomPolicy", "*")
     call.some("PolicyInputList")
-    return _answer(call, _brought(call, "PolicyInputList"), None, _named(call))
+    return await _answer(call, _brought(call, "PolicyInputList"), None, _named(call))
 
 
 async def simulate_principal_policy(call: Call) -> str:
@@ -47,7 +48,7 @@ async def simulate_principal_policy(call: Call) -> str:
     directory = call.registry.directory
     own = [*_own(directory, holder), *_brought(call, "PolicyInputList")]
     boundary = _managed(directory, holder.boundary) if holder.boundary else None
-    return _answer(call, own, boundary, _named(call) or _as_principal(directory, holder))
+    return await _answer(call, own, boundary, _named(call) or _as_principal(directory, holder))
 
 
 async def get_context_keys_for_custom_policy(call: Call) -> str:
@@ -64,11 +65,11 @@ async def get_context_keys_for_principal_policy(call: Call) -> str:
 
 
 def _keys(sources: list[Source]) -> str:
-    found = {key.lower(): key for source in sources for key in keys_of(source.text)}
+    found = {key.lower(): key for source in sources for key in source.keys}
     return members("ContextKeyNames", [escape(key) for key in found.values()])
 
 
-def _answer(call: Call, own: list[Source], boundary: Source | None, caller: Principal | None) -> str:
+async def _answer(call: Call, own: list[Source], boundary: Source | None, caller: Principal | None) -> str:
     brought = _brought(call, "PermissionsBoundaryPolicyInputList")
     if len(brought) > 1:
         raise InvalidInput("Only one permissions boundary can take part.")
@@ -83,7 +84,10 @@ def _answer(call: Call, own: list[Source], boundary: Source | None, caller: Prin
         boundary=boundary.policy if boundary else None,
     )
     simulation = Simulation(principal, tuple(own), _context(call), call.now, boundary, of_bucket, bucket)
-    return call.page(
+    if len(actions) * len(resources) * simulation.weight > _MOST_LOOKS:
+        raise InvalidInput(f"At most {_MOST_LOOKS} statements and condition keys can be looked at in one call.")
+    return await call.registry.store.offload.run(
+        call.page,
         [(f"{number:05}", action) for number, action in enumerate(actions)],
         lambda it: it[0],
         lambda it: _evaluation(it[1], [simulation.ask(it[1], resource) for resource in resources]),
