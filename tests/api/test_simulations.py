@@ -112,6 +112,17 @@ def test_a_boundary_and_the_policy_of_a_bucket_take_part(iam, new_user):
     assert outcome(iam, READ, resources=["arn:aws:s3:::other/k"], CallerArn=arn) == "implicitDeny"
 
 
+def test_of_a_caller_that_is_named_nothing_is_told_that_the_call_does_not_give(iam, new_user):
+    name, _ = new_user(Tags=[{"Key": "pay", "Value": "90"}])
+    arn = f"arn:aws:iam::{ACCOUNT}:user/{name}"
+    asking = document(allowing("s3:GetObject", Condition={"StringLike": {"aws:PrincipalTag/pay": "9*"}}))
+    [found] = simulate(iam, asking, CallerArn=arn)
+    assert (found["EvalDecision"], found["MissingContextValues"]) == ("implicitDeny", ["aws:PrincipalTag/pay"])
+    theirs = {"PolicySourceArn": arn, "ActionNames": ["s3:GetObject"], "PolicyInputList": [asking]}
+    for more in ({}, {"CallerArn": arn}):
+        assert iam.simulate_principal_policy(**theirs, **more)["EvaluationResults"][0]["EvalDecision"] == "allowed"
+
+
 def test_what_a_user_has_and_its_groups_is_simulated(iam, new_user):
     name, _ = new_user(document(allowing("s3:GetObject", "arn:aws:s3:::*/${aws:username}/*")))
     iam.create_group(GroupName="sim.writers")

@@ -48,7 +48,7 @@ async def simulate_principal_policy(call: Call) -> str:
     directory = call.registry.directory
     own = [*_own(directory, holder), *_brought(call, "PolicyInputList")]
     boundary = _managed(directory, holder.boundary) if holder.boundary else None
-    return await _answer(call, own, boundary, _named(call) or _as_principal(directory, holder))
+    return await _answer(call, own, boundary, _named(call, holder) or _as_principal(directory, holder))
 
 
 async def get_context_keys_for_custom_policy(call: Call) -> str:
@@ -159,8 +159,11 @@ def _read(name: str, kind: str, text: str, bucket: str = "") -> Source:
     return Source(name, kind, text, policy)
 
 
-def _named(call: Call) -> Principal | None:
-    """Return the user whom a call names as who asks; None if it names none."""
+def _named(call: Call, holder: Holder | None = None) -> Principal | None:
+    """Return the user whom a call names as who asks; None if it names none.
+
+    It has its tags where it is the holder whose policies are asked: others could be found out by conditions on them.
+    """
     arn = call.optional("CallerArn")
     if not arn:
         return None
@@ -168,7 +171,8 @@ def _named(call: Call) -> Principal | None:
     if found is None or found[1] != "user":
         raise InvalidInput("CallerArn must be the ARN of a user.")
     directory = call.registry.directory
-    return _as_principal(directory, pick(directory, UserRecord, found[2]))
+    user = pick(directory, UserRecord, found[2])
+    return _as_principal(directory, user if user is holder else replace(user, tags=()))
 
 
 # --- what users, groups and roles have
