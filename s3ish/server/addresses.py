@@ -69,5 +69,5 @@ class Addresses:
                     yield replace(request, raw_path=raw_path, headers={**request.headers, "host": each})
 
     def _names_bucket(self, host: str) -> bool:
-        name = host.lower().partition(":")[0]
+        name = host.lower().partition(":")[0].removesuffix(".")
         return any(name == domain or name.endswith(f".{domain}") for domain in self._domains)

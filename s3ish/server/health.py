@@ -48,5 +48,5 @@ def names_bucket(scope: Mapping[str, Any], domains: tuple[str, ...], sites: tupl
     """
     if not domains and not sites:
         return False
-    host = dict(scope["headers"]).get(b"host", b"").decode("latin-1").lower().partition(":")[0]
+    host = dict(scope["headers"]).get(b"host", b"").decode("latin-1").lower().partition(":")[0].removesuffix(".")
     return host in sites or any(host.endswith(f".{domain}") for domain in (*domains, *sites))

@@ -57,6 +57,7 @@ def test_what_trusted_proxies_say_of_the_address(headers, told):
         ("/b/c", "h", "/a", ("", "/b/c")),  # else a signature for /a/b/c would count for /b/c
         ("/s3/key", "bucket.s3.test", "", ("", "/s3/key")),
         ("/s3/key", "www.test:80", "/s3", ("", "/s3/key")),
+        ("/s3/key", "bucket.s3.test.:9000", "", ("", "/s3/key")),
     ],
 )
 def test_the_base_path_alone_is_taken_off(path, host, prefix, split):

@@ -80,6 +80,7 @@ async def test_what_waits_for_localstack_is_told_of_the_scripts_of_the_start():
         ("GET", b"/minio/health/live", b"", [(b"host", b"BUCKET.s3.test")], False),
         ("GET", b"/health", b"", [(b"host", b"pages.www.test")], False),
         ("GET", b"/health", b"", [(b"host", b"www.test:80")], False),
+        ("GET", b"/minio/health/live", b"", [(b"host", b"bucket.s3.test.:9000")], False),
     ],
 )
 def test_what_may_be_of_a_bucket_or_a_key_goes_to_s3(method, path, query, headers, beside):
@@ -92,6 +93,7 @@ def test_what_may_be_of_a_bucket_or_a_key_goes_to_s3(method, path, query, header
     [
         ("PUT", b"/-/test/clock", b"", b"s3.test:9000", True),
         ("PUT", b"/-/test/clock", b"", b"bucket.s3.test:9000", False),
+        ("PUT", b"/-/test/clock", b"", b"bucket.s3.test.", False),
         ("GET", b"/-/test", b"", b"www.test", False),
         ("GET", b"/-/tests", b"", b"s3.test", False),
         ("POST", b"/moto-api/reset", b"", b"s3.test", True),
