@@ -15,6 +15,7 @@ from tests.torture import linear, powercut
 from tests.torture.client import Answer
 from tests.torture.linear import History, Worker
 from tests.torture.register import ANY
+from tests.waiting import wait_until
 
 
 def test_every_key_is_a_register_while_a_worker_dies():  # case 10
@@ -49,6 +50,7 @@ def test_workers_that_began_as_programs_of_their_own_are_found():
     worker = multiprocessing.get_context("spawn").Process(target=time.sleep, args=(600,))
     worker.start()
     try:
+        wait_until(lambda: set(linear.workers_of(os.getpid())) - set(before))  # it takes its command line as it begins
         assert set(linear.workers_of(os.getpid())) - set(before) == {worker.pid}
     finally:
         worker.kill()
