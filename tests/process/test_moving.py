@@ -50,11 +50,21 @@ def index_on(root):
 
 
 def spoil(root):
-    """Overwrite the files of an index in place, as a failing drive does."""
-    for suffix in ("", "-wal"):
-        path = index_on(root).with_name(f"index.db{suffix}")
-        size = path.stat().st_size
-        path.write_bytes(b"spoilt" * (size // 6))
+    """Overwrite the files of an index in place, as a failing drive does.
+
+    A server that has seen the first one spoilt may move the index, and remove the second one, before that is open.
+    """
+    spoil_file(index_on(root))
+    with suppress(FileNotFoundError):
+        spoil_file(index_on(root).with_name("index.db-wal"))
+
+
+def spoil_file(path):
+    with path.open("r+b") as file:
+        size = file.seek(0, os.SEEK_END)
+        file.seek(0)
+        file.write(b"spoilt" * (size // 6))
+        file.truncate()
 
 
 def ask(endpoint, method, path, body=b""):
