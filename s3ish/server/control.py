@@ -131,9 +131,8 @@ def _is_own(host: str, domains: tuple[str, ...]) -> bool:
         name = check_host(host) if host else ""
     except InvalidRequest:
         return False
-    if (
-        "." not in name or name.endswith(".localhost") or name in domains
-    ):  # one label is of this network, and so is [::1]
+    is_of_network = "." not in name  # one label, and [::1] as well
+    if is_of_network or name.endswith(".localhost") or name in domains:
         return True
     try:
         return bool(ip_address(name))

@@ -4,7 +4,7 @@ import os
 import shutil
 import signal
 import time
-from contextlib import closing
+from contextlib import closing, contextmanager
 from functools import partial
 
 import pytest
@@ -276,6 +276,17 @@ async def sweep_three(store):
     assert await sealed(store) == await referenced(store)
 
 
+@contextmanager
+def away_is(root):
+    """Have a volume out of reach: its root is no directory."""
+    elsewhere = root.with_name("away")
+    os.rename(root, elsewhere)
+    root.write_bytes(b"")
+    yield
+    root.unlink()
+    os.rename(elsewhere, root)
+
+
 @pytest.mark.parametrize("begun", [False, True])
 @pytest.mark.parametrize("away", [0, 1, 2])
 def test_a_removal_while_a_drive_was_away_stands_though_the_index_is_lost(tmp_path, away, begun):  # case 160
@@ -283,11 +294,8 @@ def test_a_removal_while_a_drive_was_away_stands_though_the_index_is_lost(tmp_pa
     roots = [tmp_path / str(number) for number in range(3)]
     settings = config_sources.load({"storage.volumes": [*map(str, roots)], "storage.fsync": False}, {})
     serve(settings, fill_three)
-    os.rename(roots[away], tmp_path / "away")
-    roots[away].write_bytes(b"")  # no directory: it is out of reach
-    serve(settings, remove_some)
-    roots[away].unlink()
-    os.rename(tmp_path / "away", roots[away])
+    with away_is(roots[away]):
+        serve(settings, remove_some)
     if begun:
         serve(settings, look_at_three)
     for root in roots:
@@ -305,11 +313,8 @@ def test_what_only_a_drive_has_that_was_away_stays_if_nothing_says_that_it_was_r
     roots = [tmp_path / str(number) for number in range(3)]
     settings = config_sources.load({"storage.volumes": [*map(str, roots)], "storage.fsync": False}, {})
     serve(settings, fill_three)
-    os.rename(roots[2], tmp_path / "away")
-    roots[2].write_bytes(b"")
-    serve(settings, nothing)
-    roots[2].unlink()
-    os.rename(tmp_path / "away", roots[2])
+    with away_is(roots[2]):
+        serve(settings, nothing)
     shutil.rmtree(roots[0])
     roots[0].write_bytes(b"")
     serve(settings, look_at_kept)
@@ -337,11 +342,8 @@ def test_a_removal_stands_though_a_sweep_could_not_look_for_it(tmp_path, monkeyp
     roots = [tmp_path / str(number) for number in range(3)]
     settings = config_sources.load({"storage.volumes": [*map(str, roots)], "storage.fsync": False}, {})
     serve(settings, fill_three)
-    os.rename(roots[2], tmp_path / "away")
-    roots[2].write_bytes(b"")
-    serve(settings, remove_some)
-    roots[2].unlink()
-    os.rename(tmp_path / "away", roots[2])
+    with away_is(roots[2]):
+        serve(settings, remove_some)
     walk = Volume.walk
 
     def fail(volume, after=None):
@@ -383,11 +385,8 @@ def test_drives_may_be_away_one_after_the_other_before_any_was_swept(tmp_path, o
     serve(settings, nothing)
     first, second, third = order
     for away, work in ((first, nothing), (second, nothing), (second, nothing), (third, change_some)):
-        os.rename(roots[away], tmp_path / "away")
-        roots[away].write_bytes(b"")
-        serve(settings, work)
-        roots[away].unlink()
-        os.rename(tmp_path / "away", roots[away])
+        with away_is(roots[away]):
+            serve(settings, work)
     if lost:  # of all three something may be missing: what was removed may be back, what was stored is there
         for root in roots:
             lose(index_files(root))
@@ -408,11 +407,8 @@ def test_a_removal_stands_though_the_drive_of_the_index_took_it_no_more(tmp_path
     settings = config_sources.load({"storage.volumes": [*map(str, roots)], "storage.fsync": False}, {})
     serve(settings, nothing)
     for away in (0, 1, 2) if were_away else ():
-        os.rename(roots[away], tmp_path / "away")
-        roots[away].write_bytes(b"")
-        serve(settings, nothing)
-        roots[away].unlink()
-        os.rename(tmp_path / "away", roots[away])
+        with away_is(roots[away]):
+            serve(settings, nothing)
     serve(settings, fill_three)
     (index,) = [number for number, root in enumerate(roots) if index_files(root).exists()]
 
