@@ -8,12 +8,13 @@ from msgspec.structs import replace
 from s3ish.api.grants import list_of_object
 from s3ish.api.rules import REQUESTER, requester_pays, rules_of
 from s3ish.auth.acl import PERMISSION_OF
-from s3ish.auth.condition_keys import Circumstances
+from s3ish.auth.condition_keys import Circumstances, encryption_said
 from s3ish.auth.evaluator import Allowed, BucketRules, Decision, Denied, Permit, decide
 from s3ish.auth.principals import Principal
-from s3ish.errors import AccessDenied, InvalidBucketOwnerAWSAccountID, NoSuchKey, S3Error
+from s3ish.errors import AccessDenied, InvalidBucketOwnerAWSAccountID, NoSuchKey, NoSuchUpload, S3Error
 from s3ish.model import ACCOUNT, Bucket
-from s3ish.objects import versions
+from s3ish.objects import multipart, versions
+from s3ish.objects.encodings import customer
 from s3ish.objects.store import Store
 
 PAYER = "x-amz-request-payer"
@@ -36,6 +37,28 @@ async def check_permit(
             raise missing
         raise AccessDenied.because(decision.by)
     return decision.by
+
+
+async def check_permit_of_upload(
+    store: Store, principal: Principal, permit: Permit, bucket: Bucket | None, circumstances: Circumstances
+) -> str:
+    """Check that a caller has a right on an upload in parts; see ``check_permit``.
+
+    The request that begins an upload says how it is encrypted. S3 takes no word of that with a part, and a policy that
+    demands it means all that belongs to the upload.
+    https://docs.aws.amazon.com/AmazonS3/latest/API/API_UploadPart.html
+    """
+    try:
+        return await check_permit(store, principal, permit, bucket, circumstances)
+    except AccessDenied as refusal:
+        try:
+            upload_id = circumstances.query.get("uploadId", "")
+            upload = (await multipart.find_upload(store, permit.bucket, permit.key, upload_id)).record
+        except NoSuchUpload:
+            raise refusal from None
+        has, under_key = upload.attributes.encryption, customer.link_in(upload.encoding) is not None
+        said = encryption_said(has.get("type"), has.get("key"), under_key=under_key)
+    return await check_permit(store, principal, replace(permit, said=said), bucket, circumstances)
 
 
 async def decision_on(

@@ -12,7 +12,7 @@ from s3ish.api.context import Context
 from s3ish.api.encrypting import require_version_4, under_named_key
 from s3ish.api.operation import operation
 from s3ish.api.shapes import DocumentDigest, ObjectRequest
-from s3ish.auth.condition_keys import Tags, key_said
+from s3ish.auth.condition_keys import Tags, encryption_said
 from s3ish.errors import AccessDenied, InternalError, InvalidRequest
 from s3ish.model import Link, Version
 from s3ish.objects import named_keys, rewrapping, versions
@@ -55,7 +55,8 @@ class UpdateObjectEncryptionResponse:
 
 def _said(request: UpdateObjectEncryptionRequest) -> Tags:
     asked = request.encryption.named
-    return key_said(asked.arn if asked else None)
+    arn = asked.arn if asked else None
+    return encryption_said("aws:kms" if arn else None, arn)
 
 
 @operation("PUT /{Bucket}/{Key+}?encryption", action="s3:UpdateObjectEncryption", needs_digest=True, says=_said)

@@ -213,9 +213,19 @@ def lock_said(*, mode: str | None = None, until: str | None = None, hold: str | 
     return ((_LOCK_MODE, mode or ""), (_LOCK_UNTIL, until or ""), (_LEGAL_HOLD, hold or ""))
 
 
-def key_said(arn: str | None) -> Tags:
-    """Return the headers that say of a named key to encrypt by what the body of a request says."""
-    return ((_ENCRYPTION, "aws:kms" if arn else ""), (f"{_ENCRYPTION}-aws-kms-key-id", arn or ""))
+def encryption_said(kind: str | None, key: str | None, *, under_key: bool = False) -> Tags:
+    """Return the headers that say how to encrypt, where something else than the headers of a request says it.
+
+    Args:
+        kind: ``AES256`` or one of SSE-KMS.
+        key: the named key.
+        under_key: whether a key of the client's is to encrypt.
+    """
+    return (
+        (_ENCRYPTION, kind or ""),
+        (f"{_ENCRYPTION}-aws-kms-key-id", key or ""),
+        (f"{_ENCRYPTION}-customer-algorithm", "AES256" if under_key else ""),
+    )
 
 
 def tags_given(tags: Iterable[tuple[str, str]]) -> Tags:

@@ -14,7 +14,7 @@ from typing import Any
 import structlog
 from msgspec.structs import replace
 
-from s3ish.api.authorize import PAYER, check_owner, check_payer, check_permit
+from s3ish.api.authorize import PAYER, check_owner, check_payer, check_permit, check_permit_of_upload
 from s3ish.api.context import Body, Context
 from s3ish.api.first_checks import refuse_query
 from s3ish.api.get import get_object
@@ -468,7 +468,8 @@ class S3Application:
         if operation.is_of_each_key:
             return "each key is decided by itself"
         permit = _own_permit(operation, target, circumstances)
-        return await check_permit(self._store, principal, permit, bucket, circumstances)
+        check = check_permit_of_upload if operation.is_of_upload else check_permit
+        return await check(self._store, principal, permit, bucket, circumstances)
 
     async def _authorise_said(
         self, call: RequestRecord, operation: Operation, target: Target, context: Context, typed: Any

@@ -250,6 +250,54 @@ def test_conditional_writes_can_be_demanded_of_what_makes_objects_alone(s3, buck
     s3.delete_bucket_policy(Bucket=bucket)
 
 
+UNDER_KEY = {"SSECustomerAlgorithm": "AES256", "SSECustomerKey": "k" * 32}
+
+
+@pytest.mark.parametrize(
+    ("condition", "begun", "each_part", "otherwise"),
+    [
+        (
+            {"StringNotEquals": {"s3:x-amz-server-side-encryption": "AES256"}},
+            {"ServerSideEncryption": "AES256"},
+            {},
+            {"ServerSideEncryption": "aws:kms"},
+        ),
+        (
+            {"Null": {"s3:x-amz-server-side-encryption-aws-kms-key-id": "true"}},
+            {"ServerSideEncryption": "aws:kms", "SSEKMSKeyId": "alias/aws/s3"},
+            {},
+            {"ServerSideEncryption": "AES256"},
+        ),
+        ({"Null": {"s3:x-amz-server-side-encryption-customer-algorithm": "true"}}, UNDER_KEY, UNDER_KEY, {}),
+    ],
+)
+def test_encryption_that_is_demanded_is_that_with_which_an_upload_began(
+    s3, bucket, condition, begun, each_part, otherwise
+):
+    """No part can say it, nor what ends the upload.
+
+    https://docs.aws.amazon.com/AmazonS3/latest/API/API_UploadPart.html
+    """
+    s3.put_object(Bucket=bucket, Key="source", Body=b"x" * 5)
+    plain = s3.create_multipart_upload(Bucket=bucket, Key="plain", **otherwise)["UploadId"]
+    deny = {"Effect": "Deny", "Principal": "*", "Action": "s3:PutObject", "Resource": f"arn:aws:s3:::{bucket}/*"}
+    s3.put_bucket_policy(Bucket=bucket, Policy=document(deny | {"Condition": condition}))
+    assert code_of(s3.create_multipart_upload, Bucket=bucket, Key="m", **otherwise) == "AccessDenied"
+    upload = s3.create_multipart_upload(Bucket=bucket, Key="m", **begun)["UploadId"]
+    named = {"Bucket": bucket, "Key": "m", "UploadId": upload}
+    etag = s3.upload_part(**named, PartNumber=1, Body=b"x" * (5 << 20), **each_part)["ETag"]
+    source = {"Bucket": bucket, "Key": "source"}
+    copied = s3.upload_part_copy(**named, PartNumber=2, CopySource=source, **each_part)["CopyPartResult"]["ETag"]
+    parts = {"Parts": [{"PartNumber": number, "ETag": tag} for number, tag in ((1, etag), (2, copied))]}
+    s3.complete_multipart_upload(**named, MultipartUpload=parts)
+
+    began_otherwise = {"Bucket": bucket, "Key": "plain", "UploadId": plain}
+    assert code_of(s3.upload_part, **began_otherwise, PartNumber=1, Body=b"x") == "AccessDenied"
+    another = {**began_otherwise, "UploadId": upload}  # of another key, and one that has ended
+    assert code_of(s3.upload_part, **another, PartNumber=1, Body=b"x") == "AccessDenied"
+    s3.delete_bucket_policy(Bucket=bucket)
+
+
 @pytest.mark.parametrize("header", ["x-amz-copy-source", "x-amz-metadata-directive"])
 def test_a_form_says_nothing_of_a_copy(raw, s3, bucket, new_user, header):
     """Else who may only copy could upload anything."""
