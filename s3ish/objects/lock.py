@@ -11,6 +11,8 @@ from s3ish.errors import AccessDenied, InvalidArgument
 from s3ish.model import Lock, Version
 
 _DAY_NS = 86_400 * 1_000_000_000
+_SHOWN_NS = 1_000_000
+"""What the end of a retention is shown to; a client knows no more of it."""
 NO_LOCK = Lock()
 
 
@@ -80,7 +82,7 @@ def _loosens(lock: Lock, wanted: Lock) -> bool:
         return True
     if lock.event_hold and not wanted.event_hold:
         return bool(wanted.until_ns)  # a hold that is released lasts as long as was promised, and no other time
-    return wanted.until_ns < lock.until_ns and not wanted.event_hold
+    return wanted.until_ns < lock.until_ns - lock.until_ns % _SHOWN_NS and not wanted.event_hold
 
 
 def with_hold(lock: Lock | None, *, on: bool) -> Lock:

@@ -77,6 +77,23 @@ def test_a_retained_version_cannot_be_removed(s3, locked, refused, mode):
     refused("BucketNotEmpty", 409, s3.delete_bucket, Bucket=locked)
 
 
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("until", [None, "2099-01-01T00:00:00.123456Z"], ids=["default", "microseconds"])
+def test_a_retention_may_be_put_again_as_it_is_shown(s3, raw, locked, mode, until):
+    """Answers show milliseconds: what a client read and puts back shortens nothing."""
+    if until is None:
+        rule = {"DefaultRetention": {"Mode": mode, "Days": 1}}
+        lock = {"ObjectLockEnabled": "Enabled", "Rule": rule}
+        s3.put_object_lock_configuration(Bucket=locked, ObjectLockConfiguration=lock)
+    asked = {} if until is None else {"x-amz-object-lock-mode": mode, "x-amz-object-lock-retain-until-date": until}
+    assert raw("PUT", f"/{locked}/k", b"x", asked).status == 200
+    shown = s3.get_object_retention(Bucket=locked, Key="k")["Retention"]
+    s3.put_object_retention(Bucket=locked, Key="k", Retention=shown)
+    assert s3.get_object_retention(Bucket=locked, Key="k")["Retention"] == shown
+    shorter = shown | {"RetainUntilDate": shown["RetainUntilDate"] - timedelta(milliseconds=1)}
+    assert code_of(s3.put_object_retention, Bucket=locked, Key="k", Retention=shorter) == "AccessDenied"
+
+
 def test_governance_can_be_passed_by_with_the_right_and_the_header(s3, locked):
     version = put(s3, locked, ObjectLockMode="GOVERNANCE", ObjectLockRetainUntilDate=later(days=1))
     s3.delete_object(Bucket=locked, Key="k", VersionId=version, BypassGovernanceRetention=True)
