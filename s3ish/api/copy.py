@@ -239,6 +239,7 @@ def _refuse_idle_copy(request: CopyObjectRequest, source: Version) -> None:
         or request.server_side_encryption
         or request.bucket_key_enabled is not None
         or request.customer_algorithm
+        or request.source_customer_algorithm  # the copy has another key then, or none
         or request.checksum_algorithm
     )
     if onto_itself and not by_version and not changes:

@@ -279,6 +279,12 @@ def test_a_key_is_changed_in_place(s3, bucket, secret):
     assert s3.get_object(**here, **under(OTHER))["Body"].read() == WORDS
 
 
+def test_a_key_is_dropped_in_place(s3, bucket, secret):
+    here = {"Bucket": bucket, "Key": "secret"}
+    s3.copy_object(**here, CopySource=secret[1:], **source_under(KEY))
+    assert s3.get_object(**here)["Body"].read() == WORDS
+
+
 def test_a_copy_needs_the_key_of_its_source(s3, raw, bucket, secret, unchanged):
     source = {"x-amz-copy-source": secret}
     s3.put_object(Bucket=bucket, Key="plain", Body=b"x")
