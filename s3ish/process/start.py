@@ -23,6 +23,7 @@ from s3ish.objects import master_keys, snapshots, worlds
 from s3ish.objects.settling import settle_all
 from s3ish.objects.store import Store
 from s3ish.observe.logs import set_up_logs
+from s3ish.process import predecessor
 from s3ish.process.index_place import by_age, find_index, is_movable, opened, places
 from s3ish.seed.furnish import furnish
 from s3ish.tables.catalogue import TABLES
@@ -224,6 +225,7 @@ def rebuild_index(settings: Settings, clock: Clock, progress: Progress) -> Count
         VolumeError, InUse: the volumes cannot be used.
     """
     set_up_logs(settings.log.level, settings.log.format, clock)
+    predecessor.await_end(settings, clock)
     with _taken(settings, clock, create=False) as volumes:
         place = find_index(settings, volumes)
         asyncio.run(_salvage(settings, volumes.again(), place, clock))

@@ -226,11 +226,7 @@ def test_access_lists_follow_where_they_have_a_meaning(pair):
 @pytest.mark.parametrize("workers", ["1", "2"])
 def test_no_kill_of_either_server_loses_a_version_or_makes_a_second_one(start_server, tmp_path, workers):
     def start(name, *more):
-        while True:  # workers of one that was killed end a moment after it
-            server = start_server(tmp_path / name, "--config", tmp_path / f"{name}.toml", *more, S3ISH_WORKERS=workers)
-            if server.endpoint:
-                return server
-            assert "is still using" in server.stop()[1]
+        return start_server(tmp_path / name, "--config", tmp_path / f"{name}.toml", *more, S3ISH_WORKERS=workers)
 
     (tmp_path / "second.toml").write_text("")
     second = start("second")

@@ -1,8 +1,11 @@
 """A server that is told to end while clients write: it ends in time, and keeps what it said it had stored."""
 
+import signal
+import socket
 import threading
 import time
 from itertools import count
+from urllib.parse import urlsplit
 
 import boto3
 from botocore.config import Config
@@ -58,3 +61,20 @@ def test_sigterm_under_load_loses_nothing(start_server, tmp_path):  # case 16
         assert again.get_object(Bucket="bucket", Key=key)["Body"].read() == body
     pages = again.get_paginator("list_objects_v2").paginate(Bucket="bucket")
     assert {key for key, _ in stored} <= {item["Key"] for page in pages for item in page["Contents"]}
+
+
+def test_a_start_after_a_kill_waits_for_the_workers_which_end_their_requests(start_server, tmp_path):
+    settings = {"S3ISH_WORKERS": "2", "S3ISH_SERVER_SHUTDOWN_SECONDS": "2"}
+    server = start_server(tmp_path, **settings)
+    s3, address = client(server.endpoint), urlsplit(server.endpoint)
+    s3.create_bucket(Bucket="bucket")
+    url = urlsplit(s3.generate_presigned_url("put_object", {"Bucket": "bucket", "Key": "key"}))
+    with socket.create_connection((address.hostname, address.port)) as slow:
+        head = f"PUT {url.path}?{url.query} HTTP/1.1\r\nHost: {url.netloc}\r\nContent-Length: 9\r\nExpect: 100-continue"
+        slow.sendall(f"{head}\r\n\r\n".encode())
+        assert slow.recv(100).startswith(b"HTTP/1.1 100")
+        server.stop(signal.SIGKILL)
+        again = start_server(tmp_path, "--port", str(address.port), **settings)
+        assert client(again.endpoint).list_buckets()["Buckets"][0]["Name"] == "bucket"
+    code, log = again.stop()
+    assert (code, log.count("waits for the workers of a server that was killed")) == (0, 1)

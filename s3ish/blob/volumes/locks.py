@@ -8,7 +8,7 @@ import errno
 import fcntl
 import os
 import re
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 
 from s3ish.blob.protocol import InUse
 from s3ish.blob.volumes.calls import Calls
@@ -16,6 +16,7 @@ from s3ish.blob.volumes.identity import PRIVATE
 
 _HOLDER = re.compile(rb"([0-9]{1,10} on [A-Za-z0-9._-]{1,64})\n")
 _WORKER = re.compile(r"worker\.([a-z2-7]+)\.lock")
+_TO_LOOK = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
 
 
 class Locks:
@@ -37,11 +38,12 @@ class Locks:
             InUse: another server holds it, or a worker of a server that died is still running.
         """
         lock = self._take("lock", fcntl.LOCK_EX, f"{self._calls.volume} is in use by another s3ish server")
-        with suppress(OSError):  # for people: the kernel says whether it is held
-            os.ftruncate(lock, 0)
-            os.pwrite(lock, f"{os.getpid()} on {os.uname().nodename}\n".encode(), 0)
-        ended = f"a worker of an s3ish server that ended is still using {self._calls.volume}"
-        workers = self._take("workers.lock", fcntl.LOCK_EX, ended)
+        _tell_holder(lock)
+        try:
+            workers = self._take("workers.lock", fcntl.LOCK_EX, "")
+        except InUse:
+            ended = f"a worker of an s3ish server that ended is still using {self._calls.volume}"
+            raise InUse(ended + self._workers_told()) from None
         self._held.remove(workers)
         os.close(workers)
 
@@ -54,7 +56,9 @@ class Locks:
         self._take("workers.lock", fcntl.LOCK_SH, f"another s3ish server is starting on {self._calls.volume}")
         if mark:  # it gets its name when the lock is held: seen without one, the worker is dead
             new, path = f"{PRIVATE}/.{mark}.lock", _path(mark)
-            self._take(f".{mark}.lock", fcntl.LOCK_EX, f"two workers on {self._calls.volume} have one mark")
+            _tell_holder(
+                self._take(f".{mark}.lock", fcntl.LOCK_EX, f"two workers on {self._calls.volume} have one mark")
+            )
             with self._calls.to(path):
                 os.rename(new, path, src_dir_fd=self._root, dst_dir_fd=self._root)
 
@@ -76,9 +80,18 @@ class Locks:
                         found[worker[1]] = self._is_held(name)
         return found
 
+    def _workers_told(self) -> str:
+        """Return which processes the workers are that live, as far as they have written that into their files."""
+        told = set()
+        for mark in self.live_workers():
+            with suppress(OSError):
+                descriptor = os.open(_path(mark), _TO_LOOK, dir_fd=self._root)
+                told.add(_holder(descriptor))
+                os.close(descriptor)
+        return ",".join(sorted(told - {""}))
+
     def _is_held(self, name: str) -> bool:
-        flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
-        descriptor = os.open(f"{PRIVATE}/{name}", flags, dir_fd=self._root)
+        descriptor = os.open(f"{PRIVATE}/{name}", _TO_LOOK, dir_fd=self._root)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)  # which others that look may have, too
         except BlockingIOError:
@@ -123,6 +136,34 @@ class Locks:
             return os.listdir(descriptor)
         finally:
             os.close(descriptor)
+
+
+def is_left_to_workers(root: str) -> bool:
+    """Whether workers use a volume whose server has ended. What cannot be looked at has none.
+
+    Args:
+        root: its directory, which need not be there.
+    """
+    with suppress(OSError), ExitStack() as files:
+
+        def take(name: str, kind: int, access: int) -> None:
+            descriptor = os.open(f"{root}/{PRIVATE}/{name}", access | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK)
+            files.callback(os.close, descriptor)
+            fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
+
+        take("lock", fcntl.LOCK_SH, os.O_RDONLY)  # first: no worker begins while another looks
+        try:
+            take("workers.lock", fcntl.LOCK_EX, os.O_RDWR)
+        except BlockingIOError:
+            return True
+    return False
+
+
+def _tell_holder(descriptor: int) -> None:
+    """Write into a lock which process holds it, for people: the kernel says whether it is held."""
+    with suppress(OSError):
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, f"{os.getpid()} on {os.uname().nodename}\n".encode(), 0)
 
 
 def _holder(descriptor: int) -> str:

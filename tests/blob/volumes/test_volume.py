@@ -10,6 +10,7 @@ import pytest
 from s3ish.blob.protocol import Corrupt, InUse, Missing, VolumeError, VolumesFull
 from s3ish.blob.volumes import folders
 from s3ish.blob.volumes import volume as volume_module
+from s3ish.blob.volumes.locks import is_left_to_workers
 from s3ish.blob.volumes.open_set import open_volumes
 from s3ish.clock import Clock
 from tests.blob.support import read
@@ -293,15 +294,20 @@ def test_one_server_and_its_workers(root):  # case 140
     (root / ".s3ish" / "lock").write_text("\x1b[31m\n")  # what no server wrote
     with pytest.raises(InUse, match=r"in use by another s3ish server$"):
         second.lock_server()
-    worker.lock_worker()
+    worker.lock_worker("a" * 8)
     second.lock_worker()
     second.close()
+    assert not is_left_to_workers(str(root))
     first.close()
+    assert is_left_to_workers(str(root))
     third = open_volumes([str(root)], clock=Clock())
-    with pytest.raises(InUse, match="worker of an s3ish server that ended"):
+    told = rf"worker of an s3ish server that ended is still using .* \(process {os.getpid()} on [\w.-]+\)$"
+    with pytest.raises(InUse, match=told):
         third.lock_server()
     third.close()
     worker.close()
+    assert not is_left_to_workers(str(root))
+    assert not is_left_to_workers(str(root / "nowhere"))
     fourth = open_volumes([str(root)], clock=Clock())
     fourth.lock_server()
     fourth.lock_worker()
