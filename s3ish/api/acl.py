@@ -234,5 +234,9 @@ def has_list(request: GrantHeaders) -> bool:
 
 
 def write_list(request: Any) -> Iterable[Permit]:
-    """Return the right that a request to make an object needs beside its own if it gives an access list."""
-    return (Permit("s3:PutObjectAcl", request.bucket, request.key),) if has_list(request) else ()
+    """Return the right that a request to make an object needs beside its own if it gives an access list.
+
+    Who makes an object for a bucket of another account has it from its own one.
+    https://docs.aws.amazon.com/AmazonS3/latest/userguide/example-bucket-policies-condition-keys.html
+    """
+    return (Permit("s3:PutObjectAcl", request.bucket, request.key, made=True),) if has_list(request) else ()

@@ -76,13 +76,14 @@ async def _weigh(
     if rules is None or not permit.key or permit.below or not _asks_object(principal, rules, permit):
         return decide(principal, permit, rules, circumstances), None
     version_id = permit.version_id or circumstances.query.get("versionId")
+    counts = rules.acls_count and not permit.made
     try:
         version = await versions.get(store, permit.bucket, permit.key, version_id)
     except S3Error as error:  # there is none: the handler says so, to those who may know
-        missing = error if isinstance(error, NoSuchKey) and rules.acls_count and _asked_of(permit)[0] else None
+        missing = error if isinstance(error, NoSuchKey) and counts and _asked_of(permit)[0] else None
         return decide(principal, permit, rules, circumstances), missing
     tags = tuple((tag.key, tag.value) for tag in version.attributes.tags)
-    acl = list_of_object(version.owner, version.attributes.acl) if rules.acls_count else None
+    acl = list_of_object(version.owner, version.attributes.acl) if counts else None
     return decide(principal, permit, rules, replace(circumstances, existing_tags=tags), acl), None
 
 
@@ -100,7 +101,7 @@ def _asked_of(permit: Permit) -> tuple[bool, str]:
 
 
 def _asks_object(principal: Principal, rules: BucketRules, permit: Permit) -> bool:
-    if rules.acls_count:
+    if rules.acls_count and not permit.made:
         of_object, permission = _asked_of(permit)
         is_of_owner = principal.is_root or principal.owner.id == rules.owner.id
         if of_object or (permission == "WRITE" and not is_of_owner):

@@ -27,7 +27,9 @@ class Permit(Struct, frozen=True):
     ``bucket`` is empty for the service itself, ``key`` for a bucket as a whole. ``below`` asks for all keys that begin
     with ``key``: what allows must allow all of them, what denies some of them denies it. ``version_id`` is that of the
     version that it is about, where the query of the request does not name it. ``said`` is what the body of the request
-    says, as headers in lower case, which stand in place of those of the request, or as condition keys.
+    says, as headers in lower case, which stand in place of those of the request, or as condition keys. ``made`` says
+    that it is about the object that the request makes, which is the caller's own until an access list or the bucket
+    says otherwise, not about one that is there.
     """
 
     action: str
@@ -36,6 +38,7 @@ class Permit(Struct, frozen=True):
     below: bool = False
     version_id: str | None = None
     said: tuple[tuple[str, str], ...] = ()
+    made: bool = False
 
     @property
     def resource(self) -> str:
@@ -164,7 +167,7 @@ def decide(
         return Allowed("the owner of a bucket keeps its policy")
     if denial := _denial(asked, rules):
         return Denied(denial, explicit=True)
-    by = _given(asked, rules, object_acl, owns=owns)
+    by = _given(asked, rules, object_acl, owns=owns, made=permit.made)
     if not by and asked.is_bounded:
         return Denied(f"{permit.action} on {permit.resource}: {_outside(principal)}")
     if not by:
@@ -250,12 +253,16 @@ def _denial(asked: _Question, rules: BucketRules | None) -> str:
     return ""
 
 
-def _given(asked: _Question, rules: BucketRules | None, object_acl: AccessList | None, *, owns: bool) -> str:
+def _given(
+    asked: _Question, rules: BucketRules | None, object_acl: AccessList | None, *, owns: bool, made: bool
+) -> str:
     """Return which rule gives a right; empty if none does."""
     principal = asked.principal
     if principal.is_root:
         return "the root user may do everything"
     own = _of_caller(asked, owns=owns)
+    if own and made:
+        return own
     of_object, permission = PERMISSION_OF.get(asked.action, (False, ""))
     is_of_another = object_acl is not None and object_acl.owner.id != principal.owner.id
     foreign = of_object and is_of_another

@@ -1,6 +1,10 @@
 """Access lists as documents and headers: what is refused of them, and what ownership makes of them."""
 
+import json
+
 import pytest
+
+from tests.api.iam_support import client, code_of
 
 EVERYBODY = "http://acs.amazonaws.com/groups/global/AllUsers"
 LIST = (
@@ -119,3 +123,52 @@ def test_a_grantee_in_a_header_who_is_not_there(raw, listed, path, header, text,
     answer = raw("PUT", f"/{listed}{path}", "x" if path == "/new" else b"", headers={header: text})
     assert answer.outcome == (400, "InvalidArgument")
     assert (answer.xml.findtext("ArgumentName"), answer.xml.findtext("ArgumentValue")) == (argument or header, value)
+
+
+# --- who makes an object for a bucket of another account --------------------------------------------------------------
+
+
+def allow(s3, bucket, *more, **condition):
+    """Allow another account to write to a bucket, and nothing else."""
+    named = {"Principal": {"CanonicalUser": "other"}, "Resource": f"arn:aws:s3:::{bucket}/*"}
+    writes = {"Effect": "Allow", "Action": "s3:PutObject", **named, "Condition": condition}
+    statements = [writes, *(statement | named for statement in more)]
+    s3.put_bucket_policy(Bucket=bucket, Policy=json.dumps({"Version": "2012-10-17", "Statement": statements}))
+
+
+@pytest.mark.parametrize("ownership", ["ObjectWriter", "BucketOwnerPreferred", "BucketOwnerEnforced"])
+def test_who_may_write_may_give_the_owner_of_the_bucket_full_control(s3, other, listed, ownership):
+    """https://docs.aws.amazon.com/AmazonS3/latest/userguide/example-bucket-policies-condition-keys.html"""
+    own(s3, listed, ownership)
+    allow(s3, listed, StringEquals={"s3:x-amz-acl": "bucket-owner-full-control"})
+    where, full = {"Bucket": listed, "Key": "new"}, {"ACL": "bucket-owner-full-control"}
+    assert code_of(other.put_object, **where, Body=b"x") == "AccessDenied"
+    other.put_object(**where, Body=b"x", **full)
+    other.put_object(**where, Body=b"xy", **full)
+    other.create_multipart_upload(**where, **full)
+    assert s3.get_object(**where)["Body"].read() == b"xy"
+    allow(s3, listed, {"Effect": "Deny", "Action": "s3:PutObjectAcl"})
+    assert code_of(other.put_object, **where, Body=b"x", **full) == "AccessDenied"
+
+
+def test_who_may_write_may_name_the_owner_of_the_bucket_in_a_grant(s3, other, listed):
+    grant = f"id={s3.get_bucket_acl(Bucket=listed)['Owner']['ID']}"
+    allow(s3, listed, StringEquals={"s3:x-amz-grant-full-control": grant})
+    assert code_of(other.put_object, Bucket=listed, Key="new", Body=b"x") == "AccessDenied"
+    other.put_object(Bucket=listed, Key="new", Body=b"x", GrantFullControl=grant)
+    assert code_of(other.put_object_acl, Bucket=listed, Key="k", ACL="public-read") == "AccessDenied"
+
+
+def test_a_user_needs_the_right_to_write_lists_from_its_own_account(s3, server, other, new_user, new_bucket):
+    bucket = f"{new_bucket()}-other"
+    other.create_bucket(Bucket=bucket, ObjectOwnership="ObjectWriter")
+    writes = {"Effect": "Allow", "Action": "s3:PutObject", "Resource": "*"}
+    _, keys = new_user(json.dumps({"Version": "2012-10-17", "Statement": [writes]}))
+    lists = writes | {"Action": ["s3:PutObject", "s3:PutObjectAcl"]}
+    _, more = new_user(json.dumps({"Version": "2012-10-17", "Statement": [lists]}))
+    shared = writes | {"Principal": "*", "Resource": f"arn:aws:s3:::{bucket}/*"}
+    other.put_bucket_policy(Bucket=bucket, Policy=json.dumps({"Version": "2012-10-17", "Statement": [shared]}))
+    put = {"Bucket": bucket, "Key": "k", "Body": b"x", "ACL": "bucket-owner-full-control"}
+    assert code_of(client(server, "s3", keys).put_object, **put) == "AccessDenied"
+    client(server, "s3", more).put_object(**put)
+    assert other.get_object(Bucket=bucket, Key="k")["Body"].read() == b"x"
