@@ -19,6 +19,8 @@ from s3ish.objects.store import Store
 
 PAYER = "x-amz-request-payer"
 """The header by which a request says that its sender pays for it."""
+_OF_INITIATOR = ("s3:AbortMultipartUpload", "s3:ListMultipartUploadParts")
+"""What who began an upload may do with it in a bucket of another account."""
 _ACCOUNT_ID = re.compile("[0-9]{12}")
 
 
@@ -45,8 +47,9 @@ async def check_permit_of_upload(
     """Check that a caller has a right on an upload in parts; see ``check_permit``.
 
     The request that begins an upload says how it is encrypted. S3 takes no word of that with a part, and a policy that
-    demands it means all that belongs to the upload.
+    demands it means all that belongs to the upload. What an account has begun it may look at and end.
     https://docs.aws.amazon.com/AmazonS3/latest/API/API_UploadPart.html
+    https://docs.aws.amazon.com/AmazonS3/latest/userguide/mpuoverview.html#mpuAndPermissions
     """
     try:
         return await check_permit(store, principal, permit, bucket, circumstances)
@@ -58,7 +61,8 @@ async def check_permit_of_upload(
             raise refusal from None
         has, under_key = upload.attributes.encryption, customer.link_in(upload.encoding) is not None
         said = encryption_said(has.get("type"), has.get("key"), under_key=under_key)
-    return await check_permit(store, principal, replace(permit, said=said), bucket, circumstances)
+        own = upload.initiator.id == principal.owner.id and permit.action in _OF_INITIATOR
+    return await check_permit(store, principal, replace(permit, said=said, made=own), bucket, circumstances)
 
 
 async def decision_on(

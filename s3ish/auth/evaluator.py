@@ -28,8 +28,8 @@ class Permit(Struct, frozen=True):
     with ``key``: what allows must allow all of them, what denies some of them denies it. ``version_id`` is that of the
     version that it is about, where the query of the request does not name it. ``said`` is what the body of the request
     says, as headers in lower case, which stand in place of those of the request, or as condition keys. ``made`` says
-    that it is about the object that the request makes, which is the caller's own until an access list or the bucket
-    says otherwise, not about one that is there.
+    that it is about what the caller's account makes, an object or an upload in parts, and not about an object that is
+    there: that account gives the right, whoever owns the bucket.
     """
 
     action: str

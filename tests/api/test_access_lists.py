@@ -172,3 +172,23 @@ def test_a_user_needs_the_right_to_write_lists_from_its_own_account(s3, server, 
     assert code_of(client(server, "s3", keys).put_object, **put) == "AccessDenied"
     client(server, "s3", more).put_object(**put)
     assert other.get_object(Bucket=bucket, Key="k")["Body"].read() == b"x"
+
+
+def test_who_began_an_upload_may_look_at_it_and_end_it(s3, other, listed):
+    """https://docs.aws.amazon.com/AmazonS3/latest/userguide/mpuoverview.html#mpuAndPermissions"""
+    allow(s3, listed)
+    where = {"Bucket": listed, "Key": "new"}
+    foreign = s3.create_multipart_upload(**where)["UploadId"]
+    for call in (other.list_parts, other.abort_multipart_upload):
+        assert code_of(call, **where, UploadId=foreign) == "AccessDenied"
+        assert code_of(call, **where, UploadId="none") == "AccessDenied"
+    own = other.create_multipart_upload(**where)["UploadId"]
+    other.upload_part(**where, UploadId=own, PartNumber=1, Body=b"x")
+    assert [part["Size"] for part in other.list_parts(**where, UploadId=own)["Parts"]] == [1]
+    assert code_of(other.list_parts, Bucket=listed, Key="k", UploadId=own) == "AccessDenied"
+    allow(s3, listed, {"Effect": "Deny", "Action": ["s3:AbortMultipartUpload", "s3:ListMultipartUploadParts"]})
+    for call in (other.list_parts, other.abort_multipart_upload):
+        assert code_of(call, **where, UploadId=own) == "AccessDenied"
+    allow(s3, listed)
+    other.abort_multipart_upload(**where, UploadId=own)
+    assert [upload["UploadId"] for upload in s3.list_multipart_uploads(Bucket=listed)["Uploads"]] == [foreign]
