@@ -3,7 +3,7 @@
 It is no matter of blobs, so that a blob store that stands around another one has nothing to do with it.
 """
 
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from typing import Protocol
 
 
@@ -30,8 +30,15 @@ class Upkeep(Protocol):
         Raises Full, Unwritable, VolumeError: they may not be.
         """
 
-    async def catch_up(self) -> None:
-        """All that was removed while volumes were away is removed from them as well: none is behind any more."""
+    async def catch_up(self, now: int) -> None:
+        """All that was removed while volumes were away is removed from them as well: none is behind any more.
+
+        Args:
+            now: as a sequence.
+        """
+
+    async def be_complete(self, lacking: Container[int], began: int) -> None:
+        """All has been looked at since a moment, in nanoseconds: volumes but some hold what they should."""
 
     async def dead_makers(self) -> frozenset[str]:
         """Return the marks of processes that died: what they were making will never be finished (see ``Past``)."""
@@ -53,7 +60,10 @@ class NoUpkeep:
     async def flush(self, blobs: Iterable[str] | None = None) -> None:
         """Nothing of it outlives the process."""
 
-    async def catch_up(self) -> None:
+    async def catch_up(self, now: int) -> None:
+        """There is no volume."""
+
+    async def be_complete(self, lacking: Container[int], began: int) -> None:
         """There is no volume."""
 
     async def dead_makers(self) -> frozenset[str]:

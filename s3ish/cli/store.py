@@ -153,7 +153,7 @@ class StoreCheck:
 
     async def _check(self, volumes: Volumes, index: IndexPlace, clock: Clock, running: bool) -> Check:
         async with opened(self._settings, volumes, index, clock) as store:
-            before_ns = clock.now_ns()
+            began_ns = before_ns = clock.now_ns()
             started = await UNCLEAN.value(store.index)
             if running and started:  # what came since may be about to be committed
                 before_ns = int(started)
@@ -171,7 +171,7 @@ class StoreCheck:
             async for finding in check.orphans():
                 self._report(finding)
             with contextlib.suppress(IndexFailure):  # it is a report, which is given in any case
-                await note_look(store, check.lacking)
+                await note_look(store, check.lacking, began_ns)
             return check
 
 

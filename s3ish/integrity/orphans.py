@@ -163,7 +163,7 @@ class SweepJob:
             return Step(more=False)
         if not self._overlooks:  # else the next start looks again, or the rebuild that is asked for
             await self._store.upkeep.forget_makers(self._past.dead)
-            await self._store.upkeep.catch_up()
+            await self._store.upkeep.catch_up(self._store.clock.sequence())
         try:
             await self._store.index.commit([SWEEP.drop()], [SWEEP.expect(self._asked)])
         except Conflict:  # asked for again meanwhile

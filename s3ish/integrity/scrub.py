@@ -7,12 +7,14 @@ the period that its look may take.
 
 import asyncio
 from collections import Counter
+from collections.abc import Container
 from contextlib import suppress
 
 from msgspec.structs import replace
 
 from s3ish.blob.protocol import BlobError
 from s3ish.index.protocol import Conflict
+from s3ish.integrity.blind_spots import read_blind_spots
 from s3ish.integrity.inspect import Finding, Inspector
 from s3ish.integrity.named_blobs import BrokenRow, WalkedRow, inventory
 from s3ish.jobs.runner import Step
@@ -36,14 +38,21 @@ _ROW_BYTES = 64
 _SLICE_SECONDS, _LONGEST_PAUSE_SECONDS = 0.002, 0.1
 
 
-async def note_look(store: Store, lacking: dict[int, int]) -> None:
+async def note_look(store: Store, lacking: dict[int, int], began_ns: int) -> None:
     """Remember what a look at everything found that was not a pass of the scrub. Raises Unavailable."""
+    await _note_complete(store, lacking, began_ns)
     while True:
         value = await SCRUB.value(store.index)
         progress = SCRUB.read(value) or ScrubProgress()
         after = replace(progress, lacking={}, lacked=lacking, looked_ns=store.clock.now_ns())
         with suppress(Conflict):
             return await store.index.commit([SCRUB.put(after)], [SCRUB.expect(value)])
+
+
+async def _note_complete(store: Store, lacking: Container[int], began_ns: int) -> None:
+    """Let volumes that lack nothing say so, unless there is something of which the index does not tell."""
+    if not await read_blind_spots(store.index):
+        await store.upkeep.be_complete(lacking, began_ns)
 
 
 class ScrubJob:
@@ -129,6 +138,7 @@ class ScrubJob:
         await self._store.index.verify()  # pages in each other's place hide rows from the pass
         self._observer.scrub_passed()
         looked_ns = self._store.clock.now_ns()
+        await _note_complete(self._store, {*lacking, *progress.lacked}, progress.looked_ns)  # when it began
         return ScrubProgress(progress.total, spent=spent, lacked=dict(lacking), looked_ns=looked_ns)
 
     async def _look(self, item: Named | BrokenRow) -> tuple[int, ...]:

@@ -317,7 +317,7 @@ async def test_a_pass_remembers_what_is_missing_where(world, store, scrub, watch
     found = SCRUB.read(await SCRUB.value(store.index))
     assert found.lacked == dict.fromkeys(ref.volumes[:2], 1), "what was repaired is not missing"
     assert found.looked_ns
-    await note_look(store, {2: 7})
+    await note_look(store, {2: 7}, 0)
     assert SCRUB.read(await SCRUB.value(store.index)).lacked == {2: 7}
 
 
@@ -330,3 +330,25 @@ async def test_a_pass_under_way_remembers_it_too(world, store, scrub, watch):
         world.clock.ns += int(3600 * SECOND)
         assert not watch.passes
     assert found.lacking == dict.fromkeys(ref.volumes[:2], 1)
+
+
+@pytest.mark.parametrize("damaged", [False, True])
+async def test_a_volume_that_was_away_is_complete_when_a_pass_that_began_later_has_found_it_so(
+    world, store, scrub, watch, damaged
+):  # case 160
+    ref = (await store.newest("b", "large"))[0].record.blob
+    marks = store.blobs.volumes.at(ref.volumes[0]).marks
+    await run_pass(world, scrub, watch)
+    world.clock.ns += 1
+    marks.fall_behind(world.clock.now_ns())
+    marks.catch_up()
+    for path in world.files_of(ref)[:2] if damaged else ():
+        os.unlink(path)
+    await run_pass(world, scrub, watch)
+    assert marks.lacking(), "it was back after that pass had begun"
+    await run_pass(world, scrub, watch)
+    assert bool(marks.lacking()) is damaged
+    await note_look(store, {}, marks.lacking() - 1)
+    assert bool(marks.lacking()) is damaged
+    await note_look(store, {}, world.clock.now_ns())
+    assert not marks.lacking()

@@ -4,7 +4,7 @@ import os
 import shutil
 import signal
 import time
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from functools import partial
 
 import pytest
@@ -279,7 +279,7 @@ async def sweep_three(store):
 @contextmanager
 def away_is(root):
     """Have a volume out of reach: its root is no directory."""
-    elsewhere = root.with_name("away")
+    elsewhere = root.with_name(f"{root.name}-away")
     os.rename(root, elsewhere)
     root.write_bytes(b"")
     yield
@@ -360,6 +360,55 @@ def test_a_removal_stands_though_a_sweep_could_not_look_for_it(tmp_path, monkeyp
     serve(settings, look_at_three)
     serve(settings, sweep_once)
     assert not (roots[2] / ".s3ish" / "behind").exists()
+
+
+MANY = 20
+"""So many that some have one of their few copies wherever a test needs it."""
+
+
+async def fill_many(store):
+    await make_bucket(store, "b")
+    for number in range(MANY):
+        for size in SIZES:
+            await put(store, f"many{number}.{size}", sample(size, number))
+
+
+async def look_at_many(store):
+    for number in range(MANY):
+        for size in SIZES:
+            assert await get(store, f"many{number}.{size}") == sample(size, number)
+
+
+async def look_and_sweep(store):
+    await look_at_many(store)
+    await sweep_once(store)
+
+
+@pytest.mark.parametrize("replaced", [False, True])
+def test_a_drive_that_was_not_there_does_not_say_that_what_it_lacks_was_removed(tmp_path, replaced):  # case 160
+    """Nor when it was looked through for what is to be removed from it: nobody has given it what it should hold."""
+    roots = [tmp_path / str(number) for number in range(4)]
+    index = tmp_path / "index" / "index.db"
+    chosen = {"storage.volumes": [*map(str, roots)], "storage.index": str(index), "erasure.parity": 2}
+    settings = config_sources.load(chosen | {"storage.fsync": False}, {})
+    with ExitStack() as away:
+        if replaced:
+            serve(settings, fill_many)
+            for root in roots[2:]:
+                shutil.rmtree(root)
+                root.mkdir()
+        else:
+            serve(settings, nothing)
+            for root in roots[2:]:
+                away.enter_context(away_is(root))
+            serve(settings, fill_many)
+    serve(settings, look_and_sweep)
+    assert not [root for root in roots if (root / ".s3ish" / "behind").exists()]
+    for root in roots[:2]:
+        with away_is(root):
+            serve(settings, nothing)
+    lose(index)
+    serve(settings, look_at_many)
 
 
 async def replace_some(store):

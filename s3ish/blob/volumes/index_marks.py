@@ -6,6 +6,7 @@ away. The generation is flushed. The commits are not: what a cut of the power ta
 ``.s3ish/behind`` says that it has missed a start, and may still hold what was removed meanwhile; it has the sequence of
 the moment when it was back. The generation does not say it: it is that of the last start that the volume has seen, as
 what was written since is on it.
+``.s3ish/lacking`` is what becomes of that mark when all was removed: what was written before may still be missing.
 """
 
 import os
@@ -17,7 +18,8 @@ import xxhash
 from s3ish.blob.volumes.calls import Calls
 from s3ish.blob.volumes.identity import PRIVATE
 
-GENERATION, COMMITS, BEHIND = f"{PRIVATE}/generation", f"{PRIVATE}/commits", f"{PRIVATE}/behind"
+GENERATION, COMMITS = f"{PRIVATE}/generation", f"{PRIVATE}/commits"
+BEHIND, LACKING = f"{PRIVATE}/behind", f"{PRIVATE}/lacking"
 FOR_EVER = 1 << 63
 """After every sequence."""
 _FLAGS = os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
@@ -73,9 +75,16 @@ class IndexMarks:
 
         Raises VolumeError if the volume does not answer.
         """
-        with self._calls.to(BEHIND):
+        return self._until(BEHIND)
+
+    def lacking(self) -> int:
+        """Return until when it may have missed what was written, as ``behind`` does."""
+        return self._until(LACKING)
+
+    def _until(self, path: str) -> int:
+        with self._calls.to(path):
             try:
-                return _number(self._read(BEHIND)) or FOR_EVER
+                return _number(self._read(path)) or FOR_EVER
             except FileNotFoundError:
                 return 0
             except OSError:
@@ -94,9 +103,14 @@ class IndexMarks:
         self._sync_entries()
 
     def catch_up(self) -> None:
-        """All that was removed meanwhile is removed from it. Raises VolumeError."""
+        """All that was removed meanwhile is removed from it; nothing was added. Raises VolumeError."""
         with self._calls.to(BEHIND), suppress(FileNotFoundError):
-            os.unlink(BEHIND, dir_fd=self._root)
+            os.rename(BEHIND, LACKING, src_dir_fd=self._root, dst_dir_fd=self._root)
+
+    def be_complete(self) -> None:
+        """It has all that was written meanwhile. Raises VolumeError."""
+        with self._calls.to(LACKING), suppress(FileNotFoundError):
+            os.unlink(LACKING, dir_fd=self._root)
 
     def write_commits(self, number: int) -> None:
         """Write the number of commits over the one that is there. Raises VolumesFull, VolumeError."""

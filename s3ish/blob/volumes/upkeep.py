@@ -1,6 +1,6 @@
 """What the upkeep of a store asks of its volumes, each question on a thread."""
 
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Container, Iterable
 from contextlib import suppress
 from typing import Any
 
@@ -43,9 +43,13 @@ class VolumesUpkeep:
             for blob in blobs or ():
                 _flush(volume, blob)
 
-    async def catch_up(self) -> None:
+    async def catch_up(self, now: int) -> None:
         if self.behind and not self.away:  # what does not answer was not looked through
-            await self._run(self._volumes.catch_up)
+            await self._run(self._volumes.catch_up, now)
+
+    async def be_complete(self, lacking: Container[int], began: int) -> None:
+        if not self.away:  # what does not answer was not looked at
+            await self._run(self._volumes.be_complete, lacking, began)
 
     async def dead_makers(self) -> frozenset[str]:
         dead: frozenset[str] = await self._run(self._volumes.dead_workers)

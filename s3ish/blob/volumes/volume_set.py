@@ -1,6 +1,6 @@
 """The volumes of a set by position, some of which may be out of reach, and who holds which shard of a blob."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Container, Iterable, Sequence
 from contextlib import suppress
 from functools import partial
 from typing import TypeVar
@@ -37,6 +37,7 @@ class Volumes:
         self.tolerated, self.patience_seconds = tolerated, patience_seconds
         self.mark = ""
         self._until: dict[int, int] = {}  # of those behind: until when, as a sequence, they may have missed removals
+        self._lacking: dict[int, int] = {}  # until when they may have missed what was written
         self._full = self._unwritable = frozenset[int]()
         self.reasons: tuple[str, ...] = ()
         self.restored: tuple[str, ...] = ()
@@ -124,8 +125,9 @@ class Volumes:
         return frozenset(self._until)
 
     def look_behind(self) -> None:
-        """Find out which volumes are behind."""
+        """Find out which volumes are behind, and which were."""
         found = self._each(lambda volume: (volume.marks.generation(), volume.marks.behind()))[0]
+        self._lacking = self._each(lambda volume: volume.marks.lacking())[0]
         newest = max((generation for generation, _ in found.values()), default=0)
         until = {at: marked if generation == newest else FOR_EVER for at, (generation, marked) in found.items()}
         self._until = {at: sequence for at, sequence in until.items() if sequence}
@@ -139,13 +141,23 @@ class Volumes:
 
     def must_hold(self, position: int, written: int) -> bool:
         """Whether a volume has what was written for it at a time, as a sequence, unless that was removed."""
-        return position not in self._full and not self.may_lack_removal(position, written)
+        missed = position in self._full or written < self._lacking.get(position, 0)
+        return not missed and not self.may_lack_removal(position, written)
 
-    def catch_up(self) -> None:
-        """No volume is behind any more."""
-        generation, self._until = self.generation, {}
-        self.write_generation(generation)
+    def catch_up(self, now: int) -> None:
+        """No volume is behind any more, given the moment as a sequence."""
+        self.write_generation(self.generation, now)
+        self._until = {}
         self._each(lambda volume: volume.marks.catch_up())
+
+    def be_complete(self, lacking: Container[int], began: int) -> None:
+        """All was looked at since a moment, as a sequence; only some volumes still lack what they should hold."""
+
+        def complete(volume: Volume) -> None:
+            if volume.position not in lacking and volume.marks.lacking() <= began:
+                volume.marks.be_complete()
+
+        self._each(complete)
 
     @property
     def commits(self) -> int:
@@ -194,7 +206,8 @@ class Volumes:
         """Return the same set, open once more; what is out of reach stays so."""
         volumes = [volume and volume.again() for volume in self._volumes]
         again = Volumes(volumes, tolerated=self.tolerated, patience_seconds=self.patience_seconds)
-        again._until, again._full, again._unwritable = self._until, self._full, self._unwritable
+        again._until, again._lacking = self._until, self._lacking
+        again._full, again._unwritable = self._full, self._unwritable
         return again
 
     def close(self) -> None:

@@ -90,8 +90,17 @@ def test_a_volume_that_missed_a_start_is_behind_until_it_was_looked_through(tmp_
     (tmp_path / "v0" / BEHIND).write_bytes(b"damaged")
     with opened() as volumes:
         assert volumes.may_lack_removal(0, 10**18), "until when is not known"
-        volumes.catch_up()
+        volumes.catch_up(50)
     assert start() == set()
+    with opened() as volumes:
+        assert [volumes.may_lack_removal(position, 35) for position in range(3)] == [False] * 3
+        assert [volumes.must_hold(position, 35) for position in range(3)] == [False] * 3, "nobody has written it there"
+        assert [volumes.must_hold(position, 45) for position in range(3)] == [False, True, False]
+        assert [volumes.must_hold(position, 55) for position in range(3)] == [True] * 3
+        volumes.be_complete({1}, 49)
+        volumes.be_complete({1, 2}, 50)
+    with opened() as volumes:
+        assert [volumes.must_hold(position, 5) for position in range(3)] == [True, False, False]
 
 
 def test_a_volume_that_takes_no_writes_may_hold_what_was_removed(tmp_path, monkeypatch):
