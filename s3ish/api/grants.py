@@ -21,7 +21,7 @@ MAX_GRANTS = 100
 XML_ID = "CanonicalUser/ID"
 """What errors call the id of a grantee in a document."""
 _XSI = "{http://www.w3.org/2001/XMLSchema-instance}type"
-_GRANTEE = re.compile(r'\s*(id|uri|emailAddress)\s*=\s*"?([^",]+?)"?\s*', re.IGNORECASE)
+_GRANTEES = ("id", "uri", "emailaddress")
 _NOTHING = Grant("", "NOTHING")
 """Stands in the record of an object whose list grants nothing: one without grants is the private one."""
 
@@ -151,11 +151,18 @@ def given_list(request: GrantHeaders, owner: Owner, bucket_owner: Owner) -> Acce
 
 def _names(permission: str, text: str) -> list[str]:
     """Read the grantees of the header of a permission: ``id="...", uri="..."``."""
-    found = [_GRANTEE.fullmatch(item) for item in text.split(",")]
-    if not all(found) or len(found) > MAX_GRANTS:
+    found = [_grantee_of(item) for item in text.split(",")]
+    if not all(name for _, name in found) or len(found) > MAX_GRANTS:
         header = f"x-amz-grant-{permission.lower().replace('_', '-')}"
         raise InvalidArgument("Argument format not recognized", ArgumentName=header, ArgumentValue=text[:256])
-    return [_named(item[1].lower(), item[2], item[1].lower()) for item in found if item]
+    return [_named(kind, name, kind) for kind, name in found]
+
+
+def _grantee_of(item: str) -> tuple[str, str]:
+    """Return kind and name of a grantee as a header has it; its name is empty if it is none."""
+    kind, _, quoted = item.partition("=")
+    kind, name = kind.strip().lower(), quoted.strip().removeprefix('"').removesuffix('"')
+    return (kind, name) if kind in _GRANTEES and '"' not in name else ("", "")
 
 
 def kept(acl: AccessList, owner: Owner) -> tuple[Grant, ...]:

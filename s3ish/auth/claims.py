@@ -210,6 +210,16 @@ def _signer(text: str) -> tuple[str, Scope, str]:
     return *_credential(fields["Credential"], _IN_HEADER), fields["SignedHeaders"]
 
 
+def service_of(authorization: str) -> str:
+    """Return the service for which an Authorization header says to be signed, or "" if it names none.
+
+    What is returned proves nothing: it says who is asked, before a signature is looked at.
+    """
+    credential = authorization.partition("Credential=")[2].partition(",")[0].strip(" \t")
+    rest, _, terminal = credential.rpartition("/")
+    return rest.rpartition("/")[2] if terminal == "aws4_request" else ""
+
+
 @lru_cache(_TEXTS_KEPT)
 def _credential(text: str, where: _Where) -> tuple[str, Scope]:
     parts = text.split("/")

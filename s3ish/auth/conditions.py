@@ -19,7 +19,9 @@ from s3ish.auth.patterns import Pattern, Values
 Test = Callable[[str, Values], bool]
 """Compares one value of a request with one of the policy."""
 
-_BETWEEN_PARTS = re.compile(r":(?![^{}]*\})")
+_COLON = re.compile(r"\$\{[^{}]*\}|(:)")
+"""A colon, or a variable with those that it has."""
+_ARN_PARTS = 6
 _SETS = ("ForAllValues:", "ForAnyValue:")
 
 
@@ -119,13 +121,19 @@ def _text(*, wildcards: bool, ignore_case: bool = False) -> Callable[[str, bool]
     return make
 
 
+def _arn_parts(text: str, variables: bool) -> list[str]:
+    if not variables:
+        return text.split(":", _ARN_PARTS - 1)
+    colons = [found.start() for found in _COLON.finditer(text) if found[1]][: _ARN_PARTS - 1]
+    return [text[start + 1 : stop] for start, stop in zip([-1, *colons], [*colons, len(text)], strict=True)]
+
+
 def _arn(text: str, variables: bool) -> Test:
     """Compare ARNs part by part: a wildcard ends at the colon. A variable has colons of its own."""
-    found = _BETWEEN_PARTS.split(text, 5) if variables else text.split(":", 5)
-    parts = [Pattern(part, variables=variables) for part in found]
+    parts = [Pattern(part, variables=variables) for part in _arn_parts(text, variables)]
 
     def test(value: str, values: Values) -> bool:
-        given = value.split(":", 5)
+        given = value.split(":", _ARN_PARTS - 1)
         return len(given) == len(parts) and all(
             pattern.matches(part, values) for pattern, part in zip(parts, given, strict=True)
         )

@@ -8,7 +8,6 @@ https://docs.aws.amazon.com/AmazonS3/latest/API/RESTAuthentication.html
 
 import base64
 import hmac
-import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 
@@ -26,7 +25,6 @@ MARKS = ("AWSAccessKeyId", "Signature")
 
 _PARAMETERS = frozenset((*MARKS, "Expires"))
 _STANDARD = ("content-md5", "content-type")
-_FOLDING = re.compile(r"[ \t]*\r?\n[ \t]+")
 SIGNED_KEYS = frozenset(
     (
         *("accelerate", "acl", "analytics", "cors", "defaultObjectAcl", "delete", "inventory", "lifecycle", "location"),
@@ -126,6 +124,13 @@ def _pairs(raw_query: str) -> list[tuple[str, str, str]]:
     return [(sigv4.decode(name), equals, sigv4.decode(value)) for name, equals, value in split]
 
 
+def _unfolded(value: str) -> str:
+    """Return a value with one space for each end of a line and the blanks around it."""
+    first, *rest = value.split("\n")
+    lines = (line.lstrip(" \t") for line in rest)
+    return " ".join(line.removesuffix("\r").rstrip(" \t") for line in (first, *lines)) if rest else value
+
+
 def _texts(
     request: HttpRequest, headers: Mapping[str, str], date: str, pairs: list[tuple[str, str, str]]
 ) -> tuple[str, ...]:
@@ -135,9 +140,7 @@ def _texts(
     with one.
     """
     standard = "".join(f"{headers.get(name, '')}\n" for name in _STANDARD)
-    amazon = "".join(
-        f"{name}:{_FOLDING.sub(' ', headers[name])}\n" for name in sorted(headers) if name.startswith("x-amz-")
-    )
+    amazon = "".join(f"{name}:{_unfolded(headers[name])}\n" for name in sorted(headers) if name.startswith("x-amz-"))
     keys = "&".join(f"{name}{equals}{value}" for name, equals, value in sorted(pairs) if name in SIGNED_KEYS)
     path = f"/{request.host_bucket}{request.raw_path}" if request.host_bucket else request.raw_path
     paths = (path, f"{path}/") if len(path) > 1 and "/" not in path[1:] else (path,)

@@ -14,7 +14,7 @@ MAIN = ""
 """The world of all other keys, and of requests without one."""
 _NAME = r"(test-[A-Za-z0-9._-]{1,64})"
 NAME = re.compile(_NAME)
-_IN_HEADER = re.compile(rf"(?:AWS4-HMAC-SHA256 (?:.*[ ,])?Credential=|AWS ){_NAME}[/:]")
+_IN_HEADER = re.compile(rf"\A(?:AWS4-HMAC-SHA256 (?:.*[ ,])?Credential=|AWS ){_NAME}[/:]")
 _IN_QUERY = re.compile(rf"(?:^|&)(?:X-Amz-Credential={_NAME}(?:/|%2F)|AWSAccessKeyId={_NAME}(?:&|$))", re.IGNORECASE)
 _TOKEN_IN_QUERY = re.compile(r"(?:^|&)X-Amz-Security-Token=([^&]+)", re.IGNORECASE)
 _IN_TOKEN = re.compile(rf'"parent":"{_NAME}"')

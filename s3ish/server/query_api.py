@@ -4,11 +4,11 @@ S3's own operations are never asked so. The service is the one that the signatur
 https://docs.aws.amazon.com/STS/latest/APIReference/CommonParameters.html
 """
 
-import re
 from collections.abc import Mapping
 from typing import NamedTuple
 
 from s3ish.auth.authenticator import Authenticator
+from s3ish.auth.claims import service_of
 from s3ish.auth.condition_keys import Circumstances
 from s3ish.auth.principals import principal_of
 from s3ish.auth.request import HttpRequest
@@ -29,7 +29,6 @@ from s3ish.wire.shape import Written
 
 _MAX_BYTES = 256 * 1024
 _FORM = "application/x-www-form-urlencoded"
-_SCOPE = re.compile(r"Credential=[^,]*/(sts|iam)/aws4_request")
 
 
 class _Service(NamedTuple):
@@ -74,8 +73,9 @@ class QueryApi:
         self, body: RequestBody, request: HttpRequest, circumstances: Circumstances, request_id: str
     ) -> Answered:
         """Answer a call; errors are answered in the protocol's own form."""
-        found = _SCOPE.search(request.headers.get("authorization", ""))
-        name = found[1] if found else "sts"
+        named = service_of(request.headers.get("authorization", ""))
+        found = named in _SERVICES
+        name = named if found else "sts"
         service = _SERVICES[name]
         answered = Answered(Written(500, []))
         try:

@@ -6,13 +6,13 @@ on must not give away users. The body is covered by the signature.
 
 import hashlib
 import json
-import re
 from collections.abc import Mapping
 from urllib.parse import unquote_to_bytes
 
 from msgspec.structs import replace
 
 from s3ish.auth.authenticator import Authenticator, is_presigned
+from s3ish.auth.claims import service_of
 from s3ish.auth.condition_keys import Circumstances
 from s3ish.auth.principals import principal_of
 from s3ish.auth.request import HttpRequest
@@ -30,7 +30,7 @@ from s3ish.server.query import read_query
 from s3ish.wire.shape import Written
 
 _MAX_BYTES = 256 * 1024
-_SCOPE = re.compile(r"Credential=[^,]*/(s3|s3ish)/aws4_request")
+_SIGNED_FOR = ("s3", "s3ish")
 
 
 class AdminApi:
@@ -90,12 +90,12 @@ class AdminApi:
 
 def _signed(request: HttpRequest, data: bytes) -> HttpRequest:
     """Return a request as its signature must cover it. Raises AccessDenied: it is not signed, or in another way."""
-    found = _SCOPE.search(request.headers.get("authorization", ""))
+    service = service_of(request.headers.get("authorization", ""))
     in_query = request.raw_query and is_presigned(read_query(request.raw_query).keys())
-    if in_query or not found or not request.headers["authorization"].startswith(ALGORITHM):
+    if in_query or service not in _SIGNED_FOR or not request.headers["authorization"].startswith(ALGORITHM):
         raise AccessDenied(f"Sign the request by {ALGORITHM} in the Authorization header, for the service s3.")
     headers = {**request.headers, "x-amz-content-sha256": hashlib.sha256(data).hexdigest()}
-    return replace(request, headers=headers, service=found[1])
+    return replace(request, headers=headers, service=service)
 
 
 def _route(method: str, raw_path: str) -> tuple[Route, Mapping[str, str]]:
