@@ -98,6 +98,7 @@ class Application:
         self._users_changed = users_changed
         self._named = settings.domains, settings.server.website_domains
         self._leave = leave
+        self._scripts = names_of_hooks(settings)
         audit = AuditLog(Path(settings.log.audit)) if settings.log.audit else None
         slow_seconds = settings.log.slow_request_ms / 1000
         self._observer = Observer(
@@ -151,8 +152,8 @@ class Application:
     @functools.cached_property
     def _admin(self) -> Any:
         settings = self._settings
-        token, scripts = settings.metrics.token.reveal(), functools.partial(names_of_hooks, settings)
-        return admin(self._observer, self._is_ready, token, self._largest, settings.domains, scripts)
+        token = settings.metrics.token.reveal()
+        return admin(self._observer, self._is_ready, token, self._largest, settings.domains, self._scripts)
 
     @contextlib.asynccontextmanager
     async def _serving(self) -> AsyncIterator[None]:

@@ -354,14 +354,14 @@ def _formed(name: str, dotted: str, text: str) -> Any:
 
 
 def variables_used(environment: Mapping[str, str] | None = None) -> tuple[dict[str, str], list[str]]:
-    """Return which variable gives each setting that one gives, and which of other servers' variables are not used.
+    """Return which variable gives each setting that one gives, and which of other servers' variables give none.
 
     Raises:
         ConfigError: a variable cannot be read.
     """
     environment = os.environ if environment is None else environment
     names = {dotted: name for dotted, (name, _) in _from_environment(environment).items()}
-    taken = {*names.values(), *(f"{name}_FILE" for name in names.values()), *dropin.ADDRESSES}
+    taken = {*names.values(), *(f"{name}_FILE" for name in names.values())}
     used = {dotted: _origin(environment, name) for dotted, name in names.items()}
     return used, [name for name in dropin.foreign(environment) if name not in taken]
 

@@ -7,6 +7,7 @@ https://docs.getmoto.org/en/latest/docs/server_mode.html
 """
 
 import re
+import shlex
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from itertools import product
@@ -38,8 +39,8 @@ OWN_PAGES = tuple(
     for port in ("", ":*")
 )
 """The origins of this machine, whose pages may use all buckets of what is started by the command ``server``."""
-ADDRESSES = ("MINIO_ADDRESS", "MINIO_CONSOLE_ADDRESS")
-"""Variables that stand for flags of the command ``server``."""
+FLAGS = ("MINIO_OPTS", "MINIO_ADDRESS", "MINIO_CONSOLE_ADDRESS")
+"""Variables that stand for flags of the command ``server``; of the first one, its service file makes a command line."""
 
 _RANGE = re.compile(r"\{(\d{1,4})\.\.\.(\d{1,4})\}")
 _MOST_VOLUMES = 256
@@ -105,6 +106,14 @@ def folders_for_buckets(volumes: Iterable[str]) -> list[Path]:
             found = list(Path(volume).iterdir())
             folders += found if all(map(is_bucket, found)) else ()
     return folders
+
+
+def options_of(environment: Mapping[str, str]) -> list[str]:
+    """Return the words of ``MINIO_OPTS``. Raises ValueError: a quotation in it has no end."""
+    try:
+        return shlex.split(environment.get("MINIO_OPTS", ""))
+    except ValueError as error:
+        raise ValueError(f"MINIO_OPTS: {error}") from error
 
 
 def _volumes(text: str) -> tuple[str, ...]:

@@ -5,6 +5,7 @@ configuration that cannot be used. What a command needs is imported when it runs
 """
 
 import functools
+import os
 import sys
 from collections.abc import Iterable
 from pathlib import Path
@@ -66,6 +67,18 @@ Flags win over the environment, the environment over the file."""
 
 
 _AS_MINIO = "s3ish.as_minio"
+
+
+class _WithOptions(click.Command):
+    """A command that takes options from ``MINIO_OPTS``, too; those of its line count where both are given."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """See ``click.Command``."""
+        try:
+            options = dropin.options_of(os.environ)
+        except ValueError as error:
+            raise click.UsageError(str(error), ctx) from error
+        return super().parse_args(ctx, [*options, *args])
 
 
 class _Commands(click.Group):
@@ -138,7 +151,7 @@ def serve(
     )
 
 
-@main.command()
+@main.command(cls=_WithOptions)
 @_volumes_argument
 @click.option(
     "--address", envvar="MINIO_ADDRESS", help="[HOST]:PORT to listen on; no HOST for all addresses.  [default: :9000]"
@@ -198,17 +211,19 @@ def server(
         folders = dropin.folders_for_buckets(storage.volumes)
         names = sorted({folder.name for folder in folders})
         settings = replace(settings, storage=replace(storage, default_buckets=(*storage.default_buckets, *names)))
-    _serve(settings, folders=folders)
+    _serve(settings, folders=folders, flags=dropin.FLAGS)
 
 
-def _serve(settings: Settings, *, accept_loss: bool = False, folders: Iterable[Path] = ()) -> None:
+def _serve(
+    settings: Settings, *, accept_loss: bool = False, folders: Iterable[Path] = (), flags: Iterable[str] = ()
+) -> None:
     """Serve until the end.
 
     Args:
         folders: empty ones on the volumes, which are in the way there, and whose names buckets have instead.
+        flags: variables that stand for flags.
     """
-    _, unused = variables_used()
-    if unused:
+    if unused := [name for name in variables_used()[1] if name not in flags]:
         click.echo(f"s3ish: variables that are not used: {_printable(', '.join(unused))}", err=True)
     if settings.test.profile:
         _serve_memory(settings)

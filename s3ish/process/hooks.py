@@ -41,8 +41,11 @@ def find_hooks(settings: Settings) -> list[Path]:
 
 
 def names_of_hooks(settings: Settings) -> list[str]:
-    """Return the names of the files of ``find_hooks``. Raises HookFailed."""
-    return [path.name for path in find_hooks(settings)]
+    """Return the names of the files of ``find_hooks``; none of a folder that the start could not have read either."""
+    try:
+        return [path.name for path in find_hooks(settings)]
+    except HookFailed:
+        return []
 
 
 def _within(folder: Path) -> Iterator[Path]:

@@ -45,7 +45,7 @@ def admin(
     token: str,
     largest: Callable[[], Awaitable[list[tuple[str, int, int]]]] = _no_buckets,
     domains: tuple[str, ...] = (),
-    scripts: Callable[[], Sequence[str]] = tuple,
+    scripts: Sequence[str] = (),
 ) -> "Starlette":
     """Return the application of the administrative routes.
 
@@ -55,7 +55,7 @@ def admin(
         token: the bearer token for metrics; empty allows clients on loopback only, and none through a proxy.
         largest: returns name, bytes and objects of the buckets that metrics show.
         domains: names of the server, beside those that every machine has for itself.
-        scripts: returns the names of the scripts of the start, all of which have ended well.
+        scripts: the names of the scripts of the start, all of which have ended well.
     """
     # deferred: a tenth of the server's start, for routes that many a server is never asked for
     from starlette.applications import Starlette
@@ -82,7 +82,7 @@ def admin(
         stages = dict.fromkeys(("BOOT", "START", "READY"), is_done) | {"SHUTDOWN": False}
         completed = stages if request.url.path == health.LOCALSTACK_INIT else is_done
         state = "SUCCESSFUL" if is_done else "UNKNOWN"
-        each = [{"stage": "READY", "name": name, "state": state} for name in scripts()]
+        each = [{"stage": "READY", "name": name, "state": state} for name in scripts]
         return JSONResponse({"completed": completed, "scripts": each})
 
     async def metrics(request: "Request") -> "Response":
@@ -97,7 +97,7 @@ def admin(
     routes = [Route(path, live) for path in LIVE] + [Route(path, ready) for path in READY]
     others = [Route(health.LOCALSTACK, localstack), Route(health.LOCALSTACK_INFO, localstack_info)]
     others += [Route(path, localstack_init) for path in (health.LOCALSTACK_INIT, health.LOCALSTACK_INIT_READY)]
-    others.append(Route(METRICS, metrics))
+    others += [Route(path, metrics) for path in METRICS]
     methods = ["GET", "HEAD", "PUT", "POST", "PATCH", "DELETE"]
     others.append(Route(ADMIN_OF_MINIO + "{rest:path}", admin_of_minio, methods=methods))
     return Starlette(routes=[*routes, *others])

@@ -13,10 +13,14 @@ LOCALSTACK = "/_localstack/health"
 LOCALSTACK_INFO = "/_localstack/info"
 LOCALSTACK_INIT = "/_localstack/init"
 LOCALSTACK_INIT_READY = "/_localstack/init/ready"
-METRICS = "/-/metrics"
+METRICS = (
+    "/-/metrics",
+    *(f"/minio/v2/metrics/{of}" for of in ("cluster", "node", "bucket", "resource")),
+    *("/minio/metrics/v3", "/minio/prometheus/metrics"),
+)
 ADMIN_OF_MINIO = "/minio/admin/"
 """Where ``mc admin`` asks; it is told that nothing is there."""
-PATHS = frozenset((*LIVE, *READY, LOCALSTACK, LOCALSTACK_INFO, LOCALSTACK_INIT, LOCALSTACK_INIT_READY, METRICS))
+PATHS = frozenset((*LIVE, *READY, LOCALSTACK, LOCALSTACK_INFO, LOCALSTACK_INIT, LOCALSTACK_INIT_READY, *METRICS))
 _OF_BUCKETS = frozenset(("/livez", "/readyz", "/health", "/moto-api/", "/favicon.ico"))
 """Paths that may be of a bucket: only what no client of S3 sends is for the probe."""
 

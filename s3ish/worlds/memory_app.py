@@ -48,6 +48,7 @@ class MemoryApplication:
         self._named = settings.domains, settings.server.website_domains
         self.failure = ""
         self._observer = Observer(log=log, slow_seconds=settings.log.slow_request_ms / 1000, traces=traces)
+        self._scripts = names_of_hooks(settings)
         self._offload = ThreadPool()
         for source in (connection_tally.samples, self._offload.samples, process_samples):
             self._observer.watch(source)
@@ -87,8 +88,8 @@ class MemoryApplication:
     @functools.cached_property
     def _admin(self) -> Any:
         settings = self._settings
-        token, scripts = settings.metrics.token.reveal(), functools.partial(names_of_hooks, settings)
-        return admin(self._observer, self._is_ready, token, self._worlds.main.largest, settings.domains, scripts)
+        token, largest = settings.metrics.token.reveal(), self._worlds.main.largest
+        return admin(self._observer, self._is_ready, token, largest, settings.domains, self._scripts)
 
     async def _is_ready(self) -> bool:
         return self._worlds.main.is_ready

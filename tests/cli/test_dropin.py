@@ -166,6 +166,30 @@ def test_the_variables_of_minio(start, tmp_path):
     assert server.stop().count("variables that are not used: MINIO_PROMETHEUS_AUTH_TYPE\n") == 1
 
 
+def test_options_that_the_service_file_of_minio_gives(start, tmp_path):
+    options = "--address 127.0.0.1:1 --console-address ':9001' --json"
+    server = start("server", tmp_path, "--address", "127.0.0.1:0", MINIO_OPTS=options, **MINIO)
+    assert client(server.endpoint).list_buckets()["Buckets"] == []
+    ignored, *rest = server.stop().splitlines()
+    assert ignored == "s3ish: ignored, for there is nothing like it: --console-address"
+    assert [json.loads(line)["event"] for line in rest][-1] == "stopped"
+
+
+@pytest.mark.parametrize(
+    ("options", "told"), [("--sftp :2022", "No such option"), ("--address '", "MINIO_OPTS: No closing")]
+)
+def test_options_of_minio_that_cannot_be_used_end_the_start(run_s3ish, tmp_path, options, told):
+    ended = run_s3ish("server", tmp_path / "data", MINIO_OPTS=options, **MINIO)
+    assert (ended.returncode, told in ended.stderr) == (2, True)
+    assert not (tmp_path / "data").exists()
+
+
+def test_what_stands_for_flags_of_another_command_is_said_to_be_unused(start, tmp_path):
+    given = {"MINIO_OPTS": "--address :1", "MINIO_ADDRESS": ":1", "MINIO_CONSOLE_ADDRESS": ":1"}
+    server = start("serve", tmp_path, "--port", "0", **given)
+    assert server.stop().count("not used: MINIO_ADDRESS, MINIO_CONSOLE_ADDRESS, MINIO_OPTS\n") == 1
+
+
 def test_default_buckets_are_there_at_the_first_request_and_public_ones_are_for_everybody(start, tmp_path):
     server = start(
         "serve", tmp_path, "--port", "0", MINIO_DEFAULT_BUCKETS="open:public,closed  held:lock third:versioned", **MINIO
@@ -667,7 +691,7 @@ def test_the_admin_interface_of_minio_is_answered_with_one_sentence(start, path,
 
 def test_the_probes_of_other_servers(start, tmp_path):
     server = start("serve", tmp_path, "--port", "0", **MINIO)
-    for path in sorted(PATHS - {"/-/metrics"}):
+    for path in sorted(PATHS):
         for method in ("GET", "HEAD"):
             answer = urllib.request.urlopen(urllib.request.Request(f"{server.endpoint}{path}", method=method))
             assert (answer.status, bool(answer.read())) == (200, method == "GET"), path

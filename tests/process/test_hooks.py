@@ -1,5 +1,6 @@
 """Scripts that prepare a server before others reach it, in a store on volumes and in memory."""
 
+import json
 import os
 import socket
 import subprocess
@@ -63,6 +64,13 @@ def keys(server, bucket):
         region_name="us-east-1",
     )
     return [each["Key"] for each in s3.list_objects_v2(Bucket=bucket).get("Contents", [])]
+
+
+def test_what_is_told_of_the_scripts_is_what_the_start_found(begin, tmp_path):
+    server = begin({"a.sh": "true", "b.py": ""})
+    (tmp_path / "init.d" / "later.sh").write_text("exit 1")
+    with urllib.request.urlopen(f"{server.endpoint}/_localstack/init") as answer:
+        assert [script["name"] for script in json.load(answer)["scripts"]] == ["a.sh", "b.py"]
 
 
 def test_what_scripts_make_is_there_when_the_server_is_announced(begin, tmp_path):

@@ -9,7 +9,7 @@ from structlog.testing import capture_logs
 from s3ish.observe.observer import Observer
 from s3ish.process.lifespan import live
 from s3ish.server.control import admin
-from s3ish.server.health import PATHS, is_beside
+from s3ish.server.health import METRICS, PATHS, is_beside
 from s3ish.server.test_controls import is_control
 
 
@@ -24,7 +24,7 @@ async def ask(path, *, method="GET", ready=True, token="", client=("127.0.0.1", 
 
     scope = {"type": "http", "path": path, "raw_path": path.encode(), "root_path": "", "method": method}
     scope |= {"query_string": b"", "client": client, "headers": list(headers)}
-    await admin(Observer(), is_ready, token, domains=domains, scripts=lambda: scripts)(scope, None, send)
+    await admin(Observer(), is_ready, token, domains=domains, scripts=scripts)(scope, None, send)
     head, body = sent
     return head["status"], dict(head["headers"]), body["body"]
 
@@ -121,9 +121,11 @@ def test_no_key_of_a_bucket_is_a_control(method, path, query, host, is_one):
         ("hush", ("192.0.2.7", 1), b"Bearer hush", 200),
     ],
 )
-async def test_who_may_read_metrics(token, client, given, status):
+@pytest.mark.parametrize("path", METRICS)
+async def test_who_may_read_metrics(token, client, given, status, path):
     headers = [(b"authorization", given)] if given else []
-    assert (await ask("/-/metrics", token=token, client=client, headers=headers))[0] == status
+    answered, _, body = await ask(path, token=token, client=client, headers=headers)
+    assert (answered, b"s3ish_build_info" in body) == (status, status == 200)
 
 
 @pytest.mark.parametrize("name", [b"x-forwarded-for", b"forwarded", b"x-real-ip", b"x-forwarded-proto"])
