@@ -348,7 +348,9 @@ async def get_object_retention(context: Context, request: LockRequest) -> Retent
 
 def _retention_said(request: PutRetentionRequest) -> Tags:
     wanted = request.retention or Retention()
-    return lock_said(mode=wanted.mode, until=wanted.until)
+    duration = wanted.duration or Duration()
+    held_for = duration.days, duration.years
+    return lock_said(mode=wanted.mode, until=wanted.until, event_hold=wanted.event_hold, held_for=held_for)
 
 
 @operation(

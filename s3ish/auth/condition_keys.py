@@ -5,6 +5,7 @@ https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_condition-ke
 """
 
 import math
+import re
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
@@ -18,6 +19,9 @@ from s3ish.model import ACCOUNT
 
 _LOCK_MODE, _LOCK_UNTIL = "x-amz-object-lock-mode", "x-amz-object-lock-retain-until-date"
 _LEGAL_HOLD = "x-amz-object-lock-legal-hold"
+_EVENT_HOLD = "x-amz-object-lock-event-hold"
+_HELD_FOR = {f"{_EVENT_HOLD}-duration-days": 1, f"{_EVENT_HOLD}-duration-years": 365}
+"""The headers that say how long a version is kept after its event hold, with the days that one of them is."""
 _ENCRYPTION = "x-amz-server-side-encryption"
 _TAGS_DIRECTIVE = "x-amz-tagging-directive"
 _AGELESS = frozenset(("AWS",))
@@ -193,7 +197,10 @@ def _lock_until(_: Principal, circumstances: Circumstances) -> tuple[str, ...]:
 
 
 def _days_left(_: Principal, circumstances: Circumstances) -> tuple[str, ...]:
-    """Return for how many days a lock is asked for; a day that has begun counts."""
+    """Return for how many days a lock is asked for; a day that has begun counts. An event hold may end at once."""
+    if circumstances.headers.get(_EVENT_HOLD) == "ON":
+        said = ((circumstances.headers.get(name, ""), days) for name, days in _HELD_FOR.items())
+        return tuple(str(int(count) * days) for count, days in said if re.fullmatch("[0-9]{1,9}", count))
     at = _until(circumstances)
     return () if at is None else (str(math.ceil((at - circumstances.now) / timedelta(days=1))),)
 
@@ -208,9 +215,22 @@ def copied_tags_said(tags: Iterable[tuple[str, str]]) -> Tags:
     return (*tags_said(tags), (_TAGS_DIRECTIVE, "REPLACE"))
 
 
-def lock_said(*, mode: str | None = None, until: str | None = None, hold: str | None = None) -> Tags:
-    """Return the headers that say of a lock what the body of a request says; empty where it says nothing."""
-    return ((_LOCK_MODE, mode or ""), (_LOCK_UNTIL, until or ""), (_LEGAL_HOLD, hold or ""))
+def lock_said(
+    *,
+    mode: str | None = None,
+    until: str | None = None,
+    hold: str | None = None,
+    event_hold: str | None = None,
+    held_for: tuple[int | None, int | None] = (None, None),
+) -> Tags:
+    """Return the headers that say of a lock what the body of a request says; empty where it says nothing.
+
+    Args:
+        held_for: days, or years, after an event hold.
+    """
+    said = (mode, until, hold, event_hold, *held_for)
+    names = (_LOCK_MODE, _LOCK_UNTIL, _LEGAL_HOLD, _EVENT_HOLD, *_HELD_FOR)
+    return tuple((name, "" if value is None else str(value)) for name, value in zip(names, said, strict=True))
 
 
 def encryption_said(kind: str | None, key: str | None, *, under_key: bool = False) -> Tags:

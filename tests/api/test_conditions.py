@@ -198,6 +198,18 @@ def test_for_how_long_and_how_an_object_is_retained_is_asked(s3, other, refused)
     made = {"Bucket": bucket, "Key": "new", "Body": b"", "ObjectLockMode": "GOVERNANCE"}
     other.put_object(**made, ObjectLockRetainUntilDate=after(10))
     refused("AccessDenied", 403, other.put_object, **made, ObjectLockRetainUntilDate=after(11))
+    held = made | {"ObjectLockEventHold": "ON"}
+    for longer in ({"ObjectLockEventHoldDurationDays": 11}, {"ObjectLockEventHoldDurationYears": 1}):
+        refused("AccessDenied", 403, other.put_object, **held, **longer)
+    other.put_object(**held, ObjectLockEventHoldDurationDays=10)
+
+    def hold(**duration):
+        retention = {"Mode": "GOVERNANCE", "EventHold": "ON", "EventHoldDuration": duration}
+        return {"Bucket": bucket, "Key": "k", "Retention": retention}
+
+    refused("AccessDenied", 403, other.put_object_retention, **hold(Days=11))
+    refused("AccessDenied", 403, other.put_object_retention, **hold(Years=1))
+    other.put_object_retention(**hold(Days=10))
     other.put_object_legal_hold(Bucket=bucket, Key="k", LegalHold={"Status": "ON"})
     off = {"Bucket": bucket, "Key": "k", "LegalHold": {"Status": "OFF"}}
     refused("AccessDenied", 403, other.put_object_legal_hold, **off)
