@@ -16,7 +16,7 @@ from compat.client import Account
 START_SECONDS = 30
 STOP_SECONDS = 30
 REGION = "us-east-1"
-_ENDPOINT = re.compile(r"^ +endpoint +(http://\S+)$", re.MULTILINE)
+_ENDPOINT = re.compile(r"^ +endpoint +(https?://\S+)$", re.MULTILINE)
 
 
 @contextlib.contextmanager
