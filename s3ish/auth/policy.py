@@ -34,7 +34,10 @@ USER = re.compile(
 """The ARN of a user or role of this server; what it matches first is the part that names it."""
 _ACCOUNT = re.compile(rf"(?:arn:aws:iam::)?({ACCOUNT})(?::root)?")
 _ID = re.compile(r"(?:AIDA|AROA)[A-Z2-7]{16}")
-_OTHER_ACCOUNT = re.compile(r"(?:arn:aws:(?:iam|sts)::)?\d{12}(?::root|:(?:user|role|assumed-role)/[\w+=,.@/-]+)?")
+_OTHER_ACCOUNT = re.compile(
+    r"(?:arn:aws:(?:iam|sts)::)?\d{12}(?::root|:(?:user|role|assumed-role|federated-user)/[\w+=,.@/-]+)?"
+    r"|arn:aws:iam::cloudfront:user/CloudFront Origin Access Identity [A-Z0-9]{1,64}"
+)
 _FIXED_KEYS = frozenset(
     (
         "aws:sourcearn",

@@ -244,6 +244,8 @@ PRINCIPALS = [
     ({"AWS": "arn:aws:iam::000000000000:root"}, "alice", False),
     ({"AWS": "arn:aws:iam::123456789012:user/alice"}, "alice", False),
     ({"AWS": "123456789012"}, "alice", False),
+    ({"AWS": "arn:aws:sts::123456789012:federated-user/alice"}, "alice", False),
+    ({"AWS": "arn:aws:iam::cloudfront:user/CloudFront Origin Access Identity E2ABCDEF"}, "alice", False),
     ({"Service": "logging.s3.amazonaws.com"}, "alice", False),
     ({"AWS": arn("bob"), "CanonicalUser": "alice"}, "alice", True),
 ]
