@@ -66,7 +66,7 @@ class PutObjectAnnotationResponse(AnnotatedResponse):
 async def put_object_annotation(context: Context, request: PutObjectAnnotationRequest) -> PutObjectAnnotationResponse:
     """https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutObjectAnnotation.html"""
     name = annotations.check_name(request.name)
-    found = await versions.get(context.store, request.bucket, request.key, request.version_id)
+    found = await versions.get(context.store, request.bucket, request.key, request.version_id, "PUT")
     annotations.check_annotatable(found, request.if_match)
     keys = await keys_of(context, found.attributes.encryption, found.encoding)
     version, made = await annotations.put_annotation(

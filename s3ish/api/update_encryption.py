@@ -76,7 +76,7 @@ async def update_object_encryption(
     if not KEY_ARN.fullmatch(asked.arn):
         raise InvalidRequest(f"{_CHANGES} a valid Amazon Web Services KMS key Amazon Resource Name (ARN).")
     store = context.store
-    version = await versions.get(store, request.bucket, request.key, request.version_id)
+    version = await versions.get(store, request.bucket, request.key, request.version_id, "PUT")
     _check_source(version)
     chosen = await named_keys.usable(store, asked.arn)
     needed = {name for links in rewrapping.links_of(version) for name in named.key_ids(links)}

@@ -241,7 +241,7 @@ async def delete_annotation(
             check_removal(found, store.clock.service_ns(), bypass=bypass)
         return replace(found, annotations=others)
 
-    return await versions.amend_version(store, bucket, key, version_id, change, cause=cause)
+    return await versions.amend_version(store, bucket, key, version_id, change, method="DELETE", cause=cause)
 
 
 def _ordered(annotations: Sequence[Annotation]) -> tuple[Annotation, ...]:

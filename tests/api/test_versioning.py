@@ -1,5 +1,8 @@
 """Versioning of buckets, and what it makes of put, get, head, copy and delete."""
 
+import base64
+import hashlib
+
 import pytest
 
 
@@ -141,6 +144,35 @@ def test_a_marker_cannot_be_read(s3, refused, versioned):
     answer = refused("MethodNotAllowed", 405, s3.get_object, Bucket=versioned, Key="never there", VersionId=marker)
     headers = answer["ResponseMetadata"]["HTTPHeaders"]
     assert (headers["x-amz-delete-marker"], headers["allow"]) == ("true", "DELETE")
+
+
+ENCRYPTION = "<ObjectEncryption><SSE-KMS><KMSKeyArn>{}</KMSKeyArn></SSE-KMS></ObjectEncryption>"
+
+
+@pytest.mark.parametrize(
+    ("method", "query", "body"),
+    [
+        ("PUT", "annotation&annotationName=n", "x"),
+        ("GET", "annotation&annotationName=n", ""),
+        ("DELETE", "annotation&annotationName=n", ""),
+        ("PUT", "encryption", ENCRYPTION.format("arn:aws:kms:us-east-1:000000000000:key/1")),
+        ("PUT", "tagging", "<Tagging><TagSet/></Tagging>"),
+        ("DELETE", "tagging", ""),
+        ("GET", "acl", ""),
+        ("PUT", "acl", ""),
+        ("POST", "restore", "<RestoreRequest><Days>1</Days></RestoreRequest>"),
+    ],
+)
+def test_what_is_refused_of_a_marker_names_its_method(s3, raw, versioned, method, query, body):
+    s3.put_bucket_ownership_controls(
+        Bucket=versioned, OwnershipControls={"Rules": [{"ObjectOwnership": "ObjectWriter"}]}
+    )
+    marker = s3.delete_object(Bucket=versioned, Key="k")["VersionId"]
+    headers = {"x-amz-acl": "private"} if (method, query) == ("PUT", "acl") else {}
+    headers["Content-MD5"] = base64.b64encode(hashlib.md5(body.encode()).digest()).decode()
+    answer = raw(method, f"/{versioned}/k?{query}&versionId={marker}", body, headers)
+    assert answer.outcome == (405, "MethodNotAllowed")
+    assert [answer.xml.findtext(name) for name in ("Method", "ResourceType")] == [method, "DeleteMarker"]
 
 
 def test_deleting_the_marker_brings_the_object_back(s3, versioned):
