@@ -34,6 +34,7 @@ from s3ish.integrity.startup import join
 from s3ish.integrity.unresolved import UnresolvedJob
 from s3ish.jobs.inventory import InventoryJob
 from s3ish.jobs.lifecycle import LifecycleJob
+from s3ish.jobs.pace import TELL_SECONDS, Pace
 from s3ish.jobs.periodic import Periodic
 from s3ish.jobs.runner import Job, Runner
 from s3ish.notifications import Notifications
@@ -79,6 +80,15 @@ def user_jobs(registry: Registry) -> list[Job]:
         Periodic("keys-used", registry.used.flush, FLUSH_SECONDS),
         Periodic("users-seen", registry.look, LOOK_SECONDS),
         Periodic("keys-sealed", functools.partial(reseal, registry), PAUSE_SECONDS),
+    ]
+
+
+def looks(quotas: OwnerQuotas, samples: Samples, pace: Pace) -> list[Job]:
+    """Return what each process looks at every so often, for itself and for the others."""
+    return [
+        Periodic("quotas", quotas.reload, RELOAD_SECONDS),
+        Periodic("samples", samples.take, SAMPLE_SECONDS),
+        Periodic("pace", pace.look, TELL_SECONDS),
     ]
 
 
@@ -190,12 +200,12 @@ class Application:
         owner_quotas = OwnerQuotas(store)
         registry = Registry(store, users(settings), Secrets(store.keyring), self._users_changed)
         samples = Samples(self._observer, store, transactions, shared=settings.server.workers > 1)
+        pace = Pace(store.index, clock, lambda: self._observer.requests.begun)
         repair, removal = RepairJob(store, repairs, self._observer), RemovalJob(store)
         own: list[Job] = [damage, repair, leftovers, removal, delivery, *user_jobs(registry)]
-        own.append(Periodic("quotas", owner_quotas.reload, RELOAD_SECONDS))
-        own.append(Periodic("samples", samples.take, SAMPLE_SECONDS))
+        own += looks(owner_quotas, samples, pace)
         shared = [*self._shared_jobs(store), *notifications.jobs(store, self._observer)]
-        shared += replicas.jobs(store, self._observer)
+        shared += replicas.jobs(store, self._observer, pace)
         runner = Runner(store, shared, own, self._observer)
         await join(store, takes_snapshots=self._worlds is not None)
         await owner_quotas.reload()

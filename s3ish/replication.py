@@ -8,6 +8,7 @@ from s3ish.config import ReplicaTargetSettings, ReplicationSettings
 from s3ish.jobs.destination import Peer
 from s3ish.jobs.late import LateJob
 from s3ish.jobs.missing_targets import MissingTargetsJob
+from s3ish.jobs.pace import Pace
 from s3ish.jobs.replicas_here import ReplicasHere
 from s3ish.jobs.replicate import ReplicationJob
 from s3ish.jobs.replicate_again import ReplicateAgainJob
@@ -31,15 +32,16 @@ class Replicas:
         self._targets, self._patience_seconds = settings.targets, settings.missing_target_seconds
         self._clients = {target.arn: Client(clock, _address(target)) for target in settings.targets}
 
-    def jobs(self, store: Store, observer: Observer) -> Sequence[Job]:
+    def jobs(self, store: Store, observer: Observer, pace: Pace | None = None) -> Sequence[Job]:
         """Return the jobs that make the replicas of a store.
 
         One is for all buckets here and one for each other server; three are for what was asked for once more, for
         servers that are not in the settings any more, and for what is late.
         """
-        here = ReplicationJob(store, rules_of, ReplicasHere(store, may_replicate, given_to), observer)
+        here = ReplicationJob(store, rules_of, ReplicasHere(store, may_replicate, given_to), observer, pace)
         sending = [
-            SendingJob(store, rules_of, target.arn, self._peer(target, store), observer) for target in self._targets
+            SendingJob(store, rules_of, target.arn, self._peer(target, store), observer, pace)
+            for target in self._targets
         ]
         again = ReplicateAgainJob(store, rules_of)
         arns = self._clients.keys()

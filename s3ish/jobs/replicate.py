@@ -20,9 +20,10 @@ from msgspec.structs import replace
 from s3ish.errors import NoSuchBucket, NoSuchVersion, S3Error
 from s3ish.index.protocol import Conflict, Damaged
 from s3ish.jobs.destination import Destination, Refused, Unreachable
+from s3ish.jobs.pace import Pace
 from s3ish.jobs.rest import Rest
 from s3ish.jobs.runner import Step
-from s3ish.jobs.settle import settle
+from s3ish.jobs.settle import settle, waits_since
 from s3ish.model import Bucket, Version
 from s3ish.objects import versions
 from s3ish.objects.consequences import Cause
@@ -52,6 +53,7 @@ class ReplicationJob:
         rules_of: returns the enabled rules of a bucket.
         here: the buckets of this server, as destinations.
         observer: counts what is done.
+        pace: when replicas are made; None for at once.
     """
 
     name = "replication"
@@ -62,8 +64,10 @@ class ReplicationJob:
         rules_of: RulesOf,
         here: Destination,
         observer: Observer,
+        pace: Pace | None = None,
     ) -> None:
         self._store, self._rules_of, self._here = store, rules_of, here
+        self._pace = pace or Pace(store.index, store.clock)
         self._observer = observer
         self._cursor = b""
         self._rests: dict[str, Rest] = {}
@@ -92,7 +96,8 @@ class ReplicationJob:
         gate = asyncio.Semaphore(_AT_ONCE)
 
         async def one(row: bytes, value: bytes) -> None:
-            async with gate:
+            since_ns = waits_since(REPLICATIONS, keys.split_replication_key(row)[0], row, value)
+            async with gate, self._pace.turn(since_ns):
                 await self._one(row, value)
 
         async with asyncio.TaskGroup() as group:
@@ -180,21 +185,29 @@ class ReplicationJob:
             return False
         start, stop = keys.bucket_range(bucket.name)
         rows = await VERSIONS.rows(self._store.index, max(start, progress.row), stop, _LOOKED_AT_ONCE)
+        looked, waiting_now = 0, 0
         for row, value_of in rows:
+            if waiting_now == _ROWS_A_STEP:
+                break
+            looked += 1
             with suppress(Damaged, NoSuchVersion, NoSuchBucket):
-                await self._wait_again(bucket, *self._store.decode_rows(VERSIONS, [(row, value_of)]))
-        ended = len(rows) < _LOOKED_AT_ONCE
-        progress = replace(progress, row=b"" if ended else keys.after(rows[-1][0]), ended=ended)
+                waiting_now += await self._wait_again(bucket, *self._store.decode_rows(VERSIONS, [(row, value_of)]))
+        ended = looked == len(rows) < _LOOKED_AT_ONCE
+        progress = replace(progress, row=b"" if ended else keys.after(rows[looked - 1][0]), ended=ended)
         with suppress(Conflict):
             await self._store.index.commit([state.put(progress)], [state.expect(value)])
         return True
 
-    async def _wait_again(self, bucket: Bucket, version: Version) -> None:
+    async def _wait_again(self, bucket: Bucket, version: Version) -> bool:
+        """Have a version wait for its replicas if it is to; tell whether it does."""
         if version.replication == "PENDING":
-            await self._store.index.commit(waiting(version, rules_for(self._rules_of(bucket), version)))
-            return
+            async with self._pace.turn():
+                await self._store.index.commit(waiting(version, rules_for(self._rules_of(bucket), version)))
+            return True
         rules = [rule for rule in self._rules_of(bucket) if rule.existing]
-        if version.replication in ("", "FAILED") and version.id != "null" and chosen(rules, version):
-            await versions.amend_record(
-                self._store, version, lambda now: replace(now, replication="PENDING"), Cause(job="existing objects")
-            )
+        if version.replication not in ("", "FAILED") or version.id == "null" or not chosen(rules, version):
+            return False
+        cause = Cause(job="existing objects")
+        async with self._pace.turn():
+            await versions.amend_record(self._store, version, lambda now: replace(now, replication="PENDING"), cause)
+        return True

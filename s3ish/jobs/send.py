@@ -14,9 +14,10 @@ import structlog
 from s3ish.errors import S3Error
 from s3ish.index.protocol import Damaged
 from s3ish.jobs.destination import Forbidden, Peer, Refused, Unreachable
+from s3ish.jobs.pace import Pace
 from s3ish.jobs.rest import Rest
 from s3ish.jobs.runner import Step
-from s3ish.jobs.settle import settle
+from s3ish.jobs.settle import settle, waits_since
 from s3ish.objects.replication import ReplicationRule, RulesOf, rules_for
 from s3ish.objects.store import Store
 from s3ish.observe.observer import Observer
@@ -49,11 +50,15 @@ class SendingJob:
         arn: what rules call the server.
         peer: takes the versions.
         observer: counts them.
+        pace: when it is noted what was sent; None for at once.
     """
 
-    def __init__(self, store: Store, rules_of: RulesOf, arn: str, peer: Peer, observer: Observer) -> None:
+    def __init__(
+        self, store: Store, rules_of: RulesOf, arn: str, peer: Peer, observer: Observer, pace: Pace | None = None
+    ) -> None:
         self.name = f"replicate {arn}"
         self._store, self._rules_of, self._arn, self._peer, self._observer = store, rules_of, arn, peer, observer
+        self._pace = pace or Pace(store.index, store.clock)
         self._start, self._stop = keys.outbox_range(arn)
         self._cursor = self._start
         self._held: set[tuple[str, str]] = set()
@@ -152,7 +157,8 @@ class SendingJob:
             failures = self._refused(rule, bucket, key, version.id, error)
         self._tries.pop(row, None)
         try:
-            await settle(self._store, version, rules, SENDINGS.expect(row, value), failures)
+            async with self._pace.turn(waits_since(SENDINGS, sequence, row, value)):
+                await settle(self._store, version, rules, SENDINGS.expect(row, value), failures)
         except S3Error as error:  # of this version alone, as where its sidecar cannot be written: others go on
             return self._wait(error)
         return True

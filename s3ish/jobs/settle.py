@@ -6,6 +6,7 @@ that of two the later one finds that it is the last.
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
+from typing import Any
 
 from msgspec.structs import replace
 
@@ -16,6 +17,7 @@ from s3ish.objects.consequences import Cause, Happening, Occasion
 from s3ish.objects.replication import JOB, ReplicationRule, waiting
 from s3ish.objects.store import Store, attempts, translated
 from s3ish.tables.catalogue import REPLICATIONS, SENDINGS, VERSIONS
+from s3ish.tables.table import KeyedTable
 
 THRESHOLD_NS = 15 * 60 * 10**9
 """After which time a replica is late where the rule has a time."""
@@ -67,6 +69,18 @@ async def settle(
                     return
 
 
+def waits_since(table: KeyedTable[int, Any], sequence: int, row: bytes, value: bytes) -> int:
+    """Return since when a version waits for a destination, in nanoseconds of machine time.
+
+    Args:
+        table: REPLICATIONS or SENDINGS; a damaged row of it tells nothing.
+        sequence: of the version.
+    """
+    with suppress(Damaged):
+        return max(sequence, table.decode(row, value))
+    return sequence  # the row goes all the same
+
+
 def _occasions(
     store: Store,
     bucket: Bucket,
@@ -77,9 +91,7 @@ def _occasions(
 ) -> Iterator[Occasion]:
     """Yield what events report of the destinations of a row, where rules ask for that."""
     table = SENDINGS if row.table == SENDINGS.name else REPLICATIONS
-    since_ns = max(version.sequence, version.revision)
-    with suppress(Damaged):  # the row goes all the same
-        since_ns = max(version.sequence, table.decode(row.key, row.value or b""))
+    since_ns = waits_since(table, max(version.sequence, version.revision), row.key, row.value or b"")
     is_late = store.clock.now_ns() - since_ns > THRESHOLD_NS
     for rule in rules:
         if all((put.table, put.key) != (row.table, row.key) for put in waiting(version, [rule])):

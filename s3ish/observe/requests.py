@@ -56,6 +56,11 @@ class RequestTallies:
         self._first_byte: defaultdict[str, Tally] = defaultdict(Tally)
         self._received, self._sent = Tally(BYTES), Tally(BYTES)
 
+    @property
+    def begun(self) -> int:
+        """How many requests there were, with those that are being answered."""
+        return sum(self._ended.values()) + self.in_flight
+
     def add(self, line: RequestLine, stages: Stages, started: float) -> None:
         """Count a request that has ended; its stage "handle" ended with the head of the answer."""
         self._ended[line.operation, line.status] += 1

@@ -43,7 +43,9 @@ LIFECYCLE = {
 }
 LEAST = 20
 """Requests that a window must have had for its percentiles to mean something."""
-KEYS_PUT, OBJECTS_A_SECOND = 50, 60
+KEYS_PUT = 50
+IDLE_OBJECTS, CALM_SECONDS = 3000, 4
+"""How many objects are replicated while nothing is asked of the server, which knows that some time after a request."""
 
 
 class Foreground:
@@ -70,6 +72,12 @@ def steps(server, job):
     text = urllib.request.urlopen(f"{server.endpoint}/-/metrics").read().decode()
     found = [re.search(rf's3ish_job_{what}_total{{name="{job}"}} (\S+)', text) for what in ("steps", "seconds")]
     return [float(match[1]) if match else 0.0 for match in found]
+
+
+def replicated(server):
+    """Return how many replicas a server has made."""
+    text = urllib.request.urlopen(f"{server.endpoint}/-/metrics").read().decode()
+    return sum(map(float, re.findall(r"s3ish_replicated_total{[^}]*} (\S+)", text)))
 
 
 def compare(name, server, foreground, begin, end, job, chosen):
@@ -129,31 +137,41 @@ def replication(server, chosen):
     for bucket in ("originals", "copies"):
         s3.create_bucket(Bucket=bucket)
         s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
-    client = Client(server)
-    for turn in range(chosen.turns):
-        for number in range(chosen.seconds * OBJECTS_A_SECOND):
-            client.timed(Request(server, "PUT", f"/originals/{turn}/{number}", size=4096))
+    client, made = Client(server), dict.fromkeys(range(chosen.turns), chosen.seconds * chosen.objects)
+    for folder, count in {"idle": IDLE_OBJECTS, **made}.items():
+        for number in range(count):
+            client.timed(Request(server, "PUT", f"/originals/{folder}/{number}", size=4096))
 
-    def begin(turn):
+    def begin(folder):
         rule = {
-            "ID": f"turn{turn}",
+            "ID": f"rule-{folder}",
             "Status": "Enabled",
             "Priority": 1,
-            "Filter": {"Prefix": f"{turn}/"},
+            "Filter": {"Prefix": f"{folder}/"},
             "DeleteMarkerReplication": {"Status": "Disabled"},
             "ExistingObjectReplication": {"Status": "Enabled"},
             "Destination": {"Bucket": "arn:aws:s3:::copies"},
         }
+        before = replicated(server)
         s3.put_bucket_replication(Bucket="originals", ReplicationConfiguration={"Role": ROLE, "Rules": [rule]})
-        while not s3.list_objects_v2(Bucket="copies", Prefix=f"{turn}/", MaxKeys=1)["KeyCount"]:
-            time.sleep(0.1)  # the rules of buckets are looked at every few seconds
+        while replicated(server) == before:
+            time.sleep(0.05)  # the rules of buckets are looked at every few seconds
+        began.append((time.monotonic(), before))
 
     def end():
+        rates.append((replicated(server) - began[-1][1]) / (time.monotonic() - began[-1][0]))
         s3.delete_bucket_replication(Bucket="originals")
 
+    began, rates = [], []
+    begin("idle")
+    time.sleep(CALM_SECONDS)
+    began.append((time.monotonic(), replicated(server)))
+    while replicated(server) < IDLE_OBJECTS:
+        time.sleep(0.05)
+    end()
+    print(f"replication while nothing is asked: {rates.pop():.0f} versions a second", flush=True)
     compare("replication to another bucket", server, Foreground(server, "plain"), begin, end, "replication", chosen)
-    pages = s3.get_paginator("list_objects_v2").paginate(Bucket="copies")
-    print(f"  {sum(page['KeyCount'] for page in pages)} replicas were made")
+    print(f"  {', '.join(f'{rate:.0f}' for rate in rates)} versions a second in the windows")
 
 
 def events(server, chosen):
@@ -225,6 +243,7 @@ def main():
     parser.add_argument("--versions", type=int, default=1_000_000)
     parser.add_argument("--seconds", type=int, default=15, help="of a window")
     parser.add_argument("--turns", type=int, default=6, help="windows of each kind")
+    parser.add_argument("--objects", type=int, default=400, help="to be replicated, for each second of a window")
     parser.add_argument("--below", help="the folder in which the store is made")
     chosen = parser.parse_args()
     with filled(chosen) as folder:

@@ -1,6 +1,8 @@
 """Replication between buckets of one server: what is replicated, once, in which order, and what versions say of it."""
 
 import asyncio
+import itertools
+from contextlib import asynccontextmanager
 
 import pytest
 from msgspec.structs import replace
@@ -11,6 +13,7 @@ from s3ish.index.protocol import Unavailable
 from s3ish.integrity.rebuild import rebuild
 from s3ish.jobs.destination import Unreachable
 from s3ish.jobs.lifecycle import LifecycleJob
+from s3ish.jobs.pace import Pace
 from s3ish.jobs.replicas_here import ReplicasHere
 from s3ish.jobs.replicate import ReplicationJob
 from s3ish.jobs.replicate_again import ReplicateAgainJob
@@ -64,9 +67,9 @@ class Mirrored:
     def rules_of(self, bucket):
         return self.rules.get(bucket.name, ())
 
-    def make_job(self):
+    def make_job(self, pace=None):
         here = ReplicasHere(self.store, lambda *_: self.may, given_to)
-        return ReplicationJob(self.store, self.rules_of, here, Observer())
+        return ReplicationJob(self.store, self.rules_of, here, Observer(), pace)
 
     async def run(self):
         await run_once(self.job)
@@ -545,3 +548,44 @@ def test_buckets_without_end_have_no_labels_without_end():
     assert len(series) == 1002
     assert 's3ish_replicated_total{destination=""} 10.0' in series
     assert 's3ish_replicated_total{destination="arn:s3ish:replication:::far"} 1.0' in series
+
+
+class _Noted(Pace):
+    """A pace under which something is always asked; it notes how many turns there were."""
+
+    def __init__(self, store):
+        requests = itertools.count()
+        super().__init__(store.index, store.clock, lambda: next(requests))
+        self.turns = []
+
+    @asynccontextmanager
+    async def turn(self, since_ns=None):
+        self.turns.append(since_ns)
+        async with super().turn(since_ns):
+            yield
+
+
+async def test_replicas_and_versions_that_are_to_wait_have_turns_of_their_own(store, mirrored):
+    """New versions say since when they wait; those that were there before the rules may wait for ever."""
+    mirrored.rules = {}
+    old = [await put(store, f"old{number}", sample(10)) for number in range(3)]
+    mirrored.rules = {"b": (replace(TO_D[0], existing=True),)}
+    new = [await put(store, f"new{number}", sample(10)) for number in range(2)]
+    pace = _Noted(store)
+    await run_once(mirrored.make_job(pace))
+    assert len(await keys_of(store, bucket="d")) == 5
+    assert pace.turns[:2] == [it.sequence for it in new]
+    assert pace.turns.count(None) == len(old)
+    assert len(pace.turns) == 2 * len(old) + len(new)
+
+
+async def test_versions_beyond_those_of_a_step_wait_in_the_next_ones(store, mirrored, monkeypatch):
+    monkeypatch.setattr("s3ish.jobs.replicate._ROWS_A_STEP", 3)
+    mirrored.rules = {}
+    for number in range(10):
+        await put(store, f"k{number}", sample(10))
+    mirrored.rules = {"b": (replace(TO_D[0], existing=True),)}
+    await mirrored.job.step()
+    assert await mirrored.waiting() == 3
+    await mirrored.run()
+    assert len(await keys_of(store, bucket="d")) == 10
