@@ -92,6 +92,40 @@ def refusal(call, **arguments):
     return answer["Error"]["Code"], answer["Error"]["Message"]
 
 
+def test_a_list_of_objects_is_encrypted_as_its_document_says(server, arn):
+    """The bucket that takes it says nothing of encryption."""
+    where = {"Bucket": "arn:aws:s3:::bucket", "Format": "CSV"}
+    for name, encryption in (("kms", {"SSEKMS": {"KeyId": arn}}), ("s3", {"SSES3": {}}), ("plain", None)):
+        said = where | ({"Encryption": encryption} if encryption else {})
+        server.s3.put_bucket_inventory_configuration(
+            Bucket="bucket",
+            Id=name,
+            InventoryConfiguration={
+                "Id": name,
+                "IsEnabled": True,
+                "IncludedObjectVersions": "Current",
+                "Schedule": {"Frequency": "Daily"},
+                "Destination": {"S3BucketDestination": said},
+            },
+        )
+    server.end()
+    server.begin()  # which looks at once for lists that are due
+    found = {}
+
+    def complete():
+        for name in ("kms", "s3", "plain"):
+            listed = server.s3.list_objects_v2(Bucket="bucket", Prefix=f"bucket/{name}/").get("Contents", ())
+            found[name] = [it["Key"] for it in listed]
+        return all(any(key.endswith("symlink.txt") for key in listed) for listed in found.values())
+
+    wait_until(complete)
+    kinds = {"kms": ("aws:kms", arn), "s3": ("AES256", None), "plain": (None, None)}
+    for name, listed in found.items():
+        heads = [server.s3.head_object(Bucket="bucket", Key=key) for key in listed]
+        assert {(it.get("ServerSideEncryption"), it.get("SSEKMSKeyId")) for it in heads} == {kinds[name]}
+        assert len(heads) == 4
+
+
 def test_a_key_is_named_by_its_id_an_alias_or_an_arn(server, arn):
     s3 = server.s3
     names = (arn, arn.rpartition("/")[2], "alias/app", f"{ARN}alias/app")

@@ -60,8 +60,13 @@ def _check(configuration: EncryptionConfiguration, bucket: Bucket) -> None:  # n
             "a KMSMasterKeyID is not applicable if the default sse algorithm is not aws:kms or aws:kms:dsse",
             ArgumentName="ApplyServerSideEncryptionByDefault",
         )
-    if not 0 < len(rule.default.key_id) <= MAX_KEY_ID or not rule.default.key_id.isprintable():
-        raise InvalidArgument("The KMSMasterKeyID is not valid", ArgumentName="KMSMasterKeyID")
+    check_key_id(rule.default.key_id, "KMSMasterKeyID")
+
+
+def check_key_id(key_id: str, name: str) -> None:
+    """Check what names a key, and stands in a header of answers; ``name`` is its element. Raises InvalidArgument."""
+    if not 0 < len(key_id) <= MAX_KEY_ID or not key_id.isprintable():
+        raise InvalidArgument(f"The {name} is not valid", ArgumentName=name)
 
 
 def _shown(context: Context, configuration: EncryptionConfiguration | None) -> EncryptionConfiguration | None:

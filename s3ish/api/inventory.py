@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from s3ish.api.authorize import check_permit
+from s3ish.api.bucket_encryption import check_key_id
 from s3ish.api.context import Context
 from s3ish.api.destinations import bucket_named, check_destination
 from s3ish.api.documents import Effect, numbered_document
@@ -97,6 +98,8 @@ def _check(inventory: InventoryConfiguration, bucket: Bucket) -> None:  # noqa: 
     encryption = destination.encryption
     if encryption and (encryption.by_server is None) == (encryption.by_key_service is None):
         raise MalformedXML
+    if encryption and encryption.by_key_service:
+        check_key_id(encryption.by_key_service.key_id, "KeyId")
     if inventory.fields and len(set(inventory.fields)) < len(inventory.fields):
         raise MalformedXML
     check_prefix(inventory.filter.prefix if inventory.filter else "")
@@ -130,8 +133,8 @@ INVENTORY = numbered_document(
 def lister(store: Store) -> Callable[[Bucket, str, bytes, str], Awaitable[None]]:
     """Return what stores the files of lists in a store."""
 
-    async def put(bucket: Bucket, key: str, data: bytes, content_type: str) -> None:
-        await put_own(store, bucket, key, data, Attributes(headers={"content-type": content_type}), _CAUSE)
+    async def put(bucket: Bucket, key: str, data: bytes, attributes: Attributes) -> None:
+        await put_own(store, bucket, key, data, attributes, _CAUSE)
 
     return put
 
@@ -153,4 +156,12 @@ def _list(found: InventoryConfiguration) -> List:
         all_versions=found.versions == "All",
         weekly=found.schedule.frequency == "Weekly",
         fields=tuple(field for field in FIELDS if field in chosen),
+        encryption=_encryption_of(to.encryption),
     )
+
+
+def _encryption_of(wanted: ListEncryption | None) -> dict[str, str]:
+    if wanted is None:
+        return {}
+    named = wanted.by_key_service
+    return {"type": "aws:kms", "key": named.key_id} if named else {"type": "AES256"}

@@ -11,7 +11,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from s3ish.api.bucket_encryption import MAX_KEY_ID
+from s3ish.api.bucket_encryption import check_key_id
 from s3ish.api.context import Context
 from s3ish.api.destinations import bucket_named
 from s3ish.api.documents import DocumentHeaders, Effect, bucket_document
@@ -222,9 +222,8 @@ def _check_destination(rule: ReplicationRule, bucket: Bucket) -> None:
         raise InvalidRequest("SseKmsEncryptedObjects must be specified if EncryptionConfiguration is present.")
     if encrypted and encrypted.status == "Enabled" and not (destination.encryption and destination.encryption.key_id):
         raise InvalidRequest("EncryptionConfiguration must be specified if SseKmsEncryptedObjects is enabled.")
-    key_id = (destination.encryption.key_id or "") if destination.encryption else ""
-    if len(key_id) > MAX_KEY_ID or not key_id.isprintable():  # it is sent to other servers in a header
-        raise InvalidArgument("The ReplicaKmsKeyID is not valid", ArgumentName="ReplicaKmsKeyID")
+    if destination.encryption and destination.encryption.key_id:
+        check_key_id(destination.encryption.key_id, "ReplicaKmsKeyID")  # it is sent to other servers in a header
     threshold = destination.metrics.threshold if destination.metrics else None
     for time in (destination.time.time if destination.time else None, threshold):
         if time is not None and time.minutes != 15:

@@ -19,7 +19,7 @@ from msgspec.structs import replace
 from s3ish.errors import NoSuchBucket, S3Error
 from s3ish.index.protocol import Conflict, Damaged
 from s3ish.jobs.runner import Step
-from s3ish.model import Bucket
+from s3ish.model import Attributes, Bucket
 from s3ish.objects import inventory
 from s3ish.objects.inventory import KEPT_AS, List
 from s3ish.objects.store import Store
@@ -38,8 +38,8 @@ _RESTS = 4
 _LONGEST_PAUSE_SECONDS = 60.0
 _MOST_ROWS = 10_000
 
-Put = Callable[[Bucket, str, bytes, str], Awaitable[None]]
-"""Stores an object of the server's own: its bucket, key, bytes and content type."""
+Put = Callable[[Bucket, str, bytes, Attributes], Awaitable[None]]
+"""Stores an object of the server's own: its bucket, key, bytes and attributes."""
 
 
 class InventoryJob:
@@ -175,7 +175,7 @@ class _Making:
             data = await self._store.offload.run(self._file.end)
             name = f"{self._progress.token}-{len(files)}.{KEPT_AS[self._wanted.form]}"
             file = ListedFile(f"{folder}/data/{name}", len(data), inventory.md5_of(data))
-            await self._put(target, file.key, data, "application/octet-stream")
+            await self._store_file(target, file.key, data, "application/octet-stream")
             files = (*files, file)
         if is_last:
             await self._end_list(target, folder, files)
@@ -196,8 +196,12 @@ class _Making:
             (f"{at:%Y-%m-%dT%H-%MZ}/manifest.checksum", inventory.md5_of(text).encode(), "text/plain"),
             (f"hive/dt={at:%Y-%m-%d-%H-%M}/symlink.txt", links.encode(), "text/plain"),
         ):
-            await self._put(target, f"{folder}/{name}", data, kind)
+            await self._store_file(target, f"{folder}/{name}", data, kind)
         log.info("list of objects made", bucket=self._bucket.name, list=self._wanted.id, files=len(files))
+
+    async def _store_file(self, target: Bucket, key: str, data: bytes, kind: str) -> None:
+        attributes = Attributes(headers={"content-type": kind}, encryption=self._wanted.encryption)
+        await self._put(target, key, data, attributes)
 
 
 def _file(wanted: List) -> "_CsvFile | _ParquetFile":

@@ -29,6 +29,7 @@ class List(Struct, frozen=True, kw_only=True):
     """What a list is of and where it goes: one configuration that is enabled.
 
     ``fields`` are the optional ones in S3's order; ``all_versions`` includes noncurrent versions and delete markers.
+    ``encryption`` is that of its files, as attributes of objects have it; empty for what their bucket gives.
     """
 
     id: str
@@ -39,6 +40,7 @@ class List(Struct, frozen=True, kw_only=True):
     all_versions: bool = False
     weekly: bool = False
     fields: tuple[str, ...] = ()
+    encryption: dict[str, str] = {}
 
     def period(self, now_ns: int, day_ns: int) -> int:
         """Return the number of the day, or of the week, in which there is one list."""

@@ -408,6 +408,10 @@ WRONG = {
             "MalformedXML",
             {"Destination": {"S3BucketDestination": DESTINATION | {"Format": "CSV", "Encryption": {}}}},
         ),
+        *(
+            ("InvalidArgument", {"Destination": {"S3BucketDestination": DESTINATION | {"Format": "CSV"} | encryption}})
+            for encryption in ({"Encryption": {"SSEKMS": {"KeyId": name}}} for name in ("", "a\nb", "k" * 2049))
+        ),
     ],
     "bucket_metrics_configuration": [
         ("MalformedXML", {"Filter": {}}),
