@@ -130,7 +130,7 @@ INVENTORY = numbered_document(
 )
 
 
-def lister(store: Store) -> Callable[[Bucket, str, bytes, str], Awaitable[None]]:
+def lister(store: Store) -> Callable[[Bucket, str, bytes, Attributes], Awaitable[None]]:
     """Return what stores the files of lists in a store."""
 
     async def put(bucket: Bucket, key: str, data: bytes, attributes: Attributes) -> None:
