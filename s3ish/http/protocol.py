@@ -14,6 +14,7 @@ import httptools
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from s3ish.errors import (
+    IncompleteBody,
     InvalidRequest,
     RequestHeaderSectionTooLarge,
     RequestTimeout,
@@ -112,6 +113,11 @@ class LimitedProtocol(HttpToolsProtocol):
             self._timer.cancel()
             self._timer = None
         super().connection_lost(exc)
+
+    def eof_received(self) -> None:
+        """Say of a body that has ended too early what is wrong with it: who sent it may have ended one side alone."""
+        if not self._in_headers and not self.cycle.response_complete:
+            self.refuse(IncompleteBody())
 
     def secure(self, version: str) -> None:
         """See ``Guarded``."""

@@ -621,17 +621,42 @@ async def test_the_answer_of_a_connection_that_makes_room_is_sent_before(answere
 
 # --- clients that go away --------------------------------------------------------------------------------------------
 
+FRAMINGS = [b"Content-Length: 100", b"Transfer-Encoding: chunked"]
+
 
 # case 109, case 110
-@pytest.mark.parametrize("half", [False, True])
-def test_a_client_that_leaves_in_a_body(server, half):
+@pytest.mark.parametrize("framing", FRAMINGS)
+def test_a_client_that_leaves_in_a_body(server, framing):
     with server.connect() as connection:
-        send(connection, request(b"Content-Length: 100", method=b"PUT", body=b"12345"))
-        if half:
-            connection.shutdown(socket.SHUT_WR)
-            assert b"200" not in receive_all(connection)
+        send(connection, request(framing, method=b"PUT", body=b"5\r\n123"))
     assert server.application.disconnected.wait(PATIENCE_SECONDS)
     assert server.application.requests == []
+
+
+# case 109
+@pytest.mark.parametrize("framing", FRAMINGS)
+def test_a_body_that_ends_too_early_is_refused(start, framing):
+    """A client that ends its own side alone can still read."""
+    server = start()
+    with server.connect() as connection:
+        send(connection, request(framing, method=b"PUT", body=b"5\r\n123"))
+        connection.shutdown(socket.SHUT_WR)
+        answer = receive_all(connection)
+    assert (status_of(answer), code_of(answer)) == (400, "IncompleteBody")
+    assert answer.count(b"HTTP/1.1 ") == 1
+    assert server.application.disconnected.wait(PATIENCE_SECONDS)
+    assert server.application.requests == []
+
+
+# case 109
+def test_a_body_of_a_later_request_that_ends_too_early_spoils_no_answer(start):
+    server = start()
+    with server.connect() as connection:
+        send(connection, request(b"Content-Length: 1", method=b"PUT", body=b"1"))
+        first = receive_answer(connection)
+        send(connection, request(b"Content-Length: 3", method=b"PUT", body=b"1"))
+        connection.shutdown(socket.SHUT_WR)
+        assert (status_of(first), code_of(receive_all(connection))) == (200, "IncompleteBody")
 
 
 # case 109
