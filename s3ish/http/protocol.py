@@ -288,6 +288,9 @@ class LimitedProtocol(HttpToolsProtocol):
 
     def _check_headers(self) -> S3Error | None:
         """Return what is wrong with them; else the length of the body is known, and whether a 100 is expected."""
+        version = self.parser.get_http_version()
+        if version == "1.0" and all(name != b"host" for name, _ in self.headers):
+            self.headers.append((b"host", self._address()))
         names, values = zip(*self.headers, strict=True) if self.headers else ((), ())
         section_bytes = 4 * len(names) + sum(map(len, names)) + sum(map(len, values))
         if section_bytes > self._limits.header_bytes or len(names) > MAX_HEADERS:
@@ -295,7 +298,6 @@ class LimitedProtocol(HttpToolsProtocol):
         last = dict(self.headers)
         coding, length = last.get(b"transfer-encoding"), last.get(b"content-length")
         repeated = names.count(b"transfer-encoding") > 1 or names.count(b"content-length") > 1
-        version = self.parser.get_http_version()
         self._expects_100 = b"expect" in last and version == "1.1" and _expects_100(self.headers)
         if version not in ("1.0", "1.1"):
             return InvalidRequest("The protocol must be HTTP/1.0 or HTTP/1.1.")
@@ -309,6 +311,13 @@ class LimitedProtocol(HttpToolsProtocol):
             return SlowDown()
         self._body_left = int(length or 0)
         return None
+
+    def _address(self) -> bytes:
+        """Return the address that the client connected to, as a Host header would name it."""
+        host, port = self.server or ("", None)
+        if port is None:
+            return b"localhost"
+        return f"[{host}]:{port}".encode() if ":" in host else f"{host}:{port}".encode()
 
     def _has_path(self) -> bool:
         """Whether the target is a path, which one in absolute form becomes (RFC 9112 section 3.2.2).

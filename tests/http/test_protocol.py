@@ -99,7 +99,7 @@ def test_chunked_framing(server, coding):
         request(b"Host: other"),
         request(b"Host: h"),
         request(b"host: h"),
-        b"GET /x HTTP/1.0\r\n\r\n",
+        b"GET /x HTTP/1.0\r\nHost: h\r\nHost: h\r\n\r\n",
         request(target=b"http://h/x", host=None),
         request(b"Host: h", target=b"http://h/x"),
         request(target=b"ftp://h/x"),
@@ -151,6 +151,32 @@ async def test_targets_in_absolute_form(target, host, path, query):
         assert [value for name, value in scope["headers"] if name == b"host"] == [host]
         assert (b"x", b"1") in scope["headers"]
     assert len(scopes) == 2
+
+
+# case 99
+@pytest.mark.parametrize(
+    ("sent", "address", "host"),
+    [
+        (b"GET /x HTTP/1.0\r\n\r\n", ("192.0.2.1", 9000), b"192.0.2.1:9000"),
+        (b"GET /x HTTP/1.0\r\n\r\n", ("::1", 9000), b"[::1]:9000"),
+        (b"GET /x HTTP/1.0\r\n\r\n", ("/run/socket", None), b"localhost"),
+        (b"GET http://h/x HTTP/1.0\r\n\r\n", ("192.0.2.1", 9000), b"h"),
+        (b"GET /x HTTP/1.0\r\nHost: h\r\n\r\n", ("192.0.2.1", 9000), b"h"),
+    ],
+)
+async def test_a_request_of_http_1_0_without_a_host_is_for_the_address_that_it_came_to(sent, address, host):
+    """Checks of HAProxy are such requests."""
+    scopes = []
+
+    async def application(scope, _receive, _send):
+        scopes.append(scope)
+
+    connection, _ = connection_of(application)
+    connection.server = address
+    connection.data_received(sent)
+    await asyncio.gather(*connection.tasks, return_exceptions=True)
+    connection.connection_lost(None)
+    assert [value for name, value in scopes[0]["headers"] if name == b"host"] == [host]
 
 
 # case 98, case 106, case 107, case 108
