@@ -20,6 +20,7 @@ from s3ish.api.context import KeyOutcome
 from s3ish.api.own_objects import put_own
 from s3ish.api.subresources import type_of
 from s3ish.auth.mismatch import without_keys
+from s3ish.auth.principals import Principal
 from s3ish.errors import NoSuchBucket, S3Error
 from s3ish.model import Attributes, Bucket
 from s3ish.objects.store import Store
@@ -188,14 +189,13 @@ def _line_of_key(call: RequestRecord, bucket: Bucket, now: datetime, host_id: st
 def _line(
     call: RequestRecord, bucket: Bucket, now: datetime, operation: str, key: str, middle: tuple[str, ...]
 ) -> bytes:
-    principal = call.principal
     version, auth = _signature(call)
     fields = (
         bucket.owner.id,
         bucket.name,
         f"[{now:%d/%b/%Y:%H:%M:%S +0000}]",
         call.origin.client or "-",
-        "-" if principal.is_anonymous else principal.owner.id,
+        _requester(call.principal),
         call.request_id,
         operation,
         key,
@@ -209,6 +209,15 @@ def _line(
         "-",
     )
     return (" ".join(fields) + "\n").encode("ascii", "replace")
+
+
+def _requester(principal: Principal) -> str:
+    """Return what S3 calls who asked: an account by its canonical id, whoever acts in one by an ARN."""
+    if principal.is_anonymous:
+        return "-"
+    if principal.is_of_account or principal.names:
+        return _plain(principal.arn).replace(" ", "%20")
+    return principal.owner.id
 
 
 def operation_of(call: RequestRecord) -> str:

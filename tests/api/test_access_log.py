@@ -1,11 +1,13 @@
 """Access logs of buckets: what is requested of a bucket stands in objects of another one."""
 
+import json
 import re
 import shlex
 
 import pytest
 
 from tests.api.conftest import SITES
+from tests.api.iam_support import allowing, client, of_session
 from tests.waiting import wait_until
 
 KEY = re.compile(r"logs/\d{4}-\d\d-\d\d-\d\d-\d\d-\d\d-[0-9A-F]{16}")
@@ -103,6 +105,20 @@ def test_operations_have_their_names(raw, logged, log_of, method, path, operatio
     answer = raw(method, f"/{bucket}{path}", b"body" if method == "PUT" else b"")
     fields = log_of(target, answer.headers["x-amz-request-id"])
     assert (fields[6], fields[9], fields[10]) == (operation, status, error)
+
+
+def test_users_and_sessions_are_named_and_not_their_account(server, logged, log_of, new_user):
+    """All of an account have its canonical id, which would not tell them apart."""
+    bucket, target = logged()
+    everything = [allowing("s3:*", ["*"]), allowing("sts:*", ["*"])]
+    name, keys = new_user(json.dumps({"Version": "2012-10-17", "Statement": everything}))
+    user, session = client(server, "s3", keys), client(server, "sts", keys).get_federation_token
+    guest = session(Name="guest", Policy=json.dumps({"Version": "2012-10-17", "Statement": everything[:1]}))
+    asked = user.list_objects_v2(Bucket=bucket)["ResponseMetadata"]["RequestId"]
+    assert log_of(target, asked)[4] == f"arn:aws:iam::000000000000:user/{name}"
+    visit = of_session(server, "s3", guest["Credentials"])
+    asked = visit.list_objects_v2(Bucket=bucket)["ResponseMetadata"]["RequestId"]
+    assert log_of(target, asked)[4] == "arn:aws:sts::000000000000:federated-user/guest"
 
 
 def test_refusals_and_strangers_are_logged(raw, presign, s3, logged, log_of):
