@@ -35,13 +35,22 @@ class KeyOutcome(Struct, frozen=True):
     error: str = ""
 
 
+class SourceRead(Struct, frozen=True):
+    """What a copy has read: the bucket, the key, the version where there are some, and the size in bytes."""
+
+    bucket: Bucket
+    key: str
+    version_id: str
+    size: int
+
+
 class Context(Struct):
     """One call.
 
     ``bucket`` is the bucket of the request's target, checked to exist where the operation needs it; ``scheme`` that of
     the URL that the client asked for, ``operation`` the name of what it asked for; ``host_id``
     names the server, ``targets`` are those of notifications and of replication, and ``names`` tells who
-    policies mean. ``each`` says what became of each key of a batch.
+    policies mean. ``each`` says what became of each key of a batch, or what a copy has read.
     """
 
     store: Store
@@ -56,7 +65,7 @@ class Context(Struct):
     host_id: str = ""
     targets: Targets = NO_TARGETS
     names: Names = NO_NAMES
-    each: list[KeyOutcome] = []
+    each: list[KeyOutcome | SourceRead] = []
 
     @property
     def headers(self) -> Mapping[str, str]:

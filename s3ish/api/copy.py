@@ -11,7 +11,7 @@ from s3ish.api.acl import owner_and_acl
 from s3ish.api.authorize import check_owner
 from s3ish.api.checksum_headers import chosen_algorithm
 from s3ish.api.comparing import read_compared
-from s3ish.api.context import Context
+from s3ish.api.context import Context, SourceRead
 from s3ish.api.customer_keys import CustomerKey, check_key, source_key_of
 from s3ish.api.encrypting import Encryption, encodings_with, encrypted, keys_of
 from s3ish.api.lifecycle import shown_expiry
@@ -224,7 +224,9 @@ async def find_source(
         if_unmodified_since=request.copy_source_if_unmodified_since,
     ).check(version, now_ns, copy=True)
     archive.check_readable(version, now_ns, copy=True)
-    return version, version.id if held.record.versioning else None
+    source_id = version.id if held.record.versioning else None
+    context.each[:] = [SourceRead(held.record, name, source_id or "", version.size)]
+    return version, source_id
 
 
 def _refuse_idle_copy(request: CopyObjectRequest, source: Version) -> None:

@@ -16,7 +16,7 @@ import structlog
 from msgspec import Struct
 
 from s3ish.api.access_log import LOGGING, LoggingEnabled, grants_of
-from s3ish.api.context import KeyOutcome
+from s3ish.api.context import KeyOutcome, SourceRead
 from s3ish.api.own_objects import put_own
 from s3ish.api.subresources import type_of
 from s3ish.auth.mismatch import without_keys
@@ -40,6 +40,8 @@ _DAY = "%Y-%m-%d"
 _RESOURCES = {"legal-hold": "LEGAL_HOLD", "retention": "RETENTION"}
 """What S3 calls what a query key selects, where its errors call it something else."""
 _COPIES = {"CopyObject": "REST.COPY.OBJECT", "UploadPartCopy": "REST.COPY.PART"}
+_SOURCES = {"CopyObject": "REST.COPY.OBJECT_GET", "UploadPartCopy": "REST.COPY.PART_GET"}
+"""What S3 calls the reading of what they copy."""
 _OF_BATCH = "BATCH.DELETE.OBJECT"
 """What S3 calls the deletion of each key of a batch."""
 _SECRETS = re.compile(r"(?i)\b((?:x-amz-)?(?:signature|security-token)=)[^&]*")
@@ -75,28 +77,35 @@ class AccessLog:
         self._delivering = asyncio.Lock()
 
     def note(self, call: RequestRecord, bucket: Bucket, written: Written | None, seconds: float, host_id: str) -> None:
-        """Gather the line of a request that has ended, if its bucket has a log.
+        """Gather the line of a request that has ended, if its bucket has a log, and that of what it copied.
 
         Args:
             written: its answer, if there was one.
             seconds: how long it took.
         """
-        status = LOGGING.of(bucket)
-        if status is None or status.enabled is None:
+        enabled = _log_of(bucket)
+        if enabled is None and not call.each:
             return
         now = self._store.clock.service_now() - timedelta(seconds=seconds)
-        lines = [line_of(call, bucket, written, now, seconds, host_id)]
-        lines += [_line_of_key(call, bucket, now, host_id, outcome) for outcome in call.each]
+        if enabled:
+            lines = [line_of(call, bucket, written, now, seconds, host_id)]
+            keys = [each for each in call.each if isinstance(each, KeyOutcome)]
+            lines += [_line_of_key(call, bucket, now, host_id, outcome) for outcome in keys]
+            self._gather(bucket, enabled, now, lines)
+        for source in call.each:
+            if isinstance(source, SourceRead) and (enabled := _log_of(source.bucket)):
+                self._gather(source.bucket, enabled, now, [_line_of_source(call, source, now, host_id)])
+
+    def _gather(self, bucket: Bucket, enabled: LoggingEnabled, now: datetime, lines: list[bytes]) -> None:
         size = sum(map(len, lines))
         if self._size + size > MAX_PENDING_BYTES:
             self._lost += len(lines)
             return
         day = now.strftime(_DAY)
-        place = (bucket.name, bucket.documents[LOGGING.name], day if _by_event(status.enabled) else "")
+        place = (bucket.name, bucket.documents[LOGGING.name], day if _by_event(enabled) else "")
         pending = self._pending.get(place)
         if pending is None:
-            since = self._store.clock.monotonic()
-            pending = self._pending[place] = _Pending(bucket, status.enabled, day, since, [])
+            pending = self._pending[place] = _Pending(bucket, enabled, day, self._store.clock.monotonic(), [])
         pending.lines += lines
         pending.size += size
         self._size += size
@@ -144,6 +153,11 @@ class AccessLog:
         return f"{enabled.prefix}{folder}/{at:%Y-%m-%d-%H-%M-%S}-{unique}"
 
 
+def _log_of(bucket: Bucket) -> LoggingEnabled | None:
+    status = LOGGING.of(bucket)
+    return status.enabled if status else None
+
+
 def _by_event(enabled: LoggingEnabled) -> bool:
     """Whether the keys of log objects name the day of the requests, not that of the delivery."""
     form = enabled.key_format.partitioned if enabled.key_format else None
@@ -184,6 +198,13 @@ def _line_of_key(call: RequestRecord, bucket: Bucket, now: datetime, host_id: st
     rest = (str(outcome.status), outcome.error or "-", "-", "-", "-", "-", '"-"', '"-"')
     version = _plain(outcome.version_id) or "-"
     return _line(call, bucket, now, _OF_BATCH, quote(outcome.key) or "-", ('"-"', *rest, version, host_id))
+
+
+def _line_of_source(call: RequestRecord, source: SourceRead, now: datetime, host_id: str) -> bytes:
+    """Return the line that the log of its source has of a copy: what is of the request stands in the other one."""
+    operation = _SOURCES[call.operation_name]
+    rest = ("200", "-", "-", str(source.size), "-", "-", '"-"', '"-"', source.version_id or "-", host_id)
+    return _line(call, source.bucket, now, operation, quote(source.key), ('"-"', *rest))
 
 
 def _line(

@@ -7,7 +7,7 @@ from urllib.parse import unquote
 
 from msgspec import Struct, field
 
-from s3ish.api.context import KeyOutcome
+from s3ish.api.context import KeyOutcome, SourceRead
 from s3ish.api.operation import Operation
 from s3ish.auth.authenticator import UNSIGNED, Authentication
 from s3ish.auth.condition_keys import Circumstances
@@ -59,7 +59,7 @@ class RequestRecord(Struct, kw_only=True):
     reason: str = ""  # why it was refused, which the client does not learn
     decided_by: str = ""  # what gave the operation's right
     body: RequestBody | None = None
-    each: list[KeyOutcome] = []  # of a batch
+    each: list[KeyOutcome | SourceRead] = []  # of a batch, or what a copy has read
     cut_off: bool = False  # the server stops and waits no longer
     status: int = 0
     progress: respond.Progress = field(default_factory=respond.Progress)

@@ -224,3 +224,36 @@ def test_each_key_of_a_batch_has_a_line_of_its_own(s3, logged):
         ],
     ]
     assert {tuple(line[:3]) for line in lines()} == {("127.0.0.1", "s3ish-root", request_id)}
+
+
+def test_the_log_of_its_source_has_a_line_of_a_copy(s3, new_bucket, logged, log_of):
+    bucket, target = logged()
+    s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
+    version = s3.put_object(Bucket=bucket, Key="a b", Body=b"12345")["VersionId"]
+    other = new_bucket()
+    source = {"Bucket": bucket, "Key": "a b"}
+    upload = s3.create_multipart_upload(Bucket=other, Key="k")["UploadId"]
+    for operation, answer in (
+        ("REST.COPY.OBJECT_GET", s3.copy_object(Bucket=other, Key="k", CopySource=source)),
+        (
+            "REST.COPY.PART_GET",
+            s3.upload_part_copy(Bucket=other, Key="k", UploadId=upload, PartNumber=1, CopySource=source),
+        ),
+    ):
+        fields = log_of(target, answer["ResponseMetadata"]["RequestId"])
+        assert (fields[1], len(fields)) == (bucket, 26)
+        assert fields[6:18] == [operation, "a%20b", "-", "200", "-", "-", "5", "-", "-", "-", "-", version]
+        assert [fields[4], fields[19], fields[21]] == ["s3ish-root", "SigV4", "AuthHeader"]
+
+
+def test_both_lines_of_a_copy_within_a_bucket_stand_in_its_log(s3, logged):
+    bucket, target = logged()
+    s3.put_object(Bucket=bucket, Key="a", Body=b"1")
+    answer = s3.copy_object(Bucket=bucket, Key="b", CopySource={"Bucket": bucket, "Key": "a"})
+    request_id = answer["ResponseMetadata"]["RequestId"]
+
+    def lines():
+        return [line.partition("]")[2].split()[3:5] for line in _lines(s3, target) if request_id in line]
+
+    wait_until(lambda: len(lines()) == 2)
+    assert sorted(lines()) == [["REST.COPY.OBJECT", "b"], ["REST.COPY.OBJECT_GET", "a"]]
