@@ -67,6 +67,16 @@ class Authentication(Struct, frozen=True):
     signature: str = ""
     signed_at: datetime | None = None
 
+    @property
+    def presigned_payload(self) -> str:
+        """The digest of the body that Version 4 has signed in a query, or what stands for none; empty elsewhere.
+
+        https://docs.aws.amazon.com/AmazonS3/latest/API/bucket-policy-s3-sigv4-conditions.html
+        """
+        if self.way != QUERY or self.signature != ALGORITHM:
+            return ""
+        return self.payload.sha256 or PayloadMode.UNSIGNED.value
+
 
 UNSIGNED = Authentication(None, Payload(PayloadMode.UNSIGNED))
 """Of a request that carries no signature."""

@@ -40,6 +40,7 @@ class Circumstances(Struct, frozen=True):
     ``creates`` is whether it makes an object, or a part of one; None where it does neither.
     ``existing_tags`` are those of the object that the request is about, ``bucket_tags`` those of its bucket that count,
     ``further`` are values of further keys, by their names in lower case: they hold where the request has others.
+    ``payload`` is the digest of the body that a presigned request has, or what stands for it; no header says it.
     """
 
     headers: Mapping[str, str]
@@ -56,6 +57,7 @@ class Circumstances(Struct, frozen=True):
     existing_tags: Tags = ()
     bucket_tags: Tags = ()
     further: Tags = ()
+    payload: str = ""
 
 
 _LISTING = frozenset(("listbucket", "listbucketversions"))
@@ -337,6 +339,7 @@ _KEYS: dict[str, Callable[[Principal, Circumstances], tuple[str, ...]]] = {
     "s3:signatureversion": _signed(lambda c: c.signature),
     "s3:tlsversion": lambda _, c: _one(c.tls),
     "s3:versionid": _query("versionId"),
+    "s3:x-amz-content-sha256": lambda _, c: _one(c.payload or c.headers.get("x-amz-content-sha256")),
 }
 _FAMILIES: dict[str, Callable[[Principal, Circumstances], Tags]] = {
     "aws:principaltag": lambda p, _: p.tags,

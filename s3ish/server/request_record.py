@@ -145,6 +145,7 @@ class RequestRecord(Struct, kw_only=True):
             identity.way,
             region,
             operation.creates if operation else None,
+            payload=identity.presigned_payload,
         )
 
     def line(self, seconds: float) -> RequestLine:

@@ -169,6 +169,7 @@ def is_denied(call, **arguments):
         ("StringEquals", "s3:authType", "REST-HEADER", {"header 2", "header 4"}),
         ("StringEquals", "s3:authType", "REST-QUERY-STRING", {"url 2", "url 4"}),
         ("StringEquals", "s3:authType", "POST", {"form 2", "form 4"}),
+        ("StringEquals", "s3:x-amz-content-sha256", "UNSIGNED-PAYLOAD", {"url 4"}),
         ("NumericLessThan", "s3:signatureAge", "60000", {f"{way} {n}" for way in WAYS for n in (2, 4)}),
         ("NumericEquals", "s3:signatureAge", "0", {"header 2", "url 2", "form 2"}),
         ("NumericGreaterThan", "s3:signatureAge", "60000", set()),

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from s3ish.auth import sigv4
+from s3ish.auth.authenticator import Authentication
 from s3ish.auth.payload import Payload, PayloadMode
 from s3ish.errors import S3Error
 from s3ish.wire.chunked import ChunkedDecoder
@@ -79,6 +80,20 @@ def test_what_botocore_presigns_is_accepted(method, key, query, headers, expires
     assert found.user == user
     assert found.way == "REST-QUERY-STRING"
     assert found.payload == Payload(PayloadMode.UNSIGNED)
+
+
+@pytest.mark.parametrize(
+    ("way", "signature", "payload", "told"),
+    [
+        ("REST-QUERY-STRING", sigv4.ALGORITHM, Payload(PayloadMode.UNSIGNED), UNSIGNED),
+        ("REST-QUERY-STRING", sigv4.ALGORITHM, Payload(PayloadMode.SIGNED, "ab" * 32), "ab" * 32),
+        ("REST-QUERY-STRING", "AWS", Payload(PayloadMode.UNSIGNED), ""),
+        ("REST-HEADER", sigv4.ALGORITHM, Payload(PayloadMode.SIGNED, "ab" * 32), ""),
+        ("POST", sigv4.ALGORITHM, Payload(PayloadMode.UNSIGNED), ""),
+    ],
+)
+def test_what_a_signature_in_a_query_says_of_the_body(way, signature, payload, told):
+    assert Authentication(ALICE, payload, way, signature=signature).presigned_payload == told
 
 
 @pytest.mark.parametrize(

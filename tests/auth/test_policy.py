@@ -489,6 +489,7 @@ KEYS = [
     ("s3:x-amz-storage-class", "GLACIER", {"headers": {"x-amz-storage-class": "GLACIER"}}),
     ("s3:x-amz-server-side-encryption", "AES256", {"headers": {"x-amz-server-side-encryption": "AES256"}}),
     ("s3:x-amz-content-sha256", "UNSIGNED-PAYLOAD", {"headers": {"x-amz-content-sha256": "UNSIGNED-PAYLOAD"}}),
+    ("s3:x-amz-content-sha256", "UNSIGNED-PAYLOAD", {"payload": "UNSIGNED-PAYLOAD"}),
     ("s3:x-amz-copy-source", "b/k", {"headers": {"x-amz-copy-source": "b/k"}}),
     ("s3:x-amz-copy-source", "b/a k", {"headers": {"x-amz-copy-source": "/b/a%20k?versionId=v"}}),
     ("s3:x-amz-copy-source", "b/a k+", {"headers": {"x-amz-copy-source": "b/a+k%2B"}}),
