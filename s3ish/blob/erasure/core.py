@@ -93,7 +93,7 @@ class ErasureCore:
         self.report = on_damage
         self._work = CoderWork(clock)
         self.coder: Coder = TimedCoder(coder(settings.code, settings.k, settings.m), self._work)
-        self.watch = Watchdog(volumes, offload, on_state)
+        self.watch = Watchdog(volumes, offload, on_state, clock.now_ns)
         self.flusher = Flusher(volumes, self.run)
         self.hold = Hold(max(HELD_BYTES, 16 * settings.stripe_bytes))  # so that who reads alone reads whole stripes
         self.lazy = len(volumes) == 1

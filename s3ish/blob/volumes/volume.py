@@ -9,10 +9,10 @@ import ctypes
 import errno
 import os
 import stat
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 
-from s3ish.blob.protocol import Buffer, Corrupt, Missing, VolumeError, VolumesFull
+from s3ish.blob.protocol import BlobError, Buffer, Corrupt, Missing, VolumeError, VolumesFull
 from s3ish.blob.volumes import page_cache
 from s3ish.blob.volumes.calls import NO_ROOM, Calls
 from s3ish.blob.volumes.folders import Folders
@@ -400,11 +400,16 @@ class Volume:
         with self.calls.to("a probe"):
             write_and_remove(self._root)
 
-    def try_again(self) -> None:
-        """Let calls in again as soon as the volume answers. Its thread waits as long as that takes."""
+    def try_again(self, now: Callable[[], int]) -> None:
+        """Let calls in again as soon as the volume answers. Its thread waits as long as that takes.
+
+        It is behind from then on: what was to be removed meanwhile the index alone knows, and that may be lost.
+        """
         with suppress(OSError):  # that is an answer, too
             write_and_remove(self._root)
         self.calls.hung = False
+        with suppress(BlobError):
+            self.marks.fall_behind(now())
         while self._unclosed:
             os.close(self._unclosed.pop())
 

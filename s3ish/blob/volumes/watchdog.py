@@ -11,6 +11,7 @@ https://www.kernel.org/doc/html/latest/scsi/scsi_eh.html tells what the kernel d
 import asyncio
 from collections import Counter
 from collections.abc import Callable
+from functools import partial
 
 from s3ish.blob.volumes.calls import Call
 from s3ish.blob.volumes.volume import Volume
@@ -33,10 +34,13 @@ class Watchdog:
     Args:
         on_state: called with the position and state of a volume that has begun or ceased to answer, or takes no more
             writes.
+        now: returns the time in nanoseconds.
     """
 
-    def __init__(self, volumes: Volumes, offload: ThreadPool, on_state: Callable[[int, str], None]) -> None:
-        self._volumes, self._offload, self._on_state = volumes, offload, on_state
+    def __init__(
+        self, volumes: Volumes, offload: ThreadPool, on_state: Callable[[int, str], None], now: Callable[[], int]
+    ) -> None:
+        self._volumes, self._offload, self._on_state, self._now = volumes, offload, on_state, now
         self._seen: Counter[tuple[Call, int]] = Counter()
         self._rest: Counter[Volume] = Counter()
         self._trying: dict[Volume, OwnThread] = {}
@@ -84,4 +88,4 @@ class Watchdog:
         if self._rest[volume] > 0 or volume.calls.stuck:
             return
         if volume not in self._trying or self._trying[volume].ended:
-            self._trying[volume] = OwnThread(f"try-volume-{volume.position}", volume.try_again)
+            self._trying[volume] = OwnThread(f"try-volume-{volume.position}", partial(volume.try_again, self._now))

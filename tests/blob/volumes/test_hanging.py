@@ -4,6 +4,7 @@ import asyncio
 import os
 import threading
 import time
+from contextlib import suppress
 
 import pytest
 
@@ -102,6 +103,25 @@ async def test_writes_go_on_without_the_drive_and_are_repaired_when_it_is_back(s
         assert health.readable
         assert health.whole or (health.repaired and health.volumes == (position,))
         assert (await store.check(ref, repair=False)).whole
+
+
+@pytest.mark.parametrize("size", [SMALL, LARGE])
+async def test_what_was_removed_meanwhile_is_removed_though_the_index_is_lost(store, drives, size):  # cases 29, 160
+    """That the drive is to remove it as well stands in the index alone."""
+    position = 1
+    refs = [await put(store, sample(size), home=f"b/{number}") for number in range(6)]
+    drives.hang(root(store, position))
+    for ref in refs:
+        with suppress(Unwritable):
+            await store.delete(ref)
+    await answers_again(store, drives, position)
+    later = await put(store, sample(size), home="b/later")
+    await until(store.volumes.at(position).marks.behind)
+    store.volumes.look_behind()
+    found = {blob.ref.id: blob.outdated async for blob in store.scan()}
+    assert found.pop(later.id) is False
+    assert found, "the first removal alone was under way"
+    assert found == {ref.id: True for ref in refs if ref.id in found}
 
 
 @pytest.mark.parametrize("name", ["fsync", "rename"])
