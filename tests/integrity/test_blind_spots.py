@@ -256,6 +256,34 @@ async def test_a_sidecar_that_is_damaged_beyond_use_is_a_gap(store, world):
     assert await strays(store) == [lost.blob.id]
 
 
+async def test_an_empty_sidecar_of_what_was_never_sealed_is_no_gap(store, world):
+    """A cut of the power, or a drive that did not answer, may leave it so. It would be a gap for ever."""
+    left = await put(store, "left", sample(1500))
+    first, *others = sidecars_of(world, left.blob)
+    os.truncate(first, 0)
+    for path in others:
+        shutil.rmtree(os.path.dirname(path))
+    store, found = await rebuilt(world)
+    assert not found["unreadable"]
+    assert await clean_up(store) == 1
+    assert await strays(store) == []
+    assert not os.path.exists(first)
+
+
+async def test_an_empty_sidecar_on_one_volume_is_a_gap(tmp_path):
+    """There an object is acknowledged before its sidecar is flushed."""
+    world = World(tmp_path, volumes=1)
+    store = world.open()
+    await make_bucket(store)
+    lost = await put(store, "lost", sample(1500))
+    os.truncate(*sidecars_of(world, lost.blob), 0)
+    store, found = await rebuilt(world)
+    assert found["unreadable"] == 1
+    assert await clean_up(store) == 0
+    assert await strays(store) == [lost.blob.id]
+    await world.close()
+
+
 async def test_very_many_gaps_are_one(store, world, monkeypatch):
     monkeypatch.setattr(module, "MOST", 2)
     versions = [await put(store, f"k{number}", sample(1500)) for number in range(4)]

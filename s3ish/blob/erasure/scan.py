@@ -11,7 +11,7 @@ from functools import partial
 from itertools import chain, groupby, islice
 from typing import Any, NamedTuple
 
-from s3ish.blob.erasure.sidecar import Sidecar
+from s3ish.blob.erasure.sidecar import Sidecar, Unwritten
 from s3ish.blob.erasure.sidecar_copies import Copies, mend, newest, read_copies
 from s3ish.blob.protocol import Away, BlobError, Corrupt, Missing, OutOfReach, Sealed, Unread, VolumeError
 from s3ish.blob.volumes.volume_set import Volumes
@@ -147,9 +147,13 @@ class Scan:
         return Found(blob, sidecar, complete=len(having) > min(sidecar.ref.m, len(meant) - 1), outdated=outdated)
 
     def _verdict(self, copies: Copies) -> BlobError | None:
-        """Return why no copy of a sidecar could be read; OutOfReach if more volumes fail than may be lost."""
+        """Return why no copy of a sidecar could be read; OutOfReach if more volumes fail than may be lost.
+
+        An empty one on several volumes never was one: they flush it before the blob is sealed.
+        """
+        absent = Missing if len(self._volumes) == 1 else (Missing, Unwritten)
         failures = (copy for copy in copies.values() if isinstance(copy, BlobError))
-        error = next((failure for failure in failures if not isinstance(failure, Missing)), None)
+        error = next((failure for failure in failures if not isinstance(failure, absent)), None)
         self._failing |= {position for position, copy in copies.items() if isinstance(copy, VolumeError)}
         if error and len(self._failing | self._lost.keys()) > self._tolerated:
             return OutOfReach(str(error))

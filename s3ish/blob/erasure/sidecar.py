@@ -61,6 +61,10 @@ class Sidecar(msgspec.Struct, frozen=True):
     others: Mapping[str, Raw] = {}
 
 
+class Unwritten(Corrupt):
+    """The file was made, but what it should say was never flushed."""
+
+
 def encode(sidecar: Sidecar) -> bytes:
     """Return the file's text. Raises ValueError if the content is no JSON or the whole is too long."""
     try:
@@ -81,6 +85,8 @@ def encode(sidecar: Sidecar) -> bytes:
 
 def decode(text: bytes, blob: str) -> Sidecar:
     """Return what a file says, which must be about the blob of that id. Raises Corrupt, NewerFormat."""
+    if not text:
+        raise Unwritten(f"the sidecar of {blob} is empty")
     head = _HEAD.match(text)
     if not head:
         raise Corrupt(f"the sidecar of {blob} is damaged: it does not begin as one")
