@@ -6,6 +6,7 @@ can tell: which version is current, where the null version is, which parts have 
 
 from collections import Counter
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 
 import structlog
 
@@ -210,14 +211,26 @@ async def _settled(store: Store, group: list[Held[Version]], found: Counter[str]
     for stale in group:
         if stale not in kept:
             found["orphans"] += 1
-            unowned = [ref for ref in blobs_of(stale.record) if ref.id not in owned and not gaps.cover(ref.id)]
-            changes += [VERSIONS.drop(stale.key), *drop_blobs(map(Garbage, unowned))]
+            unowned = [ref for ref in blobs_of(stale.record) if ref.id not in owned]
+            garbage = [ref for ref in unowned if not gaps.cover(ref.id)]
+            changes += [VERSIONS.drop(stale.key), *drop_blobs(map(Garbage, garbage))]
+            if stale.record.blob in unowned and stale.record.blob not in garbage:
+                await _unseal(store, stale.record.blob)
     changes.append(CURRENT.show(kept[0].record))
     changes += [row for held in kept for row in coming(held.record, store.clock.service_ns())]
     changes += [NULLS.cover(held.record) for held in kept[1:] if held.record.id == NULL_VERSION]
     for held in kept:
         changes += await _end_upload(store, held.record)
     return changes
+
+
+async def _unseal(store: Store, ref: BlobRef) -> None:
+    """Have no later rebuild take for current what was replaced, but stays: what could not be read may name its bytes.
+
+    Where a volume does not let that be done, those that do say it to the later one.
+    """
+    with suppress(BlobError):
+        await store.blobs.unseal(ref)
 
 
 async def _without_stale(store: Store, group: list[Held[Version]], *, versioned: bool) -> list[Held[Version]]:

@@ -4,6 +4,7 @@ import os
 import shutil
 from contextlib import contextmanager
 from itertools import count
+from pathlib import Path
 
 import pytest
 
@@ -29,6 +30,7 @@ from tests.objects.support import (
     make_bucket,
     outcome,
     put,
+    remove,
     sample,
     sealed,
     strays,
@@ -282,6 +284,56 @@ async def test_an_empty_sidecar_on_one_volume_is_a_gap(tmp_path):
     assert await clean_up(store) == 0
     assert await strays(store) == [lost.blob.id]
     await world.close()
+
+
+@contextmanager
+def left_on_the_drives(world, ref):
+    """Have what is removed meanwhile be there as before."""
+    files = {path: Path(path).read_bytes() for path in world.files_of(ref)}
+    yield
+    for path, data in files.items():
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        Path(path).write_bytes(data)
+
+
+@pytest.mark.parametrize("size", [10, 1500])
+@pytest.mark.parametrize("away", [False, True])
+async def test_what_was_replaced_does_not_come_back_when_a_gap_kept_it_and_its_successor_is_deleted(
+    store, world, size, away
+):
+    """The remedy for a gap is another rebuild."""
+    old = await put(store, "k", sample(size))
+    with left_on_the_drives(world, old.blob):
+        damaged = await put(store, "k", sample(size, 2))
+        with left_on_the_drives(world, damaged.blob):
+            await put(store, "k", sample(size, 3))
+    for path in sidecars_of(world, damaged.blob):
+        os.truncate(path, 50)
+    root = world.volume_roots[old.blob.volumes[0]]
+    if away:
+        await end_of_start(store, world)
+        os.rename(root, f"{root}.away")
+    store, found = await rebuilt(world, missing=int(away))
+    assert found["unreadable"] == 1
+    assert await get(store, "k") == sample(size, 3)
+    await remove(store, "k")
+    assert await clean_up(store) == 0
+    assert old.blob.id in await strays(store), "what could not be read may name it"
+    if away:
+        await end_of_start(store, world)
+        os.rename(f"{root}.away", root)
+    store, _ = await rebuilt(world)
+    assert await keys_of(store) == []
+    for path in sidecars_of(world, damaged.blob):
+        os.unlink(path)
+    store, _ = await rebuilt(world)
+    await clean_up(store)
+    assert await strays(store) == []
+
+
+async def end_of_start(store, world):
+    """Have the volumes within reach see a start."""
+    store.blobs.volumes.write_generation(store.blobs.volumes.generation + 1, world.clock.now_ns())
 
 
 async def test_very_many_gaps_are_one(store, world, monkeypatch):

@@ -11,6 +11,7 @@ from functools import partial
 from itertools import chain, groupby, islice
 from typing import Any, NamedTuple
 
+from s3ish.blob.erasure import sidecar as sidecars
 from s3ish.blob.erasure.sidecar import Sidecar, Unwritten
 from s3ish.blob.erasure.sidecar_copies import Copies, mend, newest, read_copies
 from s3ish.blob.protocol import Away, BlobError, Corrupt, Missing, OutOfReach, Sealed, Unread, VolumeError
@@ -143,8 +144,17 @@ class Scan:
         lacking = meant.difference(positions, self._lost, self._volumes.away)
         written = sidecar.revision
         doubtful = all(self._volumes.may_lack_removal(position, written) for position in having)
+        if doubtful:
+            lacking |= {position for position in meant.intersection(positions) if self._is_unsealed(blob, position)}
         outdated = doubtful and any(self._volumes.must_hold(position, written) for position in lacking)
         return Found(blob, sidecar, complete=len(having) > min(sidecar.ref.m, len(meant) - 1), outdated=outdated)
+
+    def _is_unsealed(self, blob: str, position: int) -> bool:
+        try:
+            names = self._volumes.at(position).names(blob)
+        except BlobError:
+            return False
+        return sidecars.UNSEALED in names and sidecars.NAME not in names
 
     def _verdict(self, copies: Copies) -> BlobError | None:
         """Return why no copy of a sidecar could be read; OutOfReach if more volumes fail than may be lost.
