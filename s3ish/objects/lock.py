@@ -70,7 +70,8 @@ def no_looser(lock: Lock | None, wanted: Lock | None, now_ns: int) -> Lock | Non
     """
     if lock is None or wanted is None:
         return lock or wanted
-    keeps = is_retained(lock, now_ns) and _loosens(lock, wanted)
+    own = replace(lock, mode=wanted.mode) if wanted.mode == "COMPLIANCE" else lock  # which is the stricter mode
+    keeps = is_retained(lock, now_ns) and _loosens(own, wanted)
     hold = lock.legal_hold or wanted.legal_hold
     if hold is None:
         hold = lock.legal_hold  # one that was taken off shows as such

@@ -397,6 +397,9 @@ HELD = Lock(mode="COMPLIANCE", until_ns=10**19 - 1, legal_hold=True)
         (replace(HELD, until_ns=5), Lock(), Lock(legal_hold=True)),
         (None, HELD, HELD),
         (Lock(mode="COMPLIANCE", until_ns=4 * 10**18), HELD, HELD),
+        (Lock(mode="GOVERNANCE", until_ns=4 * 10**18), HELD, HELD),
+        (Lock(mode="GOVERNANCE", until_ns=HELD.until_ns), HELD, HELD),
+        (replace(HELD, mode="GOVERNANCE"), Lock(mode="COMPLIANCE", until_ns=5), replace(HELD, mode="GOVERNANCE")),
     ],
 )
 async def test_what_holds_a_replica_is_not_loosened_by_its_source(store, mirrored, own, given, left):
