@@ -370,12 +370,12 @@ async def put_object_retention(context: Context, request: PutRetentionRequest) -
     bypass = await may_bypass(context, request.bucket, request.key, request.bypass)
 
     def change(version: Version) -> Version:
-        return replace(
-            version,
-            attributes=replace(
-                version.attributes, lock=lock.with_retention(version.attributes.lock, wanted, now_ns, bypass=bypass)
-            ),
-        )
+        own = version.attributes
+        if request.replica is not None:  # the source says so: what is stricter counts
+            kept = lock.no_looser(own.lock, wanted, now_ns)
+        else:
+            kept = lock.with_retention(own.lock, wanted, now_ns, bypass=bypass)
+        return replace(version, attributes=replace(own, lock=kept))
 
     await versions.amend_version(
         context.store, request.bucket, request.key, request.version_id, change, cause=cause_of(context, request)

@@ -1,6 +1,7 @@
 """Replicas that another server sends: who may make them, and what they can be."""
 
 import base64
+import hashlib
 import json
 import time
 
@@ -249,3 +250,30 @@ def test_a_body_that_is_not_what_it_claims_makes_no_replica(raw, s3, versioned, 
     headers = identity(version_id, **{"x-amz-checksum-crc32": "AAAAAA=="})
     assert raw("PUT", f"/{versioned}/a", b"data", headers).outcome == (400, "BadDigest")
     assert seen(s3, versioned) == []
+
+
+def test_a_replica_has_the_stricter_retention_of_its_source_and_never_a_looser_one(raw, s3, new_bucket, version_id):
+    bucket = f"{new_bucket()}-locked"
+    s3.create_bucket(Bucket=bucket, ObjectLockEnabledForBucket=True)
+    default = {"ObjectLockEnabled": "Enabled", "Rule": {"DefaultRetention": {"Mode": "GOVERNANCE", "Days": 1}}}
+    s3.put_object_lock_configuration(Bucket=bucket, ObjectLockConfiguration=default)
+    raw("PUT", f"/{bucket}/a", b"x", identity(version_id))
+
+    def retain(mode, days, headers):
+        until = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + days * 86_400))
+        body = f"<Retention><Mode>{mode}</Mode><RetainUntilDate>{until}</RetainUntilDate></Retention>".encode()
+        md5 = base64.b64encode(hashlib.md5(body, usedforsecurity=False).digest()).decode()
+        target = f"/{bucket}/a?retention&versionId={version_id}"
+        return raw("PUT", target, body, {"content-md5": md5, **headers}).status
+
+    def kept():
+        found = s3.get_object_retention(Bucket=bucket, Key="a", VersionId=version_id)["Retention"]
+        return found["Mode"], round((found["RetainUntilDate"].timestamp() - time.time()) / 86_400)
+
+    assert retain("COMPLIANCE", 2, {}) == 403  # of others that needs the right to bypass it
+    assert kept() == ("GOVERNANCE", 1)
+    assert retain("COMPLIANCE", 2, identity(version_id)) == 200
+    assert kept() == ("COMPLIANCE", 2)
+    for mode, days in (("GOVERNANCE", 3), ("COMPLIANCE", 1)):
+        retain(mode, days, identity(version_id))
+        assert kept() == ("COMPLIANCE", 2)
