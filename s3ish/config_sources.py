@@ -33,7 +33,7 @@ from s3ish.config import (
     variables,
 )
 from s3ish.config_targets import wrong_replica_target, wrong_target
-from s3ish.config_texts import BASE_PATH, TEXTS, is_address, is_url
+from s3ish.config_texts import BASE_PATH, TEXTS, is_address
 
 WELL_KNOWN_SECRETS = frozenset(
     {
@@ -164,11 +164,10 @@ def check(settings: Settings, environment: Mapping[str, str]) -> Iterator[tuple[
     yield from _providers(settings)
     for dotted, fits, words in TEXTS:
         section, name = dotted.split(".")
-        for text in getattr(getattr(settings, section), name):
+        given = getattr(getattr(settings, section), name)
+        for text in filter(None, [given]) if isinstance(given, str) else given:
             if not fits(text):
                 yield dotted, f"{dotted}: {_shown(text)} is not {words}"
-    if settings.server.url and not is_url(settings.server.url):
-        yield "server.url", f"server.url: {_shown(settings.server.url)} is not of the form http[s]://HOST[:PORT]"
     if settings.test.controls and settings.server.workers > 1:
         yield "test.controls", "test.controls: they are those of one process; leave server.workers out, or set it to 1"
     yield from _addresses(settings)

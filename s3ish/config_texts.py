@@ -1,6 +1,7 @@
 """What texts in settings have to be."""
 
 import ipaddress
+import os
 import re
 from urllib.parse import urlsplit
 
@@ -34,6 +35,16 @@ def is_network(text: str) -> bool:
     except ValueError:
         return False
     return True
+
+
+def is_region(text: str) -> bool:
+    """Whether a text can be a region in a signature's scope: what a file of variables leaves around one is none."""
+    return re.fullmatch(r"[A-Za-z0-9._-]+", text) is not None
+
+
+def is_no_folder(text: str) -> bool:
+    """Whether a text can be the path of a file: no folder is there."""
+    return is_path(text) and not os.path.isdir(text)
 
 
 def is_path(text: str) -> bool:
@@ -95,5 +106,8 @@ TEXTS = (
         is_default_bucket,
         "of the form name, or name and some of :public, :versioned and :lock, with a name for a bucket",
     ),
+    ("server.url", is_url, "of the form http[s]://HOST[:PORT]"),
+    ("server.region", is_region, "a region such as eu-west-1"),
+    ("storage.index", is_no_folder, "a file, with its folder, such as /fast/index.db"),
 )
-"""Settings that are lists of texts, what each text has to pass, and in words what it has to be."""
+"""Settings that are lists of texts, or one that may be empty, what each text has to pass, and in words what it is."""

@@ -2,6 +2,7 @@
 
 import base64
 import re
+import tempfile
 import tomllib
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from s3ish.config import ALIASES, DEVELOPMENT_KEY, TABLE_LISTS, ConfigError, Set
 from s3ish.config_sources import WELL_KNOWN_SECRETS, key_source, load, shell_secret, variables_used
 
 ROOT = Path(__file__).parent.parent
+FOLDER = tempfile.gettempdir()
 FILE = ROOT / "config.toml"
 ARN = "arn:s3ish:sqs:us-east-1:1:orders:webhook"
 WEBHOOK = "kind = 'webhook'\nurl = 'http://127.0.0.1:1/'\n"
@@ -96,6 +98,10 @@ def test_every_setting_has_a_variable_and_all_are_different():
         ("[server]\nbody_timeout_seconds = nan\n", "server.body_timeout_seconds: expected a number above 0"),
         ("[server]\nhost = 1\n", "server.host: expected a text"),
         ("[server]\nregion = ''\n", "server.region: expected a text, not empty"),
+        ("[server]\nregion = '\"eu-west-1\"'\n", 's3ish.toml: server.region: "eu-west-1" is not a region such as'),
+        ('[server]\nregion = "eu\\nx: y"\n', "server.region: eu\\nx: y is not a region such as eu-west-1"),
+        ("[server]\nurl = 'http://s3.test/base'\n", "server.url: http://s3.test/base is not of the form http"),
+        (f"[storage]\nindex = '{FOLDER}'\n", f"s3ish.toml: storage.index: {FOLDER} is not a file, with its folder"),
         ("[server]\nprot = 1\nport = -1\n", "server.prot; see config.toml for all settings; "),
         ("[storage]\nvolumes = []\n", "storage.volumes: expected names, not empty"),
         ("[storage]\nvolumes = [1]\n", "storage.volumes: expected names"),

@@ -262,6 +262,7 @@ def _serve_volumes(settings: Settings, *, accept_loss: bool, folders: Iterable[P
     from s3ish.errors import S3Error
     from s3ish.http.certificates import CertificateError
     from s3ish.index.protocol import IndexFailure
+    from s3ish.observe import audit
     from s3ish.process import predecessor, start
     from s3ish.process import serve as run
     from s3ish.process.init import initialize
@@ -271,6 +272,8 @@ def _serve_volumes(settings: Settings, *, accept_loss: bool, folders: Iterable[P
     settings, clock = run.with_workers(settings), Clock()
     try:
         certificates = run.certificates_of(settings, clock)
+        if settings.log.audit:
+            audit.require(Path(settings.log.audit))
         predecessor.await_end(settings, clock)
         # the port first: a server that cannot have it changes nothing on the volumes
         with run.bind(settings.server.host, settings.server.port) as bound:

@@ -53,17 +53,16 @@ class AuditLog:
     """Appends lines to a file, which may be moved away while the server runs: the next line makes a new one.
 
     Args:
-        file: where lines go. It is made with mode 0600.
-
-    Raises:
-        OSError: nothing can be written there.
+        file: where lines go. It is made with mode 0600. One that cannot be opened is tried again with each line: it is
+            the start that is refused for its sake (``require``), not a worker that takes another one's place.
     """
 
     def __init__(self, file: Path) -> None:
         self._file = file
-        self._descriptor = self._open()
+        self._descriptor: int | None = None
         self._lines = TurnBatch(self._write, _MOST_LINES)
         self._fails = False
+        self._write([])
 
     def add(self, line: AuditLine) -> None:
         """Append a line, together with the others of this turn of the event loop."""
@@ -72,10 +71,8 @@ class AuditLog:
     def close(self) -> None:
         """Write what waits, and close the file."""
         self._lines.flush()
-        os.close(self._descriptor)
-
-    def _open(self) -> int:
-        return os.open(self._file, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        if self._descriptor is not None:
+            os.close(self._descriptor)
 
     def _write(self, lines: list[AuditLine]) -> None:
         for line in lines:
@@ -83,9 +80,9 @@ class AuditLog:
                 setattr(line, name, printable(getattr(line, name)))
         data = _encoder.encode_lines(lines)
         try:
-            self._follow()
+            descriptor = self._follow()
             while data:
-                data = data[os.write(self._descriptor, data) :]
+                data = data[os.write(descriptor, data) :]
         except OSError as error:
             if not self._fails:
                 log.error("the audit log cannot be written", file=str(self._file), error=str(error))
@@ -93,14 +90,34 @@ class AuditLog:
         else:
             self._fails = False
 
-    def _follow(self) -> None:
-        """Open the file anew where another one has its name by now, or none."""
-        held = os.fstat(self._descriptor)
-        try:
-            named = os.stat(self._file)
-        except FileNotFoundError:
-            named = None
-        if named is None or (named.st_dev, named.st_ino) != (held.st_dev, held.st_ino):
-            fresh = self._open()
-            os.close(self._descriptor)
-            self._descriptor = fresh
+    def _follow(self) -> int:
+        """Return the file, opened anew where another one has its name by now, or none."""
+        held = self._descriptor
+        if held is None or not _is_at(held, self._file):
+            self._descriptor = _open(self._file)
+            if held is not None:
+                os.close(held)
+        assert self._descriptor is not None, "it was opened"
+        return self._descriptor
+
+
+def require(file: Path) -> None:
+    """Make sure that an audit log can be written. Raises OSError, whose text says which file cannot, and why."""
+    try:
+        os.close(_open(file))
+    except OSError as error:
+        raise OSError(f"cannot write the audit log {file} (log.audit): {error.strerror}") from error
+
+
+def _open(file: Path) -> int:
+    return os.open(file, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
+
+
+def _is_at(descriptor: int, file: Path) -> bool:
+    """Whether a file that is open has this name."""
+    held = os.fstat(descriptor)
+    try:
+        named = os.stat(file)
+    except FileNotFoundError:
+        return False
+    return (named.st_dev, named.st_ino) == (held.st_dev, held.st_ino)

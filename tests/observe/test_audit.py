@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 import pytest
 import structlog
 
-from s3ish.observe.audit import AuditLine, AuditLog
+from s3ish.observe.audit import AuditLine, AuditLog, require
 
 NOW = datetime(2026, 1, 31, 12, 1, 2, tzinfo=UTC)
 
@@ -53,9 +53,23 @@ def test_lines_are_appended_to_those_of_before(tmp_path):
     assert [told["request_id"] for told in read(file)] == ["0", "1", "2"]
 
 
-def test_a_file_that_cannot_be_made_is_said_at_once(tmp_path):
-    with pytest.raises(OSError, match="No such file"):
-        AuditLog(tmp_path / "missing" / "audit.jsonl")
+def test_a_file_that_cannot_be_made_is_said_before_a_start(tmp_path):
+    file = tmp_path / "missing" / "audit.jsonl"
+    with pytest.raises(OSError, match=rf"^cannot write the audit log {file} \(log.audit\): No such file or directory$"):
+        require(file)
+    require(tmp_path / "audit.jsonl")
+
+
+def test_a_worker_that_cannot_open_the_file_says_so_and_writes_when_it_can(tmp_path):
+    folder = tmp_path / "logs"
+    with structlog.testing.capture_logs() as logged:
+        audit = AuditLog(folder / "audit.jsonl")
+        audit.add(line(request_id="1"))
+    assert [entry["event"] for entry in logged] == ["the audit log cannot be written"]
+    folder.mkdir()
+    audit.add(line(request_id="2"))
+    audit.close()
+    assert [told["request_id"] for told in read(folder / "audit.jsonl")] == ["2"]
 
 
 def test_what_cannot_be_written_is_logged_once_and_written_when_it_can_be(tmp_path):
