@@ -516,6 +516,21 @@ def test_code_under_test_needs_no_change(monkeypatch):
         assert one.endpoint != two.endpoint == os.environ["AWS_ENDPOINT_URL"]
 
 
+def test_mocks_that_end_in_another_order_leave_the_environment_as_it_was(monkeypatch):
+    monkeypatch.setenv("AWS_PROFILE", "production")
+    monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
+    before = dict(os.environ)
+    first, second, third = (leading_to(Running(f"http://{name}.test:9000")) for name in ("one", "two", "three"))
+    for mock in (first, second, third):
+        mock.__enter__()
+    second.__exit__(None, None, None)
+    first.__exit__(None, None, None)
+    assert os.environ["AWS_ENDPOINT_URL"] == "http://three.test:9000"
+    assert "AWS_SECRET_ACCESS_KEY" in os.environ
+    third.__exit__(None, None, None)
+    assert dict(os.environ) == before
+
+
 def test_no_proxy_and_no_setting_of_endpoints_leads_away_from_a_mock(monkeypatch):
     for name in ("http_proxy", "HTTP_PROXY", "no_proxy", "NO_PROXY"):
         monkeypatch.delenv(name, raising=False)

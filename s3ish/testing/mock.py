@@ -6,6 +6,7 @@ import inspect
 import os
 import sys
 from collections.abc import Iterator
+from threading import Lock
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
@@ -26,6 +27,10 @@ _OF_SERVICES = "AWS_ENDPOINT_URL_"
 _NO_PROXY = ("no_proxy", "NO_PROXY")
 """Hosts for which clients use no proxy; the first that is set counts."""
 
+
+_lasting: list[dict[str, str | None]] = []
+"""What variables were before each mock that lasts, the oldest first. Those of coroutines end in any order."""
+_changes = Lock()
 
 _PORTS = range(15_000, 30_000)
 """Where servers of mocks listen: below the ports that systems give to clients."""
@@ -72,20 +77,33 @@ def leading_to(server: Running) -> Iterator[None]:
 @contextlib.contextmanager
 def _environment_of(server: Running) -> Iterator[None]:
     host = urlsplit(server.endpoint).hostname or ""
-    others = (*_OTHERS, *(name for name in os.environ if name.startswith(_OF_SERVICES)))
-    before = {name: os.environ.get(name) for name in (*server.environment, *others, *_NO_PROXY)}
-    for name in others:
-        os.environ.pop(name, None)
-    direct = next((f"{hosts},{host}" for name in _NO_PROXY if (hosts := before[name])), host)
-    os.environ.update(server.environment | dict.fromkeys(_NO_PROXY, direct))
+    with _changes:
+        others = (*_OTHERS, *(name for name in os.environ if name.startswith(_OF_SERVICES)))
+        before = {name: os.environ.get(name) for name in (*server.environment, *others, *_NO_PROXY)}
+        for name in others:
+            os.environ.pop(name, None)
+        direct = next((f"{hosts},{host}" for name in _NO_PROXY if (hosts := before[name])), host)
+        os.environ.update(server.environment | dict.fromkeys(_NO_PROXY, direct))
+        _lasting.append(before)
     try:
         yield
     finally:
-        for name, value in before.items():
-            if value is None:
-                os.environ.pop(name, None)
-            else:
-                os.environ[name] = value
+        with _changes:
+            _come_back(before)
+
+
+def _come_back(before: dict[str, str | None]) -> None:
+    """End a mock: variables are as they were before it, unless a later one lasts, which comes back to that instead."""
+    at = next(number for number, each in enumerate(_lasting) if each is before)
+    del _lasting[at]
+    if at < len(_lasting):
+        _lasting[at].update(before)
+        return
+    for name, value in before.items():
+        if value is None:
+            os.environ.pop(name, None)
+        else:
+            os.environ[name] = value
 
 
 class _Mock:
