@@ -27,7 +27,7 @@ from s3ish.errors import (
     NoSuchUpload,
 )
 from s3ish.index.protocol import Change
-from s3ish.model import Checksum, Garbage, Part, Upload, Usage, Version
+from s3ish.model import Bucket, Checksum, Garbage, Part, Upload, Usage, Version
 from s3ish.objects import usage
 from s3ish.objects.arrival import Identity, arrived
 from s3ish.objects.conditions import UNCONDITIONAL, WriteConditions
@@ -70,6 +70,7 @@ async def create_upload(
 
     Raises:
         NoSuchBucket.
+        QuotaExceeded: the bucket or its owner holds as many objects as it may.
     """
     created_ns = store.clock.service_ns()
     upload_id = f"{store.clock.now_ns():016x}{store.clock.token()}"  # uploads of a key are listed as they began
@@ -82,10 +83,21 @@ async def create_upload(
                 await writer.seal(UPLOADS.seal(upload))
                 for _ in attempts():
                     bucket = await store.bucket(upload.bucket)
-                    await store.quotas.check(store.index, bucket.record, Usage(versions=1))
+                    await _refuse_early(store, bucket.record, upload.key)
                     if await store.commit([UPLOADS.put(upload), *USAGE.add(bucket.record, usage.UPLOAD)], [bucket.row]):
                         return upload
     raise AssertionError  # attempts() raises before
+
+
+async def _refuse_early(store: Store, bucket: Bucket, key: str) -> None:
+    """Refuse an upload whose object a quota would leave no room for now; its completion decides. Raises QuotaExceeded.
+
+    With versioning suspended that depends on whether there is a null version: it is left to the completion.
+    """
+    if bucket.versioning == "Suspended" or not store.quotas.limit(bucket):
+        return
+    if bucket.versioning or not await store.newest(bucket.name, key):
+        await store.quotas.check(store.index, bucket, Usage(versions=1))
 
 
 def is_upload_id(text: str) -> bool:

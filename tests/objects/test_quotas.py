@@ -82,6 +82,26 @@ async def test_parts_count_as_they_come_and_a_completion_needs_no_room(store, sm
     assert await outcome(begin(store, "more")) is QuotaExceeded
 
 
+@pytest.mark.parametrize("versioning", [None, "Enabled", "Suspended"])
+async def test_an_upload_may_begin_where_its_object_takes_the_place_of_another(store, small_parts, versioning):
+    """As a put does; what versioning keeps beside it counts."""
+    await put(store, "k", b"1")
+    if versioning:
+        await buckets.set_versioning(store, "b", enabled=True)
+        await buckets.set_versioning(store, "b", enabled=versioning == "Enabled")
+    await set_of_bucket(store, "b", Limits(objects=1))
+    assert (await outcome(put(store, "k", b"2")) is QuotaExceeded) == (versioning == "Enabled")
+    if versioning == "Enabled":
+        assert await outcome(begin(store, "k")) is QuotaExceeded
+    else:
+        upload = await begin(store, "k")
+        await complete(store, upload, [await add_part(store, upload, 1, sample(600))])
+        assert (await held(store)).versions == 1
+    upload = await outcome(begin(store, "other"))
+    if upload is not QuotaExceeded:
+        assert await outcome(complete(store, upload, [await add_part(store, upload, 1, sample(6))])) is QuotaExceeded
+
+
 async def test_long_bodies_are_refused_before_they_are_read(store):
     await set_of_bucket(store, "b", Limits(bytes=1_000_000))
     upload = await begin(store, "k")
