@@ -392,7 +392,10 @@ class LimitedProtocol(HttpToolsProtocol):
         since = self._headers_since
         if self._is_stuck(now, answered):
             connection_tally.timed_out["body"] += 1
-            self.transport.abort()
+            if self._refused or self.flow.write_paused or self.transport.is_closing():
+                self.transport.abort()
+            else:
+                self.refuse(RequestTimeout())
         elif answered and not self.transport.is_closing():
             if since is None and now - self._idle_since > self.timeout_keep_alive:
                 connection_tally.timed_out["request"] += 1

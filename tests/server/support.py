@@ -218,7 +218,7 @@ class Clock:
 
     def call_later(self, seconds, callback):
         timer = Mock(when=self.now + seconds, callback=callback)
-        timer.cancel.side_effect = lambda: self._timers.remove(timer)
+        timer.cancel.side_effect = lambda: self._timers.remove(timer) if timer in self._timers else None
         self._timers.append(timer)
         return timer
 
