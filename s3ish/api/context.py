@@ -96,6 +96,11 @@ class Context(Struct):
             raise NoSuchBucket
         return self.bucket
 
+    def require_signature(self, what: str) -> None:
+        """Refuse anonymous callers what S3 gives them by no policy or list; ``what`` says it. Raises AccessDenied."""
+        if self.principal.is_anonymous:
+            raise AccessDenied(f"Anonymous users cannot {what}.  Please authenticate.")
+
     async def require(self, permit: Permit) -> None:
         """Check that the caller has one more right than the operation's own. Raises AccessDenied, NoSuchBucket."""
         bucket = await self._bucket_of(permit.bucket)

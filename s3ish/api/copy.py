@@ -96,6 +96,7 @@ def _rights(request: CopyObjectRequest) -> Iterable[Permit]:
 @operation("PUT /{Bucket}/{Key+}", action="s3:PutObject", header="x-amz-copy-source", permits=_rights)
 async def copy_object(context: Context, request: CopyObjectRequest) -> CopyObjectResponse:
     """https://docs.aws.amazon.com/AmazonS3/latest/API/API_CopyObject.html"""
+    context.require_signature("copy objects")
     owner, acl = owner_and_acl(context, request)
     given = attributes_of(request, acl, lock_of(context, request))
     algorithm = chosen_algorithm(request.checksum_algorithm)

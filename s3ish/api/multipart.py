@@ -77,6 +77,7 @@ async def create_multipart_upload(
     context: Context, request: CreateMultipartUploadRequest
 ) -> CreateMultipartUploadResponse:
     """https://docs.aws.amazon.com/AmazonS3/latest/API/API_CreateMultipartUpload.html"""
+    context.require_signature("initiate multipart uploads")
     owner, acl = owner_and_acl(context, request)
     attributes = attributes_of(request, acl, lock_of(context, request))
     encryption = await encrypted(context, request, attributes, request.key)
@@ -209,6 +210,7 @@ class UploadPartCopyResponse:
 )
 async def upload_part_copy(context: Context, request: UploadPartCopyRequest) -> UploadPartCopyResponse:
     """https://docs.aws.amazon.com/AmazonS3/latest/API/API_UploadPartCopy.html"""
+    context.require_signature("copy objects")
     key, source_key = writing_key_of(context, request), source_key_of(context, request)
     multipart.check_number(request.part_number)
     keys = await _keys_of(context, await _upload_of(context, request, request.upload_id, key), key)

@@ -11,7 +11,6 @@ from s3ish.api.encrypting import encodings_with, keys_of
 from s3ish.api.operation import operation
 from s3ish.api.shapes import BucketRequest, CustomerKeyHeaders, DocumentDigest
 from s3ish.errors import (
-    AccessDenied,
     InvalidCompressionFormat,
     InvalidDataSource,
     InvalidExpressionType,
@@ -153,8 +152,7 @@ async def select_object_content(context: Context, request: SelectObjectContentRe
     expression = _checked_expression(wanted)
     csv, json, packed = _read_input(wanted)
     csv_out, json_out = _read_output(wanted)
-    if context.principal.is_anonymous:
-        raise AccessDenied
+    context.require_signature("query objects")
     key = customer_key_of(context, request)
     if len(expression) > _LONG_EXPRESSION:
         await store.offload.run(parser.parse, expression)

@@ -198,6 +198,25 @@ def test_conditions_on_how_a_request_is_signed(server, s3, shared, operator, key
     assert found == denied
 
 
+def test_what_anonymous_callers_may_not_whatever_a_policy_gives(s3, raw, shared):
+    """https://docs.aws.amazon.com/AmazonS3/latest/userguide/mpuoverview.html#mpu-process
+    https://docs.aws.amazon.com/AmazonS3/latest/API/API_CopyObject.html
+    """
+    s3.put_bucket_policy(Bucket=shared, Policy=policy_of(shared, "s3:*", principal="*"))
+    upload = s3.create_multipart_upload(Bucket=shared, Key="m")["UploadId"]
+    source = {"x-amz-copy-source": f"{shared}/k"}
+    for method, path, headers, what in (
+        ("POST", f"/{shared}/new?uploads", {}, "initiate multipart uploads"),
+        ("PUT", f"/{shared}/new", source, "copy objects"),
+        ("PUT", f"/{shared}/m?partNumber=1&uploadId={upload}", source, "copy objects"),
+    ):
+        answer = raw(method, path, headers=headers, keys=None)
+        assert answer.outcome == (403, "AccessDenied")
+        assert answer.xml.findtext("Message") == f"Anonymous users cannot {what}.  Please authenticate."
+    assert raw("PUT", f"/{shared}/m?partNumber=1&uploadId={upload}", "x", keys=None).status == 200
+    assert raw("PUT", f"/{shared}/new", "x", keys=None).status == 200
+
+
 def test_the_keys_of_a_batch_are_decided_one_by_one(s3, other, shared):
     s3.put_object(Bucket=shared, Key="keep", Body=b"")
     s3.put_bucket_policy(Bucket=shared, Policy=policy_of(shared, "s3:DeleteObject", {"AWS": OTHER_ARN}, resource="/k"))
