@@ -333,7 +333,7 @@ def test_an_error_after_the_first_records_ends_the_stream_as_an_error(s3, bucket
     got = 0
     with closing(answer["Payload"]) as stream, pytest.raises(EventStreamError) as caught:
         for event in stream:
-            got += len(event["Records"]["Payload"])
+            got += len(event.get("Records", {"Payload": b""})["Payload"])  # on a busy machine some only keep alive
     assert got > 100_000
     assert caught.value.response["Error"]["Code"] == "CastFailed"
 
