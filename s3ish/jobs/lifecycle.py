@@ -8,15 +8,15 @@ it may be set right.
 
 import asyncio
 import math
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from typing import NamedTuple
 from zlib import crc32
 
 import structlog
 from msgspec.structs import replace
 
-from s3ish.errors import AccessDenied, NoSuchBucket, NoSuchKey, NoSuchUpload, PreconditionFailed
+from s3ish.errors import AccessDenied, InternalError, NoSuchBucket, NoSuchKey, NoSuchUpload, PreconditionFailed
 from s3ish.index.protocol import Conflict, Damaged
 from s3ish.jobs.runner import Step
 from s3ish.model import Bucket, Upload, Version
@@ -25,7 +25,7 @@ from s3ish.objects.conditions import UNCONDITIONAL, WriteConditions
 from s3ish.objects.consequences import LIFECYCLE as NAME
 from s3ish.objects.consequences import Cause
 from s3ish.objects.delete import delete_object
-from s3ish.objects.lifecycle import Rule
+from s3ish.objects.lifecycle import Due, Rule
 from s3ish.objects.multipart import abort_upload
 from s3ish.objects.store import Store
 from s3ish.objects.transition import move_version
@@ -55,6 +55,18 @@ _STAYS = (AccessDenied, NoSuchBucket, NoSuchKey, NoSuchUpload, PreconditionFaile
 
 
 _UPLOADS, _NEXT = "uploads", "next"
+
+
+@contextmanager
+def _kept(record: Version | Upload) -> Iterator[None]:
+    """Leave alone what cannot go, or beside which a row is damaged: that holds up nothing else."""
+    try:
+        yield
+    except _STAYS:
+        pass
+    except (Damaged, InternalError) as error:
+        damage = str(error.__cause__ or error)
+        log.warning("a lifecycle rule is not carried out", bucket=record.bucket, key=record.key, error=damage)
 
 
 class _Place(NamedTuple):
@@ -165,7 +177,9 @@ class LifecycleJob:
         """Look at some rows of a bucket. Returns where the pass is then."""
         if at.stage == _NEXT:
             return await self._find_next(at)
-        held = await self._store.find_bucket(at.bucket)
+        held = None
+        with suppress(Damaged):
+            held = await self._store.find_bucket(at.bucket)
         rules = self._rules_of(held.record) if held else ()
         if not held or not rules:
             return replace(at, stage=_NEXT)
@@ -216,7 +230,7 @@ class LifecycleJob:
             covered = at.made_ns, newer - 1, self._day_ns
             due = lifecycle.noncurrent_expiry(rules, version, *covered)
             if due and due.at_ns <= now_ns:
-                await self._remove(bucket, version, version.id, due.rule)
+                await self._remove(bucket, version, version.id, due)
             else:
                 await self._move(version, lifecycle.noncurrent_transition(rules, version, *covered, now_ns))
         return replace(at, key=version.key, newer=newer + 1, made_ns=version.modified_ns)
@@ -224,7 +238,7 @@ class LifecycleJob:
     async def _move(self, version: Version, storage_class: str) -> None:
         """Move a version to a class, if one is named."""
         if storage_class:
-            with suppress(*_STAYS):
+            with _kept(version):
                 if await move_version(self._store, version, storage_class, _CAUSE):
                     log.info("moved", bucket=version.bucket, key=version.key, version=version.id, to=storage_class)
 
@@ -234,15 +248,17 @@ class LifecycleJob:
         if due is None or due.at_ns > self._store.clock.service_ns():
             return False
         if not version.marker:
-            await self._remove(bucket, version, None, due.rule)
-        elif len(await self._store.newest(version.bucket, version.key, 2)) == 1:
-            await self._remove(bucket, version, version.id, due.rule)
+            await self._remove(bucket, version, None, due)
+        else:
+            with _kept(version):
+                if len(await self._store.newest(version.bucket, version.key, 2)) == 1:
+                    await self._remove(bucket, version, version.id, due)
         return True
 
-    async def _remove(self, bucket: Bucket, version: Version, version_id: str | None, rule: str) -> None:
+    async def _remove(self, bucket: Bucket, version: Version, version_id: str | None, due: Due) -> None:
         same = WriteConditions(if_match=version.etag, if_match_size=version.size, if_match_modified=version.modified_ns)
         conditions = UNCONDITIONAL if version.marker else same
-        with suppress(*_STAYS):
+        with _kept(version):
             done = await delete_object(
                 self._store,
                 bucket.name,
@@ -251,12 +267,15 @@ class LifecycleJob:
                 owner=bucket.owner,
                 conditions=conditions,
                 cause=_CAUSE,
+                below=due.below,
             )
-            log.info("expired", bucket=bucket.name, key=version.key, version=version.id, rule=rule, marker=done.made)
+            log.info(
+                "expired", bucket=bucket.name, key=version.key, version=version.id, rule=due.rule, marker=done.made
+            )
 
     async def _end_upload(self, rules: Sequence[Rule], upload: Upload) -> None:
         due = lifecycle.upload_expiry(rules, upload, self._day_ns)
         if due and due.at_ns <= self._store.clock.service_ns():
-            with suppress(*_STAYS):
+            with _kept(upload):
                 await abort_upload(self._store, upload.bucket, upload.key, upload.id)
                 log.info("aborted", bucket=upload.bucket, key=upload.key, upload=upload.id, rule=due.rule)

@@ -5,6 +5,7 @@ https://docs.aws.amazon.com/AmazonS3/latest/userguide/DeletingObjectVersions.htm
 
 from msgspec import Struct
 
+from s3ish.errors import PreconditionFailed
 from s3ish.index.protocol import Change, Expect
 from s3ish.model import NULL_VERSION, Bucket, Owner, Version
 from s3ish.objects import versions
@@ -39,12 +40,14 @@ async def delete_object(
     conditions: WriteConditions = UNCONDITIONAL,
     bypass: bool = False,
     cause: Cause = BY_SERVER,
+    below: int = 0,
 ) -> Deleted:
     """Delete an object or one version of it.
 
     Args:
         bypass: whether a version may go that is retained in governance mode.
         cause: why.
+        below: how many newer versions of its key a version must have at that moment.
 
     https://docs.aws.amazon.com/AmazonS3/latest/API/API_DeleteObject.html
 
@@ -55,7 +58,7 @@ async def delete_object(
     """
     with translated():
         if version_id is not None:
-            return await _remove_version(store, bucket, key, version_id, conditions, cause, bypass=bypass)
+            return await _remove_version(store, bucket, key, version_id, conditions, cause, bypass=bypass, below=below)
         held = await store.bucket(bucket)
         if held.record.versioning:
             return await _mark(store, bucket, key, owner, conditions, cause)
@@ -90,7 +93,15 @@ async def _remove_newest(store: Store, bucket: str, key: str, conditions: WriteC
 
 
 async def _remove_version(
-    store: Store, bucket: str, key: str, version_id: str, conditions: WriteConditions, cause: Cause, *, bypass: bool
+    store: Store,
+    bucket: str,
+    key: str,
+    version_id: str,
+    conditions: WriteConditions,
+    cause: Cause,
+    *,
+    bypass: bool,
+    below: int,
 ) -> Deleted:
     """Delete one version for good; what lies below the newest comes up."""
     async with store.turn(bucket, key):
@@ -101,9 +112,16 @@ async def _remove_version(
             if target is None:
                 return Deleted(version_id)
             check_removal(target.record, store.clock.service_ns(), bypass=bypass)
-            newest = await store.newest(bucket, key, 2)
+            newest = await store.newest(bucket, key, max(below, 2))
+            newer = [version for version in newest[:below] if version.key < target.key]
+            if len(newer) < below:
+                raise PreconditionFailed
             held = await store.bucket(bucket)
-            if await _remove(store, held.record, target, newest, [held.row], cause):
+            expect: list[Expect] = [
+                held.row,
+                *(version.row for version in newer[1:]),
+            ]  # of the first one _remove() does
+            if await _remove(store, held.record, target, newest, expect, cause):
                 return Deleted(version_id, marker=target.record.marker)
     raise AssertionError  # attempts() raises before
 

@@ -74,10 +74,14 @@ class Rule(Struct, frozen=True, kw_only=True):
 
 
 class Due(Struct, frozen=True):
-    """When something is to go, in nanoseconds since the epoch, and the id of the rule that says so."""
+    """When something is to go, in nanoseconds since the epoch, and the id of the rule that says so.
+
+    ``below`` is how many newer versions a noncurrent version must have then.
+    """
 
     at_ns: int
     rule: str
+    below: int = 0
 
 
 def counted(since_ns: int, days: int, day_ns: int) -> int:
@@ -108,7 +112,7 @@ def noncurrent_expiry(rules: Sequence[Rule], version: Version, covered_ns: int, 
         newer: how many noncurrent versions of the key are newer.
     """
     dues = [
-        Due(counted(covered_ns, rule.noncurrent_days, day_ns), rule.id)
+        Due(counted(covered_ns, rule.noncurrent_days, day_ns), rule.id, rule.newer_versions + 1)
         for rule in rules
         if rule.noncurrent_days is not None and newer >= rule.newer_versions and rule.is_about(version, covered=True)
     ]

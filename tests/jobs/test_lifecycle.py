@@ -2,6 +2,7 @@
 
 import pytest
 
+from s3ish.index.protocol import Put
 from s3ish.integrity.rebuild import rebuild
 from s3ish.jobs import lifecycle as lifecycle_job
 from s3ish.jobs.lifecycle import LifecycleJob
@@ -12,6 +13,8 @@ from s3ish.objects.consequences import Cause
 from s3ish.objects.lifecycle import Move, Rule
 from s3ish.objects.listing import Query, list_objects, list_uploads, list_versions
 from s3ish.objects.transition import move_version
+from s3ish.tables import keys
+from s3ish.tables.catalogue import VERSIONS
 from s3ish.tables.state import LIFECYCLE
 from tests.objects.support import add_part, begin, counted, head, keys_of, make_bucket, put, remove, versions_of
 
@@ -150,6 +153,52 @@ async def test_what_was_overwritten_since_it_was_looked_at_stays(store, monkeypa
     await ageing.after(1)
     assert (await head(store, "a")).size == 3
     assert await keys_of(store) == ["a"]
+
+
+async def test_a_noncurrent_version_that_comes_up_again_while_it_is_looked_at_stays(store, monkeypatch):
+    """Who removes the marker of an object that was deleted by mistake has the object back."""
+    await buckets.set_versioning(store, "b", enabled=True)
+    version = await put(store, "a", b"data")
+    marker = await remove(store, "a")
+    ageing = Ageing(store, b=[Rule(id="r", noncurrent_days=1)])
+    remove_due = ageing.job._remove
+
+    async def late(*given, **more):
+        await remove(store, "a", marker.version_id)
+        await remove_due(*given, **more)
+
+    monkeypatch.setattr(ageing.job, "_remove", late)
+    await ageing.after(1)
+    assert await ids_of(store) == [version.id]
+
+
+async def test_of_noncurrent_versions_the_newest_stay_though_one_is_removed_meanwhile(store, monkeypatch):
+    await buckets.set_versioning(store, "b", enabled=True)
+    ids = [(await put(store, "a", b"%d" % number)).id for number in range(3)]
+    ageing = Ageing(store, b=[Rule(id="r", noncurrent_days=1, newer_versions=1)])
+    remove_due = ageing.job._remove
+
+    async def late(*given, **more):
+        await remove(store, "a", ids[1])
+        await remove_due(*given, **more)
+
+    monkeypatch.setattr(ageing.job, "_remove", late)
+    await ageing.after(1)
+    assert await ids_of(store) == [ids[2], ids[0]]
+
+
+async def test_a_damaged_row_holds_up_nothing_but_its_key(store):
+    await buckets.set_versioning(store, "b", enabled=True)
+    for key in ("a", "b", "c"):
+        await put(store, key, b"1")
+        await put(store, key, b"2")
+    (first, value), *_ = await VERSIONS.rows(store.index, *keys.versions_range("b", "b"), 1)
+    await store.index.commit([Put(VERSIONS.name, first, value[:-1] + bytes([value[-1] ^ 1]))])
+    await Ageing(store, b=[Rule(id="r", days=1, noncurrent_days=1)]).after(1)
+    await Ageing(store, b=[Rule(id="r", days=1, noncurrent_days=1)]).after(1)
+    shown = [key for key, *_ in await versions_of(store, "a")], [key for key, *_ in await versions_of(store, "c")]
+    assert shown == (["a"], ["c"])
+    assert len(await VERSIONS.rows(store.index, *keys.versions_range("b", "b"), 9)) == 2
 
 
 async def test_a_pass_goes_on_where_another_process_left_it(store, world, monkeypatch):

@@ -115,7 +115,7 @@ def test_of_several_classes_tiering_goes_before_all_but_archives(now, due, taken
 
 def test_noncurrent_days_count_from_when_a_version_was_covered():
     rule = Rule(id="r", noncurrent_days=3)
-    assert noncurrent_expiry([rule], version(), TEN_THIRTY + DAY_NS, 0) == Due(20_005 * DAY_NS, "r")
+    assert noncurrent_expiry([rule], version(), TEN_THIRTY + DAY_NS, 0) == Due(20_005 * DAY_NS, "r", 1)
 
 
 @pytest.mark.parametrize(("newer", "goes"), [(0, False), (1, False), (2, True), (3, True)])
