@@ -7,6 +7,7 @@ import msgspec
 import pytest
 
 from tests.torture import linear, week
+from tests.torture.thaw import Restored, Thawer
 from tests.torture.week import Keeper, Known
 from tests.waiting import WAIT_SECONDS
 
@@ -20,7 +21,7 @@ def test_a_week_of_rules_replication_and_notifications():
         pytest.skip(reason)
     counts, wrong = week.run(10, seed=2, workers=1, rounds_a_day=1, slack_seconds=WAIT_SECONDS)
     assert wrong == []
-    assert min(counts["expired"], counts["events"], counts["replicas"]) > 0
+    assert min(counts["expired"], counts["events"], counts["replicas"], counts["restores"]) > 0
 
 
 @pytest.fixture
@@ -103,3 +104,51 @@ def test_what_has_not_followed_is_seen(monkeypatch, tmp_path):
     assert "what never was" in keeper.wrong.pop()
     missing(keeper, monkeypatch, path, made, [OLD, NEW, "d" * 24])
     assert "not replicated" in keeper.wrong.pop()
+
+
+@pytest.fixture
+def thawer(tmp_path):
+    """What a client knows that asked for an object at 1000, when a restore takes 25 seconds, for a day."""
+    thawer = Thawer(1, DAY, tmp_path / "thaw")
+    thawer.restores["k"] = Restored(1000, 1001, "digest")
+    return thawer
+
+
+@pytest.mark.parametrize(
+    ("at", "status", "digest", "problem"),
+    [
+        (1020, 403, "", ""),
+        (1020, 200, "digest", "early"),
+        (1030, 200, "digest", ""),
+        (1030, 200, "another", "other bytes"),
+        (1030, 403, "", "not readable"),
+        (1200, 200, "digest", ""),
+        (1200, 403, "", ""),
+        (1230, 200, "digest", "too long"),
+    ],
+)
+def test_objects_can_be_read_while_their_restore_lasts(thawer, at, status, digest, problem):
+    thawer.judge("k", at, at, status, digest)
+    assert len(thawer.wrong) == bool(problem)
+    assert problem in "".join(thawer.wrong)
+
+
+@pytest.mark.parametrize(
+    ("at", "names", "wrong", "missing"),
+    [
+        (1020, ["Post"], "", []),
+        (1020, [], "", ["Post"]),
+        (1020, ["Post", "Completed"], "early", []),
+        (1030, ["Post"], "", ["Completed"]),
+        (1100, ["Post", "Completed", "Delete"], "early", []),
+        (1200, ["Post", "Completed", "Delete"], "", []),
+        (1230, ["Post", "Completed"], "", ["Delete"]),
+    ],
+)
+def test_events_of_restores_come_when_it_is_time(thawer, monkeypatch, at, names, wrong, missing):
+    records = [{"eventName": f"ObjectRestore:{name}", "s3": {"object": {"key": "k"}}} for name in names]
+    thawer.path.write_bytes(b"".join(msgspec.json.encode({"Records": [record]}) + b"\n" for record in records))
+    monkeypatch.setattr("tests.torture.thaw.time.time", lambda: at)
+    thawer.look("http://127.0.0.1:1")
+    assert (wrong in "".join(thawer.wrong), len(thawer.wrong)) == (True, bool(wrong))
+    assert thawer.missing() == [("k", name) for name in missing]

@@ -1,10 +1,10 @@
 """A week of lifecycle rules, replication and notifications beside other traffic, against a dictionary; days are short.
 
 ``python -m tests.torture.week --minutes 10`` lets seven days pass in so many minutes. One client works in a bucket
-whose rules expire, move and replicate objects, and which notifies a file; others do everything at random
-(``player.py``). Whenever nobody writes, all versions are compared: what is gone was due, what is due is gone. The
-server is stopped and killed in between. In the end each change has its event, each version one replica, and a check
-finds nothing.
+whose rules expire, move and replicate objects, and which notifies a file; one restores objects (``thaw.py``); others
+do everything at random (``player.py``). Whenever nobody writes, all versions are compared: what is gone was due, what
+is due is gone. The server is stopped and killed in between. In the end each change and each moment of a restore has its
+event, each version one replica, and a check finds nothing.
 """
 
 import base64
@@ -25,6 +25,7 @@ from pathlib import Path
 
 import msgspec
 
+from tests.torture import thaw
 from tests.torture.client import Client
 from tests.torture.endurance import BUCKETS, Host, main_of
 from tests.torture.linear import prepare, unhandled
@@ -307,16 +308,24 @@ def run(seconds, seed, *, volumes=3, workers=2, place=None, rounds_a_day=3, slac
         stack.callback(shutil.rmtree, root, ignore_errors=True)
         errors = stack.enter_context((root / "log").open("w+"))
         (root / "config.toml").write_text(
-            f'[[notifications.targets]]\narn = "{ARN}"\nkind = "file"\npath = "{root / "events"}"\n'
+            "".join(
+                f'[[notifications.targets]]\narn = "{arn}"\nkind = "file"\npath = "{root / name}"\n'
+                for arn, name in ((ARN, "events"), (thaw.ARN, "thaw"))
+            )
         )
-        variables = {"S3ISH_CONFIG": str(root / "config.toml"), "S3ISH_JOBS_DAY_SECONDS": str(day)}
+        thawer = thaw.Thawer(seed, day, root / "thaw")
+        variables = {
+            "S3ISH_CONFIG": str(root / "config.toml"),
+            "S3ISH_JOBS_DAY_SECONDS": str(day),
+            "S3ISH_JOBS_RESTORE_SECONDS": str(thawer.takes),
+        }
         host = Host(root, volumes, workers, errors, **variables)
         stack.callback(lambda: host.server.kill())
         prepare(host.server.endpoint)
         prepare_rules(host.server.endpoint)
         players = [Player(number, BUCKETS[number % len(BUCKETS)], seed) for number in range(2)]
         keeper = Keeper(seed, day, slack_seconds)
-        everybody = [*players, keeper]
+        everybody = [*players, keeper, thawer]
         ends = time.monotonic() + seconds
         while time.monotonic() < ends and not any(it.wrong for it in everybody):
             play(host.server.endpoint, everybody, min(ends, time.monotonic() + day / rounds_a_day))
@@ -328,7 +337,7 @@ def run(seconds, seed, *, volumes=3, workers=2, place=None, rounds_a_day=3, slac
                 host.stop(how)
                 counts[how.name] += 1
                 host.start()
-        wrong = [text for it in everybody for text in it.wrong] or settle(host, keeper, root / "events")
+        wrong = [text for it in everybody for text in it.wrong] or settle(host, keeper, thawer, root / "events")
         host.stop(signal.SIGTERM)
         wrong += check(host.roots) + unhandled(errors)
     for it in everybody:
@@ -345,14 +354,16 @@ def play(endpoint, everybody, until):
         thread.join()
 
 
-def settle(host, keeper, events):
+def settle(host, keeper, thawer, events):
     """Wait until all has followed, and a rule has done something; return what has not, and what should not have."""
     deadline = time.monotonic() + max(PATIENCE_SECONDS, keeper.slack_seconds)
     while True:
         keeper.look(host.server.endpoint)
-        missing = keeper.missing(host.server.endpoint, events)
-        if (keeper.counts["expired"] and not missing) or keeper.wrong or time.monotonic() > deadline:
-            return keeper.wrong + [f"does not follow: {each}" for each in missing[:10]]
+        thawer.look(host.server.endpoint)
+        missing = keeper.missing(host.server.endpoint, events) + thawer.missing()
+        wrong = keeper.wrong + thawer.wrong
+        if (keeper.counts["expired"] and not missing) or wrong or time.monotonic() > deadline:
+            return wrong + [f"does not follow: {each}" for each in missing[:10]]
         time.sleep(0.2)
 
 
@@ -372,6 +383,8 @@ def prepare_rules(endpoint):
         put_document(client, bucket, "versioning", VERSIONING)
     for name, text in DOCUMENTS.items():
         put_document(client, BUCKET, name, text)
+    assert client.request("PUT", f"/{thaw.BUCKET}").ok
+    put_document(client, thaw.BUCKET, "notification", thaw.NOTIFICATION)
     client.close()
 
 
