@@ -167,6 +167,21 @@ def test_every_program_that_is_run_against_a_server_is_in_the_page_and_passed():
     assert sources == set(entries)
 
 
+def test_a_program_that_hides_a_fault_of_the_server_has_failed():
+    lines = [
+        {"event": "request", "level": "info", "operation": "PutObject", "status": 200, "error": ""},
+        {"event": "request", "level": "info", "operation": "GetObject", "status": 404, "error": "NoSuchKey"},
+        {"event": "request", "level": "warning", "operation": "PutObject", "status": 503, "error": "SlowDown"},
+        {"event": "request", "level": "warning", "operation": "PutObject", "status": 503, "error": "SlowDown"},
+        {"event": "request", "level": "error", "operation": "Unknown", "status": 501, "error": "NotImplemented"},
+        {"event": "access log not delivered", "level": "warning"},
+        {"event": "drive away", "level": "error"},
+    ]
+    log = b"\n".join([b"Ready.", *(json.dumps(line).encode() for line in lines)])
+    wanted = ["2 x PutObject 503 SlowDown", "1 x Unknown 501 NotImplemented", "1 x drive away"]
+    assert programs.faults_in(log) == wanted
+
+
 def test_every_path_beside_s3_is_told_of():
     told = set(re.findall(r"`(/[-.\w/]+)`", " ".join(row[0] for row in rows("operating.md", "Health, metrics, logs"))))
     assert told == set(PATHS)

@@ -2,10 +2,12 @@
 
 ``python -m compat.programs`` runs all against a server that it starts, and names after it run these alone: the page has
 their rows renewed. ``--short`` runs those that continuous integration runs, and writes no page. What cannot be
-installed is skipped, with the reason. The exit code is 1 if a program failed, or if none ran.
+installed is skipped, with the reason. A program behind which the server failed has failed, even if it got over that.
+The exit code is 1 if a program failed, or if none ran.
 """
 
 import argparse
+import json
 import os
 import re
 import shutil
@@ -13,6 +15,7 @@ import subprocess
 import sys
 import time
 import tomllib
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -28,6 +31,7 @@ from s3ish import __version__
 
 ROOT = Path(__file__).parent.parent.parent
 PAGE = ROOT / "docs" / "programs.md"
+LOG = environments.FOLDER / "programs.log"
 INSTALL_SECONDS, RUN_SECONDS = 600, 600
 _PASSED, _FAILED, _SKIPPED = "pass", "**FAIL**", "skipped"
 
@@ -73,11 +77,13 @@ class _Program:
             return self._outcome(_SKIPPED, str(reason))
         bucket = f"programs-{self._name.replace('_', '-')}"
         _make_bucket(account, bucket)
-        started = time.monotonic()
+        started, place = time.monotonic(), LOG.stat().st_size
         done = self._call(self._entry["run"], RUN_SECONDS, _environment(account) | {"BUCKET": bucket})
         seconds = time.monotonic() - started
         if done.returncode:
             return self._outcome(_FAILED, _last_line(done.stderr or done.stdout), seconds)
+        if faults := faults_in(LOG.read_bytes()[place:]):
+            return self._outcome(_FAILED, f"it went on where the server failed: {', '.join(faults)}", seconds)
         return self._outcome(_PASSED, _last_line(done.stdout), seconds)
 
     def _install(self) -> None:
@@ -147,6 +153,15 @@ def _last_line(output: bytes) -> str:
     return lines[-1][:300] if lines else "it said nothing"
 
 
+def faults_in(log: bytes) -> list[str]:
+    """Return what the server could not do by its log, 501 among it: programs try again, or go on without it."""
+    told = [json.loads(line) for line in log.splitlines() if line.startswith(b"{") and line.endswith(b"}")]
+    requests = [each for each in told if each["event"] == "request" and each["status"] >= 500]
+    found = Counter(f"{each['operation']} {each['status']} {each['error']}" for each in requests)
+    found.update(each["event"] for each in told if each["level"] == "error" and each not in requests)
+    return [f"{count} x {what}" for what, count in found.items()]
+
+
 def rows_of(text: str) -> dict[str, str]:
     """Return the rows of a page by the names of their programs."""
     return {match[1]: match[0] for match in re.finditer(r"^\| `(\w+)` \|.*$", text, re.MULTILINE)}
@@ -189,7 +204,7 @@ def main() -> int:
     chosen = arguments.names or [name for name, entry in entries.items() if entry.get("short") or not arguments.short]
     environments.FOLDER.mkdir(exist_ok=True)
     outcomes = []
-    with serve(environments.FOLDER / "programs.log") as account:
+    with serve(LOG) as account:
         for name in chosen:
             outcomes.append(_Program(name, entries[name]).run(account))
             last = outcomes[-1]
