@@ -14,6 +14,7 @@ from typing import Any
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCycle
 
 from s3ish.http.batched_writes import outbox
+from s3ish.wire.headers import encode_section
 
 WINDOW_BYTES = 256 * 1024
 """How much of a body may wait to be taken before the client is held back."""
@@ -23,6 +24,14 @@ _JOINED_BYTES = 64 * 1024
 """Up to this size bytes are copied to where they are wanted; beyond it another write or message costs less."""
 _FORBIDDEN = bytes({*range(32), 127} - {9})
 """What no header may hold; the line ends that are due are two of them each."""
+
+
+WHOLE = "s3ish.answer"
+"""The type of a message that is a whole answer, and the extension of a scope whose server takes it.
+
+It has a status, headers as texts, the length that they give, and a body of so many bytes, or none for HEAD. ASGI's two
+messages take a coroutine more, and a text of its own for each name and value.
+"""
 
 
 class AnswerTorn(Exception):
@@ -126,7 +135,12 @@ class Exchange(RequestResponseCycle):
             await self.flow.drain()
         if self.disconnected:
             raise ClientGone
-        if message["type"] == "http.response.start" and not self.response_started:
+        if message["type"] == WHOLE:
+            self.waiting_for_100_continue = False
+            head = self._write_head(message["status"], encode_section(message["headers"]), len(message["headers"]))
+            self.expected_content_length = 0 if self.scope["method"] == "HEAD" else message["length"]
+            self._begin(head, message["body"], more=False)
+        elif message["type"] == "http.response.start" and not self.response_started:
             self._head = self._compose(message["status"], message.get("headers", []))
             if self._head is None:
                 await super().send(message)
@@ -145,17 +159,20 @@ class Exchange(RequestResponseCycle):
         is_head = self.scope["method"] == "HEAD"
         if length < 0 and status not in (204, 304) and not is_head:
             return None
-        lines = [*map(b": ".join, self.default_headers), *map(b": ".join, headers), b""]
-        head = b"\r\n".join(lines)
-        if len(head.translate(None, _FORBIDDEN)) + 2 * len(lines) - 2 != len(head):
-            raise RuntimeError("a header of an answer holds characters that would end it")
         if closes:
             self.keep_alive = False
-        elif not self.keep_alive:
-            head += b"connection: close\r\n"
-        self.chunked_encoding = False
         self.expected_content_length = 0 if is_head else max(length, 0)
-        return STATUS_LINE[status] + head + b"\r\n"
+        section = b"\r\n".join([*map(b": ".join, headers), b""])
+        return self._write_head(status, section, len(headers), closes=closes)
+
+    def _write_head(self, status: int, section: bytes, count: int, *, closes: bool = False) -> bytes:
+        """Return the status line and the header section, of which there are the lines of ``count`` headers."""
+        if len(section.translate(None, _FORBIDDEN)) + 2 * count != len(section):
+            raise RuntimeError("a header of an answer holds characters that would end it")
+        self.chunked_encoding = False
+        default = b"\r\n".join([*map(b": ".join, self.default_headers), b""])
+        end = b"\r\n" if self.keep_alive or closes else b"connection: close\r\n\r\n"
+        return b"".join((STATUS_LINE[status], default, section, end))
 
     def _begin(self, head: bytes, body: Any, *, more: bool) -> None:
         """Write the head with the first bytes of the body."""

@@ -23,7 +23,7 @@ from s3ish.errors import (
     SlowDown,
 )
 from s3ish.http.batched_writes import outbox
-from s3ish.http.exchange import CROWD, Exchange
+from s3ish.http.exchange import CROWD, WHOLE, Exchange
 from s3ish.http.idle import idle_connections
 from s3ish.http.receive_buffer import Demand, ReceiveBuffer
 from s3ish.http.tally import connection_tally
@@ -75,7 +75,7 @@ class LimitedProtocol(HttpToolsProtocol):
         self._timer: asyncio.TimerHandle | None = None
         self._surplus = False  # as many as are allowed were open when this one began, and each had a request
         self._appetite = Demand()
-        self._extensions: Any = {"s3ish.appetite": self._appetite}
+        self._extensions: Any = {"s3ish.appetite": self._appetite, WHOLE: True}
         self._refused = False
         self._header_bytes = 0
         self._message_ended = False

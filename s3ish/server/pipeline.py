@@ -257,12 +257,14 @@ class S3Application:
             AnswerTorn: the server cannot complete what it has begun.
             Disconnected: the client left before anything was sent.
         """
-        progress, head = call.progress, call.method == "HEAD"
+        progress, head, whole = call.progress, call.method == "HEAD", call.takes_whole and not self._faults
         if self._faults:
             send = self._faults.sending(call, send)
         try:
             with translated():
-                await respond.send(written, send, progress, call.request_id, self._host_id, head=head, linger=linger)
+                await respond.send(
+                    written, send, progress, call.request_id, self._host_id, head=head, linger=linger, whole=whole
+                )
         except ConnectionError:
             if not progress.begun:
                 raise Disconnected from None

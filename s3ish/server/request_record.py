@@ -15,6 +15,7 @@ from s3ish.auth.diagnosis import without_secrets
 from s3ish.auth.principals import ANONYMOUS, Principal
 from s3ish.auth.request import HttpRequest
 from s3ish.errors import S3Error
+from s3ish.http.exchange import WHOLE
 from s3ish.http.receive_buffer import Demand
 from s3ish.model import Bucket
 from s3ish.observe.audit import AuditLine, Decision
@@ -46,6 +47,7 @@ class RequestRecord(Struct, kw_only=True):
     path: str
     raw_path: str
     appetite: Demand | None = None
+    takes_whole: bool = False  # whether an answer can be sent in one message
     operation: Operation | None = None
     names_region: bool = False  # whether its answer says in which region the bucket is
     action: str = ""  # of the query protocol, or of a website
@@ -94,6 +96,7 @@ class RequestRecord(Struct, kw_only=True):
             path=path,
             raw_path=arrived if is_base else prefix + path,
             appetite=extensions.get("s3ish.appetite"),
+            takes_whole=WHOLE in extensions,
         )
 
     def request(self, host_bucket: str = "") -> HttpRequest:

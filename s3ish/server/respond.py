@@ -7,6 +7,7 @@ from typing import Any
 from msgspec import Struct
 
 from s3ish.errors import S3Error
+from s3ish.http.exchange import WHOLE
 from s3ish.wire.headers import encode
 from s3ish.wire.shape import Headers, Written
 from s3ish.wire.xml import DECLARATION, escape
@@ -70,6 +71,7 @@ async def send(
     *,
     head: bool,
     linger: Linger | None = None,
+    whole: bool = False,
 ) -> None:
     """Send an answer.
 
@@ -78,22 +80,29 @@ async def send(
         head: leave the body out, as HEAD wants it.
         linger: given where the connection must end because the request's body was not read; awaited between the last
             byte of the answer and that end.
+        whole: the server takes an answer in one message.
 
     Raises:
         ConnectionError: the client has gone.
     """
-    headers = encode((*_identity(request_id, host_id), *written.headers))
-    bodiless = written.status in (204, 304)
-    if written.flow is None and not bodiless and b"content-length" not in dict(headers):
+    headers = [*_identity(request_id, host_id), *written.headers]
+    named = dict(headers)
+    bodiless, length = written.status in (204, 304), int(named.get("content-length", 0))
+    if written.flow is None and not bodiless and "content-length" not in named:
         length = len(written.body)
         if not head or length:
-            headers.append((b"content-length", b"%d" % length))
+            headers.append(("content-length", str(length)))
+    body = b"" if head or bodiless else written.body
+    if whole and not linger and (written.flow is None or head) and "connection" not in named:
+        message = {"type": WHOLE, "status": written.status, "headers": headers, "length": length, "body": body}
+        await send(message)
+        progress.begun, progress.sent, progress.whole = True, len(body), True
+        return
     if linger:
-        headers.append((b"connection", b"close"))
-    await send({"type": "http.response.start", "status": written.status, "headers": headers})
+        headers.append(("connection", "close"))
+    await send({"type": "http.response.start", "status": written.status, "headers": encode(headers)})
     progress.begun = True
     if written.flow is None or head:
-        body = b"" if head or bodiless else written.body
         await send({"type": "http.response.body", "body": body, "more_body": linger is not None})
         progress.sent = len(body)
     else:

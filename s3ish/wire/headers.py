@@ -48,6 +48,14 @@ def encode(headers: Iterable[tuple[str, str]]) -> list[tuple[bytes, bytes]]:
         return [(_encode_name(name), _encode_value(value)) for name, value in headers]
 
 
+def encode_section(headers: Iterable[tuple[str, str]]) -> bytes:
+    """Return headers as the lines of a header section; see ``encode``."""
+    try:
+        return "\r\n".join([*map(": ".join, headers), ""]).encode("latin-1")
+    except UnicodeEncodeError:
+        return b"\r\n".join([*map(b": ".join, encode(headers)), b""])
+
+
 @lru_cache(_NAMES_KEPT)
 def _encode_name(name: str) -> bytes:
     return name.encode("latin-1")

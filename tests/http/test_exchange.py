@@ -5,7 +5,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from s3ish.http.exchange import WINDOW_BYTES, AnswerTorn, ClientGone, Exchange
+from s3ish.http.exchange import WHOLE, WINDOW_BYTES, AnswerTorn, ClientGone, Exchange
+from s3ish.wire.headers import encode
 
 HEADERS = [(b"content-length", b"5")]
 
@@ -173,4 +174,60 @@ async def test_an_answer_to_a_client_that_has_gone_meanwhile_is_dropped(exchange
     await answer(exchange)
     wire.close()
     await asyncio.sleep(0)
+    assert wire.written == []
+
+
+def whole(status, headers, body=b"", length=None):
+    length = len(body) if length is None else length
+    return {"type": WHOLE, "status": status, "headers": headers, "length": length, "body": body}
+
+
+@pytest.mark.parametrize("keep_alive", [True, False])
+@pytest.mark.parametrize(
+    ("method", "status", "headers", "body", "length"),
+    [
+        ("GET", 200, [("content-length", "5"), ("x-amz-meta-a", "\xe9"), ("x-amz-meta-b", "\u20ac")], b"hello", 5),
+        ("GET", 200, [("content-length", "0")], b"", 0),
+        ("GET", 204, [], b"", 0),
+        ("GET", 304, [("etag", '"a"')], b"", 0),
+        ("HEAD", 200, [("content-length", "4096"), ("etag", '"a"')], b"", 4096),
+        ("HEAD", 200, [], b"", 0),
+    ],
+)
+async def test_a_whole_answer_is_what_its_two_messages_are(
+    exchange, wire, method, status, headers, body, length, keep_alive
+):
+    exchange.scope["method"], exchange.keep_alive = method, keep_alive
+    await exchange.send(whole(status, headers, body, length))
+    assert exchange.response_complete
+    assert wire.closed is not keep_alive
+    (at_once,), wire.written = wire.written, []
+    exchange.response_started = exchange.response_complete = False
+    await exchange.send({"type": "http.response.start", "status": status, "headers": encode(headers)})
+    await exchange.send({"type": "http.response.body", "body": body})
+    assert wire.written == [at_once]
+    assert at_once.count(b"\r\n\r\n") == 1
+    assert (b"\r\nconnection: close\r\n" in at_once) is not keep_alive
+
+
+@pytest.mark.parametrize(("length", "body"), [(5, b"hell"), (5, b"hello!"), (0, b"h"), (5, b"")])
+async def test_a_whole_answer_of_another_length_than_its_head_says_is_not_sent(exchange, wire, length, body):
+    with pytest.raises(RuntimeError):
+        await exchange.send(whole(200, [("content-length", str(length))], body, length))
+    assert wire.written == []
+
+
+@pytest.mark.parametrize(
+    "header", [("x-a", "b\r\nc: d"), ("x-a", "b\n"), ("x-a", "\0"), ("x\r", "b"), ("x-a", "\u20ac\r\n")]
+)
+async def test_no_header_of_a_whole_answer_ends_it(exchange, wire, header):
+    with pytest.raises(RuntimeError):
+        await exchange.send(whole(200, [("content-length", "0"), header]))
+    assert wire.written == []
+
+
+async def test_a_whole_answer_to_a_client_that_has_gone(exchange, wire):
+    exchange.disconnected = True
+    with pytest.raises(ClientGone):
+        await exchange.send(whole(204, []))
     assert wire.written == []

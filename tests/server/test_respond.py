@@ -4,7 +4,9 @@ import pytest
 from lxml import etree
 
 from s3ish.errors import NoSuchKey, NotModified, PreconditionFailed
+from s3ish.http.exchange import WHOLE
 from s3ish.server import respond
+from s3ish.wire.headers import encode
 from s3ish.wire.shape import Written
 
 
@@ -144,3 +146,41 @@ async def test_a_flow_is_not_read_for_a_head():
 
 async def test_header_values_are_iso_8859_1():
     assert (await send(Written(200, [("x-amz-meta-a", "é")]))).headers[b"x-amz-meta-a"] == b"\xe9"
+
+
+@pytest.mark.parametrize("head", [False, True])
+@pytest.mark.parametrize(
+    "written",
+    [
+        Written(200, [("content-length", "5")], b"hello"),
+        Written(200, [("etag", '"a"')], b"hello"),
+        Written(200, []),
+        Written(204, []),
+        Written(304, [("etag", '"a"')]),
+    ],
+)
+async def test_a_server_that_takes_an_answer_in_one_message_gets_the_same_answer(written, head):
+    in_two, sent, progress = await send(written, head=head), Sent(), respond.Progress()
+    await respond.send(written, sent, progress, "REQUEST", "host", head=head, whole=True)
+    (message,) = sent.messages
+    assert message["type"] == WHOLE
+    assert message["status"] == written.status
+    assert encode(message["headers"]) == in_two.messages[0]["headers"]
+    assert message["length"] == int(in_two.headers.get(b"content-length", 0))
+    assert message["body"] == in_two.body
+    assert progress == respond.Progress(begun=True, sent=len(in_two.body), whole=True)
+
+
+@pytest.mark.parametrize("headers", [[("connection", "close")], []])
+async def test_an_answer_that_ends_its_connection_is_no_single_message(headers):
+    sent = Sent()
+
+    async def linger():
+        pass
+
+    end = None if headers else linger
+    await respond.send(
+        Written(400, headers, b"no"), sent, respond.Progress(), "R", "h", head=False, linger=end, whole=True
+    )
+    assert sent.messages[0]["type"] == "http.response.start"
+    assert sent.headers[b"connection"] == b"close"
