@@ -1,6 +1,7 @@
 """All users, groups, policies and roles, as they were at one moment, and who holds which key."""
 
-from collections.abc import Iterable, Iterator, Sequence
+import functools
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TypeVar
 
 import structlog
@@ -101,11 +102,11 @@ class Directory:
 
     def attached_to(self, arn: str) -> list[Holder]:
         """Return all that a managed policy is attached to."""
-        return [it for it in self._by_id.values() if isinstance(it, Holder) and arn in it.attached]
+        return self._attached.get(arn, [])
 
     def bounded_by(self, arn: str) -> list[Holder]:
         """Return all whose rights a managed policy bounds."""
-        return [it for it in self._by_id.values() if isinstance(it, Holder) and it.boundary == arn]
+        return self._bounded.get(arn, [])
 
     def members(self, group: GroupRecord) -> list[UserRecord]:
         """Return the users in a group."""
@@ -113,7 +114,25 @@ class Directory:
 
     def groups_of(self, user: UserRecord) -> list[GroupRecord]:
         """Return the groups that a user is in."""
-        return [group for group in self.all(GroupRecord) if group.id in user.groups]
+        found = (self.by_id(GroupRecord, group) for group in dict.fromkeys(user.groups))
+        return sorted(filter(None, found), key=lambda group: group.name)
+
+    @functools.cached_property
+    def _attached(self) -> dict[str, list[Holder]]:
+        return self._holders(lambda it: dict.fromkeys(it.attached))
+
+    @functools.cached_property
+    def _bounded(self) -> dict[str, list[Holder]]:
+        return self._holders(lambda it: [it.boundary])
+
+    def _holders(self, arns_of: Callable[[Holder], Iterable[str]]) -> dict[str, list[Holder]]:
+        """Return by ARN who has a policy: what lists many policies asks for each."""
+        found: dict[str, list[Holder]] = {}
+        for it in self._by_id.values():
+            if isinstance(it, Holder):
+                for arn in arns_of(it):
+                    found.setdefault(arn, []).append(it)
+        return found
 
     def owners(self) -> list[Owner]:
         """Return who can own buckets: the root user, and the users of the configuration that have no policies."""

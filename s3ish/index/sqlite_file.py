@@ -168,4 +168,6 @@ def failure(error: BaseException, path: Path) -> Exception:
         return Damaged(broken(path, error))
     if isinstance(error, apsw.FullError) or getattr(error, "errno", 0) == errno.ENOSPC:
         return IndexFull("the disk of the index is full")
+    if isinstance(error, apsw.CantOpenError | apsw.ReadOnlyError):
+        return Unavailable(f"{path} cannot be opened: {error}{missing_right(path)}")
     return Unavailable(f"{type(error).__name__}: {error}")

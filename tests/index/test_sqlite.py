@@ -488,3 +488,9 @@ async def test_a_durable_index_flushes_every_commit(path):
         assert await index.get("state", b"a") == b"b"
     finally:
         await index.close()
+
+
+def test_a_file_that_cannot_be_opened_is_named(tmp_path):
+    for ask in (sqlite_file.is_older, sqlite_file.find_damage):
+        with pytest.raises(Unavailable, match=rf"^{tmp_path} cannot be opened: unable to open database file$"):
+            ask(tmp_path)
