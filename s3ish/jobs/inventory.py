@@ -22,7 +22,7 @@ from s3ish.jobs.runner import Step
 from s3ish.model import Attributes, Bucket
 from s3ish.objects import inventory
 from s3ish.objects.inventory import KEPT_AS, List
-from s3ish.objects.store import Store
+from s3ish.objects.store import Store, translated
 from s3ish.tables import keys
 from s3ish.tables.catalogue import BUCKETS, VERSIONS
 from s3ish.tables.state import INVENTORY, InventoryProgress, Kept, ListedFile
@@ -166,7 +166,8 @@ class _Making:
 
     async def _end_file(self, *, is_last: bool) -> None:
         """Store the file, and after the last one the manifest; then note it."""
-        target = (await self._store.bucket(self._wanted.target)).record
+        with translated():  # a damaged row of it is the failure of this list
+            target = (await self._store.bucket(self._wanted.target)).record
         if target.owner.id != self._bucket.owner.id:
             raise NoSuchBucket(BucketName=self._wanted.target)
         files = self._progress.files

@@ -23,7 +23,7 @@ from s3ish.auth.mismatch import without_keys
 from s3ish.auth.principals import Principal
 from s3ish.errors import NoSuchBucket, S3Error
 from s3ish.model import Attributes, Bucket
-from s3ish.objects.store import Store
+from s3ish.objects.store import Store, translated
 from s3ish.server.request_record import RequestRecord
 from s3ish.server.website import OPERATION as WEBSITE
 from s3ish.wire.shape import Written
@@ -127,7 +127,8 @@ class AccessLog:
         """Store lines as an object; they are lost if that cannot be done."""
         enabled = pending.enabled
         try:
-            target = (await self._store.bucket(enabled.target)).record
+            with translated():
+                target = (await self._store.bucket(enabled.target)).record
             if target.owner.id != pending.source.owner.id:
                 raise NoSuchBucket(BucketName=enabled.target)
             plain = Attributes(headers={"content-type": "text/plain"}, acl=grants_of(enabled, target))

@@ -12,6 +12,7 @@ import pytest
 from msgspec.structs import replace
 
 from s3ish.api.inventory import lister
+from s3ish.index.protocol import Put
 from s3ish.jobs import inventory as inventory_job
 from s3ish.jobs.inventory import InventoryJob
 from s3ish.jobs.runner import run_once
@@ -19,6 +20,7 @@ from s3ish.model import Attributes, Lock
 from s3ish.objects import appending, buckets
 from s3ish.objects.conditions import UNCONDITIONAL
 from s3ish.objects.inventory import FIELDS, List
+from s3ish.tables.catalogue import BUCKETS
 from s3ish.tables.state import INVENTORY
 from tests.objects.support import (
     OTHER,
@@ -217,6 +219,17 @@ async def test_where_a_list_cannot_go_the_others_are_made(store, owner, logged):
     assert [line["list"] for line in logged if line["event"] == "list of objects not made"] == ["0"]
     if owner:
         assert await keys_of(store, bucket="elsewhere") == []
+
+
+async def test_a_damaged_row_of_where_a_list_goes_holds_up_no_other_list(store, logged):
+    await make_bucket(store, "elsewhere")
+    await put(store, "a", b"1")
+    (row,) = await BUCKETS.rows(store.index, b"elsewhere", b"elsewhere\0", 1)
+    await store.index.commit([Put(BUCKETS.name, row[0], row[1][:-1] + bytes([row[1][-1] ^ 1]))])
+    lists = Lists(store, replace(WANTED, id="0", target="elsewhere"), WANTED)
+    await lists.make()
+    assert len(await lists.manifests()) == 1
+    assert [line["list"] for line in logged if line["event"] == "list of objects not made"] == ["0"]
 
 
 async def test_what_nothing_asks_for_any_more_is_forgotten(store):

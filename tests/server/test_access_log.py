@@ -6,11 +6,13 @@ from types import SimpleNamespace
 import pytest
 from structlog.testing import capture_logs
 
+from s3ish.index.protocol import Put
 from s3ish.objects import buckets, get
 from s3ish.server import access_log
 from s3ish.server.access_log import AccessLog
 from s3ish.server.request_record import RequestRecord
 from s3ish.server.target import Target
+from s3ish.tables.catalogue import BUCKETS
 from tests.auth.support import ALICE
 from tests.objects.support import World
 
@@ -111,6 +113,19 @@ async def test_a_target_of_another_owner_gets_nothing(store):
     await buckets.create_bucket(store, "log", ALICE.owner.__class__("somebody-else"), "us-east-1")
     await lines.deliver()
     assert await delivered(store) == []
+
+
+async def test_a_damaged_row_of_a_target_loses_its_lines_and_no_others(store):
+    lines = AccessLog(store, 0)
+    elsewhere = STATUS.replace(">log<", ">broken<")
+    await buckets.create_bucket(store, "broken", ALICE.owner, "us-east-1")
+    await buckets.create_bucket(store, "second", ALICE.owner, "us-east-1", {"logging": elsewhere})
+    for name in ("second", "bucket"):
+        await note(store, lines, of=name)
+    (row,) = await BUCKETS.rows(store.index, b"broken", b"broken\0", 1)
+    await store.index.commit([Put(BUCKETS.name, row[0], row[1][:-1] + bytes([row[1][-1] ^ 1]))])
+    await lines.deliver(all_of_it=True)
+    assert len(await delivered(store)) == 1
 
 
 async def test_nothing_in_a_request_ends_its_line_or_field(store):
