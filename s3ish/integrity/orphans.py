@@ -21,7 +21,7 @@ from s3ish.integrity.references import References, is_finished
 from s3ish.jobs.runner import Step
 from s3ish.objects.settling import settle_all
 from s3ish.objects.store import Store
-from s3ish.tables.state import SWEEP, UNCLEAN
+from s3ish.tables.state import AWAY, SWEEP, UNCLEAN
 
 log = structlog.get_logger()
 
@@ -163,7 +163,10 @@ class SweepJob:
             return Step(more=False)
         if not self._overlooks:  # else the next start looks again, or the rebuild that is asked for
             await self._store.upkeep.forget_makers(self._past.dead)
-            await self._store.upkeep.catch_up(self._store.clock.sequence())
+            if not AWAY.read(
+                await AWAY.value(self._store.index)
+            ):  # this may be a command beside a server that lacks some
+                await self._store.upkeep.catch_up(self._store.clock.sequence())
         try:
             await self._store.index.commit([SWEEP.drop()], [SWEEP.expect(self._asked)])
         except Conflict:  # asked for again meanwhile

@@ -19,7 +19,7 @@ from s3ish.integrity.orphans import SweepJob
 from s3ish.objects import buckets, multipart
 from s3ish.process import start
 from s3ish.tables import keys
-from s3ish.tables.state import SWEEP
+from s3ish.tables.state import AWAY, SWEEP
 from tests.objects.support import (
     add_part,
     begin,
@@ -409,6 +409,24 @@ def test_a_drive_that_was_not_there_does_not_say_that_what_it_lacks_was_removed(
             serve(settings, nothing)
     lose(index)
     serve(settings, look_at_many)
+
+
+async def sweep_beside(store):
+    """Look through all as a command does that sees a drive which the server beside it has begun without."""
+    await store.index.commit([AWAY.put([2])])
+    await sweep_once(store)
+
+
+def test_a_drive_stays_behind_while_a_server_goes_on_without_it(tmp_path):  # case 160
+    roots = [tmp_path / str(number) for number in range(3)]
+    settings = config_sources.load({"storage.volumes": [*map(str, roots)], "storage.fsync": False}, {})
+    serve(settings, fill_three)
+    with away_is(roots[2]):
+        serve(settings, remove_some)
+    serve(settings, sweep_beside)
+    assert (roots[2] / ".s3ish" / "behind").exists(), "the server goes on removing from the others alone"
+    serve(settings, sweep_once)
+    assert not (roots[2] / ".s3ish" / "behind").exists()
 
 
 async def replace_some(store):
