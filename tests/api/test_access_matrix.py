@@ -28,8 +28,8 @@ NEEDS_MORE = (
 """They need a second right: on what they read, or on what others will have written for them."""
 OF_OWNER = ("GetBucketPolicy", "PutBucketPolicy", "DeleteBucketPolicy")
 """No policy opens them to other accounts: they are told that the method is not for them."""
-NEEDS_SIGNATURE = ("SelectObjectContent", "UpdateObjectEncryption")
-"""S3 takes no query without a signature; named keys are for requests that are signed by Version 4."""
+NEEDS_SIGNATURE = ("CreateMultipartUpload", "SelectObjectContent", "UpdateObjectEncryption")
+"""S3 takes no query and begins no upload without a signature; named keys are for requests signed by Version 4."""
 BY_KEY = ("DeleteObjects",)
 """They ask for each key, and answer for each."""
 BY_FORM = ("PostObject",)
