@@ -17,6 +17,7 @@ import msgspec
 from msgspec import Struct
 
 from s3ish.model import Version
+from s3ish.objects.encodings import customer
 from s3ish.tables.state import ListedFile
 
 KEPT_AS = {"CSV": "csv.gz", "Parquet": "parquet"}
@@ -136,16 +137,15 @@ def _moment(at_ns: int) -> datetime:
     return datetime.fromtimestamp(at_ns // 1_000_000 / 1000, UTC)
 
 
-_ENCRYPTIONS = {"AES256": "SSE-S3", "aws:kms": "SSE-KMS", "aws:kms:dsse": "DSSE-KMS"}
+_ENCRYPTIONS = {"": "NOT-SSE", "AES256": "SSE-S3", "aws:kms": "SSE-KMS", "aws:kms:dsse": "DSSE-KMS"}
 
 
 def _encryption(version: Version, _: bool) -> str | None:
     if version.marker:
         return None
-    encryption = version.attributes.encryption
-    if not encryption:
-        return "NOT-SSE"
-    return _ENCRYPTIONS.get(encryption.get("type", ""), "SSE-C")
+    return (
+        "SSE-C" if customer.link_in(version.encoding) else _ENCRYPTIONS[version.attributes.encryption.get("type", "")]
+    )
 
 
 def _bucket_key(version: Version, _: bool) -> str | None:

@@ -19,6 +19,7 @@ from s3ish.jobs.runner import run_once
 from s3ish.model import Attributes, Lock
 from s3ish.objects import appending, buckets
 from s3ish.objects.conditions import UNCONDITIONAL
+from s3ish.objects.encodings import customer
 from s3ish.objects.inventory import FIELDS, List
 from s3ish.tables.catalogue import BUCKETS
 from s3ish.tables.state import INVENTORY
@@ -158,6 +159,20 @@ async def test_every_optional_field_has_a_value_or_none(store):
     assert one["IntelligentTieringAccessTier"] == "FREQUENT"
     assert one["LastModifiedDate"].startswith("2027-01-11T03:10:")
     assert one["ObjectOwner"] == "owner-id"
+
+
+@pytest.mark.parametrize(
+    ("kind", "says"),
+    [("", "NOT-SSE"), ("AES256", "SSE-S3"), ("aws:kms", "SSE-KMS"), ("aws:kms:dsse", "DSSE-KMS"), ("key", "SSE-C")],
+)
+async def test_every_kind_of_encryption_has_its_name(store, kind, says):
+    """What is under a key of a client has it among its links alone."""
+    if kind == "key":
+        link = customer.new_link(b"k" * 32, store.clock.random_bytes)
+        version = replace(await put(store, "a", b"1"), encoding=(link,))
+    else:
+        version = await put(store, "a", b"1", attributes=Attributes(encryption={"type": kind} if kind else {}))
+    assert replace(WANTED, fields=("EncryptionStatus",)).row(version, latest=True)[2:] == [says]
 
 
 async def test_lists_are_made_once_a_day_and_once_a_week_from_sunday(store):
