@@ -32,8 +32,8 @@ MEMBERS = {
     HttpToolsProtocol: """
         access_logger app client connection_lost connection_made connections cycle data_received eof_received flow
         headers logger loop on_body on_header on_headers_complete on_message_begin on_message_complete
-        on_response_complete on_url parser pause_writing pipeline resume_writing scope send_400_response server_state
-        shutdown tasks timeout_keep_alive transport url _start_asgi_task
+        on_response_complete on_url parser pause_writing pipeline resume_writing scope send_400_response server
+        server_state shutdown tasks timeout_keep_alive transport url _start_asgi_task
     """,
     RequestResponseCycle: """
         chunked_encoding default_headers disconnected expected_content_length flow keep_alive message_event more_body
