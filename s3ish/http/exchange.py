@@ -34,6 +34,10 @@ messages take a coroutine more, and a text of its own for each name and value.
 """
 
 
+CUT_SHORT = "s3ish.cut_short"
+"""What ``http.disconnect`` says of a client that has ended its side in the middle of a body: it can be answered."""
+
+
 class AnswerTorn(Exception):
     """An answer that was begun cannot be completed, which has been logged: the connection is to end.
 
@@ -63,7 +67,7 @@ class Exchange(RequestResponseCycle):
     def __init__(self, *, running: AbstractSet[object], **arguments: Any) -> None:
         super().__init__(**arguments)
         self._running = running
-        self.followed = False
+        self.followed = self._cut_short = False
         self.held_bytes = 0
         self.window_bytes = WINDOW_BYTES
         self._pieces: deque[bytes] = deque()
@@ -98,6 +102,11 @@ class Exchange(RequestResponseCycle):
         self.held_bytes += len(piece)
         self.message_event.set()
 
+    def end_early(self) -> None:
+        """The client has ended its side before the end of the body; it may still read."""
+        self._cut_short, self.keep_alive = True, False
+        self.message_event.set()
+
     async def receive(self) -> Any:
         """See the ASGI specification."""
         if self.waiting_for_100_continue and not self.transport.is_closing():
@@ -110,6 +119,10 @@ class Exchange(RequestResponseCycle):
             self.message_event.clear()
         if self.disconnected or self.response_complete:
             return {"type": "http.disconnect"}
+        if self._cut_short:
+            self.message_event.set()
+            if not self._pieces:
+                return {"type": "http.disconnect", CUT_SHORT: True}
         body = self._take()
         if self._pieces:
             self.message_event.set()

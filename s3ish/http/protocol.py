@@ -14,7 +14,6 @@ import httptools
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from s3ish.errors import (
-    IncompleteBody,
     InvalidRequest,
     RequestHeaderSectionTooLarge,
     RequestTimeout,
@@ -114,10 +113,12 @@ class LimitedProtocol(HttpToolsProtocol):
             self._timer = None
         super().connection_lost(exc)
 
-    def eof_received(self) -> None:
-        """Say of a body that has ended too early what is wrong with it: who sent it may have ended one side alone."""
-        if not self._in_headers and not self.cycle.response_complete:
-            self.refuse(IncompleteBody())
+    def eof_received(self) -> bool:  # type: ignore[override]
+        """Have a body that has ended too early answered as such: who sent it may have ended one side alone."""
+        if self._in_headers or self._refused or self.cycle.response_complete:
+            return False
+        self.cycle.end_early()
+        return True
 
     def secure(self, version: str) -> None:
         """See ``Guarded``."""

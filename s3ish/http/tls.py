@@ -105,10 +105,10 @@ class TlsConnection(asyncio.Transport, asyncio.BufferedProtocol):
         self._protocol.resume_writing()
 
     def eof_received(self) -> bool:
-        """End. One direction alone is not kept open, as it is not without TLS."""
+        """End, unless the protocol still has something to say."""
         if self._state is _State.OPEN:
-            self._protocol.eof_received()
-        elif self._state is _State.HANDSHAKE:
+            return bool(self._protocol.eof_received())
+        if self._state is _State.HANDSHAKE:
             connection_tally.tls_failures["left"] += 1
         return False
 
@@ -161,8 +161,7 @@ class TlsConnection(asyncio.Transport, asyncio.BufferedProtocol):
             filled, ended = self._fill(target)
             if filled:
                 self._protocol.buffer_updated(filled)
-            if ended:
-                self._protocol.eof_received()
+            if ended and not self._protocol.eof_received():
                 self.close()
             if filled < len(target):
                 return

@@ -4,6 +4,7 @@ It knows the three forms a body can have (plain, signed as a whole, aws-chunked)
 never buffers more than it was asked for.
 """
 
+import contextlib
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, NamedTuple
 
@@ -22,6 +23,7 @@ from s3ish.errors import (
     MissingContentLength,
     SlowDown,
 )
+from s3ish.http.exchange import CUT_SHORT
 from s3ish.http.receive_buffer import Demand
 from s3ish.objects.digests import Claims, Digests
 from s3ish.server.document_room import FREE_BYTES, DocumentRoom
@@ -200,12 +202,11 @@ class RequestBody:
     async def _pull(self) -> None:
         target = self._appetite.target
         message = await self._receive()
-        if message["type"] == "http.disconnect":
-            raise Disconnected
         data = message.get("body", b"")
         self.received += len(data)
         if target and self._appetite.target is not None:
             self.received += len(target) - len(self._appetite.target)
+        self._check_presence(message)
         self._ended = not message.get("more_body", False)  # before what may fail: no caller must wait for more
         if self._decoder is None:
             self._keep(data)
@@ -215,12 +216,25 @@ class RequestBody:
         if self._ended:
             self._finish()
 
+    def _check_presence(self, message: Any) -> None:
+        """Raise Disconnected if the client has left, IncompleteBody if it has ended its side alone."""
+        if message["type"] == "http.disconnect":
+            if CUT_SHORT not in message:
+                raise Disconnected
+            self._ended = True
+            raise self._incomplete()
+
+    def _incomplete(self) -> IncompleteBody:
+        if self._wire_length is None:
+            return IncompleteBody()
+        return IncompleteBody(NumberBytesExpected=self._wire_length, NumberBytesProvided=self.received)
+
     def _finish(self) -> None:
         if self._decoder is not None:
             self._decoder.finish()
             self._read_trailers(self._decoder.trailers)
         elif self._wire_length is not None and self.received != self._wire_length:
-            raise IncompleteBody(NumberBytesExpected=self._wire_length, NumberBytesProvided=self.received)
+            raise self._incomplete()
         self._check_received()
 
     def _check_received(self) -> None:
@@ -314,8 +328,8 @@ class RequestBody:
         stop = self.received + limit
         while not self._ended and self.received <= stop:
             message = await self._receive()
-            if message["type"] == "http.disconnect":
-                raise Disconnected
+            with contextlib.suppress(IncompleteBody):
+                self._check_presence(message)
             self.received += len(message.get("body", b""))
             self._ended = not message.get("more_body", False)
 

@@ -1,10 +1,13 @@
 """What the audit log and the log say of requests: who, what, from where, and which rule decided. Never a secret."""
 
+import http.client
 import json
+import socket
+from urllib.parse import urlsplit
 
 import pytest
 
-from tests.api.conftest import OTHER, READER, ROOT
+from tests.api.conftest import OTHER, READER, ROOT, Answer
 from tests.waiting import wait_until
 
 
@@ -105,3 +108,26 @@ def test_a_wrong_signature_is_explained_in_the_log_and_to_nobody_else(raw, bucke
     for file in (server.audit, server.log):
         assert OTHER[1] not in file.read_text()
         assert "Signature=" not in file.read_text()
+
+
+@pytest.mark.parametrize("framing", ["Content-Length: 100", "Transfer-Encoding: chunked"])
+def test_a_body_that_ends_too_early_has_one_line_which_names_its_request(
+    server, bucket, presign, audited, framing
+):  # case 109
+    where = urlsplit(server.endpoint)
+    head = f"PUT {presign('PUT', f'/{bucket}/cut')} HTTP/1.1\r\nHost: {where.netloc}\r\n{framing}\r\n\r\n"
+    with socket.create_connection((where.hostname, where.port), timeout=20) as connection:
+        connection.sendall(head.encode() + b"5\r\nabc")
+        connection.shutdown(socket.SHUT_WR)
+        response = http.client.HTTPResponse(connection)
+        response.begin()
+        answer = Answer(response)
+    assert (answer.status, answer.code) == (400, "IncompleteBody")
+    line, logged = audited(answer)
+    assert (line["operation"], line["bucket"], line["key"], line["status"]) == ("PutObject", bucket, "cut", 400)
+    assert logged["error"] == "IncompleteBody"
+    lines = [json.loads(text) for text in server.log.read_text().splitlines() if "IncompleteBody" in text]
+    assert [(found["operation"], found["key"]) for found in lines if found["request_id"] == line["request_id"]] == [
+        ("PutObject", "cut")
+    ]
+    assert "Unknown" not in {found["operation"] for found in lines}

@@ -688,6 +688,31 @@ def test_a_body_of_a_later_request_that_ends_too_early_spoils_no_answer(start):
 
 
 # case 109
+def test_a_body_that_ends_too_early_waits_for_the_answers_before_it(start):
+    server = start()
+    with server.connect() as connection:
+        send(connection, request(b"Content-Length: 4", target=b"/stored", method=b"PUT", body=b"1"))
+        assert server.application.begun.acquire(timeout=PATIENCE_SECONDS)
+        send(connection, b"234" + request(b"Content-Length: 3", method=b"PUT", body=b"1"))
+        connection.shutdown(socket.SHUT_WR)
+        answers = receive_all(connection)
+    assert (status_of(answers), code_of(answers), answers.count(b"HTTP/1.1 ")) == (200, "IncompleteBody", 2)
+
+
+# case 109
+@pytest.mark.parametrize("size", [100_000, 1_000_000])
+def test_a_long_body_that_ends_too_early_is_refused_with_what_came(start, size):
+    """It is read to where it stays."""
+    server = start()
+    with server.connect() as connection:
+        send(connection, request(b"Content-Length: 2000000", target=b"/stored", method=b"PUT", body=bytes(size)))
+        connection.shutdown(socket.SHUT_WR)
+        answer = receive_all(connection)
+    assert code_of(answer) == "IncompleteBody"
+    assert b"<NumberBytesProvided>%d</NumberBytesProvided>" % size in answer
+
+
+# case 109
 def test_many_clients_that_leave(server):
     for number in range(200):
         with server.connect() as connection:

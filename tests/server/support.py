@@ -14,7 +14,9 @@ import uvicorn
 from uvicorn.server import ServerState
 
 from s3ish.clock import Clock as RealClock
+from s3ish.errors import IncompleteBody
 from s3ish.http.certificates import Certificates
+from s3ish.http.exchange import CUT_SHORT
 from s3ish.http.protocol import LimitedProtocol, Limits
 from s3ish.process.serve import protocol_of
 from s3ish.server import respond
@@ -54,6 +56,8 @@ class Application:
             message = await receive()
             if message["type"] == "http.disconnect":
                 self.disconnected.set()
+                if CUT_SHORT in message:
+                    await self._answer(send, respond.refuse(IncompleteBody(), "/", "REQUEST", "host"))
                 return
             length += len(message["body"])
             self.pieces.append(len(message["body"]))
@@ -81,10 +85,20 @@ class Application:
         except Disconnected:
             self.disconnected.set()
             return
+        except IncompleteBody as error:
+            self.disconnected.set()
+            await self._answer(send, respond.refuse(error, "/", "REQUEST", "host"))
+            return
         text = digest.hexdigest().encode()
         fields = [(b"content-length", b"%d" % len(text))]
         await send({"type": "http.response.start", "status": 200, "headers": fields})
         await send({"type": "http.response.body", "body": text})
+
+    async def _answer(self, send, written):
+        fields = [(name.encode(), value.encode()) for name, value in written.headers]
+        fields.append((b"content-length", b"%d" % len(written.body)))
+        await send({"type": "http.response.start", "status": written.status, "headers": fields})
+        await send({"type": "http.response.body", "body": written.body})
 
     async def _stream(self, send, receive):
         pieces = 64 * 16
