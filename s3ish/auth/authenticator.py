@@ -73,9 +73,9 @@ class Authentication(Struct, frozen=True):
 
         https://docs.aws.amazon.com/AmazonS3/latest/API/bucket-policy-s3-sigv4-conditions.html
         """
-        if self.way != QUERY or self.signature != ALGORITHM:
-            return ""
-        return self.payload.sha256 or PayloadMode.UNSIGNED.value
+        if self.way == QUERY and self.signature.startswith(ALGORITHM):
+            return self.payload.sha256 or PayloadMode.UNSIGNED.value
+        return ""
 
 
 UNSIGNED = Authentication(None, Payload(PayloadMode.UNSIGNED))
