@@ -30,11 +30,11 @@ class Upkeep(Protocol):
         Raises Full, Unwritable, VolumeError: they may not be.
         """
 
-    async def catch_up(self, now: int) -> None:
+    async def catch_up(self, began: int) -> None:
         """All that was removed while volumes were away is removed from them as well: none is behind any more.
 
         Args:
-            now: as a sequence.
+            began: when the look at all began, as a sequence. What has fallen behind since stays so.
         """
 
     async def be_complete(self, lacking: Container[int], began: int) -> None:
@@ -60,7 +60,7 @@ class NoUpkeep:
     async def flush(self, blobs: Iterable[str] | None = None) -> None:
         """Nothing of it outlives the process."""
 
-    async def catch_up(self, now: int) -> None:
+    async def catch_up(self, began: int) -> None:
         """There is no volume."""
 
     async def be_complete(self, lacking: Container[int], began: int) -> None:

@@ -133,7 +133,7 @@ class SweepJob:
         self._past = Past(before_ns)
         self._pass: AsyncIterator[None] | None = None
         self._asked: bytes | None = None
-        self._left = 0
+        self._left = self._began = 0
         self._overlooks = False
         self.removed = self.mended = 0
 
@@ -166,7 +166,7 @@ class SweepJob:
             if not AWAY.read(
                 await AWAY.value(self._store.index)
             ):  # this may be a command beside a server that lacks some
-                await self._store.upkeep.catch_up(self._store.clock.sequence())
+                await self._store.upkeep.catch_up(self._began)
         try:
             await self._store.index.commit([SWEEP.drop()], [SWEEP.expect(self._asked)])
         except Conflict:  # asked for again meanwhile
@@ -176,6 +176,7 @@ class SweepJob:
 
     async def _look_through(self) -> AsyncIterator[None]:
         store = self._store
+        self._began = store.clock.sequence()
         started = await UNCLEAN.value(store.index)
         before_ns = self._past.before_ns if started is None else min(self._past.before_ns, int(started))
         self._past = Past(before_ns, await store.upkeep.dead_makers())

@@ -54,6 +54,7 @@ async def amend(core: ErasureCore, amendment: Amendment) -> None:
                 _forget_unsealed(volume, ref.id, file)
         except BlobError as error:
             failures[position] = error
+            core.volumes.miss(position)
 
     await core.each(write, list(dict.fromkeys(ref.volumes)))
     if error := _outcome(core, ref, failures):
@@ -78,6 +79,7 @@ async def amend_all(core: ErasureCore, amendments: Sequence[Amendment]) -> Seque
         }
         for number, error in _replace_all(core, position, wanted, token):
             failures[number][position] = error
+            core.volumes.miss(position)
 
     positions = {position for amendment in amendments for position in amendment.ref.volumes}
     await core.each(write, sorted(positions))

@@ -13,7 +13,7 @@ from s3ish.blob.erasure.coder import Coder, coder
 from s3ish.blob.erasure.scan import Scan
 from s3ish.blob.erasure.timed_coder import CoderWork, TimedCoder
 from s3ish.blob.hold import HELD_BYTES, Hold
-from s3ish.blob.protocol import Missing, Unwritable, VolumeError
+from s3ish.blob.protocol import BlobError, Missing, Unwritable, VolumeError, VolumesFull
 from s3ish.blob.volumes.commit_notes import CommitNotes
 from s3ish.blob.volumes.flusher import Flusher
 from s3ish.blob.volumes.volume import Volume
@@ -189,12 +189,13 @@ class ErasureCore:
     def _on_each(self, positions: Sequence[int] | None, *steps: Callable[[Volume], object]) -> None:
         """Do each step on all volumes before the next one. Raises Unwritable where one could not be done."""
         wanted = [volume for volume in self.volumes.present if positions is None or volume.position in positions]
-        failures: list[VolumeError] = []
+        failures: list[BlobError] = []
         for step in steps:
             for volume in wanted:
                 try:
                     step(volume)
-                except VolumeError as error:
+                except (VolumeError, VolumesFull) as error:
                     failures.append(error)
+                    self.volumes.miss(volume.position)
         if failures:
             raise Unwritable("; ".join(dict.fromkeys(str(error) for error in failures)))

@@ -34,7 +34,7 @@ class ShardFiles:
 
     def __init__(self, volumes: Volumes, blob: str, positions: Sequence[int], quorum: int) -> None:
         self.failures: dict[int, BlobError] = {}
-        self._blob, self._positions, self._quorum = blob, tuple(positions), quorum
+        self._all, self._blob, self._positions, self._quorum = volumes, blob, tuple(positions), quorum
         self._files: dict[int, int] = {}
         self._begun = False
         self._volumes: dict[int, Volume] = {}
@@ -118,10 +118,14 @@ class ShardFiles:
             )
 
     def remove_failed(self) -> None:
-        """Remove what volumes hold that have failed: it may look whole and yet not be durable."""
+        """Remove what volumes hold that have failed: it may look whole and yet not be durable.
+
+        The blob is there without them: those within reach say that they have missed something.
+        """
         with self._gate:
             for position in self.failures:
                 self._remove(position)
+                self._all.miss(position)
 
     def close(self) -> None:
         """Close the files as soon as no job is working on them."""

@@ -43,9 +43,9 @@ class VolumesUpkeep:
             for blob in blobs or ():
                 _flush(volume, blob)
 
-    async def catch_up(self, now: int) -> None:
+    async def catch_up(self, began: int) -> None:
         if self.behind and not self.away:  # what does not answer was not looked through
-            await self._run(self._volumes.catch_up, now)
+            await self._run(self._volumes.catch_up, began)
 
     async def be_complete(self, lacking: Container[int], began: int) -> None:
         if not self.away:  # what does not answer was not looked at

@@ -17,7 +17,7 @@ from s3ish.blob.volumes import page_cache
 from s3ish.blob.volumes.calls import NO_ROOM, Calls
 from s3ish.blob.volumes.folders import Folders
 from s3ish.blob.volumes.identity import Identity
-from s3ish.blob.volumes.index_marks import IndexMarks
+from s3ish.blob.volumes.index_marks import FOR_EVER, IndexMarks
 from s3ish.blob.volumes.locks import Locks
 from s3ish.blob.volumes.probe import SILENT, write_and_remove
 from s3ish.blob.volumes.sample import some_blobs
@@ -55,6 +55,7 @@ class Volume:
     ) -> None:
         self.root, self.identity, self.fsync, self.tells_cached = root, identity, fsync, tells_cached
         self.suspect = ""
+        self.missed = False
         self.flushes: Stopwatch | None = None
         self.failed_flushes = 0
         self.calls = Calls(repr(self))
@@ -400,16 +401,30 @@ class Volume:
         with self.calls.to("a probe"):
             write_and_remove(self._root)
 
-    def try_again(self, now: Callable[[], int]) -> None:
-        """Let calls in again as soon as the volume answers. Its thread waits as long as that takes.
+    def miss(self) -> None:
+        """Something goes on without it that it did not let be written or removed: it is behind."""
+        if not self.missed:
+            self.missed = True
+            with suppress(BlobError):  # it may take no writes at all
+                self.marks.fall_behind(FOR_EVER)
 
-        It is behind from then on: what was to be removed meanwhile the index alone knows, and that may be lost.
+    def end_missing(self, now: Callable[[], int]) -> None:
+        """Have it say until when it was behind: what was to be removed the index alone knows, and that may be lost.
+
+        While it lets nothing be written that is still to be done.
         """
+        self.missed = False
+        try:
+            self.marks.fall_behind(now())
+        except BlobError:
+            self.missed = True
+
+    def try_again(self, now: Callable[[], int]) -> None:
+        """Let calls in again as soon as the volume answers. Its thread waits as long as that takes."""
         with suppress(OSError):  # that is an answer, too
             write_and_remove(self._root)
         self.calls.hung = False
-        with suppress(BlobError):
-            self.marks.fall_behind(now())
+        self.end_missing(now)
         while self._unclosed:
             os.close(self._unclosed.pop())
 

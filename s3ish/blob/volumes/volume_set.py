@@ -144,11 +144,22 @@ class Volumes:
         missed = position in self._full or written < self._lacking.get(position, 0)
         return not missed and not self.may_lack_removal(position, written)
 
-    def catch_up(self, now: int) -> None:
-        """No volume is behind any more, given the moment as a sequence."""
-        self.write_generation(self.generation, now)
-        self._until = {}
-        self._each(lambda volume: volume.marks.catch_up())
+    def miss(self, position: int) -> None:
+        """Something goes on without a volume, if there are others. One that is out of reach is behind anyway."""
+        if len(self) > 1:
+            with suppress(Away):
+                self.at(position).miss()
+
+    def catch_up(self, began: int) -> None:
+        """All was looked through since a moment, as a sequence; only what has fallen behind later still is."""
+
+        def catch_up(volume: Volume) -> None:
+            if volume.marks.behind() <= began:
+                volume.marks.catch_up()
+
+        self.write_generation(self.generation, began)
+        self._each(catch_up)
+        self.look_behind()
 
     def be_complete(self, lacking: Container[int], began: int) -> None:
         """All was looked at since a moment, as a sequence; only some volumes still lack what they should hold."""

@@ -63,7 +63,9 @@ class Watchdog:
         seen, self._seen = self._seen, Counter()
         for volume in self._volumes.present:
             if volume.calls.hung:
-                self._try_again(volume)
+                self._try(volume, volume.try_again)
+            elif volume.missed:
+                self._try(volume, volume.end_missing)
             steps = [(call, call.steps) for call in list(volume.calls.under_way.values()) if not call.slow]
             self._seen.update({step: seen[step] + 1 for step in steps})
             if any(self._seen[step] > _LOOKS for step in steps):
@@ -71,7 +73,7 @@ class Watchdog:
             if volume.state != self._states[volume.position]:
                 self._states[volume.position] = volume.state
                 self._on_state(volume.position, volume.state)
-        if self.jobs or self._seen or any(volume.calls.hung for volume in self._volumes.present):
+        if self.jobs or self._seen or any(volume.calls.hung or volume.missed for volume in self._volumes.present):
             self.soon()
 
     def _give_up(self, volume: Volume) -> None:
@@ -82,10 +84,11 @@ class Watchdog:
         for thread in volume.calls.leave_alone():
             self._offload.give_up(thread)
 
-    def _try_again(self, volume: Volume) -> None:
-        """Try whether a volume answers, on a thread that may hang as long as it likes."""
+    def _try(self, volume: Volume, action: Callable[[Callable[[], int]], None]) -> None:
+        """Try whether a volume answers, or takes writes, on a thread that may hang as long as it likes."""
         self._rest[volume] -= 1
         if self._rest[volume] > 0 or volume.calls.stuck:
             return
         if volume not in self._trying or self._trying[volume].ended:
-            self._trying[volume] = OwnThread(f"try-volume-{volume.position}", partial(volume.try_again, self._now))
+            self._rest[volume] = _REST
+            self._trying[volume] = OwnThread(f"try-volume-{volume.position}", partial(action, self._now))

@@ -9,7 +9,7 @@ import pytest
 from s3ish.blob.protocol import VolumeError, VolumesFull
 from s3ish.blob.volumes import commit_notes
 from s3ish.blob.volumes.commit_notes import CommitNotes
-from s3ish.blob.volumes.index_marks import BEHIND, COMMITS
+from s3ish.blob.volumes.index_marks import BEHIND, COMMITS, FOR_EVER
 from s3ish.blob.volumes.open_set import open_volumes
 from s3ish.blob.volumes.volume import Volume
 from s3ish.clock import Clock
@@ -101,6 +101,18 @@ def test_a_volume_that_missed_a_start_is_behind_until_it_was_looked_through(tmp_
         volumes.be_complete({1, 2}, 50)
     with opened() as volumes:
         assert [volumes.must_hold(position, 5) for position in range(3)] == [True, False, False]
+
+
+def test_a_volume_that_falls_behind_while_all_is_looked_through_stays_behind(tmp_path):  # case 160
+    roots = [str(tmp_path / f"v{number}") for number in range(3)]
+    with closing(open_volumes(roots, clock=Clock(), fsync=False, missing=1)) as volumes:
+        volumes.at(1).marks.fall_behind(49)
+        volumes.look_behind()
+        for position, until in ((0, FOR_EVER), (2, 60)):
+            volumes.at(position).marks.fall_behind(until)
+        volumes.catch_up(50)
+        assert volumes.behind == {0, 2}
+        assert [volumes.must_hold(1, written) for written in (48, 49)] == [False, True]
 
 
 def test_a_volume_that_takes_no_writes_may_hold_what_was_removed(tmp_path, monkeypatch):
