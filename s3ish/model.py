@@ -189,7 +189,7 @@ class Origin(Struct, frozen=True, kw_only=True, gc=False):
     sequence: int
 
 
-class Version(Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Version(Struct, frozen=True, kw_only=True, omit_defaults=True, dict=True):
     """One version of an object, or a delete marker.
 
     Versions of a key are ordered by ``sequence``, the newest being the greatest. ``id`` is ``null`` for a version that
@@ -198,7 +198,8 @@ class Version(Struct, frozen=True, kw_only=True, omit_defaults=True):
     another; of a multipart object it is what the parts have in common. ``revision`` is raised by each amendment.
     ``appends`` counts the appends to it: then its ``parts`` are where its bytes lie, and none that a client knows of.
     ``replication`` says whether it is on its way to other buckets, or came from another, and ``replicated`` that all of
-    them have had it.
+    them have had it. What others derive from a version they may keep in its ``__dict__``: that is never written,
+    compared or copied.
     """
 
     bucket: str

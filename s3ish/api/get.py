@@ -4,7 +4,7 @@ https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html
 https://docs.aws.amazon.com/AmazonS3/latest/API/API_HeadObject.html
 """
 
-from typing import TypeVar
+from typing import Self, TypeVar
 
 from s3ish.api.checksum_headers import is_wanted
 from s3ish.api.context import Context
@@ -85,29 +85,51 @@ class HeadObjectRequest(GetObjectRequest):
 
 
 @shape
+class VersionHeaders:
+    """What the record of a version says, whoever asks and whenever."""
+
+    accept_ranges: str = header("accept-ranges", default="bytes")
+    last_modified: Instant | None = header("Last-Modified")
+    etag: str | None = header("ETag")
+    encryption: ObjectEncryptionEcho | None = group()
+    replication: str | None = header("x-amz-replication-status")
+    kept: KeptHeaders | None = group()
+    website_redirect: str | None = header("x-amz-website-redirect-location")
+    metadata: dict[str, str] = headers("x-amz-meta-")
+    storage_class: str | None = header("x-amz-storage-class")
+    nosniff: str = header("x-content-type-options", default="nosniff")
+
+    @classmethod
+    def of(cls, version: Version, kept: dict[str, str], key_md5: str = "") -> Self:
+        """Return what a version says, with the headers ``kept`` and of the client's key."""
+        attributes = version.attributes
+        return cls(
+            last_modified=Instant(version.modified_ns),
+            etag=quoted(version.etag),
+            encryption=ObjectEncryptionEcho.of(attributes.encryption, key_md5),
+            replication=version.replication or None,
+            kept=KeptHeaders.of(kept),
+            website_redirect=attributes.website_redirect or None,
+            metadata={name: write_metadata(value) for name, value in attributes.metadata.items()},
+            storage_class=None if attributes.storage_class == "STANDARD" else attributes.storage_class,
+        )
+
+
+@shape
 class HeadObjectResponse:
     """Everything about an object but its bytes."""
 
     code: int = status()
-    accept_ranges: str = header("accept-ranges", default="bytes")
-    last_modified: Instant | None = header("Last-Modified")
+    version: VersionHeaders | None = group(once=True)
     content_length: int | None = header("Content-Length")
-    etag: str | None = header("ETag")
     checksum: ObjectChecksumHeaders | None = group()
-    encryption: ObjectEncryptionEcho | None = group()
     version_id: str | None = header("x-amz-version-id")
     expiration: str | None = header("x-amz-expiration")
     restore: str | None = header("x-amz-restore")
-    replication: str | None = header("x-amz-replication-status")
-    kept: KeptHeaders | None = group()
     content_range: str | None = header("Content-Range")
-    website_redirect: str | None = header("x-amz-website-redirect-location")
-    metadata: dict[str, str] = headers("x-amz-meta-")
-    storage_class: str | None = header("x-amz-storage-class")
     parts_count: int | None = header("x-amz-mp-parts-count")
     tag_count: int | None = header("x-amz-tagging-count")
     lock: LockEcho | None = group()
-    nosniff: str = header("x-content-type-options", default="nosniff")
 
 
 @shape
@@ -234,24 +256,27 @@ def _describe(
     key: CustomerKey | None,
 ) -> Answer:
     """Return the answer but for its body. Raises InvalidArgument."""
-    attributes = version.attributes
     checksum = get.checksum_of(version, span, request.part_number) if is_wanted(request.checksum_mode) else None
     return kind(
         code=206 if span.partial else 200,
-        last_modified=Instant(version.modified_ns),
+        version=_said_of(version, request, key),
         content_length=span.length,
         content_range=span.content_range,
-        etag=quoted(version.etag),
         checksum=ObjectChecksumHeaders.of(checksum),
-        encryption=ObjectEncryptionEcho.of(attributes.encryption, key.md5 if key else ""),
         version_id=version.id if context.target.versioning else None,
         expiration=shown_expiry(context, version) if request.version_id is None else None,
         restore=shown_restore(version, context.store.clock.service_ns()) if version.restore else None,
-        replication=version.replication or None,
-        kept=KeptHeaders.of(_kept_headers(request, version)),
-        storage_class=None if attributes.storage_class == "STANDARD" else attributes.storage_class,
-        website_redirect=attributes.website_redirect or None,
-        metadata={name: write_metadata(value) for name, value in attributes.metadata.items()},
-        tag_count=len(attributes.tags) or None,
+        tag_count=len(version.attributes.tags) or None,
         parts_count=len(version.sent_parts) if request.part_number and version.sent_parts else None,
     )
+
+
+def _said_of(version: Version, request: GetObjectRequest, key: CustomerKey | None) -> VersionHeaders:
+    """Return what a version says. It is kept with the record, where the request changes none of it."""
+    if key or request.overrides:
+        return VersionHeaders.of(version, _kept_headers(request, version), key.md5 if key else "")
+    beside = vars(version)
+    if "headers" not in beside:
+        beside["headers"] = VersionHeaders.of(version, version.attributes.headers)
+    said: VersionHeaders = beside["headers"]
+    return said

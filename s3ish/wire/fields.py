@@ -32,8 +32,9 @@ class Spec(Struct, frozen=True):
     the text is percent-encoded when the instance has an ``encoding_type``, ``rows`` whether members come as
     tuples, ``gaps`` whether members of another list stand among them, ``fills`` the list of whose members these stand
     among, ``member`` of the model the name in AWS's API model where it is not the wire name, ``limit`` how many
-    members a list that is read may have, ``secret`` whether an instance must not show the value, and ``malformed`` the
-    error where the text is not what it should be.
+    members a list that is read may have, ``secret`` whether an instance must not show the value, ``malformed`` the
+    error where the text is not what it should be, and ``once`` whether the headers of a group are kept with it when
+    they are written.
     """
 
     place: Place
@@ -48,6 +49,7 @@ class Spec(Struct, frozen=True):
     limit: int = 0
     secret: bool = False
     malformed: type[S3Error] = MalformedXML
+    once: bool = False
 
 
 class Unread(Struct, frozen=True):
@@ -174,12 +176,15 @@ def text() -> Any:
     return Field(Spec("text", ""), None)
 
 
-def group() -> Any:
+def group(*, once: bool = False) -> Any:
     """Another shape, whose headers, query keys or single XML elements stand beside those of this one.
 
     It is None where the request has none of them, or the response shows none.
+
+    Args:
+        once: its headers are written once for all responses that have this very instance, which nobody changes.
     """
-    return Field(Spec("group", ""), None)
+    return Field(Spec("group", "", once=once), None)
 
 
 def body(name: str = "", *, required: bool = True, malformed: type[S3Error] = MalformedXML) -> Any:

@@ -125,7 +125,7 @@ def _many(kind: Any, spec: Spec, made: str, space: dict[str, Any]) -> list[str]:
 
 def compile_header_writer(compiled: Places) -> Callable[[Any, Headers], None]:
     """Build ``write(value, out)``: append the headers of a response."""
-    space: dict[str, Any] = {"date": scalars.write_http_date, "boolean": scalars.write_boolean}
+    space: dict[str, Any] = {"date": scalars.write_http_date, "boolean": scalars.write_boolean, "once": _written_once}
     code = ["def write(s, out):", " pass", *(f" {line}" for line in _headers_of(compiled, "s"))]
     exec("\n".join(code), space)  # noqa: S102  the text is made of names in this package's own source
     return cast("Callable[[Any, Headers], None]", space["write"])
@@ -140,8 +140,18 @@ def _headers_of(compiled: Places, source: str) -> list[str]:
             code += [f"if (v := {source}.{name}) is not None:", f" out.append({text})"]
         elif spec.place == "headers":
             code += [f"for n, v in {source}.{name}.items():", f" out.append(({spec.name.lower()!r} + n, v))"]
+        elif spec.place == "group" and spec.once:
+            code += [f"if (v := {source}.{name}) is not None:", " out += v.__dict__.get('written') or once(v)"]
         elif spec.place == "group":
             group = f"{source}{index}"
             inner = _headers_of(kind.__wire__, group)
             code += [f"if ({group} := {source}.{name}) is not None:", " pass", *(f" {line}" for line in inner)]
     return code
+
+
+def _written_once(group: Any) -> Headers:
+    """Return the headers of a group, which keeps them."""
+    written: Headers = []
+    group.__wire__.write_headers(group, written)
+    group.__dict__["written"] = written
+    return written
