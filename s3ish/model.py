@@ -7,7 +7,8 @@ are kept from the garbage collector (``gc=False``), which would go through them 
 """
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Literal
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Literal
 
 from msgspec import Struct
 from msgspec.structs import astuple
@@ -198,8 +199,7 @@ class Version(Struct, frozen=True, kw_only=True, omit_defaults=True, dict=True):
     another; of a multipart object it is what the parts have in common. ``revision`` is raised by each amendment.
     ``appends`` counts the appends to it: then its ``parts`` are where its bytes lie, and none that a client knows of.
     ``replication`` says whether it is on its way to other buckets, or came from another, and ``replicated`` that all of
-    them have had it. What others derive from a version they may keep in its ``__dict__``: that is never written,
-    compared or copied.
+    them have had it.
     """
 
     bucket: str
@@ -224,6 +224,11 @@ class Version(Struct, frozen=True, kw_only=True, omit_defaults=True, dict=True):
     replication: Literal["", "PENDING", "COMPLETED", "FAILED", "REPLICA"] = ""
     annotations: tuple[Annotation, ...] = ()
     replicated: bool = False
+
+    @cached_property
+    def derived(self) -> dict[str, Any]:
+        """What is made of this record alone, by name: it goes with it, and is neither stored, compared nor copied."""
+        return {}
 
     @property
     def sent_parts(self) -> Parts:

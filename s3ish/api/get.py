@@ -34,6 +34,8 @@ from s3ish.wire.scalars import Instant, read_http_date, write_http_date
 from s3ish.wire.shape import shape
 
 Answer = TypeVar("Answer", bound="HeadObjectResponse")
+_FEW_METADATA = 16
+"""With so much metadata, headers stay with the record: a text of two bytes takes a hundred as a header."""
 _SECOND = 1_000_000_000
 _FRESHNESS = ("cache-control", "expires")
 """The kept headers that tell a cache for how long its copy may be used."""
@@ -272,11 +274,10 @@ def _describe(
 
 
 def _said_of(version: Version, request: GetObjectRequest, key: CustomerKey | None) -> VersionHeaders:
-    """Return what a version says. It is kept with the record, where the request changes none of it."""
-    if key or request.overrides:
+    """Return what a version says. It stays with the record, unless the request changes some of it."""
+    if key or request.overrides or len(version.attributes.metadata) > _FEW_METADATA:
         return VersionHeaders.of(version, _kept_headers(request, version), key.md5 if key else "")
-    beside = vars(version)
-    if "headers" not in beside:
-        beside["headers"] = VersionHeaders.of(version, version.attributes.headers)
-    said: VersionHeaders = beside["headers"]
+    said: VersionHeaders | None = version.derived.get("headers")
+    if said is None:
+        said = version.derived["headers"] = VersionHeaders.of(version, version.attributes.headers)
     return said

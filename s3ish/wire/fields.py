@@ -182,7 +182,7 @@ def group(*, once: bool = False) -> Any:
     It is None where the request has none of them, or the response shows none.
 
     Args:
-        once: its headers are written once for all responses that have this very instance, which nobody changes.
+        once: its headers are written once for all responses that have this very instance, which does not change.
     """
     return Field(Spec("group", "", once=once), None)
 

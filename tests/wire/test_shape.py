@@ -522,6 +522,22 @@ def test_headers_of_a_group_are_written_where_it_is_there():
     assert written.headers == [("etag", "e"), ("x-sum-small", "s"), ("x-sum-large", "2")]
 
 
+@shape
+class OnceResponse:
+    etag: str = header("ETag")
+    sum: Sum | None = group(once=True)
+
+
+def test_headers_of_a_group_that_responses_share_are_written_once():
+    shared = Sum(small="s", large=2)
+    first, second = (shapes.write(OnceResponse(etag=etag, sum=shared), 200).headers for etag in "ab")
+    assert first == [("etag", "a"), ("x-sum-small", "s"), ("x-sum-large", "2")]
+    assert second == [("etag", "b"), *first[1:]]
+    assert all(one is other for one, other in zip(first[1:], second[1:], strict=True))
+    assert shapes.write(OnceResponse(etag="c", sum=Sum(small="t")), 200).headers == [("etag", "c"), ("x-sum-small", "t")]
+    assert shapes.write(OnceResponse(etag="d"), 200).headers == [("etag", "d")]
+
+
 # --- how long lists may be --------------------------------------------------------------------------------------------
 
 
