@@ -1,5 +1,6 @@
 """A running server with two workers: what a read began with it ends with, and the log tells of no damage."""
 
+import base64
 import hashlib
 import http.client
 import os
@@ -153,6 +154,56 @@ def test_reads_and_copies_of_a_key_that_is_overwritten_all_the_time_never_fail(s
     assert code == 0
     for word in ("Traceback", '"damage"', '"status":500', '"status":503'):
         assert word not in log, [line for line in log.splitlines() if word in line][:3]
+
+
+READERS = 12
+"""So many connections that both workers have some of them."""
+
+
+def test_answers_of_every_worker_tell_what_was_changed_by_another(start_server, run_s3ish, tmp_path):
+    master = {"S3ISH_MASTER_KEY": base64.b64encode(b"k" * 32).decode()}
+    server = start_server(tmp_path / "data", "--workers", "2", **master)
+    made = run_s3ish("key", "create", "--volume", tmp_path / "data", **master)
+    assert made.returncode == 0, made.stderr
+    s3 = connect(server)
+    s3.create_bucket(Bucket="bucket", ObjectLockEnabledForBucket=True)
+    name = {"Bucket": "bucket", "Key": "k"}
+    s3.put_object(**name, Body=b"data", ServerSideEncryption="AES256", Metadata={"color": "red"}, ContentType="a/b")
+    url = urlsplit(s3.generate_presigned_url("get_object", Params=name))
+    connections = [http.client.HTTPConnection(urlsplit(server.endpoint).netloc, timeout=60) for _ in range(READERS)]
+
+    def said(header):
+        """Return what the answers say, each twice: the second time it may come from what the first one kept."""
+        found = set()
+        for connection in connections * 2:
+            connection.request("GET", f"{url.path}?{url.query}")
+            answer = connection.getresponse()
+            assert answer.read() == b"data"
+            found.add(answer.headers[header])
+        return found
+
+    encryption = {"SSEKMS": {"KMSKeyArn": made.stdout.strip()}}
+    replaced = {"MetadataDirective": "REPLACE", "Metadata": {"color": "blue"}, "ContentType": "c/d"}
+    changes = (
+        ("x-amz-tagging-count", lambda: s3.put_object_tagging(**name, Tagging={"TagSet": [{"Key": "a", "Value": ""}]})),
+        ("x-amz-object-lock-legal-hold", lambda: s3.put_object_legal_hold(**name, LegalHold={"Status": "OFF"})),
+        ("x-amz-server-side-encryption", lambda: s3.update_object_encryption(**name, ObjectEncryption=encryption)),
+        ("x-amz-meta-color", lambda: s3.copy_object(**name, CopySource=name, **replaced)),
+    )
+    before = {header: said(header) for header, _ in changes}
+    for _, change in changes[:-1]:
+        change()
+        told = [said(header) for header, _ in changes]
+        assert all(len(found) == 1 for found in told)
+    assert [before[header] for header, _ in changes] == [{None}, {None}, {"AES256"}, {"red"}]
+    assert told == [{"1"}, {"OFF"}, {"aws:kms"}, {"red"}]
+    changes[-1][1]()
+    assert said("x-amz-meta-color") == {"blue"}
+    assert said("content-type") == {"c/d"}
+    for connection in connections:
+        connection.close()
+    s3.close()
+    assert server.stop()[0] == 0
 
 
 def open_shards(folder):

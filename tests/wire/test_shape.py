@@ -534,7 +534,10 @@ def test_headers_of_a_group_that_responses_share_are_written_once():
     assert first == [("etag", "a"), ("x-sum-small", "s"), ("x-sum-large", "2")]
     assert second == [("etag", "b"), *first[1:]]
     assert all(one is other for one, other in zip(first[1:], second[1:], strict=True))
-    assert shapes.write(OnceResponse(etag="c", sum=Sum(small="t")), 200).headers == [("etag", "c"), ("x-sum-small", "t")]
+    assert shapes.write(OnceResponse(etag="c", sum=Sum(small="t")), 200).headers == [
+        ("etag", "c"),
+        ("x-sum-small", "t"),
+    ]
     assert shapes.write(OnceResponse(etag="d"), 200).headers == [("etag", "d")]
 
 
