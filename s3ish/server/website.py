@@ -175,10 +175,10 @@ class _Visit:
             await context.hide_missing(self._bucket.name)
             raise
         written = shape.write(response, operation.status)
-        if response.website_redirect:
+        if redirect := response.version.website_redirect:
             if written.flow:
                 await written.flow.aclose()
-            return Written(301, [("location", response.website_redirect)])
+            return Written(301, [("location", redirect)])
         return written
 
     async def _is_folder(self, key: str) -> bool:
