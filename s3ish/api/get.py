@@ -35,7 +35,7 @@ from s3ish.wire.shape import shape
 
 Answer = TypeVar("Answer", bound="HeadObjectResponse")
 _FEW_METADATA = 16
-"""With so much metadata, headers stay with the record: a text of two bytes takes a hundred as a header."""
+"""Versions with no more metadata keep their headers: a name and a value of two bytes take more than a hundred there."""
 _SECOND = 1_000_000_000
 _FRESHNESS = ("cache-control", "expires")
 """The kept headers that tell a cache for how long its copy may be used."""
