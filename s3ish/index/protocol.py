@@ -121,6 +121,10 @@ class Damaged(IndexFailure):
     """A row, or the index as a whole, is not what was written."""
 
 
+class Broken(Damaged):
+    """The index as a whole is not what was written: a server that meets that rebuilds it."""
+
+
 class NewerFormat(IndexFailure):
     """The index was written by a newer release than this one."""
 

@@ -27,6 +27,7 @@ from s3ish.index.marks import HeldMark, Marks
 from s3ish.index.protocol import (
     Add,
     AtMost,
+    Broken,
     Change,
     Conflict,
     Damaged,
@@ -230,7 +231,7 @@ class SQLiteIndex:
             raise self._failure(error) from error
         if found and (found[0][0] < start or found[-1][0] < found[0][0]):  # SQLite compares with the end alone
             self._monitor.fail(damaged=True)
-            raise Damaged(sqlite_file.broken(self._path, f"rows of table {table} are out of order"))
+            raise Broken(sqlite_file.broken(self._path, f"rows of table {table} are out of order"))
         if limit == 1:
             self._seen.add(table, start, stop, answer=found, size=sum(_size(value) for _, value in found))
         return found
@@ -306,7 +307,7 @@ class SQLiteIndex:
             raise self._failure(fault) from fault
         if fault:
             self._monitor.fail(damaged=True)
-            raise Damaged(sqlite_file.broken(self._path, fault))
+            raise Broken(sqlite_file.broken(self._path, fault))
 
     def _failure(self, error: BaseException) -> Exception:
         """Return what an error of SQLite's means, after telling of one that does not pass by itself."""

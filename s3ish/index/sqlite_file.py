@@ -11,7 +11,7 @@ import apsw
 
 from s3ish.index import pages
 from s3ish.index.private_file import keep_private
-from s3ish.index.protocol import Damaged, IndexFull, Layout, NewerFormat, Unavailable
+from s3ish.index.protocol import Broken, Damaged, IndexFull, Layout, NewerFormat, Unavailable
 
 FORMAT = 2
 """In the first one pages have no checksums, and no value is of format 2; see ``renew``."""
@@ -165,7 +165,7 @@ def broken(path: Path, problem: object) -> str:
 def failure(error: BaseException, path: Path) -> Exception:
     """Return what an error of SQLite's or of the system means for the caller of an index."""
     if pages.is_damage(error):
-        return Damaged(broken(path, error))
+        return Broken(broken(path, error))
     if isinstance(error, apsw.FullError) or getattr(error, "errno", 0) == errno.ENOSPC:
         return IndexFull("the disk of the index is full")
     if isinstance(error, apsw.CantOpenError | apsw.ReadOnlyError):

@@ -18,6 +18,7 @@ from s3ish.blob.upkeep import NoUpkeep, Upkeep
 from s3ish.clock import Clock
 from s3ish.errors import InsufficientStorage, InternalError, NoSuchBucket, S3Error, ServiceUnavailable, SlowDown
 from s3ish.index.protocol import (
+    Broken,
     Change,
     Conflict,
     Damaged,
@@ -355,7 +356,7 @@ class translated:  # noqa: N801 - reads as a verb, as contextlib's managers do
             return
         if isinstance(error, blob.VolumesFull | IndexFull):
             raise InsufficientStorage from error
-        if isinstance(error, blob.Unwritable | blob.OutOfReach | Unavailable):
+        if isinstance(error, blob.Unwritable | blob.OutOfReach | Unavailable | Broken):
             raise ServiceUnavailable from error
         if isinstance(error, blob.Missing | blob.Corrupt):
             raise InternalError("The object's data is damaged beyond repair; the operator has been told.") from error
