@@ -517,18 +517,23 @@ def test_code_under_test_needs_no_change(monkeypatch):
 
 
 def test_mocks_that_end_in_another_order_leave_the_environment_as_it_was(monkeypatch):
+    monkeypatch.setattr(boto3, "DEFAULT_SESSION", boto3.Session())
     monkeypatch.setenv("AWS_PROFILE", "production")
     monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
-    before = dict(os.environ)
+    before, session = dict(os.environ), boto3.DEFAULT_SESSION
     first, second, third = (leading_to(Running(f"http://{name}.test:9000")) for name in ("one", "two", "three"))
     for mock in (first, second, third):
         mock.__enter__()
+        boto3.setup_default_session()
+    within = boto3.DEFAULT_SESSION
     second.__exit__(None, None, None)
     first.__exit__(None, None, None)
     assert os.environ["AWS_ENDPOINT_URL"] == "http://three.test:9000"
     assert "AWS_SECRET_ACCESS_KEY" in os.environ
+    assert boto3.DEFAULT_SESSION is within
     third.__exit__(None, None, None)
     assert dict(os.environ) == before
+    assert boto3.DEFAULT_SESSION is session
 
 
 def test_no_proxy_and_no_setting_of_endpoints_leads_away_from_a_mock(monkeypatch):

@@ -6,9 +6,11 @@ import inspect
 import os
 import sys
 from collections.abc import Iterator
-from threading import Lock
+from threading import RLock
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
+
+from msgspec import Struct
 
 from s3ish.process.serve import CannotListen
 from s3ish.testing.mocked_class import MockedClass, is_fixture
@@ -28,10 +30,6 @@ _NO_PROXY = ("no_proxy", "NO_PROXY")
 """Hosts for which clients use no proxy; the first that is set counts."""
 
 
-_lasting: list[dict[str, str | None]] = []
-"""What variables were before each mock that lasts, the oldest first. Those of coroutines end in any order."""
-_changes = Lock()
-
 _PORTS = range(15_000, 30_000)
 """Where servers of mocks listen: below the ports that systems give to clients."""
 
@@ -48,42 +46,24 @@ def _served(options: dict[str, Any]) -> Server:
     return Server(**options).start()
 
 
-@contextlib.contextmanager
-def _fresh() -> Iterator[None]:
-    """Let libraries forget what they keep from before, and afterwards what they keep from within: boto3 the keys of its
-    session, s3fs listings."""
-    kept = getattr(sys.modules.get("boto3"), "DEFAULT_SESSION", None)
-    _forget(None)
-    try:
-        yield
-    finally:
-        _forget(kept)
+class _Before(Struct):
+    """What there was before a mock: variables, and the session of boto3, which keeps the keys that it has found."""
+
+    variables: dict[str, str | None]
+    session: Any
 
 
-def _forget(session: Any) -> None:
-    if boto3 := sys.modules.get("boto3"):
-        vars(boto3)["DEFAULT_SESSION"] = session
-    if s3fs := sys.modules.get("s3fs"):
-        s3fs.S3FileSystem.clear_instance_cache()
+_lasting: list[_Before] = []
+"""Of each mock that lasts, the oldest first. Those of coroutines end in any order."""
+_changes = RLock()
 
 
 @contextlib.contextmanager
 def leading_to(server: Running) -> Iterator[None]:
     """Let AWS's environment lead clients that are made within to a server."""
-    with _environment_of(server), _fresh():
-        yield
-
-
-@contextlib.contextmanager
-def _environment_of(server: Running) -> Iterator[None]:
-    host = urlsplit(server.endpoint).hostname or ""
     with _changes:
-        others = (*_OTHERS, *(name for name in os.environ if name.startswith(_OF_SERVICES)))
-        before = {name: os.environ.get(name) for name in (*server.environment, *others, *_NO_PROXY)}
-        for name in others:
-            os.environ.pop(name, None)
-        direct = next((f"{hosts},{host}" for name in _NO_PROXY if (hosts := before[name])), host)
-        os.environ.update(server.environment | dict.fromkeys(_NO_PROXY, direct))
+        before = _Before(_lead_to(server), getattr(sys.modules.get("boto3"), "DEFAULT_SESSION", None))
+        _forget(None)
         _lasting.append(before)
     try:
         yield
@@ -92,18 +72,40 @@ def _environment_of(server: Running) -> Iterator[None]:
             _come_back(before)
 
 
-def _come_back(before: dict[str, str | None]) -> None:
-    """End a mock: variables are as they were before it, unless a later one lasts, which comes back to that instead."""
+def _lead_to(server: Running) -> dict[str, str | None]:
+    """Set AWS's variables; return what they were."""
+    host = urlsplit(server.endpoint).hostname or ""
+    others = (*_OTHERS, *(name for name in os.environ if name.startswith(_OF_SERVICES)))
+    before = {name: os.environ.get(name) for name in (*server.environment, *others, *_NO_PROXY)}
+    for name in others:
+        os.environ.pop(name, None)
+    direct = next((f"{hosts},{host}" for name in _NO_PROXY if (hosts := before[name])), host)
+    os.environ.update(server.environment | dict.fromkeys(_NO_PROXY, direct))
+    return before
+
+
+def _come_back(before: _Before) -> None:
+    """End a mock: all is as it was before it, unless a later one lasts, which comes back to that instead."""
     at = next(number for number, each in enumerate(_lasting) if each is before)
     del _lasting[at]
     if at < len(_lasting):
-        _lasting[at].update(before)
+        _lasting[at].variables.update(before.variables)
+        _lasting[at].session = before.session
         return
-    for name, value in before.items():
+    for name, value in before.variables.items():
         if value is None:
             os.environ.pop(name, None)
         else:
             os.environ[name] = value
+    _forget(before.session)
+
+
+def _forget(session: Any) -> None:
+    """Let libraries forget what they keep, such as s3fs listings, and boto3 go on with a session, or a new one."""
+    if boto3 := sys.modules.get("boto3"):
+        vars(boto3)["DEFAULT_SESSION"] = session
+    if s3fs := sys.modules.get("s3fs"):
+        s3fs.S3FileSystem.clear_instance_cache()
 
 
 class _Mock:
