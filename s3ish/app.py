@@ -6,7 +6,6 @@ No logic lives here. What must be done before, once for all workers, is in ``sta
 import contextlib
 import functools
 from collections.abc import AsyncIterator, Awaitable, Callable
-from pathlib import Path
 from typing import Any
 
 from s3ish.answering import make_s3
@@ -18,7 +17,7 @@ from s3ish.blob.protocol import BlobError
 from s3ish.blob.volumes.volume_set import Volumes
 from s3ish.clock import Clock, ServiceTime
 from s3ish.config import Settings
-from s3ish.engines import close, make_store, make_traces, open_volumes, users
+from s3ish.engines import close, make_audit, make_store, make_traces, open_volumes, users
 from s3ish.errors import S3Error
 from s3ish.identity.last_used import FLUSH_SECONDS
 from s3ish.identity.registry import LOOK_SECONDS, Registry
@@ -41,7 +40,6 @@ from s3ish.notifications import Notifications
 from s3ish.objects import holdings, worlds
 from s3ish.objects.quota_settings import RELOAD_SECONDS, OwnerQuotas
 from s3ish.objects.store import Store
-from s3ish.observe.audit import AuditLog
 from s3ish.observe.logs import RequestLog, set_up_logs
 from s3ish.observe.observer import Observer
 from s3ish.process.heartbeat import Heartbeat
@@ -109,12 +107,11 @@ class Application:
         self._named = settings.domains, settings.server.website_domains
         self._leave = leave
         self._scripts = names_of_hooks(settings)
-        audit = AuditLog(Path(settings.log.audit)) if settings.log.audit else None
         slow_seconds = settings.log.slow_request_ms / 1000
         self._observer = Observer(
             shared=settings.server.workers > 1,
             log=log,
-            audit=audit,
+            audit=make_audit(settings),
             slow_seconds=slow_seconds,
             traces=make_traces(settings, clock),
         )

@@ -1,6 +1,7 @@
 """What settings describe: the users, the volumes, and a store on them."""
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from s3ish.auth.credentials import User
@@ -17,6 +18,7 @@ from s3ish.objects.encodings.chain import Encodings
 from s3ish.objects.encodings.keyring import Keyring, read_master_key
 from s3ish.objects.quotas import Limits, Quotas
 from s3ish.objects.store import Store
+from s3ish.observe.audit import AuditLog
 from s3ish.observe.spans import Traces
 from s3ish.select.running import Selects
 from s3ish.tables.catalogue import TABLES
@@ -41,6 +43,11 @@ def _user(user: UserSettings, account: Owner) -> User:
     owner = account if user.policies else Owner(user.id, user.display_name or user.id)
     policies = tuple(map(policy_of, user.policies)) if user.policies else None
     return User(user.access_key, user.secret_key.reveal(), owner, name=user.id, policies=policies)
+
+
+def make_audit(settings: Settings) -> AuditLog | None:
+    """Return where it is written down who did what; None if that is not wanted."""
+    return AuditLog(Path(settings.log.audit)) if settings.log.audit else None
 
 
 def make_traces(settings: Settings, clock: Clock) -> Traces | None:

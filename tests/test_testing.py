@@ -454,8 +454,9 @@ def test_memory_has_an_end_and_what_is_deleted_gives_it_back(start_server):
             urllib.request.urlopen(urllib.request.Request(f"{server.endpoint}/-/test/reset", reset, method="POST"))
 
 
-def test_a_process_of_its_own(start_server):
-    server = start_server("--test", "--bucket", "made:versioned")
+def test_a_process_of_its_own(start_server, tmp_path):
+    audit = tmp_path / "audit.jsonl"
+    server = start_server("--test", "--bucket", "made:versioned", S3ISH_LOG_AUDIT=str(audit))
     assert "from memory, for tests" in server.greeting[0]
     s3 = boto3.client(
         "s3",
@@ -471,6 +472,7 @@ def test_a_process_of_its_own(start_server):
     s3.close()
     code, log = server.stop()
     assert code == 0
+    assert [json.loads(line)["operation"] for line in audit.read_text().splitlines()] == ["PutObject", "ListObjectsV2"]
     assert "Traceback" not in log
 
 

@@ -233,8 +233,9 @@ def _serve(
 
 def _serve_memory(settings: Settings) -> None:
     """Serve from memory, for tests."""
-    from s3ish.engines import make_traces
+    from s3ish.engines import make_audit, make_traces
     from s3ish.http.certificates import CertificateError
+    from s3ish.observe import audit
     from s3ish.observe.logs import set_up_logs
     from s3ish.process import serve as run
     from s3ish.process import serve_memory
@@ -245,10 +246,11 @@ def _serve_memory(settings: Settings) -> None:
         click.echo("s3ish: volumes are ignored: the profile for tests keeps everything in memory", err=True)
     try:
         certificates = run.certificates_of(settings, Clock())
+        audit.require(settings.log.audit)
         with run.bind(settings.server.host, settings.server.port) as bound:
             port = bound.getsockname()[1]
             log = set_up_logs(settings.log.level, settings.log.format, Clock())
-            application = MemoryApplication(settings, log, make_traces(settings, Clock()))
+            application = MemoryApplication(settings, log, make_audit(settings), make_traces(settings, Clock()))
             serve_memory.serve(settings, application, bound, lambda: _greet(settings, port), certificates)
     except CertificateError as error:
         _fail(str(error), EX_CONFIG)
@@ -272,8 +274,7 @@ def _serve_volumes(settings: Settings, *, accept_loss: bool, folders: Iterable[P
     settings, clock = run.with_workers(settings), Clock()
     try:
         certificates = run.certificates_of(settings, clock)
-        if settings.log.audit:
-            audit.require(Path(settings.log.audit))
+        audit.require(settings.log.audit)
         predecessor.await_end(settings, clock)
         # the port first: a server that cannot have it changes nothing on the volumes
         with run.bind(settings.server.host, settings.server.port) as bound:

@@ -101,10 +101,11 @@ class AuditLog:
         return self._descriptor
 
 
-def require(file: Path) -> None:
-    """Make sure that an audit log can be written. Raises OSError, whose text says which file cannot, and why."""
+def require(file: str) -> None:
+    """Make sure that an audit log can be written, "" for none. Raises OSError, whose text says why not."""
     try:
-        os.close(_open(file))
+        if file:
+            os.close(_open(Path(file)))
     except OSError as error:
         raise OSError(f"cannot write the audit log {file} (log.audit): {error.strerror}") from error
 

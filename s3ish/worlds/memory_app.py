@@ -16,6 +16,7 @@ from s3ish.blob.memory import Capacity
 from s3ish.config import Settings
 from s3ish.errors import S3Error
 from s3ish.http.tally import connection_tally
+from s3ish.observe.audit import AuditLog
 from s3ish.observe.logs import RequestLog
 from s3ish.observe.observer import Observer
 from s3ish.observe.process import process_samples
@@ -40,14 +41,22 @@ class MemoryApplication:
     Args:
         settings: all settings; those of volumes and of the index do not matter.
         log: where the lines of requests go.
+        audit: where it is written down who did what; None if that is not wanted.
         traces: where spans go; None if they are not wanted.
     """
 
-    def __init__(self, settings: Settings, log: RequestLog | None = None, traces: Traces | None = None) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        log: RequestLog | None = None,
+        audit: AuditLog | None = None,
+        traces: Traces | None = None,
+    ) -> None:
         settings = self._settings = replace(settings, server=replace(settings.server, any_region=True))
         self._named = settings.domains, settings.server.website_domains
         self.failure = ""
-        self._observer = Observer(log=log, slow_seconds=settings.log.slow_request_ms / 1000, traces=traces)
+        slow_seconds = settings.log.slow_request_ms / 1000
+        self._observer = Observer(log=log, audit=audit, slow_seconds=slow_seconds, traces=traces)
         self._scripts = names_of_hooks(settings)
         self._offload = ThreadPool()
         for source in (connection_tally.samples, self._offload.samples, process_samples):

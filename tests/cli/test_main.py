@@ -118,10 +118,10 @@ def test_a_second_server_on_the_same_data_is_refused(start_server, run_s3ish, tm
     assert "in use by another s3ish server" in second.stderr
 
 
-@pytest.mark.parametrize("workers", ["1", "2"])
-def test_an_audit_log_that_cannot_be_written_ends_a_start(run_s3ish, tmp_path, workers):
+@pytest.mark.parametrize("where", [("data", "--workers", "1"), ("data", "--workers", "2"), ("--test",)])
+def test_an_audit_log_that_cannot_be_written_ends_a_start(run_s3ish, tmp_path, where):
     file = tmp_path / "missing" / "audit.jsonl"
-    ended = run_s3ish("serve", tmp_path / "data", "--port", "0", S3ISH_LOG_AUDIT=str(file), S3ISH_WORKERS=workers)
+    ended = run_s3ish("serve", *where, "--port", "0", S3ISH_LOG_AUDIT=str(file))
     told = f"s3ish: cannot write the audit log {file} (log.audit): No such file or directory\n"
     assert (ended.returncode, ended.stdout, ended.stderr) == (1, "", told)
     assert not (tmp_path / "data").exists()

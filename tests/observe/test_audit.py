@@ -56,8 +56,9 @@ def test_lines_are_appended_to_those_of_before(tmp_path):
 def test_a_file_that_cannot_be_made_is_said_before_a_start(tmp_path):
     file = tmp_path / "missing" / "audit.jsonl"
     with pytest.raises(OSError, match=rf"^cannot write the audit log {file} \(log.audit\): No such file or directory$"):
-        require(file)
-    require(tmp_path / "audit.jsonl")
+        require(str(file))
+    require(str(tmp_path / "audit.jsonl"))
+    require("")
 
 
 def test_a_worker_that_cannot_open_the_file_says_so_and_writes_when_it_can(tmp_path):
