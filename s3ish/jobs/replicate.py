@@ -53,7 +53,7 @@ class ReplicationJob:
         rules_of: returns the enabled rules of a bucket.
         here: the buckets of this server, as destinations.
         observer: counts what is done.
-        pace: when replicas are made; None for at once.
+        pace: when replicas are made; None for that of a process that is asked nothing.
     """
 
     name = "replication"

@@ -50,7 +50,7 @@ class SendingJob:
         arn: what rules call the server.
         peer: takes the versions.
         observer: counts them.
-        pace: when it is noted what was sent; None for at once.
+        pace: when it is noted what was sent; None for that of a process that is asked nothing.
     """
 
     def __init__(
