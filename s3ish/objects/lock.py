@@ -49,7 +49,7 @@ def with_retention(lock: Lock | None, wanted: Lock, now_ns: int, *, bypass: bool
         AccessDenied: it would be loosened.
     """
     lock = lock or NO_LOCK
-    if is_retained(lock, now_ns) and _loosens(lock, wanted) and (lock.mode == "COMPLIANCE" or not bypass):
+    if is_retained(lock, now_ns) and _loosens(lock, wanted, now_ns) and (lock.mode == "COMPLIANCE" or not bypass):
         raise AccessDenied("Access Denied because object protected by object lock.")
     if lock.event_hold and wanted.mode and not wanted.event_hold and not wanted.until_ns:
         wanted = replace(wanted, until_ns=after(now_ns, lock.event_days, lock.event_years))
@@ -71,19 +71,26 @@ def no_looser(lock: Lock | None, wanted: Lock | None, now_ns: int) -> Lock | Non
     if lock is None or wanted is None:
         return lock or wanted
     own = replace(lock, mode=wanted.mode) if wanted.mode == "COMPLIANCE" else lock  # which is the stricter mode
-    keeps = is_retained(lock, now_ns) and _loosens(own, wanted)
+    released = lock.event_hold and not wanted.event_hold
+    keeps = is_retained(lock, now_ns) and (released or _loosens(own, wanted, now_ns))
     hold = lock.legal_hold or wanted.legal_hold
     if hold is None:
         hold = lock.legal_hold  # one that was taken off shows as such
     return replace(lock if keeps else wanted, legal_hold=hold)
 
 
-def _loosens(lock: Lock, wanted: Lock) -> bool:
+def _loosens(lock: Lock, wanted: Lock, now_ns: int) -> bool:
     if wanted.mode != lock.mode:
         return True
     if lock.event_hold and not wanted.event_hold:
         return bool(wanted.until_ns)  # a hold that is released lasts as long as was promised, and no other time
-    return wanted.until_ns < lock.until_ns - lock.until_ns % _SHOWN_NS and not wanted.event_hold
+    end_ns = _earliest_end(lock, now_ns)
+    return _earliest_end(wanted, now_ns) < end_ns - end_ns % _SHOWN_NS
+
+
+def _earliest_end(lock: Lock, now_ns: int) -> int:
+    """Return when a retention can end at the earliest; an event hold can be released at once."""
+    return after(now_ns, lock.event_days, lock.event_years) if lock.event_hold else lock.until_ns
 
 
 def with_hold(lock: Lock | None, *, on: bool) -> Lock:

@@ -315,6 +315,32 @@ def test_an_event_hold_keeps_a_version_until_it_is_released(s3, locked, refused)
     refused("AccessDenied", 403, s3.delete_object, **call)
 
 
+UNTIL = {"ObjectLockRetainUntilDate": later(days=10)}
+HELD = {"ObjectLockEventHold": "ON", "ObjectLockEventHoldDurationDays": 10}
+
+
+@pytest.mark.parametrize("made", [UNTIL, HELD])
+@pytest.mark.parametrize("mode", ["GOVERNANCE", "COMPLIANCE"])
+def test_an_event_hold_makes_no_retention_shorter(s3, locked, refused, mode, made):
+    """Who released it would have what is retained for years gone in a day."""
+    version = put(s3, locked, ObjectLockMode=mode, **made)
+    call = {"Bucket": locked, "Key": "k", "VersionId": version}
+
+    def hold(**duration):
+        return call | {"Retention": {"Mode": mode, "EventHold": "ON", "EventHoldDuration": duration}}
+
+    refused("AccessDenied", 403, s3.put_object_retention, **hold(Days=9))
+    for longer in ({"Days": 10}, {"Years": 1}):
+        s3.put_object_retention(**hold(**longer))
+        assert s3.get_object_retention(**call)["Retention"]["EventHoldDuration"] == longer
+    refused("AccessDenied", 403, s3.put_object_retention, **hold(Days=364))
+    bypassed = hold(Days=1) | {"BypassGovernanceRetention": True}
+    if mode == "GOVERNANCE":
+        s3.put_object_retention(**bypassed)
+    else:
+        refused("AccessDenied", 403, s3.put_object_retention, **bypassed)
+
+
 def test_a_bypass_where_there_are_no_locks(s3, bucket, refused):
     call = {"Bucket": bucket, "Key": "k", "BypassGovernanceRetention": True}
     refused("InvalidArgument", 400, s3.delete_object, **call)

@@ -259,12 +259,15 @@ def test_a_replica_has_the_stricter_retention_of_its_source_and_never_a_looser_o
     s3.put_object_lock_configuration(Bucket=bucket, ObjectLockConfiguration=default)
     raw("PUT", f"/{bucket}/a", b"x", identity(version_id))
 
-    def retain(mode, days, headers):
-        until = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + days * 86_400))
-        body = f"<Retention><Mode>{mode}</Mode><RetainUntilDate>{until}</RetainUntilDate></Retention>".encode()
+    def put(end, mode, headers):
+        body = f"<Retention><Mode>{mode}</Mode>{end}</Retention>".encode()
         md5 = base64.b64encode(hashlib.md5(body, usedforsecurity=False).digest()).decode()
         target = f"/{bucket}/a?retention&versionId={version_id}"
         return raw("PUT", target, body, {"content-md5": md5, **headers}).status
+
+    def retain(mode, days, headers):
+        until = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + days * 86_400))
+        return put(f"<RetainUntilDate>{until}</RetainUntilDate>", mode, headers)
 
     def kept():
         found = s3.get_object_retention(Bucket=bucket, Key="a", VersionId=version_id)["Retention"]
@@ -277,3 +280,7 @@ def test_a_replica_has_the_stricter_retention_of_its_source_and_never_a_looser_o
     for mode, days in (("GOVERNANCE", 3), ("COMPLIANCE", 1)):
         retain(mode, days, identity(version_id))
         assert kept() == ("COMPLIANCE", 2)
+    held = "<EventHold>ON</EventHold><EventHoldDuration><Days>3</Days></EventHoldDuration>"
+    assert put(held, "COMPLIANCE", identity(version_id)) == 200
+    put("<EventHold>OFF</EventHold>", "COMPLIANCE", identity(version_id))  # which only who may write it here releases
+    assert s3.get_object_retention(Bucket=bucket, Key="a", VersionId=version_id)["Retention"]["EventHold"] == "ON"
