@@ -202,7 +202,7 @@ def _days_left(_: Principal, circumstances: Circumstances) -> tuple[str, ...]:
     """Return for how many days a lock is asked for; a day that has begun counts. An event hold may end at once."""
     if circumstances.headers.get(_EVENT_HOLD) == "ON":
         said = ((circumstances.headers.get(name, ""), days) for name, days in _HELD_FOR.items())
-        return tuple(str(int(count) * days) for count, days in said if re.fullmatch("[0-9]{1,9}", count))
+        return tuple(str(int(count) * days) for count, days in said if re.fullmatch("[0-9]{1,19}", count))
     at = _until(circumstances)
     return () if at is None else (str(math.ceil((at - circumstances.now) / timedelta(days=1))),)
 

@@ -473,6 +473,7 @@ def test_all_operators_and_keys_must_hold(conditions, holds):
 
 
 UNTIL = "x-amz-object-lock-retain-until-date"
+HELD = "x-amz-object-lock-event-hold"
 KEYS = [
     ("aws:username", "alice", {}),
     ("aws:userid", "AIDAALICE", {}),
@@ -497,6 +498,10 @@ KEYS = [
         "s3:object-lock-remaining-retention-days",
         "30",
         {"headers": {UNTIL: "2026-07-01T11:59:00Z"}},
+    ),
+    *(
+        ("s3:object-lock-remaining-retention-days", days, {"headers": {HELD: "ON", f"{HELD}-duration-{unit}": count}})
+        for unit, count, days in (("days", "11", "11"), ("days", f"{11:019}", "11"), ("years", "0000000002", "730"))
     ),
     *(
         ("s3:object-lock-retain-until-date", "2040-01-01T00:00:00Z", {"headers": {UNTIL: text}})
