@@ -57,7 +57,9 @@ class Authentication(Struct, frozen=True):
 
     ``payload`` is how it covers the body, ``uncovered`` are query keys that it leaves out. ``signature`` is its
     version (``AWS4-HMAC-SHA256`` or ``AWS``, empty if there is none), ``signed_at`` when it was made, if it says so,
-    and ``way`` where it stands.
+    and ``way`` where it stands. ``presigned_payload`` is the digest of the body that Version 4 has signed in a query,
+    or what stands for none; empty elsewhere.
+    https://docs.aws.amazon.com/AmazonS3/latest/API/bucket-policy-s3-sigv4-conditions.html
     """
 
     user: User | None
@@ -66,16 +68,7 @@ class Authentication(Struct, frozen=True):
     uncovered: frozenset[str] = frozenset()
     signature: str = ""
     signed_at: datetime | None = None
-
-    @property
-    def presigned_payload(self) -> str:
-        """The digest of the body that Version 4 has signed in a query, or what stands for none; empty elsewhere.
-
-        https://docs.aws.amazon.com/AmazonS3/latest/API/bucket-policy-s3-sigv4-conditions.html
-        """
-        if self.way == QUERY and self.signature.startswith(ALGORITHM):
-            return self.payload.sha256 or PayloadMode.UNSIGNED.value
-        return ""
+    presigned_payload: str = ""
 
 
 UNSIGNED = Authentication(None, Payload(PayloadMode.UNSIGNED))
@@ -261,18 +254,24 @@ class Authenticator:
         payload = Payload(PayloadMode.UNSIGNED) if presigned else read_payload(claim.payload)
         _check_all_signed(request.headers, claim.signed.all)
         key = self._keys.key(user.secret_key if user else _DUMMY_SECRET, claim.scope)
-        right = _matches_v4(request, claim, key, presigned=presigned)
+        signed = _signed_payload(request, claim, key, presigned=presigned)
         if user is None:
             raise InvalidAccessKeyId(AWSAccessKeyId=claim.access_key[:128])
-        if not right and not any(_matches_v4(other, claim, key, presigned=presigned) for other in others):
+        if not signed:
+            signed = next(filter(None, (_signed_payload(it, claim, key, presigned=presigned) for it in others)), "")
+        if not signed:
             texts = _texts(request, claim, claim.payload)
             raise mismatch(claim.access_key, claim.signature, *texts, self._diagnose(request, claim, user, now))
+        told = ""
         if presigned:
             payload = read_presigned_payload(claim.payload, request.method)
+            told = (signed != sigv4.UNSIGNED and payload.sha256) or sigv4.UNSIGNED
         elif payload.mode in SIGNED_CHUNKS:
             signer = ChunkSigner(user.access_key, key, claim.timestamp, claim.scope, claim.signature)
             payload = replace(payload, signer=signer)
-        return Authentication(user, payload, _way(presigned), signature=ALGORITHM, signed_at=claim.at)
+        return Authentication(
+            user, payload, _way(presigned), signature=ALGORITHM, signed_at=claim.at, presigned_payload=told
+        )
 
     def _diagnose(self, request: HttpRequest, claim: claims.Claim, user: User, now: datetime) -> str:
         """Return why a signature is not right, as far as that can be found; not for all of many wrong ones."""
@@ -324,17 +323,18 @@ def _token(request: HttpRequest, query: sigv4.Query) -> str:
     return found[0]
 
 
-def _matches_v4(request: HttpRequest, claim: claims.Claim, key: bytes, *, presigned: bool) -> bool:
-    """Whether a signature is right for a request that has all that was signed.
+def _signed_payload(request: HttpRequest, claim: claims.Claim, key: bytes, *, presigned: bool) -> str:
+    """Return what a signature has in place of the body; empty if it is not right for a request with all it covers.
 
-    What is said of the body need not be signed with a URL.
+    What is said of the body need not be signed with a URL: the holder of one may add it.
     """
     given = claim.signature.encode("utf-8", "replace")
-    right = hmac.compare_digest(sigv4.sign(key, _texts(request, claim, claim.payload)[0]).encode(), given)
-    if presigned and claim.payload != sigv4.UNSIGNED:
-        text = _texts(request, claim, sigv4.UNSIGNED)[0]
-        right |= hmac.compare_digest(sigv4.sign(key, text).encode(), given)
-    return right and request.headers.keys() >= claim.signed.all
+    if not request.headers.keys() >= claim.signed.all:
+        return ""
+    for payload in dict.fromkeys((claim.payload, sigv4.UNSIGNED)) if presigned else (claim.payload,):
+        if hmac.compare_digest(sigv4.sign(key, _texts(request, claim, payload)[0]).encode(), given):
+            return payload
+    return ""
 
 
 def _texts(request: HttpRequest, claim: claims.Claim, payload: str) -> tuple[str, str]:
