@@ -13,7 +13,7 @@ from s3ish.api.destinations import bucket_named, check_destination
 from s3ish.api.documents import Effect, numbered_document
 from s3ish.api.filters import check_prefix
 from s3ish.api.own_objects import put_own
-from s3ish.auth.condition_keys import fields_said
+from s3ish.auth.condition_keys import encryption_said, fields_said
 from s3ish.auth.evaluator import Permit
 from s3ish.errors import MalformedXML, NotImplemented
 from s3ish.model import Attributes, Bucket
@@ -112,7 +112,9 @@ async def _admit(context: Context, request: Any) -> None:
     """Check that the caller may write where the list goes, as the server does on its behalf. Raises AccessDenied."""
     wanted = _list(request.document)
     held = await context.store.find_bucket(wanted.target)
-    permit = Permit("s3:PutObject", wanted.target, f"{wanted.folder(context.target.name)}/", below=True)
+    folder, encryption = f"{wanted.folder(context.target.name)}/", wanted.encryption
+    said = encryption_said(encryption.get("type"), encryption.get("key"))
+    permit = Permit("s3:PutObject", wanted.target, folder, below=True, said=said)
     await check_permit(
         context.store, context.principal, permit, None if held is None else held.record, context.circumstances
     )

@@ -250,6 +250,32 @@ def test_conditional_writes_can_be_demanded_of_what_makes_objects_alone(s3, buck
     s3.delete_bucket_policy(Bucket=bucket)
 
 
+def test_encryption_that_is_demanded_where_a_list_goes_is_that_of_its_files(s3, bucket):
+    """Whatever the request says of itself, which is no object."""
+
+    def put(**encryption):
+        where = {"Bucket": f"arn:aws:s3:::{bucket}", "Format": "CSV"} | encryption
+        listed = {"IsEnabled": True, "Id": "a", "IncludedObjectVersions": "All", "Schedule": {"Frequency": "Daily"}}
+        listed |= {"Destination": {"S3BucketDestination": where}}
+        return {"Bucket": bucket, "Id": "a", "InventoryConfiguration": listed}
+
+    def add(request, **_):
+        request.headers["x-amz-server-side-encryption"] = "AES256"
+
+    condition = {"StringNotEquals": {"s3:x-amz-server-side-encryption": "AES256"}}
+    deny = {"Effect": "Deny", "Principal": "*", "Action": "s3:PutObject", "Resource": f"arn:aws:s3:::{bucket}/*"}
+    s3.put_bucket_policy(Bucket=bucket, Policy=document(deny | {"Condition": condition}))
+    s3.put_bucket_inventory_configuration(**put(Encryption={"SSES3": {}}))
+    event = "before-sign.s3.PutBucketInventoryConfiguration"
+    s3.meta.events.register(event, add)
+    try:
+        for encryption in ({}, {"Encryption": {"SSEKMS": {"KeyId": "alias/aws/s3"}}}):
+            assert code_of(s3.put_bucket_inventory_configuration, **put(**encryption)) == "AccessDenied"
+    finally:
+        s3.meta.events.unregister(event, add)
+    s3.delete_bucket_policy(Bucket=bucket)
+
+
 UNDER_KEY = {"SSECustomerAlgorithm": "AES256", "SSECustomerKey": "k" * 32}
 
 
