@@ -126,10 +126,11 @@ class Volumes:
 
     def look_behind(self) -> None:
         """Find out which volumes are behind, and which were."""
-        found = self._each(lambda volume: (volume.marks.generation(), volume.marks.behind()))[0]
+        found, unknown = self._each(lambda volume: (volume.marks.generation(), volume.marks.behind()))
         self._lacking = self._each(lambda volume: volume.marks.lacking())[0]
         newest = max((generation for generation, _ in found.values()), default=0)
         until = {at: marked if generation == newest else FOR_EVER for at, (generation, marked) in found.items()}
+        until |= dict.fromkeys(unknown, FOR_EVER)  # what did not say it in time may answer later
         self._until = {at: sequence for at, sequence in until.items() if sequence}
 
     def may_lack_removal(self, position: int, written: int) -> bool:

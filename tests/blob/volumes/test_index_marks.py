@@ -115,6 +115,18 @@ def test_a_volume_that_falls_behind_while_all_is_looked_through_stays_behind(tmp
         assert [volumes.must_hold(1, written) for written in (48, 49)] == [False, True]
 
 
+def test_a_volume_that_does_not_say_whether_it_is_behind_may_be(tmp_path, monkeypatch):
+    def refuse():
+        raise VolumeError("it does not answer in time")
+
+    roots = [str(tmp_path / f"v{number}") for number in range(3)]
+    with closing(open_volumes(roots, clock=Clock(), fsync=False, missing=1)) as volumes:
+        monkeypatch.setattr(volumes.at(1).marks, "behind", refuse)
+        volumes.look_behind()
+        assert [volumes.may_lack_removal(position, 5) for position in range(3)] == [False, True, False]
+        assert [volumes.must_hold(position, 5) for position in range(3)] == [True, False, True]
+
+
 def test_a_volume_that_takes_no_writes_may_hold_what_was_removed(tmp_path, monkeypatch):
     def refuse(volume):
         if volume.position:
