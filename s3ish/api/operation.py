@@ -74,11 +74,6 @@ class Operation(Struct, frozen=True, eq=False):
         return wire(self.request).names_at("query") if self.supported else frozenset()
 
     @property
-    def is_of_upload(self) -> bool:
-        """Whether it acts on an upload in parts that has begun."""
-        return any(name == "uploadId" for name, _ in self.query)
-
-    @property
     def creates(self) -> bool | None:
         """Whether it makes an object, or parts of one; None if it does neither.
 

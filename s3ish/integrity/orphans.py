@@ -163,9 +163,8 @@ class SweepJob:
             return Step(more=False)
         if not self._overlooks:  # else the next start looks again, or the rebuild that is asked for
             await self._store.upkeep.forget_makers(self._past.dead)
-            if not AWAY.read(
-                await AWAY.value(self._store.index)
-            ):  # this may be a command beside a server that lacks some
+            # this may be a command beside a server that lacks some
+            if not AWAY.read(await AWAY.value(self._store.index)):
                 await self._store.upkeep.catch_up(self._began)
         try:
             await self._store.index.commit([SWEEP.drop()], [SWEEP.expect(self._asked)])

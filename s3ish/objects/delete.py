@@ -117,10 +117,8 @@ async def _remove_version(
             if len(newer) < below:
                 raise PreconditionFailed
             held = await store.bucket(bucket)
-            expect: list[Expect] = [
-                held.row,
-                *(version.row for version in newer[1:]),
-            ]  # of the first one _remove() does
+            # the first of the newer ones _remove() expects by itself
+            expect: list[Expect] = [held.row, *(version.row for version in newer[1:])]
             if await _remove(store, held.record, target, newest, expect, cause):
                 return Deleted(version_id, marker=target.record.marker)
     raise AssertionError  # attempts() raises before

@@ -143,9 +143,9 @@ _ENCRYPTIONS = {"": "NOT-SSE", "AES256": "SSE-S3", "aws:kms": "SSE-KMS", "aws:km
 def _encryption(version: Version, _: bool) -> str | None:
     if version.marker:
         return None
-    return (
-        "SSE-C" if customer.link_in(version.encoding) else _ENCRYPTIONS[version.attributes.encryption.get("type", "")]
-    )
+    if customer.link_in(version.encoding):
+        return "SSE-C"
+    return _ENCRYPTIONS[version.attributes.encryption.get("type", "")]
 
 
 def _bucket_key(version: Version, _: bool) -> str | None:

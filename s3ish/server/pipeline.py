@@ -470,7 +470,7 @@ class S3Application:
         if operation.is_of_each_key:
             return "each key is decided by itself"
         permit = _own_permit(operation, target, circumstances)
-        check = check_permit_of_upload if operation.is_of_upload else check_permit
+        check = check_permit_of_upload if "uploadId" in circumstances.query else check_permit
         return await check(self._store, principal, permit, bucket, circumstances)
 
     async def _authorise_said(
